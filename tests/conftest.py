@@ -1,0 +1,133 @@
+"""Runs `async def` tests, and looks after every test for what it left behind.
+
+An `async def test_...` runs on a fresh event loop in debug mode; so does the coroutine under a `@given`, once
+for each example. There are no async fixtures: use `async with` in the test.
+
+After every test, sync or async, these are errors: a pending task, an open async generator, an open socket, a
+running thread, an open event loop, a changed context variable, a warning, an exception that could not be
+raised, a coroutine that nobody awaited, an ERROR record of asyncio ("Task exception was never retrieved").
+
+Each rule is proven able to fail in `tests/test_conftest.py`.
+"""
+
+import inspect
+import logging
+import os
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial, wraps
+from typing import IO
+
+import pytest
+from hypothesis import HealthCheck, settings
+from typing_extensions import override
+
+from tests.support.leaks import Snapshot, leaks_since
+from tests.support.limits import time_limit
+from tests.support.loops import TIME_LIMIT, run_async
+
+pytest_plugins = ["pytester"]
+
+# The same examples on every machine: a red gate must be red again for whoever looks at it.
+_CI = settings(derandomize=True, print_blob=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", _CI)
+settings.register_profile("nightly", _CI, derandomize=False, max_examples=5_000)
+_PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
+settings.load_profile(_PROFILE)
+
+_PATIENCE = 40 if _PROFILE == "nightly" else 1
+
+_failed = pytest.StashKey[bool]()
+_stderr = pytest.StashKey[IO[str]]()
+
+
+class _Records(logging.Handler):
+    """Keeps the records of a logger."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.records: list[logging.LogRecord] = []
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the record."""
+        self.records.append(record)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker, and keep the real stderr for the last words of a process that hangs."""
+    config.addinivalue_line(
+        "markers", "loop(timeout=30.0, debug=True): how this test's event loop runs; seconds"
+    )
+    # Output is not captured yet here; later, descriptor 2 is a file of pytest's.
+    config.stash[_stderr] = os.fdopen(os.dup(2), "w")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Close what `pytest_configure` opened."""
+    config.stash[_stderr].close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an `async def` test on a loop of its own; leave all others to pytest."""
+    run = partial(run_async, timeout=_limit(pyfuncitem), debug=_debug(pyfuncitem))
+    inner: object = getattr(getattr(pyfuncitem.obj, "hypothesis", None), "inner_test", None)
+    if inspect.iscoroutinefunction(inner):
+        pyfuncitem.obj.hypothesis.inner_test = _synchronous(inner, run)
+        return None
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+    run(partial(pyfuncitem.obj, **arguments))
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Stop a test that hangs, and remember whether it failed: its frames then keep alive what it made."""
+    try:
+        with time_limit(_limit(item), item.config.stash[_stderr]):
+            return (yield)
+    except BaseException:
+        item.stash[_failed] = True
+        raise
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request: pytest.FixtureRequest) -> Generator[None]:
+    """Fail a test that passed but left something behind; the first fixture set up, the last torn down."""
+    handler = _Records(logging.ERROR)
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(handler)
+    before = Snapshot()
+    yield
+    leaks = leaks_since(before)
+    logger.removeHandler(handler)
+    leaks += [
+        f"an error in asyncio's log: {logging.Formatter().format(record)}" for record in handler.records
+    ]
+    item: pytest.Item = request.node  # pyright: ignore[reportUnknownMemberType] - pytest leaves it open
+    if leaks and not item.stash.get(_failed, False):
+        pytest.fail("the test left behind: " + "; ".join(leaks), pytrace=False)
+
+
+def _limit(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("loop")
+    seconds = marker.kwargs.get("timeout", TIME_LIMIT) if marker else TIME_LIMIT
+    return float(seconds) * _PATIENCE
+
+
+def _debug(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("loop")
+    return bool(marker.kwargs.get("debug", True)) if marker else True
+
+
+def _synchronous(
+    test: Callable[..., Coroutine[object, object, object]],
+    run: Callable[[Callable[[], Coroutine[object, object, object]]], object],
+) -> Callable[..., object]:
+    @wraps(test)
+    def call(*args: object, **kwargs: object) -> None:
+        run(partial(test, *args, **kwargs))
+
+    return call

@@ -1,0 +1,115 @@
+"""Runs a coroutine function on an event loop of its own and leaves nothing behind.
+
+`run_async` is what runs every `async def` test, and what a `@given` test calls for each example. The loop is
+fresh, in debug mode, and closed afterwards. What the coroutine left running is an error here, not a silent
+cancellation.
+"""
+
+import asyncio
+import gc
+import io
+import sys
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import TypeVar
+from weakref import WeakSet
+
+__all__ = ["TIME_LIMIT", "run_async"]
+
+T = TypeVar("T")
+
+TIME_LIMIT = 30.0
+"""Seconds one coroutine may take unless told otherwise."""
+
+# A cancellation travels one task a loop turn, and a transport closes its socket one turn after `close()`.
+_TURNS_OF_GRACE = 20
+
+
+def run_async(
+    coro_fn: Callable[[], Coroutine[object, object, T]], *, timeout: float = TIME_LIMIT, debug: bool = True
+) -> T:
+    """Turn `coro_fn()` into its result, on a fresh loop.
+
+    Args:
+        coro_fn: called once, inside the loop's runner; the coroutine it returns is the main task.
+        timeout: seconds until the coroutine is cancelled and the stacks of all tasks are printed to stderr.
+        debug: whether asyncio checks for what is slow or never awaited; off only for measurements.
+
+    Raises:
+        TimeoutError: the coroutine took longer than `timeout`.
+        AssertionError: it ended but left a task running or an async generator open.
+
+    >>> async def three() -> int:
+    ...     return 3
+    >>> run_async(three)
+    3
+    """
+    with asyncio.Runner(debug=debug) as runner:
+        return runner.run(_watched(coro_fn, timeout))
+
+
+async def _watched(coro_fn: Callable[[], Coroutine[object, object, T]], seconds: float) -> T:
+    generators = _watch_generators()
+    result = await _within(coro_fn, seconds)
+    await _settle(generators)
+    left = [f"task {task!r}" for task in _other_tasks()]
+    left += [f"async generator {generator!r}" for generator in _open(generators)]
+    if left:
+        raise AssertionError("the test ended but left behind: " + "; ".join(left))
+    return result
+
+
+async def _within(coro_fn: Callable[[], Coroutine[object, object, T]], seconds: float) -> T:
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            # The stacks are taken just before the cancellation: afterwards they would show the clean-up.
+            show = asyncio.get_running_loop().call_later(seconds * 0.98, _show_tasks)
+            try:
+                return await coro_fn()
+            finally:
+                show.cancel()
+    except TimeoutError as error:
+        if limit.expired():
+            raise TimeoutError(f"the test took longer than {seconds:g} s; its tasks are on stderr") from error
+        raise
+
+
+async def _settle(generators: WeakSet[AsyncGenerator[object, object]]) -> None:
+    """Give what is already ending a bounded number of loop turns; collect cycles only if need be."""
+    for collect in (False, True):
+        if collect:
+            gc.collect()
+        for _ in range(_TURNS_OF_GRACE):
+            if not _other_tasks() and not _open(generators):
+                return
+            await asyncio.sleep(0)
+
+
+def _watch_generators() -> WeakSet[AsyncGenerator[object, object]]:
+    """Return the set of all async generators that are started on this loop from now on, kept up to date."""
+    seen: WeakSet[AsyncGenerator[object, object]] = WeakSet()
+    loop_hooks = sys.get_asyncgen_hooks()
+
+    def first_iteration(generator: AsyncGenerator[object, object]) -> None:
+        seen.add(generator)
+        if loop_hooks.firstiter is not None:
+            loop_hooks.firstiter(generator)
+
+    # The loop puts back what was there before it ran, so these hooks end with it.
+    sys.set_asyncgen_hooks(firstiter=first_iteration)
+    return seen
+
+
+def _open(generators: WeakSet[AsyncGenerator[object, object]]) -> list[AsyncGenerator[object, object]]:
+    return [each for each in generators if getattr(each, "ag_frame", None) is not None]
+
+
+def _other_tasks() -> list[asyncio.Task[object]]:
+    return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+
+def _show_tasks() -> None:
+    text = io.StringIO()
+    for task in asyncio.all_tasks():
+        task.print_stack(file=text)
+    sys.stderr.write(f"the time limit is near; all tasks:\n{text.getvalue()}")
