@@ -1,0 +1,65 @@
+"""What flows: frozen values, sentinels, errors and pure text machines. No event loop, no streams."""
+
+from ._errors import (
+    DeadlockError,
+    FreezeError,
+    HashKeyError,
+    InquiryCancelledError,
+    MiniAgentsError,
+    NestingError,
+    NoActiveContextError,
+    StopLoop,
+    TemplateError,
+    UnresolvedPromiseError,
+    WrongLoopError,
+)
+from ._freeze import freeze
+from ._frozen import Frozen
+from ._frozen_mapping import FrozenMapping
+from ._llm_errors import (
+    LLMConfigError,
+    LLMConnectionError,
+    LLMError,
+    LLMProtocolError,
+    LLMRefusalError,
+    LLMStatusError,
+    LLMTimeoutError,
+    LLMTruncatedError,
+)
+from ._meta import FrozenMeta
+from ._partial_text import partial_text, set_partial_text
+from ._redact import redact_keys
+from ._sentinels import AWAIT, CLEAR, AwaitType, ClearType
+
+__all__ = [
+    "AWAIT",
+    "CLEAR",
+    "AwaitType",
+    "ClearType",
+    "DeadlockError",
+    "FreezeError",
+    "Frozen",
+    "FrozenMapping",
+    "FrozenMeta",
+    "HashKeyError",
+    "InquiryCancelledError",
+    "LLMConfigError",
+    "LLMConnectionError",
+    "LLMError",
+    "LLMProtocolError",
+    "LLMRefusalError",
+    "LLMStatusError",
+    "LLMTimeoutError",
+    "LLMTruncatedError",
+    "MiniAgentsError",
+    "NestingError",
+    "NoActiveContextError",
+    "StopLoop",
+    "TemplateError",
+    "UnresolvedPromiseError",
+    "WrongLoopError",
+    "freeze",
+    "partial_text",
+    "redact_keys",
+    "set_partial_text",
+]

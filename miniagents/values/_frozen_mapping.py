@@ -1,0 +1,93 @@
+"""`FrozenMapping`: what a dict becomes when it is frozen.
+
+It is a `dict` whose every way of changing is closed. Being one, it works where only a real dict does: `json.dumps`,
+pydantic's serializers and validators, ``match`` statements and ``**`` calls.
+"""
+
+from collections.abc import Hashable
+from typing import NoReturn, TypeVar
+
+from typing_extensions import Self, override
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class FrozenMapping(dict[K, V]):
+    """An immutable, hashable mapping, equal to any dict with the same items.
+
+    The constructor takes the values as they are; `freeze` makes frozen values of them too. It is hashable when its
+    values are.
+
+    Raises:
+        TypeError: On every attempt to change it.
+
+    Example:
+        >>> mapping = FrozenMapping({"a": 1})
+        >>> mapping == {"a": 1}, hash(mapping) == hash(FrozenMapping(a=1)), {**mapping, "b": 2}
+        (True, True, {'a': 1, 'b': 2})
+    """
+
+    __slots__ = ()
+
+    @override
+    def __hash__(self) -> int:  # type: ignore[override]  # a dict says it has no hash; this one has
+        return hash(frozenset(self.items()))
+
+    @override
+    def __repr__(self) -> str:
+        return f"FrozenMapping({super().__repr__()})"
+
+    def __copy__(self) -> Self:
+        return self
+
+    @override
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[K, V]]]:
+        return (type(self), (dict(self),))
+
+    @override
+    def copy(self) -> dict[K, V]:
+        """Return an ordinary dict with the same items, to be changed."""
+        return dict(self)
+
+    def _refuse(self) -> NoReturn:
+        raise TypeError(
+            "this mapping is frozen and cannot be changed; make a changed copy, for example {**mapping, key: value}"
+        )
+
+    @override
+    def __setitem__(self, *_: object) -> NoReturn:
+        self._refuse()
+
+    @override
+    def __delitem__(self, *_: object) -> NoReturn:
+        self._refuse()
+
+    @override
+    def __ior__(self, *_: object) -> NoReturn:
+        self._refuse()
+
+    @override
+    def clear(self) -> NoReturn:
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def pop(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def popitem(self) -> NoReturn:
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def setdefault(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def update(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: the mapping is frozen."""
+        self._refuse()

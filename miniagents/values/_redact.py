@@ -1,0 +1,28 @@
+"""Keys out of texts: what providers echo into error messages must not reach logs."""
+
+import re
+
+_MARK = "[redacted]"
+# Prefixes of the providers' own keys, then anything that is introduced as a credential.
+_KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|hf|AIza)[-_][A-Za-z0-9_\-*.]{6,}")
+_INTRODUCED = re.compile(
+    r"""(?ix)
+    (?P<name> \b bearer \s+
+            | \b (?: x-api-key | api[_\-\ ]?key (?:\ provided)? | authorization | secret | password )
+              ["']? \s* [:=] \s* (?: bearer \s+ | basic \s+ )? ["']? )
+    (?P<secret> [^\s"',;)}\]]{4,} )
+    """
+)
+
+
+def redact_keys(text: str) -> str:
+    """Return the text with everything that looks like a credential replaced by ``[redacted]``.
+
+    Args:
+        text: Any text, for example the body of a provider's error response.
+
+    Example:
+        >>> redact_keys("Incorrect API key provided: sk-abcdef123456. See the docs.")
+        'Incorrect API key provided: [redacted] See the docs.'
+    """
+    return _KEY.sub(_MARK, _INTRODUCED.sub(lambda found: found["name"] + _MARK, text))

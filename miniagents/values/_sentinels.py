@@ -1,0 +1,44 @@
+"""The two marks that may stand in a list of agents: `AWAIT` and `CLEAR`.
+
+Each is the one member of an enum, so that type checkers narrow `x is AWAIT`, and copies and pickles stay the same object.
+"""
+
+from enum import Enum
+from typing import Final
+
+from typing_extensions import override
+
+
+class AwaitType(Enum):
+    """The type of `AWAIT`."""
+
+    AWAIT = "AWAIT"
+
+    @override
+    def __repr__(self) -> str:
+        return "AWAIT"
+
+    @override
+    def __str__(self) -> str:
+        return "AWAIT"
+
+
+class ClearType(Enum):
+    """The type of `CLEAR`."""
+
+    CLEAR = "CLEAR"
+
+    @override
+    def __repr__(self) -> str:
+        return "CLEAR"
+
+    @override
+    def __str__(self) -> str:
+        return "CLEAR"
+
+
+AWAIT: Final = AwaitType.AWAIT
+"""In a list of agents: resolve everything that came so far before going on."""
+
+CLEAR: Final = ClearType.CLEAR
+"""In a list of agents: forget everything that came so far."""
