@@ -84,12 +84,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Stop a test that hangs, and remember whether it failed: its frames then keep alive what it made."""
+    """Stop a test that hangs, and remember if it failed: then its frames keep alive what it made."""
+    item.config.stash[_failed] = False
     try:
         with time_limit(_limit(item), item.config.stash[_stderr]):
             return (yield)
     except BaseException:
-        item.stash[_failed] = True
+        item.config.stash[_failed] = True
         raise
 
 
@@ -106,8 +107,7 @@ def nothing_left(request: pytest.FixtureRequest) -> Generator[None]:
     leaks += [
         f"an error in asyncio's log: {logging.Formatter().format(record)}" for record in handler.records
     ]
-    item: pytest.Item = request.node  # pyright: ignore[reportUnknownMemberType] - pytest leaves it open
-    if leaks and not item.stash.get(_failed, False):
+    if leaks and not request.config.stash.get(_failed, default=False):
         pytest.fail("the test left behind: " + "; ".join(leaks), pytrace=False)
 
 

@@ -18,7 +18,7 @@ from typing import TypeGuard
 __all__ = ["Snapshot", "leaks_since"]
 
 # Only a test that leaks waits this long: a thread that was told to end may still be on its way out.
-_SECONDS_OF_GRACE = 2.0
+_SECONDS_OF_GRACE = 1.0
 
 # Set by the interpreter itself (decimal's default context, 3.14's warning filters), not by a test.
 _CONTEXT_OF_PYTHON = frozenset({"decimal_context", "warnings_context", "_warnings_context"})
@@ -46,8 +46,8 @@ class Snapshot:
     """What was there before a test.
 
     Everything alive is moved out of the garbage collector's sight first (`gc.freeze`). So a later
-    `gc.collect()` and `gc.get_objects()` look only at what the test itself made, and are quick however much is
-    imported.
+    `gc.collect()` and `gc.get_objects()` look only at what the test itself made, and are quick however much
+    is imported.
     """
 
     sockets: frozenset[tuple[int, int]] = field(default_factory=_open_sockets)
@@ -66,11 +66,12 @@ def leaks_since(before: Snapshot) -> list[str]:
     warning now, to this test.
     """
     gc.collect()
+    threads = _threads(before)
     deadline = time.monotonic() + _SECONDS_OF_GRACE
-    while (leaks := _sockets(before) + _threads(before)) and time.monotonic() < deadline:
+    while threads and time.monotonic() < deadline:
         time.sleep(0.01)
-        gc.collect()
-    return [*leaks, *_unfinished(), *_context(before)]
+        threads = _threads(before)
+    return [*threads, *_sockets(before), *_unfinished(), *_context(before)]
 
 
 def _sockets(before: Snapshot) -> list[str]:

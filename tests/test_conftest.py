@@ -1,0 +1,275 @@
+"""Each check of `tests/conftest.py` goes red when it should: a check that cannot fail is a defect."""
+
+import re
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+LEAVERS = """
+import asyncio
+import contextvars
+import socket
+import threading
+import time
+import warnings
+
+import pytest
+from hypothesis import given, strategies as st
+
+KEPT = []
+STOP = threading.Event()
+LEVEL = contextvars.ContextVar("LEVEL", default=0)
+
+
+async def endless():
+    await asyncio.Event().wait()
+
+
+async def numbers():
+    for number in range(3):
+        yield number
+        await asyncio.sleep(0)
+
+
+async def test_task():
+    KEPT.append(asyncio.create_task(endless()))
+
+
+async def test_generator():
+    KEPT.append(numbers())
+    await anext(KEPT[-1])
+
+
+async def test_task_exception():
+    async def fail():
+        raise ValueError("nobody looks")
+    task = asyncio.create_task(fail())
+    await asyncio.wait([task])
+
+
+def test_socket():
+    KEPT.append(socket.socket())
+
+
+async def test_socket_in_garbage():
+    one = socket.socket()
+    cycle = [one]
+    cycle.append(cycle)
+
+
+async def test_server():
+    KEPT.append(await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0))
+
+
+def test_loop():
+    KEPT.append(asyncio.new_event_loop())
+
+
+def test_thread():
+    threading.Thread(target=STOP.wait, args=(60,), daemon=True, name="left-thread").start()
+
+
+def test_context():
+    LEVEL.set(1)
+
+
+def test_warning():
+    warnings.warn("an old way", DeprecationWarning)
+
+
+async def test_warning_in_a_callback():
+    asyncio.get_running_loop().call_soon(warnings.warn, "an old way")
+    await asyncio.sleep(0)
+
+
+def test_unraisable():
+    class Closing:
+        def __del__(self):
+            raise ValueError("nobody can catch this")
+    Closing()
+
+
+def test_unraisable_in_a_cycle():
+    class Closing:
+        def __del__(self):
+            raise ValueError("nobody can catch this")
+    closing = Closing()
+    closing.itself = closing
+
+
+def test_coroutine():
+    endless()
+
+
+async def test_coroutine_in_async():
+    asyncio.sleep(1)
+
+
+def test_thread_exception():
+    def fail():
+        raise ValueError("nobody looks")
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.loop(timeout=0.2)
+async def test_hang():
+    await endless()
+
+
+@given(st.just(1))
+async def test_task_in_an_example(number):
+    KEPT.append(asyncio.create_task(endless()))
+"""
+
+RED = {
+    "test_task": "task <Task pending name=",
+    "test_generator": "async generator <async_generator object numbers",
+    "test_task_exception": "Task exception was never retrieved",
+    "test_socket": "an open socket",
+    "test_socket_in_garbage": "ResourceWarning: unclosed <socket",
+    "test_server": "an open socket",
+    "test_loop": "an open event loop",
+    "test_thread": "a running thread: <Thread(left-thread",
+    "test_context": "a changed context variable: <ContextVar name='LEVEL'",
+    "test_warning": "DeprecationWarning: an old way",
+    "test_warning_in_a_callback": "UserWarning: an old way",
+    "test_unraisable": "ValueError: nobody can catch this",
+    "test_unraisable_in_a_cycle": "ValueError: nobody can catch this",
+    "test_coroutine": "coroutine 'endless' was never awaited",
+    "test_coroutine_in_async": "coroutine 'sleep' was never awaited",
+    "test_thread_exception": "PytestUnhandledThreadExceptionWarning",
+    "test_hang": "the test took longer than 0.2 s",
+    "test_task_in_an_example": "task <Task pending name=",
+}
+
+CLEAN = """
+import asyncio
+import socket
+import threading
+
+import pytest
+from hypothesis import given, strategies as st
+
+LOOPS = []
+
+
+@pytest.fixture
+def one():
+    with socket.socket() as open_socket:
+        yield open_socket
+
+
+@pytest.fixture(scope="module")
+def server():
+    with socket.socket() as open_socket:
+        yield open_socket
+
+
+async def numbers():
+    yield 1
+    yield 2
+
+
+async def test_async(one, server):
+    assert asyncio.get_running_loop().get_debug()
+    LOOPS.append(asyncio.get_running_loop())
+
+
+async def test_a_loop_of_its_own(tmp_path):
+    assert asyncio.get_running_loop() is not LOOPS[0]
+    assert tmp_path.exists()
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.loop(debug=False)
+async def test_parameters(number):
+    assert not asyncio.get_running_loop().get_debug()
+
+
+async def test_on_the_way_out():
+    task = asyncio.create_task(asyncio.sleep(60))
+    await asyncio.sleep(0)
+    task.cancel()
+
+
+async def test_break():
+    async for number in numbers():
+        break
+
+
+async def test_executor():
+    await asyncio.to_thread(threading.get_ident)
+
+
+@given(st.integers())
+async def test_examples(number):
+    await asyncio.sleep(0)
+    assert number == number
+
+
+def test_sync(server):
+    assert LOOPS
+"""
+
+
+def run(pytester: pytest.Pytester, tests: str, monkeypatch: pytest.MonkeyPatch) -> pytest.RunResult:
+    """Run a file of tests under our conftest and our settings, in a process of its own."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makeconftest((ROOT / "tests/conftest.py").read_text())
+    pytester.makepyprojecttoml((ROOT / "pyproject.toml").read_text())
+    file = pytester.path / "test_inner.py"
+    file.write_text(dedent(tests))
+    return pytester.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", file)
+
+
+def sections(output: str) -> dict[str, str]:
+    """Split a report into what it says of each test that failed, in its call or after it."""
+    parts = re.split(r"^_{3,} (?:ERROR at \w+ of )?(test_\w+) _{3,}$", output, flags=re.MULTILINE)
+    found: dict[str, str] = {}
+    for name, text in zip(parts[1::2], parts[2::2], strict=True):
+        found[name] = found.get(name, "") + text
+    return found
+
+
+def test_what_is_left_behind_is_red(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that leaves something behind fails, under its own name, and the report says what it left."""
+    reported = sections(run(pytester, LEAVERS, monkeypatch).stdout.str())
+    assert set(RED) == set(reported)
+    assert [] == [(name, reported[name]) for name, sentence in RED.items() if sentence not in reported[name]]
+
+
+def test_what_is_clean_is_green(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that clean up pass, with fixtures, parameters, markers, examples, executors, shared servers."""
+    run(pytester, CLEAN, monkeypatch).assert_outcomes(passed=9)
+
+
+def test_failures_are_told_alone(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stuck synchronous code is stopped by an alarm; what a failed test left is not told on top."""
+    failing = """
+        import socket
+        import time
+        from tests.support import limits
+        limits._ALARM_AFTER = 0.2
+        import pytest
+
+        @pytest.mark.loop(timeout=0)
+        def test_stuck():
+            while True:
+                time.sleep(60)
+
+        def test_next():
+            assert True
+
+        def test_fails():
+            one = socket.socket()
+            assert one is None
+    """
+    result = run(pytester, failing, monkeypatch)
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["*TimeoutError: the test is stuck in synchronous code; see the traceback"])
