@@ -1,0 +1,67 @@
+"""The walls of the rooms: none is too long without a reason, and each has its test."""
+
+import ast
+from pathlib import Path
+
+from tests.house.doors import is_door
+from tests.house.source import PACKAGE, Module, modules
+
+__all__ = ["MAX_LINES", "long_rooms", "stray_tests", "untested_rooms"]
+
+MAX_LINES = 250
+_REASON_TO_BE_LONG = "Why so long:"
+_REASON_TO_BE_STRAY = "Crosses rooms:"
+
+
+def long_rooms(root: Path, *folders: str) -> list[str]:
+    """Return a sentence for each file of over 250 lines whose docstring does not say why."""
+    return [
+        f"{module.path}: {lines} lines; split it, or say in its docstring '{_REASON_TO_BE_LONG} ...'"
+        for module in modules(root, *folders)
+        if (lines := module.text.count("\n")) > MAX_LINES
+        and _REASON_TO_BE_LONG not in (ast.get_docstring(module.tree) or "")
+    ]
+
+
+def untested_rooms(root: Path, tested_elsewhere: dict[str, str]) -> list[str]:
+    """Return a sentence for each room without its mirrored test.
+
+    Args:
+        root: the folder that holds the package and `tests/`.
+        tested_elsewhere: for a room with no test of its own, the test file that covers it; both relative.
+    """
+    found = [
+        f"{room} is said to be tested in {test}, and one of the two is not there"
+        for room, test in tested_elsewhere.items()
+        if not ((root / room).exists() and (root / test).exists())
+    ]
+    for module in modules(root):
+        test = _mirror(module)
+        if _is_room(module) and str(module.path) not in tested_elsewhere and not (root / test).exists():
+            found.append(f"{module.path}: has no test; write {test}")
+    return found
+
+
+def stray_tests(root: Path) -> list[str]:
+    """Return a sentence for each test in a floor's folder that mirrors no room and does not say why."""
+    found: list[str] = []
+    rooms = {_mirror(module) for module in modules(root) if not module.is_package}
+    floors = sorted({Path(*module.path.parts[1:2]) for module in modules(root) if module.floor})
+    for floor in floors:
+        for test in modules(root, f"tests/{floor}"):
+            reason = _REASON_TO_BE_STRAY in (ast.get_docstring(test.tree) or "")
+            if test.path.name.startswith("test_") and test.path not in rooms and not reason:
+                found.append(
+                    f"{test.path}: mirrors no room; say in its docstring '{_REASON_TO_BE_STRAY} ...'"
+                )
+    return found
+
+
+def _mirror(module: Module) -> Path:
+    inside = module.path.relative_to(PACKAGE)
+    folders = [part.lstrip("_") for part in inside.parts[:-1]]
+    return Path("tests", *folders, f"test_{inside.name.lstrip('_')}")
+
+
+def _is_room(module: Module) -> bool:
+    return not is_door(module) and module.path.name != "__main__.py"

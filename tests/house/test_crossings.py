@@ -1,0 +1,139 @@
+"""Across floors by the door, inside a floor by the corridor, outside packages where they belong."""
+
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from tests.house.crossings import foreign_imports, imports_in_functions, provider_crossings, wrong_crossings
+from tests.house.source import ROOT, no_breach, plant
+
+FOREIGN = MappingProxyType(
+    {
+        "typing_extensions": r".*",
+        "pydantic": r".*",
+        "pydantic_core": r"miniagents\.values\..*",
+        "reactivex": r".*",  # not in values: see the import contracts
+        "openai": r"miniagents\.ext\.llm\.openai",
+        "anthropic": r"miniagents\.ext\.llm\.anthropic",
+        "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",
+    }
+)
+
+
+def test_no_import_in_a_function() -> None:
+    """Our own code is imported at the top of a file, everywhere."""
+    no_breach(imports_in_functions(ROOT, "miniagents", "examples", "tests"))
+
+
+def test_crossings() -> None:
+    """The house and the examples go by the doors."""
+    no_breach(wrong_crossings(ROOT, "miniagents", "examples"))
+
+
+def test_foreign_packages() -> None:
+    """An outside package is imported where it belongs, and no other is."""
+    no_breach(foreign_imports(ROOT, FOREIGN))
+
+
+def test_providers() -> None:
+    """No provider of models knows another."""
+    no_breach(provider_crossings(ROOT))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f():\n    from miniagents.values import Frozen\n",
+        "async def f():\n    import miniagents\n",
+        "class A:\n    def f(self):\n        from ._b import b\n",
+        "def f():\n    if True:\n        from . import _b\n",
+        "def f():\n    import tests.support\n",
+    ],
+)
+def test_imports_in_functions_can_fail(tmp_path: Path, text: str) -> None:
+    """An import of ours inside any function is found; one of others is not."""
+    plant(
+        tmp_path, {"miniagents/values/_a.py": text, "miniagents/values/_b.py": "def f():\n    import json\n"}
+    )
+    assert len(imports_in_functions(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "sentence"),
+    [
+        ("miniagents/streams/_log.py", "from miniagents.values._frozen import Frozen", "not from the room"),
+        ("miniagents/streams/_log.py", "from miniagents.values import _frozen", "not from the room"),
+        ("miniagents/streams/_log.py", "import miniagents.values._frozen", "not from the room"),
+        ("miniagents/streams/_log.py", "from ..values import Frozen", "from miniagents.values import"),
+        ("miniagents/values/_other.py", "from miniagents.values._frozen import Frozen", "are relative"),
+        ("miniagents/values/_other.py", "from miniagents.values import Frozen", "are relative"),
+        ("miniagents/utils.py", "from miniagents.values._frozen import Frozen", "not from the room"),
+        ("examples/hello.py", "from miniagents.values._frozen import Frozen", "not from the room"),
+    ],
+)
+def test_crossings_can_fail(tmp_path: Path, file: str, line: str, sentence: str) -> None:
+    """A way through a wall is found."""
+    (tmp_path / "examples").mkdir()
+    plant(tmp_path, {"miniagents/values/_frozen.py": "", file: line + "\n"})
+    (breach,) = wrong_crossings(tmp_path, "miniagents", "examples")
+    assert breach.startswith(f"{file}:1: ")
+    assert sentence in breach
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("miniagents/streams/_log.py", "from miniagents.values import Frozen"),
+        ("miniagents/values/_other.py", "from ._frozen import Frozen"),
+        ("miniagents/values/_other.py", "from . import _frozen"),
+        ("miniagents/values/deep/_other.py", "from .._frozen import Frozen"),
+        ("miniagents/utils.py", "from miniagents.values import Frozen"),
+        ("miniagents/agents/_a.py", "from miniagents.promising.sentinels import AWAIT"),
+        ("examples/hello.py", "from miniagents import miniagent"),
+    ],
+)
+def test_good_crossings_pass(tmp_path: Path, file: str, line: str) -> None:
+    """Doors and corridors are open."""
+    (tmp_path / "examples").mkdir()
+    plant(tmp_path, {"miniagents/values/_frozen.py": "", "miniagents/promising/sentinels.py": "", file: line})
+    assert wrong_crossings(tmp_path, "miniagents", "examples") == []
+
+
+@pytest.mark.parametrize(
+    ("room", "line"),
+    [
+        ("ext/llm/anthropic.py", "import openai"),
+        ("ext/llm/openai.py", "from anthropic import AsyncAnthropic"),
+        ("ext/llm/_parts.py", "from openai.types import chat"),
+        ("ext/llm/_parts.py", "def f():\n    import openai"),
+        ("agents/_a.py", "from prompt_toolkit import prompt"),
+        ("agents/_a.py", "import requests"),
+    ],
+)
+def test_foreign_can_fail(tmp_path: Path, room: str, line: str) -> None:
+    """An outside package in the wrong room is found."""
+    assert len(foreign_imports(plant(tmp_path, {f"miniagents/{room}": line + "\n"}), FOREIGN)) == 1
+
+
+@pytest.mark.parametrize(
+    ("room", "line"),
+    [
+        ("ext/llm/openai.py", "import openai"),
+        ("ext/llm/anthropic.py", "from anthropic import AsyncAnthropic"),
+        ("ext/_console/_terminal.py", "from prompt_toolkit import prompt"),
+        ("ext/console_user_agent.py", "from prompt_toolkit import prompt"),
+        ("values/_a.py", "import json\nfrom pydantic import BaseModel"),
+    ],
+)
+def test_foreign_where_it_belongs_passes(tmp_path: Path, room: str, line: str) -> None:
+    """An outside package in its room is free."""
+    assert foreign_imports(plant(tmp_path, {f"miniagents/{room}": line + "\n"}), FOREIGN) == []
+
+
+@pytest.mark.parametrize("line", ["from .one import x", "from . import one", "import miniagents.ext.llm.one"])
+def test_providers_can_fail(tmp_path: Path, line: str) -> None:
+    """A provider that imports another one is found, whatever the two are called; a shared room is free."""
+    rooms = {"one.py": "from ._parts import x\n", "two.py": line + "\n", "_parts.py": ""}
+    plant(tmp_path, {f"miniagents/ext/llm/{name}": text for name, text in rooms.items()})
+    assert provider_crossings(tmp_path) == ["miniagents/ext/llm/two.py:1: a provider does not import another"]

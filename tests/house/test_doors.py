@@ -1,0 +1,41 @@
+"""A door is a docstring, imports and `__all__`."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.house.doors import bad_doors
+from tests.house.source import ROOT, no_breach, plant
+
+
+def test_doors() -> None:
+    """No door of the house defines anything."""
+    no_breach(bad_doors(ROOT))
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "sentence"),
+    [
+        ("values/__init__.py", "from ._frozen import Frozen\n", "says in its docstring"),
+        ("values/__init__.py", '"""Values."""\n\n\ndef freeze(): ...\n', ":4: a door is"),
+        ("values/__init__.py", '"""Values."""\n\n\nclass Frozen: ...\n', ":4: a door is"),
+        ("values/__init__.py", '"""Values."""\n\nLIMIT = 3\n', ":3: a door is"),
+        ("values/__init__.py", '"""Values."""\n\nif LIMIT:\n    import ast\n', ":3: a door is"),
+        ("values/__init__.py", '"""Values."""\n\n__all__ = sorted(dir())\n', ":3: a door is"),
+        ("values/__init__.py", '"""Values."""\n\nfrom ._frozen import Frozen\n', "names them in __all__"),
+        ("utils.py", '"""Utils."""\n\nJOIN = 1\n', "utils.py:3: a door is"),
+        ("promising/sentinels.py", '"""Sentinels."""\n\nAWAIT = 1\n', "sentinels.py:3: a door is"),
+        ("ext/misc_agents.py", '"""Agents."""\n\nasync def f(): ...\n', "misc_agents.py:3: a door is"),
+    ],
+)
+def test_doors_can_fail(tmp_path: Path, file: str, text: str, sentence: str) -> None:
+    """Whatever else stands in a door is found."""
+    (breach,) = bad_doors(plant(tmp_path, {f"miniagents/{file}": text}))
+    assert sentence in breach
+
+
+def test_rooms_and_good_doors_pass(tmp_path: Path) -> None:
+    """A room may define what it likes, and a door may import and name it."""
+    door = '"""Values."""\n\nfrom ._frozen import Frozen\n\n__all__ = ["Frozen"]\n'
+    files = {"miniagents/values/__init__.py": door, "miniagents/values/_frozen.py": "class Frozen: ...\n"}
+    assert bad_doors(plant(tmp_path, files)) == []
