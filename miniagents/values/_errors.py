@@ -1,7 +1,8 @@
 """The errors of the library: one family, each a sentence.
 
-Everything that miniagents raises by itself is a `MiniAgentsError`. An error that an agent or a token generator
-raised is never wrapped: the reader gets that very object, and `partial_text` tells what had arrived before it.
+Everything that miniagents raises by itself is a `MiniAgentsError`. An error that an agent or a token
+generator raised is never wrapped: the reader gets that very object, and `partial_text` tells what had
+arrived before it.
 """
 
 from typing_extensions import override
@@ -73,7 +74,7 @@ class HashKeyError(MiniAgentsError, ValueError):
     """A value has no hash key because a number in it is NaN or infinite; the text names the field's path."""
 
 
-class StopLoop(MiniAgentsError):  # noqa: N818 - a signal to end a loop, not a failure; the name is documented API
+class StopLoop(MiniAgentsError):  # noqa: N818 - a signal, not a failure; documented name
     """An agent raises it to end the loop (`achain_loop`, `adialog_loop`) it is part of."""
 
     @override

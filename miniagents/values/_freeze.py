@@ -1,21 +1,22 @@
 """`freeze`: data as it is now, which nobody can change any more."""
 
-from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta, timezone
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
-from typing import Final, Protocol, cast, runtime_checkable
+from typing import Final, TypeGuard, cast
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from ._errors import FreezeError, NestingError
 from ._frozen_mapping import FrozenMapping
+from ._marks import FrozenValue
 from ._path import Index, Member, Path
 
 MAX_NESTING: Final = 64
-"""How many levels deep containers and nested messages may stand in one another."""
+"""How many levels deep messages and containers may stand in one another, the outermost message counted."""
 
 ALLOWED: Final = (
     "None, bool, int, float, str, bytes, date, datetime, time, timedelta, UUID, Decimal, Path, Enum members, "
@@ -24,34 +25,25 @@ ALLOWED: Final = (
 
 ATOMS: Final[frozenset[type]] = frozenset(
     (
-        *(type(None), bool, int, float, str, bytes, date, datetime, time, timedelta, timezone, UUID, Decimal),
+        *(type(None), bool, int, float, str, bytes, date, datetime, time, timedelta, UUID, Decimal),
         *(PosixPath, WindowsPath, PurePosixPath, PureWindowsPath),
     )
 )
-"""The exact types that are frozen already."""
-
-
-@runtime_checkable
-class FrozenAllTheWay(Protocol):
-    """What `freeze` asks of a value that is frozen by itself, so that `Frozen` need not be known here."""
-
-    def __frozen_depth__(self) -> int:
-        """Return how many levels are nested in the value; it is 1 for flat data."""
-        ...
+"""The exact types of which every value is frozen already."""
 
 
 def freeze(value: object, path: Path | None = None) -> object:
     """Make data immutable: dicts become `FrozenMapping`, lists tuples, sets frozensets, all the way down.
 
-    Values are taken as they are at the moment of the call. Subclasses of str, int, float and bytes become the plain
-    type; a pydantic model that is no `Frozen` is kept as a deep copy.
+    Values are taken as they are at the moment of the call. Subclasses of str, int, float and bytes become the
+    plain type; a pydantic model that is no `Frozen` is kept as a deep copy.
 
     Args:
         value: Any data of the allowed types.
         path: Where the value stands, for the text of an error.
 
     Returns:
-        The frozen value; the same object when it was frozen already.
+        The frozen value; the same object if it was frozen already.
 
     Raises:
         FreezeError: If something in it is not of the allowed types, or a container contains itself.
@@ -61,9 +53,30 @@ def freeze(value: object, path: Path | None = None) -> object:
         >>> freeze({"a": [1, {2}]})
         FrozenMapping({'a': (1, frozenset({2}))})
     """
+    return value if type(value) in ATOMS else _Freezer().freeze(value, path or Path(None, "value"))
+
+
+def depth_of(value: object) -> int:
+    """Return how many levels are nested in a frozen value: 0 for a number, 1 for a tuple of numbers."""
     if type(value) in ATOMS:
-        return value
-    return _Freezer().freeze(value, path or Path(None, "value"))
+        return 0
+    if isinstance(value, FrozenValue):
+        return value.__frozen_depth__()
+    if _is_mapping(value):
+        return 1 + max(map(depth_of, (*value.keys(), *value.values())), default=0)
+    if _is_tuple(value) or _is_set(value):
+        return 1 + max(map(depth_of, value), default=0)
+    if isinstance(value, BaseModel):
+        return 1 + max(map(depth_of, model_data(value).values()), default=0)
+    return 0
+
+
+def model_data(model: BaseModel) -> dict[str, object]:
+    """Return the fields and the extra data of any pydantic model, without what else is cached on it."""
+    declared = type(model).__pydantic_fields__
+    data: dict[str, object] = {name: item for name, item in model.__dict__.items() if name in declared}
+    data.update(model.__pydantic_extra__ or {})
+    return data
 
 
 class _Freezer:
@@ -77,54 +90,41 @@ class _Freezer:
     def freeze(self, value: object, path: Path) -> object:
         if type(value) in ATOMS:
             return value
-        match value:
-            case FrozenAllTheWay():
-                if value.__frozen_depth__() + len(self._open) > MAX_NESTING:
-                    raise _too_deep(path)
-                return value
-            case Enum() | date() | time() | timedelta() | UUID() | Decimal() | PurePath():
-                return value
-            case str():
-                return str.__str__(value)
-            case int():
-                return int.__int__(value)
-            case float():
-                return float.__float__(value)
-            case bytes():
-                return bytes.__getitem__(value, slice(None))
-            case _:
-                return self._container(value, path)
+        if isinstance(value, FrozenValue):
+            self._check_depth(value.__frozen_depth__(), path)
+            return value
+        plain = _plain(value)
+        return plain if plain is not None else self._container(value, path)
 
     def _container(self, value: object, path: Path) -> object:
-        if id(value) in self._open:
-            raise FreezeError(f"{path} contains itself; data of a message cannot be circular, break the circle")
-        if len(self._open) >= MAX_NESTING:
-            raise _too_deep(path)
-        self._open.add(id(value))
+        me = id(value)
+        if me in self._open:
+            raise FreezeError(f"{path} contains itself; data cannot be circular, so break the circle first")
+        self._check_depth(1, path)
+        self._open.add(me)
         try:
-            match value:
-                case Mapping():
-                    return self._mapping(cast("Mapping[object, object]", value), path)
-                case tuple():
-                    return self._tuple(cast("tuple[object, ...]", value), path)
-                case list():
-                    return tuple(self._items(cast("list[object]", value), path))
-                case set() | frozenset():
-                    element = Path(path, Member("an element"))
-                    return frozenset(
-                        self.freeze(each, element) for each in cast("frozenset[object]", value)
-                    )
-                case BaseModel():
-                    return self._model(value, path)
-                case _:
-                    raise FreezeError(
-                        f"{path} is of type {_type_name(value)}, which cannot be frozen; allowed are {ALLOWED}"
-                    )
+            return self._content(value, path)
         finally:
-            self._open.discard(id(value))
+            self._open.discard(me)
 
-    def _items(self, items: "list[object] | tuple[object, ...]", path: Path) -> list[object]:
-        # A plain loop, and a path step only for what is no atom: this is the way of most data.
+    def _content(self, value: object, path: Path) -> object:
+        if _is_mapping(value):
+            return self._mapping(value, path)
+        if _is_tuple(value):
+            return self._tuple(value, path)
+        if _is_list(value):
+            return tuple(self._items(value, path))
+        if _is_set(value):
+            element = Path(path, Member("an element"))
+            return frozenset(self.freeze(each, element) for each in value)
+        if isinstance(value, BaseModel):
+            return self._model(value, path)
+        raise FreezeError(
+            f"{path} is of type {_type_name(value)}, which cannot be frozen; allowed are {ALLOWED}"
+        )
+
+    def _items(self, items: Iterable[object], path: Path) -> list[object]:
+        # A step of the path is made only for what is no atom: most data are atoms.
         return [
             each if type(each) in ATOMS else self.freeze(each, Path(path, Index(at)))
             for at, each in enumerate(items)
@@ -132,32 +132,74 @@ class _Freezer:
 
     def _tuple(self, value: tuple[object, ...], path: Path) -> tuple[object, ...]:
         items = self._items(value, path)
-        if type(value) is tuple and all(old is new for old, new in zip(value, items, strict=True)):
+        if type(value) is tuple and all(map(_same, value, items)):
             return value
-        if hasattr(value, "_fields"):  # a named tuple keeps its names, without running a constructor of its own
-            return tuple.__new__(type(value), items)
-        return tuple(items)
+        # A named tuple keeps its names.
+        make: object = getattr(type(value), "_make", None)
+        return cast("tuple[object, ...]", make(items)) if callable(make) else tuple(items)
 
-    def _mapping(self, value: Mapping[object, object], path: Path) -> FrozenMapping[object, object]:
+    def _mapping(self, value: Mapping[object, object], path: Path) -> object:
         key_path = Path(path, Member("a key"))
         items = {
-            self.freeze(key, key_path): self.freeze(item, Path(path, key)) for key, item in value.items()
+            self.freeze(key, key_path): item if type(item) in ATOMS else self.freeze(item, Path(path, key))
+            for key, item in value.items()
         }
-        if type(value) is FrozenMapping and all(item is value.get(key) for key, item in items.items()):
-            return cast("FrozenMapping[object, object]", value)
+        if isinstance(value, FrozenMapping) and all(map(_same, value.values(), items.values())):
+            return value
         return FrozenMapping(items)
 
     def _model(self, value: BaseModel, path: Path) -> BaseModel:
-        # Only to check what is in it: the copy stays as its own class declares it.
-        for name, item in (*value.__dict__.items(), *(value.__pydantic_extra__ or {}).items()):
+        for name, item in model_data(value).items():  # only a check: the copy stays as its class declares it
             self.freeze(item, Path(path, name))
-        return value.model_copy(deep=True)
+        try:
+            return value.model_copy(deep=True)
+        except Exception as error:
+            raise FreezeError(
+                f"{path} is a {_type_name(value)} that cannot be copied ({error}); give its data instead"
+            ) from error
+
+    def _check_depth(self, more: int, path: Path) -> None:
+        # The message around all this is one level more.
+        if len(self._open) + more >= MAX_NESTING:
+            raise NestingError(f"{path} is nested more than {MAX_NESTING} levels deep; make the data flatter")
 
 
-def _too_deep(path: Path) -> NestingError:
-    return NestingError(f"{path} is nested more than {MAX_NESTING} levels deep; make the data flatter")
+def _plain(value: object) -> object:
+    """Return what an immutable value without content is kept as, or ``None`` for anything else."""
+    # An enum member may be a str or int too, and stays the member.
+    if isinstance(value, Enum | date | time | timedelta | UUID | Decimal | PurePath):
+        return value
+    # Subclasses may carry more and mutable things: only the plain value is kept, by no method of theirs.
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    return bytes.__getitem__(value, slice(None)) if isinstance(value, bytes) else None
+
+
+def _same(old: object, new: object) -> bool:
+    return old is new
 
 
 def _type_name(value: object) -> str:
     cls = type(value)
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+# `isinstance` alone leaves the type of the items unknown to type checkers.
+def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
+    return isinstance(value, Mapping)
+
+
+def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
+    return isinstance(value, tuple)
+
+
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list)
+
+
+def _is_set(value: object) -> TypeGuard[set[object] | frozenset[object]]:
+    return isinstance(value, set | frozenset)

@@ -1,32 +1,36 @@
 """`Frozen`: a pydantic model whose every value is frozen all the way down."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, model_validator
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
-from typing_extensions import Self, override
+from typing_extensions import override
 
-from ._errors import FreezeError, TemplateError
-from ._freeze import ATOMS, freeze
+from ._class_facts import TEMPLATE_FIELD, ClassFacts
+from ._errors import FreezeError
+from ._freeze import ATOMS, depth_of, freeze, model_data
 from ._frozen_mapping import FrozenMapping
 from ._hashing import HashWalk, class_name_of
+from ._marks import FrozenValue
 from ._meta import FrozenMeta
 from ._path import Path
 from ._schema import thaw_in_serializers
-from ._template import Template
 
 _EMPTY: Final[FrozenMapping[str, object]] = FrozenMapping()
-_set = object.__setattr__
+_set = object.__setattr__  # around the guard of `Frozen.__setattr__`
 
 
-class Frozen(BaseModel, metaclass=FrozenMeta):
+class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
     """A value that nobody can change: declared fields and any further keyword, frozen all the way down.
 
-    Dicts become `FrozenMapping`, lists tuples, sets frozensets, as they are at the moment of construction. `str(value)`
-    is its `text` if it has one, else its `text_template` filled in, else its JSON.
+    Dicts become `FrozenMapping`, lists tuples, sets frozensets, as they are at the moment of construction;
+    fields declared as `list[int]` too, after they were validated as that. A pydantic model that is no
+    `Frozen` is kept as a deep copy. `str(value)` is its `text` if it has one, else its `text_template`
+    filled in, else its JSON. A template is a ``ClassVar[str]`` or a field. A class variable with plain data
+    can be given per value as well.
 
-    A subclass that takes its text by position writes the field and the constructor out, so that type checkers know both::
+    A subclass that takes its text by position writes the field and the constructor out, for type checkers::
 
         class Message(Frozen):
             text: str | None = Field(default=None, kw_only=False)
@@ -35,18 +39,19 @@ class Frozen(BaseModel, metaclass=FrozenMeta):
                 super().__init__(text=text, **fields)
 
     Raises:
-        FreezeError: If a value is not of the allowed types, or a keyword is the name of a method of the class.
-        pydantic.ValidationError: If a declared field does not validate, or its template is wrong.
+        FreezeError: If a value is not of the allowed types, or a keyword is the name of a method of the
+        class. NestingError: If values are nested more than 64 levels deep. pydantic.ValidationError: If a
+        declared field does not validate, or the template is wrong.
 
     Example:
         >>> class Point(Frozen):
         ...     x: int
-        >>> point = Point(x=1, tags=["a"])
-        >>> point.tags, point == Point(x=1, tags=("a",)), len(point.hash_key)
+        >>> point = Point.model_validate({"x": 1, "tags": ["a"]})
+        >>> point.tags, point == Point.model_validate({"x": 1, "tags": ("a",)}), len(point.hash_key)
         (('a',), True, 40)
     """
 
-    # The caches live in slots: pydantic copies `__dict__` but never these, so a copy cannot have a stale one.
+    # The caches live in slots: pydantic copies `__dict__` but never these, so no copy has a stale one.
     __slots__ = ("__weakref__", "_depth", "_hash_key")
 
     model_config = ConfigDict(
@@ -55,75 +60,74 @@ class Frozen(BaseModel, metaclass=FrozenMeta):
         ser_json_bytes="base64",
         val_json_bytes="base64",
         ser_json_inf_nan="strings",
-        polymorphic_serialization=True,
+        polymorphic_serialization=True,  # a field declared as Message keeps the fields of its subclasses
     )
 
-    __frozen_reserved__: ClassVar[frozenset[str]] = frozenset()
-    __frozen_template__: ClassVar[Template | None] = None
+    __frozen_facts__: ClassVar[ClassFacts]
+
+    if TYPE_CHECKING:
+
+        def __init__(self, /, **fields: object) -> None: ...
 
     @classmethod
     @override
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        names = frozenset[str]().union(*(vars(each) for each in cls.__mro__))
-        data = {name for name in cls.__class_vars__ if name in names and not hasattr(Frozen, name)}
-        cls.__frozen_reserved__ = names - data
-        source: object = getattr(cls, "text_template", None)
-        field = cls.__pydantic_fields__.get("text_template")
-        source = field.default if field is not None else source
-        cls.__frozen_template__ = Template(source, cls.__qualname__) if isinstance(source, str) else None
+        cls.__frozen_facts__ = ClassFacts(cls, Frozen)
 
     @classmethod
     @override
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler, /) -> CoreSchema:
-        return thaw_in_serializers(handler(source))
+        return thaw_in_serializers(handler(source), handler)
 
     @model_validator(mode="after")
-    def _freeze_fields(self) -> Self:
-        fields = self.__dict__
+    def _freeze_when_validated(self) -> Self:
+        self._freeze_all()
+        return self
+
+    def _freeze_all(self) -> None:
+        fields = cast("dict[str, object]", self.__dict__)
         for name, value in fields.items():
             if type(value) not in ATOMS:
-                fields[name] = freeze(value, Path(Path(None, type(self).__qualname__), name))
+                fields[name] = freeze(value, self._path(name))
         extra = self.__pydantic_extra__
         if extra:
             self._set_extra(extra)
+            if TEMPLATE_FIELD in extra:
+                self._check_template()
         else:
             _set(self, "__pydantic_extra__", _EMPTY)
-        if "text_template" in fields or (extra and "text_template" in extra):
-            self._template()
-        return self
+        if TEMPLATE_FIELD in fields:
+            self._check_template()
+
+    def _path(self, name: str) -> Path:
+        return Path(Path(None, type(self).__qualname__), name)
 
     def _set_extra(self, extra: Mapping[str, object]) -> None:
         cls = type(self)
-        if not cls.__frozen_reserved__.isdisjoint(extra):
-            name = next(each for each in extra if each in cls.__frozen_reserved__)
+        facts = cls.__frozen_facts__
+        if not facts.reserved.isdisjoint(extra):
+            name = next(each for each in extra if each in facts.reserved)
             raise FreezeError(
-                f"{cls.__qualname__} has a method or attribute named {name!r}, so no data can be kept under that name; "
-                "choose another keyword"
+                f"{cls.__qualname__} has a method or attribute named {name!r}, so no data can be kept "
+                "under that name; choose another keyword"
             )
-        root = Path(None, cls.__qualname__)
-        frozen = {
-            name: value if type(value) in ATOMS else freeze(value, Path(root, name))
-            for name, value in extra.items()
-        }
-        _set(self, "__pydantic_extra__", FrozenMapping(frozen))
-        for name in frozen.keys() & cls.__class_vars__:
-            self.__dict__[name] = frozen[name]  # so that the attribute shows the data, not the class's own value
+        frozen = FrozenMapping(
+            {
+                name: value if type(value) in ATOMS else freeze(value, self._path(name))
+                for name, value in extra.items()
+            }
+        )
+        _set(self, "__pydantic_extra__", frozen)
+        # The attribute must show the data of this value, not what the class has under that name.
+        if not facts.replaceable.isdisjoint(frozen):
+            own = cast("dict[str, object]", self.__dict__)
+            own.update((name, frozen[name]) for name in facts.replaceable.intersection(frozen))
 
-    def _data(self) -> dict[str, object]:
-        declared = type(self).__pydantic_fields__
-        data = {name: value for name, value in self.__dict__.items() if name in declared}
-        data.update(self.__pydantic_extra__ or _EMPTY)
-        return data
-
-    def _template(self) -> Template | None:
-        source: object = getattr(self, "text_template", None)
-        if source is None:
-            return None
-        cls = type(self)
-        if not isinstance(source, str):
-            raise TemplateError(f"{cls.__qualname__}.text_template is of type {type(source).__name__}; give a str")
-        return Template(source, cls.__qualname__)
+    def _check_template(self) -> None:
+        source: object = getattr(self, TEMPLATE_FIELD, None)
+        if source is not None:
+            type(self).__frozen_facts__.template_for(source)
 
     @property
     def hash_key(self) -> str:
@@ -134,18 +138,25 @@ class Frozen(BaseModel, metaclass=FrozenMeta):
         """
         return self.__hash_key_of__(Path(None, type(self).__qualname__))[0]
 
+    @override
     def __hash_key_of__(self, path: Path) -> tuple[str, bool]:
-        try:
-            return cast("str", self._hash_key), True
-        except AttributeError:
-            walk = HashWalk()
-            key = walk.key(class_name_of(type(self)), self._data(), path)
-            if walk.lasting:
-                _set(self, "_hash_key", key)
-            return key, walk.lasting
+        kept: object = getattr(self, "_hash_key", None)
+        if isinstance(kept, str):
+            return kept, True
+        walk = HashWalk()
+        key = walk.key(class_name_of(type(self)), model_data(self), path)
+        if walk.lasting:
+            _set(self, "_hash_key", key)
+        return key, walk.lasting
 
+    @override
     def __frozen_depth__(self) -> int:
-        return 1
+        kept: object = getattr(self, "_depth", None)
+        if isinstance(kept, int):
+            return kept
+        depth = 1 + max(map(depth_of, model_data(self).values()), default=0)
+        _set(self, "_depth", depth)
+        return depth
 
     @override
     def __eq__(self, other: object) -> bool:
@@ -153,64 +164,93 @@ class Frozen(BaseModel, metaclass=FrozenMeta):
             return True
         if not isinstance(other, Frozen):
             return NotImplemented
-        return type(self) is type(other) and self._data() == other._data()
+        return type(self) is type(other) and model_data(self) == model_data(other)
 
     @override
     def __hash__(self) -> int:
-        return hash((type(self), frozenset(self._data().items())))
+        data = model_data(self)
+        try:
+            return hash((type(self), frozenset(data.items())))
+        except (
+            TypeError
+        ):  # a pydantic model that is no `Frozen` has no hash; equal values still have equal names
+            return hash((type(self), frozenset(data)))
 
     @override
     def __str__(self) -> str:
         text: object = getattr(self, "text", None)
-        if text is not None:
+        if text is not None and not callable(text):
             return str(text)
-        template = self._template()
-        if template is None:
+        source: object = getattr(self, TEMPLATE_FIELD, None)
+        if source is None:
             return self.model_dump_json(exclude={"text"})
-        data = self._data()
-        known = [name for name in data if name not in {"text", "text_template"}]
-        return template.fill(data.__getitem__, known)
+        data = model_data(self)
+        values = {name: item for name, item in data.items() if name not in {"text", TEMPLATE_FIELD}}
+        return type(self).__frozen_facts__.template_for(source).fill(values)
+
+    @classmethod
+    @override
+    def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
+        """Make a value without validating declared fields; it is frozen, of allowed types only, as ever.
+
+        Args:
+            _fields_set: The names to count as set, by default those of the values.
+            **values: The fields and further data.
+        """
+        made = super().model_construct(_fields_set, **values)
+        made._freeze_all()  # noqa: SLF001 - of its own class
+        return made
 
     @override
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with some fields changed; what is new is frozen and checked like at construction.
+        """Return a copy with some fields changed, or with more data; what is new is checked and frozen.
 
         Args:
-            update: The fields to change or to add.
+            update: The fields to change or to add; declared fields are validated as their annotations say.
             deep: Whether nested values are copied too.
+
+        Raises:
+            FreezeError: As at construction.
+            pydantic.ValidationError: As at construction.
         """
         copied = super().model_copy(deep=deep)
-        if update:
-            declared = type(self).__pydantic_fields__
-            root = Path(None, type(self).__qualname__)
-            extra = dict(self.__pydantic_extra__ or _EMPTY)
-            for name, value in update.items():
-                if name in declared:
-                    copied.__dict__[name] = freeze(value, Path(root, name))
-                else:
-                    extra[name] = value
-            if extra:
-                copied._set_extra(extra)
-            copied.__pydantic_fields_set__.update(update)
-            copied._template()
+        if not update:
+            return copied
+        cls = type(self)
+        declared = {name: value for name, value in update.items() if name in cls.__pydantic_fields__}
+        if declared:
+            declared = cls.__frozen_facts__.updates.validate_python(declared)
+        # Only data: what the old value cached in its `__dict__` would be stale.
+        data = {**model_data(copied), **update, **declared}
+        extra = {name: value for name, value in data.items() if name not in cls.__pydantic_fields__}
+        _set(copied, "__dict__", {name: value for name, value in data.items() if name not in extra})
+        _set(copied, "__pydantic_extra__", extra)
+        copied.__pydantic_fields_set__.update(update)
+        copied._freeze_all()  # noqa: SLF001 - of its own class
         return copied
 
     @override
     def __setattr__(self, name: str, value: object) -> None:
-        if name in type(self).__private_attributes__:
-            super().__setattr__(name, value)
-        else:
-            raise self._frozen_error(name)
+        if name not in type(self).__private_attributes__:
+            raise self._is_frozen(name)
+        super().__setattr__(name, value)
 
     @override
     def __delattr__(self, name: str) -> None:
-        if name in type(self).__private_attributes__:
-            super().__delattr__(name)
-        else:
-            raise self._frozen_error(name)
+        if name not in type(self).__private_attributes__:
+            raise self._is_frozen(name)
+        super().__delattr__(name)
 
-    def _frozen_error(self, name: str) -> ValidationError:
-        # The type that pydantic's own frozen models raise, with a sentence that says what to do.
-        sentence = f"{type(self).__qualname__} is frozen; make a changed copy with model_copy(update={{...}})"
-        details = InitErrorDetails(type=PydanticCustomError("frozen_instance", "{sentence}", {"sentence": sentence}), loc=(name,), input=None)
-        return ValidationError.from_exception_data(type(self).__qualname__, [details], hide_input=True)
+    def _is_frozen(self, name: str) -> ValidationError:
+        # The error that pydantic's own frozen models raise, with a sentence that says what to do.
+        title = type(self).__qualname__
+        problem = PydanticCustomError(
+            "frozen_instance",
+            "{owner} is frozen; make a changed copy with model_copy(update=...)",
+            {"owner": title},
+        )
+        details = InitErrorDetails(type=problem, loc=(name,), input=None)
+        return ValidationError.from_exception_data(title, [details], hide_input=True)
+
+
+Frozen.__frozen_facts__ = ClassFacts(Frozen, None)

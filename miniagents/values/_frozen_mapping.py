@@ -1,13 +1,16 @@
 """`FrozenMapping`: what a dict becomes when it is frozen.
 
-It is a `dict` whose every way of changing is closed. Being one, it works where only a real dict does: `json.dumps`,
-pydantic's serializers and validators, ``match`` statements and ``**`` calls.
+It is a `dict` whose every way of changing is closed. Being one, it works where only a real dict does:
+`json.dumps`, pydantic's serializers and validators, ``match`` statements and ``**`` calls.
 """
 
 from collections.abc import Hashable
-from typing import NoReturn, TypeVar
+from types import GenericAlias
+from typing import Any, NoReturn, Self, TypeVar, get_args
 
-from typing_extensions import Self, override
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+from typing_extensions import override
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -16,8 +19,8 @@ V = TypeVar("V")
 class FrozenMapping(dict[K, V]):
     """An immutable, hashable mapping, equal to any dict with the same items.
 
-    The constructor takes the values as they are; `freeze` makes frozen values of them too. It is hashable when its
-    values are.
+    The constructor takes the values as they are; `freeze` makes frozen values of them too. It is hashable
+    when its values are.
 
     Raises:
         TypeError: On every attempt to change it.
@@ -50,9 +53,16 @@ class FrozenMapping(dict[K, V]):
         """Return an ordinary dict with the same items, to be changed."""
         return dict(self)
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler, /) -> CoreSchema:
+        """Let a field be declared as `FrozenMapping[str, int]`: validated as that dict, then frozen."""
+        return core_schema.no_info_after_validator_function(
+            cls, handler.generate_schema(GenericAlias(dict, get_args(source) or (Any, Any)))
+        )
+
     def _refuse(self) -> NoReturn:
         raise TypeError(
-            "this mapping is frozen and cannot be changed; make a changed copy, for example {**mapping, key: value}"
+            "this mapping is frozen and cannot be changed; make a changed copy: {**mapping, key: value}"
         )
 
     @override

@@ -9,8 +9,8 @@ from ._redact import redact_keys
 class LLMError(MiniAgentsError):
     """A language model did not answer as it should.
 
-    The error holds plain data only, so it can be pickled, copied and logged; the exception of the SDK is at most its
-    `__cause__`. Its text never contains a key: what looks like one is replaced by ``[redacted]``.
+    The error holds plain data only, so it can be pickled, copied and logged; the exception of the SDK is at
+    most its `__cause__`. Its text never contains a key: what looks like one is replaced by ``[redacted]``.
 
     Args:
         message: The sentence: what was wrong, where, what to do.

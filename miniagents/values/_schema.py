@@ -1,68 +1,120 @@
-"""Serializers for declared containers: a field declared `list[int]` holds a tuple, and pydantic must not mind."""
+"""Serializers for declared containers: a field declared `list[int]` holds a tuple, which is all right.
 
+pydantic's serializers warn about a value that is not of the declared type. Here every list and set in the
+schema of a frozen class gets one that turns the frozen value back first. A schema is a tree of plain dicts,
+documented in `pydantic_core.core_schema`; what is walked is copied, and only definitions, which are
+referred to by name, are changed.
+"""
+
+from collections import Counter, OrderedDict
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, TypeGuard
 
+from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-_Handler = Callable[[object], object]
+Thaw = Callable[[object, Callable[[object], object]], object]
+Node = dict[str, object]
 
-# The schemas of other classes are shared with them and describe values that are not frozen.
-_FOREIGN: Final = frozenset({"model", "dataclass", "typed-dict"})
+# The schemas of other classes: theirs, and done by themselves if they are frozen.
+_FOREIGN: Final = frozenset({"model", "dataclass"})
 
 
-def thaw_in_serializers(schema: CoreSchema) -> CoreSchema:
-    """Return the schema of a frozen class with its list and set fields serialized from tuples and frozensets.
+def thaw_in_serializers(schema: CoreSchema, handler: GetCoreSchemaHandler) -> CoreSchema:
+    """Return the schema of a frozen class with its lists and sets serialized from tuples and frozensets.
 
     Args:
         schema: What pydantic generated for the class itself.
+        handler: The handler that generated it; it knows the definitions.
     """
-    return cast("CoreSchema", _own(schema))
+    walk = _Walk(handler)
+    own: object = schema
+    while _is_node(own) and own.get("type") != "model":  # inside validators of the whole model
+        own = own.get("schema")
+    if _is_node(own):
+        # The class's own node was made for this very call, so it may be changed in place.
+        own["schema"] = walk.walk(own["schema"])
+    return schema
 
 
-def _own(node: object) -> object:
-    """Walk down to the fields of the class itself."""
-    match node:
-        case {"type": "model", "schema": inner}:
-            return {**cast("dict[str, object]", node), "schema": _walk(inner)}
-        case {"type": "definitions", "schema": inner, "definitions": list()}:
-            return {**cast("dict[str, object]", node), "schema": _own(inner)}
-        case {"schema": inner}:
-            return {**cast("dict[str, object]", node), "schema": _own(inner)}
-        case _:
+class _Walk:
+    """One walk; a definition is done once, however often it is referred to."""
+
+    __slots__ = ("_done", "_handler")
+
+    def __init__(self, handler: GetCoreSchemaHandler) -> None:
+        self._handler = handler
+        self._done: set[str] = set()
+
+    def walk(self, node: object) -> object:
+        if _is_list(node):
+            return [self.walk(item) for item in node]
+        if _is_tuple(node):
+            return tuple(self.walk(item) for item in node)
+        if not _is_node(node) or node.get("type") in _FOREIGN:
             return node
-
-
-def _walk(node: object) -> object:
-    match node:
-        case {"type": str(kind)} if kind in _FOREIGN:
+        if _is_schema(node) and node["type"] == "definition-ref":
+            self._definition(node)
             return node
-        case dict():
-            walked = {key: _walk(item) for key, item in cast("dict[str, object]", node).items()}
-            return _wrapped(walked)
-        case list():
-            return [_walk(item) for item in cast("list[object]", node)]
-        case tuple():
-            return tuple(_walk(item) for item in cast("tuple[object, ...]", node))
-        case _:
-            return node
+        walked: Node = {key: self.walk(item) for key, item in node.items()}
+        thaw = _THAW.get(str(node.get("type")))
+        if thaw is not None and "serialization" not in node:
+            walked["serialization"] = core_schema.wrap_serializer_function_ser_schema(thaw)
+        return walked
+
+    def _definition(self, reference: CoreSchema) -> None:
+        name = str(reference.get("schema_ref"))
+        if name in self._done:
+            return
+        self._done.add(name)
+        try:
+            definition: object = self._handler.resolve_ref_schema(reference)
+        except LookupError:  # the class itself, whose definition is not made yet
+            return
+        walked = self.walk(definition)
+        if _is_node(definition) and _is_node(walked):
+            definition.update(walked)
 
 
-def _wrapped(node: dict[str, object]) -> dict[str, object]:
-    if "serialization" in node:  # somebody said how to write it
-        return node
-    match node.get("type"):
-        case "list":
-            return {**node, "serialization": core_schema.wrap_serializer_function_ser_schema(_list_from_tuple)}
-        case "set":
-            return {**node, "serialization": core_schema.wrap_serializer_function_ser_schema(_set_from_frozenset)}
-        case _:
-            return node
+def _is_node(value: object) -> TypeGuard[Node]:
+    return isinstance(value, dict)
 
 
-def _list_from_tuple(value: object, handler: _Handler) -> object:
-    return handler(list(cast("tuple[object, ...]", value)) if type(value) is tuple else value)
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list)
 
 
-def _set_from_frozenset(value: object, handler: _Handler) -> object:
-    return handler(set(cast("frozenset[object]", value)) if type(value) is frozenset else value)
+def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
+    return isinstance(value, tuple)
+
+
+def _is_frozenset(value: object) -> TypeGuard[frozenset[object]]:
+    return isinstance(value, frozenset)
+
+
+def _is_schema(value: object) -> TypeGuard[CoreSchema]:
+    return isinstance(value, dict) and "type" in value
+
+
+def _list_of(value: object, handler: Callable[[object], object]) -> object:
+    return handler(list(value) if _is_tuple(value) else value)
+
+
+def _set_of(value: object, handler: Callable[[object], object]) -> object:
+    return handler(set(value) if _is_frozenset(value) else value)
+
+
+def _ordered(value: object, handler: Callable[[object], object]) -> object:
+    return handler(OrderedDict(value) if _is_node(value) else value)
+
+
+def _counter(value: object, handler: Callable[[object], object]) -> object:
+    return handler(Counter(value) if _is_node(value) else value)
+
+
+_THAW: Final[dict[str, Thaw]] = {
+    "list": _list_of,
+    "set": _set_of,
+    "ordered-dict": _ordered,
+    "counter": _counter,
+}

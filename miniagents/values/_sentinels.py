@@ -1,6 +1,7 @@
 """The two marks that may stand in a list of agents: `AWAIT` and `CLEAR`.
 
-Each is the one member of an enum, so that type checkers narrow `x is AWAIT`, and copies and pickles stay the same object.
+Each is the one member of an enum, so that type checkers narrow `x is AWAIT`, and copies and pickles stay
+the same object.
 """
 
 from enum import Enum

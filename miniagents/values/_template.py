@@ -1,6 +1,6 @@
 """`text_template`: a text with plain field names in braces, and nothing that runs code."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from string import Formatter
 from typing import Final
 
@@ -17,42 +17,46 @@ class Template:
         owner: The name of the class it belongs to, for the text of an error.
 
     Raises:
-        TemplateError: If a field is anything but a plain name (attributes, indexes, conversions, format specs,
-            positions), or a brace has no partner.
+        TemplateError: If it is no str, a brace has no partner, or a field is anything but a plain name
+            (attributes, indexes, conversions, format specs, positions).
 
     Example:
-        >>> Template("Hello, {name}! {{}}", "Greeting").fill({"name": "Ada"}.__getitem__, ["name"])
+        >>> Template("Hello, {name}! {{}}", "Greeting").fill({"name": "Ada"})
         'Hello, Ada! {}'
     """
 
-    __slots__ = ("_owner", "_parts")
+    __slots__ = ("_owner", "_parts", "source")
 
-    def __init__(self, source: str, owner: str) -> None:
+    def __init__(self, source: object, owner: str) -> None:
+        if not isinstance(source, str):
+            raise TemplateError(
+                f"the text_template of {owner} is of type {type(source).__name__}; give a str"
+            )
+        self.source = source
         self._owner = owner
-        self._parts: tuple[tuple[str, str | None], ...] = tuple(_parse(source, owner))
+        self._parts = tuple(_parse(source, owner))
 
-    def fill(self, value_of: Callable[[str], object], known: Iterable[str]) -> str:
+    def fill(self, values: Mapping[str, object]) -> str:
         """Return the text with every field replaced by `str` of its value.
 
         Args:
-            value_of: Gives the value of a known field.
-            known: The names of the fields there are.
+            values: The fields there are; no ``__format__`` of theirs is run.
 
         Raises:
-            TemplateError: If the template names a field that is not known.
+            TemplateError: If the template names a field that is not there.
         """
-        names = frozenset(known)
         pieces: list[str] = []
         for literal, field in self._parts:
             pieces.append(literal)
             if field is None:
                 continue
-            if field not in names:
-                there = ", ".join(sorted(names)) or "none"
+            if field not in values:
+                known = ", ".join(sorted(values)) or "none"
                 raise TemplateError(
-                    f"the text_template of {self._owner} names the field {field!r}, which is not there; known: {there}"
+                    f"the text_template of {self._owner} names the field {field!r}, which is not there; "
+                    f"known fields: {known}"
                 )
-            pieces.append(str(value_of(field)))
+            pieces.append(str(values[field]))
         return "".join(pieces)
 
 
