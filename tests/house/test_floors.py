@@ -95,7 +95,7 @@ def test_floors_can_fail(tmp_path: Path) -> None:
     """Each breach is named, and so is a folder that has no floor."""
     result = lint(plant(tmp_path, {f"miniagents/{name}": text for name, text in (GOOD | BAD).items()}))
     named = re.findall(
-        r"^miniagents\.(\S+) is not allowed to import (?:miniagents\.)?(\S+):$", result.stdout, re.M
+        r"^miniagents\.(\S+) is not allowed to import (?:miniagents\.)?(\S+):$", result.stdout, re.MULTILINE
     )
     assert set(named) == BREACHES
     assert "not listed as layers:\n\n- miniagents.attic" in result.stdout
