@@ -30,6 +30,7 @@ class _Segment:
     numbered: tuple[bool, ...]
 
     def fits(self, clause: Clause, at: int) -> bool:
+        """Tell whether the run stands in the clause at this place."""
         return at + len(self.choices) <= len(clause) and all(
             word.key in choice for word, choice in zip(clause[at:], self.choices, strict=False)
         )

@@ -60,6 +60,7 @@ class Keyword(_Part):
 
     @property
     def heard(self) -> tuple[str, ...]:
+        """The words it listens for."""
         return self.words or (self.name,)
 
 
@@ -100,6 +101,7 @@ class Script(_Part):
         return self
 
     def pattern_of(self, rule: Rule) -> Pattern:
+        """Parse the pattern of a rule with the word classes of this script."""
         return parse_pattern(rule.when, self.classes)
 
 
