@@ -1,5 +1,6 @@
 """What flows: frozen values, sentinels, errors and pure text machines. No event loop, no streams."""
 
+from ._control import strip_control
 from ._errors import (
     DeadlockError,
     FreezeError,
@@ -13,7 +14,7 @@ from ._errors import (
     UnresolvedPromiseError,
     WrongLoopError,
 )
-from ._freeze import freeze
+from ._freeze import MAX_NESTING, freeze
 from ._frozen import Frozen
 from ._frozen_mapping import FrozenMapping
 from ._llm_errors import (
@@ -30,10 +31,13 @@ from ._meta import FrozenMeta
 from ._partial_text import partial_text, set_partial_text
 from ._redact import redact_keys
 from ._sentinels import AWAIT, CLEAR, AwaitType, ClearType
+from ._splitter import SPLIT_END, SplitEndType, SplitEvent, TextSplitter
 
 __all__ = [
     "AWAIT",
     "CLEAR",
+    "MAX_NESTING",
+    "SPLIT_END",
     "AwaitType",
     "ClearType",
     "DeadlockError",
@@ -54,12 +58,16 @@ __all__ = [
     "MiniAgentsError",
     "NestingError",
     "NoActiveContextError",
+    "SplitEndType",
+    "SplitEvent",
     "StopLoop",
     "TemplateError",
+    "TextSplitter",
     "UnresolvedPromiseError",
     "WrongLoopError",
     "freeze",
     "partial_text",
     "redact_keys",
     "set_partial_text",
+    "strip_control",
 ]

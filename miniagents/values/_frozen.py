@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, model_validator
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 from typing_extensions import override
 
 from ._class_facts import TEMPLATE_FIELD, ClassFacts
 from ._errors import FreezeError
 from ._freeze import ATOMS, depth_of, freeze, model_data
 from ._frozen_mapping import FrozenMapping
+from ._guard import is_frozen_error
 from ._hashing import HashWalk, class_name_of
 from ._marks import FrozenValue
 from ._meta import FrozenMeta
@@ -232,25 +233,14 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
     @override
     def __setattr__(self, name: str, value: object) -> None:
         if name not in type(self).__private_attributes__:
-            raise self._is_frozen(name)
+            raise is_frozen_error(type(self).__qualname__, name)
         super().__setattr__(name, value)
 
     @override
     def __delattr__(self, name: str) -> None:
         if name not in type(self).__private_attributes__:
-            raise self._is_frozen(name)
+            raise is_frozen_error(type(self).__qualname__, name)
         super().__delattr__(name)
-
-    def _is_frozen(self, name: str) -> ValidationError:
-        # The error that pydantic's own frozen models raise, with a sentence that says what to do.
-        title = type(self).__qualname__
-        problem = PydanticCustomError(
-            "frozen_instance",
-            "{owner} is frozen; make a changed copy with model_copy(update=...)",
-            {"owner": title},
-        )
-        details = InitErrorDetails(type=problem, loc=(name,), input=None)
-        return ValidationError.from_exception_data(title, [details], hide_input=True)
 
 
 Frozen.__frozen_facts__ = ClassFacts(Frozen, None)

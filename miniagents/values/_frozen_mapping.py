@@ -1,6 +1,6 @@
 """`FrozenMapping`: what a dict becomes when it is frozen.
 
-It is a `dict` whose every way of changing is closed. Being one, it works where only a real dict does:
+It is a `dict` none of whose methods changes it. Being one, it works where only a real dict does:
 `json.dumps`, pydantic's serializers and validators, ``match`` statements and ``**`` calls.
 """
 
