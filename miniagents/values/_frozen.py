@@ -1,7 +1,7 @@
 """`Frozen`: a pydantic model whose every value is frozen all the way down."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Final, Self, cast
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema
@@ -72,13 +72,13 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
 
     @classmethod
     @override
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+    def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         cls.__frozen_facts__ = ClassFacts(cls, Frozen)
 
     @classmethod
     @override
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler, /) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler, /) -> CoreSchema:
         return thaw_in_serializers(handler(source), handler)
 
     @model_validator(mode="after")
@@ -191,7 +191,7 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
 
     @classmethod
     @override
-    def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
+    def model_construct(cls, _fields_set: set[str] | None = None, **values: object) -> Self:
         """Make a value without validating declared fields; it is frozen, of allowed types only, as ever.
 
         Args:
@@ -203,7 +203,7 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
         return made
 
     @override
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed, or with more data; what is new is checked and frozen.
 
         Args:

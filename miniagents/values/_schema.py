@@ -7,7 +7,8 @@ referred to by name, are changed.
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final, TypeGuard
 
 from pydantic import GetCoreSchemaHandler
@@ -112,9 +113,11 @@ def _counter(value: object, handler: Callable[[object], object]) -> object:
     return handler(Counter(value) if _is_node(value) else value)
 
 
-_THAW: Final[dict[str, Thaw]] = {
-    "list": _list_of,
-    "set": _set_of,
-    "ordered-dict": _ordered,
-    "counter": _counter,
-}
+_THAW: Final[Mapping[str, Thaw]] = MappingProxyType(
+    {
+        "list": _list_of,
+        "set": _set_of,
+        "ordered-dict": _ordered,
+        "counter": _counter,
+    }
+)

@@ -2,10 +2,10 @@ r"""Cut a text that comes in pieces into messages, as early as each decision can
 
 The rule, for the whole text, however it was cut into tokens:
 
-1. **Fences.** A code block begins where the code block delimiter stands at the start of a line (of the text,
-   or right after ``\n``) and ends right after the next one at the start of a line, or with the text. It is one
-   message, fences included, and nothing in it is a delimiter. What is before and after it is other messages.
-2. **Delimiters.** Outside code blocks the text is cut at every delimiter, from left to right, not overlapping.
+1. **Fences.** A code block begins where the code block delimiter starts a line (at the start of the text, or
+   after ``\n``) and ends right after the next one that starts a line, or with the text. It is one message, fences
+   included, and nothing in it is a delimiter. What stands before it and after it belongs to other messages.
+2. **Delimiters.** Outside code blocks the text is cut at every delimiter, from left to right, no overlaps.
    Where both begin at the same character the fence wins.
 3. **Newlines at the ends.** ``\n`` and ``\r`` are removed at both ends of each piece (a closed code block is
    kept as it is). A piece that is empty then is no message; one of other white space is.
@@ -73,7 +73,7 @@ class TextSplitter:
         fence = "(?!)" if code_block_delimiter is None else rf"(?<=\n){re.escape(code_block_delimiter)}"
         fence = f"(?P<fence>{fence})"
         self._marks = (re.compile(f"{fence}|{re.escape(delimiter)}"), re.compile(fence))
-        # What is not decided yet, after one character that is: a line begins after a newline, and at the start.
+        # What is not decided yet, and before it one character that is: lines begin after a newline.
         self._buffer = "\n"
         self._in_block = False
         self._begun = False  # whether the current message has text already
