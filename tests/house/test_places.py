@@ -23,15 +23,15 @@ def test_no_places() -> None:
 @pytest.mark.parametrize(
     ("line", "place"),
     [
-        (f"cd {SLASH}work/main", "/work"),
-        (f"path = '{SLASH}tmp/x'", "/tmp"),  # noqa: S108 - what is to be found
-        (f"see {SLASH}home/me/file.py", "/home"),
-        (f"{SLASH}root", "/root"),
-        (f"find-links={SLASH}opt/wheels", "/opt"),
-        (f"file:{SLASH}{SLASH}{SLASH}opt/wheels", "/opt"),
-        (f"https:{SLASH}{SLASH}pypi{DOT}org{SLASH}simple", "pypi.org"),
-        (f"files.pythonhosted{DOT}org", "files.pythonhosted.org"),
-        (f"--index{'-'}url x", "index-url"),
+        (f"cd {SLASH}work/main", f"{SLASH}work"),
+        (f"path = '{SLASH}tmp/x'", f"{SLASH}tmp"),
+        (f"see {SLASH}home/me/file.py", f"{SLASH}home"),
+        (f"{SLASH}root", f"{SLASH}root"),
+        (f"find-links={SLASH}opt/wheels", f"{SLASH}opt"),
+        (f"file:{SLASH}{SLASH}{SLASH}opt/wheels", f"{SLASH}opt"),
+        (f"https:{SLASH}{SLASH}pypi{DOT}org{SLASH}simple", f"pypi{DOT}org"),
+        (f"files.pythonhosted{DOT}org", f"files.pythonhosted{DOT}org"),
+        (f"--index{'-'}url x", f"index{'-'}url"),
     ],
 )
 def test_places_can_fail(tmp_path: Path, line: str, place: str) -> None:
