@@ -1,0 +1,304 @@
+"""``MiniAgent`` and ``InteractionContext``: who speaks, and the conversation it is in.
+
+An agent is an operator: from a stream of messages to a stream of messages. Called with an Observable it is cold,
+each subscription one run that the subscriber owns. Inquired it is hot: one run, owned by the context, replayed.
+
+Why so long: an agent and the context that names it (``ctx.this_agent``) are one recursive type.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Generic, cast, overload
+
+from reactivex import Observable, abc
+from typing_extensions import ParamSpec, TypeVar, override
+
+from miniagents.promising import (
+    Flattener,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    MessageType,
+    PromisingContext,
+    follow_observable,
+)
+from miniagents.streams import Log
+from miniagents.values import FrozenMapping
+
+from ._call import AgentCall
+from ._cold_run import ColdRun
+from ._keywords import Keywords
+from ._pipeline import Pipeline
+from ._run import Replies, start_run
+from ._stages import Inquirable, Stages
+
+In = TypeVar("In", bound=Message, default=Message, contravariant=True)
+Out = TypeVar("Out", bound=Message, default=Message, covariant=True)
+P = ParamSpec("P", default=[])
+Out2 = TypeVar("Out2", bound=Message)
+C = TypeVar("C")
+
+
+class InteractionContext(Generic[In, Out]):
+    """What an agent function is given: the messages it was sent, and the means to reply.
+
+    Attributes:
+        this_agent: the agent that runs.
+        message_promises: what it was sent; a sequence that may still be coming.
+    """
+
+    __slots__ = ("_replies", "message_promises", "this_agent")
+
+    def __init__(
+        self,
+        this_agent: "MiniAgent[In, Out, ...]",
+        message_promises: "MessageSequencePromise[Message]",
+        replies: Replies,
+    ) -> None:
+        self.this_agent = this_agent
+        self.message_promises = message_promises
+        self._replies = replies
+
+    @property
+    def messages(self) -> MessageSequencePromise[Message]:
+        """The same object as ``message_promises``."""
+        return self.message_promises
+
+    def reply(self, messages: MessageType) -> None:
+        """Reply anything that is messages, as often as you like; returns at once.
+
+        What is replied is taken as it is now. Streams in it (promises, async iterables, Observables) run on, and
+        what is replied after them arrives after them.
+
+        Raises:
+            TypeError: it is nothing that can become messages; the text names its type and where it stands.
+            MiniAgentsError: the replies are closed.
+        """
+        self._replies.add(messages)
+
+    def finish_early(self) -> None:
+        """Close the replies; the function may go on."""
+        self._replies.finish()
+
+    def wait_for(self, awaitable: Awaitable[object]) -> None:
+        """Keep the replies open until ``awaitable`` is done; if it fails, the run fails."""
+        self._replies.wait_for(awaitable)
+
+
+class MiniAgent(Generic[In, Out, P]):
+    """An agent: made of an async function by :func:`miniagent`, never changed, only forked.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from miniagents import MiniAgents, miniagent
+        >>> @miniagent
+        ... async def shout(ctx, mark: str = "!"):
+        ...     ctx.reply(str(await ctx.messages).upper() + mark)
+        >>> MiniAgents().run(rx.of("hello").pipe(shout.fork(mark="?"), shout))
+        [<MessagePromise done, 1 pieces>]
+    """
+
+    __slots__ = ("_defaults", "_errors_as_messages", "_function", "_keywords", "alias", "description")
+
+    alias: str
+    description: str
+
+    def __init__(
+        self,
+        function: Callable[..., Awaitable[None]],
+        keywords: Keywords,
+        *,
+        alias: str,
+        description: str,
+        defaults: Mapping[str, object],
+        errors_as_messages: bool | None = None,
+    ) -> None:
+        self._function = function
+        self._keywords = keywords
+        self._defaults = FrozenMapping(defaults)
+        self._errors_as_messages = errors_as_messages
+        self.alias = alias
+        self.description = description
+
+    @override
+    def __repr__(self) -> str:
+        return f"<MiniAgent {self.alias}>"
+
+    @property
+    def defaults(self) -> FrozenMapping[str, object]:
+        """The keywords it will be called with if no others are given."""
+        return self._defaults
+
+    # -- hot ---------------------------------------------------------------------------------------------------
+
+    def inquire(
+        self, messages: MessageType = None, /, *args: P.args, **kwargs: P.kwargs
+    ) -> MessageSequencePromise[Out]:
+        """Run the agent on ``messages`` now; returns at once.
+
+        Args:
+            messages: anything that is messages; None for none.
+            *args: values of the agent's own parameters.
+            **kwargs: the same by name; they beat those of ``fork``, which beat the defaults.
+
+        Returns:
+            The replies: awaitable, async iterable, and usable as the messages of another inquiry.
+
+        Raises:
+            NoActiveContextError: no context is active.
+            TypeError: a keyword is unknown or missing, or the messages are none.
+        """
+        given = self._given(args, kwargs)
+        if messages is None:
+            pending, received = _open_input()
+            return self._start(received, given, pending)
+        if isinstance(messages, MessageSequencePromise):
+            return self._start(cast("MessageSequencePromise[Message]", messages), given)
+        return self._start(MessageSequencePromise(messages), given)
+
+    def initiate_inquiry(self, *args: P.args, **kwargs: P.kwargs) -> AgentCall[In, Out]:
+        """Run the agent now and send it messages later; see :class:`AgentCall`."""
+        given = self._given(args, kwargs)
+        flattener, received = _open_input()
+        return AgentCall(self.alias, flattener, self._start(received, given))
+
+    # -- cold --------------------------------------------------------------------------------------------------
+
+    def __call__(
+        self, source: Observable[In | MessagePromise[In]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Observable[MessagePromise[Out]]:
+        """The replies to the messages of ``source``: an operator, so ``source.pipe(agent)`` works.
+
+        * When does it start? When someone subscribes, in their contextvars and their context.
+        * How often? One run per subscription.
+        * What is kept? The messages of a run, as long as it goes on.
+        * What does leaving do? Disposing cancels the run and unsubscribes from ``source``.
+        * When does an error come? After the replies that came before it.
+        """
+        given = self._given(args, kwargs)
+
+        def subscribe(
+            observer: abc.ObserverBase[MessagePromise[Out]], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            del scheduler  # the event loop of the context is the only one there is
+            flattener, received = _open_input()
+            replies = self._start(received, given)
+            leaving = ColdRun(replies, received, replies.messages.subscribe(observer))
+            follow_observable(flattener, cast("Observable[object]", source))
+            return leaving
+
+        return Observable(subscribe)
+
+    def then(
+        self, operator: Callable[[Observable[MessagePromise[Out]]], Observable[C]]
+    ) -> "Pipeline[In | MessagePromise[In], C]":
+        """This agent and then an operator: what ``source.pipe(agent, operator)`` does, as one operator."""
+        agent = cast("MiniAgent[In, Out]", self)
+        return Pipeline(lambda source: operator(agent(source)))
+
+    @overload
+    def __or__(  # type: ignore[overload-overlap]  # an agent is an operator too; as an agent it stays one
+        self, other: "MiniAgent[Out, Out2, ...]"
+    ) -> "MiniAgent[In, Out2]": ...
+    @overload
+    def __or__(
+        self, other: Callable[[Observable[MessagePromise[Out]]], Observable[C]]
+    ) -> "Pipeline[In | MessagePromise[In], C]": ...
+    def __or__(
+        self, other: "MiniAgent[Out, Out2, ...] | Callable[[Observable[MessagePromise[Out]]], Observable[C]]"
+    ) -> "MiniAgent[In, Out2] | Pipeline[In | MessagePromise[In], C]":
+        if isinstance(other, MiniAgent):
+            return _chained(self, cast("MiniAgent[Message, Out2, ...]", other))
+        if not callable(other):
+            return NotImplemented
+        return self.then(other)
+
+    # -- variants ----------------------------------------------------------------------------------------------
+
+    def fork(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out, P]":
+        """The same agent with other defaults; every keyword may still be given later.
+
+        Raises:
+            TypeError: the agent does not take such a keyword; the text names the ones it takes.
+        """
+        taken = self._keywords.taken(self.alias, args, kwargs)
+        return self._variant(defaults={**self._defaults, **taken})
+
+    def bind(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out]":
+        """The same agent with its keywords closed: an ordinary operator."""
+        return cast("MiniAgent[In, Out]", self.fork(*args, **kwargs))
+
+    def described(self, *, alias: str | None = None, description: str | None = None) -> "MiniAgent[In, Out, P]":
+        """The same agent under another alias or with another description."""
+        return self._variant(alias=alias, description=description)
+
+    def errors_as_messages(self, *, enabled: bool = True) -> "MiniAgent[In, Out, P]":
+        """The same agent, whose errors become an ``ErrorMessage`` where they would be raised."""
+        return self._variant(errors_as_messages=enabled)
+
+    def _variant(
+        self,
+        *,
+        defaults: Mapping[str, object] | None = None,
+        alias: str | None = None,
+        description: str | None = None,
+        errors_as_messages: bool | None = None,
+    ) -> "MiniAgent[In, Out, P]":
+        return MiniAgent(
+            self._function,
+            self._keywords,
+            alias=self.alias if alias is None else alias,
+            description=self.description if description is None else description,
+            defaults=self._defaults if defaults is None else defaults,
+            errors_as_messages=self._errors_as_messages if errors_as_messages is None else errors_as_messages,
+        )
+
+    # -- running -----------------------------------------------------------------------------------------------
+
+    def _given(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Mapping[str, object]:
+        taken = self._keywords.taken(self.alias, args, kwargs)
+        given = {**self._defaults, **taken} if taken else self._defaults
+        self._keywords.check_complete(self.alias, given)
+        return given
+
+    def _start(
+        self,
+        received: MessageSequencePromise[Message],
+        given: Mapping[str, object],
+        pending: Flattener | None = None,
+    ) -> MessageSequencePromise[Out]:
+        async def function(replies: Replies) -> None:
+            await self._function(InteractionContext(self, received, replies), **given)
+
+        promise = start_run(
+            self.alias, received, pending, given, function, errors_as_messages=self._errors_as_messages
+        )
+        return cast("MessageSequencePromise[Out]", promise)
+
+
+def _open_input() -> tuple[Flattener, MessageSequencePromise[Message]]:
+    """An input that is still open: what writes it, and what the agent reads."""
+    context = PromisingContext.current()
+    log: Log[MessagePromise[Message]] = Log(context)
+    return Flattener(context, log), MessageSequencePromise.over(log)
+
+
+def _chained(
+    first: MiniAgent[In, Message, ...], second: MiniAgent[Message, Out2, ...]
+) -> MiniAgent[In, Out2]:
+    agents = (*_stages_of(first), *_stages_of(second))
+    function = Stages(agents)
+    return MiniAgent(
+        function,
+        Keywords.of(function, "Stages"),
+        alias=f"{first.alias} | {second.alias}",
+        description=f"{first.alias}, then {second.alias}.",
+        defaults={},
+    )
+
+
+def _stages_of(agent: MiniAgent[In, Out, ...]) -> tuple[Inquirable, ...]:
+    """The agents of a chain, so that a chain of chains is one chain; any other agent is one stage."""
+    function = agent._function  # noqa: SLF001 - same room
+    if isinstance(function, Stages) and agent._errors_as_messages is None:  # noqa: SLF001
+        return function.agents
+    return (agent,)

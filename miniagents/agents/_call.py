@@ -1,0 +1,81 @@
+"""``AgentCall``: an inquiry whose input is still open."""
+
+from typing import Generic
+
+from typing_extensions import Self, TypeVar
+
+from miniagents.promising import Flattener, Message, MessageSequencePromise, MessageType
+from miniagents.values import MiniAgentsError
+
+In = TypeVar("In", bound=Message, default=Message, contravariant=True)
+Out = TypeVar("Out", bound=Message, default=Message, covariant=True)
+
+
+class AgentCall(Generic[In, Out]):
+    """A conversation with one run of an agent: messages can be sent while replies are already coming.
+
+    It is made by :meth:`MiniAgent.initiate_inquiry`. Whoever drops it without finishing has finished it.
+
+    Example:
+        >>> from miniagents import MiniAgents, miniagent
+        >>> @miniagent
+        ... async def echo(ctx):
+        ...     async for message in ctx.messages:
+        ...         ctx.reply(f"{await message}?")
+        >>> async def main():
+        ...     call = echo.initiate_inquiry().send_message("one")
+        ...     replies = aiter(call.reply_sequence(finish_call=False))
+        ...     print(await (await anext(replies)))
+        ...     call.send_message("two").finish()
+        ...     print(await (await anext(replies)))
+        >>> MiniAgents().run(main())
+        one?
+        two?
+    """
+
+    __slots__ = ("_alias", "_finished", "_flattener", "_replies")
+
+    def __init__(self, alias: str, flattener: Flattener, replies: MessageSequencePromise[Out]) -> None:
+        self._alias = alias
+        self._flattener = flattener
+        self._replies = replies
+        self._finished = False
+
+    def send_message(self, message: MessageType) -> Self:
+        """Send anything that is messages; returns the call, so that calls can be chained.
+
+        Raises:
+            MiniAgentsError: the call is finished.
+            TypeError: it is nothing that can become messages.
+        """
+        if self._finished:
+            msg = f"The call of {self._alias} is finished; start another one with initiate_inquiry()."
+            raise MiniAgentsError(msg)
+        self._flattener.feed(message)
+        return self
+
+    def reply_sequence(self, *, finish_call: bool = True) -> MessageSequencePromise[Out]:
+        """The replies, the same promise every time.
+
+        Args:
+            finish_call: close the input too. Without it, replies can be read while messages are still being sent.
+        """
+        if finish_call:
+            self.finish()
+        return self._replies
+
+    def finish(self) -> None:
+        """Nothing more will be sent. Idempotent."""
+        if not self._finished:
+            self._finished = True
+            self._flattener.finish()
+
+    def __del__(self) -> None:
+        flattener: Flattener | None = getattr(self, "_flattener", None)
+        if flattener is None or self._finished:
+            return
+        scope = flattener.context
+        if scope.on_own_thread():
+            flattener.finish()
+        else:
+            scope.call_soon(flattener.finish)

@@ -1,0 +1,86 @@
+"""``achain_loop``: agents in a row, round and round."""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from miniagents.promising import Message, MessageSequencePromise, MessageType, Messages
+from miniagents.values import AWAIT, CLEAR, AwaitType, ClearType, StopLoop
+
+from ._agent import MiniAgent
+from ._call import AgentCall
+from ._run import Inquiry
+
+ChainItem: TypeAlias = (
+    MiniAgent[Message, Message] | AgentCall | MessageSequencePromise | AwaitType | ClearType | None
+)
+
+
+async def achain_loop(
+    agents: Iterable[ChainItem], *, initial: MessageType = None, max_turns: int | None = None
+) -> Messages:
+    """Hand messages from agent to agent, and from the last one to the first again.
+
+    Args:
+        agents: an item is an agent (gets the replies of the one before), None (skipped), ``AWAIT`` (everything that
+            came so far is resolved before it goes on), ``CLEAR`` (it is forgotten), or an inquiry that was already
+            made. An inquiry (or call) made without messages is sent the replies before it; one with messages of its
+            own adds its replies to them. Inquiries take part in the first round only.
+        initial: what the first agent gets.
+        max_turns: how many rounds at most; None for no limit.
+
+    Returns:
+        The last messages that were resolved. It ends when an agent raises ``StopLoop`` or ``EOFError``, or after
+        ``max_turns``; a list of inquiries only is gone through once.
+
+    Raises:
+        ValueError: there are agents but no ``AWAIT``: turns would be scheduled for ever.
+        Exception: whatever else an agent raises.
+
+    Example:
+        >>> from miniagents import AWAIT, MiniAgents, achain_loop, miniagent
+        >>> @miniagent
+        ... async def double(ctx):
+        ...     ctx.reply(str(await ctx.messages) * 2)
+        >>> MiniAgents().run(achain_loop([double, AWAIT], initial="ha", max_turns=3))[0].text
+        'hahahahahahahaha'
+    """
+    items = [item for item in agents if item is not None]
+    has_agents = any(isinstance(item, MiniAgent) for item in items)
+    if has_agents and AWAIT not in items:
+        msg = "A chain of agents needs an AWAIT in its list; without one it would schedule turns for ever."
+        raise ValueError(msg)
+    turns = max_turns if has_agents else 1
+    last: Messages = await MessageSequencePromise(initial)
+    current: MessageType = last
+    try:
+        while turns is None or turns > 0:
+            for item in items:
+                if item is AWAIT:
+                    last = await MessageSequencePromise(current)
+                    current = last
+                else:
+                    current = _next(item, current)
+            items = [item for item in items if not isinstance(item, AgentCall | MessageSequencePromise)]
+            turns = None if turns is None else turns - 1
+        last = await MessageSequencePromise(current)
+    except (StopLoop, EOFError):
+        pass
+    return last
+
+
+def _next(item: ChainItem, current: MessageType) -> MessageType:
+    """What there is after one item of the chain."""
+    if item is CLEAR:
+        return None
+    if isinstance(item, MiniAgent):
+        return item.inquire(current)
+    if isinstance(item, AgentCall):
+        return item.send_message(current).reply_sequence()
+    if isinstance(item, Inquiry) and item.pending is not None and not item.pending.ended:
+        item.pending.feed(current)
+        item.pending.finish()
+        return item
+    if isinstance(item, MessageSequencePromise):
+        return item if current is None else [current, item]
+    msg = f"A chain takes agents, None, AWAIT, CLEAR and inquiries; this item is of type {type(item).__name__}."
+    raise TypeError(msg)

@@ -1,0 +1,83 @@
+"""``adialog_loop``: a user and an assistant, and one history that somebody keeps."""
+
+from typing import Protocol, runtime_checkable
+
+from miniagents.promising import AssistantMessage, Message, Messages, MessageSequencePromise, UserMessage
+from miniagents.values import StopLoop
+
+from ._agent import MiniAgent
+
+
+@runtime_checkable
+class KeepsHistory(Protocol):
+    """What a user agent may have as its ``chat_history``."""
+
+    @property
+    def agent(self) -> MiniAgent[Message, Message]:
+        """Logs what it is sent and replies the whole history."""
+        ...
+
+
+async def adialog_loop(
+    user_agent: MiniAgent[Message, Message],
+    assistant_agent: MiniAgent[Message, Message],
+    history_agent: MiniAgent[Message, Message] | None = None,
+) -> Messages:
+    """Let a user and an assistant speak in turns, until one of them raises ``StopLoop`` or ``EOFError``.
+
+    The user agent is sent each answer as it streams and replies what the user says; the assistant is sent the whole
+    conversation. The conversation is kept by exactly one: ``history_agent``, else the user agent's own
+    ``chat_history``, else a list of this one call.
+
+    Args:
+        user_agent: asks the user, for example ``console_user_agent``.
+        assistant_agent: answers, for example ``openai_agent.fork(model="...")``.
+        history_agent: logs what it is sent and replies the whole history, old turns included.
+
+    Returns:
+        The last answer.
+    """
+    own = user_agent.defaults.get("chat_history")
+    if isinstance(own, KeepsHistory):
+        # The loop has it kept, so the user agent must not keep it a second time.
+        user_agent = user_agent.fork(**{"chat_history": None})
+        history_agent = history_agent or own.agent
+    history = _History(history_agent)
+    answer = Messages[Message]()
+    try:
+        answering: MessageSequencePromise | None = None
+        while True:
+            async with user_agent.inquire(answering) as user_turn:  # if the answer fails, nobody is asked any more
+                if answering is not None:
+                    answer = await history.log(await answering, AssistantMessage)
+                _ = await history.log(await user_turn, UserMessage)
+            answering = assistant_agent.inquire(history.whole)
+    except (StopLoop, EOFError):
+        return answer
+
+
+class _History:
+    """The one place where the conversation of a loop is kept."""
+
+    def __init__(self, agent: MiniAgent[Message, Message] | None) -> None:
+        self._agent = agent
+        self.whole: Messages = Messages()
+
+    async def log(self, turn: Messages, speaker: type[Message]) -> Messages:
+        """Add a turn of ``speaker`` and return it; afterwards ``whole`` is the whole conversation."""
+        spoken = _spoken(turn, speaker)
+        if self._agent is None:
+            self.whole = Messages((*self.whole, *spoken))
+        else:
+            self.whole = await self._agent.inquire(spoken)
+        return spoken
+
+
+def _spoken(messages: Messages, speaker: type[Message]) -> Messages:
+    """Plain messages get the role of who said them, so that a model can tell them apart."""
+    return Messages(
+        speaker(message.text, **{name: value for name, value in message if name != "text"})
+        if type(message) is Message
+        else message
+        for message in messages
+    )

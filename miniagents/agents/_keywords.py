@@ -1,0 +1,96 @@
+"""The keywords of an agent: the parameters of its function after the context."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from typing_extensions import Self
+
+from miniagents.values import FreezeError, freeze
+
+
+@dataclass(frozen=True, slots=True)
+class Keywords:
+    """Which keywords an agent takes.
+
+    Attributes:
+        names: in the order of the function.
+        required: those without a default of the function.
+        open: the function has ``**keywords``, so any name will do.
+    """
+
+    names: tuple[str, ...]
+    required: frozenset[str]
+    open: bool
+
+    @classmethod
+    def of(cls, function: Callable[..., object], name: str) -> Self:
+        """Read them from the signature of an agent function, or refuse the function.
+
+        Raises:
+            TypeError: it is not async, takes no context, or has parameters that have no name to call them by.
+        """
+        call = getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__ is a function too
+        if not inspect.iscoroutinefunction(function) and not inspect.iscoroutinefunction(call):
+            msg = f"{name} is not an `async def` function; an agent awaits messages, so write `async def {name}(ctx):`."
+            raise TypeError(msg)
+        parameters = list(inspect.signature(function).parameters.values())
+        if not parameters or parameters[0].kind not in (
+            inspect.Parameter.POSITIONAL_ONLY,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        ):
+            msg = f"{name} takes no context; the first parameter of an agent is its InteractionContext."
+            raise TypeError(msg)
+        extras = parameters[1:]
+        for extra in extras:
+            if extra.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
+                msg = f"The parameter {extra.name!r} of {name} cannot be given by keyword; fork and inquire need that."
+                raise TypeError(msg)
+        named = [extra for extra in extras if extra.kind is not inspect.Parameter.VAR_KEYWORD]
+        return cls(
+            names=tuple(extra.name for extra in named),
+            required=frozenset(extra.name for extra in named if extra.default is inspect.Parameter.empty),
+            open=len(named) < len(extras),
+        )
+
+    def taken(self, alias: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
+        """What was given to ``fork`` or ``inquire``, by name; data frozen as it is now.
+
+        Raises:
+            TypeError: a keyword that the agent does not take, or one that is given twice.
+        """
+        if not args and not kwargs:
+            return {}
+        if len(args) > len(self.names):
+            msg = f"Agent {alias} takes {len(self.names)} values after the messages, {len(args)} were given."
+            raise TypeError(msg)
+        given: dict[str, object] = dict(zip(self.names, args, strict=False))
+        for name, value in kwargs.items():
+            if name in given:
+                msg = f"Agent {alias} was given {name!r} twice, by position and by keyword."
+                raise TypeError(msg)
+            if name not in self.names and not self.open:
+                known = ", ".join(self.names) or "none"
+                msg = f"Agent {alias} takes no keyword {name!r}; it knows: {known}."
+                raise TypeError(msg)
+            given[name] = value
+        return {name: _frozen(value) for name, value in given.items()}
+
+    def check_complete(self, alias: str, given: Mapping[str, object]) -> None:
+        """Refuse to run without a required keyword.
+
+        Raises:
+            TypeError: one is missing.
+        """
+        if not self.required <= given.keys():
+            missing = ", ".join(name for name in self.names if name in self.required and name not in given)
+            msg = f"Agent {alias} needs a value for: {missing}. Give it to inquire, or before to fork."
+            raise TypeError(msg)
+
+
+def _frozen(value: object) -> object:
+    """Data frozen; what is not data (a client, a function, a promise) as it is."""
+    try:
+        return freeze(value)
+    except FreezeError:
+        return value

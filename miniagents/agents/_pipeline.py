@@ -1,0 +1,46 @@
+"""Agents and reactivex operators composed into one operator."""
+
+from collections.abc import Callable
+from typing import Generic
+
+from reactivex import Observable
+from typing_extensions import TypeVar
+
+A = TypeVar("A", contravariant=True)
+B = TypeVar("B", covariant=True)
+C = TypeVar("C")
+
+
+class Pipeline(Generic[A, B]):
+    """One operator made of several; cold, like each of its parts.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from miniagents import MiniAgents, miniagent
+        >>> from miniagents.operators import resolve
+        >>> @miniagent
+        ... async def shout(ctx):
+        ...     ctx.reply(str(await ctx.messages).upper())
+        >>> pipeline = shout | resolve()
+        >>> [str(message) for message in MiniAgents().run(pipeline(rx.of("hello")))]
+        ['HELLO']
+    """
+
+    __slots__ = ("_operator",)
+
+    def __init__(self, operator: Callable[[Observable[A]], Observable[B]]) -> None:
+        self._operator = operator
+
+    def __call__(self, source: Observable[A], /) -> Observable[B]:
+        """What becomes of ``source``."""
+        return self._operator(source)
+
+    def then(self, operator: Callable[[Observable[B]], Observable[C]]) -> "Pipeline[A, C]":
+        """This and then ``operator``, as one operator."""
+        first = self._operator
+        return Pipeline(lambda source: operator(first(source)))
+
+    def __or__(self, other: Callable[[Observable[B]], Observable[C]]) -> "Pipeline[A, C]":
+        if not callable(other):
+            return NotImplemented
+        return self.then(other)

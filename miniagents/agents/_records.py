@@ -1,0 +1,95 @@
+"""Records of runs: who was called with what, and what it replied."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from miniagents.promising import Message, MessagePromise, resolved, when_complete
+from miniagents.streams import Log
+from miniagents.values import FreezeError, FrozenMapping, freeze
+
+from ._miniagents import MiniAgents
+
+_SECRET = re.compile(r"(^|_)(api_key|secret|password|auth_token|access_token)$")
+
+
+class AgentCallNode(Message):
+    """An agent was called.
+
+    Args:
+        agent_alias: which agent.
+        messages: what it was sent; a message that failed is not there.
+        keywords: the keywords of the call that are data. Clients are left out, and so is what is named like a secret.
+    """
+
+    agent_alias: str = ""
+    messages: tuple[Message, ...] = ()
+    keywords: Mapping[str, object] = FrozenMapping()
+
+
+class AgentReplyNode(Message):
+    """An agent has replied.
+
+    Args:
+        agent_alias: which agent.
+        call: the record of its call.
+        replies: what it replied; a message that failed is not there.
+        error: the type and text of the error that ended it, None if it ended normally.
+    """
+
+    agent_alias: str = ""
+    call: AgentCallNode = AgentCallNode()
+    replies: tuple[Message, ...] = ()
+    error: str | None = None
+
+
+def record_run(
+    context: MiniAgents,
+    alias: str,
+    keywords: Mapping[str, object],
+    received: Log[MessagePromise[Message]],
+    replied: Log[MessagePromise[Message]],
+) -> None:
+    """Have the call recorded when its messages are complete, and the reply when that is too.
+
+    It watches and does not read: recording keeps no run going and hides no error.
+    """
+
+    def call_is_complete() -> None:
+        call = AgentCallNode(agent_alias=alias, messages=_came_to_be(received), keywords=_data(keywords))
+        context.events.post(lambda: context.persist(call))
+
+        def reply_is_complete() -> None:
+            node = AgentReplyNode(
+                agent_alias=alias, call=call, replies=_came_to_be(replied), error=_first_error(replied)
+            )
+            context.events.post(lambda: context.persist(node))
+
+        when_complete(replied, lambda: _parts(replied), reply_is_complete)
+
+    when_complete(received, lambda: _parts(received), call_is_complete)
+
+
+def _parts(log: Log[MessagePromise[Message]]) -> Iterable[Log[object]]:
+    return [cast("Log[object]", promise.log) for promise in log.items]
+
+
+def _came_to_be(log: Log[MessagePromise[Message]]) -> tuple[Message, ...]:
+    return tuple(resolved(promise) for promise in log.items if promise.log.error is None)
+
+
+def _first_error(log: Log[MessagePromise[Message]]) -> str | None:
+    errors = [promise.log.error for promise in log.items] + [log.error]
+    return next((f"{type(error).__name__}: {error}" for error in errors if error is not None), None)
+
+
+def _data(keywords: Mapping[str, object]) -> FrozenMapping[str, object]:
+    kept: dict[str, object] = {}
+    for name, value in keywords.items():
+        if _SECRET.search(name):
+            continue
+        try:
+            kept[name] = freeze(value)
+        except FreezeError:
+            continue  # a client, a function: not data
+    return FrozenMapping(kept)

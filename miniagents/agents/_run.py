@@ -1,0 +1,158 @@
+"""One run of an agent: a driver that fills a flattener of replies.
+
+Each agent boundary adds one log, the replies; the messages that go in and out are passed on as they are.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+
+from typing_extensions import TypeVar
+
+from miniagents.promising import (
+    Flattener,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    PromisingContext,
+    replace_errors,
+)
+from miniagents.streams import Driver, Log
+from miniagents.values import MiniAgentsError
+
+from ._miniagents import MiniAgents
+from ._records import record_run
+
+M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
+
+logger = logging.getLogger("miniagents")
+
+
+class Inquiry(MessageSequencePromise[M_co]):
+    """The replies of one run.
+
+    Attributes:
+        pending: writes the input of a run that was called without messages and has not begun yet, so that a chain
+            can still hand it the replies of the agent before.
+    """
+
+    __slots__ = ("pending",)
+
+    pending: Flattener | None
+
+
+class Replies:
+    """Where a run replies to, and how long that stays open.
+
+    Args:
+        alias: whose replies they are.
+        flattener: takes them.
+    """
+
+    __slots__ = ("_alias", "_flattener", "_open", "_waits")
+
+    def __init__(self, alias: str, flattener: Flattener) -> None:
+        self._alias = alias
+        self._flattener = flattener
+        self._open = True
+        self._waits: list[asyncio.Future[object]] = []
+
+    def add(self, value: object) -> None:
+        """Reply anything that is messages.
+
+        Raises:
+            MiniAgentsError: the replies are closed already.
+            TypeError: it is nothing that can become messages.
+        """
+        if not self._open:
+            msg = f"Agent {self._alias} replied after its replies were closed (by finish_early, or by its end)."
+            raise MiniAgentsError(msg)
+        self._flattener.feed(value)
+
+    def wait_for(self, awaitable: Awaitable[object]) -> None:
+        """Stay open until ``awaitable`` is done; an error of it is an error of the run."""
+        self._waits.append(asyncio.ensure_future(awaitable))
+
+    async def settle(self) -> None:
+        """Wait for what has to be waited for."""
+        while self._waits:
+            await self._waits[0]
+            del self._waits[0]
+
+    async def release(self) -> None:
+        """Leave none of the awaited tasks behind."""
+        waits, self._waits = self._waits, []
+        for wait in waits:
+            wait.cancel()
+        if waits:
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    # -- the sink of the driver --------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """No more replies."""
+        self._open = False
+        self._flattener.finish()
+
+    def fail(self, error: Exception) -> None:
+        """The run failed; if its replies are closed already, all that can be done is to say so."""
+        if self._open:
+            self._open = False
+            self._flattener.fail(error)
+        else:
+            logger.error("Agent %s failed after its replies were closed: %r", self._alias, error, exc_info=error)
+
+    def abort(self, error: Exception) -> None:
+        """The run was cancelled."""
+        self._open = False
+        self._flattener.abort(error)
+
+
+def start_run(
+    alias: str,
+    received: MessageSequencePromise[Message],
+    pending: Flattener | None,
+    keywords: Mapping[str, object],
+    function: Callable[[Replies], Coroutine[object, object, None]],
+    *,
+    errors_as_messages: bool | None,
+) -> "Inquiry[Message]":
+    """Schedule a run in the active context.
+
+    Args:
+        alias: of the agent.
+        received: what it was sent.
+        pending: writes ``received`` if that may still be given something before the run begins.
+        keywords: what it was called with, for the record.
+        function: the agent function, ready to be given its replies.
+        errors_as_messages: whether errors become messages; None leaves it to the context.
+
+    Returns:
+        The promise of its replies.
+    """
+    context = PromisingContext.current()
+    log: Log[MessagePromise[Message]] = Log(context)
+    flattener = Flattener(context, log)
+    replies = Replies(alias, flattener)
+    driver = Driver(alias, context, log, replies)
+    flattener.feeder = driver
+
+    async def body() -> None:
+        if pending is not None:
+            pending.finish()
+        try:
+            await function(replies)
+            await replies.settle()
+        finally:
+            await replies.release()
+
+    driver.start(body)
+    shown = log
+    if isinstance(context, MiniAgents):
+        if context.errors_as_messages if errors_as_messages is None else errors_as_messages:
+            shown = replace_errors(MessageSequencePromise.over(log), alias)
+        if context.persists:
+            record_run(context, alias, keywords, received.log, shown)
+    promise: Inquiry[Message] = Inquiry.over(shown)
+    promise.pending = pending
+    return promise

@@ -1,0 +1,25 @@
+"""The documented names around messages; a door over ``miniagents.promising``."""
+
+from miniagents.promising import (
+    AssistantMessage,
+    ErrorMessage,
+    Message,
+    MessagePromise,
+    Messages,
+    MessageSequencePromise,
+    MessageType,
+    SystemMessage,
+    UserMessage,
+)
+
+__all__ = [
+    "AssistantMessage",
+    "ErrorMessage",
+    "Message",
+    "MessagePromise",
+    "MessageSequencePromise",
+    "MessageType",
+    "Messages",
+    "SystemMessage",
+    "UserMessage",
+]

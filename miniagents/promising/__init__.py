@@ -1,0 +1,45 @@
+"""THE WAY OUT: promises, each a log and a fold, and the messages they resolve to."""
+
+from ._context import PromiseResolvedHandler, PromisingContext
+from ._errors_as_messages import error_message, replace_errors
+from ._flattener import Flattener, follow_observable
+from ._join import join_tokens
+from ._message import Message, MessagePromise, MessageSink, TokenStreamer, failed_message, freeze_metadata
+from ._message_type import FlatStream, MessageType
+from ._messages import Messages
+from ._promise import Promise, StreamedPromise, when_complete
+from ._roles import AssistantMessage, ErrorMessage, SystemMessage, UserMessage
+from ._sequence import MessageSequencePromise
+from ._utils import join_messages, split_messages
+from ._walk import TokenWalk, resolved
+
+__all__ = [
+    "AssistantMessage",
+    "ErrorMessage",
+    "FlatStream",
+    "Flattener",
+    "Message",
+    "MessagePromise",
+    "MessageSequencePromise",
+    "MessageSink",
+    "MessageType",
+    "Messages",
+    "Promise",
+    "PromiseResolvedHandler",
+    "PromisingContext",
+    "StreamedPromise",
+    "SystemMessage",
+    "TokenStreamer",
+    "TokenWalk",
+    "UserMessage",
+    "error_message",
+    "failed_message",
+    "follow_observable",
+    "freeze_metadata",
+    "join_messages",
+    "join_tokens",
+    "replace_errors",
+    "resolved",
+    "split_messages",
+    "when_complete",
+]

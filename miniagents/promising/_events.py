@@ -1,0 +1,61 @@
+"""Events for handlers: one at a time, in the order in which things came to be.
+
+Rule of this room: **a handler costs nothing when there is none, and harms nobody when it fails.** Events are put in
+a queue that one task of the context works off, so a handler that stores children sees them before their parents.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeAlias, TypeVar
+
+from miniagents.streams import Driver, Log, Scope
+
+logger = logging.getLogger("miniagents")
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+Event: TypeAlias = Callable[[], Awaitable[None]]
+Handler: TypeAlias = Callable[[P, R], Awaitable[None]]
+
+
+class Events:
+    """The queue of events of one context.
+
+    Args:
+        scope: whose task works the queue off; the scope does not end before the queue is empty.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._queue: deque[Event] = deque()
+        self._working = False
+        self.resolved_handlers: list[Handler[object, object]] = []
+
+    def post(self, event: Event) -> None:
+        """Have ``event`` called and awaited after the ones that are there."""
+        self._queue.append(event)
+        if not self._working:
+            self._working = True
+            log: Log[object] = Log(self._scope)
+            Driver("event handlers", self._scope, log, log, part=True, orphan=True).start(self._work)
+
+    async def _work(self) -> None:
+        try:
+            while self._queue:
+                await self._guarded(self._queue.popleft())
+        finally:
+            self._working = False
+
+    async def _guarded(self, event: Event) -> None:
+        try:
+            await event()
+        except Exception:
+            logger.exception("A handler raised; the run it was told about is not affected.")
+
+    async def call(self, handlers: Sequence[Handler[P, R]], promise: P, result: R) -> None:
+        """Await every handler, each guarded against the others."""
+        for handler in tuple(handlers):
+            await self._guarded(partial(handler, promise, result))

@@ -1,0 +1,230 @@
+"""Many streams of messages become one, in order, without a task.
+
+Rule of this room: **order is that of giving, whatever comes first.** A piece waits until everything before it has
+come; meanwhile the streams behind run already, each into its own log. A stream that fails is a failing message where
+it stands, and what stands after it still arrives.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterable, Iterable
+from typing import cast
+
+from reactivex import Observable
+from reactivex.abc import DisposableBase
+
+from miniagents.streams import Driver, Log, Producer, pump
+from miniagents.values import InquiryCancelledError, NestingError
+
+from ._context import PromisingContext
+from ._message import Message, MessagePromise, failed_message
+from ._message_type import MAX_DEPTH, FlatStream, Piece, pieces_of
+
+
+class Flattener:
+    """Writes one log of message promises from whatever is fed to it.
+
+    Args:
+        context: who owns what is started here.
+        log: what is written.
+        depth: how many flatteners this one is nested in.
+    """
+
+    __slots__ = ("_busy", "_current", "_end", "_pending", "_position", "context", "depth", "feeder", "log")
+
+    name = ""  # in a chain of waiting it is only a link
+
+    def __init__(self, context: PromisingContext, log: "Log[MessagePromise[Message]]", *, depth: int = 0) -> None:
+        if depth > MAX_DEPTH:
+            msg = f"Streams of messages are nested more than {MAX_DEPTH} deep; flatten them first."
+            raise NestingError(msg)
+        self.context = context
+        self.log = log
+        self.depth = depth
+        self.feeder: Producer | None = None
+        self._pending: deque[Piece] = deque()
+        self._current: FlatStream[Message, object] | None = None
+        self._position = 0
+        self._end: Exception | bool = False
+        self._busy = False
+        log.producer = self
+
+    # -- what goes in ------------------------------------------------------------------------------------------
+
+    def feed(self, value: object) -> None:
+        """Take any ``MessageType``; raises ``TypeError`` before anything of it is taken."""
+        self._take(pieces_of(value, self.context, self._open))
+
+    def feed_or_fail(self, value: object) -> None:
+        """Take an item of somebody else's stream: a wrong one becomes a failing message where it stands."""
+        try:
+            self.feed(value)
+        except Exception as error:  # noqa: BLE001 - it is the item's, not this stream's
+            self._take([failed_message(self.context, error)])
+
+    def finish(self) -> None:
+        """Nothing more will be fed."""
+        self._conclude(end=True)
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more will be fed, because of ``error``: it comes after all that was."""
+        self._conclude(end=error)
+
+    def abort(self, error: Exception) -> None:
+        """End now; what is still on its way is given up."""
+        self._pending.clear()
+        self._leave_current()
+        self._end = True
+        self.log.abort(error)
+
+    def _conclude(self, *, end: Exception | bool) -> None:
+        if self._end is False:
+            self._end = end
+            if self._current is None and not self._pending:
+                self._close()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more can be fed."""
+        return self._end is not False
+
+    def _close(self) -> None:
+        if isinstance(self._end, Exception):
+            self.log.fail(self._end)
+        elif self._end:
+            self.log.finish()
+
+    # -- what comes out ----------------------------------------------------------------------------------------
+
+    def _take(self, pieces: Iterable[Piece]) -> None:
+        for piece in pieces:
+            log = piece.log
+            if isinstance(piece, MessagePromise):
+                log.kept = True
+            else:
+                log.was_read = True  # somebody is going to: dropping it from now on ends it
+            if self._current is not None or self._pending or not isinstance(piece, MessagePromise):
+                self._pending.append(piece)
+            else:
+                self.log.append(piece)
+        if self._pending:
+            self.deliver()
+
+    def deliver(self) -> None:
+        """Move on: take what the current stream has, and, when it has ended, what stands after it."""
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._step():
+                pass
+        finally:
+            self._busy = False
+
+    def _step(self) -> bool:
+        current = self._current
+        if current is None:
+            return self._next()
+        source = current.log
+        if self._position < len(source.items):
+            batch = source.items[self._position :]
+            self._position += len(batch)
+            self.log.extend(batch)
+            return True
+        if not source.closed:
+            return False
+        self._leave_current()
+        if source.error is not None:
+            source.see_error()
+            self.log.append(failed_message(self.context, source.error, source.chain))
+        if not self._pending:
+            self._close()
+        return True
+
+    def _next(self) -> bool:
+        if not self._pending:
+            return False
+        piece = self._pending.popleft()
+        if isinstance(piece, MessagePromise):
+            self.log.append(piece)
+            if not self._pending:
+                self._close()
+        else:
+            self._current, self._position = piece, 0
+            piece.log.follow(self)
+        return True
+
+    def _leave_current(self) -> None:
+        current, self._current = self._current, None
+        if current is not None:
+            current.log.unfollow(self)
+
+    # -- streams that have to be run -----------------------------------------------------------------------------
+
+    def _open(self, stream: Observable[object] | AsyncIterable[object]) -> FlatStream[Message, object]:
+        """Start to read ``stream`` into a flat log of its own."""
+        log: Log[MessagePromise[Message]] = Log(self.context)
+        inner = Flattener(self.context, log, depth=self.depth + 1)
+        if isinstance(stream, Observable):
+            follow_observable(inner, stream)
+        else:
+            pump_into(inner, stream)
+        return FlatStream.over(log, tuple)
+
+    # -- Producer ------------------------------------------------------------------------------------------------
+
+    def blocked_by(self) -> Producer | None:
+        """The stream that is being taken from, else whoever feeds this."""
+        current = self._current
+        return current.log.producer if current is not None else self.feeder
+
+    def cancel(self) -> None:
+        """Stop, and whoever feeds this too."""
+        if self.feeder is not None:
+            self.feeder.cancel()
+        self.abort(InquiryCancelledError())
+        self.log.see_error()
+
+    def abandon(self) -> None:
+        """Stop, because nobody can read the rest."""
+        if self.feeder is not None:
+            self.feeder.abandon()
+        self.abort(InquiryCancelledError())
+
+
+class Subscribed:
+    """The producer that feeds from an Observable: stopping it disposes of the subscription."""
+
+    __slots__ = ("subscription",)
+
+    name = ""
+
+    def __init__(self) -> None:
+        self.subscription: DisposableBase | None = None
+
+    def blocked_by(self) -> Producer | None:
+        """An Observable does not tell what it waits for."""
+        return None
+
+    def cancel(self) -> None:
+        """Dispose of the subscription; idempotent."""
+        subscription, self.subscription = self.subscription, None
+        if subscription is not None:
+            subscription.dispose()
+
+    abandon = cancel
+
+
+def pump_into(flattener: Flattener, stream: AsyncIterable[object]) -> None:
+    """Feed every item of an async iterable, as a task of the context."""
+    log = cast("Log[object]", flattener.log)
+    name = getattr(stream, "__name__", type(stream).__name__)
+    driver = Driver(name, flattener.context, log, flattener, part=True)
+    flattener.feeder = driver
+    driver.start(lambda: pump(stream, log, flattener.feed_or_fail))
+
+
+def follow_observable(flattener: Flattener, stream: Observable[object]) -> None:
+    """Feed every item of an Observable: it is subscribed to now, and disposed of when nobody can read it."""
+    feeder = Subscribed()
+    flattener.feeder = feeder
+    feeder.subscription = stream.subscribe(flattener.feed_or_fail, flattener.fail, flattener.finish)

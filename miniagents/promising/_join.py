@@ -1,0 +1,80 @@
+"""``join_messages``: many messages become one streaming message."""
+
+from collections.abc import Mapping
+
+from miniagents.streams import Log
+
+from ._context import PromisingContext
+from ._message import Message, MessagePromise, MessageSink, freeze_metadata
+from ._message_type import FlatStream
+from ._walk import TokenWalk
+
+
+class _Joiner:
+    """Writes the tokens of all messages into one log, with a delimiter between two messages."""
+
+    __slots__ = ("_at_start", "_delimiter", "_first", "_keep", "_log", "_originals", "_sink", "_strip")
+
+    def __init__(
+        self, sink: MessageSink[Message], delimiter: str, *, strip_leading_newlines: bool, reference_originals: bool
+    ) -> None:
+        self._sink = sink
+        self._log = sink.log
+        self._delimiter = delimiter
+        self._strip = strip_leading_newlines
+        self._keep = reference_originals
+        self._originals: list[Message] = []
+        self._first = True
+        self._at_start = True
+
+    def start_message(self, promise: MessagePromise[Message], /) -> None:
+        del promise
+        if not self._first and self._delimiter:
+            self._log.append(self._delimiter)
+        self._first = False
+        self._at_start = True
+
+    def token(self, token: str, /) -> None:
+        if self._strip and self._at_start:
+            token = token.lstrip("\r\n")
+            self._at_start = not token
+        if token:
+            self._log.append(token)
+
+    def end_message(self, message: Message, /) -> None:
+        if self._keep:
+            self._originals.append(message)
+
+    def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
+        del chain
+        self._sink.fail(error)
+        return False
+
+    def finish(self) -> None:
+        if self._keep:
+            self._sink.metadata["original_messages"] = tuple(self._originals)
+        self._sink.finish()
+
+    def fail(self, error: Exception) -> None:
+        self._sink.fail(error)
+
+
+def join_tokens(
+    source: FlatStream[Message, object],
+    *,
+    delimiter: str,
+    strip_leading_newlines: bool,
+    reference_original_messages: bool,
+    metadata: Mapping[str, object],
+) -> MessagePromise[Message]:
+    """Join a flat stream of messages; see :func:`join_messages`, which takes anything that is messages."""
+    log: Log[str] = Log(PromisingContext.current())
+    known = freeze_metadata(metadata)
+    joiner = _Joiner(
+        MessageSink(log, Message, dict(known)),
+        delimiter,
+        strip_leading_newlines=strip_leading_newlines,
+        reference_originals=reference_original_messages,
+    )
+    TokenWalk(source, log, joiner).start()
+    return MessagePromise.of_tokens(log, Message, known)

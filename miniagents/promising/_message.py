@@ -1,0 +1,223 @@
+"""``Message`` and ``MessagePromise``: one thing seen twice, as the value and as the stream it comes from.
+
+They share a room because they speak of each other: a message class makes promises (``Message.promise``,
+``message.as_promise``), and a promise resolves to a message of its class.
+"""
+
+from collections.abc import AsyncIterable, Callable, Mapping, MutableMapping
+from typing import ClassVar, Generic, cast
+
+from pydantic import Field
+from reactivex import Observable
+from typing_extensions import Self, TypeVar, override
+
+from miniagents.streams import Log, LogObservable
+from miniagents.values import Frozen, FrozenMapping, freeze, set_partial_text
+
+from ._context import PromisingContext
+from ._promise import StreamedPromise, start_pump
+
+M_co = TypeVar("M_co", bound="Message", covariant=True, default="Message")
+M = TypeVar("M", bound="Message")
+
+TokenStreamer = Callable[[MutableMapping[str, object]], AsyncIterable[str]]
+
+_NOTHING: FrozenMapping[str, object] = FrozenMapping()
+
+
+class Message(Frozen):
+    """A frozen value that flows between agents: a text, and any further keywords as data.
+
+    Args:
+        text: what it says; None for a message of data only, which is shown by its template or as JSON.
+        **fields: declared fields of the class, and any others; kept frozen all the way down.
+
+    Raises:
+        pydantic.ValidationError: a declared field does not fit.
+        TypeError: a value is none of the allowed types; the error names the field's path.
+
+    Example:
+        >>> from miniagents import Message
+        >>> message = Message("Hello", tags=["a", "b"])
+        >>> print(message, message.tags)
+        Hello ('a', 'b')
+    """
+
+    role: ClassVar[str] = "user"
+    text: str | None = Field(default=None, kw_only=False)
+
+    def __init__(self, /, text: str | None = None, **fields: object) -> None:
+        super().__init__(**{"text": text, **fields})  # as one mapping: `text` is not declared on Frozen
+
+    @property
+    def as_promise(self) -> "MessagePromise[Self]":
+        """A finished promise of this very message.
+
+        Raises:
+            NoActiveContextError: no context is active.
+        """
+        return MessagePromise(self)
+
+    @classmethod
+    def promise(cls, token_streamer: TokenStreamer, **preliminary_metadata: object) -> "MessagePromise[Self]":
+        """A message that is still being written: its tokens come from an async generator function.
+
+        Args:
+            token_streamer: called once, at once, with a mutable mapping ``metadata_so_far``; yields tokens (``str``).
+                What it puts into the mapping lands in the final message. It is closed when nobody can read it any more.
+            **preliminary_metadata: data that is known already; the mapping starts with it.
+
+        Returns:
+            A promise of a message of this class.
+
+        Raises:
+            NoActiveContextError: no context is active.
+
+        Example:
+            >>> from miniagents import Message, MiniAgents
+            >>> async def tokens(metadata_so_far):
+            ...     yield "Hel"
+            ...     yield "lo"
+            ...     metadata_so_far["finish_reason"] = "stop"
+            >>> async def main():
+            ...     message = await Message.promise(tokens, model="none")
+            ...     print(message, message.model, message.finish_reason)
+            >>> MiniAgents().run(main())
+            Hello none stop
+        """
+        context = PromisingContext.current()
+        known = freeze_metadata(preliminary_metadata)
+        metadata: dict[str, object] = dict(known)
+        log: Log[str] = Log(context)
+        sink = MessageSink(log, cls, metadata)
+        name = getattr(token_streamer, "__name__", "token_streamer")
+        start_pump(context, name, lambda: token_streamer(metadata), log, sink)
+        return MessagePromise.of_tokens(log, cls, known)
+
+
+def freeze_metadata(metadata: Mapping[str, object]) -> FrozenMapping[str, object]:
+    """The data of a message that is known before its text."""
+    return cast("FrozenMapping[str, object]", freeze(dict(metadata)))
+
+
+class MessageSink(Generic[M]):
+    """Closes a log of tokens with the message that they make together.
+
+    Args:
+        log: the tokens.
+        message_class: the class of the message.
+        metadata: its data, read when the last token has come.
+    """
+
+    __slots__ = ("log", "message_class", "metadata")
+
+    def __init__(self, log: Log[str], message_class: type[M], metadata: MutableMapping[str, object]) -> None:
+        self.log = log
+        self.message_class = message_class
+        self.metadata = metadata
+
+    def finish(self) -> None:
+        """Make the message; if it cannot be made, that is the error of the stream."""
+        if self.log.closed:
+            return
+        try:
+            data = {name: value for name, value in self.metadata.items() if name != "text"}
+            self.log.result = (self.message_class(_join(self.log.items), **data),)
+        except Exception as error:  # noqa: BLE001 - validation is user code
+            self.fail(error)
+        else:
+            self.log.finish()
+
+    def fail(self, error: Exception) -> None:
+        """End with ``error``; :func:`partial_text` of it is what had arrived."""
+        if not self.log.closed:
+            set_partial_text(error, "".join(str(token) for token in self.log.items))
+            self.log.fail(error)
+
+    abort = fail
+
+
+def _join(tokens: list[str]) -> str:
+    try:
+        return "".join(tokens)
+    except TypeError:
+        pieces: list[object] = [*tokens]
+        index, wrong = next(pair for pair in enumerate(pieces) if not isinstance(pair[1], str))
+        msg = (
+            f"Token {index} of a message is of type {type(wrong).__name__}; a token streamer must yield str. "
+            "Put data into metadata_so_far instead."
+        )
+        raise TypeError(msg) from None
+
+
+class MessagePromise(StreamedPromise[str, M_co]):
+    """A message that may still be streaming: await it, iterate its tokens, or subscribe to them.
+
+    The promise starts, keeps, stops and fails as :class:`StreamedPromise` says.
+
+    Args:
+        message: the finished message it stands for. (One that is still being written is made with
+            :meth:`Message.promise`.)
+
+    Raises:
+        NoActiveContextError: no context is active.
+    """
+
+    __slots__ = ("message_class", "preliminary_metadata")
+
+    preliminary_metadata: FrozenMapping[str, object]
+    message_class: type[M_co]
+
+    def __init__(self, message: M_co) -> None:
+        text = str(message)
+        log: Log[str] = Log(PromisingContext.current(), [text] if text else [], closed=True)
+        log.result = (message,)
+        self.preliminary_metadata = _NOTHING
+        self.message_class = type(message)
+        self._show(log, None)
+
+    @staticmethod
+    def unannounced(context: PromisingContext, message: M) -> "MessagePromise[M]":
+        """A finished promise for handlers, of which no handler is told."""
+        promise: MessagePromise[M] = MessagePromise.__new__(MessagePromise)
+        text = str(message)
+        promise.log, promise._fold = Log(context, [text] if text else [], closed=True), None
+        promise.log.result = (message,)
+        promise.preliminary_metadata, promise.message_class = _NOTHING, type(message)
+        return promise
+
+    @staticmethod
+    def of_tokens(
+        log: Log[str], message_class: type[M], metadata: FrozenMapping[str, object] = _NOTHING
+    ) -> "MessagePromise[M]":
+        """The promise that shows a log of tokens; the log's result is the message."""
+        promise: MessagePromise[M] = MessagePromise.__new__(MessagePromise)
+        promise.preliminary_metadata = metadata
+        promise.message_class = message_class
+        promise._show(log, None)  # noqa: SLF001 - same class
+        return promise
+
+    @override
+    def _viewer(self) -> "Callable[[], MessagePromise[M_co]]":
+        log, message_class, metadata = self.log, self.message_class, self.preliminary_metadata
+
+        def view() -> MessagePromise[M_co]:
+            promise: MessagePromise[M_co] = MessagePromise.__new__(MessagePromise)
+            promise.log, promise._fold = log, None
+            promise.message_class, promise.preliminary_metadata = message_class, metadata
+            return promise
+
+        return view
+
+    @property
+    def tokens(self) -> Observable[str]:
+        """The tokens of the text as an Observable, replayed from the first one to every subscriber."""
+        return LogObservable(self.log, self)
+
+
+def failed_message(context: PromisingContext, error: Exception, chain: tuple[str, ...] = ()) -> MessagePromise[Message]:
+    """A message that fails with ``error`` where it stands; ``chain`` tells through which agents the error came."""
+    log: Log[str] = Log(context)
+    log.chain = chain
+    log.fail(error)
+    return MessagePromise.of_tokens(log, Message)

@@ -1,0 +1,126 @@
+"""What may be given wherever messages are taken: ``MessageType``, and how it becomes messages.
+
+Rule of this room: **what is given is taken as it is at the call.** Lists, dicts and generators are read at once, so
+changing them later changes nothing; only what is itself a stream (a promise, an async iterable, an Observable) is
+left to come in its own time. The walk is iterative; nesting is capped.
+"""
+
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+from typing import TypeAlias, Union, cast
+
+from pydantic import BaseModel
+from reactivex import Observable
+from typing_extensions import TypeVar
+
+from miniagents.values import NestingError
+
+from ._context import PromisingContext
+from ._message import M_co, Message, MessagePromise, failed_message
+from ._promise import StreamedPromise
+
+MAX_DEPTH = 64
+
+MessageType: TypeAlias = Union[
+    str,
+    Mapping[str, object],
+    BaseModel,
+    Exception,
+    "StreamedPromise[object, object]",
+    "Observable[MessageType]",
+    Iterable["MessageType"],
+    AsyncIterable["MessageType"],
+    None,
+]
+
+WHOLE = TypeVar("WHOLE", covariant=True, default=object)  # noqa: PLC0105 - as in StreamedPromise
+
+
+class FlatStream(StreamedPromise[MessagePromise[M_co], WHOLE]):
+    """A stream of which every piece is a message promise: nothing in it needs flattening any more."""
+
+    __slots__ = ()
+
+
+Piece: TypeAlias = MessagePromise[Message] | FlatStream[Message, object]
+Opener: TypeAlias = Callable[[Observable[object] | AsyncIterable[object]], FlatStream[Message, object]]
+
+
+def pieces_of(value: object, context: PromisingContext, open_stream: Opener) -> list[Piece]:
+    """Flatten ``value`` into message promises and the streams between them, in order.
+
+    Args:
+        value: any ``MessageType``.
+        context: who owns the promises made here.
+        open_stream: turns an async iterable or an Observable into a promise of a flat sequence.
+
+    Raises:
+        TypeError: something in it is no ``MessageType``; the text names its type and where it stands.
+        NestingError: collections are nested more than 64 deep.
+    """
+    if value is None:
+        return []
+    pieces: list[Piece] = []
+    stack: list[Iterator[tuple[int, object]]] = [iter([(0, value)])]
+    path: list[int] = []
+    while stack:
+        step = next(stack[-1], None)
+        if step is None:
+            stack.pop()
+            if path:
+                path.pop()
+            continue
+        index, item = step
+        piece = _single(item, context, open_stream)
+        if piece is not None:
+            pieces.append(piece)
+        elif isinstance(item, Iterable) and not isinstance(item, bytes | bytearray | memoryview):
+            if len(stack) > MAX_DEPTH:
+                msg = f"Messages are nested more than {MAX_DEPTH} collections deep; flatten them first."
+                raise NestingError(msg)
+            stack.append(enumerate(cast("Iterable[object]", item)))
+            path.append(index)
+        else:
+            raise TypeError(_refusal(item, [*path[1:], index] if path else []))
+    return pieces
+
+
+def _single(item: object, context: PromisingContext, open_stream: Opener) -> Piece | None:
+    """The one piece that ``item`` is, None if it is a collection or nothing we know."""
+    if isinstance(item, str):
+        return MessagePromise(Message(item))
+    if isinstance(item, MessagePromise | FlatStream):
+        return cast("Piece", item)
+    if isinstance(item, StreamedPromise):
+        return open_stream(cast("StreamedPromise[object, object]", item).pieces)
+    if isinstance(item, BaseModel):
+        return MessagePromise(item if isinstance(item, Message) else _from_mapping(dict(item)))
+    if isinstance(item, Mapping):
+        return MessagePromise(_from_mapping(item))
+    if isinstance(item, Exception):
+        return failed_message(context, item)
+    if isinstance(item, Observable | AsyncIterable):
+        return open_stream(cast("Observable[object] | AsyncIterable[object]", item))
+    return None
+
+
+def _from_mapping(fields: Mapping[object, object]) -> Message:
+    wrong = [key for key in fields if not isinstance(key, str)]
+    if wrong:
+        msg = f"A mapping becomes Message(**it), so its keys must be str; this one has the key {wrong[0]!r}."
+        raise TypeError(msg)
+    data = {str(key): value for key, value in fields.items()}
+    text = data.pop("text", None)
+    if text is not None and not isinstance(text, str):
+        msg = f"A mapping becomes Message(**it), so its text must be str or None; it is {type(text).__name__}."
+        raise TypeError(msg)
+    return Message(text, **data)
+
+
+def _refusal(item: object, path: list[int]) -> str:
+    where = "".join(f"[{index}]" for index in path)
+    at = f" at {where} of what was given" if where else ""
+    what = "None" if item is None else f"a value of type {type(item).__name__}"
+    return (
+        f"{what}{at} cannot become a message. Give a str, a mapping, a Message or another pydantic model, a promise, "
+        "an exception, an Observable, or an iterable or async iterable of these."
+    )

@@ -1,0 +1,54 @@
+"""``Messages``: what a sequence of messages resolves to."""
+
+from collections.abc import Generator
+from typing import SupportsIndex, overload
+
+from typing_extensions import Self, override
+
+from ._message import M_co
+
+
+class Messages(tuple[M_co, ...]):
+    """An immutable tuple of messages; its text is their texts joined by a blank line.
+
+    Awaiting it gives itself, so that code may await what it was given without asking whether it has been.
+
+    Example:
+        >>> from miniagents import Message, Messages
+        >>> messages = Messages([Message("one"), Message("two")])
+        >>> str(messages), f"{messages}", messages[0].text
+        ('one\\n\\ntwo', 'one\\n\\ntwo', 'one')
+    """
+
+    __slots__ = ()
+
+    @override
+    def __str__(self) -> str:
+        return "\n\n".join(str(message) for message in self)
+
+    @override
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    @override
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self)}>"
+
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> M_co: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> "Messages[M_co]": ...
+    @override
+    def __getitem__(self, index: SupportsIndex | slice, /) -> "M_co | Messages[M_co]":
+        if isinstance(index, slice):
+            return Messages(super().__getitem__(index))
+        return super().__getitem__(index)
+
+    def __await__(self) -> Generator[object, None, Self]:
+        """Itself, at once."""
+        yield from ()  # makes it a generator; there is nothing to wait for
+        return self
+
+    async def aresolve_messages(self) -> Self:
+        """Itself: the same name as on a promise of messages."""
+        return self

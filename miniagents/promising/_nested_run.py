@@ -1,0 +1,44 @@
+"""A blocking run inside a running event loop: on a thread and an event loop of its own."""
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def run_in_thread(main: Callable[[], Coroutine[object, object, T]]) -> T:
+    """Run ``main()`` on a new thread with a new event loop and block until it has ended.
+
+    ``asyncio.run`` refuses to nest, and it is right: one loop cannot wait for itself. The contextvars of the caller
+    are seen inside; what interrupts the caller (Ctrl-C) cancels ``main`` and is re-raised after its cleanup.
+    """
+    outcome: Future[T] = Future()
+    cancel: list[Callable[[], object]] = []
+
+    async def watched() -> T:
+        task = asyncio.current_task()
+        if task is not None:
+            cancel.append(lambda: asyncio_loop.call_soon_threadsafe(task.cancel))
+        asyncio_loop = asyncio.get_running_loop()
+        return await main()
+
+    def work() -> None:
+        try:
+            outcome.set_result(asyncio.run(watched()))
+        except BaseException as error:  # noqa: BLE001 - it is raised in the caller
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="miniagents-nested-run")
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:
+        for request in cancel:
+            request()
+        thread.join()
+        raise
+    return outcome.result()

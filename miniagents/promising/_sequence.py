@@ -1,0 +1,109 @@
+"""``MessageSequencePromise``: a flat stream of message promises."""
+
+from collections.abc import Iterable
+from typing import cast
+
+from reactivex import Observable
+from typing_extensions import TypeVar, override
+
+from miniagents.streams import Log, LogObservable, iterate, raise_error
+
+from ._context import PromisingContext
+from ._flattener import Flattener
+from ._join import join_tokens
+from ._message import M_co, Message, MessagePromise
+from ._message_type import FlatStream, MessageType
+from ._messages import Messages
+
+M = TypeVar("M", bound=Message, default=Message)
+
+
+class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
+    """Messages that may still be coming: await them all, iterate their promises, or subscribe.
+
+    It starts, keeps, stops and fails as :class:`StreamedPromise` says. A failing message fails where it stands, the
+    ones after it still arrive. What failed as a whole raises after the messages that came before.
+
+    Args:
+        prefill_pieces: any ``MessageType``; each becomes a message promise.
+
+    Raises:
+        NoActiveContextError: no context is active.
+        TypeError: a piece cannot become a message; the text names its type and where it stands.
+
+    Example:
+        >>> from miniagents import Message, MessageSequencePromise, MiniAgents
+        >>> async def main():
+        ...     promise = MessageSequencePromise(prefill_pieces=[Message("one"), "two"])
+        ...     print([str(await message) async for message in promise], (await promise)[1].text)
+        >>> MiniAgents().run(main())
+        ['one', 'two'] two
+    """
+
+    __slots__ = ()
+
+    def __init__(self, prefill_pieces: MessageType = ()) -> None:
+        context = PromisingContext.current()
+        flattener = flattener_for(context)
+        flattener.feed(prefill_pieces)
+        flattener.finish()
+        self._show(cast("Log[MessagePromise[M_co]]", flattener.log), None)
+
+    @property
+    def messages(self) -> Observable[MessagePromise[M_co]]:
+        """The message promises as an Observable, replayed from the first one to every subscriber."""
+        return LogObservable(self.log, self)
+
+    @property
+    def tokens(self) -> Observable[str]:
+        """The tokens of all messages as they come, message after message."""
+        return self.as_single_promise(delimiter="", reference_original_messages=False).tokens
+
+    async def aresolve_messages(self) -> Messages[M_co]:
+        """The same as awaiting it."""
+        return await self
+
+    def as_single_promise(
+        self,
+        delimiter: str = "\n\n",
+        strip_leading_newlines: bool = False,
+        reference_original_messages: bool = True,
+        **metadata: object,
+    ) -> MessagePromise[Message]:
+        """One streaming message of all texts; the same as :func:`join_messages` of it."""
+        return join_tokens(
+            self,
+            delimiter=delimiter,
+            strip_leading_newlines=strip_leading_newlines,
+            reference_original_messages=reference_original_messages,
+            metadata=metadata,
+        )
+
+    @override
+    async def _whole(self) -> Messages[M_co]:
+        if not self.log.closed:
+            # Message by message, so that a failing one is raised without waiting for those behind it.
+            async for promise in iterate(self.log, self):
+                await promise
+        for promise in self.log.items:
+            await promise
+        raise_error(self.log)
+        return await self._resolve()
+
+    @override
+    async def _resolve(self) -> Messages[M_co]:
+        if self.log.result is None:
+            messages = Messages([await promise for promise in self.log.items])
+            if self.log.result is None:
+                self.log.result = (messages,)
+        return cast("tuple[Messages[M_co]]", self.log.result)[0]
+
+    @override
+    def _parts(self) -> Iterable[Log[object]]:
+        return (cast("Log[object]", promise.log) for promise in self.log.items)
+
+
+def flattener_for(context: PromisingContext) -> Flattener:
+    """A flattener with a new log."""
+    log: Log[MessagePromise[Message]] = Log(context)
+    return Flattener(context, log)

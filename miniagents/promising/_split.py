@@ -1,0 +1,94 @@
+"""``split_messages``: the text of messages is cut into messages while it streams."""
+
+from collections.abc import Iterable, Mapping
+
+from miniagents.streams import Log
+from miniagents.values import SPLIT_END, FrozenMapping, SplitEvent, TextSplitter
+
+from ._context import PromisingContext
+from ._message import Message, MessagePromise, MessageSink, freeze_metadata
+from ._message_type import FlatStream
+from ._sequence import MessageSequencePromise
+from ._walk import TokenWalk
+
+
+class _Cutter:
+    """Writes what the splitter decides into one message after another."""
+
+    __slots__ = ("_current", "_delimiter", "_first", "_metadata", "_splitter", "_target")
+
+    def __init__(
+        self,
+        target: Log[MessagePromise[Message]],
+        splitter: TextSplitter,
+        delimiter: str,
+        metadata: FrozenMapping[str, object],
+    ) -> None:
+        self._target = target
+        self._splitter = splitter
+        self._delimiter = delimiter
+        self._metadata = metadata
+        self._first = True
+        self._current: MessageSink[Message] | None = None
+
+    def start_message(self, promise: MessagePromise[Message], /) -> None:
+        del promise
+        if not self._first:
+            self._write(self._splitter.feed(self._delimiter))
+        self._first = False
+
+    def token(self, token: str, /) -> None:
+        self._write(self._splitter.feed(token))
+
+    def end_message(self, message: Message, /) -> None:
+        del message  # its end is a delimiter only if another one follows
+
+    def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
+        del chain
+        self.fail(error)
+        return False
+
+    def finish(self) -> None:
+        self._write(self._splitter.finish())
+        self._target.finish()
+
+    def fail(self, error: Exception) -> None:
+        """The text that was held back still comes; the message it is in fails, and so does the sequence."""
+        held_back = self._splitter.finish()
+        self._write(held_back[:-1])
+        if self._current is not None:
+            self._current.log.error_seen = True  # the sequence has the same error: it is told there
+            self._current.fail(error)
+        self._target.fail(error)
+
+    def _write(self, events: Iterable[SplitEvent]) -> None:
+        for event in events:
+            if event is SPLIT_END:
+                current, self._current = self._current, None
+                if current is not None:
+                    current.finish()
+            else:
+                self._open().append(event)
+
+    def _open(self) -> Log[str]:
+        if self._current is None:
+            log: Log[str] = Log(self._target.scope)
+            log.producer = self._target.producer
+            self._current = MessageSink(log, Message, dict(self._metadata))
+            self._target.append(MessagePromise.of_tokens(log, Message, self._metadata))
+        return self._current.log
+
+
+def split_tokens(
+    source: FlatStream[Message, object],
+    *,
+    delimiter: str,
+    code_block_delimiter: str | None,
+    metadata: Mapping[str, object],
+) -> MessageSequencePromise[Message]:
+    """Split a flat stream of messages; see :func:`split_messages`, which takes anything that is messages."""
+    splitter = TextSplitter(delimiter, code_block_delimiter)
+    target: Log[MessagePromise[Message]] = Log(PromisingContext.current())
+    cutter = _Cutter(target, splitter, delimiter, freeze_metadata(metadata))
+    TokenWalk(source, target, cutter).start()
+    return MessageSequencePromise.over(target)

@@ -1,0 +1,168 @@
+"""Walking through the tokens of a sequence of messages, pushed, without a task.
+
+Whatever makes new text from messages (joining, splitting, mapping tokens) listens to one walk. It is a link in the
+chain of who waits for whom: the walk waits for the message it is in, or for the next one.
+"""
+
+from typing import Protocol, TypeVar, cast
+
+from miniagents.streams import Log, Producer
+from miniagents.values import InquiryCancelledError
+
+from ._message import Message, MessagePromise
+from ._message_type import FlatStream
+
+
+T = TypeVar("T")
+
+
+class Listener(Protocol):
+    """What hears the walk; after ``finish`` or ``fail`` it hears nothing."""
+
+    def start_message(self, promise: MessagePromise[Message], /) -> None:
+        """The next message begins."""
+        ...
+
+    def token(self, token: str, /) -> None:
+        """A token of the current message."""
+        ...
+
+    def end_message(self, message: Message, /) -> None:
+        """The current message is complete."""
+        ...
+
+    def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
+        """The current message failed after it went through the agents of ``chain``; tell whether to walk on."""
+        ...
+
+    def finish(self) -> None:
+        """There are no more messages."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """The sequence failed."""
+        ...
+
+
+class TokenWalk:
+    """Follows a flat stream of messages and tells ``listener`` what comes.
+
+    Args:
+        source: the messages; kept alive as long as the walk goes on.
+        target: the log that is made of it, so that its readers' leaving ends the walk.
+        listener: hears everything.
+    """
+
+    __slots__ = ("_busy", "_listener", "_message", "_position", "_source", "_target", "_token_position")
+
+    name = ""  # in a chain of waiting it is only a link
+
+    def __init__(self, source: FlatStream[Message, object], target: Log[T], listener: Listener) -> None:
+        self._source: FlatStream[Message, object] | None = source
+        self._target = cast("Log[object]", target)  # only its end is of interest here
+        self._listener = listener
+        self._message: MessagePromise[Message] | None = None
+        self._position = 0
+        self._token_position = 0
+        self._busy = False
+        target.producer = self
+
+    def start(self) -> None:
+        """Begin to listen; what is there already is told at once."""
+        if self._source is not None:
+            self._source.log.follow(self)
+            self.deliver()
+
+    def deliver(self) -> None:
+        """Tell what is new."""
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._source is not None and self._step(self._source):
+                pass
+        finally:
+            self._busy = False
+
+    def _step(self, source: FlatStream[Message, object]) -> bool:
+        if self._message is not None:
+            return self._step_in(self._message)
+        log = source.log
+        if self._position < len(log.items):
+            self._message = log.items[self._position]
+            self._position += 1
+            self._token_position = 0
+            self._message.log.follow(self)
+            self._listener.start_message(self._message)
+            return True
+        if log.closed:
+            self._conclude(log)
+        return False
+
+    def _step_in(self, message: MessagePromise[Message]) -> bool:
+        log = message.log
+        if self._token_position < len(log.items):
+            token = log.items[self._token_position]
+            self._token_position += 1
+            self._listener.token(token)
+            return True
+        if not log.closed:
+            return False
+        self._leave_message()
+        if log.error is None:
+            self._listener.end_message(resolved(message))
+            return True
+        log.see_error()
+        self._target.chain = log.chain
+        if self._listener.fail_message(log.error, log.chain):
+            return True
+        self._leave()
+        return False
+
+    def _conclude(self, log: Log[MessagePromise[Message]]) -> None:
+        listener, error = self._listener, log.error
+        self._leave()
+        if error is None:
+            listener.finish()
+        else:
+            log.see_error()
+            self._target.chain = log.chain
+            listener.fail(error)
+
+    def _leave_message(self) -> None:
+        message, self._message = self._message, None
+        if message is not None:
+            message.log.unfollow(self)
+
+    def _leave(self) -> None:
+        self._leave_message()
+        source, self._source = self._source, None
+        if source is not None:
+            source.log.unfollow(self)
+
+    # -- Producer ------------------------------------------------------------------------------------------------
+
+    def blocked_by(self) -> Producer | None:
+        """Whoever makes the message the walk is in, else whoever makes the sequence."""
+        if self._message is not None:
+            return self._message.log.producer
+        return None if self._source is None else self._source.log.producer
+
+    def cancel(self) -> None:
+        """Stop walking; the messages themselves are somebody else's."""
+        if self._source is not None:
+            self._leave()
+            self._listener.fail(InquiryCancelledError())
+            self._target.see_error()
+
+    abandon = cancel
+
+
+def resolved(promise: MessagePromise[Message]) -> Message:
+    """The message of a promise that has ended normally; it was made when the last token came."""
+    result = promise.log.result
+    if not isinstance(result, tuple):
+        msg = f"{promise!r} has no message yet."
+        raise TypeError(msg)
+    message: Message = result[0]
+    return message

@@ -1,0 +1,5 @@
+"""The sentinels of the loops: ``AWAIT`` and ``CLEAR``."""
+
+from miniagents.values import AWAIT, CLEAR
+
+__all__ = ["AWAIT", "CLEAR"]

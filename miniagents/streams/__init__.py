@@ -1,0 +1,33 @@
+"""THE WAY IN: the engine under every stream.
+
+A `Log` is the one buffer, a `Driver` the one task that fills it, a `Scope` the owner of all drivers. `from_async`
+and `to_async_iter` show the two worlds to each other: async iterables as Observables and back.
+"""
+
+from ._cursor import iterate, raise_error, until_closed
+from ._driver import CURRENT_DRIVER, Driver, Sink
+from ._face import LogObservable
+from ._from_async import from_async
+from ._log import Follower, Log, Producer
+from ._pump import pump
+from ._scope import CURRENT_SCOPE, Scope, current_scope
+from ._to_async_iter import to_async_iter
+
+__all__ = [
+    "CURRENT_DRIVER",
+    "CURRENT_SCOPE",
+    "Driver",
+    "Follower",
+    "Log",
+    "LogObservable",
+    "Producer",
+    "Scope",
+    "Sink",
+    "current_scope",
+    "from_async",
+    "iterate",
+    "pump",
+    "raise_error",
+    "to_async_iter",
+    "until_closed",
+]

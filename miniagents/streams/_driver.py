@@ -1,0 +1,234 @@
+"""A driver: one task that produces one stream, and what must happen when it ends.
+
+Rule of this room: **whoever starts a driver is told about its end, and whoever it started ends with it** unless
+somebody else reads that. The driver holds what it fills (the sink), never the promise that shows it: so the promise
+can be dropped by its readers, and that is how abandonment is noticed.
+"""
+
+import asyncio
+from asyncio import CancelledError, Future, Task
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from typing import Protocol, TypeVar, cast
+
+from miniagents.values import DeadlockError, InquiryCancelledError
+
+from ._log import UNBOUNDED, Log, Producer
+from ._scope import Scope
+
+
+T = TypeVar("T")
+
+
+class Sink(Protocol):
+    """What a driver fills."""
+
+    def finish(self) -> None:
+        """Everything was produced."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """It ends with an error after what is still on its way."""
+        ...
+
+    def abort(self, error: Exception) -> None:
+        """It ends now; what is still on its way is given up."""
+        ...
+
+
+class Driver:
+    """The task that produces a stream.
+
+    Args:
+        name: how it is called in errors: the alias of an agent, or what is being pumped.
+        scope: who owns the task.
+        log: the stream that readers see.
+        sink: what takes the results; often the log itself.
+        part: it is a part of the run that started it (a message being written), not a run of its own.
+        orphan: it does not belong to the run that happens to start it.
+    """
+
+    __slots__ = (
+        "_abandoned",
+        "_children",
+        "_parent",
+        "_started",
+        "_waiting",
+        "_waiting_for",
+        "log",
+        "name",
+        "part",
+        "received",
+        "scope",
+        "sink",
+        "task",
+    )
+
+    def __init__(
+        self, name: str, scope: Scope, log: Log[T], sink: Sink, *, part: bool = False, orphan: bool = False
+    ) -> None:
+        self.name = name
+        self.scope = scope
+        self.log = cast("Log[object]", log)  # it is only read here
+        self.sink = sink
+        self.part = part
+        self.task: Task[None] | None = None
+        self.received: tuple[Exception, tuple[str, ...]] | None = None
+        self._started = False
+        self._abandoned = False
+        self._parent = None if orphan else CURRENT_DRIVER.get()
+        self._children: set[Driver] | None = None
+        self._waiting: Future[None] | None = None
+        self._waiting_for: Log[object] | None = None
+
+    def start(self, body: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Run ``body`` as a task of the scope; its end is the end of the sink."""
+        if self.log.producer is None:
+            self.log.producer = self
+        self.scope.add(self)
+        parent = self._parent
+        if parent is not None:
+            if parent._children is None:  # noqa: SLF001 - same class
+                parent._children = {self}  # noqa: SLF001
+            else:
+                parent._children.add(self)  # noqa: SLF001
+        self.task = self.scope.loop.create_task(self._drive(body), name=self.name)
+
+    async def _drive(self, body: Callable[[], Coroutine[object, object, None]]) -> None:
+        self._started = True
+        CURRENT_DRIVER.set(self)
+        try:
+            await body()
+        except CancelledError:
+            self.sink.abort(self._cancelled())
+            self._end_children(keep=self._abandoned_but_reachable)
+        except Exception as error:  # noqa: BLE001 - it is the terminal of this stream
+            self._note_chain(error)
+            self.sink.fail(error)
+            self._end_children(keep=_given_away)
+        except BaseException:
+            # KeyboardInterrupt, SystemExit: asyncio takes it out of the loop; here nobody will ask the task for it.
+            self.sink.abort(self._cancelled())
+            if self.task is not None:
+                self.task.add_done_callback(_retrieve)
+            raise
+        else:
+            self.sink.finish()
+        finally:
+            self._leave()
+
+    def _note_chain(self, error: Exception) -> None:
+        """Write on ``error`` through which agents it went, this one last."""
+        chain = self.received[1] if self.received is not None and self.received[0] is error else ()
+        if self.part:
+            self.log.chain = chain
+            return
+        self.log.chain = (*chain, self.name)
+        before, after = (f"agents: {' → '.join(names)}" for names in (chain, self.log.chain))
+        notes = getattr(error, "__notes__", None)
+        if isinstance(notes, list) and before in notes:
+            notes[notes.index(before)] = after
+        elif not isinstance(notes, list) or after not in notes:
+            error.add_note(after)
+
+    def _leave(self) -> None:
+        self._waiting = self._waiting_for = None
+        self._children = None
+        parent, self._parent = self._parent, None
+        if parent is not None and parent._children is not None:  # noqa: SLF001 - same class
+            parent._children.discard(self)  # noqa: SLF001
+        self.scope.discard(self)
+
+    def _cancelled(self) -> InquiryCancelledError:
+        return InquiryCancelledError(f"{self.name} was cancelled before it had ended.")
+
+    def cancel(self) -> None:
+        """Stop now, with every message that is being written: readers get ``InquiryCancelledError``."""
+        for child in tuple(self._children or ()):
+            if child.part:
+                child.cancel()
+        self._stop()
+
+    def abandon(self) -> None:
+        """Stop because nobody can read the rest; what somebody still holds a part of goes on for them."""
+        self._abandoned = True
+        children = tuple(self._children or ())
+        for child in children:
+            child.log.was_read = True  # from now on dropping it ends it
+        self.log.forget()
+        for child in children:
+            if not child.log.reachable and child.log.readers == 0:
+                child.abandon()
+        self._stop()
+
+    def _stop(self) -> None:
+        self.sink.abort(self._cancelled())
+        if self.task is None or self.task.done():
+            return
+        self.task.cancel()
+        if not self._started:  # a task that never ran a step gets no chance to clean up
+            self._leave()
+
+    def _end_children(self, keep: "Callable[[Driver], bool]") -> None:
+        for child in tuple(self._children or ()):
+            if child.log.readers == 0 and not keep(child):
+                child.cancel()
+
+    def _abandoned_but_reachable(self, child: "Driver") -> bool:
+        return self._abandoned and child.log.reachable
+
+    def drain(self) -> None:
+        """Run on without regard to how far the readers are."""
+        self.log.grant(UNBOUNDED)
+
+    # -- who waits for whom ------------------------------------------------------------------------------------
+
+    def blocked_by(self) -> Producer | None:
+        """The producer of what this driver's own task is waiting for, if it is still waiting."""
+        if self._waiting is None or self._waiting_for is None or self._waiting.done():
+            return None
+        return self._waiting_for.producer
+
+    def wait_for(self, log: Log[object], future: "Future[None]") -> None:
+        """This driver's own task is about to wait for ``log`` through ``future``.
+
+        Raises:
+            DeadlockError: ``log`` cannot grow before this driver goes on.
+        """
+        names = [self.name]
+        seen: set[int] = set()
+        producer = log.producer
+        while producer is not None and id(producer) not in seen:
+            if producer is self:
+                future.cancel()
+                raise DeadlockError(" → ".join([*names, self.name]))
+            seen.add(id(producer))
+            if producer.name:
+                names.append(producer.name)
+            producer = producer.blocked_by()
+        self._waiting = future
+        self._waiting_for = log
+
+
+def _given_away(child: Driver) -> bool:
+    """What was replied before its run failed stands in somebody's sequence."""
+    return child.log.kept
+
+
+def _retrieve(task: "Task[None]") -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+CURRENT_DRIVER: ContextVar[Driver | None] = ContextVar("miniagents_driver", default=None)
+
+
+def register_wait(log: Log[object], future: "Future[None]") -> None:
+    """Note that the running driver, if this is its own task, waits for ``log``.
+
+    Raises:
+        DeadlockError: it would wait for itself.
+    """
+    driver = CURRENT_DRIVER.get()
+    if driver is not None and driver.task is asyncio.current_task():
+        driver.wait_for(log, future)

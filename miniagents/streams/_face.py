@@ -1,0 +1,144 @@
+"""The observable face of a log.
+
+Rule of this room: **a subscriber gets what a reader gets**: every piece from the first on, in order, one at a time,
+in the contextvars of whoever subscribed; then at most one terminal; then nothing, and it is let go. A subscriber
+that raises hurts nobody but itself.
+
+It is an ``Observable``, so every reactivex operator works on it. ``subscribe`` is our own: the list is the replay
+buffer and there is no lock, no trampoline and no auto-detach layer per piece.
+"""
+
+import contextvars
+import logging
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from reactivex import Observable, abc
+from reactivex.scheduler import CurrentThreadScheduler
+from typing_extensions import override
+
+from ._log import Log
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+logger = logging.getLogger("miniagents")
+
+
+def _ignore(*_: object) -> None: ...
+
+
+class LogObservable(Observable[T_co]):
+    """The pieces of a log as an Observable: hot, replayed from the first piece to every subscriber.
+
+    Args:
+        log: what is shown.
+        owner: kept alive as long as this face or a subscription lives (the promise).
+    """
+
+    def __init__(self, log: Log[T_co], owner: object) -> None:
+        super().__init__()
+        self._log = log
+        self._owner = owner
+
+    @override
+    def subscribe(
+        self,
+        on_next: abc.ObserverBase[T_co] | abc.OnNext[T_co] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """Replay what has come, then push what comes; see :class:`reactivex.Observable`."""
+        if isinstance(on_next, abc.ObserverBase) or hasattr(on_next, "on_next"):
+            observer = cast("abc.ObserverBase[T_co]", on_next)
+            on_next, on_error, on_completed = observer.on_next, observer.on_error, observer.on_completed
+        subscription = Subscription(self._log, self._owner, on_next or _ignore, on_error, on_completed or _ignore)
+        trampoline = CurrentThreadScheduler.singleton()
+        if trampoline.schedule_required():
+            subscription.start()
+        else:
+            # Inside the subscription of a longer pipeline: its disposables are in place once that has returned,
+            # so that `take(1)` of a long replay can stop it.
+            trampoline.schedule(lambda *_: subscription.start())
+        return subscription
+
+
+class Subscription(abc.DisposableBase):
+    """One subscriber's position in a log; disposing it is idempotent and lets everything go."""
+
+    __slots__ = ("_busy", "_context", "_log", "_on_completed", "_on_error", "_on_next", "_owner", "_position")
+
+    def __init__(
+        self,
+        log: Log[T],
+        owner: object,
+        on_next: Callable[[T], None],
+        on_error: Callable[[Exception], None] | None,
+        on_completed: Callable[[], None],
+    ) -> None:
+        self._log: Log[T] | None = log
+        self._owner: object = owner
+        self._on_next = cast("Callable[[object], None]", on_next)
+        self._on_error = on_error
+        self._on_completed = on_completed
+        self._position = 0
+        self._busy = True
+        self._context = contextvars.copy_context()
+        log.follow(self)
+
+    def start(self) -> None:
+        """Deliver what is there already; what the subscriber raises reaches the one who subscribed."""
+        self._busy = False
+        try:
+            self._deliver()
+        except BaseException:
+            self.dispose()
+            raise
+
+    def deliver(self) -> None:
+        """Deliver what is new; what the subscriber raises ends this subscription only."""
+        if self._busy or self._log is None:
+            return
+        try:
+            self._context.run(self._deliver)
+        except Exception:
+            logger.exception("A subscriber raised; it was unsubscribed, the stream goes on for everybody else.")
+            self.dispose()
+
+    def _deliver(self) -> None:
+        self._busy = True
+        try:
+            while (log := self._log) is not None:
+                items = log.items
+                if self._position < len(items):
+                    item = items[self._position]
+                    self._position += 1
+                    self._on_next(item)
+                elif log.closed:
+                    self._terminate(log)
+                else:
+                    return
+        finally:
+            self._busy = False
+
+    def _terminate(self, log: Log[T]) -> None:
+        on_error, on_completed = self._on_error, self._on_completed
+        self.dispose()
+        if log.error is None:
+            on_completed()
+        elif on_error is not None:
+            log.see_error()
+            on_error(log.error)
+
+    @override
+    def dispose(self) -> None:
+        """Leave: no further call, no reference kept."""
+        log, self._log = self._log, None
+        if log is None:
+            return
+        log.unfollow(self)
+        self._owner = None
+        self._on_next = self._on_completed = _ignore
+        self._on_error = None

@@ -1,0 +1,101 @@
+"""``from_async``: an async iterable becomes an Observable."""
+
+from collections.abc import AsyncIterable
+from typing import Generic, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+from ._driver import Driver
+from ._log import Log
+from ._pump import BURST, pump
+from ._scope import current_scope
+
+T = TypeVar("T")
+
+
+def from_async(source: AsyncIterable[T]) -> Observable[T]:
+    """Show an async iterable as an Observable of its items.
+
+    * When does it start? When someone subscribes, as a task of the active context.
+    * How often? Once per subscription. (An async *generator object* can be iterated only once; give an object whose
+      ``__aiter__`` makes a new iterator if several may subscribe.)
+    * What is kept? Nothing.
+    * What does leaving do? Disposing cancels the task and closes the iterator.
+    * When does an error come? After every item that came before it.
+
+    Args:
+        source: what is iterated.
+
+    Returns:
+        A cold Observable.
+
+    Raises:
+        NoActiveContextError: on subscribing, when no context is active.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.streams import from_async
+        >>> async def numbers():
+        ...     for number in range(3):
+        ...         await asyncio.sleep(0)
+        ...         yield number
+        >>> MiniAgents().run(from_async(numbers()))
+        [0, 1, 2]
+    """
+
+    def subscribe(
+        observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        del scheduler  # the event loop of the context is the only one there is
+        scope = current_scope()
+        status: Log[object] = Log(scope)
+        sink = _ObserverSink(observer, status)
+        driver = Driver("from_async", scope, status, sink, part=True)
+        driver.start(lambda: pump(source, status, sink.append))
+        driver.drain()  # a subscriber takes every item at once: there is nothing to wait for
+
+        def leave() -> None:
+            sink.detach()
+            driver.cancel()
+
+        return Disposable(leave)
+
+    return Observable(subscribe)
+
+
+class _ObserverSink(Generic[T]):
+    """Hands what is pumped to one observer."""
+
+    __slots__ = ("_count", "_observer", "_status")
+
+    def __init__(self, observer: abc.ObserverBase[T], status: Log[object]) -> None:
+        self._observer: abc.ObserverBase[T] | None = observer
+        self._status = status
+        self._count = 0
+
+    def append(self, item: T) -> None:
+        if self._observer is None:
+            return
+        self._observer.on_next(item)
+        self._count += 1
+        if self._count % BURST == 0:
+            self._status.limit = 0  # nothing is buffered that could fill up, so this asks for the look at the loop
+
+    def detach(self) -> None:
+        self._observer = None
+
+    def finish(self) -> None:
+        observer, self._observer = self._observer, None
+        self._status.finish()
+        if observer is not None:
+            observer.on_completed()
+
+    def fail(self, error: Exception) -> None:
+        observer, self._observer = self._observer, None
+        self._status.finish()
+        if observer is not None:
+            observer.on_error(error)
+
+    abort = fail

@@ -1,0 +1,257 @@
+"""The one buffer: an append-only list with readers that are cursors.
+
+Rule of this room: **one owner writes, everybody else only remembers a position.** Per piece the owner does one
+``list.append`` and two checks (followers? starved readers?), nothing else. A starved reader parks a Future *of its
+own*: a shared one could be cancelled by one reader for all. The end is announced apart from the pieces, so that
+someone who awaits the whole is not woken per piece.
+
+Nothing follows the terminal: what is appended after it is ignored, a second terminal too.
+"""
+
+import sys
+from asyncio import Future
+from collections.abc import Callable
+from types import TracebackType
+from typing import Generic, Protocol
+
+from typing_extensions import TypeVar
+
+from miniagents.values import InquiryCancelledError
+
+from ._scope import Scope
+
+T = TypeVar("T")
+
+UNBOUNDED = sys.maxsize
+
+
+class Producer(Protocol):
+    """Whoever has to act before a log can grow: a running task, or a link to another log."""
+
+    @property
+    def name(self) -> str:
+        """How the producer is called in errors."""
+        ...
+
+    def blocked_by(self) -> "Producer | None":
+        """The producer that this one is waiting for right now, None while it can go on by itself."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop now; what had been produced stays readable."""
+        ...
+
+    def abandon(self) -> None:
+        """Stop, because nobody can read the rest any more."""
+        ...
+
+
+class Follower(Protocol):
+    """Somebody to whom new pieces are pushed at once."""
+
+    def deliver(self) -> None:
+        """Take everything that is new, then the terminal if it is there. Must not raise."""
+        ...
+
+
+class Log(Generic[T]):
+    """An append-only list of pieces, whether it has ended and how, and who waits for more.
+
+    Attributes:
+        items: what has come so far; read by cursors, appended to by the owner only.
+        closed: nothing will come any more.
+        error: why it ended, None for a normal end or as long as it is open.
+        result: what the pieces make together, once somebody has computed it.
+        producer: whoever has to act before there is more; None when closed or filled by hand.
+        readers: how many cursors, followers and waiters there are right now.
+        was_read: somebody has started to read at some time.
+        kept: it stands in another log, so it can be reached through that.
+        reachable: the promise over this log is still held by someone.
+        chain: the aliases of the agents that the error went through.
+        traceback: that of the error when it came here; each reader's own starts from it.
+        granted: how long ``items`` may become before the pump has to pause.
+        limit: at this length the pump looks up (see ``_pump``): a pause, a yield to the loop, or the end.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_ends",
+        "_followers",
+        "_starved",
+        "_watchers",
+        "chain",
+        "closed",
+        "error",
+        "error_seen",
+        "granted",
+        "items",
+        "kept",
+        "limit",
+        "producer",
+        "reachable",
+        "readers",
+        "result",
+        "room",
+        "scope",
+        "traceback",
+        "was_read",
+    )
+
+    def __init__(self, scope: Scope, items: list[T] | None = None, *, closed: bool = False) -> None:
+        self.scope = scope
+        self.items: list[T] = [] if items is None else items
+        self.closed = closed
+        self.error: Exception | None = None
+        self.error_seen = False
+        self.traceback: TracebackType | None = None
+        self.chain: tuple[str, ...] = ()
+        self.result: object = None
+        self.producer: Producer | None = None
+        self.readers = 0
+        self.was_read = False
+        self.kept = False
+        self.reachable = True
+        self.granted = scope.prefetch
+        self.limit = scope.prefetch
+        self.room: Future[None] | None = None
+        self._starved: list[Future[None]] | None = None
+        self._ends: list[Future[None]] | None = None
+        self._followers: list[Follower] | None = None
+        self._watchers: list[Callable[[], None]] | None = None
+
+    def append(self, item: T) -> None:
+        """Add one piece and tell whoever waits for it."""
+        if self.closed:
+            return
+        self.items.append(item)
+        if self._followers is not None:
+            self.scope.dispatch(self.push)
+        if self._starved is not None:
+            self.wake()
+
+    def extend(self, items: list[T]) -> None:
+        """Add several pieces and tell whoever waits for them."""
+        if self.closed:
+            return
+        self.items.extend(items)
+        if self._followers is not None:
+            self.scope.dispatch(self.push)
+        if self._starved is not None:
+            self.wake()
+
+    def finish(self) -> None:
+        """End the log normally."""
+        self._close(None)
+
+    def fail(self, error: Exception) -> None:
+        """End the log with an error, which comes after everything that came before."""
+        if not self.closed:
+            if not self.error_seen and not isinstance(error, InquiryCancelledError):
+                self.scope.watch_error(self, error)
+            self._close(error)
+
+    abort = fail  # a log has nothing pending that an orderly failure would have to wait for
+
+    def _close(self, error: Exception | None) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self.limit = 0
+        self.producer = None
+        if error is not None:
+            self.error = error
+            self.traceback = error.__traceback__
+        if self._followers is not None:
+            self.scope.dispatch(self.push)
+        if self._starved is not None:
+            self.wake()
+        if self._ends is not None:
+            ends, self._ends = self._ends, None
+            for end in ends:
+                if not end.done():
+                    end.set_result(None)
+        if self._watchers is not None:
+            watchers, self._watchers = self._watchers, None
+            for watcher in watchers:
+                watcher()
+
+    def when_closed(self, watcher: Callable[[], None]) -> None:
+        """Call ``watcher`` once, at the terminal or now if that was. It is no reader: it keeps nothing going."""
+        if self.closed:
+            watcher()
+        elif self._watchers is None:
+            self._watchers = [watcher]
+        else:
+            self._watchers.append(watcher)
+
+    def wake(self) -> None:
+        """Let every starved reader look again, each through its own Future."""
+        starved, self._starved = self._starved, None
+        for future in starved or ():
+            if not future.done():
+                future.set_result(None)
+
+    def starve(self) -> "Future[None]":
+        """A new Future of one reader that has read everything: done when there is more, or the end."""
+        future: Future[None] = self.scope.loop.create_future()
+        if self._starved is None:
+            self._starved = [future]
+        else:
+            self._starved.append(future)
+        self.grant(len(self.items) + self.scope.prefetch)
+        return future
+
+    def end(self) -> "Future[None]":
+        """A new Future of one waiter, done at the terminal. Nobody needs to pace the source any more."""
+        future: Future[None] = self.scope.loop.create_future()
+        if self._ends is None:
+            self._ends = [future]
+        else:
+            self._ends.append(future)
+        self.grant(UNBOUNDED)
+        return future
+
+    def grant(self, limit: int) -> None:
+        """Allow the pump to run on until ``limit`` pieces are there."""
+        if limit > self.granted:
+            self.granted = limit
+        if self.room is not None:
+            room, self.room = self.room, None
+            if not room.done():
+                room.set_result(None)
+
+    def forget(self) -> None:
+        """Let go of the pieces of a log that nobody can read any more, so that what they are the last to hold ends.
+
+        A watcher (a record of the run) is going to look at them: then they stay until it has.
+        """
+        if not self.reachable and self._watchers is None:
+            self.items.clear()
+
+    def follow(self, follower: Follower) -> None:
+        """Push to ``follower`` from now on; it delivers what is already there by itself."""
+        self.readers += 1
+        self.was_read = True
+        if self._followers is None:
+            self._followers = [follower]
+        else:
+            self._followers = [*self._followers, follower]
+        self.grant(UNBOUNDED)
+
+    def unfollow(self, follower: Follower) -> None:
+        """Push to ``follower`` no more."""
+        followers = self._followers
+        if followers is not None and any(one is follower for one in followers):
+            self._followers = [one for one in followers if one is not follower] or None
+            self.readers -= 1
+
+    def push(self) -> None:
+        """Let every follower take what is new."""
+        for follower in self._followers or ():
+            follower.deliver()
+
+    def see_error(self) -> None:
+        """Note that a reader was handed the error, so that nobody needs to log it."""
+        if not self.error_seen:
+            self.error_seen = True
+            self.scope.forget_error(self)

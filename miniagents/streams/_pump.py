@@ -1,0 +1,56 @@
+"""The only pump from async iterables.
+
+Rule of this room: **a source is closed on every way out**, also by cancellation and by an error of whoever takes
+its pieces. It runs at most ``prefetch`` pieces ahead of the fastest reader, then it waits without asking the source.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, Callable
+from typing import TypeVar
+
+from ._log import UNBOUNDED, Log
+
+T = TypeVar("T")
+
+BURST = 2048  # pieces without a look at the event loop, for sources that never suspend
+
+
+async def pump(source: AsyncIterable[T], log: Log[object], put: Callable[[T], object]) -> None:
+    """Move every piece of ``source`` into ``put``, in order, paced by the readers of ``log``.
+
+    Args:
+        source: iterated once; its iterator is closed whatever happens.
+        log: where the pieces end up, directly or after a transformation.
+        put: takes one piece.
+    """
+    iterator = aiter(source)
+    items = log.items
+    try:
+        async for piece in iterator:
+            # One comparison a piece: `limit` stands for pausing, for yielding to the loop, and for the end.
+            if len(items) >= log.limit and not await _look_up(log):
+                break
+            put(piece)
+    finally:
+        await close(iterator)
+
+
+async def _look_up(log: Log[object]) -> bool:
+    """Yield to the loop, wait until there is room; tell whether to go on."""
+    if not log.closed:
+        await asyncio.sleep(0)
+    while not log.closed and len(log.items) >= log.granted and not log.scope.draining:
+        log.room = log.scope.loop.create_future()
+        await log.room
+    if log.closed:
+        return False
+    granted = UNBOUNDED if log.scope.draining else log.granted
+    log.limit = min(granted, len(log.items) + BURST)
+    return True
+
+
+async def close(iterator: object) -> None:
+    """Close an async iterator if it can be closed."""
+    aclose = getattr(iterator, "aclose", None)
+    if aclose is not None:
+        await aclose()

@@ -1,0 +1,210 @@
+"""The scope: who owns the running tasks, and where every one of them ends.
+
+Rule of this room: **no task without an owner.** A scope is entered on one event loop, knows every driver (a
+running task with what it fills), waits for all of them at a normal end, and cancels all of them at any other end.
+It also serialises pushes: a push that is caused by another push waits in a queue instead of on the call stack, so
+chains of any depth neither recurse nor interleave.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import Protocol
+
+from miniagents.values import NoActiveContextError, WrongLoopError
+
+logger = logging.getLogger("miniagents")
+
+
+class Driven(Protocol):
+    """A running task that a scope owns."""
+
+    @property
+    def name(self) -> str:
+        """How it is called in logs."""
+        ...
+
+    @property
+    def task(self) -> "asyncio.Task[None] | None":
+        """The task itself."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop it now."""
+        ...
+
+    def drain(self) -> None:
+        """Let it run on without regard to how far its readers are."""
+        ...
+
+
+class Failed(Protocol):
+    """A stream whose error nobody has seen yet."""
+
+
+class Scope:
+    """Owns the tasks that were started within it.
+
+    Args:
+        prefetch: how many pieces a pump may run ahead of its fastest reader.
+        shutdown_timeout: seconds that cancelled tasks get for their cleanup.
+    """
+
+    def __init__(self, *, prefetch: int = 1024, shutdown_timeout: float = 10.0) -> None:
+        if prefetch < 1:
+            msg = f"prefetch is {prefetch}: a pump must be allowed at least 1 piece ahead of its reader."
+            raise ValueError(msg)
+        self.prefetch = prefetch
+        self.shutdown_timeout = shutdown_timeout
+        self.draining = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._drivers: set[Driven] = set()
+        self._idle: asyncio.Future[None] | None = None
+        self._unseen: dict[Failed, BaseException] = {}
+        self._pushes: deque[Callable[[], None]] = deque()
+        self._pushing = False
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of this scope.
+
+        Raises:
+            NoActiveContextError: it has not been entered yet, or has ended.
+        """
+        if self._loop is None:
+            raise NoActiveContextError
+        return self._loop
+
+    def open(self) -> None:
+        """Bind the scope to the running event loop and this thread."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self.draining = False
+
+    def close(self) -> None:
+        """The scope has ended: nothing can be started in it any more."""
+        self._loop = None
+
+    def check(self) -> None:
+        """Refuse to be used from another thread or event loop than the one it was entered on.
+
+        Raises:
+            NoActiveContextError: it has ended.
+            WrongLoopError: this call comes from elsewhere.
+        """
+        if self._loop is None:
+            msg = "This MiniAgents context has ended; use `async with MiniAgents():` around this call."
+            raise NoActiveContextError(msg)
+        if asyncio._get_running_loop() is not self._loop:  # noqa: SLF001 - unlike the public one it never raises
+            raise WrongLoopError
+
+    def on_own_thread(self) -> bool:
+        """Whether the caller runs on the thread of this scope's event loop."""
+        return threading.get_ident() == self._thread
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Run ``callback`` on the event loop of this scope, from whatever thread; not at all once it is closed."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback)
+
+    def add(self, driver: Driven) -> None:
+        """Own ``driver`` until :meth:`discard`."""
+        self._drivers.add(driver)
+
+    def discard(self, driver: Driven) -> None:
+        """``driver`` has ended."""
+        self._drivers.discard(driver)
+        if not self._drivers and self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    async def drain(self) -> None:
+        """Wait until every task of this scope has ended by itself, those started meanwhile included."""
+        self.draining = True
+        for driver in tuple(self._drivers):
+            driver.drain()
+        await self._until_idle()
+
+    async def cancel_all(self) -> None:
+        """Cancel every task and wait for the cleanup of all, ``shutdown_timeout`` seconds at most."""
+        deadline = self.loop.time() + self.shutdown_timeout
+        while self._drivers and self.loop.time() < deadline:
+            stopping = tuple(self._drivers)
+            for driver in stopping:
+                driver.cancel()
+            tasks = [driver.task for driver in stopping if driver.task is not None]
+            if tasks:
+                await asyncio.wait(tasks, timeout=deadline - self.loop.time())
+        self._report_stuck(self._drivers)
+
+    async def _until_idle(self) -> None:
+        while self._drivers:
+            self._idle = self.loop.create_future()
+            try:
+                await self._idle
+            finally:
+                self._idle = None
+
+    def _report_stuck(self, drivers: Iterable[Driven]) -> None:
+        for driver in drivers:
+            logger.error(
+                "%s did not end within shutdown_timeout=%s seconds after it was cancelled; it is left behind. "
+                "Look for a `finally` or `except CancelledError` in it that waits.",
+                driver.name,
+                self.shutdown_timeout,
+            )
+
+    def dispatch(self, push: Callable[[], None]) -> None:
+        """Run ``push`` now, or after the push that is running: never nested in it."""
+        self._pushes.append(push)
+        if self._pushing:
+            return
+        self._pushing = True
+        try:
+            while self._pushes:
+                self._pushes.popleft()()
+        finally:
+            self._pushing = False
+
+    def watch_error(self, stream: Failed, error: BaseException) -> None:
+        """Remember that ``stream`` failed with ``error`` and nobody has been told yet."""
+        self._unseen[stream] = error
+
+    def forget_error(self, stream: Failed) -> None:
+        """A reader was told."""
+        self._unseen.pop(stream, None)
+
+    def report_error(self, stream: Failed) -> None:
+        """Log the error of ``stream``, once, if no reader was ever told."""
+        error = self._unseen.pop(stream, None)
+        if error is not None:
+            logger.error("No reader ever saw this error: %r", error, exc_info=error)
+
+    def report_errors(self) -> None:
+        """Log every error that no reader was told; the same exception only once."""
+        reported: set[int] = set()
+        while self._unseen:
+            _, error = self._unseen.popitem()
+            if id(error) not in reported:
+                reported.add(id(error))
+                logger.error("No reader ever saw this error: %r", error, exc_info=error)
+
+
+CURRENT_SCOPE: ContextVar[Scope | None] = ContextVar("miniagents_scope", default=None)
+
+
+def current_scope() -> Scope:
+    """The scope that owns what is started here.
+
+    Raises:
+        NoActiveContextError: there is none.
+        WrongLoopError: there is one, but of another event loop or thread.
+    """
+    scope = CURRENT_SCOPE.get()
+    if scope is None:
+        raise NoActiveContextError
+    scope.check()
+    return scope
