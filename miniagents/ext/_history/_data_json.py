@@ -4,7 +4,7 @@ JSON arrays are tuples (messages are frozen, they hold no lists) and objects are
 word for is an object with one key that begins with `$`: `{"$decimal": "1.10"}`, `{"$date": "2024-02-29"}`. A
 mapping that has such a key itself, or keys that are not strings, is written as `{"$map": [[key, value],
 ...]}`. Kept exactly: None, bool, int, float (also infinite and NaN), str (also with lone surrogates), bytes,
-tuple, frozenset, mappings, date, time, datetime (also its zone), timedelta, timezone, Decimal, UUID, paths.
+tuple, frozenset, mappings, date, time, datetime (also its zone), timedelta, Decimal, UUID, paths.
 Lossy, by rule: a list comes back as a tuple (so does a named tuple), a set as a frozenset, a `time` or
 `timezone` keeps no zone name, an Enum comes back as its value (a declared field of a registered message class
 makes it the Enum again). Values of any other type are refused.
@@ -14,7 +14,7 @@ import base64
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
@@ -131,8 +131,6 @@ def _encode_scalar(value: object) -> dict[str, Json] | None:  # noqa: PLR0911 (o
             return {"$time": value.isoformat()}
         case timedelta():
             return {"$timedelta": [value.days, value.seconds, value.microseconds]}
-        case timezone():
-            return {"$timezone": encode_data(value.utcoffset(None))}
         case Decimal():
             return {"$decimal": str(value)}
         case UUID():
@@ -160,8 +158,6 @@ def _decode_tagged(tag: str, content: Json, other: Decoder | None) -> object:  #
             return _in_zone(datetime.fromisoformat(moment), zone)
         case "$timedelta", [int(days), int(seconds), int(microseconds)]:
             return timedelta(days, seconds, microseconds)
-        case "$timezone", dict() if isinstance(offset := decode_data(content), timedelta):
-            return timezone(offset)
         case _ if other is not None:
             return other(tag, content)
         case _:

@@ -10,8 +10,10 @@ escaped, so no value in it can end the comment.
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import cast
 
 from ._record import Json
@@ -22,7 +24,8 @@ VERBATIM, ESCAPED, SHOWN = "verbatim", "escaped", "shown"
 OPENING_START = b"<!-- miniagents "
 _MARK_LINE = re.compile(rb"<!-- /?miniagents [^\n]*", re.DOTALL)
 _OPENING_LINE = re.compile(rb"<!-- miniagents (\{[^\n]*\}) -->[ \t]*(\r?)\n")
-_OPENINGS = re.compile(rb"^" + _OPENING_LINE.pattern, re.MULTILINE)
+# A byte order mark may stand before the first.
+_MARK_LINES = re.compile(rb"^(?:\xef\xbb\xbf)?(<!-- /?miniagents )", re.MULTILINE)
 _ENDING_LINE = re.compile(rb"<!-- (/miniagents|miniagents cut) ([0-9a-f]+) -->[ \t]*(?:\r?\n|\Z)")
 _ID = re.compile(rb'\{"v":1,"id":"([0-9a-f]{8,64})"')
 
@@ -123,35 +126,55 @@ def is_mark(line: bytes) -> bool:
     return _MARK_LINE.match(line) is not None
 
 
-def find_opening(data: bytes, start: int) -> Opening | None:
-    """The next opening line at or after `start`, or None.
+class Marks:
+    """All marks of a file, read in one pass: looking for one takes no time, however hostile the file is.
 
-    A damaged line counts when its id can be read and the end of that message is there.
+    Args:
+        data: the bytes of the file.
+        start: where to begin; the beginning of a line.
     """
-    for match in _OPENINGS.finditer(data, start):
-        opening = _read(match)
-        if opening is not None and (opening.size >= 0 or find_ending(data, opening.end, opening.id)):
-            return opening
-    return None
 
+    def __init__(self, data: bytes, start: int) -> None:
+        self._openings: list[Opening] = []
+        self._endings: dict[str, list[Ending]] = {}
+        for line in _MARK_LINES.finditer(data, start):
+            opening = _OPENING_LINE.match(data, line.start(1))
+            if opening:
+                self._add_opening(_read(opening))
+            elif ending := _ENDING_LINE.match(data, line.start(1)):
+                cut = ending.group(1) != b"/miniagents"
+                self._add_ending(ending.group(2).decode(), Ending(ending.start(), ending.end(), cut=cut))
 
-def find_ending(data: bytes, start: int, message_id: str) -> Ending | None:
-    """The first line at or after `start` that ends the message, or None.
+    def next_opening(self, start: int) -> Opening | None:
+        """The next opening line at or after `start`, or None.
 
-    The id is looked for as bytes: it stands nowhere in the text, so this is one pass.
-    """
-    needle = message_id.encode()
-    at = data.find(needle, start)
-    while at >= 0:
-        line = data.rfind(b"\n", start, at) + 1 or start
-        ending = _ENDING_LINE.match(data, line)
-        if ending and ending.group(2) == needle:
-            return Ending(line, ending.end(), cut=ending.group(1) != b"/miniagents")
-        opening = _OPENING_LINE.match(data, line)
-        if opening and (read := _read(opening)) and read.after == message_id:
-            return Ending(line, line, marked=False)
-        at = data.find(needle, at + len(needle))
-    return None
+        A damaged line counts when its id can be read and the end of that message is there.
+        """
+        first = bisect_left(self._openings, start, key=lambda opening: opening.start)
+        return next(
+            (
+                opening
+                for opening in islice(self._openings, first, None)
+                if opening.size >= 0 or self.ending(opening.id, opening.end)
+            ),
+            None,
+        )
+
+    def ending(self, message_id: str, start: int) -> Ending | None:
+        """The first line at or after `start` that ends the message, or None."""
+        endings = self._endings.get(message_id, [])
+        first = bisect_left(endings, start, key=lambda ending: ending.start)
+        return endings[first] if first < len(endings) else None
+
+    def _add_opening(self, opening: Opening | None) -> None:
+        if opening is None:
+            return
+        self._openings.append(opening)
+        if opening.after:
+            self._add_ending(opening.after, Ending(opening.start, opening.start, marked=False))
+
+    def _add_ending(self, message_id: str, ending: Ending) -> None:
+        self._endings.setdefault(message_id, []).append(ending)
 
 
 def _read(match: re.Match[bytes]) -> Opening | None:

@@ -58,10 +58,10 @@ def read_plain(text: str) -> PlainTurns:
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     headings = _headings(lines)
     stray = lines[: headings[0].line] if headings else lines
-    ends = [heading.line for heading in headings[1:]] + [len(lines)]
+    edges = [heading.line for heading in headings] + [len(lines)]
     records = (
         _record(heading, _trimmed(lines[heading.line + heading.lines : end]))
-        for heading, end in zip(headings, ends, strict=True)
+        for heading, end in zip(headings, edges[1:], strict=True)
     )
     return PlainTurns(tuple(record for record in records if record.text), _trimmed(stray))
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from ._body import frame_end, heading, is_whole, read_body, read_heading, text_start
 from ._fences import open_fence
-from ._marks import OPENING_START, Opening, cut_mark, find_ending, find_opening, is_mark
+from ._marks import OPENING_START, Marks, Opening, cut_mark, is_mark
 from ._plain_form import CLASSES, read_plain
 from ._record import Note, Record
 
@@ -43,8 +43,8 @@ def scan(data: bytes, start: int = 0, last_id: str = "") -> Scan:
     >>> [record.text for record in scan(write_record(Record(role="user", text="# Hi!"))).records]
     ['# Hi!']
     """
-    scanner = _Scanner(data, last_id=last_id, anchor=start)
     position: int | None = len(_BOM) if start == 0 and data.startswith(_BOM) else start
+    scanner = _Scanner(data, Marks(data, start), last_id=last_id, anchor=start)
     while position is not None:
         position = scanner.step(position)
     return Scan(tuple(scanner.records), tuple(scanner.notes), scanner.repair, scanner.last_id, scanner.anchor)
@@ -55,6 +55,7 @@ class _Scanner:
     """Reads a file from one sound place (outside of every text) to the next."""
 
     data: bytes
+    marks: Marks
     last_id: str
     anchor: int
     records: list[Record] = field(default_factory=list[Record])
@@ -63,7 +64,7 @@ class _Scanner:
 
     def step(self, start: int) -> int | None:
         """Read what has no frame, then one message; where to go on, or None at the end."""
-        opening = find_opening(self.data, start)
+        opening = self.marks.next_opening(start)
         if opening is None:
             self.plain(start, self.torn_opening(start))
             return None
@@ -74,41 +75,48 @@ class _Scanner:
     def framed(self, opening: Opening) -> int | None:
         """Read one message up to its end, wherever that is."""
         start = text_start(self.data, opening.end)
-        ending = find_ending(self.data, opening.end, opening.id)
+        ending = self.marks.ending(opening.id, opening.end)
         if ending is None:
             return self.unended(opening, start)
         if ending.cut:
             self.note(opening.start, "a message that was never written to its end is skipped", settled=True)
             return ending.next
-        raw = self.data[start : ending.start]
-        if not ending.marked and is_whole(opening, raw):
+        if not ending.marked and self.is_whole(opening, start, ending.start):
             return self.keep_counted(opening, start)
-        self.keep(opening, raw)
+        self.keep(opening, self.data[start : ending.start])
         if ending.marked:
             self.anchor = ending.next
         return ending.next
 
     def unended(self, opening: Opening, start: int) -> int | None:
         """Read a message nothing behind it speaks of: torn, or its end mark was removed by hand."""
-        rest = self.data[start:]
-        begun = self.data[opening.end :]
-        title = heading(opening.role, opening.data.get("model"))
-        if is_whole(opening, rest) and (len(begun) >= len(title) or not title.startswith(begun)):
+        end, size = start + opening.size, len(self.data)
+        if self.is_whole(opening, start, size) and not self.title_is_torn(opening):
             after_text = self.keep_counted(opening, start)
             missing = frame_end(opening)
-            if missing.startswith(rest[opening.size :]):
-                self.repair = missing[len(rest) - opening.size :]
+            if size - end < len(missing) and missing.startswith(self.data[end:]):
+                self.repair = missing[size - end :]
                 return None
             return after_text
         self.note(
             opening.start,
-            "a message that was not written to its end is skipped; its text stays in the file (if the end mark "
-            f"was removed by hand, put `<!-- /miniagents {opening.id} -->` on a line behind the text)",
+            "a message that was not written to its end is skipped; its text stays in the file (was its end "
+            f"mark removed by hand? Then put `<!-- /miniagents {opening.id} -->` on a line behind the text)",
         )
-        fence = open_fence(rest.decode(errors="replace")).encode()
-        self.repair = (b"" if begun.endswith(b"\n") else b"\n") + (fence and fence + b"\n")
-        self.repair += b"\n" + cut_mark(opening.id) + b"\n"
+        fence = open_fence(self.data[start:].decode(errors="replace")).encode()
+        line_end = b"" if self.data.endswith(b"\n") else b"\n"
+        self.repair = line_end + (fence and fence + b"\n") + b"\n" + cut_mark(opening.id) + b"\n"
         return None
+
+    def is_whole(self, opening: Opening, start: int, end: int) -> bool:
+        """Whether the text that was written begins at `start` and ends at or before `end`."""
+        return opening.size <= end - start and is_whole(opening, self.data[start : start + opening.size])
+
+    def title_is_torn(self, opening: Opening) -> bool:
+        """Whether the file ends within the heading."""
+        title = heading(opening.role, opening.data.get("model"))
+        size = len(self.data) - opening.end
+        return size < len(title) and title.startswith(self.data[opening.end :])
 
     def keep_counted(self, opening: Opening, start: int) -> int:
         """Add a message that is whole by its length and digest; what follows it is outside of it."""

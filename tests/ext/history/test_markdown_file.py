@@ -1,0 +1,343 @@
+"""The file on the disk: whole after every append, whoever else writes and whatever goes wrong."""
+
+import errno
+import logging
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from miniagents.ext._history import HistoryFileError, MarkdownFile
+from miniagents.ext._history._file_lock import file_lock
+from miniagents.ext._history._record import Record
+from tests.ext.history.samples import RECORDS
+
+_WRITER = """
+import os, sys
+from pathlib import Path
+from miniagents.ext._history import MarkdownFile, Record
+path, name, count, piece = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+file = MarkdownFile(path, write=lambda fd, data: os.write(fd, data[:piece]))
+for number in range(count):
+    file.append(Record("user", text=f"## user\\n\\n{name} {number}\\n" + "x" * (number % 50)))
+    print(number, flush=True)
+"""
+
+
+_TORN_WRITER = """
+import os, sys
+from pathlib import Path
+from miniagents.ext._history import MarkdownFile, Record
+def tear(fd, data):
+    os.write(fd, data[:int(sys.argv[2])])
+    print("torn", flush=True)
+    sys.stdin.read()
+path = Path(sys.argv[1])
+MarkdownFile(path).append(Record("user", text="whole"))
+MarkdownFile(path, write=tear).append(Record("user", text="never acknowledged " * 5))
+"""
+
+
+def _writer(path: Path, name: str, count: int, piece: int = 1_000_000) -> "subprocess.Popen[str]":
+    return subprocess.Popen(  # noqa: S603 (our own interpreter)
+        [sys.executable, "-c", _WRITER, str(path), name, str(count), str(piece)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _texts(file: MarkdownFile) -> list[str]:
+    return [str(record.text) for record in file.load()]
+
+
+def test_a_file_that_is_not_there_is_empty(tmp_path: Path) -> None:
+    """Loading makes no file."""
+    path = tmp_path / "CHAT.md"
+    assert () == MarkdownFile(path).load()
+    assert not path.exists()
+
+
+def test_what_was_appended_is_loaded(tmp_path: Path) -> None:
+    """In order, by the same object and by another one, with texts of any kind."""
+    path = tmp_path / "CHAT.md"
+    file = MarkdownFile(path)
+    for record in RECORDS:
+        file.append(record)
+    assert RECORDS == file.load() == MarkdownFile(path).load()
+
+
+def test_a_new_file_is_private(tmp_path: Path) -> None:
+    """A conversation is for its owner only; the mode of a file that is there already stays."""
+    path = tmp_path / "CHAT.md"
+    MarkdownFile(path).append(RECORDS[2])
+    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+    path.chmod(0o644)
+    MarkdownFile(path).append(RECORDS[2])
+    assert 0o644 == stat.S_IMODE(path.stat().st_mode)
+
+
+def test_appending_changes_nothing_that_is_there(tmp_path: Path) -> None:
+    """The old bytes stay, byte for byte, also an old plain file and a torn end."""
+    path = tmp_path / "CHAT.md"
+    for before in (b"user\n====\n\nHi!", b"notes \xff", b"<!-- minia"):
+        path.write_bytes(before)
+        MarkdownFile(path).append(RECORDS[2])
+        assert path.read_bytes().startswith(before)
+
+
+def test_one_message_is_one_write(tmp_path: Path) -> None:
+    """The repair, if any, and the message go to the system in one call."""
+    path = tmp_path / "CHAT.md"
+    path.write_bytes(b"<!-- minia")
+    calls = list[int]()
+
+    def write(descriptor: int, data: bytes) -> int:
+        calls.append(len(data))
+        return os.write(descriptor, data)
+
+    file = MarkdownFile(path, write=write)
+    file.append(RECORDS[2])
+    file.append(RECORDS[3])
+    assert 2 == len(calls)
+    assert path.stat().st_size == sum(calls) + len(b"<!-- minia")
+
+
+def test_an_append_reads_only_what_is_new(tmp_path: Path) -> None:
+    """A long chat does not get slower: from the end mark it knows on, an object reads what others added."""
+    path = tmp_path / "CHAT.md"
+    file = MarkdownFile(path)
+    file.append(Record("user", text="one"))
+    data = path.read_bytes()
+    file.append(Record("user", text="two"))
+    # The old message is made unreadable: who does not look at it does not notice.
+    path.write_bytes(path.read_bytes().replace(b"one", b"\xffne"))
+    MarkdownFile(path).append(Record("user", text="three"))
+    file.append(Record("user", text="four"))
+    assert ["two", "three", "four"] == _texts(file)[1:]
+    path.write_bytes(data)
+    file.append(Record("user", text="five"))
+    assert ["one", "five"] == _texts(file)
+
+
+@pytest.mark.parametrize(
+    "edit", [lambda data: b"", lambda data: b"user\n====\n" + data, lambda data: data[:-40]]
+)
+def test_an_edited_file_is_looked_at_anew(tmp_path: Path, edit: Callable[[bytes], bytes]) -> None:
+    """Whatever somebody made of the file between two appends, the second one is sound."""
+    path = tmp_path / "CHAT.md"
+    file = MarkdownFile(path)
+    for text in ("a", "bb", "ccc"):
+        file.append(Record("user", text=text))
+    path.write_bytes(edit(path.read_bytes()))
+    before = _texts(MarkdownFile(path))
+    file.append(Record("user", text="next"))
+    assert [*before, "next"] == _texts(file)
+
+
+@pytest.mark.parametrize("room", range(0, 200, 7))
+def test_a_full_disk(tmp_path: Path, room: int) -> None:
+    """A write that fails in the middle is an error, and the file is as it was, ready for the next."""
+    path = tmp_path / "CHAT.md"
+    MarkdownFile(path).append(RECORDS[2])
+    before = path.read_bytes()
+    left = room
+
+    def write(descriptor: int, data: bytes) -> int:
+        nonlocal left
+        if not left:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = os.write(descriptor, data[:left])
+        left -= written
+        return written
+
+    file = MarkdownFile(path, write=write)
+    with pytest.raises(
+        HistoryFileError, match=r"CHAT\.md cannot be written: No space left on device"
+    ) as caught:
+        file.append(Record("user", text="x" * 200))
+    assert errno.ENOSPC == caught.value.errno
+    assert before == path.read_bytes()
+    left = 10_000
+    file.append(RECORDS[3])
+    assert (RECORDS[2], RECORDS[3]) == file.load()
+
+
+def test_a_limit_of_the_system(tmp_path: Path) -> None:
+    """The same with a real limit on the size of files, in a process of its own."""
+    path = tmp_path / "CHAT.md"
+    script = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))\n{_WRITER}"
+    arguments = [sys.executable, "-c", script, str(path), "limited", "100", "1000000"]
+    ended = subprocess.run(  # noqa: S603 (our own interpreter)
+        arguments, capture_output=True, text=True, check=False
+    )
+    done = ended.stdout.split()
+    assert 1 == ended.returncode
+    assert "HistoryFileError: the history file" in ended.stderr
+    assert "File too large" in ended.stderr
+    file = MarkdownFile(path)
+    assert len(done) == len(file.load()) > 1
+    file.append(RECORDS[2])
+    assert len(done) + 1 == len(file.load())
+
+
+def test_two_processes(tmp_path: Path) -> None:
+    """Two processes that append at once lose nothing, and each keeps its order."""
+    path = tmp_path / "CHAT.md"
+    count = 60
+    # One of them in small pieces: only the lock keeps the other out of its messages.
+    writers = [_writer(path, "left", count, 11), _writer(path, "right", count)]
+    for writer in writers:
+        assert count == len(writer.communicate()[0].split())
+        assert 0 == writer.returncode
+    texts = _texts(MarkdownFile(path))
+    assert 2 * count == len(texts)
+    for name in ("left", "right"):
+        mine = [int(text.split()[3]) for text in texts if f"\n{name} " in text]
+        assert list(range(count)) == mine
+
+
+def test_threads(tmp_path: Path) -> None:
+    """Threads that share one object, or have their own, lose nothing either."""
+    path = tmp_path / "CHAT.md"
+    shared = MarkdownFile(path)
+    files = [shared, shared, MarkdownFile(path)]
+
+    def work(name: int) -> None:
+        for number in range(10):
+            files[name].append(Record("user", text=f"{name} {number}"))
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {f"{name} {number}" for name in range(3) for number in range(10)} == set(_texts(shared))
+
+
+@pytest.mark.parametrize("tear", [1, 20, 120, 150, 199])
+def test_kill_9(tmp_path: Path, tear: int) -> None:
+    """Processes killed in the middle of writing a message lose that one only, and spoil nothing."""
+    path = tmp_path / "CHAT.md"
+    arguments = [sys.executable, "-c", _TORN_WRITER, str(path), str(tear)]
+    for round_ in range(2):
+        with subprocess.Popen(  # noqa: S603 (our own interpreter)
+            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as writer:
+            assert writer.stdout is not None
+            assert b"torn\n" == writer.stdout.readline()
+            writer.kill()
+        assert -signal.SIGKILL == writer.returncode
+        assert path.read_bytes().endswith(b" -->\n\n") is False
+        assert ["whole"] * (round_ + 1) == _texts(MarkdownFile(path))
+
+
+def test_kill_9_at_any_moment(tmp_path: Path) -> None:
+    """A process killed in a loop of appends has lost nothing that it said was there."""
+    path = tmp_path / "CHAT.md"
+    for name in ("first", "second"):
+        known = len(MarkdownFile(path).load())
+        writer = _writer(path, name, 10_000, 3)
+        assert writer.stdout is not None
+        assert "0\n" == writer.stdout.readline()
+        writer.kill()
+        done = 1 + len(writer.communicate()[0].split())
+        texts = [text for text in _texts(MarkdownFile(path)) if f"\n{name} " in text]
+        assert list(range(len(texts))) == [int(text.split()[3]) for text in texts]
+        assert len(texts) in {done, done + 1}
+        assert known + len(texts) == len(MarkdownFile(path).load())
+
+
+def test_damage_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What is not as it was written is told with its line; damage already sealed only in detail."""
+    path = tmp_path / "CHAT.md"
+    file = MarkdownFile(path)
+    file.append(Record("user", text="one"))
+    file.append(Record("user", text="two"))
+    path.write_bytes(path.read_bytes().replace(b"one", b"1")[:-45])
+    with caplog.at_level(logging.WARNING):
+        file.load()
+        file.append(Record("user", text="three"))
+        file.load()
+    messages = [record.getMessage() for record in caplog.records]
+    assert ["edited", "not written to its end", "edited"] == [
+        next(word for word in ("edited", "not written to its end") if word in message) for message in messages
+    ]
+    assert messages[0].startswith(f"{path}:1: ")
+    assert messages[1].startswith(f"{path}:8: ")
+
+
+def test_what_is_no_history_file(tmp_path: Path) -> None:
+    """A folder, a pipe, UTF-16 and a missing folder are refused with a sentence; `check` finds out before."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    wide = tmp_path / "wide.md"
+    wide.write_text("user\n====\n", encoding="utf-16")
+    record = RECORDS[2]
+    for path, sentence in (
+        (tmp_path, "cannot be written: Is a directory"),
+        (pipe, "not a regular file"),
+        (tmp_path / "missing" / "CHAT.md", "cannot be written: No such file or directory"),
+        (wide, "UTF-16"),
+    ):
+        with pytest.raises(HistoryFileError, match=sentence):
+            MarkdownFile(path).append(record)
+        if path != wide:
+            with pytest.raises(HistoryFileError, match=sentence):
+                MarkdownFile(path).check()
+    for path, sentence in ((tmp_path, "not a regular file"), (pipe, "not a regular file"), (wide, "UTF-16")):
+        with pytest.raises(HistoryFileError, match=sentence):
+            MarkdownFile(path).load()
+
+
+def test_a_check_changes_nothing(tmp_path: Path) -> None:
+    """A path that will do is not made by asking."""
+    path = tmp_path / "CHAT.md"
+    MarkdownFile(path).check()
+    assert not path.exists()
+    path.write_text("")
+    MarkdownFile(path).check()
+
+
+def test_waiting_has_an_end(tmp_path: Path) -> None:
+    """A writer that never gives the lock back makes an error, not a hang."""
+    path = tmp_path / "CHAT.md"
+    MarkdownFile(path).append(RECORDS[2])
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        with file_lock(descriptor, exclusive=True, timeout=0):
+            for action in (lambda file: file.append(RECORDS[2]), lambda file: file.load()):
+                with pytest.raises(
+                    HistoryFileError, match=r"another writer kept its lock for over 0\.01 seconds"
+                ):
+                    action(MarkdownFile(path, lock_timeout=0.01))
+    finally:
+        os.close(descriptor)
+
+
+def test_a_file_put_in_the_place_of_the_other(tmp_path: Path) -> None:
+    """An editor that saves by renaming does not make a waiting append go to the old file."""
+    path, other = tmp_path / "CHAT.md", tmp_path / "other.md"
+    MarkdownFile(path).append(Record("user", text="old"))
+    MarkdownFile(other).append(Record("user", text="new"))
+    descriptor = os.open(path, os.O_RDWR)
+    opened = threading.Event()
+
+    class Waiting(MarkdownFile):
+        def _is_still(self, fd: int) -> bool:
+            opened.set()
+            return super()._is_still(fd)
+
+    with file_lock(descriptor, exclusive=True, timeout=0):
+        thread = threading.Thread(target=lambda: Waiting(path).append(Record("user", text="next")))
+        thread.start()
+        other.replace(path)
+    os.close(descriptor)
+    thread.join()
+    assert opened.is_set()
+    assert ["new", "next"] == _texts(MarkdownFile(path))
