@@ -9,7 +9,7 @@ Why so long: an agent and the context that names it (``ctx.this_agent``) are one
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, cast, overload
 
-from reactivex import Observable, abc
+from reactivex import Observable
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.promising import (
@@ -18,14 +18,12 @@ from miniagents.promising import (
     MessagePromise,
     MessageSequencePromise,
     MessageType,
-    PromisingContext,
-    follow_observable,
+    lifted,
+    open_sequence,
 )
-from miniagents.streams import Log
 from miniagents.values import FrozenMapping
 
 from ._call import AgentCall
-from ._cold_run import ColdRun
 from ._keywords import Keywords
 from ._pipeline import Pipeline
 from ._run import Replies, start_run
@@ -149,7 +147,7 @@ class MiniAgent(Generic[In, Out, P]):
         """
         given = self._given(args, kwargs)
         if messages is None:
-            pending, received = _open_input()
+            pending, received = open_sequence()
             return self._start(received, given, pending)
         if isinstance(messages, MessageSequencePromise):
             return self._start(cast("MessageSequencePromise[Message]", messages), given)
@@ -158,7 +156,7 @@ class MiniAgent(Generic[In, Out, P]):
     def initiate_inquiry(self, *args: P.args, **kwargs: P.kwargs) -> AgentCall[In, Out]:
         """Run the agent now and send it messages later; see :class:`AgentCall`."""
         given = self._given(args, kwargs)
-        flattener, received = _open_input()
+        flattener, received = open_sequence()
         return AgentCall(self.alias, flattener, self._start(received, given))
 
     # -- cold --------------------------------------------------------------------------------------------------
@@ -171,22 +169,13 @@ class MiniAgent(Generic[In, Out, P]):
         * When does it start? When someone subscribes, in their contextvars and their context.
         * How often? One run per subscription.
         * What is kept? The messages of a run, as long as it goes on.
-        * What does leaving do? Disposing cancels the run and unsubscribes from ``source``.
+        * What does leaving do? Disposing stops the run and unsubscribes from ``source``; a reply that somebody holds
+          goes on streaming for them.
         * When does an error come? After the replies that came before it.
         """
         given = self._given(args, kwargs)
 
-        def subscribe(
-            observer: abc.ObserverBase[MessagePromise[Out]], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            del scheduler  # the event loop of the context is the only one there is
-            flattener, received = _open_input()
-            replies = self._start(received, given)
-            leaving = ColdRun(replies, received, replies.messages.subscribe(observer))
-            follow_observable(flattener, cast("Observable[object]", source))
-            return leaving
-
-        return Observable(subscribe)
+        return lifted(cast("Observable[object]", source), lambda received: self._start(received, given))
 
     def then(
         self, operator: Callable[[Observable[MessagePromise[Out]]], Observable[C]]
@@ -273,13 +262,6 @@ class MiniAgent(Generic[In, Out, P]):
             self.alias, received, pending, given, function, errors_as_messages=self._errors_as_messages
         )
         return cast("MessageSequencePromise[Out]", promise)
-
-
-def _open_input() -> tuple[Flattener, MessageSequencePromise[Message]]:
-    """An input that is still open: what writes it, and what the agent reads."""
-    context = PromisingContext.current()
-    log: Log[MessagePromise[Message]] = Log(context)
-    return Flattener(context, log), MessageSequencePromise.over(log)
 
 
 def _chained(

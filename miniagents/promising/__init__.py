@@ -2,22 +2,25 @@
 
 from ._context import PromiseResolvedHandler, PromisingContext
 from ._errors_as_messages import error_message, replace_errors
-from ._flattener import Flattener, follow_observable
+from ._flattener import Flattener
 from ._join import join_tokens
+from ._lift import lifted
 from ._message import Message, MessagePromise, MessageSink, TokenStreamer, failed_message, freeze_metadata
 from ._message_type import FlatStream, MessageType
 from ._messages import Messages
 from ._promise import Promise, StreamedPromise, when_complete
 from ._roles import AssistantMessage, ErrorMessage, SystemMessage, UserMessage
-from ._sequence import MessageSequencePromise
+from ._sequence import MessageSequencePromise, open_sequence, tokens_of
+from ._split import split_tokens
 from ._utils import join_messages, split_messages
-from ._walk import TokenWalk, resolved
+from ._walk import Listener, TokenWalk, resolved
 
 __all__ = [
     "AssistantMessage",
     "ErrorMessage",
     "FlatStream",
     "Flattener",
+    "Listener",
     "Message",
     "MessagePromise",
     "MessageSequencePromise",
@@ -34,12 +37,15 @@ __all__ = [
     "UserMessage",
     "error_message",
     "failed_message",
-    "follow_observable",
     "freeze_metadata",
     "join_messages",
     "join_tokens",
+    "lifted",
+    "open_sequence",
     "replace_errors",
     "resolved",
     "split_messages",
+    "split_tokens",
+    "tokens_of",
     "when_complete",
 ]

@@ -2,24 +2,26 @@
 
 from collections.abc import Mapping
 
+from typing_extensions import override
+
 from miniagents.streams import Log
 
 from ._context import PromisingContext
 from ._message import Message, MessagePromise, MessageSink, freeze_metadata
 from ._message_type import FlatStream
-from ._walk import TokenWalk
+from ._walk import Listener, TokenWalk
 
 
-class _Joiner:
+class _Joiner(Listener[str]):
     """Writes the tokens of all messages into one log, with a delimiter between two messages."""
 
-    __slots__ = ("_at_start", "_delimiter", "_first", "_keep", "_log", "_originals", "_sink", "_strip")
+    __slots__ = ("_at_start", "_delimiter", "_first", "_keep", "_originals", "_sink", "_strip")
 
     def __init__(
         self, sink: MessageSink[Message], delimiter: str, *, strip_leading_newlines: bool, reference_originals: bool
     ) -> None:
+        super().__init__(sink.log)
         self._sink = sink
-        self._log = sink.log
         self._delimiter = delimiter
         self._strip = strip_leading_newlines
         self._keep = reference_originals
@@ -27,34 +29,34 @@ class _Joiner:
         self._first = True
         self._at_start = True
 
+    @override
     def start_message(self, promise: MessagePromise[Message], /) -> None:
         del promise
         if not self._first and self._delimiter:
-            self._log.append(self._delimiter)
+            self.target.append(self._delimiter)
         self._first = False
         self._at_start = True
 
+    @override
     def token(self, token: str, /) -> None:
         if self._strip and self._at_start:
             token = token.lstrip("\r\n")
             self._at_start = not token
         if token:
-            self._log.append(token)
+            self.target.append(token)
 
+    @override
     def end_message(self, message: Message, /) -> None:
         if self._keep:
             self._originals.append(message)
 
-    def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
-        del chain
-        self._sink.fail(error)
-        return False
-
+    @override
     def finish(self) -> None:
         if self._keep:
             self._sink.metadata["original_messages"] = tuple(self._originals)
         self._sink.finish()
 
+    @override
     def fail(self, error: Exception) -> None:
         self._sink.fail(error)
 
@@ -76,5 +78,5 @@ def join_tokens(
         strip_leading_newlines=strip_leading_newlines,
         reference_originals=reference_original_messages,
     )
-    TokenWalk(source, log, joiner).start()
+    TokenWalk(source, joiner).start()
     return MessagePromise.of_tokens(log, Message, known)

@@ -11,7 +11,7 @@ from pydantic import Field
 from reactivex import Observable
 from typing_extensions import Self, TypeVar, override
 
-from miniagents.streams import Log, LogObservable
+from miniagents.streams import Log, LogObservable, Scope
 from miniagents.values import Frozen, FrozenMapping, freeze, set_partial_text
 
 from ._context import PromisingContext
@@ -215,7 +215,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
         return LogObservable(self.log, self)
 
 
-def failed_message(context: PromisingContext, error: Exception, chain: tuple[str, ...] = ()) -> MessagePromise[Message]:
+def failed_message(context: Scope, error: Exception, chain: tuple[str, ...] = ()) -> MessagePromise[Message]:
     """A message that fails with ``error`` where it stands; ``chain`` tells through which agents the error came."""
     log: Log[str] = Log(context)
     log.chain = chain

@@ -14,8 +14,20 @@ from ._join import join_tokens
 from ._message import M_co, Message, MessagePromise
 from ._message_type import FlatStream, MessageType
 from ._messages import Messages
+from ._promise import StreamedPromise
+from ._walk import Listener, TokenWalk
 
 M = TypeVar("M", bound=Message, default=Message)
+
+
+class _Tokens(Listener[str]):
+    """Writes every token of every message."""
+
+    __slots__ = ()
+
+    @override
+    def token(self, token: str, /) -> None:
+        self.target.append(token)
 
 
 class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
@@ -44,10 +56,11 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     def __init__(self, prefill_pieces: MessageType = ()) -> None:
         context = PromisingContext.current()
-        flattener = flattener_for(context)
+        log: Log[MessagePromise[Message]] = Log(context)
+        flattener = Flattener(context, log)
         flattener.feed(prefill_pieces)
         flattener.finish()
-        self._show(cast("Log[MessagePromise[M_co]]", flattener.log), None)
+        self._show(cast("Log[MessagePromise[M_co]]", log), None)
 
     @property
     def messages(self) -> Observable[MessagePromise[M_co]]:
@@ -57,7 +70,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     @property
     def tokens(self) -> Observable[str]:
         """The tokens of all messages as they come, message after message."""
-        return self.as_single_promise(delimiter="", reference_original_messages=False).tokens
+        return tokens_of(cast("FlatStream[Message]", self)).pieces
 
     async def aresolve_messages(self) -> Messages[M_co]:
         """The same as awaiting it."""
@@ -103,7 +116,15 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         return (cast("Log[object]", promise.log) for promise in self.log.items)
 
 
-def flattener_for(context: PromisingContext) -> Flattener:
-    """A flattener with a new log."""
+def open_sequence() -> tuple[Flattener, MessageSequencePromise[Message]]:
+    """A sequence that is still open: what writes it, and the promise of it."""
+    context = PromisingContext.current()
     log: Log[MessagePromise[Message]] = Log(context)
-    return Flattener(context, log)
+    return Flattener(context, log), MessageSequencePromise.over(log)
+
+
+def tokens_of(source: FlatStream[Message, object]) -> StreamedPromise[str, object]:
+    """The tokens of all messages as they come, message after message."""
+    log: Log[str] = Log(source.log.scope)
+    TokenWalk(source, _Tokens(log)).start()
+    return StreamedPromise.over(log)

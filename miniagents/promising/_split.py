@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from typing_extensions import override
+
 from miniagents.streams import Log
 from miniagents.values import SPLIT_END, FrozenMapping, SplitEvent, TextSplitter
 
@@ -9,13 +11,13 @@ from ._context import PromisingContext
 from ._message import Message, MessagePromise, MessageSink, freeze_metadata
 from ._message_type import FlatStream
 from ._sequence import MessageSequencePromise
-from ._walk import TokenWalk
+from ._walk import Listener, TokenWalk
 
 
-class _Cutter:
+class _Cutter(Listener[MessagePromise[Message]]):
     """Writes what the splitter decides into one message after another."""
 
-    __slots__ = ("_current", "_delimiter", "_first", "_metadata", "_splitter", "_target")
+    __slots__ = ("_current", "_delimiter", "_first", "_metadata", "_splitter")
 
     def __init__(
         self,
@@ -24,34 +26,30 @@ class _Cutter:
         delimiter: str,
         metadata: FrozenMapping[str, object],
     ) -> None:
-        self._target = target
+        super().__init__(target)
         self._splitter = splitter
         self._delimiter = delimiter
         self._metadata = metadata
         self._first = True
         self._current: MessageSink[Message] | None = None
 
+    @override
     def start_message(self, promise: MessagePromise[Message], /) -> None:
         del promise
         if not self._first:
             self._write(self._splitter.feed(self._delimiter))
         self._first = False
 
+    @override
     def token(self, token: str, /) -> None:
         self._write(self._splitter.feed(token))
 
-    def end_message(self, message: Message, /) -> None:
-        del message  # its end is a delimiter only if another one follows
-
-    def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
-        del chain
-        self.fail(error)
-        return False
-
+    @override
     def finish(self) -> None:
         self._write(self._splitter.finish())
-        self._target.finish()
+        self.target.finish()
 
+    @override
     def fail(self, error: Exception) -> None:
         """The text that was held back still comes; the message it is in fails, and so does the sequence."""
         held_back = self._splitter.finish()
@@ -59,7 +57,7 @@ class _Cutter:
         if self._current is not None:
             self._current.log.error_seen = True  # the sequence has the same error: it is told there
             self._current.fail(error)
-        self._target.fail(error)
+        self.target.fail(error)
 
     def _write(self, events: Iterable[SplitEvent]) -> None:
         for event in events:
@@ -72,10 +70,10 @@ class _Cutter:
 
     def _open(self) -> Log[str]:
         if self._current is None:
-            log: Log[str] = Log(self._target.scope)
-            log.producer = self._target.producer
+            log: Log[str] = Log(self.target.scope)
+            log.producer = self.target.producer
             self._current = MessageSink(log, Message, dict(self._metadata))
-            self._target.append(MessagePromise.of_tokens(log, Message, self._metadata))
+            self.target.append(MessagePromise.of_tokens(log, Message, self._metadata))
         return self._current.log
 
 
@@ -90,5 +88,5 @@ def split_tokens(
     splitter = TextSplitter(delimiter, code_block_delimiter)
     target: Log[MessagePromise[Message]] = Log(PromisingContext.current())
     cutter = _Cutter(target, splitter, delimiter, freeze_metadata(metadata))
-    TokenWalk(source, target, cutter).start()
+    TokenWalk(source, cutter).start()
     return MessageSequencePromise.over(target)

@@ -4,7 +4,7 @@ Whatever makes new text from messages (joining, splitting, mapping tokens) liste
 chain of who waits for whom: the walk waits for the message it is in, or for the next one.
 """
 
-from typing import Protocol, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from miniagents.streams import Log, Producer
 from miniagents.values import InquiryCancelledError
@@ -16,32 +16,39 @@ from ._message_type import FlatStream
 T = TypeVar("T")
 
 
-class Listener(Protocol):
-    """What hears the walk; after ``finish`` or ``fail`` it hears nothing."""
+class Listener(Generic[T]):
+    """What hears a walk and writes ``target``; override what is of interest.
+
+    By default a failing message ends the target with its error, and so does a failing sequence.
+    """
+
+    __slots__ = ("target",)
+
+    def __init__(self, target: Log[T]) -> None:
+        self.target = target
 
     def start_message(self, promise: MessagePromise[Message], /) -> None:
         """The next message begins."""
-        ...
 
     def token(self, token: str, /) -> None:
         """A token of the current message."""
-        ...
 
     def end_message(self, message: Message, /) -> None:
         """The current message is complete."""
-        ...
 
     def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
-        """The current message failed after it went through the agents of ``chain``; tell whether to walk on."""
-        ...
+        """The current message failed, after the error went through the agents of ``chain``; whether to walk on."""
+        self.target.chain = chain
+        self.fail(error)
+        return False
 
     def finish(self) -> None:
         """There are no more messages."""
-        ...
+        self.target.finish()
 
     def fail(self, error: Exception) -> None:
-        """The sequence failed."""
-        ...
+        """The sequence failed, or the walk was stopped."""
+        self.target.fail(error)
 
 
 class TokenWalk:
@@ -49,23 +56,21 @@ class TokenWalk:
 
     Args:
         source: the messages; kept alive as long as the walk goes on.
-        target: the log that is made of it, so that its readers' leaving ends the walk.
-        listener: hears everything.
+        listener: hears everything; when nobody can read its target any more, the walk ends.
     """
 
-    __slots__ = ("_busy", "_listener", "_message", "_position", "_source", "_target", "_token_position")
+    __slots__ = ("_busy", "_listener", "_message", "_position", "_source", "_token_position")
 
     name = ""  # in a chain of waiting it is only a link
 
-    def __init__(self, source: FlatStream[Message, object], target: Log[T], listener: Listener) -> None:
+    def __init__(self, source: FlatStream[Message, object], listener: Listener[T]) -> None:
         self._source: FlatStream[Message, object] | None = source
-        self._target = cast("Log[object]", target)  # only its end is of interest here
-        self._listener = listener
+        self._listener = cast("Listener[object]", listener)  # what it writes is not of interest here
         self._message: MessagePromise[Message] | None = None
         self._position = 0
         self._token_position = 0
         self._busy = False
-        target.producer = self
+        listener.target.producer = self
 
     def start(self) -> None:
         """Begin to listen; what is there already is told at once."""
@@ -113,7 +118,6 @@ class TokenWalk:
             self._listener.end_message(resolved(message))
             return True
         log.see_error()
-        self._target.chain = log.chain
         if self._listener.fail_message(log.error, log.chain):
             return True
         self._leave()
@@ -126,7 +130,7 @@ class TokenWalk:
             listener.finish()
         else:
             log.see_error()
-            self._target.chain = log.chain
+            listener.target.chain = log.chain
             listener.fail(error)
 
     def _leave_message(self) -> None:
@@ -153,7 +157,7 @@ class TokenWalk:
         if self._source is not None:
             self._leave()
             self._listener.fail(InquiryCancelledError())
-            self._target.see_error()
+            self._listener.target.see_error()
 
     abandon = cancel
 

@@ -1,0 +1,31 @@
+"""``as_messages``: anything that is messages becomes message promises."""
+
+from collections.abc import Callable
+from typing import cast
+
+from reactivex import Observable
+
+from miniagents.promising import Message, MessagePromise, MessageType, lifted
+
+
+def as_messages() -> Callable[[Observable[MessageType]], Observable[MessagePromise[Message]]]:
+    """``Observable[MessageType] -> Observable[MessagePromise[Message]]``: texts, mappings, collections, promises.
+
+    An item that cannot become a message is a failing message where it stands; the ones after it still arrive.
+
+    Returns:
+        A cold operator.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.operators import as_messages, resolve
+        >>> source = rx.of("one", {"text": "two"}, ["three", ["four"]])
+        >>> [message.text for message in MiniAgents().run(source.pipe(as_messages(), resolve()))]
+        ['one', 'two', 'three', 'four']
+    """
+
+    def operator(source: Observable[MessageType]) -> Observable[MessagePromise[Message]]:
+        return lifted(cast("Observable[object]", source), lambda received: received)
+
+    return operator

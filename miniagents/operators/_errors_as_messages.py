@@ -1,0 +1,47 @@
+"""``errors_as_messages``: an error becomes a message in its place."""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from reactivex import Observable
+
+from miniagents.promising import (
+    ErrorMessage,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    lifted,
+    replace_errors,
+)
+
+M = TypeVar("M", bound=Message)
+
+
+def errors_as_messages() -> Callable[
+    [Observable[MessagePromise[M]]], Observable[MessagePromise[M | ErrorMessage]]
+]:
+    """``Observable[MessagePromise[M]] -> Observable[MessagePromise[M | ErrorMessage]]``, which does not fail.
+
+    What had come of a failing message stays a message of its own; the ``ErrorMessage`` follows it.
+
+    Returns:
+        A cold operator.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.operators import as_messages, errors_as_messages, resolve
+        >>> source = rx.of("one", ValueError("two"), "three")
+        >>> messages = MiniAgents().run(source.pipe(as_messages(), errors_as_messages(), resolve()))
+        >>> [message.text for message in messages]
+        ['one', 'ValueError: two', 'three']
+    """
+
+    def transform(received: MessageSequencePromise[Message]) -> MessageSequencePromise[Message]:
+        return MessageSequencePromise.over(replace_errors(received, None))
+
+    def operator(source: Observable[MessagePromise[M]]) -> Observable[MessagePromise[M | ErrorMessage]]:
+        replaced = lifted(cast("Observable[object]", source), transform)
+        return cast("Observable[MessagePromise[M | ErrorMessage]]", replaced)
+
+    return operator

@@ -1,0 +1,39 @@
+"""``flatten``: sequences of messages become their messages."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar, cast
+
+from reactivex import Observable
+
+from miniagents.promising import Message, MessagePromise, MessageSequencePromise, lifted
+
+M = TypeVar("M", bound=Message)
+
+
+def flatten() -> Callable[
+    [Observable[MessageSequencePromise[M] | Iterable[MessagePromise[M]] | Iterable[M]]],
+    Observable[MessagePromise[M]],
+]:
+    """``Observable[MessageSequencePromise[M]] -> Observable[MessagePromise[M]]``: the messages of every item, in order.
+
+    The sequences run in parallel; theirs is the order of the items.
+
+    Returns:
+        A cold operator.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from miniagents import Message, MiniAgents
+        >>> from miniagents.operators import flatten, resolve
+        >>> source = rx.of([Message("one"), Message("two")], [Message("three")])
+        >>> [message.text for message in MiniAgents().run(source.pipe(flatten(), resolve()))]
+        ['one', 'two', 'three']
+    """
+
+    def operator(
+        source: Observable[MessageSequencePromise[M] | Iterable[MessagePromise[M]] | Iterable[M]],
+    ) -> Observable[MessagePromise[M]]:
+        flat = lifted(cast("Observable[object]", source), lambda received: received)
+        return cast("Observable[MessagePromise[M]]", flat)
+
+    return operator

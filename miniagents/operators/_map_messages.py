@@ -1,0 +1,77 @@
+"""``map_messages``: a function over whole messages."""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from reactivex import Observable
+from typing_extensions import override
+
+from miniagents.promising import (
+    Listener,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    TokenWalk,
+    failed_message,
+    lifted,
+)
+from miniagents.streams import Log
+
+M = TypeVar("M", bound=Message)
+N = TypeVar("N", bound=Message)
+
+
+class _Mapped(Listener[MessagePromise[Message]]):
+    """Writes what the function makes of each message when it is complete."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, target: Log[MessagePromise[Message]], function: Callable[[Message], Message]) -> None:
+        super().__init__(target)
+        self._function = function
+
+    @override
+    def end_message(self, message: Message, /) -> None:
+        try:
+            mapped = MessagePromise(self._function(message))
+        except Exception as error:  # noqa: BLE001 - it is the error of this message
+            mapped = failed_message(self.target.scope, error)
+        self.target.append(mapped)
+
+    @override
+    def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
+        self.target.append(failed_message(self.target.scope, error, chain))
+        return True
+
+
+def map_messages(
+    function: Callable[[M], N],
+) -> Callable[[Observable[MessagePromise[M]]], Observable[MessagePromise[N]]]:
+    """``Observable[MessagePromise[M]] -> Observable[MessagePromise[N]]``: ``function`` over every complete message.
+
+    Args:
+        function: from message to message. If it raises, a failing message stands there and the next ones still arrive.
+
+    Returns:
+        A cold operator.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from miniagents import Message, MiniAgents
+        >>> from miniagents.operators import as_messages, map_messages, resolve
+        >>> def numbered(message: Message) -> Message:
+        ...     return Message(f"1. {message}")
+        >>> MiniAgents().run(rx.of("hello").pipe(as_messages(), map_messages(numbered), resolve()))[0].text
+        '1. hello'
+    """
+
+    def transform(received: MessageSequencePromise[Message]) -> MessageSequencePromise[Message]:
+        log: Log[MessagePromise[Message]] = Log(received.log.scope)
+        TokenWalk(received, _Mapped(log, cast("Callable[[Message], Message]", function))).start()
+        return MessageSequencePromise.over(log)
+
+    def operator(source: Observable[MessagePromise[M]]) -> Observable[MessagePromise[N]]:
+        mapped = lifted(cast("Observable[object]", source), transform)
+        return cast("Observable[MessagePromise[N]]", mapped)
+
+    return operator

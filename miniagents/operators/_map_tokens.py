@@ -1,0 +1,106 @@
+"""``map_tokens``: a function over the tokens of messages, while they stream."""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from reactivex import Observable
+from typing_extensions import override
+
+from miniagents.promising import (
+    Listener,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    MessageSink,
+    TokenWalk,
+    lifted,
+)
+from miniagents.streams import Log
+
+M = TypeVar("M", bound=Message)
+
+
+class _Mapped(Listener[MessagePromise[Message]]):
+    """Writes a new message for each, with its tokens mapped."""
+
+    __slots__ = ("_current", "_function")
+
+    def __init__(self, target: Log[MessagePromise[Message]], function: Callable[[str], str]) -> None:
+        super().__init__(target)
+        self._function = function
+        self._current: MessageSink[Message] | None = None
+
+    @override
+    def start_message(self, promise: MessagePromise[Message], /) -> None:
+        log: Log[str] = Log(self.target.scope)
+        log.producer = self.target.producer
+        self._current = MessageSink(log, promise.message_class, {})
+        self.target.append(MessagePromise.of_tokens(log, promise.message_class, promise.preliminary_metadata))
+
+    @override
+    def token(self, token: str, /) -> None:
+        if self._current is None:
+            return
+        try:
+            mapped = self._function(token)
+        except Exception as error:  # noqa: BLE001 - it is the error of this message
+            current, self._current = self._current, None
+            current.fail(error)
+        else:
+            self._current.log.append(mapped)
+
+    @override
+    def end_message(self, message: Message, /) -> None:
+        current, self._current = self._current, None
+        if current is not None:
+            text = "".join(current.log.items)
+            current.log.result = (message.model_copy(update={"text": text}),)
+            current.log.finish()
+
+    @override
+    def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
+        current, self._current = self._current, None
+        if current is not None:
+            current.log.chain = chain
+            current.fail(error)
+        return True
+
+    @override
+    def fail(self, error: Exception) -> None:
+        if self._current is not None:  # the walk was stopped within a message
+            self._current.fail(error)
+        super().fail(error)
+
+
+def map_tokens(
+    function: Callable[[str], str],
+) -> Callable[[Observable[MessagePromise[M]]], Observable[MessagePromise[M]]]:
+    """``Observable[MessagePromise[M]] -> Observable[MessagePromise[M]]``: ``function`` over every token as it comes.
+
+    How a text is cut into tokens is up to whoever wrote it: map what holds for any cut (upper case, one character for
+    another). The data of a message stays; its text becomes the mapped tokens.
+
+    Args:
+        function: from token to token. If it raises, that message fails and the next ones still arrive.
+
+    Returns:
+        A cold operator.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.operators import as_messages, map_tokens, resolve
+        >>> MiniAgents().run(rx.of("hello").pipe(as_messages(), map_tokens(str.upper), resolve()))[0].text
+        'HELLO'
+    """
+
+    def transform(received: MessageSequencePromise[Message]) -> MessageSequencePromise[Message]:
+        log: Log[MessagePromise[Message]] = Log(received.log.scope)
+        TokenWalk(received, _Mapped(log, function)).start()
+        return MessageSequencePromise.over(log)
+
+    def operator(source: Observable[MessagePromise[M]]) -> Observable[MessagePromise[M]]:
+        mapped = lifted(cast("Observable[object]", source), transform)
+        return cast("Observable[MessagePromise[M]]", mapped)
+
+    return operator

@@ -1,0 +1,57 @@
+"""``resolve``: message promises become messages."""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from reactivex import Observable
+from typing_extensions import override
+
+from miniagents.promising import (
+    Listener,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    StreamedPromise,
+    TokenWalk,
+    lifted,
+)
+from miniagents.streams import Log
+
+M = TypeVar("M", bound=Message)
+
+
+class _Messages(Listener[Message]):
+    """Writes every message when it is complete."""
+
+    __slots__ = ()
+
+    @override
+    def end_message(self, message: Message, /) -> None:
+        self.target.append(message)
+
+
+def resolve() -> Callable[[Observable[MessagePromise[M]]], Observable[M]]:
+    """``Observable[MessagePromise[M]] -> Observable[M]``: each message when it is complete, in order.
+
+    A message that fails is the error of the result, after the messages before it.
+
+    Returns:
+        A cold operator.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.operators import as_messages, resolve
+        >>> MiniAgents().run(rx.of("hello").pipe(as_messages(), resolve()))[0].text
+        'hello'
+    """
+
+    def transform(received: MessageSequencePromise[Message]) -> StreamedPromise[Message, object]:
+        log: Log[Message] = Log(received.log.scope)
+        TokenWalk(received, _Messages(log)).start()
+        return StreamedPromise.over(log)
+
+    def operator(source: Observable[MessagePromise[M]]) -> Observable[M]:
+        return cast("Observable[M]", lifted(cast("Observable[object]", source), transform))
+
+    return operator

@@ -1,0 +1,44 @@
+"""``split``: the text of messages becomes messages, cut at a delimiter while it streams."""
+
+from collections.abc import Callable
+from typing import cast
+
+from reactivex import Observable
+
+from miniagents.promising import Message, MessagePromise, MessageSequencePromise, lifted, split_tokens
+
+
+def split(
+    delimiter: str = "\n\n", *, code_block_delimiter: str | None = "```", **metadata: object
+) -> Callable[[Observable[MessagePromise[Message]]], Observable[MessagePromise[Message]]]:
+    r"""``Observable[MessagePromise[M]] -> Observable[MessagePromise[Message]]``: see :func:`miniagents.split_messages`.
+
+    Args:
+        delimiter: where to split.
+        code_block_delimiter: a fenced block is one message and protects delimiters; None switches fences off.
+        **metadata: data of every resulting message.
+
+    Returns:
+        A cold operator.
+
+    Raises:
+        ValueError: on subscribing, when a delimiter is empty.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.operators import as_messages, resolve, split
+        >>> source = rx.of("one\n\ntwo")
+        >>> [message.text for message in MiniAgents().run(source.pipe(as_messages(), split(), resolve()))]
+        ['one', 'two']
+    """
+
+    def transform(received: MessageSequencePromise[Message]) -> MessageSequencePromise[Message]:
+        return split_tokens(
+            received, delimiter=delimiter, code_block_delimiter=code_block_delimiter, metadata=metadata
+        )
+
+    def operator(source: Observable[MessagePromise[Message]]) -> Observable[MessagePromise[Message]]:
+        return lifted(cast("Observable[object]", source), transform)
+
+    return operator

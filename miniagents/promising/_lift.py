@@ -1,0 +1,79 @@
+"""What works on a promise of messages, lifted to Observables: how every operator of ours is subscribed to."""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from reactivex import Observable
+from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from typing_extensions import override
+
+from ._flattener import follow_observable
+from ._message import Message
+from ._promise import StreamedPromise
+from ._sequence import MessageSequencePromise, open_sequence
+
+B = TypeVar("B")
+
+
+def lifted(
+    source: Observable[object],
+    transform: Callable[[MessageSequencePromise[Message]], StreamedPromise[B, object]],
+) -> Observable[B]:
+    """Apply ``transform`` to the messages of ``source``, anew for each subscriber.
+
+    * When does it start? When someone subscribes, in their contextvars and their context.
+    * How often? Once per subscription.
+    * What is kept? The messages of that subscription, as long as it goes on.
+    * What does leaving do? It unsubscribes from ``source`` and abandons what ``transform`` began.
+    * When does an error come? After everything that came before it.
+
+    Args:
+        source: its items may be any ``MessageType``.
+        transform: is given what ``source`` emits as a promise; its result is what the subscriber gets.
+
+    Raises:
+        NoActiveContextError: on subscribing, when no context is active.
+    """
+
+    def subscribe(observer: ObserverBase[B], scheduler: SchedulerBase | None = None) -> DisposableBase:
+        del scheduler  # the event loop of the context is the only one there is
+        flattener, received = open_sequence()
+        result = transform(received)
+        leaving = _Subscription(received, result, result.pieces.subscribe(observer))
+        follow_observable(flattener, source)
+        return leaving
+
+    return Observable(subscribe)
+
+
+class _Subscription(DisposableBase):
+    """Leaving it abandons the result, which is less than cancelling it.
+
+    After ``take(1)`` the message that was taken goes on streaming for whoever holds it, together with what it still
+    needs of the input. The rest stops.
+    """
+
+    __slots__ = ("_received", "_result", "_subscription")
+
+    def __init__(
+        self,
+        received: MessageSequencePromise[Message],
+        result: StreamedPromise[B, object],
+        subscription: DisposableBase,
+    ) -> None:
+        self._received: MessageSequencePromise[Message] | None = received
+        self._result = cast("StreamedPromise[object, object] | None", result)
+        self._subscription = subscription
+
+    @override
+    def dispose(self) -> None:
+        """Leave; idempotent."""
+        received, self._received = self._received, None
+        result, self._result = self._result, None
+        if received is None or result is None:
+            return
+        self._subscription.dispose()
+        received.log.was_read = True  # from now on it ends when nobody needs it any more
+        producer = result.log.producer
+        if producer is not None:
+            producer.abandon()
