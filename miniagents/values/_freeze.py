@@ -64,7 +64,7 @@ def depth_of(value: object) -> int:
         return value.__frozen_depth__()
     if _is_mapping(value):
         return 1 + max(map(depth_of, (*value.keys(), *value.values())), default=0)
-    if _is_tuple(value) or _is_set(value):
+    if _is_tuple(value) or _is_set(value) or _is_list(value):  # a list only in a model that is no `Frozen`
         return 1 + max(map(depth_of, value), default=0)
     if isinstance(value, BaseModel):
         return 1 + max(map(depth_of, model_data(value).values()), default=0)
@@ -115,8 +115,7 @@ class _Freezer:
         if _is_list(value):
             return tuple(self._items(value, path))
         if _is_set(value):
-            element = Path(path, Member("an element"))
-            return frozenset(self.freeze(each, element) for each in value)
+            return self._set(value, path)
         if isinstance(value, BaseModel):
             return self._model(value, path)
         raise FreezeError(
@@ -137,6 +136,13 @@ class _Freezer:
         # A named tuple keeps its names.
         make: object = getattr(type(value), "_make", None)
         return cast("tuple[object, ...]", make(items)) if callable(make) else tuple(items)
+
+    def _set(self, value: set[object] | frozenset[object], path: Path) -> frozenset[object]:
+        element = Path(path, Member("an element"))
+        elements = [self.freeze(each, element) for each in value]
+        if type(value) is frozenset and all(map(_same, value, elements)):
+            return value
+        return frozenset(elements)
 
     def _mapping(self, value: Mapping[object, object], path: Path) -> object:
         key_path = Path(path, Member("a key"))

@@ -3,8 +3,8 @@ r"""Cut a text that comes in pieces into messages, as early as each decision can
 The rule, for the whole text, however it was cut into tokens:
 
 1. **Fences.** A code block begins where the code block delimiter starts a line (at the start of the text, or
-   after ``\n``) and ends right after the next one that starts a line, or with the text. It is one message, fences
-   included, and nothing in it is a delimiter. What stands before it and after it belongs to other messages.
+   after ``\n``) and ends right after the next one that starts a line, or with the text. It is one message,
+   fences included, and nothing in it is a delimiter. What is before and after it belongs to other messages.
 2. **Delimiters.** Outside code blocks the text is cut at every delimiter, from left to right, no overlaps.
    Where both begin at the same character the fence wins.
 3. **Newlines at the ends.** ``\n`` and ``\r`` are removed at both ends of each piece (a closed code block is
