@@ -1,0 +1,46 @@
+"""Asking the user for one message: at a terminal with a prompt, on a pipe by reading a line."""
+
+import sys
+
+from prompt_toolkit import PromptSession
+
+from ._lines import read_line
+from ._prompt import ask_at, prompt_session
+from ._screen import is_terminal
+
+
+class Asker:
+    """Asks for messages. On a pipe it writes nothing at all.
+
+    Args:
+        interrupt: what Ctrl-C at the prompt raises.
+    """
+
+    __slots__ = ("_interrupt", "_session")
+
+    def __init__(self, interrupt: type[BaseException] = KeyboardInterrupt) -> None:
+        self._interrupt = interrupt
+        self._session: PromptSession[str] | None = None
+
+    async def ask(self, alias: str) -> str:
+        """Ask until there is something to send: a text that is not blank.
+
+        Args:
+            alias: the name shown in front of what the user types.
+
+        Raises:
+            EOFError: the user said `exit`, or the input has ended (Ctrl-D).
+        """
+        text = ""
+        while not text.strip():
+            text = await self._ask_once(alias)
+        if text.strip().lower() == "exit":
+            raise EOFError("the user left the dialog")
+        return text
+
+    async def _ask_once(self, alias: str) -> str:
+        if not is_terminal():
+            return await read_line(sys.stdin)
+        if self._session is None:
+            self._session = prompt_session(self._interrupt)
+        return await ask_at(self._session, alias)
