@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.house.doors import is_door
 from tests.house.source import PACKAGE, Module, modules
 
-__all__ = ["MAX_LINES", "long_rooms", "stray_tests", "untested_rooms"]
+__all__ = ["MAX_LINES", "crowded_operators", "long_rooms", "stray_tests", "untested_rooms"]
 
 MAX_LINES = 250
 _REASON_TO_BE_LONG = "Why so long:"
@@ -55,6 +55,19 @@ def stray_tests(root: Path) -> list[str]:
                     f"{test.path}: mirrors no room; say in its docstring '{_REASON_TO_BE_STRAY} ...'"
                 )
     return found
+
+
+def crowded_operators(root: Path) -> list[str]:
+    """Return a sentence for each public function of `operators/` that is not in a file of its own name."""
+    return [
+        f"{module.path}:{each.lineno}: one operator, one file; {each.name} belongs in _{each.name}.py"
+        for module in modules(root)
+        if module.floor == "operators"
+        for each in module.tree.body
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+        and not each.name.startswith("_")
+        and module.path.name != f"_{each.name}.py"
+    ]
 
 
 def _mirror(module: Module) -> Path:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.rooms import MAX_LINES, long_rooms, stray_tests, untested_rooms
+from tests.house.rooms import MAX_LINES, crowded_operators, long_rooms, stray_tests, untested_rooms
 from tests.house.source import ROOT, no_breach, plant
 
 # room -> the test that covers it; the comment says why it has none of its own.
@@ -27,6 +27,11 @@ def test_rooms_are_tested() -> None:
 def test_tests_have_rooms() -> None:
     """Each test in a floor's folder mirrors a room, or says which rooms it crosses."""
     no_breach(stray_tests(ROOT))
+
+
+def test_one_operator_one_file() -> None:
+    """A new operator is a new file."""
+    no_breach(crowded_operators(ROOT))
 
 
 @pytest.mark.parametrize(
@@ -78,3 +83,15 @@ def test_stray_can_fail(tmp_path: Path) -> None:
     assert stray_tests(plant(tmp_path, free)) == []
     assert len(stray_tests(plant(tmp_path, {test: '"""Laws."""\n'}))) == 1
     assert stray_tests(plant(tmp_path, {test: '"""Laws.\n\nCrosses rooms: all values.\n"""\n'})) == []
+
+
+def test_crowd_can_fail(tmp_path: Path) -> None:
+    """A second operator in a file is found; helpers with an underscore are free, and so are other floors."""
+    operator = "miniagents/operators/_shout.py"
+    plant(
+        tmp_path,
+        {operator: "def shout(): ...\ndef _louder(): ...\n", "miniagents/values/_a.py": "def f(): ...\n"},
+    )
+    assert crowded_operators(tmp_path) == []
+    (breach,) = crowded_operators(plant(tmp_path, {operator: "def shout(): ...\ndef whisper(): ...\n"}))
+    assert breach.startswith(f"{operator}:2: one operator, one file")
