@@ -66,7 +66,7 @@ def test_all_can_fail(tmp_path: Path, file: str, text: str, sentence: str) -> No
 
 
 def test_good_alls_pass(tmp_path: Path) -> None:
-    """Constants come first, then classes, then functions; corridor names and type variables need no listing."""
+    """Constants, then classes, then functions; corridor names and type variables need no listing."""
     door = 'from ._a import A_B, Ab, ab\n\n__all__ = ["A_B", "Ab", "ab"]\n'
     room = "import json\n\ndef helper(): ...\n"
     public = 'T = TypeVar("T")\n\n__all__ = ["f"]\n\ndef f(): ...\n'
