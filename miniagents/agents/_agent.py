@@ -1,7 +1,8 @@
 """``MiniAgent`` and ``InteractionContext``: who speaks, and the conversation it is in.
 
-An agent is an operator: from a stream of messages to a stream of messages. Called with an Observable it is cold,
-each subscription one run that the subscriber owns. Inquired it is hot: one run, owned by the context, replayed.
+An agent is an operator: from a stream of messages to a stream of messages. Called with an Observable it is
+cold, each subscription one run that the subscriber owns. Inquired it is hot: one run, owned by the context,
+replayed.
 
 Why so long: an agent and the context that names it (``ctx.this_agent``) are one recursive type.
 """
@@ -21,6 +22,7 @@ from miniagents.promising import (
     lifted,
     open_sequence,
 )
+from miniagents.streams import CURRENT_DRIVER
 from miniagents.values import FrozenMapping
 
 from ._call import AgentCall
@@ -29,8 +31,9 @@ from ._pipeline import Pipeline
 from ._run import Replies, start_run
 from ._stages import Inquirable, Stages
 
-In = TypeVar("In", bound=Message, default=Message, contravariant=True)
-Out = TypeVar("Out", bound=Message, default=Message, covariant=True)
+# Users see these two names in signatures and hints; the variance is written out beside them.
+In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: PLC0105
+Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PLC0105
 P = ParamSpec("P", default=[])
 Out2 = TypeVar("Out2", bound=Message)
 C = TypeVar("C")
@@ -64,8 +67,8 @@ class InteractionContext(Generic[In, Out]):
     def reply(self, messages: MessageType) -> None:
         """Reply anything that is messages, as often as you like; returns at once.
 
-        What is replied is taken as it is now. Streams in it (promises, async iterables, Observables) run on, and
-        what is replied after them arrives after them.
+        What is replied is taken as it is now. Streams in it (promises, async iterables, Observables) run on,
+        and what is replied after them arrives after them.
 
         Raises:
             TypeError: it is nothing that can become messages; the text names its type and where it stands.
@@ -126,7 +129,7 @@ class MiniAgent(Generic[In, Out, P]):
         """The keywords it will be called with if no others are given."""
         return self._defaults
 
-    # -- hot ---------------------------------------------------------------------------------------------------
+    # -- hot -----------------------------------------------------------------------------------------------
 
     def inquire(
         self, messages: MessageType = None, /, *args: P.args, **kwargs: P.kwargs
@@ -157,9 +160,12 @@ class MiniAgent(Generic[In, Out, P]):
         """Run the agent now and send it messages later; see :class:`AgentCall`."""
         given = self._given(args, kwargs)
         flattener, received = open_sequence()
+        if CURRENT_DRIVER.get() is None:
+            # Not a run made this call, so no end of a run drops it: at the latest the end of the context finishes it.
+            flattener.context.leave_open(flattener)
         return AgentCall(self.alias, flattener, self._start(received, given))
 
-    # -- cold --------------------------------------------------------------------------------------------------
+    # -- cold ----------------------------------------------------------------------------------------------
 
     def __call__(
         self, source: Observable[In | MessagePromise[In]], /, *args: P.args, **kwargs: P.kwargs
@@ -169,8 +175,8 @@ class MiniAgent(Generic[In, Out, P]):
         * When does it start? When someone subscribes, in their contextvars and their context.
         * How often? One run per subscription.
         * What is kept? The messages of a run, as long as it goes on.
-        * What does leaving do? Disposing stops the run and unsubscribes from ``source``; a reply that somebody holds
-          goes on streaming for them.
+        * What does leaving do? Disposing stops the run and unsubscribes from ``source``; a reply that somebody
+          holds goes on streaming for them.
         * When does an error come? After the replies that came before it.
         """
         given = self._given(args, kwargs)
@@ -201,7 +207,7 @@ class MiniAgent(Generic[In, Out, P]):
             return NotImplemented
         return self.then(other)
 
-    # -- variants ----------------------------------------------------------------------------------------------
+    # -- variants ------------------------------------------------------------------------------------------
 
     def fork(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out, P]":
         """The same agent with other defaults; every keyword may still be given later.
@@ -216,7 +222,9 @@ class MiniAgent(Generic[In, Out, P]):
         """The same agent with its keywords closed: an ordinary operator."""
         return cast("MiniAgent[In, Out]", self.fork(*args, **kwargs))
 
-    def described(self, *, alias: str | None = None, description: str | None = None) -> "MiniAgent[In, Out, P]":
+    def described(
+        self, *, alias: str | None = None, description: str | None = None
+    ) -> "MiniAgent[In, Out, P]":
         """The same agent under another alias or with another description."""
         return self._variant(alias=alias, description=description)
 
@@ -241,7 +249,7 @@ class MiniAgent(Generic[In, Out, P]):
             errors_as_messages=self._errors_as_messages if errors_as_messages is None else errors_as_messages,
         )
 
-    # -- running -----------------------------------------------------------------------------------------------
+    # -- running -------------------------------------------------------------------------------------------
 
     def _given(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Mapping[str, object]:
         taken = self._keywords.taken(self.alias, args, kwargs)

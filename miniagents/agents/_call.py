@@ -1,14 +1,14 @@
 """``AgentCall``: an inquiry whose input is still open."""
 
-from typing import Generic
+from typing import Generic, Self
 
-from typing_extensions import Self, TypeVar
+from typing_extensions import TypeVar
 
 from miniagents.promising import Flattener, Message, MessageSequencePromise, MessageType
 from miniagents.values import MiniAgentsError
 
-In = TypeVar("In", bound=Message, default=Message, contravariant=True)
-Out = TypeVar("Out", bound=Message, default=Message, covariant=True)
+In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: PLC0105 - as in _agent
+Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PLC0105
 
 
 class AgentCall(Generic[In, Out]):
@@ -48,7 +48,7 @@ class AgentCall(Generic[In, Out]):
             MiniAgentsError: the call is finished.
             TypeError: it is nothing that can become messages.
         """
-        if self._finished:
+        if self._finished or self._flattener.ended:
             msg = f"The call of {self._alias} is finished; start another one with initiate_inquiry()."
             raise MiniAgentsError(msg)
         self._flattener.feed(message)
@@ -58,7 +58,8 @@ class AgentCall(Generic[In, Out]):
         """The replies, the same promise every time.
 
         Args:
-            finish_call: close the input too. Without it, replies can be read while messages are still being sent.
+            finish_call: close the input too. Without it, replies can be read while messages are still being
+                sent.
         """
         if finish_call:
             self.finish()

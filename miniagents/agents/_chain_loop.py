@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from miniagents.promising import Message, MessageSequencePromise, MessageType, Messages
+from miniagents.promising import Message, Messages, MessageSequencePromise, MessageType
 from miniagents.values import AWAIT, CLEAR, AwaitType, ClearType, StopLoop
 
 from ._agent import MiniAgent
@@ -21,16 +21,16 @@ async def achain_loop(
     """Hand messages from agent to agent, and from the last one to the first again.
 
     Args:
-        agents: an item is an agent (gets the replies of the one before), None (skipped), ``AWAIT`` (everything that
-            came so far is resolved before it goes on), ``CLEAR`` (it is forgotten), or an inquiry that was already
-            made. An inquiry (or call) made without messages is sent the replies before it; one with messages of its
-            own adds its replies to them. Inquiries take part in the first round only.
+        agents: an item is an agent (gets the replies of the one before), None (skipped), ``AWAIT`` (everything
+            that came so far is resolved before it goes on), ``CLEAR`` (it is forgotten), or an inquiry that was
+            already made. An inquiry (or call) made without messages is sent the replies before it; one with
+            messages of its own adds its replies to them. Inquiries take part in the first round only.
         initial: what the first agent gets.
         max_turns: how many rounds at most; None for no limit.
 
     Returns:
-        The last messages that were resolved. It ends when an agent raises ``StopLoop`` or ``EOFError``, or after
-        ``max_turns``; a list of inquiries only is gone through once.
+        The last messages that were resolved. It ends when an agent raises ``StopLoop`` or ``EOFError``, or
+        after ``max_turns``; a list of inquiries only is gone through once.
 
     Raises:
         ValueError: there are agents but no ``AWAIT``: turns would be scheduled for ever.
@@ -82,5 +82,6 @@ def _next(item: ChainItem, current: MessageType) -> MessageType:
         return item
     if isinstance(item, MessageSequencePromise):
         return item if current is None else [current, item]
-    msg = f"A chain takes agents, None, AWAIT, CLEAR and inquiries; this item is of type {type(item).__name__}."
+    kind = type(item).__name__
+    msg = f"A chain takes agents, None, AWAIT, CLEAR and inquiries; this item is of type {kind}."
     raise TypeError(msg)

@@ -25,8 +25,8 @@ async def adialog_loop(
 ) -> Messages:
     """Let a user and an assistant speak in turns, until one of them raises ``StopLoop`` or ``EOFError``.
 
-    The user agent is sent each answer as it streams and replies what the user says; the assistant is sent the whole
-    conversation. The conversation is kept by exactly one: ``history_agent``, else the user agent's own
+    The user agent is sent each answer as it streams and replies what the user says; the assistant is sent the
+    whole conversation. The conversation is kept by exactly one: ``history_agent``, else the user agent's own
     ``chat_history``, else a list of this one call.
 
     Args:
@@ -40,14 +40,15 @@ async def adialog_loop(
     own = user_agent.defaults.get("chat_history")
     if isinstance(own, KeepsHistory):
         # The loop has it kept, so the user agent must not keep it a second time.
-        user_agent = user_agent.fork(**{"chat_history": None})
+        user_agent = user_agent.fork(**{"chat_history": None})  # noqa: PIE804 - a keyword that the type does not name
         history_agent = history_agent or own.agent
     history = _History(history_agent)
     answer = Messages[Message]()
     try:
         answering: MessageSequencePromise | None = None
         while True:
-            async with user_agent.inquire(answering) as user_turn:  # if the answer fails, nobody is asked any more
+            # Leaving the block cancels: if the answer fails, nobody is asked any more.
+            async with user_agent.inquire(answering) as user_turn:
                 if answering is not None:
                     answer = await history.log(await answering, AssistantMessage)
                 _ = await history.log(await user_turn, UserMessage)

@@ -3,8 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-from typing_extensions import Self
+from typing import Self
 
 from miniagents.values import FreezeError, freeze
 
@@ -32,7 +31,10 @@ class Keywords:
         """
         call = getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__ is a function too
         if not inspect.iscoroutinefunction(function) and not inspect.iscoroutinefunction(call):
-            msg = f"{name} is not an `async def` function; an agent awaits messages, so write `async def {name}(ctx):`."
+            msg = (
+                f"{name} is not an `async def` function; "
+                f"an agent awaits messages, so write `async def {name}(ctx):`."
+            )
             raise TypeError(msg)
         parameters = list(inspect.signature(function).parameters.values())
         if not parameters or parameters[0].kind not in (
@@ -44,7 +46,10 @@ class Keywords:
         extras = parameters[1:]
         for extra in extras:
             if extra.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
-                msg = f"The parameter {extra.name!r} of {name} cannot be given by keyword; fork and inquire need that."
+                msg = (
+                    f"The parameter {extra.name!r} of {name} cannot be given by keyword; "
+                    "fork and inquire need that."
+                )
                 raise TypeError(msg)
         named = [extra for extra in extras if extra.kind is not inspect.Parameter.VAR_KEYWORD]
         return cls(

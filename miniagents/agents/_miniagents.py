@@ -22,12 +22,12 @@ HandlerT = TypeVar("HandlerT", bound=PersistMessageHandler)
 class MiniAgents(PromisingContext):
     """The owner of every run and every promise that is made inside it.
 
-    Use it as ``async with MiniAgents():`` or run a coroutine in it with ``MiniAgents().run(main())``. It ends when
-    all runs have; by an exception, Ctrl-C or cancellation it cancels them first.
+    Use it as ``async with MiniAgents():`` or run a coroutine in it with ``MiniAgents().run(main())``. It ends
+    when all runs have; by an exception, Ctrl-C or cancellation it cancels them first.
 
     Args:
-        on_persist_message: awaited once for each message that came to be, children before parents, and for the call
-            and reply records of each run.
+        on_persist_message: awaited once for each message that came to be, children before parents, and for the
+            call and reply records of each run.
         on_promise_resolved: awaited with every promise that resolved, and its value.
         errors_as_messages: a failing agent or message leaves an ``ErrorMessage`` where it would have raised.
         prefetch: how many pieces a source may run ahead of its fastest reader, in pieces.

@@ -6,8 +6,8 @@ from typing import Generic
 from reactivex import Observable
 from typing_extensions import TypeVar
 
-A = TypeVar("A", contravariant=True)
-B = TypeVar("B", covariant=True)
+A = TypeVar("A", contravariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
+B = TypeVar("B", covariant=True)  # noqa: PLC0105
 C = TypeVar("C")
 
 

@@ -19,7 +19,8 @@ class AgentCallNode(Message):
     Args:
         agent_alias: which agent.
         messages: what it was sent; a message that failed is not there.
-        keywords: the keywords of the call that are data. Clients are left out, and so is what is named like a secret.
+        keywords: the keywords of the call that are data. Clients are left out, and so is what is named like a
+            secret.
     """
 
     agent_alias: str = ""

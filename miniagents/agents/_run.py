@@ -32,8 +32,8 @@ class Inquiry(MessageSequencePromise[M_co]):
     """The replies of one run.
 
     Attributes:
-        pending: writes the input of a run that was called without messages and has not begun yet, so that a chain
-            can still hand it the replies of the agent before.
+        pending: writes the input of a run that was called without messages and has not begun yet, so that a
+            chain can still hand it the replies of the agent before.
     """
 
     __slots__ = ("pending",)
@@ -65,7 +65,9 @@ class Replies:
             TypeError: it is nothing that can become messages.
         """
         if not self._open:
-            msg = f"Agent {self._alias} replied after its replies were closed (by finish_early, or by its end)."
+            msg = (
+                f"Agent {self._alias} replied after its replies were closed (by finish_early, or by its end)."
+            )
             raise MiniAgentsError(msg)
         self._flattener.feed(value)
 
@@ -87,7 +89,7 @@ class Replies:
         if waits:
             await asyncio.gather(*waits, return_exceptions=True)
 
-    # -- the sink of the driver --------------------------------------------------------------------------------
+    # -- the sink of the driver ----------------------------------------------------------------------------
 
     def finish(self) -> None:
         """No more replies."""
@@ -100,7 +102,8 @@ class Replies:
             self._open = False
             self._flattener.fail(error)
         else:
-            logger.error("Agent %s failed after its replies were closed: %r", self._alias, error, exc_info=error)
+            text = "Agent %s failed after its replies were closed: %r"
+            logger.error(text, self._alias, error, exc_info=error)
 
     def abort(self, error: Exception) -> None:
         """The run was cancelled."""

@@ -29,7 +29,7 @@ class Flattener:
         depth: how many flatteners this one is nested in.
     """
 
-    __slots__ = ("_busy", "_current", "_end", "_pending", "_position", "context", "depth", "feeder", "log")
+    __slots__ = ("__weakref__", "_busy", "_current", "_end", "_pending", "_position", "context", "depth", "feeder", "log")
 
     name = ""  # in a chain of waiting it is only a link
 

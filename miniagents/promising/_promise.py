@@ -14,7 +14,7 @@ from typing import Generic, TypeVar, cast
 from reactivex import Observable
 from typing_extensions import Self, override
 
-from miniagents.streams import Driver, Log, LogObservable, Producer, Sink, iterate, pump, raise_error, until_closed
+from miniagents.streams import Driver, Log, LogObservable, Producer, Sink, fill, iterate, raise_error, until_closed
 from miniagents.values import UnresolvedPromiseError
 
 from ._context import PromisingContext
@@ -264,9 +264,8 @@ def start_pump(
     sink: Sink | None = None,
 ) -> None:
     """Fill ``log`` from what ``streamer`` gives, as a task of ``context``; ``sink`` says how it ends."""
-    seen = cast("Log[object]", log)
     driver = Driver(name, context, log, sink or log, part=True)
-    driver.start(lambda: pump(streamer(), seen, log.append))
+    driver.start(lambda: fill(log, streamer()))
 
 
 def _abandon(log: Log[PIECE], producer: Producer) -> None:

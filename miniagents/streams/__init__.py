@@ -9,7 +9,7 @@ from ._driver import CURRENT_DRIVER, Driver, Sink
 from ._face import LogObservable
 from ._from_async import from_async
 from ._log import Follower, Log, Producer
-from ._pump import pump
+from ._pump import fill, pump
 from ._scope import CURRENT_SCOPE, Scope, current_scope
 from ._to_async_iter import to_async_iter
 
@@ -24,6 +24,7 @@ __all__ = [
     "Scope",
     "Sink",
     "current_scope",
+    "fill",
     "from_async",
     "iterate",
     "pump",

@@ -1,7 +1,7 @@
 """The one buffer: an append-only list with readers that are cursors.
 
 Rule of this room: **one owner writes, everybody else only remembers a position.** Per piece the owner does one
-``list.append`` and two checks (followers? starved readers?), nothing else. A starved reader parks a Future *of its
+``list.append`` and one check (does somebody want to be told?), nothing else. A starved reader parks a Future *of its
 own*: a shared one could be cancelled by one reader for all. The end is announced apart from the pieces, so that
 someone who awaits the whole is not woken per piece.
 
@@ -70,6 +70,7 @@ class Log(Generic[T]):
         chain: the aliases of the agents that the error went through.
         traceback: that of the error when it came here; each reader's own starts from it.
         granted: how long ``items`` may become before the pump has to pause.
+        heard: somebody wants to be told of the next piece at once.
         limit: at this length the pump looks up (see ``_pump``): a pause, a yield to the loop, or the end.
     """
 
@@ -84,6 +85,7 @@ class Log(Generic[T]):
         "error",
         "error_seen",
         "granted",
+        "heard",
         "items",
         "kept",
         "limit",
@@ -113,6 +115,7 @@ class Log(Generic[T]):
         self.reachable = True
         self.granted = scope.prefetch
         self.limit = scope.prefetch
+        self.heard = False
         self.room: Future[None] | None = None
         self._starved: list[Future[None]] | None = None
         self._ends: list[Future[None]] | None = None
@@ -124,16 +127,19 @@ class Log(Generic[T]):
         if self.closed:
             return
         self.items.append(item)
-        if self._followers is not None:
-            self.scope.dispatch(self.push)
-        if self._starved is not None:
-            self.wake()
+        if self.heard:
+            self.tell()
 
     def extend(self, items: list[T]) -> None:
         """Add several pieces and tell whoever waits for them."""
         if self.closed:
             return
         self.items.extend(items)
+        if self.heard:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell followers and starved readers that there is more, or the end."""
         if self._followers is not None:
             self.scope.dispatch(self.push)
         if self._starved is not None:
@@ -161,10 +167,7 @@ class Log(Generic[T]):
         if error is not None:
             self.error = error
             self.traceback = error.__traceback__
-        if self._followers is not None:
-            self.scope.dispatch(self.push)
-        if self._starved is not None:
-            self.wake()
+        self.tell()
         if self._ends is not None:
             ends, self._ends = self._ends, None
             for end in ends:
@@ -187,6 +190,7 @@ class Log(Generic[T]):
     def wake(self) -> None:
         """Let every starved reader look again, each through its own Future."""
         starved, self._starved = self._starved, None
+        self.heard = self._followers is not None
         for future in starved or ():
             if not future.done():
                 future.set_result(None)
@@ -198,6 +202,7 @@ class Log(Generic[T]):
             self._starved = [future]
         else:
             self._starved.append(future)
+        self.heard = True
         self.grant(len(self.items) + self.scope.prefetch)
         return future
 
@@ -236,6 +241,7 @@ class Log(Generic[T]):
             self._followers = [follower]
         else:
             self._followers = [*self._followers, follower]
+        self.heard = True
         self.grant(UNBOUNDED)
 
     def unfollow(self, follower: Follower) -> None:
@@ -244,6 +250,7 @@ class Log(Generic[T]):
         if followers is not None and any(one is follower for one in followers):
             self._followers = [one for one in followers if one is not follower] or None
             self.readers -= 1
+            self.heard = self._followers is not None or self._starved is not None
 
     def push(self) -> None:
         """Let every follower take what is new."""

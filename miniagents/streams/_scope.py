@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Protocol
+from weakref import WeakSet
 
 from miniagents.values import NoActiveContextError, WrongLoopError
 
@@ -38,6 +39,14 @@ class Driven(Protocol):
 
     def drain(self) -> None:
         """Let it run on without regard to how far its readers are."""
+        ...
+
+
+class Finishable(Protocol):
+    """Something that is still being fed."""
+
+    def finish(self) -> None:
+        """Nothing more will come; idempotent."""
         ...
 
 
@@ -67,6 +76,7 @@ class Scope:
         self._unseen: dict[Failed, BaseException] = {}
         self._pushes: deque[Callable[[], None]] = deque()
         self._pushing = False
+        self._open: WeakSet[Finishable] = WeakSet()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -121,9 +131,15 @@ class Scope:
         if not self._drivers and self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
+    def leave_open(self, sink: Finishable) -> None:
+        """``sink`` is fed from outside of every task of this scope: finish it at the latest when the scope drains."""
+        self._open.add(sink)
+
     async def drain(self) -> None:
         """Wait until every task of this scope has ended by itself, those started meanwhile included."""
         self.draining = True
+        for sink in tuple(self._open):
+            sink.finish()
         for driver in tuple(self._drivers):
             driver.drain()
         await self._until_idle()
