@@ -10,7 +10,8 @@ The map of the house, from what flows to who speaks; each floor imports only tho
 * ``ext``: models, console, history
 * ``cli``: ``miniagents chat``
 
-``miniagents.miniagents``, ``miniagents.messages`` and ``miniagents.utils`` are doors with the documented names.
+``miniagents.miniagents``, ``miniagents.messages`` and ``miniagents.utils`` are doors with the documented
+names.
 """
 
 from miniagents.agents import (

@@ -175,8 +175,8 @@ class MiniAgent(Generic[In, Out, P]):
         * When does it start? When someone subscribes, in their contextvars and their context.
         * How often? One run per subscription.
         * What is kept? The messages of a run, as long as it goes on.
-        * What does leaving do? Disposing stops the run and unsubscribes from ``source``; a reply that somebody
-          holds goes on streaming for them.
+        * What does leaving do? Disposing stops the run and unsubscribes from ``source``; a reply that
+          somebody holds goes on streaming for them.
         * When does an error come? After the replies that came before it.
         """
         given = self._given(args, kwargs)
@@ -202,10 +202,26 @@ class MiniAgent(Generic[In, Out, P]):
         self, other: "MiniAgent[Out, Out2, ...] | Callable[[Observable[MessagePromise[Out]]], Observable[C]]"
     ) -> "MiniAgent[In, Out2] | Pipeline[In | MessagePromise[In], C]":
         if isinstance(other, MiniAgent):
-            return _chained(self, cast("MiniAgent[Message, Out2, ...]", other))
+            return self._followed_by(cast("MiniAgent[Message, Out2, ...]", other))
         if not callable(other):
             return NotImplemented
         return self.then(other)
+
+    def _followed_by(self, other: "MiniAgent[Message, Out2, ...]") -> "MiniAgent[In, Out2]":
+        function = Stages((*self._stages(), *other._stages()))  # noqa: SLF001 - same class
+        return MiniAgent(
+            function,
+            Keywords.of(function, "Stages"),
+            alias=f"{self.alias} | {other.alias}",
+            description=f"{self.alias}, then {other.alias}.",
+            defaults={},
+        )
+
+    def _stages(self) -> tuple[Inquirable, ...]:
+        """The agents of a chain, so that a chain of chains is one chain; any other agent is one stage."""
+        if isinstance(self._function, Stages) and self._errors_as_messages is None:
+            return self._function.agents
+        return (self,)
 
     # -- variants ------------------------------------------------------------------------------------------
 
@@ -270,25 +286,3 @@ class MiniAgent(Generic[In, Out, P]):
             self.alias, received, pending, given, function, errors_as_messages=self._errors_as_messages
         )
         return cast("MessageSequencePromise[Out]", promise)
-
-
-def _chained(
-    first: MiniAgent[In, Message, ...], second: MiniAgent[Message, Out2, ...]
-) -> MiniAgent[In, Out2]:
-    agents = (*_stages_of(first), *_stages_of(second))
-    function = Stages(agents)
-    return MiniAgent(
-        function,
-        Keywords.of(function, "Stages"),
-        alias=f"{first.alias} | {second.alias}",
-        description=f"{first.alias}, then {second.alias}.",
-        defaults={},
-    )
-
-
-def _stages_of(agent: MiniAgent[In, Out, ...]) -> tuple[Inquirable, ...]:
-    """The agents of a chain, so that a chain of chains is one chain; any other agent is one stage."""
-    function = agent._function  # noqa: SLF001 - same room
-    if isinstance(function, Stages) and agent._errors_as_messages is None:  # noqa: SLF001
-        return function.agents
-    return (agent,)

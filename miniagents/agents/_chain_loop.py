@@ -21,10 +21,11 @@ async def achain_loop(
     """Hand messages from agent to agent, and from the last one to the first again.
 
     Args:
-        agents: an item is an agent (gets the replies of the one before), None (skipped), ``AWAIT`` (everything
-            that came so far is resolved before it goes on), ``CLEAR`` (it is forgotten), or an inquiry that was
-            already made. An inquiry (or call) made without messages is sent the replies before it; one with
-            messages of its own adds its replies to them. Inquiries take part in the first round only.
+        agents: an item is an agent (gets the replies of the one before), None (skipped), ``AWAIT``
+            (everything that came so far is resolved before it goes on), ``CLEAR`` (it is forgotten), or an
+            inquiry that was already made. An inquiry (or call) made without messages is sent the replies
+            before it; one with messages of its own adds its replies to them. Inquiries take part in the first
+            round only.
         initial: what the first agent gets.
         max_turns: how many rounds at most; None for no limit.
 

@@ -1,7 +1,7 @@
 """``MiniAgents``: the context in which agents run."""
 
-from collections.abc import Iterator, Mapping
-from typing import Protocol, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from miniagents.promising import Message, MessagePromise, PromiseResolvedHandler, PromisingContext
@@ -26,8 +26,8 @@ class MiniAgents(PromisingContext):
     when all runs have; by an exception, Ctrl-C or cancellation it cancels them first.
 
     Args:
-        on_persist_message: awaited once for each message that came to be, children before parents, and for the
-            call and reply records of each run.
+        on_persist_message: awaited once for each message that came to be, children before parents, and for
+            the call and reply records of each run.
         on_promise_resolved: awaited with every promise that resolved, and its value.
         errors_as_messages: a failing agent or message leaves an ``ErrorMessage`` where it would have raised.
         prefetch: how many pieces a source may run ahead of its fastest reader, in pieces.
@@ -77,7 +77,7 @@ class MiniAgents(PromisingContext):
 
     async def _persist_resolved(self, promise: object, result: object) -> None:
         if isinstance(promise, MessagePromise) and isinstance(result, Message):
-            await self.persist(result, promise)
+            await self.persist(result, cast("MessagePromise[Message]", promise))
 
     async def persist(self, message: Message, promise: MessagePromise[Message] | None = None) -> None:
         """Have ``message`` stored, the messages in it first, unless it has been."""
@@ -96,9 +96,9 @@ def nested_messages(value: object) -> Iterator[Message]:
     if isinstance(value, Frozen):
         parts = (part for _, part in value)
     elif isinstance(value, Mapping):
-        parts = iter(value.values())
+        parts = iter(cast("Mapping[object, object]", value).values())
     elif isinstance(value, tuple | frozenset):
-        parts = iter(value)
+        parts = iter(cast("Iterable[object]", value))
     else:
         return
     for part in parts:

@@ -1,4 +1,7 @@
-"""PURE: one operator, one file. Each is an ordinary reactivex operator, usable beside ``reactivex.operators``."""
+"""PURE: one operator, one file.
+
+Each is an ordinary reactivex operator, usable beside ``reactivex.operators``.
+"""
 
 from miniagents.streams import from_async, to_async_iter
 

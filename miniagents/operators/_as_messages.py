@@ -9,9 +9,10 @@ from miniagents.promising import Message, MessagePromise, MessageType, lifted
 
 
 def as_messages() -> Callable[[Observable[MessageType]], Observable[MessagePromise[Message]]]:
-    """``Observable[MessageType] -> Observable[MessagePromise[Message]]``: texts, mappings, collections, promises.
+    """``Observable[MessageType] -> Observable[MessagePromise[Message]]``.
 
-    An item that cannot become a message is a failing message where it stands; the ones after it still arrive.
+    Texts, mappings, collections and promises become message promises, in order. An item that cannot become a
+    message is a failing message where it stands; the ones after it still arrive.
 
     Returns:
         A cold operator.

@@ -14,9 +14,9 @@ def flatten() -> Callable[
     [Observable[MessageSequencePromise[M] | Iterable[MessagePromise[M]] | Iterable[M]]],
     Observable[MessagePromise[M]],
 ]:
-    """``Observable[MessageSequencePromise[M]] -> Observable[MessagePromise[M]]``: the messages of every item, in order.
+    """``Observable[MessageSequencePromise[M]] -> Observable[MessagePromise[M]]``.
 
-    The sequences run in parallel; theirs is the order of the items.
+    The messages of every item, in order. The sequences run in parallel; theirs is the order of the items.
 
     Returns:
         A cold operator.

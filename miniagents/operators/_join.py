@@ -15,7 +15,7 @@ def join(
     reference_original_messages: bool = True,
     **metadata: object,
 ) -> Callable[[Observable[MessagePromise[Message]]], Observable[MessagePromise[Message]]]:
-    """``Observable[MessagePromise[M]] -> Observable[MessagePromise[Message]]``: one message of all texts, at once.
+    """``Observable[MessagePromise[M]] -> Observable[MessagePromise[Message]]``: one message of all texts.
 
     It is emitted on subscribing and streams while the messages come; see :func:`miniagents.join_messages`.
 

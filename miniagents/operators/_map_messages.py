@@ -47,10 +47,13 @@ class _Mapped(Listener[MessagePromise[Message]]):
 def map_messages(
     function: Callable[[M], N],
 ) -> Callable[[Observable[MessagePromise[M]]], Observable[MessagePromise[N]]]:
-    """``Observable[MessagePromise[M]] -> Observable[MessagePromise[N]]``: ``function`` over every complete message.
+    """``Observable[MessagePromise[M]] -> Observable[MessagePromise[N]]``.
+
+    ``function`` over every message, when it is complete.
 
     Args:
-        function: from message to message. If it raises, a failing message stands there and the next ones still arrive.
+        function: from message to message. If it raises, a failing message stands there and the next ones
+            still arrive.
 
     Returns:
         A cold operator.

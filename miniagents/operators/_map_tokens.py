@@ -75,10 +75,11 @@ class _Mapped(Listener[MessagePromise[Message]]):
 def map_tokens(
     function: Callable[[str], str],
 ) -> Callable[[Observable[MessagePromise[M]]], Observable[MessagePromise[M]]]:
-    """``Observable[MessagePromise[M]] -> Observable[MessagePromise[M]]``: ``function`` over every token as it comes.
+    """``Observable[MessagePromise[M]] -> Observable[MessagePromise[M]]``: ``function`` over every token.
 
-    How a text is cut into tokens is up to whoever wrote it: map what holds for any cut (upper case, one character for
-    another). The data of a message stays; its text becomes the mapped tokens.
+    Tokens are mapped as they come. How a text is cut into them is up to whoever wrote it: map what holds for
+    any cut (upper case, one character for another). The data of a message stays; its text becomes the mapped
+    tokens.
 
     Args:
         function: from token to token. If it raises, that message fails and the next ones still arrive.

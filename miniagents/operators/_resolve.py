@@ -49,7 +49,7 @@ def resolve() -> Callable[[Observable[MessagePromise[M]]], Observable[M]]:
     def transform(received: MessageSequencePromise[Message]) -> StreamedPromise[Message, object]:
         log: Log[Message] = Log(received.log.scope)
         TokenWalk(received, _Messages(log)).start()
-        return StreamedPromise.over(log)
+        return StreamedPromise[Message, object].over(log)
 
     def operator(source: Observable[MessagePromise[M]]) -> Observable[M]:
         return cast("Observable[M]", lifted(cast("Observable[object]", source), transform))

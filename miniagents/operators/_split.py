@@ -11,7 +11,9 @@ from miniagents.promising import Message, MessagePromise, MessageSequencePromise
 def split(
     delimiter: str = "\n\n", *, code_block_delimiter: str | None = "```", **metadata: object
 ) -> Callable[[Observable[MessagePromise[Message]]], Observable[MessagePromise[Message]]]:
-    r"""``Observable[MessagePromise[M]] -> Observable[MessagePromise[Message]]``: see :func:`miniagents.split_messages`.
+    r"""``Observable[MessagePromise[M]] -> Observable[MessagePromise[Message]]``.
+
+    The text is cut while it streams; see :func:`miniagents.split_messages`.
 
     Args:
         delimiter: where to split.
