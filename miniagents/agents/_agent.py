@@ -168,7 +168,7 @@ class MiniAgent(Generic[In, Out, P]):
     # -- cold ----------------------------------------------------------------------------------------------
 
     def __call__(
-        self, source: Observable[In | MessagePromise[In]], /, *args: P.args, **kwargs: P.kwargs
+        self, source: Observable[In | MessagePromise[In] | str], /, *args: P.args, **kwargs: P.kwargs
     ) -> Observable[MessagePromise[Out]]:
         """The replies to the messages of ``source``: an operator, so ``source.pipe(agent)`` works.
 
@@ -185,7 +185,7 @@ class MiniAgent(Generic[In, Out, P]):
 
     def then(
         self, operator: Callable[[Observable[MessagePromise[Out]]], Observable[C]]
-    ) -> "Pipeline[In | MessagePromise[In], C]":
+    ) -> "Pipeline[In | MessagePromise[In] | str, C]":
         """This agent and then an operator: what ``source.pipe(agent, operator)`` does, as one operator."""
         agent = cast("MiniAgent[In, Out]", self)
         return Pipeline(lambda source: operator(agent(source)))
@@ -197,10 +197,10 @@ class MiniAgent(Generic[In, Out, P]):
     @overload
     def __or__(
         self, other: Callable[[Observable[MessagePromise[Out]]], Observable[C]]
-    ) -> "Pipeline[In | MessagePromise[In], C]": ...
+    ) -> "Pipeline[In | MessagePromise[In] | str, C]": ...
     def __or__(
         self, other: "MiniAgent[Out, Out2, ...] | Callable[[Observable[MessagePromise[Out]]], Observable[C]]"
-    ) -> "MiniAgent[In, Out2] | Pipeline[In | MessagePromise[In], C]":
+    ) -> "MiniAgent[In, Out2] | Pipeline[In | MessagePromise[In] | str, C]":
         if isinstance(other, MiniAgent):
             return self._followed_by(cast("MiniAgent[Message, Out2, ...]", other))
         if not callable(other):
