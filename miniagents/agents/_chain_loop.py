@@ -11,7 +11,7 @@ from ._call import AgentCall
 from ._run import Inquiry
 
 ChainItem: TypeAlias = (
-    MiniAgent[Message, Message] | AgentCall | MessageSequencePromise | AwaitType | ClearType | None
+    MiniAgent[Message, Message, ...] | AgentCall | MessageSequencePromise | AwaitType | ClearType | None
 )
 
 

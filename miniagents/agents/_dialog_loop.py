@@ -13,15 +13,15 @@ class KeepsHistory(Protocol):
     """What a user agent may have as its ``chat_history``."""
 
     @property
-    def agent(self) -> MiniAgent[Message, Message]:
+    def agent(self) -> MiniAgent[Message, Message, ...]:
         """Logs what it is sent and replies the whole history."""
         ...
 
 
 async def adialog_loop(
-    user_agent: MiniAgent[Message, Message],
-    assistant_agent: MiniAgent[Message, Message],
-    history_agent: MiniAgent[Message, Message] | None = None,
+    user_agent: MiniAgent[Message, Message, ...],
+    assistant_agent: MiniAgent[Message, Message, ...],
+    history_agent: MiniAgent[Message, Message, ...] | None = None,
 ) -> Messages:
     """Let a user and an assistant speak in turns, until one of them raises ``StopLoop`` or ``EOFError``.
 
@@ -60,7 +60,7 @@ async def adialog_loop(
 class _History:
     """The one place where the conversation of a loop is kept."""
 
-    def __init__(self, agent: MiniAgent[Message, Message] | None) -> None:
+    def __init__(self, agent: MiniAgent[Message, Message, ...] | None) -> None:
         self._agent = agent
         self.whole: Messages = Messages()
 
