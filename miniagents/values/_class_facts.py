@@ -31,10 +31,8 @@ class ClassFacts:
     def __init__(self, cls: type[BaseModel], base: type[BaseModel] | None) -> None:
         self._cls = cls
         own = frozenset[str]().union(*(vars(each) for each in cls.__mro__))
-        common = own if base is None else frozenset[str]().union(*(vars(each) for each in base.__mro__))
-        self.replaceable = frozenset(
-            name for name in cls.__class_vars__ - common if not callable(getattr(cls, name, None))
-        )
+        added = frozenset[str]() if base is None else cls.__class_vars__ - base.__class_vars__
+        self.replaceable = frozenset(name for name in added if not callable(getattr(cls, name, None)))
         self.reserved = own - self.replaceable
         self.template = self._template()
 

@@ -191,7 +191,9 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
 
     @classmethod
     @override
-    def model_construct(cls, _fields_set: set[str] | None = None, **values: object) -> Self:
+    def model_construct(  # type: ignore[override, unused-ignore]  # pydantic's mypy plugin makes one of its own
+        cls, _fields_set: set[str] | None = None, **values: object
+    ) -> Self:
         """Make a value without validating declared fields; it is frozen, of allowed types only, as ever.
 
         Args:

@@ -7,7 +7,9 @@ from hypothesis import given, strategies as st
 
 from miniagents.values import strip_control
 
-ANY_TEXT = st.text(st.characters(codec=None) | st.sampled_from("\x1b[31m\r\n\t\x07\x85\u2028\u202e\u2066\ud800"))
+ANY_TEXT = st.text(
+    st.characters(codec=None) | st.sampled_from("\x1b[31m\r\n\t\x07\x85\u2028\u202e\u2066\ud800")
+)
 
 
 @pytest.mark.parametrize(

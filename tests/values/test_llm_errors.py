@@ -59,11 +59,11 @@ def test_copies_and_pickles(error: type[LLMError], again: Callable[[LLMError], L
     assert other.__notes__ == ["A → B"]
 
 
-@pytest.mark.parametrize("show", [str, repr, lambda error: str(pickle.dumps(error)), lambda error: str(error.args)])
-def test_no_key_in_the_text(show: Callable[[LLMError], str]) -> None:
+def test_no_key_in_the_text() -> None:
     """A key that the provider echoed is nowhere in the error, neither shown nor pickled."""
     error = LLMStatusError("Incorrect API key provided: sk-secret0123456789", status=401)
-    assert "secret0123456789" not in show(error)
+    for shown in (str(error), repr(error), str(error.args), str(pickle.dumps(error))):
+        assert "secret0123456789" not in shown
 
 
 def test_no_cause_in_a_pickle() -> None:

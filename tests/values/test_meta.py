@@ -10,7 +10,6 @@ from miniagents.values import Frozen, FrozenMeta
 def test_pydantic_still_has_its_metaclass() -> None:
     """The one private import of pydantic is there, and is what every model is made by."""
     assert issubclass(FrozenMeta, type(BaseModel))
-    assert FrozenMeta.__mro__[1].__name__ == "ModelMetaclass"
     assert type(Frozen) is FrozenMeta
 
 

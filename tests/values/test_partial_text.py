@@ -21,7 +21,14 @@ class SlottedError(Exception):
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("x"), KeyboardInterrupt(), FrozenError(), SlottedError(), ExceptionGroup("g", [ValueError()])]
+    "error",
+    [
+        ValueError("x"),
+        KeyboardInterrupt(),
+        FrozenError(),
+        SlottedError(),
+        ExceptionGroup("g", [ValueError()]),
+    ],
 )
 def test_stored_on_any_exception(error: BaseException) -> None:
     """Any exception can carry the text, and says "" before it does."""

@@ -1,0 +1,498 @@
+"""Tests of frozen models.
+
+What a subclass with a positional text must write, and what then holds without any plugin (checked over this
+file by mypy strict, mypy strict with the pydantic plugin, and pyright strict): `Message("hi")`,
+`Message(text="hi")` and `Message("hi", custom_field="x")` for a class that writes its constructor out;
+`CustomMessage("hi", custom_field="x")` for a subclass that declares `custom_field: str` and writes no
+constructor. For such a subclass type checkers make the constructor from the fields, so further keywords, data
+at run time, are errors to them; a class that shall take any keywords writes its own, too (see `Greeting`).
+"""
+
+import copy
+import json
+import pickle
+import warnings
+import weakref
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import Enum
+from functools import cached_property
+from pathlib import Path
+from timeit import repeat
+from typing import ClassVar, assert_type
+from uuid import UUID
+
+import pytest
+from hypothesis import given, strategies as st
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator
+
+from miniagents.values import FreezeError, Frozen, FrozenMapping, HashKeyError, NestingError, TemplateError
+
+
+class Message(Frozen):
+    """What the messages of the library look like."""
+
+    role: ClassVar[str] = "user"
+    text: str | None = Field(default=None, kw_only=False)
+
+    def __init__(self, /, text: str | None = None, **fields: object) -> None:
+        super().__init__(text=text, **fields)
+
+    def promise(self) -> None:
+        """Stand for any method."""
+
+
+class CustomMessage(Message):
+    custom_field: str
+
+
+class Greeting(Message):
+    text_template: ClassVar[str] = "Hello, {name}!"
+
+    def __init__(self, /, text: str | None = None, **fields: object) -> None:
+        super().__init__(text, **fields)
+
+
+class Mood(Enum):
+    GOOD = "good"
+
+
+class Foreign(BaseModel):
+    items: list[int]
+
+
+def pickled(message: Message) -> Message:
+    loaded = pickle.loads(pickle.dumps(message))  # noqa: S301 - our own bytes
+    assert isinstance(loaded, Message)
+    return loaded
+
+
+def held(value: object) -> object:
+    """Return the value as what it is at run time: type checkers know the declared type only."""
+    return value
+
+
+def test_typed_constructors() -> None:
+    """The documented call forms run, and have their types."""
+    assert_type(Message("hi"), Message)
+    assert_type(CustomMessage("hi", custom_field="x"), CustomMessage)
+    assert_type(CustomMessage(text="hi", custom_field="x").custom_field, str)
+    assert_type(Message("hi").text, str | None)
+    assert Message("hi") == Message(text="hi")
+    assert Message(text="hi", custom_field="x") == Message("hi", custom_field="x")
+    assert CustomMessage("hi", custom_field="x").custom_field == "x"
+
+
+def test_wrong_types_are_seen_by_checkers_and_at_run_time() -> None:
+    """A wrong or missing field is an error to the type checkers and to pydantic."""
+    with pytest.raises(ValidationError, match="custom_field"):
+        CustomMessage("hi")  # type: ignore[call-arg]
+    with pytest.raises(ValidationError, match="valid string"):
+        CustomMessage("hi", custom_field=5)  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match="valid string"):
+        Message(5)  # type: ignore[arg-type]
+
+
+def test_any_further_keyword_is_data() -> None:
+    """It is an attribute, in the dump, and frozen; also `self` and names that are no identifiers."""
+    message = Message.model_validate({"text": "hi", "meta": {"a": [1]}, "self": 1, "no name": 2})
+    assert message.model_extra == {"meta": {"a": (1,)}, "self": 1, "no name": 2}
+    assert message.meta["a"] == (1,)  # type: ignore[attr-defined]
+    assert message.model_dump() == {"text": "hi", "meta": {"a": (1,)}, "self": 1, "no name": 2}
+    with pytest.raises(AttributeError):
+        _ = message.other  # type: ignore[attr-defined]
+
+
+ALLOWED: dict[str, object] = {
+    "none": None,
+    "bytes": b"\xff\x00",
+    "when": datetime(2020, 1, 2, tzinfo=UTC),
+    "id": UUID(int=1),
+    "path": Path("a/b"),
+    "mood": Mood.GOOD,
+    "message": Message("inner"),
+    "foreign": Foreign(items=[1]),
+    "deep": {"a": [{"b": {1, 2}}, (3,)]},
+}
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_every_allowed_type_works_everywhere(name: str) -> None:
+    """It can be hashed, keyed, shown, dumped, copied and pickled."""
+    message = Message(None, **{name: ALLOWED[name]})
+    assert isinstance(hash(message), int)
+    assert len(message.hash_key) == 40
+    assert name in str(message)
+    assert name in repr(message)
+    assert json.loads(message.model_dump_json()).keys() == {"text", name}
+    for other in (copy.copy(message), copy.deepcopy(message), pickled(message), message.model_copy()):
+        assert message == other
+        assert message.hash_key == other.hash_key
+        assert type(message) is type(other)
+
+
+def test_frozen_as_at_construction() -> None:
+    """What happens later to what was given does not matter."""
+    items, foreign = [1], Foreign(items=[1])
+    message = Message(None, items=items, foreign=foreign)
+    key = message.hash_key
+    items.append(2)
+    foreign.items.append(2)
+    assert message.model_dump() == {"text": None, "items": (1,), "foreign": {"items": [1]}}
+    assert key == message.hash_key
+
+
+def test_refused_with_the_path() -> None:
+    """What cannot be frozen is a TypeError of ours that names the path, in declared and further fields."""
+
+    class Declared(Frozen):
+        anything: object
+
+    with pytest.raises(
+        FreezeError, match=r"^Message\.meta\.items\[3\] is of type object, which cannot be frozen"
+    ):
+        Message("hi", meta={"items": [0, 1, 2, object()]})
+    with pytest.raises(FreezeError, match=r"Declared\.anything\[0\] is of type complex"):
+        Declared(anything=[1j])
+    with pytest.raises(FreezeError, match=r"Message\.x is of type object"):
+        Message.model_construct(text="hi", x=object())
+    with pytest.raises(FreezeError, match=r"Message\.x is of type object"):
+        Message("hi").model_copy(update={"x": object()})
+
+
+def test_circles() -> None:
+    """Data in a circle is refused, not a RecursionError."""
+    circle: list[object] = []
+    circle.append(circle)
+    with pytest.raises(FreezeError, match=r"^Message\.x\[0\] contains itself"):
+        Message(None, x=circle)
+
+
+def test_nesting() -> None:
+    """Messages can be nested 64 deep, containers counted; one more is refused where it is made."""
+    message = Message("core")
+    for _ in range(63):
+        message = Message(None, inner=message)
+    assert len(message.hash_key) == 40
+    assert len(str(message)) > 64
+    with pytest.raises(NestingError, match=r"^Message\.inner is nested more than 64 levels deep"):
+        Message(None, inner=message)
+    with pytest.raises(NestingError):
+        message.model_copy(update={"inner": copy.deepcopy(message)})
+    pair = Message(None, inner=[Message("core")])
+    for _ in range(30):
+        pair = Message(None, inner=[pair])
+    with pytest.raises(NestingError, match=r"Message\.inner\[0\] is nested"):
+        Message(None, inner=[pair])
+
+
+NAMES = (
+    "hash_key",
+    "promise",
+    "model_dump",
+    "model_config",
+    "json",
+    "copy",
+    "__class__",
+    "__dict__",
+    "_hash_key",
+    "__slots__",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_methods_are_refused(name: str) -> None:
+    """Data cannot hide behind, or hide, an attribute of the class."""
+    expected = (
+        f"Message has a method or attribute named '{name}', so no data can be kept under that name; choose"
+    )
+    ways: tuple[Callable[[], object], ...] = (
+        lambda: Message(None, **{name: 1}),
+        lambda: Message.model_validate({name: 1}),
+        lambda: Message("hi").model_copy(update={name: 1}),
+    )
+    for make in ways:
+        with pytest.raises(FreezeError) as caught:
+            make()
+        assert str(caught.value).startswith(expected)
+
+
+def test_a_class_variable_with_data_can_be_given_per_value() -> None:
+    """The attribute shows what the value has, through every kind of copy; it is data like any other."""
+    plain, tool = Message("hi"), Message("hi", role="tool")
+    assert [plain.role, tool.role, Message.role] == ["user", "tool", "user"]
+    assert plain != tool
+    assert tool.model_dump() == {"text": "hi", "role": "tool"}
+    assert pickled(tool).role == "tool"
+    assert tool.model_copy(update={"text": "x"}).role == "tool"
+    assert tool.model_copy(update={"role": "system"}).role == "system"
+    assert plain.model_copy(update={"role": "system"}).role == "system"
+    assert tool.hash_key != tool.model_copy(update={"role": "system"}).hash_key
+
+
+CHANGES: tuple[Callable[[Message], object], ...] = (
+    lambda message: setattr(message, "text", "x"),
+    lambda message: setattr(message, "new", "x"),
+    lambda message: setattr(message, "extra", "x"),
+    lambda message: setattr(message, "role", "x"),
+    lambda message: setattr(message, "hash_key", "x"),
+    lambda message: delattr(message, "text"),
+    lambda message: delattr(message, "extra"),
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_attributes_cannot_be_set_or_deleted(change: Callable[[Message], object]) -> None:
+    """Every attempt is pydantic's error with a sentence that says what to do, and nothing has changed."""
+    message = Message("hi", extra=1)
+    with pytest.raises(ValidationError, match="Message is frozen; make a changed copy with model_copy"):
+        change(message)
+    assert message == Message("hi", extra=1)
+
+
+def test_no_way_in_through_the_extra_data() -> None:
+    """The mapping of the further data is frozen, also an empty one."""
+    for message in (Message("hi"), Message("hi", a=1)):
+        extra = message.model_extra
+        assert isinstance(extra, FrozenMapping)
+        with pytest.raises(TypeError, match="frozen"):
+            extra["a"] = 2
+
+
+def test_private_attributes_are_no_data() -> None:
+    """A subclass may have private attributes, which can be set, and count for nothing."""
+
+    class Counting(Message):
+        _count: int = PrivateAttr(default=0)
+
+        def counted(self) -> int:
+            """Count one more, and return the count."""
+            self._count += 1  # type: ignore[misc]  # to mypy all of a frozen class is read-only
+            return self._count
+
+    one, two = Counting("hi"), Counting("hi")
+    assert [one.counted(), one.counted()] == [1, 2]
+    assert one == two
+    assert one.hash_key == two.hash_key
+
+
+def test_equality_considers_the_class() -> None:
+    """Equal data of two classes are not equal values."""
+
+    class Other(Message):
+        """The same fields."""
+
+    assert Message("hi") == Message("hi")
+    assert Message("hi") != Other("hi")
+    assert Message("hi") != "hi"
+    assert Message("hi") != Message("ho")
+    assert Message("hi", a=1, b=2) == Message("hi", b=2, a=1)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=6,
+)
+
+
+@given(VALUES, VALUES)
+def test_equal_values_have_equal_hashes(one: object, two: object) -> None:
+    """`__hash__` agrees with `__eq__`, and equal data made twice agree in everything."""
+    first, second = Message(None, x=one), Message(None, x=two)
+    if first == second:
+        assert hash(first) == hash(second)
+    again = Message(None, x=copy.deepcopy(one))
+    assert first == again
+    assert hash(first) == hash(again)
+    assert first.hash_key == again.hash_key
+    assert {first: 1}[again] == 1
+
+
+def test_round_trip_through_json() -> None:
+    """Declared fields come back from JSON as they were, bytes and not-a-number too."""
+
+    class Full(Frozen):
+        data: bytes
+        when: datetime
+        score: float
+        path: Path
+        mood: Mood
+
+    full = Full(
+        data=b"\xff",
+        when=datetime(2020, 1, 2, tzinfo=UTC),
+        score=float("inf"),
+        path=Path("a"),
+        mood=Mood.GOOD,
+    )
+    assert full == Full.model_validate_json(full.model_dump_json())
+
+
+def test_updates_are_frozen_and_checked() -> None:
+    """A changed copy is made like a new value: validated, frozen, with its own hash key."""
+    message = CustomMessage("hi", custom_field="x")
+    before = message.hash_key
+    changed = message.model_copy(update={"text": "ho", "items": [1]})
+    assert changed.model_extra == {"items": (1,)}
+    assert [before, "hi"] == [message.hash_key, message.text]
+    assert changed.hash_key != before
+    assert changed == CustomMessage.model_validate({"text": "ho", "custom_field": "x", "items": [1]})
+    assert changed.hash_key == CustomMessage.model_validate(changed.model_dump()).hash_key
+    assert changed.model_fields_set == {"text", "custom_field", "items"}
+    with pytest.raises(ValidationError, match="valid string"):
+        message.model_copy(update={"text": 5})
+
+
+def test_updates_of_declared_containers() -> None:
+    """They are validated as annotated, then frozen."""
+
+    class Numbers(Frozen):
+        items: list[int] = Field(default=[])
+
+    changed = Numbers().model_copy(update={"items": ["5"]})
+    assert held(changed.items) == (5,)
+    assert changed.model_dump() == {"items": [5]}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_no_stale_caches_in_copies(deep: bool) -> None:
+    """Neither the hash key nor a cached property goes into a changed copy."""
+
+    class Cached(Message):
+        @cached_property
+        def shout(self) -> str:
+            """Return the text in capitals."""
+            return (self.text or "").upper()
+
+    message = Cached("hi")
+    assert [message.shout, len(message.hash_key)] == ["HI", 40]
+    assert message == Cached("hi")
+    changed = message.model_copy(update={"text": "ho"}, deep=deep)
+    assert changed.shout == "HO"
+    assert changed.hash_key == Cached("ho").hash_key
+    assert message.model_copy(deep=deep).hash_key == message.hash_key
+
+
+def test_validators_of_subclasses_run() -> None:
+    """A validator may change a value before it is frozen."""
+
+    class Sorted(Frozen):
+        items: list[int]
+
+        @field_validator("items")
+        @classmethod
+        def _in_order(cls, items: list[int]) -> list[int]:
+            return sorted(items)
+
+    assert Sorted(items=[2, 1]).model_dump() == {"items": [1, 2]}
+
+
+def test_model_construct_freezes() -> None:
+    """Without validation, too, data are frozen and checked for allowed types."""
+    made = Message.model_construct(text="hi", items=[1])
+    assert made == Message("hi", items=(1,))
+
+
+def test_text() -> None:
+    """`str` of a value is its text, also an empty one."""
+    assert [str(Message("hi")), str(Message("")), f"{Message('hi')}"] == ["hi", "", "hi"]
+    assert str(Frozen(text="free")) == "free"
+
+
+def test_template() -> None:
+    """Without a text it is the template filled in, of the class, of a field or of the value itself."""
+
+    class Declared(Message):
+        text_template: str = "{a}-{b}"
+        a: int = 1
+
+    assert str(Greeting(name="Ada")) == "Hello, Ada!"
+    assert str(Greeting("hi", name="Ada")) == "hi"
+    assert str(Message(text_template="{{{a}}} {m}", a=[1], m=Message("inner"))) == "{(1,)} inner"
+    assert str(Declared.model_validate({"b": 2})) == "1-2"
+    assert str(Greeting(text_template="Bye, {name}!", name="Ada")) == "Bye, Ada!"
+    assert str(Message(text_template=None)) == '{"text_template":null}'
+
+
+def test_a_wrong_template_of_a_value() -> None:
+    """It is refused when the value is built, in every way of building."""
+    with pytest.raises(ValidationError, match=r"the text_template of Message has the field \{a\.b\}"):
+        Message(text_template="{a.b}")
+    with pytest.raises(ValidationError, match="is of type int; give a str"):
+        Message(text_template=5)
+    with pytest.raises(TemplateError):
+        Message().model_copy(update={"text_template": "{0}"})
+
+
+def test_a_field_that_the_template_misses() -> None:
+    """It is named when the text is asked for, with the fields there are."""
+    with pytest.raises(
+        TemplateError, match=r"names the field 'name', which is not there; known fields: age, nme$"
+    ):
+        str(Greeting(nme="Ada", age=3))
+
+
+def test_json_as_the_last_resort() -> None:
+    """Without text and template it is the JSON of the data, without the empty text."""
+    assert str(Message(a=[1, {"b": None}])) == '{"a":[1,{"b":null}]}'
+    assert str(Message()) == "{}"
+    assert str(CustomMessage(custom_field="x")) == '{"custom_field":"x"}'
+
+
+def test_a_method_named_text_is_no_text() -> None:
+    """A subclass that computes its text may do so by a property; a method is not called."""
+
+    class Method(Frozen):
+        x: int = 1
+
+        def text(self) -> str:
+            """Return a text."""
+            return "method"
+
+    class Property(Frozen):
+        @property
+        def text(self) -> str:
+            """Return a text."""
+            return "property"
+
+    assert [str(Method()), str(Property())] == ['{"x":1}', "property"]
+
+
+def test_nan_is_no_hash_key_but_a_message() -> None:
+    """A message may hold NaN; its hash key is an error that names the field."""
+    message = Message(None, score=float("nan"))
+    with pytest.raises(HashKeyError, match=r"^Message\.score is NaN"):
+        _ = message.hash_key
+    assert str(message) == '{"score":"NaN"}'
+
+
+def test_no_warnings() -> None:
+    """Defining, making, dumping and copying warn of nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+
+        class Fresh(Message):
+            items: list[int] = Field(default=[1])
+
+        fresh = Fresh("hi", items=[2])
+        Fresh.model_validate(fresh.model_copy(update={"items": [3]}).model_dump())
+        fresh.model_dump_json()
+
+
+def test_can_be_referred_to_weakly() -> None:
+    """Promises keep messages in weak mappings."""
+    frozen = Frozen(a=1)
+    assert weakref.ref(frozen)() is frozen
+
+
+def test_construction_is_fast() -> None:
+    """Making a message of one text costs a small multiple of what pydantic itself takes (2 µs against 1)."""
+
+    class Plain(BaseModel):
+        text: str | None = None
+
+    number = 2_000
+    ours = min(repeat(lambda: Message("hi"), number=number, repeat=7))
+    theirs = min(repeat(lambda: Plain(text="hi"), number=number, repeat=7))
+    assert ours < 8 * theirs
