@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from miniagents.ext._history._data_json import decode_data, encode_data
+from miniagents.ext._history._record import Json
 from miniagents.values import FrozenMapping, freeze
 from tests.ext.history.samples import TEXTS
 
@@ -107,7 +108,7 @@ def test_what_cannot_be_kept_is_refused() -> None:
 def test_others_are_asked_for_what_is_unknown() -> None:
     """The caller may know more types, by tags of its own."""
 
-    def encode(value: object) -> dict[str, str]:
+    def encode(value: object) -> Json:
         return {"$complex": str(value)}
 
     def decode(tag: str, content: object) -> complex:

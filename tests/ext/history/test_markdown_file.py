@@ -9,9 +9,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from miniagents.ext._history import HistoryFileError, MarkdownFile
 from miniagents.ext._history._file_lock import file_lock
@@ -308,14 +310,15 @@ def test_waiting_has_an_end(tmp_path: Path) -> None:
     """A writer that never gives the lock back makes an error, not a hang."""
     path = tmp_path / "CHAT.md"
     MarkdownFile(path).append(RECORDS[2])
+    file = MarkdownFile(path, lock_timeout=0.01)
     descriptor = os.open(path, os.O_RDWR)
     try:
         with file_lock(descriptor, exclusive=True, timeout=0):
-            for action in (lambda file: file.append(RECORDS[2]), lambda file: file.load()):
+            for call in (partial(file.append, RECORDS[2]), file.load):
                 with pytest.raises(
                     HistoryFileError, match=r"another writer kept its lock for over 0\.01 seconds"
                 ):
-                    action(MarkdownFile(path, lock_timeout=0.01))
+                    call()
     finally:
         os.close(descriptor)
 
@@ -329,6 +332,7 @@ def test_a_file_put_in_the_place_of_the_other(tmp_path: Path) -> None:
     opened = threading.Event()
 
     class Waiting(MarkdownFile):
+        @override
         def _is_still(self, fd: int) -> bool:
             opened.set()
             return super()._is_still(fd)

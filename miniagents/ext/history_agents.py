@@ -1,0 +1,79 @@
+"""Agents that keep a conversation: they log what they are sent and reply all of it, old turns included."""
+
+from collections.abc import Iterable
+from os import PathLike
+from typing import cast
+
+from typing_extensions import ParamSpec, override
+
+from miniagents.agents import InteractionContext, MiniAgent, miniagent
+from miniagents.promising import Message
+
+from ._history import ChatHistory, ChatHistoryMD, InMemoryChatHistory, keep_and_reply
+
+__all__ = ["in_memory_history_agent", "markdown_history_agent"]
+
+P = ParamSpec("P")
+
+
+@miniagent
+async def markdown_history_agent(
+    ctx: InteractionContext,
+    history_md_file: str | PathLike[str] = "CHAT.md",
+    message_classes: Iterable[type[Message]] = (),
+) -> None:
+    """Keeps the conversation in a Markdown file.
+
+    `markdown_history_agent.fork(history_md_file="chat.md")` does what `ChatHistoryMD("chat.md").agent` does.
+
+    Args:
+        ctx: what is to be kept.
+        history_md_file: the file.
+        message_classes: subclasses of `Message` that are read back as such.
+
+    Raises:
+        HistoryFileError: the file cannot be read or written.
+    """
+    await keep_and_reply(ctx, ChatHistoryMD(history_md_file, message_classes=tuple(message_classes)))
+
+
+@miniagent(alias="IN_MEMORY_HISTORY_AGENT")
+async def _in_memory_history_agent(ctx: InteractionContext, history: ChatHistory | None = None) -> None:
+    """Keeps the conversation in memory.
+
+    Every fork of it has a history of its own, which it keeps from inquiry to inquiry; without a fork an
+    inquiry starts with an empty one. Give it `history=` to share one on purpose. No history is shared behind
+    your back.
+
+    Args:
+        ctx: what is to be kept.
+        history: where; any `ChatHistory`.
+    """
+    await keep_and_reply(ctx, InMemoryChatHistory() if history is None else history)
+
+
+class _FreshInEachFork(MiniAgent[Message, Message, P]):
+    """The agent above, except that a fork has a history of its own, unless it is given one."""
+
+    __slots__ = ()
+
+    @classmethod
+    def like(cls, agent: MiniAgent[Message, Message, P]) -> "_FreshInEachFork[P]":
+        return cls(
+            agent._function,  # noqa: SLF001 (an agent of the same function, in a class derived from its own)
+            agent._keywords,  # noqa: SLF001
+            alias=agent.alias,
+            description=agent.description,
+            defaults=agent.defaults,
+        )
+
+    @override
+    def fork(self, *args: P.args, **kwargs: P.kwargs) -> MiniAgent[Message, Message, P]:
+        forked = super().fork(*args, **kwargs)
+        if forked.defaults.get("history") is not None:
+            return forked
+        own = _in_memory_history_agent.fork(history=InMemoryChatHistory())
+        return cast("MiniAgent[Message, Message, P]", own)
+
+
+in_memory_history_agent = _FreshInEachFork.like(_in_memory_history_agent)
