@@ -33,7 +33,13 @@ class Screen:
 
     @classmethod
     def of_process(cls) -> Self:
-        """Make the screen of this process: a terminal only when its input is one, too."""
+        """Make the screen of this process: a terminal only when its input is one, too.
+
+        Raises:
+            OutputError: the process has no standard output.
+        """
+        if sys.stdout is None:
+            raise OutputError("there is no standard output")
         return cls(sys.stdout, is_terminal())
 
     def alias(self, alias: str) -> None:

@@ -1,0 +1,75 @@
+"""Looks at the start whether what was given can be used, so that nobody types a message for nothing."""
+
+import asyncio
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
+from miniagents.ext.chat_history_md import ChatHistoryMD
+from miniagents.promising import Messages
+
+from ._complain import BadInputError
+
+_PATIENCE = 5.0
+"""How long a server may take to accept a connection, in seconds."""
+
+
+async def check_base_url(url: str, *, patience: float = _PATIENCE) -> None:
+    """Connect once to the server that the address names, and leave.
+
+    When a proxy of the environment stands before the server, only the address is looked at.
+
+    Args:
+        url: an http or https address.
+        patience: how long to wait, in seconds.
+
+    Raises:
+        BadInputError: it is no such address, or nothing answers there.
+    """
+    scheme, host, port = _address(url)
+    if scheme in getproxies() and not proxy_bypass(host):
+        return
+    try:
+        async with asyncio.timeout(patience):
+            _, writer = await asyncio.open_connection(host, port)
+    except TimeoutError as error:
+        raise BadInputError(f"nothing answers at the base URL {url} within {patience:g} seconds") from error
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise BadInputError(f"nothing answers at the base URL {url}: {reason}") from error
+    writer.transport.abort()
+
+
+def _address(url: str) -> tuple[str, str, int]:
+    no_address = f"the base URL {url} is no address; write it like http://localhost:11434/v1"
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    except (ValueError, KeyError):
+        raise BadInputError(no_address) from None
+    if not parts.hostname:
+        raise BadInputError(no_address)
+    return parts.scheme, parts.hostname, port
+
+
+async def open_history(path: Path | None) -> tuple[ChatHistory, Messages]:
+    """Open what keeps the conversation; a file is not changed, nor made.
+
+    Args:
+        path: the file, None to keep it in memory.
+
+    Returns:
+        Who keeps it, and the conversation so far.
+
+    Raises:
+        BadInputError: the file cannot be read or written.
+    """
+    if path is None:
+        return InMemoryChatHistory(), Messages()
+    history = ChatHistoryMD(path)
+    try:
+        await history.check()
+        return history, await history.load()
+    except OSError as error:
+        raise BadInputError(str(error)) from error

@@ -1,0 +1,83 @@
+"""`main`: from the command line to an exit code."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from miniagents.agents import MiniAgents
+from miniagents.ext.console import Asker, OutputError, Screen
+
+from ._arguments import ChatOptions, parse_arguments
+from ._chat import Chat
+from ._checks import check_base_url, open_history
+from ._complain import BadInputError, complain
+from ._models import choose_model
+from ._signals import StoppedError, until_signal
+
+_FAILED = 1
+_WRONG_INPUT = 2
+_BY_SIGNAL = 128
+"""What shells add to the number of the signal that ended a program."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line; never a traceback for what the user or the world did.
+
+    Args:
+        words: the arguments; those of the process when None.
+
+    Returns:
+        The exit code: 0; 1 when a model failed on a pipe or something could not be written; 2 for wrong
+        input; 128 and the signal's number when one ended it.
+
+    Raises:
+        SystemExit: `--help` or `--version` was answered.
+    """
+    try:
+        options = parse_arguments(sys.argv[1:] if words is None else words)
+        return asyncio.run(until_signal(_chat(options), "SIGTERM", "SIGHUP"))
+    except BadInputError as error:
+        complain(str(error))
+        return _WRONG_INPUT
+    except OutputError as error:
+        if isinstance(error.__cause__, BrokenPipeError):  # nobody wants to read on: a normal end
+            return 0
+        complain(str(error))
+        return _FAILED
+    except KeyboardInterrupt:
+        return _BY_SIGNAL + signal.SIGINT
+    except StoppedError as stopped:
+        return _BY_SIGNAL + stopped.number
+    finally:
+        _leave_output()
+
+
+async def _chat(options: ChatOptions) -> int:
+    screen = Screen.of_process()
+    model = choose_model(options, os.environ, is_terminal=screen.is_terminal)
+    if model.base_url is not None:
+        await check_base_url(model.base_url)
+    history, so_far = await open_history(options.history)
+    screen.line(f"{model.title} answers; {_where(options, len(so_far))}")
+    async with MiniAgents():
+        went_well = await Chat(model, history, screen, Asker(interrupt=EOFError), list(so_far)).run()
+    return 0 if went_well or screen.is_terminal else _FAILED
+
+
+def _where(options: ChatOptions, messages: int) -> str:
+    if options.history is None:
+        return "nothing is kept."
+    if messages:
+        return f"the conversation goes on in {options.history} ({messages} messages so far)."
+    return f"the conversation is kept in {options.history}."
+
+
+def _leave_output() -> None:
+    """Let go of an output that nobody reads, so that the interpreter does not complain at its end."""
+    try:
+        sys.stdout.flush()
+    except (OSError, AttributeError):
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,146 @@
+"""Which model answers.
+
+The only room that knows the providers. One is imported when it was chosen, so that the others need not be
+installed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final, cast
+
+from miniagents.agents import MiniAgent
+from miniagents.ext.eliza import eliza_agent
+from miniagents.promising import Message
+
+from ._arguments import ChatOptions
+from ._complain import BadInputError
+
+_WORD_DELAY = 0.03
+"""How long eliza waits between two words when someone looks on, in seconds."""
+
+_NOT_A_MODEL = (
+    "I am Eliza, a small program of rules and not a language model. To talk with one: "
+    "pip install 'miniagents[openai]' and set OPENAI_API_KEY (or 'miniagents[anthropic]' and "
+    "ANTHROPIC_API_KEY), then start again; or see miniagents chat --help. "
+    "But what would you like to talk about?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider of language models.
+
+    Attributes:
+        name: what stands before the colon of `--model`; also the module and the agent.
+        model: what is asked when nothing is said.
+    """
+
+    name: str
+    model: str
+
+    @property
+    def key_variable(self) -> str:
+        """The environment variable with the key."""
+        return f"{self.name.upper()}_API_KEY"
+
+    def default_model(self, environ: Mapping[str, str]) -> str:
+        """Give the model that is asked when nothing is said."""
+        return environ.get(f"{self.name.upper()}_MODEL") or self.model
+
+    def base_url(self, environ: Mapping[str, str]) -> str | None:
+        """Give the address that the environment names."""
+        return environ.get(f"{self.name.upper()}_BASE_URL") or None
+
+
+_PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
+    {
+        "openai": Provider("openai", "gpt-5.4-mini"),
+        "anthropic": Provider("anthropic", "claude-haiku-4-5"),
+    }
+)
+_CHOICES = "openai:NAME, anthropic:NAME or eliza"
+
+
+@dataclass(frozen=True, slots=True)
+class ChatModel:
+    """Who answers.
+
+    Attributes:
+        agent: is sent the whole conversation, replies the answer.
+        title: how the notice at the start calls it.
+        alias: the name in front of its answers.
+        base_url: the address that must answer, None when that is not to be checked.
+        opening: what it says at the start, None for nothing.
+    """
+
+    agent: MiniAgent[Message, Message]
+    title: str
+    alias: str
+    base_url: str | None = None
+    opening: str | None = None
+
+
+def choose_model(options: ChatOptions, environ: Mapping[str, str], *, is_terminal: bool) -> ChatModel:
+    """Find out who answers.
+
+    Args:
+        options: of the command line.
+        environ: the environment variables.
+        is_terminal: whether someone looks on while the words come.
+
+    Raises:
+        BadInputError: no such provider, no key, no SDK, or an option that the model does not have.
+    """
+    provider, name = _named(options, environ)
+    if provider is None:
+        return _eliza(options, is_terminal=is_terminal)
+    if not environ.get(provider.key_variable):
+        raise BadInputError(
+            f"{provider.key_variable} is not set; put your key of {provider.name} there (a local server behind "
+            "--base-url usually takes any), or use --model eliza"
+        )
+    agent = _agent_of(provider)
+    settings = {"model": name, "base_url": options.base_url, "system": options.system}
+    return ChatModel(
+        agent=agent.fork(**{setting: value for setting, value in settings.items() if value is not None}),
+        title=f"{name} of {provider.name}",
+        alias=name,
+        base_url=options.base_url or provider.base_url(environ),
+    )
+
+
+def _named(options: ChatOptions, environ: Mapping[str, str]) -> tuple[Provider | None, str]:
+    if options.model is None:
+        provider = next((each for each in _PROVIDERS.values() if environ.get(each.key_variable)), None)
+        return provider, "" if provider is None else provider.default_model(environ)
+    kind, colon, name = options.model.partition(":")
+    if options.model == "eliza":
+        return None, ""
+    provider = _PROVIDERS.get(kind)
+    if provider is None:
+        raise BadInputError(f"--model {options.model}: unknown provider {kind!r}; write {_CHOICES}")
+    if colon and not name.strip():
+        raise BadInputError(f"--model {options.model}: the name of the model is missing; write {_CHOICES}")
+    return provider, name.strip() or provider.default_model(environ)
+
+
+def _eliza(options: ChatOptions, *, is_terminal: bool) -> ChatModel:
+    for option, value in (("--base-url", options.base_url), ("--system", options.system)):
+        if value is not None:
+            raise BadInputError(f"{option} is for language models; eliza has none")
+    return ChatModel(
+        agent=eliza_agent.fork(delay=_WORD_DELAY if is_terminal else 0.0).bind(),
+        title="eliza (rules, no language model)",
+        alias="ELIZA",
+        opening=_NOT_A_MODEL,
+    )
+
+
+def _agent_of(provider: Provider) -> MiniAgent[Message, Message, ...]:
+    try:
+        module = import_module(f"miniagents.ext.llm.{provider.name}")
+    except ImportError as error:
+        raise BadInputError(" ".join(str(error).split())) from error
+    return cast("MiniAgent[Message, Message, ...]", getattr(module, f"{provider.name}_agent"))

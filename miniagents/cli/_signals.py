@@ -1,0 +1,71 @@
+"""Ctrl-C and the end of the process, as the program wants them."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import ExitStack, contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class StoppedError(Exception):
+    """A signal came; the work was cancelled and has ended.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+async def until_signal(work: Coroutine[object, object, T], *names: str) -> T:
+    """Run the work; one of the signals cancels it.
+
+    Args:
+        work: what to run.
+        *names: such as `SIGINT`; those that the system does not have, or that are ignored, are left alone.
+
+    Raises:
+        StoppedError: a signal came, and the work has ended.
+    """
+    task = asyncio.create_task(work)
+    came: list[int] = []
+
+    def stop(number: int) -> None:
+        came.append(number)
+        task.cancel()
+
+    with ExitStack() as stack:
+        for number in filter(None, (getattr(signal, name, None) for name in names)):
+            stack.enter_context(_on_signal(number, stop))
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if came:
+                raise StoppedError(came[0]) from None
+            raise
+
+
+@contextmanager
+def _on_signal(number: int, callback: Callable[[int], object]) -> Generator[None]:
+    """Call back in the event loop when the signal comes, as long as the block lasts.
+
+    What was there before is back afterwards, also when someone inside (prompt-toolkit) changed it. Where the
+    event loop cannot do it (Windows, not the main thread), nothing is changed.
+    """
+    loop = asyncio.get_running_loop()
+    before = signal.getsignal(number)
+    try:
+        if before != signal.SIG_IGN:
+            loop.add_signal_handler(number, callback, number)
+    except (NotImplementedError, RuntimeError, ValueError):
+        before = signal.SIG_IGN
+    try:
+        yield
+    finally:
+        if before != signal.SIG_IGN:
+            loop.remove_signal_handler(number)
+            signal.signal(number, before)
