@@ -1,6 +1,10 @@
-"""Messages that say who speaks."""
+"""Messages that say who speaks.
 
-from typing import ClassVar
+For a type checker a subclass of ``Message`` takes its declared fields only. Those here that declare none say
+that they take any further keyword as data, as ``Message`` does.
+"""
+
+from typing import TYPE_CHECKING, ClassVar
 
 from ._message import Message
 
@@ -16,17 +20,29 @@ class UserMessage(Message):
 
     role: ClassVar[str] = "user"
 
+    if TYPE_CHECKING:
+
+        def __init__(self, /, text: str | None = None, **fields: object) -> None: ...
+
 
 class SystemMessage(Message):
     """Instructions for a model; each provider gets them where it wants them."""
 
     role: ClassVar[str] = "system"
 
+    if TYPE_CHECKING:
+
+        def __init__(self, /, text: str | None = None, **fields: object) -> None: ...
+
 
 class AssistantMessage(Message):
     """What a model says."""
 
     role: ClassVar[str] = "assistant"
+
+    if TYPE_CHECKING:
+
+        def __init__(self, /, text: str | None = None, **fields: object) -> None: ...
 
 
 class ErrorMessage(Message):
