@@ -1,0 +1,120 @@
+"""A language model that says what it is told to."""
+
+import asyncio
+
+import pytest
+
+from miniagents import AssistantMessage, Messages, MiniAgents, SystemMessage, miniagent, partial_text
+from miniagents.testing import Answer, ScriptedModel, ScriptEndedError, scripted_model
+
+
+async def test_answers_in_order() -> None:
+    """Each request gets the next answer, streamed token by token."""
+    model = scripted_model("Hello, you.", ["Good", "bye"])
+    async with MiniAgents():
+        first = model.inquire("Hi")
+        assert [token async for reply in first async for token in reply] == ["Hello, ", "you."]
+        assert [token async for reply in model.inquire("Bye") async for token in reply] == ["Good", "bye"]
+
+
+async def test_tokens_come_one_by_one() -> None:
+    """Between two tokens the event loop has a turn, so a reader may act after the first one."""
+    async with MiniAgents():
+        promise = scripted_model(["one", "two", "three"]).inquire()
+        async for reply in promise:
+            assert await anext(aiter(reply)) == "one"
+            assert not reply.done
+
+
+async def test_the_message_is_that_of_a_model() -> None:
+    """It is an `AssistantMessage` that names the model and says why it ended."""
+    async with MiniAgents():
+        message = (await scripted_model("Hi").inquire("Hello", model="big-one"))[0]
+    assert message == AssistantMessage("Hi", model="big-one", finish_reason="stop")
+
+
+async def test_a_message_keeps_what_it_says_itself() -> None:
+    """Data of a scripted message goes before what a model would say."""
+    async with MiniAgents():
+        message = (await scripted_model(AssistantMessage("He", finish_reason="length")).inquire())[0]
+    assert message == AssistantMessage("He", model="scripted", finish_reason="length")
+
+
+async def test_requests() -> None:
+    """It can be looked at what was asked: the conversation, and the keywords of `fork` and `inquire`."""
+    scripted = ScriptedModel("one", "two", "three")
+    async with MiniAgents():
+        await scripted.agent.fork(model="m").inquire([SystemMessage("Be brief."), "Hi"], temperature=0.5)
+        await scripted.agent.inquire("Bye")
+    assert [str(request.messages) for request in scripted.requests] == ["Be brief.\n\nHi", "Bye"]
+    assert [dict(request.keywords) for request in scripted.requests] == [
+        {"model": "m", "temperature": 0.5},
+        {},
+    ]
+    assert scripted.answers_left == 1
+
+
+async def test_errors() -> None:
+    """An exception is raised; one among tokens after the tokens before it."""
+    model = scripted_model(ValueError("no"), ["Hel", "lo", ValueError("cut")])
+    async with MiniAgents():
+        with pytest.raises(ValueError, match="no"):
+            await model.inquire()
+        with pytest.raises(ValueError, match="cut") as caught:
+            await model.inquire()
+    assert partial_text(caught.value) == "Hello"
+
+
+async def test_the_end_of_the_script() -> None:
+    """One request too many is an error that says so, unless there is an answer for all further ones."""
+    ended, endless = scripted_model("one"), scripted_model("one", then=lambda messages: f"{messages}?")
+    async with MiniAgents():
+        await ended.inquire()
+        with pytest.raises(ScriptEndedError, match=r"asked for answer 2 and has 1; .* then="):
+            await ended.inquire()
+        replies = [str(await endless.inquire(said)) for said in ("a", "b", "c")]
+    assert replies == ["one", "b?", "c?"]
+
+
+def yes(_: Messages) -> str:
+    return "yes"
+
+
+@pytest.mark.parametrize("answer", ["yes", ["y", "es"], AssistantMessage("yes"), yes])
+async def test_every_kind_of_answer(answer: Answer) -> None:
+    """Whatever kind of answer it is, it is one message."""
+    async with MiniAgents():
+        assert [message.text for message in await scripted_model(answer).inquire()] == ["yes"]
+
+
+async def test_parallel_requests() -> None:
+    """Requests made at once get their answers in the order in which they were made."""
+    model = scripted_model("one", "two", "three")
+    async with MiniAgents():
+        assert [str(each) for each in await asyncio.gather(*(model.inquire() for _ in range(3)))] == [
+            "one",
+            "two",
+            "three",
+        ]
+
+
+async def test_it_is_an_ordinary_agent() -> None:
+    """It has an alias, and stands in a pipe like any other agent."""
+    model = scripted_model("one", lambda messages: f"{messages} two", alias="WRITER")
+    async with MiniAgents():
+        assert str(await (model | model).inquire("go")) == "one two"
+    assert model.alias == "WRITER"
+
+
+async def test_leaving_it() -> None:
+    """An answer that is cancelled in the middle stops; nothing of it lives on."""
+
+    @miniagent
+    async def impatient_agent(ctx: object) -> None:
+        async with scripted_model(["one", "two"]).inquire() as replies:
+            async for reply in replies:
+                async for _ in reply:
+                    return
+
+    async with MiniAgents():
+        await impatient_agent.inquire()
