@@ -1,17 +1,16 @@
 """The context: whose the running promises are, and how their end is waited for.
 
-Rule of this room: **a context that has ended leaves nothing behind**: it waits for every run, or cancels every run
-and waits for their cleanup; then its resources are closed, and errors that nobody saw are logged.
+Rule of this room: **a context that has ended leaves nothing behind**: it waits for every run, or cancels
+every run and waits for their cleanup; then its resources are closed, and errors that nobody saw are logged.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Protocol, TypeVar, overload
+from typing import Protocol, Self, TypeVar, overload
 
 from reactivex import Observable
-from typing_extensions import Self
 
 from miniagents.streams import CURRENT_SCOPE, Scope, current_scope, to_async_iter
 from miniagents.values import NoActiveContextError
@@ -38,8 +37,8 @@ HandlerT = TypeVar("HandlerT", bound=PromiseResolvedHandler)
 class PromisingContext(Scope):
     """The owner of every promise that is made inside its ``async with`` block, or inside :meth:`run`.
 
-    A normal end waits for all runs. An end by an exception, Ctrl-C or cancellation cancels all runs, waits for
-    their cleanup and re-raises. An inner context has runs of its own.
+    A normal end waits for all runs. An end by an exception, Ctrl-C or cancellation cancels all runs, waits
+    for their cleanup and re-raises. An inner context has runs of its own.
 
     Args:
         on_promise_resolved: awaited with every promise that resolved and its value, one call at a time.

@@ -14,8 +14,8 @@ from ._walk import Listener, TokenWalk
 class _Replacer(Listener[MessagePromise[Message]]):
     """Copies messages as they stream; what had come of a failing one stays a message of its own.
 
-    A message is passed on with its first token, not before: one that fails without a token leaves nothing but the
-    error message.
+    A message is passed on with its first token, not before: one that fails without a token leaves nothing but
+    the error message.
     """
 
     __slots__ = ("_alias", "_current", "_promise")
@@ -75,7 +75,7 @@ def error_message(error: Exception, agent_alias: str | None) -> ErrorMessage:
 
 
 def replace_errors(source: FlatStream[Message, object], alias: str | None) -> Log[MessagePromise[Message]]:
-    """The log of ``source`` with an ``ErrorMessage`` wherever it has an error; ``alias`` is used if none is known."""
+    """The log of ``source`` with an ``ErrorMessage`` for each error; ``alias`` is used if none is known."""
     target: Log[MessagePromise[Message]] = Log(PromisingContext.current())
     TokenWalk(source, _Replacer(target, alias)).start()
     return target

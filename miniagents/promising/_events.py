@@ -1,7 +1,8 @@
 """Events for handlers: one at a time, in the order in which things came to be.
 
-Rule of this room: **a handler costs nothing when there is none, and harms nobody when it fails.** Events are put in
-a queue that one task of the context works off, so a handler that stores children sees them before their parents.
+Rule of this room: **a handler costs nothing when there is none, and harms nobody when it fails.** Events are
+put in a queue that one task of the context works off, so a handler that stores children sees them before
+their parents.
 """
 
 import logging

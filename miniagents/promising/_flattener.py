@@ -1,8 +1,8 @@
 """Many streams of messages become one, in order, without a task.
 
-Rule of this room: **order is that of giving, whatever comes first.** A piece waits until everything before it has
-come; meanwhile the streams behind run already, each into its own log. A stream that fails is a failing message where
-it stands, and what stands after it still arrives.
+Rule of this room: **order is that of giving, whatever comes first.** A piece waits until everything before it
+has come; meanwhile the streams behind run already, each into its own log. A stream that fails is a failing
+message where it stands, and what stands after it still arrives.
 """
 
 from collections import deque
@@ -29,11 +29,24 @@ class Flattener:
         depth: how many flatteners this one is nested in.
     """
 
-    __slots__ = ("__weakref__", "_busy", "_current", "_end", "_pending", "_position", "context", "depth", "feeder", "log")
+    __slots__ = (
+        "__weakref__",
+        "_busy",
+        "_current",
+        "_end",
+        "_pending",
+        "_position",
+        "context",
+        "depth",
+        "feeder",
+        "log",
+    )
 
     name = ""  # in a chain of waiting it is only a link
 
-    def __init__(self, context: PromisingContext, log: "Log[MessagePromise[Message]]", *, depth: int = 0) -> None:
+    def __init__(
+        self, context: PromisingContext, log: "Log[MessagePromise[Message]]", *, depth: int = 0
+    ) -> None:
         if depth > MAX_DEPTH:
             msg = f"Streams of messages are nested more than {MAX_DEPTH} deep; flatten them first."
             raise NestingError(msg)
@@ -48,7 +61,7 @@ class Flattener:
         self._busy = False
         log.producer = self
 
-    # -- what goes in ------------------------------------------------------------------------------------------
+    # -- what goes in ------------------------------------------------------------------------------------
 
     def feed(self, value: object) -> None:
         """Take any ``MessageType``; raises ``TypeError`` before anything of it is taken."""
@@ -93,7 +106,7 @@ class Flattener:
         elif self._end:
             self.log.finish()
 
-    # -- what comes out ----------------------------------------------------------------------------------------
+    # -- what comes out ----------------------------------------------------------------------------------
 
     def _take(self, pieces: Iterable[Piece]) -> None:
         for piece in pieces:
@@ -158,7 +171,7 @@ class Flattener:
         if current is not None:
             current.log.unfollow(self)
 
-    # -- streams that have to be run -----------------------------------------------------------------------------
+    # -- streams that have to be run ---------------------------------------------------------------------
 
     def _open(self, stream: Observable[object] | AsyncIterable[object]) -> FlatStream[Message, object]:
         """Start to read ``stream`` into a flat log of its own."""
@@ -170,7 +183,7 @@ class Flattener:
             pump_into(inner, stream)
         return FlatStream.over(log, tuple)
 
-    # -- Producer ------------------------------------------------------------------------------------------------
+    # -- Producer ----------------------------------------------------------------------------------------
 
     def blocked_by(self) -> Producer | None:
         """The stream that is being taken from, else whoever feeds this."""

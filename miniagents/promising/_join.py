@@ -18,7 +18,12 @@ class _Joiner(Listener[str]):
     __slots__ = ("_at_start", "_delimiter", "_first", "_keep", "_originals", "_sink", "_strip")
 
     def __init__(
-        self, sink: MessageSink[Message], delimiter: str, *, strip_leading_newlines: bool, reference_originals: bool
+        self,
+        sink: MessageSink[Message],
+        delimiter: str,
+        *,
+        strip_leading_newlines: bool,
+        reference_originals: bool,
     ) -> None:
         super().__init__(sink.log)
         self._sink = sink

@@ -5,11 +5,11 @@ They share a room because they speak of each other: a message class makes promis
 """
 
 from collections.abc import AsyncIterable, Callable, Mapping, MutableMapping
-from typing import ClassVar, Generic, cast
+from typing import ClassVar, Generic, Self, cast
 
 from pydantic import Field
 from reactivex import Observable
-from typing_extensions import Self, TypeVar, override
+from typing_extensions import TypeVar, override
 
 from miniagents.streams import Log, LogObservable, Scope
 from miniagents.values import Frozen, FrozenMapping, freeze, set_partial_text
@@ -63,8 +63,9 @@ class Message(Frozen):
         """A message that is still being written: its tokens come from an async generator function.
 
         Args:
-            token_streamer: called once, at once, with a mutable mapping ``metadata_so_far``; yields tokens (``str``).
-                What it puts into the mapping lands in the final message. It is closed when nobody can read it any more.
+            token_streamer: called once, at once, with a mutable mapping ``metadata_so_far``; yields tokens
+                (``str``). What it puts there lands in the final message. It is closed when nobody can
+                read it any more.
             **preliminary_metadata: data that is known already; the mapping starts with it.
 
         Returns:
@@ -194,7 +195,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
         promise: MessagePromise[M] = MessagePromise.__new__(MessagePromise)
         promise.preliminary_metadata = metadata
         promise.message_class = message_class
-        promise._show(log, None)  # noqa: SLF001 - same class
+        promise._show(log, None)
         return promise
 
     @override
@@ -216,7 +217,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
 
 
 def failed_message(context: Scope, error: Exception, chain: tuple[str, ...] = ()) -> MessagePromise[Message]:
-    """A message that fails with ``error`` where it stands; ``chain`` tells through which agents the error came."""
+    """A message that fails with ``error`` where it stands, which came through the agents of ``chain``."""
     log: Log[str] = Log(context)
     log.chain = chain
     log.fail(error)

@@ -1,8 +1,8 @@
 """What may be given wherever messages are taken: ``MessageType``, and how it becomes messages.
 
-Rule of this room: **what is given is taken as it is at the call.** Lists, dicts and generators are read at once, so
-changing them later changes nothing; only what is itself a stream (a promise, an async iterable, an Observable) is
-left to come in its own time. The walk is iterative; nesting is capped.
+Rule of this room: **what is given is taken as it is at the call.** Lists, dicts and generators are read at
+once, so changing them later changes nothing; only what is itself a stream (a promise, an async iterable, an
+Observable) is left to come in its own time. The walk is iterative; nesting is capped.
 """
 
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
@@ -111,7 +111,9 @@ def _from_mapping(fields: Mapping[object, object]) -> Message:
     data = {str(key): value for key, value in fields.items()}
     text = data.pop("text", None)
     if text is not None and not isinstance(text, str):
-        msg = f"A mapping becomes Message(**it), so its text must be str or None; it is {type(text).__name__}."
+        msg = (
+            f"A mapping becomes Message(**it), so its text must be str or None; it is {type(text).__name__}."
+        )
         raise TypeError(msg)
     return Message(text, **data)
 
@@ -121,6 +123,6 @@ def _refusal(item: object, path: list[int]) -> str:
     at = f" at {where} of what was given" if where else ""
     what = "None" if item is None else f"a value of type {type(item).__name__}"
     return (
-        f"{what}{at} cannot become a message. Give a str, a mapping, a Message or another pydantic model, a promise, "
-        "an exception, an Observable, or an iterable or async iterable of these."
+        f"{what}{at} cannot become a message. Give a str, a mapping, a Message or another pydantic model, "
+        "a promise, an exception, an Observable, or an iterable or async iterable of these."
     )

@@ -1,15 +1,15 @@
 """``Messages``: what a sequence of messages resolves to."""
 
 from collections.abc import Generator
-from typing import SupportsIndex, overload
+from typing import Self, SupportsIndex, overload
 
-from typing_extensions import Self, override
+from typing_extensions import override
 
 from ._message import M_co
 
 
 class Messages(tuple[M_co, ...]):
-    """An immutable tuple of messages; its text is their texts joined by a blank line.
+    r"""An immutable tuple of messages; its text is their texts joined by a blank line.
 
     Awaiting it gives itself, so that code may await what it was given without asking whether it has been.
 
@@ -17,7 +17,7 @@ class Messages(tuple[M_co, ...]):
         >>> from miniagents import Message, Messages
         >>> messages = Messages([Message("one"), Message("two")])
         >>> str(messages), f"{messages}", messages[0].text
-        ('one\\n\\ntwo', 'one\\n\\ntwo', 'one')
+        ('one\n\ntwo', 'one\n\ntwo', 'one')
     """
 
     __slots__ = ()

@@ -13,8 +13,9 @@ T = TypeVar("T")
 def run_in_thread(main: Callable[[], Coroutine[object, object, T]]) -> T:
     """Run ``main()`` on a new thread with a new event loop and block until it has ended.
 
-    ``asyncio.run`` refuses to nest, and it is right: one loop cannot wait for itself. The contextvars of the caller
-    are seen inside; what interrupts the caller (Ctrl-C) cancels ``main`` and is re-raised after its cleanup.
+    ``asyncio.run`` refuses to nest, and it is right: one loop cannot wait for itself. The contextvars of the
+    caller are seen inside; what interrupts the caller (Ctrl-C) cancels ``main`` and is re-raised after its
+    cleanup.
     """
     outcome: Future[T] = Future()
     cancel: list[Callable[[], object]] = []
@@ -32,7 +33,9 @@ def run_in_thread(main: Callable[[], Coroutine[object, object, T]]) -> T:
         except BaseException as error:  # noqa: BLE001 - it is raised in the caller
             outcome.set_exception(error)
 
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="miniagents-nested-run")
+    thread = threading.Thread(
+        target=contextvars.copy_context().run, args=(work,), name="miniagents-nested-run"
+    )
     thread.start()
     try:
         thread.join()

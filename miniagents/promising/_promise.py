@@ -1,20 +1,30 @@
 """``Promise`` and ``StreamedPromise``: a log and a fold.
 
-Rule of this room: **a promise is a view.** What produces the pieces holds the log and never the promise, so that
-the promise going away means that nobody can read it any more. Then, if somebody had begun to read, the producer
-is stopped; if nobody ever had, it runs to its end.
+Rule of this room: **a promise is a view.** What produces the pieces holds the log and never the promise, so
+that the promise going away means that nobody can read it any more. Then, if somebody had begun to read, the
+producer is stopped; if nobody ever had, it runs to its end.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
 from inspect import isawaitable
 from types import TracebackType
-from typing import Generic, TypeVar, cast
+from typing import Generic, Self, TypeVar, cast
 
 from reactivex import Observable
-from typing_extensions import Self, override
+from typing_extensions import override
 
-from miniagents.streams import Driver, Log, LogObservable, Producer, Sink, fill, iterate, raise_error, until_closed
+from miniagents.streams import (
+    Driver,
+    Log,
+    LogObservable,
+    Producer,
+    Sink,
+    fill,
+    iterate,
+    raise_error,
+    until_closed,
+)
 from miniagents.values import UnresolvedPromiseError
 
 from ._context import PromisingContext
@@ -32,7 +42,8 @@ class StreamedPromise(Generic[PIECE, WHOLE]):
     * When does it start? At once, as a task of the active context.
     * How often? Once, however many read it.
     * What is kept? Every piece: each reader starts at the first, at its own pace.
-    * What does ``break`` do? That reader is gone. When none can come any more, the source is stopped and closed.
+    * What does ``break`` do? That reader is gone. When none can come any more, the source is stopped and
+      closed.
     * When does an error come? After every piece that came before it, the very exception that was raised.
 
     Attributes:
@@ -83,7 +94,7 @@ class StreamedPromise(Generic[PIECE, WHOLE]):
     ) -> Self:
         """The promise that shows ``log``, whoever fills it."""
         promise = cls.__new__(cls)
-        promise._show(cast("Log[PIECE]", log), fold)
+        promise._show(cast("Log[PIECE]", log), fold)  # noqa: SLF001 - same class
         return promise
 
     def _show(
@@ -100,7 +111,7 @@ class StreamedPromise(Generic[PIECE, WHOLE]):
 
         def view() -> StreamedPromise[PIECE, WHOLE]:
             again = kind.__new__(kind)
-            again.log, again._fold = log, fold
+            again.log, again._fold = log, fold  # noqa: SLF001 - same class
             return again
 
         return view
@@ -109,7 +120,7 @@ class StreamedPromise(Generic[PIECE, WHOLE]):
         """The logs that must have ended too before the whole is there."""
         return ()
 
-    # -- the three faces ---------------------------------------------------------------------------------------
+    # -- the three faces ---------------------------------------------------------------------------------
 
     def __aiter__(self) -> AsyncGenerator[PIECE]:
         """The pieces from the first one on, as they come."""
@@ -121,7 +132,7 @@ class StreamedPromise(Generic[PIECE, WHOLE]):
 
     @property
     def pieces(self) -> Observable[PIECE]:
-        """The pieces as an Observable: replayed from the first one, hot, in the contextvars of each subscriber."""
+        """The pieces as an Observable: hot, replayed from the first one to every subscriber."""
         return LogObservable(self.log, self)
 
     async def _whole(self) -> WHOLE:
@@ -141,7 +152,7 @@ class StreamedPromise(Generic[PIECE, WHOLE]):
                 log.result = (whole,)
         return cast("tuple[WHOLE]", log.result)[0]
 
-    # -- ending it ---------------------------------------------------------------------------------------------
+    # -- ending it ---------------------------------------------------------------------------------------
 
     @property
     def done(self) -> bool:
@@ -166,7 +177,8 @@ class StreamedPromise(Generic[PIECE, WHOLE]):
         await asyncio.sleep(0)  # the cancelled task takes its way out now, not after the caller's next step
 
     def __del__(self) -> None:
-        log: Log[PIECE] | None = getattr(self, "log", None)  # a constructor may have raised before it was there
+        # A constructor may have raised before there was a log.
+        log: Log[PIECE] | None = getattr(self, "log", None)
         if log is None:
             return
         log.reachable = False
@@ -176,7 +188,7 @@ class StreamedPromise(Generic[PIECE, WHOLE]):
         elif log.was_read and log.producer is not None:
             _abandon(log, log.producer)
 
-    # -- text ---------------------------------------------------------------------------------------------------
+    # -- text --------------------------------------------------------------------------------------------
 
     @override
     def __repr__(self) -> str:

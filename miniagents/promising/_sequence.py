@@ -33,8 +33,8 @@ class _Tokens(Listener[str]):
 class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     """Messages that may still be coming: await them all, iterate their promises, or subscribe.
 
-    It starts, keeps, stops and fails as :class:`StreamedPromise` says. A failing message fails where it stands, the
-    ones after it still arrive. What failed as a whole raises after the messages that came before.
+    It starts, keeps, stops and fails as :class:`StreamedPromise` says. A failing message fails where it
+    stands, the ones after it still arrive. What failed as a whole raises after the messages that came before.
 
     Args:
         prefill_pieces: any ``MessageType``; each becomes a message promise.

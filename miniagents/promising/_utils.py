@@ -52,8 +52,8 @@ def split_messages(
 ) -> MessageSequencePromise[Message]:
     r"""Split the text of messages into messages, while it streams.
 
-    The result does not depend on how the text was cut into tokens or (``delimiter`` stands between two messages
-    that are given) into messages.
+    The result does not depend on how the text was cut into tokens or (``delimiter`` stands between two
+    messages that are given) into messages.
 
     Args:
         messages: anything that is messages.

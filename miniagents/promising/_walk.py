@@ -1,7 +1,7 @@
 """Walking through the tokens of a sequence of messages, pushed, without a task.
 
-Whatever makes new text from messages (joining, splitting, mapping tokens) listens to one walk. It is a link in the
-chain of who waits for whom: the walk waits for the message it is in, or for the next one.
+Whatever makes new text from messages (joining, splitting, mapping tokens) listens to one walk. It is a link
+in the chain of who waits for whom: the walk waits for the message it is in, or for the next one.
 """
 
 from typing import Generic, TypeVar, cast
@@ -11,7 +11,6 @@ from miniagents.values import InquiryCancelledError
 
 from ._message import Message, MessagePromise
 from ._message_type import FlatStream
-
 
 T = TypeVar("T")
 
@@ -37,7 +36,7 @@ class Listener(Generic[T]):
         """The current message is complete."""
 
     def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
-        """The current message failed, after the error went through the agents of ``chain``; whether to walk on."""
+        """The current message failed, the error came through the agents of ``chain``; whether to walk on."""
         self.target.chain = chain
         self.fail(error)
         return False
@@ -144,7 +143,7 @@ class TokenWalk:
         if source is not None:
             source.log.unfollow(self)
 
-    # -- Producer ------------------------------------------------------------------------------------------------
+    # -- Producer ----------------------------------------------------------------------------------------
 
     def blocked_by(self) -> Producer | None:
         """Whoever makes the message the walk is in, else whoever makes the sequence."""

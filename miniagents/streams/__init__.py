@@ -1,7 +1,7 @@
 """THE WAY IN: the engine under every stream.
 
-A `Log` is the one buffer, a `Driver` the one task that fills it, a `Scope` the owner of all drivers. `from_async`
-and `to_async_iter` show the two worlds to each other: async iterables as Observables and back.
+A `Log` is the one buffer, a `Driver` the one task that fills it, a `Scope` the owner of all drivers.
+`from_async` and `to_async_iter` show the two worlds to each other: async iterables as Observables and back.
 """
 
 from ._cursor import iterate, raise_error, until_closed

@@ -1,7 +1,7 @@
 """Reading a log: piece by piece with a cursor, or the whole at its end.
 
-Rule of this room: **a reader that leaves harms nobody.** It waits on a Future of its own and is counted only while
-it reads.
+Rule of this room: **a reader that leaves harms nobody.** It waits on a Future of its own and is counted only
+while it reads.
 """
 
 import sys
@@ -26,8 +26,8 @@ def iterate(log: Log[T], owner: object) -> AsyncGenerator[T]:
         owner: kept alive as long as somebody reads (the promise).
 
     The generator is started here, up to a first yield that nobody sees, with the event loop's finalizer hooks
-    switched off. So a reader that is dropped in the middle (a ``break``) is closed at that very moment and not some
-    loop turns later, which is how a source is stopped at once when its last reader leaves.
+    switched off. So a reader that is dropped in the middle (a ``break``) is closed at that very moment and
+    not some loop turns later, which is how a source is stopped at once when its last reader leaves.
     """
     return started(_read(log, owner))
 
@@ -53,8 +53,8 @@ async def _read(log: Log[T], owner: object) -> AsyncGenerator[T]:
     try:
         yield cast("T", owner)  # taken by `iterate`; never seen by a reader
         while True:
-            # A plain `for` over a list iterator is the fastest read there is (it sees what is appended meanwhile),
-            # and `__setstate__` puts a new one where the exhausted one stopped.
+            # A plain `for` over a list iterator is the fastest read there is (it sees what is appended
+            # meanwhile), and `__setstate__` puts a new one where the exhausted one stopped.
             batch = iter(items)
             cast("_Repositionable", batch).__setstate__(position)
             for item in batch:

@@ -1,8 +1,8 @@
 """A driver: one task that produces one stream, and what must happen when it ends.
 
-Rule of this room: **whoever starts a driver is told about its end, and whoever it started ends with it** unless
-somebody else reads that. The driver holds what it fills (the sink), never the promise that shows it: so the promise
-can be dropped by its readers, and that is how abandonment is noticed.
+Rule of this room: **whoever starts a driver is told about its end, and whoever it started ends with it**
+unless somebody else reads that. The driver holds what it fills (the sink), never the promise that shows it:
+so the promise can be dropped by its readers, and that is how abandonment is noticed.
 """
 
 import asyncio
@@ -15,7 +15,6 @@ from miniagents.values import DeadlockError, InquiryCancelledError
 
 from ._log import UNBOUNDED, Log, Producer
 from ._scope import Scope
-
 
 T = TypeVar("T")
 
@@ -107,7 +106,8 @@ class Driver:
             self.sink.fail(error)
             self._end_children(keep=_given_away)
         except BaseException:
-            # KeyboardInterrupt, SystemExit: asyncio takes it out of the loop; here nobody will ask the task for it.
+            # KeyboardInterrupt, SystemExit: asyncio takes it out of the loop; here nobody will ask the task
+            # for it.
             self.sink.abort(self._cancelled())
             if self.task is not None:
                 self.task.add_done_callback(_retrieve)
@@ -181,7 +181,7 @@ class Driver:
         """Run on without regard to how far the readers are."""
         self.log.grant(UNBOUNDED)
 
-    # -- who waits for whom ------------------------------------------------------------------------------------
+    # -- who waits for whom ------------------------------------------------------------------------------
 
     def blocked_by(self) -> Producer | None:
         """The producer of what this driver's own task is waiting for, if it is still waiting."""

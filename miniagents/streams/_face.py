@@ -1,11 +1,11 @@
 """The observable face of a log.
 
-Rule of this room: **a subscriber gets what a reader gets**: every piece from the first on, in order, one at a time,
-in the contextvars of whoever subscribed; then at most one terminal; then nothing, and it is let go. A subscriber
-that raises hurts nobody but itself.
+Rule of this room: **a subscriber gets what a reader gets**: every piece from the first on, in order, one at a
+time, in the contextvars of whoever subscribed; then at most one terminal; then nothing, and it is let go. A
+subscriber that raises hurts nobody but itself.
 
-It is an ``Observable``, so every reactivex operator works on it. ``subscribe`` is our own: the list is the replay
-buffer and there is no lock, no trampoline and no auto-detach layer per piece.
+It is an ``Observable``, so every reactivex operator works on it. ``subscribe`` is our own: the list is the
+replay buffer and there is no lock, no trampoline and no auto-detach layer per piece.
 """
 
 import contextvars
@@ -54,13 +54,15 @@ class LogObservable(Observable[T_co]):
         if isinstance(on_next, abc.ObserverBase) or hasattr(on_next, "on_next"):
             observer = cast("abc.ObserverBase[T_co]", on_next)
             on_next, on_error, on_completed = observer.on_next, observer.on_error, observer.on_completed
-        subscription = Subscription(self._log, self._owner, on_next or _ignore, on_error, on_completed or _ignore)
+        subscription = Subscription(
+            self._log, self._owner, on_next or _ignore, on_error, on_completed or _ignore
+        )
         trampoline = CurrentThreadScheduler.singleton()
         if trampoline.schedule_required():
             subscription.start()
         else:
-            # Inside the subscription of a longer pipeline: its disposables are in place once that has returned,
-            # so that `take(1)` of a long replay can stop it.
+            # Inside the subscription of a longer pipeline: its disposables are in place once that has
+            # returned, so that `take(1)` of a long replay can stop it.
             trampoline.schedule(lambda *_: subscription.start())
         return subscription
 
@@ -104,7 +106,9 @@ class Subscription(abc.DisposableBase):
         try:
             self._context.run(self._deliver)
         except Exception:
-            logger.exception("A subscriber raised; it was unsubscribed, the stream goes on for everybody else.")
+            logger.exception(
+                "A subscriber raised; it was unsubscribed, the stream goes on for everybody else."
+            )
             self.dispose()
 
     def _deliver(self) -> None:

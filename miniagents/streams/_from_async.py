@@ -18,8 +18,8 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
     """Show an async iterable as an Observable of its items.
 
     * When does it start? When someone subscribes, as a task of the active context.
-    * How often? Once per subscription. (An async *generator object* can be iterated only once; give an object whose
-      ``__aiter__`` makes a new iterator if several may subscribe.)
+    * How often? Once per subscription. (An async *generator object* can be iterated only once; give an object
+      whose ``__aiter__`` makes a new iterator if several may subscribe.)
     * What is kept? Nothing.
     * What does leaving do? Disposing cancels the task and closes the iterator.
     * When does an error come? After every item that came before it.
@@ -81,7 +81,8 @@ class _ObserverSink(Generic[T]):
         self._observer.on_next(item)
         self._count += 1
         if self._count % BURST == 0:
-            self._status.limit = 0  # nothing is buffered that could fill up, so this asks for the look at the loop
+            # Nothing is buffered that could fill up, so this asks for the look at the loop.
+            self._status.limit = 0
 
     def detach(self) -> None:
         self._observer = None

@@ -1,9 +1,9 @@
 """The one buffer: an append-only list with readers that are cursors.
 
-Rule of this room: **one owner writes, everybody else only remembers a position.** Per piece the owner does one
-``list.append`` and one check (does somebody want to be told?), nothing else. A starved reader parks a Future *of its
-own*: a shared one could be cancelled by one reader for all. The end is announced apart from the pieces, so that
-someone who awaits the whole is not woken per piece.
+Rule of this room: **one owner writes, everybody else only remembers a position.** Per piece the owner does
+one ``list.append`` and one check (does somebody want to be told?), nothing else. A starved reader parks a
+Future *of its own*: a shared one could be cancelled by one reader for all. The end is announced apart from
+the pieces, so that someone who awaits the whole is not woken per piece.
 
 Nothing follows the terminal: what is appended after it is ignored, a second terminal too.
 """
@@ -179,7 +179,7 @@ class Log(Generic[T]):
                 watcher()
 
     def when_closed(self, watcher: Callable[[], None]) -> None:
-        """Call ``watcher`` once, at the terminal or now if that was. It is no reader: it keeps nothing going."""
+        """Call ``watcher`` once, at the terminal or now if that was. It is no reader: it keeps nothing up."""
         if self.closed:
             watcher()
         elif self._watchers is None:
@@ -218,15 +218,14 @@ class Log(Generic[T]):
 
     def grant(self, limit: int) -> None:
         """Allow the pump to run on until ``limit`` pieces are there."""
-        if limit > self.granted:
-            self.granted = limit
+        self.granted = max(self.granted, limit)
         if self.room is not None:
             room, self.room = self.room, None
             if not room.done():
                 room.set_result(None)
 
     def forget(self) -> None:
-        """Let go of the pieces of a log that nobody can read any more, so that what they are the last to hold ends.
+        """Let go of the pieces of a log that nobody can read any more; what only they held ends with them.
 
         A watcher (a record of the run) is going to look at them: then they stay until it has.
         """

@@ -1,7 +1,8 @@
 """The only pump from async iterables.
 
-Rule of this room: **a source is closed on every way out**, also by cancellation and by an error of whoever takes
-its pieces. It runs at most ``prefetch`` pieces ahead of the fastest reader, then it waits without asking the source.
+Rule of this room: **a source is closed on every way out**, also by cancellation and by an error of whoever
+takes its pieces. It runs at most ``prefetch`` pieces ahead of the fastest reader, then it waits without
+asking the source.
 """
 
 import asyncio
@@ -38,8 +39,8 @@ async def pump(source: AsyncIterable[T], log: Log[object], put: Callable[[T], ob
 async def fill(log: Log[T], source: AsyncIterable[T]) -> None:
     """Move every piece of ``source`` into ``log`` itself; otherwise as :func:`pump`.
 
-    This is the hot path of a token, so ``log.append`` stands here written out: a call per token less, 0.3 of what
-    a bare ``async for`` costs.
+    This is the hot path of a token, so ``log.append`` stands here written out: a call per token less, 0.3 of
+    what a bare ``async for`` costs.
     """
     iterator = aiter(source)
     seen = cast("Log[object]", log)

@@ -1,9 +1,9 @@
 """The scope: who owns the running tasks, and where every one of them ends.
 
 Rule of this room: **no task without an owner.** A scope is entered on one event loop, knows every driver (a
-running task with what it fills), waits for all of them at a normal end, and cancels all of them at any other end.
-It also serialises pushes: a push that is caused by another push waits in a queue instead of on the call stack, so
-chains of any depth neither recurse nor interleave.
+running task with what it fills), waits for all of them at a normal end, and cancels all of them at any other
+end. It also serialises pushes: a push that is caused by another push waits in a queue instead of on the call
+stack, so chains of any depth neither recurse nor interleave.
 """
 
 import asyncio
@@ -117,7 +117,7 @@ class Scope:
         return threading.get_ident() == self._thread
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Run ``callback`` on the event loop of this scope, from whatever thread; not at all once it is closed."""
+        """Run ``callback`` on this scope's event loop, from whatever thread; not at all once it is closed."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback)
 
@@ -132,7 +132,7 @@ class Scope:
             self._idle.set_result(None)
 
     def leave_open(self, sink: Finishable) -> None:
-        """``sink`` is fed from outside of every task of this scope: finish it at the latest when the scope drains."""
+        """Finish ``sink`` when the scope drains, at the latest: it is fed from outside of every task."""
         self._open.add(sink)
 
     async def drain(self) -> None:
@@ -167,8 +167,8 @@ class Scope:
     def _report_stuck(self, drivers: Iterable[Driven]) -> None:
         for driver in drivers:
             logger.error(
-                "%s did not end within shutdown_timeout=%s seconds after it was cancelled; it is left behind. "
-                "Look for a `finally` or `except CancelledError` in it that waits.",
+                "%s did not end within shutdown_timeout=%s seconds after it was cancelled; "
+                "it is left behind. Look for a `finally` or `except CancelledError` in it that waits.",
                 driver.name,
                 self.shutdown_timeout,
             )
