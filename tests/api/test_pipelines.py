@@ -98,7 +98,7 @@ def test_agents_take_any_message_type() -> None:
 
 def test_text_in_a_pipe() -> None:
     """`rx.of("hello").pipe(agent_a, agent_b)`, as the documentation writes it."""
-    stream = rx.of("hello").pipe(echo_agent, plus_agent)  # type: ignore[arg-type]  # typed as messages only
+    stream = rx.of("hello").pipe(echo_agent, plus_agent)
     assert [str(item) for item in MiniAgents().run(stream)] == ["hello+"]
 
 
