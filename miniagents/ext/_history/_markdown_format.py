@@ -53,8 +53,10 @@ def write_record(record: Record, after: str = "", draw_id: Callable[[], str] = _
     Raises:
         ValueError: the data holds an int of more than 4,300 digits.
 
-    >>> print(write_record(Record(role="user", text="Hi!"), draw_id=lambda:
-    "0f3a9c4e5b7d").decode().splitlines()[1]) ## user
+    >>> from miniagents.ext._history import Record
+    >>> data = write_record(Record(role="user", text="Hi!"), draw_id=lambda: "0f3a9c4e5b7d")
+    >>> data.decode().splitlines()[1:4]
+    ['## user', '', 'Hi!']
     """
     body = lay_down(record)
     message_id = draw_id()

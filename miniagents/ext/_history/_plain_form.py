@@ -52,7 +52,7 @@ class _Heading:
 def read_plain(text: str) -> PlainTurns:
     r"""A stretch of a file without marks becomes its turns.
 
-    >>> read_plain("user\\n====\\n\\nHi!\\n\\nassistant / m-1\\n====\\n\\nHello.\\n").records[1].text
+    >>> read_plain("user\n====\n\nHi!\n\nassistant / m-1\n====\n\nHello.\n").records[1].text
     'Hello.'
     """
     lines = [line.removesuffix("\r") for line in text.split("\n")]

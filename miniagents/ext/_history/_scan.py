@@ -40,6 +40,8 @@ def scan(data: bytes, start: int = 0, last_id: str = "") -> Scan:
         start: an offset known to be outside of every message, as `Scan.anchor` of an earlier scan.
         last_id: what that scan said.
 
+    >>> from miniagents.ext._history import Record
+    >>> from miniagents.ext._history._markdown_format import write_record
     >>> [record.text for record in scan(write_record(Record(role="user", text="# Hi!"))).records]
     ['# Hi!']
     """
@@ -149,6 +151,8 @@ class _Scanner:
 
     def plain(self, start: int, end: int) -> None:
         """Read a stretch without marks: an old file, or what a user typed."""
+        if not self.data[start:end].strip():
+            return
         lines = [line for line in self.data[start:end].split(b"\n") if not is_mark(line)]
         turns = read_plain(b"\n".join(lines).decode(errors="replace"))
         self.records.extend(turns.records)

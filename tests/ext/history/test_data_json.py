@@ -3,10 +3,10 @@
 import enum
 import json
 import math
-from collections import namedtuple
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,14 @@ from miniagents.ext._history._data_json import decode_data, encode_data
 from miniagents.ext._history._record import Json
 from miniagents.values import FrozenMapping, freeze
 from tests.ext.history.samples import TEXTS
+
+
+class Point(NamedTuple):
+    """A tuple with names."""
+
+    x: int
+    y: int
+
 
 _BERLIN = ZoneInfo("Europe/Berlin")
 _ATOMS = (
@@ -54,9 +62,9 @@ def _through_json(value: object) -> object:
 def _typed(value: object) -> object:
     """The value with the types that `==` does not tell apart (1, True, 1.0)."""
     if isinstance(value, dict):
-        return [(_typed(key), _typed(item)) for key, item in value.items()]
+        return [(_typed(key), _typed(item)) for key, item in cast("dict[object, object]", value).items()]
     if isinstance(value, tuple):
-        return [_typed(item) for item in value]
+        return [_typed(item) for item in cast("tuple[object, ...]", value)]
     return type(value), repr(value) if isinstance(value, float) else value
 
 
@@ -94,8 +102,8 @@ def test_numbers_json_does_not_know() -> None:
 def test_the_lossy_rules() -> None:
     """A list and a named tuple become a tuple, a set a frozenset, an Enum its value."""
     colour = enum.Enum("colour", {"RED": "red"})
-    point = namedtuple("point", "x y")  # noqa: PYI024 (what is tested)
-    value = [[1], {2}, colour.RED, point(1, 2), {"a": []}]
+    empty = list[object]()
+    value: list[object] = [[1], {2}, colour.RED, Point(1, 2), {"a": empty}]
     assert ((1,), frozenset({2}), "red", (1, 2), FrozenMapping(a=())) == _through_json(value)
 
 

@@ -127,9 +127,19 @@ def test_an_append_reads_only_what_is_new(tmp_path: Path) -> None:
     assert ["one", "five"] == _texts(file)
 
 
-@pytest.mark.parametrize(
-    "edit", [lambda data: b"", lambda data: b"user\n====\n" + data, lambda data: data[:-40]]
-)
+def _emptied(data: bytes) -> bytes:
+    return data[:0]
+
+
+def _prefixed(data: bytes) -> bytes:
+    return b"user\n====\n" + data
+
+
+def _torn(data: bytes) -> bytes:
+    return data[:-40]
+
+
+@pytest.mark.parametrize("edit", [_emptied, _prefixed, _torn])
 def test_an_edited_file_is_looked_at_anew(tmp_path: Path, edit: Callable[[bytes], bytes]) -> None:
     """Whatever somebody made of the file between two appends, the second one is sound."""
     path = tmp_path / "CHAT.md"
