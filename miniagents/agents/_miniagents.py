@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar, cast
 from weakref import WeakValueDictionary
 
-from miniagents.promising import Message, MessagePromise, PromiseResolvedHandler, PromisingContext
+from miniagents.promising import Message, MessagePromise, Promise, PromiseResolvedHandler, PromisingContext
 from miniagents.values import Frozen
 
 
@@ -75,7 +75,7 @@ class MiniAgents(PromisingContext):
         self._persist_handlers.append(handler)
         return handler
 
-    async def _persist_resolved(self, promise: object, result: object) -> None:
+    async def _persist_resolved(self, promise: Promise[object], result: object) -> None:
         if isinstance(promise, MessagePromise) and isinstance(result, Message):
             await self.persist(result, cast("MessagePromise[Message]", promise))
 

@@ -14,7 +14,7 @@ from miniagents.promising import (
     Message,
     MessagePromise,
     MessageSequencePromise,
-    PromisingContext,
+    Owner,
     replace_errors,
 )
 from miniagents.streams import Driver, Log
@@ -133,7 +133,7 @@ def start_run(
     Returns:
         The promise of its replies.
     """
-    context = PromisingContext.current()
+    context = Owner.current()
     log: Log[MessagePromise[Message]] = Log(context)
     flattener = Flattener(context, log)
     replies = Replies(alias, flattener)

@@ -8,10 +8,12 @@ from ._lift import lifted
 from ._message import Message, MessagePromise, MessageSink, TokenStreamer, failed_message, freeze_metadata
 from ._message_type import FlatStream, MessageType
 from ._messages import Messages
-from ._promise import Promise, StreamedPromise, when_complete
+from ._owner import Owner
+from ._promise import Promise, when_complete
 from ._roles import AssistantMessage, ErrorMessage, SystemMessage, UserMessage
 from ._sequence import MessageSequencePromise, open_sequence, tokens_of
 from ._split import split_tokens
+from ._streamed import StreamedPromise
 from ._utils import join_messages, split_messages
 from ._walk import Listener, TokenWalk, resolved
 
@@ -27,6 +29,7 @@ __all__ = [
     "MessageSink",
     "MessageType",
     "Messages",
+    "Owner",
     "Promise",
     "PromiseResolvedHandler",
     "PromisingContext",

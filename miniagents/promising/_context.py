@@ -1,32 +1,24 @@
-"""The context: whose the running promises are, and how their end is waited for.
-
-Rule of this room: **a context that has ended leaves nothing behind**: it waits for every run, or cancels
-every run and waits for their cleanup; then its resources are closed, and errors that nobody saw are logged.
-"""
+"""``PromisingContext``: where promises live."""
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Protocol, Self, TypeVar, overload
+from collections.abc import Awaitable
+from typing import Protocol, TypeVar, overload
 
 from reactivex import Observable
 
-from miniagents.streams import CURRENT_SCOPE, Scope, current_scope, to_async_iter
-from miniagents.values import NoActiveContextError
+from miniagents.streams import to_async_iter
 
-from ._events import Events
 from ._nested_run import run_in_thread
+from ._owner import Owner
+from ._promise import Promise
 
 T = TypeVar("T")
-
-logger = logging.getLogger("miniagents")
 
 
 class PromiseResolvedHandler(Protocol):
     """What ``on_promise_resolved`` takes: awaited with each promise and what it resolved to."""
 
-    async def __call__(self, promise: object, result: object, /) -> None:
+    async def __call__(self, promise: Promise[object], result: object, /) -> None:
         """Handle one resolved promise."""
         ...
 
@@ -34,7 +26,7 @@ class PromiseResolvedHandler(Protocol):
 HandlerT = TypeVar("HandlerT", bound=PromiseResolvedHandler)
 
 
-class PromisingContext(Scope):
+class PromisingContext(Owner):
     """The owner of every promise that is made inside its ``async with`` block, or inside :meth:`run`.
 
     A normal end waits for all runs. An end by an exception, Ctrl-C or cancellation cancels all runs, waits
@@ -63,82 +55,13 @@ class PromisingContext(Scope):
         shutdown_timeout: float = 10.0,
     ) -> None:
         super().__init__(prefetch=prefetch, shutdown_timeout=shutdown_timeout)
-        self.events = Events(self)
-        self.resources: dict[object, object] = {}
-        self._closers: list[Callable[[], Awaitable[object]]] = []
-        self._outer: Scope | None = None
-        self._entered = False
         if on_promise_resolved is not None:
             self.on_promise_resolved(on_promise_resolved)
-
-    @classmethod
-    def current(cls) -> Self:
-        """The active context.
-
-        Raises:
-            NoActiveContextError: there is none, or none of this class.
-            WrongLoopError: it belongs to another event loop or thread.
-        """
-        scope = current_scope()
-        if isinstance(scope, cls):
-            return scope
-        raise NoActiveContextError
 
     def on_promise_resolved(self, handler: HandlerT) -> HandlerT:
         """Add a handler; usable as a decorator. One that raises is logged and harms nobody."""
         self.events.resolved_handlers.append(handler)
         return handler
-
-    def on_close(self, callback: Callable[[], Awaitable[object]]) -> None:
-        """Await ``callback`` when the context ends, after all its runs; the last one added comes first."""
-        self._closers.append(callback)
-
-    async def __aenter__(self) -> Self:
-        if self._entered:
-            msg = "This context is already active; make another one with MiniAgents() to nest them."
-            raise RuntimeError(msg)
-        self._entered = True
-        self._outer = CURRENT_SCOPE.get()
-        self.open()
-        CURRENT_SCOPE.set(self)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                await self._finish()
-            else:
-                await self.cancel_all()
-        finally:
-            await self._close()
-
-    async def _finish(self) -> None:
-        try:
-            await self.drain()
-        except BaseException:
-            await self.cancel_all()
-            raise
-
-    async def _close(self) -> None:
-        # No token is kept: the block may be left in another contextvars.Context than it was entered in.
-        CURRENT_SCOPE.set(self._outer)
-        self._outer = None
-        try:
-            while self._closers:
-                await self._call_closer(self._closers.pop())
-        finally:
-            self.resources.clear()
-            self.report_errors()
-            self.close()
-            self._entered = False
-
-    async def _call_closer(self, closer: Callable[[], Awaitable[object]]) -> None:
-        try:
-            await closer()
-        except Exception:
-            logger.exception("%r failed while its context was being closed.", closer)
 
     @overload
     def run(self, main: Observable[T]) -> list[T]: ...

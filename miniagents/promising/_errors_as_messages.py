@@ -4,9 +4,9 @@ from typing_extensions import override
 
 from miniagents.streams import Log
 
-from ._context import PromisingContext
 from ._message import Message, MessagePromise, MessageSink
 from ._message_type import FlatStream
+from ._owner import Owner
 from ._roles import ErrorMessage
 from ._walk import Listener, TokenWalk
 
@@ -76,6 +76,6 @@ def error_message(error: Exception, agent_alias: str | None) -> ErrorMessage:
 
 def replace_errors(source: FlatStream[Message, object], alias: str | None) -> Log[MessagePromise[Message]]:
     """The log of ``source`` with an ``ErrorMessage`` for each error; ``alias`` is used if none is known."""
-    target: Log[MessagePromise[Message]] = Log(PromisingContext.current())
+    target: Log[MessagePromise[Message]] = Log(Owner.current())
     TokenWalk(source, _Replacer(target, alias)).start()
     return target

@@ -33,7 +33,8 @@ class Events:
         self._scope = scope
         self._queue: deque[Event] = deque()
         self._working = False
-        self.resolved_handlers: list[Handler[object, object]] = []
+        # Their first parameter is a Promise, which stands on this room and so cannot be named in it.
+        self.resolved_handlers: list[Callable[..., Awaitable[None]]] = []
 
     def post(self, event: Event) -> None:
         """Have ``event`` called and awaited after the ones that are there."""

@@ -15,9 +15,9 @@ from reactivex.abc import DisposableBase
 from miniagents.streams import Driver, Log, Producer, pump
 from miniagents.values import InquiryCancelledError, NestingError
 
-from ._context import PromisingContext
 from ._message import Message, MessagePromise, failed_message
 from ._message_type import MAX_DEPTH, FlatStream, Piece, pieces_of
+from ._owner import Owner
 
 
 class Flattener:
@@ -44,9 +44,7 @@ class Flattener:
 
     name = ""  # in a chain of waiting it is only a link
 
-    def __init__(
-        self, context: PromisingContext, log: "Log[MessagePromise[Message]]", *, depth: int = 0
-    ) -> None:
+    def __init__(self, context: Owner, log: "Log[MessagePromise[Message]]", *, depth: int = 0) -> None:
         if depth > MAX_DEPTH:
             msg = f"Streams of messages are nested more than {MAX_DEPTH} deep; flatten them first."
             raise NestingError(msg)
@@ -181,7 +179,7 @@ class Flattener:
             follow_observable(inner, stream)
         else:
             pump_into(inner, stream)
-        return FlatStream.over(log, tuple)
+        return FlatStream.over(log)
 
     # -- Producer ----------------------------------------------------------------------------------------
 

@@ -6,9 +6,9 @@ from typing_extensions import override
 
 from miniagents.streams import Log
 
-from ._context import PromisingContext
 from ._message import Message, MessagePromise, MessageSink, freeze_metadata
 from ._message_type import FlatStream
+from ._owner import Owner
 from ._walk import Listener, TokenWalk
 
 
@@ -75,7 +75,7 @@ def join_tokens(
     metadata: Mapping[str, object],
 ) -> MessagePromise[Message]:
     """Join a flat stream of messages; see :func:`join_messages`, which takes anything that is messages."""
-    log: Log[str] = Log(PromisingContext.current())
+    log: Log[str] = Log(Owner.current())
     known = freeze_metadata(metadata)
     joiner = _Joiner(
         MessageSink(log, Message, dict(known)),

@@ -9,8 +9,8 @@ from typing_extensions import override
 
 from ._flattener import follow_observable
 from ._message import Message
-from ._promise import StreamedPromise
 from ._sequence import MessageSequencePromise, open_sequence
+from ._streamed import StreamedPromise
 
 B = TypeVar("B")
 

@@ -14,8 +14,8 @@ from typing_extensions import TypeVar, override
 from miniagents.streams import Log, LogObservable, Scope
 from miniagents.values import Frozen, FrozenMapping, freeze, set_partial_text
 
-from ._context import PromisingContext
-from ._promise import StreamedPromise, start_pump
+from ._owner import Owner
+from ._streamed import StreamedPromise, start_pump
 
 M_co = TypeVar("M_co", bound="Message", covariant=True, default="Message")
 M = TypeVar("M", bound="Message")
@@ -86,7 +86,7 @@ class Message(Frozen):
             >>> MiniAgents().run(main())
             Hello none stop
         """
-        context = PromisingContext.current()
+        context = Owner.current()
         known = freeze_metadata(preliminary_metadata)
         metadata: dict[str, object] = dict(known)
         log: Log[str] = Log(context)
@@ -171,18 +171,18 @@ class MessagePromise(StreamedPromise[str, M_co]):
 
     def __init__(self, message: M_co) -> None:
         text = str(message)
-        log: Log[str] = Log(PromisingContext.current(), [text] if text else [], closed=True)
+        log: Log[str] = Log(Owner.current(), [text] if text else [], closed=True)
         log.result = (message,)
         self.preliminary_metadata = _NOTHING
         self.message_class = type(message)
-        self._show(log, None)
+        self._show(cast("Log[object]", log))
 
     @staticmethod
-    def unannounced(context: PromisingContext, message: M) -> "MessagePromise[M]":
+    def unannounced(context: Owner, message: M) -> "MessagePromise[M]":
         """A finished promise for handlers, of which no handler is told."""
         promise: MessagePromise[M] = MessagePromise.__new__(MessagePromise)
         text = str(message)
-        promise.log, promise._fold = Log(context, [text] if text else [], closed=True), None
+        promise.log = Log(context, [text] if text else [], closed=True)
         promise.log.result = (message,)
         promise.preliminary_metadata, promise.message_class = _NOTHING, type(message)
         return promise
@@ -195,16 +195,16 @@ class MessagePromise(StreamedPromise[str, M_co]):
         promise: MessagePromise[M] = MessagePromise.__new__(MessagePromise)
         promise.preliminary_metadata = metadata
         promise.message_class = message_class
-        promise._show(log, None)
+        promise._show(cast("Log[object]", log))
         return promise
 
     @override
-    def _viewer(self) -> "Callable[[], MessagePromise[M_co]]":
+    def _again(self) -> "Callable[[], MessagePromise[M_co]]":
         log, message_class, metadata = self.log, self.message_class, self.preliminary_metadata
 
         def view() -> MessagePromise[M_co]:
             promise: MessagePromise[M_co] = MessagePromise.__new__(MessagePromise)
-            promise.log, promise._fold = log, None
+            promise.log = log
             promise.message_class, promise.preliminary_metadata = message_class, metadata
             return promise
 

@@ -14,9 +14,9 @@ from typing_extensions import TypeVar
 
 from miniagents.values import NestingError
 
-from ._context import PromisingContext
 from ._message import M_co, Message, MessagePromise, failed_message
-from ._promise import StreamedPromise
+from ._owner import Owner
+from ._streamed import StreamedPromise
 
 MAX_DEPTH = 64
 
@@ -45,7 +45,7 @@ Piece: TypeAlias = MessagePromise[Message] | FlatStream[Message, object]
 Opener: TypeAlias = Callable[[Observable[object] | AsyncIterable[object]], FlatStream[Message, object]]
 
 
-def pieces_of(value: object, context: PromisingContext, open_stream: Opener) -> list[Piece]:
+def pieces_of(value: object, context: Owner, open_stream: Opener) -> list[Piece]:
     """Flatten ``value`` into message promises and the streams between them, in order.
 
     Args:
@@ -84,7 +84,7 @@ def pieces_of(value: object, context: PromisingContext, open_stream: Opener) -> 
     return pieces
 
 
-def _single(item: object, context: PromisingContext, open_stream: Opener) -> Piece | None:
+def _single(item: object, context: Owner, open_stream: Opener) -> Piece | None:
     """The one piece that ``item`` is, None if it is a collection or nothing we know."""
     if isinstance(item, str):
         return MessagePromise(Message(item))

@@ -6,16 +6,16 @@ from typing import cast
 from reactivex import Observable
 from typing_extensions import TypeVar, override
 
-from miniagents.streams import Log, LogObservable, iterate, raise_error
+from miniagents.streams import Log, LogObservable, iterate
 
-from ._context import PromisingContext
 from ._flattener import Flattener
 from ._join import join_tokens
 from ._message import M_co, Message, MessagePromise
 from ._message_type import FlatStream, MessageType
 from ._messages import Messages
-from ._promise import StreamedPromise
-from ._walk import Listener, TokenWalk
+from ._owner import Owner
+from ._streamed import StreamedPromise
+from ._walk import Listener, TokenWalk, resolved
 
 M = TypeVar("M", bound=Message, default=Message)
 
@@ -55,12 +55,12 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     __slots__ = ()
 
     def __init__(self, prefill_pieces: MessageType = ()) -> None:
-        context = PromisingContext.current()
+        context = Owner.current()
         log: Log[MessagePromise[Message]] = Log(context)
         flattener = Flattener(context, log)
         flattener.feed(prefill_pieces)
         flattener.finish()
-        self._show(cast("Log[MessagePromise[M_co]]", log), None)
+        self._show(cast("Log[object]", log))
 
     @property
     def messages(self) -> Observable[MessagePromise[M_co]]:
@@ -94,22 +94,15 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     @override
     async def _whole(self) -> Messages[M_co]:
-        if not self.log.closed:
-            # Message by message, so that a failing one is raised without waiting for those behind it.
-            async for promise in iterate(self.log, self):
+        # Message by message, so that a failing one is raised without waiting for those behind it.
+        async for promise in iterate(self.log, self):
+            if not promise.log.closed or promise.log.error is not None:
                 await promise
-        for promise in self.log.items:
-            await promise
-        raise_error(self.log)
-        return await self._resolve()
+        return self._resolve()
 
     @override
-    async def _resolve(self) -> Messages[M_co]:
-        if self.log.result is None:
-            messages = Messages([await promise for promise in self.log.items])
-            if self.log.result is None:
-                self.log.result = (messages,)
-        return cast("tuple[Messages[M_co]]", self.log.result)[0]
+    def _fold(self, log: Log[object]) -> object:
+        return Messages([resolved(promise) for promise in self.log.items])
 
     @override
     def _parts(self) -> Iterable[Log[object]]:
@@ -118,7 +111,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
 def open_sequence() -> tuple[Flattener, MessageSequencePromise[Message]]:
     """A sequence that is still open: what writes it, and the promise of it."""
-    context = PromisingContext.current()
+    context = Owner.current()
     log: Log[MessagePromise[Message]] = Log(context)
     return Flattener(context, log), MessageSequencePromise.over(log)
 

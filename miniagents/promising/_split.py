@@ -7,9 +7,9 @@ from typing_extensions import override
 from miniagents.streams import Log
 from miniagents.values import SPLIT_END, FrozenMapping, SplitEvent, TextSplitter
 
-from ._context import PromisingContext
 from ._message import Message, MessagePromise, MessageSink, freeze_metadata
 from ._message_type import FlatStream
+from ._owner import Owner
 from ._sequence import MessageSequencePromise
 from ._walk import Listener, TokenWalk
 
@@ -86,7 +86,7 @@ def split_tokens(
 ) -> MessageSequencePromise[Message]:
     """Split a flat stream of messages; see :func:`split_messages`, which takes anything that is messages."""
     splitter = TextSplitter(delimiter, code_block_delimiter)
-    target: Log[MessagePromise[Message]] = Log(PromisingContext.current())
+    target: Log[MessagePromise[Message]] = Log(Owner.current())
     cutter = _Cutter(target, splitter, delimiter, freeze_metadata(metadata))
     TokenWalk(source, cutter).start()
     return MessageSequencePromise.over(target)

@@ -13,6 +13,7 @@ from ._message import Message, MessagePromise
 from ._message_type import FlatStream
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 
 
 class Listener(Generic[T]):
@@ -161,11 +162,6 @@ class TokenWalk:
     abandon = cancel
 
 
-def resolved(promise: MessagePromise[Message]) -> Message:
+def resolved(promise: MessagePromise[M]) -> M:
     """The message of a promise that has ended normally; it was made when the last token came."""
-    result = promise.log.result
-    if not isinstance(result, tuple):
-        msg = f"{promise!r} has no message yet."
-        raise TypeError(msg)
-    message: Message = result[0]
-    return message
+    return cast("tuple[M]", promise.log.result)[0]

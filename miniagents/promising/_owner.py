@@ -1,0 +1,98 @@
+"""The owner of promises: a scope with events, resources, and an end.
+
+Rule of this room: **a context that has ended leaves nothing behind**: it waits for every run, or cancels every run
+and waits for their cleanup; then its resources are closed, and errors that nobody saw are logged.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+from miniagents.streams import CURRENT_SCOPE, Scope, current_scope
+from miniagents.values import NoActiveContextError
+
+from ._events import Events
+
+logger = logging.getLogger("miniagents")
+
+
+class Owner(Scope):
+    """What every promise needs of its context.
+
+    Attributes:
+        events: tells handlers what came to be.
+        resources: what lives as long as the context, for those who know the key (a pool of clients).
+    """
+
+    def __init__(self, *, prefetch: int = 1024, shutdown_timeout: float = 10.0) -> None:
+        super().__init__(prefetch=prefetch, shutdown_timeout=shutdown_timeout)
+        self.events = Events(self)
+        self.resources: dict[object, object] = {}
+        self._closers: list[Callable[[], Awaitable[object]]] = []
+        self._outer: Scope | None = None
+        self._entered = False
+
+    @classmethod
+    def current(cls) -> Self:
+        """The active context.
+
+        Raises:
+            NoActiveContextError: there is none, or none of this class.
+            WrongLoopError: it belongs to another event loop or thread.
+        """
+        scope = current_scope()
+        if isinstance(scope, cls):
+            return scope
+        raise NoActiveContextError
+
+    def on_close(self, callback: Callable[[], Awaitable[object]]) -> None:
+        """Await ``callback`` when the context ends, after all its runs; the last one added comes first."""
+        self._closers.append(callback)
+
+    async def __aenter__(self) -> Self:
+        if self._entered:
+            msg = "This context is already active; make another one with MiniAgents() to nest them."
+            raise RuntimeError(msg)
+        self._entered = True
+        self._outer = CURRENT_SCOPE.get()
+        self.open()
+        CURRENT_SCOPE.set(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                await self._finish()
+            else:
+                await self.cancel_all()
+        finally:
+            await self._close()
+
+    async def _finish(self) -> None:
+        try:
+            await self.drain()
+        except BaseException:
+            await self.cancel_all()
+            raise
+
+    async def _close(self) -> None:
+        # No token is kept: the block may be left in another contextvars.Context than it was entered in.
+        CURRENT_SCOPE.set(self._outer)
+        self._outer = None
+        try:
+            while self._closers:
+                await self._call_closer(self._closers.pop())
+        finally:
+            self.resources.clear()
+            self.report_errors()
+            self.close()
+            self._entered = False
+
+    async def _call_closer(self, closer: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await closer()
+        except Exception:
+            logger.exception("%r failed while its context was being closed.", closer)

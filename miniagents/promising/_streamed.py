@@ -1,0 +1,108 @@
+"""``StreamedPromise``: a promise whose value comes in pieces; a log and a fold."""
+
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from typing import Generic, TypeVar, cast
+
+from reactivex import Observable
+from typing_extensions import override
+
+from miniagents.streams import Driver, Log, LogObservable, Sink, fill, iterate
+
+from ._owner import Owner
+from ._promise import Promise
+
+T = TypeVar("T")
+PIECE = TypeVar("PIECE", covariant=True)  # noqa: PLC0105 - the documented names of the two parameters
+WHOLE = TypeVar("WHOLE", covariant=True)  # noqa: PLC0105
+
+
+class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
+    """A stream of pieces that can be read as an Observable, as an async iterator, or awaited as a whole.
+
+    * When does it start? At once, as a task of the active context.
+    * How often? Once, however many read it.
+    * What is kept? Every piece: each reader starts at the first, at its own pace.
+    * What does ``break`` do? That reader is gone. When none can come any more, the source is stopped and
+      closed.
+    * When does an error come? After every piece that came before it, the very exception that was raised.
+
+    Attributes:
+        log: the stream underneath, for whoever builds on this floor; readers use the three faces.
+
+    Args:
+        streamer: called once; its async iterable gives the pieces.
+        prefill_pieces: all the pieces, instead of a streamer.
+        resolver: makes the whole of the tuple of all pieces, once. The tuple itself without it.
+
+    Raises:
+        NoActiveContextError: no context is active.
+
+    Example:
+        >>> from miniagents.promising import PromisingContext, StreamedPromise
+        >>> async def main() -> int:
+        ...     return await StreamedPromise(prefill_pieces=[1, 2, 3], resolver=sum)
+        >>> PromisingContext().run(main())
+        6
+    """
+
+    __slots__ = ("_resolver",)
+
+    log: Log[PIECE]  # type: ignore[assignment]  # of whichever pieces; a promise of a value alone only looks at one
+
+    def __init__(
+        self,
+        streamer: Callable[[], AsyncIterable[PIECE]] | None = None,
+        *,
+        prefill_pieces: Iterable[PIECE] | None = None,
+        resolver: Callable[[tuple[PIECE, ...]], WHOLE] | None = None,
+    ) -> None:
+        context = Owner.current()
+        if (streamer is None) == (prefill_pieces is None):
+            msg = f"{type(self).__name__} takes either a streamer or prefill_pieces, and exactly one of them."
+            raise TypeError(msg)
+        log: Log[PIECE]
+        if streamer is None:
+            log = Log(context, list(prefill_pieces or ()), closed=True)
+        else:
+            log = Log(context)
+            start_pump(context, getattr(streamer, "__name__", "streamer"), streamer, log)
+        self._resolver = resolver
+        self._show(cast("Log[object]", log))
+
+    def __aiter__(self) -> AsyncGenerator[PIECE]:
+        """The pieces from the first one on, as they come."""
+        return iterate(self.log, self)
+
+    @property
+    def pieces(self) -> Observable[PIECE]:
+        """The pieces as an Observable: hot, replayed from the first one to every subscriber."""
+        return LogObservable(self.log, self)
+
+    @override
+    def _fold(self, log: Log[object]) -> object:
+        pieces = cast("tuple[PIECE, ...]", tuple(log.items))
+        resolver = getattr(self, "_resolver", None)  # a view made by `over` has none
+        return pieces if resolver is None else resolver(pieces)
+
+    @override
+    def _again(self) -> "Callable[[], StreamedPromise[PIECE, WHOLE]]":
+        view, resolver = super()._again(), getattr(self, "_resolver", None)
+
+        def again() -> StreamedPromise[PIECE, WHOLE]:
+            promise = cast("StreamedPromise[PIECE, WHOLE]", view())
+            promise._resolver = resolver  # noqa: SLF001 - same class
+            return promise
+
+        return again
+
+
+def start_pump(
+    context: Owner,
+    name: str,
+    streamer: Callable[[], AsyncIterable[T]],
+    log: Log[T],
+    sink: Sink | None = None,
+) -> None:
+    """Fill ``log`` from what ``streamer`` gives, as a task of ``context``; ``sink`` says how it ends."""
+    driver = Driver(name, context, log, sink or log, part=True)
+    driver.start(lambda: fill(log, streamer()))
