@@ -184,6 +184,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
         text = str(message)
         promise.log = Log(context, [text] if text else [], closed=True)
         promise.log.result = (message,)
+        promise.log.show()
         promise.preliminary_metadata, promise.message_class = _NOTHING, type(message)
         return promise
 
@@ -205,6 +206,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
         def view() -> MessagePromise[M_co]:
             promise: MessagePromise[M_co] = MessagePromise.__new__(MessagePromise)
             promise.log = log
+            log.show()
             promise.message_class, promise.preliminary_metadata = message_class, metadata
             return promise
 

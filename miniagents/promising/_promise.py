@@ -72,6 +72,7 @@ class Promise(Generic[T_co]):
     def _show(self, log: Log[object]) -> None:
         """Become the view of ``log``: what every constructor ends with."""
         self.log = log
+        log.show()
         announce(self)
 
     def _again(self) -> "Callable[[], Promise[T_co]]":
@@ -81,6 +82,7 @@ class Promise(Generic[T_co]):
         def view() -> Promise[T_co]:
             promise = kind.__new__(kind)
             promise.log = log
+            log.show()
             return promise
 
         return view

@@ -63,8 +63,12 @@ async def _read(log: Log[T], owner: object) -> AsyncGenerator[T]:
             if log.closed:
                 break
             future = log.starve()
-            register_wait(cast("Log[object]", log), future)
-            await future
+            try:
+                register_wait(cast("Log[object]", log), future)
+                await future
+            except BaseException:
+                log.leave(future)
+                raise
     finally:
         log.readers -= 1
     raise_error(log)
@@ -74,12 +78,15 @@ async def until_closed(log: Log[T]) -> None:
     """Wait for the terminal of ``log``, whatever it is, without being woken per piece."""
     if log.closed:
         return
+    future = log.end()
     log.readers += 1
     log.was_read = True
     try:
-        future = log.end()
         register_wait(cast("Log[object]", log), future)
         await future
+    except BaseException:
+        log.leave(future)
+        raise
     finally:
         log.readers -= 1
 

@@ -7,8 +7,8 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from ._driver import Driver
-from ._log import Log
-from ._pump import BURST, pump
+from ._log import BURST, Log
+from ._pump import pump
 from ._scope import current_scope
 
 T = TypeVar("T")

@@ -6,6 +6,9 @@ Future *of its own*: a shared one could be cancelled by one reader for all. The 
 the pieces, so that someone who awaits the whole is not woken per piece.
 
 Nothing follows the terminal: what is appended after it is ignored, a second terminal too.
+
+Why so long: what writers, readers and owners know of a stream is one slotted object, and each slot is
+described.
 """
 
 import sys
@@ -23,6 +26,7 @@ from ._scope import Scope
 T = TypeVar("T")
 
 UNBOUNDED = sys.maxsize
+BURST = 2048  # pieces without a look at the event loop, for sources that never suspend
 
 
 class Producer(Protocol):
@@ -66,9 +70,10 @@ class Log(Generic[T]):
         readers: how many cursors, followers and waiters there are right now.
         was_read: somebody has started to read at some time.
         kept: it stands in another log, so it can be reached through that.
-        reachable: the promise over this log is still held by someone.
+        reachable: a promise over this log is still held by someone.
         chain: the aliases of the agents that the error went through.
         traceback: that of the error when it came here; each reader's own starts from it.
+        views: how many promises show it.
         granted: how long ``items`` may become before the pump has to pause.
         heard: somebody wants to be told of the next piece at once.
         limit: at this length the pump looks up (see ``_pump``): a pause, a yield to the loop, or the end.
@@ -96,6 +101,7 @@ class Log(Generic[T]):
         "room",
         "scope",
         "traceback",
+        "views",
         "was_read",
     )
 
@@ -112,9 +118,10 @@ class Log(Generic[T]):
         self.readers = 0
         self.was_read = False
         self.kept = False
+        self.views = 0
         self.reachable = True
         self.granted = scope.prefetch
-        self.limit = scope.prefetch
+        self.limit = min(scope.prefetch, BURST)
         self.heard = False
         self.room: Future[None] | None = None
         self._starved: list[Future[None]] | None = None
@@ -197,7 +204,7 @@ class Log(Generic[T]):
 
     def starve(self) -> "Future[None]":
         """A new Future of one reader that has read everything: done when there is more, or the end."""
-        future: Future[None] = self.scope.loop.create_future()
+        future = self.scope.future()
         if self._starved is None:
             self._starved = [future]
         else:
@@ -208,13 +215,26 @@ class Log(Generic[T]):
 
     def end(self) -> "Future[None]":
         """A new Future of one waiter, done at the terminal. Nobody needs to pace the source any more."""
-        future: Future[None] = self.scope.loop.create_future()
+        future = self.scope.future()
         if self._ends is None:
             self._ends = [future]
         else:
             self._ends.append(future)
         self.grant(UNBOUNDED)
         return future
+
+    def leave(self, future: "Future[None]") -> None:
+        """A reader stopped waiting for ``future`` before it was done: nothing of it stays here."""
+        for waiting in (self._starved, self._ends):
+            if waiting is not None and future in waiting:
+                waiting.remove(future)
+        self._pace()
+
+    def _pace(self) -> None:
+        """Bound the pump again, if the last one who took everything at once has left."""
+        if not self._ends and self._followers is None and not self.closed:
+            self.granted = min(self.granted, len(self.items) + self.scope.prefetch)
+            self.limit = min(self.limit, self.granted)
 
     def grant(self, limit: int) -> None:
         """Allow the pump to run on until ``limit`` pieces are there."""
@@ -234,6 +254,8 @@ class Log(Generic[T]):
 
     def follow(self, follower: Follower) -> None:
         """Push to ``follower`` from now on; it delivers what is already there by itself."""
+        if not self.closed:
+            self.scope.check()
         self.readers += 1
         self.was_read = True
         if self._followers is None:
@@ -250,6 +272,7 @@ class Log(Generic[T]):
             self._followers = [one for one in followers if one is not follower] or None
             self.readers -= 1
             self.heard = self._followers is not None or self._starved is not None
+            self._pace()
 
     def push(self) -> None:
         """Let every follower take what is new."""
@@ -258,6 +281,16 @@ class Log(Generic[T]):
 
     def see_error(self) -> None:
         """Note that a reader was handed the error, so that nobody needs to log it."""
-        if not self.error_seen:
-            self.error_seen = True
-            self.scope.forget_error(self)
+        self.error_seen = True
+        if self.error is not None:
+            self.scope.forget_error(self.error)
+
+    def show(self) -> None:
+        """One more promise shows this log."""
+        self.views += 1
+
+    def hide(self) -> bool:
+        """A promise over this log has gone; whether nobody can reach it any more."""
+        self.views -= 1
+        self.reachable = self.views > 0
+        return not self.reachable

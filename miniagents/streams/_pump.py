@@ -9,11 +9,9 @@ import asyncio
 from collections.abc import AsyncIterable, Callable
 from typing import TypeVar, cast
 
-from ._log import UNBOUNDED, Log
+from ._log import BURST, UNBOUNDED, Log
 
 T = TypeVar("T")
-
-BURST = 2048  # pieces without a look at the event loop, for sources that never suspend
 
 
 async def pump(source: AsyncIterable[T], log: Log[object], put: Callable[[T], object]) -> None:

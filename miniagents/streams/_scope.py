@@ -73,7 +73,7 @@ class Scope:
         self._thread = 0
         self._drivers: set[Driven] = set()
         self._idle: asyncio.Future[None] | None = None
-        self._unseen: dict[Failed, BaseException] = {}
+        self._unseen: dict[int, tuple[BaseException, set[Failed]]] = {}  # by the identity of the error
         self._pushes: deque[Callable[[], None]] = deque()
         self._pushing = False
         self._open: WeakSet[Finishable] = WeakSet()
@@ -111,6 +111,16 @@ class Scope:
             raise NoActiveContextError(msg)
         if asyncio._get_running_loop() is not self._loop:  # noqa: SLF001 - unlike the public one it never raises
             raise WrongLoopError
+
+    def future(self) -> "asyncio.Future[None]":
+        """A new Future of this scope's event loop, for somebody who is going to wait on it.
+
+        Raises:
+            NoActiveContextError: the scope has ended.
+            WrongLoopError: this call comes from elsewhere.
+        """
+        self.check()
+        return self.loop.create_future()
 
     def on_own_thread(self) -> bool:
         """Whether the caller runs on the thread of this scope's event loop."""
@@ -187,26 +197,27 @@ class Scope:
 
     def watch_error(self, stream: Failed, error: BaseException) -> None:
         """Remember that ``stream`` failed with ``error`` and nobody has been told yet."""
-        self._unseen[stream] = error
+        self._unseen.setdefault(id(error), (error, set()))[1].add(stream)
 
-    def forget_error(self, stream: Failed) -> None:
-        """A reader was told."""
-        self._unseen.pop(stream, None)
+    def forget_error(self, error: BaseException) -> None:
+        """A reader was told, through whatever stream."""
+        self._unseen.pop(id(error), None)
 
-    def report_error(self, stream: Failed) -> None:
-        """Log the error of ``stream``, once, if no reader was ever told."""
-        error = self._unseen.pop(stream, None)
-        if error is not None:
-            logger.error("No reader ever saw this error: %r", error, exc_info=error)
+    def report_error(self, stream: Failed, error: BaseException) -> None:
+        """``stream`` has gone: log its error, once, if no reader was told and it stands in no other stream."""
+        _, streams = self._unseen.get(id(error), (error, set[Failed]()))
+        streams.discard(stream)
+        if id(error) in self._unseen and not streams:
+            self._report(error)
 
     def report_errors(self) -> None:
-        """Log every error that no reader was told; the same exception only once."""
-        reported: set[int] = set()
-        while self._unseen:
-            _, error = self._unseen.popitem()
-            if id(error) not in reported:
-                reported.add(id(error))
-                logger.error("No reader ever saw this error: %r", error, exc_info=error)
+        """Log every error that no reader was told."""
+        for error, _ in tuple(self._unseen.values()):
+            self._report(error)
+
+    def _report(self, error: BaseException) -> None:
+        if self._unseen.pop(id(error), None) is not None:
+            logger.error("No reader ever saw this error: %r", error, exc_info=error)
 
 
 CURRENT_SCOPE: ContextVar[Scope | None] = ContextVar("miniagents_scope", default=None)

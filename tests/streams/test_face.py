@@ -1,0 +1,296 @@
+"""The observable face."""
+
+import asyncio
+import contextvars
+import gc
+import logging
+import weakref
+from collections.abc import Callable
+from contextvars import ContextVar
+
+import pytest
+import reactivex as rx
+from reactivex import abc, operators as ops
+
+from miniagents.streams import Log, LogObservable, Scope
+from tests.support.sources import Recorder
+
+_NAME: ContextVar[str] = ContextVar("_NAME", default="nobody")
+
+
+class Owner:
+    """Stands for a promise."""
+
+
+def open_log(*items: int) -> Log[int]:
+    """A log of the running loop, filled by hand."""
+    scope = Scope()
+    scope.open()
+    return Log(scope, list(items))
+
+
+def show(log: Log[int]) -> LogObservable[int]:
+    """The observable face of a log that nobody owns."""
+    return LogObservable(log, None)
+
+
+async def test_it_is_an_observable() -> None:
+    """It is an Observable, so every reactivex operator works on it."""
+    log = open_log(1, 2, 3)
+    recorder: Recorder[int] = Recorder()
+    shown = show(log)
+    assert isinstance(shown, rx.Observable)
+    shown.pipe(ops.map(lambda item: item * 10), ops.filter(lambda item: item > 10)).subscribe(recorder)
+    log.append(4)
+    log.finish()
+    assert [20, 30, 40] == recorder.items
+    assert 1 == recorder.completed
+
+
+async def test_replay_then_push() -> None:
+    """Every subscriber, however late, gets every item from the first one on, then the terminal."""
+    log = open_log(1)
+    early, late, after = Recorder[int](), Recorder[int](), Recorder[int]()
+    show(log).subscribe(early)
+    log.append(2)
+    show(log).subscribe(late)
+    log.append(3)
+    log.finish()
+    show(log).subscribe(after)
+    for recorder in (early, late, after):
+        assert ([1, 2, 3], 1, []) == (recorder.items, recorder.completed, recorder.errors)
+
+
+async def test_the_error_is_the_terminal() -> None:
+    """An error comes after all items, the object that was raised, and has been seen then."""
+    log, error, recorder = open_log(1), ValueError("broken"), Recorder[int]()
+    show(log).subscribe(recorder)
+    log.fail(error)
+    assert ([1], [error], 0) == (recorder.items, recorder.errors, recorder.completed)
+    assert log.error_seen
+
+
+async def test_a_subscriber_without_on_error_has_not_seen_it(caplog: pytest.LogCaptureFixture) -> None:
+    """An error is not seen by a subscriber that does not ask for errors: it is still logged."""
+    log, items = open_log(1), list[int]()
+    show(log).subscribe(items.append)
+    log.fail(ValueError("broken"))
+    assert not log.error_seen
+    with caplog.at_level(logging.ERROR, "miniagents"):
+        log.scope.report_errors()
+    assert 1 == len(caplog.records)
+
+
+async def test_forms_of_subscribing() -> None:
+    """Functions, a part of them, an observer, or nothing at all can subscribe."""
+    log, seen = open_log(1), list[object]()
+    shown = show(log)
+    shown.subscribe()
+    shown.subscribe(seen.append)
+    shown.subscribe(on_completed=lambda: seen.append("end"))
+    shown.subscribe(seen.append, lambda _: None, lambda: seen.append("done"))
+    log.append(2)
+    log.finish()
+    assert [1, 1, 2, 2, "end", "done"] == seen
+
+
+async def test_dispose_is_idempotent_and_final() -> None:
+    """After dispose nothing comes, disposing again does nothing, and others are not affected."""
+    log, gone, other = open_log(1), Recorder[int](), Recorder[int]()
+    subscription = show(log).subscribe(gone)
+    show(log).subscribe(other)
+    assert 2 == log.readers
+    subscription.dispose()
+    subscription.dispose()
+    assert 1 == log.readers
+    log.append(2)
+    log.finish()
+    subscription.dispose()
+    assert ([1], 0) == (gone.items, gone.terminals)
+    assert ([1, 2], 1) == (other.items, other.terminals)
+    assert 0 == log.readers
+
+
+@pytest.mark.parametrize("how", ["dispose", "finish", "fail"])
+async def test_references_are_dropped(how: str) -> None:
+    """References to a subscriber and to the promise are dropped after the terminal or dispose."""
+    log, owner, recorder = open_log(1), Owner(), Recorder[int]()
+    subscription = LogObservable(log, owner).subscribe(recorder)
+    alive = weakref.ref(owner), weakref.ref(recorder)
+    del owner
+    assert alive[0]() is not None
+    gc.disable()
+    try:
+        if how == "dispose":
+            subscription.dispose()
+        elif how == "finish":
+            log.finish()
+        else:
+            log.fail(ValueError("broken"))
+        del recorder
+        assert (None, None) == (alive[0](), alive[1]())
+    finally:
+        gc.enable()
+    subscription.dispose()
+
+
+async def test_a_subscriber_that_raises_hurts_only_itself(caplog: pytest.LogCaptureFixture) -> None:
+    """A subscriber that raises is logged and let go; the writer and all others go on."""
+    log, other, calls = open_log(), Recorder[int](), list[int]()
+
+    def bad(item: int) -> None:
+        calls.append(item)
+        raise RuntimeError("bad subscriber")
+
+    show(log).subscribe(bad)
+    show(log).subscribe(other)
+    with caplog.at_level(logging.ERROR, "miniagents"):
+        log.append(1)
+        log.append(2)
+    log.finish()
+    assert [1] == calls
+    assert ([1, 2], 1) == (other.items, other.completed)
+    assert ["A subscriber raised; it was unsubscribed, the stream goes on for everybody else."] == [
+        record.getMessage() for record in caplog.records
+    ]
+
+
+async def test_a_replay_that_raises_reaches_the_subscriber() -> None:
+    """What a subscriber raises while the past is replayed reaches the one who subscribed; nothing is left of it."""
+    log = open_log(1, 2)
+
+    def bad(_: int) -> None:
+        raise RuntimeError("bad subscriber")
+
+    with pytest.raises(RuntimeError, match="bad subscriber"):
+        show(log).subscribe(bad)
+    assert 0 == log.readers
+    log.append(3)
+    log.finish()
+
+
+async def test_a_terminal_that_raises_hurts_only_itself(caplog: pytest.LogCaptureFixture) -> None:
+    """A subscriber whose `on_completed` raises is logged, and others get their terminal."""
+    log, other = open_log(), Recorder[int]()
+
+    def bad() -> None:
+        raise RuntimeError("bad end")
+
+    show(log).subscribe(on_completed=bad)
+    show(log).subscribe(other)
+    with caplog.at_level(logging.ERROR, "miniagents"):
+        log.finish()
+    assert 1 == other.completed
+    assert 1 == len(caplog.records)
+
+
+async def test_take_stops_a_long_replay() -> None:
+    """`take(1)` of a long replay stops it: the rest is not even looked at."""
+    log = open_log(*range(100_000))
+    looked: list[int] = []
+    recorder: Recorder[int] = Recorder()
+    show(log).pipe(ops.do_action(looked.append), ops.take(1)).subscribe(recorder)
+    assert ([0], 1) == (recorder.items, recorder.completed)
+    assert [0] == looked
+    assert 0 == log.readers
+
+
+async def test_reentrant_dispose() -> None:
+    """A subscriber that disposes within `on_next` gets nothing more, also while the past is replayed."""
+    log, items, held = open_log(), list[int](), list[abc.DisposableBase]()
+
+    def once(item: int) -> None:
+        items.append(item)
+        held[0].dispose()
+
+    held.append(show(log).subscribe(once))
+    log.extend([1, 2])
+    log.finish()
+    assert [1] == items
+
+
+async def test_reentrant_subscribe() -> None:
+    """Who subscribes within `on_next` gets everything from the first item on, in order, once."""
+    log, inner = open_log(1), list[Recorder[int]]()
+
+    def subscribing(item: int) -> None:
+        if item == 2:
+            inner.append(Recorder())
+            show(log).subscribe(inner[0])
+
+    show(log).subscribe(subscribing)
+    log.append(2)
+    log.append(3)
+    log.finish()
+    assert [1, 2, 3] == inner[0].items
+
+
+async def test_reentrant_write_is_serial() -> None:
+    """A subscriber that causes another item gets it after it has returned, and all get them in the same order."""
+    log, trace, other = open_log(), list[str](), Recorder[int]()
+
+    def writing(item: int) -> None:
+        trace.append(f"in {item}")
+        if item < 3:
+            log.append(item + 1)
+        else:
+            log.finish()
+        trace.append(f"out {item}")
+
+    show(log).subscribe(writing, on_completed=lambda: trace.append("end"))
+    show(log).subscribe(other)
+    log.append(1)
+    assert ["in 1", "out 1", "in 2", "out 2", "in 3", "out 3", "end"] == trace
+    assert ([1, 2, 3], 1) == (other.items, other.completed)
+
+
+async def test_the_context_of_the_subscriber() -> None:
+    """A subscriber is called in the contextvars it subscribed in, whoever writes."""
+    log, names = open_log(1), list[str]()
+
+    def subscribe(name: str) -> None:
+        _NAME.set(name)
+        show(log).subscribe(
+            lambda _: names.append(_NAME.get()), on_completed=lambda: names.append(_NAME.get())
+        )
+
+    contextvars.copy_context().run(subscribe, "one")
+    contextvars.copy_context().run(subscribe, "two")
+    log.append(2)
+    log.finish()
+    assert ["one", "two", "one", "two", "one", "two"] == names
+    assert "nobody" == _NAME.get()
+
+
+async def test_a_chain_of_streams_does_not_recurse() -> None:
+    """2,000 logs, each written by a subscriber of the one before, pass an item on without overflowing the stack."""
+    first = last = open_log()
+    scope = first.scope
+    for _ in range(2_000):
+        following: Log[int] = Log(scope)
+        show(last).subscribe(following.append, following.fail, following.finish)
+        last = following
+    recorder: Recorder[int] = Recorder()
+    show(last).subscribe(recorder)
+    first.append(1)
+    first.finish()
+    assert ([1], 1) == (recorder.items, recorder.completed)
+
+
+@pytest.mark.loop(debug=False)
+async def test_a_burst_of_a_million() -> None:
+    """1,000,000 items at once reach a subscriber, replayed and pushed, without overflowing the stack."""
+    log = open_log(*range(500_000))
+    total = 0
+
+    def count(_: int) -> None:
+        nonlocal total
+        total += 1
+
+    show(log).subscribe(count)
+    append: Callable[[int], None] = log.append
+    for number in range(500_000):
+        append(number)
+    log.finish()
+    assert 1_000_000 == total
+    await asyncio.sleep(0)

@@ -1,0 +1,265 @@
+"""The one buffer."""
+
+import asyncio
+import gc
+import logging
+
+import pytest
+from hypothesis import given, strategies as st
+
+from miniagents.streams import Log, LogObservable, Scope, iterate, until_closed
+from miniagents.values import InquiryCancelledError, WrongLoopError
+from tests.support.sources import Recorder, turns
+
+
+def open_scope(*, prefetch: int = 1024) -> Scope:
+    """A scope of the running loop in which nothing is started."""
+    scope = Scope(prefetch=prefetch)
+    scope.open()
+    return scope
+
+
+async def whole(log: Log[int]) -> list[int]:
+    """What one reader gets."""
+    return [item async for item in iterate(log, None)]
+
+
+async def test_readers_get_all_in_order() -> None:
+    """Early, late and many readers get the same items in the same order, each from the first one on."""
+    log: Log[int] = Log(open_scope())
+    early = [asyncio.create_task(whole(log)) for _ in range(3)]
+    await turns()
+    for number in range(5):
+        log.append(number)
+        await turns(number)
+    middle = asyncio.create_task(whole(log))
+    log.extend([5, 6])
+    log.finish()
+    expected = [0, 1, 2, 3, 4, 5, 6]
+    assert [expected] * 5 == [*await asyncio.gather(*early, middle), await whole(log)]
+
+
+async def test_nothing_follows_the_terminal() -> None:
+    """What is appended after the terminal is ignored, a second terminal too."""
+    log: Log[int] = Log(open_scope())
+    recorder: Recorder[int] = Recorder()
+    LogObservable(log, None).subscribe(recorder)
+    log.append(1)
+    log.finish()
+    log.append(2)
+    log.extend([3])
+    log.fail(ValueError("late"))
+    log.finish()
+    assert [1] == log.items == recorder.items
+    assert (1, []) == (recorder.completed, recorder.errors)
+    assert log.error is None
+
+
+async def test_the_first_terminal_stays() -> None:
+    """An error that ended a log is not undone by a normal end."""
+    log: Log[int] = Log(open_scope())
+    log.error_seen = True
+    error = ValueError("first")
+    log.fail(error)
+    log.finish()
+    assert log.error is error
+
+
+async def test_a_cancelled_reader_harms_nobody() -> None:
+    """A reader that is cancelled while it waits leaves every other reader unharmed."""
+    log: Log[int] = Log(open_scope())
+    one, two, end = (
+        asyncio.create_task(whole(log)),
+        asyncio.create_task(whole(log)),
+        asyncio.create_task(until_closed(log)),
+    )
+    ended = asyncio.create_task(until_closed(log))
+    await turns()
+    one.cancel()
+    end.cancel()
+    await turns()
+    log.append(1)
+    log.finish()
+    assert [1] == await two
+    assert await ended is None
+    assert one.cancelled()
+    assert end.cancelled()
+
+
+async def test_readers_that_gave_up_leave_nothing() -> None:
+    """A reader that polls with a timeout leaves nothing in the log that grows."""
+    log: Log[int] = Log(open_scope())
+    for _ in range(50):
+        for waiter in (
+            asyncio.ensure_future(anext(iterate(log, None))),
+            asyncio.ensure_future(until_closed(log)),
+        ):
+            await turns()
+            waiter.cancel()
+            await turns()
+    assert 0 == log.readers
+    assert not log._starved
+    assert not log._ends
+    log.finish()
+
+
+async def test_awaiting_the_whole_is_not_woken_per_piece() -> None:
+    """Someone who awaits the whole is not woken per piece, only at the end."""
+    log: Log[int] = Log(open_scope())
+    waiter = asyncio.create_task(until_closed(log))
+    await turns()
+    (future,) = log._ends or ()
+    log.append(1)
+    assert not future.done()
+    log.finish()
+    assert future.done()
+    await waiter
+
+
+async def test_watchers_are_no_readers() -> None:
+    """A watcher is called once, at the terminal or at once if that was, and is not counted as a reader."""
+    log: Log[int] = Log(open_scope())
+    seen: list[str] = []
+    log.when_closed(lambda: seen.append("early"))
+    assert (0, False) == (log.readers, log.was_read)
+    log.finish()
+    log.when_closed(lambda: seen.append("late"))
+    log.finish()
+    assert ["early", "late"] == seen
+
+
+async def test_forgetting() -> None:
+    """A log is emptied when nobody can reach it, but not while a watcher is going to look at it."""
+    log, watched = Log[int](open_scope(), [1]), Log[int](open_scope(), [1])
+    watched.when_closed(lambda: None)
+    log.forget()
+    assert [1] == log.items
+    log.reachable = watched.reachable = False
+    log.forget()
+    watched.forget()
+    assert ([], [1]) == (log.items, watched.items)
+
+
+async def test_an_unseen_error_is_remembered_by_the_scope(caplog: pytest.LogCaptureFixture) -> None:
+    """An error that no reader saw is logged once; one that a reader saw is not, nor is a cancellation."""
+    scope = open_scope()
+    unseen, seen, cancelled = Log[int](scope), Log[int](scope), Log[int](scope)
+    error = ValueError("unseen")
+    unseen.fail(error)
+    seen.fail(ValueError("seen"))
+    seen.see_error()
+    cancelled.fail(InquiryCancelledError())
+    with caplog.at_level(logging.ERROR, "miniagents"):
+        scope.report_errors()
+        scope.report_errors()
+    assert ["No reader ever saw this error: ValueError('unseen')"] == [
+        record.getMessage() for record in caplog.records
+    ]
+
+
+async def test_other_loop() -> None:
+    """To wait for a log on another event loop is a typed error that says so."""
+    log: Log[int] = Log(open_scope())
+
+    def elsewhere() -> list[Exception]:
+        async def read() -> list[Exception]:
+            found: list[Exception] = []
+            for attempt in (whole(log), until_closed(log)):
+                try:
+                    await attempt
+                except WrongLoopError as error:
+                    found.append(error)
+            try:
+                LogObservable(log, None).subscribe(Recorder[int]())
+            except WrongLoopError as error:
+                found.append(error)
+            return found
+
+        return asyncio.run(read())
+
+    errors = await asyncio.to_thread(elsewhere)
+    assert 3 == len(errors)
+    assert "another event loop or thread" in str(errors[0])
+    log.finish()
+    assert [] == await asyncio.to_thread(lambda: asyncio.run(whole(log)))
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+class _Reader:
+    """A cursor that is moved by hand, several items at a time."""
+
+    def __init__(self, log: Log[int]) -> None:
+        self.items: list[int] = []
+        self.task: asyncio.Task[None] | None = None
+        self._allowed = 0
+        self._more = asyncio.Event()
+        self.task = asyncio.create_task(self._run(log))
+
+    def allow(self, count: int) -> None:
+        self._allowed += count
+        self._more.set()
+
+    async def _run(self, log: Log[int]) -> None:
+        async for item in iterate(log, None):
+            while len(self.items) >= self._allowed:
+                self._more.clear()
+                await self._more.wait()
+            self.items.append(item)
+
+
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(0, 5)),
+        st.tuples(st.just("extend"), st.integers(0, 5)),
+        st.tuples(st.just("read"), st.integers(0, 3)),
+        st.tuples(st.just("move"), st.integers(0, 4)),
+        st.tuples(st.just("subscribe"), st.just(0)),
+        st.tuples(st.just("turns"), st.integers(0, 3)),
+    ),
+    max_size=30,
+)
+
+
+@given(steps=_STEPS, fails=st.booleans())
+async def test_the_model_is_a_list(*, steps: list[tuple[str, int]], fails: bool) -> None:
+    """Whatever the order of writing and reading, every reader and subscriber gets the list, then the terminal."""
+    log: Log[int] = Log(open_scope(prefetch=2))
+    model: list[int] = []
+    readers: list[_Reader] = []
+    recorders: list[Recorder[int]] = []
+    for step, number in steps:
+        if step == "append":
+            model.append(number)
+            log.append(number)
+        elif step == "extend":
+            model.extend([number, number])
+            log.extend([number, number])
+        elif step == "read":
+            readers.append(_Reader(log))
+            readers[-1].allow(number)
+        elif step == "move" and readers:
+            readers[number % len(readers)].allow(number)
+        elif step == "subscribe":
+            recorders.append(Recorder())
+            LogObservable(log, None).subscribe(recorders[-1])
+        await turns(number if step == "turns" else 0)
+        assert all(model == recorder.items for recorder in recorders)
+        assert all(model[: len(reader.items)] == reader.items for reader in readers)
+    error = ValueError("the end")
+    if fails:
+        log.error_seen = True
+        log.fail(error)
+    else:
+        log.finish()
+    for reader in readers:
+        reader.allow(1000)
+    results = await asyncio.gather(
+        *(reader.task for reader in readers if reader.task), return_exceptions=True
+    )
+    assert [error if fails else None] * len(readers) == results
+    assert all(model == reader.items for reader in readers)
+    assert all(model == recorder.items and recorder.terminals == 1 for recorder in recorders)
+    assert all((recorder.errors == [error]) is fails for recorder in recorders)
+    error.__traceback__ = None
+    del results, readers
+    gc.collect(0)
