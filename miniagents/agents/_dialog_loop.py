@@ -42,7 +42,8 @@ async def adialog_loop(
         # The loop has it kept, so the user agent must not keep it a second time.
         user_agent = user_agent.fork(**{"chat_history": None})  # noqa: PIE804 - a keyword that the type does not name
         history_agent = history_agent or own.agent
-    history = _History(history_agent)
+    # A fork, because an in-memory history agent keeps a history in each: this dialog gets one of its own.
+    history = _History(None if history_agent is None else history_agent.fork())
     answer = Messages[Message]()
     try:
         answering: MessageSequencePromise | None = None
