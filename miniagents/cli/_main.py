@@ -13,7 +13,7 @@ from ._arguments import ChatOptions, parse_arguments
 from ._chat import Chat
 from ._checks import check_base_url, open_history
 from ._complain import BadInputError, complain
-from ._models import choose_model
+from ._models import ChatModel, choose_model
 from ._signals import StoppedError, until_signal
 
 _FAILED = 1
@@ -37,7 +37,10 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     try:
         options = parse_arguments(sys.argv[1:] if words is None else words)
-        return asyncio.run(until_signal(_chat(options), "SIGTERM", "SIGHUP"))
+        screen = Screen.of_process()
+        # Here, not in the event loop: importing the package of a provider takes a second.
+        model = choose_model(options, os.environ, is_terminal=screen.is_terminal)
+        return asyncio.run(until_signal(_chat(options, model, screen), "SIGTERM", "SIGHUP"))
     except BadInputError as error:
         complain(str(error))
         return _WRONG_INPUT
@@ -54,9 +57,7 @@ def main(words: Sequence[str] | None = None) -> int:
         _leave_output()
 
 
-async def _chat(options: ChatOptions) -> int:
-    screen = Screen.of_process()
-    model = choose_model(options, os.environ, is_terminal=screen.is_terminal)
+async def _chat(options: ChatOptions, model: ChatModel, screen: Screen) -> int:
     if model.base_url is not None:
         await check_base_url(model.base_url)
     history, so_far = await open_history(options.history)
@@ -70,7 +71,8 @@ def _where(options: ChatOptions, messages: int) -> str:
     if options.history is None:
         return "nothing is kept."
     if messages:
-        return f"the conversation goes on in {options.history} ({messages} messages so far)."
+        count = "1 message" if messages == 1 else f"{messages} messages"
+        return f"the conversation goes on in {options.history} ({count} so far)."
     return f"the conversation is kept in {options.history}."
 
 

@@ -98,7 +98,7 @@ def choose_model(options: ChatOptions, environ: Mapping[str, str], *, is_termina
         return _eliza(options, is_terminal=is_terminal)
     if not environ.get(provider.key_variable):
         raise BadInputError(
-            f"{provider.key_variable} is not set; put your key of {provider.name} there (a local server behind "
+            f"{provider.key_variable} is not set; put your {provider.name} key there (a local server behind "
             "--base-url usually takes any), or use --model eliza"
         )
     agent = _agent_of(provider)

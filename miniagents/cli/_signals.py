@@ -27,6 +27,7 @@ async def until_signal(work: Coroutine[object, object, T], *names: str) -> T:
     Args:
         work: what to run.
         *names: such as `SIGINT`; those that the system does not have, or that are ignored, are left alone.
+            Work inside of this work may watch for other signals, not for the same ones.
 
     Raises:
         StoppedError: a signal came, and the work has ended.

@@ -33,7 +33,7 @@ async def eliza_agent(ctx: InteractionContext, delay: float = 0.0) -> None:
         How do you know that your brother is angry with you?
     """
     said = [str(message) for message in await ctx.messages if message.role == "user"]
-    answer = _answer(said)
+    answer = await asyncio.to_thread(_answer, said)  # a long conversation takes its time
 
     async def words(_metadata: MutableMapping[str, object]) -> AsyncGenerator[str]:
         for place, word in enumerate(_WORD.findall(answer)):

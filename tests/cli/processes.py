@@ -1,0 +1,140 @@
+"""Real processes of the command: on a pipe, and at a real terminal."""
+
+import asyncio
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import sys
+import termios
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["COMMAND", "Done", "Terminal", "at_terminal", "environment", "on_pipe"]
+
+COMMAND = (sys.executable, "-X", "dev", "-W", "error", "-m", "miniagents", "chat")
+_SECONDS = 20.0
+# What asyncio says in debug mode when a step took over 0.1 s: a busy machine is no fault of the program.
+_SLOW = re.compile(r"^Executing <.* took .* seconds\n", re.MULTILINE)
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[=>]|[\r\x07]")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a process ended, and what it wrote."""
+
+    code: int | None
+    out: str
+    err: str
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return the environment of this process without keys, models, addresses and proxies, plus more."""
+    ours = re.compile(r"(OPENAI|ANTHROPIC)_.*|.*_proxy", re.IGNORECASE)
+    kept = {name: value for name, value in os.environ.items() if not ours.fullmatch(name)}
+    return {**kept, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", **more}
+
+
+async def on_pipe(
+    folder: Path, said: str | int | None, *options: str, env: Mapping[str, str] | None = None
+) -> Done:
+    """Run the command in a folder with an input: a text, a descriptor, or no input at all (None)."""
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *options,
+        cwd=folder,
+        env=environment() if env is None else env,
+        stdin=asyncio.subprocess.PIPE if isinstance(said, str) else said,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(_SECONDS):
+            out, err = await process.communicate(said.encode() if isinstance(said, str) else None)
+    except BaseException:
+        process.kill()
+        await process.communicate()
+        raise
+    return Done(process.returncode, out.decode(), _SLOW.sub("", err.decode()))
+
+
+@dataclass(slots=True)
+class Terminal:
+    """A process at a terminal, and everything it has shown."""
+
+    process: asyncio.subprocess.Process
+    keyboard: int
+    raw: bytearray = field(default_factory=bytearray)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    seen: int = 0
+
+    @property
+    def shown(self) -> str:
+        """What was written, without colours and cursor moves."""
+        return _ESCAPES.sub("", self.raw.decode(errors="replace"))
+
+    async def expect(self, text: str) -> None:
+        """Wait until the text is shown, behind what was expected before."""
+        try:
+            async with asyncio.timeout(_SECONDS):
+                while (found := self.shown.find(text, self.seen)) < 0:
+                    self.news.clear()
+                    await self.news.wait()
+        except TimeoutError:
+            raise AssertionError(f"no {text!r} in {self.shown[self.seen :]!r}") from None
+        self.seen = found + len(text)
+
+    def type(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self.keyboard, keys.encode())
+
+    async def end(self) -> int:
+        """Wait for the end of the process and return its exit code."""
+        async with asyncio.timeout(_SECONDS):
+            return await self.process.wait()
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self.keyboard, 65536)
+        except OSError:  # the process has closed its end
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(self.keyboard)
+        self.raw += data
+        self.news.set()
+
+
+@asynccontextmanager
+async def at_terminal(
+    folder: Path, *options: str, env: Mapping[str, str] | None = None
+) -> AsyncGenerator[Terminal]:
+    """Run the command at a terminal of its own; it is killed at the end if it is still there."""
+    keyboard, screen = pty.openpty()
+    fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *options,
+        cwd=folder,
+        env=environment() if env is None else env,
+        stdin=screen,
+        stdout=screen,
+        stderr=screen,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C is a signal there
+    )
+    os.close(screen)
+    terminal = Terminal(process, keyboard)
+    loop = asyncio.get_running_loop()
+    loop.add_reader(keyboard, terminal._read)
+    try:
+        yield terminal
+    finally:
+        loop.remove_reader(keyboard)
+        if process.returncode is None:
+            process.send_signal(signal.SIGKILL)
+        await process.wait()
+        os.close(keyboard)

@@ -1,0 +1,166 @@
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from miniagents import UserMessage
+from miniagents.cli import main
+from miniagents.ext.chat_history_md import ChatHistoryMD
+from tests.cli.processes import COMMAND, environment, on_pipe
+from tests.support.sse_server import refused_url
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in set(os.environ) - set(environment()):
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+async def kept(path: Path) -> list[tuple[str, str]]:
+    return [(message.role, str(message)) for message in await ChatHistoryMD(path).load()]
+
+
+# -- on a pipe --
+
+
+async def test_a_pipe_is_talked_with_in_plain_lines(tmp_path: Path) -> None:
+    """A pipe is told who answers and where it is kept, gets its answer, and the exit code is 0."""
+    done = await on_pipe(tmp_path, "hello\nexit\nmore\n")
+    notice, opening, answer = done.out.splitlines()
+    assert (0, "") == (done.code, done.err)
+    assert "eliza (rules, no language model) answers; the conversation is kept in CHAT.md." == notice
+    assert "not a language model" in opening
+    assert "pip install 'miniagents[openai]'" in opening
+    assert "ELIZA: Hello. How are you today?" == answer
+    assert [("user", "hello"), ("assistant", "Hello. How are you today?")] == await kept(tmp_path / "CHAT.md")
+
+
+async def test_a_chat_goes_on_where_the_file_ends(tmp_path: Path) -> None:
+    """The second time the old conversation is known: Eliza goes to her next answer."""
+    await on_pipe(tmp_path, "hello", "--history", "a.md")
+    done = await on_pipe(tmp_path, "hi", "--history", "a.md")
+    assert "goes on in a.md (2 messages so far)." in done.out
+    assert done.out.endswith("ELIZA: Hello again. What brings you here?\n")
+    assert 4 == len(await kept(tmp_path / "a.md"))
+
+
+async def test_nothing_is_kept_when_nothing_shall_be(tmp_path: Path) -> None:
+    """`--no-history` leaves no file."""
+    done = await on_pipe(tmp_path, "hello", "--no-history")
+    assert 0 == done.code
+    assert "nothing is kept." in done.out
+    assert not (tmp_path / "CHAT.md").exists()
+
+
+@pytest.mark.parametrize("device", [os.devnull, "in.txt"])
+async def test_a_device_or_a_file_is_an_input(tmp_path: Path, device: str) -> None:
+    """`< /dev/null` and `< file` work like a pipe."""
+    (tmp_path / "in.txt").write_text("sorry", encoding="utf-8")
+    with (tmp_path / device).open() as source:
+        done = await on_pipe(tmp_path, source.fileno())
+    assert (0, "") == (done.code, done.err)
+    assert ("ELIZA: There is nothing" in done.out) == (device == "in.txt")
+
+
+async def test_an_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:
+    """`| head -1` gets its line, and there is neither a traceback nor a complaint."""
+    command = f"{' '.join(COMMAND)} | head -1"
+    shell = await asyncio.create_subprocess_exec(
+        *("bash", "-c", f"yes | {command}; exit ${{PIPESTATUS[1]}}"),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(20):
+        out, err = await shell.communicate()
+    assert (b"", 0) == (err.replace(b"yes: standard output: Broken pipe\n", b""), shell.returncode)
+    assert 1 == len(out.splitlines())
+
+
+async def test_a_full_output_is_one_line_and_exit_1(tmp_path: Path) -> None:
+    """An output that cannot be written is no traceback."""
+    shell = await asyncio.create_subprocess_exec(
+        *("bash", "-c", f"{' '.join(COMMAND)} > /dev/full < /dev/null"),
+        cwd=tmp_path,
+        env=environment(),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(20):
+        _, err = await shell.communicate()
+    assert 1 == shell.returncode
+    assert b"miniagents: the output cannot be written: No space left on device\n" == err
+
+
+# -- wrong input --
+
+OPENAI = ("--model", "openai:m", "--no-history")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--model", "acme:m"], "unknown provider 'acme'; write openai:NAME, anthropic:NAME or eliza"),
+        (["--model", "gpt-5"], "unknown provider 'gpt-5'"),
+        (["--model", "openai:"], "the name of the model is missing"),
+        (["--model", "openai:m"], "OPENAI_API_KEY is not set"),
+        (["--model", "anthropic:m"], "ANTHROPIC_API_KEY is not set"),
+        (["--system", "Be kind"], "--system is for language models"),
+        (["--history", "folder"], "folder"),
+        (["--history", "nowhere/CHAT.md"], "nowhere/CHAT.md"),
+        (["--history", "CHAT.md/CHAT.md"], "CHAT.md/CHAT.md"),
+        (["--history", "x" * 5000], "name too long"),
+        (["--history", "/dev/null"], "not a regular file"),
+        (["--loud"], "unrecognized arguments: --loud"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_2(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing on stdout, one line on stderr that says what is wrong, and no file is touched."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "CHAT.md").write_text("as it was", encoding="utf-8")
+    assert 2 == main(["chat", *options])
+    shown = capsys.readouterr()
+    assert "" == shown.out
+    assert 1 == shown.err.count("\n")
+    assert said.lower() in shown.err.lower()
+    assert "as it was" == (tmp_path / "CHAT.md").read_text(encoding="utf-8")
+    assert ["CHAT.md", "folder"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+def test_a_missing_sdk_gives_the_line_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2, and the `pip install` line, for either provider."""
+    for provider in ("openai", "anthropic"):
+        monkeypatch.setenv(f"{provider.upper()}_API_KEY", "k")
+        monkeypatch.setitem(sys.modules, provider, None)
+        monkeypatch.delitem(sys.modules, f"miniagents.ext.llm.{provider}", raising=False)
+        assert 2 == main(["chat", "--model", f"{provider}:m", "--no-history"])
+        shown = capsys.readouterr()
+        assert f"pip install 'miniagents[{provider}]'" in shown.err.replace('"', "'")
+        assert 1 == shown.err.count("\n")
+
+
+def test_a_base_url_that_answers_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2 before anybody types a message; also for the address that the environment names."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    url = refused_url()
+    assert 2 == main(["chat", *OPENAI, "--base-url", f"{url}/v1"])
+    assert f"nothing answers at the base URL {url}/v1: " in capsys.readouterr().err
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    assert 2 == main(["chat", *OPENAI])
+    assert f"nothing answers at the base URL {url}: " in capsys.readouterr().err
+
+
+async def test_history_of_a_user_message_only_goes_on(tmp_path: Path) -> None:
+    """A file that ends with the user's turn is no obstacle."""
+    await ChatHistoryMD(tmp_path / "CHAT.md").append(UserMessage("my brother is angry"))
+    done = await on_pipe(tmp_path, "hm hm")
+    assert "ELIZA: You told me that your brother is angry. Is that still on your mind?\n" in done.out

@@ -1,0 +1,80 @@
+"""Crosses rooms: the whole command, as people meet it at a terminal."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from miniagents import AssistantMessage
+from miniagents.ext.chat_history_md import ChatHistoryMD
+from tests.cli.processes import at_terminal, on_pipe
+
+CTRL_C, CTRL_D, CTRL_SPACE, ENTER = "\x03", "\x04", "\x00", "\r"
+PROMPT = "YOU:"
+
+
+async def kept(path: Path) -> list[tuple[str, str]]:
+    return [(message.role, str(message)) for message in await ChatHistoryMD(path).load()]
+
+
+async def test_at_a_terminal(tmp_path: Path) -> None:
+    """Prompt, colours, an answer, two lines, Ctrl-C in an answer, Ctrl-C at the prompt: exit 0."""
+    async with at_terminal(tmp_path) as terminal:
+        await terminal.expect("not a language model")
+        await terminal.expect("Enter sends, Ctrl+Space breaks a line")
+        await terminal.expect(PROMPT)
+        terminal.type("hello" + ENTER)
+        await terminal.expect("ELIZA: Hello. How are you today?")
+        await terminal.expect(PROMPT)
+        terminal.type("are you an ai" + CTRL_SPACE + "or not" + ENTER)
+        await terminal.expect("ELIZA: No. I am")
+        terminal.type(CTRL_C)
+        await terminal.expect("(stopped)")
+        await terminal.expect(PROMPT)
+        terminal.type("half a mess" + CTRL_C)
+        assert 0 == await terminal.end()
+        assert b"\x1b[0;34;1mELIZA" in terminal.raw.replace(b"\x1b[34;1m", b"\x1b[0;34;1m")
+        assert "Traceback" not in terminal.shown
+    messages = await ChatHistoryMD(tmp_path / "CHAT.md").load()
+    assert "are you an ai\nor not" == str(messages[2])
+    assert isinstance(messages[3], AssistantMessage)
+    assert str(messages[3]).startswith("No. I am")
+    assert "interrupted" == messages[3].finish_reason  # type: ignore[attr-defined]  # data that came along
+
+
+@pytest.mark.parametrize("keys", [CTRL_C, CTRL_D, "exit" + ENTER])
+async def test_leaving_at_the_prompt(tmp_path: Path, keys: str) -> None:
+    """Ctrl-C, Ctrl-D and `exit` end with exit 0 and no traceback, and the terminal is as it was."""
+    async with at_terminal(tmp_path, "--no-history") as terminal:
+        await terminal.expect(PROMPT)
+        terminal.type(keys)
+        assert 0 == await terminal.end()
+        assert "Traceback" not in terminal.shown
+
+
+async def test_a_signal_ends_it_cleanly(tmp_path: Path) -> None:
+    """SIGTERM in the middle of an answer: what was shown is kept, no traceback, the shell's exit code."""
+    async with at_terminal(tmp_path) as terminal:
+        await terminal.expect(PROMPT)
+        terminal.type("are you an ai" + ENTER)
+        await terminal.expect("ELIZA: No. I am")
+        terminal.process.send_signal(signal.SIGTERM)
+        assert 128 + signal.SIGTERM == await terminal.end()
+        assert "Traceback" not in terminal.shown
+    _, answer = await kept(tmp_path / "CHAT.md")
+    assert answer[1].startswith("No. I am")
+
+
+async def test_killed_in_the_middle_of_an_answer(tmp_path: Path) -> None:
+    """Kill -9 loses at most the unfinished message, and the next chat goes on."""
+    async with at_terminal(tmp_path) as terminal:
+        await terminal.expect(PROMPT)
+        terminal.type("are you an ai" + ENTER)
+        await terminal.expect("ELIZA: No. I am")
+        terminal.process.kill()
+        await terminal.end()
+    assert [("user", "are you an ai")] == await kept(tmp_path / "CHAT.md")
+    done = await on_pipe(tmp_path, "hello")
+    assert (0, "") == (done.code, done.err)
+    assert "goes on in CHAT.md (1 message so far)." in done.out
+    assert ["user", "user", "assistant"] == [role for role, _ in await kept(tmp_path / "CHAT.md")]
