@@ -31,8 +31,10 @@ ATOMS: Final[frozenset[type]] = frozenset(
 )
 """The exact types of which every value is frozen already."""
 
+_IMMUTABLE: Final = (Enum, date, time, timedelta, UUID, Decimal, PurePath)
 
-def freeze(value: object, path: Path | None = None) -> object:
+
+def freeze(value: object, name: str = "value") -> object:
     """Make data immutable: dicts become `FrozenMapping`, lists tuples, sets frozensets, all the way down.
 
     Values are taken as they are at the moment of the call. Subclasses of str, int, float and bytes become the
@@ -40,7 +42,7 @@ def freeze(value: object, path: Path | None = None) -> object:
 
     Args:
         value: Any data of the allowed types.
-        path: Where the value stands, for the text of an error.
+        name: What the value is called in the text of an error.
 
     Returns:
         The frozen value; the same object if it was frozen already.
@@ -53,7 +55,17 @@ def freeze(value: object, path: Path | None = None) -> object:
         >>> freeze({"a": [1, {2}]})
         FrozenMapping({'a': (1, frozenset({2}))})
     """
-    return value if type(value) in ATOMS else _Freezer().freeze(value, path or Path(None, "value"))
+    return value if type(value) in ATOMS else freeze_at(value, Path(None, name))
+
+
+def freeze_at(value: object, path: Path) -> object:
+    """Do what `freeze` does for a value that stands somewhere in a message.
+
+    Args:
+        value: Any data of the allowed types.
+        path: Where it stands, for the text of an error.
+    """
+    return _Freezer().freeze(value, path)
 
 
 def depth_of(value: object) -> int:
@@ -173,7 +185,7 @@ class _Freezer:
 def _plain(value: object) -> object:
     """Return what an immutable value without content is kept as, or ``None`` for anything else."""
     # An enum member may be a str or int too, and stays the member.
-    if isinstance(value, Enum | date | time | timedelta | UUID | Decimal | PurePath):
+    if isinstance(value, _IMMUTABLE):
         return value
     # Subclasses may carry more and mutable things: only the plain value is kept, by no method of theirs.
     if isinstance(value, str):

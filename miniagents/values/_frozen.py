@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from ._class_facts import TEMPLATE_FIELD, ClassFacts
 from ._errors import FreezeError
-from ._freeze import ATOMS, depth_of, freeze, model_data
+from ._freeze import ATOMS, depth_of, freeze_at, model_data
 from ._frozen_mapping import FrozenMapping
 from ._guard import is_frozen_error
 from ._hashing import HashWalk, class_name_of
@@ -90,7 +90,7 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
         fields = cast("dict[str, object]", self.__dict__)
         for name, value in fields.items():
             if type(value) not in ATOMS:
-                fields[name] = freeze(value, self._path(name))
+                fields[name] = freeze_at(value, self._path(name))
         extra = self.__pydantic_extra__
         if extra:
             self._set_extra(extra)
@@ -115,7 +115,7 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
             )
         frozen = FrozenMapping(
             {
-                name: value if type(value) in ATOMS else freeze(value, self._path(name))
+                name: value if type(value) in ATOMS else freeze_at(value, self._path(name))
                 for name, value in extra.items()
             }
         )

@@ -101,3 +101,12 @@ def test_updates_are_validated_as_annotated() -> None:
     assert updates.validate_python({"names": ("a",)}) == {"names": ["a"]}
     with pytest.raises(ValidationError, match=r"for Talk\nlevel\n .*greater than 0"):
         updates.validate_python({"level": 0})
+
+
+def test_updates_follow_the_configuration_of_the_class() -> None:
+    """What the class says of all its fields holds for updates, too."""
+
+    class Stripped(Frozen, str_strip_whitespace=True):
+        name: str
+
+    assert Stripped.__frozen_facts__.updates.validate_python({"name": " x "}) == {"name": "x"}

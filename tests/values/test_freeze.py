@@ -340,3 +340,9 @@ def test_model_data() -> None:
         _p: int = 5
 
     assert model_data(Open.model_validate({"a": 1, "b": 2})) == {"a": 1, "b": 2}
+
+
+def test_the_name_in_an_error() -> None:
+    """Who freezes something says what it is called."""
+    with pytest.raises(FreezeError, match=r"^agent\.fork\.tools\[0\] is of type object"):
+        freeze([object()], "agent.fork.tools")

@@ -55,7 +55,7 @@ def test_copies_and_pickles(error: type[LLMError], again: Callable[[LLMError], L
     other = again(one)
     assert type(one) is type(other)
     assert str(one) == str(other)
-    assert [getattr(one, name) for name in NAMES] == [getattr(other, name) for name in NAMES]
+    assert ["openai", "m", 429, "r", 3, "Hel"] == [getattr(other, name) for name in NAMES]
     assert other.__notes__ == ["A → B"]
 
 

@@ -18,6 +18,11 @@ class Row(TypedDict):
     cells: list[int]
 
 
+class Tree(TypedDict):
+    values: list[int]
+    trees: list["Tree"]
+
+
 class Table(Frozen):
     """Every way to declare a container."""
 
@@ -148,6 +153,17 @@ def test_subclasses_are_written_whole() -> None:
 
     holder = Holder(one=Derived(), many=[Derived()])
     assert holder.model_dump() == {"one": {"x": 1, "items": [1]}, "many": [{"x": 1, "items": [1]}]}
+
+
+def test_recursive_definitions() -> None:
+    """A type that contains itself is walked once, not for ever."""
+
+    class Forest(Frozen):
+        trees: list[Tree]
+
+    trees: list[Tree] = [{"values": [1], "trees": [{"values": [2], "trees": []}]}]
+    assert Forest(trees=trees).model_dump() == {"trees": trees}
+    assert Forest(trees=trees) == Forest.model_validate_json(Forest(trees=trees).model_dump_json())
 
 
 def test_json_schema_is_not_touched() -> None:
