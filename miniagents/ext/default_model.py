@@ -1,0 +1,53 @@
+"""`default_model`: whichever language model there is a key for."""
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final, cast
+
+from miniagents.agents import MiniAgent
+from miniagents.promising import AssistantMessage, Message
+
+from .eliza import eliza_agent
+
+__all__ = ["default_model"]
+
+_MODELS: Final[Mapping[str, str]] = MappingProxyType(
+    {"openai": "gpt-5.4-mini", "anthropic": "claude-haiku-4-5"}
+)
+"""For each provider, in the order in which they are looked for, what is asked when nothing is said."""
+
+
+def default_model(otherwise: MiniAgent[Message, Message, ...] | None = None) -> MiniAgent:
+    """Choose a model as an example or a first try does: the provider whose key is set.
+
+    With `OPENAI_API_KEY` it is an agent of OpenAI, with `ANTHROPIC_API_KEY` one of Anthropic; `OPENAI_MODEL`
+    and `ANTHROPIC_MODEL` say which model. Without a key it is `otherwise`, and one line on stderr says so.
+
+    Args:
+        otherwise: who answers when no key is set; Eliza, a program of rules, by default.
+
+    Raises:
+        ImportError: a key is set, but the SDK of its provider is not installed; the text has the `pip` line.
+
+    Example::
+
+        async def main(model: MiniAgent) -> None:
+            print(await model.inquire("Hello!"))
+
+        MiniAgents().run(main(default_model()))
+    """
+    for provider, model in _MODELS.items():
+        if os.environ.get(f"{provider.upper()}_API_KEY"):
+            # Imported when it was chosen: the SDKs of the others need not be installed.
+            module = import_module(f"miniagents.ext.llm.{provider}")
+            agent = cast("MiniAgent[Message, AssistantMessage, ...]", getattr(module, f"{provider}_agent"))
+            return agent.bind(model=os.environ.get(f"{provider.upper()}_MODEL") or model)
+    chosen = eliza_agent if otherwise is None else otherwise
+    sys.stderr.write(
+        f"No key is set, so {chosen.alias} answers. For a language model: pip install 'miniagents[openai]' "
+        "and set OPENAI_API_KEY, or 'miniagents[anthropic]' and ANTHROPIC_API_KEY.\n"
+    )
+    return chosen.bind()
