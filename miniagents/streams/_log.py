@@ -162,6 +162,8 @@ class Log(Generic[T]):
             if not self.error_seen and not isinstance(error, InquiryCancelledError):
                 self.scope.watch_error(self, error)
             self._close(error)
+            if not self.reachable:  # dropped before it failed: nobody will ever be told
+                self.scope.report_error(self, error)
 
     abort = fail  # a log has nothing pending that an orderly failure would have to wait for
 
