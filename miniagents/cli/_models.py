@@ -96,10 +96,11 @@ def choose_model(options: ChatOptions, environ: Mapping[str, str], *, is_termina
     provider, name = _named(options, environ)
     if provider is None:
         return _eliza(options, is_terminal=is_terminal)
-    if not environ.get(provider.key_variable):
+    base_url = options.base_url or provider.base_url(environ)
+    if base_url is None and not environ.get(provider.key_variable):  # servers of others may do without
         raise BadInputError(
-            f"{provider.key_variable} is not set; put your {provider.name} key there (a local server behind "
-            "--base-url usually takes any), or use --model eliza"
+            f"{provider.key_variable} is not set; put your key there, or name a server that needs none with "
+            "--base-url, or use --model eliza"
         )
     agent = _agent_of(provider)
     settings = {"model": name, "base_url": options.base_url, "system": options.system}
@@ -107,7 +108,7 @@ def choose_model(options: ChatOptions, environ: Mapping[str, str], *, is_termina
         agent=agent.fork(**{setting: value for setting, value in settings.items() if value is not None}),
         title=f"{name} of {provider.name}",
         alias=name,
-        base_url=options.base_url or provider.base_url(environ),
+        base_url=base_url,
     )
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 __all__ = ["COMMAND", "Done", "Terminal", "at_terminal", "environment", "on_pipe"]
 
 COMMAND = (sys.executable, "-X", "dev", "-W", "error", "-m", "miniagents", "chat")
+# Without the development mode: what asyncio tells then about slow steps would be in the middle of the screen.
+_AT_TERMINAL = (sys.executable, "-W", "error", "-m", "miniagents", "chat")
 _SECONDS = 20.0
 # What asyncio says in debug mode when a step took over 0.1 s: a busy machine is no fault of the program.
 _SLOW = re.compile(r"^Executing <.* took .* seconds\n", re.MULTILINE)
@@ -116,7 +118,7 @@ async def at_terminal(
     keyboard, screen = pty.openpty()
     fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
     process = await asyncio.create_subprocess_exec(
-        *COMMAND,
+        *_AT_TERMINAL,
         *options,
         cwd=folder,
         env=environment() if env is None else env,

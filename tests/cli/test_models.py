@@ -88,6 +88,12 @@ def test_what_cannot_answer_is_refused(model: str, said: str) -> None:
         chosen({}, model)
 
 
+@pytest.mark.parametrize(("base_url", "environ"), [("http://x", {}), (None, {"OPENAI_BASE_URL": "http://x"})])
+def test_a_server_of_someone_else_may_do_without_a_key(base_url: str | None, environ: dict[str, str]) -> None:
+    """With an address of its own no key is asked for."""
+    assert "m of openai" == chosen(environ, "openai:m", base_url).title
+
+
 @pytest.mark.parametrize(("base_url", "system"), [("http://x", None), (None, "Be kind")])
 def test_eliza_has_no_address_and_takes_no_instructions(base_url: str | None, system: str | None) -> None:
     """An option that would do nothing is refused."""
