@@ -1,7 +1,7 @@
 """An agent that improves a function, and shows the difference. Nothing that a model wrote is run: you decide.
 
 The answer of a model is text. `split_messages` cuts it at blank lines and keeps each fenced block in one
-piece, so the code is the message that begins with a fence. Code that is no such function goes back to the model.
+piece, so the code is the message that begins with a fence. Code that is no such function goes back.
 """
 
 import ast

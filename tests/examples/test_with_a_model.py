@@ -1,0 +1,119 @@
+"""Each example that asks a model, with a scripted one: what it prints, and what the model was asked."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from examples import chain, errors, llm_example, parallel, persist_messages, pipeline
+from examples.self_dev import improve_function, write_readme
+from miniagents import MiniAgents
+from miniagents.testing import ScriptedModel
+
+Capture = pytest.CaptureFixture[str]
+
+
+def asked(scripted: ScriptedModel) -> list[str]:
+    """Return the conversations a model was given."""
+    return [str(request.messages) for request in scripted.requests]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(chain.__file__).parent.rglob("*.py")), ids=lambda path: path.stem
+)
+def test_nothing_at_import(path: Path) -> None:
+    """An example that is imported only defines: what it does stands under `if __name__ == "__main__":`."""
+    defining = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Assign)
+    *body, last = ast.parse(path.read_text(encoding="utf-8")).body
+    docstring, *rest = body
+    assert isinstance(docstring, ast.Expr)
+    assert isinstance(docstring.value, ast.Constant)
+    assert all(isinstance(each, defining) for each in rest)
+    assert ast.unparse(last).startswith("if __name__ == '__main__':")
+
+
+def test_llm_example(capsys: Capture) -> None:
+    """The answer is shown, and what is known about it."""
+    scripted = ScriptedModel(["Light ", "scatters."])
+    MiniAgents().run(llm_example.main(scripted.agent.bind(model="m")))
+    assert capsys.readouterr().out == "Why is the sky blue?\n\nLight scatters.\n\n(m, stop, 15 characters)\n"
+    assert asked(scripted) == ["You are a poet. Answer in one sentence.\n\nWhy is the sky blue?"]
+
+
+def test_parallel(capsys: Capture) -> None:
+    """All are asked before the first answers, and the order is that of the languages."""
+    scripted = ScriptedModel("eins", "zwei", "drei")
+    MiniAgents().run(parallel.main(scripted.agent.bind()))
+    assert capsys.readouterr().out.splitlines() == [
+        *(f"[{language} is asked for]" for language in parallel.LANGUAGES),
+        *("eins", "zwei", "drei"),
+    ]
+    assert [text.splitlines()[0] for text in asked(scripted)] == [
+        f"Translate into {language}." for language in parallel.LANGUAGES
+    ]
+
+
+def test_chain(capsys: Capture) -> None:
+    """Without a critic who is content, it ends after five rounds."""
+    scripted = ScriptedModel(then=lambda messages: f"{len(messages)}")
+    MiniAgents().run(chain.main(scripted.agent.bind()))
+    out = capsys.readouterr().out
+    assert (out.count("writer:"), out.count("critic:")) == (5, 5)
+    assert "Improve it. 2" in asked(scripted)[2]
+
+
+def test_errors(capsys: Capture) -> None:
+    """A model that does not fail gets its report through, all three times."""
+    MiniAgents().run(errors.main(ScriptedModel(then="Sunny.").agent.bind()))
+    assert capsys.readouterr().out.count("Sunny.") == 2  # the second one is not shown
+
+
+def test_persist_messages(capsys: Capture) -> None:
+    """What is equal is stored once, what is not is stored too."""
+    MiniAgents().run(persist_messages.main(ScriptedModel("one", "two").agent.bind()))
+    out = capsys.readouterr().out
+    assert [out.count(text) for text in ("The library", "  one\n", "  two\n", "SUMMARY_AGENT replied")] == [
+        1,
+        1,
+        1,
+        2,
+    ]
+
+
+def test_pipeline(capsys: Capture, tmp_path: Path) -> None:
+    """Rows keep their order, each is an inquiry of its own, and what says nothing is not asked about."""
+    file = tmp_path / "reviews.csv"
+    file.write_text('product,stars,text\nBed,5,"Very soft"\nBed,1,"no"\nBed,2,"Too soft"\n', encoding="utf-8")
+    scripted = ScriptedModel("Positive.", "negative")
+    MiniAgents().run(pipeline.main(scripted.agent.bind(), file))
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["Bed", "*****", "positive", "Very", "soft"],
+        ["Bed", "**", "negative", "Too", "soft"],
+        [],
+        ["Bed", "negative", "1"],
+        ["Bed", "positive", "1"],
+    ]
+    assert [text.splitlines()[-1] for text in asked(scripted)] == ["Very soft", "Too soft"]
+
+
+def test_write_readme(capsys: Capture, tmp_path: Path) -> None:
+    """The model is given every file, then all summaries; the README has them in order."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.py").write_text(f"{name} = 1\n", encoding="utf-8")
+    scripted = ScriptedModel(
+        then=lambda messages: "Sells." if len(messages) > 2 else f"Sets {messages[-1]}".strip()
+    )
+    MiniAgents().run(write_readme.main(scripted.agent.bind(), folder))
+    out = capsys.readouterr().out
+    assert out == "# shop\n\nSells.\n\n## Files\n\n* `a.py`: Sets a = 1\n* `b.py`: Sets b = 1\n"
+
+
+def test_improve_function(capsys: Capture) -> None:
+    """What is no function goes back to the model with the reason; after three attempts it gives up."""
+    scripted = ScriptedModel("I cannot.", "```python\nx = 1\n```", "```python\ndef f(:\n```")
+    MiniAgents().run(improve_function.main(scripted.agent.bind(), before="def f(a: int) -> int: ..."))
+    out = capsys.readouterr().out
+    assert out.count("[not accepted: this is not one function") == 3
+    assert "this is not one function" in asked(scripted)[1]
