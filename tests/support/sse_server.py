@@ -1,10 +1,10 @@
-"""A scripted HTTP server on loopback: what a model's server may say, and every way it may break.
+r"""A scripted HTTP server on loopback: what a model's server may say, and every way it may break.
 
 It stands on raw asyncio streams, because a reset, half a chunk or a length that lies cannot be sent through a
 server framework. Each request is answered by the next script; the last one answers all further requests.
 Waiting is for events, never for time::
 
-    async with serve(sse(b"data: 1\\n\\n", wait(go), b"data: 2\\n\\n")) as server:
+    async with serve(sse(b"data: 1\n\n", wait(go), b"data: 2\n\n")) as server:
         ...                            # talk to server.url; go.set()
     server.requests[0].json            # what was asked
     await server.connections[0].gone.wait()
@@ -56,7 +56,7 @@ class Request:
 
 @dataclass(slots=True)
 class Connection:
-    """One accepted connection; `gone` is set when the client has left it, `gone_at` is the loop's time then."""
+    """One accepted connection; `gone` is set when the client has left it, at `gone_at` of the loop's time."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -72,7 +72,7 @@ class Connection:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and what a script does about it; `keep` tells whether the connection may serve another one."""
+    """One request and what a script does about it; `keep` lets the connection serve another one."""
 
     request: Request
     connection: Connection
@@ -195,18 +195,20 @@ class ScriptedServer:
 
     scripts: tuple[Script, ...]
     url: str = ""
-    requests: list[Request] = field(default_factory=list)
-    connections: list[Connection] = field(default_factory=list)
-    handlers: set[asyncio.Task[object]] = field(default_factory=set)
+    requests: list[Request] = field(default_factory=list[Request])
+    connections: list[Connection] = field(default_factory=list[Connection])
+    handlers: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection until a script or the client ends it."""
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a connection in a task of its own; asyncio's own would complain about being cancelled."""
         connection = Connection(reader, writer)
         self.connections.append(connection)
-        task = asyncio.current_task()
-        if task is not None:
-            self.handlers.add(task)
-            task.add_done_callback(self.handlers.discard)
+        task = asyncio.create_task(self.handle(connection))
+        self.handlers.add(task)
+        task.add_done_callback(self.handlers.discard)
+
+    async def handle(self, connection: Connection) -> None:
+        """Serve one connection until a script or the client ends it."""
         try:
             while await self._exchange(connection):
                 pass
@@ -214,9 +216,9 @@ class ScriptedServer:
             pass
         finally:
             connection.left()
-            writer.close()
+            connection.writer.close()
             with suppress(ConnectionError):
-                await writer.wait_closed()
+                await connection.writer.wait_closed()
 
     async def _exchange(self, connection: Connection) -> bool:
         request = await _read_request(connection.reader)
@@ -255,9 +257,9 @@ async def _read_request(reader: asyncio.StreamReader) -> Request | None:
 
 @asynccontextmanager
 async def serve(*scripts: Script) -> AsyncGenerator[ScriptedServer]:
-    """Run a server on a free port of 127.0.0.1; on leaving, every connection is closed and every handler ended."""
+    """Run a server on a free port of 127.0.0.1; on leaving, all its connections and handlers are ended."""
     scripted = ScriptedServer(scripts)
-    server = await asyncio.start_server(scripted.handle, "127.0.0.1", 0, limit=2**24)
+    server = await asyncio.start_server(scripted.accept, "127.0.0.1", 0, limit=2**24)
     scripted.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield scripted

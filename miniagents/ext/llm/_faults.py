@@ -1,0 +1,229 @@
+"""Every failure of a call becomes one of ours: a sentence, what had arrived, and never a key.
+
+The SDK's exception stays the `__cause__`, in memory only. What it says itself is cleaned of the key too,
+because a traceback prints it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from json import JSONDecodeError
+from typing import Final, TypeVar, cast
+
+from pydantic import SecretStr
+
+from miniagents.values import (
+    LLMConfigError,
+    LLMConnectionError,
+    LLMError,
+    LLMProtocolError,
+    LLMStatusError,
+    LLMTimeoutError,
+)
+
+from ._look import ProviderError, WireError, integer_at, look
+from ._timeouts import Overdue
+
+__all__ = ["Call", "SDKErrors", "fault", "headers_of"]
+
+E = TypeVar("E", bound=LLMError)
+
+_LONGEST_QUOTE: Final = 300
+_FIRST_ERROR_STATUS: Final = 400
+_SERVER_ERROR: Final = 500
+# The errors of the HTTP library below, which one SDK lets through as they are. By name: it is the SDK's own
+# choice which library that is (httpx2 or httpx), and nothing here depends on it.
+_TRANSPORT: Final = frozenset({"RequestError", "StreamError", "EndOfStream"})
+_ADVICE: Final[Mapping[int, str]] = {
+    400: "correct what it complains about",
+    401: "check the API key",
+    403: "check what the API key is allowed to use",
+    404: "check the model's name and the base URL",
+    413: "send a shorter conversation",
+    429: "wait, or ask less often",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SDKErrors:
+    """The exceptions of one SDK, by what they mean; the first that fits counts.
+
+    Attributes:
+        status: there was a response with an error status.
+        timeout: the SDK gave up waiting.
+        connection: there was no response.
+        reported: the provider reported an error without a status.
+        base: anything else that the SDK raises by itself.
+    """
+
+    status: type[Exception]
+    timeout: type[Exception]
+    connection: type[Exception]
+    reported: type[Exception]
+    base: type[Exception]
+
+    def is_timeout(self, exc: Exception) -> bool:
+        """Whether waiting was given up."""
+        return isinstance(exc, (self.timeout, TimeoutError)) or "TimeoutException" in _class_names(exc)
+
+    def is_connection(self, exc: Exception) -> bool:
+        """Whether the connection could not be made or kept."""
+        return isinstance(exc, (self.connection, OSError, EOFError)) or not _TRANSPORT.isdisjoint(
+            _class_names(exc)
+        )
+
+
+@dataclass(slots=True)
+class Call:
+    """What is known about one call so far; its errors carry it.
+
+    Attributes:
+        provider: the provider's name.
+        model: the model that was asked.
+        host: where it was asked, without credentials.
+        secrets: what no text may contain.
+        attempts: how many times the request was sent.
+        request_id: the provider's id of the request, once there was a response.
+        pieces: the text that went to the reader.
+    """
+
+    provider: str
+    model: str
+    host: str
+    secrets: tuple[SecretStr, ...] = ()
+    attempts: int = 1
+    request_id: str | None = None
+    pieces: list[str] = field(default_factory=list[str])
+
+    def error(self, kind: type[E], sentence: str, *, status: int | None = None) -> E:
+        """Make an error of this call; the sentence goes on after "openai (gpt-x): "."""
+        text = self.without_secrets(f"{self.provider} ({self.model}): {sentence}")
+        return kind(
+            text,
+            provider=self.provider,
+            model=self.model,
+            status=status,
+            request_id=self.request_id,
+            attempts=self.attempts,
+            partial_text="".join(self.pieces),
+        )
+
+    def without_secrets(self, text: str) -> str:
+        """Return the text with every secret of this call covered."""
+        for secret in self.secrets:
+            if value := secret.get_secret_value():
+                text = text.replace(value, "[redacted]")
+        return text
+
+
+def fault(exc: Exception, call: Call, sdk: SDKErrors) -> LLMError:
+    """Say in our words what went wrong.
+
+    Args:
+        exc: what the SDK, the network or a decoder raised.
+        call: what is known about the call; the request id is noted in it.
+        sdk: which of the SDK's exceptions means what.
+
+    Returns:
+        The error to raise; the caller writes `raise ... from exc`.
+    """
+    if isinstance(exc, LLMError):
+        return exc
+    call.request_id = _request_id(exc) or call.request_id
+    _cover_secrets(exc, call)
+    if isinstance(exc, sdk.status):
+        return _status_error(exc, call)
+    if isinstance(exc, Overdue):
+        return call.error(LLMTimeoutError, f"{exc}; try again, or raise the limit")
+    if isinstance(exc, ProviderError):
+        return call.error(LLMStatusError, f"the provider reported {_quoted(str(exc))}; try again")
+    return _protocol_error(exc, call) or _sdk_error(exc, call, sdk)
+
+
+def _protocol_error(exc: Exception, call: Call) -> LLMProtocolError | None:
+    match exc:
+        case UnicodeDecodeError():
+            what = "bytes came that are no UTF-8"
+        case JSONDecodeError():
+            what = f"an event came that is no JSON ({exc})"
+        case WireError():
+            what = str(exc)
+        case _:
+            return None
+    return call.error(LLMProtocolError, f"{what}; this is not the provider's protocol, check the base URL")
+
+
+def _sdk_error(exc: Exception, call: Call, sdk: SDKErrors) -> LLMError:
+    check = "check the network and the base URL"
+    if sdk.is_timeout(exc):
+        return call.error(LLMTimeoutError, f"{call.host} did not answer in time ({_root(exc)}); {check}")
+    if sdk.is_connection(exc):
+        broke = "broke in the middle of the answer" if call.pieces else "could not be made or kept"
+        return call.error(
+            LLMConnectionError, f"the connection to {call.host} {broke} ({_root(exc)}); {check}"
+        )
+    if isinstance(exc, sdk.reported):
+        return call.error(LLMStatusError, f"the provider reported {_told(exc)}; try again")
+    if isinstance(exc, (sdk.base, TypeError, ValueError)):
+        sentence = f"the SDK refused the request: {_quoted(str(exc))}; check the keywords"
+        return call.error(LLMConfigError, sentence)
+    return call.error(LLMProtocolError, f"the SDK failed with {type(exc).__name__}: {_quoted(str(exc))}")
+
+
+def _status_error(exc: Exception, call: Call) -> LLMStatusError:
+    status = integer_at(exc, "status_code")
+    if status is None or status < _FIRST_ERROR_STATUS:
+        # An error event inside a stream that had begun with 200: the provider's own type is what tells.
+        return call.error(LLMStatusError, f"the provider reported {_told(exc)}; try again")
+    advice = _ADVICE.get(status, "try again later" if status >= _SERVER_ERROR else "check the request")
+    tries = f" after {call.attempts} attempts" if call.attempts > 1 else ""
+    return call.error(
+        LLMStatusError, f"refused with status {status}{tries}, {_told(exc)}; {advice}", status=status
+    )
+
+
+def _told(exc: Exception) -> str:
+    # Both SDKs keep the parsed body: the whole of it, or what stood under "error".
+    body = look(exc, "body")
+    error = look(body, "error") or body
+    kind = look(error, "type") or look(error, "code")
+    text = (
+        look(error, "message")
+        or (body if isinstance(body, str) else None)
+        or look(exc, "message")
+        or str(exc)
+    )
+    return _quoted(f"{kind}: {text}" if kind else str(text))
+
+
+def _request_id(exc: Exception) -> str | None:
+    found = look(exc, "request_id")
+    return found if isinstance(found, str) else None
+
+
+def headers_of(value: object) -> Mapping[str, object]:
+    """Return the HTTP headers of a response, stream or exception of an SDK; none if it has no response."""
+    headers = look(value, "response", "headers")
+    return cast("Mapping[str, object]", headers) if isinstance(headers, Mapping) else {}
+
+
+def _cover_secrets(exc: Exception, call: Call) -> None:
+    exc.args = tuple(call.without_secrets(arg) if isinstance(arg, str) else arg for arg in exc.args)
+    message = look(exc, "message")
+    if isinstance(message, str):
+        exc.__dict__["message"] = call.without_secrets(message)
+
+
+def _class_names(exc: Exception) -> frozenset[str]:
+    return frozenset(each.__name__ for each in type(exc).__mro__)
+
+
+def _root(exc: BaseException) -> str:
+    # "Connection error." says nothing; the reason is at the end of the chain.
+    while (cause := exc.__cause__ or exc.__context__) is not None:
+        exc = cause
+    return _quoted(str(exc) or type(exc).__name__)
+
+
+def _quoted(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_QUOTE else line[:_LONGEST_QUOTE] + "..."

@@ -1,0 +1,156 @@
+"""From the keywords of an agent and the environment to settings that can be used, or a clear error.
+
+Everything here happens before any network call.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Final, cast
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from miniagents.values import LLMConfigError
+
+__all__ = ["Endpoint", "Extras", "Provider", "check_numbers", "host_of"]
+
+_HIGHEST_TEMPERATURE: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider, as its settings see it.
+
+    Attributes:
+        name: in lower case; its settings in the environment begin with it in capitals (`OPENAI_API_KEY`).
+        base_url: its own address.
+        own_hosts: the domains that are the provider's own.
+    """
+
+    name: str
+    base_url: str
+    own_hosts: tuple[str, ...]
+
+    def model(self, given: str | None) -> str:
+        """Return the model to ask.
+
+        Raises:
+            LLMConfigError: if none is given and none is set.
+        """
+        variable = f"{self.name.upper()}_MODEL"
+        if model := given or os.environ.get(variable):
+            return model
+        raise LLMConfigError(
+            f"no model is chosen for {self.name}_agent; give model=..., or set {variable} in the environment",
+            provider=self.name,
+        )
+
+    def endpoint(self, api_key: SecretStr | str | None, base_url: str | None) -> "Endpoint":
+        """Return where to ask, and with which key.
+
+        A key in the environment goes to whatever address is given, as with the SDK. An address that is not
+        the provider's own may do without a key.
+
+        Raises:
+            LLMConfigError: if there is no key, or the address is none.
+        """
+        url = base_url or os.environ.get(f"{self.name.upper()}_BASE_URL") or self.base_url
+        if urlsplit(url).scheme not in {"http", "https"} or not host_of(url):
+            raise LLMConfigError(
+                f"the base URL {url!r} is no address; write it like {self.base_url}", provider=self.name
+            )
+        variable = f"{self.name.upper()}_API_KEY"
+        plain = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
+        key = (plain or os.environ.get(variable) or "").strip()
+        if not key and self.is_own(url):
+            raise LLMConfigError(
+                f"{self.name} needs a key; give api_key=..., or set {variable} in the environment",
+                provider=self.name,
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise LLMConfigError(
+                f"the key for {self.name} has characters that no key has; copy {variable} or api_key again",
+                provider=self.name,
+            )
+        return Endpoint(self.name, url, SecretStr(key) if key else None)
+
+    def is_own(self, url: str) -> bool:
+        """Whether the address is one of the provider's own."""
+        host = host_of(url)
+        return any(host == own or host.endswith(f".{own}") for own in self.own_hosts)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to ask, and with which key; equal endpoints can share a client."""
+
+    provider: str
+    base_url: str
+    api_key: SecretStr | None
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What the user adds to a request: fields of the body, headers and query parameters."""
+
+    body: dict[str, object] = field(default_factory=dict[str, object])
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    query: dict[str, object] = field(default_factory=dict[str, object])
+
+    @classmethod
+    def of(cls, extra: Mapping[str, object] | None, reserved: Mapping[str, str]) -> "Extras":
+        """Sort the `extra` keyword of an agent.
+
+        `extra_headers`, `extra_query` and `extra_body` are what they are for the SDK; every other name is a
+        field of the body, whether the SDK knows it or not.
+
+        Args:
+            extra: what the user gave.
+            reserved: names that belong elsewhere, each with where.
+
+        Raises:
+            LLMConfigError: if a name is reserved, or one of the three is no mapping.
+        """
+        rest = dict(extra or {})
+        query = _mapping(rest, "extra_query")
+        headers = {name: str(value) for name, value in _mapping(rest, "extra_headers").items()}
+        body = {**rest, **_mapping(rest, "extra_body")}
+        del_names = ("extra_headers", "extra_query", "extra_body")
+        body = {name: value for name, value in body.items() if name not in del_names}
+        for name in body:
+            if name in reserved:
+                raise LLMConfigError(f"{name!r} cannot be given through extra; {reserved[name]}")
+        return cls(body, headers, query)
+
+
+def _mapping(extra: Mapping[str, object], name: str) -> dict[str, object]:
+    value = extra.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise LLMConfigError(f"extra[{name!r}] is a {type(value).__name__}; give a mapping")
+    return dict(cast("Mapping[str, object]", value))
+
+
+def check_numbers(max_tokens: int | None, temperature: float | None, max_retries: int | None) -> None:
+    """Refuse numbers that no provider takes.
+
+    Raises:
+        LLMConfigError: naming the keyword.
+    """
+    if max_tokens is not None and max_tokens < 1:
+        raise LLMConfigError(f"max_tokens={max_tokens} leaves no room for an answer; give 1 or more")
+    if temperature is not None and not (isfinite(temperature) and 0 <= temperature <= _HIGHEST_TEMPERATURE):
+        raise LLMConfigError(f"temperature={temperature} is out of range; give a number from 0 to 2")
+    if max_retries is not None and max_retries < 0:
+        raise LLMConfigError(f"max_retries={max_retries} is no count; give 0 or more")
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address, without port and credentials; ``""`` if it has none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
