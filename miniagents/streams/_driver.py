@@ -52,6 +52,7 @@ class Driver:
         "_children",
         "_parent",
         "_started",
+        "_stopping",
         "_waiting",
         "_waiting_for",
         "log",
@@ -74,6 +75,7 @@ class Driver:
         self.task: Task[None] | None = None
         self.received: tuple[Exception, tuple[str, ...]] | None = None
         self._started = False
+        self._stopping = False
         self._abandoned = False
         self._parent = None if orphan else CURRENT_DRIVER.get()
         self._children: set[Driver] | None = None
@@ -163,11 +165,12 @@ class Driver:
 
     def _stop(self) -> None:
         self.sink.abort(self._cancelled())
-        if self.task is None or self.task.done():
-            return
+        if self.task is None or self.task.done() or self._stopping:
+            return  # a second cancellation would hit the clean-up that the first one began
+        self._stopping = True
         self.task.cancel()
-        if not self._started:  # a task that never ran a step gets no chance to clean up
-            self._leave()
+        if not self._started:  # a task that never ran a step cannot say that it has left
+            self.task.add_done_callback(lambda _: self._leave())
 
     def _end_children(self, keep: "Callable[[Driver], bool]") -> None:
         for child in tuple(self._children or ()):

@@ -69,6 +69,7 @@ class Log(Generic[T]):
         producer: whoever has to act before there is more; None when closed or filled by hand.
         readers: how many cursors, followers and waiters there are right now.
         was_read: somebody has started to read at some time.
+        watched: somebody asked to be told of the terminal, and may look at the pieces then.
         kept: it stands in another log, so it can be reached through that.
         reachable: a promise over this log is still held by someone.
         chain: the aliases of the agents that the error went through.
@@ -103,6 +104,7 @@ class Log(Generic[T]):
         "traceback",
         "views",
         "was_read",
+        "watched",
     )
 
     def __init__(self, scope: Scope, items: list[T] | None = None, *, closed: bool = False) -> None:
@@ -117,6 +119,7 @@ class Log(Generic[T]):
         self.producer: Producer | None = None
         self.readers = 0
         self.was_read = False
+        self.watched = False
         self.kept = False
         self.views = 0
         self.reachable = True
@@ -189,6 +192,7 @@ class Log(Generic[T]):
 
     def when_closed(self, watcher: Callable[[], None]) -> None:
         """Call ``watcher`` once, at the terminal or now if that was. It is no reader: it keeps nothing up."""
+        self.watched = True
         if self.closed:
             watcher()
         elif self._watchers is None:
@@ -249,9 +253,9 @@ class Log(Generic[T]):
     def forget(self) -> None:
         """Let go of the pieces of a log that nobody can read any more; what only they held ends with them.
 
-        A watcher (a record of the run) is going to look at them: then they stay until it has.
+        If a watcher (a record of the run) was ever going to look at them, they stay.
         """
-        if not self.reachable and self._watchers is None:
+        if not self.reachable and not self.watched:
             self.items.clear()
 
     def follow(self, follower: Follower) -> None:

@@ -26,10 +26,13 @@ async def pump(source: AsyncIterable[T], log: Log[object], put: Callable[[T], ob
     items = log.items
     try:
         async for piece in iterator:
-            # One comparison a piece: `limit` stands for pausing, for yielding to the loop, and for the end.
-            if len(items) >= log.limit and not await _look_up(log):
+            if log.closed:
                 break
             put(piece)
+            # One comparison a piece: `limit` stands for pausing, for yielding to the loop, and for the end.
+            # It comes before the source is asked again, which may do much for one more piece.
+            if len(items) >= log.limit and not await _look_up(log):
+                break
     finally:
         await close(iterator)
 
@@ -46,19 +49,22 @@ async def fill(log: Log[T], source: AsyncIterable[T]) -> None:
     append = items.append
     try:
         async for piece in iterator:
-            if len(items) >= log.limit and not await _look_up(seen):
+            if log.closed:
                 break
             append(piece)
             if log.heard:
                 log.tell()
+            if len(items) >= log.limit and not await _look_up(seen):
+                break
     finally:
         await close(iterator)
 
 
 async def _look_up(log: Log[object]) -> bool:
     """Yield to the loop, wait until there is room; tell whether to go on."""
-    if not log.closed:
-        await asyncio.sleep(0)
+    # Also at the end: if it was a reader of the piece that cancelled this task, the cancellation comes out here,
+    # and not in the middle of the clean-up of the source.
+    await asyncio.sleep(0)
     while not log.closed and len(log.items) >= log.granted and not log.scope.draining:
         log.room = log.scope.loop.create_future()
         await log.room

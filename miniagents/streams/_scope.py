@@ -157,13 +157,14 @@ class Scope:
     async def cancel_all(self) -> None:
         """Cancel every task and wait for the cleanup of all, ``shutdown_timeout`` seconds at most."""
         deadline = self.loop.time() + self.shutdown_timeout
-        while self._drivers and self.loop.time() < deadline:
-            stopping = tuple(self._drivers)
+        while stopping := tuple(self._drivers):  # once more for those that a clean-up has started
             for driver in stopping:
                 driver.cancel()
             tasks = [driver.task for driver in stopping if driver.task is not None]
             if tasks:
-                await asyncio.wait(tasks, timeout=deadline - self.loop.time())
+                await asyncio.wait(tasks, timeout=max(0, deadline - self.loop.time()))
+            if self.loop.time() >= deadline:
+                break
         self._report_stuck(self._drivers)
 
     async def _until_idle(self) -> None:

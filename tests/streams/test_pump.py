@@ -1,0 +1,239 @@
+"""The only pump from async iterables."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from itertools import count
+
+import pytest
+
+from miniagents.streams import Driver, Log, LogObservable, Scope, fill, iterate, pump, until_closed
+from miniagents.values import InquiryCancelledError
+from tests.support.sources import Recorder, Source, turns
+
+
+def open_scope(*, prefetch: int = 1024) -> Scope:
+    """A scope of the running loop."""
+    scope = Scope(prefetch=prefetch, shutdown_timeout=1)
+    scope.open()
+    return scope
+
+
+def start(scope: Scope, source: Source[int]) -> Log[int]:
+    """The log that `source` is pumped into."""
+    log: Log[int] = Log(scope)
+    Driver("pump", scope, log, log).start(lambda: fill(log, source))
+    return log
+
+
+async def test_every_piece_in_order() -> None:
+    """Every piece of the source arrives, in order, and the source is iterated once and closed."""
+    scope, source = open_scope(), Source(range(5))
+    log = start(scope, source)
+    assert [0, 1, 2, 3, 4] == [item async for item in iterate(log, None)]
+    await scope.drain()
+    assert (1, 1) == (source.runs, source.closed)
+
+
+async def test_pump_with_a_function() -> None:
+    """`pump` hands every piece to a function."""
+    scope, source, taken = open_scope(), Source(range(3)), list[int]()
+    status: Log[object] = Log(scope)
+    await pump(source, status, taken.append)
+    assert ([0, 1, 2], 1) == (taken, source.closed)
+
+
+@pytest.mark.parametrize("prefetch", [1, 2, 3, 10])
+async def test_at_most_prefetch_ahead(prefetch: int) -> None:
+    """A source runs at most `prefetch` pieces ahead of its fastest reader, and no piece further."""
+    scope, source = open_scope(prefetch=prefetch), Source(range(100))
+    log = start(scope, source)
+    await turns(20)
+    assert prefetch == source.produced
+    fast, slow = iterate(log, None), iterate(log, None)
+    for index in range(2 * prefetch + 1):
+        assert index == await anext(fast)
+        await turns(5)
+        assert source.produced <= index + 1 + prefetch
+    assert 0 == await anext(slow)
+    await turns(5)
+    assert source.produced <= 3 * prefetch + 1
+    assert list(range(2 * prefetch + 1, 100)) == [item async for item in fast]
+    assert 100 == source.produced
+    await slow.aclose()
+    await scope.drain()
+
+
+async def test_a_paused_source_resumes_when_awaited() -> None:
+    """Who awaits the whole lets a paused source run to its end."""
+    scope, source = open_scope(prefetch=2), Source(range(100))
+    log = start(scope, source)
+    await turns(20)
+    assert 2 == source.produced
+    await until_closed(log)
+    assert (100, 1) == (source.produced, source.closed)
+
+
+async def test_a_paused_source_resumes_for_a_subscriber() -> None:
+    """A subscriber takes everything at once, so a paused source runs to its end for it."""
+    scope, source, recorder = open_scope(prefetch=2), Source(range(100)), Recorder[int]()
+    log = start(scope, source)
+    await turns(20)
+    LogObservable(log, None).subscribe(recorder)
+    await until_closed(log)
+    assert list(range(100)) == recorder.items
+
+
+async def test_a_paused_source_resumes_when_the_context_drains() -> None:
+    """When the context drains, a paused source runs to its end; so does one that is started meanwhile."""
+    scope, source, later = open_scope(prefetch=2), Source(range(100)), Source(range(50))
+    start(scope, source)
+    await turns(20)
+    draining = asyncio.create_task(scope.drain())
+    await turns(1)
+    start(scope, later)
+    await draining
+    assert (100, 50) == (source.produced, later.produced)
+
+
+async def test_it_pauses_again() -> None:
+    """When those who took everything at once have left, the source is paused again at `prefetch`."""
+    scope, source = open_scope(prefetch=2), Source(count(), hold_at=10)
+    log = start(scope, source)
+    waiting = asyncio.create_task(until_closed(log))
+    subscription = LogObservable(log, None).subscribe()
+    await turns(5)
+    assert 10 == source.produced
+    waiting.cancel()
+    await turns(2)
+    subscription.dispose()
+    source.go.set()
+    await turns(20)
+    assert 12 == source.produced
+    await scope.cancel_all()
+
+
+async def test_a_source_that_never_suspends_starves_nobody() -> None:
+    """A source of 1,000,000 pieces that never suspends lets the loop turn every few thousand pieces."""
+    scope = open_scope(prefetch=10_000_000)
+    source = Source(range(1_000_000))
+    log = start(scope, source)
+    waiting = asyncio.create_task(until_closed(log))
+    loop_turns, largest, before = 0, 0, 0
+    while not waiting.done():
+        await asyncio.sleep(0)
+        loop_turns += 1
+        largest, before = max(largest, source.produced - before), source.produced
+    assert 1_000_000 == len(log.items)
+    assert largest <= 2048
+    assert loop_turns > 400
+
+
+async def test_the_error_comes_last() -> None:
+    """An error of the source comes after all its pieces, the very object."""
+    scope, error = open_scope(), ValueError("broken")
+    source = Source(range(2), error=error)
+    log, read = start(scope, source), list[int]()
+    with pytest.raises(ValueError, match="broken") as caught:
+        async for item in iterate(log, None):  # noqa: PT012
+            read.append(item)
+    assert caught.value is error
+    assert ([0, 1], 1) == (read, source.closed)
+
+
+async def test_cancelled_while_it_waits_for_the_source() -> None:
+    """A cancelled pump closes its source, lets its clean-up wait, and gives nothing more."""
+    scope, source = open_scope(), Source(range(5), hold_at=2)
+    log = start(scope, source)
+    await turns(5)
+    assert log.producer is not None
+    log.producer.cancel()
+    await scope.drain()
+    assert 1 == source.closed
+    assert [0, 1] == log.items
+    assert isinstance(log.error, InquiryCancelledError)
+
+
+async def test_cancelled_while_it_is_paused() -> None:
+    """A pump that is cancelled in its pause closes its source."""
+    scope, source = open_scope(prefetch=1), Source(range(5))
+    log = start(scope, source)
+    await turns(5)
+    assert log.producer is not None
+    log.producer.cancel()
+    await scope.drain()
+    assert (1, 1) == (source.produced, source.closed)
+
+
+async def test_cancelled_by_who_takes_the_piece() -> None:
+    """A reader that cancels on a piece gets the source closed: not one more piece is asked, its clean-up may wait."""
+    scope, source = open_scope(), Source(range(5))
+    log = start(scope, source)
+
+    def stop(_: int) -> None:
+        assert log.producer is not None
+        log.producer.cancel()
+
+    LogObservable(log, None).subscribe(stop, lambda _: None)
+    await scope.drain()
+    assert (1, 1) == (source.produced, source.closed)
+    assert [0] == log.items
+
+
+async def test_a_source_that_goes_on_after_the_end() -> None:
+    """What a source still gives after it was cancelled is ignored."""
+    scope = open_scope()
+    closed: list[bool] = []
+
+    async def stubborn() -> AsyncGenerator[int]:
+        try:
+            yield 1
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                yield 2
+                yield 3
+        finally:
+            closed.append(True)
+
+    log: Log[int] = Log(scope)
+    Driver("stubborn", scope, log, log).start(lambda: fill(log, stubborn()))
+    await turns(3)
+    assert log.producer is not None
+    log.producer.cancel()
+    await scope.drain()
+    assert ([1], [True]) == (log.items, closed)
+
+
+async def test_an_error_of_the_taker_closes_the_source() -> None:
+    """A source is closed also by an error of whoever takes its pieces."""
+    scope, source = open_scope(), Source(range(5))
+
+    def bad(_: int) -> None:
+        raise RuntimeError("no more")
+
+    status: Log[object] = Log(scope)
+    with pytest.raises(RuntimeError, match="no more"):
+        await pump(source, status, bad)
+    assert (1, 1) == (source.produced, source.closed)
+
+
+async def test_an_iterator_without_aclose() -> None:
+    """An async iterator that is no generator need not be closable."""
+
+    class Numbers:
+        def __init__(self) -> None:
+            self.left = 3
+
+        def __aiter__(self) -> "Numbers":
+            return self
+
+        async def __anext__(self) -> int:
+            if not self.left:
+                raise StopAsyncIteration
+            self.left -= 1
+            return self.left
+
+    scope = open_scope()
+    log: Log[int] = Log(scope)
+    await fill(log, Numbers())
+    assert [2, 1, 0] == log.items

@@ -1,0 +1,224 @@
+"""The owner of running tasks."""
+
+import asyncio
+import logging
+import threading
+
+import pytest
+
+from miniagents.streams import CURRENT_SCOPE, Driver, Log, Scope, current_scope, until_closed
+from miniagents.values import InquiryCancelledError, NoActiveContextError, WrongLoopError
+from tests.support.sources import turns
+
+
+def open_scope(*, shutdown_timeout: float = 1.0) -> Scope:
+    """A scope of the running loop."""
+    scope = Scope(shutdown_timeout=shutdown_timeout)
+    scope.open()
+    return scope
+
+
+def test_prefetch_is_at_least_one() -> None:
+    """A pump that may not run ahead at all could never give a first piece, so that is refused."""
+    with pytest.raises(ValueError, match="prefetch is 0"):
+        Scope(prefetch=0)
+
+
+async def test_nothing_starts_before_it_is_open() -> None:
+    """A scope that was not entered, or has ended, starts nothing and says so."""
+    scope = Scope()
+    with pytest.raises(NoActiveContextError):
+        _ = scope.loop
+    scope.open()
+    assert asyncio.get_running_loop() is scope.loop
+    scope.close()
+    with pytest.raises(NoActiveContextError, match="has ended"):
+        scope.check()
+
+
+async def test_another_thread_is_refused() -> None:
+    """A call from another thread or event loop is a typed error that says so."""
+    scope = open_scope()
+    caught: list[BaseException] = []
+
+    def elsewhere() -> None:
+        try:
+            scope.check()
+        except WrongLoopError as error:
+            caught.append(error)
+        assert not scope.on_own_thread()
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert "another event loop or thread" in str(caught[0])
+    assert scope.on_own_thread()
+    scope.check()
+
+
+async def test_the_current_scope() -> None:
+    """Where no scope is active, that is a typed error; where one is, it is found."""
+    with pytest.raises(NoActiveContextError):
+        current_scope()
+    scope = open_scope()
+    token = CURRENT_SCOPE.set(scope)
+    assert current_scope() is scope
+    scope.close()
+    with pytest.raises(NoActiveContextError):
+        current_scope()
+    CURRENT_SCOPE.reset(token)
+
+
+async def test_drain_waits_for_what_is_started_meanwhile() -> None:
+    """A scope that drains waits for every task, also for one that is started while it waits."""
+    scope, ended = open_scope(), list[str]()
+
+    async def second() -> None:
+        await turns(3)
+        ended.append("second")
+
+    async def first() -> None:
+        await turns(3)
+        log: Log[int] = Log(scope)
+        Driver("second", scope, log, log).start(second)
+        ended.append("first")
+
+    log: Log[int] = Log(scope)
+    Driver("first", scope, log, log).start(first)
+    await scope.drain()
+    assert ["first", "second"] == ended
+
+
+async def test_drain_finishes_what_was_left_open() -> None:
+    """What is fed from outside of every task is finished when the scope drains; what nobody holds is forgotten."""
+    scope = open_scope()
+    log: Log[int] = Log(scope)
+    scope.leave_open(log)
+    scope.leave_open(Log[int](scope))
+    await scope.drain()
+    assert log.closed
+
+
+async def test_cancel_all() -> None:
+    """All tasks are cancelled, their clean-up is waited for, also what a clean-up starts; all streams are closed."""
+    scope, ended = open_scope(), list[str]()
+    logs = [Log[int](scope) for _ in range(3)]
+
+    async def last() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("last")
+
+    async def body() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await turns(3)
+            ended.append("body")
+            if len(ended) == 1:
+                Driver("last", scope, logs[2], logs[2], orphan=True).start(last)
+                await turns(1)
+
+    for log in logs[:2]:
+        Driver("body", scope, log, log).start(body)
+    await turns(2)
+    await scope.cancel_all()
+    assert ["body", "body", "last"] == ended
+    assert all(isinstance(log.error, InquiryCancelledError) for log in logs)
+
+
+@pytest.mark.parametrize("timeout", [0, 0.02])
+async def test_a_stubborn_task_is_left_behind(caplog: pytest.LogCaptureFixture, timeout: float) -> None:
+    """A task that does not end within `shutdown_timeout` is logged by its name, and its stream is closed all the same."""
+    scope, go = open_scope(shutdown_timeout=timeout), asyncio.Event()
+    log: Log[int] = Log(scope)
+
+    async def stubborn() -> None:
+        while not go.is_set():
+            try:
+                await go.wait()
+            except asyncio.CancelledError:
+                continue
+
+    Driver("stubborn", scope, log, log).start(stubborn)
+    await turns(2)
+    with caplog.at_level(logging.ERROR, "miniagents"):
+        await scope.cancel_all()
+    (record,) = caplog.records
+    assert f"stubborn did not end within shutdown_timeout={timeout} seconds" in record.getMessage()
+    await until_closed(log)
+    go.set()
+    await scope.drain()
+
+
+async def test_pushes_are_not_nested() -> None:
+    """A push that is caused by another push runs after it, in the order in which they were caused."""
+    scope, trace = open_scope(), list[str]()
+
+    def outer() -> None:
+        trace.append("outer in")
+        scope.dispatch(lambda: trace.append("one"))
+        scope.dispatch(lambda: trace.append("two"))
+        trace.append("outer out")
+
+    scope.dispatch(outer)
+    assert ["outer in", "outer out", "one", "two"] == trace
+
+
+async def test_a_push_that_raises_does_not_block_the_next() -> None:
+    """When a push is interrupted, later ones still run."""
+    scope, trace = open_scope(), list[str]()
+
+    def interrupted() -> None:
+        scope.dispatch(lambda: trace.append("left over"))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scope.dispatch(interrupted)
+    scope.dispatch(lambda: trace.append("next"))
+    assert ["left over", "next"] == trace
+
+
+async def test_callbacks_from_other_threads() -> None:
+    """A callback from another thread runs on the loop; once the scope is closed it does not run at all."""
+    scope, called = open_scope(), asyncio.Event()
+    threads: list[int] = []
+
+    def callback() -> None:
+        threads.append(threading.get_ident())
+        called.set()
+
+    thread = threading.Thread(target=scope.call_soon, args=(callback,))
+    thread.start()
+    thread.join()
+    await called.wait()
+    scope.close()
+    scope.call_soon(callback)
+    await turns()
+    assert [threading.get_ident()] == threads
+
+
+async def test_an_error_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    """An error that ended several streams is logged once, when the last of them has gone, unless a reader was told."""
+    scope, error = open_scope(), ValueError("broken")
+    one, two = object(), object()
+    with caplog.at_level(logging.ERROR, "miniagents"):
+        scope.watch_error(one, error)
+        scope.watch_error(two, error)
+        scope.report_error(one, error)
+        assert not caplog.records
+        scope.report_error(two, error)
+        scope.report_error(two, error)
+        assert 1 == len(caplog.records)
+        scope.watch_error(one, error)
+        scope.forget_error(error)
+        scope.report_error(one, error)
+        scope.report_errors()
+        assert 1 == len(caplog.records)
+        scope.watch_error(one, error)
+        scope.report_errors()
+        scope.report_errors()
+    assert ["No reader ever saw this error: ValueError('broken')"] * 2 == [
+        record.getMessage() for record in caplog.records
+    ]
