@@ -198,7 +198,8 @@ class Flattener:
     def abandon(self) -> None:
         """Stop, because nobody can read the rest."""
         if self.feeder is not None:
-            self.feeder.abandon()
+            self.context.dispatch(self.feeder.abandon)  # not nested: pipelines may be long
+        self.log.forget()
         self.abort(InquiryCancelledError())
 
 

@@ -1,10 +1,12 @@
 """What works on a promise of messages, lifted to Observables: how every operator of ours is subscribed to."""
 
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TypeVar, cast
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.scheduler import CurrentThreadScheduler
 from typing_extensions import override
 
 from ._flattener import follow_observable
@@ -40,7 +42,18 @@ def lifted(
         flattener, received = open_sequence()
         result = transform(received)
         leaving = _Subscription(received, result, result.pieces.subscribe(observer))
-        follow_observable(flattener, source)
+        variables = copy_context()
+
+        def follow_source(*_: object) -> None:
+            if flattener.ended:  # left already
+                return
+            try:
+                variables.run(follow_observable, flattener, source)
+            except Exception as error:  # noqa: BLE001 - whatever a source raises is its error
+                flattener.fail(error)
+
+        # Not here: each operator of a long pipeline would subscribe to the one before it on a deeper stack.
+        CurrentThreadScheduler.singleton().schedule(follow_source)
         return leaving
 
     return Observable(subscribe)

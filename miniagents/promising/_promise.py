@@ -144,6 +144,7 @@ class Promise(Generic[T_co]):
         if not log.hide():
             return
         if log.closed:
+            log.forget()
             if not log.error_seen and log.error is not None:
                 log.scope.report_error(log, log.error)
         elif log.was_read and log.producer is not None:
@@ -183,7 +184,7 @@ class Promise(Generic[T_co]):
 def _abandon(log: Log[object], producer: Producer) -> None:
     """Nobody can read the rest: stop it now, or, from the thread of a garbage collection, on its own loop."""
     if log.scope.on_own_thread():
-        producer.abandon()
+        log.scope.dispatch(producer.abandon)  # not nested: one may drop the next one, in a long pipeline
     else:
         log.scope.call_soon(producer.abandon)
 
