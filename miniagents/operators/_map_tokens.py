@@ -31,6 +31,10 @@ class _Mapped(Listener[MessagePromise[Message]]):
         self._current: MessageSink[Message] | None = None
 
     @override
+    def writing(self) -> Log[str] | None:
+        return None if self._current is None else self._current.log
+
+    @override
     def start_message(self, promise: MessagePromise[Message], /) -> None:
         log: Log[str] = Log(self.target.scope)
         log.producer = self.target.producer

@@ -27,6 +27,10 @@ class _Replacer(Listener[MessagePromise[Message]]):
         self._promise: MessagePromise[Message] | None = None
 
     @override
+    def writing(self) -> Log[str] | None:
+        return self._current
+
+    @override
     def start_message(self, promise: MessagePromise[Message], /) -> None:
         self._promise = promise
 
@@ -34,6 +38,7 @@ class _Replacer(Listener[MessagePromise[Message]]):
     def token(self, token: str, /) -> None:
         if self._current is None and self._promise is not None:
             self._current = Log(self.target.scope)
+            self._current.producer = self.target.producer
             copy = MessagePromise.of_tokens(
                 self._current, self._promise.message_class, self._promise.preliminary_metadata
             )
@@ -61,6 +66,8 @@ class _Replacer(Listener[MessagePromise[Message]]):
 
     @override
     def fail(self, error: Exception) -> None:
+        if self._current is not None:  # the walk was stopped within a message
+            MessageSink(self._current, Message, {}).fail(error)
         alias = self.target.chain[0] if self.target.chain else self._alias
         self.target.append(MessagePromise(error_message(error, alias)))
         self.target.finish()

@@ -1,6 +1,7 @@
 """``split_messages``: the text of messages is cut into messages while it streams."""
 
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 from typing_extensions import override
 
@@ -19,6 +20,8 @@ class _Cutter(Listener[MessagePromise[Message]]):
 
     __slots__ = ("_current", "_delimiter", "_first", "_metadata", "_splitter")
 
+    within_message: ClassVar[bool] = False
+
     def __init__(
         self,
         target: Log[MessagePromise[Message]],
@@ -32,6 +35,10 @@ class _Cutter(Listener[MessagePromise[Message]]):
         self._metadata = metadata
         self._first = True
         self._current: MessageSink[Message] | None = None
+
+    @override
+    def writing(self) -> Log[str] | None:
+        return None if self._current is None else self._current.log
 
     @override
     def start_message(self, promise: MessagePromise[Message], /) -> None:

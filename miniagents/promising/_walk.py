@@ -4,7 +4,7 @@ Whatever makes new text from messages (joining, splitting, mapping tokens) liste
 in the chain of who waits for whom: the walk waits for the message it is in, or for the next one.
 """
 
-from typing import Generic, TypeVar, cast
+from typing import ClassVar, Generic, TypeVar, cast
 
 from miniagents.streams import Log, Producer
 from miniagents.values import InquiryCancelledError
@@ -24,8 +24,14 @@ class Listener(Generic[T]):
 
     __slots__ = ("target",)
 
+    within_message: ClassVar[bool] = True  # no message that is written needs more than one that is read
+
     def __init__(self, target: Log[T]) -> None:
         self.target = target
+
+    def writing(self) -> Log[str] | None:
+        """The tokens of the message that is being written, if messages are what is written."""
+        return None
 
     def start_message(self, promise: MessagePromise[Message], /) -> None:
         """The next message begins."""
@@ -59,7 +65,7 @@ class TokenWalk:
         listener: hears everything; when nobody can read its target any more, the walk ends.
     """
 
-    __slots__ = ("_busy", "_listener", "_message", "_position", "_source", "_token_position")
+    __slots__ = ("_busy", "_held", "_listener", "_message", "_position", "_source", "_token_position")
 
     name = ""  # in a chain of waiting it is only a link
 
@@ -67,6 +73,7 @@ class TokenWalk:
         self._source: FlatStream[Message, object] | None = source
         self._listener = cast("Listener[object]", listener)  # what it writes is not of interest here
         self._message: MessagePromise[Message] | None = None
+        self._held: Log[str] | None = None
         self._position = 0
         self._token_position = 0
         self._busy = False
@@ -84,15 +91,19 @@ class TokenWalk:
             return
         self._busy = True
         try:
-            while self._source is not None and self._step(self._source):
+            while self._step():
                 pass
         finally:
             self._busy = False
 
-    def _step(self, source: FlatStream[Message, object]) -> bool:
+    def _step(self) -> bool:
+        if self._held is not None and self._held.closed:
+            self._leave()
         if self._message is not None:
             return self._step_in(self._message)
-        log = source.log
+        if self._source is None:
+            return False
+        log = self._source.log
         if self._position < len(log.items):
             self._message = log.items[self._position]
             self._position += 1
@@ -140,6 +151,9 @@ class TokenWalk:
 
     def _leave(self) -> None:
         self._leave_message()
+        self._leave_source()
+
+    def _leave_source(self) -> None:
         source, self._source = self._source, None
         if source is not None:
             source.log.unfollow(self)
@@ -154,12 +168,23 @@ class TokenWalk:
 
     def cancel(self) -> None:
         """Stop walking; the messages themselves are somebody else's."""
-        if self._source is not None:
+        if self._source is not None or self._message is not None:
             self._leave()
             self._listener.fail(InquiryCancelledError())
             self._listener.target.see_error()
 
-    abandon = cancel
+    def abandon(self) -> None:
+        """Stop walking, but for the message that is being written, if somebody holds that."""
+        held = self._listener.writing()
+        if held is None or held.closed or not held.reachable:
+            self.cancel()
+        elif self._held is None:
+            self._held = held
+            held.was_read = True  # from now on dropping it ends it
+            self._listener.target.fail(InquiryCancelledError())
+            self._listener.target.see_error()
+            if self._listener.within_message:
+                self._leave_source()
 
 
 def resolved(promise: MessagePromise[M]) -> M:
