@@ -49,12 +49,13 @@ class Replies:
         flattener: takes them.
     """
 
-    __slots__ = ("_alias", "_flattener", "_open", "_waits")
+    __slots__ = ("_aborted", "_alias", "_flattener", "_open", "_waits")
 
     def __init__(self, alias: str, flattener: Flattener) -> None:
         self._alias = alias
         self._flattener = flattener
         self._open = True
+        self._aborted = False
         self._waits: list[asyncio.Future[object]] = []
 
     def add(self, value: object) -> None:
@@ -64,6 +65,8 @@ class Replies:
             MiniAgentsError: the replies are closed already.
             TypeError: it is nothing that can become messages.
         """
+        if self._aborted:
+            return  # the run was cancelled and learns it at its next await
         if not self._open:
             msg = (
                 f"Agent {self._alias} replied after its replies were closed (by finish_early, or by its end)."
@@ -108,6 +111,7 @@ class Replies:
     def abort(self, error: Exception) -> None:
         """The run was cancelled."""
         self._open = False
+        self._aborted = True
         self._flattener.abort(error)
 
 
