@@ -39,15 +39,22 @@ class Answer:
 
     async def _show(self, promise: MessagePromise[Message]) -> None:
         self.known = dict(promise.preliminary_metadata)
-        self.screen.alias(self.alias)
+        # Who waits at a terminal sees at once that something comes; on a pipe there are no lines of nothing.
+        named = self.screen.is_terminal
+        if named:
+            self.screen.alias(self.alias)
         try:
             async for token in promise:
+                if not named:
+                    named = True
+                    self.screen.alias(self.alias)
                 self.shown.append(token)
                 self.screen.text(token)
             self.finished.append(await promise)
             self.shown.clear()
         finally:
-            self.screen.end()
+            if named:
+                self.screen.end()
 
     def to_keep(self, reason: str) -> list[Message]:
         """Give what was shown; a message that did not come to its end says so.

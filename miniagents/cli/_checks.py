@@ -1,6 +1,8 @@
 """Looks at the start whether what was given can be used, so that nobody types a message for nothing."""
 
 import asyncio
+import os
+import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -36,9 +38,17 @@ async def check_base_url(url: str, *, patience: float = _PATIENCE) -> None:
     except TimeoutError as error:
         raise BadInputError(f"nothing answers at the base URL {url} within {patience:g} seconds") from error
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise BadInputError(f"nothing answers at the base URL {url}: {reason}") from error
+        raise BadInputError(f"nothing answers at the base URL {url}: {_reason(error)}") from error
     writer.transport.abort()
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    if isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    if isinstance(error, OSError):
+        # asyncio puts the address into `strerror`, and no number when several addresses were tried.
+        return os.strerror(error.errno) if error.errno else "none of its addresses takes a connection"
+    return "that can be no name of a server"
 
 
 def _address(url: str) -> tuple[str, str, int]:

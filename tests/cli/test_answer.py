@@ -92,6 +92,26 @@ async def test_stopped_before_the_first_word_nothing_is_kept() -> None:
     assert [] == answer.to_keep("interrupted")
 
 
+async def test_an_error_before_the_first_word_shows_nothing() -> None:
+    """On a pipe there is no line of nothing."""
+
+    async def broken(_metadata: MutableMapping[str, object]) -> AsyncGenerator[str]:
+        for word in "".split():
+            yield word
+        raise ValueError("gone")
+
+    @miniagent
+    async def agent(ctx: InteractionContext) -> None:
+        ctx.reply(AssistantMessage.promise(broken))
+
+    answer, out = new_answer()
+    async with MiniAgents():
+        with pytest.raises(ValueError, match="gone"):
+            await answer.show(agent.inquire())
+    assert "" == out.getvalue()
+    assert [] == answer.to_keep("error")
+
+
 async def test_an_error_comes_after_what_was_shown() -> None:
     """What came before the error is shown and kept, and the error is the agent's own."""
 
