@@ -1,5 +1,6 @@
 """``from_async``: an async iterable becomes an Observable."""
 
+import logging
 from collections.abc import AsyncIterable
 from typing import Generic, TypeVar
 
@@ -12,6 +13,8 @@ from ._pump import pump
 from ._scope import current_scope
 
 T = TypeVar("T")
+
+logger = logging.getLogger("miniagents")
 
 
 def from_async(source: AsyncIterable[T]) -> Observable[T]:
@@ -78,7 +81,13 @@ class _ObserverSink(Generic[T]):
     def append(self, item: T) -> None:
         if self._observer is None:
             return
-        self._observer.on_next(item)
+        try:
+            self._observer.on_next(item)
+        except Exception:
+            logger.exception("A subscriber raised; it was unsubscribed and the source is closed.")
+            self.detach()
+            self._status.finish()  # the pump looks up and leaves
+            return
         self._count += 1
         if self._count % BURST == 0:
             # Nothing is buffered that could fill up, so this asks for the look at the loop.

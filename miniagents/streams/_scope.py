@@ -7,17 +7,21 @@ stack, so chains of any depth neither recurse nor interleave.
 """
 
 import asyncio
+import contextvars
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVarTuple
 from weakref import WeakSet
 
 from miniagents.values import NoActiveContextError, WrongLoopError
 
 logger = logging.getLogger("miniagents")
+
+Ts = TypeVarTuple("Ts")
 
 
 class Driven(Protocol):
@@ -125,6 +129,21 @@ class Scope:
     def on_own_thread(self) -> bool:
         """Whether the caller runs on the thread of this scope's event loop."""
         return threading.get_ident() == self._thread
+
+    def at_home(self, function: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
+        """``function``, run on the thread of this scope from whatever thread it is called.
+
+        A call from another thread runs in the contextvars of now, soon, in the order of the calls.
+        """
+        context = contextvars.copy_context()
+
+        def call(*args: *Ts) -> None:
+            if self.on_own_thread():
+                function(*args)
+            elif self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(partial(function, *args), context=context)
+
+        return call
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Run ``callback`` on this scope's event loop, from whatever thread; not at all once it is closed."""

@@ -7,7 +7,7 @@ from reactivex import Observable
 
 from ._cursor import raise_error, started
 from ._log import Log
-from ._scope import CURRENT_SCOPE, Scope
+from ._scope import Scope
 
 T = TypeVar("T")
 
@@ -41,13 +41,14 @@ def to_async_iter(observable: Observable[T]) -> AsyncGenerator[T]:
 
 async def _read(observable: Observable[T]) -> AsyncGenerator[T]:
     yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
-    scope = CURRENT_SCOPE.get()
-    if scope is None:
-        scope = Scope()  # nothing is started in it: it only lends the event loop
-        scope.open()
+    scope = Scope()  # nothing is started in it: it only lends the event loop
+    scope.open()
     log: Log[T] = Log(scope)
     log.error_seen = True  # this reader is the only one, and it is about to be told
-    subscription = observable.subscribe(log.append, log.fail, log.finish)
+    # An Observable may emit from any thread, as the timers of reactivex do.
+    subscription = observable.subscribe(
+        scope.at_home(log.append), scope.at_home(log.fail), scope.at_home(log.finish)
+    )
     try:
         while True:
             batch, log.items = log.items, []

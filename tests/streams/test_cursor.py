@@ -103,7 +103,7 @@ async def test_items_before_the_error() -> None:
     log.fail(ValueError("broken"))
     with pytest.raises(ValueError, match="broken"):
         async for item in iterate(log, None):
-            read.append(item)  # noqa: PERF401 - the items must survive the error
+            read.append(item)
     assert [1, 2] == read
 
 
@@ -148,6 +148,6 @@ async def test_a_million_items() -> None:
     log.finish()
     count = 0
     async for item in iterate(log, None):
-        assert item == count  # noqa: SIM300
+        assert item == count
         count += 1
     assert 1_000_000 == count

@@ -132,7 +132,7 @@ async def test_cancel() -> None:
     log.producer.cancel()
     items: list[int] = []
     with pytest.raises(InquiryCancelledError, match="hanging was cancelled before it had ended"):
-        async for item in iterate(log, None):  # noqa: PT012
+        async for item in iterate(log, None):
             items.append(item)
     assert [1] == items
     await scope.drain()

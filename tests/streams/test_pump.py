@@ -134,7 +134,7 @@ async def test_the_error_comes_last() -> None:
     source = Source(range(2), error=error)
     log, read = start(scope, source), list[int]()
     with pytest.raises(ValueError, match="broken") as caught:
-        async for item in iterate(log, None):  # noqa: PT012
+        async for item in iterate(log, None):
             read.append(item)
     assert caught.value is error
     assert ([0, 1], 1) == (read, source.closed)
