@@ -20,9 +20,9 @@ class Answer:
 
     screen: Screen
     alias: str
-    finished: list[Message] = field(default_factory=list)
-    shown: list[str] = field(default_factory=list)
-    known: dict[str, object] = field(default_factory=dict)
+    finished: list[Message] = field(default_factory=list[Message])
+    shown: list[str] = field(default_factory=list[str])
+    known: dict[str, object] = field(default_factory=dict[str, object])
 
     async def show(self, replies: MessageSequencePromise[Message]) -> None:
         """Show the replies token by token. However it ends, the run and its streams are stopped then.

@@ -31,7 +31,7 @@ class Chat:
     history: ChatHistory
     screen: Screen
     asker: Asker
-    so_far: list[Message] = field(default_factory=list)
+    so_far: list[Message] = field(default_factory=list[Message])
     failed: bool = False
 
     async def run(self) -> bool:

@@ -96,7 +96,7 @@ async def test_an_error_before_the_first_word_shows_nothing() -> None:
     """On a pipe there is no line of nothing."""
 
     async def broken(_metadata: MutableMapping[str, object]) -> AsyncGenerator[str]:
-        for word in "".split():
+        for word in tuple[str, ...]():
             yield word
         raise ValueError("gone")
 
