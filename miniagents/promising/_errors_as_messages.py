@@ -1,5 +1,7 @@
 """Errors of a sequence become messages in their place, and the sequence completes normally."""
 
+from contextlib import suppress
+
 from typing_extensions import override
 
 from miniagents.streams import Log
@@ -59,10 +61,19 @@ class _Replacer(Listener[MessagePromise[Message]]):
     def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
         current, self._current = self._current, None
         if current is not None:
-            MessageSink(current, Message, {}).finish()
+            current.result = (self._what_came(current),)
+            current.finish()
         alias = chain[0] if chain else self._alias
         self.target.append(MessagePromise(error_message(error, alias)))
         return True
+
+    def _what_came(self, current: Log[str]) -> Message:
+        """The beginning of a message, of its own class unless that needs data which did not come any more."""
+        text = "".join(current.items)
+        if self._promise is not None:
+            with suppress(Exception):
+                return self._promise.message_class(text, **self._promise.preliminary_metadata)
+        return Message(text)
 
     @override
     def fail(self, error: Exception) -> None:
