@@ -42,5 +42,5 @@ async def main(model: MiniAgent) -> None:
 
 if __name__ == "__main__":
     # This one always fails: it is what the example is about.
-    failing_model = scripted_model(then=["The wind ", "blows from ", ConnectionError("the line was cut")])
+    failing_model = scripted_model(then=["The wind", " blows from", ConnectionError("the line was cut")])
     MiniAgents().run(main(failing_model.bind()))

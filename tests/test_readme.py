@@ -1,0 +1,142 @@
+"""Crosses rooms: the README does what it says.
+
+The rule: every Python block is a whole program. It is run as a file of its own, in an empty folder, with no
+network but a scripted server of Chat Completions on loopback, and must print the `text` block behind it
+(nothing, if there is none). Invisible comments before a block are its world:
+
+    <!-- model: WORD -> ANSWER -->      what the server answers to a request in whose last message is WORD
+    <!-- stdin: TEXT -->                what the user types
+
+In a `console` block every line that begins with `$ ` is run by a shell, and must print the lines behind it.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.chat_wire import DONE, chunk, event
+from tests.support.scripts import run_script, run_shell
+from tests.support.sse_server import Exchange, serve, sse
+
+ROOT = Path(__file__).parents[1]
+README = ROOT.joinpath("README.md").read_text(encoding="utf-8")
+COMMANDS = ("pip install . && miniagents chat", "pip install -e '.[test]' && pytest")
+
+_COMMENT = re.compile(r"<!-- (\w+): (.*?) -->\n")
+_BLOCK = re.compile(
+    rf"^((?:{_COMMENT.pattern})*)```python\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL
+)
+_CONSOLE = re.compile(r"^```console\n\$ (.*?)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A program of the README, what it must print, and its world."""
+
+    title: str
+    code: str
+    output: str
+    answers: tuple[tuple[str, str], ...]
+    said: str
+
+    async def answer(self, exchange: Exchange) -> None:
+        """Answer a request as a server of models does."""
+        messages = exchange.request.json["messages"]
+        assert isinstance(messages, list)
+        asked = json.dumps(messages, ensure_ascii=False)
+        found = [(asked.rfind(word), answer) for word, answer in self.answers if word in asked]
+        assert found, f"no answer to {asked}"
+        words = re.findall(r"\S+\s*", max(found)[1])
+        usage = {"prompt_tokens": 9, "completion_tokens": len(words), "total_tokens": 9 + len(words)}
+        counted = event({"id": "chat-1", "choices": [], "usage": usage})
+        await sse(*map(chunk, words), chunk(finish="stop"), counted, DONE)(exchange)
+
+
+def _blocks() -> list[Block]:
+    blocks: list[Block] = []
+    for match in _BLOCK.finditer(README):
+        comments: list[tuple[str, str]] = _COMMENT.findall(match[1])
+        answers = [
+            (word, answer)
+            for kind, text in comments
+            if kind == "model"
+            for word, answer in [text.split(" -> ")]
+        ]
+        said = "".join(text for kind, text in comments if kind == "stdin").replace("\\n", "\n")
+        title = re.findall(r"^## (.*)$", README[: match.start()], re.MULTILINE)[-1]
+        blocks.append(Block(title, match[4], match[5] or "", tuple(answers), said))
+    return blocks
+
+
+BLOCKS = _blocks()
+
+
+def test_no_block_is_skipped() -> None:
+    """Every block that says it is Python is found, and so is every one of a console."""
+    assert len(BLOCKS) == README.count("```python") >= 10
+    assert len(_CONSOLE.findall(README)) == README.count("```console") >= 1
+    assert README.count("```text") == sum(bool(block.output) for block in BLOCKS)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.title)
+async def test_block(block: Block, tmp_path: Path) -> None:
+    """The program prints what stands behind it, complains of nothing, and asks no more than it should."""
+    script = tmp_path / "block.py"
+    script.write_text(block.code, encoding="utf-8")
+    async with serve(block.answer) as server:
+        keys = {"OPENAI_API_KEY": "a key", "OPENAI_BASE_URL": f"{server.url}/v1"} if block.answers else {}
+        done = await run_script(script, tmp_path, block.said, keys)
+    assert done.err == ""
+    assert done.out == block.output
+    assert done.code == 0
+    assert len(server.requests) == len(block.answers)
+
+
+@pytest.mark.parametrize(("command", "output"), _CONSOLE.findall(README))
+async def test_console(command: str, output: str, tmp_path: Path) -> None:
+    """The shell shows what the README shows."""
+    done = await run_shell(command, tmp_path)
+    assert (done.out, done.err, done.code) == (output, "", 0)
+
+
+@pytest.mark.loop(timeout=120)
+def test_types(tmp_path: Path) -> None:
+    """Every program passes `mypy --strict`, as a user would run it."""
+    for place, block in enumerate(BLOCKS):
+        tmp_path.joinpath(f"block_{place}.py").write_text(block.code, encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--config-file",
+        str(ROOT / "mypy.ini"),
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - mypy
+    assert (done.stdout.splitlines()[-1:], done.returncode) == (
+        [f"Success: no issues found in {len(BLOCKS)} source files"],
+        0,
+    ), done.stdout
+
+
+def test_first_screen() -> None:
+    """The first screen has the two commands that are all the set-up there is."""
+    first_screen = README.splitlines()[:20]
+    assert all(command in first_screen for command in COMMANDS)
+
+
+def test_links() -> None:
+    """Every link leads to a file that is there, or to a heading of this page."""
+    headings = {
+        heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    }
+    for file, anchor in _LINK.findall(README):
+        assert ROOT.joinpath(file).exists()
+        assert not anchor or anchor[1:] in headings
