@@ -143,6 +143,10 @@ class Promise(Generic[T_co]):
             return
         if not log.hide():
             return
+        if log.was_read:
+            # Whoever read the whole may have gone before its parts: what only the whole held ends with it.
+            for part in self._parts():
+                part.was_read = True
         if log.closed:
             log.forget()
             if not log.error_seen and log.error is not None:
@@ -214,11 +218,16 @@ def announce(promise: Promise[object]) -> None:
 def when_complete(log: Log[T], parts: Callable[[], Iterable[Log[object]]], then: Callable[[], None]) -> None:
     """Call ``then`` when ``log`` and all its parts have ended, however they did. It is no reader of any."""
 
-    def look() -> None:
-        for part in parts():
-            if not part.closed:
-                part.when_closed(look)
-                return
-        then()
+    def closed() -> None:
+        left = iter(parts())  # all of them are there now; each is looked at once, however many there are
 
-    log.when_closed(look)
+        def look() -> None:
+            for part in left:
+                if not part.closed:
+                    part.when_closed(look)
+                    return
+            then()
+
+        look()
+
+    log.when_closed(closed)

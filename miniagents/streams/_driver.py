@@ -122,16 +122,24 @@ class Driver:
     def _note_chain(self, error: Exception) -> None:
         """Write on ``error`` through which agents it went, this one last."""
         chain = self.received[1] if self.received is not None and self.received[0] is error else ()
-        if self.part:
+        name = self._run_name()
+        if name is None or chain[-1:] == (name,):  # of no run, or it comes from another part of this run
             self.log.chain = chain
             return
-        self.log.chain = (*chain, self.name)
+        self.log.chain = (*chain, name)
         before, after = (f"agents: {' → '.join(names)}" for names in (chain, self.log.chain))
         notes = getattr(error, "__notes__", None)
         if isinstance(notes, list) and before in notes:
             notes[notes.index(before)] = after
         elif not isinstance(notes, list) or after not in notes:
             error.add_note(after)
+
+    def _run_name(self) -> str | None:
+        """The name of the run that this is, or is a part of; None if no run has started it."""
+        driver: Driver | None = self
+        while driver is not None and driver.part:
+            driver = driver._parent  # noqa: SLF001 - same class
+        return None if driver is None else driver.name
 
     def _leave(self) -> None:
         self._waiting = self._waiting_for = None

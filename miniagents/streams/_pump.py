@@ -26,7 +26,7 @@ async def pump(source: AsyncIterable[T], log: Log[object], put: Callable[[T], ob
     items = log.items
     try:
         async for piece in iterator:
-            if log.closed:
+            if log.closed and not await _look_up(log):
                 break
             put(piece)
             # One comparison a piece: `limit` stands for pausing, for yielding to the loop, and for the end.
@@ -49,7 +49,7 @@ async def fill(log: Log[T], source: AsyncIterable[T]) -> None:
     append = items.append
     try:
         async for piece in iterator:
-            if log.closed:
+            if log.closed and not await _look_up(seen):
                 break
             append(piece)
             if log.heard:
@@ -62,8 +62,8 @@ async def fill(log: Log[T], source: AsyncIterable[T]) -> None:
 
 async def _look_up(log: Log[object]) -> bool:
     """Yield to the loop, wait until there is room; tell whether to go on."""
-    # Also at the end: if it was a reader of the piece that cancelled this task, the cancellation comes out here,
-    # and not in the middle of the clean-up of the source.
+    # Also at the end: if a reader of the piece, or the source itself, has cancelled this task, that comes out
+    # here, and not in the middle of the clean-up of the source.
     await asyncio.sleep(0)
     while not log.closed and len(log.items) >= log.granted and not log.scope.draining:
         log.room = log.scope.loop.create_future()
