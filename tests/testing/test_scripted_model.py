@@ -63,6 +63,7 @@ async def test_errors() -> None:
         with pytest.raises(ValueError, match="cut") as caught:
             await model.inquire()
     assert partial_text(caught.value) == "Hello"
+    assert caught.value.__notes__ == ["agents: SCRIPTED_MODEL"]
 
 
 async def test_the_end_of_the_script() -> None:
