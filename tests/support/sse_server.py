@@ -29,6 +29,7 @@ __all__ = [
     "hold",
     "raw",
     "refused_url",
+    "repeat",
     "reset",
     "serve",
     "sse",
@@ -124,6 +125,19 @@ async def hold(exchange: Exchange) -> None:
     """Say nothing more until the client has gone (a step)."""
     await exchange.connection.gone.wait()
     raise _Cut
+
+
+def repeat(data: bytes, seconds: float) -> Script:
+    """Send the same chunk again and again, until the client has gone (a step)."""
+
+    async def step(exchange: Exchange) -> None:
+        while not exchange.connection.gone.is_set():
+            await exchange.chunk(data)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(exchange.connection.gone.wait(), seconds)
+        raise _Cut
+
+    return step
 
 
 def wait(event: asyncio.Event) -> Script:

@@ -16,7 +16,7 @@ A third provider is a third file. It is these five things, and `openai.py` is th
 4. `Wire`: which of the SDK's exceptions means what (`SDKErrors`), the decoders, the header with the request's
    id.
 5. The agent: `@miniagent`, the keywords, `ClientRoom.of(PromisingContext.current()).get(...)` for the client,
-   one line that calls the network, and ``ctx.reply(AssistantMessage.promise(ModelCall(...).tokens))``.
+   one line that calls the network, and ``reply_with(ctx, ModelCall(...))``.
 
 Then timeouts, retries, errors, truncation, metadata and letting go of the connection are there.
 
@@ -30,7 +30,8 @@ from ._conversation import Conversation, Role, Turn, conversation_of, joined_tur
 from ._faults import SDKErrors
 from ._look import ProviderError, WireError, integer_at, items_at, look, record, text_at
 from ._parts import Decode, Finish, Identity, Part, Progress, Refusal, Usage
-from ._settings import Endpoint, Extras, Provider, check_numbers, host_of
+from ._reply import reply_with
+from ._settings import Endpoint, Extras, Provider, check_numbers, server_of
 from ._timeouts import Timeouts
 
 __all__ = [
@@ -57,11 +58,12 @@ __all__ = [
     "WireError",
     "check_numbers",
     "conversation_of",
-    "host_of",
     "integer_at",
     "items_at",
     "joined_turns",
     "look",
     "record",
+    "reply_with",
+    "server_of",
     "text_at",
 ]

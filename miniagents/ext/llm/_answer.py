@@ -51,7 +51,7 @@ class ModelCall:
         wire: the provider.
         ask: the network call of its SDK.
         model: the model that is asked.
-        host: where it is asked, for the sentences of errors.
+        server: where it is asked, for the sentences of errors.
         secrets: what no text may contain.
         stream: whether the answer comes piece by piece.
         timeouts: the limits of the call.
@@ -63,7 +63,7 @@ class ModelCall:
     wire: Wire
     ask: Callable[[], Awaitable[object]] = field(repr=False)
     model: str
-    host: str
+    server: str
     secrets: tuple[SecretStr, ...] = ()
     stream: bool = True
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -82,7 +82,7 @@ class ModelCall:
         Raises:
             LLMError: whatever went wrong; with the text that had arrived.
         """
-        call = Call(self.wire.provider, self.model, self.host, self.secrets)
+        call = Call(self.wire.provider, self.model, self.server, self.secrets)
         clock = Clock(self.timeouts, streaming=self.stream)
         answer = await ask_until_answered(self.ask, call, clock, self.wire.sdk, self.max_retries)
         source = Source(answer, self.wire.request_id_header)

@@ -79,7 +79,7 @@ class Call:
     Attributes:
         provider: the provider's name.
         model: the model that was asked.
-        host: where it was asked, without credentials.
+        server: where it was asked, without credentials.
         secrets: what no text may contain.
         attempts: how many times the request was sent.
         request_id: the provider's id of the request, once there was a response.
@@ -88,7 +88,7 @@ class Call:
 
     provider: str
     model: str
-    host: str
+    server: str
     secrets: tuple[SecretStr, ...] = ()
     attempts: int = 1
     request_id: str | None = None
@@ -155,11 +155,11 @@ def _protocol_error(exc: Exception, call: Call) -> LLMProtocolError | None:
 def _sdk_error(exc: Exception, call: Call, sdk: SDKErrors) -> LLMError:
     check = "check the network and the base URL"
     if sdk.is_timeout(exc):
-        return call.error(LLMTimeoutError, f"{call.host} did not answer in time ({_root(exc)}); {check}")
+        return call.error(LLMTimeoutError, f"{call.server} did not answer in time ({_root(exc)}); {check}")
     if sdk.is_connection(exc):
         broke = "broke in the middle of the answer" if call.pieces else "could not be made or kept"
         return call.error(
-            LLMConnectionError, f"the connection to {call.host} {broke} ({_root(exc)}); {check}"
+            LLMConnectionError, f"the connection to {call.server} {broke} ({_root(exc)}); {check}"
         )
     if isinstance(exc, sdk.reported):
         return call.error(LLMStatusError, f"the provider reported {_told(exc)}; try again")

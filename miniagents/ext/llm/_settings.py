@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from miniagents.values import LLMConfigError
 
-__all__ = ["Endpoint", "Extras", "Provider", "check_numbers", "host_of"]
+__all__ = ["Endpoint", "Extras", "Provider", "check_numbers", "server_of"]
 
 _HIGHEST_TEMPERATURE: Final = 2
 
@@ -57,7 +57,7 @@ class Provider:
             LLMConfigError: if there is no key, or the address is none.
         """
         url = base_url or os.environ.get(f"{self.name.upper()}_BASE_URL") or self.base_url
-        if urlsplit(url).scheme not in {"http", "https"} or not host_of(url):
+        if not _is_address(url):
             raise LLMConfigError(
                 f"the base URL {url!r} is no address; write it like {self.base_url}", provider=self.name
             )
@@ -78,7 +78,7 @@ class Provider:
 
     def is_own(self, url: str) -> bool:
         """Whether the address is one of the provider's own."""
-        host = host_of(url)
+        host = _host_of(url)
         return any(host == own or host.endswith(f".{own}") for own in self.own_hosts)
 
 
@@ -148,8 +148,25 @@ def check_numbers(max_tokens: int | None, temperature: float | None, max_retries
         raise LLMConfigError(f"max_retries={max_retries} is no count; give 0 or more")
 
 
-def host_of(url: str) -> str:
-    """Return the host of an address, without port and credentials; ``""`` if it has none."""
+def server_of(url: str) -> str:
+    """Return the server of an address, for sentences: host and port, without credentials.
+
+    Example:
+        >>> server_of("http://me:secret@localhost:11434/v1")
+        'localhost:11434'
+    """
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no such port, or half of an IPv6 address
+        return False
+
+
+def _host_of(url: str) -> str:
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

@@ -22,7 +22,8 @@ from ._conversation import Conversation, Turn, conversation_of, joined_turns
 from ._faults import SDKErrors
 from ._look import ProviderError, WireError, integer_at, items_at, look, record, text_at
 from ._parts import Finish, Identity, Part, Progress, Usage
-from ._settings import Endpoint, Extras, Provider, check_numbers, host_of
+from ._reply import reply_with
+from ._settings import Endpoint, Extras, Provider, check_numbers, server_of
 from ._timeouts import Timeouts
 
 try:
@@ -133,13 +134,13 @@ async def anthropic_agent(
         wire=_WIRE,
         ask=ask,
         model=name,
-        host=host_of(str(used.base_url)),
+        server=server_of(str(used.base_url)),
         secrets=secrets,
         stream=stream,
         timeouts=Timeouts(first_token_timeout, stall_timeout, total_timeout),
         max_retries=used.max_retries if max_retries is None else max_retries,
     )
-    ctx.reply(AssistantMessage.promise(call.tokens, model=name))
+    reply_with(ctx, call)
 
 
 create_anthropic_agent = anthropic_agent.fork

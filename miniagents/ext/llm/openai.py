@@ -1,8 +1,8 @@
 """`openai_agent`: models of OpenAI, and of every server that speaks Chat Completions.
 
-Such are Ollama, vLLM and llama.cpp. Everything goes through ``chat.completions.create`` of the official async
-SDK. What a server of its own dialect says (chunks without choices, comments, events of unknown types) is passed
-over; what breaks the protocol is an error.
+Such are Ollama, vLLM and llama.cpp. Everything goes through ``chat.completions.create`` of the official
+async SDK. What a server of its own dialect says (chunks without choices, comments, events of unknown types)
+is passed over; what breaks the protocol is an error.
 
 Why so long: one provider is one file, and a third of it describes the keywords.
 """
@@ -23,7 +23,8 @@ from ._conversation import Conversation, conversation_of
 from ._faults import SDKErrors
 from ._look import ProviderError, WireError, integer_at, items_at, look, record, text_at
 from ._parts import Finish, Identity, Part, Progress, Refusal, Usage
-from ._settings import Endpoint, Extras, Provider, check_numbers, host_of
+from ._reply import reply_with
+from ._settings import Endpoint, Extras, Provider, check_numbers, server_of
 from ._timeouts import Timeouts
 
 try:
@@ -139,14 +140,14 @@ async def openai_agent(
         wire=_WIRE,
         ask=ask,
         model=name,
-        host=host_of(url),
+        server=server_of(url),
         secrets=secrets,
         stream=stream,
         timeouts=Timeouts(first_token_timeout, stall_timeout, total_timeout),
         max_retries=used.max_retries if max_retries is None else max_retries,
         needs_finish=needs_finish_reason,
     )
-    ctx.reply(AssistantMessage.promise(call.tokens, model=name))
+    reply_with(ctx, call)
 
 
 create_openai_agent = openai_agent.fork

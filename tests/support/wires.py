@@ -1,0 +1,125 @@
+"""Both wires side by side: what a test asks of every provider is written once.
+
+A `Wire` knows how its server says things; `reply_to` asks its agent over a real socket and gives the message.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from miniagents import AssistantMessage, Message, MessageSequencePromise, MiniAgent, MiniAgents
+from miniagents.ext.llm.anthropic import anthropic_agent
+from miniagents.ext.llm.openai import openai_agent
+from tests.support import anthropic_wire, chat_wire
+from tests.support.sse_server import Script, ScriptedServer, serve
+
+__all__ = ["ANTHROPIC", "CHAT", "KEY", "WIRES", "Asked", "Wire", "asking", "reply_to"]
+
+KEY = "canary-5d1f0a7e"
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How one provider says things.
+
+    Attributes:
+        name: of the provider.
+        agent: its agent.
+        path: what its base URL ends with.
+        good: all events of a good answer with these texts.
+        begun: the events until after these texts.
+        piece: the event of one piece of text.
+        end: the event with the terminal marker.
+        idle: an event that keeps the connection alive and brings nothing.
+        error: an error event of a type.
+        whole: a whole answer.
+        malformed: an event that is no JSON.
+        request_id: the header with the request's id.
+    """
+
+    name: str
+    agent: MiniAgent[Message, AssistantMessage, ...]
+    path: str
+    good: Callable[..., tuple[bytes, ...]]
+    begun: Callable[..., tuple[bytes, ...]]
+    piece: Callable[[object], bytes]
+    end: bytes
+    idle: bytes
+    error: Callable[[str], bytes]
+    whole: Callable[..., dict[str, object]]
+    malformed: Callable[[bytes], bytes]
+    request_id: str
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _chat_piece(text: object) -> bytes:
+    return chat_wire.chunk(None, content=text)
+
+
+CHAT = Wire(
+    name="openai",
+    agent=openai_agent,
+    path="/v1",
+    good=chat_wire.chat,
+    begun=lambda *texts: tuple(map(_chat_piece, texts)),
+    piece=_chat_piece,
+    end=chat_wire.chunk(finish="stop"),
+    idle=b": still here\n\n" + chat_wire.event({"choices": []}),
+    error=lambda kind: chat_wire.event({"error": {"type": kind, "message": "It is too much."}}),
+    whole=chat_wire.completion,
+    malformed=lambda data: b"data: " + data + b"\n\n",
+    request_id="x-request-id",
+)
+ANTHROPIC = Wire(
+    name="anthropic",
+    agent=anthropic_agent,
+    path="",
+    good=anthropic_wire.answered,
+    begun=lambda *texts: (
+        anthropic_wire.START,
+        anthropic_wire.begin(),
+        *map(anthropic_wire.delta, texts),
+    ),
+    piece=anthropic_wire.delta,
+    end=anthropic_wire.end(),
+    idle=b": still here\n\n" + anthropic_wire.PING,
+    error=lambda kind: anthropic_wire.event("error", error={"type": kind, "message": "It is too much."}),
+    whole=anthropic_wire.message,
+    malformed=lambda data: b"event: content_block_delta\ndata: " + data + b"\n\n",
+    request_id="request-id",
+)
+WIRES = (CHAT, ANTHROPIC)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A server and the agent that asks it."""
+
+    server: ScriptedServer
+    agent: MiniAgent[Message, AssistantMessage, ...]
+
+    def inquire(self, messages: str = "Hello", **keywords: object) -> MessageSequencePromise[AssistantMessage]:
+        """Ask it."""
+        return self.agent.inquire(messages, **keywords)
+
+
+@asynccontextmanager
+async def asking(wire: Wire, *scripts: Script, **keywords: object) -> AsyncGenerator[Asked]:
+    """Run a server and a context; the agent is ready to ask the server, once."""
+    async with serve(*scripts) as server, MiniAgents():
+        settings: dict[str, object] = {
+            "model": "model-of-test",
+            "api_key": KEY,
+            "base_url": server.url + wire.path,
+            "max_retries": 0,
+        }
+        yield Asked(server, wire.agent.fork(**{**settings, **keywords}))
+
+
+async def reply_to(wire: Wire, script: Script, **keywords: object) -> AssistantMessage:
+    """Ask a server that follows the script, and return the message; raise what the agent raises."""
+    async with asking(wire, script, **keywords) as asked:
+        (message,) = await asked.inquire()
+    return message
