@@ -1,0 +1,188 @@
+"""`@miniagent`: an async function becomes an agent."""
+
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from miniagents import InteractionContext, Message, MiniAgent, MiniAgents, miniagent
+
+
+@miniagent
+async def plain_agent(ctx: InteractionContext, mark: str = "!") -> None:
+    """Reply as {AGENT_ALIAS}."""
+    ctx.reply(f"{await ctx.messages}{mark}")
+
+
+def decorated(function: object) -> object:
+    """Decorate what the types would refuse."""
+    return cast("Callable[[object], object]", miniagent)(function)
+
+
+def test_without_parentheses() -> None:
+    """The alias is the upper-cased name, the description the docstring with the alias filled in."""
+    assert plain_agent.alias == "PLAIN_AGENT"
+    assert plain_agent.description == "Reply as PLAIN_AGENT."
+    assert repr(plain_agent) == "<MiniAgent PLAIN_AGENT>"
+
+
+def test_with_empty_parentheses() -> None:
+    """`@miniagent()` is the same as `@miniagent`."""
+
+    @miniagent()
+    async def some_agent(ctx: InteractionContext) -> None:
+        """Say nothing."""
+
+    assert isinstance(some_agent, MiniAgent)
+    assert (some_agent.alias, some_agent.description) == ("SOME_AGENT", "Say nothing.")
+
+
+def test_alias_and_description() -> None:
+    """`alias` and `description` replace the name and the docstring; the alias is filled in there too."""
+
+    @miniagent(alias="Bob", description="{AGENT_ALIAS} is {AGENT_ALIAS}.")
+    async def some_agent(ctx: InteractionContext) -> None:
+        """Not shown."""
+
+    assert (some_agent.alias, some_agent.description) == ("Bob", "Bob is Bob.")
+
+
+def test_the_docstring_knows_the_alias() -> None:
+    """`{AGENT_ALIAS}` in a docstring is the given alias, not the name of the function."""
+
+    @miniagent(alias="Bob")
+    async def some_agent(ctx: InteractionContext) -> None:
+        """I am {AGENT_ALIAS}; {other} braces stay."""
+
+    assert some_agent.description == "I am Bob; {other} braces stay."
+
+
+def test_no_docstring() -> None:
+    """Without a docstring the description is empty."""
+
+    @miniagent
+    async def some_agent(ctx: InteractionContext) -> None:
+        pass
+
+    assert some_agent.description == ""
+
+
+async def test_defaults() -> None:
+    """Further keywords of the decorator are what the agent starts with."""
+
+    @miniagent(mark="?")
+    async def asking_agent(ctx: InteractionContext, mark: str = "!") -> None:
+        ctx.reply(f"{await ctx.messages}{mark}")
+
+    async with MiniAgents():
+        assert str(await asking_agent.inquire("hi")) == "hi?"
+    assert asking_agent.defaults == {"mark": "?"}
+
+
+async def test_a_required_default() -> None:
+    """A default of the decorator fills a parameter that has none."""
+
+    @miniagent(mark="?")
+    async def asking_agent(ctx: InteractionContext, mark: str) -> None:
+        ctx.reply(f"{await ctx.messages}{mark}")
+
+    async with MiniAgents():
+        untyped = cast("MiniAgent[Message, Message]", asking_agent)  # types do not know the default
+        assert str(await untyped.inquire("hi")) == "hi?"
+
+
+def test_an_unknown_default() -> None:
+    """A default that the function does not take is refused where it is decorated."""
+    with pytest.raises(TypeError, match=r"Agent SOME_AGENT takes no keyword 'nmae'; it knows: name, age\."):
+
+        @miniagent(nmae="x")
+        async def some_agent(ctx: InteractionContext, name: str, age: int = 1) -> None:
+            pass
+
+
+async def test_unannotated() -> None:
+    """`async def f(ctx)` without any annotation is an agent."""
+    namespace: dict[str, object] = {}
+    source = "async def some_agent(ctx, mark='!'):\n    ctx.reply(f'{await ctx.messages}{mark}')"
+    exec(source, namespace)  # noqa: S102 - what a user without types writes, not seen by type checkers
+    some_agent = cast("MiniAgent[Message, Message]", decorated(namespace["some_agent"]))
+    async with MiniAgents():
+        assert str(await some_agent.inquire("hi")) == "hi!"
+
+
+async def test_an_object() -> None:
+    """An object with an async `__call__` is an async function, too; its class is its name."""
+
+    class Greeter:
+        async def __call__(self, ctx: InteractionContext, name: str = "you") -> None:
+            ctx.reply(f"hello, {name}")
+
+    greeter = miniagent(Greeter())
+    async with MiniAgents():
+        assert str(await greeter.inquire(name="me")) == "hello, me"
+    assert greeter.alias == "GREETER"
+
+
+async def test_a_method() -> None:
+    """A bound method is an agent that knows its object."""
+
+    class Greeter:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def greet(self, ctx: InteractionContext) -> None:
+            ctx.reply(f"hello from {self.name}")
+
+    async with MiniAgents():
+        assert str(await miniagent(Greeter("Bob").greet).inquire()) == "hello from Bob"
+
+
+def test_not_async() -> None:
+    """A plain function, an async generator function and what is no function are refused."""
+
+    def plain(ctx: InteractionContext) -> None: ...
+
+    async def generator(ctx: InteractionContext):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        yield ctx
+
+    for wrong in (plain, generator, len, 5):
+        with pytest.raises(TypeError, match="is not an `async def` function"):
+            decorated(wrong)
+
+
+def test_no_context() -> None:
+    """A function without a first positional parameter is refused."""
+
+    async def nothing() -> None: ...
+
+    async def keyword(*, ctx: InteractionContext) -> None: ...
+
+    async def others(**ctx: InteractionContext) -> None: ...
+
+    for wrong in (nothing, keyword, others):
+        with pytest.raises(TypeError, match="takes no context"):
+            decorated(wrong)
+
+
+def test_parameters_without_a_name() -> None:
+    """Further parameters must be nameable: positional-only ones and `*args` are refused."""
+
+    async def positional(ctx: InteractionContext, mark: str, /) -> None: ...
+
+    async def several(ctx: InteractionContext, *marks: str) -> None: ...
+
+    with pytest.raises(TypeError, match="The parameter 'mark' of positional cannot be given by keyword"):
+        decorated(positional)
+    with pytest.raises(TypeError, match="The parameter 'marks' of several cannot be given by keyword"):
+        decorated(several)
+
+
+async def test_a_positional_only_context() -> None:
+    """The context itself may be positional-only."""
+
+    @miniagent
+    async def some_agent(ctx: InteractionContext, /, mark: str = "!") -> None:
+        ctx.reply(mark)
+
+    async with MiniAgents():
+        assert str(await some_agent.inquire()) == "!"

@@ -1,0 +1,580 @@
+"""One run: what it may reply, how long its replies stay open, and what ends with it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import cast
+
+import pytest
+import reactivex as rx
+from pydantic import BaseModel
+
+from miniagents import (
+    InquiryCancelledError,
+    InteractionContext,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    MessageType,
+    MiniAgents,
+    MiniAgentsError,
+    miniagent,
+)
+from tests.support.typewriter import Typewriter
+
+
+@miniagent
+async def echo_agent(ctx: InteractionContext) -> None:
+    """Reply what it is told."""
+    ctx.reply(ctx.message_promises)
+
+
+class Point(BaseModel):
+    """A pydantic model that is no message."""
+
+    x: int
+    text: str = "a point"
+
+
+async def letters() -> AsyncIterator[str]:
+    """Two letters, one after the other."""
+    for letter in "ab":
+        await asyncio.sleep(0)
+        yield letter
+
+
+def numbers() -> Iterator[str]:
+    """Two numbers."""
+    yield "1"
+    yield "2"
+
+
+async def texts(promise: MessageSequencePromise[Message]) -> list[str]:
+    """Return the text of each message."""
+    return [str(await message) async for message in promise]
+
+
+# -- what may be replied ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("text", ["text"]),
+        ("", [""]),
+        ({"text": "mapping", "n": 1}, ["mapping"]),
+        (Message("message"), ["message"]),
+        (Point(x=1), ["a point"]),
+        (["list", ("tuple", [Message("deep")])], ["list", "tuple", "deep"]),
+        (None, []),
+        ([], []),
+        (rx.of("one", "two"), ["one", "two"]),
+        (rx.empty(), []),
+        (["a", rx.of("b", ["c"]), "d"], ["a", "b", "c", "d"]),
+        ({"b": 1}.keys(), ["b"]),
+    ],
+)
+async def test_reply_of_every_type(reply: MessageType, expected: list[str]) -> None:
+    """`reply` takes every `MessageType`; what is nested becomes flat, in order."""
+
+    @miniagent
+    async def replying_agent(ctx: InteractionContext) -> None:
+        ctx.reply(reply)
+        ctx.reply("end")
+
+    async with MiniAgents():
+        assert await texts(replying_agent.inquire()) == [*expected, "end"]
+
+
+async def test_reply_of_streams() -> None:
+    """Promises, inquiries, generators and async generators are replied as they come."""
+
+    @miniagent
+    async def replying_agent(ctx: InteractionContext) -> None:
+        ctx.reply(Message("message").as_promise)
+        ctx.reply(echo_agent.inquire(["inquiry", "of two"]))
+        ctx.reply(numbers())
+        ctx.reply(letters())
+        ctx.reply(MessageSequencePromise(prefill_pieces=["prefilled"]))
+
+    async with MiniAgents():
+        replies = replying_agent.inquire()
+        assert await texts(replies) == ["message", "inquiry", "of two", "1", "2", "a", "b", "prefilled"]
+        assert all([isinstance(item, MessagePromise) async for item in replies])
+
+
+async def test_reply_of_an_exception() -> None:
+    """An exception is raised at its place; what comes after it still arrives."""
+
+    @miniagent
+    async def replying_agent(ctx: InteractionContext) -> None:
+        ctx.reply(["before", ValueError("in the middle"), "after"])
+
+    async with MiniAgents():
+        before, failing, after = [promise async for promise in replying_agent.inquire()]
+        with pytest.raises(ValueError, match="in the middle"):
+            await failing
+        assert [str(await before), str(await after)] == ["before", "after"]
+
+
+async def test_reply_of_nonsense() -> None:
+    """What cannot become a message is refused where it is replied, and nothing of it is replied."""
+    sentences: list[str] = []
+
+    @miniagent
+    async def replying_agent(ctx: InteractionContext) -> None:
+        for wrong in (5, b"bytes", ["ok", [3.5]], ["ok", None]):
+            try:
+                ctx.reply(cast("MessageType", wrong))
+            except TypeError as error:
+                sentences.append(str(error))
+        ctx.reply("fine")
+
+    async with MiniAgents():
+        assert await texts(replying_agent.inquire()) == ["fine"]
+    assert [sentence.split(" cannot")[0] for sentence in sentences] == [
+        "a value of type int",
+        "a value of type bytes",
+        "a value of type float at [1][0] of what was given",
+        "None at [1] of what was given",
+    ]
+
+
+async def test_reply_returns_at_once() -> None:
+    """`reply` of something that streams returns at once; the function goes on."""
+    typewriter = Typewriter()
+    done = asyncio.Event()
+
+    @miniagent
+    async def replying_agent(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise(typewriter))
+        ctx.reply("after")
+        done.set()
+
+    async with MiniAgents():
+        promise = replying_agent.inquire()
+        await done.wait()
+        typewriter.type("be", "fore")
+        typewriter.stop()
+        assert await texts(promise) == ["before", "after"]
+
+
+async def test_replies_are_taken_as_they_are() -> None:
+    """Mutable containers are frozen at the call: changing them later changes nothing."""
+
+    @miniagent
+    async def replying_agent(ctx: InteractionContext) -> None:
+        tags = ["a"]
+        message: dict[str, object] = {"text": "one", "tags": tags}
+        batch: list[MessageType] = [message]
+        ctx.reply(batch)
+        tags.append("b")
+        message["text"] = "changed"
+        batch.append("two")
+        await asyncio.sleep(0)
+
+    async with MiniAgents():
+        replied = await replying_agent.inquire()
+    assert [(message.text, message.model_extra) for message in replied] == [("one", {"tags": ("a",)})]
+
+
+async def test_parallel_replies_keep_their_order() -> None:
+    """A reply that is quicker than the one before it waits for its turn, while both run."""
+    slow, quick = Typewriter(), Typewriter()
+
+    @miniagent
+    async def replying_agent(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise(slow))
+        ctx.reply(Message.promise(quick))
+
+    async with MiniAgents():
+        promise = replying_agent.inquire()
+        quick.type("quick")
+        quick.stop()
+        await quick.closed.wait()
+        slow.type("slow")
+        slow.stop()
+        assert await texts(promise) == ["slow", "quick"]
+
+
+async def test_messages_are_message_promises() -> None:
+    """`ctx.messages` is `ctx.message_promises`, a sequence of message promises; `this_agent` is who runs."""
+    seen: list[object] = []
+
+    @miniagent
+    async def looking_agent(ctx: InteractionContext) -> None:
+        seen.append(ctx.messages is ctx.message_promises)
+        seen.append(isinstance(ctx.messages, MessageSequencePromise))
+        seen.extend([isinstance(item, MessagePromise) async for item in ctx.messages])
+        seen.append(ctx.this_agent.alias)
+
+    async with MiniAgents():
+        await looking_agent.described(alias="LOOKER").inquire(["a", "b"])
+    assert seen == [True, True, True, True, "LOOKER"]
+
+
+# -- how long the replies stay open ----------------------------------------------------------------------
+
+
+async def test_finish_early() -> None:
+    """`finish_early` ends the replies while the function goes on; the context waits for it."""
+    go_on = asyncio.Event()
+    events: list[str] = []
+
+    @miniagent
+    async def early_agent(ctx: InteractionContext) -> None:
+        ctx.reply("first")
+        ctx.finish_early()
+        ctx.finish_early()
+        await go_on.wait()
+        events.append("the end of the function")
+
+    async with MiniAgents():
+        assert str(await early_agent.inquire()) == "first"
+        assert events == []
+        go_on.set()
+    assert events == ["the end of the function"]
+
+
+async def test_reply_after_finish_early() -> None:
+    """Replying after `finish_early` is an error that says so, in the function and in the log."""
+    caught: list[str] = []
+
+    @miniagent
+    async def early_agent(ctx: InteractionContext) -> None:
+        ctx.finish_early()
+        try:
+            ctx.reply("late")
+        except MiniAgentsError as error:
+            caught.append(str(error))
+
+    async with MiniAgents():
+        assert await early_agent.inquire() == ()
+    assert caught == [
+        "Agent EARLY_AGENT replied after its replies were closed (by finish_early, or by its end)."
+    ]
+
+
+async def test_failing_after_finish_early(caplog: pytest.LogCaptureFixture) -> None:
+    """What fails after its replies were closed fails no reader; it is logged."""
+
+    @miniagent
+    async def early_agent(ctx: InteractionContext) -> None:
+        ctx.reply("fine")
+        ctx.finish_early()
+        raise ValueError("too late")
+
+    async with MiniAgents():
+        assert str(await early_agent.inquire()) == "fine"
+    assert (
+        caplog.text.count("Agent EARLY_AGENT failed after its replies were closed: ValueError('too late')")
+        == 1
+    )
+
+
+async def test_reply_after_the_end() -> None:
+    """A context that outlives its run cannot be replied to."""
+    kept: list[InteractionContext] = []
+
+    @miniagent
+    async def keeping_agent(ctx: InteractionContext) -> None:
+        kept.append(ctx)
+
+    async with MiniAgents():
+        await keeping_agent.inquire()
+        with pytest.raises(MiniAgentsError, match="after its replies were closed"):
+            kept[0].reply("late")
+
+
+async def test_wait_for() -> None:
+    """`wait_for` keeps the replies open until the awaitable is done."""
+    go_on = asyncio.Event()
+
+    @miniagent
+    async def waiting_agent(ctx: InteractionContext) -> None:
+        async def later() -> None:
+            await go_on.wait()
+            ctx.reply("later")
+
+        ctx.reply("now")
+        ctx.wait_for(later())
+
+    async with MiniAgents():
+        replies = aiter(waiting_agent.inquire())
+        assert str(await (await anext(replies))) == "now"
+        go_on.set()
+        assert str(await (await anext(replies))) == "later"
+        assert [item async for item in replies] == []
+
+
+async def test_wait_for_several() -> None:
+    """Several are waited for, also those that one of them adds, and futures and inquiries as well."""
+
+    @miniagent
+    async def waiting_agent(ctx: InteractionContext) -> None:
+        async def child(depth: int) -> None:
+            await asyncio.sleep(0)
+            ctx.reply(str(depth))
+            if depth:
+                ctx.wait_for(child(depth - 1))
+
+        ctx.wait_for(child(2))
+        ctx.wait_for(asyncio.ensure_future(child(0)))
+        ctx.wait_for(echo_agent.inquire("unread"))
+
+    async with MiniAgents():
+        assert sorted(await texts(waiting_agent.inquire())) == ["0", "0", "1", "2"]
+
+
+async def test_wait_for_something_that_fails() -> None:
+    """If what is waited for fails, the run fails with that very error, after its replies."""
+    error = ValueError("the child")
+
+    @miniagent
+    async def waiting_agent(ctx: InteractionContext) -> None:
+        async def fail() -> None:
+            raise error
+
+        ctx.wait_for(fail())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        ctx.reply("before")
+
+    async with MiniAgents():
+        promise = waiting_agent.inquire()
+        assert [str(await item) for item in [await anext(aiter(promise))]] == ["before"]
+        with pytest.raises(ValueError, match="the child") as caught:
+            await promise
+    assert caught.value is error
+
+
+async def test_wait_for_something_cancelled() -> None:
+    """If what is waited for is cancelled, the run is; its readers get `InquiryCancelledError`."""
+
+    @miniagent
+    async def waiting_agent(ctx: InteractionContext) -> None:
+        task = asyncio.ensure_future(asyncio.Event().wait())
+        ctx.wait_for(task)
+        task.cancel()
+
+    async with MiniAgents():
+        with pytest.raises(InquiryCancelledError, match="WAITING_AGENT was cancelled"):
+            await waiting_agent.inquire()
+
+
+async def test_a_failing_function_cancels_what_it_waits_for() -> None:
+    """If the function fails, what it waits for is cancelled, and nothing of it is left."""
+    events: list[str] = []
+
+    @miniagent
+    async def waiting_agent(ctx: InteractionContext) -> None:
+        async def endless() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                events.append("cleaned up")
+
+        ctx.wait_for(endless())
+        await asyncio.sleep(0)
+        raise ValueError("broken")
+
+    async with MiniAgents():
+        with pytest.raises(ValueError, match="broken"):
+            await waiting_agent.inquire()
+        assert events == ["cleaned up"]
+
+
+# -- what ends with it -----------------------------------------------------------------------------------
+
+
+class Child:
+    """An agent that never ends by itself, and what became of it."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.cancelled = asyncio.Event()
+        self.go_on = asyncio.Event()
+        child = self
+
+        @miniagent
+        async def child_agent(ctx: InteractionContext) -> None:
+            child.begun.set()
+            try:
+                await child.go_on.wait()
+                ctx.reply("grown up")
+            except asyncio.CancelledError:
+                child.cancelled.set()
+                raise
+
+        self.agent = child_agent
+
+
+async def test_a_failing_run_cancels_its_inquiries() -> None:
+    """The inquiries that a failing run started, and that nobody else reads, are cancelled with it."""
+    child = Child()
+
+    @miniagent
+    async def parent_agent(ctx: InteractionContext) -> None:
+        child.agent.inquire()
+        await child.begun.wait()
+        raise ValueError("broken")
+
+    async with MiniAgents():
+        with pytest.raises(ValueError, match="broken"):
+            await parent_agent.inquire()
+        await child.cancelled.wait()
+
+
+async def test_a_cancelled_run_cancels_its_inquiries() -> None:
+    """The same for a run that is cancelled, also down to the grandchildren."""
+    grandchild = Child()
+
+    @miniagent
+    async def middle_agent(ctx: InteractionContext) -> None:
+        await grandchild.agent.inquire()
+
+    @miniagent
+    async def parent_agent(ctx: InteractionContext) -> None:
+        await middle_agent.inquire()
+
+    async with MiniAgents():
+        promise = parent_agent.inquire()
+        await grandchild.begun.wait()
+        promise.cancel()
+        await grandchild.cancelled.wait()
+
+
+async def test_what_somebody_else_reads_goes_on() -> None:
+    """An inquiry of a failing run that somebody else is reading goes on for them."""
+    child = Child()
+    shared: list[MessageSequencePromise[Message]] = []
+
+    @miniagent
+    async def parent_agent(ctx: InteractionContext) -> None:
+        shared.append(child.agent.inquire())
+        await child.begun.wait()
+        await asyncio.sleep(0)
+        raise ValueError("broken")
+
+    @miniagent
+    async def reading_agent(ctx: InteractionContext) -> None:
+        await child.begun.wait()
+        ctx.reply(await shared[0])
+
+    async with MiniAgents():
+        reader = reading_agent.inquire()
+        with pytest.raises(ValueError, match="broken"):
+            await parent_agent.inquire()
+        child.go_on.set()
+        assert str(await reader) == "grown up"
+    assert not child.cancelled.is_set()
+
+
+async def test_what_a_failing_run_replied_goes_on() -> None:
+    """What was replied before the run failed is finished for its readers; the error comes after it."""
+    typewriter = Typewriter("before ")
+    child = Child()
+
+    @miniagent
+    async def parent_agent(ctx: InteractionContext) -> None:
+        ctx.reply([Message.promise(typewriter), child.agent.inquire()])
+        await child.begun.wait()
+        raise ValueError("broken")
+
+    async with MiniAgents():
+        promise = parent_agent.inquire()
+        reading = asyncio.ensure_future(_all_of(promise))
+        await child.begun.wait()
+        await asyncio.sleep(0)
+        typewriter.type("the error")
+        typewriter.stop()
+        child.go_on.set()
+        assert await reading == ["before the error", "grown up", "ValueError('broken')"]
+
+
+async def _all_of(promise: MessageSequencePromise[Message]) -> list[str]:
+    got: list[str] = []
+    try:
+        async for item in promise:
+            got.append(str(await item))  # noqa: PERF401 - a list comprehension would lose them with the error
+    except ValueError as error:
+        got.append(repr(error))
+    return got
+
+
+async def test_a_message_being_written_ends_with_its_run() -> None:
+    """Cancelling a run stops the messages it is writing; their generators are closed."""
+    typewriter = Typewriter("par", "tial")
+
+    @miniagent
+    async def writing_agent(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise(typewriter))
+        await asyncio.Event().wait()
+
+    async with MiniAgents():
+        promise = writing_agent.inquire()
+        message = await anext(aiter(promise))
+        tokens = aiter(message)
+        assert [await anext(tokens), await anext(tokens)] == ["par", "tial"]
+        promise.cancel()
+        await typewriter.closed.wait()
+        with pytest.raises(InquiryCancelledError):
+            await message
+
+
+async def test_a_reader_that_leaves_harms_nobody() -> None:
+    """A reader that is cancelled or times out while it awaits leaves the run to the others."""
+    child = Child()
+    async with MiniAgents():
+        promise = child.agent.inquire()
+        first = asyncio.ensure_future(_all_of(promise))
+        second = asyncio.ensure_future(_all_of(promise))
+        await child.begun.wait()
+        first.cancel()
+        await asyncio.wait([first])
+        child.go_on.set()
+        assert await second == ["grown up"]
+        assert str(await promise) == "grown up"
+
+
+async def test_the_last_reader_leaves() -> None:
+    """When the last reader has left and nobody can reach the promise, the run is stopped."""
+    child = Child()
+    async with MiniAgents():
+        reading = asyncio.ensure_future(_all_of(child.agent.inquire()))
+        await child.begun.wait()
+        reading.cancel()
+        await asyncio.wait([reading])
+        del reading  # its traceback holds the promise
+        await child.cancelled.wait()
+
+
+async def test_an_unread_error_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """An error that no reader ever saw is logged once, with its chain of agents."""
+
+    @miniagent
+    async def inner_agent(ctx: InteractionContext) -> None:
+        raise ValueError("nobody looks")
+
+    @miniagent
+    async def outer_agent(ctx: InteractionContext) -> None:
+        await inner_agent.inquire()
+
+    with caplog.at_level(logging.ERROR, "miniagents"):
+        async with MiniAgents():
+            outer_agent.inquire()
+    assert caplog.text.count("No reader ever saw this error: ValueError('nobody looks')") == 1
+    assert "agents: INNER_AGENT → OUTER_AGENT" in caplog.text
+
+
+async def test_a_seen_error_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """An error that a reader was given is not logged."""
+
+    @miniagent
+    async def failing_agent(ctx: InteractionContext) -> None:
+        raise ValueError("looked at")
+
+    async with MiniAgents():
+        with pytest.raises(ValueError, match="looked at"):
+            await echo_agent.inquire(failing_agent.inquire())
+    assert caplog.text == ""
