@@ -11,3 +11,8 @@ def test_the_error_of_pydantic_with_our_sentence() -> None:
     assert isinstance(error, ValidationError)
     assert [("frozen_instance", ("text",))] == [(each["type"], each["loc"]) for each in error.errors()]
     assert "Message is frozen; make a changed copy with model_copy(update=...)" in str(error)
+
+
+def test_no_content() -> None:
+    """The error tells nothing of the values."""
+    assert "input" not in str(is_frozen_error("Message", "text"))

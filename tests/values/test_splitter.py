@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from miniagents.values import SPLIT_END, SplitEvent, TextSplitter
 
@@ -66,18 +66,19 @@ def chunked(text: str, cuts: Iterable[int]) -> list[str]:
     return [text[start:end] for start, end in pairwise(places)]
 
 
-ALPHABET = st.sampled_from(["\n", "\n\n", "`", "```", "\n```", "a", " ", "\r\n", "--", "-", "ab"])
-TEXTS = st.lists(ALPHABET, max_size=25).map("".join)
-DELIMITERS = st.sampled_from(
-    ["\n\n", "\n", "-", "--", "---", "`", "```", "``", "a", "ab", "aba", "\n```", "\n```\n-", "\r\n"]
-)
-FENCES = st.sampled_from(["```", "`", "--", "a", "``\n`", "\n", "ab", None])
+# Few different characters, so that delimiters and fences are often there, overlap, and begin one another.
+TEXTS = st.text("ab\n\r", max_size=20)
+MARKS = st.text("ab\n", min_size=1, max_size=4)
+CUTS = st.lists(st.integers(0, 10_000), max_size=20)
 
 
-@given(TEXTS, DELIMITERS, FENCES, st.lists(st.integers(0, 10_000), max_size=25))
+@settings(max_examples=500)
+@given(TEXTS, MARKS, MARKS | st.none(), CUTS)
 @example("a\n```", "\n```\n-", "```", [2])
-@example("```\n\n```", "\n\n", "```", [])
+@example("a\n```\n-b", "\n```\n-", "```", [2])
+@example("```", "`", "```", [1])
 @example("``", "`", "```", [1])
+@example("```\n\n```", "\n\n", "```", [])
 def test_any_cut_into_tokens_gives_the_same(
     text: str, delimiter: str, fence: str | None, cuts: list[int]
 ) -> None:
@@ -87,6 +88,16 @@ def test_any_cut_into_tokens_gives_the_same(
     assert expected == messages_of(events_of([text], splitter))
     assert expected == messages_of(events_of(text, splitter))
     assert expected == messages_of(events_of(chunked(text, cuts), splitter))
+
+
+PARTS = st.sampled_from(["\n", "\n\n", "`", "```", "\n```", "a", " ", "\r\n"])
+MARKDOWN = st.lists(PARTS, max_size=25).map("".join)
+
+
+@given(MARKDOWN, CUTS)
+def test_any_cut_of_markdown(text: str, cuts: list[int]) -> None:
+    """The same with the delimiters that are the default."""
+    assert reference(text, "\n\n", "```") == messages_of(events_of(chunked(text, cuts), TextSplitter()))
 
 
 @given(st.text(), st.text(min_size=1, max_size=3), st.text(min_size=1, max_size=3))
@@ -151,7 +162,7 @@ def test_streams_at_once() -> None:
     assert splitter.finish() == []
 
 
-@given(TEXTS.filter(bool))
+@given(MARKDOWN)
 def test_held_back_is_little(text: str) -> None:
     """After each token all text of the current message is out, up to newlines and a beginning of a mark."""
     splitter = TextSplitter()
@@ -185,9 +196,12 @@ def seconds(text: str) -> float:
     return time.perf_counter() - start
 
 
-@pytest.mark.parametrize("unit", ["\n", "-", "---\n", "`", "```\n", "word ", "\r\n\n-"])
-def test_linear_time(unit: str) -> None:
+@pytest.mark.parametrize(
+    ("unit", "length"),
+    [("\n", 4_000), ("-", 4_000), ("---\n", 4_000), ("`", 4_000), ("```\n", 4_000), ("\r\n\n-", 4_000)],
+)
+def test_linear_time(unit: str, length: int) -> None:
     """One character at a time, eight times the text takes about eight times the time, not sixty-four."""
-    text = unit * (20_000 // len(unit))
-    ratio = min(seconds(text * 8) / seconds(text) for _ in range(3))
-    assert ratio < 30
+    text = unit * (length // len(unit))
+    ratios = (seconds(text * 8) / seconds(text) for _ in range(3))
+    assert any(ratio < 24 for ratio in ratios)
