@@ -26,6 +26,7 @@ from pathlib import Path
 from miniagents.ext._history import MarkdownFile, Record
 path, name, count, piece = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 file = MarkdownFile(path, write=lambda fd, data: os.write(fd, data[:piece]))
+sys.stdin.readline()
 for number in range(count):
     file.append(Record("user", text=f"## user\\n\\n{name} {number}\\n" + "x" * (number % 50)))
     print(number, flush=True)
@@ -49,9 +50,17 @@ MarkdownFile(path, write=tear).append(Record("user", text="never acknowledged " 
 def _writer(path: Path, name: str, count: int, piece: int = 1_000_000) -> "subprocess.Popen[str]":
     return subprocess.Popen(  # noqa: S603 (our own interpreter)
         [sys.executable, "-c", _WRITER, str(path), name, str(count), str(piece)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def _start(writer: "subprocess.Popen[str]") -> None:
+    """It waits for this, so that several begin at once."""
+    assert writer.stdin is not None
+    writer.stdin.write("\n")
+    writer.stdin.flush()
 
 
 def _texts(file: MarkdownFile) -> list[str]:
@@ -115,16 +124,16 @@ def test_an_append_reads_only_what_is_new(tmp_path: Path) -> None:
     path = tmp_path / "CHAT.md"
     file = MarkdownFile(path)
     file.append(Record("user", text="one"))
-    data = path.read_bytes()
     file.append(Record("user", text="two"))
-    # The old message is made unreadable: who does not look at it does not notice.
-    path.write_bytes(path.read_bytes().replace(b"one", b"\xffne"))
-    MarkdownFile(path).append(Record("user", text="three"))
-    file.append(Record("user", text="four"))
-    assert ["two", "three", "four"] == _texts(file)[1:]
-    path.write_bytes(data)
-    file.append(Record("user", text="five"))
-    assert ["one", "five"] == _texts(file)
+    # The old message now looks torn: who reads the file from its beginning would seal it.
+    path.write_bytes(
+        path.read_bytes().replace(b"one", b"xne").replace(b"/mini", b"/nini", 1).replace(b"after", b"later")
+    )
+    assert () == MarkdownFile(path).load()
+    file.append(Record("user", text="three"))
+    assert b"miniagents cut" not in path.read_bytes()
+    MarkdownFile(path).append(Record("user", text="four"))
+    assert b"miniagents cut" in path.read_bytes()
 
 
 def _emptied(data: bytes) -> bytes:
@@ -180,13 +189,32 @@ def test_a_full_disk(tmp_path: Path, room: int) -> None:
     assert (RECORDS[2], RECORDS[3]) == file.load()
 
 
+def test_a_message_counts_when_the_disk_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the disk refuses only when it is asked to keep it is an error too, and the file is as it was."""
+    path = tmp_path / "CHAT.md"
+    file = MarkdownFile(path)
+    file.append(RECORDS[2])
+    before = path.read_bytes()
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        with pytest.raises(HistoryFileError, match="Disk quota exceeded"):
+            file.append(RECORDS[3])
+    assert before == path.read_bytes()
+    file.append(RECORDS[3])
+    assert (RECORDS[2], RECORDS[3]) == file.load()
+
+
 def test_a_limit_of_the_system(tmp_path: Path) -> None:
     """The same with a real limit on the size of files, in a process of its own."""
     path = tmp_path / "CHAT.md"
     script = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))\n{_WRITER}"
     arguments = [sys.executable, "-c", script, str(path), "limited", "100", "1000000"]
     ended = subprocess.run(  # noqa: S603 (our own interpreter)
-        arguments, capture_output=True, text=True, check=False
+        arguments, input="\n", capture_output=True, text=True, check=False
     )
     done = ended.stdout.split()
     assert 1 == ended.returncode
@@ -202,8 +230,10 @@ def test_two_processes(tmp_path: Path) -> None:
     """Two processes that append at once lose nothing, and each keeps its order."""
     path = tmp_path / "CHAT.md"
     count = 60
-    # One of them in small pieces: only the lock keeps the other out of its messages.
-    writers = [_writer(path, "left", count, 11), _writer(path, "right", count)]
+    # In small pieces: only the lock keeps one out of the messages of the other.
+    writers = [_writer(path, "left", count, 11), _writer(path, "right", count, 13)]
+    for writer in writers:
+        _start(writer)
     for writer in writers:
         assert count == len(writer.communicate()[0].split())
         assert 0 == writer.returncode
@@ -255,6 +285,7 @@ def test_kill_9_at_any_moment(tmp_path: Path) -> None:
     for name in ("first", "second"):
         known = len(MarkdownFile(path).load())
         writer = _writer(path, name, 10_000, 3)
+        _start(writer)
         assert writer.stdout is not None
         assert "0\n" == writer.stdout.readline()
         writer.kill()
