@@ -59,7 +59,13 @@ def pieces_of(value: object, context: Owner, open_stream: Opener) -> list[Piece]
     """
     if value is None:
         return []
-    pieces: list[Piece] = []
+    given = _flat(value)  # all of it, before anything is started: it is taken as a whole or not at all
+    return [_piece(item, context, open_stream) for item in given]
+
+
+def _flat(value: object) -> list[object]:
+    """Everything in ``value`` that is one message, one stream or one error, in order; nothing is started yet."""
+    found: list[object] = []
     stack: list[Iterator[tuple[int, object]]] = [iter([(0, value)])]
     path: list[int] = []
     while stack:
@@ -70,9 +76,9 @@ def pieces_of(value: object, context: Owner, open_stream: Opener) -> list[Piece]
                 path.pop()
             continue
         index, item = step
-        piece = _single(item, context, open_stream)
-        if piece is not None:
-            pieces.append(piece)
+        single = _single(item)
+        if single is not None:
+            found.append(single)
         elif isinstance(item, Iterable) and not isinstance(item, bytes | bytearray | memoryview):
             if len(stack) > MAX_DEPTH:
                 msg = f"Messages are nested more than {MAX_DEPTH} collections deep; flatten them first."
@@ -81,26 +87,32 @@ def pieces_of(value: object, context: Owner, open_stream: Opener) -> list[Piece]
             path.append(index)
         else:
             raise TypeError(_refusal(item, [*path[1:], index] if path else []))
-    return pieces
+    return found
 
 
-def _single(item: object, context: Owner, open_stream: Opener) -> Piece | None:
-    """The one piece that ``item`` is, None if it is a collection or nothing we know."""
+def _single(item: object) -> object:
+    """The one message, stream or error that ``item`` is; None if it is a collection or nothing we know."""
     if isinstance(item, str):
-        return MessagePromise(Message(item))
+        return Message(item)
+    if isinstance(item, StreamedPromise | Message | Exception | Observable | AsyncIterable):
+        return cast("object", item)
+    if isinstance(item, BaseModel):
+        return _from_mapping(dict(item))
+    if isinstance(item, Mapping):
+        return _from_mapping(cast("Mapping[object, object]", item))
+    return None
+
+
+def _piece(item: object, context: Owner, open_stream: Opener) -> Piece:
     if isinstance(item, MessagePromise | FlatStream):
         return cast("Piece", item)
-    if isinstance(item, StreamedPromise):
-        return open_stream(cast("StreamedPromise[object, object]", item).pieces)
-    if isinstance(item, BaseModel):
-        return MessagePromise(item if isinstance(item, Message) else _from_mapping(dict(item)))
-    if isinstance(item, Mapping):
-        return MessagePromise(_from_mapping(item))
+    if isinstance(item, Message):
+        return MessagePromise(item)
     if isinstance(item, Exception):
         return failed_message(context, item)
-    if isinstance(item, Observable | AsyncIterable):
-        return open_stream(cast("Observable[object] | AsyncIterable[object]", item))
-    return None
+    if isinstance(item, StreamedPromise):
+        return open_stream(cast("StreamedPromise[object, object]", item).pieces)
+    return open_stream(cast("Observable[object] | AsyncIterable[object]", item))
 
 
 def _from_mapping(fields: Mapping[object, object]) -> Message:
