@@ -9,7 +9,7 @@ from miniagents.promising import MessageSequencePromise, MessageType
 class Inquirable(Protocol):
     """An agent that needs nothing but messages."""
 
-    def inquire(self, messages: MessageType = None, /) -> MessageType:
+    def inquire(self, messages: MessageType = None, /) -> MessageSequencePromise:
         """Its replies."""
         ...
 
@@ -39,7 +39,8 @@ class Stages:
 
     async def __call__(self, ctx: Conversation) -> None:
         """Inquire every agent now; tokens stream through all of them."""
-        messages: MessageType = ctx.messages
+        messages = ctx.messages
         for agent in self.agents:
             messages = agent.inquire(messages)
+            messages.log.was_read = True  # the next stage is its reader: when that ends, so does this
         ctx.reply(messages)
