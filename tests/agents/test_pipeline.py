@@ -1,0 +1,71 @@
+"""`Pipeline`: agents and operators composed into one operator."""
+
+import pytest
+import reactivex as rx
+from reactivex import operators as ops
+
+from miniagents import InteractionContext, Message, MiniAgents, miniagent
+from miniagents.agents import Pipeline
+from miniagents.operators import as_messages, map_tokens, resolve, tokens
+
+
+@miniagent
+async def plus_agent(ctx: InteractionContext, mark: str = "+") -> None:
+    """Add a mark to each message."""
+    async for message_promise in ctx.message_promises:
+        ctx.reply(f"{await message_promise}{mark}")
+
+
+def text_of(message: Message) -> str:
+    """Return the text of a message."""
+    return message.text or ""
+
+
+def test_a_pipeline_is_an_operator() -> None:
+    """`agent | operator | operator` is one operator: it can be called, piped and composed."""
+    pipeline = plus_agent | map_tokens(str.upper) | resolve() | ops.map(text_of)
+    assert isinstance(pipeline, Pipeline)
+    assert MiniAgents().run(pipeline(rx.of("a", "b"))) == ["A+", "B+"]
+    assert MiniAgents().run(rx.of("a", "b").pipe(as_messages(), pipeline)) == ["A+", "B+"]
+
+
+def test_then() -> None:
+    """`then` is the same as a bar."""
+    pipeline = plus_agent.then(resolve()).then(ops.map(text_of))
+    assert MiniAgents().run(pipeline(rx.of("a"))) == ["a+"]
+
+
+def test_an_agent_after_an_operator() -> None:
+    """An agent can stand behind an operator, and an operator behind a chain of agents."""
+    pipeline = plus_agent | map_tokens(str.upper) | plus_agent | tokens()
+    assert MiniAgents().run(pipeline(rx.of("a"))) == ["A++"]
+
+
+def test_composition_is_associative() -> None:
+    """`(a | b) | c` is `a | (b | c)`, for operators and agents."""
+    left = (plus_agent | map_tokens(str.upper)) | resolve()
+    right = plus_agent | (Pipeline(map_tokens(str.upper)) | resolve())
+    for pipeline in (left, right):
+        assert [message.text for message in MiniAgents().run(pipeline(rx.of("a")))] == ["A+"]
+
+
+def test_a_pipeline_is_cold() -> None:
+    """Making and applying it runs nothing; each subscription runs all of it."""
+    runs: list[int] = []
+
+    @miniagent
+    async def counting_agent(ctx: InteractionContext) -> None:
+        runs.append(1)
+        ctx.reply(ctx.messages)
+
+    stream = (counting_agent | resolve())(rx.of("x"))
+    assert runs == []
+    for _ in range(2):
+        MiniAgents().run(stream)
+    assert runs == [1, 1]
+
+
+def test_what_is_no_operator() -> None:
+    """Composing with what cannot be called is a `TypeError` where it is written."""
+    with pytest.raises(TypeError, match="unsupported operand"):
+        (plus_agent | resolve()) | "x"  # type: ignore[operator]

@@ -1,0 +1,113 @@
+"""`a | b | c`: all stages run at once, each on the replies of the one before."""
+
+import asyncio
+
+import pytest
+
+from miniagents import ErrorMessage, InteractionContext, Message, MiniAgent, MiniAgents, miniagent
+from miniagents.agents._stages import Stages
+
+
+@miniagent
+async def plus_agent(ctx: InteractionContext, mark: str = "+") -> None:
+    """Add a mark to each message."""
+    async for message_promise in ctx.message_promises:
+        ctx.reply(f"{await message_promise}{mark}")
+
+
+@miniagent
+async def failing_agent(ctx: InteractionContext) -> None:
+    """Reply what it is told, then fail."""
+    ctx.reply(ctx.message_promises)
+    raise ValueError("broken")
+
+
+def stages_of(agent: MiniAgent[Message, Message]) -> int:
+    """Return how many agents a chain is made of."""
+    assert isinstance(agent._function, Stages)
+    return len(agent._function.agents)
+
+
+def test_a_chain_of_chains_is_one_chain() -> None:
+    """However it is written, a chain of four is four stages, not a chain in a chain."""
+    a, b, c, d = (plus_agent.bind(mark=mark) for mark in "abcd")
+    assert stages_of(a | b | c | d) == stages_of((a | b) | (c | d)) == stages_of(a | (b | (c | d))) == 4
+
+
+async def test_a_chain_with_its_own_policy_is_one_stage() -> None:
+    """A chain whose errors are messages stays a stage of its own, so that it keeps doing that."""
+    tolerant = (plus_agent | failing_agent).errors_as_messages()
+    chain = tolerant | plus_agent
+    assert stages_of(chain) == 2
+    async with MiniAgents():
+        texts = [message.text for message in await chain.inquire("x")]
+    assert texts == ["x++", "ValueError: broken+"]
+
+
+async def test_all_stages_run_at_once() -> None:
+    """The second agent has begun before the first has replied anything."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    @miniagent
+    async def slow_agent(ctx: InteractionContext) -> None:
+        await go_on.wait()
+        ctx.reply("done")
+
+    @miniagent
+    async def eager_agent(ctx: InteractionContext) -> None:
+        begun.set()
+        ctx.reply(ctx.message_promises)
+
+    async with MiniAgents():
+        replies = (slow_agent | eager_agent).inquire()
+        await begun.wait()
+        assert not replies.done
+        go_on.set()
+        assert str(await replies) == "done"
+
+
+async def test_a_failing_stage() -> None:
+    """What a stage replied before it failed goes through the rest; then its error does."""
+    async with MiniAgents():
+        replies = (failing_agent | plus_agent).inquire("x")
+        assert [str(await item) for item in [await anext(aiter(replies))]] == ["x+"]
+        with pytest.raises(ValueError, match="broken"):
+            await replies
+
+
+async def test_errors_of_a_stage_as_messages() -> None:
+    """In a context with `errors_as_messages` the next stage gets the error as a message."""
+    async with MiniAgents(errors_as_messages=True):
+        replies = await (failing_agent | plus_agent).inquire("x")
+    assert [message.text for message in replies] == ["x+", "ValueError: broken+"]
+    assert not any(isinstance(message, ErrorMessage) for message in replies)
+
+
+async def test_cancelling_a_chain() -> None:
+    """Cancelling the chain cancels every stage."""
+    begun, cancelled = asyncio.Semaphore(0), asyncio.Semaphore(0)
+
+    @miniagent
+    async def endless_agent(ctx: InteractionContext) -> None:
+        begun.release()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.release()
+
+    async with MiniAgents():
+        replies = (endless_agent | endless_agent | endless_agent).inquire()
+        for _ in range(3):
+            await begun.acquire()
+        replies.cancel()
+        for _ in range(3):
+            await cancelled.acquire()
+
+
+async def test_a_forked_chain() -> None:
+    """A chain has no keywords of its own; those of its stages are given before."""
+    chain = plus_agent.fork(mark="1") | plus_agent.fork(mark="2")
+    async with MiniAgents():
+        assert str(await chain.described(alias="BOTH").inquire("x")) == "x12"
+    with pytest.raises(TypeError, match="takes no keyword 'mark'; it knows: none"):
+        chain.fork(mark="3")  # type: ignore[call-arg]
