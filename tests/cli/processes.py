@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["COMMAND", "Done", "Terminal", "at_terminal", "environment", "on_pipe"]
+__all__ = ["COMMAND", "Done", "Terminal", "at_terminal", "environment", "on_pipe", "quiet"]
 
 COMMAND = (sys.executable, "-X", "dev", "-W", "error", "-m", "miniagents", "chat")
 # Without the development mode: what asyncio tells then about slow steps would be in the middle of the screen.
@@ -41,6 +41,11 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", **more}
 
 
+def quiet(err: bytes) -> str:
+    """Return what a process wrote to stderr, without asyncio's remarks about slow steps."""
+    return _SLOW.sub("", err.decode())
+
+
 async def on_pipe(
     folder: Path, said: str | int | None, *options: str, env: Mapping[str, str] | None = None
 ) -> Done:
@@ -61,7 +66,7 @@ async def on_pipe(
         process.kill()
         await process.communicate()
         raise
-    return Done(process.returncode, out.decode(), _SLOW.sub("", err.decode()))
+    return Done(process.returncode, out.decode(), quiet(err))
 
 
 @dataclass(slots=True)

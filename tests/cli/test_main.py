@@ -1,4 +1,5 @@
 import asyncio
+import io
 import os
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from miniagents import UserMessage
 from miniagents.cli import main
 from miniagents.ext.chat_history_md import ChatHistoryMD
-from tests.cli.processes import COMMAND, environment, on_pipe
+from tests.cli.processes import COMMAND, environment, on_pipe, quiet
 from tests.support.sse_server import refused_url
 
 
@@ -38,31 +39,53 @@ async def test_a_pipe_is_talked_with_in_plain_lines(tmp_path: Path) -> None:
     assert [("user", "hello"), ("assistant", "Hello. How are you today?")] == await kept(tmp_path / "CHAT.md")
 
 
-async def test_a_chat_goes_on_where_the_file_ends(tmp_path: Path) -> None:
+def test_a_chat_goes_on_where_the_file_ends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The second time the old conversation is known: Eliza goes to her next answer."""
-    await on_pipe(tmp_path, "hello", "--history", "a.md")
-    done = await on_pipe(tmp_path, "hi", "--history", "a.md")
-    assert "goes on in a.md (2 messages so far)." in done.out
-    assert done.out.endswith("ELIZA: Hello again. What brings you here?\n")
-    assert 4 == len(await kept(tmp_path / "a.md"))
+    for text in ("hello", "hi"):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+        assert 0 == main(["chat", "--history", "a.md"])
+    out, err = capsys.readouterr()
+    assert "" == err
+    assert "goes on in a.md (2 messages so far)." in out
+    assert out.endswith("ELIZA: Hello again. What brings you here?\n")
+    assert 4 == len(asyncio.run(kept(Path("a.md"))))
 
 
-async def test_nothing_is_kept_when_nothing_shall_be(tmp_path: Path) -> None:
+def test_a_file_that_ends_with_the_user_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A turn without an answer is no obstacle: it is part of the conversation."""
+    asyncio.run(ChatHistoryMD("CHAT.md").append(UserMessage("my brother is angry")))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("hm hm"))
+    assert 0 == main(["chat"])
+    expected = "ELIZA: You told me that your brother is angry. Is that still on your mind?\n"
+    assert capsys.readouterr().out.endswith(expected)
+
+
+def test_nothing_is_kept_when_nothing_shall_be(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """`--no-history` leaves no file."""
-    done = await on_pipe(tmp_path, "hello", "--no-history")
-    assert 0 == done.code
-    assert "nothing is kept." in done.out
-    assert not (tmp_path / "CHAT.md").exists()
+    monkeypatch.setattr(sys, "stdin", io.StringIO("hello"))
+    assert 0 == main(["chat", "--no-history"])
+    assert "nothing is kept." in capsys.readouterr().out
+    assert [] == list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("device", [os.devnull, "in.txt"])
-async def test_a_device_or_a_file_is_an_input(tmp_path: Path, device: str) -> None:
+def test_a_device_or_a_file_is_an_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], device: str
+) -> None:
     """`< /dev/null` and `< file` work like a pipe."""
-    (tmp_path / "in.txt").write_text("sorry", encoding="utf-8")
-    with (tmp_path / device).open() as source:
-        done = await on_pipe(tmp_path, source.fileno())
-    assert (0, "") == (done.code, done.err)
-    assert ("ELIZA: There is nothing" in done.out) == (device == "in.txt")
+    Path("in.txt").write_text("sorry", encoding="utf-8")
+    with Path(device).open(encoding="utf-8") as source:
+        monkeypatch.setattr(sys, "stdin", source)
+        assert 0 == main(["chat"])
+    out, err = capsys.readouterr()
+    assert "" == err
+    assert ("ELIZA: There is nothing" in out) == (device == "in.txt")
 
 
 async def test_an_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:
@@ -77,7 +100,7 @@ async def test_an_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:
     )
     async with asyncio.timeout(20):
         out, err = await shell.communicate()
-    assert (b"", 0) == (err.replace(b"yes: standard output: Broken pipe\n", b""), shell.returncode)
+    assert ("", 0) == (quiet(err).replace("yes: standard output: Broken pipe\n", ""), shell.returncode)
     assert 1 == len(out.splitlines())
 
 
@@ -92,7 +115,7 @@ async def test_a_full_output_is_one_line_and_exit_1(tmp_path: Path) -> None:
     async with asyncio.timeout(20):
         _, err = await shell.communicate()
     assert 1 == shell.returncode
-    assert b"miniagents: the output cannot be written: No space left on device\n" == err
+    assert "miniagents: the output cannot be written: No space left on device\n" == quiet(err)
 
 
 # -- wrong input --
@@ -157,10 +180,3 @@ def test_a_base_url_that_answers_nothing(
     monkeypatch.setenv("OPENAI_BASE_URL", url)
     assert 2 == main(["chat", *OPENAI])
     assert f"nothing answers at the base URL {url}: " in capsys.readouterr().err
-
-
-async def test_history_of_a_user_message_only_goes_on(tmp_path: Path) -> None:
-    """A file that ends with the user's turn is no obstacle."""
-    await ChatHistoryMD(tmp_path / "CHAT.md").append(UserMessage("my brother is angry"))
-    done = await on_pipe(tmp_path, "hm hm")
-    assert "ELIZA: You told me that your brother is angry. Is that still on your mind?\n" in done.out

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from miniagents.ext.console._lines import read_line
 
@@ -118,6 +118,7 @@ def test_a_long_line_arrives_whole() -> None:
     assert ("300000\n", "") == (done.stdout, done.stderr)
 
 
+@settings(max_examples=25)
 @given(st.lists(st.text(st.characters(exclude_characters="\n\r", codec="utf-8"), min_size=1)))
 async def test_any_lines_come_back(lines: list[str]) -> None:
     """What was written as lines is read as the same lines, also those with U+2028 or NUL in them."""
