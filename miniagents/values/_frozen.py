@@ -70,6 +70,15 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
 
         def __init__(self, /, **fields: object) -> None: ...
 
+    else:  # pydantic's mypy plugin has a signature of its own for every model, and takes no other
+
+        @classmethod
+        def model_construct(cls, _fields_set: set[str] | None = None, **values: object) -> Self:
+            """Make a value without validating declared fields; it is frozen, of allowed types only, as ever."""
+            made = super().model_construct(_fields_set, **values)
+            made._freeze_all()  # noqa: SLF001 - of its own class
+            return made
+
     @classmethod
     @override
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
@@ -188,21 +197,6 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
         data = model_data(self)
         values = {name: item for name, item in data.items() if name not in {"text", TEMPLATE_FIELD}}
         return type(self).__frozen_facts__.template_for(source).fill(values)
-
-    @classmethod
-    @override
-    def model_construct(  # type: ignore[override, unused-ignore]  # pydantic's mypy plugin makes one of its own
-        cls, _fields_set: set[str] | None = None, **values: object
-    ) -> Self:
-        """Make a value without validating declared fields; it is frozen, of allowed types only, as ever.
-
-        Args:
-            _fields_set: The names to count as set, by default those of the values.
-            **values: The fields and further data.
-        """
-        made = super().model_construct(_fields_set, **values)
-        made._freeze_all()  # noqa: SLF001 - of its own class
-        return made
 
     @override
     def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
