@@ -74,7 +74,7 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
 
         @classmethod
         def model_construct(cls, _fields_set: set[str] | None = None, **values: object) -> Self:
-            """Make a value without validating declared fields; it is frozen, of allowed types only, as ever."""
+            """Make a value without validating declared fields; it is frozen and checked for allowed types."""
             made = super().model_construct(_fields_set, **values)
             made._freeze_all()  # noqa: SLF001 - of its own class
             return made
