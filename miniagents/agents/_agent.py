@@ -161,7 +161,7 @@ class MiniAgent(Generic[In, Out, P]):
         given = self._given(args, kwargs)
         flattener, received = open_sequence()
         if CURRENT_DRIVER.get() is None:
-            # Not a run made this call, so no end of a run drops it: at the latest the end of the context finishes it.
+            # No end of a run drops this call: at the latest the end of the context finishes it.
             flattener.context.leave_open(flattener)
         return AgentCall(self.alias, flattener, self._start(received, given))
 

@@ -10,7 +10,7 @@ from miniagents.values import FreezeError, FrozenMapping, freeze
 
 from ._miniagents import MiniAgents
 
-_SECRET = re.compile(r"(^|_)(api_key|secret|password|auth_token|access_token)$")
+_SECRET = re.compile(r"(?i)(^|[_-])(api[_-]?key|secret|password|authorization|(auth|access)[_-]?token)$")
 
 
 class AgentCallNode(Message):
@@ -20,7 +20,7 @@ class AgentCallNode(Message):
         agent_alias: which agent.
         messages: what it was sent; a message that failed is not there.
         keywords: the keywords of the call that are data. Clients are left out, and so is what is named like a
-            secret.
+            secret, however deep it stands.
     """
 
     agent_alias: str = ""
@@ -87,10 +87,20 @@ def _first_error(log: Log[MessagePromise[Message]]) -> str | None:
 def _data(keywords: Mapping[str, object]) -> FrozenMapping[str, object]:
     kept: dict[str, object] = {}
     for name, value in keywords.items():
-        if _SECRET.search(name):
-            continue
         try:
             kept[name] = freeze(value)
         except FreezeError:
             continue  # a client, a function: not data
-    return FrozenMapping(kept)
+    return cast("FrozenMapping[str, object]", _without_secrets(FrozenMapping(kept)))
+
+
+def _without_secrets(value: object) -> object:
+    """Frozen data without what is named like a secret, however deep it stands."""
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[object, object]", value).items()
+        return FrozenMapping(
+            {key: _without_secrets(item) for key, item in pairs if not _SECRET.search(str(key))}
+        )
+    if isinstance(value, tuple):
+        return tuple(_without_secrets(item) for item in cast("tuple[object, ...]", value))
+    return value
