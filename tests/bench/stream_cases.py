@@ -1,0 +1,124 @@
+"""Cases of one stream: tokens through an agent, through operators, and replayed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from functools import reduce
+
+from miniagents import InteractionContext, Message, MessagePromise, MessageSequencePromise, miniagent
+from miniagents.operators import map_tokens
+
+from .timing import Role, in_context, timed
+
+
+async def bulk(count: int) -> AsyncIterator[str]:
+    """A source that never suspends."""
+    for _ in range(count):
+        yield "token"
+
+
+async def live(count: int) -> AsyncIterator[str]:
+    """A source that suspends at every token."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+        yield "token"
+
+
+async def exhaust(source: AsyncIterator[object]) -> None:
+    """Read everything."""
+    async for _ in source:
+        pass
+
+
+@miniagent
+async def pass_on(ctx: InteractionContext) -> None:
+    """Reply what came."""
+    ctx.reply(ctx.messages)
+
+
+def streaming(source: Callable[[int], AsyncIterator[str]], count: int) -> MessagePromise[Message]:
+    """A message of ``count`` tokens."""
+
+    def tokens(metadata: MutableMapping[str, object]) -> AsyncIterator[str]:
+        del metadata
+        return source(count)
+
+    return Message.promise(tokens)
+
+
+async def read_tokens(replies: MessageSequencePromise[Message]) -> None:
+    """Read every token of every message."""
+    async for message in replies:
+        async for _ in message:
+            pass
+
+
+def stream_limit(source: Callable[[int], AsyncIterator[str]]) -> Role:
+    """A bare ``async for`` over the source."""
+    return lambda count: asyncio.run(timed(lambda: exhaust(source(count))))
+
+
+def stream_ours(source: Callable[[int], AsyncIterator[str]]) -> Role:
+    """The source through one agent that passes on, to ``async for``."""
+    return lambda count: in_context(
+        lambda: timed(lambda: read_tokens(pass_on.inquire(streaming(source, count))))
+    )
+
+
+DEPTH = 16
+
+
+async def through(source: AsyncIterator[str]) -> AsyncIterator[str]:
+    """One more async generator."""
+    async for token in source:
+        yield token.upper()
+
+
+def operators_limit(count: int) -> float:
+    """``DEPTH`` async generators on top of a source."""
+    chain: AsyncIterator[str] = reduce(lambda source, _: through(source), range(DEPTH), bulk(count))
+    return asyncio.run(timed(lambda: exhaust(chain)))
+
+
+def operators_ours(count: int) -> float:
+    """``DEPTH`` pure operators on top of a source."""
+
+    async def work() -> float:
+        replies = pass_on.inquire(streaming(bulk, count))
+        pipeline = replies.messages.pipe(*[map_tokens(str.upper) for _ in range(DEPTH)])
+        return await timed(lambda: read_tokens(MessageSequencePromise(pipeline)))
+
+    return in_context(work)
+
+
+READERS = 100
+
+
+def replay_limit(count: int) -> float:
+    """A list read ``READERS`` times through an async generator."""
+    kept = ["token"] * count
+
+    async def tokens() -> AsyncIterator[str]:
+        for token in kept:
+            yield token
+
+    async def work() -> None:
+        for _ in range(READERS):
+            await exhaust(tokens())
+
+    return asyncio.run(timed(work))
+
+
+def replay_ours(count: int) -> float:
+    """A finished stream read ``READERS`` times."""
+
+    async def work() -> float:
+        message = streaming(bulk, count)
+        await message
+
+        async def replay() -> None:
+            for _ in range(READERS):
+                await exhaust(aiter(message))
+
+        return await timed(replay)
+
+    return in_context(work)

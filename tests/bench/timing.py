@@ -1,0 +1,31 @@
+"""How a case is timed."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TypeAlias
+
+from miniagents import MiniAgents
+
+Role: TypeAlias = Callable[[int], float]
+
+
+def timed(work: Callable[[], Awaitable[object]]) -> Coroutine[object, object, float]:
+    """The seconds that ``work`` takes, inside of a running loop."""
+
+    async def run() -> float:
+        start = time.perf_counter()
+        await work()
+        return time.perf_counter() - start
+
+    return run()
+
+
+def in_context(work: Callable[[], Awaitable[float]]) -> float:
+    """Run ``work`` in a context of agents; making and ending the context is not measured."""
+
+    async def main() -> float:
+        async with MiniAgents():
+            return await work()
+
+    return asyncio.run(main())
