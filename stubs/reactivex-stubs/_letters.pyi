@@ -1,0 +1,29 @@
+# reactivex 6.1.0
+# The type variables that a lambda's parameter may be; no module of upstream has this name.
+#
+# mypy looks at each argument of an overloaded call, such as `pipe`, first without its context. There the
+# parameter of `ops.map(lambda m: m.text)` is still the bare type variable, and mypy would refuse
+# `.text`, although the real check, in context, knows the type. The bound `Any` silences that first look
+# only. pyright needs no help, and with the bound it would infer `Any`. `MYPY` is true for mypy only: it
+# knows the name.
+# ruff: noqa: PYI002 - nothing else tells mypy from pyright
+# ruff: noqa: PYI018 - the other stubs use them
+
+from typing import Any, Final, TypeVar, TypeVarTuple
+
+MYPY: Final = False
+
+if MYPY:
+    _T = TypeVar("_T", bound=Any)
+    _R = TypeVar("_R", bound=Any)
+    _S = TypeVar("_S", bound=Any)
+    _K = TypeVar("_K", bound=Any)
+    _V = TypeVar("_V", bound=Any)
+else:
+    _T = TypeVar("_T")  # an item of the source
+    _R = TypeVar("_R")  # a result
+    _S = TypeVar("_S")  # a state
+    _K = TypeVar("_K")  # a key
+    _V = TypeVar("_V")  # a value at a key
+
+_Ts = TypeVarTuple("_Ts")  # the items of a tuple
