@@ -8,6 +8,7 @@ The map of the house, from what flows to who speaks; each floor imports only tho
 * ``operators``: one reactivex operator a file
 * ``agents``: agents, their context, their loops
 * ``ext``: models, console, history
+* ``testing``: scripted models, for users' tests too
 * ``cli``: ``miniagents chat``
 
 ``miniagents.miniagents``, ``miniagents.messages`` and ``miniagents.utils`` are doors with the documented
