@@ -7,13 +7,16 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from miniagents import AssistantMessage, Message, MessageSequencePromise, MiniAgent, MiniAgents
+import pytest
+from typing_extensions import override
+
+from miniagents import AssistantMessage, LLMError, Message, MessageSequencePromise, MiniAgent, MiniAgents
 from miniagents.ext.llm.anthropic import anthropic_agent
 from miniagents.ext.llm.openai import openai_agent
 from tests.support import anthropic_wire, chat_wire
 from tests.support.sse_server import Script, ScriptedServer, serve
 
-__all__ = ["ANTHROPIC", "CHAT", "KEY", "WIRES", "Asked", "Wire", "asking", "reply_to"]
+__all__ = ["ANTHROPIC", "CHAT", "KEY", "WIRES", "Asked", "Wire", "asking", "error_of", "reply_to"]
 
 KEY = "canary-5d1f0a7e"
 
@@ -50,6 +53,7 @@ class Wire:
     malformed: Callable[[bytes], bytes]
     request_id: str
 
+    @override
     def __repr__(self) -> str:
         return self.name
 
@@ -100,7 +104,9 @@ class Asked:
     server: ScriptedServer
     agent: MiniAgent[Message, AssistantMessage, ...]
 
-    def inquire(self, messages: str = "Hello", **keywords: object) -> MessageSequencePromise[AssistantMessage]:
+    def inquire(
+        self, messages: str = "Hello", /, **keywords: object
+    ) -> MessageSequencePromise[AssistantMessage]:
         """Ask it."""
         return self.agent.inquire(messages, **keywords)
 
@@ -123,3 +129,14 @@ async def reply_to(wire: Wire, script: Script, **keywords: object) -> AssistantM
     async with asking(wire, script, **keywords) as asked:
         (message,) = await asked.inquire()
     return message
+
+
+async def error_of(wire: Wire, script: Script, **keywords: object) -> LLMError:
+    """Return the error that the agent ends with; it may not show the key, nor be longer than a paragraph."""
+    with pytest.raises(LLMError) as caught:
+        await reply_to(wire, script, **keywords)
+    error = caught.value
+    assert error.provider == wire.name
+    assert error.model == "model-of-test"
+    assert KEY not in f"{error} {error!r} {error.__cause__} {error.__cause__!r}"
+    return error

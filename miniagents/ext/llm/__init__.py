@@ -25,7 +25,7 @@ A model that needs none of this is even less: an agent that replies
 """
 
 from ._answer import ModelCall, Wire
-from ._clients import NO_KEY, ClientRoom
+from ._clients import NO_KEY, ClientRoom, no_certificates
 from ._conversation import Conversation, Role, Turn, conversation_of, joined_turns
 from ._faults import SDKErrors
 from ._look import ProviderError, WireError, integer_at, items_at, look, record, text_at
@@ -62,6 +62,7 @@ __all__ = [
     "items_at",
     "joined_turns",
     "look",
+    "no_certificates",
     "record",
     "reply_with",
     "server_of",

@@ -5,15 +5,17 @@ lives on one event loop, so what it keeps is safe to use again, and nothing outl
 """
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final, Protocol, TypeVar
+from urllib.request import getproxies
 
 from miniagents.promising import PromisingContext
 
 from ._settings import Endpoint
 
-__all__ = ["NO_KEY", "ClientRoom"]
+__all__ = ["NO_KEY", "ClientRoom", "no_certificates"]
 
 NO_KEY: Final = "no-key"
 """What is sent to a server that needs no key: the SDKs insist on one."""
@@ -67,3 +69,14 @@ class ClientRoom:
             with suppress(Exception):
                 async with asyncio.timeout(_TO_CLOSE):
                     await client.close()
+
+
+def no_certificates(endpoint: Endpoint) -> ssl.SSLContext | None:
+    """Return TLS settings that trust nobody, for an endpoint that needs none; None if it may need some.
+
+    Most of the time that building a client takes goes into loading certificates, which a server behind plain
+    ``http://`` does not use. A redirect to ``https://`` fails then, and is not trusted blindly.
+    """
+    if endpoint.base_url.startswith("http://") and "http" not in getproxies():
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return None

@@ -18,7 +18,7 @@ from miniagents.promising import AssistantMessage, Message, PromisingContext
 from miniagents.values import LLMConfigError
 
 from ._answer import ModelCall, Wire
-from ._clients import NO_KEY, ClientRoom
+from ._clients import NO_KEY, ClientRoom, no_certificates
 from ._conversation import Conversation, conversation_of
 from ._faults import SDKErrors
 from ._look import ProviderError, WireError, integer_at, items_at, look, record, text_at
@@ -34,6 +34,7 @@ try:
         APIStatusError,
         APITimeoutError,
         AsyncOpenAI,
+        DefaultAsyncHttpxClient,
         OpenAIError,
         Timeout,
     )
@@ -287,9 +288,13 @@ def _client(
 
 def _build(endpoint: Endpoint) -> AsyncOpenAI:
     key = endpoint.api_key.get_secret_value() if endpoint.api_key else NO_KEY
+    tls = no_certificates(endpoint)
     # Every wait is bounded by the call's own limits; the SDK has no total one.
     return AsyncOpenAI(
-        api_key=key, base_url=endpoint.base_url, timeout=Timeout(None, connect=_SECONDS_TO_CONNECT)
+        api_key=key,
+        base_url=endpoint.base_url,
+        timeout=Timeout(None, connect=_SECONDS_TO_CONNECT),
+        http_client=None if tls is None else DefaultAsyncHttpxClient(verify=tls),
     )
 
 

@@ -1,0 +1,278 @@
+"""`openai_agent`: what is sent, what is understood, and how it is set up."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import pytest
+from openai import AsyncOpenAI
+from pydantic import SecretStr
+
+from miniagents import (
+    AssistantMessage,
+    LLMConfigError,
+    LLMStatusError,
+    LLMTruncatedError,
+    Message,
+    MiniAgent,
+    MiniAgents,
+    SystemMessage,
+)
+from miniagents.ext.llm import Conversation, Finish, Identity, Part, Progress, Refusal, Turn, Usage, WireError
+from miniagents.ext.llm.openai import (
+    create_openai_agent,
+    decode_chunk,
+    decode_completion,
+    encode,
+    openai_agent,
+)
+from tests.support.chat_wire import DONE, chat, chunk, completion, event
+from tests.support.sse_server import answer, serve, sse
+from tests.support.wires import CHAT, KEY, asking, reply_to
+
+TALK = Conversation("Be brief.", (Turn("user", "Hi"), Turn("user", "there"), Turn("assistant", "Hello")))
+
+
+def test_encode() -> None:
+    """The system text comes first, the turns stay as they are; nothing is sent that was not asked for."""
+    request = encode(TALK, stream=True, max_tokens=None, temperature=None, is_openai=True, extra={"seed": 7})
+    assert request.messages == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hi"},
+        {"role": "user", "content": "there"},
+        {"role": "assistant", "content": "Hello"},
+    ]
+    assert request.body == {"stream_options": {"include_usage": True}, "seed": 7}
+
+
+@pytest.mark.parametrize(("is_openai", "name"), [(True, "max_completion_tokens"), (False, "max_tokens")])
+def test_encode_limits(is_openai: bool, name: str) -> None:
+    """The limit has the name of today for OpenAI, and the one that all know for others."""
+    extra = {"stream_options": None}
+    request = encode(TALK, stream=True, max_tokens=9, temperature=0.0, is_openai=is_openai, extra=extra)
+    assert request.body == {name: 9, "temperature": 0.0}
+    assert encode(TALK, stream=False, max_tokens=9, temperature=None, is_openai=is_openai, extra={}).body == {
+        name: 9
+    }
+
+
+CHUNKS: tuple[tuple[Mapping[str, object], list[Part]], ...] = (
+    ({}, []),
+    ({"choices": None}, []),
+    ({"choices": []}, []),
+    ({"choices": [{"delta": {"content": "a"}}]}, ["a"]),
+    ({"choices": [{"index": 0, "delta": None}]}, []),
+    ({"choices": [{"index": 0, "delta": {"content": None}}]}, []),
+    ({"choices": [{"index": 1, "delta": {"content": "other"}}]}, []),
+    ({"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": ""}]}, ["a"]),
+    (
+        {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]},
+        ["a", Finish("stop")],
+    ),
+    ({"choices": [{"index": 0, "delta": {"refusal": "no"}}]}, [Refusal("no")]),
+    ({"choices": [{"index": 0, "delta": {"reasoning_content": "hm"}}]}, [Progress()]),
+    ({"choices": [{"index": 0, "delta": {"tool_calls": [1]}}]}, [Progress()]),
+    ({"usage": {"prompt_tokens": 7, "completion_tokens": 3}}, [Usage(7, 3)]),
+    (
+        {
+            "usage": {"prompt_tokens": 7, "prompt_tokens_details": {"cached_tokens": 2}},
+            "choices": [{"index": 0}],
+        },
+        [Usage(7, cached=2, final=False)],
+    ),
+    ({"usage": "none"}, [Usage()]),
+)
+
+
+@pytest.mark.parametrize(("data", "parts"), CHUNKS)
+def test_decode_chunk(data: Mapping[str, object], parts: list[Part]) -> None:
+    """A chunk becomes its parts, whatever is missing in it."""
+    assert decode_chunk({"id": "a", "model": "b", **data}) == [Identity("a", "b"), *parts]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"choices": 1},
+        {"choices": "text"},
+        {"choices": [None]},
+        {"choices": [{"delta": "text"}]},
+        {"choices": [{"delta": {"content": ["a"]}}]},
+        {"choices": [{"delta": None, "finish_reason": 1}]},
+        {"id": 7},
+    ],
+)
+def test_decode_refuses(data: object) -> None:
+    """A field of another type breaks the protocol."""
+    with pytest.raises(WireError):
+        decode_chunk(data)
+
+
+def test_decode_completion() -> None:
+    """A whole answer becomes the same parts."""
+    parts = decode_completion(completion("Hello", "length"))
+    assert parts == [Identity("chat-1", "model-of-server"), "Hello", Usage(7, 3), Finish("length")]
+
+
+async def test_request() -> None:
+    """What the server gets is what was asked for, and the key in its header."""
+    async with asking(CHAT, sse(*chat("Hello"))) as asked:
+        extra = {"seed": 7, "unknown_field": {"a": [1]}, "extra_headers": {"X-Team": "blue"}}
+        messages = [SystemMessage("Be brief."), Message("Hi"), AssistantMessage("Hello"), Message("Bye")]
+        await asked.agent.inquire(messages, system="You are Bo.", max_tokens=9, temperature=0.5, extra=extra)
+    (request,) = asked.server.requests
+    assert request.path == "/v1/chat/completions"
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert request.headers["accept-encoding"] == "identity"
+    assert request.headers["x-team"] == "blue"
+    assert request.json == {
+        "model": "model-of-test",
+        "messages": [
+            {"role": "system", "content": "You are Bo.\n\nBe brief."},
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Hello"},
+            {"role": "user", "content": "Bye"},
+        ],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": 9,
+        "temperature": 0.5,
+        "seed": 7,
+        "unknown_field": {"a": [1]},
+    }
+
+
+async def test_usage_comes_last() -> None:
+    """The count of tokens that follows the end is on the message."""
+    message = await reply_to(CHAT, sse(*chat("Hel", "lo")))
+    assert dict(message.model_extra or {})["usage"] == {"input_tokens": 7, "output_tokens": 3}
+
+
+@pytest.mark.parametrize("error", [{"object": "error", "type": "BadRequestError", "message": "It is."}])
+async def test_flat_error(error: object) -> None:
+    """An error in vLLM's flat form is a status error."""
+    with pytest.raises(LLMStatusError, match="BadRequestError: It is") as caught:
+        await reply_to(CHAT, sse(chunk("Hel"), event(error), DONE))
+    assert caught.value.partial_text == "Hel"
+
+
+async def test_error_as_a_field() -> None:
+    """An error in llama.cpp's form, which the SDK does not see, ends in a truncated answer at least."""
+    with pytest.raises(LLMTruncatedError):
+        await reply_to(CHAT, sse(chunk("Hel"), b'error: {"message": "broken"}\n\n', DONE))
+
+
+async def test_no_finish_reason() -> None:
+    """For a server that never sends a finish_reason the count of tokens marks the end, if one says so."""
+    *pieces, _, usage, done = chat("Hello")
+    with pytest.raises(LLMTruncatedError):
+        await reply_to(CHAT, sse(*pieces, usage, done))
+    message = await reply_to(CHAT, sse(*pieces, usage, done), needs_finish_reason=False)
+    assert message.text == "Hello"
+    with pytest.raises(LLMTruncatedError):
+        await reply_to(CHAT, sse(*pieces), needs_finish_reason=False)
+
+
+async def test_other_finish_reasons() -> None:
+    """An answer that was cut short or filtered completes, and says so."""
+    for reason in ("length", "content_filter", "tool_calls"):
+        message = await reply_to(CHAT, sse(*chat("Hel", finish=reason)))
+        assert dict(message.model_extra or {})["finish_reason"] == reason
+
+
+async def test_own_client() -> None:
+    """A client of one's own is used, with its settings, and is not closed."""
+    async with serve(sse(*chat("Hello"))) as server:
+        async with AsyncOpenAI(api_key="own-key", base_url=f"{server.url}/own") as client:
+            async with MiniAgents():
+                assert str(await openai_agent.inquire("Hi", model="m", client=client)) == "Hello"
+            assert not client.is_closed()
+        assert server.requests[0].path == "/own/chat/completions"
+        assert server.requests[0].headers["authorization"] == "Bearer own-key"
+
+
+async def test_one_client() -> None:
+    """Inquiries in one context share a client, and so a connection; their keys keep them apart."""
+    async with asking(CHAT, sse(*chat("Hello"))) as asked:
+        for key in ("one", "one", SecretStr("one"), "two"):
+            await asked.inquire(api_key=key)
+        keys = [request.headers["authorization"] for request in asked.server.requests]
+        assert keys == ["Bearer one", "Bearer one", "Bearer one", "Bearer two"]
+        assert len(asked.server.connections) == 2
+
+
+@pytest.mark.parametrize(
+    ("keywords", "hint"),
+    [
+        ({"model": None}, "OPENAI_MODEL"),
+        ({"api_key": None, "base_url": None}, "OPENAI_API_KEY"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"stall_timeout": 0}, "stall_timeout"),
+        ({"extra": {"n": 2}}, "'n' cannot be given through extra"),
+        ({"client": object()}, "client"),
+        ({"client": object(), "api_key": None, "base_url": None}, "give an openai.AsyncOpenAI"),
+    ],
+)
+async def test_bad_settings(keywords: Mapping[str, object], hint: str) -> None:
+    """A setting that cannot be used is an error that names it, and nothing was sent."""
+    async with asking(CHAT, answer(500, {})) as asked:
+        with pytest.raises(LLMConfigError, match=hint):
+            await asked.inquire(**keywords)
+        with pytest.raises(LLMConfigError, match="nothing to answer"):
+            await asked.inquire("")
+        assert asked.server.requests == []
+
+
+async def test_settings_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Model, key and address can come from the environment."""
+    async with serve(sse(*chat("Hello"))) as server, MiniAgents():
+        monkeypatch.setenv("OPENAI_MODEL", "model-of-environment")
+        monkeypatch.setenv("OPENAI_API_KEY", "key-of-environment")
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        await openai_agent.inquire("Hi")
+        assert server.requests[0].json["model"] == "model-of-environment"
+        assert server.requests[0].headers["authorization"] == "Bearer key-of-environment"
+
+
+def test_create() -> None:
+    """`create_openai_agent` is `openai_agent.fork`, for type checkers too."""
+    agent: MiniAgent[Message, AssistantMessage] = create_openai_agent(model="m", temperature=0.0).bind()
+    assert agent.defaults["model"] == "m"
+    assert agent.defaults["temperature"] == 0.0
+    with pytest.raises(TypeError, match="takes no keyword 'modle'"):
+        create_openai_agent(modle="m")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def test_no_key_in_records() -> None:
+    """Neither messages nor the records of a run hold the key, also of a run that failed."""
+    stored: list[Message] = []
+
+    async def store(_: object, message: Message, /) -> None:
+        stored.append(message)
+
+    scripts = (sse(*chat("Hello")), answer(401, {"error": {"message": KEY}}))
+    async with serve(*scripts) as server, MiniAgents(on_persist_message=store):
+        agent = openai_agent.fork(model="m", api_key=KEY, base_url=f"{server.url}/v1")
+        await agent.inquire("Hi")
+        with pytest.raises(LLMStatusError):
+            await agent.inquire("Hi")
+    assert len(stored) > 4
+    assert KEY not in "".join(f"{message!r}{message.model_dump_json()}" for message in stored)
+
+
+async def test_many_at_once() -> None:
+    """Many inquiries at once are all answered, over one client."""
+    async with asking(CHAT, sse(*chat("Hel", "lo"))) as asked:
+        replies = await asyncio.gather(*(asked.inquire(f"Hi {number}") for number in range(50)))
+    assert [str(reply) for reply in replies] == ["Hello"] * 50
+
+
+def test_without_the_sdk() -> None:
+    """Without the SDK the import fails, and says what to install."""
+    script = "import sys; sys.modules['openai'] = None; import miniagents.ext.llm.openai"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)  # noqa: S603
+    assert run.returncode == 1
+    last = run.stderr.splitlines()[-1]
+    assert last.startswith("ImportError: ")
+    assert last.endswith("pip install 'miniagents[openai]'")

@@ -1,0 +1,54 @@
+"""The run of a model agent lasts as long as its message."""
+
+import pytest
+
+from miniagents import InquiryCancelledError, LLMTruncatedError, partial_text
+from tests.support.sse_server import hold, sse
+from tests.support.wires import WIRES, Wire, asking
+
+pytestmark = pytest.mark.parametrize("wire", WIRES, ids=repr)
+
+
+async def test_cancelling_the_replies(wire: Wire) -> None:
+    """Cancelling the replies stops the message that is being written; what had arrived stays."""
+    async with asking(wire, sse(*wire.begun("Hel"), hold)) as asked:
+        replies = asked.inquire()
+        async for reply in replies:
+            async for first in reply:
+                assert first == "Hel"
+                break
+            replies.cancel()
+            with pytest.raises(InquiryCancelledError) as caught:
+                await reply
+            assert partial_text(caught.value) == "Hel"
+            break
+        await asked.server.connections[0].gone.wait()
+
+
+async def test_leaving_the_block(wire: Wire) -> None:
+    """Leaving the block of the replies stops the model."""
+    async with asking(wire, sse(*wire.begun("Hel"), hold)) as asked:
+        async with asked.inquire() as replies:
+            async for reply in replies:
+                async for _ in reply:
+                    break
+                break
+        await asked.server.connections[0].gone.wait()
+
+
+async def test_error_is_of_the_message(wire: Wire) -> None:
+    """What goes wrong is an error of the message, after its tokens; the replies themselves end normally."""
+    async with asking(wire, sse(*wire.begun("Hel"))) as asked:
+        (reply,) = [reply async for reply in asked.inquire()]
+        with pytest.raises(LLMTruncatedError) as caught:
+            await reply
+        assert caught.value.partial_text == "Hel"
+
+
+async def test_known_at_once(wire: Wire) -> None:
+    """The model that was asked is known before the answer; the one that answered is in the message."""
+    async with asking(wire, sse(*wire.good("Hello"))) as asked:
+        async for reply in asked.inquire():
+            assert reply.preliminary_metadata == {"model": "model-of-test"}
+            assert (await reply).model_extra is not None
+            assert dict((await reply).model_extra or {})["model"] == "model-of-server"

@@ -1,0 +1,115 @@
+"""Settings are usable, or a clear error that shows no key."""
+
+import math
+
+import pytest
+from pydantic import SecretStr
+
+from miniagents import LLMConfigError
+from miniagents.ext.llm import Endpoint, Extras, Provider, check_numbers, server_of
+
+ACME = Provider("acme", "https://api.acme.test/v1", ("acme.test",))
+
+
+def test_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model is the one that is given, else the one of the environment, else an error that names both."""
+    with pytest.raises(LLMConfigError, match=r"give model=\.\.\., or set ACME_MODEL"):
+        ACME.model(None)
+    monkeypatch.setenv("ACME_MODEL", "small")
+    assert ACME.model(None) == "small"
+    assert ACME.model("large") == "large"
+
+
+def test_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key is the one that is given, else the one of the environment, else an error that names both."""
+    with pytest.raises(LLMConfigError, match=r"give api_key=\.\.\., or set ACME_API_KEY"):
+        ACME.endpoint(None, None)
+    monkeypatch.setenv("ACME_API_KEY", " from-environment\n")
+    assert ACME.endpoint(None, None) == Endpoint("acme", ACME.base_url, SecretStr("from-environment"))
+    assert ACME.endpoint("plain", None) == ACME.endpoint(SecretStr("plain"), None)
+    assert "plain" not in repr(ACME.endpoint("plain", None))
+
+
+def test_key_is_not_needed_elsewhere() -> None:
+    """A server that is not the provider's own may do without a key."""
+    assert ACME.endpoint(None, "http://localhost:8000/v1").api_key is None
+    with pytest.raises(LLMConfigError):
+        ACME.endpoint(None, "https://eu.acme.test/v1")
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "two\nlines"])
+def test_impossible_key(key: str) -> None:
+    """A key that no header can carry is refused before any call, and not shown."""
+    with pytest.raises(LLMConfigError, match="characters that no key has") as caught:
+        ACME.endpoint(key, None)
+    assert key not in str(caught.value)
+
+
+def test_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address is the one that is given, else the one of the environment, else the provider's."""
+    monkeypatch.setenv("ACME_API_KEY", "key")
+    assert ACME.endpoint(None, None).base_url == ACME.base_url
+    monkeypatch.setenv("ACME_BASE_URL", "http://proxy/v1")
+    assert ACME.endpoint(None, None).base_url == "http://proxy/v1"
+    assert ACME.endpoint(None, "http://other").base_url == "http://other"
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "ftp://host", "http://", "http://[::1", "http://host:99999"]
+)
+def test_no_address(url: str) -> None:
+    """What is no address is refused before any call."""
+    with pytest.raises(LLMConfigError, match="is no address"):
+        ACME.endpoint("key", url)
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        ("https://acme.test", True),
+        ("https://eu.acme.test/v1", True),
+        ("https://notacme.test", False),
+        ("[", False),
+    ],
+)
+def test_own(url: str, own: bool) -> None:
+    """The provider's own addresses are told from others, and from look-alikes."""
+    assert ACME.is_own(url) is own
+
+
+def test_server() -> None:
+    """A server is named with its port, and without credentials."""
+    assert server_of("http://me:secret@localhost:8000/v1") == "localhost:8000"
+
+
+def test_extras() -> None:
+    """Fields go to the body, headers and query parameters where their names say."""
+    extra = {"top_k": 5, "extra_headers": {"A": 1}, "extra_query": {"q": "x"}, "extra_body": {"seed": 7}}
+    assert Extras.of(extra, {}) == Extras({"top_k": 5, "seed": 7}, {"A": "1"}, {"q": "x"})
+    assert Extras.of(None, {}) == Extras()
+
+
+def test_reserved_extras() -> None:
+    """A field that has a keyword of its own is refused, and so is what is no mapping."""
+    with pytest.raises(LLMConfigError, match="'model' cannot be given through extra; give model="):
+        Extras.of({"extra_body": {"model": "x"}}, {"model": "give model=..."})
+    with pytest.raises(LLMConfigError, match=r"extra\['extra_headers'\] is a list; give a mapping"):
+        Extras.of({"extra_headers": ["x"]}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("max_tokens", (0, None, None)),
+        ("temperature", (None, -0.1, None)),
+        ("temperature", (None, 2.1, None)),
+        ("temperature", (None, math.nan, None)),
+        ("max_retries", (None, None, -1)),
+    ],
+)
+def test_numbers(name: str, arguments: tuple[int | None, float | None, int | None]) -> None:
+    """A number that no provider takes is refused by its name."""
+    with pytest.raises(LLMConfigError, match=f"^{name}="):
+        check_numbers(*arguments)
+    check_numbers(1, 0.0, 0)
+    check_numbers(None, None, None)
