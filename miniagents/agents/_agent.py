@@ -127,7 +127,7 @@ class MiniAgent(Generic[In, Out, P]):
     @property
     def defaults(self) -> FrozenMapping[str, object]:
         """The keywords it will be called with if no others are given."""
-        return self._defaults
+        return FrozenMapping({**self._keywords.defaults, **self._defaults})
 
     # -- hot -----------------------------------------------------------------------------------------------
 

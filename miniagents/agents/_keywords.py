@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 from miniagents.values import FreezeError, freeze
 
@@ -16,11 +16,13 @@ class Keywords:
         names: in the order of the function.
         required: those without a default of the function.
         open: the function has ``**keywords``, so any name will do.
+        defaults: those of the function, as they are.
     """
 
     names: tuple[str, ...]
     required: frozenset[str]
     open: bool
+    defaults: Mapping[str, object]
 
     @classmethod
     def of(cls, function: Callable[..., object], name: str) -> Self:
@@ -56,6 +58,11 @@ class Keywords:
             names=tuple(extra.name for extra in named),
             required=frozenset(extra.name for extra in named if extra.default is inspect.Parameter.empty),
             open=len(named) < len(extras),
+            defaults={
+                extra.name: cast("object", extra.default)
+                for extra in named
+                if extra.default is not inspect.Parameter.empty
+            },
         )
 
     def taken(self, alias: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
