@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from miniagents.promising import Message, Messages, MessageSequencePromise, MessageType
-from miniagents.values import AWAIT, CLEAR, AwaitType, ClearType, StopLoop
+from miniagents.values import AWAIT, CLEAR, AwaitType, ClearType
 
 from ._agent import MiniAgent
 from ._call import AgentCall
 from ._run import Inquiry
+from ._signals import END_OF_LOOP, looping
 
 ChainItem: TypeAlias = (
     MiniAgent[Message, Message, ...] | AgentCall | MessageSequencePromise | AwaitType | ClearType | None
@@ -51,21 +52,27 @@ async def achain_loop(
         msg = "A chain of agents needs an AWAIT in its list; without one it would schedule turns for ever."
         raise ValueError(msg)
     turns = max_turns if has_agents else 1
-    last: Messages = await MessageSequencePromise(initial)
-    current: MessageType = last
+    adopted = [item for item in items if isinstance(item, Inquiry) and item.adopt()]  # before they begin
+    last: Messages = Messages()
     try:
-        while turns is None or turns > 0:
-            for item in items:
-                if item is AWAIT:
-                    last = await MessageSequencePromise(current)
-                    current = last
-                else:
-                    current = _next(item, current)
-            items = [item for item in items if not isinstance(item, AgentCall | MessageSequencePromise)]
-            turns = None if turns is None else turns - 1
-        last = await MessageSequencePromise(current)
-    except (StopLoop, EOFError):
+        with looping():
+            last = await MessageSequencePromise(initial)
+            current: MessageType = last
+            while turns is None or turns > 0:
+                for item in items:
+                    if item is AWAIT:
+                        last = await MessageSequencePromise(current)
+                        current = last
+                    else:
+                        current = _next(item, current)
+                items = [item for item in items if not isinstance(item, AgentCall | MessageSequencePromise)]
+                turns = None if turns is None else turns - 1
+            last = await MessageSequencePromise(current)
+    except END_OF_LOOP:
         pass
+    finally:
+        for inquiry in adopted:
+            inquiry.hand(None)
     return last
 
 
@@ -77,9 +84,8 @@ def _next(item: ChainItem, current: MessageType) -> MessageType:
         return item.inquire(current)
     if isinstance(item, AgentCall):
         return item.send_message(current).reply_sequence()
-    if isinstance(item, Inquiry) and item.pending is not None and not item.pending.ended:
-        item.pending.feed(current)
-        item.pending.finish()
+    if isinstance(item, Inquiry) and item.adopt():
+        item.hand(current)
         return item
     if isinstance(item, MessageSequencePromise):
         return item if current is None else [current, item]

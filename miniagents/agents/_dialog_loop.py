@@ -3,9 +3,9 @@
 from typing import Protocol, runtime_checkable
 
 from miniagents.promising import AssistantMessage, Message, Messages, MessageSequencePromise, UserMessage
-from miniagents.values import StopLoop
 
 from ._agent import MiniAgent
+from ._signals import END_OF_LOOP, looping
 
 
 @runtime_checkable
@@ -46,15 +46,16 @@ async def adialog_loop(
     history = _History(None if history_agent is None else history_agent.fork())
     answer = Messages[Message]()
     try:
-        answering: MessageSequencePromise | None = None
-        while True:
-            # Leaving the block cancels: if the answer fails, nobody is asked any more.
-            async with user_agent.inquire(answering) as user_turn:
-                if answering is not None:
-                    answer = await history.log(await answering, AssistantMessage)
-                _ = await history.log(await user_turn, UserMessage)
-            answering = assistant_agent.inquire(history.whole)
-    except (StopLoop, EOFError):
+        with looping():
+            answering: MessageSequencePromise | None = None
+            while True:
+                # Leaving the block cancels: if the answer fails, nobody is asked any more.
+                async with user_agent.inquire(answering) as user_turn:
+                    if answering is not None:
+                        answer = await history.log(await answering, AssistantMessage)
+                    _ = await history.log(await user_turn, UserMessage)
+                answering = assistant_agent.inquire(history.whole)
+    except END_OF_LOOP:
         return answer
 
 

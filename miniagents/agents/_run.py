@@ -14,14 +14,16 @@ from miniagents.promising import (
     Message,
     MessagePromise,
     MessageSequencePromise,
+    MessageType,
     Owner,
     replace_errors,
 )
-from miniagents.streams import Driver, Log
+from miniagents.streams import Driver, Log, Producer
 from miniagents.values import MiniAgentsError
 
 from ._miniagents import MiniAgents
 from ._records import record_run
+from ._signals import signals
 
 M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
 
@@ -39,6 +41,34 @@ class Inquiry(MessageSequencePromise[M_co]):
     __slots__ = ("pending",)
 
     pending: Flattener | None
+
+    def adopt(self) -> bool:
+        """Keep the input of the run open, to hand it messages later; False if it has begun without any."""
+        if self.pending is None or self.pending.ended:
+            return False
+        self.pending.feeder = _Adopter()
+        return True
+
+    def hand(self, messages: MessageType) -> None:
+        """Give the run all its input, if it was adopted."""
+        if self.pending is not None and not self.pending.ended:
+            self.pending.feed(messages)
+            self.pending.finish()
+
+
+class _Adopter:
+    """Whoever is going to hand a run its input: it cannot be stopped through the run."""
+
+    name = ""
+
+    def blocked_by(self) -> Producer | None:
+        """Nobody knows."""
+        return None
+
+    def cancel(self) -> None:
+        """The input is not wanted any more; that is all."""
+
+    abandon = cancel
 
 
 class Replies:
@@ -145,7 +175,7 @@ def start_run(
     flattener.feeder = driver
 
     async def body() -> None:
-        if pending is not None:
+        if pending is not None and pending.feeder is None:
             pending.finish()
         try:
             await function(replies)
@@ -157,7 +187,7 @@ def start_run(
     shown = log
     if isinstance(context, MiniAgents):
         if context.errors_as_messages if errors_as_messages is None else errors_as_messages:
-            shown = replace_errors(MessageSequencePromise.over(log), alias)
+            shown = replace_errors(MessageSequencePromise.over(log), alias, but=signals())
         if context.persists:
             record_run(context, alias, keywords, received.log, shown)
     promise: Inquiry[Message] = Inquiry.over(shown)

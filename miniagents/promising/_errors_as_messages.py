@@ -6,7 +6,7 @@ from typing_extensions import override
 
 from miniagents.streams import Log
 
-from ._message import Message, MessagePromise, MessageSink
+from ._message import Message, MessagePromise, MessageSink, failed_message
 from ._message_type import FlatStream
 from ._owner import Owner
 from ._roles import ErrorMessage
@@ -20,11 +20,14 @@ class _Replacer(Listener[MessagePromise[Message]]):
     the error message.
     """
 
-    __slots__ = ("_alias", "_current", "_promise")
+    __slots__ = ("_alias", "_but", "_current", "_promise")
 
-    def __init__(self, target: Log[MessagePromise[Message]], alias: str | None) -> None:
+    def __init__(
+        self, target: Log[MessagePromise[Message]], alias: str | None, but: tuple[type[Exception], ...]
+    ) -> None:
         super().__init__(target)
         self._alias = alias
+        self._but = but
         self._current: Log[str] | None = None
         self._promise: MessagePromise[Message] | None = None
 
@@ -63,8 +66,11 @@ class _Replacer(Listener[MessagePromise[Message]]):
         if current is not None:
             current.result = (self._what_came(current),)
             current.finish()
-        alias = chain[0] if chain else self._alias
-        self.target.append(MessagePromise(error_message(error, alias)))
+        if isinstance(error, self._but):
+            self.target.append(failed_message(self.target.scope, error, chain))
+        else:
+            alias = chain[0] if chain else self._alias
+            self.target.append(MessagePromise(error_message(error, alias)))
         return True
 
     def _what_came(self, current: Log[str]) -> Message:
@@ -79,6 +85,9 @@ class _Replacer(Listener[MessagePromise[Message]]):
     def fail(self, error: Exception) -> None:
         if self._current is not None:  # the walk was stopped within a message
             MessageSink(self._current, Message, {}).fail(error)
+        if isinstance(error, self._but):
+            self.target.fail(error)
+            return
         alias = self.target.chain[0] if self.target.chain else self._alias
         self.target.append(MessagePromise(error_message(error, alias)))
         self.target.finish()
@@ -92,8 +101,16 @@ def error_message(error: Exception, agent_alias: str | None) -> ErrorMessage:
     )
 
 
-def replace_errors(source: FlatStream[Message, object], alias: str | None) -> Log[MessagePromise[Message]]:
-    """The log of ``source`` with an ``ErrorMessage`` for each error; ``alias`` is used if none is known."""
+def replace_errors(
+    source: FlatStream[Message, object], alias: str | None, *, but: tuple[type[Exception], ...] = ()
+) -> Log[MessagePromise[Message]]:
+    """The log of ``source`` with an ``ErrorMessage`` for each error.
+
+    Args:
+        source: the messages.
+        alias: the agent that is named if the error knows none.
+        but: errors that stay errors.
+    """
     target: Log[MessagePromise[Message]] = Log(Owner.current())
-    TokenWalk(source, _Replacer(target, alias)).start()
+    TokenWalk(source, _Replacer(target, alias, but)).start()
     return target
