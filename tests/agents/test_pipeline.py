@@ -4,7 +4,7 @@ import pytest
 import reactivex as rx
 from reactivex import operators as ops
 
-from miniagents import InteractionContext, Message, MiniAgents, miniagent
+from miniagents import InteractionContext, Message, MessagePromise, MiniAgents, miniagent
 from miniagents.agents import Pipeline
 from miniagents.operators import as_messages, map_tokens, resolve, tokens
 
@@ -43,8 +43,9 @@ def test_an_agent_after_an_operator() -> None:
 
 def test_composition_is_associative() -> None:
     """`(a | b) | c` is `a | (b | c)`, for operators and agents."""
-    left = (plus_agent | map_tokens(str.upper)) | resolve()
-    right = plus_agent | (Pipeline(map_tokens(str.upper)) | resolve())
+    upper: Pipeline[MessagePromise[Message], MessagePromise[Message]] = Pipeline(map_tokens(str.upper))
+    left = (plus_agent | upper) | resolve()
+    right = plus_agent | (upper | resolve())
     for pipeline in (left, right):
         assert [message.text for message in MiniAgents().run(pipeline(rx.of("a")))] == ["A+"]
 

@@ -167,7 +167,7 @@ async def test_clients_and_secrets_are_left_out() -> None:
     recorder = Recorder()
 
     @miniagent
-    async def model_agent(ctx: InteractionContext, **keywords: object) -> None:
+    async def model_agent(ctx: InteractionContext, /, **keywords: object) -> None:
         ctx.reply("done")
 
     secrets = {

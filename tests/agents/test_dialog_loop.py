@@ -1,0 +1,276 @@
+"""`adialog_loop`: a user and an assistant, and one history that somebody keeps."""
+
+import asyncio
+
+import pytest
+
+from miniagents import (
+    AssistantMessage,
+    ErrorMessage,
+    InteractionContext,
+    Message,
+    Messages,
+    MessageType,
+    MiniAgent,
+    MiniAgents,
+    StopLoop,
+    SystemMessage,
+    UserMessage,
+    adialog_loop,
+    miniagent,
+)
+from tests.support.typewriter import Typewriter
+
+
+class History:
+    """A stand-in for a chat history: it keeps what its agent is sent, and knows how often that was asked."""
+
+    def __init__(self, *kept: Message) -> None:
+        self.kept: list[Message] = list(kept)
+        self.turns: list[list[str]] = []
+        history = self
+
+        @miniagent
+        async def history_agent(ctx: InteractionContext) -> None:
+            messages = await ctx.messages
+            history.kept.extend(messages)
+            history.turns.append([str(message) for message in messages])
+            ctx.reply(history.kept)
+
+        self.agent = history_agent
+
+    @property
+    def spoken(self) -> list[tuple[str, str]]:
+        """The role and the text of each message."""
+        return [(message.role, str(message)) for message in self.kept]
+
+
+class Talk:
+    """A user with a list of lines, and an assistant that remembers what it was given."""
+
+    def __init__(self, *lines: MessageType, end: type[Exception] = EOFError) -> None:
+        self.lines = list(lines)
+        self.answers: list[str] = []
+        self.given: list[Messages] = []
+        self.own_history: list[object] = []
+        talk = self
+
+        @miniagent
+        async def user_agent(ctx: InteractionContext, chat_history: object = None) -> None:
+            talk.own_history.append(chat_history)
+            talk.answers.append(str(await ctx.messages))
+            if not talk.lines:
+                raise end
+            ctx.reply(talk.lines.pop(0))
+
+        @miniagent
+        async def assistant_agent(ctx: InteractionContext) -> None:
+            talk.given.append(await ctx.messages)
+            ctx.reply(f"re:{len(talk.given)}")
+
+        self.user_agent = user_agent
+        self.assistant_agent: MiniAgent[Message, Message] = assistant_agent
+
+    @property
+    def heard(self) -> list[list[tuple[str, str]]]:
+        """Role and text of what the assistant was given in each turn."""
+        return [[(message.role, str(message)) for message in messages] for messages in self.given]
+
+
+WHOLE = [("user", "one"), ("assistant", "re:1"), ("user", "two"), ("assistant", "re:2")]
+
+
+@pytest.mark.parametrize("end", [EOFError, StopLoop])
+async def test_turns(end: type[Exception]) -> None:
+    """They speak in turns until one ends it; the assistant is sent the whole conversation, with roles."""
+    talk = Talk("one", "two", end=end)
+    async with MiniAgents():
+        last = await adialog_loop(talk.user_agent, talk.assistant_agent)
+    assert talk.heard == [WHOLE[:1], WHOLE[:3]]
+    assert talk.answers == ["", "re:1", "re:2"]
+    assert [(type(message), message.text) for message in last] == [(AssistantMessage, "re:2")]
+
+
+async def test_a_dialog_without_turns() -> None:
+    """A user who leaves at once ends it; the last answer is none."""
+    talk = Talk()
+    async with MiniAgents():
+        assert await adialog_loop(talk.user_agent, talk.assistant_agent) == ()
+    assert talk.given == []
+
+
+async def test_an_explicit_history_agent() -> None:
+    """An explicit history agent keeps the conversation, each turn once; nobody else does."""
+    history, own = History(), History()
+    talk = Talk("one", "two")
+    async with MiniAgents():
+        await adialog_loop(
+            user_agent=talk.user_agent.fork(chat_history=own),
+            assistant_agent=talk.assistant_agent,
+            history_agent=history.agent,
+        )
+    assert history.spoken == WHOLE
+    assert history.turns == [["one"], ["re:1"], ["two"], ["re:2"]]
+    assert own.kept == []
+    assert talk.own_history == [None] * 3
+
+
+async def test_the_history_of_the_user_agent() -> None:
+    """Without one, the user agent's own `chat_history` keeps it, and the user agent itself does not."""
+    own = History()
+    talk = Talk("one", "two")
+    async with MiniAgents():
+        await adialog_loop(talk.user_agent.fork(chat_history=own), talk.assistant_agent)
+    assert own.spoken == WHOLE
+    assert talk.own_history == [None] * 3
+
+
+async def test_the_history_in_the_signature() -> None:
+    """A `chat_history` that is the default of the user agent's function is its own, too."""
+    own = History()
+    talk = Talk("one")
+
+    @miniagent
+    async def user_agent(ctx: InteractionContext, chat_history: object = own) -> None:
+        assert chat_history is None
+        ctx.reply(talk.user_agent.inquire(ctx.messages))
+
+    async with MiniAgents():
+        await adialog_loop(user_agent, talk.assistant_agent)
+    assert own.spoken == WHOLE[:2]
+
+
+async def test_old_turns() -> None:
+    """What the history kept before is sent to the assistant with the first turn."""
+    history = History(SystemMessage("be brief"), UserMessage("hi"), AssistantMessage("hello"))
+    talk = Talk("one")
+    async with MiniAgents():
+        await adialog_loop(talk.user_agent, talk.assistant_agent, history.agent)
+    assert talk.heard == [[("system", "be brief"), ("user", "hi"), ("assistant", "hello"), ("user", "one")]]
+
+
+async def test_no_history_is_shared() -> None:
+    """Two dialogs of the same agents have a fresh history each."""
+    for _ in range(2):
+        talk = Talk("one", "two")
+        async with MiniAgents():
+            await asyncio.gather(*(adialog_loop(talk.user_agent, talk.assistant_agent) for _ in range(1)))
+        assert talk.heard == [WHOLE[:1], WHOLE[:3]]
+
+
+async def test_roles_of_plain_replies() -> None:
+    """Plain messages get the role of their speaker and keep their data; those with a class keep it."""
+
+    class Note(Message):
+        """A message of a class of its own."""
+
+    history = History()
+    talk = Talk([Message("one", lang="en"), SystemMessage("rule"), Note("note")])
+    async with MiniAgents():
+        await adialog_loop(talk.user_agent, talk.assistant_agent, history.agent)
+    one, rule, note, answer = history.kept
+    assert (type(one), one.model_extra) == (UserMessage, {"lang": "en"})
+    assert [type(rule), type(note), type(answer)] == [SystemMessage, Note, AssistantMessage]
+
+
+async def test_the_answer_streams_to_the_user() -> None:
+    """The user agent gets the answer while it is written."""
+    typewriter = Typewriter("a")
+    tokens: list[str] = []
+    first = asyncio.Event()
+
+    @miniagent
+    async def user_agent(ctx: InteractionContext) -> None:
+        async for message_promise in ctx.message_promises:
+            async for token in message_promise:
+                tokens.append(token)
+                first.set()
+        if tokens:
+            raise EOFError
+        ctx.reply("hi")
+
+    @miniagent
+    async def assistant_agent(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise(typewriter))
+
+    async with MiniAgents():
+        dialog = asyncio.ensure_future(adialog_loop(user_agent, assistant_agent))
+        await first.wait()
+        assert (tokens, typewriter.closed.is_set()) == (["a"], False)
+        typewriter.type("b")
+        typewriter.stop()
+        assert str(await dialog) == "ab"
+    assert tokens == ["a", "b"]
+
+
+async def test_a_failing_assistant() -> None:
+    """The error of the assistant is raised; the user is not asked any more, and that run is stopped."""
+    history = History()
+    asked: list[str] = []
+
+    @miniagent
+    async def user_agent(ctx: InteractionContext) -> None:
+        asked.append("begun")
+        await ctx.messages
+        asked.append("asked")
+        ctx.reply("one")
+
+    @miniagent
+    async def failing_agent(ctx: InteractionContext) -> None:
+        raise ConnectionError("no model")
+
+    async with MiniAgents():
+        with pytest.raises(ConnectionError, match="no model"):
+            await adialog_loop(user_agent, failing_agent, history.agent)
+    assert asked == ["begun", "asked", "begun"]
+    assert history.spoken == [("user", "one")]
+
+
+async def test_a_failing_assistant_whose_errors_are_messages() -> None:
+    """With `errors_as_messages` the error is the answer, is kept, and the dialog goes on to its end."""
+    history = History()
+    talk = Talk("one", "two")
+
+    @miniagent
+    async def failing_agent(ctx: InteractionContext) -> None:
+        raise ConnectionError("no model")
+
+    async with MiniAgents(errors_as_messages=True):
+        last = await adialog_loop(talk.user_agent, failing_agent, history.agent)
+    assert [type(message) for message in history.kept] == [UserMessage, ErrorMessage] * 2
+    assert str(last) == "ConnectionError: no model"
+
+
+async def test_a_failing_history() -> None:
+    """The error of a history is raised: no turn goes on that is not kept."""
+
+    @miniagent
+    async def history_agent(ctx: InteractionContext) -> None:
+        raise OSError("disk full")
+
+    talk = Talk("one")
+    async with MiniAgents():
+        with pytest.raises(OSError, match="disk full"):
+            await adialog_loop(talk.user_agent, talk.assistant_agent, history_agent)
+    assert talk.given == []
+
+
+async def test_a_cancelled_dialog() -> None:
+    """Cancelling the dialog stops the turn that is waited for."""
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    @miniagent
+    async def silent_agent(ctx: InteractionContext) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    async with MiniAgents():
+        dialog = asyncio.ensure_future(adialog_loop(silent_agent, Talk().assistant_agent))
+        await begun.wait()
+        dialog.cancel()
+        await asyncio.wait([dialog])
+        await stopped.wait()
+    assert dialog.cancelled()
