@@ -65,15 +65,17 @@ class Observable(
     @overload
     def pipe(self) -> Self: ...
     @overload
-    def pipe(self, op1: Callable[[Self], _A], /) -> _A: ...
+    def pipe(self, op1: Callable[[Observable[_T_co]], _A], /) -> _A: ...
     @overload
-    def pipe(self, op1: Callable[[Self], _A], op2: Callable[[_A], _B], /) -> _B: ...
+    def pipe(self, op1: Callable[[Observable[_T_co]], _A], op2: Callable[[_A], _B], /) -> _B: ...
     @overload
-    def pipe(self, op1: Callable[[Self], _A], op2: Callable[[_A], _B], op3: Callable[[_B], _C], /) -> _C: ...
+    def pipe(
+        self, op1: Callable[[Observable[_T_co]], _A], op2: Callable[[_A], _B], op3: Callable[[_B], _C], /
+    ) -> _C: ...
     @overload
     def pipe(
         self,
-        op1: Callable[[Self], _A],
+        op1: Callable[[Observable[_T_co]], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -82,7 +84,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Self], _A],
+        op1: Callable[[Observable[_T_co]], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -92,7 +94,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Self], _A],
+        op1: Callable[[Observable[_T_co]], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -103,7 +105,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Self], _A],
+        op1: Callable[[Observable[_T_co]], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -115,7 +117,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Self], _A],
+        op1: Callable[[Observable[_T_co]], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -128,7 +130,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Self], _A],
+        op1: Callable[[Observable[_T_co]], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -142,7 +144,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Self], _A],
+        op1: Callable[[Observable[_T_co]], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -157,7 +159,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Self], _A],
+        op1: Callable[[Observable[_T_co]], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -173,7 +175,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Self], _A],
+        op1: Callable[[Observable[_T_co]], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
