@@ -7,6 +7,7 @@ because a traceback prints it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from json import JSONDecodeError
+from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
 from pydantic import SecretStr
@@ -33,14 +34,16 @@ _SERVER_ERROR: Final = 500
 # The errors of the HTTP library below, which one SDK lets through as they are. By name: it is the SDK's own
 # choice which library that is (httpx2 or httpx), and nothing here depends on it.
 _TRANSPORT: Final = frozenset({"RequestError", "StreamError", "EndOfStream"})
-_ADVICE: Final[Mapping[int, str]] = {
-    400: "correct what it complains about",
-    401: "check the API key",
-    403: "check what the API key is allowed to use",
-    404: "check the model's name and the base URL",
-    413: "send a shorter conversation",
-    429: "wait, or ask less often",
-}
+_ADVICE: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        400: "correct what it complains about",
+        401: "check the API key",
+        403: "check what the API key is allowed to use",
+        404: "check the model's name and the base URL",
+        413: "send a shorter conversation",
+        429: "wait, or ask less often",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

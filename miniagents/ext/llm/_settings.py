@@ -17,6 +17,7 @@ from miniagents.values import LLMConfigError
 __all__ = ["Endpoint", "Extras", "Provider", "check_numbers", "server_of"]
 
 _HIGHEST_TEMPERATURE: Final = 2
+_OF_THE_SDK: Final = frozenset({"extra_headers", "extra_query", "extra_body"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,8 @@ class Extras:
         rest = dict(extra or {})
         query = _mapping(rest, "extra_query")
         headers = {name: str(value) for name, value in _mapping(rest, "extra_headers").items()}
-        body = {**rest, **_mapping(rest, "extra_body")}
-        del_names = ("extra_headers", "extra_query", "extra_body")
-        body = {name: value for name, value in body.items() if name not in del_names}
+        merged = {**rest, **_mapping(rest, "extra_body")}
+        body = {name: value for name, value in merged.items() if name not in _OF_THE_SDK}
         for name in body:
             if name in reserved:
                 raise LLMConfigError(f"{name!r} cannot be given through extra; {reserved[name]}")

@@ -28,6 +28,7 @@ from ._timeouts import Timeouts
 
 try:
     from anthropic import (
+        DEFAULT_MAX_RETRIES,
         AnthropicError,
         APIConnectionError,
         APIError,
@@ -92,7 +93,7 @@ async def anthropic_agent(
     Args:
         ctx: the conversation.
         model: which model; else the `ANTHROPIC_MODEL` setting of the environment.
-        stream: whether the answer comes piece by piece.
+        stream: whether the answer comes piece by piece; of a whole one only `total_timeout` is watched.
         max_tokens: the most tokens of the answer; 8192 unless given, since Anthropic wants a number.
         temperature: from 0 to 2.
         system: the system text.
@@ -114,13 +115,12 @@ async def anthropic_agent(
     conversation = conversation_of(await ctx.messages, system)
     check_numbers(max_tokens, temperature, max_retries)
     name = _PROVIDER.model(model)
-    used, secrets = _client(client, api_key, base_url)
+    used, retries, secrets = _client(client, api_key, base_url)
     extras = Extras.of(extra, dict(_RESERVED))
-    request = encode(conversation, temperature=temperature, extra=extras.body)
-    asked = used.with_options(max_retries=0)
+    request = _encode(conversation, temperature=temperature, extra=extras.body)
 
     async def ask() -> object:
-        return await asked.messages.create(
+        return await used.messages.create(
             model=name,
             messages=request.messages,
             max_tokens=max_tokens or _MAX_TOKENS,
@@ -139,7 +139,7 @@ async def anthropic_agent(
         secrets=secrets,
         stream=stream,
         timeouts=Timeouts(first_token_timeout, stall_timeout, total_timeout),
-        max_retries=used.max_retries if max_retries is None else max_retries,
+        max_retries=retries if max_retries is None else max_retries,
     )
     reply_with(ctx, call)
 
@@ -149,16 +149,16 @@ create_anthropic_agent = anthropic_agent.fork
 
 
 @dataclass(frozen=True, slots=True)
-class MessagesRequest:
+class _MessagesRequest:
     """What is sent, apart from model and `max_tokens`: the messages, and all other fields of the body."""
 
     messages: list[MessageParam]
     body: dict[str, object]
 
 
-def encode(
+def _encode(
     conversation: Conversation, *, temperature: float | None, extra: Mapping[str, object]
-) -> MessagesRequest:
+) -> _MessagesRequest:
     """Turn a conversation into a request of the Messages API."""
     turns = joined_turns(conversation.turns)
     if turns[0].role == "assistant":
@@ -173,10 +173,10 @@ def encode(
         # The model goes on from here, and a text to go on from may not end in white space.
         messages[-1] = {"role": "assistant", "content": turns[-1].text.rstrip()}
     body: dict[str, object] = {"system": conversation.system or None, "temperature": temperature, **extra}
-    return MessagesRequest(messages, {name: value for name, value in body.items() if value is not None})
+    return _MessagesRequest(messages, {name: value for name, value in body.items() if value is not None})
 
 
-class StreamDecoder:
+class _StreamDecoder:
     """Turns the events of one stream into parts; it remembers which blocks have begun."""
 
     def __init__(self) -> None:
@@ -223,7 +223,7 @@ class StreamDecoder:
         return index
 
 
-def decode_message(answer: object) -> list[Part]:
+def _decode_message(answer: object) -> list[Part]:
     """Turn a whole answer into parts.
 
     Raises:
@@ -278,18 +278,21 @@ def _usage(message: object, *, final: bool) -> Iterable[Part]:
 
 def _client(
     client: object, api_key: SecretStr | str | None, base_url: str | None
-) -> tuple[AsyncAnthropic, tuple[SecretStr, ...]]:
+) -> tuple[AsyncAnthropic, int, tuple[SecretStr, ...]]:
+    """Return a client that does not ask again by itself, how often we should, and what no text may show."""
     if client is None:
         endpoint = _PROVIDER.endpoint(api_key, base_url)
         room = ClientRoom.of(PromisingContext.current())
-        return room.get(endpoint, AsyncAnthropic, _build), (endpoint.api_key,) if endpoint.api_key else ()
+        key = (endpoint.api_key,) if endpoint.api_key else ()
+        return room.get(endpoint, AsyncAnthropic, _build), DEFAULT_MAX_RETRIES, key
     if api_key is not None or base_url is not None:
         raise LLMConfigError(
             "anthropic_agent was given client and also api_key or base_url; the client has both"
         )
     if not isinstance(client, AsyncAnthropic):
         raise LLMConfigError(f"client is a {type(client).__name__}; give an anthropic.AsyncAnthropic")
-    return client, tuple(SecretStr(key) for key in (client.api_key, client.auth_token) if key)
+    keys = tuple(SecretStr(key) for key in (client.api_key, client.auth_token) if key)
+    return client.with_options(max_retries=0), client.max_retries, keys
 
 
 def _build(endpoint: Endpoint) -> AsyncAnthropic:
@@ -299,6 +302,7 @@ def _build(endpoint: Endpoint) -> AsyncAnthropic:
     return AsyncAnthropic(
         api_key=key,
         base_url=endpoint.base_url,
+        max_retries=0,  # asking again is ours
         timeout=Timeout(None, connect=_SECONDS_TO_CONNECT),
         http_client=None if tls is None else DefaultAsyncHttpxClient(verify=tls),
     )
@@ -313,8 +317,8 @@ _WIRE: Final = Wire(
         reported=APIError,
         base=AnthropicError,
     ),
-    decoder=StreamDecoder,
-    decode_whole=decode_message,
+    decoder=_StreamDecoder,
+    decode_whole=_decode_message,
     request_id_header="request-id",
     terminal="stop_reason",
 )

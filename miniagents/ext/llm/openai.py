@@ -29,6 +29,7 @@ from ._timeouts import Timeouts
 
 try:
     from openai import (
+        DEFAULT_MAX_RETRIES,
         APIConnectionError,
         APIError,
         APIStatusError,
@@ -89,7 +90,7 @@ async def openai_agent(
     Args:
         ctx: the conversation.
         model: which model; else the `OPENAI_MODEL` setting of the environment.
-        stream: whether the answer comes piece by piece.
+        stream: whether the answer comes piece by piece; of a whole one only `total_timeout` is watched.
         max_tokens: the most tokens of the answer. OpenAI is sent `max_completion_tokens`, its name of today;
             other servers are sent `max_tokens`, since many of them know only that.
         temperature: from 0 to 2.
@@ -114,10 +115,10 @@ async def openai_agent(
     conversation = conversation_of(await ctx.messages, system)
     check_numbers(max_tokens, temperature, max_retries)
     name = _PROVIDER.model(model)
-    used, secrets = _client(client, api_key, base_url)
+    used, retries, secrets = _client(client, api_key, base_url)
     url = str(used.base_url)
     extras = Extras.of(extra, dict(_RESERVED))
-    request = encode(
+    request = _encode(
         conversation,
         stream=stream,
         max_tokens=max_tokens,
@@ -125,10 +126,9 @@ async def openai_agent(
         is_openai=_PROVIDER.is_own(url),
         extra=extras.body,
     )
-    asked = used.with_options(max_retries=0)
 
     async def ask() -> object:
-        return await asked.chat.completions.create(
+        return await used.chat.completions.create(
             model=name,
             messages=request.messages,
             stream=stream,
@@ -145,7 +145,7 @@ async def openai_agent(
         secrets=secrets,
         stream=stream,
         timeouts=Timeouts(first_token_timeout, stall_timeout, total_timeout),
-        max_retries=used.max_retries if max_retries is None else max_retries,
+        max_retries=retries if max_retries is None else max_retries,
         needs_finish=needs_finish_reason,
     )
     reply_with(ctx, call)
@@ -156,14 +156,14 @@ create_openai_agent = openai_agent.fork
 
 
 @dataclass(frozen=True, slots=True)
-class ChatRequest:
+class _ChatRequest:
     """What is sent, apart from the model's name: the messages, and all other fields of the body."""
 
     messages: list[ChatCompletionMessageParam]
     body: dict[str, object]
 
 
-def encode(
+def _encode(
     conversation: Conversation,
     *,
     stream: bool,
@@ -171,7 +171,7 @@ def encode(
     temperature: float | None,
     is_openai: bool,
     extra: Mapping[str, object],
-) -> ChatRequest:
+) -> _ChatRequest:
     """Turn a conversation into a Chat Completions request."""
     messages: list[ChatCompletionMessageParam] = []
     if conversation.system:
@@ -187,10 +187,10 @@ def encode(
         "stream_options": {"include_usage": True} if stream else None,
         **extra,
     }
-    return ChatRequest(messages, {name: value for name, value in body.items() if value is not None})
+    return _ChatRequest(messages, {name: value for name, value in body.items() if value is not None})
 
 
-def decode_chunk(event: object) -> list[Part]:
+def _decode_chunk(event: object) -> list[Part]:
     """Turn one chunk of a stream into parts.
 
     Raises:
@@ -210,7 +210,7 @@ def decode_chunk(event: object) -> list[Part]:
     return parts
 
 
-def decode_completion(answer: object) -> list[Part]:
+def _decode_completion(answer: object) -> list[Part]:
     """Turn a whole answer into parts.
 
     Raises:
@@ -272,18 +272,20 @@ def _without_error(event: object) -> object:
 
 def _client(
     client: object, api_key: SecretStr | str | None, base_url: str | None
-) -> tuple[AsyncOpenAI, tuple[SecretStr, ...]]:
+) -> tuple[AsyncOpenAI, int, tuple[SecretStr, ...]]:
+    """Return a client that does not ask again by itself, how often we should, and what no text may show."""
     if client is None:
         endpoint = _PROVIDER.endpoint(api_key, base_url)
         room = ClientRoom.of(PromisingContext.current())
-        return room.get(endpoint, AsyncOpenAI, _build), (endpoint.api_key,) if endpoint.api_key else ()
+        key = (endpoint.api_key,) if endpoint.api_key else ()
+        return room.get(endpoint, AsyncOpenAI, _build), DEFAULT_MAX_RETRIES, key
     if api_key is not None or base_url is not None:
         raise LLMConfigError(
             "openai_agent was given client and also api_key or base_url; the client has both"
         )
     if not isinstance(client, AsyncOpenAI):
         raise LLMConfigError(f"client is a {type(client).__name__}; give an openai.AsyncOpenAI")
-    return client, (SecretStr(client.api_key),)
+    return client.with_options(max_retries=0), client.max_retries, (SecretStr(client.api_key),)
 
 
 def _build(endpoint: Endpoint) -> AsyncOpenAI:
@@ -293,6 +295,7 @@ def _build(endpoint: Endpoint) -> AsyncOpenAI:
     return AsyncOpenAI(
         api_key=key,
         base_url=endpoint.base_url,
+        max_retries=0,  # asking again is ours
         timeout=Timeout(None, connect=_SECONDS_TO_CONNECT),
         http_client=None if tls is None else DefaultAsyncHttpxClient(verify=tls),
     )
@@ -307,8 +310,8 @@ _WIRE: Final = Wire(
         reported=APIError,
         base=OpenAIError,
     ),
-    decoder=lambda: decode_chunk,
-    decode_whole=decode_completion,
+    decoder=lambda: _decode_chunk,
+    decode_whole=_decode_completion,
     request_id_header="x-request-id",
     terminal="finish_reason",
 )

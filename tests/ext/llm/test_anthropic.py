@@ -19,11 +19,11 @@ from miniagents import (
 )
 from miniagents.ext.llm import Conversation, Finish, Identity, Part, Progress, Turn, Usage, WireError
 from miniagents.ext.llm.anthropic import (
-    StreamDecoder,
+    _decode_message,
+    _encode,
+    _StreamDecoder,
     anthropic_agent,
     create_anthropic_agent,
-    decode_message,
-    encode,
 )
 from tests.support.anthropic_wire import START, STOP, answered, begin, delta, end, event, message
 from tests.support.sse_server import answer, serve, sse
@@ -33,19 +33,19 @@ from tests.support.wires import ANTHROPIC, KEY, asking, reply_to
 def test_encode() -> None:
     """Neighbours of one role are joined, the system text stands apart, and what is None is not sent."""
     turns = (Turn("user", "Hi"), Turn("user", "there"), Turn("assistant", "Hello"), Turn("user", "Bye"))
-    request = encode(Conversation("Be brief.", turns), temperature=0.5, extra={"top_k": 5, "top_p": None})
+    request = _encode(Conversation("Be brief.", turns), temperature=0.5, extra={"top_k": 5, "top_p": None})
     assert request.messages == [
         {"role": "user", "content": "Hi\n\nthere"},
         {"role": "assistant", "content": "Hello"},
         {"role": "user", "content": "Bye"},
     ]
     assert request.body == {"system": "Be brief.", "temperature": 0.5, "top_k": 5}
-    assert encode(Conversation("", turns), temperature=None, extra={}).body == {}
+    assert _encode(Conversation("", turns), temperature=None, extra={}).body == {}
 
 
 def test_encode_assistant_at_both_ends() -> None:
     """A user speaks first, and a text to go on from does not end in white space."""
-    request = encode(Conversation("", (Turn("assistant", "Welcome! \n"),)), temperature=None, extra={})
+    request = _encode(Conversation("", (Turn("assistant", "Welcome! \n"),)), temperature=None, extra={})
     assert [turn["role"] for turn in request.messages] == ["user", "assistant"]
     assert request.messages[1]["content"] == "Welcome!"
 
@@ -78,7 +78,7 @@ def test_encode_assistant_at_both_ends() -> None:
 )
 def test_decode(data: Mapping[str, object], parts: list[Part]) -> None:
     """An event becomes its parts, and an unknown one becomes none."""
-    decode = StreamDecoder()
+    decode = _StreamDecoder()
     decode({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
     assert decode(data) == parts
 
@@ -98,7 +98,7 @@ def test_decode(data: Mapping[str, object], parts: list[Part]) -> None:
 def test_decode_refuses(data: object) -> None:
     """What is no event of the protocol, or belongs to no block, breaks it."""
     with pytest.raises(WireError):
-        StreamDecoder()(data)
+        _StreamDecoder()(data)
 
 
 def test_usage_counts_the_cache() -> None:
@@ -109,7 +109,7 @@ def test_usage_counts_the_cache() -> None:
         "cache_creation_input_tokens": 300,
         "output_tokens": 4,
     }
-    parts = decode_message({**message("Hello"), "usage": usage})
+    parts = _decode_message({**message("Hello"), "usage": usage})
     assert parts[1:] == ["Hello", Usage(321, 4, 20), Finish("end_turn")]
 
 

@@ -21,10 +21,10 @@ from miniagents import (
 )
 from miniagents.ext.llm import Conversation, Finish, Identity, Part, Progress, Refusal, Turn, Usage, WireError
 from miniagents.ext.llm.openai import (
+    _decode_chunk,
+    _decode_completion,
+    _encode,
     create_openai_agent,
-    decode_chunk,
-    decode_completion,
-    encode,
     openai_agent,
 )
 from tests.support.chat_wire import DONE, chat, chunk, completion, event
@@ -36,7 +36,7 @@ TALK = Conversation("Be brief.", (Turn("user", "Hi"), Turn("user", "there"), Tur
 
 def test_encode() -> None:
     """The system text comes first, the turns stay as they are; nothing is sent that was not asked for."""
-    request = encode(TALK, stream=True, max_tokens=None, temperature=None, is_openai=True, extra={"seed": 7})
+    request = _encode(TALK, stream=True, max_tokens=None, temperature=None, is_openai=True, extra={"seed": 7})
     assert request.messages == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hi"},
@@ -50,11 +50,11 @@ def test_encode() -> None:
 def test_encode_limits(is_openai: bool, name: str) -> None:
     """The limit has the name of today for OpenAI, and the one that all know for others."""
     extra = {"stream_options": None}
-    request = encode(TALK, stream=True, max_tokens=9, temperature=0.0, is_openai=is_openai, extra=extra)
+    request = _encode(TALK, stream=True, max_tokens=9, temperature=0.0, is_openai=is_openai, extra=extra)
     assert request.body == {name: 9, "temperature": 0.0}
-    assert encode(TALK, stream=False, max_tokens=9, temperature=None, is_openai=is_openai, extra={}).body == {
-        name: 9
-    }
+    assert _encode(
+        TALK, stream=False, max_tokens=9, temperature=None, is_openai=is_openai, extra={}
+    ).body == {name: 9}
 
 
 CHUNKS: tuple[tuple[Mapping[str, object], list[Part]], ...] = (
@@ -88,7 +88,7 @@ CHUNKS: tuple[tuple[Mapping[str, object], list[Part]], ...] = (
 @pytest.mark.parametrize(("data", "parts"), CHUNKS)
 def test_decode_chunk(data: Mapping[str, object], parts: list[Part]) -> None:
     """A chunk becomes its parts, whatever is missing in it."""
-    assert decode_chunk({"id": "a", "model": "b", **data}) == [Identity("a", "b"), *parts]
+    assert _decode_chunk({"id": "a", "model": "b", **data}) == [Identity("a", "b"), *parts]
 
 
 @pytest.mark.parametrize(
@@ -106,12 +106,12 @@ def test_decode_chunk(data: Mapping[str, object], parts: list[Part]) -> None:
 def test_decode_refuses(data: object) -> None:
     """A field of another type breaks the protocol."""
     with pytest.raises(WireError):
-        decode_chunk(data)
+        _decode_chunk(data)
 
 
 def test_decode_completion() -> None:
     """A whole answer becomes the same parts."""
-    parts = decode_completion(completion("Hello", "length"))
+    parts = _decode_completion(completion("Hello", "length"))
     assert parts == [Identity("chat-1", "model-of-server"), "Hello", Usage(7, 3), Finish("length")]
 
 

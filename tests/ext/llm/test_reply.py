@@ -1,8 +1,12 @@
 """The run of a model agent lasts as long as its message."""
 
+import asyncio
+
 import pytest
+import reactivex as rx
 
 from miniagents import InquiryCancelledError, LLMTruncatedError, partial_text
+from miniagents.operators import to_async_iter, tokens
 from tests.support.sse_server import hold, sse
 from tests.support.wires import WIRES, Wire, asking
 
@@ -52,3 +56,18 @@ async def test_known_at_once(wire: Wire) -> None:
             assert reply.preliminary_metadata == {"model": "model-of-test"}
             assert (await reply).model_extra is not None
             assert dict((await reply).model_extra or {})["model"] == "model-of-server"
+
+
+async def test_in_a_pipe(wire: Wire) -> None:
+    """In a pipe it is an operator: cold, token by token, and disposing stops the model."""
+    async with asking(wire, sse(*wire.good("Hel", "lo")), sse(*wire.begun("Hel"), hold)) as asked:
+        pipe = rx.of("Hello").pipe(asked.agent)
+        assert asked.server.requests == []
+        (reply,) = [reply async for reply in to_async_iter(pipe)]
+        assert [token async for token in reply] == ["Hel", "lo"]
+
+        began: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        subscription = pipe.pipe(tokens()).subscribe(began.set_result)
+        assert await began == "Hel"
+        subscription.dispose()
+        await asked.server.connections[-1].gone.wait()
