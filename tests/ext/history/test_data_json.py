@@ -99,6 +99,12 @@ def test_numbers_json_does_not_know() -> None:
     assert "-0.0" == repr(_through_json(-0.0))
 
 
+@pytest.mark.parametrize("value", [{"$date": "2024-02-29"}, {"$map": ()}, {"$set": (1,)}, {"$new": 1}])
+def test_a_mapping_that_looks_like_a_tag(value: dict[str, object]) -> None:
+    """Data of a user whose key begins with `$` is not taken for one of our tags."""
+    assert value == _through_json(value)
+
+
 def test_the_lossy_rules() -> None:
     """A list and a named tuple become a tuple, a set a frozenset, an Enum its value."""
     colour = enum.Enum("colour", {"RED": "red"})

@@ -21,11 +21,14 @@ from miniagents.ext._history._record import Record
 from tests.ext.history.samples import RECORDS
 
 _WRITER = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 from miniagents.ext._history import MarkdownFile, Record
 path, name, count, piece = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-file = MarkdownFile(path, write=lambda fd, data: os.write(fd, data[:piece]))
+def write(fd, data):
+    time.sleep(0.0001)  # the other one's chance to come in between
+    return os.write(fd, data[:piece])
+file = MarkdownFile(path, write=write)
 sys.stdin.readline()
 for number in range(count):
     file.append(Record("user", text=f"## user\\n\\n{name} {number}\\n" + "x" * (number % 50)))
@@ -34,7 +37,7 @@ for number in range(count):
 
 
 _TORN_WRITER = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 from miniagents.ext._history import MarkdownFile, Record
 def tear(fd, data):
@@ -229,7 +232,7 @@ def test_a_limit_of_the_system(tmp_path: Path) -> None:
 def test_two_processes(tmp_path: Path) -> None:
     """Two processes that append at once lose nothing, and each keeps its order."""
     path = tmp_path / "CHAT.md"
-    count = 60
+    count = 40
     # In small pieces: only the lock keeps one out of the messages of the other.
     writers = [_writer(path, "left", count, 11), _writer(path, "right", count, 13)]
     for writer in writers:
@@ -262,7 +265,7 @@ def test_threads(tmp_path: Path) -> None:
     assert {f"{name} {number}" for name in range(3) for number in range(10)} == set(_texts(shared))
 
 
-@pytest.mark.parametrize("tear", [1, 20, 120, 150, 199])
+@pytest.mark.parametrize("tear", [1, 120, 199])
 def test_kill_9(tmp_path: Path, tear: int) -> None:
     """Processes killed in the middle of writing a message lose that one only, and spoil nothing."""
     path = tmp_path / "CHAT.md"

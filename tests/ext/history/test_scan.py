@@ -267,3 +267,11 @@ def test_reading_takes_time_in_proportion() -> None:
     ):
         short = min(seconds(unit, 300) for _ in range(3))
         assert seconds(unit, 3_000) < 30 * short + 0.05
+
+
+def test_a_turn_typed_where_an_end_mark_was() -> None:
+    """A message without its end mark does not take in what a user typed behind it."""
+    data = file_of(FIRST)
+    data = data[: data.index(b"<!-- /")] + b"## assistant\n\ntyped\n"
+    assert ["hi", "typed"] == [record.text for record in scan(data).records]
+    assert ["hi", "typed", "next"] == [record.text for record in scan(added(data, NEXT)).records]
