@@ -10,10 +10,10 @@ from collections.abc import AsyncIterable, Iterable
 from typing import cast
 
 from reactivex import Observable
-from reactivex.abc import DisposableBase
+from reactivex.disposable import SingleAssignmentDisposable
 
-from miniagents.streams import Driver, Log, Producer, pump
-from miniagents.values import InquiryCancelledError, NestingError
+from miniagents.streams import Driver, Log, Producer, chain_to, pump
+from miniagents.values import DeadlockError, InquiryCancelledError, NestingError
 
 from ._message import Message, MessagePromise, failed_message
 from ._message_type import MAX_DEPTH, FlatStream, Piece, pieces_of
@@ -62,7 +62,12 @@ class Flattener:
     # -- what goes in ------------------------------------------------------------------------------------
 
     def feed(self, value: object) -> None:
-        """Take any ``MessageType``; raises ``TypeError`` before anything of it is taken."""
+        """Take any ``MessageType``; raises ``TypeError`` before anything of it is taken.
+
+        After the end nothing is taken any more.
+        """
+        if self.ended:
+            return
         self._take(pieces_of(value, self.context, self._open))
 
     def feed_or_fail(self, value: object) -> None:
@@ -109,9 +114,8 @@ class Flattener:
     def _take(self, pieces: Iterable[Piece]) -> None:
         for piece in pieces:
             log = piece.log
-            if isinstance(piece, MessagePromise):
-                log.kept = True
-            else:
+            log.kept = True
+            if not isinstance(piece, MessagePromise):
                 log.was_read = True  # somebody is going to: dropping it from now on ends it
             if self._current is not None or self._pending or not isinstance(piece, MessagePromise):
                 self._pending.append(piece)
@@ -159,9 +163,17 @@ class Flattener:
             self.log.append(piece)
             if not self._pending:
                 self._close()
-        else:
+            return True
+        chain = chain_to(self, piece.log.producer)
+        if chain is None:
             self._current, self._position = piece, 0
             piece.log.follow(self)
+        else:
+            # Its own messages would follow themselves for ever.
+            name = "a sequence" if self.feeder is None else self.feeder.name
+            self._pending.appendleft(
+                failed_message(self.context, DeadlockError(" → ".join([name, *chain, name])))
+            )
         return True
 
     def _leave_current(self) -> None:
@@ -211,7 +223,8 @@ class Subscribed:
     name = ""
 
     def __init__(self) -> None:
-        self.subscription: DisposableBase | None = None
+        # It may be disposed of before `subscribe` has returned what has to be disposed of.
+        self.subscription = SingleAssignmentDisposable()
 
     def blocked_by(self) -> Producer | None:
         """An Observable does not tell what it waits for."""
@@ -219,9 +232,7 @@ class Subscribed:
 
     def cancel(self) -> None:
         """Dispose of the subscription; idempotent."""
-        subscription, self.subscription = self.subscription, None
-        if subscription is not None:
-            subscription.dispose()
+        self.subscription.dispose()
 
     abandon = cancel
 
@@ -239,4 +250,7 @@ def follow_observable(flattener: Flattener, stream: Observable[object]) -> None:
     """Feed every item of an Observable: it is subscribed to now, and disposed of when nobody can read it."""
     feeder = Subscribed()
     flattener.feeder = feeder
-    feeder.subscription = stream.subscribe(flattener.feed_or_fail, flattener.fail, flattener.finish)
+    at_home = flattener.context.at_home  # an Observable may emit from any thread
+    feeder.subscription.disposable = stream.subscribe(
+        at_home(flattener.feed_or_fail), at_home(flattener.fail), at_home(flattener.finish)
+    )

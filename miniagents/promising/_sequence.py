@@ -93,6 +93,20 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         )
 
     @override
+    def cancel(self) -> None:
+        """Stop the run, and every message in it that the run, or one that it began, is still writing.
+
+        What others write (a message that was sent to the agent and passed on) goes on. Idempotent.
+        """
+        super().cancel()
+        lineage = self.log.lineage
+        if lineage is None:
+            return
+        for promise in tuple(self.log.items):
+            if not promise.log.closed and lineage.began(promise.log.lineage):
+                promise.cancel()
+
+    @override
     async def _whole(self) -> Messages[M_co]:
         # Message by message, so that a failing one is raised without waiting for those behind it.
         async for promise in iterate(self.log, self):

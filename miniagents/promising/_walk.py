@@ -6,8 +6,8 @@ in the chain of who waits for whom: the walk waits for the message it is in, or 
 
 from typing import ClassVar, Generic, TypeVar, cast
 
-from miniagents.streams import Log, Producer
-from miniagents.values import InquiryCancelledError
+from miniagents.streams import Log, Producer, chain_to, current_lineage
+from miniagents.values import DeadlockError, InquiryCancelledError
 
 from ._message import Message, MessagePromise
 from ._message_type import FlatStream
@@ -78,6 +78,7 @@ class TokenWalk:
         self._token_position = 0
         self._busy = False
         listener.target.producer = self
+        listener.target.lineage = current_lineage()
 
     def start(self) -> None:
         """Begin to listen; what is there already is told at once."""
@@ -93,6 +94,9 @@ class TokenWalk:
         try:
             while self._step():
                 pass
+        except Exception as error:  # noqa: BLE001 - what cannot be made of the messages harms only what is made
+            self._leave()
+            self._listener.fail(error)
         finally:
             self._busy = False
 
@@ -108,6 +112,9 @@ class TokenWalk:
             self._message = log.items[self._position]
             self._position += 1
             self._token_position = 0
+            chain = chain_to(self, self._message.log.producer)
+            if chain is not None:
+                raise DeadlockError(" → ".join(["a message", *chain, "a message"]))
             self._message.log.follow(self)
             self._listener.start_message(self._message)
             return True

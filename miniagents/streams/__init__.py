@@ -5,7 +5,7 @@ A `Log` is the one buffer, a `Driver` the one task that fills it, a `Scope` the 
 """
 
 from ._cursor import iterate, raise_error, until_closed
-from ._driver import CURRENT_DRIVER, Driver, Sink
+from ._driver import CURRENT_DRIVER, Driver, Sink, chain_to, current_lineage
 from ._face import LogObservable
 from ._from_async import from_async
 from ._log import Follower, Log, Producer
@@ -23,6 +23,8 @@ __all__ = [
     "Producer",
     "Scope",
     "Sink",
+    "chain_to",
+    "current_lineage",
     "current_scope",
     "fill",
     "from_async",

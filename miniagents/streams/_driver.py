@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar, cast
 
 from miniagents.values import DeadlockError, InquiryCancelledError
 
-from ._log import UNBOUNDED, Log, Producer
+from ._log import UNBOUNDED, Lineage, Log, Producer
 from ._scope import Scope
 
 T = TypeVar("T")
@@ -55,6 +55,7 @@ class Driver:
         "_stopping",
         "_waiting",
         "_waiting_for",
+        "lineage",
         "log",
         "name",
         "part",
@@ -78,6 +79,8 @@ class Driver:
         self._stopping = False
         self._abandoned = False
         self._parent = None if orphan else CURRENT_DRIVER.get()
+        begun_by = None if self._parent is None else self._parent.lineage
+        self.lineage: Lineage | None = begun_by if part else Lineage(begun_by)
         self._children: set[Driver] | None = None
         self._waiting: Future[None] | None = None
         self._waiting_for: Log[object] | None = None
@@ -86,6 +89,7 @@ class Driver:
         """Run ``body`` as a task of the scope; its end is the end of the sink."""
         if self.log.producer is None:
             self.log.producer = self
+        self.log.lineage = self.lineage
         self.scope.add(self)
         parent = self._parent
         if parent is not None:
@@ -206,19 +210,26 @@ class Driver:
         Raises:
             DeadlockError: ``log`` cannot grow before this driver goes on.
         """
-        names = [self.name]
-        seen: set[int] = set()
-        producer = log.producer
-        while producer is not None and id(producer) not in seen:
-            if producer is self:
-                future.cancel()
-                raise DeadlockError(" → ".join([*names, self.name]))
-            seen.add(id(producer))
-            if producer.name:
-                names.append(producer.name)
-            producer = producer.blocked_by()
+        chain = chain_to(self, log.producer)
+        if chain is not None:
+            future.cancel()
+            raise DeadlockError(" → ".join([self.name, *chain, self.name]))
         self._waiting = future
         self._waiting_for = log
+
+
+def chain_to(waiter: Producer, producer: Producer | None) -> list[str] | None:
+    """The names of those between, if ``producer`` waits, through any chain, for ``waiter``; else None."""
+    names: list[str] = []
+    seen: set[int] = set()
+    while producer is not None and id(producer) not in seen:
+        if producer is waiter:
+            return names
+        seen.add(id(producer))
+        if producer.name:
+            names.append(producer.name)
+        producer = producer.blocked_by()
+    return None
 
 
 def _given_away(child: Driver) -> bool:
@@ -232,6 +243,12 @@ def _retrieve(task: "Task[None]") -> None:
 
 
 CURRENT_DRIVER: ContextVar[Driver | None] = ContextVar("miniagents_driver", default=None)
+
+
+def current_lineage() -> Lineage | None:
+    """The run that is running, None outside of every run."""
+    driver = CURRENT_DRIVER.get()
+    return None if driver is None else driver.lineage
 
 
 def register_wait(log: Log[object], future: "Future[None]") -> None:

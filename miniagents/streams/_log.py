@@ -58,6 +58,26 @@ class Follower(Protocol):
         ...
 
 
+class Lineage:
+    """A run, as those see it who were begun by it: nothing but who began it in turn.
+
+    It holds neither the run nor a stream, so that knowing where something came from keeps nothing alive.
+    """
+
+    __slots__ = ("parent",)
+
+    def __init__(self, parent: "Lineage | None") -> None:
+        self.parent = parent
+
+    def began(self, other: "Lineage | None") -> bool:
+        """Whether ``other`` is this run, or was begun by it, through however many runs."""
+        while other is not None:
+            if other is self:
+                return True
+            other = other.parent
+        return False
+
+
 class Log(Generic[T]):
     """An append-only list of pieces, whether it has ended and how, and who waits for more.
 
@@ -72,6 +92,7 @@ class Log(Generic[T]):
         watched: somebody asked to be told of the terminal, and may look at the pieces then.
         kept: it stands in another log, so it can be reached through that.
         reachable: a promise over this log is still held by someone.
+        lineage: the run that writes it, None if no run does.
         chain: the aliases of the agents that the error went through.
         traceback: that of the error when it came here; each reader's own starts from it.
         views: how many promises show it.
@@ -95,6 +116,7 @@ class Log(Generic[T]):
         "items",
         "kept",
         "limit",
+        "lineage",
         "producer",
         "reachable",
         "readers",
@@ -120,6 +142,7 @@ class Log(Generic[T]):
         self.readers = 0
         self.was_read = False
         self.watched = False
+        self.lineage: Lineage | None = None
         self.kept = False
         self.views = 0
         self.reachable = True
