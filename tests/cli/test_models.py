@@ -8,6 +8,8 @@ from miniagents import MiniAgents
 from miniagents.cli._arguments import ChatOptions
 from miniagents.cli._complain import BadInputError
 from miniagents.cli._models import ChatModel, choose_model
+from miniagents.ext.llm.anthropic import anthropic_agent
+from miniagents.ext.llm.openai import openai_agent
 
 OPENAI = {"OPENAI_API_KEY": "k"}
 ANTHROPIC = {"ANTHROPIC_API_KEY": "k"}
@@ -52,10 +54,12 @@ def test_the_address_to_look_at() -> None:
 
 
 def test_the_agent_is_told_what_was_said() -> None:
-    """Model, address and instructions are the agent's keywords; what was not said is not given."""
+    """Model, address and instructions are the agent's keywords; what was not said is left as it was."""
     agent = chosen(OPENAI, "openai:m", "http://said", "Be kind").agent
-    assert {"model": "m", "base_url": "http://said", "system": "Be kind"} == dict(agent.defaults)
-    assert {"model": "m"} == dict(chosen(ANTHROPIC, "anthropic:m").agent.defaults)
+    said = {"model": "m", "base_url": "http://said", "system": "Be kind"}
+    assert {**openai_agent.defaults, **said} == agent.defaults
+    agent = chosen(ANTHROPIC, "anthropic:m").agent
+    assert {**anthropic_agent.defaults, "model": "m"} == agent.defaults
 
 
 async def test_eliza_says_what_she_is() -> None:

@@ -41,7 +41,7 @@ async def eliza_agent(ctx: InteractionContext, delay: float = 0.0) -> None:
                 await asyncio.sleep(delay)
             yield word
 
-    ctx.reply(AssistantMessage.promise(words, model="eliza"))
+    ctx.reply(AssistantMessage.promise(words, model="eliza", agent_alias=ctx.this_agent.alias))
 
 
 @cache

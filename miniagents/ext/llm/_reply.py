@@ -1,14 +1,7 @@
-"""The reply of a model agent: one message, and a run that lasts as long as it.
-
-A run that replied a stream may end at once, and then cancelling it stops nothing any more. This one stays
-until its message is complete, so `replies.cancel()`, and leaving ``async with agent.inquire(...)``, stop the
-model.
-"""
-
-import asyncio
+"""The reply of a model agent: one message, which names the model that is asked and the agent that asks."""
 
 from miniagents.agents import InteractionContext
-from miniagents.promising import AssistantMessage, Message, when_complete
+from miniagents.promising import AssistantMessage, Message
 
 from ._answer import ModelCall
 
@@ -22,14 +15,5 @@ def reply_with(ctx: InteractionContext[Message, AssistantMessage], call: ModelCa
         ctx: the conversation.
         call: the call, ready to be made.
     """
-    promise = AssistantMessage.promise(call.tokens, model=call.model)
-    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def end() -> None:
-        if not ended.done():  # a cancelled run has cancelled it
-            ended.set_result(None)
-
-    # This watches and does not read: a message that nobody wants any more is still given up.
-    when_complete(promise.log, lambda: (), end)
-    ctx.reply(promise)
-    ctx.wait_for(ended)
+    alias = ctx.this_agent.alias
+    ctx.reply(AssistantMessage.promise(call.tokens, model=call.model, agent_alias=alias))

@@ -1,4 +1,4 @@
-"""The run of a model agent lasts as long as its message."""
+"""The reply of a model agent, until it is complete or nobody wants it."""
 
 import asyncio
 
@@ -50,10 +50,11 @@ async def test_error_is_of_the_message(wire: Wire) -> None:
 
 
 async def test_known_at_once(wire: Wire) -> None:
-    """The model that was asked is known before the answer; the one that answered is in the message."""
+    """Model and agent that were asked are known before the answer; the model that answered is in it."""
     async with asking(wire, sse(*wire.good("Hello"))) as asked:
         async for reply in asked.inquire():
-            assert reply.preliminary_metadata == {"model": "model-of-test"}
+            alias = asked.agent.alias
+            assert reply.preliminary_metadata == {"model": "model-of-test", "agent_alias": alias}
             assert (await reply).model_extra is not None
             assert dict((await reply).model_extra or {})["model"] == "model-of-server"
 
