@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import TypeAlias
 
 from miniagents import InteractionContext, Message, MessageSequencePromise, miniagent
 
 from .stream_cases import live, pass_on, streaming
 from .timing import in_context, timed
+
+Nested: TypeAlias = "str | list[Nested]"
 
 
 def calls_limit(count: int) -> float:
@@ -62,12 +65,12 @@ def first_token_ours(count: int) -> float:
     return in_context(lambda: timed(work))
 
 
-def nested(count: int) -> list[object]:
+def nested(count: int) -> Nested:
     """``count`` texts, nested three deep."""
-    return [[["text"] * 10 for _ in range(10)] for _ in range(count // 100)]
+    return [[["text" for _ in range(10)] for _ in range(10)] for _ in range(count // 100)]
 
 
-async def flat(value: object) -> AsyncIterator[object]:
+async def flat(value: Nested) -> AsyncIterator[str]:
     """Flatten by recursion."""
     if isinstance(value, list):
         for part in value:
@@ -93,6 +96,6 @@ def flatten_ours(count: int) -> float:
     texts = nested(count)
 
     async def work() -> None:
-        await MessageSequencePromise(texts)  # type: ignore[arg-type]
+        await MessageSequencePromise(texts)
 
     return in_context(lambda: timed(work))

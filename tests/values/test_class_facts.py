@@ -51,20 +51,31 @@ def test_no_template() -> None:
 
 def test_templates_are_checked_when_the_class_is_defined() -> None:
     """A wrong template is an error of the class statement, as class variable and as default of a field."""
-    with pytest.raises(TemplateError, match=r"Wrong has the field \{a\.b\}"):
 
+    def wrong() -> type[Frozen]:
         class Wrong(Frozen):
             text_template: ClassVar[str] = "{a.b}"
 
-    with pytest.raises(TemplateError, match=r"WrongField has the field \{0\}"):
+        return Wrong
 
+    def wrong_field() -> type[Frozen]:
         class WrongField(Frozen):
             text_template: str = "{0}"
 
-    with pytest.raises(TemplateError, match="WrongType is of type int"):
+        return WrongField
 
+    def wrong_type() -> type[Frozen]:
         class WrongType(Frozen):
             text_template: ClassVar[int] = 5
+
+        return WrongType
+
+    with pytest.raises(TemplateError, match=r"Wrong has the field \{a\.b\}"):
+        wrong()
+    with pytest.raises(TemplateError, match=r"WrongField has the field \{0\}"):
+        wrong_field()
+    with pytest.raises(TemplateError, match="WrongType is of type int"):
+        wrong_type()
 
 
 def test_templates_that_are_known_later() -> None:

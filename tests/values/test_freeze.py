@@ -2,13 +2,13 @@
 
 import threading
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
 import pytest
@@ -90,19 +90,20 @@ DATA = st.recursive(
 def is_frozen(value: object) -> bool:
     """A plain second opinion: is this one of the frozen types, all the way down?"""
     if isinstance(value, tuple | frozenset):
-        return all(map(is_frozen, value))
+        return all(map(is_frozen, cast("Iterable[object]", value)))
     if isinstance(value, FrozenMapping):
-        return all(is_frozen(key) and is_frozen(item) for key, item in value.items())
+        items = cast("Mapping[object, object]", value).items()
+        return all(is_frozen(key) and is_frozen(item) for key, item in items)
     return not isinstance(value, list | dict | set)
 
 
 def thawed(value: object) -> object:
     """What a frozen value was made from, up to the kinds of containers that cannot be told any more."""
     if isinstance(value, tuple | list):
-        return [thawed(each) for each in value]
+        return [thawed(each) for each in cast("Iterable[object]", value)]
     if isinstance(value, dict):
-        return {key: thawed(item) for key, item in value.items()}
-    return set(value) if isinstance(value, set | frozenset) else value
+        return {key: thawed(item) for key, item in cast("Mapping[object, object]", value).items()}
+    return set(cast("Iterable[object]", value)) if isinstance(value, set | frozenset) else value
 
 
 @given(DATA)
@@ -147,7 +148,7 @@ def test_what_is_frozen_stays_the_same_object(data: object) -> None:
             Colour.RED,
             Level.LOW,
         ),
-        *(Point(x=1), (), (1, (2,)), FrozenMapping(a=FrozenMapping(b=1))),
+        *(Point(x=1), (), (1, (2,)), FrozenMapping({"a": FrozenMapping({"b": 1})})),
     ],
 )
 def test_allowed_as_they_are(value: object) -> None:
@@ -163,7 +164,7 @@ def test_allowed_as_they_are(value: object) -> None:
         (OrderedDict(a=[1]), FrozenMapping(a=(1,))),
         (defaultdict(list, a=[1]), FrozenMapping(a=(1,))),
         (MappingProxyType({"a": [1]}), FrozenMapping(a=(1,))),
-        ({(1, 2): {"b": {3}}}, FrozenMapping({(1, 2): FrozenMapping(b=frozenset({3}))})),
+        ({(1, 2): {"b": {3}}}, FrozenMapping({(1, 2): FrozenMapping({"b": frozenset({3})})})),
         (Spot(1, ["a"]), Spot(1, ("a",))),  # type: ignore[arg-type]  # what a frozen one holds
     ],
 )
@@ -210,6 +211,14 @@ def test_a_foreign_model_is_copied_deep() -> None:
     assert type(kept) is Foreign
 
 
+WRAPS: tuple[tuple[Callable[[object], object], str], ...] = (
+    (lambda value: value, "value"),
+    (lambda value: {"items": [0, 1, 2, value]}, "value.items[3]"),
+    (lambda value: {"no name": ({1: value},)}, "value['no name'][0][1]"),
+    (lambda value: Foreign(items=[], other=[value]), "value.other[0]"),
+)
+
+
 @pytest.mark.parametrize(
     ("value", "type_name"),
     [
@@ -226,15 +235,7 @@ def test_a_foreign_model_is_copied_deep() -> None:
         (ValueError("x"), "ValueError"),
     ],
 )
-@pytest.mark.parametrize(
-    ("wrap", "path"),
-    [
-        (lambda value: value, "value"),
-        (lambda value: {"items": [0, 1, 2, value]}, "value.items[3]"),
-        (lambda value: {"no name": ({1: value},)}, "value['no name'][0][1]"),
-        (lambda value: Foreign(items=[], other=[value]), "value.other[0]"),
-    ],
-)
+@pytest.mark.parametrize(("wrap", "path"), WRAPS)
 def test_anything_else_is_refused(
     value: object, type_name: str, wrap: Callable[[object], object], path: str
 ) -> None:
@@ -288,16 +289,16 @@ class Bare(BaseModel):
     other: object
 
 
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda inner: [inner],
-        lambda inner: (inner,),
-        lambda inner: {"a": inner},
-        lambda inner: frozenset([inner]),
-        lambda inner: Bare(other=inner),
-    ],
+CONTAINERS: tuple[Callable[[object], object], ...] = (
+    lambda inner: [inner],
+    lambda inner: (inner,),
+    lambda inner: {"a": inner},
+    lambda inner: frozenset([inner]),
+    lambda inner: Bare(other=inner),
 )
+
+
+@pytest.mark.parametrize("wrap", CONTAINERS)
 def test_nesting_is_capped(wrap: Callable[[object], object]) -> None:
     """With the message around it data may be 64 levels deep; one more is a typed error, no RecursionError."""
     assert MAX_NESTING == 64

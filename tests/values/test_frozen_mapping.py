@@ -50,7 +50,7 @@ CHANGES: tuple[Callable[[MutableMapping[str, int]], object], ...] = (
 @pytest.mark.parametrize("change", CHANGES)
 def test_no_change(change: Callable[[MutableMapping[str, int]], object]) -> None:
     """Every attempt to change it is refused with a sentence, and nothing has changed."""
-    frozen = FrozenMapping(a=1)
+    frozen: FrozenMapping[str, int] = FrozenMapping(a=1)
     with pytest.raises(TypeError, match="frozen and cannot be changed; make a changed copy"):
         change(frozen)
     assert dict(frozen) == {"a": 1}
@@ -63,10 +63,19 @@ def test_every_change_of_a_dict_is_known_here() -> None:
     assert {name for name in vars(dict) if not name.startswith("_")} == reading | changing
 
 
-@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])  # noqa: S301 - our own bytes
-def test_copies_and_pickles(again: Callable[[object], object]) -> None:
+COPIES: tuple[Callable[[FrozenMapping[str, object]], FrozenMapping[str, object]], ...] = (
+    copy.copy,
+    copy.deepcopy,
+    lambda one: pickle.loads(pickle.dumps(one)),  # noqa: S301 - our own bytes
+)
+
+
+@pytest.mark.parametrize("again", COPIES)
+def test_copies_and_pickles(
+    again: Callable[[FrozenMapping[str, object]], FrozenMapping[str, object]],
+) -> None:
     """A copy and a pickle are frozen mappings too."""
-    frozen = FrozenMapping(a=FrozenMapping(b=(1, 2)))
+    frozen: FrozenMapping[str, object] = FrozenMapping(a=FrozenMapping({"b": (1, 2)}))
     other = again(frozen)
     assert type(other) is FrozenMapping
     assert frozen == other
@@ -75,7 +84,7 @@ def test_copies_and_pickles(again: Callable[[object], object]) -> None:
 
 def test_a_changed_copy() -> None:
     """Unpacking, `|` and `copy` give ordinary dicts, to be changed."""
-    frozen = FrozenMapping(a=1)
+    frozen: FrozenMapping[str, int] = FrozenMapping(a=1)
     for changed in ({**frozen, "b": 2}, frozen | {"b": 2}, {"b": 2} | frozen):
         assert changed == {"a": 1, "b": 2}
     assert type(frozen.copy()) is dict
@@ -83,14 +92,14 @@ def test_a_changed_copy() -> None:
 
 def test_json() -> None:
     """The standard library and pydantic write it like a dict."""
-    frozen = FrozenMapping(a=FrozenMapping(b=1))
+    frozen: FrozenMapping[str, object] = FrozenMapping(a=FrozenMapping({"b": 1}))
     assert json.dumps(frozen) == '{"a": {"b": 1}}'
     assert TypeAdapter(dict[str, object]).dump_json({"x": frozen}) == b'{"x":{"a":{"b":1}}}'
 
 
 def test_repr() -> None:
     """It shows what it is."""
-    assert repr(FrozenMapping(a=1)) == "FrozenMapping({'a': 1})"
+    assert repr(FrozenMapping({"a": 1})) == "FrozenMapping({'a': 1})"
 
 
 class Holder(BaseModel):
