@@ -10,7 +10,6 @@ from collections.abc import AsyncIterable, Iterable
 from typing import cast
 
 from reactivex import Observable
-from reactivex.disposable import SingleAssignmentDisposable
 
 from miniagents.streams import Driver, Log, Producer, chain_to, pump
 from miniagents.values import DeadlockError, InquiryCancelledError, NestingError
@@ -18,6 +17,7 @@ from miniagents.values import DeadlockError, InquiryCancelledError, NestingError
 from ._message import Message, MessagePromise, failed_message
 from ._message_type import MAX_DEPTH, FlatStream, Piece, pieces_of
 from ._owner import Owner
+from ._subscribed import Subscribed
 
 
 class Flattener:
@@ -213,28 +213,6 @@ class Flattener:
             self.context.dispatch(self.feeder.abandon)  # not nested: pipelines may be long
         self.log.forget()
         self.abort(InquiryCancelledError())
-
-
-class Subscribed:
-    """The producer that feeds from an Observable: stopping it disposes of the subscription."""
-
-    __slots__ = ("subscription",)
-
-    name = ""
-
-    def __init__(self) -> None:
-        # It may be disposed of before `subscribe` has returned what has to be disposed of.
-        self.subscription = SingleAssignmentDisposable()
-
-    def blocked_by(self) -> Producer | None:
-        """An Observable does not tell what it waits for."""
-        return None
-
-    def cancel(self) -> None:
-        """Dispose of the subscription; idempotent."""
-        self.subscription.dispose()
-
-    abandon = cancel
 
 
 def pump_into(flattener: Flattener, stream: AsyncIterable[object]) -> None:

@@ -180,7 +180,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
     @staticmethod
     def unannounced(context: Owner, message: M) -> "MessagePromise[M]":
         """A finished promise for handlers, of which no handler is told."""
-        promise: MessagePromise[M] = MessagePromise.__new__(MessagePromise)
+        promise = cast("MessagePromise[M]", object.__new__(MessagePromise))
         text = str(message)
         promise.log = Log(context, [text] if text else [], closed=True)
         promise.log.result = (message,)
@@ -193,10 +193,10 @@ class MessagePromise(StreamedPromise[str, M_co]):
         log: Log[str], message_class: type[M], metadata: FrozenMapping[str, object] = _NOTHING
     ) -> "MessagePromise[M]":
         """The promise that shows a log of tokens; the log's result is the message."""
-        promise: MessagePromise[M] = MessagePromise.__new__(MessagePromise)
+        promise = cast("MessagePromise[M]", object.__new__(MessagePromise))
         promise.preliminary_metadata = metadata
         promise.message_class = message_class
-        promise._show(cast("Log[object]", log))
+        promise._show(cast("Log[object]", log))  # noqa: SLF001 - same class
         return promise
 
     @override
@@ -204,7 +204,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
         log, message_class, metadata = self.log, self.message_class, self.preliminary_metadata
 
         def view() -> MessagePromise[M_co]:
-            promise: MessagePromise[M_co] = MessagePromise.__new__(MessagePromise)
+            promise = cast("MessagePromise[M_co]", object.__new__(MessagePromise))
             promise.log = log
             log.show()
             promise.message_class, promise.preliminary_metadata = message_class, metadata

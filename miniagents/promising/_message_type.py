@@ -19,6 +19,7 @@ from ._owner import Owner
 from ._streamed import StreamedPromise
 
 MAX_DEPTH = 64
+BINARY: tuple[type[object], ...] = (bytes, bytearray, memoryview)  # iterable, but of numbers
 
 MessageType: TypeAlias = Union[
     str,
@@ -64,7 +65,7 @@ def pieces_of(value: object, context: Owner, open_stream: Opener) -> list[Piece]
 
 
 def _flat(value: object) -> list[object]:
-    """Everything in ``value`` that is one message, one stream or one error, in order; nothing is started yet."""
+    """Everything in ``value`` that is one message, stream or error, in order; nothing is started yet."""
     found: list[object] = []
     stack: list[Iterator[tuple[int, object]]] = [iter([(0, value)])]
     path: list[int] = []
@@ -79,7 +80,7 @@ def _flat(value: object) -> list[object]:
         single = _single(item)
         if single is not None:
             found.append(single)
-        elif isinstance(item, Iterable) and not isinstance(item, bytes | bytearray | memoryview):
+        elif _is_collection(item):
             if len(stack) > MAX_DEPTH:
                 msg = f"Messages are nested more than {MAX_DEPTH} collections deep; flatten them first."
                 raise NestingError(msg)
@@ -88,6 +89,10 @@ def _flat(value: object) -> list[object]:
         else:
             raise TypeError(_refusal(item, [*path[1:], index] if path else []))
     return found
+
+
+def _is_collection(item: object) -> bool:
+    return isinstance(item, Iterable) and not isinstance(item, BINARY)
 
 
 def _single(item: object) -> object:

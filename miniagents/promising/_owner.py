@@ -1,7 +1,7 @@
 """The owner of promises: a scope with events, resources, and an end.
 
-Rule of this room: **a context that has ended leaves nothing behind**: it waits for every run, or cancels every run
-and waits for their cleanup; then its resources are closed, and errors that nobody saw are logged.
+Rule of this room: **a context that has ended leaves nothing behind**: it waits for every run, or cancels
+every run and waits for their cleanup; then its resources are closed, and errors that nobody saw are logged.
 """
 
 import logging
@@ -87,7 +87,7 @@ class Owner(Scope):
                 await self._call_closer(self._closers.pop())
         finally:
             self.resources.clear()
-            self.report_errors()
+            self.unseen.report()
             self.close()
             self._entered = False
 

@@ -1,8 +1,8 @@
 """``Promise``: a value that comes once, for everybody.
 
-Rule of this room: **a promise is a view.** What produces the value holds the log and never the promise, so that
-the promise going away means that nobody can read it any more. Then, if somebody had begun to read, the producer is
-stopped; if nobody ever had, it runs to its end.
+Rule of this room: **a promise is a view.** What produces the value holds the log and never the promise, so
+that the promise going away means that nobody can read it any more. Then, if somebody had begun to read, the
+producer is stopped; if nobody ever had, it runs to its end.
 """
 
 import asyncio
@@ -73,7 +73,28 @@ class Promise(Generic[T_co]):
         """Become the view of ``log``: what every constructor ends with."""
         self.log = log
         log.show()
-        announce(self)
+        self._announce()
+
+    def _announce(self) -> None:
+        """Have the handlers of the context told when this has resolved; nothing without handlers.
+
+        The watcher holds the log and not the promise, so that it does not count as somebody who can read it.
+        """
+        log = self.log
+        context = log.scope
+        if not isinstance(context, Owner) or not context.events.resolved_handlers:
+            return
+        again, events = self._again(), context.events
+
+        async def tell() -> None:
+            view = again()
+            await events.call(events.resolved_handlers, view, view._resolve())  # noqa: SLF001 - same class
+
+        def complete() -> None:
+            if log.error is None and all(part.error is None for part in again()._parts()):  # noqa: SLF001
+                events.post(tell)
+
+        when_complete(log, lambda: again()._parts(), complete)  # noqa: SLF001
 
     def _again(self) -> "Callable[[], Promise[T_co]]":
         """A function that makes another view of the same log, without holding this one."""
@@ -150,7 +171,7 @@ class Promise(Generic[T_co]):
         if log.closed:
             log.forget()
             if not log.error_seen and log.error is not None:
-                log.scope.report_error(log, log.error)
+                log.scope.unseen.drop(log, log.error)
         elif log.was_read and log.producer is not None:
             _abandon(log, log.producer)
 
@@ -191,28 +212,6 @@ def _abandon(log: Log[object], producer: Producer) -> None:
         log.scope.dispatch(producer.abandon)  # not nested: one may drop the next one, in a long pipeline
     else:
         log.scope.call_soon(producer.abandon)
-
-
-def announce(promise: Promise[object]) -> None:
-    """Have the handlers of the context told when ``promise`` has resolved; nothing without handlers.
-
-    The watcher holds the log and not the promise, so that it does not count as somebody who can read it.
-    """
-    log = promise.log
-    context = log.scope
-    if not isinstance(context, Owner) or not context.events.resolved_handlers:
-        return
-    again, events = promise._again(), context.events  # noqa: SLF001 - same room
-
-    async def tell() -> None:
-        view = again()
-        await events.call(events.resolved_handlers, view, view._resolve())  # noqa: SLF001
-
-    def complete() -> None:
-        if log.error is None and all(part.error is None for part in again()._parts()):  # noqa: SLF001
-            events.post(tell)
-
-    when_complete(log, lambda: again()._parts(), complete)  # noqa: SLF001
 
 
 def when_complete(log: Log[T], parts: Callable[[], Iterable[Log[object]]], then: Callable[[], None]) -> None:

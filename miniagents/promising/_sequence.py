@@ -134,4 +134,4 @@ def tokens_of(source: FlatStream[Message, object]) -> StreamedPromise[str, objec
     """The tokens of all messages as they come, message after message."""
     log: Log[str] = Log(source.log.scope)
     TokenWalk(source, _Tokens(log)).start()
-    return StreamedPromise.over(log)
+    return StreamedPromise[str, object].over(log)

@@ -15,6 +15,7 @@ from miniagents.values import DeadlockError, InquiryCancelledError
 
 from ._log import UNBOUNDED, Lineage, Log, Producer
 from ._scope import Scope
+from ._waits import chain_to
 
 T = TypeVar("T")
 
@@ -132,10 +133,10 @@ class Driver:
             return
         self.log.chain = (*chain, name)
         before, after = (f"agents: {' → '.join(names)}" for names in (chain, self.log.chain))
-        notes = getattr(error, "__notes__", None)
-        if isinstance(notes, list) and before in notes:
+        notes: list[str] = getattr(error, "__notes__", [])
+        if before in notes:
             notes[notes.index(before)] = after
-        elif not isinstance(notes, list) or after not in notes:
+        elif after not in notes:
             error.add_note(after)
 
     def _run_name(self) -> str | None:
@@ -216,20 +217,6 @@ class Driver:
             raise DeadlockError(" → ".join([self.name, *chain, self.name]))
         self._waiting = future
         self._waiting_for = log
-
-
-def chain_to(waiter: Producer, producer: Producer | None) -> list[str] | None:
-    """The names of those between, if ``producer`` waits, through any chain, for ``waiter``; else None."""
-    names: list[str] = []
-    seen: set[int] = set()
-    while producer is not None and id(producer) not in seen:
-        if producer is waiter:
-            return names
-        seen.add(id(producer))
-        if producer.name:
-            names.append(producer.name)
-        producer = producer.blocked_by()
-    return None
 
 
 def _given_away(child: Driver) -> bool:

@@ -11,7 +11,7 @@ replay buffer and there is no lock, no trampoline and no auto-detach layer per p
 import contextvars
 import logging
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex.scheduler import CurrentThreadScheduler
@@ -63,11 +63,11 @@ class LogObservable(Observable[T_co]):
         else:
             # Inside the subscription of a longer pipeline: its disposables are in place once that has
             # returned, so that `take(1)` of a long replay can stop it.
-            trampoline.schedule(lambda *_: subscription.start())
+            trampoline.schedule(subscription.start_later)
         return subscription
 
 
-class Subscription(abc.DisposableBase):
+class Subscription(abc.DisposableBase, Generic[T]):
     """One subscriber's position in a log; disposing it is idempotent and lets everything go."""
 
     __slots__ = ("_busy", "_context", "_log", "_on_completed", "_on_error", "_on_next", "_owner", "_position")
@@ -82,7 +82,7 @@ class Subscription(abc.DisposableBase):
     ) -> None:
         self._log: Log[T] | None = log
         self._owner: object = owner
-        self._on_next = cast("Callable[[object], None]", on_next)
+        self._on_next: Callable[[T], None] = on_next
         self._on_error = on_error
         self._on_completed = on_completed
         self._position = 0
@@ -98,6 +98,11 @@ class Subscription(abc.DisposableBase):
         except BaseException:
             self.dispose()
             raise
+
+    def start_later(self, scheduler: abc.SchedulerBase, state: object = None) -> None:
+        """:meth:`start` as an action of a scheduler."""
+        del scheduler, state
+        self.start()
 
     def deliver(self) -> None:
         """Deliver what is new; what the subscriber raises ends this subscription only."""

@@ -186,10 +186,10 @@ class Log(Generic[T]):
         """End the log with an error, which comes after everything that came before."""
         if not self.closed:
             if not self.error_seen and not isinstance(error, InquiryCancelledError):
-                self.scope.watch_error(self, error)
+                self.scope.unseen.watch(self, error)
             self._close(error)
             if not self.reachable:  # dropped before it failed: nobody will ever be told
-                self.scope.report_error(self, error)
+                self.scope.unseen.drop(self, error)
 
     abort = fail  # a log has nothing pending that an orderly failure would have to wait for
 
@@ -312,7 +312,7 @@ class Log(Generic[T]):
         """Note that a reader was handed the error, so that nobody needs to log it."""
         self.error_seen = True
         if self.error is not None:
-            self.scope.forget_error(self.error)
+            self.scope.unseen.forget(self.error)
 
     def show(self) -> None:
         """One more promise shows this log."""

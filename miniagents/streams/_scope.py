@@ -19,6 +19,8 @@ from weakref import WeakSet
 
 from miniagents.values import NoActiveContextError, WrongLoopError
 
+from ._unseen import UnseenErrors
+
 logger = logging.getLogger("miniagents")
 
 Ts = TypeVarTuple("Ts")
@@ -54,10 +56,6 @@ class Finishable(Protocol):
         ...
 
 
-class Failed(Protocol):
-    """A stream whose error nobody has seen yet."""
-
-
 class Scope:
     """Owns the tasks that were started within it.
 
@@ -77,7 +75,7 @@ class Scope:
         self._thread = 0
         self._drivers: set[Driven] = set()
         self._idle: asyncio.Future[None] | None = None
-        self._unseen: dict[int, tuple[BaseException, set[Failed]]] = {}  # by the identity of the error
+        self.unseen = UnseenErrors()
         self._pushes: deque[Callable[[], None]] = deque()
         self._pushing = False
         self._open: WeakSet[Finishable] = WeakSet()
@@ -214,30 +212,6 @@ class Scope:
                 self._pushes.popleft()()
         finally:
             self._pushing = False
-
-    def watch_error(self, stream: Failed, error: BaseException) -> None:
-        """Remember that ``stream`` failed with ``error`` and nobody has been told yet."""
-        self._unseen.setdefault(id(error), (error, set()))[1].add(stream)
-
-    def forget_error(self, error: BaseException) -> None:
-        """A reader was told, through whatever stream."""
-        self._unseen.pop(id(error), None)
-
-    def report_error(self, stream: Failed, error: BaseException) -> None:
-        """``stream`` has gone: log its error, once, if no reader was told and it stands in no other stream."""
-        _, streams = self._unseen.get(id(error), (error, set[Failed]()))
-        streams.discard(stream)
-        if id(error) in self._unseen and not streams:
-            self._report(error)
-
-    def report_errors(self) -> None:
-        """Log every error that no reader was told."""
-        for error, _ in tuple(self._unseen.values()):
-            self._report(error)
-
-    def _report(self, error: BaseException) -> None:
-        if self._unseen.pop(id(error), None) is not None:
-            logger.error("No reader ever saw this error: %r", error, exc_info=error)
 
 
 CURRENT_SCOPE: ContextVar[Scope | None] = ContextVar("miniagents_scope", default=None)

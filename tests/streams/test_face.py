@@ -77,7 +77,7 @@ async def test_a_subscriber_without_on_error_has_not_seen_it(caplog: pytest.LogC
     log.fail(ValueError("broken"))
     assert not log.error_seen
     with caplog.at_level(logging.ERROR, "miniagents"):
-        log.scope.report_errors()
+        log.scope.unseen.report()
     assert 1 == len(caplog.records)
 
 

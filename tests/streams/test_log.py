@@ -150,8 +150,8 @@ async def test_an_unseen_error_is_remembered_by_the_scope(caplog: pytest.LogCapt
     seen.see_error()
     cancelled.fail(InquiryCancelledError())
     with caplog.at_level(logging.ERROR, "miniagents"):
-        scope.report_errors()
-        scope.report_errors()
+        scope.unseen.report()
+        scope.unseen.report()
     assert ["No reader ever saw this error: ValueError('unseen')"] == [
         record.getMessage() for record in caplog.records
     ]

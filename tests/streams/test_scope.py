@@ -204,21 +204,21 @@ async def test_an_error_is_reported_once(caplog: pytest.LogCaptureFixture) -> No
     scope, error = open_scope(), ValueError("broken")
     one, two = object(), object()
     with caplog.at_level(logging.ERROR, "miniagents"):
-        scope.watch_error(one, error)
-        scope.watch_error(two, error)
-        scope.report_error(one, error)
+        scope.unseen.watch(one, error)
+        scope.unseen.watch(two, error)
+        scope.unseen.drop(one, error)
         assert not caplog.records
-        scope.report_error(two, error)
-        scope.report_error(two, error)
+        scope.unseen.drop(two, error)
+        scope.unseen.drop(two, error)
         assert 1 == len(caplog.records)
-        scope.watch_error(one, error)
-        scope.forget_error(error)
-        scope.report_error(one, error)
-        scope.report_errors()
+        scope.unseen.watch(one, error)
+        scope.unseen.forget(error)
+        scope.unseen.drop(one, error)
+        scope.unseen.report()
         assert 1 == len(caplog.records)
-        scope.watch_error(one, error)
-        scope.report_errors()
-        scope.report_errors()
+        scope.unseen.watch(one, error)
+        scope.unseen.report()
+        scope.unseen.report()
     assert ["No reader ever saw this error: ValueError('broken')"] * 2 == [
         record.getMessage() for record in caplog.records
     ]
