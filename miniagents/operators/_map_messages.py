@@ -33,7 +33,7 @@ class _Mapped(Listener[MessagePromise[Message]]):
     @override
     def end_message(self, message: Message, /) -> None:
         try:
-            mapped = MessagePromise(self._function(message))
+            mapped = MessagePromise(_checked(self._function(message)))
         except Exception as error:  # noqa: BLE001 - it is the error of this message
             mapped = failed_message(self.target.scope, error)
         self.target.append(mapped)
@@ -42,6 +42,14 @@ class _Mapped(Listener[MessagePromise[Message]]):
     def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
         self.target.append(failed_message(self.target.scope, error, chain))
         return True
+
+
+def _checked(mapped: object) -> Message:
+    if isinstance(mapped, Message):
+        return mapped
+    kind = type(mapped).__name__
+    msg = f"The function of map_messages returned a value of type {kind}; it must return a Message."
+    raise TypeError(msg)
 
 
 def map_messages(
