@@ -1,0 +1,178 @@
+"""`map_tokens`: a function over the tokens of messages, while they stream."""
+
+from typing import cast
+
+import pytest
+import reactivex as rx
+from hypothesis import given, strategies as st
+from reactivex import operators as ops
+
+from miniagents import InquiryCancelledError, Message, MessagePromise, MiniAgents, UserMessage, partial_text
+from miniagents.operators import as_messages, map_tokens, to_async_iter, tokens
+from tests.support.pipes import Outcome, outcomes, promises, texts, typed, written
+from tests.support.typewriter import Typewriter
+
+TOKENS = st.lists(st.lists(st.text(max_size=2), max_size=3), max_size=4)
+
+
+def same(token: str) -> str:
+    """Return the token."""
+    return token
+
+
+def loud(token: str) -> str:
+    """Return the token and a mark."""
+    return f"{token}!"
+
+
+@given(TOKENS)
+def test_identity(messages: list[list[str]]) -> None:
+    """Mapping by a function that returns its argument changes nothing."""
+    assert MiniAgents().run(written(*messages).pipe(map_tokens(same), tokens())) == MiniAgents().run(
+        written(*messages).pipe(tokens())
+    )
+    assert texts(written(*messages).pipe(map_tokens(same))) == texts(written(*messages))
+
+
+@given(TOKENS)
+def test_composition(messages: list[list[str]]) -> None:
+    """Mapping by one function and then another is mapping by both."""
+    twice = written(*messages).pipe(map_tokens(loud), map_tokens(str.upper))
+    once = written(*messages).pipe(map_tokens(lambda token: loud(token).upper()))
+    assert texts(twice) == texts(once)
+
+
+def test_text_and_data() -> None:
+    """The text becomes the mapped tokens; the class and the data of a message stay."""
+
+    async def main() -> Message:
+        message = UserMessage("hello", n=1)
+        (mapped,) = [item async for item in to_async_iter(promises(message).pipe(map_tokens(str.upper)))]
+        return await mapped
+
+    message = MiniAgents().run(main())
+    assert (type(message), message.text, message.model_extra) == (UserMessage, "HELLO", {"n": 1})
+
+
+async def test_data_that_comes_with_the_last_token() -> None:
+    """Data known before is known before; data that came with the last token is in the final message."""
+    typewriter = Typewriter("a")
+    typewriter.metadata["finish_reason"] = "stop"
+    async with MiniAgents():
+        stream = to_async_iter(promises(Message.promise(typewriter, model="m")).pipe(map_tokens(str.upper)))
+        mapped = await anext(stream)
+        assert mapped.preliminary_metadata == {"model": "m"}
+        typewriter.stop()
+        message = await mapped
+        assert (message.text, message.model_extra) == ("A", {"model": "m", "finish_reason": "stop"})
+
+
+async def test_as_they_come() -> None:
+    """A token is mapped and emitted when it is written."""
+    typewriter = Typewriter()
+    async with MiniAgents():
+        stream = to_async_iter(typed(typewriter).pipe(map_tokens(loud), map_tokens(loud), tokens()))
+        for token in "abc":
+            typewriter.type(token)
+            assert await anext(stream) == f"{token}!!"
+        typewriter.stop()
+        assert [token async for token in stream] == []
+
+
+def test_an_empty_source() -> None:
+    """An empty source gives an empty result; an empty message stays empty."""
+    assert texts(rx.empty().pipe(as_messages(), map_tokens(loud))) == []
+    assert texts(promises("").pipe(map_tokens(loud))) == [""]
+
+
+def test_a_failing_function() -> None:
+    """A function that raises fails its message, after its tokens; the next messages still arrive."""
+
+    def picky(token: str) -> str:
+        if token == "b":  # noqa: S105 - no password
+            raise ValueError(token)
+        return token.upper()
+
+    first, failed, last = outcomes(written(["x"], ["a", "b", "c"], ["y"]).pipe(map_tokens(picky)))
+    assert (first, last) == ("X", "Y")
+    assert isinstance(failed, ValueError)
+    assert partial_text(failed) == "A"
+
+
+def test_a_failing_message() -> None:
+    """A message that fails is a failing message, the very error; the next ones still arrive."""
+    error = ValueError("broken")
+    assert outcomes(promises("a", error, "b").pipe(map_tokens(str.upper))) == ["A", error, "B"]
+
+
+def test_a_failing_source() -> None:
+    """The error of the source comes after its messages."""
+    error = ValueError("source")
+    source = rx.concat(rx.of("a"), rx.throw(error)).pipe(as_messages(), map_tokens(str.upper))
+    assert outcomes(source) == ["A", error]
+
+
+async def test_leaving_with_a_message() -> None:
+    """A message that was taken streams on for whoever holds it; the ones behind it stop."""
+    first, second = Typewriter("a"), Typewriter("b")
+    async with MiniAgents():
+        stream = to_async_iter(typed(first, second).pipe(map_tokens(str.upper)))
+        taken = await anext(stream)
+        await second.started.wait()
+        await stream.aclose()
+        await second.closed.wait()
+        letters = aiter(taken)
+        assert await anext(letters) == "A"
+        first.type("b")
+        assert await anext(letters) == "B"
+        first.stop()
+        assert str(await taken) == "AB"
+
+
+async def test_take_one() -> None:
+    """`take(1)` gives a message that still streams."""
+    typewriter = Typewriter("a")
+    async with MiniAgents():
+        stream = typed(typewriter).pipe(map_tokens(str.upper), ops.take(1))
+        (taken,) = [item async for item in to_async_iter(stream)]
+        typewriter.type("b")
+        typewriter.stop()
+        assert [token async for token in taken] == ["A", "B"]
+
+
+async def test_a_taken_message_is_dropped() -> None:
+    """A message that was taken stops when nobody holds it any more."""
+    typewriter = Typewriter("a")
+    async with MiniAgents():
+        source = typed(typewriter).pipe(map_tokens(str.upper), ops.take(1))
+        taken = [item async for item in to_async_iter(source)]
+        assert await anext(aiter(taken[0])) == "A"
+        taken.clear()
+        await typewriter.closed.wait()
+
+
+async def test_a_taken_message_is_cancelled() -> None:
+    """Cancelling a message that was taken ends it for its readers."""
+    typewriter = Typewriter("a")
+    async with MiniAgents():
+        source = typed(typewriter).pipe(map_tokens(str.upper), ops.take(1))
+        (taken,) = [item async for item in to_async_iter(source)]
+        assert await anext(aiter(taken)) == "A"
+        taken.cancel()
+        with pytest.raises(InquiryCancelledError):
+            await taken
+        typewriter.stop()
+
+
+async def test_leaving() -> None:
+    """Disposing stops the message that is mapped; it gets no end."""
+    typewriter = Typewriter("a")
+    async with MiniAgents():
+        outcome = Outcome(typed(typewriter).pipe(map_tokens(str.upper)))
+        await typewriter.started.wait()
+        outcome.subscription.dispose()
+        message = cast("MessagePromise[Message]", outcome.items.pop())
+        assert await anext(aiter(message)) == "A"
+        del message
+        await typewriter.closed.wait()
+    assert outcome.ended is False
