@@ -13,7 +13,9 @@ from typing import Protocol, TypeVar, cast
 
 from miniagents.values import DeadlockError, InquiryCancelledError
 
-from ._log import UNBOUNDED, Lineage, Log, Producer
+from ._lineage import Lineage
+from ._log import UNBOUNDED, Log
+from ._producer import Producer
 from ._scope import Scope
 from ._waits import chain_to
 

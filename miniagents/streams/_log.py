@@ -15,67 +15,20 @@ import sys
 from asyncio import Future
 from collections.abc import Callable
 from types import TracebackType
-from typing import Generic, Protocol
+from typing import Generic
 
 from typing_extensions import TypeVar
 
 from miniagents.values import InquiryCancelledError
 
+from ._lineage import Lineage
+from ._producer import Follower, Producer
 from ._scope import Scope
 
 T = TypeVar("T")
 
 UNBOUNDED = sys.maxsize
 BURST = 2048  # pieces without a look at the event loop, for sources that never suspend
-
-
-class Producer(Protocol):
-    """Whoever has to act before a log can grow: a running task, or a link to another log."""
-
-    @property
-    def name(self) -> str:
-        """How the producer is called in errors."""
-        ...
-
-    def blocked_by(self) -> "Producer | None":
-        """The producer that this one is waiting for right now, None while it can go on by itself."""
-        ...
-
-    def cancel(self) -> None:
-        """Stop now; what had been produced stays readable."""
-        ...
-
-    def abandon(self) -> None:
-        """Stop, because nobody can read the rest any more."""
-        ...
-
-
-class Follower(Protocol):
-    """Somebody to whom new pieces are pushed at once."""
-
-    def deliver(self) -> None:
-        """Take everything that is new, then the terminal if it is there. Must not raise."""
-        ...
-
-
-class Lineage:
-    """A run, as those see it who were begun by it: nothing but who began it in turn.
-
-    It holds neither the run nor a stream, so that knowing where something came from keeps nothing alive.
-    """
-
-    __slots__ = ("parent",)
-
-    def __init__(self, parent: "Lineage | None") -> None:
-        self.parent = parent
-
-    def began(self, other: "Lineage | None") -> bool:
-        """Whether ``other`` is this run, or was begun by it, through however many runs."""
-        while other is not None:
-            if other is self:
-                return True
-            other = other.parent
-        return False
 
 
 class Log(Generic[T]):

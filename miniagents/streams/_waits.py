@@ -1,6 +1,6 @@
 """Who waits for whom: the chain in which a deadlock is found when it closes."""
 
-from ._log import Producer
+from ._producer import Producer
 
 
 def chain_to(waiter: Producer, producer: Producer | None) -> list[str] | None:

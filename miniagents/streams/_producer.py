@@ -1,0 +1,32 @@
+"""Whom a log knows: its producer on one side, its followers on the other."""
+
+from typing import Protocol
+
+
+class Producer(Protocol):
+    """Whoever has to act before a log can grow: a running task, or a link to another log."""
+
+    @property
+    def name(self) -> str:
+        """How the producer is called in errors."""
+        ...
+
+    def blocked_by(self) -> "Producer | None":
+        """The producer that this one is waiting for right now, None while it can go on by itself."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop now; what had been produced stays readable."""
+        ...
+
+    def abandon(self) -> None:
+        """Stop, because nobody can read the rest any more."""
+        ...
+
+
+class Follower(Protocol):
+    """Somebody to whom new pieces are pushed at once."""
+
+    def deliver(self) -> None:
+        """Take everything that is new, then the terminal if it is there. Must not raise."""
+        ...
