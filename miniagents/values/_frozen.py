@@ -199,6 +199,10 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
         return type(self).__frozen_facts__.template_for(source).fill(values)
 
     @override
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    @override
     def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed, or with more data; what is new is checked and frozen.
 
