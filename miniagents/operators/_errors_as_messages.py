@@ -1,26 +1,17 @@
 """``errors_as_messages``: an error becomes a message in its place."""
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import cast
 
 from reactivex import Observable
 
-from miniagents.promising import (
-    ErrorMessage,
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    lifted,
-    replace_errors,
-)
-
-M = TypeVar("M", bound=Message)
+from miniagents.promising import Message, MessagePromise, MessageSequencePromise, lifted, replace_errors
 
 
 def errors_as_messages() -> Callable[
-    [Observable[MessagePromise[M]]], Observable[MessagePromise[M | ErrorMessage]]
+    [Observable[MessagePromise[Message]]], Observable[MessagePromise[Message]]
 ]:
-    """``Observable[MessagePromise[M]] -> Observable[MessagePromise[M | ErrorMessage]]``, which does not fail.
+    """``Observable[MessagePromise[M]] -> Observable[MessagePromise[Message]]``, which does not fail.
 
     What had come of a failing message stays a message of its own; the ``ErrorMessage`` follows it.
 
@@ -40,8 +31,7 @@ def errors_as_messages() -> Callable[
     def transform(received: MessageSequencePromise[Message]) -> MessageSequencePromise[Message]:
         return MessageSequencePromise.over(replace_errors(received, None))
 
-    def operator(source: Observable[MessagePromise[M]]) -> Observable[MessagePromise[M | ErrorMessage]]:
-        replaced = lifted(cast("Observable[object]", source), transform)
-        return cast("Observable[MessagePromise[M | ErrorMessage]]", replaced)
+    def operator(source: Observable[MessagePromise[Message]]) -> Observable[MessagePromise[Message]]:
+        return lifted(cast("Observable[object]", source), transform)
 
     return operator
