@@ -1,11 +1,14 @@
 """``Messages``: what a sequence of messages resolves to."""
 
 from collections.abc import Generator
-from typing import Self, SupportsIndex, overload
+from typing import Self, SupportsIndex, TypeVar, cast, overload
 
 from typing_extensions import override
 
-from ._message import M_co
+from ._message import M_co, Message
+
+M = TypeVar("M", bound=Message)
+T = TypeVar("T")
 
 
 class Messages(tuple[M_co, ...]):
@@ -43,6 +46,19 @@ class Messages(tuple[M_co, ...]):
         if isinstance(index, slice):
             return Messages(super().__getitem__(index))
         return super().__getitem__(index)
+
+    @overload  # type: ignore[override]  # tells more of what becomes of Messages than tuple does
+    def __add__(self, other: "Messages[M]", /) -> "Messages[M_co | M]": ...
+    @overload
+    def __add__(self, other: tuple[M_co, ...], /) -> tuple[M_co, ...]: ...
+    @overload
+    def __add__(self, other: tuple[T, ...], /) -> tuple[M_co | T, ...]: ...
+    @override
+    def __add__(  # pyright: ignore[reportIncompatibleMethodOverride] - the same
+        self, other: tuple[object, ...], /
+    ) -> tuple[object, ...]:
+        both = super().__add__(other)
+        return Messages(cast("tuple[Message, ...]", both)) if isinstance(other, Messages) else both
 
     def __await__(self) -> Generator[object, None, Self]:
         """Itself, at once."""
