@@ -1,6 +1,7 @@
 """``map_messages``: a function over whole messages."""
 
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TypeVar, cast
 
 from reactivex import Observable
@@ -24,16 +25,17 @@ N = TypeVar("N", bound=Message)
 class _Mapped(Listener[MessagePromise[Message]]):
     """Writes what the function makes of each message when it is complete."""
 
-    __slots__ = ("_function",)
+    __slots__ = ("_function", "_variables")
 
     def __init__(self, target: Log[MessagePromise[Message]], function: Callable[[Message], Message]) -> None:
         super().__init__(target)
         self._function = function
+        self._variables = copy_context()  # of the subscriber; who writes the messages has others
 
     @override
     def end_message(self, message: Message, /) -> None:
         try:
-            mapped = MessagePromise(_checked(self._function(message)))
+            mapped = MessagePromise(_checked(self._variables.run(self._function, message)))
         except Exception as error:  # noqa: BLE001 - it is the error of this message
             mapped = failed_message(self.target.scope, error)
         self.target.append(mapped)

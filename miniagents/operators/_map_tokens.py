@@ -1,6 +1,7 @@
 """``map_tokens``: a function over the tokens of messages, while they stream."""
 
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TypeVar, cast
 
 from reactivex import Observable
@@ -23,11 +24,12 @@ M = TypeVar("M", bound=Message)
 class _Mapped(Listener[MessagePromise[Message]]):
     """Writes a new message for each, with its tokens mapped."""
 
-    __slots__ = ("_current", "_function")
+    __slots__ = ("_current", "_function", "_variables")
 
     def __init__(self, target: Log[MessagePromise[Message]], function: Callable[[str], str]) -> None:
         super().__init__(target)
         self._function = function
+        self._variables = copy_context()  # of the subscriber; who writes the messages has others
         self._current: MessageSink[Message] | None = None
 
     @override
@@ -46,7 +48,7 @@ class _Mapped(Listener[MessagePromise[Message]]):
         if self._current is None:
             return
         try:
-            mapped = self._function(token)
+            mapped = self._variables.run(self._function, token)
         except Exception as error:  # noqa: BLE001 - it is the error of this message
             current, self._current = self._current, None
             current.fail(error)
