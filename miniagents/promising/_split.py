@@ -62,6 +62,7 @@ class _Cutter(Listener[MessagePromise[Message]]):
         held_back = self._splitter.finish()
         self._write(held_back[:-1])
         if self._current is not None:
+            self._current.log.chain = self.target.chain
             self._current.log.error_seen = True  # the sequence has the same error: it is told there
             self._current.fail(error)
         self.target.fail(error)
