@@ -83,6 +83,9 @@ class Flattener:
 
     def fail(self, error: Exception) -> None:
         """Nothing more will be fed, because of ``error``: it comes after all that was."""
+        passing = self.context.passing
+        if passing is not None and passing[0] is error:  # it comes through an Observable
+            self.log.chain = passing[1]
         self._conclude(end=error)
 
     def abort(self, error: Exception) -> None:

@@ -139,7 +139,11 @@ class Subscription(abc.DisposableBase, Generic[T]):
             on_completed()
         elif on_error is not None:
             log.see_error()
-            on_error(log.error)
+            log.scope.passing = (log.error, log.chain)
+            try:
+                on_error(log.error)
+            finally:
+                log.scope.passing = None
 
     @override
     def dispose(self) -> None:

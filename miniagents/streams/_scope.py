@@ -62,6 +62,9 @@ class Scope:
     Args:
         prefetch: how many pieces a pump may run ahead of its fastest reader.
         shutdown_timeout: seconds that cancelled tasks get for their cleanup.
+
+    Attributes:
+        passing: the error that an Observable face is handing over right now, and the agents it went through.
     """
 
     def __init__(self, *, prefetch: int = 1024, shutdown_timeout: float = 10.0) -> None:
@@ -71,6 +74,7 @@ class Scope:
         self.prefetch = prefetch
         self.shutdown_timeout = shutdown_timeout
         self.draining = False
+        self.passing: tuple[Exception, tuple[str, ...]] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._drivers: set[Driven] = set()
