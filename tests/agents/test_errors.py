@@ -7,6 +7,7 @@ import asyncio
 
 import pytest
 import reactivex as rx
+from reactivex import operators as ops
 
 from miniagents import (
     ErrorMessage,
@@ -18,6 +19,7 @@ from miniagents import (
     miniagent,
     partial_text,
 )
+from miniagents.operators import map_tokens
 from tests.support.typewriter import Typewriter
 
 
@@ -290,3 +292,14 @@ async def test_an_observable_that_fails() -> None:
     async with MiniAgents():
         source = rx.concat(rx.of("a"), rx.throw(error))
         assert await told(echo_agent.inquire([source, "b"])) == ["a", error, "b"]
+
+
+def test_the_chain_in_a_pipe() -> None:
+    """In a pipe the chain goes from agent to agent, also through operators between them."""
+    error = OwnError("mine")
+    a = raising_agent.described(alias="A").bind(error=error)
+    b, c = (reading_agent.described(alias=name) for name in "BC")
+    with pytest.raises(OwnError) as caught:
+        MiniAgents().run(c(b(a(rx.of("x"))).pipe(map_tokens(str.upper), ops.skip(0))))
+    assert caught.value is error
+    assert notes(error) == ["agents: A → B → C"]
