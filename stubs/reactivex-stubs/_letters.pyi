@@ -7,9 +7,13 @@
 # only. pyright needs no help, and with the bound it would infer `Any`. `MYPY` is true for mypy only: it
 # knows the name.
 # ruff: noqa: PYI002 - nothing else tells mypy from pyright
-# ruff: noqa: PYI018 - the other stubs use them
+# ruff: noqa: PYI018, PYI047 - the other stubs use them
 
-from typing import Any, Final, TypeVar, TypeVarTuple
+from collections.abc import Callable
+from typing import Any, Final, Never, Protocol, TypeAlias, TypeVar, TypeVarTuple, type_check_only
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
 
 MYPY: Final = False
 
@@ -19,11 +23,22 @@ if MYPY:
     _S = TypeVar("_S", bound=Any)
     _K = TypeVar("_K", bound=Any)
     _V = TypeVar("_V", bound=Any)
+
+    _In_contra = TypeVar("_In_contra", contravariant=True)
+    _Out_co = TypeVar("_Out_co", covariant=True)
+
+    @type_check_only
+    class _Operator(Protocol[_In_contra, _Out_co]):
+        def __call__(self, source: _In_contra, /) -> _Out_co: ...
+
+    _First: TypeAlias = _Operator[_A, _B] | Callable[[_A], Never]
 else:
     _T = TypeVar("_T")  # an item of the source
     _R = TypeVar("_R")  # a result
     _S = TypeVar("_S")  # a state
     _K = TypeVar("_K")  # a key
     _V = TypeVar("_V")  # a value at a key
+
+    _First: TypeAlias = Callable[[_A], _B]
 
 _Ts = TypeVarTuple("_Ts")  # the items of a tuple

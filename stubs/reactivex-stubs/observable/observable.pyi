@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Self, TypeVar, overload
 
 from reactivex import abc
+from reactivex._letters import _First
 
 from .mixins import (
     CombinationMixin,
@@ -67,15 +68,15 @@ class Observable(
     @overload
     def pipe(self, op1: Callable[[Observable[_T_co]], _A], /) -> _A: ...
     @overload
-    def pipe(self, op1: Callable[[Observable[_T_co]], _A], op2: Callable[[_A], _B], /) -> _B: ...
+    def pipe(self, op1: _First[Observable[_T_co], _A], op2: Callable[[_A], _B], /) -> _B: ...
     @overload
     def pipe(
-        self, op1: Callable[[Observable[_T_co]], _A], op2: Callable[[_A], _B], op3: Callable[[_B], _C], /
+        self, op1: _First[Observable[_T_co], _A], op2: Callable[[_A], _B], op3: Callable[[_B], _C], /
     ) -> _C: ...
     @overload
     def pipe(
         self,
-        op1: Callable[[Observable[_T_co]], _A],
+        op1: _First[Observable[_T_co], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -84,7 +85,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Observable[_T_co]], _A],
+        op1: _First[Observable[_T_co], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -94,7 +95,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Observable[_T_co]], _A],
+        op1: _First[Observable[_T_co], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -105,7 +106,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Observable[_T_co]], _A],
+        op1: _First[Observable[_T_co], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -117,7 +118,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Observable[_T_co]], _A],
+        op1: _First[Observable[_T_co], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -130,7 +131,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Observable[_T_co]], _A],
+        op1: _First[Observable[_T_co], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -144,7 +145,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Observable[_T_co]], _A],
+        op1: _First[Observable[_T_co], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -159,7 +160,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Observable[_T_co]], _A],
+        op1: _First[Observable[_T_co], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -175,7 +176,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: Callable[[Observable[_T_co]], _A],
+        op1: _First[Observable[_T_co], _A],
         op2: Callable[[_A], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],

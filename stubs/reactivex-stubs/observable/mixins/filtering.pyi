@@ -6,7 +6,6 @@ from typing import Generic, Literal, TypeVar, overload
 
 from reactivex import abc, typing
 from reactivex.observable import Observable
-from typing_extensions import TypeIs
 
 _T_co = TypeVar("_T_co", covariant=True)
 _A = TypeVar("_A")
@@ -14,9 +13,6 @@ _K = TypeVar("_K")
 
 class FilteringMixin(Generic[_T_co]):
     def _as_observable(self) -> Observable[_T_co]: ...
-    @overload
-    def filter(self, predicate: Callable[[_T_co], TypeIs[_A]]) -> Observable[_A]: ...
-    @overload
     def filter(self, predicate: Callable[[_T_co], bool]) -> Observable[_T_co]: ...
     def take(self, count: int) -> Observable[_T_co]: ...
     def skip(self, count: int) -> Observable[_T_co]: ...
