@@ -5,6 +5,7 @@ every run and waits for their cleanup; then its resources are closed, and errors
 """
 
 import logging
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
@@ -82,9 +83,15 @@ class Owner(Scope):
         # No token is kept: the block may be left in another contextvars.Context than it was entered in.
         CURRENT_SCOPE.set(self._outer)
         self._outer = None
+        cancelled: CancelledError | None = None
         try:
             while self._closers:
-                await self._call_closer(self._closers.pop())
+                try:
+                    await self._call_closer(self._closers.pop())
+                except CancelledError as error:  # the others are to close what they hold all the same
+                    cancelled = error
+            if cancelled is not None:
+                raise cancelled
         finally:
             self.resources.clear()
             self.unseen.report()
