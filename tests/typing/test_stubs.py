@@ -87,7 +87,7 @@ def test_every_stub_names_the_version_it_was_written_for() -> None:
 
 
 def test_the_corpus_is_large_enough() -> None:
-    """At least 181 pipelines are inferred by both checkers; at least 25 wrong programs are refused by both."""
+    """Both checkers infer at least 181 pipelines, and refuse at least 25 wrong programs."""
     sources = {name: (ROOT / name).read_text(encoding="utf-8") for name in CORPUS}
     inferred = sum(_calls(text, "assert_type") for name, text in sources.items() if "rx_gaps" not in name)
     refused = sum(
@@ -118,7 +118,7 @@ def _stubbed() -> set[str]:
 
 
 def _module_of(name: str) -> str:
-    """Return the module that a dotted name is of: the longest one that there is in the package or the stubs."""
+    """Return the module that a dotted name is of: the longest one that there is."""
     installed = Path(str(reactivex.__file__)).parents[1]
     parts = name.split(".")
     for end in range(len(parts), 0, -1):
