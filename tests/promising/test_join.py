@@ -198,11 +198,18 @@ async def test_the_chain_of_agents() -> None:
     async def joiner(ctx: InteractionContext) -> None:
         await join_messages(ctx.messages)
 
+    @miniagent
+    async def asking_joiner(ctx: InteractionContext) -> None:
+        await joined(broken.inquire())
+
     async with MiniAgents():
         for agent, chain in ((broken, "BROKEN"), (half_broken, "HALF_BROKEN")):
             with pytest.raises(ValueError, match="broken") as caught:
                 await joiner.inquire(agent.inquire())
             assert [f"agents: {chain} → JOINER"] == caught.value.__notes__
+        with pytest.raises(ValueError, match="broken") as caught:
+            await asking_joiner.inquire()
+        assert ["agents: BROKEN → ASKING_JOINER"] == caught.value.__notes__
 
 
 async def test_an_error_is_told_once(caplog: pytest.LogCaptureFixture) -> None:

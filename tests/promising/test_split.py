@@ -266,11 +266,18 @@ async def test_the_chain_of_agents() -> None:
     async def splitter(ctx: InteractionContext) -> None:
         await split_messages(ctx.messages)
 
+    @miniagent
+    async def asking_splitter(ctx: InteractionContext) -> None:
+        await split_tokens(broken.inquire(), delimiter="|", code_block_delimiter=None, metadata={})
+
     async with MiniAgents():
         for agent, chain in ((broken, "BROKEN"), (half_broken, "HALF_BROKEN")):
             with pytest.raises(ValueError, match="broken") as caught:
                 await splitter.inquire(agent.inquire())
             assert [f"agents: {chain} → SPLITTER"] == caught.value.__notes__
+        with pytest.raises(ValueError, match="broken") as caught:
+            await asking_splitter.inquire()
+        assert ["agents: BROKEN → ASKING_SPLITTER"] == caught.value.__notes__
 
 
 async def test_an_error_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -324,6 +331,19 @@ async def test_a_message_that_was_taken() -> None:
             assert 1 == again.closed
     finally:
         gc.enable()
+
+
+async def test_a_block_that_was_taken() -> None:
+    """A block that is held streams to its end over however many messages of the source that takes."""
+    async with PromisingContext():
+        source = Source(["```\na", "b", "```", "rest"], hold_at=1)
+        taken = await anext(aiter(split_messages(source)))
+        await turns(4)
+        assert 0 == source.closed
+        source.go.set()
+        assert "```\na\n\nb\n\n```" == str(await taken)
+        await turns(4)
+        assert 1 == source.closed
 
 
 async def test_fire_and_forget() -> None:
