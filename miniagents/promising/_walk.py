@@ -143,11 +143,12 @@ class TokenWalk:
 
     def _conclude(self, log: Log[MessagePromise[Message]]) -> None:
         listener, error = self._listener, log.error
+        if error is not None:
+            log.see_error()  # first: the source may go by being left
         self._leave()
         if error is None:
             listener.finish()
         else:
-            log.see_error()
             listener.target.chain = log.chain
             listener.fail(error)
 
