@@ -333,6 +333,21 @@ async def test_take_one_and_drop_it() -> None:
     assert got == ["a"]
 
 
+async def test_left_in_the_middle_of_a_reply(caplog: pytest.LogCaptureFixture) -> None:
+    """A run whose reader left within `reply` may reply more before its next await; that is no error."""
+
+    @miniagent
+    async def talking_agent(ctx: InteractionContext) -> None:
+        await ctx.messages
+        for word in ("one", "two", "three"):
+            ctx.reply(word)
+
+    async with MiniAgents():
+        pipe = rx.of("x").pipe(talking_agent, ops.take(1))
+        assert [str(item) async for item in to_async_iter(pipe)] == ["one"]
+    assert caplog.text == ""
+
+
 async def test_token_by_token() -> None:
     """A token goes through a whole pipe of agents before the next one is written."""
     typewriter = Typewriter()

@@ -67,17 +67,18 @@ EACH = pytest.mark.parametrize("name", KEEPING)
 
 
 @EACH
-def test_deep(name: str) -> None:
+def test_deep(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """2,000 operators in a row need no deep stack, to the end or left early."""
     stream = promises("x")
     for _ in range(2000):
         stream = KEEPING[name](stream)
     assert texts(stream) == ["x"]
     assert texts(stream.pipe(ops.take(1))) == ["x"]
+    assert not [record for record in caplog.records if record.name == "miniagents"]
 
 
 @EACH
-async def test_deep_and_left(name: str) -> None:
+async def test_deep_and_left(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """Leaving 500 operators in the middle of a message stops that message."""
     typewriter = Typewriter("x")
     async with MiniAgents():
@@ -92,6 +93,7 @@ async def test_deep_and_left(name: str) -> None:
         outcome.subscription.dispose()
         await typewriter.closed.wait()
     assert outcome.ended is False
+    assert not [record for record in caplog.records if record.name == "miniagents"]
 
 
 @given(
