@@ -193,7 +193,7 @@ class TokenWalk:
             self._listener.target.see_error()
             if self._listener.within_message:
                 self._leave_source()
-            self._listener.target.forget()  # if only the sequence, which has gone, held the message, it ends too
+            self._listener.target.forget()  # a message that only the sequence held ends too
 
 
 def resolved(promise: MessagePromise[M]) -> M:

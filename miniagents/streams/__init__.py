@@ -5,11 +5,11 @@ A `Log` is the one buffer, a `Driver` the one task that fills it, a `Scope` the 
 """
 
 from ._cursor import iterate, raise_error, until_closed
-from ._driver import CURRENT_DRIVER, Driver, Sink, current_lineage
+from ._driver import CURRENT_DRIVER, Driver, current_lineage
 from ._face import LogObservable
 from ._from_async import from_async
 from ._log import Log
-from ._producer import Follower, Producer
+from ._producer import Follower, Producer, Sink
 from ._pump import fill, pump
 from ._scope import CURRENT_SCOPE, Scope, current_scope
 from ._to_async_iter import to_async_iter

@@ -9,33 +9,17 @@ import asyncio
 from asyncio import CancelledError, Future, Task
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
 from miniagents.values import DeadlockError, InquiryCancelledError
 
 from ._lineage import Lineage
 from ._log import UNBOUNDED, Log
-from ._producer import Producer
+from ._producer import Producer, Sink
 from ._scope import Scope
 from ._waits import chain_to
 
 T = TypeVar("T")
-
-
-class Sink(Protocol):
-    """What a driver fills."""
-
-    def finish(self) -> None:
-        """Everything was produced."""
-        ...
-
-    def fail(self, error: Exception) -> None:
-        """It ends with an error after what is still on its way."""
-        ...
-
-    def abort(self, error: Exception) -> None:
-        """It ends now; what is still on its way is given up."""
-        ...
 
 
 class Driver:

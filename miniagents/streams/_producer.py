@@ -1,4 +1,4 @@
-"""Whom a log knows: its producer on one side, its followers on the other."""
+"""The roles around a log: who produces it, what a producer fills, who follows."""
 
 from typing import Protocol
 
@@ -29,4 +29,20 @@ class Follower(Protocol):
 
     def deliver(self) -> None:
         """Take everything that is new, then the terminal if it is there. Must not raise."""
+        ...
+
+
+class Sink(Protocol):
+    """What a driver fills."""
+
+    def finish(self) -> None:
+        """Everything was produced."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """It ends with an error after what is still on its way."""
+        ...
+
+    def abort(self, error: Exception) -> None:
+        """It ends now; what is still on its way is given up."""
         ...

@@ -1,6 +1,7 @@
 """What may be given wherever messages are taken."""
 
 from collections.abc import AsyncGenerator, Callable
+from typing import cast
 
 import pytest
 import reactivex as rx
@@ -27,6 +28,10 @@ class Answer(BaseModel):
     score: int = 1
 
 
+NOTHING: dict[str, object] = {}
+NO_KEYS = NOTHING.keys()
+
+
 async def texts(value: object) -> list[str]:
     """The texts of the messages that `value` becomes."""
     return [str(message) for message in await MessageSequencePromise(value)]  # type: ignore[arg-type]
@@ -40,17 +45,23 @@ async def test_everything_that_can_become_messages() -> None:
         yield ["nested in a stream", {"text": "mapping"}]
 
     async with PromisingContext():
-        given_ = [
+        things: list[object] = [
             "text",
             {"text": "of a mapping", "data": 1},
             Answer(),
             UserMessage("of a user"),
             Message("promised").as_promise,
             MessageSequencePromise(["first", "second"]),
-            StreamedPromise[object, object](prefill_pieces=["of a promise", None and 1 or "of any kind"]),
+            StreamedPromise[object, object](prefill_pieces=["of a promise", "of any kind"]),
             rx.of("observed", rx.of("twice")),
             stream(),
-            ("tuple", frozenset(["set"]), (text for text in ["generator"]), {}.keys(), Messages([Message("it")])),
+            (
+                "tuple",
+                frozenset(["set"]),
+                (text for text in ["generator"]),
+                NO_KEYS,
+                Messages([Message("it")]),
+            ),
         ]
         assert [
             "text",
@@ -71,14 +82,14 @@ async def test_everything_that_can_become_messages() -> None:
             "set",
             "generator",
             "it",
-        ] == await texts(given_)
+        ] == await texts(things)
 
 
 async def test_none_and_nothing() -> None:
     """`None` is no messages, and so is an empty collection; an empty text is a message."""
     async with PromisingContext():
         assert [] == await texts(None)
-        assert [] == await texts([[], (), {}.values()])
+        assert [] == await texts([[], (), NO_KEYS])
         assert [""] == await texts("")
 
 
@@ -122,7 +133,12 @@ async def test_all_or_nothing() -> None:
 
     source = Source(["streamed"])
     subscribed: list[object] = []
-    observable = rx.defer(lambda _: (subscribed.append(1), rx.of("observed"))[1])
+
+    def subscribe(_: object) -> rx.Observable[str]:
+        subscribed.append(1)
+        return rx.of("observed")
+
+    observable = rx.defer(subscribe)
     async with PromisingContext(on_promise_resolved=handler):
         with pytest.raises(TypeError, match=r"type int at \[3\]"):
             MessageSequencePromise(["text", source, observable, 5])  # type: ignore[list-item]
@@ -138,9 +154,7 @@ async def test_taken_as_it_is_now() -> None:
         promise = MessageSequencePromise(items)  # type: ignore[arg-type]
         items.append("two")
         mapping["text"] = "now"
-        tags = mapping["tags"]
-        assert isinstance(tags, list)
-        tags.append("y")
+        cast("list[str]", mapping["tags"]).append("y")
         one, then = await promise
         assert ("one", "then", ("x",)) == (one.text, then.text, then.tags)  # type: ignore[attr-defined]
 
@@ -188,14 +202,15 @@ _TREES = st.recursive(
 
 def _built(tree: object) -> object:
     if isinstance(tree, tuple):
-        form, children = tree
+        form, children = cast("tuple[int, list[object]]", tree)
         return _FORMS[form]([_built(child) for child in children])
     return tree
 
 
 def _leaves(tree: object) -> list[str]:
     if isinstance(tree, tuple):
-        return [leaf for child in tree[1] for leaf in _leaves(child)]
+        _, children = cast("tuple[int, list[object]]", tree)
+        return [leaf for child in children for leaf in _leaves(child)]
     return [str(tree)]
 
 

@@ -3,13 +3,19 @@
 import asyncio
 import gc
 import logging
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from miniagents.promising import Promise, PromisingContext, StreamedPromise
 from miniagents.promising._promise import when_complete
 from miniagents.streams import Log
-from miniagents.values import InquiryCancelledError, NoActiveContextError, UnresolvedPromiseError, WrongLoopError
+from miniagents.values import (
+    InquiryCancelledError,
+    NoActiveContextError,
+    UnresolvedPromiseError,
+    WrongLoopError,
+)
 from tests.support.sources import Source, turns
 
 
@@ -184,7 +190,8 @@ async def test_readable_after_the_end() -> None:
     """What is already in a promise stays readable after its context ended, on another loop too."""
     async with PromisingContext():
         promise = Promise(prefill_result=42)
-        failing = Promise(Source([], error=ValueError("no awaitable")).__call__)  # type: ignore[arg-type]
+        not_async: Callable[[], Awaitable[int]] = Source[int]([], error=ValueError("no awaitable"))  # type: ignore[assignment]
+        failing = Promise(not_async)
         with pytest.raises(TypeError):
             await failing
     assert 42 == await promise
@@ -199,12 +206,23 @@ async def test_readable_after_the_end() -> None:
     await asyncio.get_running_loop().shutdown_default_executor()
 
 
+def _in_a_text(promise: Promise[int]) -> str:
+    return f"{promise}"
+
+
+def _formatted(promise: Promise[int]) -> str:
+    return format(promise, ">4")
+
+
+FORMS: tuple[Callable[[Promise[int]], str], ...] = (str, _in_a_text, _formatted)
+
+
 async def test_text() -> None:
     """`str`, `format` and f-strings give the value once it is there; before that they say: await it first."""
     async with PromisingContext():
         slow = Slow()
         promise = Promise(slow)
-        for form in (str, lambda it: f"{it}", lambda it: format(it, ">4")):
+        for form in FORMS:
             with pytest.raises(UnresolvedPromiseError, match="await it first"):
                 form(promise)
         slow.go.set()
@@ -237,7 +255,7 @@ async def test_repr_never_prints_content() -> None:
         assert "<Promise done, 1 pieces>" == repr(secret)
         promise.cancel()
         assert "<Promise failed, 0 pieces>" == repr(promise)
-        assert "<Promise (not constructed)>" == repr(Promise.__new__(Promise))
+        assert "<Promise (not constructed)>" == repr(Promise[object].__new__(Promise[object]))
 
 
 async def test_an_unseen_error_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import gc
+from collections.abc import AsyncGenerator
 from itertools import count
 
 import pytest
 from hypothesis import given, strategies as st
+from typing_extensions import override
 
-from miniagents.promising import PromisingContext, StreamedPromise
+from miniagents.promising import Promise, PromisingContext, StreamedPromise
 from miniagents.streams import to_async_iter
 from miniagents.values import InquiryCancelledError, UnresolvedPromiseError
 from tests.support.sources import Recorder, Source, turns
@@ -17,7 +19,7 @@ async def test_three_faces() -> None:
     """Awaited, iterated or subscribed to, it shows the same items in the same order, as often as one likes."""
     async with PromisingContext():
         source = Source([1, 2, 3])
-        promise = StreamedPromise(source, resolver=sum)
+        promise: StreamedPromise[int, int] = StreamedPromise(source, resolver=sum)
         recorder: Recorder[int] = Recorder()
         promise.pieces.subscribe(recorder)
         assert [1, 2, 3] == [piece async for piece in promise]
@@ -210,7 +212,8 @@ async def test_a_streamer_that_cancels_itself() -> None:
             return [1, 2, 3]
 
         class Suicidal(Source[int]):
-            async def __aiter__(self):  # type: ignore[no-untyped-def,override]  # noqa: ANN204
+            @override
+            async def __aiter__(self) -> AsyncGenerator[int]:
                 try:
                     for piece in pieces():
                         if piece == 2:
@@ -232,13 +235,14 @@ async def test_views_of_one_stream() -> None:
     """A handler's view of a promise shows the same, and going away it ends nothing that others hold."""
     views: list[object] = []
 
-    async def handler(promise: object, result: object) -> None:
+    async def handler(promise: Promise[object], result: object) -> None:
         assert isinstance(promise, StreamedPromise)
-        views.append([piece async for piece in promise])
+        shown: StreamedPromise[object, object] = promise
+        views.append([piece async for piece in shown])
         views.append(await promise)
 
     async with PromisingContext(on_promise_resolved=handler):
-        promise = StreamedPromise(Source([1, 2]), resolver=sum)
+        promise: StreamedPromise[int, int] = StreamedPromise(Source([1, 2]), resolver=sum)
         assert [1, 2] == [piece async for piece in promise]
     assert [[1, 2], 3] == views
     assert 3 == await promise

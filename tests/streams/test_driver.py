@@ -54,7 +54,8 @@ async def test_the_end_of_the_body_is_the_end_of_the_log() -> None:
 
     driver = Driver("writer", scope, log, log)
     driver.start(body)
-    assert log.producer is driver
+    writer = log.producer
+    assert writer is driver
     assert driver.task is not None
     assert "writer" == driver.task.get_name()
     assert [1] == await read(log)

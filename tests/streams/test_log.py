@@ -81,7 +81,7 @@ async def test_a_cancelled_reader_harms_nobody() -> None:
     log.append(1)
     log.finish()
     assert [1] == await two
-    assert await ended is None
+    await ended
     assert one.cancelled()
     assert end.cancelled()
 
@@ -108,7 +108,8 @@ async def test_awaiting_the_whole_is_not_woken_per_piece() -> None:
     log: Log[int] = Log(open_scope())
     waiter = asyncio.create_task(until_closed(log))
     await turns()
-    (future,) = log._ends or ()
+    assert log._ends is not None
+    (future,) = log._ends
     log.append(1)
     assert not future.done()
     log.finish()

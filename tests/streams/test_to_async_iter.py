@@ -47,7 +47,8 @@ async def test_all_items_without_a_context() -> None:
 
 async def test_nothing_at_all() -> None:
     """An empty Observable gives no item."""
-    assert [] == [item async for item in to_async_iter(rx.empty())]
+    nothing: rx.Observable[int] = rx.empty()
+    assert [] == [item async for item in to_async_iter(nothing)]
 
 
 async def test_it_starts_when_it_is_asked() -> None:
