@@ -4,7 +4,8 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -19,12 +20,14 @@ def run_in_thread(main: Callable[[], Coroutine[object, object, T]]) -> T:
     """
     outcome: Future[T] = Future()
     cancel: list[Callable[[], object]] = []
+    begun = threading.Event()
 
     async def watched() -> T:
         task = asyncio.current_task()
         if task is not None:
             cancel.append(lambda: asyncio_loop.call_soon_threadsafe(task.cancel))
         asyncio_loop = asyncio.get_running_loop()
+        begun.set()
         return await main()
 
     def work() -> None:
@@ -32,16 +35,23 @@ def run_in_thread(main: Callable[[], Coroutine[object, object, T]]) -> T:
             outcome.set_result(asyncio.run(watched()))
         except BaseException as error:  # noqa: BLE001 - it is raised in the caller
             outcome.set_exception(error)
+            begun.set()
 
     thread = threading.Thread(
         target=contextvars.copy_context().run, args=(work,), name="miniagents-nested-run"
     )
-    thread.start()
     try:
-        thread.join()
+        thread.start()
+        # Not `join`: up to Python 3.12 a join that was interrupted takes the thread for ended, so that the
+        # next one does not wait.
+        wait((outcome,))
     except BaseException:
-        for request in cancel:
-            request()
-        thread.join()
+        if thread.ident is not None:  # else there is no such thread
+            begun.wait()
+            for request in cancel:
+                with suppress(RuntimeError):  # its event loop is closed: it has just ended by itself
+                    request()
+            wait((outcome,))
         raise
+    thread.join()
     return outcome.result()
