@@ -30,6 +30,7 @@ class Answer(BaseModel):
 
 NOTHING: dict[str, object] = {}
 NO_KEYS = NOTHING.keys()
+NO_PIECES: tuple[object, ...] = ()
 
 
 async def texts(value: object) -> list[str]:
@@ -38,7 +39,7 @@ async def texts(value: object) -> list[str]:
 
 
 async def test_everything_that_can_become_messages() -> None:
-    """Texts, mappings, models, messages, promises, streams and collections of them become messages, in order."""
+    """Texts, mappings, models, messages, promises, streams and collections of these become messages."""
 
     async def stream() -> AsyncGenerator[object]:
         yield "of a stream"
@@ -89,7 +90,7 @@ async def test_none_and_nothing() -> None:
     """`None` is no messages, and so is an empty collection; an empty text is a message."""
     async with PromisingContext():
         assert [] == await texts(None)
-        assert [] == await texts([[], (), NO_KEYS])
+        assert [] == await texts((NO_PIECES, NO_KEYS))
         assert [""] == await texts("")
 
 
@@ -187,9 +188,9 @@ _FORMS: list[Callable[[list[object]], object]] = [
     lambda items: items,
     tuple,
     iter,
-    lambda items: Source(items),
+    Source[object],
     lambda items: rx.of(*items),
-    lambda items: MessageSequencePromise(items),  # type: ignore[arg-type]
+    cast("Callable[[list[object]], object]", MessageSequencePromise[Message]),
     lambda items: StreamedPromise[object, object](prefill_pieces=items),
 ]
 
@@ -216,7 +217,7 @@ def _leaves(tree: object) -> list[str]:
 
 @given(tree=_TREES)
 async def test_flat_in_order(tree: object) -> None:
-    """However texts are nested in collections, streams and promises, they come out flat and in their order."""
+    """However texts are nested in collections, streams and promises, they come out flat, in order."""
     async with PromisingContext():
         promise = MessageSequencePromise(_built(tree))  # type: ignore[arg-type]
         assert _leaves(tree) == [str(message) for message in await promise]

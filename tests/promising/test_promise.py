@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import pytest
 
@@ -153,7 +154,7 @@ async def test_fire_and_forget() -> None:
 
 
 async def test_cancel() -> None:
-    """`cancel()` stops it now: readers get `InquiryCancelledError`, the clean-up runs; again it does nothing."""
+    """`cancel()` stops it now: readers get `InquiryCancelledError`, the clean-up runs; twice is once."""
     async with PromisingContext():
         slow = Slow()
         promise = Promise(slow)
@@ -162,7 +163,7 @@ async def test_cancel() -> None:
         promise.cancel()
         promise.cancel()
         for each in (waiting, promise):
-            with pytest.raises(InquiryCancelledError, match="Slow was cancelled|resolver was cancelled"):
+            with pytest.raises(InquiryCancelledError, match=r"Slow was cancelled|resolver was cancelled"):
                 await each
         await turns(3)
         assert 1 == slow.ended
@@ -255,7 +256,7 @@ async def test_repr_never_prints_content() -> None:
         assert "<Promise done, 1 pieces>" == repr(secret)
         promise.cancel()
         assert "<Promise failed, 0 pieces>" == repr(promise)
-        assert "<Promise (not constructed)>" == repr(Promise[object].__new__(Promise[object]))
+        assert "<Promise (not constructed)>" == repr(cast("Promise[object]", object.__new__(Promise)))
 
 
 async def test_an_unseen_error_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -280,7 +281,7 @@ async def test_an_unseen_error_is_logged_once(caplog: pytest.LogCaptureFixture) 
 
 
 async def test_a_seen_error_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """An error that a reader saw is not logged; nor is a cancellation; nor with handlers before anybody could look."""
+    """An error that a reader saw is not logged, nor a cancellation, nor one that can still be seen."""
 
     async def fails() -> int:
         await asyncio.sleep(0)
@@ -347,7 +348,7 @@ async def test_nothing_is_built_without_handlers() -> None:
 
 
 async def test_when_complete() -> None:
-    """`when_complete` calls once when the stream and all its parts have ended, and looks at each part once."""
+    """`when_complete` calls once when the stream and all its parts have ended; it looks at each once."""
     async with PromisingContext() as context:
         log, called, asked = Log[Log[object]](context), list[int](), 0
         parts = [Log[object](context) for _ in range(100)]

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncGenerator
 from itertools import count
+from typing import cast
 
 import pytest
 from hypothesis import given, strategies as st
@@ -12,11 +13,11 @@ from typing_extensions import override
 from miniagents.promising import Promise, PromisingContext, StreamedPromise
 from miniagents.streams import to_async_iter
 from miniagents.values import InquiryCancelledError, UnresolvedPromiseError
-from tests.support.sources import Recorder, Source, turns
+from tests.support.sources import Recorder, Source, keep, turns
 
 
 async def test_three_faces() -> None:
-    """Awaited, iterated or subscribed to, it shows the same items in the same order, as often as one likes."""
+    """Awaited, iterated or subscribed to, it shows the same items in the same order, ever again."""
     async with PromisingContext():
         source = Source([1, 2, 3])
         promise: StreamedPromise[int, int] = StreamedPromise(source, resolver=sum)
@@ -81,8 +82,7 @@ async def test_error_after_the_pieces() -> None:
         pieces: list[int] = []
 
         async def iterated() -> None:
-            async for piece in promise:
-                pieces.append(piece)
+            await keep(pieces, promise)
 
         for reading in (iterated(), promise):
             with pytest.raises(ValueError, match="broken") as caught:
@@ -92,7 +92,7 @@ async def test_error_after_the_pieces() -> None:
 
 
 async def test_a_break_closes_the_source() -> None:
-    """After `break`, when nobody can reach the promise, the generator's `finally` has run within two turns."""
+    """After `break`, when nobody can reach it any more, the source's `finally` has run in two turns."""
     gc.disable()
     try:
         async with PromisingContext():
@@ -111,7 +111,7 @@ async def test_a_break_closes_the_source() -> None:
 
 
 async def test_a_break_from_a_temporary() -> None:
-    """A promise that only the loop held is abandoned by the `break` itself, also in its pause at `prefetch`."""
+    """A promise that only the loop held is abandoned by `break` itself, also when paused at `prefetch`."""
     gc.disable()
     try:
         async with PromisingContext(prefetch=5):
@@ -191,8 +191,7 @@ async def test_cancel() -> None:
         pieces: list[int] = []
 
         async def read() -> None:
-            async for piece in promise:
-                pieces.append(piece)
+            await keep(pieces, promise)
 
         reader = asyncio.create_task(read())
         await turns(3)
@@ -237,7 +236,7 @@ async def test_views_of_one_stream() -> None:
 
     async def handler(promise: Promise[object], result: object) -> None:
         assert isinstance(promise, StreamedPromise)
-        shown: StreamedPromise[object, object] = promise
+        shown = cast("StreamedPromise[object, object]", promise)
         views.append([piece async for piece in shown])
         views.append(await promise)
 
@@ -259,7 +258,7 @@ async def test_views_of_one_stream() -> None:
 async def test_all_readers_agree(
     *, pieces: list[int], hold: int, prefetch: int, fails: bool, late: list[int]
 ) -> None:
-    """Early and late, iterating, awaiting and subscribed readers agree with the list, whatever the prefetch."""
+    """Early, late, iterating, awaiting and subscribed readers agree with the list, whatever the prefetch."""
     error = ValueError("the end") if fails else None
     source = Source(pieces, hold_at=hold, error=error)
     async with PromisingContext(prefetch=prefetch):

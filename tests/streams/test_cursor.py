@@ -7,7 +7,7 @@ import weakref
 import pytest
 
 from miniagents.streams import Log, Scope, iterate, raise_error, until_closed
-from tests.support.sources import turns
+from tests.support.sources import keep, turns
 
 
 class Owner:
@@ -39,7 +39,7 @@ async def test_a_reader_counts_while_it_reads() -> None:
 
 
 async def test_break_lets_go_at_once() -> None:
-    """A reader that leaves by `break` lets go of the promise at that moment, without any garbage collection."""
+    """A reader that leaves by `break` lets go of the promise at that moment, without garbage collection."""
     log, owner = open_log(1, 2), Owner()
     alive = weakref.ref(owner)
     gc.disable()
@@ -102,13 +102,12 @@ async def test_items_before_the_error() -> None:
     log.error_seen = True
     log.fail(ValueError("broken"))
     with pytest.raises(ValueError, match="broken"):
-        async for item in iterate(log, None):
-            read.append(item)
+        await keep(read, iterate(log, None))
     assert [1, 2] == read
 
 
 async def test_waiting_for_the_end() -> None:
-    """`until_closed` waits for the terminal, whatever it is, and raises nothing; a closed log is not waited for."""
+    """`until_closed` waits for the terminal, whatever it is, raises nothing, and waits for no closed log."""
     log = open_log()
     waiters = [asyncio.create_task(until_closed(log)) for _ in range(3)]
     await turns()

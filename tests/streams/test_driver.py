@@ -7,7 +7,7 @@ import pytest
 
 from miniagents.streams import CURRENT_DRIVER, Driver, Log, Scope, iterate, until_closed
 from miniagents.values import DeadlockError, InquiryCancelledError
-from tests.support.sources import turns
+from tests.support.sources import keep, turns
 
 Body = Callable[[], Coroutine[object, object, None]]
 
@@ -80,7 +80,7 @@ async def test_an_error_of_the_body_is_the_error_of_the_log() -> None:
 
 
 async def test_the_note_names_the_chain() -> None:
-    """An error that goes through several drivers has one note, which names them in its order; parts are not named."""
+    """An error that goes through several drivers has one note that names them in order, but no parts."""
     scope, error = open_scope(), ValueError("broken")
 
     async def fails() -> None:
@@ -133,8 +133,7 @@ async def test_cancel() -> None:
     log.producer.cancel()
     items: list[int] = []
     with pytest.raises(InquiryCancelledError, match="hanging was cancelled before it had ended"):
-        async for item in iterate(log, None):
-            items.append(item)
+        await keep(items, iterate(log, None))
     assert [1] == items
     await scope.drain()
     assert ["hanging"] == ended
@@ -273,7 +272,7 @@ async def test_waiting_for_oneself() -> None:
         await until_closed(log)
 
     Driver("A", scope, log, log).start(body)
-    with pytest.raises(DeadlockError, match="^A → A"):
+    with pytest.raises(DeadlockError, match=r"^A → A"):
         await read(log)
     await scope.drain()
 
@@ -363,7 +362,7 @@ async def test_abandoning_keeps_what_is_held() -> None:
 
 
 async def test_interrupts_leave_through_the_loop() -> None:
-    """`KeyboardInterrupt` is no error of a stream: readers get a cancellation, the loop gets the interrupt."""
+    """`KeyboardInterrupt` is no error of a stream: readers get a cancellation, the loop the interrupt."""
     held: list[Log[int]] = []
 
     async def interrupted() -> None:

@@ -156,7 +156,7 @@ async def test_a_subscriber_that_raises_hurts_only_itself(caplog: pytest.LogCapt
 
 
 async def test_a_replay_that_raises_reaches_the_subscriber() -> None:
-    """What a subscriber raises while the past is replayed reaches the one who subscribed; nothing is left of it."""
+    """What a subscriber raises while the past is replayed reaches who subscribed; nothing is left of it."""
     log = open_log(1, 2)
 
     def bad(_: int) -> None:
@@ -226,7 +226,7 @@ async def test_reentrant_subscribe() -> None:
 
 
 async def test_reentrant_write_is_serial() -> None:
-    """A subscriber that causes another item gets it after it has returned, and all get them in the same order."""
+    """A subscriber that causes another item gets it after it has returned; all get the same order."""
     log, trace, other = open_log(), list[str](), Recorder[int]()
 
     def writing(item: int) -> None:
@@ -263,7 +263,7 @@ async def test_the_context_of_the_subscriber() -> None:
 
 
 async def test_a_chain_of_streams_does_not_recurse() -> None:
-    """2,000 logs, each written by a subscriber of the one before, pass an item on without overflowing the stack."""
+    """2,000 logs, each written by a subscriber of the one before, pass an item on without a deep stack."""
     first = last = open_log()
     scope = first.scope
     for _ in range(2_000):

@@ -156,11 +156,15 @@ async def test_the_context_of_the_subscriber() -> None:
 async def test_the_context_cancels_it() -> None:
     """When the context ends by an error, the source is closed; the subscriber is told that it was cut off."""
     source, recorder = Source(range(5), hold_at=1), Recorder[int]()
-    with pytest.raises(ZeroDivisionError):
+
+    async def cut_off() -> None:
         async with PromisingContext():
             from_async(source).subscribe(recorder)
             await turns(5)
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await cut_off()
     assert 1 == source.closed
     assert ([0], 1) == (recorder.items, recorder.terminals)
 

@@ -223,7 +223,7 @@ _STEPS = st.lists(
 
 @given(steps=_STEPS, fails=st.booleans())
 async def test_the_model_is_a_list(*, steps: list[tuple[str, int]], fails: bool) -> None:
-    """Whatever the order of writing and reading, every reader and subscriber gets the list, then the terminal."""
+    """Whatever the order of writing and reading, readers and subscribers get the list, then the terminal."""
     log: Log[int] = Log(open_scope(prefetch=2))
     model: list[int] = []
     readers: list[_Reader] = []

@@ -8,7 +8,7 @@ import pytest
 
 from miniagents.streams import Driver, Log, LogObservable, Scope, fill, iterate, pump, until_closed
 from miniagents.values import InquiryCancelledError
-from tests.support.sources import Recorder, Source, turns
+from tests.support.sources import Recorder, Source, keep, turns
 
 
 def open_scope(*, prefetch: int = 1024) -> Scope:
@@ -134,8 +134,7 @@ async def test_the_error_comes_last() -> None:
     source = Source(range(2), error=error)
     log, read = start(scope, source), list[int]()
     with pytest.raises(ValueError, match="broken") as caught:
-        async for item in iterate(log, None):
-            read.append(item)
+        await keep(read, iterate(log, None))
     assert caught.value is error
     assert ([0, 1], 1) == (read, source.closed)
 
@@ -165,7 +164,7 @@ async def test_cancelled_while_it_is_paused() -> None:
 
 
 async def test_cancelled_by_who_takes_the_piece() -> None:
-    """A reader that cancels on a piece gets the source closed: not one more piece is asked, its clean-up may wait."""
+    """A reader that cancels on a piece closes the source: no more is asked, its clean-up may wait."""
     scope, source = open_scope(), Source(range(5))
     log = start(scope, source)
 

@@ -90,7 +90,7 @@ async def test_drain_waits_for_what_is_started_meanwhile() -> None:
 
 
 async def test_drain_finishes_what_was_left_open() -> None:
-    """What is fed from outside of every task is finished when the scope drains; what nobody holds is forgotten."""
+    """What is fed from outside of every task is finished by a drain; what nobody holds is forgotten."""
     scope = open_scope()
     log: Log[int] = Log(scope)
     scope.leave_open(log)
@@ -100,7 +100,7 @@ async def test_drain_finishes_what_was_left_open() -> None:
 
 
 async def test_cancel_all() -> None:
-    """All tasks are cancelled, their clean-up is waited for, also what a clean-up starts; all streams are closed."""
+    """All tasks are cancelled, their clean-up and what that starts is waited for; all streams are closed."""
     scope, ended = open_scope(), list[str]()
     logs = [Log[int](scope) for _ in range(3)]
 
@@ -128,10 +128,10 @@ async def test_cancel_all() -> None:
     assert all(isinstance(log.error, InquiryCancelledError) for log in logs)
 
 
-@pytest.mark.parametrize("timeout", [0, 0.02])
-async def test_a_stubborn_task_is_left_behind(caplog: pytest.LogCaptureFixture, timeout: float) -> None:
-    """A task that does not end within `shutdown_timeout` is logged by its name, and its stream is closed all the same."""
-    scope, go = open_scope(shutdown_timeout=timeout), asyncio.Event()
+@pytest.mark.parametrize("seconds", [0, 0.02])
+async def test_a_stubborn_task_is_left_behind(caplog: pytest.LogCaptureFixture, seconds: float) -> None:
+    """A task that does not end within `shutdown_timeout` is logged by name; its stream is closed as well."""
+    scope, go = open_scope(shutdown_timeout=seconds), asyncio.Event()
     log: Log[int] = Log(scope)
 
     async def stubborn() -> None:
@@ -146,7 +146,7 @@ async def test_a_stubborn_task_is_left_behind(caplog: pytest.LogCaptureFixture, 
     with caplog.at_level(logging.ERROR, "miniagents"):
         await scope.cancel_all()
     (record,) = caplog.records
-    assert f"stubborn did not end within shutdown_timeout={timeout} seconds" in record.getMessage()
+    assert f"stubborn did not end within shutdown_timeout={seconds} seconds" in record.getMessage()
     await until_closed(log)
     go.set()
     await scope.drain()
@@ -200,7 +200,7 @@ async def test_callbacks_from_other_threads() -> None:
 
 
 async def test_an_error_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
-    """An error that ended several streams is logged once, when the last of them has gone, unless a reader was told."""
+    """An error of several streams is logged once, when the last has gone, unless a reader was told."""
     scope, error = open_scope(), ValueError("broken")
     one, two = object(), object()
     with caplog.at_level(logging.ERROR, "miniagents"):

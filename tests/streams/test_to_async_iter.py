@@ -10,7 +10,7 @@ from reactivex.disposable import Disposable
 
 from miniagents.promising import PromisingContext
 from miniagents.streams import CURRENT_SCOPE, Scope, from_async, to_async_iter
-from tests.support.sources import Source, turns
+from tests.support.sources import Source, keep, turns
 
 
 class Counted:
@@ -88,8 +88,7 @@ async def test_the_error_comes_last() -> None:
     """An error comes after every item before it, the very object."""
     error, items = ValueError("broken"), list[int]()
     with pytest.raises(ValueError, match="broken") as caught:
-        async for item in to_async_iter(rx.concat(rx.of(1, 2), rx.throw(error))):
-            items.append(item)
+        await keep(items, to_async_iter(rx.concat(rx.of(1, 2), rx.throw(error))))
     assert caught.value is error
     assert [1, 2] == items
 
@@ -119,7 +118,7 @@ async def test_there_and_back() -> None:
 
 
 async def test_a_context_of_another_loop_is_no_hindrance() -> None:
-    """It works on the running loop, also where the context that is seen belongs to another one, or has ended."""
+    """It works on the running loop, also where the context in sight belongs to another one, or has ended."""
     ended = Scope()
     ended.open()
     ended.close()

@@ -1,14 +1,14 @@
 """Sources that tell what became of them, readers that keep what they got, and loop turns to wait for."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from reactivex import abc
 from typing_extensions import override
 
-__all__ = ["Recorder", "Source", "turns"]
+__all__ = ["Recorder", "Source", "keep", "turns"]
 
 T = TypeVar("T")
 
@@ -17,6 +17,12 @@ async def turns(count: int = 2) -> None:
     """Let the event loop make `count` turns."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+async def keep(items: list[T], source: AsyncIterable[T]) -> None:
+    """Read `source` into `items`, which have what came also when it raises."""
+    async for item in source:
+        items.append(item)  # noqa: PERF401 - a comprehension would lose what came before an error
 
 
 @dataclass(eq=False)
