@@ -209,7 +209,7 @@ class Promise(Generic[T_co]):
 def _abandon(log: Log[object], producer: Producer) -> None:
     """Nobody can read the rest: stop it now, or, from the thread of a garbage collection, on its own loop."""
     if log.scope.on_own_thread():
-        log.scope.dispatch(producer.abandon)  # not nested: one may drop the next one, in a long pipeline
+        producer.abandon()
     else:
         log.scope.call_soon(producer.abandon)
 
