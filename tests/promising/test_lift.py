@@ -239,6 +239,20 @@ async def test_disposing(
         gc.enable()
 
 
+async def test_disposing_what_is_held() -> None:
+    """What was begun for a subscriber ends with the subscription, although somebody else holds the result."""
+    held: list[MessageSequencePromise[Message]] = []
+
+    def transform(received: MessageSequencePromise[Message]) -> MessageSequencePromise[Message]:
+        held.append(received)
+        return received
+
+    async with PromisingContext():
+        source = Cold("one", ends=False)
+        lifted(source.observable, transform).subscribe().dispose()
+        assert (1, True, 0) == (source.disposed, held[0].done, held[0].log.readers)
+
+
 async def test_disposing_one_of_two() -> None:
     """Subscriptions know nothing of each other: leaving one does not touch the other."""
     async with PromisingContext():
