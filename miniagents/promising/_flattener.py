@@ -120,6 +120,8 @@ class Flattener:
             log.kept = True
             if not isinstance(piece, MessagePromise):
                 log.was_read = True  # somebody is going to: dropping it from now on ends it
+            if self.log.closed:  # left while this was being opened
+                continue
             if self._current is not None or self._pending or not isinstance(piece, MessagePromise):
                 self._pending.append(piece)
             else:
