@@ -137,7 +137,7 @@ async def test_cancelled_with_its_context() -> None:
 
 
 async def test_a_handler_may_make_promises() -> None:
-    """A handler may await promises of its own; it belongs to no run, so it ends with none."""
+    """A handler may await promises of its own; it belongs to no run, so the failure of one harms it not."""
     results: list[object] = []
     context = PromisingContext()
     held = asyncio.Event()
@@ -148,12 +148,14 @@ async def test_a_handler_may_make_promises() -> None:
             await held.wait()
             results.append(await Promise(prefill_result="asked"))
 
-    async def run() -> str:
+    async def run() -> None:
         Promise(prefill_result="x")
         await turns(3)
-        return "run"
+        raise ValueError("broken")
 
     async with context:
-        await Promise(run)
+        with pytest.raises(ValueError, match="broken"):
+            await Promise(run)
+        await turns(3)
         held.set()
     assert ["asked"] == results
