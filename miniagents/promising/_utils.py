@@ -1,5 +1,7 @@
 """``join_messages`` and ``split_messages``: text moved between messages, while it streams."""
 
+from typing import cast
+
 from ._join import join_tokens
 from ._message import Message, MessagePromise
 from ._message_type import MessageType
@@ -36,7 +38,7 @@ def join_messages(
         one + two en 2
     """
     return join_tokens(
-        MessageSequencePromise(messages),
+        _sequence_of(messages),
         delimiter=delimiter,
         strip_leading_newlines=strip_leading_newlines,
         reference_original_messages=reference_original_messages,
@@ -75,8 +77,15 @@ def split_messages(
         ['one', 'two']
     """
     return split_tokens(
-        MessageSequencePromise(messages),
+        _sequence_of(messages),
         delimiter=delimiter,
         code_block_delimiter=code_block_delimiter,
         metadata=metadata,
     )
+
+
+def _sequence_of(messages: MessageType) -> MessageSequencePromise[Message]:
+    """A sequence as it is (so that its error stays the error of the whole), anything else as a new one."""
+    if isinstance(messages, MessageSequencePromise):
+        return cast("MessageSequencePromise[Message]", messages)
+    return MessageSequencePromise(messages)
