@@ -1,10 +1,10 @@
 """Records of runs: who was called with what, and what it replied."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
-from miniagents.promising import Message, MessagePromise, resolved, when_complete
+from miniagents.promising import Message, MessagePromise, when_complete
 from miniagents.streams import Log
 from miniagents.values import FreezeError, FrozenMapping, freeze
 
@@ -55,32 +55,42 @@ def record_run(
 
     It watches and does not read: recording keeps no run going and hides no error.
     """
+    call: AgentCallNode | None = None
+    replies: Sequence[Log[object]] | None = None
 
-    def call_is_complete() -> None:
-        call = AgentCallNode(agent_alias=alias, messages=_came_to_be(received), keywords=_data(keywords))
-        context.events.post(lambda: context.persist(call))
+    def call_is_complete(parts: Sequence[Log[object]]) -> None:
+        nonlocal call
+        node = call = AgentCallNode(agent_alias=alias, messages=_came_to_be(parts), keywords=_data(keywords))
+        context.events.post(lambda: context.persist(node))
+        reply_if_complete()
 
-        def reply_is_complete() -> None:
-            node = AgentReplyNode(
-                agent_alias=alias, call=call, replies=_came_to_be(replied), error=_first_error(replied)
-            )
-            context.events.post(lambda: context.persist(node))
+    def reply_is_complete(parts: Sequence[Log[object]]) -> None:
+        nonlocal replies
+        replies = parts
+        reply_if_complete()
 
-        when_complete(replied, lambda: _parts(replied), reply_is_complete)
+    def reply_if_complete() -> None:
+        if call is None or replies is None:
+            return
+        error = _first_error((*replies, cast("Log[object]", replied)))
+        node = AgentReplyNode(agent_alias=alias, call=call, replies=_came_to_be(replies), error=error)
+        context.events.post(lambda: context.persist(node))
 
+    # Both are watched from now on: who reads them may let go of them before the other is complete.
     when_complete(received, lambda: _parts(received), call_is_complete)
+    when_complete(replied, lambda: _parts(replied), reply_is_complete)
 
 
 def _parts(log: Log[MessagePromise[Message]]) -> Iterable[Log[object]]:
     return [cast("Log[object]", promise.log) for promise in log.items]
 
 
-def _came_to_be(log: Log[MessagePromise[Message]]) -> tuple[Message, ...]:
-    return tuple(resolved(promise) for promise in log.items if promise.log.error is None)
+def _came_to_be(logs: Iterable[Log[object]]) -> tuple[Message, ...]:
+    return tuple(cast("tuple[Message]", log.result)[0] for log in logs if log.error is None)
 
 
-def _first_error(log: Log[MessagePromise[Message]]) -> str | None:
-    errors = [promise.log.error for promise in log.items] + [log.error]
+def _first_error(logs: Iterable[Log[object]]) -> str | None:
+    errors = (log.error for log in logs)
     return next((f"{type(error).__name__}: {error}" for error in errors if error is not None), None)
 
 

@@ -216,8 +216,8 @@ class Flattener:
         """Stop, because nobody can read the rest."""
         if self.feeder is not None:
             self.context.dispatch(self.feeder.abandon)  # not nested: pipelines may be long
-        self.log.forget()
         self.abort(InquiryCancelledError())
+        self.log.forget()
 
 
 def pump_into(flattener: Flattener, stream: AsyncIterable[object]) -> None:

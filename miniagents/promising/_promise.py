@@ -6,7 +6,8 @@ producer is stopped; if nobody ever had, it runs to its end.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar, cast
 
@@ -86,13 +87,15 @@ class Promise(Generic[T_co]):
             return
         again, events = self._again(), context.events
 
-        async def tell() -> None:
-            view = again()
+        async def tell(view: "Promise[T_co]") -> None:
             await events.call(events.resolved_handlers, view, view._resolve())  # noqa: SLF001 - same class
 
-        def complete() -> None:
-            if log.error is None and all(part.error is None for part in again()._parts()):  # noqa: SLF001
-                events.post(tell)
+        def complete(parts: Sequence[Log[object]]) -> None:
+            view = again()
+            # Whoever dropped it before its parts were complete has made it forget them: it never resolved.
+            whole = len(parts) == len(tuple(view._parts()))  # noqa: SLF001
+            if whole and all(part.error is None for part in (log, *parts)):
+                events.post(partial(tell, view))
 
         when_complete(log, lambda: again()._parts(), complete)  # noqa: SLF001
 
@@ -169,7 +172,8 @@ class Promise(Generic[T_co]):
             for part in self._parts():
                 part.was_read = True
         if log.closed:
-            log.forget()
+            if log.was_read:
+                log.forget()
             if not log.error_seen and log.error is not None:
                 log.scope.unseen.drop(log, log.error)
         elif log.was_read and log.producer is not None:
@@ -214,18 +218,24 @@ def _abandon(log: Log[object], producer: Producer) -> None:
         log.scope.call_soon(producer.abandon)
 
 
-def when_complete(log: Log[T], parts: Callable[[], Iterable[Log[object]]], then: Callable[[], None]) -> None:
-    """Call ``then`` when ``log`` and all its parts have ended, however they did. It is no reader of any."""
+def when_complete(
+    log: Log[T], parts: Callable[[], Iterable[Log[object]]], then: Callable[[Sequence[Log[object]]], None]
+) -> None:
+    """Call ``then`` with the parts of ``log`` when it and all of them have ended, however they did.
+
+    It is no reader of any, and holds none of the promises that show them.
+    """
 
     def closed() -> None:
-        left = iter(parts())  # all of them are there now; each is looked at once, however many there are
+        all_parts = tuple(parts())  # all of them are there now; later they may have been forgotten
+        left = iter(all_parts)  # each is looked at once, however many there are
 
         def look() -> None:
             for part in left:
                 if not part.closed:
                     part.when_closed(look)
                     return
-            then()
+            then(all_parts)
 
         look()
 

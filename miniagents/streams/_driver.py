@@ -156,6 +156,7 @@ class Driver:
         children = tuple(self._children or ())
         for child in children:
             child.log.was_read = True  # from now on dropping it ends it
+        self.sink.abort(self._cancelled())
         self.log.forget()
         for child in children:
             if not child.log.reachable and child.log.readers == 0:

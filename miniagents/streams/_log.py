@@ -229,9 +229,9 @@ class Log(Generic[T]):
     def forget(self) -> None:
         """Let go of the pieces of a log that nobody can read any more; what only they held ends with them.
 
-        If a watcher (a record of the run) was ever going to look at them, they stay.
+        A watcher (a record of the run) is going to look at them at the terminal: until then they stay.
         """
-        if not self.reachable and not self.watched:
+        if not self.reachable and self._watchers is None:
             self.items.clear()
 
     def follow(self, follower: Follower) -> None:

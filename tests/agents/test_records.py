@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 import reactivex as rx
+from reactivex import operators as ops
 
 from miniagents import (
     AgentCallNode,
@@ -16,7 +17,7 @@ from miniagents import (
     MiniAgents,
     miniagent,
 )
-from miniagents.operators import to_async_iter
+from miniagents.operators import to_async_iter, tokens
 from tests.support.typewriter import Typewriter
 
 
@@ -263,6 +264,40 @@ async def test_recording_keeps_nothing_going() -> None:
         del reading
         await stopped.wait()
     assert len(recorder.replies) == 1
+
+
+async def test_recording_keeps_no_message_going() -> None:
+    """A message that was taken out of a recorded pipe and dropped is stopped; what had come is recorded."""
+    recorder = Recorder()
+    typewriter = Typewriter("a")
+
+    @miniagent
+    async def writing_agent(ctx: InteractionContext) -> None:
+        ctx.reply(["whole", Message.promise(typewriter)])
+        await asyncio.Event().wait()
+
+    async with MiniAgents(on_persist_message=recorder):
+        stream = rx.of("x").pipe(writing_agent, tokens(), ops.take(2))
+        assert [token async for token in to_async_iter(stream)] == ["whole", "a"]
+        await typewriter.closed.wait()
+    (reply,) = recorder.replies
+    assert texts(reply.replies) == ["whole"]
+    assert recorder.texts == ["x", "whole"]
+
+
+async def test_promises_that_were_dropped_are_told_of() -> None:
+    """A sequence that was read and dropped is told to `on_promise_resolved` with all its messages."""
+    told: list[object] = []
+
+    async def resolved(promise: object, result: object) -> None:
+        if isinstance(promise, MessageSequencePromise):
+            told.append(result)
+
+    async with MiniAgents(on_promise_resolved=resolved):
+        read = [await message async for message in plus_agent.inquire(["a", "b"])]
+        plus_agent.inquire("unread")
+    assert texts(read) == ["a+", "b+"]
+    assert sorted(map(str, told)) == ["a+\n\nb+", "a\n\nb", "unread", "unread+"]
 
 
 async def test_recording_hides_no_error(caplog: pytest.LogCaptureFixture) -> None:

@@ -358,11 +358,11 @@ async def test_when_complete() -> None:
             asked += 1
             return log.items
 
-        when_complete(log, all_parts, lambda: called.append(len(log.items)))
+        when_complete(log, all_parts, lambda seen: called.append(len(seen)))
         log.extend(parts)
         log.finish()
         log.reachable = False
-        log.forget()  # somebody is still going to look at it
+        log.forget()  # who watches has them by now
         for part in parts:
             assert [] == called
             part.finish()
