@@ -2,10 +2,9 @@
 
 import asyncio
 
+from miniagents import InteractionContext, MiniAgents, adialog_loop, miniagent
 from miniagents.ext.chat_history import InMemoryChatHistory
 from miniagents.ext.history_agents import in_memory_history_agent
-
-from miniagents import InteractionContext, MiniAgents, adialog_loop, miniagent
 
 
 class Talk:
