@@ -42,7 +42,6 @@ class Log(Generic[T]):
         producer: whoever has to act before there is more; None when closed or filled by hand.
         readers: how many cursors, followers and waiters there are right now.
         was_read: somebody has started to read at some time.
-        watched: somebody asked to be told of the terminal, and may look at the pieces then.
         kept: it stands in another log, so it can be reached through that.
         reachable: a promise over this log is still held by someone.
         lineage: the run that writes it, None if no run does.
@@ -79,7 +78,6 @@ class Log(Generic[T]):
         "traceback",
         "views",
         "was_read",
-        "watched",
     )
 
     def __init__(self, scope: Scope, items: list[T] | None = None, *, closed: bool = False) -> None:
@@ -94,7 +92,6 @@ class Log(Generic[T]):
         self.producer: Producer | None = None
         self.readers = 0
         self.was_read = False
-        self.watched = False
         self.lineage: Lineage | None = None
         self.kept = False
         self.views = 0
@@ -168,7 +165,6 @@ class Log(Generic[T]):
 
     def when_closed(self, watcher: Callable[[], None]) -> None:
         """Call ``watcher`` once, at the terminal or now if that was. It is no reader: it keeps nothing up."""
-        self.watched = True
         if self.closed:
             watcher()
         elif self._watchers is None:

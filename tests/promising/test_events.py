@@ -110,7 +110,7 @@ async def test_nothing_is_built_without_handlers() -> None:
         ]
         for promise in promises:
             assert promise.log._watchers is None
-            assert not promise.log.watched
+            assert promise.log._watchers is None
         assert not context.events._queue
         assert not context.events._working
         promises[1].cancel()
