@@ -55,8 +55,8 @@ class InteractionContext(Generic[In, Out]):
         message_promises: "MessageSequencePromise[Message]",
         replies: Replies,
     ) -> None:
-        self.this_agent = this_agent
-        self.message_promises = message_promises
+        self.this_agent: MiniAgent[In, Out, ...] = this_agent
+        self.message_promises: MessageSequencePromise[Message] = message_promises
         self._replies = replies
 
     @property

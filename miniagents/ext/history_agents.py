@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from os import PathLike
-from typing import cast
+from typing import Final, cast
 
 from typing_extensions import ParamSpec, override
 
@@ -59,6 +59,7 @@ class _FreshInEachFork(MiniAgent[Message, Message, P]):
 
     @classmethod
     def like(cls, agent: MiniAgent[Message, Message, P]) -> "_FreshInEachFork[P]":
+        """The same agent, with forks of this kind."""
         return cls(
             agent._function,  # noqa: SLF001 (an agent of the same function, in a class derived from its own)
             agent._keywords,  # noqa: SLF001
@@ -69,6 +70,7 @@ class _FreshInEachFork(MiniAgent[Message, Message, P]):
 
     @override
     def fork(self, *args: P.args, **kwargs: P.kwargs) -> MiniAgent[Message, Message, P]:
+        """The same agent with a history of its own, unless it is given one."""
         forked = super().fork(*args, **kwargs)
         if forked.defaults.get("history") is not None:
             return forked
@@ -76,4 +78,4 @@ class _FreshInEachFork(MiniAgent[Message, Message, P]):
         return cast("MiniAgent[Message, Message, P]", own)
 
 
-in_memory_history_agent = _FreshInEachFork.like(_in_memory_history_agent)
+in_memory_history_agent: Final = _FreshInEachFork.like(_in_memory_history_agent)

@@ -48,9 +48,9 @@ class Flattener:
         if depth > MAX_DEPTH:
             msg = f"Streams of messages are nested more than {MAX_DEPTH} deep; flatten them first."
             raise NestingError(msg)
-        self.context = context
-        self.log = log
-        self.depth = depth
+        self.context: Owner = context
+        self.log: Log[MessagePromise[Message]] = log
+        self.depth: int = depth
         self.feeder: Producer | None = None
         self._pending: deque[Piece] = deque()
         self._current: FlatStream[Message, object] | None = None

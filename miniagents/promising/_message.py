@@ -113,9 +113,9 @@ class MessageSink(Generic[M]):
     __slots__ = ("log", "message_class", "metadata")
 
     def __init__(self, log: Log[str], message_class: type[M], metadata: MutableMapping[str, object]) -> None:
-        self.log = log
-        self.message_class = message_class
-        self.metadata = metadata
+        self.log: Log[str] = log
+        self.message_class: type[M] = message_class
+        self.metadata: MutableMapping[str, object] = metadata
 
     def finish(self) -> None:
         """Make the message; if it cannot be made, that is the error of the stream."""

@@ -28,7 +28,7 @@ class Owner(Scope):
 
     def __init__(self, *, prefetch: int = 1024, shutdown_timeout: float = 10.0) -> None:
         super().__init__(prefetch=prefetch, shutdown_timeout=shutdown_timeout)
-        self.events = Events(self)
+        self.events: Events = Events(self)
         self.resources: dict[object, object] = {}
         self._closers: list[Callable[[], Awaitable[object]]] = []
         self._outer: Scope | None = None

@@ -27,7 +27,7 @@ class Listener(Generic[T]):
     within_message: ClassVar[bool] = True  # no message that is written needs more than one that is read
 
     def __init__(self, target: Log[T]) -> None:
-        self.target = target
+        self.target: Log[T] = target
 
     def writing(self) -> Log[str] | None:
         """The tokens of the message that is being written, if messages are what is written."""

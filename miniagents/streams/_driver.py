@@ -55,11 +55,11 @@ class Driver:
     def __init__(
         self, name: str, scope: Scope, log: Log[T], sink: Sink, *, part: bool = False, orphan: bool = False
     ) -> None:
-        self.name = name
-        self.scope = scope
-        self.log = cast("Log[object]", log)  # it is only read here
-        self.sink = sink
-        self.part = part
+        self.name: str = name
+        self.scope: Scope = scope
+        self.log: Log[object] = cast("Log[object]", log)  # it is only read here
+        self.sink: Sink = sink
+        self.part: bool = part
         self.task: Task[None] | None = None
         self.received: tuple[Exception, tuple[str, ...]] | None = None
         self._started = False

@@ -10,7 +10,7 @@ class Lineage:
     __slots__ = ("parent",)
 
     def __init__(self, parent: "Lineage | None") -> None:
-        self.parent = parent
+        self.parent: Lineage | None = parent
 
     def began(self, other: "Lineage | None") -> bool:
         """Whether ``other`` is this run, or was begun by it, through however many runs."""

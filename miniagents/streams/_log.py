@@ -81,24 +81,24 @@ class Log(Generic[T]):
     )
 
     def __init__(self, scope: Scope, items: list[T] | None = None, *, closed: bool = False) -> None:
-        self.scope = scope
+        self.scope: Scope = scope
         self.items: list[T] = [] if items is None else items
-        self.closed = closed
+        self.closed: bool = closed
         self.error: Exception | None = None
-        self.error_seen = False
+        self.error_seen: bool = False
         self.traceback: TracebackType | None = None
         self.chain: tuple[str, ...] = ()
         self.result: object = None
         self.producer: Producer | None = None
-        self.readers = 0
-        self.was_read = False
+        self.readers: int = 0
+        self.was_read: bool = False
         self.lineage: Lineage | None = None
-        self.kept = False
-        self.views = 0
-        self.reachable = True
-        self.granted = scope.prefetch
-        self.limit = min(scope.prefetch, BURST)
-        self.heard = False
+        self.kept: bool = False
+        self.views: int = 0
+        self.reachable: bool = True
+        self.granted: int = scope.prefetch
+        self.limit: int = min(scope.prefetch, BURST)
+        self.heard: bool = False
         self.room: Future[None] | None = None
         self._starved: list[Future[None]] | None = None
         self._ends: list[Future[None]] | None = None

@@ -73,13 +73,13 @@ class Scope:
             raise ValueError(msg)
         self.prefetch = prefetch
         self.shutdown_timeout = shutdown_timeout
-        self.draining = False
+        self.draining: bool = False
         self.passing: tuple[Exception, tuple[str, ...]] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._drivers: set[Driven] = set()
         self._idle: asyncio.Future[None] | None = None
-        self.unseen = UnseenErrors()
+        self.unseen: UnseenErrors = UnseenErrors()
         self._pushes: deque[Callable[[], None]] = deque()
         self._pushing = False
         self._open: WeakSet[Finishable] = WeakSet()

@@ -32,9 +32,11 @@ class ClassFacts:
         self._cls = cls
         own = frozenset[str]().union(*(vars(each) for each in cls.__mro__))
         added = frozenset[str]() if base is None else cls.__class_vars__ - base.__class_vars__
-        self.replaceable = frozenset(name for name in added if not callable(getattr(cls, name, None)))
-        self.reserved = own - self.replaceable
-        self.template = self._template()
+        self.replaceable: frozenset[str] = frozenset(
+            name for name in added if not callable(getattr(cls, name, None))
+        )
+        self.reserved: frozenset[str] = own - self.replaceable
+        self.template: Template | None = self._template()
 
     def _template(self) -> Template | None:
         field = self._cls.__pydantic_fields__.get(TEMPLATE_FIELD)

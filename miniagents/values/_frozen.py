@@ -55,7 +55,7 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
     # The caches live in slots: pydantic copies `__dict__` but never these, so no copy has a stale one.
     __slots__ = ("__weakref__", "_depth", "_hash_key")
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True,
         extra="allow",
         ser_json_bytes="base64",

@@ -28,8 +28,8 @@ class Path:
     __slots__ = ("parent", "step")
 
     def __init__(self, parent: "Path | None", step: object) -> None:
-        self.parent = parent
-        self.step = step
+        self.parent: Path | None = parent
+        self.step: object = step
 
     @override
     def __str__(self) -> str:

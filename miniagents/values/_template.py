@@ -32,7 +32,7 @@ class Template:
             raise TemplateError(
                 f"the text_template of {owner} is of type {type(source).__name__}; give a str"
             )
-        self.source = source
+        self.source: str = source
         self._owner = owner
         self._parts = tuple(_parse(source, owner))
 

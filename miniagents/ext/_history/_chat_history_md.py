@@ -51,7 +51,7 @@ class ChatHistoryMD(ChatHistory):
         message_classes: Iterable[type[Message]] = (),
         lock_timeout: float = 30.0,
     ) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._registry = Registry(message_classes)
         self._file = MarkdownFile(self.path, lock_timeout=lock_timeout)
         self._off_loop = OffLoop()

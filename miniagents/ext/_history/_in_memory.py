@@ -38,4 +38,5 @@ class InMemoryChatHistory(ChatHistory):
 
     @override
     async def load(self) -> Messages:
+        """The whole conversation."""
         return self._messages

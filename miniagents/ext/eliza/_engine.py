@@ -86,7 +86,7 @@ class Eliza:
             )
             self._by_name[keyword.name] = ready
             self._by_word.update(dict.fromkeys(keyword.heard, ready))
-        self.start = ElizaState(used={}, remembered=(), last_heard=())
+        self.start: ElizaState = ElizaState(used={}, remembered=(), last_heard=())
 
     @property
     def greeting(self) -> str:

@@ -39,10 +39,10 @@ try:
         Timeout,
     )
     from anthropic.types import MessageParam
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
         "anthropic_agent needs Anthropic's SDK, which is not installed; pip install 'miniagents[anthropic]'"
-    ) from error
+    ) from _error
 
 __all__ = ["anthropic_agent", "create_anthropic_agent"]
 
@@ -144,7 +144,7 @@ async def anthropic_agent(
     reply_with(ctx, call)
 
 
-create_anthropic_agent = anthropic_agent.fork
+create_anthropic_agent: Final = anthropic_agent.fork
 """The same as `anthropic_agent.fork`: an agent with other defaults."""
 
 

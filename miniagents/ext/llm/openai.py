@@ -40,10 +40,10 @@ try:
         Timeout,
     )
     from openai.types.chat import ChatCompletionMessageParam
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
         "openai_agent needs the SDK of OpenAI, which is not installed; pip install 'miniagents[openai]'"
-    ) from error
+    ) from _error
 
 __all__ = ["create_openai_agent", "openai_agent"]
 
@@ -151,7 +151,7 @@ async def openai_agent(
     reply_with(ctx, call)
 
 
-create_openai_agent = openai_agent.fork
+create_openai_agent: Final = openai_agent.fork
 """The same as `openai_agent.fork`: an agent with other defaults."""
 
 
