@@ -22,7 +22,8 @@ class ClassFacts:
     Attributes:
         reserved: The names of methods and attributes, which no data can have.
         replaceable: The names of class variables with plain data, which a single value may have in its own
-        way. template: The template of the class, if it has one.
+            way.
+        template: The template of the class, if it has one.
 
     Raises:
         TemplateError: If the template is wrong.

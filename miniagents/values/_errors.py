@@ -21,7 +21,18 @@ class MiniAgentsError(Exception):
 
 
 class NoActiveContextError(MiniAgentsError, RuntimeError):
-    """A promise was made, or an agent inquired, while no `MiniAgents` context was active."""
+    """A promise was made, or an agent inquired, while no `MiniAgents` context was active.
+
+    Example:
+        >>> from miniagents import miniagent
+        >>> @miniagent
+        ... async def echo(ctx):
+        ...     ctx.reply(ctx.messages)
+        >>> echo.inquire("Hello")
+        Traceback (most recent call last):
+            ...
+        miniagents...NoActiveContextError: no MiniAgents context is active; use `async with MiniAgents():`
+    """
 
     @override
     def __str__(self) -> str:
@@ -29,7 +40,19 @@ class NoActiveContextError(MiniAgentsError, RuntimeError):
 
 
 class UnresolvedPromiseError(MiniAgentsError, RuntimeError):
-    """The value of a promise was asked for without `await` before it was there."""
+    """The value of a promise was asked for without `await` before it was there.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
+        >>> async def main():
+        ...     answer = scripted_model("Hello").inquire("Hi")
+        ...     print(f"The answer: {answer}")
+        >>> MiniAgents().run(main())
+        Traceback (most recent call last):
+            ...
+        miniagents...UnresolvedPromiseError: the promise is not resolved yet; await it first
+    """
 
     @override
     def __str__(self) -> str:
@@ -37,7 +60,20 @@ class UnresolvedPromiseError(MiniAgentsError, RuntimeError):
 
 
 class InquiryCancelledError(MiniAgentsError):
-    """The inquiry behind a promise was cancelled; what had arrived before stays readable."""
+    """The inquiry behind a promise was cancelled; what had arrived before stays readable.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
+        >>> async def main():
+        ...     answer = scripted_model("Hello").inquire("Hi")
+        ...     answer.cancel()
+        ...     await answer
+        >>> MiniAgents().run(main())
+        Traceback (most recent call last):
+            ...
+        miniagents...InquiryCancelledError: SCRIPTED_MODEL was cancelled before it had ended.
+    """
 
     @override
     def __str__(self) -> str:
@@ -45,11 +81,41 @@ class InquiryCancelledError(MiniAgentsError):
 
 
 class DeadlockError(MiniAgentsError, RuntimeError):
-    """A run awaits something that, through any chain, awaits that run; the text is the chain `A → B → A`."""
+    """A run awaits something that, through any chain, awaits that run; the text is the chain `A → B → A`.
+
+    It is raised in the run that closed the chain, at the moment it closes; nothing hangs.
+
+    Example:
+        >>> from miniagents import MiniAgents, miniagent
+        >>> @miniagent
+        ... async def snake(ctx):
+        ...     await tail
+        >>> async def main():
+        ...     global tail
+        ...     tail = snake.inquire()
+        ...     await tail
+        >>> MiniAgents().run(main())
+        Traceback (most recent call last):
+            ...
+        miniagents...DeadlockError: SNAKE → SNAKE
+        agents: SNAKE
+    """
 
 
 class WrongLoopError(MiniAgentsError, RuntimeError):
-    """A promise or context was used from another event loop or thread than the one it belongs to."""
+    """A promise or context was used from another event loop or thread than the one it belongs to.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
+        >>> async def main():
+        ...     await asyncio.to_thread(scripted_model("Hello").inquire, "Hi")
+        >>> MiniAgents().run(main())
+        Traceback (most recent call last):
+            ...
+        miniagents...WrongLoopError: this belongs to another event loop or thread; use it where ...
+    """
 
     @override
     def __str__(self) -> str:
@@ -59,23 +125,70 @@ class WrongLoopError(MiniAgentsError, RuntimeError):
 
 
 class NestingError(MiniAgentsError, TypeError):
-    """Values, messages or replies are nested deeper than the cap of 64 levels."""
+    """Values, messages or replies are nested deeper than the cap of 64 levels.
+
+    Example:
+        >>> from miniagents import Message
+        >>> matryoshka = []
+        >>> for _ in range(100):
+        ...     matryoshka = [matryoshka]
+        >>> Message(data=matryoshka)
+        Traceback (most recent call last):
+            ...
+        miniagents...NestingError: ...nested more than 64 levels deep...
+    """
 
 
 class FreezeError(MiniAgentsError, TypeError):
-    """A value cannot be kept as data of a message; the text names the field's path and the allowed types."""
+    """A value cannot be kept as data of a message; the text names the field's path and the allowed types.
+
+    Example:
+        >>> from miniagents import Message
+        >>> Message(steps=[{"action": print}])
+        Traceback (most recent call last):
+            ...
+        miniagents...FreezeError: Message.steps[0].action is of type ..., which cannot be frozen; ...
+    """
 
 
 class TemplateError(MiniAgentsError, ValueError):
-    """A `text_template` uses more than plain field names, or names a field that the value does not have."""
+    """A `text_template` uses more than plain field names, or names a field that the value does not have.
+
+    Example:
+        >>> from miniagents import Message
+        >>> str(Message(text_template="Hello, {name}!", nmae="Ada"))
+        Traceback (most recent call last):
+            ...
+        miniagents...TemplateError: ...names the field 'name', which is not there; known fields: ...
+    """
 
 
 class HashKeyError(MiniAgentsError, ValueError):
-    """A value has no hash key because a number in it is NaN or infinite; the text names the field's path."""
+    """A value has no hash key because a number in it is NaN or infinite; the text names the field's path.
+
+    Example:
+        >>> from miniagents import Message
+        >>> Message(score=float("nan")).hash_key
+        Traceback (most recent call last):
+            ...
+        miniagents...HashKeyError: Message.score is NaN or infinite, so there is no hash key; use None or ...
+    """
 
 
 class StopLoop(MiniAgentsError):  # noqa: N818 - a signal, not a failure; documented name
-    """An agent raises it to end the loop (`achain_loop`, `adialog_loop`) it is part of."""
+    """An agent raises it to end the loop (`achain_loop`, `adialog_loop`) it is part of.
+
+    Example:
+        >>> from miniagents import AWAIT, MiniAgents, achain_loop, miniagent
+        >>> @miniagent
+        ... async def counter(ctx):
+        ...     text = str(await ctx.messages)
+        ...     if len(text) == 3:
+        ...         raise StopLoop
+        ...     ctx.reply(text + "|")
+        >>> print(MiniAgents().run(achain_loop([counter, AWAIT])))
+        |||
+    """
 
     @override
     def __str__(self) -> str:

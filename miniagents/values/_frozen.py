@@ -41,8 +41,9 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
 
     Raises:
         FreezeError: If a value is not of the allowed types, or a keyword is the name of a method of the
-        class. NestingError: If values are nested more than 64 levels deep. pydantic.ValidationError: If a
-        declared field does not validate, or the template is wrong.
+            class.
+        NestingError: If values are nested more than 64 levels deep.
+        pydantic.ValidationError: If a declared field does not validate, or the template is wrong.
 
     Example:
         >>> class Point(Frozen):

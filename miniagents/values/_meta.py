@@ -12,4 +12,14 @@ from typing_extensions import dataclass_transform
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field, PrivateAttr))
 class FrozenMeta(ModelMetaclass):
-    """Pydantic's metaclass for classes whose fields are frozen, and keyword-only unless they say so."""
+    """Pydantic's metaclass for classes whose fields are frozen, and keyword-only unless they say so.
+
+    Nobody names it: whoever extends `Frozen` has it. Type checkers read it and check the constructor.
+
+    Example:
+        >>> from miniagents import Frozen
+        >>> class Point(Frozen):
+        ...     x: int
+        >>> isinstance(Point, FrozenMeta), Point(x=1).x
+        (True, 1)
+    """

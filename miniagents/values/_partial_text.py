@@ -33,6 +33,13 @@ def set_partial_text(exc: BaseException, text: str) -> None:
     Args:
         exc: Any exception; what an `LLMError` already tells by itself is not changed.
         text: All the text that had arrived.
+
+    Example:
+        >>> error = ValueError("broken")
+        >>> set_partial_text(error, "Hel")
+        >>> set_partial_text(error, "Hello")
+        >>> partial_text(error)
+        'Hel'
     """
     # Through `__dict__`: also an exception that refuses attributes (a frozen dataclass) has one.
     exc.__dict__.setdefault(_ATTRIBUTE, text)

@@ -11,7 +11,12 @@ from typing_extensions import override
 
 
 class AwaitType(Enum):
-    """The type of `AWAIT`."""
+    """The type of `AWAIT`, for whoever writes a function that takes lists of agents.
+
+    Example:
+        >>> AWAIT, isinstance(AWAIT, AwaitType)
+        (AWAIT, True)
+    """
 
     AWAIT = "AWAIT"
 
@@ -25,7 +30,12 @@ class AwaitType(Enum):
 
 
 class ClearType(Enum):
-    """The type of `CLEAR`."""
+    """The type of `CLEAR`, for whoever writes a function that takes lists of agents.
+
+    Example:
+        >>> CLEAR, isinstance(CLEAR, ClearType)
+        (CLEAR, True)
+    """
 
     CLEAR = "CLEAR"
 

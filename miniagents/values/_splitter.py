@@ -24,7 +24,12 @@ _NEWLINES: Final = "\r\n"
 
 
 class SplitEndType(Enum):
-    """The type of `SPLIT_END`."""
+    r"""The type of `SPLIT_END`.
+
+    Example:
+        >>> [event for event in TextSplitter().feed("one\n\ntwo") if not isinstance(event, SplitEndType)]
+        ['one', 'two']
+    """
 
     SPLIT_END = "SPLIT_END"
 
