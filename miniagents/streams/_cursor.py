@@ -21,13 +21,25 @@ class _Repositionable(Protocol):
 def iterate(log: Log[T], owner: object) -> AsyncGenerator[T]:
     """The pieces of ``log`` from the first on, as they come; then its error, if it has one.
 
+    The generator is started here, up to a first yield that nobody sees, with the event loop's finalizer hooks
+    switched off. So a reader that is dropped in the middle (a ``break``) is closed at that very moment and
+    not some loop turns later, which is how a source is stopped at once when its last reader leaves.
+
     Args:
         log: what is read.
         owner: kept alive as long as somebody reads (the promise).
 
-    The generator is started here, up to a first yield that nobody sees, with the event loop's finalizer hooks
-    switched off. So a reader that is dropped in the middle (a ``break``) is closed at that very moment and
-    not some loop turns later, which is how a source is stopped at once when its last reader leaves.
+    Returns:
+        A reader of its own; a second call gives a second reader, from the first piece on.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.streams import Log, Scope, iterate
+        >>> log = Log(Scope(), ["one", "two"], closed=True)
+        >>> async def main():
+        ...     print([piece async for piece in iterate(log, None)])
+        >>> asyncio.run(main())
+        ['one', 'two']
     """
     return started(_read(log, owner))
 
@@ -75,7 +87,26 @@ async def _read(log: Log[T], owner: object) -> AsyncGenerator[T]:
 
 
 async def until_closed(log: Log[T]) -> None:
-    """Wait for the terminal of ``log``, whatever it is, without being woken per piece."""
+    """Wait for the terminal of ``log``, whatever it is, without being woken per piece.
+
+    Args:
+        log: what is waited for; its pump no longer waits for slower readers.
+
+    Raises:
+        DeadlockError: ``log`` cannot end before the run that is waiting here goes on.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.streams import Log, current_scope, until_closed
+        >>> from miniagents import MiniAgents
+        >>> async def main():
+        ...     log = Log(current_scope())
+        ...     asyncio.get_running_loop().call_soon(log.finish)
+        ...     await until_closed(log)
+        ...     print(log.closed)
+        >>> MiniAgents().run(main())
+        True
+    """
     if log.closed:
         return
     future = log.end()
@@ -95,6 +126,21 @@ def raise_error(log: Log[T]) -> None:
     """Raise the error of a closed ``log``, the very object, if it has one.
 
     The traceback starts anew for every reader; it would otherwise grow with each and keep their frames alive.
+
+    Args:
+        log: what has been read; from now on its error counts as seen.
+
+    Raises:
+        Exception: the error of the log, whatever its type.
+
+    Example:
+        >>> from miniagents.streams import Log, Scope, raise_error
+        >>> log = Log(Scope())
+        >>> log.fail(ValueError("the source broke"))
+        >>> raise_error(log)
+        Traceback (most recent call last):
+            ...
+        ValueError: the source broke
     """
     error = log.error
     if error is None:

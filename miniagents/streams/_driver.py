@@ -3,6 +3,8 @@
 Rule of this room: **whoever starts a driver is told about its end, and whoever it started ends with it**
 unless somebody else reads that. The driver holds what it fills (the sink), never the promise that shows it:
 so the promise can be dropped by its readers, and that is how abandonment is noticed.
+
+Why so long: beginning, ending and waiting of one task are one state; a fifth of it describes and shows them.
 """
 
 import asyncio
@@ -32,6 +34,19 @@ class Driver:
         sink: what takes the results; often the log itself.
         part: it is a part of the run that started it (a message being written), not a run of its own.
         orphan: it does not belong to the run that happens to start it.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.streams import Driver, Log, current_scope, until_closed
+        >>> async def main():
+        ...     log = Log(current_scope())
+        ...     async def body():
+        ...         log.append("one")
+        ...     Driver("writer", log.scope, log, log).start(body)
+        ...     await until_closed(log)
+        ...     print(log.items)
+        >>> MiniAgents().run(main())
+        ['one']
     """
 
     __slots__ = (
@@ -73,7 +88,11 @@ class Driver:
         self._waiting_for: Log[object] | None = None
 
     def start(self, body: Callable[[], Coroutine[object, object, None]]) -> None:
-        """Run ``body`` as a task of the scope; its end is the end of the sink."""
+        """Run ``body`` as a task of the scope; its end is the end of the sink.
+
+        Args:
+            body: called in the task; what it raises ends the sink with that error.
+        """
         if self.log.producer is None:
             self.log.producer = self
         self.log.lineage = self.lineage
@@ -195,6 +214,10 @@ class Driver:
     def wait_for(self, log: Log[object], future: "Future[None]") -> None:
         """This driver's own task is about to wait for ``log`` through ``future``.
 
+        Args:
+            log: what has to grow or to end.
+            future: what the task is going to await; cancelled if it must not.
+
         Raises:
             DeadlockError: ``log`` cannot grow before this driver goes on.
         """
@@ -220,7 +243,19 @@ CURRENT_DRIVER: ContextVar[Driver | None] = ContextVar("miniagents_driver", defa
 
 
 def current_lineage() -> Lineage | None:
-    """The run that is running, None outside of every run."""
+    """The run that is running, None outside of every run.
+
+    Example:
+        >>> from miniagents import MiniAgents, miniagent
+        >>> from miniagents.streams import current_lineage
+        >>> @miniagent
+        ... async def asks_itself(ctx):
+        ...     ctx.reply(f"within a run: {current_lineage() is not None}")
+        >>> async def main():
+        ...     print(await asks_itself.inquire(), current_lineage())
+        >>> MiniAgents().run(main())
+        within a run: True None
+    """
     driver = CURRENT_DRIVER.get()
     return None if driver is None else driver.lineage
 

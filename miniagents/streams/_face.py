@@ -31,9 +31,25 @@ def _ignore(*_: object) -> None: ...
 class LogObservable(Observable[T_co]):
     """The pieces of a log as an Observable: hot, replayed from the first piece to every subscriber.
 
+    * When does it start? It does not: the log is filled whether anybody subscribes or not.
+    * How often? The log is written once; every subscriber gets all of it, in its own contextvars.
+    * What is kept? Nothing here; the log keeps every piece.
+    * What does ``break`` do? Disposing is idempotent, lets the subscriber go and harms nobody else.
+    * When does an error come? After every piece that came before it.
+
     Args:
         log: what is shown.
         owner: kept alive as long as this face or a subscription lives (the promise).
+
+    Example:
+        >>> from miniagents.streams import Log, LogObservable, Scope
+        >>> face = LogObservable(Log(Scope(), ["one", "two"], closed=True), owner=None)
+        >>> with face.subscribe(print), face.subscribe(lambda piece: print(piece.upper())):
+        ...     pass
+        one
+        two
+        ONE
+        TWO
     """
 
     def __init__(self, log: Log[T_co], owner: object) -> None:

@@ -24,7 +24,7 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
     * How often? Once per subscription. (An async *generator object* can be iterated only once; give an object
       whose ``__aiter__`` makes a new iterator if several may subscribe.)
     * What is kept? Nothing.
-    * What does leaving do? Disposing cancels the task and closes the iterator.
+    * What does ``break`` do? Whatever disposes the subscription cancels the task and closes the iterator.
     * When does an error come? After every item that came before it.
 
     Args:

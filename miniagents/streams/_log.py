@@ -34,6 +34,11 @@ BURST = 2048  # pieces without a look at the event loop, for sources that never 
 class Log(Generic[T]):
     """An append-only list of pieces, whether it has ended and how, and who waits for more.
 
+    Args:
+        scope: who owns the tasks that fill it and lends the event loop to those who wait.
+        items: the pieces that are there already, if any.
+        closed: these are all.
+
     Attributes:
         items: what has come so far; read by cursors, appended to by the owner only.
         closed: nothing will come any more.
@@ -51,6 +56,15 @@ class Log(Generic[T]):
         granted: how long ``items`` may become before the pump has to pause.
         heard: somebody wants to be told of the next piece at once.
         limit: at this length the pump looks up (see ``_pump``): a pause, a yield to the loop, or the end.
+
+    Example:
+        >>> from miniagents.streams import Log, Scope
+        >>> log = Log(Scope())
+        >>> log.append("one")
+        >>> log.finish()
+        >>> log.append("too late")
+        >>> log.items, log.closed, log.error
+        (['one'], True, None)
     """
 
     __slots__ = (
@@ -106,7 +120,11 @@ class Log(Generic[T]):
         self._watchers: list[Callable[[], None]] | None = None
 
     def append(self, item: T) -> None:
-        """Add one piece and tell whoever waits for it."""
+        """Add one piece and tell whoever waits for it; nothing after the terminal.
+
+        Args:
+            item: the piece.
+        """
         if self.closed:
             return
         self.items.append(item)
@@ -114,7 +132,11 @@ class Log(Generic[T]):
             self.tell()
 
     def extend(self, items: list[T]) -> None:
-        """Add several pieces and tell whoever waits for them."""
+        """Add several pieces and tell whoever waits for them; nothing after the terminal.
+
+        Args:
+            items: the pieces, in order.
+        """
         if self.closed:
             return
         self.items.extend(items)
@@ -133,7 +155,11 @@ class Log(Generic[T]):
         self._close(None)
 
     def fail(self, error: Exception) -> None:
-        """End the log with an error, which comes after everything that came before."""
+        """End the log with an error, which comes after everything that came before.
+
+        Args:
+            error: what every reader is going to get, the very object.
+        """
         if not self.closed:
             if not self.error_seen and not isinstance(error, InquiryCancelledError):
                 self.scope.unseen.watch(self, error)
@@ -164,7 +190,11 @@ class Log(Generic[T]):
                 watcher()
 
     def when_closed(self, watcher: Callable[[], None]) -> None:
-        """Call ``watcher`` once, at the terminal or now if that was. It is no reader: it keeps nothing up."""
+        """Call ``watcher`` once, at the terminal or now if that was. It is no reader: it keeps nothing up.
+
+        Args:
+            watcher: must not raise.
+        """
         if self.closed:
             watcher()
         elif self._watchers is None:
@@ -202,7 +232,11 @@ class Log(Generic[T]):
         return future
 
     def leave(self, future: "Future[None]") -> None:
-        """A reader stopped waiting for ``future`` before it was done: nothing of it stays here."""
+        """A reader stopped waiting before its Future was done: nothing of it stays here.
+
+        Args:
+            future: what :meth:`starve` or :meth:`end` gave it.
+        """
         for waiting in (self._starved, self._ends):
             if waiting is not None and future in waiting:
                 waiting.remove(future)
@@ -215,7 +249,11 @@ class Log(Generic[T]):
             self.limit = min(self.limit, self.granted)
 
     def grant(self, limit: int) -> None:
-        """Allow the pump to run on until ``limit`` pieces are there."""
+        """Allow the pump to run on until ``limit`` pieces are there.
+
+        Args:
+            limit: a count of pieces from the first on; a smaller one than before changes nothing.
+        """
         self.granted = max(self.granted, limit)
         if self.room is not None:
             room, self.room = self.room, None
@@ -231,7 +269,15 @@ class Log(Generic[T]):
             self.items.clear()
 
     def follow(self, follower: Follower) -> None:
-        """Push to ``follower`` from now on; it delivers what is already there by itself."""
+        """Push to ``follower`` from now on; it delivers what is already there by itself.
+
+        Args:
+            follower: a reader, until :meth:`unfollow`.
+
+        Raises:
+            NoActiveContextError: the log is open, and its context has ended.
+            WrongLoopError: the log is open, and belongs to another event loop or thread.
+        """
         if not self.closed:
             self.scope.check()
         self.readers += 1
@@ -244,7 +290,11 @@ class Log(Generic[T]):
         self.grant(UNBOUNDED)
 
     def unfollow(self, follower: Follower) -> None:
-        """Push to ``follower`` no more."""
+        """Push to ``follower`` no more; idempotent.
+
+        Args:
+            follower: who leaves.
+        """
         followers = self._followers
         if followers is not None and any(one is follower for one in followers):
             self._followers = [one for one in followers if one is not follower] or None

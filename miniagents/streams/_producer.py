@@ -4,7 +4,20 @@ from typing import Protocol
 
 
 class Producer(Protocol):
-    """Whoever has to act before a log can grow: a running task, or a link to another log."""
+    """Whoever has to act before a log can grow: a running task, or a link to another log.
+
+    Example:
+        >>> class Source:
+        ...     name = "a source"
+        ...     def blocked_by(self):
+        ...         return None  # it can go on by itself
+        ...     def cancel(self):
+        ...         print("stopped")
+        ...     abandon = cancel
+        >>> producer: Producer = Source()
+        >>> producer.cancel()
+        stopped
+    """
 
     @property
     def name(self) -> str:
@@ -25,7 +38,24 @@ class Producer(Protocol):
 
 
 class Follower(Protocol):
-    """Somebody to whom new pieces are pushed at once."""
+    """Somebody to whom new pieces are pushed at once.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.streams import Log, current_scope
+        >>> class Printer:
+        ...     def deliver(self):
+        ...         print(log.items, log.closed)
+        >>> async def main():
+        ...     global log
+        ...     log = Log(current_scope())
+        ...     log.follow(Printer())
+        ...     log.append("one")
+        ...     log.finish()
+        >>> MiniAgents().run(main())
+        ['one'] False
+        ['one'] True
+    """
 
     def deliver(self) -> None:
         """Take everything that is new, then the terminal if it is there. Must not raise."""
@@ -33,16 +63,33 @@ class Follower(Protocol):
 
 
 class Sink(Protocol):
-    """What a driver fills."""
+    """What a driver fills; a log is one.
+
+    Example:
+        >>> from miniagents.streams import Log, Scope
+        >>> log = Log(Scope())
+        >>> sink: Sink = log
+        >>> sink.finish()
+        >>> log.closed
+        True
+    """
 
     def finish(self) -> None:
         """Everything was produced."""
         ...
 
     def fail(self, error: Exception) -> None:
-        """It ends with an error after what is still on its way."""
+        """It ends with an error after what is still on its way.
+
+        Args:
+            error: the terminal.
+        """
         ...
 
     def abort(self, error: Exception) -> None:
-        """It ends now; what is still on its way is given up."""
+        """It ends now; what is still on its way is given up.
+
+        Args:
+            error: the terminal.
+        """
         ...

@@ -21,6 +21,17 @@ async def pump(source: AsyncIterable[T], log: Log[object], put: Callable[[T], ob
         source: iterated once; its iterator is closed whatever happens.
         log: where the pieces end up after a transformation.
         put: takes one piece.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.streams import Log, Scope, pump
+        >>> async def numbers():
+        ...     for number in range(3):
+        ...         yield number
+        >>> log = Log(Scope())
+        >>> asyncio.run(pump(numbers(), log, lambda number: log.append(number * 10)))
+        >>> log.items
+        [0, 10, 20]
     """
     iterator = aiter(source)
     items = log.items
@@ -42,6 +53,21 @@ async def fill(log: Log[T], source: AsyncIterable[T]) -> None:
 
     This is the hot path of a token, so ``log.append`` stands here written out: a call per token less, 0.3 of
     what a bare ``async for`` costs.
+
+    Args:
+        log: what is filled; it is not ended.
+        source: iterated once; its iterator is closed whatever happens.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.streams import Log, Scope, fill
+        >>> async def numbers():
+        ...     for number in range(3):
+        ...         yield number
+        >>> log = Log(Scope())
+        >>> asyncio.run(fill(log, numbers()))
+        >>> log.items
+        [0, 1, 2]
     """
     iterator = aiter(source)
     seen = cast("Log[object]", log)

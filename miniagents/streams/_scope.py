@@ -4,6 +4,8 @@ Rule of this room: **no task without an owner.** A scope is entered on one event
 running task with what it fills), waits for all of them at a normal end, and cancels all of them at any other
 end. It also serialises pushes: a push that is caused by another push waits in a queue instead of on the call
 stack, so chains of any depth neither recurse nor interleave.
+
+Why so long: all that an owner does with its tasks stands together; a third of it describes and shows that.
 """
 
 import asyncio
@@ -65,6 +67,25 @@ class Scope:
 
     Attributes:
         passing: the error that an Observable face is handing over right now, and the agents it went through.
+
+    Raises:
+        ValueError: ``prefetch`` is less than 1.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.streams import Driver, Log, Scope
+        >>> async def main():
+        ...     scope = Scope(shutdown_timeout=1)
+        ...     scope.open()
+        ...     log = Log(scope)
+        ...     async def body():
+        ...         log.append("one")
+        ...     Driver("writer", scope, log, log).start(body)
+        ...     await scope.drain()
+        ...     scope.close()
+        ...     print(log.items)
+        >>> asyncio.run(main())
+        ['one']
     """
 
     def __init__(self, *, prefetch: int = 1024, shutdown_timeout: float = 10.0) -> None:
@@ -136,6 +157,9 @@ class Scope:
         """``function``, run on the thread of this scope from whatever thread it is called.
 
         A call from another thread runs in the contextvars of now, soon, in the order of the calls.
+
+        Args:
+            function: what is run; its result is dropped.
         """
         context = contextvars.copy_context()
 
@@ -148,22 +172,38 @@ class Scope:
         return call
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Run ``callback`` on this scope's event loop, from whatever thread; not at all once it is closed."""
+        """Run ``callback`` on this scope's event loop, from whatever thread; not at all once it is closed.
+
+        Args:
+            callback: what is run.
+        """
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback)
 
     def add(self, driver: Driven) -> None:
-        """Own ``driver`` until :meth:`discard`."""
+        """Own a driver until :meth:`discard`.
+
+        Args:
+            driver: a task that has just begun.
+        """
         self._drivers.add(driver)
 
     def discard(self, driver: Driven) -> None:
-        """``driver`` has ended."""
+        """Own a driver no more.
+
+        Args:
+            driver: one that has ended.
+        """
         self._drivers.discard(driver)
         if not self._drivers and self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
     def leave_open(self, sink: Finishable) -> None:
-        """Finish ``sink`` when the scope drains, at the latest: it is fed from outside of every task."""
+        """Finish ``sink`` when the scope drains, at the latest.
+
+        Args:
+            sink: what is fed from outside of every task, so that no end of a task ends it; held weakly.
+        """
         self._open.add(sink)
 
     async def drain(self) -> None:
@@ -206,7 +246,11 @@ class Scope:
             )
 
     def dispatch(self, push: Callable[[], None]) -> None:
-        """Run ``push`` now, or after the push that is running: never nested in it."""
+        """Run ``push`` now, or after the push that is running: never nested in it.
+
+        Args:
+            push: lets followers take what is new.
+        """
         self._pushes.append(push)
         if self._pushing:
             return
@@ -222,11 +266,20 @@ CURRENT_SCOPE: ContextVar[Scope | None] = ContextVar("miniagents_scope", default
 
 
 def current_scope() -> Scope:
-    """The scope that owns what is started here.
+    """The scope that owns what is started here: the context that was entered last.
 
     Raises:
         NoActiveContextError: there is none.
         WrongLoopError: there is one, but of another event loop or thread.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.streams import current_scope
+        >>> async def main():
+        ...     async with MiniAgents() as context:
+        ...         print(current_scope() is context)
+        >>> MiniAgents().run(main())
+        True
     """
     scope = CURRENT_SCOPE.get()
     if scope is None:
