@@ -16,7 +16,17 @@ T = TypeVar("T")
 
 
 class PromiseResolvedHandler(Protocol):
-    """What ``on_promise_resolved`` takes: awaited with each promise and what it resolved to."""
+    """What ``on_promise_resolved`` takes: awaited with each promise and what it resolved to.
+
+    Example:
+        >>> from miniagents.promising import Promise, PromisingContext
+        >>> async def show(promise, result):
+        ...     print(type(promise).__name__, result)
+        >>> async def main():
+        ...     Promise(prefill_result=42)
+        >>> PromisingContext(on_promise_resolved=show).run(main())
+        Promise 42
+    """
 
     async def __call__(self, promise: Promise[object], result: object, /) -> None:
         """Handle one resolved promise."""
@@ -59,7 +69,14 @@ class PromisingContext(Owner):
             self.on_promise_resolved(on_promise_resolved)
 
     def on_promise_resolved(self, handler: HandlerT) -> HandlerT:
-        """Add a handler; usable as a decorator. One that raises is logged and harms nobody."""
+        """Add a handler; usable as a decorator. One that raises is logged and harms nobody.
+
+        Args:
+            handler: awaited with every promise that resolves from now on and its value, one call at a time.
+
+        Returns:
+            The handler itself.
+        """
         self.events.resolved_handlers.append(handler)
         return handler
 
@@ -70,13 +87,16 @@ class PromisingContext(Owner):
     def run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:
         """Run a coroutine, or an Observable, in this context and block until everything has ended.
 
+        Inside a running event loop it blocks that loop and works on a thread and an event loop of its own.
+
         Args:
             main: what is awaited; an Observable is subscribed to and its items are collected.
 
         Returns:
             What ``main`` returns; of an Observable the list of its items.
 
-        Inside a running event loop it blocks that loop and works on a thread and an event loop of its own.
+        Raises:
+            RuntimeError: this very context is active already.
         """
         if asyncio._get_running_loop() is None:  # noqa: SLF001 - unlike the public one it never raises
             return asyncio.run(self._run(main))

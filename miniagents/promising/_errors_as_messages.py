@@ -94,7 +94,17 @@ class _Replacer(Listener[MessagePromise[Message]]):
 
 
 def error_message(error: Exception, agent_alias: str | None) -> ErrorMessage:
-    """What is put in the place of ``error``."""
+    """What is put in the place of an error.
+
+    Args:
+        error: what would be raised.
+        agent_alias: the agent that raised it, None if it came from outside of every agent.
+
+    Example:
+        >>> message = error_message(ValueError("no such city"), "WEATHER_AGENT")
+        >>> print(message, "|", message.error_type, message.agent_alias)
+        ValueError: no such city | ValueError WEATHER_AGENT
+    """
     kind, text = type(error).__name__, str(error)
     return ErrorMessage(
         f"{kind}: {text}" if text else kind, error_type=kind, error_text=text, agent_alias=agent_alias
@@ -110,6 +120,24 @@ def replace_errors(
         source: the messages.
         alias: the agent that is named if the error knows none.
         but: errors that stay errors.
+
+    Returns:
+        A log that ends normally, unless one of ``but`` ends it.
+
+    Raises:
+        NoActiveContextError: no context is active.
+
+    Example:
+        >>> from miniagents import MessageSequencePromise, MiniAgents
+        >>> async def main():
+        ...     source = MessageSequencePromise(["one", ValueError("two"), "three"])
+        ...     print(await MessageSequencePromise.over(replace_errors(source, None)))
+        >>> MiniAgents().run(main())
+        one
+        <BLANKLINE>
+        ValueError: two
+        <BLANKLINE>
+        three
     """
     target: Log[MessagePromise[Message]] = Log(Owner.current())
     TokenWalk(source, _Replacer(target, alias, but)).start()

@@ -27,6 +27,20 @@ class Flattener:
         context: who owns what is started here.
         log: what is written.
         depth: how many flatteners this one is nested in.
+
+    Raises:
+        NestingError: it is nested in more than 64 others.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.promising import open_sequence
+        >>> async def main():
+        ...     flattener, sequence = open_sequence()
+        ...     flattener.feed(["one", ["two", {"text": "three"}]])
+        ...     flattener.finish()
+        ...     print([message.text for message in await sequence])
+        >>> MiniAgents().run(main())
+        ['one', 'two', 'three']
     """
 
     __slots__ = (
@@ -62,16 +76,25 @@ class Flattener:
     # -- what goes in ------------------------------------------------------------------------------------
 
     def feed(self, value: object) -> None:
-        """Take any ``MessageType``; raises ``TypeError`` before anything of it is taken.
+        """Take anything that is messages, all of it or nothing; after the end nothing is taken any more.
 
-        After the end nothing is taken any more.
+        Args:
+            value: any ``MessageType``.
+
+        Raises:
+            TypeError: something in it cannot become a message; the text names its type and where it stands.
+            NestingError: collections are nested more than 64 deep.
         """
         if self.ended:
             return
         self._take(pieces_of(value, self.context, self._open))
 
     def feed_or_fail(self, value: object) -> None:
-        """Take an item of somebody else's stream: a wrong one becomes a failing message where it stands."""
+        """Take an item of somebody else's stream: a wrong one becomes a failing message where it stands.
+
+        Args:
+            value: any ``MessageType``, as far as its giver knows.
+        """
         try:
             self.feed(value)
         except Exception as error:  # noqa: BLE001 - it is the item's, not this stream's
@@ -82,14 +105,22 @@ class Flattener:
         self._conclude(end=True)
 
     def fail(self, error: Exception) -> None:
-        """Nothing more will be fed, because of ``error``: it comes after all that was."""
+        """Nothing more will be fed, because of ``error``: it comes after all that was.
+
+        Args:
+            error: the terminal of the log.
+        """
         passing = self.context.passing
         if passing is not None and passing[0] is error:  # it comes through an Observable
             self.log.chain = passing[1]
         self._conclude(end=error)
 
     def abort(self, error: Exception) -> None:
-        """End now; what is still on its way is given up."""
+        """End now; what is still on its way is given up.
+
+        Args:
+            error: the terminal of the log.
+        """
         self._pending.clear()
         self._leave_current()
         self._end = True

@@ -74,7 +74,31 @@ def join_tokens(
     reference_original_messages: bool,
     metadata: Mapping[str, object],
 ) -> MessagePromise[Message]:
-    """Join a flat stream of messages; see :func:`join_messages`, which takes anything that is messages."""
+    """Join a flat stream of messages; see :func:`join_messages`, which takes anything that is messages.
+
+    Args:
+        source: the messages.
+        delimiter: stands between two messages.
+        strip_leading_newlines: leave out the newlines at the start of each message.
+        reference_original_messages: keep the messages as ``original_messages`` of the joined one.
+        metadata: data of the joined message.
+
+    Returns:
+        A promise of one message, which streams as they stream.
+
+    Raises:
+        NoActiveContextError: no context is active.
+        FreezeError: a value of ``metadata`` is none of the allowed types.
+
+    Example:
+        >>> from miniagents import MessageSequencePromise, MiniAgents
+        >>> async def main():
+        ...     options = {"strip_leading_newlines": False, "reference_original_messages": False}
+        ...     source = MessageSequencePromise(["one", "two"])
+        ...     print(await join_tokens(source, delimiter=" + ", metadata={}, **options))
+        >>> MiniAgents().run(main())
+        one + two
+    """
     log: Log[str] = Log(Owner.current())
     known = freeze_metadata(metadata)
     joiner = _Joiner(

@@ -26,15 +26,25 @@ def lifted(
     * When does it start? When someone subscribes, in their contextvars and their context.
     * How often? Once per subscription.
     * What is kept? The messages of that subscription, as long as it goes on.
-    * What does leaving do? It unsubscribes from ``source`` and abandons what ``transform`` began.
+    * What does ``break`` do? Disposing unsubscribes from ``source`` and abandons what ``transform`` began.
     * When does an error come? After everything that came before it.
 
     Args:
         source: its items may be any ``MessageType``.
         transform: is given what ``source`` emits as a promise; its result is what the subscriber gets.
 
+    Returns:
+        A cold Observable.
+
     Raises:
         NoActiveContextError: on subscribing, when no context is active.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.promising import lifted, tokens_of
+        >>> MiniAgents().run(lifted(rx.of("one", "two"), tokens_of))
+        ['one', 'two']
     """
 
     def subscribe(observer: ObserverBase[B], scheduler: SchedulerBase | None = None) -> DisposableBase:

@@ -21,6 +21,7 @@ M_co = TypeVar("M_co", bound="Message", covariant=True, default="Message")
 M = TypeVar("M", bound="Message")
 
 TokenStreamer = Callable[[MutableMapping[str, object]], AsyncIterable[str]]
+"""What ``Message.promise`` takes: an async generator function of tokens, given ``metadata_so_far``."""
 
 _NOTHING: FrozenMapping[str, object] = FrozenMapping()
 
@@ -97,7 +98,18 @@ class Message(Frozen):
 
 
 def freeze_metadata(metadata: Mapping[str, object]) -> FrozenMapping[str, object]:
-    """The data of a message that is known before its text."""
+    """The data of a message that is known before its text.
+
+    Args:
+        metadata: taken as it is now.
+
+    Raises:
+        FreezeError: a value is none of the allowed types; the text names the field's path.
+
+    Example:
+        >>> freeze_metadata({"tags": ["a", "b"]})
+        FrozenMapping({'tags': ('a', 'b')})
+    """
     return cast("FrozenMapping[str, object]", freeze(dict(metadata)))
 
 
@@ -108,6 +120,20 @@ class MessageSink(Generic[M]):
         log: the tokens.
         message_class: the class of the message.
         metadata: its data, read when the last token has come.
+
+    Example:
+        >>> from miniagents import Message, MiniAgents
+        >>> from miniagents.promising import MessagePromise, MessageSink
+        >>> from miniagents.streams import Log, current_scope
+        >>> async def main():
+        ...     log = Log(current_scope())
+        ...     sink = MessageSink(log, Message, {"lang": "en"})
+        ...     log.extend(["Hel", "lo"])
+        ...     sink.finish()
+        ...     message = await MessagePromise.of_tokens(log, Message)
+        ...     print(message, message.lang)
+        >>> MiniAgents().run(main())
+        Hello en
     """
 
     __slots__ = ("log", "message_class", "metadata")
@@ -130,7 +156,11 @@ class MessageSink(Generic[M]):
             self.log.finish()
 
     def fail(self, error: Exception) -> None:
-        """End with ``error``; :func:`partial_text` of it is what had arrived."""
+        """End with ``error``; :func:`partial_text` of it is what had arrived.
+
+        Args:
+            error: the terminal of the log.
+        """
         if not self.log.closed:
             set_partial_text(error, "".join(str(token) for token in self.log.items))
             self.log.fail(error)
@@ -154,14 +184,40 @@ def _join(tokens: list[str]) -> str:
 class MessagePromise(StreamedPromise[str, M_co]):
     """A message that may still be streaming: await it, iterate its tokens, or subscribe to them.
 
-    The promise starts, keeps, stops and fails as :class:`StreamedPromise` says.
+    * When does it start? Whoever made it has started it: an agent that runs, or :meth:`Message.promise`.
+    * How often? It is written once, however many read it.
+    * What is kept? Every token: each reader starts at the first, at its own pace.
+    * What does ``break`` do? That reader is gone. When none can come any more, the source is stopped and
+      closed.
+    * When does an error come? After every token that came before it, the very exception that was raised;
+      ``partial_text(error)`` is what had arrived.
 
     Args:
         message: the finished message it stands for. (One that is still being written is made with
             :meth:`Message.promise`.)
 
+    Attributes:
+        preliminary_metadata: the data that was known when the promise was made; it never changes.
+        message_class: the class of the message that is going to come.
+
     Raises:
         NoActiveContextError: no context is active.
+
+    Example:
+        >>> from miniagents import Message, MiniAgents
+        >>> async def write(metadata_so_far):
+        ...     yield "Hel"
+        ...     yield "lo"
+        >>> async def main():
+        ...     promise = Message.promise(write, lang="en")
+        ...     print(promise.preliminary_metadata["lang"], [token async for token in promise])
+        ...     promise.tokens.subscribe(print)
+        ...     print(await promise)
+        >>> MiniAgents().run(main())
+        en ['Hel', 'lo']
+        Hel
+        lo
+        Hello
     """
 
     __slots__ = ("message_class", "preliminary_metadata")
@@ -179,7 +235,12 @@ class MessagePromise(StreamedPromise[str, M_co]):
 
     @staticmethod
     def unannounced(context: Owner, message: M) -> "MessagePromise[M]":
-        """A finished promise for handlers, of which no handler is told."""
+        """A finished promise for handlers, of which no handler is told.
+
+        Args:
+            context: who owns it.
+            message: what it resolves to.
+        """
         promise = cast("MessagePromise[M]", object.__new__(MessagePromise))
         text = str(message)
         promise.log = Log(context, [text] if text else [], closed=True)
@@ -192,7 +253,13 @@ class MessagePromise(StreamedPromise[str, M_co]):
     def of_tokens(
         log: Log[str], message_class: type[M], metadata: FrozenMapping[str, object] = _NOTHING
     ) -> "MessagePromise[M]":
-        """The promise that shows a log of tokens; the log's result is the message."""
+        """The promise that shows a log of tokens; the log's result is the message.
+
+        Args:
+            log: the tokens, in pieces of text.
+            message_class: the class of the message.
+            metadata: the data that is known already.
+        """
         promise = cast("MessagePromise[M]", object.__new__(MessagePromise))
         promise.preliminary_metadata = metadata
         promise.message_class = message_class
@@ -214,12 +281,36 @@ class MessagePromise(StreamedPromise[str, M_co]):
 
     @property
     def tokens(self) -> Observable[str]:
-        """The tokens of the text as an Observable, replayed from the first one to every subscriber."""
+        """The tokens of the text as an Observable.
+
+        * When does it start? The message streams whether anybody subscribes or not.
+        * How often? It is written once; every subscriber gets every token from the first on.
+        * What is kept? Every token, as long as the promise or a subscription lives.
+        * What does ``break`` do? Disposing lets that subscriber go; when the last reader has left and none
+          can come any more, the source is stopped and closed.
+        * When does an error come? After every token that came before it.
+        """
         return LogObservable(self.log, self)
 
 
 def failed_message(context: Scope, error: Exception, chain: tuple[str, ...] = ()) -> MessagePromise[Message]:
-    """A message that fails with ``error`` where it stands, which came through the agents of ``chain``."""
+    """A message that fails where it stands.
+
+    Args:
+        context: who owns it.
+        error: what its readers are going to get.
+        chain: the aliases of the agents that the error came through.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.streams import current_scope
+        >>> async def main():
+        ...     await failed_message(current_scope(), ValueError("no such city"))
+        >>> MiniAgents().run(main())
+        Traceback (most recent call last):
+            ...
+        ValueError: no such city
+    """
     log: Log[str] = Log(context)
     log.chain = chain
     log.fail(error)

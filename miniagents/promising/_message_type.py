@@ -32,12 +32,26 @@ MessageType: TypeAlias = Union[
     AsyncIterable["MessageType"],
     None,
 ]
+"""Whatever ``inquire``, ``reply`` and the operators take for messages.
+
+* a text; a mapping (``Message(**it)``); a message; any other pydantic model (its fields),
+* an exception, which is raised where it stands,
+* a promise, an Observable, an async iterable: their messages when they come,
+* any iterable of all these, nested 64 levels deep at most,
+* None at the top: no messages.
+"""
 
 WHOLE = TypeVar("WHOLE", covariant=True, default=object)  # noqa: PLC0105 - as in StreamedPromise
 
 
 class FlatStream(StreamedPromise[MessagePromise[M_co], WHOLE]):
-    """A stream of which every piece is a message promise: nothing in it needs flattening any more."""
+    """A stream of which every piece is a message promise: nothing in it needs flattening any more.
+
+    Example:
+        >>> from miniagents import MessageSequencePromise
+        >>> issubclass(MessageSequencePromise, FlatStream)
+        True
+    """
 
     __slots__ = ()
 

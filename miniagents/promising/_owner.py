@@ -21,9 +21,28 @@ logger = logging.getLogger("miniagents")
 class Owner(Scope):
     """What every promise needs of its context.
 
+    Args:
+        prefetch: how many pieces a source may run ahead of its fastest reader.
+        shutdown_timeout: seconds that cancelled runs get for their cleanup.
+
     Attributes:
         events: tells handlers what came to be.
         resources: what lives as long as the context, for those who know the key (a pool of clients).
+
+    Raises:
+        ValueError: ``prefetch`` is less than 1.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.promising import Owner
+        >>> async def close_the_pool():
+        ...     print("closed")
+        >>> async def main():
+        ...     context = Owner.current()
+        ...     context.resources["pool"] = object()
+        ...     context.on_close(close_the_pool)
+        >>> MiniAgents().run(main())
+        closed
     """
 
     def __init__(self, *, prefetch: int = 1024, shutdown_timeout: float = 10.0) -> None:
@@ -48,7 +67,11 @@ class Owner(Scope):
         raise NoActiveContextError
 
     def on_close(self, callback: Callable[[], Awaitable[object]]) -> None:
-        """Await ``callback`` when the context ends, after all its runs; the last one added comes first."""
+        """Have something closed when the context ends, after all its runs; the last one added comes first.
+
+        Args:
+            callback: awaited once; if it raises, that is logged and the others are called all the same.
+        """
         self._closers.append(callback)
 
     async def __aenter__(self) -> Self:

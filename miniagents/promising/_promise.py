@@ -25,6 +25,13 @@ T = TypeVar("T")
 class Promise(Generic[T_co]):
     """A value that is computed once, at once, and awaited by anybody as often as they like.
 
+    * When does it start? At once, as a task of the active context.
+    * How often? Once, however many await it.
+    * What is kept? The value.
+    * What does ``break`` do? Whoever is cancelled or times out while awaiting it has gone, and harms nobody
+      else; when the last one has gone and nobody can reach the promise any more, the task is cancelled.
+    * When does an error come? When it is awaited: to everybody the very exception that was raised.
+
     Attributes:
         log: the stream underneath, for whoever builds on this floor; readers await.
 
@@ -37,10 +44,15 @@ class Promise(Generic[T_co]):
 
     Example:
         >>> from miniagents.promising import Promise, PromisingContext
-        >>> async def main() -> str:
-        ...     return await Promise(prefill_result="here")
+        >>> async def think() -> int:
+        ...     print("thinking")
+        ...     return 42
+        >>> async def main() -> None:
+        ...     answer = Promise(think)
+        ...     print(await answer, await answer)
         >>> PromisingContext().run(main())
-        'here'
+        thinking
+        42 42
     """
 
     __slots__ = ("__weakref__", "log")
@@ -65,7 +77,11 @@ class Promise(Generic[T_co]):
 
     @classmethod
     def over(cls, log: Log[T]) -> Self:
-        """The promise that shows ``log``, whoever fills it."""
+        """The promise that shows ``log``, whoever fills it.
+
+        Args:
+            log: the stream; this promise is one more that shows it.
+        """
         promise = cls.__new__(cls)
         promise._show(cast("Log[object]", log))  # noqa: SLF001 - same class
         return promise
@@ -144,7 +160,11 @@ class Promise(Generic[T_co]):
         return self.log.closed
 
     def cancel(self) -> None:
-        """Stop the source now; readers get ``InquiryCancelledError`` after what had arrived. Idempotent."""
+        """Stop the source now; readers get ``InquiryCancelledError`` after what had arrived. Idempotent.
+
+        Raises:
+            WrongLoopError: the call comes from another event loop or thread.
+        """
         producer = self.log.producer
         if producer is not None:
             self.log.scope.check()
@@ -224,6 +244,20 @@ def when_complete(
     """Call ``then`` with the parts of ``log`` when it and all of them have ended, however they did.
 
     It is no reader of any, and holds none of the promises that show them.
+
+    Args:
+        log: the whole.
+        parts: the logs that stand in it; asked once, when the whole has ended.
+        then: must not raise.
+
+    Example:
+        >>> from miniagents.streams import Log, Scope
+        >>> whole, part = Log(Scope()), Log(Scope())
+        >>> when_complete(whole, lambda: [part], lambda parts: print("all of it:", parts[0].items))
+        >>> whole.finish()
+        >>> part.append("one")
+        >>> part.finish()
+        all of it: ['one']
     """
 
     def closed() -> None:

@@ -26,7 +26,13 @@ class UserMessage(Message):
 
 
 class SystemMessage(Message):
-    """Instructions for a model; each provider gets them where it wants them."""
+    """Instructions for a model; each provider gets them where it wants them.
+
+    Example:
+        >>> from miniagents import SystemMessage
+        >>> SystemMessage("Answer in one sentence.").role
+        'system'
+    """
 
     role: ClassVar[str] = "system"
 
@@ -36,7 +42,14 @@ class SystemMessage(Message):
 
 
 class AssistantMessage(Message):
-    """What a model says."""
+    """What a model says.
+
+    Example:
+        >>> from miniagents import AssistantMessage
+        >>> answer = AssistantMessage("Hello!", model="m-1")
+        >>> answer.role, answer.model
+        ('assistant', 'm-1')
+    """
 
     role: ClassVar[str] = "assistant"
 
@@ -53,6 +66,17 @@ class ErrorMessage(Message):
         error_type: the name of the exception's class.
         error_text: what the exception says.
         agent_alias: the agent that raised it, None if it came from outside of every agent.
+
+    Example:
+        >>> from miniagents import MiniAgents, miniagent
+        >>> @miniagent
+        ... async def oracle(ctx):
+        ...     raise ValueError("the fumes are bad today")
+        >>> async def main():
+        ...     (message,) = await oracle.errors_as_messages().inquire()
+        ...     print(message.error_type, "of", message.agent_alias, "|", message)
+        >>> MiniAgents().run(main())
+        ValueError of ORACLE | ValueError: the fumes are bad today
     """
 
     role: ClassVar[str] = "error"

@@ -33,8 +33,12 @@ class _Tokens(Listener[str]):
 class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     """Messages that may still be coming: await them all, iterate their promises, or subscribe.
 
-    It starts, keeps, stops and fails as :class:`StreamedPromise` says. A failing message fails where it
-    stands, the ones after it still arrive. What failed as a whole raises after the messages that came before.
+    * When does it start? Whoever made it has started it: ``agent.inquire(...)`` does at once.
+    * How often? It is made once, however many read it.
+    * What is kept? Every message promise, with its tokens: each reader starts at the first, at its own pace.
+    * What does ``break`` do? That reader is gone. When none can come any more, the run is stopped.
+    * When does an error come? A failing message fails where it stands, and the ones after it still arrive.
+      What failed as a whole raises after the messages that came before.
 
     Args:
         prefill_pieces: any ``MessageType``; each becomes a message promise.
@@ -64,12 +68,28 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     @property
     def messages(self) -> Observable[MessagePromise[M_co]]:
-        """The message promises as an Observable, replayed from the first one to every subscriber."""
+        """The message promises as an Observable, each as soon as it begins.
+
+        * When does it start? The run goes on whether anybody subscribes or not.
+        * How often? It runs once; every subscriber gets every message promise from the first on.
+        * What is kept? Every message promise, as long as this promise or a subscription lives.
+        * What does ``break`` do? Disposing lets that subscriber go; when the last reader has left and none
+          can come any more, the run is stopped.
+        * When does an error come? That of one message with its own tokens; that of the whole at the end.
+        """
         return LogObservable(self.log, self)
 
     @property
     def tokens(self) -> Observable[str]:
-        """The tokens of all messages as they come, message after message."""
+        """The tokens of all messages as an Observable, as they come, message after message.
+
+        * When does it start? The run goes on whether anybody subscribes or not.
+        * How often? It runs once; every subscriber gets every token from the first on.
+        * What is kept? Every token, as long as this promise or a subscription lives.
+        * What does ``break`` do? Disposing lets that subscriber go; when the last reader has left and none
+          can come any more, the run is stopped.
+        * When does an error come? Where the failing message stands; it ends the Observable.
+        """
         return tokens_of(cast("FlatStream[Message]", self)).pieces
 
     async def aresolve_messages(self) -> Messages[M_co]:
@@ -83,7 +103,18 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         reference_original_messages: bool = True,
         **metadata: object,
     ) -> MessagePromise[Message]:
-        """One streaming message of all texts; the same as :func:`join_messages` of it."""
+        """One streaming message of all texts; the same as :func:`join_messages` of it.
+
+        Args:
+            delimiter: stands between two messages.
+            strip_leading_newlines: leave out the newlines at the start of each message.
+            reference_original_messages: keep the messages as ``original_messages`` of the joined one.
+            **metadata: data of the joined message.
+
+        Raises:
+            NoActiveContextError: no context is active.
+            FreezeError: a value of ``metadata`` is none of the allowed types.
+        """
         return join_tokens(
             self,
             delimiter=delimiter,
@@ -124,14 +155,43 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
 
 def open_sequence() -> tuple[Flattener, MessageSequencePromise[Message]]:
-    """A sequence that is still open: what writes it, and the promise of it."""
+    """A sequence that is still open: what writes it, and the promise of it.
+
+    Raises:
+        NoActiveContextError: no context is active.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> async def main():
+        ...     flattener, sequence = open_sequence()
+        ...     flattener.feed("one")
+        ...     print(sequence.done)
+        ...     flattener.finish()
+        ...     print(await sequence)
+        >>> MiniAgents().run(main())
+        False
+        one
+    """
     context = Owner.current()
     log: Log[MessagePromise[Message]] = Log(context)
     return Flattener(context, log), MessageSequencePromise.over(log)
 
 
 def tokens_of(source: FlatStream[Message, object]) -> StreamedPromise[str, object]:
-    """The tokens of all messages as they come, message after message."""
+    """The tokens of all messages as they come, message after message.
+
+    Args:
+        source: the messages; the first one that fails ends the tokens with its error.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
+        >>> async def main():
+        ...     tokens = tokens_of(scripted_model(["Hel", "lo"]).inquire())
+        ...     print([token async for token in tokens])
+        >>> MiniAgents().run(main())
+        ['Hel', 'lo']
+    """
     log: Log[str] = Log(source.log.scope)
     TokenWalk(source, _Tokens(log)).start()
     return StreamedPromise[str, object].over(log)

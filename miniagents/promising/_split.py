@@ -92,7 +92,31 @@ def split_tokens(
     code_block_delimiter: str | None,
     metadata: Mapping[str, object],
 ) -> MessageSequencePromise[Message]:
-    """Split a flat stream of messages; see :func:`split_messages`, which takes anything that is messages."""
+    """Split a flat stream of messages; see :func:`split_messages`, which takes anything that is messages.
+
+    Args:
+        source: the messages.
+        delimiter: where to split.
+        code_block_delimiter: a fenced block is one message and protects delimiters; None switches fences off.
+        metadata: data of every resulting message.
+
+    Returns:
+        A promise of the messages; of empty input none.
+
+    Raises:
+        ValueError: a delimiter is empty.
+        NoActiveContextError: no context is active.
+        FreezeError: a value of ``metadata`` is none of the allowed types.
+
+    Example:
+        >>> from miniagents import MessageSequencePromise, MiniAgents
+        >>> async def main():
+        ...     source = MessageSequencePromise("one, two")
+        ...     parts = split_tokens(source, delimiter=", ", code_block_delimiter=None, metadata={})
+        ...     print([part.text for part in await parts])
+        >>> MiniAgents().run(main())
+        ['one', 'two']
+    """
     splitter = TextSplitter(delimiter, code_block_delimiter)
     target: Log[MessagePromise[Message]] = Log(Owner.current())
     cutter = _Cutter(target, splitter, delimiter, freeze_metadata(metadata))

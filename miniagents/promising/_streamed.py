@@ -36,6 +36,7 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
 
     Raises:
         NoActiveContextError: no context is active.
+        TypeError: it was given both a streamer and pieces, or neither.
 
     Example:
         >>> from miniagents.promising import PromisingContext, StreamedPromise
@@ -75,7 +76,15 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
 
     @property
     def pieces(self) -> Observable[PIECE]:
-        """The pieces as an Observable: hot, replayed from the first one to every subscriber."""
+        """The pieces as an Observable: hot, replayed from the first one to every subscriber.
+
+        * When does it start? The source runs whether anybody subscribes or not.
+        * How often? It runs once; every subscriber gets every piece from the first on.
+        * What is kept? Every piece, as long as the promise or a subscription lives.
+        * What does ``break`` do? Disposing lets that subscriber go; when the last reader has left and none
+          can come any more, the source is stopped and closed.
+        * When does an error come? After every piece that came before it.
+        """
         return LogObservable(self.log, self)
 
     @override

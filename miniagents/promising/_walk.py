@@ -17,9 +17,29 @@ M = TypeVar("M", bound=Message)
 
 
 class Listener(Generic[T]):
-    """What hears a walk and writes ``target``; override what is of interest.
+    """What hears a walk and writes a log; override what is of interest.
 
     By default a failing message ends the target with its error, and so does a failing sequence.
+
+    Args:
+        target: the log that is written.
+
+    Attributes:
+        within_message: no message that is written needs more than one that is read.
+
+    Example:
+        >>> from miniagents import MessageSequencePromise, MiniAgents
+        >>> from miniagents.promising import StreamedPromise
+        >>> from miniagents.streams import Log, current_scope
+        >>> class Lengths(Listener[int]):
+        ...     def token(self, token):
+        ...         self.target.append(len(token))
+        >>> async def main():
+        ...     lengths = Lengths(Log(current_scope()))
+        ...     TokenWalk(MessageSequencePromise(["one", "three"]), lengths).start()
+        ...     print(await StreamedPromise.over(lengths.target))
+        >>> MiniAgents().run(main())
+        (3, 5)
     """
 
     __slots__ = ("target",)
@@ -34,16 +54,36 @@ class Listener(Generic[T]):
         return None
 
     def start_message(self, promise: MessagePromise[Message], /) -> None:
-        """The next message begins."""
+        """The next message begins.
+
+        Args:
+            promise: the message.
+        """
 
     def token(self, token: str, /) -> None:
-        """A token of the current message."""
+        """A token of the current message.
+
+        Args:
+            token: a piece of its text.
+        """
 
     def end_message(self, message: Message, /) -> None:
-        """The current message is complete."""
+        """The current message is complete.
+
+        Args:
+            message: what its tokens made.
+        """
 
     def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
-        """The current message failed, the error came through the agents of ``chain``; whether to walk on."""
+        """The current message failed.
+
+        Args:
+            error: its terminal.
+            chain: the aliases of the agents that the error came through.
+
+        Returns:
+            Whether to walk on.
+        """
         self.target.chain = chain
         self.fail(error)
         return False
@@ -53,7 +93,11 @@ class Listener(Generic[T]):
         self.target.finish()
 
     def fail(self, error: Exception) -> None:
-        """The sequence failed, or the walk was stopped."""
+        """The sequence failed, or the walk was stopped.
+
+        Args:
+            error: its terminal.
+        """
         self.target.fail(error)
 
 
@@ -63,6 +107,21 @@ class TokenWalk:
     Args:
         source: the messages; kept alive as long as the walk goes on.
         listener: hears everything; when nobody can read its target any more, the walk ends.
+
+    Example:
+        >>> from miniagents import MessageSequencePromise, MiniAgents
+        >>> from miniagents.streams import Log, current_scope
+        >>> class Printer(Listener[None]):
+        ...     def token(self, token):
+        ...         print("token:", token)
+        ...     def finish(self):
+        ...         print("the end")
+        >>> async def main():
+        ...     TokenWalk(MessageSequencePromise(["one", "two"]), Printer(Log(current_scope()))).start()
+        >>> MiniAgents().run(main())
+        token: one
+        token: two
+        the end
     """
 
     __slots__ = ("_busy", "_held", "_listener", "_message", "_position", "_source", "_token_position")
@@ -197,5 +256,16 @@ class TokenWalk:
 
 
 def resolved(promise: MessagePromise[M]) -> M:
-    """The message of a promise that has ended normally; it was made when the last token came."""
+    """The message of a promise that has ended normally; it was made when the last token came.
+
+    Args:
+        promise: a complete one.
+
+    Example:
+        >>> from miniagents import Message, MiniAgents
+        >>> async def main():
+        ...     print(resolved(Message("one").as_promise))
+        >>> MiniAgents().run(main())
+        one
+    """
     return cast("tuple[M]", promise.log.result)[0]

@@ -3,8 +3,6 @@
 Rule of this room: **whoever starts a driver is told about its end, and whoever it started ends with it**
 unless somebody else reads that. The driver holds what it fills (the sink), never the promise that shows it:
 so the promise can be dropped by its readers, and that is how abandonment is noticed.
-
-Why so long: beginning, ending and waiting of one task are one state; a fifth of it describes and shows them.
 """
 
 import asyncio

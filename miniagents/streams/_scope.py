@@ -4,8 +4,6 @@ Rule of this room: **no task without an owner.** A scope is entered on one event
 running task with what it fills), waits for all of them at a normal end, and cancels all of them at any other
 end. It also serialises pushes: a push that is caused by another push waits in a queue instead of on the call
 stack, so chains of any depth neither recurse nor interleave.
-
-Why so long: all that an owner does with its tasks stands together; a third of it describes and shows that.
 """
 
 import asyncio

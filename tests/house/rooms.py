@@ -14,13 +14,27 @@ _REASON_TO_BE_STRAY = "Crosses rooms:"
 
 
 def long_rooms(root: Path, *folders: str) -> list[str]:
-    """Return a sentence for each file of over 250 lines whose docstring does not say why."""
+    """Return a sentence for each file of over 250 lines whose docstring does not say why.
+
+    The docstrings of its definitions do not count: nothing is left undescribed to keep a room short.
+    """
     return [
         f"{module.path}: {lines} lines; split it, or say in its docstring '{_REASON_TO_BE_LONG} ...'"
         for module in modules(root, *folders)
-        if (lines := module.text.count("\n")) > MAX_LINES
+        if (lines := module.text.count("\n") - _described_in(module)) > MAX_LINES
         and _REASON_TO_BE_LONG not in (ast.get_docstring(module.tree) or "")
     ]
+
+
+def _described_in(module: Module) -> int:
+    """How many lines of a module are docstrings of its classes and functions."""
+    found = 0
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            if ast.get_docstring(node) is not None and first.end_lineno is not None:
+                found += first.end_lineno - first.lineno + 1
+    return found
 
 
 def untested_rooms(root: Path, tested_elsewhere: dict[str, str]) -> list[str]:
