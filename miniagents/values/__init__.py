@@ -17,6 +17,8 @@ from ._errors import (
 from ._freeze import MAX_NESTING, freeze
 from ._frozen import Frozen
 from ._frozen_mapping import FrozenMapping
+from ._json_events import JsonEnd, JsonError, JsonEvent, JsonPath, JsonText
+from ._json_machine import JsonFrame, JsonMachine
 from ._llm_errors import (
     LLMConfigError,
     LLMConnectionError,
@@ -47,6 +49,13 @@ __all__ = [
     "FrozenMeta",
     "HashKeyError",
     "InquiryCancelledError",
+    "JsonEnd",
+    "JsonError",
+    "JsonEvent",
+    "JsonFrame",
+    "JsonMachine",
+    "JsonPath",
+    "JsonText",
     "LLMConfigError",
     "LLMConnectionError",
     "LLMError",
