@@ -1,7 +1,8 @@
 r"""The values of JSON that hold no others: texts, which come in pieces, and numbers and literals.
 
-A text is decoded as early as each character is known. Held back is only an escape that is not complete, and the first half of a surrogate pair: both are at most a
-few characters. A half without its other half becomes U+FFFD, since no text can hold it.
+A text is decoded as early as each character is known. Held back is only an escape that is not complete, and
+the first half of a surrogate pair: both are at most a few characters. A half without its other half becomes
+U+FFFD, since no text can hold it.
 """
 
 import re

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from miniagents.values import JsonEnd, JsonError, JsonEvent, JsonMachine, JsonText
+from miniagents.values import JsonEnd, JsonError, JsonEvent, JsonMachine, JsonPath, JsonText
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -37,7 +37,7 @@ def joined(events: list[JsonEvent]) -> list[JsonEvent]:
     return found
 
 
-def at_paths(value: object, depth: int, path: tuple[str | int, ...] = ()) -> list[JsonEvent]:
+def at_paths(value: object, depth: int, path: JsonPath = ()) -> list[JsonEvent]:
     """The events that a document of this value must bring, as plainly as it can be said."""
     if len(path) > depth:
         return []
@@ -45,12 +45,12 @@ def at_paths(value: object, depth: int, path: tuple[str | int, ...] = ()) -> lis
     if isinstance(value, dict):
         for key, item in cast("dict[str, object]", value).items():
             inner += at_paths(item, depth, (*path, key))
-    elif isinstance(value, list):
+    if isinstance(value, list):
         for index, item in enumerate(cast("list[object]", value)):
             inner += at_paths(item, depth, (*path, index))
-    elif isinstance(value, str) and value:
-        inner = [JsonText(path, value)]
-    return [*inner, JsonEnd(path, value)] if path else inner
+    if isinstance(value, str) and value:
+        inner.append(JsonText(path, value))
+    return [*inner, JsonEnd(path, cast("object", value))] if path else inner
 
 
 @given(VALUES, STYLES, st.booleans())
