@@ -16,6 +16,17 @@ class AgentCall(Generic[In, Out]):
 
     It is made by :meth:`MiniAgent.initiate_inquiry`. Whoever drops it without finishing has finished it.
 
+    * When does it start? At once: the agent runs, and waits for messages when it wants some.
+    * How often? One run.
+    * What is kept? Every message and every reply, as long as somebody holds the promise of the replies.
+    * What does ``break`` do? A reader of the replies that leaves ends the run when it was the last one.
+    * When does an error come? With the replies, after those that came before it.
+
+    Args:
+        alias: of the agent, for errors.
+        flattener: writes the input of the run.
+        replies: the promise of what the run replies.
+
     Example:
         >>> from miniagents import MiniAgents, miniagent
         >>> @miniagent
@@ -43,6 +54,9 @@ class AgentCall(Generic[In, Out]):
 
     def send_message(self, message: MessageType) -> Self:
         """Send anything that is messages; returns the call, so that calls can be chained.
+
+        Args:
+            message: any ``MessageType``, taken as it is now.
 
         Raises:
             MiniAgentsError: the call is finished.

@@ -36,6 +36,7 @@ async def achain_loop(
 
     Raises:
         ValueError: there are agents but no ``AWAIT``: turns would be scheduled for ever.
+        TypeError: an item is none of these.
         Exception: whatever else an agent raises.
 
     Example:

@@ -36,6 +36,19 @@ async def adialog_loop(
 
     Returns:
         The last answer.
+
+    Raises:
+        Exception: whatever else one of the agents raises.
+
+    Example:
+        >>> from miniagents import MiniAgents, StopLoop, adialog_loop
+        >>> from miniagents.testing import ScriptedModel, scripted_model
+        >>> user = scripted_model("Hello!", "And what is my name?", StopLoop())
+        >>> model = ScriptedModel("Hello, who are you?", "You have not told me.")
+        >>> print(MiniAgents().run(adialog_loop(user, model.agent)))
+        You have not told me.
+        >>> [str(message) for message in model.requests[1].messages]
+        ['Hello!', 'Hello, who are you?', 'And what is my name?']
     """
     own = user_agent.defaults.get("chat_history")
     if isinstance(own, KeepsHistory):

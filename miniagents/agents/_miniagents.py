@@ -9,7 +9,17 @@ from miniagents.values import Frozen
 
 
 class PersistMessageHandler(Protocol):
-    """What ``on_persist_message`` takes: awaited once with each message that came to be."""
+    """What ``on_persist_message`` takes: awaited once with each message that came to be.
+
+    Example:
+        >>> from miniagents import Message, MiniAgents
+        >>> async def store(promise, message):
+        ...     print(message.hash_key[:8], message)
+        >>> async def main():
+        ...     Message("Hello").as_promise
+        >>> MiniAgents(on_persist_message=store).run(main())
+        5fff2d07 Hello
+    """
 
     async def __call__(self, promise: MessagePromise[Message], message: Message, /) -> None:
         """Store one message."""
@@ -69,7 +79,14 @@ class MiniAgents(PromisingContext):
         return bool(self._persist_handlers)
 
     def on_persist_message(self, handler: HandlerT) -> HandlerT:
-        """Add a handler; usable as a decorator. One that raises is logged and harms nobody."""
+        """Add a handler; usable as a decorator. One that raises is logged and harms nobody.
+
+        Args:
+            handler: awaited once with each message that comes to be from now on, one call at a time.
+
+        Returns:
+            The handler itself.
+        """
         if not self._persist_handlers:
             self.events.resolved_handlers.append(self._persist_resolved)
         self._persist_handlers.append(handler)
@@ -80,7 +97,12 @@ class MiniAgents(PromisingContext):
             await self.persist(result, cast("MessagePromise[Message]", promise))
 
     async def persist(self, message: Message, promise: MessagePromise[Message] | None = None) -> None:
-        """Have ``message`` stored, the messages in it first, unless it has been."""
+        """Have ``message`` stored, the messages in it first, unless it has been.
+
+        Args:
+            message: any message.
+            promise: what it came from, for the handlers; None for a finished one of its own.
+        """
         if self._persisted.get(id(message)) is message:
             return
         self._persisted[id(message)] = message

@@ -14,6 +14,9 @@ C = TypeVar("C")
 class Pipeline(Generic[A, B]):
     """One operator made of several; cold, like each of its parts.
 
+    Args:
+        operator: what it does.
+
     Example:
         >>> import reactivex as rx
         >>> from miniagents import MiniAgents, miniagent
@@ -36,7 +39,11 @@ class Pipeline(Generic[A, B]):
         return self._operator(source)
 
     def then(self, operator: Callable[[Observable[B]], Observable[C]]) -> "Pipeline[A, C]":
-        """This and then ``operator``, as one operator."""
+        """This and then ``operator``, as one operator.
+
+        Args:
+            operator: from an Observable to an Observable; called for each use of the pipeline.
+        """
         first = self._operator
         return Pipeline(lambda source: operator(first(source)))
 

@@ -21,6 +21,17 @@ class AgentCallNode(Message):
         messages: what it was sent; a message that failed is not there.
         keywords: the keywords of the call that are data. Clients are left out, and so is what is named like a
             secret, however deep it stands.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
+        >>> async def store(promise, message):
+        ...     if isinstance(message, AgentCallNode):
+        ...         print(message.agent_alias, "was asked:", *message.messages, dict(message.keywords))
+        >>> async def main():
+        ...     await scripted_model("Hello!").inquire("Hi", temperature=0.5, api_key="secret")
+        >>> MiniAgents(on_persist_message=store).run(main())
+        SCRIPTED_MODEL was asked: Hi {'temperature': 0.5}
     """
 
     agent_alias: str = ""
@@ -36,6 +47,17 @@ class AgentReplyNode(Message):
         call: the record of its call.
         replies: what it replied; a message that failed is not there.
         error: the type and text of the error that ended it, None if it ended normally.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
+        >>> async def store(promise, message):
+        ...     if isinstance(message, AgentReplyNode):
+        ...         print(*message.call.messages, "->", *message.replies, message.error)
+        >>> async def main():
+        ...     await scripted_model("Hello!").inquire("Hi")
+        >>> MiniAgents(on_persist_message=store).run(main())
+        Hi -> Hello! None
     """
 
     agent_alias: str = ""
