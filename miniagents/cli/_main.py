@@ -23,7 +23,7 @@ _BY_SIGNAL = 128
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the command line; never a traceback for what the user or the world did.
+    r"""Run the command line; never a traceback for what the user or the world did.
 
     Args:
         words: the arguments; those of the process when None.
@@ -34,6 +34,16 @@ def main(words: Sequence[str] | None = None) -> int:
 
     Raises:
         SystemExit: `--help` or `--version` was answered.
+
+    Example:
+        >>> import io, sys
+        >>> stdin, sys.stdin = sys.stdin, io.StringIO("My brother is angry with me.\n")
+        >>> main(["chat", "--model", "eliza", "--no-history"])  # doctest: +ELLIPSIS
+        eliza (rules, no language model) answers; nothing is kept.
+        ...
+        ELIZA: How do you know that your brother is angry with you?
+        0
+        >>> sys.stdin = stdin
     """
     try:
         options = parse_arguments(sys.argv[1:] if words is None else words)

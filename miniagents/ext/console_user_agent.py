@@ -1,6 +1,17 @@
-"""The user at the console, as an agent.
+r"""The user at the console, as an agent.
 
 At a terminal Enter sends, Ctrl+Space breaks a line; on a pipe plain lines are read and nothing is coloured.
+
+Example:
+    >>> import io, sys
+    >>> from miniagents import MiniAgents
+    >>> stdin, sys.stdin = sys.stdin, io.StringIO("I am fine.\n")
+    >>> async def main():
+    ...     print(repr(str(await console_user_agent.inquire("How are you?"))))
+    >>> MiniAgents().run(main())
+    USER: How are you?
+    'I am fine.'
+    >>> sys.stdin = stdin
 """
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
@@ -44,6 +55,10 @@ def create_console_user_agent(
     chat_history: ChatHistory | None = None, alias: str = "USER"
 ) -> MiniAgent[Message, Message, ...]:
     """Make a console user with a history of his own; the same as `console_user_agent.fork(...)`.
+
+    Args:
+        chat_history: who keeps the conversation; None when somebody else does.
+        alias: the name in front of what the user types, at a terminal.
 
     Example:
         >>> from miniagents.ext.chat_history import InMemoryChatHistory

@@ -29,15 +29,20 @@ def default_model(otherwise: MiniAgent[Message, Message, ...] | None = None) -> 
     Args:
         otherwise: who answers when no key is set; Eliza, a program of rules, by default.
 
+    Returns:
+        An agent whose keywords are closed.
+
     Raises:
         ImportError: a key is set, but the SDK of its provider is not installed; the text has the `pip` line.
 
-    Example::
-
-        async def main(model: MiniAgent) -> None:
-            print(await model.inquire("Hello!"))
-
-        MiniAgents().run(main(default_model()))
+    Example:
+        >>> from unittest.mock import patch
+        >>> with patch.dict("os.environ", clear=True), patch("sys.stderr"):
+        ...     default_model()
+        <MiniAgent ELIZA_AGENT>
+        >>> with patch.dict("os.environ", {"OPENAI_API_KEY": "a key"}, clear=True):
+        ...     default_model()
+        <MiniAgent OPENAI_AGENT>
     """
     for provider, model in _MODELS.items():
         if os.environ.get(f"{provider.upper()}_API_KEY"):

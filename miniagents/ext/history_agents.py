@@ -1,4 +1,24 @@
-"""Agents that keep a conversation: they log what they are sent and reply all of it, old turns included."""
+"""Agents that keep a conversation: they log what they are sent and reply all of it, old turns included.
+
+Example:
+    >>> import pathlib, tempfile
+    >>> from miniagents import MiniAgents, UserMessage
+    >>> async def main(folder):
+    ...     history = markdown_history_agent.fork(history_md_file=f"{folder}/CHAT.md")
+    ...     await history.inquire(UserMessage("Hello!"))
+    ...     print(await history.inquire(UserMessage("Are you there?")))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     MiniAgents().run(main(folder))
+    Hello!
+    <BLANKLINE>
+    Are you there?
+
+    >>> async def chat(history):
+    ...     await history.inquire(UserMessage("Hello!"))
+    ...     print(len(await history.inquire(UserMessage("Are you there?"))))
+    >>> MiniAgents().run(chat(in_memory_history_agent.fork()))
+    2
+"""
 
 from collections.abc import Iterable
 from os import PathLike

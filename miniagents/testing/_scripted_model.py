@@ -11,7 +11,19 @@ from ._answers import Answer, Script
 
 
 class ScriptEndedError(MiniAgentsError):
-    """A scripted model was asked more often than it has answers."""
+    """A scripted model was asked more often than it has answers.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> model = scripted_model("Hello!")
+        >>> async def main():
+        ...     await model.inquire("Hi")
+        ...     await model.inquire("Are you there?")
+        >>> MiniAgents().run(main())
+        Traceback (most recent call last):
+            ...
+        miniagents...ScriptEndedError: The scripted model was asked for answer 2 and has 1; give it more ...
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +33,16 @@ class ModelRequest:
     Attributes:
         messages: the whole conversation.
         keywords: `model`, `temperature`, `system` and all others it was given, by `fork` or by `inquire`.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> scripted = ScriptedModel("Hello!")
+        >>> async def main():
+        ...     await scripted.agent.fork(model="m-1").inquire("Hi")
+        >>> MiniAgents().run(main())
+        >>> (request,) = scripted.requests
+        >>> str(request.messages), request.keywords["model"]
+        ('Hi', 'm-1')
     """
 
     messages: Messages
@@ -96,6 +118,11 @@ def scripted_model(
     *answers: Answer, then: Answer | None = None, alias: str = "SCRIPTED_MODEL"
 ) -> MiniAgent[Message, AssistantMessage, ...]:
     """Make an agent that gives these answers; the `agent` of a :class:`ScriptedModel`, which can do more.
+
+    Args:
+        *answers: in the order of the requests: texts, tokens, exceptions, messages, functions of what was said.
+        then: the answer to every further request; without it they fail with `ScriptEndedError`.
+        alias: how the agent is called in errors and records.
 
     Example:
         >>> from miniagents import MiniAgents

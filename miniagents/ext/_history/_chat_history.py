@@ -34,7 +34,11 @@ class ChatHistory(ABC):
 
     @abstractmethod
     async def append(self, messages: Messages) -> None:
-        """Keep these finished messages behind all others, in their order."""
+        """Keep these finished messages behind all others, in their order.
+
+        Args:
+            messages: finished ones; a history may take more than these, such as promises.
+        """
 
     @abstractmethod
     async def load(self) -> Messages:

@@ -14,6 +14,15 @@ class HistoryFileError(MiniAgentsError, OSError):
         sentence: what was wrong, where, and what to do.
         path: the file.
         cause: the error of the system, if there was one.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.ext.chat_history_md import ChatHistoryMD
+        >>> try:
+        ...     asyncio.run(ChatHistoryMD("no/such/folder/CHAT.md").append("Hello"))
+        ... except HistoryFileError as error:
+        ...     print(error.errno, error.filename)
+        2 no/such/folder/CHAT.md
     """
 
     def __init__(self, sentence: str, path: str, cause: OSError | None = None) -> None:

@@ -10,10 +10,20 @@ from ._screen import is_terminal
 
 
 class Asker:
-    """Asks for messages. On a pipe it writes nothing at all.
+    r"""Asks for messages. On a pipe it writes nothing at all.
 
     Args:
         interrupt: what Ctrl-C at the prompt raises.
+
+    Example:
+        >>> import asyncio, io, sys
+        >>> async def main():
+        ...     asker = Asker()
+        ...     print([await asker.ask("USER"), await asker.ask("USER")])
+        >>> stdin, sys.stdin = sys.stdin, io.StringIO("Hello!\n\nHow are you?\n")
+        >>> asyncio.run(main())
+        ['Hello!', 'How are you?']
+        >>> sys.stdin = stdin
     """
 
     __slots__ = ("_interrupt", "_session")

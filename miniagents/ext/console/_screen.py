@@ -14,18 +14,34 @@ from miniagents.values import strip_control
 
 
 class OutputError(OSError):
-    """What should be shown could not be written; the cause says why (`BrokenPipeError`: nobody reads it)."""
+    """What should be shown could not be written; the cause says why (`BrokenPipeError`: nobody reads it).
+
+    Example:
+        >>> import io
+        >>> class Broken(io.StringIO):
+        ...     def write(self, text):
+        ...         raise BrokenPipeError(32, "Broken pipe")
+        >>> Screen(Broken(), is_terminal=False).line("Hello")
+        Traceback (most recent call last):
+            ...
+        miniagents...OutputError: the output cannot be written: Broken pipe
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """Where to write, and how.
+    r"""Where to write, and how.
 
     Attributes:
         out: usually `sys.stdout`. What its encoding does not have is written as `?`.
         is_terminal: whether people look at it as it comes: colours, and a blank line between turns.
 
     Every method raises `OutputError` when `out` cannot be written.
+
+    Example:
+        >>> import sys
+        >>> Screen(sys.stdout, is_terminal=False).line("No text can clear the screen: \x1b[2J")
+        No text can clear the screen: [2J
     """
 
     out: TextIO
@@ -43,14 +59,28 @@ class Screen:
         return cls(sys.stdout, is_terminal())
 
     def alias(self, alias: str) -> None:
-        """Begin a reply."""
+        """Begin a reply.
+
+        Args:
+            alias: of who speaks.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         if self.is_terminal:
             self._styled([("ansiblue bold", strip_control(alias)), ("", ": ")])
         else:
             self.text(f"{alias}: ")
 
     def text(self, text: str) -> None:
-        """Write a piece of a reply at once."""
+        """Write a piece of a reply at once.
+
+        Args:
+            text: any piece; characters that could command the screen are removed.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         encoding = self.out.encoding or "utf-8"
         try:
             self.out.write(strip_control(text).encode(encoding, errors="replace").decode(encoding))
@@ -59,11 +89,22 @@ class Screen:
             raise OutputError(f"the output cannot be written: {error.strerror or error}") from error
 
     def end(self) -> None:
-        """End a reply."""
+        """End a reply.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         self.text("\n\n" if self.is_terminal else "\n")
 
     def line(self, text: str) -> None:
-        """Write a line that is not part of the conversation, muted on a terminal."""
+        """Write a line that is not part of the conversation, muted on a terminal.
+
+        Args:
+            text: the line, without its end.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         if self.is_terminal:
             self._styled([("ansibrightblack", strip_control(text)), ("", "\n")])
         else:
@@ -77,5 +118,13 @@ class Screen:
 
 
 def is_terminal() -> bool:
-    """Tell whether people sit at both ends: the input and the output are a terminal."""
+    """Tell whether people sit at both ends: the input and the output are a terminal.
+
+    Example:
+        >>> import io, sys
+        >>> stdin, sys.stdin = sys.stdin, io.StringIO("from a pipe")
+        >>> is_terminal()
+        False
+        >>> sys.stdin = stdin
+    """
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout is not None and sys.stdout.isatty()

@@ -1,4 +1,12 @@
-"""`eliza_agent`: the partner as an agent. It keeps nothing; the conversation it is given says it all."""
+"""`eliza_agent`: the partner as an agent. It keeps nothing; the conversation it is given says it all.
+
+Example:
+    >>> from miniagents import MiniAgents
+    >>> async def main():
+    ...     print(await eliza_agent.inquire("My brother is angry with me."))
+    >>> MiniAgents().run(main())
+    How do you know that your brother is angry with you?
+"""
 
 import asyncio
 import re
@@ -24,13 +32,6 @@ async def eliza_agent(ctx: InteractionContext, delay: float = 0.0) -> None:
     Args:
         ctx: the conversation.
         delay: how long it waits before each further word, in seconds.
-
-    Example:
-        >>> from miniagents import MiniAgents
-        >>> async def main():
-        ...     print(await eliza_agent.inquire("My brother is angry with me."))
-        >>> MiniAgents().run(main())
-        How do you know that your brother is angry with you?
     """
     said = [str(message) for message in await ctx.messages if message.role == "user"]
     answer = await asyncio.to_thread(_answer, said)  # a long conversation takes its time

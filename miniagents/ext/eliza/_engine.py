@@ -23,6 +23,12 @@ class ElizaState:
         used: how often each set of answers was used; those never used are not in it.
         remembered: remarks to come back to, the oldest first.
         last_heard: the words of the last message, to notice a repetition.
+
+    Example:
+        >>> from miniagents.ext.eliza import load_script
+        >>> eliza = Eliza(load_script())
+        >>> eliza.replay(["Hello.", "My dog is ill."]).last_heard
+        ('my', 'dog', 'is', 'ill')
     """
 
     used: Mapping[str, int]
@@ -123,7 +129,11 @@ class Eliza:
         return self._take(state, "fallback", self._script.fallback)
 
     def replay(self, texts: Iterable[str]) -> ElizaState:
-        """Give the state that a conversation in which the partner said these texts has come to."""
+        """Give the state that a conversation in which the partner said these texts has come to.
+
+        Args:
+            texts: what the partner said, in order.
+        """
         return reduce(lambda state, text: self.respond(state, text)[0], texts, self.start)
 
     def _keys(self, text: str) -> Iterator[str]:

@@ -20,7 +20,14 @@ _Name = Annotated[str, StringConstraints(min_length=1, to_lower=True, pattern=r"
 
 
 class ElizaScriptError(ValueError):
-    """A script cannot be used; the text says where in it and what to do."""
+    """A script cannot be used; the text says where in it and what to do.
+
+    Example:
+        >>> read_script("greeting = [")
+        Traceback (most recent call last):
+            ...
+        miniagents...ElizaScriptError: the script is not valid TOML: ...
+    """
 
 
 class _Part(BaseModel):
@@ -81,6 +88,10 @@ class Script(_Part):
         reflect_last: the same for the last word of a piece.
         classes: word classes, `@name` in patterns.
         keyword: what to listen for.
+
+    Example:
+        >>> load_script().silence[0]
+        'Take your time; I am still here.'
     """
 
     greeting: _Lines
@@ -103,7 +114,14 @@ class Script(_Part):
         return self
 
     def pattern_of(self, rule: Rule) -> Pattern:
-        """Parse the pattern of a rule with the word classes of this script."""
+        """Parse the pattern of a rule with the word classes of this script.
+
+        Args:
+            rule: a rule of this script.
+
+        Raises:
+            ValueError: it is no pattern, or names a word class that is not there.
+        """
         return parse_pattern(rule.when, self.classes)
 
 
@@ -171,6 +189,23 @@ def read_script(toml: str, *, source: str = "the script") -> Script:
 
     Raises:
         ElizaScriptError: it is no TOML, or something in it does not fit together.
+
+    Example:
+        >>> script = read_script('''
+        ... greeting = ["Hello."]
+        ... farewell = ["Bye."]
+        ... farewell_phrases = ["bye"]
+        ... silence = ["..."]
+        ... repeated = ["Again?"]
+        ... fallback = ["Go on."]
+        ... [[keyword]]
+        ... name = "dream"
+        ... rule = [{when = "*", say = ["What does that dream suggest to you?"]}]
+        ... ''')
+        >>> from miniagents.ext.eliza import Eliza
+        >>> eliza = Eliza(script)
+        >>> eliza.respond(eliza.start, "I had a dream.")[1]
+        'What does that dream suggest to you?'
     """
     try:
         return Script.model_validate(tomllib.loads(toml))
@@ -187,9 +222,16 @@ def read_script(toml: str, *, source: str = "the script") -> Script:
 def load_script(path: Path | None = None) -> Script:
     """Load a script from a TOML file, or the one that comes with miniagents.
 
+    Args:
+        path: the file; None for the one that comes with miniagents.
+
     Raises:
         ElizaScriptError: see `read_script`; also when the file is not UTF-8 text.
         OSError: the file cannot be read.
+
+    Example:
+        >>> len(load_script().keyword) > 30
+        True
     """
     source = resources.files("miniagents.ext.eliza") / "script.toml" if path is None else path
     try:
