@@ -120,7 +120,7 @@ def scripted_model(
     """Make an agent that gives these answers; the `agent` of a :class:`ScriptedModel`, which can do more.
 
     Args:
-        *answers: in the order of the requests: texts, tokens, exceptions, messages, functions of what was said.
+        *answers: in the order of the requests: texts, tokens, exceptions, messages, functions of the dialog.
         then: the answer to every further request; without it they fail with `ScriptEndedError`.
         alias: how the agent is called in errors and records.
 
