@@ -1,7 +1,8 @@
 """Runs `async def` tests, and looks after every test for what it left behind.
 
 An `async def test_...` runs on a fresh event loop in debug mode; so does the coroutine under a `@given`, once
-for each example. There are no async fixtures: use `async with` in the test.
+for each example. There are no async fixtures: use `async with` in the test. The loop has virtual time with
+`@pytest.mark.loop(virtual=True)`.
 
 After every test, sync or async, these are errors: a pending task, an open async generator, an open socket, a
 running thread, an open event loop, a changed context variable, a warning, an exception that could not be
@@ -15,15 +16,18 @@ import logging
 import os
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial, wraps
-from typing import IO
+from typing import IO, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
 from typing_extensions import override
 
+from miniagents.testing import VirtualClock
 from tests.support.leaks import Snapshot, leaks_since
 from tests.support.limits import time_limit
 from tests.support.loops import TIME_LIMIT, run_async
+
+T = TypeVar("T")
 
 pytest_plugins = ["pytester"]
 
@@ -56,7 +60,9 @@ class _Records(logging.Handler):
 def pytest_configure(config: pytest.Config) -> None:
     """Name the marker, and keep the real stderr for the last words of a process that hangs."""
     config.addinivalue_line(
-        "markers", "loop(timeout=30.0, debug=True): how this test's event loop runs; seconds"
+        "markers",
+        "loop(timeout=30.0, debug=True, virtual=False): how this test's event loop runs; seconds; virtual: "
+        "time jumps to the next timer",
     )
     # Output is not captured yet here; later, descriptor 2 is a file of pytest's.
     config.stash[_stderr] = os.fdopen(os.dup(2), "w")
@@ -70,7 +76,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run an `async def` test on a loop of its own; leave all others to pytest."""
-    run = partial(run_async, timeout=_limit(pyfuncitem), debug=_debug(pyfuncitem))
+    run = _runner(pyfuncitem)
     inner: object = getattr(getattr(pyfuncitem.obj, "hypothesis", None), "inner_test", None)
     if inspect.iscoroutinefunction(inner):
         pyfuncitem.obj.hypothesis.inner_test = _synchronous(inner, run)
@@ -112,14 +118,22 @@ def nothing_left(request: pytest.FixtureRequest) -> Generator[None]:
 
 
 def _limit(item: pytest.Item) -> float:
-    marker = item.get_closest_marker("loop")
-    seconds = marker.kwargs.get("timeout", TIME_LIMIT) if marker else TIME_LIMIT
-    return float(seconds) * _PATIENCE
+    return float(_option(item, "timeout", TIME_LIMIT)) * _PATIENCE
 
 
-def _debug(item: pytest.Item) -> bool:
+def _option(item: pytest.Item, name: str, default: T) -> T:
     marker = item.get_closest_marker("loop")
-    return bool(marker.kwargs.get("debug", True)) if marker else True
+    return marker.kwargs.get(name, default) if marker else default
+
+
+def _runner(item: pytest.Item) -> Callable[[Callable[[], Coroutine[object, object, object]]], object]:
+    debug = _option(item, "debug", default=True)
+    if _option(item, "virtual", default=False):
+        # No limit in virtual time: the clock would jump to it. The alarm of the real clock stays.
+        return lambda test: run_async(
+            test, timeout=None, debug=debug, loop_factory=VirtualClock().new_event_loop
+        )
+    return partial(run_async, timeout=_limit(item), debug=debug)
 
 
 def _synchronous(

@@ -122,6 +122,11 @@ async def test_hang():
     await endless()
 
 
+@pytest.mark.loop(virtual=True)
+async def test_hang_in_virtual_time():
+    await endless()
+
+
 @given(st.just(1))
 async def test_task_in_an_example(number):
     KEPT.append(asyncio.create_task(endless()))
@@ -145,6 +150,7 @@ RED = {
     "test_coroutine_in_async": "coroutine 'sleep' was never awaited",
     "test_thread_exception": "PytestUnhandledThreadExceptionWarning",
     "test_hang": "the test took longer than 0.2 s",
+    "test_hang_in_virtual_time": "StuckLoopError: Nothing can happen any more at 0 s of virtual time",
     "test_task_in_an_example": "task <Task pending name=",
 }
 
@@ -207,6 +213,12 @@ async def test_executor():
     await asyncio.to_thread(threading.get_ident)
 
 
+@pytest.mark.loop(virtual=True, timeout=1)
+async def test_virtual_time():
+    await asyncio.sleep(3600)
+    assert 3600 == asyncio.get_running_loop().time()
+
+
 @given(st.integers())
 async def test_examples(number):
     await asyncio.sleep(0)
@@ -246,7 +258,7 @@ def test_what_is_left_behind_is_red(pytester: pytest.Pytester, monkeypatch: pyte
 
 def test_what_is_clean_is_green(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that clean up pass, with fixtures, parameters, markers, examples, executors, shared servers."""
-    run(pytester, CLEAN, monkeypatch).assert_outcomes(passed=9)
+    run(pytester, CLEAN, monkeypatch).assert_outcomes(passed=10)
 
 
 def test_failures_are_told_alone(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,17 @@
-"""FOR TESTS, also those of users: language models that say what they are told to, without a network."""
+"""FOR TESTS, also those of users: scripted models without a network, and time that nobody waits for."""
 
 from ._answers import Answer
 from ._scripted_model import ModelRequest, ScriptedModel, ScriptEndedError, scripted_model
+from ._virtual_loop import StuckLoopError
+from ._virtual_time import VirtualClock, virtual_time
 
-__all__ = ["Answer", "ModelRequest", "ScriptEndedError", "ScriptedModel", "scripted_model"]
+__all__ = [
+    "Answer",
+    "ModelRequest",
+    "ScriptEndedError",
+    "ScriptedModel",
+    "StuckLoopError",
+    "VirtualClock",
+    "scripted_model",
+    "virtual_time",
+]

@@ -21,6 +21,7 @@ LINES: tuple[str, ...] = (
     "from miniagents.operators import as_messages, resolve, tokens, map_tokens, map_messages",
     "from miniagents.operators import join, split, flatten, errors_as_messages, from_async, to_async_iter",
     "from miniagents.streams import from_async, to_async_iter",
+    "from miniagents.testing import VirtualClock, scripted_model, virtual_time",
 )
 
 OUTSIDE_EXT = MappingProxyType(

@@ -12,6 +12,7 @@ import pytest
 
 from miniagents.promising import Message, PromisingContext
 from miniagents.promising._nested_run import run_in_thread
+from miniagents.testing import virtual_time
 from tests.support.sources import Source
 
 Interrupts: TypeAlias = Callable[[], None]
@@ -128,10 +129,10 @@ def test_an_interrupt_is_passed_on() -> None:
             steps.append("cancelled")
             raise
         finally:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(60)
             steps.append("cleaned up")
 
-    with interrupts() as interrupt, pytest.raises(Interrupted):
+    with interrupts() as interrupt, virtual_time(), pytest.raises(Interrupted):
         run_in_thread(main)
     assert (["cancelled", "cleaned up"], 1) == (steps, source.closed)
 

@@ -25,14 +25,20 @@ _TURNS_OF_GRACE = 20
 
 
 def run_async(
-    coro_fn: Callable[[], Coroutine[object, object, T]], *, timeout: float = TIME_LIMIT, debug: bool = True
+    coro_fn: Callable[[], Coroutine[object, object, T]],
+    *,
+    timeout: float | None = TIME_LIMIT,
+    debug: bool = True,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> T:
     """Turn `coro_fn()` into its result, on a fresh loop.
 
     Args:
         coro_fn: called once, inside the loop's runner; the coroutine it returns is the main task.
-        timeout: seconds until the coroutine is cancelled and the stacks of all tasks are printed to stderr.
+        timeout: seconds until the coroutine is cancelled and the stacks of all tasks are printed to stderr;
+            None on a loop with virtual time, which finds by itself that nothing can happen any more.
         debug: whether asyncio checks for what is slow or never awaited; off only for measurements.
+        loop_factory: makes the loop, if it is not to be an ordinary one.
 
     Raises:
         TimeoutError: the coroutine took longer than `timeout`.
@@ -43,11 +49,11 @@ def run_async(
     >>> run_async(three)
     3
     """
-    with asyncio.Runner(debug=debug) as runner:
+    with asyncio.Runner(debug=debug, loop_factory=loop_factory) as runner:
         return runner.run(_watched(coro_fn, timeout))
 
 
-async def _watched(coro_fn: Callable[[], Coroutine[object, object, T]], seconds: float) -> T:
+async def _watched(coro_fn: Callable[[], Coroutine[object, object, T]], seconds: float | None) -> T:
     generators = _watch_generators()
     result = await _within(coro_fn, seconds)
     await _settle(generators)
@@ -58,7 +64,9 @@ async def _watched(coro_fn: Callable[[], Coroutine[object, object, T]], seconds:
     return result
 
 
-async def _within(coro_fn: Callable[[], Coroutine[object, object, T]], seconds: float) -> T:
+async def _within(coro_fn: Callable[[], Coroutine[object, object, T]], seconds: float | None) -> T:
+    if seconds is None:
+        return await coro_fn()
     limit = asyncio.timeout(seconds)
     try:
         async with limit:

@@ -44,6 +44,7 @@ async def test_without_a_user_message_it_greets() -> None:
         assert "Good to see you. What would you like to talk about?" == str(await eliza_agent.inquire())
 
 
+@pytest.mark.loop(virtual=True)
 async def test_between_words_it_waits_as_long_as_it_is_told() -> None:
     """A long delay lets the first word through at once, and only that."""
     async with MiniAgents():
@@ -51,5 +52,5 @@ async def test_between_words_it_waits_as_long_as_it_is_told() -> None:
         tokens = aiter(promise)
         assert "There " == await anext(tokens)
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(anext(tokens), timeout=0.05)
+            await asyncio.wait_for(anext(tokens), timeout=3599.0)
         promise.cancel()

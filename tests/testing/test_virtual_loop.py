@@ -1,0 +1,307 @@
+"""Real I/O on an event loop with virtual time."""
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+
+from miniagents.testing import StuckLoopError, virtual_time
+from tests.support.sse_server import answer, hold, raw, serve
+
+
+async def hour_beside(outside: Awaitable[object]) -> float:
+    """Return when `outside` ended, while an hour-long timer is set that must not come first."""
+    loop = asyncio.get_running_loop()
+    timer = loop.call_later(3600, pytest.fail, "the timer came first")
+    await outside
+    timer.cancel()
+    return loop.time()
+
+
+def test_a_job_on_a_thread() -> None:
+    """While a thread works, time is real: a far timer does not come before the end of the job."""
+    with virtual_time() as clock:
+        ended = asyncio.run(hour_beside(asyncio.to_thread(time.sleep, 0.02)))
+        assert 0.02 <= ended <= clock.time() < 60
+
+
+def test_a_timeout_of_a_job() -> None:
+    """A timeout that is due while a thread works comes, in real time."""
+    go = threading.Event()
+
+    async def main() -> float:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await asyncio.to_thread(go.wait, 20)
+        go.set()
+        return asyncio.get_running_loop().time()
+
+    with virtual_time():
+        assert 0.02 <= asyncio.run(main()) < 20
+
+
+def test_after_a_job() -> None:
+    """When the thread is done, time jumps again, although its pool lives on."""
+
+    async def main() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            await asyncio.get_running_loop().run_in_executor(pool, int)
+            await asyncio.to_thread(int)
+            await asyncio.sleep(3600)
+
+    with virtual_time() as clock:
+        asyncio.run(main())
+    assert 3600 <= clock.time() < 3660
+
+
+def test_a_job_that_fails() -> None:
+    """A job that raised is over, too."""
+
+    async def main() -> None:
+        with pytest.raises(ValueError, match="x"):
+            await asyncio.to_thread(int, "x")
+        await asyncio.Event().wait()
+
+    with virtual_time(), pytest.raises(StuckLoopError):
+        asyncio.run(main())
+
+
+def test_a_name_is_looked_up() -> None:
+    """Looking up a host is a job on a thread, too."""
+    with virtual_time():
+        infos = asyncio.run(_look_up())
+    assert infos[0][4][:2] == ("127.0.0.1", 80)
+
+
+async def _look_up() -> list[tuple[int, int, int, str, tuple[object, ...]]]:
+    found = await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM)
+    return [(*info[:4], tuple(info[4])) for info in found]
+
+
+@pytest.mark.parametrize("piped", [True, False])
+def test_a_process(*, piped: bool) -> None:
+    """While a process runs, time is real, also if nothing is read from it."""
+    script = "import time; time.sleep(0.05); print(1)"
+
+    async def run() -> bytes:
+        pipe = asyncio.subprocess.PIPE if piped else asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(sys.executable, "-S", "-c", script, stdout=pipe)
+        return (await process.communicate())[0]
+
+    async def main() -> float:
+        task = asyncio.create_task(run())
+        ended = await hour_beside(task)
+        assert not piped or await task == b"1\n"
+        return ended
+
+    with virtual_time():
+        assert 0.05 <= asyncio.run(main()) < 60
+
+
+def test_a_shell() -> None:
+    """The same holds for a shell."""
+
+    async def run() -> None:
+        process = await asyncio.create_subprocess_shell("exit 3")
+        assert await process.wait() == 3
+
+    with virtual_time():
+        assert asyncio.run(hour_beside(run())) < 60
+
+
+def test_a_server_of_ones_own() -> None:
+    """A request to a server on the same loop takes no virtual time, and is answered before a timer comes."""
+
+    async def main() -> tuple[bytes, float]:
+        async with serve(answer(200, b"hello")) as server:
+            port = int(server.url.rsplit(":", 1)[1])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
+            async with asyncio.timeout(0.001):
+                await reader.readuntil(b"\r\n\r\n")
+                body = await reader.readexactly(5)
+            writer.close()
+            await writer.wait_closed()
+        return body, asyncio.get_running_loop().time()
+
+    with virtual_time():
+        assert asyncio.run(main()) == (b"hello", 0)
+
+
+def test_much_data_over_a_socket() -> None:
+    """Megabytes through full socket buffers take no virtual time, either."""
+    data = bytes(4_000_000)
+
+    async def main() -> float:
+        async with serve(raw(data)) as server:
+            port = int(server.url.rsplit(":", 1)[1])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            async with asyncio.timeout(0.001):
+                assert await reader.read(-1) == data
+            writer.close()
+            await writer.wait_closed()
+        return asyncio.get_running_loop().time()
+
+    with virtual_time():
+        assert asyncio.run(main()) == 0
+
+
+def test_a_silent_server() -> None:
+    """A server that says nothing is waited for as long as the timeout says, and that takes no real time."""
+    begun = time.monotonic()
+
+    async def main() -> float:
+        async with serve(raw(hold)) as server:
+            port = int(server.url.rsplit(":", 1)[1])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(3600):
+                    await reader.read()
+            writer.close()
+            await writer.wait_closed()
+        return asyncio.get_running_loop().time()
+
+    with virtual_time():
+        assert asyncio.run(main()) == 3600
+    assert time.monotonic() - begun < 60
+
+
+def test_a_server_nobody_asks() -> None:
+    """A server that only listens is no I/O under way: sleeping beside it takes no real time."""
+
+    async def main() -> float:
+        async with serve(answer(200, b"")):
+            await asyncio.sleep(3600)
+        return asyncio.get_running_loop().time()
+
+    with virtual_time():
+        assert asyncio.run(main()) == 3600
+
+
+def _in_a_thread(conversation: Callable[[socket.socket], object]) -> "tuple[int, threading.Thread]":
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def talk() -> None:
+        with listening, listening.accept()[0] as connection:
+            conversation(connection)
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    return listening.getsockname()[1], thread
+
+
+def test_a_server_elsewhere() -> None:
+    """A peer that is not on this loop takes the real time it takes, and no timer comes early."""
+
+    def slow(connection: socket.socket) -> None:
+        time.sleep(0.1)  # twice the patience with sockets of one's own
+        connection.sendall(b"late")
+
+    port, thread = _in_a_thread(slow)
+
+    async def main() -> float:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        ended = await hour_beside(reader.readexactly(4))
+        writer.close()
+        await writer.wait_closed()
+        return ended
+
+    with virtual_time():
+        assert 0.05 < asyncio.run(main()) < 60
+    thread.join()
+
+
+def test_a_socket_pair() -> None:
+    """Of a pair of sockets without addresses nobody knows who holds the other end: time is real."""
+    one, other = socket.socketpair()
+    answering = threading.Timer(0.02, other.sendall, [b"x"])
+
+    async def main() -> float:
+        one.setblocking(False)  # noqa: FBT003 - the name of the method says it
+        return await hour_beside(asyncio.get_running_loop().sock_recv(one, 1))
+
+    with one, other, virtual_time():
+        answering.start()
+        assert asyncio.run(main()) < 60
+    answering.join()
+
+
+def test_a_datagram() -> None:
+    """A datagram socket may hear from anybody: time is real."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("127.0.0.1", 0))
+            sock.setblocking(False)  # noqa: FBT003
+            answering = threading.Timer(0.02, sock.sendto, [b"x", sock.getsockname()])
+            answering.start()
+            ended = await hour_beside(loop.sock_recv(sock, 1))
+            await asyncio.to_thread(answering.join)
+        return ended
+
+    with virtual_time():
+        assert asyncio.run(main()) < 60
+
+
+def test_a_pipe() -> None:
+    """What a watched pipe brings is waited for."""
+    read, write = os.pipe()
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        there = asyncio.Event()
+        loop.add_reader(read, there.set)
+        try:
+            return await hour_beside(there.wait())
+        finally:
+            loop.remove_reader(read)
+
+    answering = threading.Timer(0.02, os.close, [write])
+    with virtual_time():
+        answering.start()
+        assert asyncio.run(main()) < 60
+    answering.join()
+    os.close(read)
+
+
+def test_a_thread_of_ones_own() -> None:
+    """A thread that asyncio does not run is not seen, and the error says what to do."""
+    go = threading.Event()
+
+    async def main() -> None:
+        woken = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            go.wait(20)
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(woken.set)
+
+        threading.Thread(target=wake).start()
+        await woken.wait()
+
+    with virtual_time(), pytest.raises(StuckLoopError, match=r"as asyncio\.to_thread does"):
+        asyncio.run(main())
+    go.set()
+
+
+def test_a_cancelled_job_is_not_forgotten() -> None:
+    """Leaving an executor's job behind ends as it does with real time: its pool is waited for."""
+
+    async def main() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.001):
+                await asyncio.to_thread(time.sleep, 0.02)
+
+    with virtual_time():
+        asyncio.run(main())
