@@ -99,3 +99,4 @@ class _FreshInEachFork(MiniAgent[Message, Message, P]):
 
 
 in_memory_history_agent: Final = _FreshInEachFork.like(_in_memory_history_agent)
+"""Keeps the conversation in memory: each fork of it one of its own, from inquiry to inquiry."""

@@ -238,6 +238,7 @@ def _retrieve(task: "Task[None]") -> None:
 
 
 CURRENT_DRIVER: ContextVar[Driver | None] = ContextVar("miniagents_driver", default=None)
+"""The driver whose task, or a task that was started in it, is running; None outside of every run."""
 
 
 def current_lineage() -> Lineage | None:

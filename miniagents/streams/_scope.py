@@ -261,6 +261,7 @@ class Scope:
 
 
 CURRENT_SCOPE: ContextVar[Scope | None] = ContextVar("miniagents_scope", default=None)
+"""The scope that was entered last, whether it may be used here or not; see :func:`current_scope`."""
 
 
 def current_scope() -> Scope:

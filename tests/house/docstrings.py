@@ -3,7 +3,7 @@
 import doctest
 from types import ModuleType
 
-__all__ = ["broken_examples"]
+__all__ = ["broken_examples", "runnable_examples"]
 
 
 def broken_examples(module: ModuleType) -> str:
@@ -13,3 +13,8 @@ def broken_examples(module: ModuleType) -> str:
     for each in doctest.DocTestFinder().find(module):
         runner.run(each, out=report.append)
     return "".join(report)
+
+
+def runnable_examples(module: ModuleType) -> int:
+    """Count the examples that are run: of what the module defines, as far as doctest can find it."""
+    return sum(len(each.examples) for each in doctest.DocTestFinder().find(module))

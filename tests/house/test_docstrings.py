@@ -5,17 +5,20 @@ from types import ModuleType
 
 import pytest
 
-from tests.house.docstrings import broken_examples
-from tests.house.source import ROOT, modules
+from tests.house.described import examples_in
+from tests.house.docstrings import broken_examples, runnable_examples
+from tests.house.source import ROOT, Module, modules
 
-WITH_EXAMPLES = [module.name for module in modules(ROOT) if ">>> " in module.text]
+WITH_EXAMPLES = [module for module in modules(ROOT) if ">>> " in module.text]
 
 
-@pytest.mark.parametrize("name", WITH_EXAMPLES)
-def test_examples(name: str) -> None:
-    """Each example of the module gives what it says."""
-    if report := broken_examples(importlib.import_module(name)):
+@pytest.mark.parametrize("module", WITH_EXAMPLES, ids=lambda module: module.name)
+def test_examples(module: Module) -> None:
+    """Each example of the module gives what it says, and none is where it cannot be run."""
+    imported = importlib.import_module(module.name)
+    if report := broken_examples(imported):
         pytest.fail(report, pytrace=False)
+    assert examples_in(module) == runnable_examples(imported)
 
 
 def test_examples_can_fail() -> None:
