@@ -24,7 +24,19 @@ _SHOWN = 10  # pending tasks that an error names
 
 
 class StuckLoopError(MiniAgentsError):
-    """Every task of an event loop with virtual time waits for something that cannot come any more."""
+    """Every task of an event loop with virtual time waits for something that cannot come any more.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.testing import virtual_time
+        >>> async def main():
+        ...     await asyncio.Event().wait()
+        >>> with virtual_time():
+        ...     asyncio.run(main())
+        Traceback (most recent call last):
+            ...
+        miniagents...StuckLoopError: Nothing can happen any more at 0 s of virtual time: nothing is ready, ...
+    """
 
 
 class VirtualEventLoop(asyncio.SelectorEventLoop):
