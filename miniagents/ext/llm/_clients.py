@@ -35,14 +35,33 @@ C = TypeVar("C", bound=Closable)
 
 
 class ClientRoom:
-    """The clients of one context."""
+    """The clients of one context.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> class Client:
+        ...     async def close(self):
+        ...         print("closed")
+        >>> async def main():
+        ...     room = ClientRoom.of(MiniAgents.current())
+        ...     endpoint = Endpoint("acme", "https://api.acme.example", None)
+        ...     first = room.get(endpoint, Client, lambda endpoint: Client())
+        ...     print(room.get(endpoint, Client, lambda endpoint: Client()) is first)
+        >>> MiniAgents().run(main())
+        True
+        closed
+    """
 
     def __init__(self) -> None:
         self._clients: dict[Endpoint, Closable] = {}
 
     @classmethod
     def of(cls, context: PromisingContext) -> "ClientRoom":
-        """Return the room of a context; it is made, and its closing arranged, when it is first asked for."""
+        """Return the room of a context; it is made, and its closing arranged, when it is first asked for.
+
+        Args:
+            context: whose end closes the clients.
+        """
         room = context.resources.get(cls)
         if not isinstance(room, cls):
             room = context.resources[cls] = cls()
@@ -76,6 +95,13 @@ def no_certificates(endpoint: Endpoint) -> ssl.SSLContext | None:
 
     Most of the time that building a client takes goes into loading certificates, which a server behind plain
     ``http://`` does not use. A redirect to ``https://`` fails then, and is not trusted blindly.
+
+    Args:
+        endpoint: where to ask.
+
+    Example:
+        >>> no_certificates(Endpoint("acme", "https://api.acme.example", None)) is None
+        True
     """
     if endpoint.base_url.startswith("http://") and "http" not in getproxies():
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -25,7 +25,16 @@ _SYSTEM = frozenset({"system", "developer"})
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one side said."""
+    """What one side said.
+
+    Attributes:
+        role: which side: `user` or `assistant`.
+        text: what it said; never blank.
+
+    Example:
+        >>> Turn("user", "Hi").text
+        'Hi'
+    """
 
     role: Role
     text: str
@@ -33,7 +42,18 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What a model is given: the system text (``""`` if there is none) and at least one turn."""
+    """What a model is given.
+
+    Attributes:
+        system: the system text, ``""`` if there is none.
+        turns: at least one.
+
+    Example:
+        >>> from miniagents import AssistantMessage, UserMessage
+        >>> said = [UserMessage("Hi"), AssistantMessage("Hello!"), UserMessage("How are you?")]
+        >>> [turn.role for turn in conversation_of(said).turns]
+        ['user', 'assistant', 'user']
+    """
 
     system: str
     turns: tuple[Turn, ...]
@@ -82,6 +102,9 @@ def conversation_of(messages: Iterable[Message], system: str | None = None) -> C
 
 def joined_turns(turns: Sequence[Turn]) -> tuple[Turn, ...]:
     r"""Join neighbours of one role by a blank line, for providers that want the roles to alternate.
+
+    Args:
+        turns: in the order of the conversation.
 
     Example:
         >>> joined_turns([Turn("user", "a"), Turn("user", "b")])

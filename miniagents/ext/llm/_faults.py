@@ -56,6 +56,15 @@ class SDKErrors:
         connection: there was no response.
         reported: the provider reported an error without a status.
         base: anything else that the SDK raises by itself.
+
+    Example:
+        >>> class AcmeError(Exception): ...
+        >>> class AcmeStatusError(AcmeError): ...
+        >>> class AcmeTimeoutError(AcmeError): ...
+        >>> class AcmeConnectionError(AcmeError): ...
+        >>> errors = SDKErrors(AcmeStatusError, AcmeTimeoutError, AcmeConnectionError, AcmeError, AcmeError)
+        >>> errors.is_timeout(AcmeTimeoutError()), errors.is_connection(AcmeTimeoutError())
+        (True, False)
     """
 
     status: type[Exception]
@@ -65,11 +74,19 @@ class SDKErrors:
     base: type[Exception]
 
     def is_timeout(self, exc: Exception) -> bool:
-        """Whether waiting was given up."""
+        """Whether waiting was given up.
+
+        Args:
+            exc: what the SDK, or the transport under it, raised.
+        """
         return isinstance(exc, (self.timeout, TimeoutError)) or "TimeoutException" in _class_names(exc)
 
     def is_connection(self, exc: Exception) -> bool:
-        """Whether the connection could not be made or kept."""
+        """Whether the connection could not be made or kept.
+
+        Args:
+            exc: what the SDK, or the transport under it, raised.
+        """
         return isinstance(exc, (self.connection, OSError, EOFError)) or not _TRANSPORT.isdisjoint(
             _class_names(exc)
         )

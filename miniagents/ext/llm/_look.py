@@ -11,7 +11,14 @@ __all__ = ["ProviderError", "WireError", "integer_at", "items_at", "look", "reco
 
 
 class WireError(ValueError):
-    """An event that is not what the provider's protocol says; the text tells what was there instead."""
+    """An event that is not what the provider's protocol says; the text tells what was there instead.
+
+    Example:
+        >>> record(None, "choices[0]")
+        Traceback (most recent call last):
+            ...
+        miniagents...WireError: choices[0] is null, not an object
+    """
 
 
 class ProviderError(Exception):
@@ -20,6 +27,10 @@ class ProviderError(Exception):
     Args:
         kind: the provider's own type of the error, for example ``"overloaded_error"``.
         message: the provider's text.
+
+    Example:
+        >>> str(ProviderError("overloaded_error", "try again later"))
+        'overloaded_error: try again later'
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -29,6 +40,10 @@ class ProviderError(Exception):
 
 def look(value: object, *path: str) -> object:
     """Return what stands at the path of fields or keys, and None where there is nothing.
+
+    Args:
+        value: what the SDK handed out, or a part of it.
+        *path: the names, from the outside in.
 
     Example:
         >>> look({"error": {"type": "overloaded"}}, "error", "type")
@@ -43,14 +58,39 @@ def look(value: object, *path: str) -> object:
 
 
 def record(value: object, what: str) -> object:
-    """Return the value if it has fields, else raise `WireError`."""
+    """Return the value if it has fields.
+
+    Args:
+        value: what should be an object.
+        what: how the error calls it.
+
+    Raises:
+        WireError: it is nothing, a text, a number or a list.
+
+    Example:
+        >>> record({"id": "1"}, "the event")
+        {'id': '1'}
+    """
     if value is None or issubclass(type(value), str | bytes | int | float | list | tuple):
         raise WireError(f"{what} is {_described(value)}, not an object")
     return value
 
 
 def text_at(value: object, name: str, what: str) -> str:
-    """Return the text in a field, ``""`` if there is none; raise `WireError` if it is something else."""
+    """Return the text in a field, ``""`` if there is none.
+
+    Args:
+        value: an object.
+        name: of the field.
+        what: how the error calls it.
+
+    Raises:
+        WireError: what stands there is no text.
+
+    Example:
+        >>> text_at({"content": "Hel"}, "content", "the content"), text_at({}, "content", "the content")
+        ('Hel', '')
+    """
     found = look(value, name)
     if found is None:
         return ""
@@ -60,7 +100,20 @@ def text_at(value: object, name: str, what: str) -> str:
 
 
 def items_at(value: object, name: str, what: str) -> Sequence[object]:
-    """Return the list in a field, an empty one if there is none; raise `WireError` for anything else."""
+    """Return the list in a field, an empty one if there is none.
+
+    Args:
+        value: an object.
+        name: of the field.
+        what: how the error calls it.
+
+    Raises:
+        WireError: what stands there is no list.
+
+    Example:
+        >>> items_at({"choices": [1, 2]}, "choices", "the choices"), items_at({}, "choices", "the choices")
+        ([1, 2], ())
+    """
     found = look(value, name)
     if found is None:
         return ()
@@ -70,7 +123,17 @@ def items_at(value: object, name: str, what: str) -> Sequence[object]:
 
 
 def integer_at(value: object, *path: str) -> int | None:
-    """Return the number at a path; None when there is none: a count is never worth an error."""
+    """Return the number at a path; None when there is none: a count is never worth an error.
+
+    Args:
+        value: an object.
+        *path: the names, from the outside in.
+
+    Example:
+        >>> usage = {"usage": {"output_tokens": 7, "input_tokens": "many"}}
+        >>> integer_at(usage, "usage", "output_tokens"), integer_at(usage, "usage", "input_tokens")
+        (7, None)
+    """
     found = look(value, *path)
     return found if isinstance(found, int) and not isinstance(found, bool) else None
 

@@ -28,6 +28,11 @@ class Provider:
         name: in lower case; its settings in the environment begin with it in capitals (`OPENAI_API_KEY`).
         base_url: its own address.
         own_hosts: the domains that are the provider's own.
+
+    Example:
+        >>> acme = Provider("acme", "https://api.acme.example", ("acme.example",))
+        >>> acme.model("m-1"), acme.is_own("https://eu.acme.example/v1"), acme.is_own("http://localhost:8000")
+        ('m-1', True, False)
     """
 
     name: str
@@ -36,6 +41,9 @@ class Provider:
 
     def model(self, given: str | None) -> str:
         """Return the model to ask.
+
+        Args:
+            given: what the agent was told; None for the setting in the environment.
 
         Raises:
             LLMConfigError: if none is given and none is set.
@@ -53,6 +61,10 @@ class Provider:
 
         A key in the environment goes to whatever address is given, as with the SDK. An address that is not
         the provider's own may do without a key.
+
+        Args:
+            api_key: what the agent was told; None for the setting in the environment.
+            base_url: the same, and then the provider's own.
 
         Raises:
             LLMConfigError: if there is no key, or the address is none.
@@ -78,14 +90,28 @@ class Provider:
         return Endpoint(self.name, url, SecretStr(key) if key else None)
 
     def is_own(self, url: str) -> bool:
-        """Whether the address is one of the provider's own."""
+        """Whether the address is one of the provider's own.
+
+        Args:
+            url: any address.
+        """
         host = _host_of(url)
         return any(host == own or host.endswith(f".{own}") for own in self.own_hosts)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to ask, and with which key; equal endpoints can share a client."""
+    """Where to ask, and with which key; equal endpoints can share a client.
+
+    Attributes:
+        provider: the provider's name.
+        base_url: its address, or that of a server that speaks like it.
+        api_key: None if the server needs none; it is never shown.
+
+    Example:
+        >>> Endpoint("acme", "https://api.acme.example", SecretStr("a key"))
+        Endpoint(provider='acme', base_url='https://api.acme.example', api_key=SecretStr('**********'))
+    """
 
     provider: str
     base_url: str
@@ -94,7 +120,17 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What the user adds to a request: fields of the body, headers and query parameters."""
+    """What the user adds to a request.
+
+    Attributes:
+        body: further fields.
+        headers: further headers.
+        query: further query parameters.
+
+    Example:
+        >>> Extras.of({"seed": 7, "extra_headers": {"X-Team": "owls"}}, reserved={})
+        Extras(body={'seed': 7}, headers={'X-Team': 'owls'}, query={})
+    """
 
     body: dict[str, object] = field(default_factory=dict[str, object])
     headers: dict[str, str] = field(default_factory=dict[str, str])
@@ -135,10 +171,21 @@ def _mapping(extra: Mapping[str, object], name: str) -> dict[str, object]:
 
 
 def check_numbers(max_tokens: int | None, temperature: float | None, max_retries: int | None) -> None:
-    """Refuse numbers that no provider takes.
+    """Refuse numbers that no provider takes; None is nothing to refuse.
+
+    Args:
+        max_tokens: how long an answer may become, in tokens.
+        temperature: from 0 to 2.
+        max_retries: how many times to ask again.
 
     Raises:
         LLMConfigError: naming the keyword.
+
+    Example:
+        >>> check_numbers(max_tokens=0, temperature=None, max_retries=None)
+        Traceback (most recent call last):
+            ...
+        miniagents...LLMConfigError: max_tokens=0 leaves no room for an answer; give 1 or more
     """
     if max_tokens is not None and max_tokens < 1:
         raise LLMConfigError(f"max_tokens={max_tokens} leaves no room for an answer; give 1 or more")
@@ -150,6 +197,9 @@ def check_numbers(max_tokens: int | None, temperature: float | None, max_retries
 
 def server_of(url: str) -> str:
     """Return the server of an address, for sentences: host and port, without credentials.
+
+    Args:
+        url: an address.
 
     Example:
         >>> server_of("http://me:secret@localhost:11434/v1")

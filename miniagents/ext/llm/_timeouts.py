@@ -38,6 +38,14 @@ class Timeouts:
 
     Raises:
         LLMConfigError: if a limit is not a positive number.
+
+    Example:
+        >>> Timeouts(stall=30)
+        Timeouts(first_token=120.0, stall=30, total=600.0)
+        >>> Timeouts(total=0)
+        Traceback (most recent call last):
+            ...
+        miniagents...LLMConfigError: total_timeout=0 is no time; give seconds above 0, or None for no limit
     """
 
     first_token: float | None = 120.0
