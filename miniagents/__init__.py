@@ -7,6 +7,7 @@ The map of the house, from what flows to who speaks; each floor imports only tho
 * ``promising``: promises and messages
 * ``operators``: one reactivex operator a file
 * ``agents``: agents, their context, their loops
+* ``models``: tools that a model calls, types that it answers in
 * ``ext``: models, console, history
 * ``testing``: scripted models, for users' tests too
 * ``cli``: ``miniagents chat``
@@ -27,6 +28,7 @@ from miniagents.agents import (
     adialog_loop,
     miniagent,
 )
+from miniagents.models import Tool, ToolArgumentsError, ToolDefinitionError, ToolSpec, tool
 from miniagents.promising import (
     AssistantMessage,
     ErrorMessage,
@@ -108,6 +110,10 @@ __all__ = [
     "StreamedPromise",
     "SystemMessage",
     "TokenStreamer",
+    "Tool",
+    "ToolArgumentsError",
+    "ToolDefinitionError",
+    "ToolSpec",
     "UnresolvedPromiseError",
     "UserMessage",
     "WrongLoopError",
@@ -117,4 +123,5 @@ __all__ = [
     "miniagent",
     "partial_text",
     "split_messages",
+    "tool",
 ]

@@ -1,0 +1,182 @@
+"""The parameters of a function as a JSON schema, and JSON as the arguments of a call."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic.errors import PydanticUserError
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
+from typing_extensions import override
+
+from miniagents.values import FrozenMapping, freeze
+
+from ._errors import ToolArgumentsError, ToolDefinitionError
+
+__all__ = ["Parameters", "json_schema", "sentence_of"]
+
+_EMPTY: Final = inspect.Parameter.empty
+_KINDS: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+class _Schema(GenerateJsonSchema):
+    """A schema without the titles that only repeat the names of fields: a model reads every word of it."""
+
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - as its base has it
+
+    @override
+    def field_title_should_be_set(self, schema: object) -> bool:
+        return False
+
+
+def json_schema(model: type[BaseModel]) -> dict[str, object]:
+    """Return the JSON schema of a model, for a language model to read.
+
+    Raises:
+        pydantic.errors.PydanticUserError: there is no JSON schema for one of its types.
+    """
+    schema: dict[str, object] = model.model_json_schema(schema_generator=_Schema)
+    schema.pop("title", None)
+    return schema
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What a function takes.
+
+    Attributes:
+        schema: the JSON schema of an object with the arguments, frozen.
+        fields: the names of the parameters, by the name of their field in the model.
+        model: checks arguments.
+    """
+
+    schema: Mapping[str, object]
+    fields: Mapping[str, str]
+    model: type[BaseModel]
+
+    @classmethod
+    def of(cls, function: Callable[..., object], name: str, descriptions: Mapping[str, str]) -> "Parameters":
+        """Read the signature of a function.
+
+        Args:
+            function: the function.
+            name: how it is called in errors.
+            descriptions: of parameters that do not describe themselves (by `pydantic.Field`).
+
+        Raises:
+            ToolDefinitionError: a parameter has no type, cannot be given by name, or is of a type that has no
+                JSON schema; the text names it.
+        """
+        parameters = _parameters(function, name)
+        # Fields of other names: a parameter may be called like a method of pydantic's models.
+        fields = {f"argument_{at}": parameter for at, parameter in enumerate(parameters)}
+        try:
+            model = _model(name, {field: _field(each) for field, each in fields.items()})
+            schema = json_schema(model)
+        except (PydanticUserError, TypeError) as error:
+            raise ToolDefinitionError(_no_schema(parameters, name)) from error
+        schema.pop("description", None)
+        properties = cast("dict[str, dict[str, object]]", schema.setdefault("properties", {}))
+        for parameter, text in descriptions.items():
+            if parameter in properties:
+                properties[parameter].setdefault("description", text)
+        frozen = cast("Mapping[str, object]", freeze(schema))
+        return cls(frozen, FrozenMapping({field: each.name for field, each in fields.items()}), model)
+
+    def arguments(self, text: str) -> dict[str, object]:
+        """Check the JSON of arguments.
+
+        Args:
+            text: a JSON object; nothing at all stands for no arguments.
+
+        Returns:
+            The arguments by name, validated; only those that were given: the function has its defaults.
+
+        Raises:
+            ToolArgumentsError: it is no JSON object, or does not fit; the text names each field.
+        """
+        try:
+            checked = self.model.model_validate_json(text if text.strip() else "{}")
+        except ValidationError as error:
+            raise ToolArgumentsError(sentence_of(error)) from error
+        return {
+            self.fields[field]: cast("object", getattr(checked, field)) for field in checked.model_fields_set
+        }
+
+
+def sentence_of(error: ValidationError) -> str:
+    """Say what is wrong with some JSON, field by field, for the model that wrote it.
+
+    Example:
+        >>> try:
+        ...     TypeAdapter(dict[str, int]).validate_json('{"a": "x"}')
+        ... except ValidationError as error:
+        ...     print(sentence_of(error))
+        a: Input should be a valid integer, unable to parse string as an integer
+    """
+    found: list[str] = []
+    for each in error.errors(include_url=False, include_context=False, include_input=False):
+        path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in each["loc"]).lstrip(
+            "."
+        )
+        found.append(f"{path}: {each['msg']}" if path else each["msg"])
+    return "; ".join(found)
+
+
+def _parameters(function: Callable[..., object], name: str) -> list[inspect.Parameter]:
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except (NameError, SyntaxError, TypeError, ValueError) as error:
+        raise ToolDefinitionError(
+            f"The parameters of the tool {name} cannot be read ({error}); "
+            "annotate them with types that are known where it is defined."
+        ) from error
+    parameters = list(signature.parameters.values())
+    for parameter in parameters:
+        if parameter.kind not in _KINDS:
+            raise ToolDefinitionError(
+                f"The tool {name} cannot be called by a model: {_why_not(parameter)}; "
+                "every parameter of a tool needs a name of its own."
+            )
+        if parameter.annotation is _EMPTY:
+            raise ToolDefinitionError(
+                f"The parameter {parameter.name!r} of the tool {name} has no type; "
+                "a model is told the type of each, so annotate it."
+            )
+    return parameters
+
+
+def _why_not(parameter: inspect.Parameter) -> str:
+    if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+        return f"{parameter.name!r} is positional-only"
+    stars = "*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else "**"
+    return f"{stars}{parameter.name} stands for any number of arguments"
+
+
+def _model(name: str, fields: Mapping[str, tuple[object, FieldInfo]]) -> type[BaseModel]:
+    # `create_model` is typed for names that are written out.
+    create = cast("Callable[..., type[BaseModel]]", create_model)
+    return create(name, __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def _field(parameter: inspect.Parameter) -> tuple[object, FieldInfo]:
+    default = cast("object", ... if parameter.default is _EMPTY else parameter.default)
+    return cast("object", parameter.annotation), cast(
+        "FieldInfo", Field(default=default, alias=parameter.name)
+    )
+
+
+def _no_schema(parameters: list[inspect.Parameter], name: str) -> str:
+    for parameter in parameters:
+        try:
+            TypeAdapter(cast("type[object]", parameter.annotation)).json_schema()
+        except (PydanticUserError, TypeError):
+            return (
+                f"The parameter {parameter.name!r} of the tool {name} is of type {parameter.annotation!r}, "
+                "which JSON cannot hold; use types that pydantic can read from JSON."
+            )
+    return (
+        f"The parameters of the tool {name} have no JSON schema; use types that pydantic can read from JSON."
+    )

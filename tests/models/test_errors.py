@@ -1,0 +1,14 @@
+"""Tests of the errors around tools."""
+
+import pytest
+
+from miniagents import MiniAgentsError, ToolArgumentsError, ToolDefinitionError
+
+
+@pytest.mark.parametrize(
+    ("kind", "base"), [(ToolDefinitionError, TypeError), (ToolArgumentsError, ValueError)]
+)
+def test_errors_are_of_the_family(kind: type[Exception], base: type[Exception]) -> None:
+    """Each is one of ours, and what Python calls such an error."""
+    assert issubclass(kind, MiniAgentsError)
+    assert issubclass(kind, base)

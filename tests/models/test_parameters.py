@@ -1,0 +1,178 @@
+"""Tests of parameters as a JSON schema, and of JSON as arguments."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from miniagents.models import ToolArgumentsError, ToolDefinitionError
+from miniagents.models._parameters import Parameters
+
+
+class Place(BaseModel):
+    """A place on earth."""
+
+    city: str
+    country: str | None = None
+
+
+def forecast(
+    place: Place,
+    day: date,
+    *,
+    json: Annotated[Literal["long", "short"], Field(description="how much")] = "short",
+    days: Annotated[int, Field(gt=0)] = 1,
+    self: list[str] | None = None,
+) -> str:
+    """Tells the weather."""
+    return f"{place.city} {day} {json} {days} {self}"
+
+
+def of(function: Callable[..., object], **descriptions: str) -> Parameters:
+    return Parameters.of(function, "forecast", descriptions)
+
+
+def plain(value: object) -> object:
+    """Frozen data as JSON would be read."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return [plain(item) for item in value] if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def test_schema() -> None:
+    """The schema has every parameter with its type, default and description, and nothing else is taken."""
+    assert plain(of(forecast, place="where", json="never used", unknown="x").schema) == {
+        "$defs": {
+            "Place": {
+                "description": "A place on earth.",
+                "properties": {
+                    "city": {"type": "string"},
+                    "country": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None},
+                },
+                "required": ["city"],
+                "title": "Place",
+                "type": "object",
+            }
+        },
+        "additionalProperties": False,
+        "properties": {
+            "place": {"$ref": "#/$defs/Place", "description": "where"},
+            "day": {"format": "date", "type": "string"},
+            "json": {
+                "default": "short",
+                "description": "how much",
+                "enum": ["long", "short"],
+                "type": "string",
+            },
+            "days": {"default": 1, "exclusiveMinimum": 0, "type": "integer"},
+            "self": {
+                "anyOf": [{"items": {"type": "string"}, "type": "array"}, {"type": "null"}],
+                "default": None,
+            },
+        },
+        "required": ["place", "day"],
+        "type": "object",
+    }
+
+
+def test_without_parameters() -> None:
+    """A function without parameters takes an empty object, or nothing at all."""
+
+    def now() -> str:
+        return "now"
+
+    parameters = of(now)
+    assert plain(parameters.schema) == {"additionalProperties": False, "properties": {}, "type": "object"}
+    assert [parameters.arguments(text) for text in ("{}", "", "  ")] == [{}, {}, {}]
+
+
+def test_arguments_are_validated() -> None:
+    """JSON becomes what the types say, and what was not given is left to the function."""
+    assert of(forecast).arguments('{"place": {"city": "Oslo"}, "day": "2024-02-29", "json": "long"}') == {
+        "place": Place(city="Oslo"),
+        "day": date(2024, 2, 29),
+        "json": "long",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('{"place": {"city": "Oslo"}}', "day: Field required"),
+        (
+            '{"place": {"city": 1}, "day": "soon"}',
+            "place.city: Input should be a valid string; day: Input should be a",
+        ),
+        ('{"place": {"city": "a"}, "day": "2024-01-01", "x": 1}', "x: Extra inputs are not permitted"),
+        (
+            '{"place": {"city": "a"}, "day": "2024-01-01", "self": ["a", 1]}',
+            r"self\[1\]: Input should be a valid",
+        ),
+        ('{"place": {"city": "a"}, "day": "2024-01-01", "days": 0}', "days: Input should be greater than 0"),
+        ("[1]", "Input should be an object"),
+        ('{"place": ', "Invalid JSON: EOF while parsing"),
+    ],
+)
+def test_bad_arguments(text: str, sentence: str) -> None:
+    """What does not fit is an error that names each field, for the model to correct."""
+    with pytest.raises(ToolArgumentsError, match=sentence):
+        of(forecast).arguments(text)
+
+
+def test_errors_keep_what_was_given_to_themselves() -> None:
+    """The text of an error does not quote the arguments."""
+    with pytest.raises(ToolArgumentsError) as caught:
+        of(forecast).arguments('{"place": "geheim"}')
+    assert "geheim" not in str(caught.value)
+
+
+def untyped(city, day: date) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Has no type."""
+
+
+def positional(city: str, /) -> None:
+    """Takes no name."""
+
+
+def any_number(*cities: str) -> None:
+    """Takes any number."""
+
+
+def any_names(**cities: str) -> None:
+    """Takes any names."""
+
+
+def callback(call: Callable[[int], str]) -> None:
+    """Takes what JSON cannot hold."""
+
+
+class Opaque:
+    """Pydantic does not know it."""
+
+
+def opaque(city: str, value: Opaque) -> None:
+    """Takes what pydantic does not know."""
+
+
+def unknown(city: "Nowhere") -> None:  # type: ignore[name-defined]  # noqa: F821
+    """Is of a type that is nowhere."""
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        (untyped, "The parameter 'city' of the tool forecast has no type"),  # pyright: ignore[reportUnknownArgumentType]
+        (positional, "'city' is positional-only"),
+        (any_number, r"\*cities stands for any number of arguments"),
+        (any_names, r"\*\*cities stands for any number of arguments"),
+        (callback, "The parameter 'call' of the tool forecast is of type .*, which JSON cannot hold"),
+        (opaque, "The parameter 'value' of the tool forecast is of type .*Opaque"),
+        (unknown, "cannot be read .*Nowhere.*annotate them"),
+    ],
+)
+def test_functions_that_are_refused(function: Callable[..., object], sentence: str) -> None:
+    """What no model could call is refused with the reason and the parameter."""
+    with pytest.raises(ToolDefinitionError, match=sentence):
+        of(function)

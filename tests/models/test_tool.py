@@ -1,0 +1,141 @@
+"""Tests of tools."""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+
+import pytest
+
+from miniagents import Tool, ToolArgumentsError, ToolDefinitionError, ToolSpec, tool
+
+
+@tool
+def add(a: int, b: int = 1) -> int:
+    """Add two numbers.
+
+    Args:
+        a: the first one
+        b: the second one
+
+    Returns:
+        The sum.
+    """
+    return a + b
+
+
+@tool(name="later", description="Says it later.", timeout=2.5)
+async def echo(text: str) -> str:
+    """Never read."""
+    await asyncio.sleep(0)
+    return text
+
+
+async def test_a_tool_is_the_function_it_was() -> None:
+    """Calling a tool is calling the function, with its name, signature and documentation."""
+    assert (add(2), add(2, b=3), await echo("hi")) == (3, 5, "hi")
+    assert (inspect.getdoc(add) or "").startswith("Add two numbers.")
+    assert str(inspect.signature(add)) == "(a: int, b: int = 1) -> int"
+    assert repr(echo) == "<Tool later>"
+
+
+def test_what_a_model_is_told() -> None:
+    """Name, description and schema come from the function, unless they are given."""
+    assert (add.spec.name, add.spec.description, add.timeout) == ("add", "Add two numbers.", None)
+    assert add.spec.parameters["required"] == ("a",)
+    assert (echo.spec.name, echo.spec.description, echo.timeout) == ("later", "Says it later.", 2.5)
+
+
+async def test_a_model_calls_it_with_json() -> None:
+    """The arguments are validated, the defaults are the function's, the result is a text or JSON."""
+    assert await add.invoke('{"a": 2}') == "3"
+    assert await add.invoke('{"a": "2", "b": 3}') == "5"
+    assert await echo.invoke('{"text": "hi"}') == "hi"
+    with pytest.raises(ToolArgumentsError, match="a: Field required"):
+        await add.invoke()
+
+
+async def test_errors_of_the_function_are_its_own() -> None:
+    """What the function raises comes out as it is, also a validation error of its own."""
+
+    @tool
+    def fail(text: str) -> str:
+        raise LookupError(text)
+
+    with pytest.raises(LookupError, match="gone"):
+        await fail.invoke('{"text": "gone"}')
+
+
+async def test_a_function_that_is_not_async_holds_up_nobody() -> None:
+    """It runs in another thread, while the event loop goes on."""
+    began, go_on = threading.Event(), threading.Event()
+
+    @tool
+    def wait() -> bool:
+        began.set()
+        return go_on.wait(10) and threading.current_thread() is not threading.main_thread()
+
+    task = asyncio.create_task(wait.invoke())
+    await asyncio.to_thread(began.wait, 10)
+    assert not task.done()
+    go_on.set()
+    assert await task == "true"
+
+
+class Adder:
+    """An object that can be called."""
+
+    async def __call__(self, a: int) -> int:
+        """Add one."""
+        return a + 1
+
+    def plus(self, a: int) -> int:
+        """Add two."""
+        return a + 2
+
+
+async def test_other_callables() -> None:
+    """Bound methods, partial functions and objects with an async `__call__` are functions too."""
+    assert await tool(Adder().plus).invoke('{"a": 1}') == "3"
+    assert await tool(name="three")(partial(add, b=2)).invoke('{"a": 1}') == "3"
+    called = tool(Adder())
+    assert (called.spec.name, await called.invoke('{"a": 1}')) == ("Adder", "2")
+
+
+def untyped(city: str) -> None:
+    """Has lost its type."""
+
+
+del untyped.__annotations__["city"]
+
+
+def gives(count: int) -> Iterator[int]:
+    """Yields."""
+    yield from range(count)
+
+
+async def streams(count: int) -> AsyncIterator[int]:
+    """Yields, too."""
+    yield count
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: tool(untyped), "The parameter 'city' of the tool untyped has no type"),
+        (lambda: tool(Adder.plus), "The parameter 'self' of the tool plus has no type"),
+        (lambda: tool(gives), "The tool gives yields"),
+        (lambda: tool(streams), "The tool streams yields"),
+        (lambda: tool(name="my tool")(add), "'my tool' cannot be the name of a tool"),
+        (lambda: tool(name="x" * 65)(add), "up to 64 letters"),
+        (lambda: tool(lambda: 1), "'<lambda>' cannot be the name of a tool"),
+        (lambda: tool(timeout=0)(add), "timeout=0 of the tool add is no time"),
+        (lambda: tool(timeout=float("inf"))(add), "timeout=inf of the tool add is no time"),
+        (lambda: ToolSpec("", "", {}), "'' cannot be the name"),
+    ],
+)
+def test_what_cannot_be_a_tool(make: Callable[[], Tool[..., object]], sentence: str) -> None:
+    """It is refused where it is decorated, and the error says why."""
+    with pytest.raises(ToolDefinitionError, match=sentence):
+        make()
