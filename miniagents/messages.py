@@ -9,6 +9,7 @@ from miniagents.promising import (
     MessageSequencePromise,
     MessageType,
     SystemMessage,
+    ToolMessage,
     UserMessage,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "MessageType",
     "Messages",
     "SystemMessage",
+    "ToolMessage",
     "UserMessage",
 ]

@@ -5,12 +5,21 @@ from ._errors_as_messages import error_message, replace_errors
 from ._flattener import Flattener
 from ._join import join_tokens
 from ._lift import lifted
-from ._message import Message, MessagePromise, MessageSink, TokenStreamer, failed_message, freeze_metadata
+from ._message import (
+    Message,
+    MessagePromise,
+    MessageSink,
+    PartStreamer,
+    TokenStreamer,
+    failed_message,
+    freeze_metadata,
+)
 from ._message_type import FlatStream, MessageType
 from ._messages import Messages
 from ._owner import Owner
+from ._part_log import Parts
 from ._promise import Promise, when_complete
-from ._roles import AssistantMessage, ErrorMessage, SystemMessage, UserMessage
+from ._roles import AssistantMessage, ErrorMessage, SystemMessage, ToolMessage, UserMessage
 from ._sequence import MessageSequencePromise, open_sequence, tokens_of
 from ._split import split_tokens
 from ._streamed import StreamedPromise
@@ -30,6 +39,8 @@ __all__ = [
     "MessageType",
     "Messages",
     "Owner",
+    "PartStreamer",
+    "Parts",
     "Promise",
     "PromiseResolvedHandler",
     "PromisingContext",
@@ -37,6 +48,7 @@ __all__ = [
     "SystemMessage",
     "TokenStreamer",
     "TokenWalk",
+    "ToolMessage",
     "UserMessage",
     "error_message",
     "failed_message",

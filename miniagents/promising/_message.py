@@ -2,6 +2,8 @@
 
 They share a room because they speak of each other: a message class makes promises (``Message.promise``,
 ``message.as_promise``), and a promise resolves to a message of its class.
+
+Why so long: two classes that cannot be named apart from each other, each form with an example.
 """
 
 from collections.abc import AsyncIterable, Callable, Mapping, MutableMapping
@@ -12,9 +14,10 @@ from reactivex import Observable
 from typing_extensions import TypeVar, override
 
 from miniagents.streams import Log, LogObservable, Scope
-from miniagents.values import Frozen, FrozenMapping, freeze, set_partial_text
+from miniagents.values import Frozen, FrozenMapping, Part, freeze, set_partial_text
 
 from ._owner import Owner
+from ._part_log import PartLog, Parts, start_part_pump, told_by
 from ._streamed import StreamedPromise, start_pump
 
 M_co = TypeVar("M_co", bound="Message", covariant=True, default="Message")
@@ -22,6 +25,8 @@ M = TypeVar("M", bound="Message")
 
 TokenStreamer = Callable[[MutableMapping[str, object]], AsyncIterable[str]]
 """What ``Message.promise`` takes: an async generator function of tokens, given ``metadata_so_far``."""
+PartStreamer = Callable[[MutableMapping[str, object]], AsyncIterable[Part]]
+"""What ``Message.promise_of_parts`` takes: an async generator function of parts, given ``metadata_so_far``."""
 
 _NOTHING: FrozenMapping[str, object] = FrozenMapping()
 
@@ -59,6 +64,10 @@ class Message(Frozen):
         """
         return MessagePromise(self)
 
+    def _streamed(self) -> list[Part]:
+        """What it streams as if it were still being written; empty if that is its text alone."""
+        return []
+
     @classmethod
     def promise(cls, token_streamer: TokenStreamer, **preliminary_metadata: object) -> "MessagePromise[Self]":
         """A message that is still being written: its tokens come from an async generator function.
@@ -94,6 +103,49 @@ class Message(Frozen):
         sink = MessageSink(log, cls, metadata)
         name = getattr(token_streamer, "__name__", "token_streamer")
         start_pump(context, name, lambda: token_streamer(metadata), log, sink)
+        return MessagePromise.of_tokens(log, cls, known)
+
+    @classmethod
+    def promise_of_parts(
+        cls, part_streamer: PartStreamer, **preliminary_metadata: object
+    ) -> "MessagePromise[Self]":
+        """A message that is more than text: as :meth:`promise`, from an async generator function of parts.
+
+        Text is plain `str`; everything else is a value like `Reasoning` or `ToolCallDelta`. The message gets
+        `finish_reason` and `usage` from the last `Finish` and `Usage`, and, if anything but text came,
+        `parts`: all of its content in order.
+
+        Args:
+            part_streamer: called once, at once, with a mutable mapping ``metadata_so_far``; yields parts.
+            **preliminary_metadata: data that is known already; the mapping starts with it.
+
+        Returns:
+            A promise of a message of this class.
+
+        Raises:
+            NoActiveContextError: no context is active.
+
+        Example:
+            >>> from miniagents import AssistantMessage, Finish, MiniAgents, Reasoning
+            >>> async def parts(metadata_so_far):
+            ...     yield Reasoning("They greet me.")
+            ...     yield "Hello"
+            ...     yield Finish("stop")
+            >>> async def main():
+            ...     promise = AssistantMessage.promise_of_parts(parts)
+            ...     print([token async for token in promise], len([part async for part in promise.parts]))
+            ...     message = await promise
+            ...     print(message, message.reasoning, message.finish_reason)
+            >>> MiniAgents().run(main())
+            ['Hello'] 3
+            Hello They greet me. stop
+        """
+        context = Owner.current()
+        known = freeze_metadata(preliminary_metadata)
+        metadata: dict[str, object] = dict(known)
+        log = PartLog(context)
+        name = getattr(part_streamer, "__name__", "part_streamer")
+        start_part_pump(context, name, lambda: part_streamer(metadata), log, MessageSink(log, cls, metadata))
         return MessagePromise.of_tokens(log, cls, known)
 
 
@@ -149,6 +201,8 @@ class MessageSink(Generic[M]):
             return
         try:
             data = {name: value for name, value in self.metadata.items() if name != "text"}
+            if isinstance(self.log, PartLog):
+                data |= told_by(self.log.parts)
             self.log.result = (self.message_class(_join(self.log.items), **data),)
         except Exception as error:  # noqa: BLE001 - validation is user code
             self.fail(error)
@@ -176,7 +230,7 @@ def _join(tokens: list[str]) -> str:
         index, wrong = next(pair for pair in enumerate(pieces) if not isinstance(pair[1], str))
         msg = (
             f"Token {index} of a message is of type {type(wrong).__name__}; a token streamer must yield str. "
-            "Put data into metadata_so_far instead."
+            "Put data into metadata_so_far instead, or stream parts with promise_of_parts."
         )
         raise TypeError(msg) from None
 
@@ -226,9 +280,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
     message_class: type[M_co]
 
     def __init__(self, message: M_co) -> None:
-        text = str(message)
-        log: Log[str] = Log(Owner.current(), [text] if text else [], closed=True)
-        log.result = (message,)
+        log = _finished(Owner.current(), message)
         self.preliminary_metadata = _NOTHING
         self.message_class = type(message)
         self._show(cast("Log[object]", log))
@@ -242,9 +294,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
             message: what it resolves to.
         """
         promise = cast("MessagePromise[M]", object.__new__(MessagePromise))
-        text = str(message)
-        promise.log = Log(context, [text] if text else [], closed=True)
-        promise.log.result = (message,)
+        promise.log = _finished(context, message)
         promise.log.show()
         promise.preliminary_metadata, promise.message_class = _NOTHING, type(message)
         return promise
@@ -291,6 +341,36 @@ class MessagePromise(StreamedPromise[str, M_co]):
         * When does an error come? After every token that came before it.
         """
         return LogObservable(self.log, self)
+
+    @property
+    def parts(self) -> Parts:
+        """Everything that the message streams, in order: its tokens and what came between them.
+
+        The parts are an Observable as :attr:`tokens` are, and can be iterated as well: each reader starts at
+        the first one.
+
+        Example:
+            >>> from miniagents import AssistantMessage, MiniAgents, ToolCall
+            >>> async def main():
+            ...     message = AssistantMessage("Let me look.", parts=["Let me look.", ToolCall("1", "look")])
+            ...     print([type(part).__name__ async for part in message.as_promise.parts])
+            >>> MiniAgents().run(main())
+            ['str', 'ToolCallDelta']
+        """
+        return Parts(self.log, self)
+
+
+def _finished(context: Scope, message: Message) -> Log[str]:
+    """The log of a message that is there: one token, or the parts of a message that has more."""
+    told = message._streamed()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this room
+    log: Log[str]
+    if told:
+        log = PartLog(context, told, closed=True)
+    else:
+        text = str(message)
+        log = Log(context, [text] if text else [], closed=True)
+    log.result = (message,)
+    return log
 
 
 def failed_message(context: Scope, error: Exception, chain: tuple[str, ...] = ()) -> MessagePromise[Message]:

@@ -18,7 +18,7 @@ class _Repositionable(Protocol):
     def __setstate__(self, position: int, /) -> None: ...
 
 
-def iterate(log: Log[T], owner: object) -> AsyncGenerator[T]:
+def iterate(log: Log[T], owner: object, items: list[T] | None = None) -> AsyncGenerator[T]:
     """The pieces of ``log`` from the first on, as they come; then its error, if it has one.
 
     The generator is started here, up to a first yield that nobody sees, with the event loop's finalizer hooks
@@ -28,6 +28,7 @@ def iterate(log: Log[T], owner: object) -> AsyncGenerator[T]:
     Args:
         log: what is read.
         owner: kept alive as long as somebody reads (the promise).
+        items: what is read of it, if it keeps more lists than one.
 
     Returns:
         A reader of its own; a second call gives a second reader, from the first piece on.
@@ -41,7 +42,7 @@ def iterate(log: Log[T], owner: object) -> AsyncGenerator[T]:
         >>> asyncio.run(main())
         ['one', 'two']
     """
-    return started(_read(log, owner))
+    return started(_read(log, owner, log.items if items is None else items))
 
 
 def started(generator: AsyncGenerator[T]) -> AsyncGenerator[T]:
@@ -57,10 +58,9 @@ def started(generator: AsyncGenerator[T]) -> AsyncGenerator[T]:
     return generator
 
 
-async def _read(log: Log[T], owner: object) -> AsyncGenerator[T]:
+async def _read(log: Log[T], owner: object, items: list[T]) -> AsyncGenerator[T]:
     log.readers += 1
     log.was_read = True
-    items = log.items
     position = 0
     try:
         yield cast("T", owner)  # taken by `iterate`; never seen by a reader

@@ -40,6 +40,7 @@ class LogObservable(Observable[T_co]):
     Args:
         log: what is shown.
         owner: kept alive as long as this face or a subscription lives (the promise).
+        items: what is shown of it, if it keeps more lists than one.
 
     Example:
         >>> from miniagents.streams import Log, LogObservable, Scope
@@ -52,9 +53,10 @@ class LogObservable(Observable[T_co]):
         TWO
     """
 
-    def __init__(self, log: Log[T_co], owner: object) -> None:
+    def __init__(self, log: Log[T_co], owner: object, items: list[T_co] | None = None) -> None:
         super().__init__()
         self._log = log
+        self._items = log.items if items is None else items
         self._owner = owner
 
     @override
@@ -71,7 +73,7 @@ class LogObservable(Observable[T_co]):
             observer = cast("abc.ObserverBase[T_co]", on_next)
             on_next, on_error, on_completed = observer.on_next, observer.on_error, observer.on_completed
         subscription = Subscription(
-            self._log, self._owner, on_next or _ignore, on_error, on_completed or _ignore
+            self._log, self._items, self._owner, on_next or _ignore, on_error, on_completed or _ignore
         )
         trampoline = CurrentThreadScheduler.singleton()
         if trampoline.schedule_required():
@@ -86,17 +88,29 @@ class LogObservable(Observable[T_co]):
 class Subscription(abc.DisposableBase, Generic[T]):
     """One subscriber's position in a log; disposing it is idempotent and lets everything go."""
 
-    __slots__ = ("_busy", "_context", "_log", "_on_completed", "_on_error", "_on_next", "_owner", "_position")
+    __slots__ = (
+        "_busy",
+        "_context",
+        "_items",
+        "_log",
+        "_on_completed",
+        "_on_error",
+        "_on_next",
+        "_owner",
+        "_position",
+    )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - made in one place
         self,
         log: Log[T],
+        items: list[T],
         owner: object,
         on_next: Callable[[T], None],
         on_error: Callable[[Exception], None] | None,
         on_completed: Callable[[], None],
     ) -> None:
         self._log: Log[T] | None = log
+        self._items = items
         self._owner: object = owner
         self._on_next: Callable[[T], None] = on_next
         self._on_error = on_error
@@ -136,7 +150,7 @@ class Subscription(abc.DisposableBase, Generic[T]):
         self._busy = True
         try:
             while (log := self._log) is not None:
-                items = log.items
+                items = self._items
                 if self._position < len(items):
                     item = items[self._position]
                     self._position += 1
@@ -169,5 +183,6 @@ class Subscription(abc.DisposableBase, Generic[T]):
             return
         log.unfollow(self)
         self._owner = None
+        self._items = []
         self._on_next = self._on_completed = _ignore
         self._on_error = None

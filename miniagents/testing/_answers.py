@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from miniagents.promising import AssistantMessage, MessagePromise, Messages
-from miniagents.values import FrozenMapping
+from miniagents.values import FrozenMapping, Part, parts_of_content
 
-Tokens: TypeAlias = Sequence[str | Exception]
+Tokens: TypeAlias = Sequence[Part | Exception]
 Answer: TypeAlias = str | Tokens | AssistantMessage | Exception | Callable[[Messages], "Answer"]
 """What may be given as an answer:
 
 * a text, which is streamed word by word,
-* the tokens themselves; an exception among them is raised where it stands,
-* a message, streamed as its text, which brings data of its own,
+* the tokens themselves, and parts (`Reasoning`, `ToolCallDelta`, ...); an exception among them is raised
+  where it stands,
+* a message, streamed as its text and its parts, which brings data of its own,
 * an exception, which is raised,
 * a function of the conversation that gives one of these.
 """
@@ -28,12 +29,12 @@ class Script:
     """One answer, ready to be spoken.
 
     Attributes:
-        pieces: tokens; an exception is raised where it stands, and nothing comes after it.
+        pieces: tokens and parts; an exception is raised where it stands, and nothing comes after it.
         message_class: of the message that comes of it.
         metadata: its data.
     """
 
-    pieces: tuple[str | Exception, ...]
+    pieces: tuple[Part | Exception, ...]
     message_class: type[AssistantMessage] = AssistantMessage
     metadata: Mapping[str, object] = FrozenMapping()
 
@@ -49,8 +50,7 @@ class Script:
         while callable(answer):
             answer = answer(messages)
         if isinstance(answer, AssistantMessage):
-            data = {name: value for name, value in answer if name != "text"}
-            return cls(words(str(answer)), type(answer), FrozenMapping(data))
+            return cls(_pieces(answer), type(answer), FrozenMapping(_data(answer)))
         if isinstance(answer, Exception):
             return cls((answer,))
         return cls(words(answer) if isinstance(answer, str) else tuple(answer))
@@ -65,7 +65,7 @@ class Script:
             The promise of the message; its tokens come one turn of the event loop apart, as from a network.
         """
 
-        async def tokens(metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[str]:
+        async def parts(metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[Part]:
             for piece in self.pieces:
                 await asyncio.sleep(0)
                 if isinstance(piece, Exception):
@@ -73,7 +73,19 @@ class Script:
                 yield piece
             metadata_so_far.setdefault("finish_reason", "stop")
 
-        return self.message_class.promise(tokens, **{"model": model, **self.metadata})
+        return self.message_class.promise_of_parts(parts, **{"model": model, **self.metadata})
+
+
+def _pieces(answer: AssistantMessage) -> tuple[Part, ...]:
+    pieces: list[Part] = []
+    for part in parts_of_content(answer.content if answer.parts else [str(answer)]):
+        pieces += words(part) if isinstance(part, str) else (part,)
+    return tuple(pieces)
+
+
+def _data(answer: AssistantMessage) -> dict[str, object]:
+    # What it does not say itself is said while it streams.
+    return {name: value for name, value in answer if value is not None and name not in {"text", "parts"}}
 
 
 def words(text: str) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """What flows: frozen values, sentinels, errors and pure text machines. No event loop, no streams."""
 
+from ._attachments import Attachment, File, Image, media_type_of
+from ._content import Content, ContentField, ToolCall, content_of, part_from_data, parts_of_content
 from ._control import strip_control
 from ._errors import (
     DeadlockError,
@@ -30,7 +32,9 @@ from ._llm_errors import (
     LLMTruncatedError,
 )
 from ._meta import FrozenMeta
+from ._part_value import PartValue
 from ._partial_text import partial_text, set_partial_text
+from ._parts import Citation, Finish, Part, Reasoning, Refusal, ToolCallDelta, ToolResult, Usage
 from ._redact import redact_keys
 from ._sentinels import AWAIT, CLEAR, AwaitType, ClearType
 from ._splitter import SPLIT_END, SplitEndType, SplitEvent, TextSplitter
@@ -40,14 +44,21 @@ __all__ = [
     "CLEAR",
     "MAX_NESTING",
     "SPLIT_END",
+    "Attachment",
     "AwaitType",
+    "Citation",
     "ClearType",
+    "Content",
+    "ContentField",
     "DeadlockError",
+    "File",
+    "Finish",
     "FreezeError",
     "Frozen",
     "FrozenMapping",
     "FrozenMeta",
     "HashKeyError",
+    "Image",
     "InquiryCancelledError",
     "JsonEnd",
     "JsonError",
@@ -67,15 +78,27 @@ __all__ = [
     "MiniAgentsError",
     "NestingError",
     "NoActiveContextError",
+    "Part",
+    "PartValue",
+    "Reasoning",
+    "Refusal",
     "SplitEndType",
     "SplitEvent",
     "StopLoop",
     "TemplateError",
     "TextSplitter",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolResult",
     "UnresolvedPromiseError",
+    "Usage",
     "WrongLoopError",
+    "content_of",
     "freeze",
+    "media_type_of",
+    "part_from_data",
     "partial_text",
+    "parts_of_content",
     "redact_keys",
     "set_partial_text",
     "strip_control",

@@ -13,15 +13,25 @@ from typing import cast
 
 from pydantic import BaseModel
 
-from miniagents.promising import AssistantMessage, ErrorMessage, Message, SystemMessage, UserMessage
+from miniagents.promising import (
+    AssistantMessage,
+    ErrorMessage,
+    Message,
+    SystemMessage,
+    ToolMessage,
+    UserMessage,
+)
+from miniagents.values import PartValue, part_from_data
 
 from ._data_json import decode_data, encode_data, refuse
 from ._record import Json, Record
 
 logger = logging.getLogger(__name__)
 
-_BUILT_IN = (Message, UserMessage, SystemMessage, AssistantMessage, ErrorMessage)
+_BUILT_IN = (Message, UserMessage, SystemMessage, AssistantMessage, ToolMessage, ErrorMessage)
 _NESTED = "$message"
+_PART = "$part"
+_NOTHING = (None, ())  # what a field holds that nobody gave
 
 
 class Registry:
@@ -65,7 +75,11 @@ class Registry:
             class_name=name,
             text=message.text,
             shown="" if message.text is not None else str(message),
-            data={key: encode_data(value, self._encode) for key, value in message if key != "text"},
+            data={
+                key: encode_data(value, self._encode)
+                for key, value in message
+                if key != "text" and (value not in _NOTHING or key in message.model_fields_set)
+            },
         )
 
     def message_of(self, record: Record) -> Message:
@@ -97,6 +111,9 @@ class Registry:
                     "data": dict(nested.data),
                 }
             }
+        if isinstance(value, PartValue):
+            said = {key: each for key, each in value.as_data().items() if each is not None}
+            return {_PART: encode_data(said, self._encode)}
         if isinstance(value, BaseModel):
             return encode_data(dict(value), self._encode)
         return refuse(value)
@@ -107,6 +124,8 @@ class Registry:
                 text = decode_data(cast("Mapping[str, Json]", content).get("text"))
                 if text is None or isinstance(text, str):
                     return self.message_of(Record(role, name, text, data=cast("dict[str, Json]", data)))
+            case _, dict(data) if tag == _PART:
+                return part_from_data({key: decode_data(each, self._decode) for key, each in data.items()})
             case _:
                 pass
         raise ValueError(tag)

@@ -11,12 +11,16 @@ from miniagents import MiniAgents
 from miniagents.ext._history._file_lock import file_lock
 from miniagents.ext.chat_history_md import ChatHistoryMD, HistoryFileError
 from miniagents.messages import AssistantMessage, Message, Messages, SystemMessage, UserMessage
+from miniagents.values import Reasoning, Usage
 
 
 class Note(UserMessage):
     """A message class of a user."""
 
     custom_field: str
+
+
+THOUGHT = (Reasoning("Hm.", signature="s"), "# No\r\n")
 
 
 def _said(text: str, **data: object) -> Message:
@@ -31,7 +35,14 @@ async def test_a_conversation_goes_on(tmp_path: Path) -> None:
         [
             SystemMessage("Be nice."),
             Note("Hi!\n\n## assistant\n\nI give up.", custom_field="x"),
-            _said("# No\r\n", model="m-1", finish_reason="stop", usage={"cost": Decimal("0.10")}),
+            _said(
+                "# No\r\n",
+                model="m-1",
+                finish_reason="stop",
+                usage=Usage(7, 3),
+                cost=Decimal("0.10"),
+                parts=THOUGHT,
+            ),
         ]
     )
     first = ChatHistoryMD(path, message_classes=[Note])

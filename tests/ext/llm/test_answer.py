@@ -10,6 +10,7 @@ from miniagents import (
     LLMProtocolError,
     LLMTruncatedError,
 )
+from miniagents.values import Usage as TokenUsage
 from tests.support.sse_server import (
     Script,
     answer,
@@ -44,17 +45,16 @@ async def test_stream(wire: Wire) -> None:
     assert tokens == ["Hel", "lo"]
     assert isinstance(message, AssistantMessage)
     assert message.text == "Hello"
-    known: dict[str, object] = dict(message.model_extra or {})
-    assert known["model"] == "model-of-server"
-    assert known["finish_reason"] in {"stop", "end_turn"}
-    assert str(known["response_id"]).endswith("-1")
+    assert message.model == "model-of-server"
+    assert message.finish_reason in {"stop", "end_turn"}
+    assert str(message.response_id).endswith("-1")
 
 
 async def test_whole_answer(wire: Wire) -> None:
     """Without streaming the answer is one token, with the same data."""
     message = await reply_to(wire, answer(200, wire.whole("Hello")), stream=False)
     assert message.text == "Hello"
-    assert dict(message.model_extra or {})["usage"] == {"input_tokens": 7, "output_tokens": 3}
+    assert message.usage == TokenUsage(7, 3)
 
 
 async def test_truncated_at_every_event(wire: Wire) -> None:

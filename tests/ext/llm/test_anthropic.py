@@ -25,6 +25,7 @@ from miniagents.ext.llm.anthropic import (
     anthropic_agent,
     create_anthropic_agent,
 )
+from miniagents.values import Usage as TokenUsage
 from tests.support.anthropic_wire import START, STOP, answered, begin, delta, end, event, message
 from tests.support.sse_server import answer, serve, sse
 from tests.support.wires import ANTHROPIC, KEY, asking, reply_to
@@ -158,15 +159,14 @@ async def test_blocks() -> None:
 async def test_usage() -> None:
     """The numbers of the first and the last event are put together."""
     answer_message = await reply_to(ANTHROPIC, sse(*answered("Hello")))
-    usage = dict(answer_message.model_extra or {})["usage"]
-    assert usage == {"input_tokens": 9, "output_tokens": 3, "cached_tokens": 2}
+    assert answer_message.usage == TokenUsage(9, 3, 2)
 
 
 async def test_other_stop_reasons() -> None:
     """An answer that was cut short or refused completes, and says so."""
     for reason in ("max_tokens", "refusal", "tool_use", "stop_sequence"):
         got = await reply_to(ANTHROPIC, sse(*answered("Hel", reason=reason)))
-        assert dict(got.model_extra or {})["finish_reason"] == reason
+        assert got.finish_reason == reason
 
 
 async def test_long_answer_without_streaming() -> None:

@@ -27,6 +27,7 @@ from miniagents.ext.llm.openai import (
     create_openai_agent,
     openai_agent,
 )
+from miniagents.values import Usage as TokenUsage
 from tests.support.chat_wire import DONE, chat, chunk, completion, event
 from tests.support.sse_server import answer, serve, sse
 from tests.support.wires import CHAT, KEY, asking, reply_to
@@ -146,7 +147,7 @@ async def test_request() -> None:
 async def test_usage_comes_last() -> None:
     """The count of tokens that follows the end is on the message."""
     message = await reply_to(CHAT, sse(*chat("Hel", "lo")))
-    assert dict(message.model_extra or {})["usage"] == {"input_tokens": 7, "output_tokens": 3}
+    assert message.usage == TokenUsage(7, 3)
 
 
 @pytest.mark.parametrize("error", [{"object": "error", "type": "BadRequestError", "message": "It is."}])
@@ -178,7 +179,7 @@ async def test_other_finish_reasons() -> None:
     """An answer that was cut short or filtered completes, and says so."""
     for reason in ("length", "content_filter", "tool_calls"):
         message = await reply_to(CHAT, sse(*chat("Hel", finish=reason)))
-        assert dict(message.model_extra or {})["finish_reason"] == reason
+        assert message.finish_reason == reason
 
 
 async def test_own_client() -> None:

@@ -55,8 +55,7 @@ async def test_known_at_once(wire: Wire) -> None:
         async for reply in asked.inquire():
             alias = asked.agent.alias
             assert reply.preliminary_metadata == {"model": "model-of-test", "agent_alias": alias}
-            assert (await reply).model_extra is not None
-            assert dict((await reply).model_extra or {})["model"] == "model-of-server"
+            assert (await reply).model == "model-of-server"
 
 
 async def test_in_a_pipe(wire: Wire) -> None:

@@ -1,0 +1,108 @@
+"""The log of a message that is more than text.
+
+Rule of this room: **readers of tokens pay nothing for parts.** `items` is the text, as in every log, so
+whatever reads tokens (``async for``, operators, joins) works on it as it is; `parts` is everything, in order.
+A part that is no text uses up the pump's allowance as a token does, so a long thought waits for slow readers
+too.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from typing import cast
+
+from typing_extensions import override
+
+from miniagents.streams import Driver, Log, LogObservable, Scope, Sink, iterate, pump
+from miniagents.values import Finish, Part, PartValue, Refusal, Usage, content_of
+
+__all__ = ["PartLog", "Parts", "start_part_pump", "told_by"]
+
+
+class PartLog(Log[str]):
+    """A log of tokens with everything that came between them.
+
+    Attributes:
+        parts: the tokens and all other parts, in order.
+    """
+
+    __slots__ = ("parts",)
+
+    def __init__(self, scope: Scope, parts: list[Part] | None = None, *, closed: bool = False) -> None:
+        self.parts: list[Part] = [] if parts is None else parts
+        super().__init__(scope, [text for text in map(_shown, self.parts) if text], closed=closed)
+
+    def put(self, part: Part) -> None:
+        """Add one part; a text, and the text of a refusal, is a token too."""
+        if self.closed:
+            return
+        text = _shown(part)
+        self.parts.append(part)
+        if text:
+            self.append(text)
+            return
+        self.granted -= 1
+        self.limit -= 1
+        if self.heard:
+            self.tell()
+
+    @override
+    def forget(self) -> None:
+        super().forget()
+        if not self.items:
+            self.parts.clear()
+
+
+def _shown(part: Part) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Refusal):
+        return part.text
+    wrong = cast("object", part)  # a streamer without types may give anything
+    if not isinstance(wrong, PartValue):
+        msg = (
+            f"A part of a message is of type {type(wrong).__name__}; a part streamer must yield str or parts "
+            "like Reasoning, ToolCallDelta or Usage. Put data into metadata_so_far instead."
+        )
+        raise TypeError(msg)
+    return ""
+
+
+class Parts(LogObservable[Part]):
+    """Everything that a message streams, as an Observable and as an async iterable.
+
+    * When does it start? With the message; nothing starts here.
+    * How often? Each subscriber and each iteration sees every part, from the first one on.
+    * What is kept? By the message: every part.
+    * What does ``break`` do? That reader is gone.
+    * When does an error come? After every part that came before it.
+    """
+
+    def __init__(self, log: Log[str], owner: object) -> None:
+        # A message of text alone has its tokens only: they are its parts.
+        parts = log.parts if isinstance(log, PartLog) else cast("list[Part]", log.items)
+        super().__init__(cast("Log[Part]", log), owner, parts)
+
+    def __aiter__(self) -> AsyncGenerator[Part]:
+        """The parts from the first one on, as they come."""
+        return iterate(self._log, self._owner, self._items)
+
+
+def start_part_pump(
+    context: Scope, name: str, streamer: Callable[[], AsyncIterable[Part]], log: PartLog, sink: Sink
+) -> None:
+    """Fill ``log`` from what ``streamer`` gives, as a task of ``context``; ``sink`` says how it ends."""
+    driver = Driver(name, context, log, sink, part=True)
+    driver.start(lambda: pump(streamer(), cast("Log[object]", log), log.put))
+
+
+def told_by(parts: Iterable[Part]) -> dict[str, object]:
+    """What the parts of a stream say about the message that they make, as its data."""
+    told: dict[str, object] = {}
+    content = content_of(parts)
+    for part in parts:
+        if isinstance(part, Finish):
+            told["finish_reason"] = part.reason
+        elif isinstance(part, Usage):
+            told["usage"] = part
+    if not all(isinstance(each, str) for each in content):
+        told["parts"] = content
+    return told

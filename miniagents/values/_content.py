@@ -1,0 +1,188 @@
+"""What a message is made of, in order: the pieces of a stream put together, and the way back.
+
+Pure: from parts to content when a message is finished, from content to parts when a finished message is read
+as a stream.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import Field
+
+from ._attachments import File, Image
+from ._part_value import PartValue
+from ._parts import Citation, Finish, Part, Reasoning, Refusal, ToolCallDelta, ToolResult, Usage
+
+__all__ = ["Content", "ContentField", "ToolCall", "content_of", "part_from_data", "parts_of_content"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall(PartValue):
+    """A whole call of a tool, as the model asked for it.
+
+    Attributes:
+        id: the provider's name of the call; its result names it too.
+        name: the name of the tool.
+        arguments: the JSON of the arguments, exactly as the model wrote it.
+        item_id: the provider's name of the item around it, where it has one.
+
+    Example:
+        >>> ToolCall("call-1", "weather", '{"city": "Oslo"}').name
+        'weather'
+    """
+
+    id: str
+    name: str
+    arguments: str = "{}"
+    item_id: str | None = None
+    kind: Literal["tool_call"] = field(default="tool_call", kw_only=True, repr=False)
+
+
+Content: TypeAlias = str | Reasoning | Refusal | ToolCall | ToolResult | Citation | Image | File
+"""Anything that stands in the `parts` of a message: whole texts and blocks, images and files."""
+
+ContentField: TypeAlias = (
+    str
+    | Annotated[
+        Reasoning | Refusal | ToolCall | ToolResult | Citation | Image | File, Field(discriminator="kind")
+    ]
+)
+"""`Content` for a declared field: JSON is told apart by its `kind`."""
+
+
+def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
+    """Put the pieces of a stream together, in the order in which their blocks began.
+
+    Neighbouring texts become one text, pieces of reasoning with one index one block, pieces of a call with
+    one index one call. Usage and finish are no content.
+
+    Example:
+        >>> content_of(["Hel", "lo", ToolCallDelta(0, "call-1", "weather"), ToolCallDelta(0, arguments="{}")])
+        ('Hello', ToolCall(id='call-1', name='weather', arguments='{}', item_id=None))
+    """
+    blocks: list[_Block] = []
+    calls: dict[int, _Block] = {}
+    for part in parts:
+        match part:
+            case Usage() | Finish():
+                continue
+            case ToolCallDelta(index=index) if index in calls:
+                calls[index].pieces.append(part)
+            case _ if blocks and blocks[-1].takes(part):
+                blocks[-1].pieces.append(part)
+            case _:
+                blocks.append(_Block([part]))
+                if isinstance(part, ToolCallDelta):
+                    calls[part.index] = blocks[-1]
+    return tuple(whole for block in blocks if (whole := block.whole()) != "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Pieces that belong together."""
+
+    pieces: list[Part]
+
+    def takes(self, part: Part) -> bool:
+        """Whether a piece goes on where the last one stopped."""
+        last = self.pieces[-1]
+        if isinstance(part, Reasoning):
+            return isinstance(last, Reasoning) and last.index == part.index
+        return type(part) is type(last) and isinstance(part, str | Refusal)
+
+    def whole(self) -> Content:
+        """Put them together."""
+        first = self.pieces[0]
+        match first:
+            case str():
+                return "".join(piece for piece in self.pieces if isinstance(piece, str))
+            case Refusal():
+                return Refusal("".join(piece.text for piece in self.pieces if isinstance(piece, Refusal)))
+            case Reasoning():
+                return _reasoning([piece for piece in self.pieces if isinstance(piece, Reasoning)])
+            case ToolCallDelta():
+                return _call([piece for piece in self.pieces if isinstance(piece, ToolCallDelta)])
+            case ToolResult() | Citation():
+                return first
+            case Usage() | Finish():
+                raise AssertionError  # never a piece of content
+
+
+def _reasoning(pieces: list[Reasoning]) -> Reasoning:
+    signature = "".join(piece.signature for piece in pieces if piece.signature is not None) or None
+    return replace(
+        pieces[0],
+        text="".join(piece.text for piece in pieces),
+        signature=signature,
+        id=next((piece.id for piece in pieces if piece.id), None),
+        redacted=any(piece.redacted for piece in pieces),
+    )
+
+
+def _call(pieces: list[ToolCallDelta]) -> ToolCall:
+    return ToolCall(
+        next((piece.id for piece in pieces if piece.id), ""),
+        next((piece.name for piece in pieces if piece.name), ""),
+        "".join(piece.arguments for piece in pieces),
+        next((piece.item_id for piece in pieces if piece.item_id), None),
+    )
+
+
+def parts_of_content(content: Iterable[Content]) -> tuple[Part, ...]:
+    """Return the parts that would have made this content; images and files stream nowhere and are left out.
+
+    Example:
+        >>> parts_of_content(["Hello", ToolCall("call-1", "weather")])[1]
+        ToolCallDelta(index=0, id='call-1', name='weather', arguments='{}', item_id=None)
+    """
+    parts: list[Part] = []
+    calls = 0
+    for each in content:
+        match each:
+            case ToolCall(call_id, name, arguments, item_id):
+                parts.append(ToolCallDelta(calls, call_id, name, arguments, item_id))
+                calls += 1
+            case Image() | File():
+                pass
+            case _:
+                parts.append(each)
+    return tuple(parts)
+
+
+_KINDS: Final[Mapping[str, type[PartValue]]] = MappingProxyType(
+    {
+        "reasoning": Reasoning,
+        "refusal": Refusal,
+        "tool_call_delta": ToolCallDelta,
+        "tool_call": ToolCall,
+        "tool_result": ToolResult,
+        "citation": Citation,
+        "usage": Usage,
+        "finish": Finish,
+        "image": Image,
+        "file": File,
+    }
+)
+
+
+def part_from_data(data: Mapping[str, object]) -> PartValue:
+    """Return the part whose `as_data` this is.
+
+    Raises:
+        ValueError: it is none.
+
+    Example:
+        >>> part_from_data({"kind": "finish", "reason": "stop"})
+        Finish(reason='stop')
+    """
+    kind = _KINDS.get(str(data.get("kind")))
+    if kind is None:
+        msg = f"{data.get('kind')!r} is no kind of part; the kinds are {', '.join(_KINDS)}"
+        raise ValueError(msg)
+    try:
+        return kind(**data)
+    except TypeError as error:
+        msg = f"the data of a {data['kind']} does not fit: {error}"
+        raise ValueError(msg) from None

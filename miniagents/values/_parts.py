@@ -1,0 +1,159 @@
+"""What streams out of a model: text as plain `str`, everything else as a small frozen value.
+
+Rule of this room: **a part is a piece**. Pieces of one `index` belong together; `content_of` puts them
+together, and that is what the finished message keeps.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from ._part_value import PartValue
+
+__all__ = ["Citation", "Finish", "Part", "Reasoning", "Refusal", "ToolCallDelta", "ToolResult", "Usage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning(PartValue):
+    """What a model thinks before and while it answers; a piece in a stream, a whole block in a message.
+
+    Attributes:
+        text: the thought, or what the provider shows of it.
+        signature: what the provider wants back unchanged in a later turn: a signature, or the encrypted
+            thought itself.
+        id: the provider's name of the block.
+        index: which block of the answer this is, so that pieces can be put together.
+        redacted: the provider hides the text; only the signature tells.
+
+    Example:
+        >>> Reasoning("The user wants a poem.")
+        Reasoning(text='The user wants a poem.', signature=None, id=None, index=0, redacted=False)
+    """
+
+    text: str = ""
+    signature: str | None = None
+    id: str | None = None
+    index: int = 0
+    redacted: bool = False
+    kind: Literal["reasoning"] = field(default="reasoning", kw_only=True, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(PartValue):
+    """A piece of the text with which a model refuses; readers of tokens are shown it like any text.
+
+    Example:
+        >>> Refusal("I cannot help with that.").text
+        'I cannot help with that.'
+    """
+
+    text: str
+    kind: Literal["refusal"] = field(default="refusal", kw_only=True, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta(PartValue):
+    """A piece of a call of a tool.
+
+    Attributes:
+        index: which call of the answer this is.
+        id: the provider's name of the call; on the first piece, None afterwards.
+        name: the name of the tool; on the first piece, None afterwards.
+        arguments: a fragment of the JSON of the arguments.
+        item_id: the provider's name of the item around the call, where it has one.
+
+    Example:
+        >>> ToolCallDelta(0, arguments='{"city":').arguments
+        '{"city":'
+    """
+
+    index: int = 0
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+    item_id: str | None = None
+    kind: Literal["tool_call_delta"] = field(default="tool_call_delta", kw_only=True, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult(PartValue):
+    """What a tool said to a call.
+
+    Attributes:
+        call_id: the id of the call.
+        content: what the model is told.
+        is_error: it is the text of an error.
+        name: the name of the tool.
+
+    Example:
+        >>> ToolResult("call-1", "12 °C").content
+        '12 °C'
+    """
+
+    call_id: str
+    content: str
+    is_error: bool = False
+    name: str | None = None
+    kind: Literal["tool_result"] = field(default="tool_result", kw_only=True, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Citation(PartValue):
+    """A source that the model names for what it has just said.
+
+    Attributes:
+        source: its address, or the provider's name of the document.
+        title: its title.
+        text: the words that are cited.
+        start: where they begin in the source, or in the answer, as the provider counts.
+        end: where they end.
+
+    Example:
+        >>> Citation("https://example.org", title="Examples").title
+        'Examples'
+    """
+
+    source: str = ""
+    title: str | None = None
+    text: str = ""
+    start: int | None = None
+    end: int | None = None
+    kind: Literal["citation"] = field(default="citation", kw_only=True, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage(PartValue):
+    """Tokens counted by the provider so far; the last one of an answer holds, and None is not known.
+
+    Attributes:
+        input_tokens: of the whole input, cached ones included.
+        output_tokens: of the answer, reasoning included.
+        cached_tokens: those of the input that came from a cache.
+        reasoning_tokens: those of the output that were reasoning.
+
+    Example:
+        >>> Usage(7, 3).output_tokens
+        3
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    kind: Literal["usage"] = field(default="usage", kw_only=True, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Finish(PartValue):
+    """The end of an answer, in the provider's own word ("stop", "end_turn", "length", "tool_use").
+
+    Example:
+        >>> Finish("length").reason
+        'length'
+    """
+
+    reason: str
+    kind: Literal["finish"] = field(default="finish", kw_only=True, repr=False)
+
+
+Part: TypeAlias = str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Usage | Finish
+"""Anything that a model's answer streams; `match` over the classes narrows it to nothing."""

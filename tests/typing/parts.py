@@ -1,0 +1,72 @@
+"""Parts, as a type checker sees them: `match` narrows the union to nothing, and messages are typed."""
+
+from typing import assert_never, assert_type
+
+from miniagents import (
+    AssistantMessage,
+    Citation,
+    Finish,
+    Message,
+    MessagePromise,
+    Part,
+    Reasoning,
+    Refusal,
+    ToolCall,
+    ToolCallDelta,
+    ToolResult,
+    Usage,
+)
+
+
+def kind_of(part: Part) -> str:  # noqa: PLR0911 - one line for each kind
+    """Every kind has its case; one that is left out is an error of types."""
+    match part:
+        case str():
+            return part
+        case Reasoning():
+            return part.text
+        case Refusal():
+            return part.text
+        case ToolCallDelta(index, _, _, arguments):
+            assert_type(index, int)
+            return arguments
+        case ToolResult():
+            return part.content
+        case Citation():
+            return part.source
+        case Usage():
+            assert_type(part.input_tokens, int | None)
+            return ""
+        case Finish(reason):
+            return assert_type(reason, str)
+        case _:
+            assert_never(part)
+
+
+def one_is_missing(part: str | Usage | Finish) -> None:
+    """A case that is missing is told of."""
+    match part:
+        case str() | Usage():
+            pass
+        case _:
+            assert_never(part)  # type: ignore[arg-type]
+
+
+async def readers(promise: MessagePromise[AssistantMessage]) -> None:
+    """Tokens are text, parts are parts."""
+    async for token in promise:
+        assert_type(token, str)
+    async for part in promise.parts:
+        assert_type(part, Part)
+
+
+def message(said: AssistantMessage) -> None:
+    """What a provider told is typed."""
+    assert_type(said.usage, Usage | None)
+    assert_type(said.finish_reason, str | None)
+    assert_type(said.reasoning, str | None)
+    assert_type(said.tool_calls, tuple[ToolCall, ...])
+    assert_type(said.model, str | None)
+    assert_type(said.response_id, str | None)
+    assert_type(AssistantMessage("Hi", name="ann").as_promise, MessagePromise[AssistantMessage])
+    assert_type(Message("Hi").text, str | None)

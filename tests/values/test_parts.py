@@ -1,0 +1,63 @@
+"""Parts are small frozen values that stand in messages, have hash keys, and go through JSON."""
+
+import pickle
+from dataclasses import FrozenInstanceError
+
+import pytest
+from pydantic import ValidationError
+
+from miniagents.messages import AssistantMessage
+from miniagents.values import (
+    Citation,
+    Finish,
+    PartValue,
+    Reasoning,
+    Refusal,
+    ToolCall,
+    ToolCallDelta,
+    ToolResult,
+    Usage,
+    part_from_data,
+)
+
+ALL: tuple[PartValue, ...] = (
+    Reasoning("Hm.", "signed", "r-1", 2, redacted=True),
+    Refusal("No."),
+    ToolCallDelta(1, "call-1", "look", "{", "item-1"),
+    ToolCall("call-1", "look", "{}"),
+    ToolResult("call-1", "dark", is_error=True),
+    Citation("https://example.org", "Title", "words", 1, 6),
+    Usage(7, 3, 2, 1),
+    Finish("stop"),
+)
+
+
+@pytest.mark.parametrize("part", ALL, ids=lambda part: type(part).__name__)
+def test_values(part: PartValue) -> None:
+    """A part cannot be changed, is equal to its copy, and comes back from a pickle and from its data."""
+    with pytest.raises((FrozenInstanceError, AttributeError)):
+        part.kind = "other"  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    assert not hasattr(part, "__dict__")
+    assert pickle.loads(pickle.dumps(part)) == part  # noqa: S301 - our own
+    assert part_from_data(part.as_data()) == part
+    assert hash(part) == hash(part_from_data(part.as_data()))
+
+
+def test_in_a_message() -> None:
+    """Parts stand in a message as they are, and are part of its hash key."""
+    message = AssistantMessage("Hi", parts=[Reasoning("Hm."), "Hi"], usage=Usage(7, 3))
+    assert message.parts == (Reasoning("Hm."), "Hi")
+    assert AssistantMessage.model_validate_json(message.model_dump_json()) == message
+    same = AssistantMessage("Hi", parts=[Reasoning("Hm."), "Hi"], usage=Usage(7, 3))
+    other = AssistantMessage("Hi", parts=[Reasoning("Ha."), "Hi"], usage=Usage(7, 3))
+    assert message.hash_key == same.hash_key != other.hash_key
+
+
+def test_wrong_data() -> None:
+    """What is no part's data is refused, by name."""
+    with pytest.raises(ValueError, match="'poem' is no kind of part"):
+        part_from_data({"kind": "poem"})
+    with pytest.raises(ValueError, match="data of a finish does not fit"):
+        part_from_data({"kind": "finish", "why": "because"})
+    with pytest.raises(ValidationError, match="cost"):
+        AssistantMessage("Hi", usage={"cost": 7})
