@@ -26,7 +26,7 @@ M = TypeVar("M", bound="Message")
 TokenStreamer = Callable[[MutableMapping[str, object]], AsyncIterable[str]]
 """What ``Message.promise`` takes: an async generator function of tokens, given ``metadata_so_far``."""
 PartStreamer = Callable[[MutableMapping[str, object]], AsyncIterable[Part]]
-"""What ``Message.promise_of_parts`` takes: an async generator function of parts, given ``metadata_so_far``."""
+"""What ``Message.promise_of_parts`` takes: as a token streamer, but it yields parts."""
 
 _NOTHING: FrozenMapping[str, object] = FrozenMapping()
 
