@@ -74,6 +74,18 @@ class Parts(LogObservable[Part]):
     * What is kept? By the message: every part.
     * What does ``break`` do? That reader is gone.
     * When does an error come? After every part that came before it.
+
+    Args:
+        log: of the message.
+        owner: kept alive as long as somebody reads (the promise).
+
+    Example:
+        >>> from miniagents import AssistantMessage, Finish, MiniAgents
+        >>> async def main():
+        ...     promise = AssistantMessage("Hi", finish_reason="stop").as_promise
+        ...     print([part async for part in promise.parts])
+        >>> MiniAgents().run(main())
+        ['Hi', Finish(reason='stop')]
     """
 
     def __init__(self, log: Log[str], owner: object) -> None:

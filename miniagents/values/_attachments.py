@@ -36,6 +36,10 @@ class Attachment(PartValue):
 
     Raises:
         ValueError: none of them is given, or several.
+
+    Example:
+        >>> isinstance(Image(url="https://example.org/cat.png"), Attachment)
+        True
     """
 
     data: bytes | None = field(default=None, repr=False)
@@ -58,6 +62,7 @@ class Image(Attachment):
 
     Attributes:
         detail: how closely ("low", "high", "auto"), for providers that ask.
+        kind: which part this is, for JSON.
 
     Example:
         >>> Image(path="cat.png")
@@ -74,6 +79,7 @@ class File(Attachment):
 
     Attributes:
         name: what the model is told it is called; else the last part of the path.
+        kind: which part this is, for JSON.
 
     Example:
         >>> File(data=b"%PDF-1.7", name="report.pdf").name

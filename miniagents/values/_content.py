@@ -27,6 +27,7 @@ class ToolCall(PartValue):
         name: the name of the tool.
         arguments: the JSON of the arguments, exactly as the model wrote it.
         item_id: the provider's name of the item around it, where it has one.
+        kind: which part this is, for JSON.
 
     Example:
         >>> ToolCall("call-1", "weather", '{"city": "Oslo"}').name
@@ -57,6 +58,9 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
 
     Neighbouring texts become one text, pieces of reasoning with one index one block, pieces of a call with
     one index one call. Usage and finish are no content.
+
+    Args:
+        parts: the pieces, as they came.
 
     Example:
         >>> content_of(["Hel", "lo", ToolCallDelta(0, "call-1", "weather"), ToolCallDelta(0, arguments="{}")])
@@ -133,6 +137,9 @@ def _call(pieces: list[ToolCallDelta]) -> ToolCall:
 def parts_of_content(content: Iterable[Content]) -> tuple[Part, ...]:
     """Return the parts that would have made this content; images and files stream nowhere and are left out.
 
+    Args:
+        content: of a finished message.
+
     Example:
         >>> parts_of_content(["Hello", ToolCall("call-1", "weather")])[1]
         ToolCallDelta(index=0, id='call-1', name='weather', arguments='{}', item_id=None)
@@ -169,6 +176,9 @@ _KINDS: Final[Mapping[str, type[PartValue]]] = MappingProxyType(
 
 def part_from_data(data: Mapping[str, object]) -> PartValue:
     """Return the part whose `as_data` this is.
+
+    Args:
+        data: the fields with the `kind`; those of their default may be missing.
 
     Raises:
         ValueError: it is none.

@@ -19,7 +19,13 @@ __all__ = ["PartValue"]
 
 
 class PartValue(FrozenValue):
-    """A frozen dataclass that may stand in a message."""
+    """A frozen dataclass that may stand in a message.
+
+    Example:
+        >>> from miniagents.values import Finish
+        >>> isinstance(Finish("stop"), PartValue)
+        True
+    """
 
     __slots__ = ()
     # As a declared field of a message: that one's `extra="allow"` is not for what has slots.

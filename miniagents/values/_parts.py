@@ -23,6 +23,7 @@ class Reasoning(PartValue):
         id: the provider's name of the block.
         index: which block of the answer this is, so that pieces can be put together.
         redacted: the provider hides the text; only the signature tells.
+        kind: which part this is, for JSON.
 
     Example:
         >>> Reasoning("The user wants a poem.")
@@ -40,6 +41,10 @@ class Reasoning(PartValue):
 @dataclass(frozen=True, slots=True)
 class Refusal(PartValue):
     """A piece of the text with which a model refuses; readers of tokens are shown it like any text.
+
+    Attributes:
+        text: what it says, or a piece of it.
+        kind: which part this is, for JSON.
 
     Example:
         >>> Refusal("I cannot help with that.").text
@@ -60,6 +65,7 @@ class ToolCallDelta(PartValue):
         name: the name of the tool; on the first piece, None afterwards.
         arguments: a fragment of the JSON of the arguments.
         item_id: the provider's name of the item around the call, where it has one.
+        kind: which part this is, for JSON.
 
     Example:
         >>> ToolCallDelta(0, arguments='{"city":').arguments
@@ -83,6 +89,7 @@ class ToolResult(PartValue):
         content: what the model is told.
         is_error: it is the text of an error.
         name: the name of the tool.
+        kind: which part this is, for JSON.
 
     Example:
         >>> ToolResult("call-1", "12 °C").content
@@ -106,6 +113,7 @@ class Citation(PartValue):
         text: the words that are cited.
         start: where they begin in the source, or in the answer, as the provider counts.
         end: where they end.
+        kind: which part this is, for JSON.
 
     Example:
         >>> Citation("https://example.org", title="Examples").title
@@ -129,6 +137,7 @@ class Usage(PartValue):
         output_tokens: of the answer, reasoning included.
         cached_tokens: those of the input that came from a cache.
         reasoning_tokens: those of the output that were reasoning.
+        kind: which part this is, for JSON.
 
     Example:
         >>> Usage(7, 3).output_tokens
@@ -145,6 +154,10 @@ class Usage(PartValue):
 @dataclass(frozen=True, slots=True)
 class Finish(PartValue):
     """The end of an answer, in the provider's own word ("stop", "end_turn", "length", "tool_use").
+
+    Attributes:
+        reason: the word.
+        kind: which part this is, for JSON.
 
     Example:
         >>> Finish("length").reason
