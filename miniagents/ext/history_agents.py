@@ -34,6 +34,7 @@ from ._history import ChatHistory, ChatHistoryMD, InMemoryChatHistory, keep_and_
 __all__ = ["in_memory_history_agent", "markdown_history_agent"]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 
 
 @miniagent
@@ -77,10 +78,10 @@ class _FreshInEachFork(MiniAgent[Message, Message, P]):
 
     __slots__ = ()
 
-    @classmethod
-    def like(cls, agent: MiniAgent[Message, Message, P]) -> "_FreshInEachFork[P]":
+    @staticmethod
+    def like(agent: MiniAgent[Message, Message, Q]) -> "_FreshInEachFork[Q]":
         """The same agent, with forks of this kind."""
-        return cls(
+        return _FreshInEachFork(
             agent._function,  # noqa: SLF001 (an agent of the same function, in a class derived from its own)
             agent._keywords,  # noqa: SLF001
             alias=agent.alias,

@@ -6,7 +6,7 @@ It is a `dict` none of whose methods changes it. Being one, it works where only 
 
 from collections.abc import Hashable
 from types import GenericAlias
-from typing import Any, NoReturn, Self, TypeVar, get_args
+from typing import Any, Never, NoReturn, Self, TypeVar, get_args
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -66,15 +66,15 @@ class FrozenMapping(dict[K, V]):
         )
 
     @override
-    def __setitem__(self, *_: object) -> NoReturn:
+    def __setitem__(self, key: Never, value: Never, /) -> NoReturn:  # type: ignore[override]  # refused by type checkers too
         self._refuse()
 
     @override
-    def __delitem__(self, *_: object) -> NoReturn:
+    def __delitem__(self, key: Never, /) -> NoReturn:  # type: ignore[override]  # refused by type checkers too
         self._refuse()
 
     @override
-    def __ior__(self, *_: object) -> NoReturn:
+    def __ior__(self, other: Never, /) -> NoReturn:  # type: ignore[override]  # refused by type checkers too
         self._refuse()
 
     @override
@@ -83,7 +83,7 @@ class FrozenMapping(dict[K, V]):
         self._refuse()
 
     @override
-    def pop(self, *_: object, **__: object) -> NoReturn:
+    def pop(self, *_: Never, **__: Never) -> NoReturn:  # type: ignore[override]  # the same
         """Refuse: the mapping is frozen."""
         self._refuse()
 
@@ -93,11 +93,11 @@ class FrozenMapping(dict[K, V]):
         self._refuse()
 
     @override
-    def setdefault(self, *_: object, **__: object) -> NoReturn:
+    def setdefault(self, *_: Never, **__: Never) -> NoReturn:  # type: ignore[override]  # the same
         """Refuse: the mapping is frozen."""
         self._refuse()
 
     @override
-    def update(self, *_: object, **__: object) -> NoReturn:
+    def update(self, *_: Never, **__: Never) -> NoReturn:  # type: ignore[override]  # the same
         """Refuse: the mapping is frozen."""
         self._refuse()

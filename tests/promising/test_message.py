@@ -203,7 +203,7 @@ async def test_metadata() -> None:
     assert promise.preliminary_metadata is before
     assert {"model": "good", "tags": ("a",)} == before
     with pytest.raises(TypeError):
-        before["model"] = "mine"
+        before["model"] = "mine"  # type: ignore[index, assignment]  # type checkers refuse it too
 
 
 async def test_metadata_is_no_text() -> None:
