@@ -8,6 +8,7 @@ Why so long: an agent and the context that names it (``ctx.this_agent``) are one
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Generic, cast, overload
 
 from reactivex import Observable
@@ -279,10 +280,13 @@ class MiniAgent(Generic[In, Out, P]):
         given: Mapping[str, object],
         pending: Flattener | None = None,
     ) -> MessageSequencePromise[Out]:
-        async def function(replies: Replies) -> None:
-            await self._function(InteractionContext(self, received, replies), **given)
-
+        begin = partial(self._begin, received, given)
         promise = start_run(
-            self.alias, received, pending, given, function, errors_as_messages=self._errors_as_messages
+            self.alias, received, pending, given, begin, errors_as_messages=self._errors_as_messages
         )
         return cast("MessageSequencePromise[Out]", promise)
+
+    def _begin(
+        self, received: MessageSequencePromise[Message], given: Mapping[str, object], replies: Replies
+    ) -> Awaitable[None]:
+        return self._function(InteractionContext(self, received, replies), **given)

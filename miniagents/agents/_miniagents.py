@@ -88,7 +88,7 @@ class MiniAgents(PromisingContext):
             The handler itself.
         """
         if not self._persist_handlers:
-            self.events.resolved_handlers.append(self._persist_resolved)
+            self.events.on_resolved(self._persist_resolved)
         self._persist_handlers.append(handler)
         return handler
 
@@ -108,7 +108,7 @@ class MiniAgents(PromisingContext):
         self._persisted[id(message)] = message
         for child in nested_messages(message):
             await self.persist(child)
-        shown = MessagePromise.unannounced(self, message) if promise is None else promise
+        shown = MessagePromise.of_message(self, message, announced=False) if promise is None else promise
         await self.events.call(self._persist_handlers, shown, message)
 
 

@@ -5,7 +5,9 @@ Each agent boundary adds one log, the replies; the messages that go in and out a
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TypeAlias
 
 from typing_extensions import TypeVar
 
@@ -28,6 +30,9 @@ from ._signals import signals
 M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
 
 logger = logging.getLogger("miniagents")
+
+
+Function: TypeAlias = Callable[["Replies"], Awaitable[None]]
 
 
 class Inquiry(MessageSequencePromise[M_co]):
@@ -86,7 +91,24 @@ class Replies:
         self._flattener = flattener
         self._open = True
         self._aborted = False
-        self._waits: list[asyncio.Future[object]] = []
+        self._waits: list[asyncio.Future[object]] | None = None
+
+    async def collect(self, function: Function, pending: Flattener | None) -> None:
+        """Run the agent function, then wait for what has to be waited for; leave nothing behind.
+
+        Args:
+            function: begins the agent function when it is given its replies.
+            pending: writes the input, if that could still be given some before the run began.
+        """
+        if pending is not None and pending.feeder is None:
+            pending.finish()
+        try:
+            await function(self)
+            if self._waits:
+                await self._settle(self._waits)
+        finally:
+            if self._waits:
+                await self._release(self._waits)
 
     def add(self, value: object) -> None:
         """Reply anything that is messages.
@@ -106,21 +128,21 @@ class Replies:
 
     def wait_for(self, awaitable: Awaitable[object]) -> None:
         """Stay open until ``awaitable`` is done; an error of it is an error of the run."""
+        if self._waits is None:
+            self._waits = []
         self._waits.append(asyncio.ensure_future(awaitable))
 
-    async def settle(self) -> None:
-        """Wait for what has to be waited for."""
-        while self._waits:
-            await self._waits[0]
-            del self._waits[0]
+    async def _settle(self, waits: "list[asyncio.Future[object]]") -> None:
+        while waits:
+            await waits[0]
+            del waits[0]
 
-    async def release(self) -> None:
+    async def _release(self, waits: "list[asyncio.Future[object]]") -> None:
         """Leave none of the awaited tasks behind."""
-        waits, self._waits = self._waits, []
         for wait in waits:
             wait.cancel()
-        if waits:
-            await asyncio.gather(*waits, return_exceptions=True)
+        await asyncio.gather(*waits, return_exceptions=True)
+        waits.clear()
 
     # -- the sink of the driver ----------------------------------------------------------------------------
 
@@ -150,7 +172,7 @@ def start_run(
     received: MessageSequencePromise[Message],
     pending: Flattener | None,
     keywords: Mapping[str, object],
-    function: Callable[[Replies], Coroutine[object, object, None]],
+    function: Function,
     *,
     errors_as_messages: bool | None,
 ) -> "Inquiry[Message]":
@@ -161,7 +183,7 @@ def start_run(
         received: what it was sent.
         pending: writes ``received`` if that may still be given something before the run begins.
         keywords: what it was called with, for the record.
-        function: the agent function, ready to be given its replies.
+        function: begins the agent function when it is given its replies.
         errors_as_messages: whether errors become messages; None leaves it to the context.
 
     Returns:
@@ -174,16 +196,7 @@ def start_run(
     driver = Driver(alias, context, log, replies)
     flattener.feeder = driver
 
-    async def body() -> None:
-        if pending is not None and pending.feeder is None:
-            pending.finish()
-        try:
-            await function(replies)
-            await replies.settle()
-        finally:
-            await replies.release()
-
-    driver.start(body)
+    driver.start(partial(replies.collect, function, pending))
     shown = log
     if isinstance(context, MiniAgents):
         if context.errors_as_messages if errors_as_messages is None else errors_as_messages:

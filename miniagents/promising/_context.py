@@ -77,7 +77,7 @@ class PromisingContext(Owner):
         Returns:
             The handler itself.
         """
-        self.events.resolved_handlers.append(handler)
+        self.events.on_resolved(handler)
         return handler
 
     @overload

@@ -36,6 +36,11 @@ class Events:
         # Their first parameter is a Promise, which stands on this room and so cannot be named in it.
         self.resolved_handlers: list[Callable[..., Awaitable[None]]] = []
 
+    def on_resolved(self, handler: Callable[..., Awaitable[None]]) -> None:
+        """Have ``handler`` awaited for every promise that resolves."""
+        self.resolved_handlers.append(handler)
+        self._scope.announcing = True
+
     def post(self, event: Event) -> None:
         """Have ``event`` called and awaited after the ones that are there."""
         self._queue.append(event)

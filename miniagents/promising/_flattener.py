@@ -7,6 +7,7 @@ message where it stands, and what stands after it still arrives.
 
 from collections import deque
 from collections.abc import AsyncIterable, Iterable
+from functools import partial
 from typing import cast
 
 from reactivex import Observable
@@ -15,7 +16,7 @@ from miniagents.streams import Driver, Log, Producer, chain_to, pump
 from miniagents.values import DeadlockError, InquiryCancelledError, NestingError
 
 from ._message import Message, MessagePromise, failed_message
-from ._message_type import MAX_DEPTH, FlatStream, Piece, pieces_of
+from ._message_type import MAX_DEPTH, FlatStream, Piece, are_messages, pieces_of
 from ._owner import Owner
 from ._subscribed import Subscribed
 
@@ -66,7 +67,7 @@ class Flattener:
         self.log: Log[MessagePromise[Message]] = log
         self.depth: int = depth
         self.feeder: Producer | None = None
-        self._pending: deque[Piece] = deque()
+        self._pending: deque[Piece] | None = None  # most are given what is there already
         self._current: FlatStream[Message, object] | None = None
         self._position = 0
         self._end: Exception | bool = False
@@ -87,7 +88,11 @@ class Flattener:
         """
         if self.ended:
             return
-        self._take(pieces_of(value, self.context, self._open))
+        pieces = pieces_of(value, self.context, partial(_open, self.context, self.depth + 1))
+        if self._current is None and not self._pending and are_messages(pieces):
+            self.log.extend(_kept(pieces))  # what is given most: nothing in it has to be waited for
+        else:
+            self.take(pieces)
 
     def feed_or_fail(self, value: object) -> None:
         """Take an item of somebody else's stream: a wrong one becomes a failing message where it stands.
@@ -98,7 +103,7 @@ class Flattener:
         try:
             self.feed(value)
         except Exception as error:  # noqa: BLE001 - it is the item's, not this stream's
-            self._take([failed_message(self.context, error)])
+            self.take([failed_message(self.context, error)])
 
     def finish(self) -> None:
         """Nothing more will be fed."""
@@ -121,7 +126,7 @@ class Flattener:
         Args:
             error: the terminal of the log.
         """
-        self._pending.clear()
+        self._pending = None
         self._leave_current()
         self._end = True
         self.log.abort(error)
@@ -145,20 +150,19 @@ class Flattener:
 
     # -- what comes out ----------------------------------------------------------------------------------
 
-    def _take(self, pieces: Iterable[Piece]) -> None:
+    def take(self, pieces: Iterable[Piece]) -> None:
+        """Take what is flat already, in order."""
+        pending = self._pending
+        if pending is None:
+            pending = self._pending = deque()
         for piece in pieces:
             log = piece.log
             log.kept = True
             if not isinstance(piece, MessagePromise):
                 log.was_read = True  # somebody is going to: dropping it from now on ends it
-            if self.log.closed:  # left while this was being opened
-                continue
-            if self._current is not None or self._pending or not isinstance(piece, MessagePromise):
-                self._pending.append(piece)
-            else:
-                self.log.append(piece)
-        if self._pending:
-            self.deliver()
+            if not self.log.closed:  # else left while this was being opened
+                pending.append(piece)
+        self.deliver()
 
     def deliver(self) -> None:
         """Move on: take what the current stream has, and, when it has ended, what stands after it."""
@@ -192,12 +196,13 @@ class Flattener:
         return True
 
     def _next(self) -> bool:
-        if not self._pending:
+        pending = self._pending
+        if not pending:
             return False
-        piece = self._pending.popleft()
+        piece = pending.popleft()
         if isinstance(piece, MessagePromise):
             self.log.append(piece)
-            if not self._pending:
+            if not pending:
                 self._close()
             return True
         chain = chain_to(self, piece.log.producer)
@@ -207,7 +212,7 @@ class Flattener:
         else:
             # Its own messages would follow themselves for ever.
             name = "a sequence" if self.feeder is None else self.feeder.name
-            self._pending.appendleft(
+            pending.appendleft(
                 failed_message(self.context, DeadlockError(" → ".join([name, *chain, name])))
             )
         return True
@@ -216,18 +221,6 @@ class Flattener:
         current, self._current = self._current, None
         if current is not None:
             current.log.unfollow(self)
-
-    # -- streams that have to be run ---------------------------------------------------------------------
-
-    def _open(self, stream: Observable[object] | AsyncIterable[object]) -> FlatStream[Message, object]:
-        """Start to read ``stream`` into a flat log of its own."""
-        log: Log[MessagePromise[Message]] = Log(self.context)
-        inner = Flattener(self.context, log, depth=self.depth + 1)
-        if isinstance(stream, Observable):
-            follow_observable(inner, stream)
-        else:
-            pump_into(inner, stream)
-        return FlatStream.over(log)
 
     # -- Producer ----------------------------------------------------------------------------------------
 
@@ -249,6 +242,41 @@ class Flattener:
             self.context.dispatch(self.feeder.abandon)  # not nested: pipelines may be long
         self.abort(InquiryCancelledError())
         self.log.forget()
+
+
+def filled(context: Owner, value: object) -> Log[MessagePromise[Message]]:
+    """The log of a sequence that is given as a whole, whatever streams are in it.
+
+    Raises:
+        TypeError: it cannot become messages; the text names the type and where it stands.
+    """
+    pieces = pieces_of(value, context, partial(_open, context, 1))
+    if are_messages(pieces):
+        return Log(context, _kept(pieces), closed=True)
+    log: Log[MessagePromise[Message]] = Log(context)
+    flattener = Flattener(context, log)
+    flattener.take(pieces)
+    flattener.finish()
+    return log
+
+
+def _kept(promises: list[MessagePromise[Message]]) -> list[MessagePromise[Message]]:
+    for promise in promises:
+        promise.log.kept = True
+    return promises
+
+
+def _open(
+    context: Owner, depth: int, stream: Observable[object] | AsyncIterable[object]
+) -> FlatStream[Message, object]:
+    """Start to read ``stream`` into a flat log of its own, ``depth`` flatteners below the first."""
+    log: Log[MessagePromise[Message]] = Log(context)
+    inner = Flattener(context, log, depth=depth)
+    if isinstance(stream, Observable):
+        follow_observable(inner, stream)
+    else:
+        pump_into(inner, stream)
+    return FlatStream.over(log)
 
 
 def pump_into(flattener: Flattener, stream: AsyncIterable[object]) -> None:

@@ -280,23 +280,24 @@ class MessagePromise(StreamedPromise[str, M_co]):
     message_class: type[M_co]
 
     def __init__(self, message: M_co) -> None:
-        log = _finished(Owner.current(), message)
         self.preliminary_metadata = _NOTHING
         self.message_class = type(message)
-        self._show(cast("Log[object]", log))
+        self._show(cast("Log[object]", _finished(Owner.current(), message)))
 
     @staticmethod
-    def unannounced(context: Owner, message: M) -> "MessagePromise[M]":
-        """A finished promise for handlers, of which no handler is told.
+    def of_message(scope: Scope, message: M, *, announced: bool = True) -> "MessagePromise[M]":
+        """The finished promise of ``message`` in a context that need not be the active one.
 
         Args:
-            context: who owns it.
-            message: what it resolves to.
+            scope: the context.
+            message: what has come to be.
+            announced: handlers are told of it, as of every promise; False for one that is made for them.
         """
         promise = cast("MessagePromise[M]", object.__new__(MessagePromise))
-        promise.log = _finished(context, message)
-        promise.log.show()
-        promise.preliminary_metadata, promise.message_class = _NOTHING, type(message)
+        promise.preliminary_metadata = _NOTHING
+        promise.message_class = type(message)
+        show = promise._show if announced else promise._show_quietly  # noqa: SLF001 - same class
+        show(cast("Log[object]", _finished(scope, message)))
         return promise
 
     @staticmethod
@@ -322,8 +323,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
 
         def view() -> MessagePromise[M_co]:
             promise = cast("MessagePromise[M_co]", object.__new__(MessagePromise))
-            promise.log = log
-            log.show()
+            promise._show_quietly(cast("Log[object]", log))  # noqa: SLF001 - same class
             promise.message_class, promise.preliminary_metadata = message_class, metadata
             return promise
 

@@ -5,12 +5,12 @@ once, so changing them later changes nothing; only what is itself a stream (a pr
 Observable) is left to come in its own time. The walk is iterative; nesting is capped.
 """
 
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Collection, Iterable, Iterator, Mapping
 from typing import TypeAlias, Union, cast
 
 from pydantic import BaseModel
 from reactivex import Observable
-from typing_extensions import TypeVar
+from typing_extensions import TypeGuard, TypeVar
 
 from miniagents.values import NestingError
 
@@ -74,7 +74,13 @@ def pieces_of(value: object, context: Owner, open_stream: Opener) -> list[Piece]
     """
     if value is None:
         return []
-    given = _flat(value)  # all of it, before anything is started: it is taken as a whole or not at all
+    if isinstance(value, MessagePromise):
+        return [cast("MessagePromise[Message]", value)]
+    # All of it, before anything is started: it is taken as a whole or not at all.
+    single = None if isinstance(value, _PLAIN) else _single(value)
+    given = _flat(value) if single is None else [single]
+    if are_messages(given):
+        return cast("list[Piece]", given)
     return [_piece(item, context, open_stream) for item in given]
 
 
@@ -98,11 +104,22 @@ def _flat(value: object) -> list[object]:
             if len(stack) > MAX_DEPTH:
                 msg = f"Messages are nested more than {MAX_DEPTH} collections deep; flatten them first."
                 raise NestingError(msg)
+            if isinstance(item, _PLAIN) and are_messages(cast("Collection[object]", item)):
+                found.extend(cast("Collection[object]", item))
+                continue
             stack.append(enumerate(cast("Iterable[object]", item)))
             path.append(index)
         else:
             raise TypeError(_refusal(item, [*path[1:], index] if path else []))
     return found
+
+
+_PLAIN = (list, tuple)  # what most collections are; the walk looks at them as a whole, at the speed of C
+
+
+def are_messages(items: Collection[object]) -> TypeGuard[list[MessagePromise[Message]]]:
+    """Whether all of ``items`` are message promises; told at the speed of C."""
+    return {MessagePromise}.issuperset(map(type, items))
 
 
 def _is_collection(item: object) -> bool:
@@ -126,7 +143,7 @@ def _piece(item: object, context: Owner, open_stream: Opener) -> Piece:
     if isinstance(item, MessagePromise | FlatStream):
         return cast("Piece", item)
     if isinstance(item, Message):
-        return MessagePromise(item)
+        return MessagePromise.of_message(context, item)
     if isinstance(item, Exception):
         return failed_message(context, item)
     if isinstance(item, StreamedPromise):

@@ -90,16 +90,22 @@ class Promise(Generic[T_co]):
         """Become the view of ``log``: what every constructor ends with."""
         self.log = log
         log.show()
-        self._announce()
+        if log.scope.announcing:
+            self._announce()
+
+    def _show_quietly(self, log: Log[object]) -> None:
+        """Become a view of ``log`` that no handler is told of."""
+        self.log = log
+        log.show()
 
     def _announce(self) -> None:
-        """Have the handlers of the context told when this has resolved; nothing without handlers.
+        """Have the handlers of the context told when this has resolved.
 
         The watcher holds the log and not the promise, so that it does not count as somebody who can read it.
         """
         log = self.log
         context = log.scope
-        if not isinstance(context, Owner) or not context.events.resolved_handlers:
+        if not isinstance(context, Owner):
             return
         again, events = self._again(), context.events
 
@@ -121,8 +127,7 @@ class Promise(Generic[T_co]):
 
         def view() -> Promise[T_co]:
             promise = kind.__new__(kind)
-            promise.log = log
-            log.show()
+            promise._show_quietly(log)  # noqa: SLF001 - same class
             return promise
 
         return view

@@ -6,9 +6,9 @@ from typing import cast
 from reactivex import Observable
 from typing_extensions import TypeVar, override
 
-from miniagents.streams import Log, LogObservable, iterate
+from miniagents.streams import Log, LogObservable, raise_error, starve
 
-from ._flattener import Flattener
+from ._flattener import Flattener, filled
 from ._join import join_tokens
 from ._message import M_co, Message, MessagePromise
 from ._message_type import FlatStream, MessageType
@@ -59,12 +59,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     __slots__ = ()
 
     def __init__(self, prefill_pieces: MessageType = ()) -> None:
-        context = Owner.current()
-        log: Log[MessagePromise[Message]] = Log(context)
-        flattener = Flattener(context, log)
-        flattener.feed(prefill_pieces)
-        flattener.finish()
-        self._show(cast("Log[object]", log))
+        self._show(cast("Log[object]", filled(Owner.current(), prefill_pieces)))
 
     @property
     def messages(self) -> Observable[MessagePromise[M_co]]:
@@ -140,9 +135,29 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     @override
     async def _whole(self) -> Messages[M_co]:
         # Message by message, so that a failing one is raised without waiting for those behind it.
-        async for promise in iterate(self.log, self):
-            if not promise.log.closed or promise.log.error is not None:
-                await promise
+        log = self.log
+        items = log.items
+        position = 0
+        log.readers += 1
+        log.was_read = True
+        try:
+            while True:
+                while position < len(items):
+                    promise = items[position]
+                    position += 1
+                    if not promise.log.closed or promise.log.error is not None:
+                        await promise
+                if log.closed:
+                    break
+                future = starve(log)
+                try:
+                    await future
+                except BaseException:
+                    log.leave(future)
+                    raise
+        finally:
+            log.readers -= 1
+        raise_error(log)
         return self._resolve()
 
     @override

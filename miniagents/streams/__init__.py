@@ -4,7 +4,7 @@ A `Log` is the one buffer, a `Driver` the one task that fills it, a `Scope` the 
 `from_async` and `to_async_iter` show the two worlds to each other: async iterables as Observables and back.
 """
 
-from ._cursor import iterate, raise_error, until_closed
+from ._cursor import iterate, raise_error, starve, until_closed
 from ._driver import CURRENT_DRIVER, Driver, current_lineage
 from ._face import LogObservable
 from ._from_async import from_async
@@ -33,6 +33,7 @@ __all__ = [
     "iterate",
     "pump",
     "raise_error",
+    "starve",
     "to_async_iter",
     "until_closed",
 ]

@@ -5,6 +5,7 @@ while it reads.
 """
 
 import sys
+from asyncio import Future
 from collections.abc import AsyncGenerator
 from typing import Protocol, TypeVar, cast
 
@@ -74,9 +75,8 @@ async def _read(log: Log[T], owner: object, items: list[T]) -> AsyncGenerator[T]
             position = len(items)
             if log.closed:
                 break
-            future = log.starve()
+            future = starve(log)
             try:
-                register_wait(cast("Log[object]", log), future)
                 await future
             except BaseException:
                 log.leave(future)
@@ -84,6 +84,19 @@ async def _read(log: Log[T], owner: object, items: list[T]) -> AsyncGenerator[T]
     finally:
         log.readers -= 1
     raise_error(log)
+
+
+def starve(log: Log[T]) -> "Future[None]":
+    """A Future of one reader that has read everything: done when ``log`` has more, or the end.
+
+    Whoever stops awaiting it before that gives it back with ``log.leave``.
+
+    Raises:
+        DeadlockError: the run that waits would have to go on for that.
+    """
+    future = log.starve()
+    register_wait(cast("Log[object]", log), future)
+    return future
 
 
 async def until_closed(log: Log[T]) -> None:

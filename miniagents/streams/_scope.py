@@ -64,6 +64,7 @@ class Scope:
         shutdown_timeout: seconds that cancelled tasks get for their cleanup.
 
     Attributes:
+        announcing: somebody wants to be told of the promises that resolve.
         passing: the error that an Observable face is handing over right now, and the agents it went through.
 
     Raises:
@@ -93,6 +94,7 @@ class Scope:
         self.prefetch = prefetch
         self.shutdown_timeout = shutdown_timeout
         self.draining: bool = False
+        self.announcing = False
         self.passing: tuple[Exception, tuple[str, ...]] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0

@@ -393,7 +393,7 @@ async def test_unannounced() -> None:
     async with PromisingContext(on_promise_resolved=handler) as context:
         messages = [Scored("text", score=1), Message("")]
         for message, tokens in zip(messages, (["text"], []), strict=True):
-            promise = MessagePromise.unannounced(context, message)
+            promise = MessagePromise.of_message(context, message, announced=False)
             assert promise.done
             assert tokens == [token async for token in promise]
             assert message is await promise
