@@ -8,7 +8,6 @@ Why so long: an agent and the context that names it (``ctx.this_agent``) are one
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import Generic, cast, overload
 
 from reactivex import Observable
@@ -29,7 +28,7 @@ from miniagents.values import FrozenMapping
 from ._call import AgentCall
 from ._keywords import Keywords
 from ._pipeline import Pipeline
-from ._run import Replies, start_run
+from ._run import Run, start_run
 from ._stages import Inquirable, Stages
 
 # Users see these two names in signatures and hints; the variance is written out beside them.
@@ -48,17 +47,17 @@ class InteractionContext(Generic[In, Out]):
         message_promises: what it was sent; a sequence that may still be coming.
     """
 
-    __slots__ = ("_replies", "message_promises", "this_agent")
+    __slots__ = ("_run", "message_promises", "this_agent")
 
     def __init__(
         self,
         this_agent: "MiniAgent[In, Out, ...]",
         message_promises: "MessageSequencePromise[Message]",
-        replies: Replies,
+        run: Run,
     ) -> None:
         self.this_agent: MiniAgent[In, Out, ...] = this_agent
         self.message_promises: MessageSequencePromise[Message] = message_promises
-        self._replies = replies
+        self._run = run
 
     @property
     def messages(self) -> MessageSequencePromise[Message]:
@@ -75,15 +74,15 @@ class InteractionContext(Generic[In, Out]):
             TypeError: it is nothing that can become messages; the text names its type and where it stands.
             MiniAgentsError: the replies are closed.
         """
-        self._replies.add(messages)
+        self._run.add(messages)
 
     def finish_early(self) -> None:
         """Close the replies; the function may go on."""
-        self._replies.finish()
+        self._run.finish()
 
     def wait_for(self, awaitable: Awaitable[object]) -> None:
         """Keep the replies open until ``awaitable`` is done; if it fails, the run fails."""
-        self._replies.wait_for(awaitable)
+        self._run.keep_open_for(awaitable)
 
 
 class MiniAgent(Generic[In, Out, P]):
@@ -269,6 +268,8 @@ class MiniAgent(Generic[In, Out, P]):
     # -- running -------------------------------------------------------------------------------------------
 
     def _given(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Mapping[str, object]:
+        if not args and not kwargs and not self._keywords.required:
+            return self._defaults
         taken = self._keywords.taken(self.alias, args, kwargs)
         given = {**self._defaults, **taken} if taken else self._defaults
         self._keywords.check_complete(self.alias, given)
@@ -280,13 +281,12 @@ class MiniAgent(Generic[In, Out, P]):
         given: Mapping[str, object],
         pending: Flattener | None = None,
     ) -> MessageSequencePromise[Out]:
-        begin = partial(self._begin, received, given)
         promise = start_run(
-            self.alias, received, pending, given, begin, errors_as_messages=self._errors_as_messages
+            self.alias, received, pending, given, self._begin, errors_as_messages=self._errors_as_messages
         )
         return cast("MessageSequencePromise[Out]", promise)
 
     def _begin(
-        self, received: MessageSequencePromise[Message], given: Mapping[str, object], replies: Replies
+        self, received: MessageSequencePromise[Message], given: Mapping[str, object], run: Run
     ) -> Awaitable[None]:
-        return self._function(InteractionContext(self, received, replies), **given)
+        return self._function(InteractionContext(self, received, run), **given)

@@ -108,7 +108,7 @@ def _parts(log: Log[MessagePromise[Message]]) -> Iterable[Log[object]]:
 
 
 def _came_to_be(logs: Iterable[Log[object]]) -> tuple[Message, ...]:
-    return tuple(cast("tuple[Message]", log.result)[0] for log in logs if log.error is None)
+    return tuple(cast("Message", log.result) for log in logs if log.error is None)
 
 
 def _first_error(logs: Iterable[Log[object]]) -> str | None:

@@ -6,10 +6,9 @@ Each agent boundary adds one log, the replies; the messages that go in and out a
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import TypeAlias
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from miniagents.promising import (
     Flattener,
@@ -32,7 +31,7 @@ M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
 logger = logging.getLogger("miniagents")
 
 
-Function: TypeAlias = Callable[["Replies"], Awaitable[None]]
+Begin: TypeAlias = Callable[[MessageSequencePromise[Message], Mapping[str, object], "Run"], Awaitable[None]]
 
 
 class Inquiry(MessageSequencePromise[M_co]):
@@ -76,34 +75,52 @@ class _Adopter:
     abandon = cancel
 
 
-class Replies:
-    """Where a run replies to, and how long that stays open.
+class Run(Driver):
+    """One run of an agent: the task, and what it may reply for how long.
+
+    It is its own sink, and one object with its driver: an object less for the garbage collector to look at,
+    which is a good part of what a call costs.
 
     Args:
-        alias: whose replies they are.
-        flattener: takes them.
+        alias: whose run it is.
+        flattener: takes the replies.
+        begin: calls the agent function with a context.
+        received: what it was sent.
+        keywords: what it was called with.
+        pending: writes the input, if that may still be given some before the run begins.
     """
 
-    __slots__ = ("_aborted", "_alias", "_flattener", "_open", "_waits")
+    __slots__ = ("_aborted", "_begin", "_flattener", "_keywords", "_open", "_pending", "_received", "_waits")
 
-    def __init__(self, alias: str, flattener: Flattener) -> None:
-        self._alias = alias
+    def __init__(
+        self,
+        alias: str,
+        flattener: Flattener,
+        begin: "Begin",
+        *,
+        received: MessageSequencePromise[Message],
+        keywords: Mapping[str, object],
+        pending: Flattener | None,
+    ) -> None:
+        super().__init__(alias, flattener.context, flattener.log, flattener)
+        flattener.feeder = self
         self._flattener = flattener
+        self._begin = begin
+        self._received = received
+        self._keywords = keywords
+        self._pending = pending
         self._open = True
         self._aborted = False
         self._waits: list[asyncio.Future[object]] | None = None
 
-    async def collect(self, function: Function, pending: Flattener | None) -> None:
-        """Run the agent function, then wait for what has to be waited for; leave nothing behind.
-
-        Args:
-            function: begins the agent function when it is given its replies.
-            pending: writes the input, if that could still be given some before the run began.
-        """
+    @override
+    async def work(self) -> None:
+        """Run the agent function, then wait for what has to be waited for; leave nothing behind."""
+        pending = self._pending
         if pending is not None and pending.feeder is None:
             pending.finish()
         try:
-            await function(self)
+            await self._begin(self._received, self._keywords, self)
             if self._waits:
                 await self._settle(self._waits)
         finally:
@@ -120,13 +137,11 @@ class Replies:
         if self._aborted:
             return  # the run was cancelled and learns it at its next await
         if not self._open:
-            msg = (
-                f"Agent {self._alias} replied after its replies were closed (by finish_early, or by its end)."
-            )
+            msg = f"Agent {self.name} replied after its replies were closed (by finish_early, or by its end)."
             raise MiniAgentsError(msg)
         self._flattener.feed(value)
 
-    def wait_for(self, awaitable: Awaitable[object]) -> None:
+    def keep_open_for(self, awaitable: Awaitable[object]) -> None:
         """Stay open until ``awaitable`` is done; an error of it is an error of the run."""
         if self._waits is None:
             self._waits = []
@@ -144,24 +159,29 @@ class Replies:
         await asyncio.gather(*waits, return_exceptions=True)
         waits.clear()
 
-    # -- the sink of the driver ----------------------------------------------------------------------------
-
     def finish(self) -> None:
         """No more replies."""
         self._open = False
         self._flattener.finish()
 
-    def fail(self, error: Exception) -> None:
-        """The run failed; if its replies are closed already, all that can be done is to say so."""
+    # -- the end of the driver -----------------------------------------------------------------------------
+
+    @override
+    def finished(self) -> None:
+        self.finish()
+
+    @override
+    def failed(self, error: Exception) -> None:
+        # If the replies are closed already, all that can be done is to say so.
         if self._open:
             self._open = False
             self._flattener.fail(error)
         else:
             text = "Agent %s failed after its replies were closed: %r"
-            logger.error(text, self._alias, error, exc_info=error)
+            logger.error(text, self.name, error, exc_info=error)
 
-    def abort(self, error: Exception) -> None:
-        """The run was cancelled."""
+    @override
+    def aborted(self, error: Exception) -> None:
         self._open = False
         self._aborted = True
         self._flattener.abort(error)
@@ -172,7 +192,7 @@ def start_run(
     received: MessageSequencePromise[Message],
     pending: Flattener | None,
     keywords: Mapping[str, object],
-    function: Function,
+    begin: Begin,
     *,
     errors_as_messages: bool | None,
 ) -> "Inquiry[Message]":
@@ -183,7 +203,7 @@ def start_run(
         received: what it was sent.
         pending: writes ``received`` if that may still be given something before the run begins.
         keywords: what it was called with, for the record.
-        function: begins the agent function when it is given its replies.
+        begin: calls the agent function with a context.
         errors_as_messages: whether errors become messages; None leaves it to the context.
 
     Returns:
@@ -191,12 +211,8 @@ def start_run(
     """
     context = Owner.current()
     log: Log[MessagePromise[Message]] = Log(context)
-    flattener = Flattener(context, log)
-    replies = Replies(alias, flattener)
-    driver = Driver(alias, context, log, replies)
-    flattener.feeder = driver
-
-    driver.start(partial(replies.collect, function, pending))
+    run = Run(alias, Flattener(context, log), begin, received=received, keywords=keywords, pending=pending)
+    run.start()
     shown = log
     if isinstance(context, MiniAgents):
         if context.errors_as_messages if errors_as_messages is None else errors_as_messages:

@@ -60,7 +60,7 @@ class _Mapped(Listener[MessagePromise[Message]]):
         current, self._current = self._current, None
         if current is not None:
             text = "".join(current.log.items)
-            current.log.result = (message.model_copy(update={"text": text}),)
+            current.log.result = message.model_copy(update={"text": text})
             current.log.finish()
 
     @override

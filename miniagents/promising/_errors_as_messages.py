@@ -57,14 +57,14 @@ class _Replacer(Listener[MessagePromise[Message]]):
         if current is None:
             self.target.append(MessagePromise(message))
         else:
-            current.result = (message,)
+            current.result = message
             current.finish()
 
     @override
     def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
         current, self._current = self._current, None
         if current is not None:
-            current.result = (self._what_came(current),)
+            current.result = self._what_came(current)
             current.finish()
         if isinstance(error, self._but):
             self.target.append(failed_message(self.target.scope, error, chain))

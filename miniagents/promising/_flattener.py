@@ -129,6 +129,7 @@ class Flattener:
         self._pending = None
         self._leave_current()
         self._end = True
+        self.feeder = None
         self.log.abort(error)
 
     def _conclude(self, *, end: Exception | bool) -> None:
@@ -143,9 +144,12 @@ class Flattener:
         return self._end is not False
 
     def _close(self) -> None:
+        if self._end is False:
+            return
+        self.feeder = None  # it may know this flattener: what has ended should need no garbage collector
         if isinstance(self._end, Exception):
             self.log.fail(self._end)
-        elif self._end:
+        else:
             self.log.finish()
 
     # -- what comes out ----------------------------------------------------------------------------------
@@ -212,9 +216,7 @@ class Flattener:
         else:
             # Its own messages would follow themselves for ever.
             name = "a sequence" if self.feeder is None else self.feeder.name
-            pending.appendleft(
-                failed_message(self.context, DeadlockError(" → ".join([name, *chain, name])))
-            )
+            pending.appendleft(failed_message(self.context, DeadlockError(" → ".join([name, *chain, name]))))
         return True
 
     def _leave_current(self) -> None:

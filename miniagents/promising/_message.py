@@ -203,7 +203,7 @@ class MessageSink(Generic[M]):
             data = {name: value for name, value in self.metadata.items() if name != "text"}
             if isinstance(self.log, PartLog):
                 data |= told_by(self.log.parts)
-            self.log.result = (self.message_class(_join(self.log.items), **data),)
+            self.log.result = self.message_class(_join(self.log.items), **data)
         except Exception as error:  # noqa: BLE001 - validation is user code
             self.fail(error)
         else:
@@ -369,7 +369,7 @@ def _finished(context: Scope, message: Message) -> Log[str]:
     else:
         text = str(message)
         log = Log(context, [text] if text else [], closed=True)
-    log.result = (message,)
+    log.result = message
     return log
 
 

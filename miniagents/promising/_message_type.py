@@ -6,11 +6,11 @@ Observable) is left to come in its own time. The walk is iterative; nesting is c
 """
 
 from collections.abc import AsyncIterable, Callable, Collection, Iterable, Iterator, Mapping
-from typing import TypeAlias, Union, cast
+from typing import TypeAlias, TypeGuard, Union, cast
 
 from pydantic import BaseModel
 from reactivex import Observable
-from typing_extensions import TypeGuard, TypeVar
+from typing_extensions import TypeVar
 
 from miniagents.values import NestingError
 

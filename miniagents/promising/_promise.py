@@ -13,7 +13,7 @@ from typing import Generic, Self, TypeVar, cast
 
 from typing_extensions import override
 
-from miniagents.streams import Driver, Log, Producer, raise_error, until_closed
+from miniagents.streams import NOT_YET, Driver, Log, Producer, raise_error, until_closed
 from miniagents.values import UnresolvedPromiseError
 
 from ._owner import Owner
@@ -146,9 +146,9 @@ class Promise(Generic[T_co]):
     def _resolve(self) -> T_co:
         """The value of a log that ended normally, computed once."""
         log = self.log
-        if log.result is None:
-            log.result = (self._fold(log),)
-        return cast("tuple[T_co]", log.result)[0]
+        if log.result is NOT_YET:
+            log.result = self._fold(log)
+        return cast("T_co", log.result)
 
     def _fold(self, log: Log[object]) -> object:
         """What the pieces of a log make together."""
@@ -186,9 +186,9 @@ class Promise(Generic[T_co]):
         await asyncio.sleep(0)  # the cancelled task takes its way out now, not after the caller's next step
 
     def __del__(self) -> None:
-        # A constructor may have raised before there was a log.
-        log: Log[object] | None = getattr(self, "log", None)
-        if log is None:
+        try:
+            log = self.log
+        except AttributeError:  # a constructor has raised before there was a log
             return
         if not log.hide():
             return

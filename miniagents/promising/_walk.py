@@ -268,4 +268,4 @@ def resolved(promise: MessagePromise[M]) -> M:
         >>> MiniAgents().run(main())
         one
     """
-    return cast("tuple[M]", promise.log.result)[0]
+    return cast("M", promise.log.result)

@@ -8,7 +8,7 @@ from ._cursor import iterate, raise_error, starve, until_closed
 from ._driver import CURRENT_DRIVER, Driver, current_lineage
 from ._face import LogObservable
 from ._from_async import from_async
-from ._log import Log
+from ._log import NOT_YET, Log
 from ._producer import Follower, Producer, Sink
 from ._pump import fill, pump
 from ._scope import CURRENT_SCOPE, Scope, current_scope
@@ -18,6 +18,7 @@ from ._waits import chain_to
 __all__ = [
     "CURRENT_DRIVER",
     "CURRENT_SCOPE",
+    "NOT_YET",
     "Driver",
     "Follower",
     "Log",

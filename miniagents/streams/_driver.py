@@ -9,7 +9,7 @@ import asyncio
 from asyncio import CancelledError, Future, Task
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
-from typing import TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 from miniagents.values import DeadlockError, InquiryCancelledError
 
@@ -20,6 +20,8 @@ from ._scope import Scope
 from ._waits import chain_to
 
 T = TypeVar("T")
+
+Body: TypeAlias = Callable[[], Coroutine[object, object, None]]
 
 
 class Driver:
@@ -49,13 +51,15 @@ class Driver:
 
     __slots__ = (
         "_abandoned",
+        "_begun_by",
+        "_body",
         "_children",
+        "_lineage",
         "_parent",
         "_started",
         "_stopping",
         "_waiting",
         "_waiting_for",
-        "lineage",
         "log",
         "name",
         "part",
@@ -79,21 +83,25 @@ class Driver:
         self._stopping = False
         self._abandoned = False
         self._parent = None if orphan else CURRENT_DRIVER.get()
-        begun_by = None if self._parent is None else self._parent.lineage
-        self.lineage: Lineage | None = begun_by if part else Lineage(begun_by)
+        self._body: Body | None = None
+        self._begun_by: Lineage | None = None if self._parent is None else self._parent.lineage
+        self._lineage: Lineage | None = None
         self._children: set[Driver] | None = None
         self._waiting: Future[None] | None = None
         self._waiting_for: Log[object] | None = None
 
-    def start(self, body: Callable[[], Coroutine[object, object, None]]) -> None:
-        """Run ``body`` as a task of the scope; its end is the end of the sink.
+    def start(self, body: Body | None = None) -> None:
+        """Become a task of the scope; its end is the end of the sink.
 
         Args:
-            body: called in the task; what it raises ends the sink with that error.
+            body: called in the task; what it raises ends the sink with that error. A subclass may do without
+                and say in :meth:`work` what the task does.
         """
+        self._body = body
         if self.log.producer is None:
             self.log.producer = self
-        self.log.lineage = self.lineage
+        if self.part:
+            self.log.lineage = self._begun_by
         self.scope.add(self)
         parent = self._parent
         if parent is not None:
@@ -101,31 +109,59 @@ class Driver:
                 parent._children = {self}  # noqa: SLF001
             else:
                 parent._children.add(self)  # noqa: SLF001
-        self.task = self.scope.loop.create_task(self._drive(body), name=self.name)
+        self.task = self.scope.loop.create_task(self._drive(), name=self.name)
 
-    async def _drive(self, body: Callable[[], Coroutine[object, object, None]]) -> None:
+    async def _drive(self) -> None:
         self._started = True
         CURRENT_DRIVER.set(self)
         try:
-            await body()
+            await self.work()
         except CancelledError:
-            self.sink.abort(self._cancelled())
+            self.aborted(self._cancelled())
             self._end_children(keep=self._abandoned_but_reachable)
         except Exception as error:  # noqa: BLE001 - it is the terminal of this stream
             self._note_chain(error)
-            self.sink.fail(error)
+            self.failed(error)
             self._end_children(keep=_given_away)
         except BaseException:
             # KeyboardInterrupt, SystemExit: asyncio takes it out of the loop; here nobody will ask the task
             # for it.
-            self.sink.abort(self._cancelled())
+            self.aborted(self._cancelled())
             if self.task is not None:
                 self.task.add_done_callback(_retrieve)
             raise
         else:
-            self.sink.finish()
+            self.finished()
         finally:
             self._leave()
+
+    def work(self) -> Coroutine[object, object, None]:
+        """What the task does."""
+        if self._body is None:
+            msg = f"The driver {self.name} was started without a body."
+            raise TypeError(msg)
+        return self._body()
+
+    @property
+    def lineage(self) -> Lineage | None:
+        """The run that this is or is a part of, for what it begins; made when it begins something."""
+        if self.part:
+            return self._begun_by
+        if self._lineage is None:
+            self._lineage = self.log.lineage = Lineage(self._begun_by)
+        return self._lineage
+
+    def finished(self) -> None:
+        """Tell the sink that the task came to its end."""
+        self.sink.finish()
+
+    def failed(self, error: Exception) -> None:
+        """Tell the sink that the task failed with ``error``."""
+        self.sink.fail(error)
+
+    def aborted(self, error: Exception) -> None:
+        """Tell the sink that the task was stopped; ``error`` is what its readers get."""
+        self.sink.abort(error)
 
     def _note_chain(self, error: Exception) -> None:
         """Write on ``error`` through which agents it went, this one last."""
@@ -150,8 +186,9 @@ class Driver:
         return None if driver is None else driver.name
 
     def _leave(self) -> None:
-        self._waiting = self._waiting_for = None
-        self._children = None
+        self._waiting = self._waiting_for = self._children = None
+        self._body = None
+        self.task = None  # its context knows this driver: what has ended should need no garbage collector
         parent, self._parent = self._parent, None
         if parent is not None and parent._children is not None:  # noqa: SLF001 - same class
             parent._children.discard(self)  # noqa: SLF001
@@ -173,7 +210,7 @@ class Driver:
         children = tuple(self._children or ())
         for child in children:
             child.log.was_read = True  # from now on dropping it ends it
-        self.sink.abort(self._cancelled())
+        self.aborted(self._cancelled())
         self.log.forget()
         for child in children:
             if not child.log.reachable and child.log.readers == 0:
@@ -181,7 +218,7 @@ class Driver:
         self._stop()
 
     def _stop(self) -> None:
-        self.sink.abort(self._cancelled())
+        self.aborted(self._cancelled())
         if self.task is None or self.task.done() or self._stopping:
             return  # a second cancellation would hit the clean-up that the first one began
         self._stopping = True

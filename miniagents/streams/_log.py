@@ -15,7 +15,7 @@ import sys
 from asyncio import Future
 from collections.abc import Callable
 from types import TracebackType
-from typing import Generic
+from typing import Final, Generic
 
 from typing_extensions import TypeVar
 
@@ -27,6 +27,7 @@ from ._scope import Scope
 
 T = TypeVar("T")
 
+NOT_YET: Final = object()  # None may be a result
 UNBOUNDED = sys.maxsize
 BURST = 2048  # pieces without a look at the event loop, for sources that never suspend
 
@@ -43,7 +44,7 @@ class Log(Generic[T]):
         items: what has come so far; read by cursors, appended to by the owner only.
         closed: nothing will come any more.
         error: why it ended, None for a normal end or as long as it is open.
-        result: what the pieces make together, once somebody has computed it.
+        result: what the pieces make together, ``NOT_YET`` until somebody has computed it.
         producer: whoever has to act before there is more; None when closed or filled by hand.
         readers: how many cursors, followers and waiters there are right now.
         was_read: somebody has started to read at some time.
@@ -102,7 +103,7 @@ class Log(Generic[T]):
         self.error_seen: bool = False
         self.traceback: TracebackType | None = None
         self.chain: tuple[str, ...] = ()
-        self.result: object = None
+        self.result: object = NOT_YET
         self.producer: Producer | None = None
         self.readers: int = 0
         self.was_read: bool = False

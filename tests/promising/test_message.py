@@ -17,7 +17,7 @@ from miniagents.promising import (
     failed_message,
     freeze_metadata,
 )
-from miniagents.streams import to_async_iter
+from miniagents.streams import NOT_YET, to_async_iter
 from miniagents.values import (
     FreezeError,
     InquiryCancelledError,
@@ -334,7 +334,7 @@ async def test_a_streamer_that_ignores_being_cancelled() -> None:
         await turns()
         promise.cancel()
         await turns(3)
-        assert (["Hel"], None) == (promise.log.items, promise.log.result)
+        assert (["Hel"], NOT_YET) == (promise.log.items, promise.log.result)
         with pytest.raises(InquiryCancelledError):
             await promise
 
