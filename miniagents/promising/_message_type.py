@@ -82,7 +82,7 @@ def pieces_of(value: object, context: Owner, open_stream: Opener) -> list[Piece]
     if isinstance(value, Message):
         return [MessagePromise.of_message(context, value)]
     # All of it, before anything is started: it is taken as a whole or not at all.
-    single = None if isinstance(value, _PLAIN) else _single(value)
+    single = _single(value)
     given = _flat(value) if single is None else [single]
     if are_messages(given):
         return cast("list[Piece]", given)
