@@ -155,7 +155,11 @@ class Flattener:
     # -- what comes out ----------------------------------------------------------------------------------
 
     def take(self, pieces: Iterable[Piece]) -> None:
-        """Take what is flat already, in order."""
+        """Take what is flat already, in order.
+
+        Args:
+            pieces: message promises and flat streams of them.
+        """
         pending = self._pending
         if pending is None:
             pending = self._pending = deque()

@@ -91,8 +91,23 @@ def starve(log: Log[T]) -> "Future[None]":
 
     Whoever stops awaiting it before that gives it back with ``log.leave``.
 
+    Args:
+        log: what the reader has read to its present end.
+
     Raises:
         DeadlockError: the run that waits would have to go on for that.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.streams import Log, current_scope, starve
+        >>> async def main():
+        ...     log = Log(current_scope())
+        ...     more = starve(log)
+        ...     log.append("one")
+        ...     await more
+        ...     print(log.items)
+        >>> MiniAgents().run(main())
+        ['one']
     """
     future = log.starve()
     register_wait(cast("Log[object]", log), future)

@@ -136,7 +136,11 @@ class Driver:
             self._leave()
 
     def work(self) -> Coroutine[object, object, None]:
-        """What the task does."""
+        """What the task does.
+
+        Raises:
+            TypeError: it was started without a body and is no subclass that has one.
+        """
         if self._body is None:
             msg = f"The driver {self.name} was started without a body."
             raise TypeError(msg)
@@ -156,11 +160,19 @@ class Driver:
         self.sink.finish()
 
     def failed(self, error: Exception) -> None:
-        """Tell the sink that the task failed with ``error``."""
+        """Tell the sink that the task failed.
+
+        Args:
+            error: what it raised.
+        """
         self.sink.fail(error)
 
     def aborted(self, error: Exception) -> None:
-        """Tell the sink that the task was stopped; ``error`` is what its readers get."""
+        """Tell the sink that the task was stopped.
+
+        Args:
+            error: what its readers get.
+        """
         self.sink.abort(error)
 
     def _note_chain(self, error: Exception) -> None:

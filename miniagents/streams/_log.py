@@ -27,7 +27,8 @@ from ._scope import Scope
 
 T = TypeVar("T")
 
-NOT_YET: Final = object()  # None may be a result
+NOT_YET: Final = object()
+"""The result of a log of which nobody has computed one; None may be a result."""
 UNBOUNDED = sys.maxsize
 BURST = 2048  # pieces without a look at the event loop, for sources that never suspend
 

@@ -1,4 +1,4 @@
-"""How a case is timed."""
+"""How a case is timed: in CPU seconds of its process, which a busy neighbour on the machine does not change."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ Role: TypeAlias = Callable[[int], float]
 
 
 def timed(work: Callable[[], Awaitable[object]]) -> Coroutine[object, object, float]:
-    """The seconds that ``work`` takes, inside of a running loop."""
+    """The CPU seconds that ``work`` takes, inside of a running loop."""
 
     async def run() -> float:
         start = time.process_time()
