@@ -1,4 +1,4 @@
-"""How a case is timed: in CPU seconds of its process, which a busy neighbour on the machine does not change."""
+"""How a case is timed: in CPU seconds of its process, which a busy neighbour does not change."""
 
 import asyncio
 import time
