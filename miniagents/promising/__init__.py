@@ -25,12 +25,15 @@ from ._split import split_tokens
 from ._streamed import StreamedPromise
 from ._utils import join_messages, split_messages
 from ._walk import Listener, TokenWalk, resolved
+from ._window import Limits
+from ._windowed import windowed
 
 __all__ = [
     "AssistantMessage",
     "ErrorMessage",
     "FlatStream",
     "Flattener",
+    "Limits",
     "Listener",
     "Message",
     "MessagePromise",
@@ -63,4 +66,5 @@ __all__ = [
     "split_tokens",
     "tokens_of",
     "when_complete",
+    "windowed",
 ]

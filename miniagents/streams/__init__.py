@@ -4,13 +4,14 @@ A `Log` is the one buffer, a `Driver` the one task that fills it, a `Scope` the 
 `from_async` and `to_async_iter` show the two worlds to each other: async iterables as Observables and back.
 """
 
-from ._cursor import iterate, raise_error, starve, until_closed
+from ._cursor import iterate, raise_error, started, starve, until_closed
 from ._driver import CURRENT_DRIVER, Driver, current_lineage
 from ._face import LogObservable
 from ._from_async import from_async
-from ._log import NOT_YET, Log
+from ._log import NOT_YET, UNBOUNDED, Log
+from ._overflow import Overflow
 from ._producer import Follower, Producer, Sink
-from ._pump import fill, pump
+from ._pump import close, fill, pump
 from ._scope import CURRENT_SCOPE, Scope, current_scope
 from ._to_async_iter import to_async_iter
 from ._waits import chain_to
@@ -19,14 +20,17 @@ __all__ = [
     "CURRENT_DRIVER",
     "CURRENT_SCOPE",
     "NOT_YET",
+    "UNBOUNDED",
     "Driver",
     "Follower",
     "Log",
     "LogObservable",
+    "Overflow",
     "Producer",
     "Scope",
     "Sink",
     "chain_to",
+    "close",
     "current_lineage",
     "current_scope",
     "fill",
@@ -34,6 +38,7 @@ __all__ = [
     "iterate",
     "pump",
     "raise_error",
+    "started",
     "starve",
     "to_async_iter",
     "until_closed",

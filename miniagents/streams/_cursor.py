@@ -47,7 +47,31 @@ def iterate(log: Log[T], owner: object, items: list[T] | None = None) -> AsyncGe
 
 
 def started(generator: AsyncGenerator[T]) -> AsyncGenerator[T]:
-    """``generator`` run up to its first yield, with the event loop's finalizer hooks switched off for it."""
+    """``generator`` run up to its first yield, with the event loop's finalizer hooks switched off for it.
+
+    Args:
+        generator: what it yields first is seen by nobody; until then it must not await anything.
+
+    Returns:
+        The same generator: dropping it closes it at that very moment, so its clean-up must not await.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.streams import started
+        >>> async def numbers():
+        ...     yield
+        ...     try:
+        ...         yield 1
+        ...     finally:
+        ...         print("closed")
+        >>> async def main():
+        ...     async for number in started(numbers()):
+        ...         break
+        ...     print("left")
+        >>> asyncio.run(main())
+        closed
+        left
+    """
     hooks = sys.get_asyncgen_hooks()
     sys.set_asyncgen_hooks(None, None)
     try:

@@ -102,7 +102,27 @@ async def _look_up(log: Log[object]) -> bool:
 
 
 async def close(iterator: object) -> None:
-    """Close an async iterator if it can be closed."""
+    """Close an async iterator, if it can be closed.
+
+    Args:
+        iterator: what a source is read with; a generator that has not ended runs its clean-up here.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.streams import close
+        >>> async def numbers():
+        ...     try:
+        ...         yield 1
+        ...     finally:
+        ...         print("closed")
+        >>> async def main():
+        ...     iterator = numbers()
+        ...     print(await anext(iterator))
+        ...     await close(iterator)
+        >>> asyncio.run(main())
+        1
+        closed
+    """
     aclose = getattr(iterator, "aclose", None)
     if aclose is not None:
         await aclose()

@@ -3,29 +3,37 @@
 from collections.abc import AsyncGenerator
 from typing import TypeVar
 
-from reactivex import Observable
+from reactivex import Observable, operators as ops
 
 from ._cursor import raise_error, started
 from ._log import Log
+from ._mailbox import Mailbox
+from ._overflow import Overflow
 from ._scope import Scope
 
 T = TypeVar("T")
 
 
-def to_async_iter(observable: Observable[T]) -> AsyncGenerator[T]:
+def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None) -> AsyncGenerator[T]:
     """Show an Observable as an async iterator of its items.
 
     * When does it start? It subscribes when the first item is asked for.
     * How often? Once: an async iterator is read once. Make another one to subscribe again.
-    * What is kept? What came since the reader last asked, without a bound: an Observable cannot be paused.
+    * What is kept? What came since the reader last asked: all of it, since an Observable cannot be paused and
+      nothing is lost in silence. With ``overflow`` no more than its capacity.
     * What does ``break`` do? It disposes the subscription at once.
     * When does an error come? After every item that came before it.
 
     Args:
-        observable: hot or cold.
+        observable: hot or cold; it may push from any thread.
+        overflow: how many unread items may wait, and what becomes of one too many; see :class:`Overflow`.
 
     Returns:
         An async generator of the items.
+
+    Raises:
+        StreamOverflowError: more came than may wait, and the policy is to fail, or it is to block and the
+            source pushes on the event loop of the reader.
 
     Example:
         >>> import asyncio
@@ -36,19 +44,15 @@ def to_async_iter(observable: Observable[T]) -> AsyncGenerator[T]:
         >>> asyncio.run(main())
         [1, 2, 3]
     """
-    return started(_read(observable))
+    return started(_read(observable) if overflow is None else _read_bounded(observable, overflow))
 
 
 async def _read(observable: Observable[T]) -> AsyncGenerator[T]:
     yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
-    scope = Scope()  # nothing is started in it: it only lends the event loop
-    scope.open()
-    log: Log[T] = Log(scope)
+    log: Log[T] = Log(_here())
     log.error_seen = True  # this reader is the only one, and it is about to be told
-    # An Observable may emit from any thread, as the timers of reactivex do.
-    subscription = observable.subscribe(
-        scope.at_home(log.append), scope.at_home(log.fail), scope.at_home(log.finish)
-    )
+    at_home = log.scope.at_home  # an Observable may emit from any thread, as the timers of reactivex do
+    subscription = observable.subscribe(at_home(log.append), at_home(log.fail), at_home(log.finish))
     try:
         while True:
             batch, log.items = log.items, []
@@ -62,3 +66,32 @@ async def _read(observable: Observable[T]) -> AsyncGenerator[T]:
     finally:
         subscription.dispose()
     raise_error(log)
+
+
+async def _read_bounded(observable: Observable[T], overflow: Overflow) -> AsyncGenerator[T]:
+    yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
+    log: Log[object] = Log(_here())
+    log.error_seen = True  # this reader is the only one, and it is about to be told
+    at_home = log.scope.at_home
+    mailbox: Mailbox[T] = Mailbox(log, overflow)
+    # Also a source that pushes all it has while it is being subscribed to must learn that it is not wanted.
+    wanted = observable.pipe(ops.take_while(mailbox.is_open))
+    subscription = wanted.subscribe(mailbox.put, at_home(log.fail), at_home(log.finish))
+    try:
+        while True:
+            for item in mailbox.take():
+                yield item
+            if log.closed:
+                break
+            await log.starve()
+    finally:
+        subscription.dispose()
+        mailbox.close()
+    raise_error(log)
+
+
+def _here() -> Scope:
+    """A scope in which nothing is started: it only lends the event loop."""
+    scope = Scope()
+    scope.open()
+    return scope

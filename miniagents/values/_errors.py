@@ -124,6 +124,22 @@ class WrongLoopError(MiniAgentsError, RuntimeError):
         )
 
 
+class StreamOverflowError(MiniAgentsError, RuntimeError):
+    """A source that cannot be paused pushed more than may wait to be read; see `Overflow`.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.streams import Overflow, to_async_iter
+        >>> async def main():
+        ...     return [number async for number in to_async_iter(rx.of(1, 2, 3), overflow=Overflow.fail(2))]
+        >>> MiniAgents().run(main())
+        Traceback (most recent call last):
+            ...
+        miniagents...StreamOverflowError: 2 unread items are kept, and the source pushed one more. ...
+    """
+
+
 class NestingError(MiniAgentsError, TypeError):
     """Values, messages or replies are nested deeper than the cap of 64 levels.
 

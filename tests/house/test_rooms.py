@@ -13,6 +13,9 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "miniagents/streams/_producer.py": "tests/streams/test_log.py",
     # Values without behaviour: the machine's test compares every one of them.
     "miniagents/values/_json_events.py": "tests/values/test_json_machine.py",
+    # What `map_agent` runs on: it is nothing without inquiries, so it is tested with them.
+    "miniagents/promising/_window.py": "tests/operators/test_map_agent.py",
+    "miniagents/promising/_windowed.py": "tests/operators/test_map_agent.py",
 }
 
 ROOM = "miniagents/values/_frozen.py"

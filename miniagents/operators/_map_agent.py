@@ -1,0 +1,222 @@
+"""``map_agent``: every item its own inquiry, so many at once and no more."""
+
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, Literal, Protocol, cast, overload
+
+from pydantic import BaseModel
+from reactivex import Observable
+from typing_extensions import TypeVar
+
+from miniagents.promising import (
+    Limits,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    MessageType,
+    Owner,
+    windowed,
+)
+from miniagents.streams import Log, Overflow, from_async, to_async_iter
+
+from ._item_replies import ItemReplies
+
+In = TypeVar("In", bound=Message, contravariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
+Out = TypeVar("Out", bound=Message, covariant=True)  # noqa: PLC0105
+Row = TypeVar("Row", bound=str | Mapping[str, object] | MessagePromise[Message])
+
+_ONE: tuple[type[object], ...] = (str, Mapping, BaseModel)  # iterable, but each is one item
+
+
+class Inquired(Protocol[In, Out]):
+    """What can be mapped over items: an agent that needs nothing but messages.
+
+    Agents stand above operators; this is what they look like from here.
+    """
+
+    def __call__(
+        self, source: Observable[In | MessagePromise[In] | str], /
+    ) -> Observable[MessagePromise[Out]]:
+        """As an operator."""
+        ...
+
+    def inquire(self, messages: MessageType = None, /) -> MessageSequencePromise[Out]:
+        """Its replies."""
+        ...
+
+
+A = TypeVar("A", bound=Message)
+B = TypeVar("B", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentMap(Generic[A, B]):
+    """An agent mapped over items; what :func:`map_agent` returns.
+
+    Attributes:
+        agent: who is asked.
+        limits: how many at once, in which order, and what a failing item does.
+        overflow: how many items of an Observable may wait, and what becomes of one too many.
+
+    Example:
+        >>> from miniagents import miniagent
+        >>> from miniagents.operators import map_agent
+        >>> @miniagent
+        ... async def shout(ctx):
+        ...     ctx.reply(str(await ctx.messages).upper())
+        >>> map_agent(shout, concurrency=2).limits.concurrency
+        2
+    """
+
+    agent: Inquired[A, B]
+    limits: Limits
+    overflow: Overflow | None
+
+    @overload
+    def __call__(self, source: Observable[A], /) -> Observable[ItemReplies[A, B]]: ...
+    @overload
+    def __call__(self, source: Observable[Row], /) -> Observable[ItemReplies[Row, B]]: ...
+    @overload
+    def __call__(self, source: AsyncIterable[A] | Iterable[A], /) -> AsyncGenerator[ItemReplies[A, B]]: ...
+    @overload
+    def __call__(
+        self, source: AsyncIterable[Row] | Iterable[Row], /
+    ) -> AsyncGenerator[ItemReplies[Row, B]]: ...
+    def __call__(
+        self, source: Observable[object] | AsyncIterable[object] | Iterable[object], /
+    ) -> Observable[ItemReplies[object, B]] | AsyncGenerator[ItemReplies[object, B]]:
+        """The replies to the items of ``source``; see :func:`map_agent`.
+
+        Raises:
+            TypeError: it is one message, or nothing that has items.
+        """
+        if isinstance(source, Observable):
+            return from_async(_Cold(self, source))
+        if isinstance(source, AsyncIterable):
+            return self.read(source)
+        return self.read(_lazily(_checked(source)))
+
+    def read(self, source: AsyncIterable[object]) -> AsyncGenerator[ItemReplies[object, B]]:
+        """The replies to the items of an async iterable of anything; a wrong item is an error in its place.
+
+        Example:
+            >>> from miniagents import MiniAgents, miniagent
+            >>> from miniagents.operators import map_agent
+            >>> @miniagent
+            ... async def echo(ctx):
+            ...     ctx.reply(ctx.messages)
+            >>> async def rows():
+            ...     yield "a"
+            ...     yield 1
+            >>> async def main():
+            ...     async for replies in map_agent(echo).read(rows()):
+            ...         try:
+            ...             print(await replies)
+            ...         except TypeError as error:
+            ...             print(f"{replies.item} is wrong")
+            >>> MiniAgents().run(main())
+            a
+            1 is wrong
+        """
+        name = f"map_agent({getattr(self.agent, 'alias', type(self.agent).__name__)})"
+        return windowed(source, self._ask, self.limits, name)
+
+    def _ask(self, item: object, index: int) -> ItemReplies[object, B]:
+        try:
+            replies = self.agent.inquire(cast("MessageType", item))
+        except Exception as error:  # noqa: BLE001 - it is the error of this item
+            log: Log[MessagePromise[Message]] = Log(Owner.current())
+            log.fail(error)
+            replies = cast("MessageSequencePromise[B]", MessageSequencePromise.over(log))
+        return ItemReplies[object, B].to(item, index, replies)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cold(Generic[A, B]):
+    """Iterated once for each subscriber."""
+
+    mapped: AgentMap[A, B]
+    source: Observable[object]
+
+    def __aiter__(self) -> AsyncGenerator[ItemReplies[object, B]]:
+        items = to_async_iter(self.source, overflow=self.mapped.overflow)
+        return self.mapped.read(items)
+
+
+def _checked(source: object) -> Iterable[object]:
+    kind = type(source).__name__
+    if isinstance(source, Iterable) and not isinstance(source, _ONE):
+        return cast("Iterable[object]", source)
+    msg = (
+        f"map_agent was given a value of type {kind}; it asks the agent once for each item "
+        "of an Observable, an iterable or an async iterable. One value is asked with agent.inquire(...)."
+    )
+    raise TypeError(msg)
+
+
+async def _lazily(items: Iterable[object]) -> AsyncGenerator[object]:
+    for item in items:
+        yield item
+
+
+def map_agent(
+    agent: Inquired[A, B],
+    concurrency: int = 8,
+    ordered: bool = True,
+    *,
+    on_error: Literal["keep_going", "stop"] = "keep_going",
+    overflow: Overflow | None = None,
+) -> AgentMap[A, B]:
+    """``Observable[In] -> Observable[ItemReplies[In, Out]]``: the agent is asked once for each item.
+
+    Every item is an inquiry of its own, and its replies are a promise of their own that knows the item. Given
+    an iterable or an async iterable (the rows of a file) the result is an async generator; the same operator
+    stands in a ``pipe``.
+
+    * When does it start? When the first result is asked for, or when someone subscribes.
+    * How often? Once per reader or subscriber; an iterable can be read as often as it can itself.
+    * What is kept? The items under way, and at most ``prefetch`` results (of the context) that nobody has
+      taken yet; memory does not grow with the source. (A subscriber takes every result at once.)
+    * What does ``break`` do? It closes the source and cancels what is under way, but for what somebody
+      holds. So does disposing, and cancelling the reader.
+    * When does an error come? That of an item when its replies are read: the other items are not affected,
+      and an error nobody reads is logged. With ``on_error="stop"`` the first failing item ends the whole
+      with its error. An error of the source comes after all items before it.
+
+    Args:
+        agent: its keywords must all have values; bind them with ``agent.bind(...)`` or ``agent.fork(...)``.
+        concurrency: how many items may be under way at once, at least 1. An item is under way until its last
+            reply is complete. The source is asked for more only as there is room.
+        ordered: replies in the order of the items, each as soon as it is begun, so that the first one can be
+            read while it streams. Otherwise each when it is complete.
+        on_error: ``"keep_going"`` leaves an error in the place of its item; ``"stop"`` ends the whole with
+            it, and so that it can, shows items only when they are complete.
+        overflow: an Observable cannot be paused: how many of its items may wait, and what becomes of one
+            too many. Without it all are kept. An iterable needs none.
+
+    Returns:
+        An operator over Observables, which takes iterables and async iterables too.
+
+    Raises:
+        ValueError: the concurrency is less than 1.
+
+    Example:
+        >>> from miniagents import MiniAgents, miniagent
+        >>> from miniagents.operators import map_agent
+        >>> @miniagent
+        ... async def judge(ctx):
+        ...     text = str(await ctx.messages)
+        ...     ctx.reply("long" if len(text) > 3 else "short")
+        >>> async def main():
+        ...     async for replies in map_agent(judge, concurrency=2)(["yes", "maybe"]):
+        ...         print(replies.item, await replies)
+        >>> MiniAgents().run(main())
+        yes short
+        maybe long
+    """
+    if concurrency < 1:
+        msg = f"concurrency is {concurrency}: at least 1 item must be allowed to be under way."
+        raise ValueError(msg)
+    return AgentMap(
+        agent, Limits(concurrency=concurrency, ordered=ordered, stop=on_error == "stop"), overflow
+    )

@@ -1,0 +1,54 @@
+"""What `map_agent` infers, and what it refuses; checked, never run."""
+
+import csv
+from collections.abc import AsyncGenerator
+from io import StringIO
+from typing import Any, assert_type
+
+import reactivex as rx
+from reactivex import Observable
+
+from miniagents import InteractionContext, Message, MessagePromise, MessageSequencePromise, miniagent
+from miniagents.operators import AgentMap, ItemReplies, Overflow, flatten, map_agent, resolve
+
+
+class Question(Message):
+    """What the agent takes."""
+
+    n: int
+
+
+class Answer(Message):
+    """What the agent gives."""
+
+    m: int
+
+
+@miniagent
+async def typed_agent(ctx: InteractionContext[Question, Answer], tries: int = 1) -> None: ...
+@miniagent
+async def plain_agent(ctx: InteractionContext) -> None: ...
+
+
+mapped = map_agent(typed_agent, concurrency=3, ordered=False, on_error="stop", overflow=Overflow.fail(5))
+assert_type(mapped, AgentMap[Question, Answer])
+assert_type(map_agent(plain_agent), AgentMap[Message, Message])
+
+# Over Observables, iterables and async iterables; texts and mappings become messages.
+assert_type(rx.of(Question(n=1)).pipe(mapped), Observable[ItemReplies[Question, Answer]])
+assert_type(rx.of(Question(n=1)).pipe(mapped, flatten(), resolve()), Observable[Answer])
+assert_type(rx.of("text").pipe(map_agent(plain_agent)), Observable[ItemReplies[str, Message]])
+assert_type(mapped([Question(n=1)]), AsyncGenerator[ItemReplies[Question, Answer]])
+
+
+async def read(promises: MessageSequencePromise[Question]) -> None:
+    """Read the replies, which know their item."""
+    async for replies in mapped(promises):
+        assert_type(replies.item, MessagePromise[Question])
+        assert_type([answer.m for answer in await replies], list[int])
+    async for answered in map_agent(plain_agent)(csv.DictReader(StringIO(""))):
+        assert_type(answered, ItemReplies[dict[str | Any, str | Any], Message])
+    mapped([1])  # type: ignore[list-item]
+    mapped([Message("text")])  # type: ignore[list-item]
+    rx.of(Message("text")).pipe(mapped)  # type: ignore[arg-type]
+    map_agent(typed_agent, on_error="ignore")  # type: ignore[arg-type]
