@@ -45,6 +45,11 @@ class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
     def to(item: T, index: int, replies: MessageSequencePromise[M]) -> "ItemReplies[T, M]":
         """The promise of an inquiry, with its item; handlers have been told of it already.
 
+        Args:
+            item: what the agent was sent.
+            index: its place among all items, from 0.
+            replies: what the inquiry of it gave.
+
         Example:
             >>> from miniagents import MessageSequencePromise, MiniAgents
             >>> from miniagents.operators import ItemReplies

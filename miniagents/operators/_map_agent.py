@@ -32,6 +32,13 @@ class Inquired(Protocol[In, Out]):
     """What can be mapped over items: an agent that needs nothing but messages.
 
     Agents stand above operators; this is what they look like from here.
+
+    Example:
+        >>> from miniagents import MiniAgent, miniagent
+        >>> from miniagents.operators import Inquired
+        >>> @miniagent
+        ... async def translate(ctx, language: str): ...
+        >>> to_german: Inquired = translate.bind(language="German")
     """
 
     def __call__(
@@ -41,7 +48,11 @@ class Inquired(Protocol[In, Out]):
         ...
 
     def inquire(self, messages: MessageType = None, /) -> MessageSequencePromise[Out]:
-        """Its replies."""
+        """Its replies.
+
+        Args:
+            messages: what it is asked.
+        """
         ...
 
 
@@ -98,6 +109,9 @@ class AgentMap(Generic[A, B]):
 
     def read(self, source: AsyncIterable[object]) -> AsyncGenerator[ItemReplies[object, B]]:
         """The replies to the items of an async iterable of anything; a wrong item is an error in its place.
+
+        Args:
+            source: iterated once, from when the first result is asked for.
 
         Example:
             >>> from miniagents import MiniAgents, miniagent

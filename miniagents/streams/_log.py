@@ -30,6 +30,7 @@ T = TypeVar("T")
 NOT_YET: Final = object()
 """The result of a log of which nobody has computed one; None may be a result."""
 UNBOUNDED = sys.maxsize
+"""As many pieces as come."""
 BURST = 2048  # pieces without a look at the event loop, for sources that never suspend
 
 

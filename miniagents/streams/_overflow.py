@@ -51,6 +51,9 @@ class Overflow:
 
         Only a thread can wait: a source that pushes on the reader's own event loop would wait for itself for
         ever, so its stream fails with ``StreamOverflowError`` when it is full.
+
+        Args:
+            capacity: how many unread items are kept, in items.
         """
         return cls("block", capacity)
 
@@ -67,5 +70,9 @@ class Overflow:
 
     @classmethod
     def fail(cls, capacity: int = 1024) -> Self:
-        """End the stream with ``StreamOverflowError`` at one item too many, after those that are kept."""
+        """End the stream with ``StreamOverflowError`` at one item too many, after those that are kept.
+
+        Args:
+            capacity: how many unread items are kept, in items.
+        """
         return cls("fail", capacity)
