@@ -12,7 +12,15 @@ JsonPath: TypeAlias = tuple[str | int, ...]
 
 
 class JsonError(MiniAgentsError, ValueError):
-    """A text is not JSON; the error names the character where that shows, and never quotes the text."""
+    """A text is not JSON; the error names the character where that shows, and never quotes the text.
+
+    Example:
+        >>> from miniagents.values import JsonMachine
+        >>> JsonMachine().feed('{"secret" 42}')
+        Traceback (most recent call last):
+            ...
+        miniagents...JsonError: this is not JSON at character 10: '4' cannot stand here
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,11 @@ class JsonText:
     Attributes:
         path: the keys and indexes that lead to the text.
         text: the piece; never empty.
+
+    Example:
+        >>> from miniagents.values import JsonMachine
+        >>> JsonMachine().feed('{"city": "Os')
+        [JsonText(path=('city',), text='Os')]
     """
 
     path: JsonPath
@@ -35,6 +48,11 @@ class JsonEnd:
     Attributes:
         path: the keys and indexes that lead to it.
         value: what `json.loads` would make of it.
+
+    Example:
+        >>> from miniagents.values import JsonMachine
+        >>> JsonMachine().feed('{"degrees": [-3, ')
+        [JsonEnd(path=('degrees', 0), value=-3)]
     """
 
     path: JsonPath
@@ -42,3 +60,4 @@ class JsonEnd:
 
 
 JsonEvent: TypeAlias = JsonText | JsonEnd
+"""What a piece of the document told."""

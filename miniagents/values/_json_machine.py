@@ -29,6 +29,12 @@ class JsonFrame:
     Attributes:
         value: what is complete in it.
         key: of an object, the key of the value that is open now or comes next; None before there is one.
+
+    Example:
+        >>> machine = JsonMachine()
+        >>> _ = machine.feed('{"city": "Oslo", "degrees": [-3, ')
+        >>> machine.frames
+        [JsonFrame(value={'city': 'Oslo'}, key='degrees'), JsonFrame(value=[-3], key=None)]
     """
 
     value: dict[str, object] | list[object]

@@ -18,6 +18,7 @@ from ._surrogates import encodable
 __all__ = ["Conversation", "Role", "Turn", "conversation_of", "joined_turns"]
 
 Role: TypeAlias = Literal["user", "assistant"]
+"""Who says a turn."""
 
 _BETWEEN = "\n\n"
 _SYSTEM = frozenset({"system", "developer"})
