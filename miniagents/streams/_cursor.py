@@ -6,8 +6,8 @@ while it reads.
 
 import sys
 from asyncio import Future
-from collections.abc import AsyncGenerator
-from typing import Protocol, TypeVar, cast
+from collections.abc import AsyncGenerator, Callable, Iterator
+from typing import TypeVar, cast
 
 from ._driver import CURRENT_DRIVER, register_wait
 from ._log import Log
@@ -15,8 +15,8 @@ from ._log import Log
 T = TypeVar("T")
 
 
-class _Repositionable(Protocol):
-    def __setstate__(self, position: int, /) -> None: ...
+_LIST_ITERATOR: object = type(iter([]))
+_reposition = cast("Callable[[Iterator[object], int], None]", getattr(_LIST_ITERATOR, "__setstate__"))  # noqa: B009 - typeshed does not know it
 
 
 def iterate(log: Log[T], owner: object, items: list[T] | None = None) -> AsyncGenerator[T]:
@@ -93,7 +93,7 @@ async def _read(log: Log[T], owner: object, items: list[T]) -> AsyncGenerator[T]
             # A plain `for` over a list iterator is the fastest read there is (it sees what is appended
             # meanwhile), and `__setstate__` puts a new one where the exhausted one stopped.
             batch = iter(items)
-            cast("_Repositionable", batch).__setstate__(position)
+            _reposition(batch, position)
             for item in batch:
                 yield item
             position = len(items)
@@ -134,7 +134,8 @@ def starve(log: Log[T]) -> "Future[None]":
         ['one']
     """
     future = log.starve()
-    register_wait(cast("Log[object]", log), future)
+    if CURRENT_DRIVER.get() is not None:
+        register_wait(cast("Log[object]", log), future)
     return future
 
 

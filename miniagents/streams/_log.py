@@ -150,8 +150,13 @@ class Log(Generic[T]):
         """Tell followers and starved readers that there is more, or the end."""
         if self._followers is not None:
             self.scope.dispatch(self.push)
-        if self._starved is not None:
-            self.wake()
+        starved = self._starved
+        if starved is not None:  # each looks again, through its own Future
+            self._starved = None
+            self.heard = self._followers is not None
+            for future in starved:
+                if not future.done():
+                    future.set_result(None)
 
     def finish(self) -> None:
         """End the log normally."""
@@ -205,23 +210,19 @@ class Log(Generic[T]):
         else:
             self._watchers.append(watcher)
 
-    def wake(self) -> None:
-        """Let every starved reader look again, each through its own Future."""
-        starved, self._starved = self._starved, None
-        self.heard = self._followers is not None
-        for future in starved or ():
-            if not future.done():
-                future.set_result(None)
-
     def starve(self) -> "Future[None]":
         """A new Future of one reader that has read everything: done when there is more, or the end."""
-        future = self.scope.future()
+        # Once per token of a live source: what is not needed is not called.
+        scope = self.scope
+        future = scope.future()
         if self._starved is None:
             self._starved = [future]
         else:
             self._starved.append(future)
         self.heard = True
-        self.grant(len(self.items) + self.scope.prefetch)
+        limit = len(self.items) + scope.prefetch
+        if limit > self.granted:
+            self.grant(limit)
         return future
 
     def end(self) -> "Future[None]":

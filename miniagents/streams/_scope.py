@@ -146,7 +146,9 @@ class Scope:
             NoActiveContextError: the scope has ended.
             WrongLoopError: this call comes from elsewhere.
         """
-        self.check()
+        loop = self._loop
+        if loop is None or asyncio._get_running_loop() is not loop:  # noqa: SLF001 - unlike the public one it never raises
+            self.check()
         return self.loop.create_future()
 
     def on_own_thread(self) -> bool:
