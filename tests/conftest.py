@@ -11,21 +11,24 @@ raised, a coroutine that nobody awaited, an ERROR record of asyncio ("Task excep
 Each rule is proven able to fail in `tests/test_conftest.py`.
 """
 
+import asyncio
 import inspect
 import logging
 import os
 from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from functools import partial, wraps
 from typing import IO, TypeVar
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, settings
 from typing_extensions import override
 
-from miniagents.testing import VirtualClock
 from tests.support.leaks import Snapshot, leaks_since
 from tests.support.limits import time_limit
 from tests.support.loops import TIME_LIMIT, run_async
+from tests.support.shuffled import loops
 
 T = TypeVar("T")
 
@@ -35,6 +38,7 @@ pytest_plugins = ["pytester"]
 _CI = settings(derandomize=True, print_blob=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", _CI)
 settings.register_profile("nightly", _CI, derandomize=False, max_examples=5_000)
+settings.register_profile("few", _CI, max_examples=5)  # where another dimension is looked at
 _PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
 settings.load_profile(_PROFILE)
 
@@ -57,12 +61,19 @@ class _Records(logging.Handler):
         self.records.append(record)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that shuffles the loops."""
+    parser.addoption(
+        "--loop-seed", help="shuffle the ready queue of every event loop (tests/support/shuffled.py)"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Name the marker, and keep the real stderr for the last words of a process that hangs."""
     config.addinivalue_line(
         "markers",
-        "loop(timeout=30.0, debug=True, virtual=False): how this test's event loop runs; seconds; virtual: "
-        "time jumps to the next timer",
+        "loop(timeout=30.0, debug=True, virtual=False, fifo=False): how this test's event loop runs; "
+        "timeout: seconds; virtual: time jumps to the next timer; fifo: --loop-seed does not shuffle it",
     )
     # Output is not captured yet here; later, descriptor 2 is a file of pytest's.
     config.stash[_stderr] = os.fdopen(os.dup(2), "w")
@@ -93,7 +104,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Stop a test that hangs, and remember if it failed: then its frames keep alive what it made."""
     item.config.stash[_failed] = False
     try:
-        with time_limit(_limit(item), item.config.stash[_stderr]):
+        with time_limit(_limit(item), item.config.stash[_stderr]), _new_loops(loops(_seed(item))):
             return (yield)
     except BaseException:
         item.config.stash[_failed] = True
@@ -117,6 +128,17 @@ def nothing_left(request: pytest.FixtureRequest) -> Generator[None]:
         pytest.fail("the test left behind: " + "; ".join(leaks), pytrace=False)
 
 
+@contextmanager
+def _new_loops(factory: Callable[[], asyncio.AbstractEventLoop] | None) -> Generator[None]:
+    """Have the loops that the test makes by itself made by `factory`, too."""
+    if factory is None:
+        yield
+        return
+    policy = asyncio.get_event_loop_policy()  # pyright: ignore[reportDeprecated]  # the gate has 3.11 to 3.13
+    with patch.object(policy, "new_event_loop", factory):
+        yield
+
+
 def _limit(item: pytest.Item) -> float:
     return float(_option(item, "timeout", TIME_LIMIT)) * _PATIENCE
 
@@ -127,13 +149,21 @@ def _option(item: pytest.Item, name: str, default: T) -> T:
 
 
 def _runner(item: pytest.Item) -> Callable[[Callable[[], Coroutine[object, object, object]]], object]:
-    debug = _option(item, "debug", default=True)
-    if _option(item, "virtual", default=False):
+    virtual = _option(item, "virtual", default=False)
+    return partial(
+        run_async,
         # No limit in virtual time: the clock would jump to it. The alarm of the real clock stays.
-        return lambda test: run_async(
-            test, timeout=None, debug=debug, loop_factory=VirtualClock().new_event_loop
-        )
-    return partial(run_async, timeout=_limit(item), debug=debug)
+        timeout=None if virtual else _limit(item),
+        debug=_option(item, "debug", default=True),
+        loop_factory=loops(_seed(item), virtual=virtual),
+    )
+
+
+def _seed(item: pytest.Item) -> str | None:
+    seed = item.config.getoption("--loop-seed")
+    if seed is None or _option(item, "fifo", default=False):
+        return None
+    return f"{seed} {item.name}"  # so that a test alone has the order that it had among others
 
 
 def _synchronous(

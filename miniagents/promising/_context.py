@@ -11,6 +11,7 @@ from miniagents.streams import to_async_iter
 from ._nested_run import run_in_thread
 from ._owner import Owner
 from ._promise import Promise
+from ._run_loop import run_loop
 
 T = TypeVar("T")
 
@@ -99,7 +100,7 @@ class PromisingContext(Owner):
             RuntimeError: this very context is active already.
         """
         if asyncio._get_running_loop() is None:  # noqa: SLF001 - unlike the public one it never raises
-            return asyncio.run(self._run(main))
+            return run_loop(lambda: self._run(main))
         return run_in_thread(lambda: self._run(main))
 
     async def _run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:

@@ -8,6 +8,8 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import TypeVar
 
+from ._run_loop import run_loop
+
 T = TypeVar("T")
 
 
@@ -32,7 +34,7 @@ def run_in_thread(main: Callable[[], Coroutine[object, object, T]]) -> T:
 
     def work() -> None:
         try:
-            outcome.set_result(asyncio.run(watched()))
+            outcome.set_result(run_loop(watched))
         except BaseException as error:  # noqa: BLE001 - it is raised in the caller
             outcome.set_exception(error)
             begun.set()

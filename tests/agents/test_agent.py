@@ -22,6 +22,7 @@ from miniagents import (
     miniagent,
 )
 from miniagents.operators import resolve, to_async_iter, tokens
+from tests.support.sources import turns
 from tests.support.typewriter import Typewriter
 
 
@@ -43,12 +44,6 @@ async def failing_agent(ctx: InteractionContext) -> None:
     """Reply, then fail."""
     ctx.reply("before")
     raise ValueError("broken")
-
-
-async def turns(count: int) -> None:
-    """Let the event loop turn."""
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 class Probe:
@@ -228,6 +223,7 @@ async def test_cancel() -> None:
             await promise
 
 
+@pytest.mark.loop(fifo=True)  # the run was there before us, so it is first out
 async def test_leaving_the_block_cancels() -> None:
     """Leaving `async with agent.inquire(...)` cancels what still runs."""
     probe = Probe()
@@ -372,7 +368,7 @@ async def test_message_by_message() -> None:
         replies = to_async_iter(source.pipe(plus_agent, plus_agent, resolve()))
         for word in ("one", "two"):
             waiting = asyncio.ensure_future(anext(replies))
-            await asyncio.sleep(0)
+            await turns()
             source.on_next(word)
             assert (await waiting).text == f"{word}++"
         source.on_completed()

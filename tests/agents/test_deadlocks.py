@@ -53,6 +53,7 @@ async def test_its_own_reply() -> None:
         assert str(caught.value) == "A → A"
 
 
+@pytest.mark.loop(fifo=True)  # who begins last closes the circle
 async def test_two_runs() -> None:
     """Of two runs that await each other, the one that closes the circle is told, and nothing hangs."""
     async with MiniAgents():
@@ -65,6 +66,7 @@ async def test_two_runs() -> None:
     assert other.value is caught.value
 
 
+@pytest.mark.loop(fifo=True)  # who begins last closes the circle
 async def test_three_runs() -> None:
     """The circle of three is named in the order of waiting."""
     async with MiniAgents():

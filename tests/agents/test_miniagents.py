@@ -24,6 +24,7 @@ from miniagents import (
     miniagent,
 )
 from miniagents.values import FrozenMapping
+from tests.support.sources import turns
 from tests.support.typewriter import Typewriter
 
 
@@ -92,7 +93,7 @@ def test_run_raises_the_error() -> None:
 
     async def main() -> None:
         endless_agent.inquire()
-        await asyncio.sleep(0)
+        await turns()
         raise KeyError("main")
 
     with pytest.raises(KeyError, match="main"):

@@ -20,6 +20,7 @@ from miniagents import (
     MiniAgentsError,
     miniagent,
 )
+from tests.support.sources import turns
 from tests.support.typewriter import Typewriter
 
 
@@ -375,7 +376,7 @@ async def test_a_failing_function_cancels_what_it_waits_for() -> None:
                 events.append("cleaned up")
 
         ctx.wait_for(endless())
-        await asyncio.sleep(0)
+        await turns()
         raise ValueError("broken")
 
     async with MiniAgents():

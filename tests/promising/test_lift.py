@@ -145,7 +145,7 @@ async def test_contextvars_of_the_subscriber() -> None:
         stream = lifted(source.observable, transform)
         both = await asyncio.gather(subscribe("a"), subscribe("b"))
     assert [["one", "late"], ["one", "late"]] == [*both]
-    assert (["a", "b"], ["a", "a", "b", "b"]) == (source.seen, sorted(seen))
+    assert (["a", "b"], ["a", "a", "b", "b"]) == (sorted(source.seen), sorted(seen))
 
 
 async def test_contextvars_on_a_trampoline() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from miniagents.promising import Message, PromisingContext
 from miniagents.promising._nested_run import run_in_thread
+from miniagents.promising._run_loop import run_loop
 from miniagents.testing import virtual_time
 from tests.support.sources import Source
 
@@ -140,17 +141,16 @@ def test_an_interrupt_is_passed_on() -> None:
 def test_an_interrupt_before_the_run_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interrupt that comes before there is anything to cancel cancels the run when it begins."""
     steps: list[str] = []
-    run = asyncio.run
 
-    def slow_run(main: Coroutine[object, object, None]) -> None:
+    def slow_run(main: Callable[[], Coroutine[object, object, None]]) -> None:
         interrupt()
-        run(main)
+        run_loop(main)
 
     async def main() -> None:
         steps.append("began")
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(asyncio, "run", slow_run)
+    monkeypatch.setattr("miniagents.promising._nested_run.run_loop", slow_run)
     with interrupts() as interrupt, pytest.raises(Interrupted):
         run_in_thread(main)
     assert ["began"] == steps
@@ -158,17 +158,16 @@ def test_an_interrupt_before_the_run_has_begun(monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_interrupt_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interrupt that comes when the run has just ended is raised, and nothing else is."""
-    run = asyncio.run
 
-    def long_run(main: Coroutine[object, object, int]) -> int:
-        result = run(main)
+    def long_run(main: Callable[[], Coroutine[object, object, int]]) -> int:
+        result = run_loop(main)
         interrupt()
         return result
 
     async def main() -> int:
         return 1
 
-    monkeypatch.setattr(asyncio, "run", long_run)
+    monkeypatch.setattr("miniagents.promising._nested_run.run_loop", long_run)
     with interrupts() as interrupt, pytest.raises(Interrupted):
         run_in_thread(main)
 

@@ -204,7 +204,7 @@ async def test_a_failing_run_cancels_what_it_started() -> None:
     async def parent() -> None:
         start(scope, "unread", hanging(ended, "unread"))
         start(scope, "given away", hanging(ended, "given away")).kept = True
-        await asyncio.sleep(0)
+        await turns()
         raise ValueError("broken")
 
     log = start(scope, "parent", parent)
@@ -277,6 +277,7 @@ async def test_waiting_for_oneself() -> None:
     await scope.drain()
 
 
+@pytest.mark.loop(fifo=True)  # who begins last closes the circle
 async def test_a_circle_is_found_when_it_closes() -> None:
     """A circle of waiting is raised in the run that closed it, as the chain of names."""
     scope = open_scope()

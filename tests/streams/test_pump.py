@@ -112,6 +112,7 @@ async def test_it_pauses_again() -> None:
     await scope.cancel_all()
 
 
+@pytest.mark.loop(fifo=True)  # it counts what comes in a turn
 async def test_a_source_that_never_suspends_starves_nobody() -> None:
     """A source of 1,000,000 pieces that never suspends lets the loop turn every few thousand pieces."""
     scope = open_scope(prefetch=10_000_000)

@@ -8,14 +8,16 @@ from typing import Generic, TypeVar
 from reactivex import abc
 from typing_extensions import override
 
+from tests.support.shuffled import Shuffling
+
 __all__ = ["Recorder", "Source", "keep", "turns"]
 
 T = TypeVar("T")
 
 
 async def turns(count: int = 2) -> None:
-    """Let the event loop make `count` turns."""
-    for _ in range(count):
+    """Let the event loop make `count` turns; on a shuffled one whoever waits may be the first of a turn."""
+    for _ in range(count + isinstance(asyncio.get_running_loop(), Shuffling)):
         await asyncio.sleep(0)
 
 

@@ -88,6 +88,7 @@ async def test_every_kind_of_answer(answer: Answer) -> None:
         assert [message.text for message in await scripted_model(answer).inquire()] == ["yes"]
 
 
+@pytest.mark.loop(fifo=True)  # the order in which they begin is asyncio's
 async def test_parallel_requests() -> None:
     """Requests made at once get their answers in the order in which they were made."""
     model = scripted_model("one", "two", "three")
