@@ -39,8 +39,8 @@ async def _race() -> list[str]:
     loop = asyncio.get_running_loop()
 
     async def tell(name: str) -> None:
-        for count in range(2):
-            told.append(f"{name}{count}")
+        for step in range(2):
+            told.append(f"{name}{step}")
             await asyncio.sleep(0)
 
     tasks = [asyncio.create_task(tell(name)) for name in "ab"]
