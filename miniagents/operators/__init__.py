@@ -1,6 +1,22 @@
 """PURE: one operator, one file.
 
-Each is an ordinary reactivex operator, usable beside ``reactivex.operators``.
+Each is an ordinary reactivex operator, usable beside ``reactivex.operators``. Unless it says otherwise:
+
+* When does it start? When someone subscribes, in their contextvars and their context.
+* How often? Once per subscription.
+* What is kept? The messages of that subscription, as long as it goes on.
+* What does ``break`` do? Disposing unsubscribes from the source and stops what runs for it; a message that
+  somebody holds goes on streaming for them.
+* When does an error come? Where it happened: that of a message with its own tokens, that of the source after
+  everything that came before it.
+
+Example:
+    >>> import reactivex as rx
+    >>> from miniagents import MiniAgents
+    >>> from miniagents.operators import as_messages, join, map_tokens, tokens
+    >>> source = rx.of("one", "two")
+    >>> MiniAgents().run(source.pipe(as_messages(), map_tokens(str.upper), join(" + "), tokens()))
+    ['ONE', ' + ', 'TWO']
 """
 
 from miniagents.streams import Overflow, from_async, to_async_iter

@@ -83,7 +83,8 @@ def unanswered(root: Path, adapters: Mapping[str, tuple[str, ...]]) -> list[str]
 
     Args:
         root: the folder that holds the package.
-        adapters: for each module, what in it is an adapter: `name`, or `Class.method`.
+        adapters: for each module, what in it is an adapter: `name`, `Class.method`, or the module: an empty
+            name.
     """
     known = {module.name: module for module in modules(root)}
     return [
@@ -190,7 +191,7 @@ def _indented(body: str) -> str:
 
 def _docstring_at(module: Module, name: str) -> str:
     node: _Holder = module.tree
-    for part in name.split("."):
+    for part in filter(None, name.split(".")):
         inner = [each for each in node.body if isinstance(each, ast.ClassDef | _Function)]
         node = next(each for each in inner if each.name == part and "overload" not in _marks(each))
     return ast.get_docstring(node) or ""

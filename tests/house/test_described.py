@@ -22,6 +22,8 @@ ADAPTERS = MappingProxyType(
             *("MessageSequencePromise", "MessageSequencePromise.messages", "MessageSequencePromise.tokens"),
         ),
         "miniagents.promising._lift": ("lifted",),
+        "miniagents.operators": ("",),
+        "miniagents.operators._map_agent": ("map_agent",),
         "miniagents.agents._call": ("AgentCall",),
     }
 )
