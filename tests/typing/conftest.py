@@ -7,6 +7,9 @@ import pytest
 
 from tests.typing.checkers import ROOT, Checker, corpus, files, start
 
+TRIED = ("In is", "fork takes", "inquire gives Any", "without parentheses", "fields of messages")
+"""Words of the mutations that every run of the tests tries; the others take half a minute."""
+
 
 @pytest.fixture(scope="session")
 def checkers(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, Checker]]:
@@ -20,6 +23,7 @@ def checkers(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, Ch
         "mypy": ["mypy", *corpus()],
         "plugin": ["mypy", f"--config-file={with_plugin}", *corpus()],
         "stubtest": ["mypy.stubtest", "reactivex", "--concise"],
+        "mutations": ["tests.typing.mutations", *TRIED],
         "verifytypes": ["pyright", "--verifytypes=miniagents", "--ignoreexternal", "--outputjson"],
     }
     started = {name: start(command, tmp / f"{name}.txt") for name, command in commands.items()}

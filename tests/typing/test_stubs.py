@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 import reactivex
 
-from tests.typing.checkers import ROOT, Checker
+from tests.typing.checkers import ROOT, TIMEOUT, Checker
+
+pytestmark = pytest.mark.loop(timeout=TIMEOUT)
 
 STUBS = ROOT / "stubs" / "reactivex-stubs"
 AT_MOST_ALLOWED = 11

@@ -8,7 +8,9 @@ from typing import TypedDict
 
 import pytest
 
-from tests.typing.checkers import ROOT, Checker, corpus
+from tests.typing.checkers import ROOT, TIMEOUT, Checker, corpus
+
+pytestmark = pytest.mark.loop(timeout=TIMEOUT)
 
 REFUSED = re.compile(r"# type: ignore\[")
 GAPS = "rx_gaps.py"

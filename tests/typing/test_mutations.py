@@ -1,0 +1,36 @@
+"""The corpus notices wrong types: all mutations fit the package, a few are tried (the script tries all)."""
+
+import pytest
+
+from tests.typing.checkers import ROOT, TIMEOUT, Checker
+from tests.typing.mistakes import MUTATIONS, Mutation
+
+pytestmark = pytest.mark.loop(timeout=TIMEOUT)
+
+
+def test_the_mutations_are_many() -> None:
+    """At least ten are recorded, each with a sentence of its own."""
+    assert len({each.says for each in MUTATIONS}) == len(MUTATIONS)
+    assert len(MUTATIONS) >= 10
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: str(mutation.says))
+def test_a_mutation_fits(mutation: Mutation) -> None:
+    """What it replaces stands in the package, once."""
+    text = (ROOT / "miniagents" / mutation.file).read_text(encoding="utf-8")
+    assert mutation.applied(text) != text
+
+
+@pytest.mark.parametrize("old", ["nowhere", "twice"])
+def test_one_that_does_not_fit_is_told_of(old: str) -> None:
+    """A text that is not there, or not only once, is an error that names the mutation and the file."""
+    mutation = Mutation("it is wrong", "agents/_agent.py", old, "new")
+    with pytest.raises(ValueError, match=r"'it is wrong' .* once in miniagents/agents/_agent.py"):
+        mutation.applied("twice, twice")
+
+
+def test_some_are_noticed(checkers: dict[str, Checker]) -> None:
+    """The corpus is green as it is, and red with each of those that are tried here."""
+    code, said = checkers["mutations"].done()
+    assert code == 0, said
+    assert said.count(" complaints if ") >= 4, said
