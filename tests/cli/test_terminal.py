@@ -39,7 +39,7 @@ async def test_at_a_terminal(tmp_path: Path) -> None:
     assert "are you an ai\nor not" == str(messages[2])
     assert isinstance(messages[3], AssistantMessage)
     assert str(messages[3]).startswith("No. I am")
-    assert "interrupted" == messages[3].finish_reason  # type: ignore[attr-defined]  # data that came along
+    assert "interrupted" == messages[3].finish_reason
 
 
 @pytest.mark.parametrize("keys", [CTRL_C, CTRL_D, "exit" + ENTER])

@@ -50,7 +50,7 @@ def at_paths(value: object, depth: int, path: JsonPath = ()) -> list[JsonEvent]:
             inner += at_paths(item, depth, (*path, index))
     if isinstance(value, str) and value:
         inner.append(JsonText(path, value))
-    return [*inner, JsonEnd(path, cast("object", value))] if path else inner
+    return [*inner, JsonEnd(path, value)] if path else inner
 
 
 @given(VALUES, STYLES, st.booleans())

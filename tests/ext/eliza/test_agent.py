@@ -12,7 +12,7 @@ async def test_it_answers_the_last_user_message() -> None:
         (reply,) = await eliza_agent.inquire("My brother is angry with me.")
     assert "How do you know that your brother is angry with you?" == str(reply)
     assert isinstance(reply, AssistantMessage)
-    assert "eliza" == reply.model  # type: ignore[attr-defined]  # data that came along
+    assert "eliza" == reply.model
 
 
 async def test_it_streams_word_by_word() -> None:
