@@ -1,6 +1,7 @@
 """``PromisingContext``: where promises live."""
 
 import asyncio
+import inspect
 from collections.abc import Awaitable
 from typing import Protocol, TypeVar, overload
 
@@ -98,7 +99,9 @@ class PromisingContext(Owner):
 
         Raises:
             RuntimeError: this very context is active already.
+            TypeError: it is neither; an async function has to be called first.
         """
+        _check_runnable(main)
         if asyncio._get_running_loop() is None:  # noqa: SLF001 - unlike the public one it never raises
             return run_loop(lambda: self._run(main))
         return run_in_thread(lambda: self._run(main))
@@ -108,3 +111,13 @@ class PromisingContext(Owner):
             if isinstance(main, Observable):
                 return [item async for item in to_async_iter(main)]
             return await main
+
+
+def _check_runnable(main: object) -> None:
+    if isinstance(main, Observable | Awaitable):
+        return
+    name = getattr(main, "__name__", "main")
+    call = f"; call it: run({name}())" if inspect.iscoroutinefunction(main) else ""
+    kind = type(main).__name__
+    msg = f"run takes a coroutine, another awaitable or an Observable, and {name} is of type {kind}{call}."
+    raise TypeError(msg)

@@ -71,6 +71,22 @@ def test_running_a_face() -> None:
     assert ["a", "b"] == PromisingContext().run(made)
 
 
+@pytest.mark.parametrize(
+    ("main", "sentence"),
+    [
+        (answer, "and answer is of type function; call it: run(answer())."),
+        ("answer", "and main is of type str."),
+    ],
+)
+def test_what_cannot_be_run(main: object, sentence: str) -> None:
+    """What is no coroutine is refused before anything begins; of an async function `run` says to call it."""
+    context = PromisingContext()
+    with pytest.raises(TypeError) as caught:
+        context.run(main)  # type: ignore[call-overload]
+    assert str(caught.value).endswith(sentence)
+    assert context.run(answer()) == 42
+
+
 @pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt(), SystemExit(3)], ids=repr)
 def test_errors_leave_it(error: BaseException) -> None:
     """What the coroutine raises leaves `run`, of whatever kind, after all runs were cancelled."""
