@@ -1,6 +1,11 @@
 """WHO SPEAKS: agents, the context they run in, and the loops they talk in."""
 
 from ._agent import InteractionContext, MiniAgent
+from ._algebra._identity import identity
+from ._algebra._race import race
+from ._algebra._race_report import RaceEntry, RaceLostError, RaceReport
+from ._algebra._retry import RetryPolicy
+from ._algebra._route import Route, route
 from ._call import AgentCall
 from ._chain_loop import achain_loop
 from ._decorator import miniagent
@@ -18,7 +23,15 @@ __all__ = [
     "MiniAgents",
     "PersistMessageHandler",
     "Pipeline",
+    "RaceEntry",
+    "RaceLostError",
+    "RaceReport",
+    "RetryPolicy",
+    "Route",
     "achain_loop",
     "adialog_loop",
+    "identity",
     "miniagent",
+    "race",
+    "route",
 ]

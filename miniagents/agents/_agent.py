@@ -25,8 +25,14 @@ from miniagents.promising import (
 from miniagents.streams import CURRENT_DRIVER
 from miniagents.values import FrozenMapping
 
+from ._algebra._both import Both
+from ._algebra._catching import Catching, Handler
+from ._algebra._hedge import Hedge
+from ._algebra._parts import Composition, Part
+from ._algebra._retry import Retry, RetryPolicy
+from ._algebra._timeout import Timeout
 from ._call import AgentCall
-from ._keywords import Keywords
+from ._keywords import NO_KEYWORDS, Keywords
 from ._pipeline import Pipeline
 from ._run import Run, start_run
 from ._stages import Inquirable, Stages
@@ -36,6 +42,8 @@ In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: 
 Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PLC0105
 P = ParamSpec("P", default=[])
 Out2 = TypeVar("Out2", bound=Message)
+In1 = TypeVar("In1", bound=Message)
+Out1 = TypeVar("Out1", bound=Message)
 C = TypeVar("C")
 
 
@@ -223,6 +231,156 @@ class MiniAgent(Generic[In, Out, P]):
             return self._function.agents
         return (self,)
 
+    # -- the algebra: each of these is a room in `_algebra` ------------------------------------------------
+
+    def __and__(self: "MiniAgent[In1, Out1]", other: "MiniAgent[In1, Out2]") -> "MiniAgent[In1, Out1 | Out2]":
+        parts = (*self._operands(), *as_part("&", other)._operands())
+        return cast("MiniAgent[In1, Out1 | Out2]", composed(Both(parts)))
+
+    def _operands(self) -> "tuple[Part, ...]":
+        """The parts of ``a & b``, so that ``a & b & c`` has three; any other agent is one."""
+        if isinstance(self._function, Both) and self._errors_as_messages is None:
+            return self._function.agents
+        return (self.as_part(),)
+
+    def as_part(self, *, strict: bool = False) -> "MiniAgent":
+        """This agent as a part of another one, for whoever writes an operator on agents.
+
+        Args:
+            strict: its errors stay errors, for the whole to look at, also where errors become messages.
+
+        Raises:
+            TypeError: a required keyword is missing, and nobody could give it any more.
+        """
+        self._keywords.check_complete(self.alias, self._defaults)
+        as_it_is = not strict or self._errors_as_messages is not None
+        return cast("MiniAgent", self if as_it_is else self._variant(errors_as_messages=False))
+
+    def hedge(
+        self: "MiniAgent[In1, Out1]", other: "MiniAgent[In1, Out2]", *, after: float
+    ) -> "MiniAgent[In1, Out1 | Out2]":
+        """This agent, and another one too if this one is slow to begin; the first to begin replies.
+
+        The other one is asked when this one, ``after`` seconds after it had its input, has given no token, or
+        when it has failed without one. Who gives the first token replies, and streams. The other is
+        cancelled; a :class:`RaceReport` tells what it had cost. If both fail before that, it is as if only
+        this one had been asked.
+
+        Args:
+            other: it takes the same messages.
+            after: seconds; 0 asks both at once.
+
+        Raises:
+            TypeError: it is no agent, or a required keyword is missing.
+            ValueError: ``after`` is negative.
+
+        Example:
+            >>> import asyncio
+            >>> from miniagents import MiniAgents, miniagent
+            >>> @miniagent
+            ... async def stuck_agent(ctx):
+            ...     await asyncio.Event().wait()
+            >>> @miniagent
+            ... async def backup_agent(ctx):
+            ...     ctx.reply("here I am")
+            >>> async def main():
+            ...     print(await stuck_agent.hedge(backup_agent, after=0.01).inquire())
+            >>> MiniAgents().run(main())
+            here I am
+        """
+        composition = Hedge(self.as_part(strict=True), as_part("hedge", other, strict=True), after)
+        return cast("MiniAgent[In1, Out1 | Out2]", composed(composition))
+
+    def timeout(
+        self: "MiniAgent[In1, Out1]",
+        *,
+        first_token: float | None = None,
+        stall: float | None = None,
+        total: float | None = None,
+    ) -> "MiniAgent[In1, Out1]":
+        """This agent, stopped when a limit is up; all in seconds, None for none.
+
+        What had come stays; the message that was being written, and the replies, end with an
+        :class:`AgentTimeoutError`. A slow reader is no slow agent: this one runs on without regard to how far
+        its readers are.
+
+        Args:
+            first_token: from the end of its input to its first token. (In a chain all agents begin at once;
+                waiting for the one before is not counted.)
+            stall: between two tokens, or ends of messages; without ``first_token`` also before the first.
+            total: from the inquiry to the end of the last message.
+
+        Raises:
+            ValueError: a limit is negative.
+            TypeError: a required keyword is missing.
+
+        Example:
+            >>> import asyncio
+            >>> from miniagents import AgentTimeoutError, MiniAgents, miniagent
+            >>> @miniagent
+            ... async def stuck_agent(ctx):
+            ...     await asyncio.Event().wait()
+            >>> async def main():
+            ...     try:
+            ...         await stuck_agent.timeout(first_token=0.01, total=60).inquire()
+            ...     except AgentTimeoutError as error:
+            ...         print(error.agent, error.limit, error.tokens)
+            >>> MiniAgents().run(main())
+            STUCK_AGENT first_token 0
+        """
+        composition = Timeout(self.as_part(strict=True), first_token, stall, total)
+        return cast("MiniAgent[In1, Out1]", composed(composition))
+
+    def retry(self: "MiniAgent[In1, Out1]", policy: RetryPolicy) -> "MiniAgent[In1, Out1]":
+        """This agent, asked again after an error as long as it had given no token.
+
+        From its first token on it streams to its readers, who would see a restart: then its error is theirs.
+
+        Raises:
+            TypeError: a required keyword is missing.
+
+        Example:
+            >>> from miniagents import MiniAgents, RetryPolicy
+            >>> from miniagents.testing import scripted_model
+            >>> shaky = scripted_model(ConnectionError("gone"), "Hello!").retry(RetryPolicy(delay=0.01))
+            >>> async def main():
+            ...     print(await shaky.inquire("Hi"))
+            >>> MiniAgents().run(main())
+            Hello!
+        """
+        return cast("MiniAgent[In1, Out1]", composed(Retry(self.as_part(strict=True), policy)))
+
+    def catching(
+        self: "MiniAgent[In1, Out1]",
+        handler: Callable[[Exception, InteractionContext[In1, Out1]], object],
+    ) -> "MiniAgent[In1, Message]":
+        """This agent, the errors of which a function handles.
+
+        What was replied before the error stays, the text of a message that failed in the middle too. What the
+        handler returns comes in the place of the error: replies, or another agent, which is sent what this
+        one was sent. What it raises is the error then. A message is passed on from its first token, and the
+        next one after its end.
+
+        Args:
+            handler: a function or an async function of the error and the context of the run.
+
+        Raises:
+            TypeError: it cannot be called, or a required keyword is missing.
+
+        Example:
+            >>> from miniagents import MiniAgents
+            >>> from miniagents.testing import scripted_model
+            >>> def excuse(error, ctx):
+            ...     return f"Sorry: {error}"
+            >>> polite = scripted_model(ValueError("no idea")).catching(excuse)
+            >>> async def main():
+            ...     print(await polite.inquire("Why?"))
+            >>> MiniAgents().run(main())
+            Sorry: no idea
+        """
+        composition = Catching(self.as_part(strict=True), cast("Handler", handler))
+        return cast("MiniAgent[In1, Message]", composed(composition))
+
     # -- variants ------------------------------------------------------------------------------------------
 
     def fork(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out, P]":
@@ -290,3 +448,34 @@ class MiniAgent(Generic[In, Out, P]):
         self, received: MessageSequencePromise[Message], given: Mapping[str, object], run: Run
     ) -> Awaitable[None]:
         return self._function(InteractionContext(self, received, run), **given)
+
+
+def composed(composition: Composition) -> MiniAgent:
+    """The agent that runs ``composition`` and is called as that is."""
+    return MiniAgent(
+        composition,
+        NO_KEYWORDS,
+        alias=composition.alias,
+        description=composition.description,
+        defaults={},
+    )
+
+
+def as_part(operation: str, agent: object, *, strict: bool = False) -> MiniAgent:
+    """``agent``, if it can be a part of another one; see :meth:`MiniAgent.as_part`.
+
+    Args:
+        operation: what it is to be a part of, for the error.
+        agent: anything.
+        strict: its errors stay errors.
+
+    Raises:
+        TypeError: it is no agent, or a required keyword is missing.
+    """
+    if not isinstance(agent, MiniAgent):
+        msg = (
+            f"{operation} is made of agents, and this is a value of type {type(agent).__name__}; "
+            "make an agent of an async function with @miniagent."
+        )
+        raise TypeError(msg)
+    return cast("MiniAgent[Message, Message, ...]", agent).as_part(strict=strict)

@@ -3,9 +3,9 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Final, Self, cast
 
-from miniagents.values import FreezeError, freeze
+from miniagents.values import FreezeError, FrozenMapping, freeze
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,9 @@ class Keywords:
             missing = ", ".join(name for name in self.names if name in self.required and name not in given)
             msg = f"Agent {alias} needs a value for: {missing}. Give it to inquire, or before to fork."
             raise TypeError(msg)
+
+
+NO_KEYWORDS: Final = Keywords((), frozenset(), open=False, defaults=FrozenMapping())
 
 
 def _frozen(value: object) -> object:

@@ -5,25 +5,14 @@ from typing import Protocol
 
 from miniagents.promising import MessageSequencePromise, MessageType
 
+from ._algebra._parts import Conversation, relay
+
 
 class Inquirable(Protocol):
     """An agent that needs nothing but messages."""
 
     def inquire(self, messages: MessageType = None, /) -> MessageSequencePromise:
         """Its replies."""
-        ...
-
-
-class Conversation(Protocol):
-    """What a run offers: messages and replies."""
-
-    @property
-    def messages(self) -> MessageSequencePromise:
-        """What came in."""
-        ...
-
-    def reply(self, messages: MessageType) -> None:
-        """What goes out."""
         ...
 
 
@@ -43,4 +32,4 @@ class Stages:
         for agent in self.agents:
             messages = agent.inquire(messages)
             messages.log.was_read = True  # the next stage is its reader: when that ends, so does this
-        ctx.reply(messages)
+        await relay(ctx, messages)  # the end of the last stage is the end of the chain, its error too

@@ -1,0 +1,139 @@
+"""A message passed on token by token, the end of which somebody else decides.
+
+Rule of this room: **the copy keeps its source going, and nothing else keeps the copy**: whoever holds it is
+not counted as a reader, so a copy that nobody can read any more lets go of its source.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from miniagents.promising import Message, MessagePromise
+from miniagents.streams import Log, Producer
+from miniagents.values import InquiryCancelledError, set_partial_text
+
+
+class MessageCopy:
+    """Writes the tokens of one message into a log of its own.
+
+    The copy ends as its source does, unless it is ended before, or is ``held``: then an error of the source
+    is left to whoever holds it.
+
+    Args:
+        source: the message.
+        log: what is written; new.
+        heard: called for each token, before a reader of the copy gets it, and at the end.
+    """
+
+    __slots__ = ("_busy", "_heard", "_position", "_source", "held", "log")
+
+    name = ""  # in a chain of waiting it is only a link
+
+    def __init__(
+        self,
+        source: MessagePromise[Message],
+        log: Log[str],
+        heard: Callable[["MessageCopy"], None] | None = None,
+    ) -> None:
+        self.log = log
+        self.log.producer = self
+        self.held = False
+        self._source: MessagePromise[Message] | None = source
+        self._heard = heard
+        self._position = 0
+        self._busy = False
+
+    def show(self) -> MessagePromise[Message]:
+        """The promise of the copy, and from now on it is written."""
+        source = self._source
+        if source is None:
+            return MessagePromise.of_tokens(self.log, Message)
+        promise = MessagePromise.of_tokens(self.log, source.message_class, source.preliminary_metadata)
+        source.log.follow(self)
+        self.deliver()
+        return promise
+
+    def deliver(self) -> None:
+        """Pass on what is new, then the end."""
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._step():
+                pass
+        finally:
+            self._busy = False
+
+    def _step(self) -> bool:
+        source = self._source
+        if source is None or self.log.closed:
+            return False
+        log = source.log
+        if self._position < len(log.items):
+            token = log.items[self._position]
+            self._position += 1
+            self._tell()
+            self.log.append(token)
+            return True
+        if log.closed and not (self.held and log.error is not None):
+            self._leave()
+            if log.error is None:
+                self.log.result = log.result
+                self.log.finish()
+            else:
+                log.see_error()
+                self.fail(log.error, log.chain)
+            self._tell()
+        return False
+
+    def _tell(self) -> None:
+        if self._heard is not None:
+            self._heard(self)
+
+    def release(self) -> None:
+        """Nobody holds it any more: it ends as its source does."""
+        self.held = False
+        self.deliver()
+
+    def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
+        """End with ``error`` after what came."""
+        self._leave()
+        if not self.log.closed:
+            set_partial_text(error, self.text)
+            self.log.chain = chain
+            self.log.fail(error)
+
+    def end_here(self) -> None:
+        """End as a message of what came, of its own class unless that needs data which did not come."""
+        source = self._source
+        self._leave()
+        message: Message = Message(self.text)
+        if source is not None:
+            with suppress(Exception):
+                message = source.message_class(self.text, **source.preliminary_metadata)
+        self.log.result = (message,)
+        self.log.finish()
+
+    @property
+    def text(self) -> str:
+        """What has come so far."""
+        return "".join(self.log.items)
+
+    def _leave(self) -> None:
+        source, self._source = self._source, None
+        if source is not None:
+            source.log.unfollow(self)
+
+    # -- Producer ------------------------------------------------------------------------------------------
+
+    def blocked_by(self) -> Producer | None:
+        """Whoever writes the source."""
+        return None if self._source is None else self._source.log.producer
+
+    def cancel(self) -> None:
+        """Stop copying; the source is somebody else's."""
+        if self._source is not None:
+            self.fail(InquiryCancelledError())
+            self.log.see_error()
+            self._tell()
+
+    abandon = cancel

@@ -1,0 +1,81 @@
+"""``a.hedge(b, after=seconds)``: another agent is asked too when the first one is slow to begin."""
+
+import asyncio
+from dataclasses import dataclass
+
+from ._entrant import Entrant, report_on
+from ._parts import Conversation, Part, first_sign, input_complete, named, relay
+from ._seconds import check_seconds
+from ._tasks import ended, first_good
+
+
+@dataclass(frozen=True, slots=True)
+class Hedge:
+    """What ``a.hedge(b, after=seconds)`` runs.
+
+    Attributes:
+        first: is asked at once.
+        second: is asked too when the first one takes too long to begin, or has failed before it began.
+        after: how long the first one has to begin once it has its input, in seconds.
+    """
+
+    first: Part
+    second: Part
+    after: float
+
+    def __post_init__(self) -> None:
+        check_seconds("hedge", "after", self.after)
+
+    @property
+    def alias(self) -> str:
+        """The parts and the time between them."""
+        return f"{named(self.first)}.hedge({self.second.alias}, after={self.after:g})"
+
+    @property
+    def description(self) -> str:
+        """Who is asked."""
+        first, second = self.first.alias, self.second.alias
+        return f"{first}, or {second} if that begins before it, {self.after:g} s later."
+
+    async def __call__(self, ctx: Conversation) -> None:
+        """Find out who begins first, stop the other one, and pass on what comes."""
+        entrants = [Entrant(self.first, ctx.messages)]
+        tasks = [asyncio.ensure_future(_begun(entrants[0]))]
+        decided = False
+        try:
+            if not await self._in_time(ctx, tasks[0]):
+                entrants.append(Entrant(self.second, ctx.messages))
+                tasks.append(asyncio.ensure_future(_begun(entrants[1])))
+            place = await first_good(tasks)
+            decided = True
+        finally:
+            await ended(tasks)
+            if not decided:
+                for entrant in entrants:
+                    entrant.stop()
+        chosen = entrants[place or 0]
+        for entrant in entrants:
+            if entrant is not chosen:
+                entrant.stop()
+                if place is None and chosen.error is not None:
+                    chosen.error.add_note(f"{self.second.alias}, asked too, failed with {entrant.error!r}")
+        if len(entrants) > 1:
+            report_on(self.alias, entrants, None if place is None else chosen)
+        await relay(ctx, chosen.replies)
+
+    async def _in_time(self, ctx: Conversation, begun: "asyncio.Task[bool]") -> bool:
+        """Whether the first agent has begun before its time was up."""
+        complete = input_complete(ctx.messages)
+        await asyncio.wait((complete, begun), return_when=asyncio.FIRST_COMPLETED)
+        complete.cancel()
+        await asyncio.wait((begun,), timeout=self.after)
+        return begun.done() and begun.result()
+
+
+async def _begun(entrant: Entrant) -> bool:
+    try:
+        await first_sign(entrant.replies)
+    except Exception as error:  # noqa: BLE001 - whatever it is, this agent will not begin any more
+        entrant.end("failed", error)
+        return False
+    return True

@@ -1,0 +1,102 @@
+"""What an operator of the algebra sees of its parts and of the run it works in.
+
+Rule of this room: **errors of a part stay errors until the whole has looked at them**, and an agent that
+passes the replies of another one on ends as that one ends.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Protocol, cast, runtime_checkable
+
+from miniagents.promising import MessageSequencePromise, MessageType, when_complete
+from miniagents.streams import Log
+
+
+@runtime_checkable
+class Part(Protocol):
+    """An agent that needs nothing but messages."""
+
+    @property
+    def alias(self) -> str:
+        """How it is called in errors and records."""
+        ...
+
+    def inquire(self, messages: MessageType = None, /) -> MessageSequencePromise:
+        """Its replies."""
+        ...
+
+
+class Conversation(Protocol):
+    """What a run offers: messages and replies."""
+
+    @property
+    def messages(self) -> MessageSequencePromise:
+        """What came in."""
+        ...
+
+    def reply(self, messages: MessageType) -> None:
+        """What goes out."""
+        ...
+
+    def finish_early(self) -> None:
+        """Nothing more goes out."""
+        ...
+
+
+class Composition(Protocol):
+    """What a composed agent runs, and what it is called for that."""
+
+    @property
+    def alias(self) -> str:
+        """Names the parts."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """Tells what becomes of the parts, in a sentence."""
+        ...
+
+    async def __call__(self, ctx: Conversation) -> None:
+        """Run the parts."""
+        ...
+
+
+def named(part: Part) -> str:
+    """The alias of a part inside that of a whole: in parentheses if it is an operation itself."""
+    return f"({part.alias})" if " " in part.alias else part.alias
+
+
+async def relay(ctx: Conversation, replies: MessageSequencePromise) -> None:
+    """Reply what another agent replies, and end as it ends; each message streams as it is."""
+    async for promise in replies:
+        ctx.reply(promise)
+
+
+async def first_sign(replies: MessageSequencePromise) -> None:
+    """Wait for the first token, for a first message without any, or for an end without a message.
+
+    Raises:
+        Exception: the replies failed before that, each time the error of the agent.
+    """
+    async for promise in replies:
+        async for _ in promise:
+            return
+        return
+
+
+def input_complete(messages: MessageSequencePromise) -> "asyncio.Future[None]":
+    """A Future that is done when all messages have ended; it reads none of them, so it keeps nothing going.
+
+    In a chain all agents begin at once. What an agent is given time for begins when it has got its input.
+    """
+    complete = asyncio.get_running_loop().create_future()
+
+    def parts() -> Iterable[Log[object]]:
+        return [cast("Log[object]", promise.log) for promise in messages.log.items]
+
+    def tell(_: object) -> None:
+        if not complete.done():
+            complete.set_result(None)
+
+    when_complete(messages.log, parts, tell)
+    return complete

@@ -1,0 +1,107 @@
+"""What the losers of a race have cost: a record of it, and the error when all have lost."""
+
+from collections.abc import Mapping
+
+from miniagents.promising import Message
+from miniagents.streams import CURRENT_SCOPE
+from miniagents.values import Frozen, FrozenMapping, MiniAgentsError
+
+from .._miniagents import MiniAgents
+
+
+class RaceEntry(Frozen):
+    """One agent in a race or a hedge, as it stood when that was decided.
+
+    Only what is known is told: a provider tells its ``usage`` at the end of a message (some tell the input
+    at its beginning), so an agent that was stopped in the middle has often tokens and no usage. What the
+    provider charges for what it goes on to write after it was hung up on, nobody is told.
+
+    Args:
+        agent_alias: which agent.
+        outcome: ``"won"``; ``"refused"`` by the predicate; ``"failed"``; ``"cancelled"`` because another one
+            had won.
+        error: the type and text of its error, if it failed.
+        seconds: from its inquiry to its outcome.
+        messages: how many it had begun.
+        tokens: how many pieces of text had come; a piece is what the provider sent at once.
+        characters: how many characters these are.
+        usage: the sums of the numbers in the ``usage`` of its messages, as far as they had told any.
+    """
+
+    agent_alias: str
+    outcome: str
+    error: str | None = None
+    seconds: float = 0.0
+    messages: int = 0
+    tokens: int = 0
+    characters: int = 0
+    usage: Mapping[str, int | float] = FrozenMapping()
+
+
+class RaceReport(Message):
+    """A race or a hedge was decided: who won, and what the others had cost until they were cancelled.
+
+    It goes to the ``on_persist_message`` handlers of the context, as the records of the runs do.
+
+    Args:
+        agent_alias: the alias of the race.
+        winner: the alias of the agent that won; None if all lost.
+        entries: each agent that was asked, in the order of the race.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents import MiniAgents, RaceReport, miniagent, race
+        >>> @miniagent
+        ... async def quick_agent(ctx):
+        ...     ctx.reply("done")
+        >>> @miniagent
+        ... async def slow_agent(ctx):
+        ...     ctx.reply("let me think")
+        ...     await asyncio.Event().wait()
+        >>> context = MiniAgents()
+        >>> @context.on_persist_message
+        ... async def show(promise, message):
+        ...     if isinstance(message, RaceReport):
+        ...         for entry in message.entries:
+        ...             print(entry.agent_alias, entry.outcome, entry.tokens)
+        >>> async def main():
+        ...     await race(slow_agent, quick_agent).inquire()
+        >>> context.run(main())
+        SLOW_AGENT cancelled 1
+        QUICK_AGENT won 1
+    """
+
+    agent_alias: str = ""
+    winner: str | None = None
+    entries: tuple[RaceEntry, ...] = ()
+
+    def record(self) -> None:
+        """Have it stored by the handlers of the active context, if there are any."""
+        context = CURRENT_SCOPE.get()
+        if isinstance(context, MiniAgents) and context.persists:
+            context.events.post(lambda: context.persist(self))
+
+
+class RaceLostError(MiniAgentsError):
+    """All agents of a race have lost.
+
+    Args:
+        message: the sentence.
+        reasons: for each agent, in the order of the race, its alias and its error; None instead of an error
+            if it did reply, and the predicate refused that.
+        report: what each has cost.
+    """
+
+    reasons: tuple[tuple[str, Exception | None], ...]
+    report: RaceReport
+
+    def __init__(
+        self,
+        message: str = "all agents of a race have lost",
+        *,
+        reasons: tuple[tuple[str, Exception | None], ...] = (),
+        report: RaceReport | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reasons = reasons
+        self.report = RaceReport() if report is None else report

@@ -1,0 +1,122 @@
+"""``a.retry(policy)``: ask again, as long as nobody has seen anything of the reply that failed."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from miniagents.promising import MessageSequencePromise
+from miniagents.values import DeadlockError, InquiryCancelledError, StopLoop
+
+from ._parts import Conversation, Part, first_sign, named, relay
+
+# Somebody wants the run to end, or asking again would do the very same.
+_FINAL = (InquiryCancelledError, StopLoop, EOFError, DeadlockError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often an agent is asked, after which errors, and how long is waited in between.
+
+    The pause after the first failure is ``delay``; each further one is ``factor`` times as long, at most
+    ``max_delay``. ``jitter`` is the part of it that is left to chance, so that many who failed together do
+    not come back together.
+
+    Attributes:
+        attempts: how often it is asked at most, the first time included.
+        errors: after which errors it is asked again; classes, or a function that is shown the error. Never
+            after a cancellation, a deadlock, or what ends a loop (``StopLoop``, ``EOFError``).
+        delay: the first pause, in seconds.
+        factor: how much longer each further pause is.
+        max_delay: the longest pause, in seconds.
+        jitter: from 0 (the pause is exact) to 1 (it is anything down to none).
+        chance: gives numbers from 0 to 1, for the jitter.
+
+    Raises:
+        ValueError: a number makes no sense; the text names it.
+
+    Example:
+        >>> policy = RetryPolicy(attempts=5, delay=1.0, max_delay=5.0, jitter=0.0)
+        >>> [policy.pause(after) for after in (1, 2, 3, 4)]
+        [1.0, 2.0, 4.0, 5.0]
+        >>> policy.covers(ConnectionError()), policy.covers(EOFError())
+        (True, False)
+    """
+
+    attempts: int = 3
+    errors: tuple[type[Exception], ...] | Callable[[Exception], bool] = (Exception,)
+    delay: float = 0.5
+    factor: float = 2.0
+    max_delay: float = 30.0
+    jitter: float = 0.5
+    chance: Callable[[], float] = random.random
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("attempts", 1, None),
+            ("delay", 0, None),
+            ("factor", 1, None),
+            ("max_delay", 0, None),
+            ("jitter", 0, 1),
+        ):
+            value: float = getattr(self, name)
+            if not (value >= least and (most is None or value <= most)):  # NaN is not right either
+                upper = "" if most is None else f" and at most {most}"
+                msg = f"RetryPolicy({name}={value}): it must be at least {least}{upper}."
+                raise ValueError(msg)
+
+    def pause(self, after: int) -> float:
+        """How long to wait after the attempt of that number, in seconds; the first attempt is 1."""
+        # Not `factor ** after` alone: of many attempts that is more than a float can be.
+        longest = self.delay
+        for _ in range(1, after):
+            longest = min(longest * self.factor, self.max_delay)
+        return min(longest, self.max_delay) * (1 - self.jitter * self.chance())
+
+    def covers(self, error: Exception) -> bool:
+        """Whether to ask again after ``error``."""
+        if isinstance(error, _FINAL):
+            return False
+        return self.errors(error) if callable(self.errors) else isinstance(error, self.errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What ``a.retry(policy)`` runs.
+
+    Attributes:
+        agent: who is asked.
+        policy: how often, and when.
+    """
+
+    agent: Part
+    policy: RetryPolicy
+
+    @property
+    def alias(self) -> str:
+        """The part, and how often it is asked."""
+        return f"{named(self.agent)}.retry({self.policy.attempts})"
+
+    @property
+    def description(self) -> str:
+        """Who is asked again."""
+        return f"{self.agent.alias}, asked up to {self.policy.attempts} times until it begins to reply."
+
+    async def __call__(self, ctx: Conversation) -> None:
+        """Ask until a first token has come; from there on pass on what comes, errors too."""
+        attempt = 1
+        while not await self._is_final(attempt, replies := self.agent.inquire(ctx.messages)):
+            replies.cancel()
+            await asyncio.sleep(self.policy.pause(attempt))
+            attempt += 1
+        await relay(ctx, replies)
+
+    async def _is_final(self, attempt: int, replies: MessageSequencePromise) -> bool:
+        try:
+            await first_sign(replies)
+        except Exception as error:  # noqa: BLE001 - the policy knows which errors are meant
+            if attempt < self.policy.attempts and self.policy.covers(error):
+                return False
+            if attempt > 1:
+                error.add_note(f"{self.alias} gave up after {attempt} attempts.")
+        return True

@@ -1,0 +1,152 @@
+"""``route()``: each message goes to the agent that is there for its class."""
+
+from dataclasses import dataclass
+from typing import Never, cast
+
+from typing_extensions import TypeVar
+
+from miniagents.promising import Message, MessagePromise, resolved
+from miniagents.streams import until_closed
+from miniagents.values import UnroutedMessageError
+
+from .._agent import MiniAgent, as_part, composed
+from .._keywords import NO_KEYWORDS
+from ._parts import Conversation, Part
+
+In = TypeVar("In", bound=Message, contravariant=True)  # noqa: PLC0105 - as in _agent
+Out = TypeVar("Out", bound=Message, covariant=True)  # noqa: PLC0105
+M = TypeVar("M", bound=Message)
+O = TypeVar("O", bound=Message)  # noqa: E741
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What a route runs.
+
+    Attributes:
+        cases: a class of messages and who gets them, in the order in which they are tried.
+        rest: who gets all other messages; None if there must be none.
+    """
+
+    cases: tuple[tuple[type[Message], Part], ...] = ()
+    rest: Part | None = None
+
+    @property
+    def alias(self) -> str:
+        """The cases."""
+        cases = [f".case({kind.__name__}, {agent.alias})" for kind, agent in self.cases]
+        return "".join(["route()", *cases, f".otherwise({self.rest.alias})" if self.rest is not None else ""])
+
+    @property
+    def description(self) -> str:
+        """Who gets what."""
+        told = [f"{kind.__name__} goes to {agent.alias}" for kind, agent in self.cases]
+        if self.rest is not None:
+            told.append(f"anything else to {self.rest.alias}")
+        return f"{', '.join(told)}." if told else "Nothing goes anywhere yet."
+
+    async def __call__(self, ctx: Conversation) -> None:
+        """Ask for each message as it begins; the replies come in the order of the messages."""
+        async for promise in ctx.messages:
+            kind = await self._kind_of(promise)
+            agent = next((agent for case, agent in self.cases if issubclass(kind, case)), self.rest)
+            if promise.log.closed and promise.log.error is not None:
+                ctx.reply(promise)  # there is no message to send anywhere
+            elif agent is not None:
+                ctx.reply(agent.inquire(promise))
+            else:
+                ctx.reply(self._unrouted(kind))
+
+    async def _kind_of(self, promise: MessagePromise[Message]) -> type[Message]:
+        """The class of a message, at once if what it could still become is not of interest to any case."""
+        kind = promise.message_class
+        known = any(issubclass(kind, case) for case, _ in self.cases)
+        if not known and any(issubclass(case, kind) for case, _ in self.cases):
+            await until_closed(promise.log)
+        closed = promise.log.closed and promise.log.error is None
+        return type(resolved(promise)) if closed else kind
+
+    def _unrouted(self, kind: type[Message]) -> UnroutedMessageError:
+        names = tuple(case.__name__ for case, _ in self.cases)
+        known = ", ".join(names) or "none"
+        return UnroutedMessageError(
+            f"A {kind.__name__} came to a route with no case for it; its cases: {known}. "
+            "Add a case, or say what becomes of all others with otherwise(agent).",
+            message_class=kind.__name__,
+            cases=names,
+        )
+
+
+class Route(MiniAgent[In, Out]):
+    """An agent that sends each message on by its class; made by :func:`route`, and never changed."""
+
+    __slots__ = ("_routing",)
+
+    def __init__(self, routing: Routing) -> None:
+        super().__init__(
+            routing, NO_KEYWORDS, alias=routing.alias, description=routing.description, defaults={}
+        )
+        self._routing = routing
+
+    def case(self, message_class: type[M], agent: MiniAgent[M, O]) -> "Route[In | M, Out | O]":
+        """The same route, which sends messages of a class, and of its subclasses, to ``agent``.
+
+        Cases are tried in the order in which they were given.
+
+        Raises:
+            TypeError: it is no class of messages, or no agent, or the agent lacks a required keyword.
+            ValueError: no message can come to this case, because an earlier one takes them all.
+        """
+        cases = self._routing.cases
+        _check_class(message_class)
+        taker = next((earlier for earlier, _ in cases if issubclass(message_class, earlier)), None)
+        if taker is not None:
+            msg = (
+                f"route().case({message_class.__name__}, ...): no message can come to it, "
+                f"for case({taker.__name__}, ...) stands before it; put the narrower class first."
+            )
+            raise ValueError(msg)
+        part = as_part("case", agent)
+        return Route(Routing((*cases, (message_class, part)), self._routing.rest))
+
+    def otherwise(self, agent: MiniAgent[Message, O]) -> MiniAgent[Message, Out | O]:
+        """An agent that sends all messages without a case to ``agent``.
+
+        Raises:
+            TypeError: it is no agent, or one that lacks a required keyword.
+        """
+        part = as_part("otherwise", agent)
+        return cast("MiniAgent[Message, Out | O]", composed(Routing(self._routing.cases, part)))
+
+
+def _check_class(given: object) -> None:
+    if not (isinstance(given, type) and issubclass(given, Message)):
+        msg = f"route().case({given!r}, ...): a case is for a class of messages."
+        raise TypeError(msg)
+
+
+def route() -> Route[Never, Never]:
+    """A route without cases; ``case`` and ``otherwise`` say which agent gets which messages.
+
+    Each message is an inquiry of its own and streams into it; the replies come in the order of the messages.
+    A message without a case is an :class:`UnroutedMessageError` where its reply would stand, and so is the
+    failure of an agent; the replies to the messages after it arrive.
+
+    Example:
+        >>> from miniagents import Message, MiniAgents, miniagent, route
+        >>> class Question(Message): ...
+        >>> @miniagent
+        ... async def answering_agent(ctx):
+        ...     ctx.reply("42")
+        >>> @miniagent
+        ... async def other_agent(ctx):
+        ...     ctx.reply("I see.")
+        >>> reception = route().case(Question, answering_agent).otherwise(other_agent)
+        >>> async def main():
+        ...     print(await reception.inquire(["Hello!", Question("What is it?")]))
+        >>> MiniAgents().run(main())
+        I see.
+        <BLANKLINE>
+        42
+    """
+    return Route(Routing())

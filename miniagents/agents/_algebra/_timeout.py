@@ -1,0 +1,201 @@
+"""``a.timeout(first_token=..., stall=..., total=...)``: an agent that is not waited for without end."""
+
+import asyncio
+from dataclasses import dataclass
+
+from miniagents.promising import MessageSequencePromise, Owner
+from miniagents.streams import Log, current_lineage, raise_error
+from miniagents.values import AgentTimeoutError
+
+from ._copy import MessageCopy
+from ._parts import Conversation, Part, input_complete, named
+from ._seconds import check_seconds
+
+LIMITS = ("first_token", "stall", "total")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """What ``a.timeout(...)`` runs; all limits in seconds, None for none.
+
+    Attributes:
+        agent: who is waited for.
+        first_token: from the end of its input to its first token, or first message without any.
+        stall: between two signs of it; before the first one it counts if there is no ``first_token``.
+        total: from the inquiry to the end of its last message.
+    """
+
+    agent: Part
+    first_token: float | None
+    stall: float | None
+    total: float | None
+
+    def __post_init__(self) -> None:
+        for name in LIMITS:
+            check_seconds("timeout", name, getattr(self, name))
+
+    @property
+    def alias(self) -> str:
+        """The part and its limits."""
+        limits = ((name, getattr(self, name)) for name in LIMITS)
+        given = ", ".join(f"{name}={seconds:g}" for name, seconds in limits if seconds is not None)
+        return f"{named(self.agent)}.timeout({given})"
+
+    @property
+    def description(self) -> str:
+        """Who is waited for."""
+        return f"{self.agent.alias}, stopped when it takes too long."
+
+    async def __call__(self, ctx: Conversation) -> None:
+        """Pass the replies on until a limit strikes."""
+        run = _Run(ctx, self.agent.inquire(ctx.messages))
+        begun = run.now()
+        complete = input_complete(ctx.messages)
+        complete.add_done_callback(run.look)
+        try:
+            run.deliver()
+            run.replies.log.follow(run)
+            while not run.over:
+                if complete.done() and run.waiting_since is None:
+                    run.waiting_since = run.now()
+                limit, deadline = self._next(run, begun)
+                if run.now() < deadline:
+                    await run.until(deadline)
+                else:
+                    self._strike(run, limit, run.now() - begun)
+                    return
+            raise_error(run.replies.log)
+        finally:
+            complete.cancel()
+            run.leave()
+
+    def _next(self, run: "_Run", begun: float) -> tuple[str, float]:
+        """Which limit would strike next, and when."""
+        deadlines = [("total", begun, self.total)]
+        if run.waiting_since is not None:
+            first = self.first_token is not None and not run.signs
+            name, seconds = ("first_token", self.first_token) if first else ("stall", self.stall)
+            deadlines.append((name, run.waiting_since, seconds))
+        times = [(name, since + limit) for name, since, limit in deadlines if limit is not None]
+        return min(times, key=lambda pair: pair[1], default=("", float("inf")))
+
+    def _strike(self, run: "_Run", limit: str, elapsed: float) -> None:
+        """End what is still open with the error, and the agent with it."""
+        seconds: float = getattr(self, limit)
+        text = next((copy.text for copy in run.open), "")
+        error = AgentTimeoutError(
+            f"{self.agent.alias} was stopped after {elapsed:.3g} s: its limit {limit}={seconds:g} s was up, "
+            f"{run.tokens} tokens had come.",
+            agent=self.agent.alias,
+            limit=limit,
+            seconds=seconds,
+            elapsed=elapsed,
+            tokens=run.tokens,
+            partial_text=text,
+        )
+        for copy in tuple(run.open):
+            copy.fail(error, (self.alias,))
+        run.replies.cancel()
+        if not run.ended:  # else all that was left were messages, and each has its error
+            raise error
+
+
+class _Run:
+    """Follows the replies of the agent, copies each message, and knows when the last sign of it came.
+
+    Attributes:
+        waiting_since: when it was last heard of; None before it has its input and gave a sign.
+        signs: how many tokens and ends of messages there were.
+        tokens: how many tokens.
+        open: the copies that have not ended.
+        ended: there are no further messages, and the replies say so.
+    """
+
+    __slots__ = (
+        *("_ctx", "_lineage", "_loop", "_owner", "_position", "_wake"),
+        *("ended", "open", "replies", "signs", "tokens", "waiting_since"),
+    )
+
+    def __init__(self, ctx: Conversation, replies: MessageSequencePromise) -> None:
+        self._ctx = ctx
+        self._loop = asyncio.get_running_loop()
+        self._owner = Owner.current()
+        self._lineage = current_lineage()
+        self._position = 0
+        self._wake: asyncio.Future[None] | None = None
+        self.replies = replies
+        self.waiting_since: float | None = None
+        self.signs = 0
+        self.tokens = 0
+        self.open: dict[MessageCopy, None] = {}
+        self.ended = False
+
+    @property
+    def over(self) -> bool:
+        """Whether the replies and all messages have ended."""
+        return self.replies.log.closed and self._position == len(self.replies.log.items) and not self.open
+
+    def now(self) -> float:
+        """The time of the event loop, in seconds."""
+        return self._loop.time()
+
+    def deliver(self) -> None:
+        """Pass on the messages that are new."""
+        log = self.replies.log
+        while self._position < len(log.items):
+            promise = log.items[self._position]
+            self._position += 1
+            if promise.log.closed and promise.log.error is None:
+                self.tokens += len(promise.log.items)
+                self._sign()
+                self._ctx.reply(promise)
+                continue
+            copy = MessageCopy(promise, self._new_log(), self._heard)
+            self.open[copy] = None
+            self._ctx.reply(copy.show())
+        if log.closed and log.error is None and not self.ended:
+            self.ended = True
+            self._ctx.finish_early()
+        if log.closed:
+            self.look()
+
+    def _new_log(self) -> Log[str]:
+        # What is delivered here is delivered in the variables of whoever pushes it: they tell of another run.
+        log: Log[str] = Log(self._owner)
+        log.lineage = self._lineage
+        return log
+
+    def _heard(self, copy: MessageCopy) -> None:
+        if copy.log.closed:
+            self.open.pop(copy, None)
+            if not self.open:
+                self.look()
+        else:
+            self.tokens += 1
+        self._sign()
+
+    def _sign(self) -> None:
+        self.waiting_since = self.now()
+        self.signs += 1
+        if self.signs == 1:
+            self.look()  # from now on another limit counts
+
+    def look(self, *_: object) -> None:
+        """Have the run look at its limits anew."""
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def until(self, deadline: float) -> None:
+        """Wait until there is something to look at, or until the time of the loop is ``deadline``."""
+        self._wake = self._loop.create_future()
+        timer = self._loop.call_at(deadline, self.look) if deadline < float("inf") else None
+        try:
+            await self._wake
+        finally:
+            self._wake = None
+            if timer is not None:
+                timer.cancel()
+
+    def leave(self) -> None:
+        """Follow no more; the copies go on by themselves for whoever holds them."""
+        self.replies.log.unfollow(self)
