@@ -66,6 +66,11 @@ class UnroutedMessageError(MiniAgentsError, TypeError):
         message: the sentence.
         message_class: the name of the class of the message.
         cases: the names of the classes that there are cases for.
+
+    Example:
+        >>> error = UnroutedMessageError("no case", message_class="Bug", cases=("Question",))
+        >>> error.message_class, error.cases
+        ('Bug', ('Question',))
     """
 
     message_class: str

@@ -25,9 +25,8 @@ class Both:
     @property
     def description(self) -> str:
         """Who is asked the same."""
-        return (
-            f"The replies of {', then of '.join(agent.alias for agent in self.agents)} to the same messages."
-        )
+        aliases = ", then of ".join(agent.alias for agent in self.agents)
+        return f"The replies of {aliases}, all to the same messages."
 
     async def __call__(self, ctx: Conversation) -> None:
         """Inquire every agent now."""

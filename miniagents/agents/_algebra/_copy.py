@@ -90,8 +90,9 @@ class MessageCopy:
             self._heard(self)
 
     def release(self) -> None:
-        """Nobody holds it any more: it ends as its source does."""
+        """Nobody holds or hears it any more: it ends as its source does, for whoever reads it."""
         self.held = False
+        self._heard = None
         self.deliver()
 
     def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:

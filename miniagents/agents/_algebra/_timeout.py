@@ -84,8 +84,8 @@ class Timeout:
         seconds: float = getattr(self, limit)
         text = next((copy.text for copy in run.open), "")
         error = AgentTimeoutError(
-            f"{self.agent.alias} was stopped after {elapsed:.3g} s: its limit {limit}={seconds:g} s was up, "
-            f"{run.tokens} tokens had come.",
+            f"{self.agent.alias} was stopped after {elapsed:.3g} s: its limit {limit}={seconds:g} s was up; "
+            f"tokens so far: {run.tokens}.",
             agent=self.agent.alias,
             limit=limit,
             seconds=seconds,
@@ -199,3 +199,5 @@ class _Run:
     def leave(self) -> None:
         """Follow no more; the copies go on by themselves for whoever holds them."""
         self.replies.log.unfollow(self)
+        for copy in tuple(self.open):
+            copy.release()

@@ -1,0 +1,65 @@
+"""What an operator of the algebra sees of its parts."""
+
+import asyncio
+
+import pytest
+
+from miniagents import MessageSequencePromise, MiniAgents, identity
+from miniagents.agents._algebra._parts import Part, first_sign, input_complete, named
+from tests.support.speakers import Speaker
+
+GONE = ConnectionError("gone")
+
+
+def now() -> float:
+    """Return the virtual time, in seconds."""
+    return asyncio.get_running_loop().time()
+
+
+def test_names() -> None:
+    """A part that is an operation itself stands in parentheses."""
+    assert named(identity) == "identity"
+    assert named(identity | identity) == "(identity | identity)"
+
+
+async def test_what_is_a_part() -> None:
+    """An agent is one; a promise is none, though it can be replied."""
+    async with MiniAgents():
+        assert isinstance(identity, Part)
+        assert not isinstance(identity.inquire(), Part)
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize(
+    ("script", "when"),
+    [((5.0, [3.0, "a", 60.0, "b"]), 8), ((5.0, [3.0], [60.0, "a"]), 8), ((5.0,), 5)],
+)
+async def test_the_first_sign(script: tuple[float | list[float | str], ...], when: float) -> None:
+    """The first token, a first message without any, or the end."""
+    async with MiniAgents():
+        replies = Speaker("A", *script).agent.inquire()
+        await first_sign(replies)
+        assert now() == when
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("failure", [GONE, [GONE]])
+async def test_no_sign(failure: Exception | list[Exception]) -> None:
+    """What fails before gives no sign, but its error."""
+    async with MiniAgents():
+        with pytest.raises(ConnectionError) as caught:
+            await first_sign(Speaker("A", failure).agent.inquire())
+    assert caught.value is GONE
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_complete_input() -> None:
+    """The input is complete with its last message, and looking for that keeps nothing going."""
+    async with MiniAgents():
+        await input_complete(Speaker("A", 2.0, [5.0, "a"]).agent.inquire())
+        assert now() == 7
+        replies = Speaker("A", 60.0).agent.inquire()
+        input_complete(replies).cancel()
+        assert replies.log.readers == 0
+        done = input_complete(MessageSequencePromise("x"))
+        assert done.done()
