@@ -28,7 +28,7 @@ from miniagents.values import FrozenMapping
 from ._algebra._both import Both
 from ._algebra._catching import Catching, Handler
 from ._algebra._hedge import Hedge
-from ._algebra._parts import Composition, Part
+from ._algebra._operands import Composition, Operand
 from ._algebra._retry import Retry, RetryPolicy
 from ._algebra._timeout import Timeout
 from ._call import AgentCall
@@ -234,16 +234,16 @@ class MiniAgent(Generic[In, Out, P]):
     # -- the algebra: each of these is a room in `_algebra` ------------------------------------------------
 
     def __and__(self: "MiniAgent[In1, Out1]", other: "MiniAgent[In1, Out2]") -> "MiniAgent[In1, Out1 | Out2]":
-        parts = (*self._operands(), *as_part("&", other)._operands())
+        parts = (*self._operands_of_and(), *as_operand("&", other)._operands_of_and())
         return cast("MiniAgent[In1, Out1 | Out2]", composed(Both(parts)))
 
-    def _operands(self) -> "tuple[Part, ...]":
+    def _operands_of_and(self) -> "tuple[Operand, ...]":
         """The parts of ``a & b``, so that ``a & b & c`` has three; any other agent is one."""
         if isinstance(self._function, Both) and self._errors_as_messages is None:
             return self._function.agents
-        return (self.as_part(),)
+        return (self.as_operand(),)
 
-    def as_part(self, *, strict: bool = False) -> "MiniAgent":
+    def as_operand(self, *, strict: bool = False) -> "MiniAgent":
         """This agent as a part of another one, for whoever writes an operator on agents.
 
         Args:
@@ -288,7 +288,7 @@ class MiniAgent(Generic[In, Out, P]):
             >>> MiniAgents().run(main())
             here I am
         """
-        composition = Hedge(self.as_part(strict=True), as_part("hedge", other, strict=True), after)
+        composition = Hedge(self.as_operand(strict=True), as_operand("hedge", other, strict=True), after)
         return cast("MiniAgent[In1, Out1 | Out2]", composed(composition))
 
     def timeout(
@@ -328,7 +328,7 @@ class MiniAgent(Generic[In, Out, P]):
             >>> MiniAgents().run(main())
             STUCK_AGENT first_token 0
         """
-        composition = Timeout(self.as_part(strict=True), first_token, stall, total)
+        composition = Timeout(self.as_operand(strict=True), first_token, stall, total)
         return cast("MiniAgent[In1, Out1]", composed(composition))
 
     def retry(self: "MiniAgent[In1, Out1]", policy: RetryPolicy) -> "MiniAgent[In1, Out1]":
@@ -348,7 +348,7 @@ class MiniAgent(Generic[In, Out, P]):
             >>> MiniAgents().run(main())
             Hello!
         """
-        return cast("MiniAgent[In1, Out1]", composed(Retry(self.as_part(strict=True), policy)))
+        return cast("MiniAgent[In1, Out1]", composed(Retry(self.as_operand(strict=True), policy)))
 
     def catching(
         self: "MiniAgent[In1, Out1]",
@@ -378,7 +378,7 @@ class MiniAgent(Generic[In, Out, P]):
             >>> MiniAgents().run(main())
             Sorry: no idea
         """
-        composition = Catching(self.as_part(strict=True), cast("Handler", handler))
+        composition = Catching(self.as_operand(strict=True), cast("Handler", handler))
         return cast("MiniAgent[In1, Message]", composed(composition))
 
     # -- variants ------------------------------------------------------------------------------------------
@@ -461,8 +461,8 @@ def composed(composition: Composition) -> MiniAgent:
     )
 
 
-def as_part(operation: str, agent: object, *, strict: bool = False) -> MiniAgent:
-    """``agent``, if it can be a part of another one; see :meth:`MiniAgent.as_part`.
+def as_operand(operation: str, agent: object, *, strict: bool = False) -> MiniAgent:
+    """``agent``, if it can be a part of another one; see :meth:`MiniAgent.as_operand`.
 
     Args:
         operation: what it is to be a part of, for the error.
@@ -478,4 +478,4 @@ def as_part(operation: str, agent: object, *, strict: bool = False) -> MiniAgent
             "make an agent of an async function with @miniagent."
         )
         raise TypeError(msg)
-    return cast("MiniAgent[Message, Message, ...]", agent).as_part(strict=strict)
+    return cast("MiniAgent[Message, Message, ...]", agent).as_operand(strict=strict)

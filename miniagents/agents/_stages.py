@@ -5,7 +5,7 @@ from typing import Protocol
 
 from miniagents.promising import MessageSequencePromise, MessageType
 
-from ._algebra._parts import Conversation, relay
+from ._algebra._operands import Conversation, relay
 
 
 class Inquirable(Protocol):

@@ -17,7 +17,7 @@ from ._message import (
 from ._message_type import FlatStream, MessageType
 from ._messages import Messages
 from ._owner import Owner
-from ._part_log import Parts
+from ._part_log import PartLog, Parts
 from ._promise import Promise, when_complete
 from ._roles import AssistantMessage, ErrorMessage, SystemMessage, ToolMessage, UserMessage
 from ._sequence import MessageSequencePromise, open_sequence, tokens_of
@@ -42,6 +42,7 @@ __all__ = [
     "MessageType",
     "Messages",
     "Owner",
+    "PartLog",
     "PartStreamer",
     "Parts",
     "Promise",

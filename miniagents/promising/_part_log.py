@@ -22,6 +22,22 @@ class PartLog(Log[str]):
 
     Attributes:
         parts: the tokens and all other parts, in order.
+
+    Args:
+        scope: the context that owns it.
+        parts: what has come already.
+        closed: nothing more will come.
+
+    Example:
+        >>> from miniagents import MiniAgents, Reasoning
+        >>> from miniagents.streams import current_scope
+        >>> async def main():
+        ...     log = PartLog(current_scope())
+        ...     log.put(Reasoning("They greet me."))
+        ...     log.put("Hello")
+        ...     print(log.items, len(log.parts))
+        >>> MiniAgents().run(main())
+        ['Hello'] 2
     """
 
     __slots__ = ("parts",)
@@ -31,7 +47,14 @@ class PartLog(Log[str]):
         super().__init__(scope, [text for text in map(_shown, self.parts) if text], closed=closed)
 
     def put(self, part: Part) -> None:
-        """Add one part; a text, and the text of a refusal, is a token too."""
+        """Add one part; a text, and the text of a refusal, is a token too.
+
+        Args:
+            part: anything that a message streams.
+
+        Raises:
+            TypeError: it is no part.
+        """
         if self.closed:
             return
         text = _shown(part)

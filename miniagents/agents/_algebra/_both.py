@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ._parts import Conversation, Part, named
+from ._operands import Conversation, Operand, named
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Both:
         agents: in the order of their replies.
     """
 
-    agents: tuple[Part, ...]
+    agents: tuple[Operand, ...]
 
     @property
     def alias(self) -> str:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from miniagents.promising import Message, MessagePromise, MessageType, Owner, failed_message
-from miniagents.streams import Log, current_lineage, until_closed
+from miniagents.streams import current_lineage, until_closed
 
 from .._signals import signals
 from ._copy import MessageCopy
-from ._parts import Conversation, Part, named, relay
+from ._operands import Conversation, Operand, has_begun, named, relay
 
 # What is given here returns replies, an agent, or a coroutine of one of these; users see it typed.
 Handler: TypeAlias = Callable[[Exception, Conversation], object]
@@ -24,7 +24,7 @@ class Catching:
         handler: is given each error and the context of this run.
     """
 
-    agent: Part
+    agent: Operand
     handler: Handler
 
     def __post_init__(self) -> None:
@@ -57,23 +57,22 @@ class Catching:
                 return
             await self._pass_on(promise, ctx)
 
-    async def _end_with(self, result: Part | MessageType, ctx: Conversation) -> None:
-        if isinstance(result, Part):
+    async def _end_with(self, result: Operand | MessageType, ctx: Conversation) -> None:
+        if isinstance(result, Operand):
             await relay(ctx, result.inquire(ctx.messages))  # its end is the end of this run
         else:
             ctx.reply(result)
 
     async def _pass_on(self, promise: MessagePromise[Message], ctx: Conversation) -> None:
         """Reply a message from its first token on; if it fails, what came of it stays."""
-        if not await _has_text(promise):
+        if not await _says_something(promise):
             if promise.log.error is None:
                 ctx.reply(promise)
             else:
                 await self._mend(promise, None, ctx)
             return
-        log: Log[str] = Log(Owner.current())
-        log.lineage = current_lineage()
-        copy = MessageCopy(promise, log)
+        copy = MessageCopy(promise, Owner.current())
+        copy.log.lineage = current_lineage()
         copy.held = True
         ctx.reply(copy.show())
         try:
@@ -100,16 +99,16 @@ class Catching:
             return
         if copy is not None:
             copy.end_here()
-        ctx.reply(result.inquire(ctx.messages) if isinstance(result, Part) else result)
+        ctx.reply(result.inquire(ctx.messages) if isinstance(result, Operand) else result)
 
-    async def _handled(self, error: Exception, ctx: Conversation) -> Part | MessageType:
+    async def _handled(self, error: Exception, ctx: Conversation) -> Operand | MessageType:
         """What the handler returns."""
         if isinstance(error, signals()):
             raise error
         result = self.handler(error, ctx)
         if isinstance(result, Coroutine):  # not every awaitable: a promise is a reply that streams
             result = await cast("Coroutine[object, object, object]", result)
-        return cast("Part | MessageType", result)
+        return cast("Operand | MessageType", result)
 
 
 async def _next(replies: AsyncIterator[MessagePromise[Message]]) -> MessagePromise[Message] | None:
@@ -118,11 +117,8 @@ async def _next(replies: AsyncIterator[MessagePromise[Message]]) -> MessagePromi
     return None
 
 
-async def _has_text(promise: MessagePromise[Message]) -> bool:
-    """Wait for the first token, or for an end without any."""
+async def _says_something(promise: MessagePromise[Message]) -> bool:
     try:
-        async for _ in promise:
-            return True
+        return await has_begun(promise)
     except Exception:  # noqa: BLE001 - whoever asks looks at the error itself
         return False
-    return False

@@ -4,12 +4,12 @@ Rule of this room: **the copy keeps its source going, and nothing else keeps the
 not counted as a reader, so a copy that nobody can read any more lets go of its source.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from miniagents.promising import Message, MessagePromise
-from miniagents.streams import Log, Producer
-from miniagents.values import InquiryCancelledError, set_partial_text
+from miniagents.promising import Message, MessagePromise, PartLog
+from miniagents.streams import Log, Producer, Scope
+from miniagents.values import InquiryCancelledError, Part, set_partial_text
 
 
 class MessageCopy:
@@ -20,8 +20,12 @@ class MessageCopy:
 
     Args:
         source: the message.
-        log: what is written; new.
-        heard: called for each token, before a reader of the copy gets it, and at the end.
+        scope: owns the copy.
+        heard: called with each part, before a reader of the copy gets it, and with None at the end.
+
+    Attributes:
+        log: what is written.
+        held: an error of the source is left to whoever holds the copy.
     """
 
     __slots__ = ("_busy", "_heard", "_position", "_source", "held", "log")
@@ -31,10 +35,10 @@ class MessageCopy:
     def __init__(
         self,
         source: MessagePromise[Message],
-        log: Log[str],
-        heard: Callable[["MessageCopy"], None] | None = None,
+        scope: Scope,
+        heard: Callable[["MessageCopy", Part | None], None] | None = None,
     ) -> None:
-        self.log = log
+        self.log: Log[str] = PartLog(scope) if isinstance(source.log, PartLog) else Log(scope)
         self.log.producer = self
         self.held = False
         self._source: MessagePromise[Message] | None = source
@@ -68,11 +72,12 @@ class MessageCopy:
         if source is None or self.log.closed:
             return False
         log = source.log
-        if self._position < len(log.items):
-            token = log.items[self._position]
+        parts: Sequence[Part] = log.parts if isinstance(log, PartLog) else log.items
+        if self._position < len(parts):
+            part = parts[self._position]
             self._position += 1
-            self._tell()
-            self.log.append(token)
+            self._tell(part)
+            self._put(part)
             return True
         if log.closed and not (self.held and log.error is not None):
             self._leave()
@@ -82,12 +87,18 @@ class MessageCopy:
             else:
                 log.see_error()
                 self.fail(log.error, log.chain)
-            self._tell()
+            self._tell(None)
         return False
 
-    def _tell(self) -> None:
+    def _put(self, part: Part) -> None:
+        if isinstance(self.log, PartLog):
+            self.log.put(part)
+        elif isinstance(part, str):
+            self.log.append(part)
+
+    def _tell(self, part: Part | None) -> None:
         if self._heard is not None:
-            self._heard(self)
+            self._heard(self, part)
 
     def release(self) -> None:
         """Nobody holds or hears it any more: it ends as its source does, for whoever reads it."""
@@ -111,7 +122,7 @@ class MessageCopy:
         if source is not None:
             with suppress(Exception):
                 message = source.message_class(self.text, **source.preliminary_metadata)
-        self.log.result = (message,)
+        self.log.result = message
         self.log.finish()
 
     @property
@@ -135,6 +146,6 @@ class MessageCopy:
         if self._source is not None:
             self.fail(InquiryCancelledError())
             self.log.see_error()
-            self._tell()
+            self._tell(None)
 
     abandon = cancel

@@ -1,14 +1,16 @@
 """One agent in a race or a hedge: its run, how that ended for it, and what it has cost."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
-from miniagents.promising import Message, MessagePromise, MessageSequencePromise, resolved
-from miniagents.streams import Driver
+from miniagents.promising import Message, MessagePromise, MessageSequencePromise, PartLog, resolved
+from miniagents.values import Usage
 
-from ._parts import Part
+from ._operands import Operand
 from ._race_report import RaceEntry, RaceReport
+
+_COUNTED = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
 
 
 class Entrant:
@@ -27,7 +29,7 @@ class Entrant:
 
     __slots__ = ("_begun", "alias", "entry", "error", "replies")
 
-    def __init__(self, agent: Part, messages: MessageSequencePromise) -> None:
+    def __init__(self, agent: Operand, messages: MessageSequencePromise) -> None:
         self.alias = agent.alias
         self._begun = asyncio.get_running_loop().time()
         self.replies = agent.inquire(messages)
@@ -49,7 +51,7 @@ class Entrant:
             messages=len(promises),
             tokens=len(pieces),
             characters=sum(map(len, pieces)),
-            usage=_sums(usage for promise in promises for usage in _usage_of(promise)),
+            usage=_sum([_usage_of(promise) for promise in promises]),
         )
 
     def stop(self) -> None:
@@ -58,26 +60,31 @@ class Entrant:
         self.replies.cancel()
 
 
-def _usage_of(promise: MessagePromise[Message]) -> Iterator[Mapping[object, object]]:
+def _usage_of(promise: MessagePromise[Message]) -> object:
     """What a message tells of its usage: in its data, or, as long as it is written, in what it has so far."""
     log = promise.log
-    usage: object = None
-    if log.closed and log.error is None:
-        usage = getattr(resolved(promise), "usage", None)
-    elif isinstance(log.producer, Driver):
-        metadata: object = getattr(log.producer.sink, "metadata", None)
-        usage = cast("Mapping[str, object]", metadata).get("usage") if isinstance(metadata, Mapping) else None
+    if log.closed:
+        return getattr(resolved(promise), "usage", None) if log.error is None else None
+    if isinstance(log, PartLog):
+        told = [part for part in log.parts if isinstance(part, Usage)]
+        return told[-1] if told else None
+    metadata: object = getattr(getattr(log.producer, "sink", None), "metadata", None)
+    return cast("Mapping[str, object]", metadata).get("usage") if isinstance(metadata, Mapping) else None
+
+
+def _sum(usages: Sequence[object]) -> Usage | None:
+    """The sums of the numbers that are known; None if no number is."""
+    columns = [
+        [number for usage in usages if (number := _number(usage, name)) is not None] for name in _COUNTED
+    ]
+    return Usage(*(sum(known) if known else None for known in columns)) if any(columns) else None
+
+
+def _number(usage: object, name: str) -> int | None:
+    given: object = getattr(usage, name, None)
     if isinstance(usage, Mapping):
-        yield cast("Mapping[object, object]", usage)
-
-
-def _sums(usages: Iterator[Mapping[object, object]]) -> dict[str, int | float]:
-    sums: dict[str, int | float] = {}
-    for usage in usages:
-        for name, number in usage.items():
-            if isinstance(number, int | float):
-                sums[str(name)] = sums.get(str(name), 0) + number
-    return sums
+        given = cast("Mapping[str, object]", usage).get(name)
+    return given if isinstance(given, int) else None
 
 
 def report_on(alias: str, entrants: list[Entrant], winner: Entrant | None) -> RaceReport:

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from ._entrant import Entrant, report_on
-from ._parts import Conversation, Part, first_sign, input_complete, named, relay
+from ._operands import Conversation, Operand, first_sign, input_complete, named, relay
 from ._seconds import check_seconds
 from ._tasks import ended, first_good
 
@@ -19,8 +19,8 @@ class Hedge:
         after: how long the first one has to begin once it has its input, in seconds.
     """
 
-    first: Part
-    second: Part
+    first: Operand
+    second: Operand
     after: float
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 from miniagents.promising import Message
 
 from .._agent import MiniAgent, composed
-from ._parts import Conversation, relay
+from ._operands import Conversation, relay
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from typing_extensions import TypeVar
 
 from miniagents.promising import Message, Messages
 
-from .._agent import MiniAgent, as_part, composed
+from .._agent import MiniAgent, as_operand, composed
 from ._entrant import Entrant, report_on
-from ._parts import Conversation, Part
+from ._operands import Conversation, Operand
 from ._race_report import RaceLostError, RaceReport
 from ._tasks import ended, first_good
 
@@ -36,7 +36,7 @@ class Race:
         win: says of a complete reply whether it is good; None if every complete reply is.
     """
 
-    agents: tuple[Part, ...]
+    agents: tuple[Operand, ...]
     win: AnyPredicate | None
 
     @property
@@ -142,7 +142,7 @@ def race(*agents: MiniAgent[A], win: AnyPredicate | None = None) -> MiniAgent[A]
     if not agents:
         msg = "race() is made of agents: give it at least one."
         raise TypeError(msg)
-    parts = tuple(as_part("race", agent, strict=True) for agent in agents)
+    parts = tuple(as_operand("race", agent, strict=True) for agent in agents)
     if len(parts) == 1 and win is None:
         return agents[0]
     return composed(Race(parts, win))

@@ -1,10 +1,8 @@
 """What the losers of a race have cost: a record of it, and the error when all have lost."""
 
-from collections.abc import Mapping
-
 from miniagents.promising import Message
 from miniagents.streams import CURRENT_SCOPE
-from miniagents.values import Frozen, FrozenMapping, MiniAgentsError
+from miniagents.values import Frozen, MiniAgentsError, Usage
 
 from .._miniagents import MiniAgents
 
@@ -25,7 +23,7 @@ class RaceEntry(Frozen):
         messages: how many it had begun.
         tokens: how many pieces of text had come; a piece is what the provider sent at once.
         characters: how many characters these are.
-        usage: the sums of the numbers in the ``usage`` of its messages, as far as they had told any.
+        usage: the sums of what its messages had told of their usage; None if nothing.
     """
 
     agent_alias: str
@@ -35,7 +33,7 @@ class RaceEntry(Frozen):
     messages: int = 0
     tokens: int = 0
     characters: int = 0
-    usage: Mapping[str, int | float] = FrozenMapping()
+    usage: Usage | None = None
 
 
 class RaceReport(Message):

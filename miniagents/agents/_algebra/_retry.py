@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from miniagents.promising import MessageSequencePromise
 from miniagents.values import DeadlockError, InquiryCancelledError, StopLoop
 
-from ._parts import Conversation, Part, first_sign, named, relay
+from ._operands import Conversation, Operand, first_sign, named, relay
 
 # Somebody wants the run to end, or asking again would do the very same.
 _FINAL = (InquiryCancelledError, StopLoop, EOFError, DeadlockError)
@@ -89,7 +89,7 @@ class Retry:
         policy: how often, and when.
     """
 
-    agent: Part
+    agent: Operand
     policy: RetryPolicy
 
     @property

@@ -9,9 +9,9 @@ from miniagents.promising import Message, MessagePromise, resolved
 from miniagents.streams import until_closed
 from miniagents.values import UnroutedMessageError
 
-from .._agent import MiniAgent, as_part, composed
+from .._agent import MiniAgent, as_operand, composed
 from .._keywords import NO_KEYWORDS
-from ._parts import Conversation, Part
+from ._operands import Conversation, Operand
 
 In = TypeVar("In", bound=Message, contravariant=True)  # noqa: PLC0105 - as in _agent
 Out = TypeVar("Out", bound=Message, covariant=True)  # noqa: PLC0105
@@ -28,8 +28,8 @@ class Routing:
         rest: who gets all other messages; None if there must be none.
     """
 
-    cases: tuple[tuple[type[Message], Part], ...] = ()
-    rest: Part | None = None
+    cases: tuple[tuple[type[Message], Operand], ...] = ()
+    rest: Operand | None = None
 
     @property
     def alias(self) -> str:
@@ -106,7 +106,7 @@ class Route(MiniAgent[In, Out]):
                 f"for case({taker.__name__}, ...) stands before it; put the narrower class first."
             )
             raise ValueError(msg)
-        part = as_part("case", agent)
+        part = as_operand("case", agent)
         return Route(Routing((*cases, (message_class, part)), self._routing.rest))
 
     def otherwise(self, agent: MiniAgent[Message, O]) -> MiniAgent[Message, Out | O]:
@@ -115,7 +115,7 @@ class Route(MiniAgent[In, Out]):
         Raises:
             TypeError: it is no agent, or one that lacks a required keyword.
         """
-        part = as_part("otherwise", agent)
+        part = as_operand("otherwise", agent)
         return cast("MiniAgent[Message, Out | O]", composed(Routing(self._routing.cases, part)))
 
 

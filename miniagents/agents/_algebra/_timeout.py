@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import dataclass
 
 from miniagents.promising import MessageSequencePromise, Owner
-from miniagents.streams import Log, current_lineage, raise_error
-from miniagents.values import AgentTimeoutError
+from miniagents.streams import current_lineage, raise_error
+from miniagents.values import AgentTimeoutError, Part
 
 from ._copy import MessageCopy
-from ._parts import Conversation, Part, input_complete, named
+from ._operands import Conversation, Operand, input_complete, is_content, named
 from ._seconds import check_seconds
 
 LIMITS = ("first_token", "stall", "total")
@@ -25,7 +25,7 @@ class Timeout:
         total: from the inquiry to the end of its last message.
     """
 
-    agent: Part
+    agent: Operand
     first_token: float | None
     stall: float | None
     total: float | None
@@ -150,7 +150,8 @@ class _Run:
                 self._sign()
                 self._ctx.reply(promise)
                 continue
-            copy = MessageCopy(promise, self._new_log(), self._heard)
+            copy = MessageCopy(promise, self._owner, self._heard)
+            copy.log.lineage = self._lineage  # what delivers this is another run
             self.open[copy] = None
             self._ctx.reply(copy.show())
         if log.closed and log.error is None and not self.ended:
@@ -159,18 +160,14 @@ class _Run:
         if log.closed:
             self.look()
 
-    def _new_log(self) -> Log[str]:
-        # What is delivered here is delivered in the variables of whoever pushes it: they tell of another run.
-        log: Log[str] = Log(self._owner)
-        log.lineage = self._lineage
-        return log
-
-    def _heard(self, copy: MessageCopy) -> None:
-        if copy.log.closed:
+    def _heard(self, copy: MessageCopy, part: Part | None) -> None:
+        if part is None:
             self.open.pop(copy, None)
             if not self.open:
                 self.look()
-        else:
+        elif not is_content(part):
+            return
+        elif isinstance(part, str):
             self.tokens += 1
         self._sign()
 

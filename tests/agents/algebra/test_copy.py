@@ -1,20 +1,24 @@
 """A message passed on token by token, the end of which somebody else decides."""
 
 import asyncio
+from collections.abc import AsyncGenerator, MutableMapping
 
 import pytest
 
 from miniagents import (
     AssistantMessage,
+    Finish,
     InquiryCancelledError,
     Message,
     MessagePromise,
     MiniAgents,
+    Part,
+    Reasoning,
     UserMessage,
     partial_text,
 )
 from miniagents.agents._algebra._copy import MessageCopy
-from miniagents.streams import Log, current_scope
+from miniagents.streams import current_scope
 from tests.support.typewriter import Typewriter
 
 OUT_OF_IDEAS = ValueError("out of ideas")
@@ -22,7 +26,7 @@ OUT_OF_IDEAS = ValueError("out of ideas")
 
 def copied(source: MessagePromise[Message]) -> tuple[MessageCopy, MessagePromise[Message]]:
     """Return a copy and its promise."""
-    copy = MessageCopy(source, Log(current_scope()))
+    copy = MessageCopy(source, current_scope())
     return copy, copy.show()
 
 
@@ -93,7 +97,7 @@ async def test_held() -> None:
     typewriter.fail(OUT_OF_IDEAS)
     async with MiniAgents():
         source = Message.promise(typewriter)
-        copy = MessageCopy(source, Log(current_scope()))
+        copy = MessageCopy(source, current_scope())
         copy.held = True
         promise = copy.show()
         with pytest.raises(ValueError, match="out of ideas"):
@@ -107,17 +111,31 @@ async def test_held() -> None:
 
 async def test_heard() -> None:
     """Whoever hears it is told of each token before a reader gets it, and of the end."""
-    told: list[tuple[str, bool]] = []
+    told: list[tuple[object, str]] = []
     typewriter = Typewriter("a", "b")
     typewriter.stop()
     async with MiniAgents():
         copy = MessageCopy(
             Message.promise(typewriter),
-            Log(current_scope()),
-            lambda copy: told.append((copy.text, copy.log.closed)),
+            current_scope(),
+            lambda copy, part: told.append((part, copy.text)),
         )
         await copy.show()
-    assert told == [("", False), ("a", False), ("ab", True)]
+    assert told == [("a", ""), ("b", "a"), (None, "ab")]
+
+
+async def test_all_parts() -> None:
+    """A message that is more than text is copied with all its parts, in order."""
+
+    async def answer(metadata: MutableMapping[str, object]) -> AsyncGenerator[Part]:
+        for part in (Reasoning("Hm."), "Hello", Finish("stop")):
+            yield part
+
+    async with MiniAgents():
+        source = AssistantMessage.promise_of_parts(answer)
+        _, promise = copied(source)
+        assert [part async for part in promise.parts] == [Reasoning("Hm."), "Hello", Finish("stop")]
+        assert await promise is await source
 
 
 async def test_nobody_can_read_it() -> None:

@@ -1,10 +1,21 @@
 """One agent in a race: its outcome, and what it has cost until then."""
 
 import asyncio
+from collections.abc import AsyncGenerator, MutableMapping
 
 import pytest
 
-from miniagents import Message, MessageSequencePromise, MiniAgents, identity
+from miniagents import (
+    AssistantMessage,
+    InteractionContext,
+    Message,
+    MessageSequencePromise,
+    MiniAgents,
+    Part,
+    Usage,
+    identity,
+    miniagent,
+)
 from miniagents.agents._algebra._entrant import Entrant
 from tests.support.speakers import Speaker
 
@@ -47,4 +58,28 @@ async def test_usage_that_is_none() -> None:
         await entrant.replies
         entrant.end("won")
     assert entrant.entry is not None
-    assert dict(entrant.entry.usage) == {"input_tokens": 2}
+    assert entrant.entry.usage == Usage(input_tokens=2)
+
+
+async def test_usage_of_a_model() -> None:
+    """What a model has told so far counts: the last word of each message, of a finished one what it has."""
+    told = asyncio.Event()
+
+    async def answer(metadata: MutableMapping[str, object]) -> AsyncGenerator[Part]:
+        yield Usage(7)
+        yield "half"
+        yield Usage(7, 2)
+        told.set()
+        await asyncio.Event().wait()
+
+    @miniagent
+    async def model_agent(ctx: InteractionContext) -> None:
+        ctx.reply(AssistantMessage("whole", usage=Usage(1, 1)))
+        ctx.reply(AssistantMessage.promise_of_parts(answer))
+
+    async with MiniAgents():
+        entrant = Entrant(model_agent, MessageSequencePromise())
+        await told.wait()
+        entrant.stop()
+    assert entrant.entry is not None
+    assert (entrant.entry.usage, entrant.entry.tokens) == (Usage(8, 3), 2)

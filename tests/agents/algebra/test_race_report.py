@@ -2,7 +2,7 @@
 
 import pytest
 
-from miniagents import Message, MessagePromise, MiniAgents, RaceEntry, RaceLostError, RaceReport, race
+from miniagents import Message, MessagePromise, MiniAgents, RaceEntry, RaceLostError, RaceReport, Usage, race
 from tests.support.speakers import Speaker
 
 
@@ -39,7 +39,7 @@ async def test_what_is_told() -> None:
             messages=2,
             tokens=3,
             characters=13,
-            usage={"input_tokens": 14},
+            usage=Usage(14),
         ),
         RaceEntry(
             agent_alias="WINNER",
@@ -48,7 +48,7 @@ async def test_what_is_told() -> None:
             messages=1,
             tokens=1,
             characters=3,
-            usage={"input_tokens": 5, "output_tokens": 1},
+            usage=Usage(5, 1),
         ),
         RaceEntry(agent_alias="REFUSED", outcome="refused", seconds=3.0, messages=1, tokens=1, characters=2),
         RaceEntry(

@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import Protocol, cast, runtime_checkable
 
-from miniagents.promising import MessageSequencePromise, MessageType, when_complete
+from miniagents.promising import Message, MessagePromise, MessageSequencePromise, MessageType, when_complete
 from miniagents.streams import Log
+from miniagents.values import Finish, Part, Usage
 
 
 @runtime_checkable
-class Part(Protocol):
+class Operand(Protocol):
     """An agent that needs nothing but messages."""
 
     @property
@@ -61,7 +62,7 @@ class Composition(Protocol):
         ...
 
 
-def named(part: Part) -> str:
+def named(part: Operand) -> str:
     """The alias of a part inside that of a whole: in parentheses if it is an operation itself."""
     return f"({part.alias})" if " " in part.alias else part.alias
 
@@ -79,9 +80,25 @@ async def first_sign(replies: MessageSequencePromise) -> None:
         Exception: the replies failed before that, each time the error of the agent.
     """
     async for promise in replies:
-        async for _ in promise:
-            return
+        await has_begun(promise)
         return
+
+
+async def has_begun(promise: MessagePromise[Message]) -> bool:
+    """Wait for the first content of a message, of whatever kind; False if it ends without any.
+
+    Raises:
+        Exception: it failed before that.
+    """
+    async for part in promise.parts:
+        if is_content(part):
+            return True
+    return False
+
+
+def is_content(part: Part) -> bool:
+    """Whether a part of a message is something that its agent says; numbers and the end are not."""
+    return not isinstance(part, Usage | Finish)
 
 
 def input_complete(messages: MessageSequencePromise) -> "asyncio.Future[None]":

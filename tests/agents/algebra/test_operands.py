@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from miniagents import MessageSequencePromise, MiniAgents, identity
-from miniagents.agents._algebra._parts import Part, first_sign, input_complete, named
+from miniagents.agents._algebra._operands import Operand, first_sign, input_complete, named
 from tests.support.speakers import Speaker
 
 GONE = ConnectionError("gone")
@@ -25,8 +25,8 @@ def test_names() -> None:
 async def test_what_is_a_part() -> None:
     """An agent is one; a promise is none, though it can be replied."""
     async with MiniAgents():
-        assert isinstance(identity, Part)
-        assert not isinstance(identity.inquire(), Part)
+        assert isinstance(identity, Operand)
+        assert not isinstance(identity.inquire(), Operand)
 
 
 @pytest.mark.loop(virtual=True)
