@@ -1,8 +1,8 @@
 """The errors around tools."""
 
-from miniagents.values import MiniAgentsError
+from miniagents.values import LLMError, MiniAgentsError
 
-__all__ = ["ToolArgumentsError", "ToolDefinitionError"]
+__all__ = ["MaxTurnsError", "ToolArgumentsError", "ToolDefinitionError"]
 
 
 class ToolDefinitionError(MiniAgentsError, TypeError):
@@ -32,4 +32,24 @@ class ToolArgumentsError(MiniAgentsError, ValueError):
         ... except ToolArgumentsError as error:
         ...     print(error)
         number: Input should be a valid integer, unable to parse string as an integer
+    """
+
+
+class MaxTurnsError(LLMError):
+    """A model wanted to call tools in each of its turns; what came until then stays readable.
+
+    Example:
+        >>> from miniagents import AssistantMessage, MiniAgents, ToolCall, tool
+        >>> from miniagents.testing import scripted_model
+        >>> @tool
+        ... def now() -> str:
+        ...     return "noon"
+        >>> model = scripted_model(then=AssistantMessage(parts=[ToolCall("1", "now")]))
+        >>> async def main():
+        ...     await model.with_tools(now, max_turns=2).inquire("What time is it?")
+        >>> try:
+        ...     MiniAgents().run(main())
+        ... except MaxTurnsError as error:
+        ...     print(str(error).partition(";")[0])
+        SCRIPTED_MODEL still calls tools in turn 2, its last one
     """

@@ -7,6 +7,7 @@ from reactivex import Observable
 from typing_extensions import TypeVar, override
 
 from miniagents.streams import Log, LogObservable, raise_error, starve
+from miniagents.values import Part
 
 from ._flattener import Flattener, filled
 from ._join import join_tokens
@@ -14,6 +15,8 @@ from ._message import M_co, Message, MessagePromise
 from ._message_type import FlatStream, MessageType
 from ._messages import Messages
 from ._owner import Owner
+from ._projections import final_of, parts_of
+from ._promise import Promise
 from ._streamed import StreamedPromise
 from ._walk import Listener, TokenWalk, resolved
 
@@ -86,6 +89,41 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         * When does an error come? Where the failing message stands; it ends the Observable.
         """
         return tokens_of(cast("FlatStream[Message]", self)).pieces
+
+    @property
+    def parts(self) -> StreamedPromise[Part, tuple[Part, ...]]:
+        """Every part of all messages, in order: text as `str`, reasoning, calls of tools, their results.
+
+        It starts, keeps, stops and fails as :class:`StreamedPromise` says; a failing message ends it.
+
+        Raises:
+            NoActiveContextError: no context is active.
+
+        Example:
+            >>> from miniagents import AssistantMessage, MessageSequencePromise, MiniAgents
+            >>> async def main():
+            ...     turns = MessageSequencePromise([AssistantMessage("one", finish_reason="stop"), "two"])
+            ...     print([part async for part in turns.parts])
+            >>> MiniAgents().run(main())
+            ['one', Finish(reason='stop'), 'two']
+        """
+        return parts_of(cast("FlatStream[Message]", self))
+
+    @property
+    def final(self) -> Promise[M_co]:
+        """The last message, when all have come: of a model with tools, its answer.
+
+        Raises:
+            NoActiveContextError: no context is active. MiniAgentsError, when awaited: no message came.
+
+        Example:
+            >>> from miniagents import MessageSequencePromise, MiniAgents
+            >>> async def main():
+            ...     print(await MessageSequencePromise(["Let me look.", "It is cold."]).final)
+            >>> MiniAgents().run(main())
+            It is cold.
+        """
+        return final_of(self)
 
     async def aresolve_messages(self) -> Messages[M_co]:
         """The same as awaiting it."""

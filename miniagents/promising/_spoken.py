@@ -28,7 +28,7 @@ class Spoken(Message):
             return data
         fields = cast("dict[str, object]", data)
         parts = fields.get("parts")
-        if not parts or fields.get("text") is not None or isinstance(parts, str | bytes | Mapping):
+        if not parts or fields.get("text") or isinstance(parts, str | bytes | Mapping):
             return fields
         whole = tuple(cast("Iterable[object]", parts))
         return {**fields, "parts": whole, "text": cls._text_of(cast("tuple[Content, ...]", whole))}

@@ -3,7 +3,8 @@
 from collections import deque
 from dataclasses import dataclass
 
-from miniagents.agents import InteractionContext, MiniAgent, miniagent
+from miniagents.agents import InteractionContext
+from miniagents.models import ModelAgent, model_agent
 from miniagents.promising import AssistantMessage, Message, Messages
 from miniagents.values import FrozenMapping, MiniAgentsError
 
@@ -77,13 +78,13 @@ class ScriptedModel:
 
     __slots__ = ("_answers", "_requests", "_then", "agent")
 
-    agent: MiniAgent[Message, AssistantMessage, ...]
+    agent: ModelAgent[...]
 
     def __init__(self, *answers: Answer, then: Answer | None = None, alias: str = "SCRIPTED_MODEL") -> None:
         self._answers = deque(answers)
         self._then = then
         self._requests: list[ModelRequest] = []
-        self.agent = miniagent(alias=alias, description="Says what it is told to.")(self._answer)
+        self.agent = model_agent(alias=alias, description="Says what it is told to.")(self._answer)
 
     @property
     def requests(self) -> tuple[ModelRequest, ...]:
@@ -116,7 +117,7 @@ class ScriptedModel:
 
 def scripted_model(
     *answers: Answer, then: Answer | None = None, alias: str = "SCRIPTED_MODEL"
-) -> MiniAgent[Message, AssistantMessage, ...]:
+) -> ModelAgent[...]:
     """Make an agent that gives these answers; the `agent` of a :class:`ScriptedModel`, which can do more.
 
     Args:

@@ -36,7 +36,7 @@ from ._llm_errors import (
 from ._meta import FrozenMeta
 from ._part_value import PartValue
 from ._partial_text import partial_text, set_partial_text
-from ._parts import Citation, Finish, Part, Reasoning, Refusal, ToolCallDelta, ToolResult, Usage
+from ._parts import AgentPart, Citation, Finish, Part, Reasoning, Refusal, ToolCallDelta, ToolResult, Usage
 from ._redact import redact_keys
 from ._sentinels import AWAIT, CLEAR, AwaitType, ClearType
 from ._splitter import SPLIT_END, SplitEndType, SplitEvent, TextSplitter
@@ -46,6 +46,7 @@ __all__ = [
     "CLEAR",
     "MAX_NESTING",
     "SPLIT_END",
+    "AgentPart",
     "AgentTimeoutError",
     "Attachment",
     "AwaitType",

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from ._attachments import File, Image
 from ._part_value import PartValue
-from ._parts import Citation, Finish, Part, Reasoning, Refusal, ToolCallDelta, ToolResult, Usage
+from ._parts import AgentPart, Citation, Finish, Part, Reasoning, Refusal, ToolCallDelta, ToolResult, Usage
 
 __all__ = ["Content", "ContentField", "ToolCall", "content_of", "part_from_data", "parts_of_content"]
 
@@ -70,7 +70,7 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
     calls: dict[int, _Block] = {}
     for part in parts:
         match part:
-            case Usage() | Finish():
+            case Usage() | Finish() | AgentPart():
                 continue
             case ToolCallDelta(index=index) if index in calls:
                 calls[index].pieces.append(part)
@@ -110,7 +110,7 @@ class _Block:
                 return _call([piece for piece in self.pieces if isinstance(piece, ToolCallDelta)])
             case ToolResult() | Citation():
                 return first
-            case Usage() | Finish():
+            case Usage() | Finish() | AgentPart():
                 raise AssertionError  # never a piece of content
 
 
@@ -170,6 +170,7 @@ _KINDS: Final[Mapping[str, type[PartValue]]] = MappingProxyType(
         "finish": Finish,
         "image": Image,
         "file": File,
+        "agent_part": AgentPart,
     }
 )
 

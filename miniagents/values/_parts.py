@@ -9,7 +9,17 @@ from typing import Literal, TypeAlias
 
 from ._part_value import PartValue
 
-__all__ = ["Citation", "Finish", "Part", "Reasoning", "Refusal", "ToolCallDelta", "ToolResult", "Usage"]
+__all__ = [
+    "AgentPart",
+    "Citation",
+    "Finish",
+    "Part",
+    "Reasoning",
+    "Refusal",
+    "ToolCallDelta",
+    "ToolResult",
+    "Usage",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,5 +178,28 @@ class Finish(PartValue):
     kind: Literal["finish"] = field(default="finish", kw_only=True, repr=False)
 
 
-Part: TypeAlias = str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Usage | Finish
+@dataclass(frozen=True, slots=True)
+class AgentPart(PartValue):
+    """What an agent that was called as a tool streams, while its result is not there yet.
+
+    It stands in the stream only: the message keeps the result.
+
+    Attributes:
+        agents: the aliases on the way to who speaks, the called agent first.
+        part: what it streams; never an `AgentPart`, since the way is one.
+        kind: which part this is, for JSON.
+
+    Example:
+        >>> AgentPart(("RESEARCHER", "READER"), "The page says").agents[-1]
+        'READER'
+    """
+
+    agents: tuple[str, ...]
+    part: "str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Usage | Finish"
+    kind: Literal["agent_part"] = field(default="agent_part", kw_only=True, repr=False)
+
+
+Part: TypeAlias = (
+    str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Usage | Finish | AgentPart
+)
 """Anything that a model's answer streams; `match` over the classes narrows it to nothing."""

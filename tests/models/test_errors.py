@@ -2,11 +2,12 @@
 
 import pytest
 
-from miniagents import MiniAgentsError, ToolArgumentsError, ToolDefinitionError
+from miniagents import LLMError, MaxTurnsError, MiniAgentsError, ToolArgumentsError, ToolDefinitionError
 
 
 @pytest.mark.parametrize(
-    ("kind", "base"), [(ToolDefinitionError, TypeError), (ToolArgumentsError, ValueError)]
+    ("kind", "base"),
+    [(ToolDefinitionError, TypeError), (ToolArgumentsError, ValueError), (MaxTurnsError, LLMError)],
 )
 def test_errors_are_of_the_family(kind: type[Exception], base: type[Exception]) -> None:
     """Each is one of ours, and what Python calls such an error."""

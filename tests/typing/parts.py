@@ -3,6 +3,7 @@
 from typing import assert_never, assert_type
 
 from miniagents import (
+    AgentPart,
     AssistantMessage,
     Citation,
     Finish,
@@ -39,6 +40,9 @@ def kind_of(part: Part) -> str:  # noqa: PLR0911 - one line for each kind
             return ""
         case Finish(reason):
             return assert_type(reason, str)
+        case AgentPart(agents, inner):
+            assert_type(agents, tuple[str, ...])
+            return kind_of(inner)
         case _:
             assert_never(part)
 

@@ -42,6 +42,7 @@ def at_paths(value: object, depth: int, path: JsonPath = ()) -> list[JsonEvent]:
     if len(path) > depth:
         return []
     inner: list[JsonEvent] = []
+    end = JsonEnd(path, value)
     if isinstance(value, dict):
         for key, item in cast("dict[str, object]", value).items():
             inner += at_paths(item, depth, (*path, key))
@@ -50,7 +51,7 @@ def at_paths(value: object, depth: int, path: JsonPath = ()) -> list[JsonEvent]:
             inner += at_paths(item, depth, (*path, index))
     if isinstance(value, str) and value:
         inner.append(JsonText(path, value))
-    return [*inner, JsonEnd(path, value)] if path else inner
+    return [*inner, end] if path else inner
 
 
 @given(VALUES, STYLES, st.booleans())

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from miniagents.messages import AssistantMessage
 from miniagents.values import (
+    AgentPart,
     Citation,
     Finish,
     PartValue,
@@ -29,6 +30,7 @@ ALL: tuple[PartValue, ...] = (
     Citation("https://example.org", "Title", "words", 1, 6),
     Usage(7, 3, 2, 1),
     Finish("stop"),
+    AgentPart(("READER",), "words"),
 )
 
 

@@ -1,0 +1,214 @@
+"""`ModelAgent`: an agent on a language model, which can be given tools."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Concatenate, cast, overload
+
+from typing_extensions import ParamSpec, override
+
+from miniagents.agents import InteractionContext, MiniAgent, miniagent
+from miniagents.promising import AssistantMessage, Message, MessageType, ToolMessage
+
+from ._errors import ToolDefinitionError
+from ._kinds import as_kind
+from ._loop import ToolLoop
+from ._replies import ToolReplies
+from ._tool import check_timeout
+from ._tool_call import Approval, Calls
+from ._toolbox import AnyTool, Toolbox
+
+__all__ = ["ModelAgent", "ToolAgent", "model_agent"]
+
+P = ParamSpec("P", default=[])
+Q = ParamSpec("Q")
+
+
+class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P]):
+    """A model that calls tools until it has its answer; made by :meth:`ModelAgent.with_tools`.
+
+    It takes the keywords of its model, and replies everything that is said on the way.
+
+    Example:
+        >>> from miniagents import tool
+        >>> from miniagents.testing import scripted_model
+        >>> @tool
+        ... def now() -> str:
+        ...     '''Tell the time.'''
+        ...     return "noon"
+        >>> scripted_model("It is noon.").with_tools(now)
+        <MiniAgent SCRIPTED_MODEL_WITH_TOOLS>
+    """
+
+    __slots__ = ()
+
+    @override
+    def inquire(self, messages: MessageType = None, /, *args: P.args, **kwargs: P.kwargs) -> ToolReplies:
+        return ToolReplies.of(super().inquire(messages, *args, **kwargs))
+
+    @override
+    def fork(self, *args: P.args, **kwargs: P.kwargs) -> "ToolAgent[P]":
+        return cast("ToolAgent[P]", super().fork(*args, **kwargs))
+
+    @override
+    def described(self, *, alias: str | None = None, description: str | None = None) -> "ToolAgent[P]":
+        return cast("ToolAgent[P]", super().described(alias=alias, description=description))
+
+    @override
+    def _variant(
+        self,
+        *,
+        defaults: Mapping[str, object] | None = None,
+        alias: str | None = None,
+        description: str | None = None,
+        errors_as_messages: bool | None = None,
+    ) -> "ToolAgent[P]":
+        variant = super()._variant(
+            defaults=defaults, alias=alias, description=description, errors_as_messages=errors_as_messages
+        )
+        return cast("ToolAgent[P]", as_kind(ToolAgent, variant))
+
+
+class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
+    """An agent on a language model: it replies one `AssistantMessage`, and can be given tools.
+
+    It is made by :func:`model_agent`, and its function takes the keyword ``tools``, a tuple of `ToolSpec`.
+
+    Example:
+        >>> from miniagents.testing import scripted_model
+        >>> isinstance(scripted_model("Hi"), ModelAgent)
+        True
+    """
+
+    __slots__ = ()
+
+    def with_tools(
+        self,
+        *tools: AnyTool,
+        max_turns: int = 20,
+        timeout: float | None = 120.0,
+        approve: Approval | None = None,
+    ) -> "ToolAgent[P]":
+        """Let the model call tools, as often as it wants to, before it answers.
+
+        All calls of one answer run at once. Whatever becomes of a call is told to the model: its result, or
+        that the arguments did not fit, that the tool raised, took too long, was not allowed or is not there.
+        So a failing tool ends nothing. Cancelling the inquiry, or leaving it, cancels the tools that run.
+
+        Args:
+            *tools: functions made tools by `tool`, and agents, which are called by their alias with the
+                fields of the message class that they take.
+            max_turns: how many answers the model may give, the final one included.
+            timeout: seconds for a call of a tool that has no ``timeout`` of its own; None for no limit. A
+                function that is not async goes on in its thread after that, and its result is dropped.
+            approve: awaited before each call. True lets it happen; False does not, and a text tells the model
+                why not. What it raises ends the inquiry.
+
+        Returns:
+            An agent with the keywords of this one. It replies every answer and, as a `ToolMessage` each,
+            every result, in order; `final` of its replies is the answer in which nothing was called any more.
+
+        Raises:
+            ToolDefinitionError: there are no tools, two have one name, or a number makes no sense.
+
+        Example:
+            >>> from miniagents import AssistantMessage, MiniAgents, ToolCall, tool
+            >>> from miniagents.testing import scripted_model
+            >>> @tool
+            ... def add(a: int, b: int) -> int:
+            ...     '''Add two numbers.'''
+            ...     return a + b
+            >>> call = ToolCall("1", "add", '{"a": 2, "b": 3}')
+            >>> model = scripted_model(AssistantMessage(parts=[call]), "It is 5.")
+            >>> async def main():
+            ...     print(await model.with_tools(add).inquire("What is 2 + 3?").final)
+            >>> MiniAgents().run(main())
+            It is 5.
+        """
+        check_timeout(timeout, "with_tools")
+        if max_turns < 1:
+            raise ToolDefinitionError(f"max_turns={max_turns} leaves no turn for an answer; give 1 or more.")
+        # The keywords come with each call: those of this agent are the defaults of the one that is made.
+        model = cast("MiniAgent[Message, AssistantMessage, ...]", self)
+        loop = ToolLoop(model, Calls(Toolbox.of(tools), timeout, approve), max_turns)
+        made: MiniAgent[Message, AssistantMessage | ToolMessage, P] = MiniAgent(
+            loop,
+            self._keywords,
+            alias=f"{self.alias}_WITH_TOOLS",
+            description=self.description,
+            defaults=self._defaults,
+        )
+        return cast("ToolAgent[P]", as_kind(ToolAgent, made))
+
+    @override
+    def fork(self, *args: P.args, **kwargs: P.kwargs) -> "ModelAgent[P]":
+        return cast("ModelAgent[P]", super().fork(*args, **kwargs))
+
+    @override
+    def described(self, *, alias: str | None = None, description: str | None = None) -> "ModelAgent[P]":
+        return cast("ModelAgent[P]", super().described(alias=alias, description=description))
+
+    @override
+    def _variant(
+        self,
+        *,
+        defaults: Mapping[str, object] | None = None,
+        alias: str | None = None,
+        description: str | None = None,
+        errors_as_messages: bool | None = None,
+    ) -> "ModelAgent[P]":
+        variant = super()._variant(
+            defaults=defaults, alias=alias, description=description, errors_as_messages=errors_as_messages
+        )
+        return cast("ModelAgent[P]", as_kind(ModelAgent, variant))
+
+
+@overload
+def model_agent(
+    function: Callable[Concatenate[InteractionContext[Message, AssistantMessage], Q], Awaitable[None]], /
+) -> ModelAgent[Q]: ...
+@overload
+def model_agent(
+    *, alias: str | None = None, description: str | None = None
+) -> Callable[
+    [Callable[Concatenate[InteractionContext[Message, AssistantMessage], Q], Awaitable[None]]], ModelAgent[Q]
+]: ...
+def model_agent(
+    function: Callable[..., Awaitable[None]] | None = None,
+    /,
+    *,
+    alias: str | None = None,
+    description: str | None = None,
+) -> object:
+    """Make an agent on a language model, as `miniagent` makes an agent: for a provider of your own.
+
+    Args:
+        function: its context takes any messages and it replies one `AssistantMessage`. Its keyword ``tools``
+            is given the `ToolSpec`s of what the model may call; the calls stand in the parts of the answer,
+            and it is asked again with the whole conversation when there are results.
+        alias: as of `miniagent`.
+        description: as of `miniagent`.
+
+    Returns:
+        The agent.
+
+    Raises:
+        TypeError: as `miniagent`, or the function does not take ``tools``.
+
+    Example:
+        >>> from miniagents import AssistantMessage, InteractionContext, Message, ToolSpec
+        >>> @model_agent
+        ... async def parrot(
+        ...     ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[ToolSpec, ...] = ()
+        ... ) -> None:
+        ...     ctx.reply(AssistantMessage(f"I have {len(tools)} tools."))
+        >>> parrot
+        <MiniAgent PARROT>
+    """
+
+    def decorate(function: Callable[..., Awaitable[None]]) -> ModelAgent[...]:
+        make = cast(
+            "Callable[..., MiniAgent[Message, Message, ...]]", miniagent(alias=alias, description=description)
+        )
+        agent = make(function)
+        return cast("ModelAgent[...]", as_kind(ModelAgent, agent))
+
+    return decorate if function is None else decorate(function)

@@ -1,0 +1,116 @@
+"""Tests of agents on language models: what they are, and what they can be given."""
+
+from collections.abc import Callable
+
+import pytest
+
+from miniagents import (
+    AssistantMessage,
+    InteractionContext,
+    Message,
+    MiniAgents,
+    ModelAgent,
+    ToolAgent,
+    ToolDefinitionError,
+    ToolReplies,
+    ToolSpec,
+    model_agent,
+    tool,
+)
+
+
+@tool
+def now() -> str:
+    """Tell the time."""
+    return "noon"
+
+
+@model_agent(alias="PARROT", description="Says it again.")
+async def parrot(
+    ctx: InteractionContext[Message, AssistantMessage],
+    *,
+    model: str = "grey",
+    tools: tuple[ToolSpec, ...] = (),
+) -> None:
+    """Never read."""
+    names = ", ".join(spec.name for spec in tools)
+    ctx.reply(AssistantMessage(f"{model} {await ctx.messages} ({names})"))
+
+
+@model_agent
+async def plain(
+    ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[ToolSpec, ...] = ()
+) -> None:
+    """Is plain."""
+    ctx.reply(AssistantMessage("plain"))
+
+
+async def test_variants_stay_what_they_are() -> None:
+    """A fork of a model is a model, one of a model with tools has them; keywords beat as always."""
+    assert (parrot.alias, parrot.description, plain.alias, plain.description) == (
+        "PARROT",
+        "Says it again.",
+        "PLAIN",
+        "Is plain.",
+    )
+    red = parrot.fork(model="red")
+    tooled = red.with_tools(now)
+    assert [
+        type(each)
+        for each in (
+            red,
+            red.described(alias="RED"),
+            tooled,
+            tooled.fork(model="blue"),
+            tooled.described(alias="X"),
+        )
+    ] == [
+        ModelAgent,
+        ModelAgent,
+        ToolAgent,
+        ToolAgent,
+        ToolAgent,
+    ]
+    async with MiniAgents():
+        assert str(await red.inquire("hi")) == "red hi ()"
+        replies = tooled.inquire("hi")
+        assert isinstance(replies, ToolReplies)
+        assert str(await replies) == "red hi (now)"
+        assert str(await tooled.fork(model="blue").inquire("hi")) == "blue hi (now)"
+        assert str(await tooled.inquire("hi", model="green")) == "green hi (now)"
+
+
+async def test_it_is_an_agent_like_others() -> None:
+    """A model with tools goes into a pipe, and its errors can become messages."""
+
+    @model_agent
+    async def broken(
+        ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[ToolSpec, ...] = ()
+    ) -> None:
+        raise ConnectionError("cut")
+
+    async with MiniAgents():
+        assert str(await (parrot.with_tools(now).bind() | plain.bind()).inquire("hi")) == "plain"
+        (error,) = await broken.with_tools(now).errors_as_messages().inquire("hi")
+        assert (error.role, str(error)) == ("error", "ConnectionError: cut")
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (parrot.with_tools, "with_tools was given no tools"),
+        (lambda: parrot.with_tools(now, now), "Two tools are called 'now'"),
+        (lambda: parrot.with_tools(now, max_turns=0), "max_turns=0 leaves no turn for an answer"),
+        (lambda: parrot.with_tools(now, timeout=-1), "timeout=-1 of with_tools is no time"),
+    ],
+)
+def test_what_is_refused(make: Callable[[], object], sentence: str) -> None:
+    """What makes no sense is refused before anything is asked."""
+    with pytest.raises(ToolDefinitionError, match=sentence):
+        make()
+
+
+def test_keywords_are_checked() -> None:
+    """An unknown keyword is an error at once, also of a model with tools."""
+    with pytest.raises(TypeError, match="takes no keyword 'colour'"):
+        parrot.with_tools(now).fork(colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
