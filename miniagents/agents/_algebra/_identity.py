@@ -22,3 +22,4 @@ class Identity:
 
 
 identity: Final[MiniAgent[Message, Message]] = composed(Identity())
+"""The agent that replies what it is sent, as it streams; ``a | identity`` is ``a``."""

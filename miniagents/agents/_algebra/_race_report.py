@@ -88,6 +88,21 @@ class RaceLostError(MiniAgentsError):
         reasons: for each agent, in the order of the race, its alias and its error; None instead of an error
             if it did reply, and the predicate refused that.
         report: what each has cost.
+
+    Example:
+        >>> from miniagents import MiniAgents, race
+        >>> from miniagents.testing import scripted_model
+        >>> wrong = scripted_model("No.", alias="WRONG")
+        >>> broken = scripted_model(ConnectionError("gone"), alias="BROKEN")
+        >>> async def main():
+        ...     try:
+        ...         await race(wrong, broken, win=lambda replies: "Yes" in str(replies)).inquire("Is it?")
+        ...     except RaceLostError as error:
+        ...         print(error)
+        ...         print([entry.outcome for entry in error.report.entries])
+        >>> MiniAgents().run(main())
+        race(WRONG, BROKEN): all have lost. WRONG: its reply was refused; BROKEN: ConnectionError: gone
+        ['refused', 'failed']
     """
 
     reasons: tuple[tuple[str, Exception | None], ...]

@@ -66,7 +66,11 @@ class RetryPolicy:
                 raise ValueError(msg)
 
     def pause(self, after: int) -> float:
-        """How long to wait after the attempt of that number, in seconds; the first attempt is 1."""
+        """How long to wait after an attempt, in seconds.
+
+        Args:
+            after: the number of the attempt that failed; the first is 1.
+        """
         # Not `factor ** after` alone: of many attempts that is more than a float can be.
         longest = self.delay
         for _ in range(1, after):
@@ -74,7 +78,11 @@ class RetryPolicy:
         return min(longest, self.max_delay) * (1 - self.jitter * self.chance())
 
     def covers(self, error: Exception) -> bool:
-        """Whether to ask again after ``error``."""
+        """Whether to ask again after ``error``.
+
+        Args:
+            error: how the attempt ended.
+        """
         if isinstance(error, _FINAL):
             return False
         return self.errors(error) if callable(self.errors) else isinstance(error, self.errors)

@@ -78,7 +78,18 @@ class Routing:
 
 
 class Route(MiniAgent[In, Out]):
-    """An agent that sends each message on by its class; made by :func:`route`, and never changed."""
+    """An agent that sends each message on by its class; made by :func:`route`, and never changed.
+
+    Args:
+        routing: its cases.
+
+    Example:
+        >>> from miniagents import Message, route
+        >>> from miniagents.testing import scripted_model
+        >>> class Bug(Message): ...
+        >>> route().case(Bug, scripted_model(alias="TRIAGE")).otherwise(scripted_model(alias="CLERK"))
+        <MiniAgent route().case(Bug, TRIAGE).otherwise(CLERK)>
+    """
 
     __slots__ = ("_routing",)
 
@@ -92,6 +103,10 @@ class Route(MiniAgent[In, Out]):
         """The same route, which sends messages of a class, and of its subclasses, to ``agent``.
 
         Cases are tried in the order in which they were given.
+
+        Args:
+            message_class: `Message` or a subclass of it.
+            agent: takes messages of that class; its required keywords are given before, with ``bind``.
 
         Raises:
             TypeError: it is no class of messages, or no agent, or the agent lacks a required keyword.
@@ -111,6 +126,9 @@ class Route(MiniAgent[In, Out]):
 
     def otherwise(self, agent: MiniAgent[Message, O]) -> MiniAgent[Message, Out | O]:
         """An agent that sends all messages without a case to ``agent``.
+
+        Args:
+            agent: takes any message; its required keywords are given before, with ``bind``.
 
         Raises:
             TypeError: it is no agent, or one that lacks a required keyword.
