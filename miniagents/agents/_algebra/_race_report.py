@@ -24,6 +24,10 @@ class RaceEntry(Frozen):
         tokens: how many pieces of text had come; a piece is what the provider sent at once.
         characters: how many characters these are.
         usage: the sums of what its messages had told of their usage; None if nothing.
+
+    Example:
+        >>> RaceEntry(agent_alias="SLOW_AGENT", outcome="cancelled", tokens=7).outcome
+        'cancelled'
     """
 
     agent_alias: str
