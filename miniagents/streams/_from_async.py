@@ -1,7 +1,9 @@
 """``from_async``: an async iterable becomes an Observable."""
 
 import logging
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
+from contextvars import copy_context
+from functools import partial
 from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
@@ -69,20 +71,24 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
 
 
 class _ObserverSink(Generic[T]):
-    """Hands what is pumped to one observer."""
+    """Hands what is pumped to one observer, in the contextvars of whoever subscribed.
 
-    __slots__ = ("_count", "_observer", "_status")
+    So what the observer begins belongs to whoever subscribed, and does not end with this pump.
+    """
+
+    __slots__ = ("_context", "_count", "_observer", "_status")
 
     def __init__(self, observer: abc.ObserverBase[T], status: Log[object]) -> None:
         self._observer: abc.ObserverBase[T] | None = observer
         self._status = status
         self._count = 0
+        self._context = copy_context()
 
     def append(self, item: T) -> None:
         if self._observer is None:
             return
         try:
-            self._observer.on_next(item)
+            self._context.run(self._observer.on_next, item)
         except Exception:
             logger.exception("A subscriber raised; it was unsubscribed and the source is closed.")
             self.detach()
@@ -100,12 +106,18 @@ class _ObserverSink(Generic[T]):
         observer, self._observer = self._observer, None
         self._status.finish()
         if observer is not None:
-            observer.on_completed()
+            self._end(observer.on_completed)
 
     def fail(self, error: Exception) -> None:
         observer, self._observer = self._observer, None
         self._status.finish()
         if observer is not None:
-            observer.on_error(error)
+            self._end(partial(observer.on_error, error))
 
     abort = fail
+
+    def _end(self, tell: Callable[[], None]) -> None:
+        try:
+            self._context.run(tell)
+        except Exception:
+            logger.exception("A subscriber raised when it was told the end.")
