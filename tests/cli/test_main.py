@@ -162,7 +162,8 @@ def test_a_missing_sdk_gives_the_line_to_install_it(
     for provider in ("openai", "anthropic"):
         monkeypatch.setenv(f"{provider.upper()}_API_KEY", "k")
         monkeypatch.setitem(sys.modules, provider, None)
-        monkeypatch.delitem(sys.modules, f"miniagents.ext.llm.{provider}", raising=False)
+        for module in (provider, "_openai_sdk"):
+            monkeypatch.delitem(sys.modules, f"miniagents.ext.llm.{module}", raising=False)
         assert 2 == main(["chat", "--model", f"{provider}:m", "--no-history"])
         shown = capsys.readouterr()
         assert f"pip install 'miniagents[{provider}]'" in shown.err.replace('"', "'")

@@ -111,7 +111,8 @@ def test_a_missing_sdk_is_said_with_the_line_to_install_it(
 ) -> None:
     """The error has the `pip install` line, in one line; the other provider is not needed."""
     monkeypatch.setitem(sys.modules, provider, None)
-    monkeypatch.delitem(sys.modules, f"miniagents.ext.llm.{provider}", raising=False)
+    for module in (provider, "_openai_sdk"):
+        monkeypatch.delitem(sys.modules, f"miniagents.ext.llm.{module}", raising=False)
     with pytest.raises(BadInputError) as refused:
         chosen(OPENAI | ANTHROPIC, f"{provider}:m")
     assert f"pip install 'miniagents[{provider}]'" in str(refused.value).replace('"', "'")

@@ -12,9 +12,9 @@ FOREIGN = MappingProxyType(
     {
         "typing_extensions": r".*",
         "pydantic": r".*",
-        "pydantic_core": r"miniagents\.values\..*",
+        "pydantic_core": r"miniagents\.(values|ext\.llm)\..*",
         "reactivex": r".*",  # not in values: see the import contracts
-        "openai": r"miniagents\.ext\.llm\.openai",
+        "openai": r"miniagents\.ext\.llm\.(openai|openai_responses|_openai_sdk)",
         "anthropic": r"miniagents\.ext\.llm\.anthropic",
         "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",
     }

@@ -11,6 +11,8 @@ from tests.house.source import ROOT, no_breach, plant
 TESTED_ELSEWHERE: dict[str, str] = {
     # Protocols only: there is nothing in it to run; whoever has these roles is tested with the log.
     "miniagents/streams/_producer.py": "tests/streams/test_log.py",
+    # The SDK behind two agents, each of which is tested against a server.
+    "miniagents/ext/llm/_openai_sdk.py": "tests/ext/llm/test_openai.py",
     # Values without behaviour: the machine's test compares every one of them.
     "miniagents/values/_json_events.py": "tests/values/test_json_machine.py",
     # What `map_agent` runs on: it is nothing without inquiries, so it is tested with them.

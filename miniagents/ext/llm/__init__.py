@@ -1,70 +1,85 @@
 """Language models as agents: one provider, one file.
 
-`openai.py` and `anthropic.py` need their SDKs (``pip install 'miniagents[openai]'``), so import from them;
-this door holds what they share.
+`openai.py`, `openai_responses.py` and `anthropic.py` need their SDKs (``pip install 'miniagents[openai]'``),
+so import from them; this door holds what they share.
 
-A third provider is a third file. It is these five things, and `openai.py` is the model to look at:
+A third provider is a third file; ``examples/third_provider.py`` is one, in less than 80 lines. It is these
+five things:
 
 1. `Provider`: the name (its settings are `NAME_MODEL`, `NAME_API_KEY`, `NAME_BASE_URL`), and its address.
-2. *encode*: pure; from a `Conversation` and the keywords to what the SDK's call takes. `conversation_of`
-   gathers the system texts and leaves out what nobody said; `joined_turns` makes roles alternate, if the
-   provider wants that.
-3. *decode*: pure; from one event to parts: text as `str`, else `Identity`, `Refusal`, `Progress`, `Usage`,
-   `Finish`. It takes nothing for granted: `look`, `record`, `text_at` and `items_at` raise a `WireError` for
-   what is not the protocol, and a `ProviderError` is raised for an error that stands among the events.
+2. *encode*: pure; from a `Conversation` and the keywords to a request. `conversation_of` gathers the system
+   texts and leaves out what nobody said; `loaded` reads images and files that stand at paths; `joined_turns`
+   makes roles alternate, if the provider wants that.
+3. *decode*: pure; from one `ServerEvent` to parts: text as `str`, the other parts of `miniagents`, and
+   `Identity`, `Count` and `Progress`. `parsed` checks the JSON against a typed model and raises a `WireError`
+   for what is not the protocol; `error_of` finds errors that stand among the events, which are raised.
    `Finish` comes only from the terminal marker: a stream without one is an `LLMTruncatedError`.
 4. `Wire`: which of the SDK's exceptions means what (`SDKErrors`), the decoders, the header with the request's
    id.
 5. The agent: `@miniagent`, the keywords, `ClientRoom.of(PromisingContext.current()).get(...)` for the client,
-   one line that calls the network, and ``reply_with(ctx, ModelCall(...))``.
+   one line that calls the network (the SDK's ``with_streaming_response``), and
+   ``reply_with(ctx, ModelCall(...))``.
 
-Then timeouts, retries, errors, truncation, metadata and letting go of the connection are there.
+Then the event stream, timeouts, retries, errors, truncation, size caps, metadata and letting go of the
+connection are there.
 
 A model that needs none of this is even less: an agent that replies
 ``AssistantMessage.promise(token_streamer)``.
 """
 
 from ._answer import ModelCall, Wire
+from ._attached import data_url, encoded, loaded, name_of
 from ._clients import NO_KEY, ClientRoom, no_certificates
 from ._conversation import Conversation, Role, Turn, conversation_of, joined_turns
 from ._faults import SDKErrors
-from ._look import ProviderError, WireError, integer_at, items_at, look, record, text_at
-from ._parts import Decode, Finish, Identity, Part, Progress, Refusal, Usage
+from ._json import error_of, parsed, plain, untyped
+from ._look import ProviderError, WireError, integer_at, look
+from ._parts import Count, Decode, Decoded, Identity, Progress
 from ._reply import reply_with
 from ._settings import Endpoint, Extras, Provider, check_numbers, server_of
+from ._source import HTTPResponse, Response
+from ._sse import STRAY, ServerEvent, SSEDecoder
 from ._timeouts import Timeouts
 
 __all__ = [
     "NO_KEY",
+    "STRAY",
     "ClientRoom",
     "Conversation",
+    "Count",
     "Decode",
+    "Decoded",
     "Endpoint",
     "Extras",
-    "Finish",
+    "HTTPResponse",
     "Identity",
     "ModelCall",
-    "Part",
     "Progress",
     "Provider",
     "ProviderError",
-    "Refusal",
+    "Response",
     "Role",
     "SDKErrors",
+    "SSEDecoder",
+    "ServerEvent",
     "Timeouts",
     "Turn",
-    "Usage",
     "Wire",
     "WireError",
     "check_numbers",
     "conversation_of",
+    "data_url",
+    "encoded",
+    "error_of",
     "integer_at",
-    "items_at",
     "joined_turns",
+    "loaded",
     "look",
+    "name_of",
     "no_certificates",
-    "record",
+    "parsed",
+    "plain",
     "reply_with",
     "server_of",
-    "text_at",
+    "untyped",
 ]

@@ -1,25 +1,30 @@
-"""One call of a model as a stream of text: ask, read, tell how it ended, let go.
+"""One call of a model as a stream of parts: ask, read, tell how it ended, let go.
 
 The rule that catches truncation: a stream that ends without its terminal marker is truncated, whatever the
 SDK says. (On 8,565 cuts of recorded answers the SDKs raised nothing, and text was missing at 6,496; this rule
 missed none of them.) After the marker the message is complete, whatever the connection does then.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import Final
 
 from pydantic import SecretStr
 
-from miniagents.values import LLMError, LLMProtocolError, LLMTruncatedError
+from miniagents.values import LLMError, LLMProtocolError, LLMRefusalError, LLMTruncatedError, Part
 
 from ._faults import Call, SDKErrors, fault
 from ._fold import Fold
+from ._look import WireError
 from ._parts import Decode
 from ._retries import ask_until_answered
-from ._source import Source
+from ._source import Response, Source
 from ._timeouts import Clock, Timeouts
 
 __all__ = ["ModelCall", "Wire"]
+
+_REFUSED: Final = frozenset({"refusal", "content_filter"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,13 @@ class Wire:
         decode_whole: what becomes of an answer that did not stream.
         request_id_header: the response header with the request's id.
         terminal: what marks the end of an answer, for the sentence of an error.
+
+    Example:
+        >>> from miniagents import Finish
+        >>> from miniagents.ext.llm import SDKErrors
+        >>> errors = SDKErrors(OSError, TimeoutError, ConnectionError, OSError, OSError)
+        >>> Wire("acme", errors, lambda: lambda _: [], lambda _: [Finish("end")], "x-id", "end").provider
+        'acme'
     """
 
     provider: str
@@ -45,7 +57,7 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """A call that is ready to be made; `tokens` is the token streamer of the message that will come of it.
+    """A call that is ready to be made; `parts` is the part streamer of the message that will come of it.
 
     Attributes:
         wire: the provider.
@@ -53,79 +65,108 @@ class ModelCall:
         model: the model that is asked.
         server: where it is asked, for the sentences of errors.
         secrets: what no text may contain.
+        prompt: what was asked; no text of an error quotes it.
+        attached: whether images or files are sent.
         stream: whether the answer comes piece by piece.
         timeouts: the limits of the call.
         max_retries: how many times to ask again while nothing has come.
         needs_finish: whether only the terminal marker makes an answer complete; else the last count of tokens
             does too.
+        refusal_is_error: whether a model that refuses is an error.
     """
 
     wire: Wire
-    ask: Callable[[], Awaitable[object]] = field(repr=False)
+    ask: Callable[[], AbstractAsyncContextManager[Response]] = field(repr=False)
     model: str
     server: str
     secrets: tuple[SecretStr, ...] = ()
+    prompt: str = field(default="", repr=False)
+    attached: bool = False
     stream: bool = True
     timeouts: Timeouts = field(default_factory=Timeouts)
     max_retries: int = 2
     needs_finish: bool = True
+    refusal_is_error: bool = False
 
-    async def tokens(self, metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[str]:
-        """Ask the model and yield its text, piece by piece.
+    async def parts(self, metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[Part]:
+        """Ask the model and yield what it says, piece by piece.
 
         Args:
-            metadata_so_far: gets `model`, `response_id`, `finish_reason` and `usage` as they become known.
+            metadata_so_far: gets `model` and `response_id` as they become known, and `attempts` if there was
+                more than one.
 
         Yields:
-            Text; never empty, never with half a character.
+            Text, never empty, never with half a character; and the other parts of the answer.
 
         Raises:
             LLMError: whatever went wrong; with the text that had arrived.
         """
-        call = Call(self.wire.provider, self.model, self.server, self.secrets)
+        call = Call(self.wire.provider, self.model, self.server, self.secrets, self.prompt, self.attached)
         clock = Clock(self.timeouts, streaming=self.stream)
-        answer = await ask_until_answered(self.ask, call, clock, self.wire.sdk, self.max_retries)
-        source = Source(answer, self.wire.request_id_header)
-        call.request_id = source.request_id
-        fold = Fold(self.wire.decoder() if self.stream else self.wire.decode_whole, metadata_so_far)
+        reading: _Reading | None = None
         try:
-            while (texts := await self._next(source, fold, clock, call)) is not None:
-                for text in texts:
-                    call.pieces.append(text)
-                    since = clock.now()
-                    yield text
-                    clock.paused(since)
-            if rest := fold.rest():
-                call.pieces.append(rest)
+            reading = await ask_until_answered(
+                lambda: self._begin(call, clock, metadata_so_far),
+                call,
+                clock,
+                self.wire.sdk,
+                self.max_retries,
+            )
+            if call.attempts > 1:
+                metadata_so_far["attempts"] = call.attempts
+            while True:
+                since = clock.now()
+                for part in reading.out:
+                    call.note(part)
+                    yield part
+                clock.paused(since)
+                if not await self._more(reading, call):
+                    break
+            if rest := reading.fold.rest():
+                call.note(rest)
                 yield rest
-            self._check_end(source, fold, call)
+            self._check_end(reading, call)
         finally:
-            await source.release()
+            clock.stop()
+            if reading is not None:
+                await reading.source.release()
 
-    async def _next(self, source: Source, fold: Fold, clock: Clock, call: Call) -> list[str] | None:
-        """Return the texts of the next event, or None when there will be none."""
-        complete, counted = fold.finished, fold.usage_known
+    async def _begin(self, call: Call, clock: Clock, metadata: MutableMapping[str, object]) -> "_Reading":
+        """Ask, and read until there is something that a reader may see, or nothing will come."""
+        response = await clock.wait(self.ask().__aenter__())
+        source = Source(response, stream=self.stream, request_id_header=self.wire.request_id_header)
+        call.request_id = source.request_id
+        fold = Fold(self.wire.decoder() if self.stream else self.wire.decode_whole, metadata)
+        reading = _Reading(source, fold, clock)
         try:
-            event = await clock.wait(source.next())
-            texts = fold.take(event)
-        except StopAsyncIteration:
-            return None
-        except Exception as exc:
-            if complete:  # nothing can be missing any more
-                return None
-            raise fault(exc, call, self.wire.sdk) from exc
-        if fold.finished:
-            # Not for each event: what goes on for ever after the end does not hold the message up.
-            if (complete, counted) != (fold.finished, fold.usage_known):
-                clock.finished(all_known=fold.usage_known)
-        elif fold.progressed:
-            clock.progressed()
-        return texts
+            while not (reading.began or source.ended):
+                await reading.next()
+                if not reading.began:
+                    reading.check()
+        except BaseException:
+            await source.release()
+            raise
+        return reading
 
-    def _check_end(self, source: Source, fold: Fold, call: Call) -> None:
-        if fold.finished or (fold.usage_known and not self.needs_finish):
-            return
-        raise self._truncated(source, call)
+    async def _more(self, reading: "_Reading", call: Call) -> bool:
+        """Read on; whether there is more to yield or to read."""
+        try:
+            reading.check()
+            if reading.source.ended:
+                return False
+            await reading.next()
+        except Exception as exc:
+            if reading.fold.finished:  # nothing can be missing any more
+                return False
+            raise fault(exc, call, self.wire.sdk) from exc
+        return True
+
+    def _check_end(self, reading: "_Reading", call: Call) -> None:
+        fold = reading.fold
+        if self.refusal_is_error and (fold.refused or fold.finish_reason in _REFUSED):
+            raise call.error(LLMRefusalError, "the model refused to answer; ask for something else")
+        if not (fold.finished or (fold.usage_known and not self.needs_finish)):
+            raise self._truncated(reading.source, call)
 
     def _truncated(self, source: Source, call: Call) -> LLMError:
         if self.stream and not source.count and not source.is_event_stream:
@@ -140,3 +181,54 @@ class ModelCall:
             f"the answer ended after {length} characters without its {self.wire.terminal}, "
             "so a part is missing; ask again",
         )
+
+
+class _Reading:
+    """An answer while it is read.
+
+    Attributes:
+        out: the parts that came last.
+        failure: what came after them, if that was no part; it is raised when they have been handed out.
+        began: something came that a reader may see, or the end.
+    """
+
+    __slots__ = ("_clock", "began", "failure", "fold", "out", "source")
+
+    def __init__(self, source: Source, fold: Fold, clock: Clock) -> None:
+        self.source = source
+        self.fold = fold
+        self._clock = clock
+        self.out: list[Part] = []
+        self.failure: Exception | None = None
+        self.began = False
+
+    def check(self) -> None:
+        """Raise what came after the parts, if that was no part."""
+        if self.failure is not None:
+            raise self.failure
+
+    async def next(self) -> None:
+        """Read what comes next from the network, and decode it."""
+        fold, clock = self.fold, self._clock
+        if self.began:
+            self.out = []
+        was = (fold.finished, fold.usage_known)
+        events = await clock.wait(self.source.next())
+        progressed = False
+        try:
+            for event in events:
+                self.out += fold.take(event)
+                progressed = progressed or fold.progressed
+        except WireError as exc:
+            # What was cut in the middle is missing, not wrong.
+            if not (self.source.ended and self.source.is_cut):
+                self.failure = exc
+        except Exception as exc:  # noqa: BLE001 - it is raised behind what came before it
+            self.failure = exc
+        self.began = self.began or progressed or fold.finished
+        if fold.finished:
+            # Not for each event: what goes on for ever after the end does not hold the message up.
+            if was != (fold.finished, fold.usage_known):
+                clock.finished(all_known=fold.usage_known)
+        elif progressed:
+            clock.progressed()

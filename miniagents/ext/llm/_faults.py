@@ -4,9 +4,9 @@ The SDK's exception stays the `__cause__`, in memory only. What it says itself i
 because a traceback prints it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from json import JSONDecodeError
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
@@ -19,6 +19,8 @@ from miniagents.values import (
     LLMProtocolError,
     LLMStatusError,
     LLMTimeoutError,
+    Part,
+    Refusal,
 )
 
 from ._look import ProviderError, WireError, integer_at, look
@@ -29,7 +31,13 @@ __all__ = ["Call", "SDKErrors", "fault", "headers_of"]
 E = TypeVar("E", bound=LLMError)
 
 _LONGEST_QUOTE: Final = 300
+_LONGEST_READ: Final = 2_000
+_SHORTEST_COVER: Final = 12
 _FIRST_ERROR_STATUS: Final = 400
+_BAD_REQUEST: Final = frozenset({400, 415, 422})
+_TOO_LONG: Final = re.compile(
+    r"context_length_exceeded|context (length|window|size)|prompt is too long", re.IGNORECASE
+)
 _SERVER_ERROR: Final = 500
 # The errors of the HTTP library below, which one SDK lets through as they are. By name: it is the SDK's own
 # choice which library that is (httpx2 or httpx), and nothing here depends on it.
@@ -101,6 +109,8 @@ class Call:
         model: the model that was asked.
         server: where it was asked, without credentials.
         secrets: what no text may contain.
+        prompt: what was asked, of which no text quotes anything.
+        attached: whether images or files were sent.
         attempts: how many times the request was sent.
         request_id: the provider's id of the request, once there was a response.
         pieces: the text that went to the reader.
@@ -110,9 +120,18 @@ class Call:
     model: str
     server: str
     secrets: tuple[SecretStr, ...] = ()
+    prompt: str = field(default="", repr=False)
+    attached: bool = False
     attempts: int = 1
     request_id: str | None = None
     pieces: list[str] = field(default_factory=list[str])
+
+    def note(self, part: Part) -> None:
+        """Note what went to the reader."""
+        if isinstance(part, str):
+            self.pieces.append(part)
+        elif isinstance(part, Refusal):
+            self.pieces.append(part.text)
 
     def error(self, kind: type[E], sentence: str, *, status: int | None = None) -> E:
         """Make an error of this call; the sentence goes on after "openai (gpt-x): "."""
@@ -133,6 +152,38 @@ class Call:
             if value := secret.get_secret_value():
                 text = text.replace(value, "[redacted]")
         return text
+
+    def quoted(self, text: str) -> str:
+        """Return what somebody else said, in one line that is not too long, without keys and prompts."""
+        line = " ".join(self.without_secrets(text[:_LONGEST_READ]).split())
+        line = without_prompt(line, " ".join(self.prompt.split()))
+        return line if len(line) <= _LONGEST_QUOTE else line[:_LONGEST_QUOTE] + "..."
+
+
+def without_prompt(text: str, prompt: str) -> str:
+    """Return the text with everything of 12 characters or more covered that stands in the prompt too.
+
+    Providers quote what they complain about, and an error goes into logs.
+
+    Args:
+        text: what a provider says.
+        prompt: everything that it was sent.
+
+    Example:
+        >>> without_prompt("Invalid content: 'My name is Ada.'", "Hello! My name is Ada.")
+        "Invalid content: '[prompt]'"
+    """
+    kept: list[str] = []
+    at = 0
+    while at < len(text):
+        length = 0
+        if text[at : at + _SHORTEST_COVER] in prompt and len(text) - at >= _SHORTEST_COVER:
+            length = _SHORTEST_COVER
+            while at + length < len(text) and text[at : at + length + 1] in prompt:
+                length += 1
+        kept.append("[prompt]" if length else text[at])
+        at += length or 1
+    return "".join(kept)
 
 
 def fault(exc: Exception, call: Call, sdk: SDKErrors) -> LLMError:
@@ -155,53 +206,51 @@ def fault(exc: Exception, call: Call, sdk: SDKErrors) -> LLMError:
     if isinstance(exc, Overdue):
         return call.error(LLMTimeoutError, f"{exc}; try again, or raise the limit")
     if isinstance(exc, ProviderError):
-        return call.error(LLMStatusError, f"the provider reported {_quoted(str(exc))}; try again")
+        return call.error(LLMStatusError, f"the provider reported {call.quoted(str(exc))}; try again")
     return _protocol_error(exc, call) or _sdk_error(exc, call, sdk)
 
 
 def _protocol_error(exc: Exception, call: Call) -> LLMProtocolError | None:
-    match exc:
-        case UnicodeDecodeError():
-            what = "bytes came that are no UTF-8"
-        case JSONDecodeError():
-            what = f"an event came that is no JSON ({exc})"
-        case WireError():
-            what = str(exc)
-        case _:
-            return None
-    return call.error(LLMProtocolError, f"{what}; this is not the provider's protocol, check the base URL")
+    if not isinstance(exc, WireError):
+        return None
+    return call.error(LLMProtocolError, f"{exc}; this is not the provider's protocol, check the base URL")
 
 
 def _sdk_error(exc: Exception, call: Call, sdk: SDKErrors) -> LLMError:
     check = "check the network and the base URL"
     if sdk.is_timeout(exc):
-        return call.error(LLMTimeoutError, f"{call.server} did not answer in time ({_root(exc)}); {check}")
+        return call.error(
+            LLMTimeoutError, f"{call.server} did not answer in time ({_root(exc, call)}); {check}"
+        )
     if sdk.is_connection(exc):
         broke = "broke in the middle of the answer" if call.pieces else "could not be made or kept"
         return call.error(
-            LLMConnectionError, f"the connection to {call.server} {broke} ({_root(exc)}); {check}"
+            LLMConnectionError, f"the connection to {call.server} {broke} ({_root(exc, call)}); {check}"
         )
     if isinstance(exc, sdk.reported):
-        return call.error(LLMStatusError, f"the provider reported {_told(exc)}; try again")
+        return call.error(LLMStatusError, f"the provider reported {_told(exc, call)}; try again")
     if isinstance(exc, (sdk.base, TypeError, ValueError)):
-        sentence = f"the SDK refused the request: {_quoted(str(exc))}; check the keywords"
+        sentence = f"the SDK refused the request: {call.quoted(str(exc))}; check the keywords"
         return call.error(LLMConfigError, sentence)
-    return call.error(LLMProtocolError, f"the SDK failed with {type(exc).__name__}: {_quoted(str(exc))}")
+    return call.error(LLMProtocolError, f"the SDK failed with {type(exc).__name__}: {call.quoted(str(exc))}")
 
 
 def _status_error(exc: Exception, call: Call) -> LLMStatusError:
     status = integer_at(exc, "status_code")
     if status is None or status < _FIRST_ERROR_STATUS:
         # An error event inside a stream that had begun with 200: the provider's own type is what tells.
-        return call.error(LLMStatusError, f"the provider reported {_told(exc)}; try again")
+        return call.error(LLMStatusError, f"the provider reported {_told(exc, call)}; try again")
+    told = _told(exc, call)
     advice = _ADVICE.get(status, "try again later" if status >= _SERVER_ERROR else "check the request")
+    if _TOO_LONG.search(told):
+        advice = "send a shorter conversation"
+    elif call.attached and status in _BAD_REQUEST:
+        advice += "; if this model takes no images or files, leave them out or choose another model"
     tries = f" after {call.attempts} attempts" if call.attempts > 1 else ""
-    return call.error(
-        LLMStatusError, f"refused with status {status}{tries}, {_told(exc)}; {advice}", status=status
-    )
+    return call.error(LLMStatusError, f"refused with status {status}{tries}, {told}; {advice}", status=status)
 
 
-def _told(exc: Exception) -> str:
+def _told(exc: Exception, call: Call) -> str:
     # Both SDKs keep the parsed body: the whole of it, or what stood under "error".
     body = look(exc, "body")
     error = look(body, "error") or body
@@ -212,7 +261,7 @@ def _told(exc: Exception) -> str:
         or look(exc, "message")
         or str(exc)
     )
-    return _quoted(f"{kind}: {text}" if kind else str(text))
+    return call.quoted(f"{kind}: {text}" if kind else str(text))
 
 
 def _request_id(exc: Exception) -> str | None:
@@ -227,23 +276,18 @@ def headers_of(value: object) -> Mapping[str, object]:
 
 
 def _cover_secrets(exc: Exception, call: Call) -> None:
-    exc.args = tuple(call.without_secrets(arg) if isinstance(arg, str) else arg for arg in exc.args)
+    exc.args = tuple(call.quoted(arg) if isinstance(arg, str) else arg for arg in exc.args)
     message = look(exc, "message")
     if isinstance(message, str):
-        exc.__dict__["message"] = call.without_secrets(message)
+        exc.__dict__["message"] = call.quoted(message)
 
 
 def _class_names(exc: Exception) -> frozenset[str]:
     return frozenset(each.__name__ for each in type(exc).__mro__)
 
 
-def _root(exc: BaseException) -> str:
+def _root(exc: BaseException, call: Call) -> str:
     # "Connection error." says nothing; the reason is at the end of the chain.
     while (cause := exc.__cause__ or exc.__context__) is not None:
         exc = cause
-    return _quoted(str(exc) or type(exc).__name__)
-
-
-def _quoted(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_QUOTE else line[:_LONGEST_QUOTE] + "..."
+    return call.quoted(str(exc) or type(exc).__name__)

@@ -1,11 +1,34 @@
-"""From parts to a message: text goes on to the reader, all else into the message's data."""
+"""From what an event means to the parts that go on to the reader, and to the data of the message.
+
+Whatever the provider is, here it is decided when an answer is complete, and whether what came is whole.
+"""
 
 from collections.abc import MutableMapping
+from dataclasses import fields, replace
+from typing import Final
 
-from ._parts import Decode, Finish, Identity, Progress, Refusal, Usage
-from ._surrogates import SurrogateJoiner
+from pydantic_core import from_json
+
+from miniagents.values import (
+    Citation,
+    Finish,
+    Part,
+    Reasoning,
+    Refusal,
+    ToolCallDelta,
+    Usage,
+)
+
+from ._look import WireError
+from ._parts import Count, Decode, Identity, Progress
+from ._sse import ServerEvent
+from ._surrogates import SurrogateJoiner, encodable
 
 __all__ = ["Fold"]
+
+# The model was stopped in the middle, and says so: what it was writing then need not be whole.
+_STOPPED: Final = frozenset({"length", "max_tokens", "max_output_tokens", "content_filter", "refusal"})
+_COUNTS: Final = tuple(each.name for each in fields(Usage) if each.name != "kind")
 
 
 class Fold:
@@ -13,82 +36,138 @@ class Fold:
 
     Args:
         decode: what becomes of one event.
-        metadata: where the data of the message goes: `model`, `response_id`, `finish_reason`, `usage` and, if
-            the model refused, `refusal`.
+        metadata: where the data of the message goes: `model` and `response_id`.
 
     Attributes:
         finished: whether the terminal marker has come. What comes after it is not text any more.
+        finish_reason: what the marker said.
+        refused: whether the model refused.
         usage_known: whether the provider has told its last numbers.
         progressed: whether the last event brought the answer forward.
     """
+
+    __slots__ = (
+        "_calls",
+        "_decode",
+        "_joiner",
+        "_metadata",
+        "_thoughts",
+        "_usage",
+        "finish_reason",
+        "finished",
+        "progressed",
+        "refused",
+        "usage_known",
+    )
 
     def __init__(self, decode: Decode, metadata: MutableMapping[str, object]) -> None:
         self._decode = decode
         self._metadata = metadata
         self._joiner = SurrogateJoiner()
-        self._usage: dict[str, int] = {}
-        self._refusal = ""
+        self._thoughts = SurrogateJoiner()
+        self._usage = Usage()
+        self._calls: dict[int, _Call] = {}
         self.finished = False
+        self.finish_reason = ""
+        self.refused = False
         self.usage_known = False
         self.progressed = False
 
-    def take(self, event: object) -> list[str]:
-        """Return the texts that an event brings to the reader; none of them is empty.
+    def take(self, event: ServerEvent) -> list[Part]:
+        """Return the parts that an event brings to the reader; none of them is empty.
 
         Raises:
             WireError: if the event is not what the provider's protocol says.
             ProviderError: if the event is an error.
         """
-        texts: list[str] = []
+        out: list[Part] = []
         ended = self.finished
         self.progressed = False
         for part in self._decode(event):
-            match part:
-                case str() | Refusal() if ended:
-                    pass
-                case str():
-                    self._say(part, texts)
-                case Refusal(text):
-                    self._refusal += text
-                    self._metadata["refusal"] = self._refusal
-                    self._say(text, texts)
-                case Progress():
+            if type(part) is str:
+                if part and not ended:
                     self.progressed = True
-                case Identity(response_id, model):
-                    self._identify(response_id, model)
-                case Usage():
-                    self._count(part)
-                case Finish(reason) if not ended:
-                    self.finished = True
-                    self._metadata["finish_reason"] = reason
-                case Finish():
-                    pass
-        return texts
+                    if whole := self._joiner.feed(part):
+                        out.append(whole)
+            elif isinstance(part, Count):
+                self._count(part, out)
+            elif isinstance(part, Identity):
+                self._identify(part)
+            elif isinstance(part, Progress):
+                self.progressed = True
+            elif not ended:
+                self._other(part, out)
+        return out
 
     def rest(self) -> str:
         """Return the text that was held back, when no event comes any more."""
         return self._joiner.rest()
 
-    def _say(self, text: str, texts: list[str]) -> None:
-        self.progressed = self.progressed or bool(text)
-        if whole := self._joiner.feed(text):
-            texts.append(whole)
+    def _other(self, part: Part, out: list[Part]) -> None:
+        match part:
+            case Reasoning():
+                self.progressed = self.progressed or bool(part.text or part.signature)
+                out.append(replace(part, text=self._thoughts.feed(part.text)))
+            case Refusal(text):
+                self.refused = True
+                self.progressed = self.progressed or bool(text)
+                if whole := self._joiner.feed(text):
+                    out.append(Refusal(whole))
+            case ToolCallDelta():
+                self.progressed = True
+                self._calls.setdefault(part.index, _Call()).take(part)
+                out.append(part)
+            case Citation():
+                out.append(replace(part, text=encodable(part.text)))
+            case Usage():
+                self._count(Count(part), out)
+            case Finish(reason):
+                self._finish(reason)
+                out.append(part)
+            case _:
+                out.append(part)
 
-    def _identify(self, response_id: str | None, model: str | None) -> None:
-        if response_id:
-            self._metadata["response_id"] = response_id
-        if model:
-            self._metadata["model"] = model
+    def _finish(self, reason: str) -> None:
+        self.finished = True
+        self.finish_reason = reason
+        if reason not in _STOPPED:
+            for call in self._calls.values():
+                call.check()
 
-    def _count(self, usage: Usage) -> None:
+    def _identify(self, identity: Identity) -> None:
+        if identity.response_id:
+            self._metadata["response_id"] = identity.response_id
+        if identity.model:
+            self._metadata["model"] = identity.model
+
+    def _count(self, count: Count, out: list[Part]) -> None:
         # The last number of each kind holds: providers repeat them, and count up.
-        numbers = {
-            "input_tokens": usage.input,
-            "output_tokens": usage.output,
-            "cached_tokens": usage.cached,
-            "reasoning_tokens": usage.reasoning,
-        }
-        self._usage |= {name: number for name, number in numbers.items() if number is not None}
-        if self._usage:
-            self._metadata["usage"] = dict(self._usage)
-        self.usage_known = usage.final
+        new = {name: number for name in _COUNTS if (number := getattr(count.usage, name)) is not None}
+        usage = replace(self._usage, **new)
+        if usage != self._usage:
+            self._usage = usage
+            out.append(usage)
+        self.usage_known = count.final
+
+
+class _Call:
+    """The pieces of one call of a tool."""
+
+    __slots__ = ("_arguments", "_name")
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._arguments: list[str] = []
+
+    def take(self, piece: ToolCallDelta) -> None:
+        self._name = self._name or piece.name or ""
+        self._arguments.append(piece.arguments)
+
+    def check(self) -> None:
+        """See whether the arguments are whole; no arguments at all are none."""
+        arguments = "".join(self._arguments)
+        try:
+            if arguments.strip():
+                from_json(arguments)
+        except ValueError:
+            raise WireError(f"the arguments of a call of the tool {self._name!r} are no whole JSON") from None

@@ -1,23 +1,22 @@
-"""Careful looks at what an SDK hands out.
+"""Careful looks at what came untyped: the bodies of errors, counts of tokens, exceptions of an SDK.
 
-The SDKs do not check what they parse: a field may be missing, be of another type, or stand on an object of an
-unrelated class. So nothing here believes a class; every look names the field it expects and of what type.
+Nothing here believes a class: a field may be missing, or be of another type.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import cast
 
-__all__ = ["ProviderError", "WireError", "integer_at", "items_at", "look", "record", "text_at"]
+__all__ = ["ProviderError", "WireError", "integer_at", "look"]
 
 
 class WireError(ValueError):
     """An event that is not what the provider's protocol says; the text tells what was there instead.
 
     Example:
-        >>> record(None, "choices[0]")
+        >>> raise WireError("choices[0] is null, not an object")
         Traceback (most recent call last):
             ...
-        miniagents...WireError: choices[0] is null, not an object
+        miniagents.ext.llm._look.WireError: choices[0] is null, not an object
     """
 
 
@@ -57,71 +56,6 @@ def look(value: object, *path: str) -> object:
     return value
 
 
-def record(value: object, what: str) -> object:
-    """Return the value if it has fields.
-
-    Args:
-        value: what should be an object.
-        what: how the error calls it.
-
-    Raises:
-        WireError: it is nothing, a text, a number or a list.
-
-    Example:
-        >>> record({"id": "1"}, "the event")
-        {'id': '1'}
-    """
-    if value is None or issubclass(type(value), str | bytes | int | float | list | tuple):
-        raise WireError(f"{what} is {_described(value)}, not an object")
-    return value
-
-
-def text_at(value: object, name: str, what: str) -> str:
-    """Return the text in a field, ``""`` if there is none.
-
-    Args:
-        value: an object.
-        name: of the field.
-        what: how the error calls it.
-
-    Raises:
-        WireError: what stands there is no text.
-
-    Example:
-        >>> text_at({"content": "Hel"}, "content", "the content"), text_at({}, "content", "the content")
-        ('Hel', '')
-    """
-    found = look(value, name)
-    if found is None:
-        return ""
-    if not isinstance(found, str):
-        raise WireError(f"{what} is {_described(found)}, not text")
-    return found
-
-
-def items_at(value: object, name: str, what: str) -> Sequence[object]:
-    """Return the list in a field, an empty one if there is none.
-
-    Args:
-        value: an object.
-        name: of the field.
-        what: how the error calls it.
-
-    Raises:
-        WireError: what stands there is no list.
-
-    Example:
-        >>> items_at({"choices": [1, 2]}, "choices", "the choices"), items_at({}, "choices", "the choices")
-        ([1, 2], ())
-    """
-    found = look(value, name)
-    if found is None:
-        return ()
-    if not isinstance(found, list | tuple):
-        raise WireError(f"{what} is {_described(found)}, not a list")
-    return cast("Sequence[object]", found)
-
-
 def integer_at(value: object, *path: str) -> int | None:
     """Return the number at a path; None when there is none: a count is never worth an error.
 
@@ -136,8 +70,3 @@ def integer_at(value: object, *path: str) -> int | None:
     """
     found = look(value, *path)
     return found if isinstance(found, int) and not isinstance(found, bool) else None
-
-
-def _described(value: object) -> str:
-    # The type only: what stands there may be the user's text.
-    return "null" if value is None else f"a {type(value).__name__}"

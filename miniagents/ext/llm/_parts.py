@@ -1,63 +1,67 @@
-"""What an answer of a model is made of, whoever the provider is.
+"""What a provider's `decode` makes of an event: the parts of the answer, and what is told about it.
 
-A provider's `decode` turns each event of the wire into parts. Text is plain `str`; all else is a small frozen
-value. New kinds of parts (reasoning, tool calls) get their class here and a case in `_fold.py`.
+Parts are those of `miniagents.values`: text is plain `str`, all else a small frozen value. The three kinds
+here go into the data of the message, or nowhere.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["Decode", "Finish", "Identity", "Part", "Progress", "Refusal", "Usage"]
+from miniagents.values import Part, Usage
+
+from ._sse import ServerEvent
+
+__all__ = ["Count", "Decode", "Decoded", "Identity", "Progress"]
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who answers: the provider's id of the answer, and the model it says it is."""
+    """Who answers.
+
+    Attributes:
+        response_id: the provider's id of the answer.
+        model: the model that it says it is.
+
+    Example:
+        >>> Identity("chat-1", "gpt-x").model
+        'gpt-x'
+    """
 
     response_id: str | None
     model: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Text with which the model refuses; it is shown like any text, and kept apart as well."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
-    """The model works, but what came is not text for the reader (reasoning, tool calls)."""
+    """The model works, but nothing came that anybody could read.
 
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens counted by the provider, as far as it has told them; `final` means that no more will come.
-
-    Attributes:
-        input: tokens of the whole input, cached ones included.
-        output: tokens of the answer, reasoning included.
-        cached: those of the input that came from a cache.
-        reasoning: those of the output that were reasoning.
-        final: whether these are the last numbers of the answer.
+    Example:
+        >>> Progress()
+        Progress()
     """
 
-    input: int | None = None
-    output: int | None = None
-    cached: int | None = None
-    reasoning: int | None = None
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Tokens counted by the provider so far; what it leaves out is as it was.
+
+    Attributes:
+        usage: the numbers.
+        final: no further ones will come.
+
+    Example:
+        >>> from miniagents import Usage
+        >>> Count(Usage(7, 3)).final
+        True
+    """
+
+    usage: Usage
     final: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """The terminal marker of an answer, in the provider's own word ("stop", "end_turn", "length")."""
+Decoded: TypeAlias = Part | Identity | Progress | Count
+"""Anything that an event of the wire can mean."""
 
-    reason: str
-
-
-Part: TypeAlias = str | Identity | Refusal | Progress | Usage | Finish
-
-Decode: TypeAlias = Callable[[object], Iterable[Part]]
-"""What becomes of one event of the SDK; it does no I/O, and raises the errors of `_look.py`."""
+Decode: TypeAlias = Callable[[ServerEvent], Iterable[Decoded]]
+"""What becomes of one event; it does no I/O, and raises the errors of `_look.py`."""

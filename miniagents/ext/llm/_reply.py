@@ -16,4 +16,4 @@ def reply_with(ctx: InteractionContext[Message, AssistantMessage], call: ModelCa
         call: the call, ready to be made.
     """
     alias = ctx.this_agent.alias
-    ctx.reply(AssistantMessage.promise(call.tokens, model=call.model, agent_alias=alias))
+    ctx.reply(AssistantMessage.promise_of_parts(call.parts, model=call.model, agent_alias=alias))

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
 from ._faults import Call, SDKErrors, fault, headers_of
-from ._look import integer_at
+from ._look import ProviderError, integer_at
 from ._timeouts import Clock, Overdue
 
 __all__ = ["ask_until_answered"]
@@ -22,6 +22,9 @@ T = TypeVar("T")
 _LOG: Final = logging.getLogger("miniagents.ext.llm")
 _AGAIN: Final = frozenset({408, 409, 429})
 _SERVER_ERROR: Final = 500
+_PASSING: Final = frozenset(
+    {"overloaded_error", "rate_limit_error", "api_error", "timeout_error", "server_error"}
+)
 _FIRST_DELAY: Final = 0.5
 _LONGEST_DELAY: Final = 8.0
 _JITTER: Final = 0.25
@@ -30,13 +33,14 @@ _JITTER: Final = 0.25
 async def ask_until_answered(
     ask: Callable[[], Awaitable[T]], call: Call, clock: Clock, sdk: SDKErrors, max_retries: int
 ) -> T:
-    """Send the request, again if that can help, until there is an answer to read.
+    """Send the request, again if that can help, until the first piece of an answer is there.
 
-    Connection failures, 408, 409, 429 and 5xx are tried again, after what `Retry-After` says, else after 0.5,
-    1, 2, ... up to 8 s. A wait that would end after the call's deadline is not begun.
+    Connection failures, 408, 409, 429, 5xx, and a provider that says that it is overloaded are tried again,
+    after what `Retry-After` says, else after 0.5, 1, 2, ... up to 8 s. A wait that would end
+    after the call's deadline is not begun.
 
     Args:
-        ask: the network call.
+        ask: sends the request and reads until something came that a reader may see.
         call: counts the attempts.
         clock: the limits of the call.
         sdk: what the SDK's exceptions mean.
@@ -47,7 +51,7 @@ async def ask_until_answered(
     """
     while True:
         try:
-            return await clock.wait(ask())
+            return await ask()
         except Exception as exc:
             error = fault(exc, call, sdk)
             if call.attempts > max_retries or not _worth_it(exc, sdk):
@@ -64,6 +68,8 @@ async def ask_until_answered(
 def _worth_it(exc: Exception, sdk: SDKErrors) -> bool:
     if isinstance(exc, Overdue):
         return False
+    if isinstance(exc, ProviderError):
+        return exc.kind in _PASSING
     if not isinstance(exc, sdk.status):
         return sdk.is_timeout(exc) or sdk.is_connection(exc)
     told = headers_of(exc).get("x-should-retry")

@@ -1,74 +1,127 @@
 """Where the events of one answer come from, and how the connection is let go.
 
-An SDK stream that is left in the middle keeps its connection until a garbage collection, and its nested
-generators are finished by tasks of the event loop. So it is closed here on every way out, and then run to its
-end, which the closed connection makes an immediate one.
+The response is one of the official client's ``with_streaming_response``: its bytes are read here and
+nowhere else, and it is closed on every way out.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol
 
-from ._faults import headers_of
-from ._look import look
+from ._body import unpacker
+from ._look import WireError
+from ._sse import MAX_EVENT, STRAY, ServerEvent, SSEDecoder
 
-__all__ = ["EventStream", "Source"]
+__all__ = ["HTTPResponse", "Response", "Source"]
 
-_FOR_THE_END: Final = 0.1
+_EVENTS: Final = "text/event-stream"
 
 
-@runtime_checkable
-class EventStream(Protocol):
-    """What an SDK's async stream is to us: events to iterate over, and a way to let go."""
+class HTTPResponse(Protocol):
+    """What the HTTP library of an SDK knows of a response."""
 
-    def __aiter__(self) -> AsyncIterator[object]: ...
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, whatever the case of their names."""
+        ...
 
-    async def close(self) -> None:
-        """Release the HTTP connection."""
+    def aiter_raw(self) -> AsyncGenerator[bytes]:
+        """The bytes of the body as they come from the network."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release the connection."""
+        ...
+
+
+class Response(Protocol):
+    """A response that an SDK hands out before its body was read."""
+
+    @property
+    def http_response(self) -> HTTPResponse:
+        """The response itself."""
         ...
 
 
 class Source:
-    """The events of an answer: those of a stream, or the whole answer as the only one.
+    """The events of an answer: those of a stream, or the whole body as the only one.
 
     Args:
-        answer: what the SDK returned.
+        response: what the SDK returned.
+        stream: whether a stream was asked for.
         request_id_header: the name of the response header with the request's id.
+
+    Attributes:
+        content_type: what the response says it is, without parameters.
+        request_id: the provider's id of the request.
+        count: how many events there were so far.
+        ended: the body has ended.
+        is_cut: the last events were not ended themselves, so they may be cut.
     """
 
-    def __init__(self, answer: object, request_id_header: str) -> None:
-        self._stream = answer if isinstance(answer, EventStream) else None
-        self._events = aiter(answer) if isinstance(answer, EventStream) else _once(answer)
-        headers = headers_of(answer)
-        self.content_type = str(headers.get("content-type", ""))
-        request_id = headers.get(request_id_header) or look(answer, "_request_id")
-        self.request_id = request_id if isinstance(request_id, str) else None
+    __slots__ = (
+        "_body",
+        "_http",
+        "_max_whole",
+        "_sse",
+        "_unpack",
+        "content_type",
+        "count",
+        "ended",
+        "is_cut",
+        "request_id",
+    )
+
+    def __init__(self, response: Response, *, stream: bool, request_id_header: str) -> None:
+        self._http = response.http_response
+        headers = self._http.headers
+        self.content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        self.request_id = headers.get(request_id_header)
         self.count = 0
+        self.ended = False
+        self.is_cut = False
+        self._sse = SSEDecoder() if stream else None
+        self._unpack = unpacker(headers.get("content-encoding", ""))
+        self._body = self._http.aiter_raw()
 
     @property
     def is_event_stream(self) -> bool:
         """Whether the response says that it is an event stream."""
-        return self.content_type.partition(";")[0].strip().lower() == "text/event-stream"
+        return self.content_type == _EVENTS
 
-    async def next(self) -> object:
-        """Return the next event; raise `StopAsyncIteration` after the last one."""
-        event = await anext(self._events)
-        self.count += 1
-        return event
+    async def next(self) -> list[ServerEvent]:
+        """Return the events that came next, maybe none; after the end only those that were cut, then none.
+
+        Raises:
+            WireError: the body is damaged, or larger than any answer.
+        """
+        if self._sse is None:
+            self.ended = True
+            return [ServerEvent("", await self._whole())]
+        try:
+            data = await anext(self._body)
+        except StopAsyncIteration:
+            self.ended = self.is_cut = True
+            return self._sse.rest()
+        events: list[ServerEvent] = []
+        for piece in self._unpack(data):
+            events += self._sse.feed(piece)
+        self.count += sum(event.name != STRAY for event in events)
+        return events
+
+    async def _whole(self) -> bytes:
+        data = bytearray()
+        async for packed in self._body:
+            for piece in self._unpack(packed):
+                data += piece
+                if len(data) > MAX_EVENT:
+                    raise WireError("the answer is larger than any answer")
+        self.count = 1
+        return bytes(data)
 
     async def release(self) -> None:
         """Let the connection go; afterwards nothing of the stream is left behind."""
-        if self._stream is None:
-            return
         with suppress(Exception):
-            await self._stream.close()
+            await self._body.aclose()
         with suppress(Exception):
-            # The limit is for streams that are not the SDK's and go on after their end.
-            async with asyncio.timeout(_FOR_THE_END):
-                async for _ in self._events:
-                    pass
-
-
-async def _once(answer: object) -> AsyncIterator[object]:
-    yield answer
+            await self._http.aclose()

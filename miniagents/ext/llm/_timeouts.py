@@ -71,7 +71,11 @@ class Clock:
     """
 
     def __init__(self, timeouts: Timeouts, *, streaming: bool) -> None:
-        self._now = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._fired = False
         self._stall = _limit(timeouts.stall)
         self._total_at = self._now() + _limit(timeouts.total)
         self._next_at = self._now() + _limit(timeouts.first_token) if streaming else math.inf
@@ -90,16 +94,54 @@ class Clock:
         Raises:
             Overdue: when a limit passed; what was awaited has been cancelled.
         """
-        deadline = min(self._next_at, self._total_at)
-        limit = asyncio.timeout_at(deadline if deadline < math.inf else None)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - whoever awaits is in a task
+        before = task.cancelling()
+        self._task = task
+        self._arm()
         try:
-            async with limit:
-                return await awaitable
-        except TimeoutError:
-            # One of the SDK's own is not ours to explain.
-            if not limit.expired():
-                raise
-            raise Overdue(self._no_end if self._total_at <= self._next_at else self._waiting_for) from None
+            result = await awaitable
+        except BaseException:
+            if self._fired and task.uncancel() <= before:
+                raise self._overdue() from None
+            raise
+        else:
+            if self._fired:
+                task.uncancel()
+            return result
+        finally:
+            self._task = None
+            self._fired = False
+
+    def stop(self) -> None:
+        """Let the timer go; nothing is waited for any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self) -> None:
+        # One timer for the whole call: limits move on with every piece, so it nearly always rings too early,
+        # and is then set to where the limit is now. That is cheaper than a timer for every piece.
+        deadline = min(self._next_at, self._total_at)
+        timer = self._timer
+        if deadline == math.inf or (timer is not None and timer.when() <= deadline):
+            return
+        if timer is not None:
+            timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._task is None:  # the reader has the turn; the next wait sets the timer again
+            return
+        if self.remaining > 0:
+            self._arm()
+            return
+        self._fired = True
+        self._task.cancel()
+
+    def _overdue(self) -> "Overdue":
+        return Overdue(self._no_end if self._total_at <= self._next_at else self._waiting_for)
 
     def progressed(self) -> None:
         """Note that a piece came: from now on the next one is waited for."""

@@ -6,24 +6,47 @@ Everything goes through ``messages.create`` of the official async SDK; what it h
 Why so long: one provider is one file, and a third of it describes the keywords.
 """
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter
+from typing_extensions import TypedDict
 
 from miniagents.agents import InteractionContext, miniagent
+from miniagents.models import ToolSpec
 from miniagents.promising import AssistantMessage, Message, PromisingContext
-from miniagents.values import LLMConfigError
+from miniagents.values import (
+    Attachment,
+    Citation,
+    Content,
+    File,
+    Finish,
+    Image,
+    LLMConfigError,
+    Reasoning,
+    Refusal,
+    ToolCall,
+    ToolCallDelta,
+    ToolResult,
+    Usage,
+    media_type_of,
+)
 
 from ._answer import ModelCall, Wire
+from ._attached import encoded, loaded
 from ._clients import NO_KEY, ClientRoom, no_certificates
 from ._conversation import Conversation, Turn, conversation_of, joined_turns
 from ._faults import SDKErrors
-from ._look import ProviderError, WireError, integer_at, items_at, look, record, text_at
-from ._parts import Finish, Identity, Part, Progress, Usage
+from ._json import error_of, parsed, plain, untyped
+from ._look import WireError, integer_at, look
+from ._parts import Count, Decoded, Identity, Progress
 from ._reply import reply_with
 from ._settings import Endpoint, Extras, Provider, check_numbers, server_of
+from ._source import Response
+from ._sse import STRAY, ServerEvent
 from ._timeouts import Timeouts
 
 try:
@@ -38,11 +61,13 @@ try:
         DefaultAsyncHttpxClient,
         Timeout,
     )
-    from anthropic.types import MessageParam
-except ImportError as _error:
+except ImportError as error:
     raise ImportError(
         "anthropic_agent needs Anthropic's SDK, which is not installed; pip install 'miniagents[anthropic]'"
-    ) from _error
+    ) from error
+
+if TYPE_CHECKING:
+    from anthropic.types import MessageParam
 
 __all__ = ["anthropic_agent", "create_anthropic_agent"]
 
@@ -76,14 +101,16 @@ async def anthropic_agent(
     stall_timeout: float | None = 60.0,
     total_timeout: float | None = 600.0,
     max_retries: int | None = None,
+    refusal_is_error: bool = False,
+    tools: Sequence[ToolSpec] = (),
     extra: Mapping[str, object] | None = None,
 ) -> None:
     """Answers a conversation with a model of Anthropic.
 
-    It is sent the whole conversation and replies one `AssistantMessage`, streamed, with `model`,
-    `response_id`, `finish_reason` (in Anthropic's own word: "end_turn"; "max_tokens" means that they were not
-    enough) and `usage` (`input_tokens`, cached ones included, `output_tokens`, and `cached_tokens` where some
-    were read from a cache).
+    It is sent the whole conversation, images and files too, and replies one `AssistantMessage`, streamed,
+    with `model`, `response_id`, `finish_reason` (in Anthropic's own word: "end_turn"; "max_tokens" means that
+    they were not enough), `usage` (whose input includes what was cached), and `reasoning` and `tool_calls`
+    where there are some.
 
     `system` and all system messages become the request's system text. Anthropic wants the roles to alternate,
     so neighbours of one role are joined by a blank line, and a conversation that begins with the assistant
@@ -105,6 +132,8 @@ async def anthropic_agent(
         stall_timeout: seconds between two pieces; pings and empty events are no pieces.
         total_timeout: seconds for everything. Time in which readers hold the stream back is not counted.
         max_retries: how often to ask again while nothing has come; else as the client is made, else 2.
+        refusal_is_error: whether an answer that the model refuses is an error.
+        tools: what the model may call; it asks for it in the `tool_calls` of its answer.
         extra: any further fields of the request (`top_k`, `thinking`, ...), also ones that the SDK does not
             know; one of None is not sent. `extra_headers` and `extra_query` go where their names say.
 
@@ -114,13 +143,14 @@ async def anthropic_agent(
     """
     conversation = conversation_of(await ctx.messages, system)
     check_numbers(max_tokens, temperature, max_retries)
+    timeouts = Timeouts(first_token_timeout, stall_timeout, total_timeout)
     name = _PROVIDER.model(model)
-    used, retries, secrets = _client(client, api_key, base_url)
     extras = Extras.of(extra, dict(_RESERVED))
-    request = _encode(conversation, temperature=temperature, extra=extras.body)
+    used, retries, secrets = _client(client, api_key, base_url)
+    request = _encode(await loaded(conversation), temperature=temperature, tools=tools, extra=extras.body)
 
-    async def ask() -> object:
-        return await used.messages.create(
+    def ask() -> AbstractAsyncContextManager[Response]:
+        return used.messages.with_streaming_response.create(
             model=name,
             messages=request.messages,
             max_tokens=max_tokens or _MAX_TOKENS,
@@ -137,9 +167,12 @@ async def anthropic_agent(
         model=name,
         server=server_of(str(used.base_url)),
         secrets=secrets,
+        prompt=conversation.prompt,
+        attached=conversation.attached,
         stream=stream,
-        timeouts=Timeouts(first_token_timeout, stall_timeout, total_timeout),
+        timeouts=timeouts,
         max_retries=retries if max_retries is None else max_retries,
+        refusal_is_error=refusal_is_error,
     )
     reply_with(ctx, call)
 
@@ -148,132 +181,322 @@ create_anthropic_agent: Final = anthropic_agent.fork
 """The same as `anthropic_agent.fork`: an agent with other defaults."""
 
 
+# -- encode: messages -> request -------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class _MessagesRequest:
     """What is sent, apart from model and `max_tokens`: the messages, and all other fields of the body."""
 
-    messages: list[MessageParam]
+    messages: "list[MessageParam]"
     body: dict[str, object]
 
 
 def _encode(
-    conversation: Conversation, *, temperature: float | None, extra: Mapping[str, object]
+    conversation: Conversation,
+    *,
+    temperature: float | None,
+    tools: Sequence[ToolSpec] = (),
+    extra: Mapping[str, object],
 ) -> _MessagesRequest:
     """Turn a conversation into a request of the Messages API."""
-    turns = joined_turns(conversation.turns)
+    # Results of tools are the user's to tell.
+    sides = [Turn("user", turn.content) if turn.role == "tool" else turn for turn in conversation.turns]
+    turns = list(joined_turns(sides))
     if turns[0].role == "assistant":
-        turns = (Turn("user", _OPENING), *turns)
-    messages: list[MessageParam] = []
-    for turn in turns:
-        if turn.role == "user":
-            messages.append({"role": "user", "content": turn.text})
-        else:
-            messages.append({"role": "assistant", "content": turn.text})
-    if turns[-1].role == "assistant":
+        turns.insert(0, Turn("user", (_OPENING,)))
+    last = turns[-1]
+    if last.role == "assistant" and isinstance(said := last.content[-1], str):
         # The model goes on from here, and a text to go on from may not end in white space.
-        messages[-1] = {"role": "assistant", "content": turns[-1].text.rstrip()}
-    body: dict[str, object] = {"system": conversation.system or None, "temperature": temperature, **extra}
-    return _MessagesRequest(messages, {name: value for name, value in body.items() if value is not None})
+        turns[-1] = Turn("assistant", (*last.content[:-1], said.rstrip()))
+    messages = [{"role": turn.role, "content": _content(turn)} for turn in turns]
+    body: dict[str, object] = {
+        "system": conversation.system or None,
+        "temperature": temperature,
+        "tools": [_tool(spec) for spec in tools] or None,
+        **extra,
+    }
+    return _MessagesRequest(
+        cast("list[MessageParam]", messages),
+        {name: value for name, value in body.items() if value is not None},
+    )
+
+
+def _content(turn: Turn) -> object:
+    if len(turn.content) == 1 and isinstance(turn.content[0], str):
+        return turn.content[0]
+    # Results come before everything else that is said with them.
+    ordered = sorted(turn.content, key=lambda part: not isinstance(part, ToolResult))
+    return [block for part in ordered for block in _blocks(part)]
+
+
+def _blocks(part: Content) -> Iterator[dict[str, object]]:
+    match part:
+        case str():
+            yield {"type": "text", "text": part}
+        case Refusal(text):
+            yield {"type": "text", "text": text}
+        case Reasoning(text, signature):
+            # Only a thought that Anthropic has signed may go back to it; it signs no names of blocks.
+            if signature and part.id is None:
+                thought: dict[str, object] = {"type": "thinking", "thinking": text, "signature": signature}
+                yield {"type": "redacted_thinking", "data": signature} if part.redacted else thought
+        case ToolCall(call_id, name, arguments):
+            given = untyped((arguments.strip() or "{}").encode())
+            yield {"type": "tool_use", "id": call_id, "name": name, "input": given}
+        case ToolResult(call_id, content, is_error):
+            result: dict[str, object] = {"type": "tool_result", "tool_use_id": call_id, "content": content}
+            yield {**result, "is_error": True} if is_error else result
+        case Image():
+            yield {"type": "image", "source": _where(part)}
+        case File():
+            yield _document(part)
+        case Citation():
+            pass
+
+
+def _where(attachment: Attachment) -> dict[str, object]:
+    if attachment.url is not None:
+        return {"type": "url", "url": attachment.url}
+    return {"type": "base64", "media_type": media_type_of(attachment), "data": encoded(attachment)}
+
+
+def _document(file: File) -> dict[str, object]:
+    title = {"title": file.name} if file.name else {}
+    media_type = media_type_of(file)
+    if file.data is not None and media_type.startswith("text/"):
+        try:
+            text = file.data.decode()
+        except UnicodeDecodeError:
+            raise LLMConfigError("a text file is not in UTF-8; give it as text in UTF-8") from None
+        return {
+            "type": "document",
+            "source": {"type": "text", "media_type": "text/plain", "data": text},
+            **title,
+        }
+    return {"type": "document", "source": _where(file), **title}
+
+
+def _tool(spec: ToolSpec) -> dict[str, object]:
+    return {"name": spec.name, "description": spec.description, "input_schema": plain(spec.parameters)}
+
+
+# -- decode: events -> parts -----------------------------------------------------------------------------
+
+
+class _Delta(TypedDict, total=False):
+    type: str | None
+    text: str | None
+    thinking: str | None
+    signature: str | None
+    partial_json: str | None
+    citation: object
+    stop_reason: str | None
+
+
+class _Block(TypedDict, total=False):
+    type: str | None
+    text: str | None
+    thinking: str | None
+    signature: str | None
+    data: str | None
+    id: str | None
+    name: str | None
+    input: object
+    citations: object
+
+
+class _Answer(TypedDict, total=False):
+    type: str | None
+    id: str | None
+    model: str | None
+    content: list[_Block] | None
+    stop_reason: str | None
+    usage: object
+    error: object
+
+
+class _Event(TypedDict, total=False):
+    type: str | None
+    index: int | None
+    delta: _Delta | None
+    content_block: _Block | None
+    message: _Answer | None
+    usage: object
+
+
+_EVENT: Final = TypeAdapter(_Event)
+_ANSWER: Final = TypeAdapter(_Answer)
+_KNOWN: Final = frozenset(
+    {"content_block_delta", "content_block_start", "message_start", "message_delta", "error"}
+)
 
 
 class _StreamDecoder:
-    """Turns the events of one stream into parts; it remembers which blocks have begun."""
+    """Turns the events of one stream into parts; it remembers which blocks have begun.
+
+    Raises:
+        WireError: from a call, if the event is none of the protocol, or belongs to no block.
+        ProviderError: from a call, if it is an error.
+    """
+
+    __slots__ = ("_begun",)
 
     def __init__(self) -> None:
         self._begun: set[int] = set()
 
-    def __call__(self, event: object) -> list[Part]:
-        """Return the parts of an event; none for a type it does not know.
+    def __call__(self, event: ServerEvent) -> list[Decoded]:
+        """Return the parts of an event; none for a type it does not know."""
+        if event.name in _ERRORS:
+            return _raise(event)
+        try:
+            known = parsed(_EVENT, event.data)
+        except WireError:
+            if self._is_news(event):
+                return []
+            raise
+        if known.get("type") == "content_block_delta":
+            index = self._index(known)
+            if index not in self._begun:
+                raise WireError("a piece came for a block that has not begun")
+            return _from_delta(known.get("delta"), index)
+        return list(self._rarer(known, event))
 
-        Raises:
-            WireError: if it is no event of the protocol, or belongs to no block.
-            ProviderError: if it is an error.
-        """
-        kind = text_at(record(event, "an event"), "type", "the event's type")
-        match kind:
-            case "content_block_delta":
-                self._require_begun(event)
-                return list(_from_delta(look(event, "delta")))
-            case "message_start":
-                message = record(look(event, "message"), "message")
-                return [_identity(message), *_usage(message, final=False)]
+    def _rarer(self, known: _Event, event: ServerEvent) -> Iterable[Decoded]:
+        match known.get("type"):
             case "content_block_start":
-                self._begun.add(self._index(event))
-                return list(_from_block(look(event, "content_block")))
+                index = self._index(known)
+                self._begun.add(index)
+                return _from_block(known.get("content_block"), index)
+            case "message_start":
+                message = known.get("message")
+                if message is None:
+                    raise WireError("a message begins without a message")
+                return [Identity(message.get("id"), message.get("model")), *_count(message, final=False)]
             case "message_delta":
-                reason = text_at(look(event, "delta"), "stop_reason", "stop_reason")
-                return [*([Finish(reason)] if reason else []), *_usage(event, final=bool(reason))]
+                delta = known.get("delta") or {}
+                reason = delta.get("stop_reason") or ""
+                return [*([Finish(reason)] if reason else []), *_count(known, final=bool(reason))]
             case "error":
-                raise ProviderError(
-                    str(look(event, "error", "type") or ""), str(look(event, "error", "message") or "")
-                )
-            case "":
+                return _raise(ServerEvent("error", event.data))
+            case None:
                 raise WireError("an event has no type")
             case _:
-                return []
+                return ()
 
-    def _require_begun(self, event: object) -> None:
-        if self._index(event) not in self._begun:
-            raise WireError("a piece came for a block that has not begun")
+    def _is_news(self, event: ServerEvent) -> bool:
+        # A field may mean something else in an event that is younger than this file.
+        kind = look(untyped(event.data), "type")
+        return isinstance(kind, str) and kind not in _KNOWN
 
-    def _index(self, event: object) -> int:
-        index = integer_at(event, "index")
+    def _index(self, event: _Event) -> int:
+        index = event.get("index")
         if index is None:
             raise WireError("a block has no index")
         return index
 
 
-def _decode_message(answer: object) -> list[Part]:
+def _decode_message(event: ServerEvent) -> list[Decoded]:
     """Turn a whole answer into parts.
 
     Raises:
         WireError: if it is no message of the Messages API.
         ProviderError: if it is an error.
     """
-    record(answer, "the answer")
-    if look(answer, "type") == "error":
-        raise ProviderError(
-            str(look(answer, "error", "type") or ""), str(look(answer, "error", "message") or "")
-        )
-    if look(answer, "content") is None:
+    answer = parsed(_ANSWER, event.data)
+    if answer.get("type") == "error":
+        return _raise(ServerEvent("error", event.data))
+    content = answer.get("content")
+    if content is None:
         raise WireError("the answer has no content")
-    parts: list[Part] = [_identity(answer)]
-    for block in items_at(answer, "content", "content"):
-        parts += _from_block(record(block, "a block"))
-    parts += _usage(answer, final=True)
-    if reason := text_at(answer, "stop_reason", "stop_reason"):
+    parts: list[Decoded] = [Identity(answer.get("id"), answer.get("model"))]
+    for index, block in enumerate(content):
+        parts += _from_block(block, index)
+        if block.get("type") == "tool_use":
+            parts.append(ToolCallDelta(index, arguments=json.dumps(block.get("input"))))
+    parts += _count(answer, final=True)
+    if reason := answer.get("stop_reason"):
         parts.append(Finish(reason))
     return parts
 
 
-def _from_block(block: object) -> Iterable[Part]:
-    if text_at(record(block, "a block"), "type", "the block's type") != "text":
-        yield Progress()
-    elif text := text_at(block, "text", "text"):
-        yield text
+_ERRORS: Final = frozenset({"error", STRAY})
 
 
-def _from_delta(delta: object) -> Iterable[Part]:
-    kind = text_at(record(delta, "delta"), "type", "the delta's type")
-    if kind == "text_delta":
-        yield text_at(delta, "text", "delta.text")
-    elif any(look(delta, name) for name in ("thinking", "partial_json", "signature", "citation")):
-        yield Progress()
+def _raise(event: ServerEvent) -> list[Decoded]:
+    if (error := error_of(event)) is not None:
+        raise error
+    return []
 
 
-def _identity(message: object) -> Identity:
-    return Identity(text_at(message, "id", "id"), text_at(message, "model", "model"))
+def _from_block(block: _Block | None, index: int) -> Iterator[Decoded]:
+    if block is None:
+        raise WireError("a block begins without a block")
+    match block.get("type"):
+        case "text":
+            yield block.get("text") or ""
+            citations = block.get("citations")
+            if isinstance(citations, list):
+                for each in cast("list[object]", citations):
+                    yield _citation(each)
+        case "thinking":
+            yield Reasoning(block.get("thinking") or "", block.get("signature") or None, index=index)
+        case "redacted_thinking":
+            yield Reasoning("", block.get("data") or "", index=index, redacted=True)
+        case "tool_use":
+            yield ToolCallDelta(index, block.get("id"), block.get("name"))
+        case _:
+            yield Progress()
 
 
-def _usage(message: object, *, final: bool) -> Iterable[Part]:
-    usage = look(message, "usage")
+def _from_delta(delta: _Delta | None, index: int) -> list[Decoded]:
+    if delta is None:
+        raise WireError("a piece has no delta")
+    match delta.get("type"):
+        case "text_delta":
+            return [delta.get("text") or ""]
+        case "thinking_delta":
+            return [Reasoning(delta.get("thinking") or "", index=index)]
+        case "signature_delta":
+            return [Reasoning("", delta.get("signature"), index=index)]
+        case "input_json_delta":
+            arguments = delta.get("partial_json")
+            return [ToolCallDelta(index, arguments=arguments)] if arguments else []
+        case "citations_delta":
+            return [_citation(delta.get("citation"))]
+        case _:
+            return []
+
+
+def _citation(cited: object) -> Citation:
+    def text(*names: str) -> str | None:
+        found = (look(cited, name) for name in names)
+        return next((each for each in found if isinstance(each, str)), None)
+
+    def number(*names: str) -> int | None:
+        return next((each for name in names if (each := integer_at(cited, name)) is not None), None)
+
+    return Citation(
+        text("url", "source", "file_id", "document_title") or "",
+        text("title", "document_title"),
+        text("cited_text") or "",
+        number("start_char_index", "start_page_number", "start_block_index"),
+        number("end_char_index", "end_page_number", "end_block_index"),
+    )
+
+
+def _count(message: _Answer | _Event, *, final: bool) -> Iterator[Count]:
+    usage = message.get("usage")
     if usage is None:
         return
     fresh = integer_at(usage, "input_tokens")
     read = integer_at(usage, "cache_read_input_tokens")
     written = integer_at(usage, "cache_creation_input_tokens")
     whole = None if fresh is None else fresh + (read or 0) + (written or 0)
-    yield Usage(input=whole, output=integer_at(usage, "output_tokens"), cached=read or None, final=final)
+    yield Count(Usage(whole, integer_at(usage, "output_tokens"), read or None), final=final)
+
+
+# -- the network -----------------------------------------------------------------------------------------
 
 
 def _client(

@@ -7,47 +7,50 @@ is passed over; what breaks the protocol is an error.
 Why so long: one provider is one file, and a third of it describes the keywords.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter
+from typing_extensions import TypedDict
 
 from miniagents.agents import InteractionContext, miniagent
-from miniagents.promising import AssistantMessage, Message, PromisingContext
-from miniagents.values import LLMConfigError
+from miniagents.models import ToolSpec
+from miniagents.promising import AssistantMessage, Message
+from miniagents.values import (
+    Citation,
+    Content,
+    File,
+    Finish,
+    Image,
+    LLMConfigError,
+    Reasoning,
+    Refusal,
+    ToolCall,
+    ToolCallDelta,
+    ToolResult,
+    Usage,
+)
 
 from ._answer import ModelCall, Wire
-from ._clients import NO_KEY, ClientRoom, no_certificates
-from ._conversation import Conversation, conversation_of
-from ._faults import SDKErrors
-from ._look import ProviderError, WireError, integer_at, items_at, look, record, text_at
-from ._parts import Finish, Identity, Part, Progress, Refusal, Usage
+from ._attached import data_url, loaded, name_of
+from ._conversation import Conversation, Turn, conversation_of
+from ._json import error_of, parsed, plain
+from ._look import ProviderError, WireError, integer_at, look
+from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, client_of
+from ._parts import Count, Decoded, Identity, Progress
 from ._reply import reply_with
-from ._settings import Endpoint, Extras, Provider, check_numbers, server_of
+from ._settings import Extras, check_numbers, server_of
+from ._source import Response
+from ._sse import STRAY, ServerEvent
 from ._timeouts import Timeouts
 
-try:
-    from openai import (
-        DEFAULT_MAX_RETRIES,
-        APIConnectionError,
-        APIError,
-        APIStatusError,
-        APITimeoutError,
-        AsyncOpenAI,
-        DefaultAsyncHttpxClient,
-        OpenAIError,
-        Timeout,
-    )
+if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
-except ImportError as _error:
-    raise ImportError(
-        "openai_agent needs the SDK of OpenAI, which is not installed; pip install 'miniagents[openai]'"
-    ) from _error
 
 __all__ = ["create_openai_agent", "openai_agent"]
 
-_PROVIDER: Final = Provider("openai", "https://api.openai.com/v1", ("openai.com", "openai.azure.com"))
 _RESERVED: Final = (
     ("messages", "they are what the agent is sent"),
     ("model", "give model=..."),
@@ -55,7 +58,6 @@ _RESERVED: Final = (
     ("timeout", "give total_timeout=..."),
     ("n", "one inquiry is one answer, so inquire as often as you want answers"),
 )
-_SECONDS_TO_CONNECT: Final = 10.0
 
 
 @miniagent
@@ -75,14 +77,15 @@ async def openai_agent(
     total_timeout: float | None = 600.0,
     max_retries: int | None = None,
     needs_finish_reason: bool = True,
+    refusal_is_error: bool = False,
+    tools: Sequence[ToolSpec] = (),
     extra: Mapping[str, object] | None = None,
 ) -> None:
     """Answers a conversation with a model of OpenAI, or of any server that is compatible with it.
 
-    It is sent the whole conversation and replies one `AssistantMessage`, streamed, with `model`,
-    `response_id`, `finish_reason` (in the server's own word; "length" means that `max_tokens` were not
-    enough) and `usage` (`input_tokens`, `output_tokens`, and `cached_tokens`, `reasoning_tokens` where the
-    server counts them).
+    It is sent the whole conversation, images and files too, and replies one `AssistantMessage`, streamed,
+    with `model`, `response_id`, `finish_reason` (in the server's own word; "length" means that `max_tokens`
+    were not enough), `usage`, and `reasoning` and `tool_calls` where there are some.
 
     `system` and all system messages become one system message, which comes first. Messages without text are
     left out. So are error messages: the model is not told of them.
@@ -105,6 +108,8 @@ async def openai_agent(
         max_retries: how often to ask again while nothing has come; else as the client is made, else 2.
         needs_finish_reason: whether an answer without a `finish_reason` is an error. Set it to False for a
             server that never sends one: then the count of tokens, which comes last, marks the end.
+        refusal_is_error: whether an answer that the model refuses, or that a filter stops, is an error.
+        tools: what the model may call; it asks for it in the `tool_calls` of its answer.
         extra: any further fields of the request, also ones that the SDK does not know; one of None is not
             sent. `extra_headers` and `extra_query` go where their names say.
 
@@ -114,21 +119,23 @@ async def openai_agent(
     """
     conversation = conversation_of(await ctx.messages, system)
     check_numbers(max_tokens, temperature, max_retries)
-    name = _PROVIDER.model(model)
-    used, retries, secrets = _client(client, api_key, base_url)
-    url = str(used.base_url)
+    timeouts = Timeouts(first_token_timeout, stall_timeout, total_timeout)
+    name = OPENAI.model(model)
     extras = Extras.of(extra, dict(_RESERVED))
+    used, retries, secrets = client_of(client, api_key, base_url)
+    url = str(used.base_url)
     request = _encode(
-        conversation,
+        await loaded(conversation),
         stream=stream,
         max_tokens=max_tokens,
         temperature=temperature,
-        is_openai=_PROVIDER.is_own(url),
+        is_openai=OPENAI.is_own(url),
+        tools=tools,
         extra=extras.body,
     )
 
-    async def ask() -> object:
-        return await used.chat.completions.create(
+    def ask() -> AbstractAsyncContextManager[Response]:
+        return used.chat.completions.with_streaming_response.create(
             model=name,
             messages=request.messages,
             stream=stream,
@@ -143,10 +150,13 @@ async def openai_agent(
         model=name,
         server=server_of(url),
         secrets=secrets,
+        prompt=conversation.prompt,
+        attached=conversation.attached,
         stream=stream,
-        timeouts=Timeouts(first_token_timeout, stall_timeout, total_timeout),
+        timeouts=timeouts,
         max_retries=retries if max_retries is None else max_retries,
         needs_finish=needs_finish_reason,
+        refusal_is_error=refusal_is_error,
     )
     reply_with(ctx, call)
 
@@ -155,11 +165,14 @@ create_openai_agent: Final = openai_agent.fork
 """The same as `openai_agent.fork`: an agent with other defaults."""
 
 
+# -- encode: messages -> request -------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class _ChatRequest:
     """What is sent, apart from the model's name: the messages, and all other fields of the body."""
 
-    messages: list[ChatCompletionMessageParam]
+    messages: "list[ChatCompletionMessageParam]"
     body: dict[str, object]
 
 
@@ -170,147 +183,271 @@ def _encode(
     max_tokens: int | None,
     temperature: float | None,
     is_openai: bool,
+    tools: Sequence[ToolSpec] = (),
     extra: Mapping[str, object],
 ) -> _ChatRequest:
     """Turn a conversation into a Chat Completions request."""
-    messages: list[ChatCompletionMessageParam] = []
+    messages: list[dict[str, object]] = []
     if conversation.system:
         messages.append({"role": "system", "content": conversation.system})
     for turn in conversation.turns:
-        if turn.role == "user":
-            messages.append({"role": "user", "content": turn.text})
-        else:
-            messages.append({"role": "assistant", "content": turn.text})
+        messages += _messages(turn)
     body: dict[str, object] = {
         "max_completion_tokens" if is_openai else "max_tokens": max_tokens,
         "temperature": temperature,
         "stream_options": {"include_usage": True} if stream else None,
+        "tools": [_tool(spec) for spec in tools] or None,
         **extra,
     }
-    return _ChatRequest(messages, {name: value for name, value in body.items() if value is not None})
+    return _ChatRequest(
+        cast("list[ChatCompletionMessageParam]", messages),
+        {name: value for name, value in body.items() if value is not None},
+    )
 
 
-def _decode_chunk(event: object) -> list[Part]:
-    """Turn one chunk of a stream into parts.
+def _messages(turn: Turn) -> Iterator[dict[str, object]]:
+    if turn.role == "tool":
+        for part in turn.content:
+            if isinstance(part, ToolResult):
+                yield {"role": "tool", "tool_call_id": part.call_id, "content": part.content}
+    elif turn.role == "assistant":
+        yield _assistant(turn)
+    elif all(isinstance(part, str) for part in turn.content):
+        yield {"role": "user", "content": turn.text}
+    else:
+        yield {"role": "user", "content": [_item(part) for part in turn.content]}
+
+
+def _assistant(turn: Turn) -> dict[str, object]:
+    said = [part.text if isinstance(part, Refusal) else part for part in turn.content]
+    calls = [
+        {
+            "id": part.id,
+            "type": "function",
+            "function": {"name": part.name, "arguments": part.arguments or "{}"},
+        }
+        for part in turn.content
+        if isinstance(part, ToolCall)
+    ]
+    text = "".join(part for part in said if isinstance(part, str))
+    message: dict[str, object] = {"role": "assistant", "content": text or None}
+    return {**message, "tool_calls": calls} if calls else message
+
+
+def _item(part: Content) -> dict[str, object]:
+    match part:
+        case str():
+            return {"type": "text", "text": part}
+        case Image():
+            address = {"url": data_url(part), **({"detail": part.detail} if part.detail else {})}
+            return {"type": "image_url", "image_url": address}
+        case File(url=str()):
+            raise LLMConfigError("Chat Completions takes no address of a file; give its data or its path")
+        case File():
+            return {"type": "file", "file": {"filename": name_of(part), "file_data": data_url(part)}}
+        case _:
+            raise LLMConfigError(f"a user cannot say a {type(part).__name__}; give texts, images and files")
+
+
+def _tool(spec: ToolSpec) -> dict[str, object]:
+    function = {"name": spec.name, "description": spec.description, "parameters": plain(spec.parameters)}
+    return {"type": "function", "function": function}
+
+
+# -- decode: events -> parts -----------------------------------------------------------------------------
+
+
+class _Function(TypedDict, total=False):
+    name: str | None
+    arguments: str | None
+
+
+class _Call(TypedDict, total=False):
+    index: int | None
+    id: str | None
+    function: _Function | None
+
+
+class _Said(TypedDict, total=False):
+    content: str | None
+    refusal: str | None
+    tool_calls: list[_Call] | None
+    annotations: object
+    # Reasoning has no field in the protocol; these are the names that servers give it.
+    reasoning_content: object
+    reasoning: object
+
+
+class _Choice(TypedDict, total=False):
+    index: int | None
+    delta: _Said | None
+    message: _Said | None
+    finish_reason: str | None
+
+
+_Anything: TypeAlias = object  # one of the fields has this name
+
+
+class _Chunk(TypedDict, total=False):
+    id: str | None
+    model: str | None
+    choices: list[_Choice] | None
+    usage: _Anything
+    error: _Anything
+    object: _Anything
+
+
+_CHUNK: Final = TypeAdapter(_Chunk)
+
+
+class _ChunkDecoder:
+    """Turns the events of one stream into parts.
 
     Raises:
-        WireError: if it is no chunk.
-        ProviderError: if it is an error in the shape of a chunk.
+        WireError: from a call, if the event is no chunk.
+        ProviderError: from a call, if it is an error, in whichever form servers write one.
     """
-    choice = _first_choice(_without_error(record(event, "a chunk")))
-    parts: list[Part] = [Identity(text_at(event, "id", "id"), text_at(event, "model", "model"))]
-    finish = ""
-    if choice is not None:
-        finish = text_at(choice, "finish_reason", "finish_reason")
-        parts += _said(look(choice, "delta"), "delta")
-        if finish:
-            parts.append(Finish(finish))
-    # The last count stands in a chunk without choices, or beside the end; some servers count in every chunk.
-    parts += _usage(event, final=choice is None or bool(finish))
-    return parts
+
+    __slots__ = ("_calls", "_id")
+
+    def __init__(self) -> None:
+        self._id: str | None = None
+        self._calls = _Calls()
+
+    def __call__(self, event: ServerEvent) -> list[Decoded]:
+        """Return the parts of an event; none for what says nothing."""
+        if event.data.startswith(b"[DONE]"):
+            return []
+        if event.name in _ERRORS:
+            return _raise(error_of(event))
+        chunk = parsed(_CHUNK, event.data)
+        _check_error(chunk, event)
+        parts: list[Decoded] = []
+        choice = _first(chunk)
+        finish = ""
+        if choice is not None:
+            said = choice.get("delta")
+            if said is not None:
+                parts += _parts_of(said, self._calls)
+            finish = choice.get("finish_reason") or ""
+            if finish:
+                parts.append(Finish(finish))
+        answer_id = chunk.get("id") or ""
+        if answer_id != self._id:
+            self._id = answer_id
+            parts.append(Identity(answer_id, chunk.get("model")))
+        usage = chunk.get("usage")
+        if usage is not None:
+            # The last count stands in a chunk without choices, or beside the end; some count in every chunk.
+            parts.append(_count(usage, final=choice is None or bool(finish)))
+        return parts
 
 
-def _decode_completion(answer: object) -> list[Part]:
+def _decode_completion(event: ServerEvent) -> list[Decoded]:
     """Turn a whole answer into parts.
 
     Raises:
         WireError: if it is no Chat Completion.
         ProviderError: if it is an error in the shape of one.
     """
-    choice = _first_choice(_without_error(record(answer, "the answer")))
-    if choice is None:
+    answer = parsed(_CHUNK, event.data)
+    _check_error(answer, event)
+    choice = _first(answer)
+    said = None if choice is None else choice.get("message")
+    if choice is None or said is None:
         raise WireError("the answer has no choices")
-    parts: list[Part] = [Identity(text_at(answer, "id", "id"), text_at(answer, "model", "model"))]
-    parts += _said(record(look(choice, "message"), "the message"), "message")
-    parts += _usage(answer, final=True)
-    if finish := text_at(choice, "finish_reason", "finish_reason"):
+    parts: list[Decoded] = [Identity(answer.get("id"), answer.get("model")), *_parts_of(said, _Calls())]
+    if (usage := answer.get("usage")) is not None:
+        parts.append(_count(usage, final=True))
+    if finish := choice.get("finish_reason"):
         parts.append(Finish(finish))
     return parts
 
 
-def _said(said: object, where: str) -> Iterable[Part]:
-    if said is None:
-        return
-    record(said, where)
-    if text := text_at(said, "content", f"{where}.content"):
-        yield text
-    if refusal := text_at(said, "refusal", f"{where}.refusal"):
-        yield Refusal(refusal)
-    # Reasoning has no field in the protocol; these are the names that servers give it.
-    if any(look(said, name) for name in ("tool_calls", "reasoning_content", "reasoning")):
-        yield Progress()
+_ERRORS: Final = frozenset({"error", STRAY})
 
 
-def _first_choice(event: object) -> object:
-    for choice in items_at(event, "choices", "choices"):
-        if look(record(choice, "a choice"), "index") in {0, None}:
+def _raise(error: ProviderError | None) -> list[Decoded]:
+    if error is not None:
+        raise error
+    return []
+
+
+def _check_error(chunk: _Chunk, event: ServerEvent) -> None:
+    if chunk.get("error") or chunk.get("object") == "error":  # the second is vLLM's flat form
+        _raise(error_of(ServerEvent("error", event.data)))
+
+
+def _first(chunk: _Chunk) -> _Choice | None:
+    for choice in chunk.get("choices") or ():
+        if not choice.get("index"):
             return choice
     return None
 
 
-def _usage(event: object, *, final: bool) -> Iterable[Part]:
-    usage = look(event, "usage")
-    if usage is not None:
-        yield Usage(
-            input=integer_at(usage, "prompt_tokens"),
-            output=integer_at(usage, "completion_tokens"),
-            cached=integer_at(usage, "prompt_tokens_details", "cached_tokens"),
-            reasoning=integer_at(usage, "completion_tokens_details", "reasoning_tokens"),
-            final=final,
+def _parts_of(said: _Said, calls: "_Calls") -> Iterator[Decoded]:
+    if text := said.get("content"):
+        yield text
+        if len(said) == 1:  # most pieces are no more than text
+            return
+    thought = said.get("reasoning_content") or said.get("reasoning")
+    if thought:
+        yield Reasoning(thought) if isinstance(thought, str) else Progress()
+    if refusal := said.get("refusal"):
+        yield Refusal(refusal)
+    for call in said.get("tool_calls") or ():
+        yield calls.delta(call)
+    annotations = said.get("annotations")
+    if isinstance(annotations, list):
+        yield from _citations(cast("list[object]", annotations))
+
+
+class _Calls:
+    """Which call a piece belongs to: some servers give no index, and begin each call with an id."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last = -1
+
+    def delta(self, call: _Call) -> ToolCallDelta:
+        index = call.get("index")
+        if index is None:
+            index = self._last + 1 if call.get("id") or self._last < 0 else self._last
+        self._last = index
+        function = call.get("function") or {}
+        return ToolCallDelta(
+            index, call.get("id") or None, function.get("name") or None, function.get("arguments") or ""
         )
 
 
-def _without_error(event: object) -> object:
-    error = look(event, "error")
-    if not error and look(event, "object") == "error":  # vLLM's flat form
-        error = event
-    if error:
-        told = look(error, "message") or (error if isinstance(error, str) else "")
-        raise ProviderError(str(look(error, "type") or look(error, "code") or ""), str(told))
-    return event
+def _citations(annotations: Iterable[object]) -> Iterator[Citation]:
+    for each in annotations:
+        cited = look(each, "url_citation")
+        address, title = look(cited, "url"), look(cited, "title")
+        if isinstance(address, str):
+            yield Citation(
+                address,
+                title if isinstance(title, str) else None,
+                start=integer_at(cited, "start_index"),
+                end=integer_at(cited, "end_index"),
+            )
 
 
-def _client(
-    client: object, api_key: SecretStr | str | None, base_url: str | None
-) -> tuple[AsyncOpenAI, int, tuple[SecretStr, ...]]:
-    """Return a client that does not ask again by itself, how often we should, and what no text may show."""
-    if client is None:
-        endpoint = _PROVIDER.endpoint(api_key, base_url)
-        room = ClientRoom.of(PromisingContext.current())
-        key = (endpoint.api_key,) if endpoint.api_key else ()
-        return room.get(endpoint, AsyncOpenAI, _build), DEFAULT_MAX_RETRIES, key
-    if api_key is not None or base_url is not None:
-        raise LLMConfigError(
-            "openai_agent was given client and also api_key or base_url; the client has both"
-        )
-    if not isinstance(client, AsyncOpenAI):
-        raise LLMConfigError(f"client is a {type(client).__name__}; give an openai.AsyncOpenAI")
-    return client.with_options(max_retries=0), client.max_retries, (SecretStr(client.api_key),)
-
-
-def _build(endpoint: Endpoint) -> AsyncOpenAI:
-    key = endpoint.api_key.get_secret_value() if endpoint.api_key else NO_KEY
-    tls = no_certificates(endpoint)
-    # Every wait is bounded by the call's own limits; the SDK has no total one.
-    return AsyncOpenAI(
-        api_key=key,
-        base_url=endpoint.base_url,
-        max_retries=0,  # asking again is ours
-        timeout=Timeout(None, connect=_SECONDS_TO_CONNECT),
-        http_client=None if tls is None else DefaultAsyncHttpxClient(verify=tls),
+def _count(usage: object, *, final: bool) -> Count:
+    counted = Usage(
+        integer_at(usage, "prompt_tokens"),
+        integer_at(usage, "completion_tokens"),
+        integer_at(usage, "prompt_tokens_details", "cached_tokens"),
+        integer_at(usage, "completion_tokens_details", "reasoning_tokens"),
     )
+    return Count(counted, final=final)
 
 
 _WIRE: Final = Wire(
-    provider=_PROVIDER.name,
-    sdk=SDKErrors(
-        status=APIStatusError,
-        timeout=APITimeoutError,
-        connection=APIConnectionError,
-        reported=APIError,
-        base=OpenAIError,
-    ),
-    decoder=lambda: _decode_chunk,
+    provider=OPENAI.name,
+    sdk=OPENAI_ERRORS,
+    decoder=_ChunkDecoder,
     decode_whole=_decode_completion,
     request_id_header="x-request-id",
     terminal="finish_reason",

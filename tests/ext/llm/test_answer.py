@@ -10,7 +10,7 @@ from miniagents import (
     LLMProtocolError,
     LLMTruncatedError,
 )
-from miniagents.values import Usage as TokenUsage
+from miniagents.values import Usage
 from tests.support.sse_server import (
     Script,
     answer,
@@ -54,7 +54,7 @@ async def test_whole_answer(wire: Wire) -> None:
     """Without streaming the answer is one token, with the same data."""
     message = await reply_to(wire, answer(200, wire.whole("Hello")), stream=False)
     assert message.text == "Hello"
-    assert message.usage == TokenUsage(7, 3)
+    assert message.usage == Usage(7, 3)
 
 
 async def test_truncated_at_every_event(wire: Wire) -> None:

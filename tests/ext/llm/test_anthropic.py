@@ -1,5 +1,6 @@
 """`anthropic_agent`: what is sent, what is understood, and how it is set up."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from miniagents import (
     SystemMessage,
     UserMessage,
 )
-from miniagents.ext.llm import Conversation, Finish, Identity, Part, Progress, Turn, Usage, WireError
+from miniagents.ext.llm import Conversation, Count, Decoded, Identity, Progress, ServerEvent, Turn, WireError
 from miniagents.ext.llm.anthropic import (
     _decode_message,
     _encode,
@@ -25,15 +26,25 @@ from miniagents.ext.llm.anthropic import (
     anthropic_agent,
     create_anthropic_agent,
 )
-from miniagents.values import Usage as TokenUsage
+from miniagents.values import Citation, Finish, Reasoning, ToolCallDelta, Usage
 from tests.support.anthropic_wire import START, STOP, answered, begin, delta, end, event, message
 from tests.support.sse_server import answer, serve, sse
 from tests.support.wires import ANTHROPIC, KEY, asking, reply_to
 
 
+def as_event(data: object) -> ServerEvent:
+    """An event with this JSON."""
+    return ServerEvent("", json.dumps(data).encode())
+
+
 def test_encode() -> None:
     """Neighbours of one role are joined, the system text stands apart, and what is None is not sent."""
-    turns = (Turn("user", "Hi"), Turn("user", "there"), Turn("assistant", "Hello"), Turn("user", "Bye"))
+    turns = (
+        Turn("user", ("Hi",)),
+        Turn("user", ("there",)),
+        Turn("assistant", ("Hello",)),
+        Turn("user", ("Bye",)),
+    )
     request = _encode(Conversation("Be brief.", turns), temperature=0.5, extra={"top_k": 5, "top_p": None})
     assert request.messages == [
         {"role": "user", "content": "Hi\n\nthere"},
@@ -46,7 +57,7 @@ def test_encode() -> None:
 
 def test_encode_assistant_at_both_ends() -> None:
     """A user speaks first, and a text to go on from does not end in white space."""
-    request = _encode(Conversation("", (Turn("assistant", "Welcome! \n"),)), temperature=None, extra={})
+    request = _encode(Conversation("", (Turn("assistant", ("Welcome! \n",)),)), temperature=None, extra={})
     assert [turn["role"] for turn in request.messages] == ["user", "assistant"]
     assert request.messages[1]["content"] == "Welcome!"
 
@@ -56,32 +67,66 @@ def test_encode_assistant_at_both_ends() -> None:
     [
         ({"type": "message_start", "message": {"id": "a", "model": "b"}}, [Identity("a", "b")]),
         ({"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": "x"}}, ["x"]),
-        ({"type": "content_block_start", "index": 1, "content_block": {"type": "thinking"}}, [Progress()]),
+        ({"type": "content_block_start", "index": 1, "content_block": {"type": "news"}}, [Progress()]),
+        (
+            {
+                "type": "content_block_start",
+                "index": 1,
+                "content_block": {"type": "redacted_thinking", "data": "d"},
+            },
+            [Reasoning("", "d", index=1, redacted=True)],
+        ),
+        (
+            {
+                "type": "content_block_start",
+                "index": 1,
+                "content_block": {"type": "tool_use", "id": "c", "name": "n"},
+            },
+            [ToolCallDelta(1, "c", "n")],
+        ),
+        (
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {
+                    "type": "citations_delta",
+                    "citation": {"cited_text": "w", "url": "u", "title": "t"},
+                },
+            },
+            [Citation("u", "t", "w")],
+        ),
+        (
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "signature_delta", "signature": "s"},
+            },
+            [Reasoning("", "s")],
+        ),
         ({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x"}}, ["x"]),
         (
             {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "x"}},
-            [Progress()],
+            [Reasoning("x")],
         ),
-        (
-            {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": ""}},
-            [],
-        ),
+        ({"type": "news", "index": "seven", "delta": 8}, []),
         ({"type": "content_block_delta", "index": 0, "delta": {"type": "news_delta", "news": "x"}}, []),
         ({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, [Finish("end_turn")]),
         (
             {"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": 1}},
-            [Usage(output=1, final=False)],
+            [Count(Usage(output_tokens=1), final=False)],
         ),
         ({"type": "message_delta"}, []),
         ({"type": "ping"}, []),
         ({"type": "news"}, []),
     ],
 )
-def test_decode(data: Mapping[str, object], parts: list[Part]) -> None:
+def test_decode(data: Mapping[str, object], parts: list[Decoded]) -> None:
     """An event becomes its parts, and an unknown one becomes none."""
     decode = _StreamDecoder()
-    decode({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
-    assert decode(data) == parts
+    decode(
+        as_event({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
+    )
+    assert decode(as_event(data)) == parts
 
 
 @pytest.mark.parametrize(
@@ -99,7 +144,7 @@ def test_decode(data: Mapping[str, object], parts: list[Part]) -> None:
 def test_decode_refuses(data: object) -> None:
     """What is no event of the protocol, or belongs to no block, breaks it."""
     with pytest.raises(WireError):
-        _StreamDecoder()(data)
+        _StreamDecoder()(as_event(data))
 
 
 def test_usage_counts_the_cache() -> None:
@@ -110,8 +155,8 @@ def test_usage_counts_the_cache() -> None:
         "cache_creation_input_tokens": 300,
         "output_tokens": 4,
     }
-    parts = _decode_message({**message("Hello"), "usage": usage})
-    assert parts[1:] == ["Hello", Usage(321, 4, 20), Finish("end_turn")]
+    parts = _decode_message(as_event({**message("Hello"), "usage": usage}))
+    assert parts[1:] == ["Hello", Count(Usage(321, 4, 20)), Finish("end_turn")]
 
 
 async def test_request() -> None:
@@ -159,7 +204,7 @@ async def test_blocks() -> None:
 async def test_usage() -> None:
     """The numbers of the first and the last event are put together."""
     answer_message = await reply_to(ANTHROPIC, sse(*answered("Hello")))
-    assert answer_message.usage == TokenUsage(9, 3, 2)
+    assert answer_message.usage == Usage(9, 3, 2)
 
 
 async def test_other_stop_reasons() -> None:

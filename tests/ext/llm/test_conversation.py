@@ -2,7 +2,19 @@
 
 import pytest
 
-from miniagents import AssistantMessage, ErrorMessage, LLMConfigError, Message, SystemMessage, UserMessage
+from miniagents import (
+    AssistantMessage,
+    ErrorMessage,
+    Image,
+    LLMConfigError,
+    Message,
+    Reasoning,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+    ToolResult,
+    UserMessage,
+)
 from miniagents.ext.llm import Conversation, Turn, conversation_of, joined_turns
 
 
@@ -16,14 +28,16 @@ def test_roles() -> None:
 def test_system() -> None:
     """The system texts are gathered in order, the agent's own first, wherever they stand."""
     messages = [SystemMessage("one"), Message("a"), SystemMessage("two"), Message("three", role="developer")]
-    expected = Conversation("zero\n\none\n\ntwo\n\nthree", (Turn("user", "a"),))
+    expected = Conversation("zero\n\none\n\ntwo\n\nthree", (Turn("user", ("a",)),))
     assert conversation_of(messages, "zero") == expected
 
 
 def test_left_out() -> None:
     """Errors and messages without text are left out."""
     messages = [Message("a"), ErrorMessage("it broke"), Message("  "), Message(""), AssistantMessage("b")]
-    assert conversation_of(messages, " ") == Conversation("", (Turn("user", "a"), Turn("assistant", "b")))
+    assert conversation_of(messages, " ") == Conversation(
+        "", (Turn("user", ("a",)), Turn("assistant", ("b",)))
+    )
 
 
 def test_data_and_templates() -> None:
@@ -43,8 +57,8 @@ def test_nothing_to_answer(messages: list[Message], hint: str) -> None:
 
 def test_unknown_role() -> None:
     """An unknown role is refused, with its place."""
-    with pytest.raises(LLMConfigError, match="message 1 has the unknown role 'tool'"):
-        conversation_of([Message("a"), Message("b", role="tool")])
+    with pytest.raises(LLMConfigError, match="message 1 has the unknown role 'poet'"):
+        conversation_of([Message("a"), Message("b", role="poet")])
 
 
 def test_halves_of_characters() -> None:
@@ -54,6 +68,48 @@ def test_halves_of_characters() -> None:
 
 def test_joined_turns() -> None:
     """Neighbours of one role become one turn; others stay."""
-    turns = [Turn("user", "a"), Turn("user", "b"), Turn("assistant", "c"), Turn("user", "d")]
-    assert joined_turns(turns) == (Turn("user", "a\n\nb"), Turn("assistant", "c"), Turn("user", "d"))
+    turns = [Turn("user", ("a",)), Turn("user", ("b",)), Turn("assistant", ("c",)), Turn("user", ("d",))]
+    assert joined_turns(turns) == (Turn("user", ("a\n\nb",)), Turn("assistant", ("c",)), Turn("user", ("d",)))
     assert joined_turns([]) == ()
+
+
+CALL = ToolCall("c-1", "look", '{"at": "sky"}')
+RESULT = ToolResult("c-1", "blue")
+
+
+def test_parts() -> None:
+    """A turn has everything that a message is made of; blank texts are left out."""
+    cat = Image(path="cat.png")
+    messages = [UserMessage("What?", parts=[cat]), AssistantMessage(parts=[Reasoning("Hm."), " ", CALL])]
+    assert conversation_of(messages).turns == (
+        Turn("user", ("What?", cat)),
+        Turn("assistant", (Reasoning("Hm."), CALL)),
+    )
+    assert conversation_of(messages).attached
+    assert not conversation_of(messages[1:]).attached
+
+
+def test_tools_in_an_answer() -> None:
+    """An answer that holds results of tools is several turns, as the provider has seen it."""
+    answer = AssistantMessage(parts=["Let me look.", CALL, RESULT, "It is blue."])
+    expected = (
+        Turn("assistant", ("Let me look.", CALL)),
+        Turn("tool", (RESULT,)),
+        Turn("assistant", ("It is blue.",)),
+    )
+    assert conversation_of([answer]).turns == expected
+    assert conversation_of([ToolMessage(parts=[RESULT])]).turns == (Turn("tool", (RESULT,)),)
+
+
+def test_tool_without_results() -> None:
+    """What a tool says must name the call that it answers."""
+    with pytest.raises(LLMConfigError, match="message 0 is of a tool and has no results"):
+        conversation_of([Message("blue", role="tool")])
+
+
+def test_prompt() -> None:
+    """The prompt has every text that is sent, also of tools."""
+    prompt = conversation_of(
+        [SystemMessage("one"), Message("two"), AssistantMessage(parts=[CALL, RESULT])]
+    ).prompt
+    assert all(text in prompt for text in ("one", "two", "sky", "blue"))

@@ -1,6 +1,7 @@
 """`openai_agent`: what is sent, what is understood, and how it is set up."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,20 +20,22 @@ from miniagents import (
     MiniAgents,
     SystemMessage,
 )
-from miniagents.ext.llm import Conversation, Finish, Identity, Part, Progress, Refusal, Turn, Usage, WireError
+from miniagents.ext.llm import Conversation, Count, Decoded, Identity, Progress, ServerEvent, Turn, WireError
 from miniagents.ext.llm.openai import (
-    _decode_chunk,
+    _ChunkDecoder,
     _decode_completion,
     _encode,
     create_openai_agent,
     openai_agent,
 )
-from miniagents.values import Usage as TokenUsage
+from miniagents.values import Citation, Finish, Reasoning, Refusal, ToolCallDelta, Usage
 from tests.support.chat_wire import DONE, chat, chunk, completion, event
 from tests.support.sse_server import answer, serve, sse
 from tests.support.wires import CHAT, KEY, asking, reply_to
 
-TALK = Conversation("Be brief.", (Turn("user", "Hi"), Turn("user", "there"), Turn("assistant", "Hello")))
+TALK = Conversation(
+    "Be brief.", (Turn("user", ("Hi",)), Turn("user", ("there",)), Turn("assistant", ("Hello",)))
+)
 
 
 def test_encode() -> None:
@@ -58,7 +61,12 @@ def test_encode_limits(is_openai: bool, name: str) -> None:
     ).body == {name: 9}
 
 
-CHUNKS: tuple[tuple[Mapping[str, object], list[Part]], ...] = (
+def as_event(data: object) -> ServerEvent:
+    """An event with this JSON."""
+    return ServerEvent("", json.dumps(data).encode())
+
+
+CHUNKS: tuple[tuple[Mapping[str, object], list[Decoded]], ...] = (
     ({}, []),
     ({"choices": None}, []),
     ({"choices": []}, []),
@@ -72,24 +80,56 @@ CHUNKS: tuple[tuple[Mapping[str, object], list[Part]], ...] = (
         ["a", Finish("stop")],
     ),
     ({"choices": [{"index": 0, "delta": {"refusal": "no"}}]}, [Refusal("no")]),
-    ({"choices": [{"index": 0, "delta": {"reasoning_content": "hm"}}]}, [Progress()]),
-    ({"choices": [{"index": 0, "delta": {"tool_calls": [1]}}]}, [Progress()]),
-    ({"usage": {"prompt_tokens": 7, "completion_tokens": 3}}, [Usage(7, 3)]),
+    ({"choices": [{"index": 0, "delta": {"reasoning_content": "hm"}}]}, [Reasoning("hm")]),
+    ({"choices": [{"index": 0, "delta": {"reasoning": {"a": 1}}}]}, [Progress()]),
+    (
+        {
+            "choices": [
+                {
+                    "delta": {
+                        "tool_calls": [{"index": 1, "id": "c", "function": {"name": "n", "arguments": "{"}}]
+                    }
+                }
+            ]
+        },
+        [ToolCallDelta(1, "c", "n", "{")],
+    ),
+    (
+        {
+            "choices": [
+                {
+                    "delta": {
+                        "content": None,
+                        "annotations": [
+                            {
+                                "type": "url_citation",
+                                "url_citation": {"url": "u", "title": "t", "end_index": 2},
+                            }
+                        ],
+                    }
+                }
+            ]
+        },
+        [Citation("u", "t", end=2)],
+    ),
+    ({"usage": {"prompt_tokens": 7, "completion_tokens": 3}}, [Count(Usage(7, 3))]),
     (
         {
             "usage": {"prompt_tokens": 7, "prompt_tokens_details": {"cached_tokens": 2}},
             "choices": [{"index": 0}],
         },
-        [Usage(7, cached=2, final=False)],
+        [Count(Usage(7, cached_tokens=2), final=False)],
     ),
-    ({"usage": "none"}, [Usage()]),
+    ({"usage": "none"}, [Count(Usage())]),
 )
 
 
 @pytest.mark.parametrize(("data", "parts"), CHUNKS)
-def test_decode_chunk(data: Mapping[str, object], parts: list[Part]) -> None:
+def test_decode_chunk(data: Mapping[str, object], parts: list[Decoded]) -> None:
     """A chunk becomes its parts, whatever is missing in it."""
-    assert _decode_chunk({"id": "a", "model": "b", **data}) == [Identity("a", "b"), *parts]
+    decoded = _ChunkDecoder()(as_event({"id": "a", "model": "b", **data}))
+    assert [part for part in decoded if not isinstance(part, Identity)] == parts
+    assert Identity("a", "b") in decoded
 
 
 @pytest.mark.parametrize(
@@ -107,13 +147,13 @@ def test_decode_chunk(data: Mapping[str, object], parts: list[Part]) -> None:
 def test_decode_refuses(data: object) -> None:
     """A field of another type breaks the protocol."""
     with pytest.raises(WireError):
-        _decode_chunk(data)
+        _ChunkDecoder()(as_event(data))
 
 
 def test_decode_completion() -> None:
     """A whole answer becomes the same parts."""
-    parts = _decode_completion(completion("Hello", "length"))
-    assert parts == [Identity("chat-1", "model-of-server"), "Hello", Usage(7, 3), Finish("length")]
+    parts = _decode_completion(as_event(completion("Hello", "length")))
+    assert parts == [Identity("chat-1", "model-of-server"), "Hello", Count(Usage(7, 3)), Finish("length")]
 
 
 async def test_request() -> None:
@@ -147,7 +187,7 @@ async def test_request() -> None:
 async def test_usage_comes_last() -> None:
     """The count of tokens that follows the end is on the message."""
     message = await reply_to(CHAT, sse(*chat("Hel", "lo")))
-    assert message.usage == TokenUsage(7, 3)
+    assert message.usage == Usage(7, 3)
 
 
 @pytest.mark.parametrize("error", [{"object": "error", "type": "BadRequestError", "message": "It is."}])
@@ -159,8 +199,8 @@ async def test_flat_error(error: object) -> None:
 
 
 async def test_error_as_a_field() -> None:
-    """An error in llama.cpp's form, which the SDK does not see, ends in a truncated answer at least."""
-    with pytest.raises(LLMTruncatedError):
+    """An error in llama.cpp's form, which the SDK does not see, is a status error."""
+    with pytest.raises(LLMStatusError, match="broken"):
         await reply_to(CHAT, sse(chunk("Hel"), b'error: {"message": "broken"}\n\n', DONE))
 
 

@@ -1,0 +1,142 @@
+"""Server-sent events: bytes in, events out, no socket.
+
+Rule of this room: **linear, strict, and bounded.** However the bytes are cut, every byte is looked at a fixed
+number of times; the events do not depend on the cuts. Lines end with CR, LF or CRLF, a byte order mark may
+come first, comments bring nothing (https://html.spec.whatwg.org/multipage/server-sent-events.html). What may
+grow is capped: an event, and the whole stream.
+
+Two dialects that the standard would drop without a word are passed on, since they carry errors: a field
+called ``error`` (llama.cpp), and a line that is JSON by itself.
+"""
+
+from typing import Final, NamedTuple
+
+from ._look import WireError
+
+__all__ = ["MAX_EVENT", "MAX_STREAM", "STRAY", "SSEDecoder", "ServerEvent"]
+
+MAX_EVENT: Final = 16 * 2**20
+"""Bytes that one event, or one line, may have; pictures come in one."""
+MAX_STREAM: Final = 512 * 2**20
+"""Bytes that one answer may have in all, comments included."""
+
+STRAY: Final = "\N{NULL}"
+"""The name of a line that is JSON by itself, without a field; no event can have it."""
+
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class ServerEvent(NamedTuple):
+    """One event: its type (``""`` if it has none) and its data, the lines joined by a newline."""
+
+    name: str
+    data: bytes
+
+
+class SSEDecoder:
+    r"""Turns the bytes of one stream into its events.
+
+    Args:
+        max_event: bytes that one event or line may have.
+        max_stream: bytes that all may have together.
+
+    Raises:
+        WireError: from `feed`, when a cap is passed.
+
+    Example:
+        >>> decoder = SSEDecoder()
+        >>> decoder.feed(b"data: on"), decoder.feed(b"e\r"), decoder.feed(b"\n\r\n: ping\n\n")
+        ([], [], [ServerEvent(name='', data=b'one')])
+    """
+
+    __slots__ = ("_after_cr", "_begun", "_data", "_left", "_max_event", "_name", "_partial", "_size")
+
+    def __init__(self, max_event: int = MAX_EVENT, max_stream: int = MAX_STREAM) -> None:
+        self._max_event = max_event
+        self._left = max_stream
+        self._partial = bytearray()  # the line that has not ended yet
+        self._begun = False  # whether the place of a byte order mark is behind
+        self._after_cr = False  # a LF that comes now belongs to the CR before it
+        self._name = ""
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> list[ServerEvent]:
+        """Return the events that are complete now."""
+        events: list[ServerEvent] = []
+        for line in self._lines(chunk):
+            if line.startswith(b"data: "):
+                self._add(line[6:])
+            elif not line:
+                if self._data:
+                    events.append(self._event())
+                self._name = ""
+            else:
+                self._other(line, events)
+        return events
+
+    def _lines(self, chunk: bytes) -> list[bytes]:
+        """The lines that have ended now; what has begun of the next one is kept."""
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise WireError("the answer is larger than any answer")
+        if self._after_cr and chunk:
+            self._after_cr = False
+            if chunk[0] == 10:  # noqa: PLR2004 - LF
+                chunk = chunk[1:]
+        if b"\r" in chunk:
+            self._after_cr = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = chunk.split(b"\n")
+        rest = lines.pop()
+        if not lines:
+            self._keep(rest)
+            return []
+        if self._partial:
+            self._keep(lines[0])
+            lines[0] = bytes(self._partial)
+            self._partial.clear()
+        if not self._begun:
+            self._begun = True
+            lines[0] = lines[0].removeprefix(_BOM)
+        self._keep(rest)
+        return lines
+
+    def rest(self) -> list[ServerEvent]:
+        """Return the event that had begun when the stream ended, whole or not.
+
+        The standard drops it. Whoever can tell that its data is whole (JSON says so by itself) need not.
+        """
+        return self.feed(b"\n\n")
+
+    def _keep(self, rest: bytes) -> None:
+        if rest:
+            self._partial += rest
+            if len(self._partial) > self._max_event:
+                raise WireError("an event is larger than any event")
+
+    def _add(self, data: bytes) -> None:
+        self._size += len(data) + 1
+        if self._size > self._max_event:
+            raise WireError("an event is larger than any event")
+        self._data.append(data)
+
+    def _event(self) -> ServerEvent:
+        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        self._data = []
+        self._size = 0
+        return ServerEvent(self._name, data)
+
+    def _other(self, line: bytes, events: list[ServerEvent]) -> None:
+        field, colon, value = line.partition(b":")
+        if not field:  # a comment
+            return
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._add(value)
+        elif field == b"event":
+            self._name = value.decode("utf-8", "replace").replace(STRAY, "")
+        elif field == b"error" and colon:
+            events.append(ServerEvent("error", value))
+        elif line.startswith(b"{"):
+            events.append(ServerEvent(STRAY, line))
