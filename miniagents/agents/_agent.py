@@ -15,11 +15,11 @@ from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.promising import (
     Flattener,
+    Lifted,
     Message,
     MessagePromise,
     MessageSequencePromise,
     MessageType,
-    lifted,
     open_sequence,
 )
 from miniagents.streams import CURRENT_DRIVER
@@ -189,7 +189,7 @@ class MiniAgent(Generic[In, Out, P]):
         """
         given = self._given(args, kwargs)
 
-        return lifted(cast("Observable[object]", source), lambda received: self._start(received, given))
+        return Lifted(cast("Observable[object]", source), lambda received: self._start(received, given))
 
     def then(
         self, operator: Callable[[Observable[MessagePromise[Out]]], Observable[C]]

@@ -5,7 +5,7 @@ from typing import cast
 
 from reactivex import Observable
 
-from miniagents.promising import Message, MessagePromise, MessageType, lifted
+from miniagents.promising import Lifted, Message, MessagePromise, MessageType
 
 
 def as_messages() -> Callable[[Observable[MessageType]], Observable[MessagePromise[Message]]]:
@@ -27,6 +27,6 @@ def as_messages() -> Callable[[Observable[MessageType]], Observable[MessagePromi
     """
 
     def operator(source: Observable[MessageType]) -> Observable[MessagePromise[Message]]:
-        return lifted(cast("Observable[object]", source), lambda received: received)
+        return Lifted(cast("Observable[object]", source), lambda received: received)
 
     return operator

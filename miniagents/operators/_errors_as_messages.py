@@ -5,7 +5,7 @@ from typing import cast
 
 from reactivex import Observable
 
-from miniagents.promising import Message, MessagePromise, MessageSequencePromise, lifted, replace_errors
+from miniagents.promising import Lifted, Message, MessagePromise, MessageSequencePromise, replace_errors
 
 
 def errors_as_messages() -> Callable[
@@ -32,6 +32,6 @@ def errors_as_messages() -> Callable[
         return MessageSequencePromise.over(replace_errors(received, None))
 
     def operator(source: Observable[MessagePromise[Message]]) -> Observable[MessagePromise[Message]]:
-        return lifted(cast("Observable[object]", source), transform)
+        return Lifted(cast("Observable[object]", source), transform)
 
     return operator

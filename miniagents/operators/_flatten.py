@@ -5,7 +5,7 @@ from typing import TypeVar, cast
 
 from reactivex import Observable
 
-from miniagents.promising import Message, MessagePromise, MessageSequencePromise, lifted
+from miniagents.promising import Lifted, Message, MessagePromise, MessageSequencePromise
 
 M = TypeVar("M", bound=Message)
 
@@ -33,7 +33,7 @@ def flatten() -> Callable[
     def operator(
         source: Observable[MessageSequencePromise[M] | Iterable[MessagePromise[M]] | Iterable[M]],
     ) -> Observable[MessagePromise[M]]:
-        flat = lifted(cast("Observable[object]", source), lambda received: received)
+        flat = Lifted(cast("Observable[object]", source), lambda received: received)
         return cast("Observable[MessagePromise[M]]", flat)
 
     return operator

@@ -5,7 +5,7 @@ from typing import cast
 
 from reactivex import Observable
 
-from miniagents.promising import Message, MessagePromise, MessageSequencePromise, lifted
+from miniagents.promising import Lifted, Message, MessagePromise, MessageSequencePromise
 
 
 def join(
@@ -46,6 +46,6 @@ def join(
         return MessageSequencePromise(joined)
 
     def operator(source: Observable[MessagePromise[Message]]) -> Observable[MessagePromise[Message]]:
-        return lifted(cast("Observable[object]", source), transform)
+        return Lifted(cast("Observable[object]", source), transform)
 
     return operator

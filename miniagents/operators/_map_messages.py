@@ -8,13 +8,13 @@ from reactivex import Observable
 from typing_extensions import override
 
 from miniagents.promising import (
+    Lifted,
     Listener,
     Message,
     MessagePromise,
     MessageSequencePromise,
     TokenWalk,
     failed_message,
-    lifted,
 )
 from miniagents.streams import Log
 
@@ -84,7 +84,7 @@ def map_messages(
         return MessageSequencePromise.over(log)
 
     def operator(source: Observable[MessagePromise[M]]) -> Observable[MessagePromise[N]]:
-        mapped = lifted(cast("Observable[object]", source), transform)
+        mapped = Lifted(cast("Observable[object]", source), transform)
         return cast("Observable[MessagePromise[N]]", mapped)
 
     return operator

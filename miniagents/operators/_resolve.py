@@ -7,13 +7,13 @@ from reactivex import Observable
 from typing_extensions import override
 
 from miniagents.promising import (
+    Lifted,
     Listener,
     Message,
     MessagePromise,
     MessageSequencePromise,
     StreamedPromise,
     TokenWalk,
-    lifted,
 )
 from miniagents.streams import Log
 
@@ -52,6 +52,6 @@ def resolve() -> Callable[[Observable[MessagePromise[M]]], Observable[M]]:
         return StreamedPromise[Message, object].over(log)
 
     def operator(source: Observable[MessagePromise[M]]) -> Observable[M]:
-        return cast("Observable[M]", lifted(cast("Observable[object]", source), transform))
+        return cast("Observable[M]", Lifted(cast("Observable[object]", source), transform))
 
     return operator

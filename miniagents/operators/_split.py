@@ -5,7 +5,7 @@ from typing import cast
 
 from reactivex import Observable
 
-from miniagents.promising import Message, MessagePromise, MessageSequencePromise, lifted, split_tokens
+from miniagents.promising import Lifted, Message, MessagePromise, MessageSequencePromise, split_tokens
 
 
 def split(
@@ -41,6 +41,6 @@ def split(
         )
 
     def operator(source: Observable[MessagePromise[Message]]) -> Observable[MessagePromise[Message]]:
-        return lifted(cast("Observable[object]", source), transform)
+        return Lifted(cast("Observable[object]", source), transform)
 
     return operator

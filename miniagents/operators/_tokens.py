@@ -5,7 +5,7 @@ from typing import cast
 
 from reactivex import Observable
 
-from miniagents.promising import Message, MessagePromise, lifted, tokens_of
+from miniagents.promising import Lifted, Message, MessagePromise, tokens_of
 
 
 def tokens() -> Callable[[Observable[MessagePromise[Message]]], Observable[str]]:
@@ -23,6 +23,6 @@ def tokens() -> Callable[[Observable[MessagePromise[Message]]], Observable[str]]
     """
 
     def operator(source: Observable[MessagePromise[Message]]) -> Observable[str]:
-        return lifted(cast("Observable[object]", source), tokens_of)
+        return Lifted(cast("Observable[object]", source), tokens_of)
 
     return operator

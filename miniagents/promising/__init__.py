@@ -4,7 +4,7 @@ from ._context import PromiseResolvedHandler, PromisingContext
 from ._errors_as_messages import error_message, replace_errors
 from ._flattener import Flattener
 from ._join import join_tokens
-from ._lift import lifted
+from ._lift import Lifted
 from ._message import (
     Message,
     MessagePromise,
@@ -33,6 +33,7 @@ __all__ = [
     "ErrorMessage",
     "FlatStream",
     "Flattener",
+    "Lifted",
     "Limits",
     "Listener",
     "Message",
@@ -59,7 +60,6 @@ __all__ = [
     "freeze_metadata",
     "join_messages",
     "join_tokens",
-    "lifted",
     "open_sequence",
     "replace_errors",
     "resolved",

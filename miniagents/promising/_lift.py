@@ -17,11 +17,8 @@ from ._streamed import StreamedPromise
 B = TypeVar("B")
 
 
-def lifted(
-    source: Observable[object],
-    transform: Callable[[MessageSequencePromise[Message]], StreamedPromise[B, object]],
-) -> Observable[B]:
-    """Apply ``transform`` to the messages of ``source``, anew for each subscriber.
+class Lifted(Observable[B]):
+    """What ``transform`` makes of the messages of ``source``, anew for each subscriber.
 
     * When does it start? When someone subscribes, in their contextvars and their context.
     * How often? Once per subscription.
@@ -33,8 +30,8 @@ def lifted(
         source: its items may be any ``MessageType``.
         transform: is given what ``source`` emits as a promise; its result is what the subscriber gets.
 
-    Returns:
-        A cold Observable.
+    Attributes:
+        source: what it is subscribed to.
 
     Raises:
         NoActiveContextError: on subscribing, when no context is active.
@@ -42,15 +39,25 @@ def lifted(
     Example:
         >>> import reactivex as rx
         >>> from miniagents import MiniAgents
-        >>> from miniagents.promising import lifted, tokens_of
-        >>> MiniAgents().run(lifted(rx.of("one", "two"), tokens_of))
+        >>> from miniagents.promising import Lifted, tokens_of
+        >>> MiniAgents().run(Lifted(rx.of("one", "two"), tokens_of))
         ['one', 'two']
     """
 
-    def subscribe(observer: ObserverBase[B], scheduler: SchedulerBase | None = None) -> DisposableBase:
+    def __init__(
+        self,
+        source: Observable[object],
+        transform: Callable[[MessageSequencePromise[Message]], StreamedPromise[B, object]],
+    ) -> None:
+        super().__init__(self._begin)
+        self.source: Observable[object] = source
+        self._transform = transform
+
+    def _begin(self, observer: ObserverBase[B], scheduler: SchedulerBase | None = None) -> DisposableBase:
         del scheduler  # the event loop of the context is the only one there is
         flattener, received = open_sequence()
-        result = transform(received)
+        source = self.source
+        result = self._transform(received)
         leaving = _Subscription(received, result, result.pieces.subscribe(observer))
         variables = copy_context()
 
@@ -65,8 +72,6 @@ def lifted(
         # Not here: each operator of a long pipeline would subscribe to the one before it on a deeper stack.
         CurrentThreadScheduler.singleton().schedule(follow_source)
         return leaving
-
-    return Observable(subscribe)
 
 
 class _Subscription(DisposableBase):

@@ -29,8 +29,8 @@ class _Tokens(Listener[str]):
     __slots__ = ()
 
     @override
-    def token(self, token: str, /) -> None:
-        self.target.append(token)
+    def tokens(self, tokens: list[str], /) -> None:
+        self.target.extend(tokens)
 
 
 class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):

@@ -12,6 +12,8 @@ from miniagents.values import DeadlockError, InquiryCancelledError
 from ._message import Message, MessagePromise
 from ._message_type import FlatStream
 
+BATCH = 1024  # tokens that are taken together at most: a reader that leaves wants no more
+
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
@@ -66,6 +68,15 @@ class Listener(Generic[T]):
         Args:
             token: a piece of its text.
         """
+
+    def tokens(self, tokens: list[str], /) -> None:
+        """Several tokens of the current message at once, as they came.
+
+        Args:
+            tokens: at least one.
+        """
+        for token in tokens:
+            self.token(token)
 
     def end_message(self, message: Message, /) -> None:
         """The current message is complete.
@@ -124,7 +135,16 @@ class TokenWalk:
         the end
     """
 
-    __slots__ = ("_busy", "_held", "_listener", "_message", "_position", "_source", "_token_position")
+    __slots__ = (
+        "_busy",
+        "_held",
+        "_lagging",
+        "_listener",
+        "_message",
+        "_position",
+        "_source",
+        "_token_position",
+    )
 
     name = ""  # in a chain of waiting it is only a link
 
@@ -136,6 +156,7 @@ class TokenWalk:
         self._position = 0
         self._token_position = 0
         self._busy = False
+        self._lagging = False
         listener.target.producer = self
         listener.target.lineage = current_lineage()
 
@@ -174,21 +195,35 @@ class TokenWalk:
             chain = chain_to(self, self._message.log.producer)
             if chain is not None:
                 raise DeadlockError(" → ".join(["a message", *chain, "a message"]))
-            self._message.log.follow(self)
-            self._listener.start_message(self._message)
+            self._listen_to(self._message)
             return True
         if log.closed:
             self._conclude(log)
         return False
 
+    def _listen_to(self, message: MessagePromise[Message]) -> None:
+        self._listener.start_message(message)
+        if self._message is message:  # else left by whoever was told
+            self._lagging = not self._is_pushed()
+            message.log.follow(self, lagging=self._lagging)
+
+    def _is_pushed(self) -> bool:
+        """Whether somebody wants each token of what is written at once."""
+        written = self._listener.writing()
+        return (self._listener.target if written is None else written).pushed
+
     def _step_in(self, message: MessagePromise[Message]) -> bool:
         log = message.log
-        if self._token_position < len(log.items):
-            token = log.items[self._token_position]
-            self._token_position += 1
-            self._listener.token(token)
+        batch = log.items[self._token_position : self._token_position + BATCH]
+        if batch:
+            self._token_position += len(batch)
+            self._listener.tokens(batch)
             return True
         if not log.closed:
+            if self._lagging and self._is_pushed():
+                self._lagging = False
+                log.unfollow(self)
+                log.follow(self)
             return False
         self._leave_message()
         if log.error is None:

@@ -72,8 +72,10 @@ class Log(Generic[T]):
 
     __slots__ = (
         "__weakref__",
+        "_due",
         "_ends",
         "_followers",
+        "_lagging",
         "_starved",
         "_watchers",
         "chain",
@@ -120,6 +122,8 @@ class Log(Generic[T]):
         self._starved: list[Future[None]] | None = None
         self._ends: list[Future[None]] | None = None
         self._followers: list[Follower] | None = None
+        self._lagging: list[Follower] | None = None
+        self._due: bool = False  # the lagging followers are going to be told
         self._watchers: list[Callable[[], None]] | None = None
 
     def append(self, item: T) -> None:
@@ -150,13 +154,39 @@ class Log(Generic[T]):
         """Tell followers and starved readers that there is more, or the end."""
         if self._followers is not None:
             self.scope.dispatch(self.push)
+        if self._lagging is not None:
+            self._tell_lagging()
         starved = self._starved
         if starved is not None:  # each looks again, through its own Future
             self._starved = None
-            self.heard = self._followers is not None
+            self._listen()
             for future in starved:
                 if not future.done():
                     future.set_result(None)
+
+    def _listen(self) -> None:
+        """Have the writer tell of the next piece if anybody waits for it."""
+        lagging = self._lagging is not None and not self._due
+        self.heard = lagging or self._followers is not None or self._starved is not None
+
+    def _tell_lagging(self) -> None:
+        # One turn of the loop later, together with whatever comes until then; the terminal at once, because
+        # there may be no turn of the loop after it.
+        if self.closed or self.scope.ended:
+            self.scope.dispatch(self._push_lagging)
+        elif not self._due:
+            self._due = True
+            self._listen()
+            self.scope.loop.call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._due = False
+        self._listen()
+        self.scope.dispatch(self._push_lagging)
+
+    def _push_lagging(self) -> None:
+        for follower in self._lagging or ():
+            follower.deliver()
 
     def finish(self) -> None:
         """End the log normally."""
@@ -248,7 +278,7 @@ class Log(Generic[T]):
 
     def _pace(self) -> None:
         """Bound the pump again, if the last one who took everything at once has left."""
-        if not self._ends and self._followers is None and not self.closed:
+        if not (self._ends or self._followers or self._lagging or self.closed):
             self.granted = min(self.granted, len(self.items) + self.scope.prefetch)
             self.limit = min(self.limit, self.granted)
 
@@ -272,11 +302,13 @@ class Log(Generic[T]):
         if not self.reachable and self._watchers is None:
             self.items.clear()
 
-    def follow(self, follower: Follower) -> None:
+    def follow(self, follower: Follower, *, lagging: bool = False) -> None:
         """Push to ``follower`` from now on; it delivers what is already there by itself.
 
         Args:
             follower: a reader, until :meth:`unfollow`.
+            lagging: it may take the pieces of one turn of the event loop together, after that turn. The
+                terminal is never late.
 
         Raises:
             NoActiveContextError: the log is open, and its context has ended.
@@ -286,11 +318,11 @@ class Log(Generic[T]):
             self.scope.check()
         self.readers += 1
         self.was_read = True
-        if self._followers is None:
-            self._followers = [follower]
+        if lagging:
+            self._lagging = [*(self._lagging or ()), follower]
         else:
-            self._followers = [*self._followers, follower]
-        self.heard = True
+            self._followers = [*(self._followers or ()), follower]
+        self._listen()
         self.grant(UNBOUNDED)
 
     def unfollow(self, follower: Follower) -> None:
@@ -299,12 +331,17 @@ class Log(Generic[T]):
         Args:
             follower: who leaves.
         """
-        followers = self._followers
-        if followers is not None and any(one is follower for one in followers):
-            self._followers = [one for one in followers if one is not follower] or None
+        before = self._followers, self._lagging
+        self._followers, self._lagging = (_without(follower, followers) for followers in before)
+        if before != (self._followers, self._lagging):
             self.readers -= 1
-            self.heard = self._followers is not None or self._starved is not None
+            self._listen()
             self._pace()
+
+    @property
+    def pushed(self) -> bool:
+        """Whether somebody wants every piece at once, rather than together with others."""
+        return self._followers is not None
 
     def push(self) -> None:
         """Let every follower take what is new."""
@@ -326,3 +363,10 @@ class Log(Generic[T]):
         self.views -= 1
         self.reachable = self.views > 0
         return not self.reachable
+
+
+def _without(one: Follower, followers: list[Follower] | None) -> list[Follower] | None:
+    """``followers`` without ``one``; the very list if it is not there, None if nobody is left."""
+    if followers is None or not any(each is one for each in followers):
+        return followers
+    return [each for each in followers if each is not one] or None

@@ -116,6 +116,11 @@ class Scope:
             raise NoActiveContextError
         return self._loop
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, or has not been entered yet."""
+        return self._loop is None
+
     def open(self) -> None:
         """Bind the scope to the running event loop and this thread."""
         self._loop = asyncio.get_running_loop()

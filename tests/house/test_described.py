@@ -21,7 +21,7 @@ ADAPTERS = MappingProxyType(
         "miniagents.promising._sequence": (
             *("MessageSequencePromise", "MessageSequencePromise.messages", "MessageSequencePromise.tokens"),
         ),
-        "miniagents.promising._lift": ("lifted",),
+        "miniagents.promising._lift": ("Lifted",),
         "miniagents.operators": ("",),
         "miniagents.operators._map_agent": ("map_agent",),
         "miniagents.agents._call": ("AgentCall",),

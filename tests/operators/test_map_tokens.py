@@ -1,5 +1,7 @@
 """`map_tokens`: a function over the tokens of messages, while they stream."""
 
+from collections.abc import Callable
+from functools import reduce
 from typing import cast
 
 import pytest
@@ -89,7 +91,7 @@ def test_a_failing_function() -> None:
     """A function that raises fails its message, after its tokens; the next messages still arrive."""
 
     def picky(token: str) -> str:
-        if token == "b":  # noqa: S105 - no password
+        if token.startswith("b"):  # noqa: S105 - no password
             raise ValueError(token)
         return token.upper()
 
@@ -176,3 +178,43 @@ async def test_leaving() -> None:
         del message
         await typewriter.closed.wait()
     assert outcome.ended is False
+
+
+def test_several_in_a_row() -> None:
+    """Each token goes through all functions before the next one does, also through very many."""
+    seen: list[str] = []
+
+    def noted(name: str) -> Callable[[str], str]:
+        def note(token: str) -> str:
+            seen.append(f"{name}{token}")
+            return f"{token}{name}"
+
+        return note
+
+    assert texts(written(["1", "2"]).pipe(map_tokens(noted("a")), map_tokens(noted("b")))) == ["1ab2ab"]
+    assert ["a1", "b1a", "a2", "b2a"] == seen
+    many = reduce(lambda source, _: map_tokens(loud)(source), range(600), written(["x"]))
+    assert texts(many) == ["x" + "!" * 600]
+
+
+def test_one_of_several_fails() -> None:
+    """When one of several functions fails, the tokens before have come through all of them."""
+
+    def no_b(token: str) -> str:
+        if token.startswith("b"):
+            msg = "no b"
+            raise ValueError(msg)
+        return token
+
+    pipeline = written(["a", "b", "c"], ["d"]).pipe(map_tokens(no_b), map_tokens(str.upper))
+
+    async def main() -> list[tuple[str | None, str]]:
+        found: list[tuple[str | None, str]] = []
+        async for promise in to_async_iter(pipeline):
+            try:
+                found.append((None, str(await promise)))
+            except ValueError as error:
+                found.append((str(error), partial_text(error)))
+        return found
+
+    assert [("no b", "A"), (None, "D")] == MiniAgents().run(main())

@@ -12,12 +12,12 @@ from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler
 
 from miniagents.promising import (
+    Lifted,
     Message,
     MessagePromise,
     MessageSequencePromise,
     PromisingContext,
     StreamedPromise,
-    lifted,
     split_messages,
     tokens_of,
 )
@@ -73,18 +73,18 @@ async def texts(stream: Observable[MessagePromise[Message]]) -> list[str | None]
 async def test_anything_that_is_messages() -> None:
     """The items of the source may be anything that is messages; the function is given their promises."""
     async with PromisingContext():
-        stream = lifted(rx.of("one", {"text": "two"}, ["three", rx.of("four")], None), same)
+        stream = Lifted(rx.of("one", {"text": "two"}, ["three", rx.of("four")], None), same)
         assert ["one", "two", "three", "four"] == await texts(stream)
         assert ["one", "two"] == [
-            item async for item in to_async_iter(lifted(rx.of("one", ["two"]), tokens_of))
+            item async for item in to_async_iter(Lifted(rx.of("one", ["two"]), tokens_of))
         ]
 
 
 async def test_an_empty_source() -> None:
     """An empty source gives an empty result."""
     async with PromisingContext():
-        assert [] == await texts(lifted(rx.empty(), same))
-        assert [] == await texts(lifted(rx.empty(), split))
+        assert [] == await texts(Lifted(rx.empty(), same))
+        assert [] == await texts(Lifted(rx.empty(), split))
 
 
 async def test_cold() -> None:
@@ -95,7 +95,7 @@ async def test_cold() -> None:
         made.append(1)
         return received
 
-    stream = lifted(source.observable, transform)  # no context is needed yet
+    stream = Lifted(source.observable, transform)  # no context is needed yet
     async with PromisingContext():
         assert (0, []) == (source.subscribed, made)
         for count in (1, 2, 3):
@@ -106,7 +106,7 @@ async def test_cold() -> None:
 def test_a_context_is_needed_on_subscribing() -> None:
     """Subscribing without a context raises `NoActiveContextError`; the source is not subscribed to."""
     source = Cold("one")
-    stream = lifted(source.observable, same)
+    stream = Lifted(source.observable, same)
     with pytest.raises(NoActiveContextError):
         stream.subscribe()
     assert 0 == source.subscribed
@@ -115,7 +115,7 @@ def test_a_context_is_needed_on_subscribing() -> None:
 async def test_in_the_context_of_the_subscriber() -> None:
     """It runs in the context in which it was subscribed to, whichever it was made in."""
     async with PromisingContext() as outer:
-        stream = lifted(rx.of("one"), same)
+        stream = Lifted(rx.of("one"), same)
         async with PromisingContext() as inner:
             recorder = Recorder[MessagePromise[Message]]()
             stream.subscribe(recorder)
@@ -139,10 +139,10 @@ async def test_contextvars_of_the_subscriber() -> None:
 
     async def subscribe(who: str) -> list[str | None]:
         WHO.set(who)
-        return await texts(lifted(stream, same))  # through two of them
+        return await texts(Lifted(stream, same))  # through two of them
 
     async with PromisingContext():
-        stream = lifted(source.observable, transform)
+        stream = Lifted(source.observable, transform)
         both = await asyncio.gather(subscribe("a"), subscribe("b"))
     assert [["one", "late"], ["one", "late"]] == [*both]
     assert (["a", "b"], ["a", "a", "b", "b"]) == (sorted(source.seen), sorted(seen))
@@ -155,7 +155,7 @@ async def test_contextvars_on_a_trampoline() -> None:
 
         def subscribe(*_: object) -> None:
             token = WHO.set("subscriber")
-            lifted(source.observable, same).subscribe()
+            Lifted(source.observable, same).subscribe()
             WHO.reset(token)
             assert 0 == source.subscribed  # not nested in this call
 
@@ -167,7 +167,7 @@ async def test_as_they_come() -> None:
     """Messages and tokens come as soon as they are there, before the source has ended."""
     async with PromisingContext():
         subject, typewriter = Subject[object](), Typewriter("a")
-        tokens = to_async_iter(lifted(subject, tokens_of))
+        tokens = to_async_iter(Lifted(subject, tokens_of))
         reading = asyncio.ensure_future(anext(tokens))
         await turns()
         subject.on_next(Message.promise(typewriter))
@@ -185,11 +185,11 @@ async def test_errors() -> None:
     async with PromisingContext():
         for transform in (same, split):
             recorder = Recorder[MessagePromise[Message]]()
-            lifted(rx.concat(rx.of("one", "two"), rx.throw(error)), transform).subscribe(recorder)
+            Lifted(rx.concat(rx.of("one", "two"), rx.throw(error)), transform).subscribe(recorder)
             await turns(4)
             assert (2, [error]) == (len(recorder.items), recorder.errors)
         recorder = Recorder[MessagePromise[Message]]()
-        lifted(rx.of("one", error, "two"), same).subscribe(recorder)
+        Lifted(rx.of("one", error, "two"), same).subscribe(recorder)
         assert (3, 1) == (len(recorder.items), recorder.completed)
         with pytest.raises(ValueError, match="broken") as caught:
             await recorder.items[1]
@@ -208,11 +208,11 @@ async def test_a_source_that_raises() -> None:
 
     async with PromisingContext():
         recorder = Recorder[MessagePromise[Message]]()
-        lifted(Observable(subscribe), same).subscribe(recorder)
+        Lifted(Observable(subscribe), same).subscribe(recorder)
         assert ([], [error]) == (recorder.items, recorder.errors)
         source = Cold("one")
         with pytest.raises(ZeroDivisionError):
-            lifted(source.observable, transform).subscribe()
+            Lifted(source.observable, transform).subscribe()
         assert 0 == source.subscribed
 
 
@@ -226,7 +226,7 @@ async def test_disposing(
         async with PromisingContext():
             async_source = Source(["one", "two"], hold_at=1)
             source, recorder = Cold(async_source, ends=False), Recorder[MessagePromise[Message]]()
-            subscription = lifted(source.observable, transform).subscribe(recorder)
+            subscription = Lifted(source.observable, transform).subscribe(recorder)
             await turns(4)
             assert (1, 0, 0) == (len(recorder.items), source.disposed, async_source.closed)
             recorder.items.clear()  # a message that is held would go on
@@ -249,7 +249,7 @@ async def test_disposing_what_is_held() -> None:
 
     async with PromisingContext():
         source = Cold("one", ends=False)
-        lifted(source.observable, transform).subscribe().dispose()
+        Lifted(source.observable, transform).subscribe().dispose()
         assert (1, True, 0) == (source.disposed, held[0].done, held[0].log.readers)
 
 
@@ -257,7 +257,7 @@ async def test_disposing_one_of_two() -> None:
     """Subscriptions know nothing of each other: leaving one does not touch the other."""
     async with PromisingContext():
         source = Cold("one", ends=False)
-        stream = lifted(source.observable, same)
+        stream = Lifted(source.observable, same)
         first, second = Recorder[MessagePromise[Message]](), Recorder[MessagePromise[Message]]()
         leaving, staying = stream.subscribe(first), stream.subscribe(second)
         leaving.dispose()
@@ -272,7 +272,7 @@ async def test_leaving_before_the_source() -> None:
     async with PromisingContext():
 
         def subscribe_and_leave(*_: object) -> None:
-            lifted(source.observable, same).subscribe().dispose()
+            Lifted(source.observable, same).subscribe().dispose()
 
         CurrentThreadScheduler.singleton().schedule(subscribe_and_leave)
         assert 0 == source.subscribed
@@ -288,7 +288,7 @@ async def test_take_one(
         async with PromisingContext():
             tokens = Source(["a", "b", "\n\n"], hold_at=1)
             source = Cold(Message.promise(tokens), ends=False)
-            stream = lifted(source.observable, transform).pipe(ops.take(1))
+            stream = Lifted(source.observable, transform).pipe(ops.take(1))
             (taken,) = [message async for message in to_async_iter(stream)]
             await turns(4)
             assert 0 == tokens.closed
@@ -310,7 +310,7 @@ async def test_what_is_behind_a_taken_message() -> None:
             tokens, behind = Source(["a", "b"], hold_at=1), Source(["c", "d"], hold_at=1)
             source = Cold(Message.promise(tokens), Message.promise(behind), ends=False)
             recorder = Recorder[MessagePromise[Message]]()
-            subscription = lifted(source.observable, same).subscribe(recorder)
+            subscription = Lifted(source.observable, same).subscribe(recorder)
             source.items = ()
             await turns(4)
             del recorder.items[1]
@@ -329,7 +329,7 @@ async def test_a_taken_message_that_is_dropped() -> None:
     try:
         async with PromisingContext():
             tokens = Source(["a", "b"], hold_at=1)
-            stream = lifted(rx.defer(lambda _: rx.of(Message.promise(tokens))), split).pipe(ops.take(1))
+            stream = Lifted(rx.defer(lambda _: rx.of(Message.promise(tokens))), split).pipe(ops.take(1))
             taken = [message async for message in to_async_iter(stream)]
             assert "a" == await anext(aiter(taken[0]))
             taken.clear()
@@ -343,9 +343,9 @@ async def test_a_subscriber_that_leaves_from_within() -> None:
     """A subscriber may leave while it is told of an item: it is told of nothing more."""
     async with PromisingContext():
         source = Cold("one", "two", ends=False)
-        assert ["one"] == await texts(lifted(source.observable, same).pipe(ops.take(1)))
+        assert ["one"] == await texts(Lifted(source.observable, same).pipe(ops.take(1)))
         assert ["o"] == [
-            token async for token in to_async_iter(lifted(rx.of("o", "k"), tokens_of).pipe(ops.take(1)))
+            token async for token in to_async_iter(Lifted(rx.of("o", "k"), tokens_of).pipe(ops.take(1)))
         ]
         assert (1, 1) == (source.subscribed, source.disposed)
 
@@ -355,9 +355,9 @@ async def test_a_long_pipeline() -> None:
     """A pipeline of 2,000 of them overflows the stack neither when it is subscribed to nor when left."""
     async with PromisingContext():
         source = Cold("one", "two", ends=False)
-        stream = lifted(source.observable, same)
+        stream = Lifted(source.observable, same)
         for _ in range(2_000):
-            stream = lifted(stream, same)
+            stream = Lifted(stream, same)
         recorder = Recorder[MessagePromise[Message]]()
         subscription = stream.subscribe(recorder)
         assert 2 == len(recorder.items)
@@ -373,4 +373,4 @@ async def test_the_whole_is_any_promise() -> None:
         def numbers(received: MessageSequencePromise[Message]) -> StreamedPromise[int, object]:
             return StreamedPromise(prefill_pieces=[1, 2, 3])
 
-        assert [1, 2, 3] == [item async for item in to_async_iter(lifted(rx.of("one"), numbers))]
+        assert [1, 2, 3] == [item async for item in to_async_iter(Lifted(rx.of("one"), numbers))]

@@ -264,3 +264,45 @@ async def test_the_model_is_a_list(*, steps: list[tuple[str, int]], fails: bool)
     error.__traceback__ = None
     del results, readers
     gc.collect(0)
+
+
+class Late:
+    """A follower that keeps what a log had when it was told of it."""
+
+    def __init__(self, log: Log[int]) -> None:
+        self.log = log
+        self.told: list[tuple[int, bool]] = []
+
+    def deliver(self) -> None:
+        """Note how much there is, and whether that is all."""
+        self.told.append((len(self.log.items), self.log.closed))
+
+
+async def test_a_lagging_follower() -> None:
+    """A lagging follower is told once of all that came in a turn of the loop, and of the end at once."""
+    log: Log[int] = Log(open_scope())
+    late = Late(log)
+    log.follow(late, lagging=True)
+    log.extend([1, 2])
+    assert not log.heard, "until it was told, nobody wants to hear of a piece"
+    log.append(3)
+    assert [] == late.told
+    await turns(1)
+    assert [(3, False)] == late.told
+    log.append(4)
+    log.finish()
+    assert [(3, False), (4, True)] == late.told
+
+
+async def test_leaving_while_lagging() -> None:
+    """A lagging follower that has left is not told any more, and holds up nobody."""
+    log: Log[int] = Log(open_scope(), [1])
+    late, other = Late(log), Late(log)
+    log.follow(late, lagging=True)
+    log.follow(other, lagging=True)
+    log.append(2)
+    log.unfollow(late)
+    log.unfollow(late)
+    assert 1 == log.readers
+    await turns(1)
+    assert ([], [(2, False)]) == (late.told, other.told)
