@@ -57,7 +57,7 @@ class Log(Generic[T]):
         traceback: that of the error when it came here; each reader's own starts from it.
         views: how many promises show it.
         granted: how long ``items`` may become before the pump has to pause.
-        heard: somebody wants to be told of the next piece at once.
+        heard: somebody wants to be told of the next piece at once, or there can be none any more.
         limit: at this length the pump looks up (see ``_pump``): a pause, a yield to the loop, or the end.
 
     Example:
@@ -167,7 +167,7 @@ class Log(Generic[T]):
     def _listen(self) -> None:
         """Have the writer tell of the next piece if anybody waits for it."""
         lagging = self._lagging is not None and not self._due
-        self.heard = lagging or self._followers is not None or self._starved is not None
+        self.heard = self.closed or lagging or self._followers is not None or self._starved is not None
 
     def _tell_lagging(self) -> None:
         # One turn of the loop later, together with whatever comes until then; the terminal at once, because
@@ -210,7 +210,7 @@ class Log(Generic[T]):
     def _close(self, error: Exception | None) -> None:
         if self.closed:
             return
-        self.closed = True
+        self.closed = self.heard = True
         self.limit = 0
         self.producer = None
         if error is not None:

@@ -75,10 +75,10 @@ async def fill(log: Log[T], source: AsyncIterable[T]) -> None:
     append = items.append
     try:
         async for piece in iterator:
-            if log.closed and not await _look_up(seen):
-                break
             append(piece)
             if log.heard:
+                if log.closed:  # nothing follows the terminal; nobody has looked yet
+                    items.pop()
                 log.tell()
             if len(items) >= log.limit and not await _look_up(seen):
                 break

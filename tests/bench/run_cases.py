@@ -1,15 +1,14 @@
 """Cases of many runs: calls at once, a chain, nested messages."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import TypeAlias
 
-from miniagents import InteractionContext, Message, MessageSequencePromise, miniagent
+from miniagents import InteractionContext, Message, MessagePromise, MessageSequencePromise, miniagent
 
-from .stream_cases import live, pass_on, streaming
+from .stream_cases import exhaust, live, pass_on, streaming
 from .timing import in_context, timed
-
-Nested: TypeAlias = "str | list[Nested]"
 
 
 def calls_limit(count: int) -> float:
@@ -48,29 +47,54 @@ CHAIN = 100
 
 
 def first_token_ours(count: int) -> float:
-    """The first token through a chain of ``CHAIN`` streaming agents, ``count`` times."""
+    """From the first token of a source to the reader behind ``CHAIN`` streaming agents, ``count`` times.
 
-    async def first() -> None:
-        replies: MessageSequencePromise[Message] = pass_on.inquire(streaming(live, 3))
+    The chain stands and waits, as a chain behind a model does: making it is what S4 measures.
+    """
+
+    async def first() -> float:
+        call = pass_on.initiate_inquiry()
+        replies = call.reply_sequence(finish_call=False)
         for _ in range(CHAIN - 1):
             replies = pass_on.inquire(replies)
-        async for message in replies:
-            async for _ in message:
-                return
+        arrived = asyncio.ensure_future(arrival(replies))
+        await idle()
+        start = time.process_time()
+        call.send_message(streaming(live, 3))
+        end = await arrived
+        call.finish()
+        return end - start
 
-    async def work() -> None:
-        for _ in range(count):
-            await first()
+    async def work() -> float:
+        return sum([await first() for _ in range(count)])
 
-    return in_context(lambda: timed(work))
+    return in_context(work)
+
+
+async def arrival(replies: MessageSequencePromise[Message]) -> float:
+    """The time at which the first token comes."""
+    async for message in replies:
+        async for _ in message:
+            return time.process_time()
+    msg = "No token came."
+    raise AssertionError(msg)
+
+
+async def idle() -> None:
+    """Let every agent of the chain come to where it waits."""
+    for _ in range(2 * CHAIN):
+        await asyncio.sleep(0)
+
+
+Nested: TypeAlias = "MessagePromise[Message] | list[Nested]"
 
 
 def nested(count: int) -> Nested:
-    """``count`` texts, nested three deep."""
-    return [[["text" for _ in range(10)] for _ in range(10)] for _ in range(count // 100)]
+    """``count`` messages, nested three deep."""
+    return [[[Message("text").as_promise for _ in range(10)] for _ in range(10)] for _ in range(count // 100)]
 
 
-async def flat(value: Nested) -> AsyncIterator[str]:
+async def flat(value: Nested) -> AsyncIterator[MessagePromise[Message]]:
     """Flatten by recursion."""
     if isinstance(value, list):
         for part in value:
@@ -81,21 +105,20 @@ async def flat(value: Nested) -> AsyncIterator[str]:
 
 
 def flatten_limit(count: int) -> float:
-    """A recursive async generator that makes a message of each text."""
-    texts = nested(count)
+    """A recursive async generator."""
 
-    async def work() -> None:
-        async for leaf in flat(texts):
-            Message(str(leaf))
+    async def work() -> float:
+        messages = nested(count)
+        return await timed(lambda: exhaust(flat(messages)))
 
-    return asyncio.run(timed(work))
+    return in_context(work)
 
 
 def flatten_ours(count: int) -> float:
     """The same by giving the nested lists to a sequence."""
-    texts = nested(count)
 
-    async def work() -> None:
-        await MessageSequencePromise(texts)
+    async def work() -> float:
+        messages = nested(count)
+        return await timed(lambda: exhaust(aiter(MessageSequencePromise(messages))))
 
-    return in_context(lambda: timed(work))
+    return in_context(work)

@@ -64,30 +64,34 @@ def stream_ours(source: Callable[[int], AsyncIterator[str]]) -> Role:
     )
 
 
-DEPTH = 16
-
-
 async def through(source: AsyncIterator[str]) -> AsyncIterator[str]:
     """One more async generator."""
     async for token in source:
         yield token.upper()
 
 
-def operators_limit(count: int) -> float:
-    """``DEPTH`` async generators on top of a source."""
-    chain: AsyncIterator[str] = reduce(lambda source, _: through(source), range(DEPTH), bulk(count))
-    return asyncio.run(timed(lambda: exhaust(chain)))
+def operators_limit(depth: int) -> Role:
+    """A source with ``depth`` async generators on top of it."""
+
+    def limit(count: int) -> float:
+        chain: AsyncIterator[str] = reduce(lambda source, _: through(source), range(depth), bulk(count))
+        return asyncio.run(timed(lambda: exhaust(chain)))
+
+    return limit
 
 
-def operators_ours(count: int) -> float:
-    """``DEPTH`` pure operators on top of a source."""
+def operators_ours(depth: int) -> Role:
+    """A source with ``depth`` pure operators on top of it; the agent and the promise are counted too."""
 
-    async def work() -> float:
-        replies = pass_on.inquire(streaming(bulk, count))
-        pipeline = replies.messages.pipe(*[map_tokens(str.upper) for _ in range(DEPTH)])
-        return await timed(lambda: read_tokens(MessageSequencePromise(pipeline)))
+    def ours(count: int) -> float:
+        async def work() -> float:
+            replies = pass_on.inquire(streaming(bulk, count))
+            pipeline = replies.messages.pipe(*[map_tokens(str.upper) for _ in range(depth)])
+            return await timed(lambda: read_tokens(MessageSequencePromise(pipeline)))
 
-    return in_context(work)
+        return in_context(work)
+
+    return ours
 
 
 READERS = 100
