@@ -73,6 +73,23 @@ class ModelCall:
         needs_finish: whether only the terminal marker makes an answer complete; else the last count of tokens
             does too.
         refusal_is_error: whether a model that refuses is an error.
+
+    Example:
+        >>> from miniagents import AssistantMessage, LLMConnectionError, MiniAgents
+        >>> from miniagents.ext.llm import SDKErrors
+        >>> class AcmeError(Exception): ...
+        >>> errors = SDKErrors(AcmeError, TimeoutError, ConnectionError, AcmeError, AcmeError)
+        >>> wire = Wire("acme", errors, lambda: lambda _: [], lambda _: [], "x-id", "end")
+        >>> def ask():
+        ...     raise ConnectionError("no route")
+        >>> call = ModelCall(wire, ask, model="m-1", server="api.acme.example", max_retries=0)
+        >>> async def main():
+        ...     try:
+        ...         await AssistantMessage.promise_of_parts(call.parts)
+        ...     except LLMConnectionError as error:
+        ...         print(error.provider, error.model, error.attempts)
+        >>> MiniAgents().run(main())
+        acme m-1 1
     """
 
     wire: Wire

@@ -50,6 +50,9 @@ def parsed(model: TypeAdapter[T], data: bytes) -> T:
 def untyped(data: bytes) -> object:
     """Return what the JSON says, whatever it is.
 
+    Args:
+        data: UTF-8.
+
     Raises:
         WireError: it is no JSON.
 
@@ -89,6 +92,9 @@ def error_of(event: ServerEvent) -> ProviderError | None:
 
     These are events of the type ``error`` and lines that are JSON by themselves, with an error in one of the
     forms that servers write: under ``error``, or flat.
+
+    Args:
+        event: as it came.
 
     Example:
         >>> error_of(ServerEvent("error", b'{"error": {"type": "busy", "message": "Later."}}'))

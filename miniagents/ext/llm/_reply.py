@@ -14,6 +14,25 @@ def reply_with(ctx: InteractionContext[Message, AssistantMessage], call: ModelCa
     Args:
         ctx: the conversation.
         call: the call, ready to be made.
+
+    Example:
+        >>> from miniagents import LLMError, MiniAgents, miniagent
+        >>> from miniagents.ext.llm import SDKErrors, Wire
+        >>> class AcmeError(Exception): ...
+        >>> errors = SDKErrors(AcmeError, TimeoutError, ConnectionError, AcmeError, AcmeError)
+        >>> wire = Wire("acme", errors, lambda: lambda _: [], lambda _: [], "x-id", "end")
+        >>> def ask():
+        ...     raise ConnectionError("no route")
+        >>> @miniagent
+        ... async def acme_agent(ctx):
+        ...     reply_with(ctx, ModelCall(wire, ask, model="m-1", server="api.acme.example", max_retries=0))
+        >>> async def main():
+        ...     try:
+        ...         await acme_agent.inquire("Hi")
+        ...     except LLMError as error:
+        ...         print(type(error).__name__, error.model)
+        >>> MiniAgents().run(main())
+        LLMConnectionError m-1
     """
     alias = ctx.this_agent.alias
     ctx.reply(AssistantMessage.promise_of_parts(call.parts, model=call.model, agent_alias=alias))

@@ -18,11 +18,28 @@ _EVENTS: Final = "text/event-stream"
 
 
 class HTTPResponse(Protocol):
-    """What the HTTP library of an SDK knows of a response."""
+    """What the HTTP library of an SDK knows of a response.
+
+    Example:
+        >>> import httpx2
+        >>> response: HTTPResponse = httpx2.Response(200, headers={"Content-Type": "text/event-stream"})
+        >>> response.headers["content-type"]
+        'text/event-stream'
+    """
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers, whatever the case of their names."""
+        ...
+
+    @property
+    def is_stream_consumed(self) -> bool:
+        """Whether somebody has read the body already: a transport of a test, a hook of the client."""
+        ...
+
+    @property
+    def content(self) -> bytes:
+        """The body that was read, unpacked."""
         ...
 
     def aiter_raw(self) -> AsyncGenerator[bytes]:
@@ -35,7 +52,16 @@ class HTTPResponse(Protocol):
 
 
 class Response(Protocol):
-    """A response that an SDK hands out before its body was read."""
+    """A response that an SDK hands out before its body was read.
+
+    Example:
+        >>> import httpx2
+        >>> class Streamed:
+        ...     http_response = httpx2.Response(200, headers={"x-request-id": "7"})
+        >>> response: Response = Streamed()
+        >>> response.http_response.headers["x-request-id"]
+        '7'
+    """
 
     @property
     def http_response(self) -> HTTPResponse:
@@ -81,8 +107,9 @@ class Source:
         self.ended = False
         self.is_cut = False
         self._sse = SSEDecoder() if stream else None
-        self._unpack = unpacker(headers.get("content-encoding", ""))
-        self._body = self._http.aiter_raw()
+        read = self._http.is_stream_consumed
+        self._unpack = unpacker("" if read else headers.get("content-encoding", ""))
+        self._body = _once(self._http.content) if read else self._http.aiter_raw()
 
     @property
     def is_event_stream(self) -> bool:
@@ -125,3 +152,7 @@ class Source:
             await self._body.aclose()
         with suppress(Exception):
             await self._http.aclose()
+
+
+async def _once(body: bytes) -> AsyncGenerator[bytes]:
+    yield body

@@ -27,7 +27,16 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class ServerEvent(NamedTuple):
-    """One event: its type (``""`` if it has none) and its data, the lines joined by a newline."""
+    r"""One event of a stream.
+
+    Attributes:
+        name: its type, ``""`` if it has none.
+        data: the lines of its data, joined by a newline.
+
+    Example:
+        >>> SSEDecoder().feed(b"event: ping\ndata: {}\n\n")
+        [ServerEvent(name='ping', data=b'{}')]
+    """
 
     name: str
     data: bytes
@@ -62,7 +71,14 @@ class SSEDecoder:
         self._size = 0
 
     def feed(self, chunk: bytes) -> list[ServerEvent]:
-        """Return the events that are complete now."""
+        """Return the events that are complete now.
+
+        Args:
+            chunk: bytes, however they were cut.
+
+        Raises:
+            WireError: a cap is passed.
+        """
         events: list[ServerEvent] = []
         for line in self._lines(chunk):
             if line.startswith(b"data: "):

@@ -4,6 +4,27 @@ Everything goes through ``messages.create`` of the official async SDK; what it h
 (`temperature`) goes through its ``extra_body``.
 
 Why so long: one provider is one file, and a third of it describes the keywords.
+
+Example, with a transport of httpx2 in the place of the network:
+
+    >>> import httpx2, json
+    >>> from miniagents import MiniAgents
+    >>> def server(request):
+    ...     asked = json.loads(request.content)
+    ...     text = f"{asked['model']} was asked: {asked['messages'][-1]['content']}"
+    ...     return httpx2.Response(200, json={
+    ...         "id": "1", "type": "message", "role": "assistant", "model": asked["model"],
+    ...         "content": [{"type": "text", "text": text}], "stop_reason": "end_turn",
+    ...         "usage": {"input_tokens": 3, "output_tokens": 7},
+    ...     })
+    >>> model = anthropic_agent.fork(model="claude-haiku-4-5", stream=False)
+    >>> async def main():
+    ...     http_client = httpx2.AsyncClient(transport=httpx2.MockTransport(server))
+    ...     async with AsyncAnthropic(api_key="a key", http_client=http_client) as client:
+    ...         answer = await model.inquire("How are you?", client=client)
+    ...         print(answer, answer[0].finish_reason)
+    >>> MiniAgents().run(main())
+    claude-haiku-4-5 was asked: How are you? end_turn
 """
 
 import json
@@ -139,7 +160,8 @@ async def anthropic_agent(
 
     Raises:
         LLMConfigError: no model, no key, nothing to answer, or a keyword that makes no sense; nothing was
-        sent. LLMError: what went wrong afterwards is an error of the reply, after the text that had arrived.
+            sent.
+        LLMError: what went wrong afterwards is an error of the reply, after the text that had arrived.
     """
     conversation = conversation_of(await ctx.messages, system)
     check_numbers(max_tokens, temperature, max_retries)

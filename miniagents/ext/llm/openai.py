@@ -5,6 +5,24 @@ async SDK. What a server of its own dialect says (chunks without choices, commen
 is passed over; what breaks the protocol is an error.
 
 Why so long: one provider is one file, and a third of it describes the keywords.
+
+Example, with a transport of httpx2 in the place of the network:
+
+    >>> import httpx2, json
+    >>> from miniagents import MiniAgents
+    >>> def server(request):
+    ...     asked = json.loads(request.content)
+    ...     text = f"{asked['model']} was asked: {asked['messages'][-1]['content']}"
+    ...     choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    ...     return httpx2.Response(200, json={"id": "1", "model": asked["model"], "choices": [choice]})
+    >>> model = openai_agent.fork(model="gpt-5.4-mini", stream=False)
+    >>> async def main():
+    ...     http_client = httpx2.AsyncClient(transport=httpx2.MockTransport(server))
+    ...     async with AsyncOpenAI(api_key="a key", http_client=http_client) as client:
+    ...         answer = await model.inquire("How are you?", client=client)
+    ...         print(answer, answer[0].finish_reason)
+    >>> MiniAgents().run(main())
+    gpt-5.4-mini was asked: How are you? stop
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -115,7 +133,8 @@ async def openai_agent(
 
     Raises:
         LLMConfigError: no model, no key, nothing to answer, or a keyword that makes no sense; nothing was
-        sent. LLMError: what went wrong afterwards is an error of the reply, after the text that had arrived.
+            sent.
+        LLMError: what went wrong afterwards is an error of the reply, after the text that had arrived.
     """
     conversation = conversation_of(await ctx.messages, system)
     check_numbers(max_tokens, temperature, max_retries)

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import Callable
 
+import httpx2
 import pytest
 
 from miniagents import (
@@ -12,6 +13,8 @@ from miniagents import (
     MessageSequencePromise,
     MiniAgents,
 )
+from miniagents.ext.llm import ServerEvent
+from miniagents.ext.llm._source import Source
 from tests.support.sse_server import (
     hold,
     serve,
@@ -110,3 +113,20 @@ async def test_context_ends_by_an_error(wire: Wire) -> None:
         with pytest.raises(ZeroDivisionError):
             await _leave_in_the_middle(wire, server.url)
         await server.connections[0].gone.wait()
+
+
+class _Handed:
+    """What an SDK hands out when its client has a transport that answers by itself."""
+
+    def __init__(self, body: bytes) -> None:
+        self.http_response = httpx2.Response(200, content=body, headers={"content-encoding": "identity"})
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_read_by_somebody_else(wire: Wire, *, stream: bool) -> None:
+    """A body that was read already, by a transport of a test or a hook of the client, is read from there."""
+    del wire
+    source = Source(_Handed(b"data: 1\n\n"), stream=stream, request_id_header="x-request-id")
+    assert [ServerEvent("", b"1" if stream else b"data: 1\n\n")] == await source.next()
+    assert await source.next() == [] if stream else source.ended
+    await source.release()
