@@ -40,8 +40,10 @@ async def test_what_a_task_raises() -> None:
 async def test_ending() -> None:
     """All have ended when it returns, with what they had to clean up."""
     cleaned: list[int] = []
+    begun = asyncio.Semaphore(0)
 
     async def stubborn() -> bool:
+        begun.release()
         try:
             await asyncio.Event().wait()
         finally:
@@ -50,7 +52,8 @@ async def test_ending() -> None:
         return True
 
     tasks = [asyncio.ensure_future(stubborn()) for _ in range(3)]
-    await asyncio.sleep(0)
+    for _ in tasks:
+        await begun.acquire()
     await ended(tasks)
     assert cleaned == [1] * 3
     assert all(task.cancelled() for task in tasks)
