@@ -1,4 +1,4 @@
-"""Both wires side by side: what a test asks of every provider is written once.
+"""All wires side by side: what a test asks of every provider is written once.
 
 A `Wire` knows how its server says things; `reply_to` asks its agent over a real socket and gives the message.
 """
@@ -13,10 +13,22 @@ from typing_extensions import override
 from miniagents import AssistantMessage, LLMError, Message, MessageSequencePromise, MiniAgent, MiniAgents
 from miniagents.ext.llm.anthropic import anthropic_agent
 from miniagents.ext.llm.openai import openai_agent
-from tests.support import anthropic_wire, chat_wire
+from miniagents.ext.llm.openai_responses import openai_responses_agent
+from tests.support import anthropic_wire, chat_wire, responses_wire
 from tests.support.sse_server import Script, ScriptedServer, serve
 
-__all__ = ["ANTHROPIC", "CHAT", "KEY", "WIRES", "Asked", "Wire", "asking", "error_of", "reply_to"]
+__all__ = [
+    "ANTHROPIC",
+    "CHAT",
+    "KEY",
+    "RESPONSES",
+    "WIRES",
+    "Asked",
+    "Wire",
+    "asking",
+    "error_of",
+    "reply_to",
+]
 
 KEY = "canary-5d1f0a7e"
 
@@ -55,7 +67,7 @@ class Wire:
 
     @override
     def __repr__(self) -> str:
-        return self.name
+        return self.agent.alias.removesuffix("_AGENT").lower()
 
 
 def _chat_piece(text: object) -> bytes:
@@ -94,7 +106,25 @@ ANTHROPIC = Wire(
     malformed=lambda data: b"event: content_block_delta\ndata: " + data + b"\n\n",
     request_id="request-id",
 )
-WIRES = (CHAT, ANTHROPIC)
+RESPONSES = Wire(
+    name="openai",
+    agent=openai_responses_agent,
+    path="/v1",
+    good=responses_wire.responded,
+    begun=lambda *texts: (
+        responses_wire.CREATED,
+        responses_wire.begin(),
+        *map(responses_wire.delta, texts),
+    ),
+    piece=responses_wire.delta,
+    end=responses_wire.end(),
+    idle=b": still here\n\n" + responses_wire.event("response.in_progress", response={"id": "resp-1"}),
+    error=lambda kind: responses_wire.event("error", code=kind, message="It is too much."),
+    whole=responses_wire.response,
+    malformed=lambda data: b"event: response.output_text.delta\ndata: " + data + b"\n\n",
+    request_id="x-request-id",
+)
+WIRES = (CHAT, ANTHROPIC, RESPONSES)
 
 
 @dataclass(frozen=True, slots=True)

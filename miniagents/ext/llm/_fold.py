@@ -128,11 +128,11 @@ class Fold:
                 out.append(part)
 
     def _finish(self, reason: str) -> None:
-        self.finished = True
-        self.finish_reason = reason
         if reason not in _STOPPED:
             for call in self._calls.values():
-                call.check()
+                call.check()  # first: once it has finished, nothing can be wrong any more
+        self.finished = True
+        self.finish_reason = reason
 
     def _identify(self, identity: Identity) -> None:
         if identity.response_id:

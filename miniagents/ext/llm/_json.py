@@ -109,6 +109,8 @@ def error_of(event: ServerEvent) -> ProviderError | None:
         inner = value
     if inner is None:
         return None
-    kind = look(inner, "type") or look(inner, "code") or ""
+    kind = look(inner, "type")
+    if kind in {None, "", "error"}:  # the last is the type of the event, where the error is flat
+        kind = look(inner, "code") or kind or ""
     told = look(inner, "message") or (inner if isinstance(inner, str) else "")
     return ProviderError(str(kind), str(told))
