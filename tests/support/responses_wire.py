@@ -56,12 +56,14 @@ def end(status: str = "completed", **fields: object) -> bytes:
 
 def responded(*texts: str) -> tuple[bytes, ...]:
     """All events of a good answer."""
-    content = [{"type": "output_text", "text": "".join(texts), "annotations": []}]
+    content: list[dict[str, object]] = [{"type": "output_text", "text": "".join(texts), "annotations": []}]
     return (CREATED, begin(), *map(delta, texts), done(content=content), end())
 
 
 def response(text: str, status: str | None = "completed") -> dict[str, object]:
     """A whole answer."""
-    content = [{"type": "output_text", "text": text, "annotations": []}]
-    output = [{"id": "item-0", "type": "message", "role": "assistant", "content": content}]
+    content: list[dict[str, object]] = [{"type": "output_text", "text": text, "annotations": []}]
+    output: list[dict[str, object]] = [
+        {"id": "item-0", "type": "message", "role": "assistant", "content": content}
+    ]
     return {**_answer(status or "in_progress"), "output": output, "usage": _USAGE}
