@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
-from typing import TypeVar, cast
+from typing import ClassVar, TypeVar, cast
 
 from reactivex import Observable
 from typing_extensions import override
@@ -27,6 +27,8 @@ class _Mapped(Listener[MessagePromise[Message]]):
     """Writes a new message for each, with its tokens mapped."""
 
     __slots__ = ("_current", "_functions", "_variables")
+
+    in_step: ClassVar[bool] = True
 
     def __init__(
         self, target: Log[MessagePromise[Message]], functions: tuple[Callable[[str], str], ...]

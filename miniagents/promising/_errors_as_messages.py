@@ -1,6 +1,7 @@
 """Errors of a sequence become messages in their place, and the sequence completes normally."""
 
 from contextlib import suppress
+from typing import ClassVar
 
 from typing_extensions import override
 
@@ -21,6 +22,8 @@ class _Replacer(Listener[MessagePromise[Message]]):
     """
 
     __slots__ = ("_alias", "_but", "_current", "_promise")
+
+    in_step: ClassVar[bool] = True
 
     def __init__(
         self, target: Log[MessagePromise[Message]], alias: str | None, but: tuple[type[Exception], ...]

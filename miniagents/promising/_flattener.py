@@ -12,7 +12,7 @@ from typing import cast
 
 from reactivex import Observable
 
-from miniagents.streams import Driver, Log, Producer, chain_to, pump
+from miniagents.streams import Driver, Log, Producer, chain_to, demand, pump
 from miniagents.values import DeadlockError, InquiryCancelledError, NestingError
 
 from ._message import Message, MessagePromise, failed_message
@@ -72,7 +72,7 @@ class Flattener:
         self._position = 0
         self._end: Exception | bool = False
         self._busy = False
-        log.producer = self
+        log.producer = log.pacer = self
 
     # -- what goes in ------------------------------------------------------------------------------------
 
@@ -104,6 +104,17 @@ class Flattener:
             self.feed(value)
         except Exception as error:  # noqa: BLE001 - it is the item's, not this stream's
             self.take([failed_message(self.context, error)])
+
+    def feed_from_pump(self, value: object) -> None:
+        """As :meth:`feed_or_fail`; what waits for its turn counts as ahead of the reader too.
+
+        Args:
+            value: any ``MessageType``, as far as its giver knows.
+        """
+        self.feed_or_fail(value)
+        if self._pending:
+            self.log.backlog = len(self._pending)
+            self.log.limit = 0  # the pump is to look up
 
     def finish(self) -> None:
         """Nothing more will be fed."""
@@ -208,6 +219,9 @@ class Flattener:
         if not pending:
             return False
         piece = pending.popleft()
+        if self.log.backlog:
+            self.log.backlog = len(pending)
+            self.log.grant(0)  # to nothing more than before; the pump looks again
         if isinstance(piece, MessagePromise):
             self.log.append(piece)
             if not pending:
@@ -216,7 +230,8 @@ class Flattener:
         chain = chain_to(self, piece.log.producer)
         if chain is None:
             self._current, self._position = piece, 0
-            piece.log.follow(self)
+            piece.log.follow(self, eager=False)
+            demand(cast("Log[object]", piece.log), 0, self.log.room_left())
         else:
             # Its own messages would follow themselves for ever.
             name = "a sequence" if self.feeder is None else self.feeder.name
@@ -226,7 +241,26 @@ class Flattener:
     def _leave_current(self) -> None:
         current, self._current = self._current, None
         if current is not None:
-            current.log.unfollow(self)
+            current.log.unfollow(self, eager=False)
+
+    # -- Pacer -------------------------------------------------------------------------------------------
+
+    def pass_on(self, log: object, *, hungry: bool) -> None:
+        """What is wanted here is wanted of the stream that is being taken from.
+
+        Args:
+            log: the log that this writes.
+            hungry: a reader waits for the next message.
+        """
+        del log
+        if self._current is not None:
+            source = cast("Log[object]", self._current.log)
+            demand(source, self._position, self.log.room_left(), hungry=hungry)
+
+    def slow_down(self) -> None:
+        """Whoever took everything at once has left, so it is not to be taken here either."""
+        if self._current is not None:
+            self._current.log.pace()
 
     # -- Producer ----------------------------------------------------------------------------------------
 
@@ -291,7 +325,7 @@ def pump_into(flattener: Flattener, stream: AsyncIterable[object]) -> None:
     name = getattr(stream, "__name__", type(stream).__name__)
     driver = Driver(name, flattener.context, log, flattener, part=True)
     flattener.feeder = driver
-    driver.start(lambda: pump(stream, log, flattener.feed_or_fail))
+    driver.start(lambda: pump(stream, log, flattener.feed_from_pump))
 
 
 def follow_observable(flattener: Flattener, stream: Observable[object]) -> None:

@@ -1,6 +1,7 @@
 """``join_messages``: many messages become one streaming message."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from typing_extensions import override
 
@@ -16,6 +17,8 @@ class _Joiner(Listener[str]):
     """Writes the tokens of all messages into one log, with a delimiter between two messages."""
 
     __slots__ = ("_at_start", "_delimiter", "_first", "_keep", "_originals", "_sink", "_strip")
+
+    in_step: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """``MessageSequencePromise``: a flat stream of message promises."""
 
 from collections.abc import Iterable
-from typing import cast
+from typing import ClassVar, cast
 
 from reactivex import Observable
 from typing_extensions import TypeVar, override
@@ -27,6 +27,8 @@ class _Tokens(Listener[str]):
     """Writes every token of every message."""
 
     __slots__ = ()
+
+    in_step: ClassVar[bool] = True
 
     @override
     def tokens(self, tokens: list[str], /) -> None:

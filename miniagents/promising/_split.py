@@ -20,6 +20,7 @@ class _Cutter(Listener[MessagePromise[Message]]):
 
     __slots__ = ("_current", "_delimiter", "_first", "_metadata", "_splitter")
 
+    in_step: ClassVar[bool] = True
     within_message: ClassVar[bool] = False
 
     def __init__(

@@ -6,7 +6,7 @@ in the chain of who waits for whom: the walk waits for the message it is in, or 
 
 from typing import ClassVar, Generic, TypeVar, cast
 
-from miniagents.streams import Log, Producer, chain_to, current_lineage
+from miniagents.streams import UNBOUNDED, Log, Producer, chain_to, current_lineage, demand
 from miniagents.values import DeadlockError, InquiryCancelledError
 
 from ._message import Message, MessagePromise
@@ -28,6 +28,7 @@ class Listener(Generic[T]):
 
     Attributes:
         within_message: no message that is written needs more than one that is read.
+        in_step: what is written is as long as what is read, so reading may wait for readers.
 
     Example:
         >>> from miniagents import MessageSequencePromise, MiniAgents
@@ -47,6 +48,7 @@ class Listener(Generic[T]):
     __slots__ = ("target",)
 
     within_message: ClassVar[bool] = True  # no message that is written needs more than one that is read
+    in_step: ClassVar[bool] = False  # whole messages are taken, however slowly what becomes of them is read
 
     def __init__(self, target: Log[T]) -> None:
         self.target: Log[T] = target
@@ -157,13 +159,13 @@ class TokenWalk:
         self._token_position = 0
         self._busy = False
         self._lagging = False
-        listener.target.producer = self
+        listener.target.producer = listener.target.pacer = self
         listener.target.lineage = current_lineage()
 
     def start(self) -> None:
         """Begin to listen; what is there already is told at once."""
         if self._source is not None:
-            self._source.log.follow(self)
+            self._source.log.follow(self, eager=False)
             self.deliver()
 
     def deliver(self) -> None:
@@ -174,6 +176,7 @@ class TokenWalk:
         try:
             while self._step():
                 pass
+            self._ask()
         except Exception as error:  # noqa: BLE001 - what cannot be made of the messages harms only what is made
             self._leave()
             self._listener.fail(error)
@@ -205,7 +208,8 @@ class TokenWalk:
         self._listener.start_message(message)
         if self._message is message:  # else left by whoever was told
             self._lagging = not self._is_pushed()
-            message.log.follow(self, lagging=self._lagging)
+            message.log.follow(self, lagging=self._lagging, eager=False)
+            demand(cast("Log[object]", message.log), 0, self._room())
 
     def _is_pushed(self) -> bool:
         """Whether somebody wants each token of what is written at once."""
@@ -222,8 +226,8 @@ class TokenWalk:
         if not log.closed:
             if self._lagging and self._is_pushed():
                 self._lagging = False
-                log.unfollow(self)
-                log.follow(self)
+                log.unfollow(self, eager=False)
+                log.follow(self, eager=False)
             return False
         self._leave_message()
         if log.error is None:
@@ -249,7 +253,7 @@ class TokenWalk:
     def _leave_message(self) -> None:
         message, self._message = self._message, None
         if message is not None:
-            message.log.unfollow(self)
+            message.log.unfollow(self, eager=False)
 
     def _leave(self) -> None:
         self._leave_message()
@@ -258,7 +262,68 @@ class TokenWalk:
     def _leave_source(self) -> None:
         source, self._source = self._source, None
         if source is not None:
-            source.log.unfollow(self)
+            source.log.unfollow(self, eager=False)
+
+    # -- Pacer -------------------------------------------------------------------------------------------
+
+    def pass_on(self, log: object, *, hungry: bool) -> None:
+        """What is wanted here is wanted of what is being read.
+
+        Args:
+            log: the log that this writes, or the tokens of the message that is being written.
+            hungry: a reader waits for the next piece.
+        """
+        whole = hungry and log is self._listener.target
+        if self._message is not None:
+            writing = self._listener.writing()
+            if whole and writing is not None and writing.granted < UNBOUNDED:
+                writing.grant(UNBOUNDED)  # what comes after it is waited for; it passes that on by itself
+            else:
+                if hungry and writing is not None:
+                    writing.was_read = True  # it is being read from now on
+                demand(cast("Log[object]", self._message.log), self._token_position, self._room())
+        elif self._source is not None:
+            room = max(self._source_room(), hungry)
+            demand(cast("Log[object]", self._source.log), self._position, room, hungry=hungry)
+
+    def slow_down(self) -> None:
+        """Whoever took everything at once has left, so it is not to be taken here either."""
+        for read in (self._message, self._source):
+            if read is not None:
+                read.log.pace()
+
+    def _ask(self) -> None:
+        """Ask for more of what has been read to the end of what was granted."""
+        if self._listener.in_step:
+            writing = self._listener.writing()
+            if writing is not None:
+                writing.pacer = self
+        if self._message is not None:
+            if self._token_position >= self._message.log.granted:
+                demand(cast("Log[object]", self._message.log), self._token_position, self._room())
+        elif self._source is not None and self._position >= self._source.log.granted:
+            demand(cast("Log[object]", self._source.log), self._position, self._source_room())
+
+    def _source_room(self) -> int:
+        """How many more messages are wanted."""
+        room, writing = self._listener.target.room_left(), self._listener.writing()
+        if writing is not None and writing.was_read and writing.room_left() > 0:
+            return max(room, 1)  # what is being written may end only with the next one that is read
+        return room
+
+    def _room(self) -> int:
+        """How many more tokens of the message are wanted."""
+        listener = self._listener
+        if not listener.in_step:
+            return UNBOUNDED
+        target, writing = listener.target, listener.writing()
+        if writing is None:
+            return target.room_left()
+        if target.granted >= UNBOUNDED and not target.closed:
+            return UNBOUNDED
+        if target.room_left() <= 0 and not writing.was_read and not target.closed:
+            return 0
+        return writing.room_left()
 
     # -- Producer ----------------------------------------------------------------------------------------
 

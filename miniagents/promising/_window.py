@@ -123,7 +123,7 @@ class Window(Generic[T, R]):
         else:
             self._waiting[index] = replies
         # Whoever is slow to read this one must not keep a place from the next.
-        log.grant(UNBOUNDED)
+        log.grant(UNBOUNDED, hungry=True)
         when_complete(log, partial(_parts, replies.log), partial(self._ended, index))
 
     def _ended(self, index: int, parts: Sequence[Log[object]]) -> None:
@@ -199,5 +199,5 @@ def _parts(sequence: Log[MessagePromise[Message]]) -> list[Log[object]]:
     """The messages of a sequence that has ended; none of them waits for a reader any more."""
     parts = [cast("Log[object]", promise.log) for promise in sequence.items]
     for part in parts:
-        part.grant(UNBOUNDED)
+        part.grant(UNBOUNDED, hungry=True)
     return parts

@@ -5,12 +5,13 @@ A `Log` is the one buffer, a `Driver` the one task that fills it, a `Scope` the 
 """
 
 from ._cursor import iterate, raise_error, started, starve, until_closed
+from ._demand import demand
 from ._driver import CURRENT_DRIVER, Driver, current_lineage
 from ._face import LogObservable
 from ._from_async import from_async
 from ._log import NOT_YET, UNBOUNDED, Log
 from ._overflow import Overflow
-from ._producer import Follower, Producer, Sink
+from ._producer import Follower, Pacer, Producer, Sink
 from ._pump import close, fill, pump
 from ._scope import CURRENT_SCOPE, Scope, current_scope
 from ._to_async_iter import to_async_iter
@@ -26,6 +27,7 @@ __all__ = [
     "Log",
     "LogObservable",
     "Overflow",
+    "Pacer",
     "Producer",
     "Scope",
     "Sink",
@@ -33,6 +35,7 @@ __all__ = [
     "close",
     "current_lineage",
     "current_scope",
+    "demand",
     "fill",
     "from_async",
     "iterate",

@@ -22,7 +22,7 @@ from typing_extensions import TypeVar
 from miniagents.values import InquiryCancelledError
 
 from ._lineage import Lineage
-from ._producer import Follower, Producer
+from ._producer import Follower, Pacer, Producer
 from ._scope import Scope
 
 T = TypeVar("T")
@@ -48,6 +48,8 @@ class Log(Generic[T]):
         error: why it ended, None for a normal end or as long as it is open.
         result: what the pieces make together, ``NOT_YET`` until somebody has computed it.
         producer: whoever has to act before there is more; None when closed or filled by hand.
+        pacer: whoever writes this from another log, and passes on there how much is wanted here.
+        backlog: pieces that the pump has delivered and that wait for their turn to be written.
         readers: how many cursors, followers and waiters there are right now.
         was_read: somebody has started to read at some time.
         kept: it stands in another log, so it can be reached through that.
@@ -73,11 +75,13 @@ class Log(Generic[T]):
     __slots__ = (
         "__weakref__",
         "_due",
+        "_eager",
         "_ends",
         "_followers",
         "_lagging",
         "_starved",
         "_watchers",
+        "backlog",
         "chain",
         "closed",
         "error",
@@ -88,6 +92,7 @@ class Log(Generic[T]):
         "kept",
         "limit",
         "lineage",
+        "pacer",
         "producer",
         "reachable",
         "readers",
@@ -109,6 +114,8 @@ class Log(Generic[T]):
         self.chain: tuple[str, ...] = ()
         self.result: object = NOT_YET
         self.producer: Producer | None = None
+        self.pacer: Pacer | None = None
+        self.backlog: int = 0
         self.readers: int = 0
         self.was_read: bool = False
         self.lineage: Lineage | None = None
@@ -124,6 +131,7 @@ class Log(Generic[T]):
         self._followers: list[Follower] | None = None
         self._lagging: list[Follower] | None = None
         self._due: bool = False  # the lagging followers are going to be told
+        self._eager: int = 0
         self._watchers: list[Callable[[], None]] | None = None
 
     def append(self, item: T) -> None:
@@ -213,6 +221,7 @@ class Log(Generic[T]):
         self.closed = self.heard = True
         self.limit = 0
         self.producer = None
+        self.pacer = None
         if error is not None:
             self.error = error
             self.traceback = error.__traceback__
@@ -251,8 +260,8 @@ class Log(Generic[T]):
             self._starved.append(future)
         self.heard = True
         limit = len(self.items) + scope.prefetch
-        if limit > self.granted:
-            self.grant(limit)
+        if limit > self.granted or self.pacer is not None:
+            self.grant(limit, hungry=True)
         return future
 
     def end(self) -> "Future[None]":
@@ -262,7 +271,7 @@ class Log(Generic[T]):
             self._ends = [future]
         else:
             self._ends.append(future)
-        self.grant(UNBOUNDED)
+        self.grant(UNBOUNDED, hungry=True)
         return future
 
     def leave(self, future: "Future[None]") -> None:
@@ -274,25 +283,34 @@ class Log(Generic[T]):
         for waiting in (self._starved, self._ends):
             if waiting is not None and future in waiting:
                 waiting.remove(future)
-        self._pace()
+        self.pace()
 
-    def _pace(self) -> None:
+    def pace(self) -> None:
         """Bound the pump again, if the last one who took everything at once has left."""
-        if not (self._ends or self._followers or self._lagging or self.closed):
+        if not self._ends and not self._eager and not self.closed:
             self.granted = min(self.granted, len(self.items) + self.scope.prefetch)
             self.limit = min(self.limit, self.granted)
+            if self.pacer is not None:
+                self.scope.dispatch(self.pacer.slow_down)  # not nested: chains may be long
 
-    def grant(self, limit: int) -> None:
-        """Allow the pump to run on until ``limit`` pieces are there.
+    def grant(self, limit: int, *, hungry: bool = False) -> None:
+        """Allow whoever writes this to run on until ``limit`` pieces are there.
 
         Args:
             limit: a count of pieces from the first on; a smaller one than before changes nothing.
+            hungry: somebody has read everything and waits for the next piece.
         """
         self.granted = max(self.granted, limit)
         if self.room is not None:
             room, self.room = self.room, None
             if not room.done():
                 room.set_result(None)
+        if self.pacer is not None:
+            self.pacer.pass_on(self, hungry=hungry)
+
+    def room_left(self) -> int:
+        """How many pieces may still come before a pause; ``UNBOUNDED`` if somebody takes everything."""
+        return UNBOUNDED if self.granted >= UNBOUNDED else self.granted - len(self.items)
 
     def forget(self) -> None:
         """Let go of the pieces of a log that nobody can read any more; what only they held ends with them.
@@ -302,13 +320,14 @@ class Log(Generic[T]):
         if not self.reachable and self._watchers is None:
             self.items.clear()
 
-    def follow(self, follower: Follower, *, lagging: bool = False) -> None:
+    def follow(self, follower: Follower, *, lagging: bool = False, eager: bool = True) -> None:
         """Push to ``follower`` from now on; it delivers what is already there by itself.
 
         Args:
             follower: a reader, until :meth:`unfollow`.
             lagging: it may take the pieces of one turn of the event loop together, after that turn. The
                 terminal is never late.
+            eager: it takes everything at once; otherwise it grants what its own readers want.
 
         Raises:
             NoActiveContextError: the log is open, and its context has ended.
@@ -323,20 +342,24 @@ class Log(Generic[T]):
         else:
             self._followers = [*(self._followers or ()), follower]
         self._listen()
-        self.grant(UNBOUNDED)
+        if eager:
+            self._eager += 1
+            self.grant(UNBOUNDED, hungry=True)
 
-    def unfollow(self, follower: Follower) -> None:
+    def unfollow(self, follower: Follower, *, eager: bool = True) -> None:
         """Push to ``follower`` no more; idempotent.
 
         Args:
             follower: who leaves.
+            eager: as it was said in :meth:`follow`.
         """
         before = self._followers, self._lagging
         self._followers, self._lagging = (_without(follower, followers) for followers in before)
         if before != (self._followers, self._lagging):
             self.readers -= 1
+            self._eager -= eager
             self._listen()
-            self._pace()
+            self.pace()
 
     @property
     def pushed(self) -> bool:

@@ -62,6 +62,36 @@ class Follower(Protocol):
         ...
 
 
+class Pacer(Protocol):
+    """Whoever writes a log from another one: what is wanted of the one is asked of the other.
+
+    Example:
+        >>> from miniagents.streams import Log, Scope
+        >>> class Doubling:
+        ...     def pass_on(self, log, *, hungry):
+        ...         print(f"{log.room_left()} more", "now" if hungry else "at most")
+        ...     def slow_down(self):
+        ...         print("nobody takes everything any more")
+        >>> log = Log(Scope(prefetch=5))
+        >>> log.pacer = Doubling()
+        >>> log.grant(8)
+        8 more at most
+    """
+
+    def pass_on(self, log: object, *, hungry: bool) -> None:
+        """More may be written.
+
+        Args:
+            log: where; it knows how much.
+            hungry: a reader there waits for the next piece.
+        """
+        ...
+
+    def slow_down(self) -> None:
+        """Whoever took everything at once has left."""
+        ...
+
+
 class Sink(Protocol):
     """What a driver fills; a log is one.
 

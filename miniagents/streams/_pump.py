@@ -91,7 +91,7 @@ async def _look_up(log: Log[object]) -> bool:
     # Also at the end: if a reader of the piece, or the source itself, has cancelled this task, that comes out
     # here, and not in the middle of the clean-up of the source.
     await asyncio.sleep(0)
-    while not log.closed and len(log.items) >= log.granted and not log.scope.draining:
+    while not log.closed and len(log.items) + log.backlog >= log.granted and not log.scope.draining:
         log.room = log.scope.loop.create_future()
         await log.room
     if log.closed:
