@@ -12,7 +12,7 @@ from ._from_async import from_async
 from ._log import NOT_YET, UNBOUNDED, Log
 from ._overflow import Overflow
 from ._producer import Follower, Pacer, Producer, Sink
-from ._pump import close, fill, pump
+from ._pump import close, fill, pump, until_room
 from ._scope import CURRENT_SCOPE, Scope, current_scope
 from ._to_async_iter import to_async_iter
 from ._waits import chain_to
@@ -45,4 +45,5 @@ __all__ = [
     "starve",
     "to_async_iter",
     "until_closed",
+    "until_room",
 ]

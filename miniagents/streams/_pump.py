@@ -86,6 +86,27 @@ async def fill(log: Log[T], source: AsyncIterable[T]) -> None:
         await close(iterator)
 
 
+async def until_room(log: Log[object]) -> None:
+    """Wait, after a piece was written, until more is wanted of ``log``, or it has ended.
+
+    Args:
+        log: what is written by hand, by whoever waits here.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.streams import Log, current_scope, until_room
+        >>> async def main():
+        ...     log = Log(current_scope())
+        ...     log.append("one")
+        ...     await until_room(log)
+        ...     print(log.room_left())
+        >>> MiniAgents(prefetch=5).run(main())
+        4
+    """
+    if len(log.items) >= log.limit:
+        await _look_up(log)
+
+
 async def _look_up(log: Log[object]) -> bool:
     """Yield to the loop, wait until there is room; tell whether to go on."""
     # Also at the end: if a reader of the piece, or the source itself, has cancelled this task, that comes out

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Protocol, cast, runtime_checkable
 
 from miniagents.promising import Message, MessagePromise, MessageSequencePromise, MessageType, when_complete
-from miniagents.streams import Log
+from miniagents.streams import CURRENT_DRIVER, Log, until_room
 from miniagents.values import Finish, Part, Usage
 
 
@@ -68,9 +68,12 @@ def named(part: Operand) -> str:
 
 
 async def relay(ctx: Conversation, replies: MessageSequencePromise) -> None:
-    """Reply what another agent replies, and end as it ends; each message streams as it is."""
+    """Reply what another agent replies, as far as it is wanted, and end as it ends; each message streams."""
+    run = CURRENT_DRIVER.get()
     async for promise in replies:
         ctx.reply(promise)
+        if run is not None:
+            await until_room(run.log)
 
 
 async def first_sign(replies: MessageSequencePromise) -> None:
