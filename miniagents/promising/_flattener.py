@@ -3,6 +3,8 @@
 Rule of this room: **order is that of giving, whatever comes first.** A piece waits until everything before it
 has come; meanwhile the streams behind run already, each into its own log. A stream that fails is a failing
 message where it stands, and what stands after it still arrives.
+
+Why so long: what goes in, what comes out, how far and who waits for whom all turn on one position.
 """
 
 from collections import deque

@@ -2,6 +2,8 @@
 
 Whatever makes new text from messages (joining, splitting, mapping tokens) listens to one walk. It is a link
 in the chain of who waits for whom: the walk waits for the message it is in, or for the next one.
+
+Why so long: the walk, how far it may go and who waits for whom all turn on one position.
 """
 
 from typing import ClassVar, Generic, TypeVar, cast
