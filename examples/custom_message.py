@@ -28,16 +28,14 @@ class Weather(Message):
 async def weather_agent(ctx: InteractionContext[Place, Weather]) -> None:
     """Replies the weather of each place."""
     for place in await ctx.messages:
-        if isinstance(place, Place):
-            ctx.reply(Weather(city=place.city, degrees=-3.5, sky="snow"))
+        ctx.reply(Weather(city=place.city, degrees=-3.5, sky="snow"))
 
 
 @miniagent
 async def presenter_agent(ctx: InteractionContext[Weather, Weather]) -> None:
     """Says the same in words, one by one; the fields go along."""
     for weather in await ctx.messages:
-        if isinstance(weather, Weather):
-            ctx.reply(Weather.promise(_spoken, city=weather.city, degrees=weather.degrees))
+        ctx.reply(Weather.promise(_spoken, city=weather.city, degrees=weather.degrees))
 
 
 async def _spoken(metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[str]:

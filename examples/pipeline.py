@@ -38,10 +38,9 @@ class Judged(Message):
 async def mood_agent(ctx: InteractionContext[Review, Judged], model: MiniAgent) -> None:
     """Judges one review."""
     for review in await ctx.messages:
-        if isinstance(review, Review):
-            question = SystemMessage("Is this review positive or negative? Reply with one word.")
-            mood = str(await model.inquire([question, str(review)]))
-            ctx.reply(Judged(review=review, mood=mood.strip(" .").lower()))
+        question = SystemMessage("Is this review positive or negative? Reply with one word.")
+        mood = str(await model.inquire([question, str(review)]))
+        ctx.reply(Judged(review=review, mood=mood.strip(" .").lower()))
 
 
 @miniagent

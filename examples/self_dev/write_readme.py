@@ -37,8 +37,7 @@ class SourceFile(Message):
 async def summary_agent(ctx: InteractionContext[SourceFile, Message], model: MiniAgent) -> None:
     """Summarizes each file, as a line of a list."""
     for file in await ctx.messages:
-        if isinstance(file, SourceFile):
-            ctx.reply([f"\n* `{file.path}`: ", model.inquire([SUMMARIZE, str(file)])])
+        ctx.reply([f"\n* `{file.path}`: ", model.inquire([SUMMARIZE, str(file)])])
 
 
 @miniagent

@@ -14,13 +14,18 @@ from reactivex import Observable
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.promising import (
+    ErrorMessage,
     Flattener,
     Lifted,
     Message,
+    MessageItemOf,
     MessagePromise,
     MessageSequencePromise,
     MessageType,
+    MessageTypeOf,
+    Validation,
     open_sequence,
+    validated,
 )
 from miniagents.streams import CURRENT_DRIVER
 from miniagents.values import FrozenMapping
@@ -31,52 +36,87 @@ from ._algebra._hedge import Hedge
 from ._algebra._operands import Composition, Operand
 from ._algebra._retry import Retry, RetryPolicy
 from ._algebra._timeout import Timeout
+from ._annotations import MessageClasses
 from ._call import AgentCall
 from ._keywords import NO_KEYWORDS, Keywords
-from ._pipeline import Pipeline
+from ._pipeline import Operator, Pipeline
 from ._run import Run, start_run
-from ._stages import Inquirable, Stages
+from ._stages import Stage, Stages
 
 # Users see these two names in signatures and hints; the variance is written out beside them.
 In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: PLC0105
 Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PLC0105
 P = ParamSpec("P", default=[])
-Out2 = TypeVar("Out2", bound=Message)
+# The other way round: a context is where the messages of an agent come out and its replies go in.
+In_co = TypeVar("In_co", bound=Message, default=Message, covariant=True)
+Out_contra = TypeVar("Out_contra", bound=Message, default=Message, contravariant=True)
 In1 = TypeVar("In1", bound=Message)
 Out1 = TypeVar("Out1", bound=Message)
+Out2 = TypeVar("Out2", bound=Message)
+A = TypeVar("A")
+B = TypeVar("B")
 C = TypeVar("C")
 
 
-class InteractionContext(Generic[In, Out]):
+class InteractionContext(Generic[In_co, Out_contra]):
     """What an agent function is given: the messages it was sent, and the means to reply.
+
+    ``InteractionContext[Question, Answer]`` is a promise that is kept at run time, too: a message of another
+    class becomes a ``Question`` with its text and data, or fails with an error that names what does not fit;
+    so do replies that are no ``Answer``. Without brackets any message will do on both sides.
 
     Attributes:
         this_agent: the agent that runs.
         message_promises: what it was sent; a sequence that may still be coming.
+
+    Example:
+        >>> from miniagents import InteractionContext, Message, MiniAgents, miniagent
+        >>> class Sum(Message):
+        ...     numbers: list[int]
+        >>> class Total(Message):
+        ...     total: int
+        >>> @miniagent
+        ... async def add(ctx: InteractionContext[Sum, Total]) -> None:
+        ...     async for promise in ctx.messages:
+        ...         ctx.reply(Total(total=sum((await promise).numbers)))
+        >>> async def main() -> int:
+        ...     return (await add.inquire(Sum(numbers=[1, 2, 3])))[0].total
+        >>> MiniAgents().run(main())
+        6
     """
 
     __slots__ = ("_run", "message_promises", "this_agent")
 
     def __init__(
         self,
-        this_agent: "MiniAgent[In, Out, ...]",
-        message_promises: "MessageSequencePromise[Message]",
+        this_agent: "MiniAgent[In_co, Out_contra, ...]",
+        message_promises: "MessageSequencePromise[In_co]",
         run: Run,
     ) -> None:
-        self.this_agent: MiniAgent[In, Out, ...] = this_agent
-        self.message_promises: MessageSequencePromise[Message] = message_promises
+        # To the letter of variance it would take and give any message, as it may be a context of narrower
+        # classes that is seen as one of wider ones. What that lets through is still validated when it runs.
+        self.this_agent: MiniAgent[In_co, Out_contra, ...] = this_agent
+        self.message_promises: MessageSequencePromise[In_co] = message_promises
         self._run = run
 
     @property
-    def messages(self) -> MessageSequencePromise[Message]:
+    def messages(self) -> MessageSequencePromise[In_co]:
         """The same object as ``message_promises``."""
         return self.message_promises
 
-    def reply(self, messages: MessageType) -> None:
-        """Reply anything that is messages, as often as you like; returns at once.
+    @overload
+    def reply(self: "InteractionContext[Message, Message]", messages: MessageType) -> None: ...
+    @overload
+    def reply(self, messages: MessageTypeOf[Out_contra]) -> None: ...
+    def reply(self, messages: object) -> None:
+        """Reply, as often as you like; returns at once.
 
         What is replied is taken as it is now. Streams in it (promises, async iterables, Observables) run on,
         and what is replied after them arrives after them.
+
+        Args:
+            messages: anything that is messages; for type checkers, if the agent replies a narrower class,
+                only messages of that class, promises and collections of them, and exceptions.
 
         Raises:
             TypeError: it is nothing that can become messages; the text names its type and where it stands.
@@ -106,7 +146,15 @@ class MiniAgent(Generic[In, Out, P]):
         [<MessagePromise done, 1 pieces>]
     """
 
-    __slots__ = ("_defaults", "_errors_as_messages", "_function", "_keywords", "alias", "description")
+    __slots__ = (
+        "_classes",
+        "_defaults",
+        "_errors_as_messages",
+        "_function",
+        "_keywords",
+        "alias",
+        "description",
+    )
 
     alias: str
     description: str
@@ -120,8 +168,10 @@ class MiniAgent(Generic[In, Out, P]):
         description: str,
         defaults: Mapping[str, object],
         errors_as_messages: bool | None = None,
+        classes: MessageClasses | None = None,
     ) -> None:
         self._function = function
+        self._classes = classes
         self._keywords = keywords
         self._defaults = FrozenMapping(defaults)
         self._errors_as_messages = errors_as_messages
@@ -139,13 +189,26 @@ class MiniAgent(Generic[In, Out, P]):
 
     # -- hot -----------------------------------------------------------------------------------------------
 
+    @overload
     def inquire(
-        self, messages: MessageType = None, /, *args: P.args, **kwargs: P.kwargs
+        self: "MiniAgent[Message, Out, P]",
+        messages: MessageType = None,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> MessageSequencePromise[Out]: ...
+    @overload
+    def inquire(
+        self, messages: MessageTypeOf[In] = None, /, *args: P.args, **kwargs: P.kwargs
+    ) -> MessageSequencePromise[Out]: ...
+    def inquire(
+        self, messages: object = None, /, *args: P.args, **kwargs: P.kwargs
     ) -> MessageSequencePromise[Out]:
         """Run the agent on ``messages`` now; returns at once.
 
         Args:
-            messages: anything that is messages; None for none.
+            messages: anything that is messages, None for none; for type checkers, if the agent takes a
+                narrower class, only messages of that class, promises and collections of them, and exceptions.
             *args: values of the agent's own parameters.
             **kwargs: the same by name; they beat those of ``fork``, which beat the defaults.
 
@@ -162,7 +225,7 @@ class MiniAgent(Generic[In, Out, P]):
             return self._start(received, given, pending)
         if isinstance(messages, MessageSequencePromise):
             return self._start(cast("MessageSequencePromise[Message]", messages), given)
-        return self._start(MessageSequencePromise(messages), given)
+        return self._start(MessageSequencePromise(cast("MessageType", messages)), given)
 
     def initiate_inquiry(self, *args: P.args, **kwargs: P.kwargs) -> AgentCall[In, Out]:
         """Run the agent now and send it messages later; see :class:`AgentCall`."""
@@ -175,8 +238,20 @@ class MiniAgent(Generic[In, Out, P]):
 
     # -- cold ----------------------------------------------------------------------------------------------
 
+    @overload
     def __call__(
-        self, source: Observable[In | MessagePromise[In] | str], /, *args: P.args, **kwargs: P.kwargs
+        self: "MiniAgent[Message, Out, P]",
+        source: Observable[MessageType],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Observable[MessagePromise[Out]]: ...
+    @overload
+    def __call__(
+        self, source: Observable[MessageItemOf[In]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Observable[MessagePromise[Out]]: ...
+    def __call__(
+        self, source: Observable[object], /, *args: P.args, **kwargs: P.kwargs
     ) -> Observable[MessagePromise[Out]]:
         """The replies to the messages of ``source``: an operator, so ``source.pipe(agent)`` works.
 
@@ -188,34 +263,35 @@ class MiniAgent(Generic[In, Out, P]):
         * When does an error come? After the replies that came before it.
         """
         given = self._given(args, kwargs)
+        return Lifted(source, lambda received: self._start(received, given))
 
-        return Lifted(cast("Observable[object]", source), lambda received: self._start(received, given))
+    def then(self: Operator[A, B], operator: Callable[[Observable[B]], Observable[C]]) -> Pipeline[A, C]:
+        """This agent and then an operator: what ``source.pipe(agent, operator)`` does, as one operator.
 
-    def then(
-        self, operator: Callable[[Observable[MessagePromise[Out]]], Observable[C]]
-    ) -> "Pipeline[In | MessagePromise[In] | str, C]":
-        """This agent and then an operator: what ``source.pipe(agent, operator)`` does, as one operator."""
-        agent = cast("MiniAgent[In, Out]", self)
-        return Pipeline(lambda source: operator(agent(source)))
+        Raises:
+            TypeError: the agent has a keyword without a value; give it to ``fork`` or ``bind`` before.
+        """
+        cast("MiniAgent", self)._check_operator()  # noqa: SLF001 - it is one
+        return Pipeline(self).then(operator)
 
     @overload
-    def __or__(  # type: ignore[overload-overlap]  # an agent is an operator too; as an agent it stays one
-        self, other: "MiniAgent[Out, Out2, ...]"
-    ) -> "MiniAgent[In, Out2]": ...
+    def __or__(self: Stage[In1, Out1], other: Stage[Out1, Out2]) -> "MiniAgent[In1, Out2]": ...
     @overload
-    def __or__(
-        self, other: Callable[[Observable[MessagePromise[Out]]], Observable[C]]
-    ) -> "Pipeline[In | MessagePromise[In] | str, C]": ...
-    def __or__(
-        self, other: "MiniAgent[Out, Out2, ...] | Callable[[Observable[MessagePromise[Out]]], Observable[C]]"
-    ) -> "MiniAgent[In, Out2] | Pipeline[In | MessagePromise[In] | str, C]":
+    def __or__(self: Operator[A, B], other: Callable[[Observable[B]], Observable[C]]) -> Pipeline[A, C]: ...
+    def __or__(self, other: object) -> object:
         if isinstance(other, MiniAgent):
-            return self._followed_by(cast("MiniAgent[Message, Out2, ...]", other))
+            return self._followed_by(cast("MiniAgent[Message, Message]", other))
         if not callable(other):
             return NotImplemented
-        return self.then(other)
+        return self.then(cast("Callable[[Observable[MessagePromise[Out]]], Observable[object]]", other))
 
-    def _followed_by(self, other: "MiniAgent[Message, Out2, ...]") -> "MiniAgent[In, Out2]":
+    def _check_operator(self) -> None:
+        """Refuse to be composed, where that is written, without a keyword that nobody could give later."""
+        self._keywords.check_complete(self.alias, self._defaults)
+
+    def _followed_by(self, other: "MiniAgent[Message, Message]") -> "MiniAgent[In, Message]":
+        self._check_operator()
+        other._check_operator()  # noqa: SLF001 - same class
         function = Stages((*self._stages(), *other._stages()))  # noqa: SLF001 - same class
         return MiniAgent(
             function,
@@ -225,16 +301,16 @@ class MiniAgent(Generic[In, Out, P]):
             defaults={},
         )
 
-    def _stages(self) -> tuple[Inquirable, ...]:
+    def _stages(self) -> tuple[Stage[Message, Message], ...]:
         """The agents of a chain, so that a chain of chains is one chain; any other agent is one stage."""
         if isinstance(self._function, Stages) and self._errors_as_messages is None:
             return self._function.agents
-        return (self,)
+        return (cast("Stage[Message, Message]", self),)
 
     # -- the algebra: each of these is a room in `_algebra` ------------------------------------------------
 
-    def __and__(self: "MiniAgent[In1, Out1]", other: "MiniAgent[In1, Out2]") -> "MiniAgent[In1, Out1 | Out2]":
-        parts = (*self._operands_of_and(), *as_operand("&", other)._operands_of_and())
+    def __and__(self: Stage[In1, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1 | Out2]":
+        parts = (*as_operand("&", self)._operands_of_and(), *as_operand("&", other)._operands_of_and())
         return cast("MiniAgent[In1, Out1 | Out2]", composed(Both(parts)))
 
     def _operands_of_and(self) -> "tuple[Operand, ...]":
@@ -257,7 +333,7 @@ class MiniAgent(Generic[In, Out, P]):
         return cast("MiniAgent", self if as_it_is else self._variant(errors_as_messages=False))
 
     def hedge(
-        self: "MiniAgent[In1, Out1]", other: "MiniAgent[In1, Out2]", *, after: float
+        self: Stage[In1, Out1], other: Stage[In1, Out2], *, after: float
     ) -> "MiniAgent[In1, Out1 | Out2]":
         """This agent, and another one too if this one is slow to begin; the first to begin replies.
 
@@ -288,11 +364,13 @@ class MiniAgent(Generic[In, Out, P]):
             >>> MiniAgents().run(main())
             here I am
         """
-        composition = Hedge(self.as_operand(strict=True), as_operand("hedge", other, strict=True), after)
+        composition = Hedge(
+            as_operand("hedge", self, strict=True), as_operand("hedge", other, strict=True), after
+        )
         return cast("MiniAgent[In1, Out1 | Out2]", composed(composition))
 
     def timeout(
-        self: "MiniAgent[In1, Out1]",
+        self: Stage[In1, Out1],
         *,
         first_token: float | None = None,
         stall: float | None = None,
@@ -328,10 +406,10 @@ class MiniAgent(Generic[In, Out, P]):
             >>> MiniAgents().run(main())
             STUCK_AGENT first_token 0
         """
-        composition = Timeout(self.as_operand(strict=True), first_token, stall, total)
+        composition = Timeout(as_operand("timeout", self, strict=True), first_token, stall, total)
         return cast("MiniAgent[In1, Out1]", composed(composition))
 
-    def retry(self: "MiniAgent[In1, Out1]", policy: RetryPolicy) -> "MiniAgent[In1, Out1]":
+    def retry(self: Stage[In1, Out1], policy: RetryPolicy) -> "MiniAgent[In1, Out1]":
         """This agent, asked again after an error as long as it had given no token.
 
         From its first token on it streams to its readers, who would see a restart: then its error is theirs.
@@ -348,10 +426,10 @@ class MiniAgent(Generic[In, Out, P]):
             >>> MiniAgents().run(main())
             Hello!
         """
-        return cast("MiniAgent[In1, Out1]", composed(Retry(self.as_operand(strict=True), policy)))
+        return cast("MiniAgent[In1, Out1]", composed(Retry(as_operand("retry", self, strict=True), policy)))
 
     def catching(
-        self: "MiniAgent[In1, Out1]",
+        self: Stage[In1, Out1],
         handler: Callable[[Exception, InteractionContext[In1, Out1]], object],
     ) -> "MiniAgent[In1, Message]":
         """This agent, the errors of which a function handles.
@@ -378,7 +456,7 @@ class MiniAgent(Generic[In, Out, P]):
             >>> MiniAgents().run(main())
             Sorry: no idea
         """
-        composition = Catching(self.as_operand(strict=True), cast("Handler", handler))
+        composition = Catching(as_operand("catching", self, strict=True), cast("Handler", handler))
         return cast("MiniAgent[In1, Message]", composed(composition))
 
     # -- variants ------------------------------------------------------------------------------------------
@@ -402,7 +480,7 @@ class MiniAgent(Generic[In, Out, P]):
         """The same agent under another alias or with another description."""
         return self._variant(alias=alias, description=description)
 
-    def errors_as_messages(self, *, enabled: bool = True) -> "MiniAgent[In, Out, P]":
+    def errors_as_messages(self, *, enabled: bool = True) -> "MiniAgent[In, Out | ErrorMessage, P]":
         """The same agent, whose errors become an ``ErrorMessage`` where they would be raised."""
         return self._variant(errors_as_messages=enabled)
 
@@ -421,6 +499,7 @@ class MiniAgent(Generic[In, Out, P]):
             description=self.description if description is None else description,
             defaults=self._defaults if defaults is None else defaults,
             errors_as_messages=self._errors_as_messages if errors_as_messages is None else errors_as_messages,
+            classes=self._classes,
         )
 
     # -- running -------------------------------------------------------------------------------------------
@@ -439,15 +518,26 @@ class MiniAgent(Generic[In, Out, P]):
         given: Mapping[str, object],
         pending: Flattener | None = None,
     ) -> MessageSequencePromise[Out]:
+        classes = self._classes
         promise = start_run(
-            self.alias, received, pending, given, self._begin, errors_as_messages=self._errors_as_messages
+            self.alias,
+            received,
+            pending,
+            given,
+            self._begin,
+            errors_as_messages=self._errors_as_messages,
+            classes=None if classes is None else classes.replies,
         )
         return cast("MessageSequencePromise[Out]", promise)
 
     def _begin(
         self, received: MessageSequencePromise[Message], given: Mapping[str, object], run: Run
     ) -> Awaitable[None]:
-        return self._function(InteractionContext(self, received, run), **given)
+        classes = self._classes
+        if classes is not None and classes.takes is not None:
+            received = validated(received, Validation(classes.takes, self.alias, "takes"))
+        context = InteractionContext(self, cast("MessageSequencePromise[In]", received), run)
+        return self._function(context, **given)
 
 
 def composed(composition: Composition) -> MiniAgent:

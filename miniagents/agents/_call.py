@@ -1,10 +1,10 @@
 """``AgentCall``: an inquiry whose input is still open."""
 
-from typing import Generic, Self
+from typing import Generic, overload
 
 from typing_extensions import TypeVar
 
-from miniagents.promising import Flattener, Message, MessageSequencePromise, MessageType
+from miniagents.promising import Flattener, Message, MessageSequencePromise, MessageType, MessageTypeOf
 from miniagents.values import MiniAgentsError
 
 In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: PLC0105 - as in _agent
@@ -52,8 +52,12 @@ class AgentCall(Generic[In, Out]):
         self._replies = replies
         self._finished = False
 
-    def send_message(self, message: MessageType) -> Self:
-        """Send anything that is messages; returns the call, so that calls can be chained.
+    @overload
+    def send_message(self: "AgentCall[Message, Out]", message: MessageType) -> "AgentCall[Message, Out]": ...
+    @overload
+    def send_message(self, message: MessageTypeOf[In]) -> "AgentCall[In, Out]": ...
+    def send_message(self, message: object) -> object:
+        """Send what ``inquire`` takes; returns the call, so that calls can be chained.
 
         Args:
             message: any ``MessageType``, taken as it is now.

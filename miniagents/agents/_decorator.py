@@ -2,39 +2,63 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Concatenate, overload
+from typing import Concatenate, Protocol, overload
 
 from typing_extensions import ParamSpec, TypeVar
 
 from miniagents.promising import Message
 
 from ._agent import InteractionContext, MiniAgent
+from ._annotations import MessageClasses
 from ._keywords import Keywords
 
-A = TypeVar("A", bound=Message)
-B = TypeVar("B", bound=Message)
+A = TypeVar("A", bound=Message, default=Message)
+B = TypeVar("B", bound=Message, default=Message)
 P = ParamSpec("P")
 
 
+KW_contra = TypeVar("KW_contra", contravariant=True, default=object)
+A_contra = TypeVar("A_contra", bound=Message, contravariant=True)
+B_co = TypeVar("B_co", bound=Message, covariant=True)
+
+
+class OpenFunction(Protocol[A_contra, B_co, KW_contra]):
+    """``async def f(ctx, **keywords)``, which mypy does not take for ``(ctx, /, **keywords)``."""
+
+    def __call__(self, ctx: InteractionContext[A_contra, B_co], **keywords: KW_contra) -> Awaitable[None]:
+        """One run."""
+        ...
+
+
+class AgentDecorator(Protocol):
+    """What ``@miniagent(...)`` with parentheses is: it makes an agent of an async function."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # as in miniagent
+        self, function: Callable[Concatenate[InteractionContext[A, B], P], Awaitable[None]], /
+    ) -> MiniAgent[A, B, P]: ...
+    @overload
+    def __call__(self, function: OpenFunction[A, B, KW_contra], /) -> MiniAgent[A, B, ...]: ...
+
+
 @overload
-def miniagent(
+def miniagent(  # type: ignore[overload-overlap]  # mypy takes the second only where the first does not fit
     function: Callable[Concatenate[InteractionContext[A, B], P], Awaitable[None]], /
 ) -> MiniAgent[A, B, P]: ...
 @overload
+def miniagent(function: OpenFunction[A, B, KW_contra], /) -> MiniAgent[A, B, ...]: ...
+@overload
 def miniagent(
     *, alias: str | None = None, description: str | None = None, **defaults: object
-) -> Callable[[Callable[Concatenate[InteractionContext[A, B], P], Awaitable[None]]], MiniAgent[A, B, P]]: ...
+) -> AgentDecorator: ...
 def miniagent(
-    function: Callable[Concatenate[InteractionContext[A, B], P], Awaitable[None]] | None = None,
+    function: Callable[..., Awaitable[None]] | None = None,
     /,
     *,
     alias: str | None = None,
     description: str | None = None,
     **defaults: object,
-) -> (
-    MiniAgent[A, B, P]
-    | Callable[[Callable[Concatenate[InteractionContext[A, B], P], Awaitable[None]]], MiniAgent[A, B, P]]
-):
+) -> object:
     """Make an agent of ``async def f(ctx, ...)``; usable with and without parentheses.
 
     Args:
@@ -48,7 +72,8 @@ def miniagent(
         The agent.
 
     Raises:
-        TypeError: the function is not async, takes no context, or does not take one of the defaults.
+        TypeError: the function is not async, takes no context, has parameters that cannot be given by
+            keyword, does not take one of the defaults, or the classes of its messages cannot be found.
 
     Example:
         >>> from miniagents import InteractionContext, miniagent
@@ -60,9 +85,7 @@ def miniagent(
         (<MiniAgent MY_AGENT>, 'MY_AGENT says hello.')
     """
 
-    def decorate(
-        function: Callable[Concatenate[InteractionContext[A, B], P], Awaitable[None]],
-    ) -> MiniAgent[A, B, P]:
+    def decorate(function: Callable[..., Awaitable[None]]) -> MiniAgent[Message, Message, ...]:
         name = getattr(function, "__name__", type(function).__name__)
         keywords = Keywords.of(function, name)
         shown = name.upper() if alias is None else alias
@@ -73,6 +96,7 @@ def miniagent(
             alias=shown,
             description=text.replace("{AGENT_ALIAS}", shown),
             defaults=keywords.taken(shown, (), defaults),
+            classes=MessageClasses.of(function, InteractionContext, name),
         )
 
     return decorate if function is None else decorate(function)

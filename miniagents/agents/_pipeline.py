@@ -1,7 +1,7 @@
 """Agents and reactivex operators composed into one operator."""
 
 from collections.abc import Callable
-from typing import Generic
+from typing import Generic, Protocol
 
 from reactivex import Observable
 from typing_extensions import TypeVar
@@ -9,6 +9,14 @@ from typing_extensions import TypeVar
 A = TypeVar("A", contravariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
 B = TypeVar("B", covariant=True)  # noqa: PLC0105
 C = TypeVar("C")
+
+
+class Operator(Protocol[A, B]):
+    """From stream to stream: what an agent is that needs nothing but messages, and every pipeline."""
+
+    def __call__(self, source: Observable[A], /) -> Observable[B]:
+        """What becomes of ``source``."""
+        ...
 
 
 class Pipeline(Generic[A, B]):

@@ -1,16 +1,13 @@
 """Records of runs: who was called with what, and what it replied."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from miniagents.promising import Message, MessagePromise, when_complete
 from miniagents.streams import Log
-from miniagents.values import FreezeError, FrozenMapping, freeze
+from miniagents.values import FreezeError, FrozenMapping, freeze, is_secret_name
 
 from ._miniagents import MiniAgents
-
-_SECRET = re.compile(r"(?i)(^|[_-])(api[_-]?key|secret|password|authorization|(auth|access)[_-]?token)$")
 
 
 class AgentCallNode(Message):
@@ -131,7 +128,7 @@ def _without_secrets(value: object) -> object:
     if isinstance(value, Mapping):
         pairs = cast("Mapping[object, object]", value).items()
         return FrozenMapping(
-            {key: _without_secrets(item) for key, item in pairs if not _SECRET.search(str(key))}
+            {key: _without_secrets(item) for key, item in pairs if not is_secret_name(str(key))}
         )
     if isinstance(value, tuple):
         return tuple(_without_secrets(item) for item in cast("tuple[object, ...]", value))

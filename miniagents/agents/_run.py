@@ -11,12 +11,15 @@ from typing import TypeAlias
 from typing_extensions import TypeVar, override
 
 from miniagents.promising import (
+    ErrorMessage,
     Flattener,
     Message,
     MessagePromise,
     MessageSequencePromise,
     MessageType,
     Owner,
+    ValidatedLog,
+    Validation,
     replace_errors,
 )
 from miniagents.streams import Driver, Log, Producer
@@ -195,6 +198,7 @@ def start_run(
     begin: Begin,
     *,
     errors_as_messages: bool | None,
+    classes: tuple[type[Message], ...] | None = None,
 ) -> "Inquiry[Message]":
     """Schedule a run in the active context.
 
@@ -205,17 +209,26 @@ def start_run(
         keywords: what it was called with, for the record.
         begin: calls the agent function with a context.
         errors_as_messages: whether errors become messages; None leaves it to the context.
+        classes: of the replies; None if any message will do.
 
     Returns:
         The promise of its replies.
     """
     context = Owner.current()
-    log: Log[MessagePromise[Message]] = Log(context)
+    if errors_as_messages is None:
+        errors_as_messages = isinstance(context, MiniAgents) and context.errors_as_messages
+    log: Log[MessagePromise[Message]]
+    if classes is None:
+        log = Log(context)
+    else:
+        # Errors that became messages further in stand for themselves out here, too.
+        passing = (ErrorMessage,) if errors_as_messages else ()
+        log = ValidatedLog(context, Validation(classes, alias, "replies", passing, chain=(alias,)))
     run = Run(alias, Flattener(context, log), begin, received=received, keywords=keywords, pending=pending)
     run.start()
     shown = log
     if isinstance(context, MiniAgents):
-        if context.errors_as_messages if errors_as_messages is None else errors_as_messages:
+        if errors_as_messages:
             shown = replace_errors(MessageSequencePromise.over(log), alias, but=signals())
         if context.persists:
             record_run(context, alias, keywords, received.log, shown)

@@ -3,15 +3,25 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from miniagents.promising import MessageSequencePromise, MessageType
+from typing_extensions import TypeVar
+
+from miniagents.promising import Message, MessageSequencePromise
 
 from ._algebra._operands import Conversation, relay
 
+In_contra = TypeVar("In_contra", bound=Message, contravariant=True)
+Out_co = TypeVar("Out_co", bound=Message, covariant=True)
 
-class Inquirable(Protocol):
+
+class Stage(Protocol[In_contra, Out_co]):
     """An agent that needs nothing but messages."""
 
-    def inquire(self, messages: MessageType = None, /) -> MessageSequencePromise:
+    @property
+    def alias(self) -> str:
+        """How it is called."""
+        ...
+
+    def inquire(self, messages: MessageSequencePromise[In_contra], /) -> MessageSequencePromise[Out_co]:
         """Its replies."""
         ...
 
@@ -24,7 +34,7 @@ class Stages:
         agents: in the order of the pipe.
     """
 
-    agents: tuple[Inquirable, ...]
+    agents: tuple[Stage[Message, Message], ...]
 
     async def __call__(self, ctx: Conversation) -> None:
         """Inquire every agent now; tokens stream through all of them."""

@@ -15,6 +15,7 @@ from ._message import (
     freeze_metadata,
 )
 from ._message_type import FlatStream, MessageType
+from ._message_type_of import MessageItemOf, MessageTypeOf
 from ._messages import Messages
 from ._owner import Owner
 from ._part_log import PartLog, Parts
@@ -24,6 +25,7 @@ from ._sequence import MessageSequencePromise, open_sequence, tokens_of
 from ._split import split_tokens
 from ._streamed import StreamedPromise
 from ._utils import join_messages, split_messages
+from ._validation import ValidatedLog, Validation, validated
 from ._walk import Listener, TokenWalk, resolved
 from ._window import Limits
 from ._windowed import windowed
@@ -37,10 +39,12 @@ __all__ = [
     "Limits",
     "Listener",
     "Message",
+    "MessageItemOf",
     "MessagePromise",
     "MessageSequencePromise",
     "MessageSink",
     "MessageType",
+    "MessageTypeOf",
     "Messages",
     "Owner",
     "PartLog",
@@ -55,6 +59,8 @@ __all__ = [
     "TokenWalk",
     "ToolMessage",
     "UserMessage",
+    "ValidatedLog",
+    "Validation",
     "error_message",
     "failed_message",
     "freeze_metadata",
@@ -66,6 +72,7 @@ __all__ = [
     "split_messages",
     "split_tokens",
     "tokens_of",
+    "validated",
     "when_complete",
     "windowed",
 ]

@@ -53,7 +53,9 @@ class Message(Frozen):
     text: str | None = Field(default=None, kw_only=False)
 
     def __init__(self, /, text: str | None = None, **fields: object) -> None:
-        super().__init__(**{"text": text, **fields})  # as one mapping: `text` is not declared on Frozen
+        if text is not None:  # a class may have a text of its own where none is given
+            fields["text"] = text  # in the mapping: `text` is not declared on Frozen
+        super().__init__(**fields)
 
     @property
     def as_promise(self) -> "MessagePromise[Self]":

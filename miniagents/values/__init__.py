@@ -9,6 +9,7 @@ from ._errors import (
     FreezeError,
     HashKeyError,
     InquiryCancelledError,
+    MessageValidationError,
     MiniAgentsError,
     NestingError,
     NoActiveContextError,
@@ -34,10 +35,11 @@ from ._llm_errors import (
     LLMTruncatedError,
 )
 from ._meta import FrozenMeta
+from ._misfit import misfit
 from ._part_value import PartValue
 from ._partial_text import partial_text, set_partial_text
 from ._parts import AgentPart, Citation, Finish, Part, Reasoning, Refusal, ToolCallDelta, ToolResult, Usage
-from ._redact import redact_keys
+from ._redact import is_secret_name, redact_keys
 from ._sentinels import AWAIT, CLEAR, AwaitType, ClearType
 from ._splitter import SPLIT_END, SplitEndType, SplitEvent, TextSplitter
 
@@ -79,6 +81,7 @@ __all__ = [
     "LLMStatusError",
     "LLMTimeoutError",
     "LLMTruncatedError",
+    "MessageValidationError",
     "MiniAgentsError",
     "NestingError",
     "NoActiveContextError",
@@ -101,7 +104,9 @@ __all__ = [
     "WrongLoopError",
     "content_of",
     "freeze",
+    "is_secret_name",
     "media_type_of",
+    "misfit",
     "part_from_data",
     "partial_text",
     "parts_of_content",

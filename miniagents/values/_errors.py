@@ -155,6 +155,41 @@ class NestingError(MiniAgentsError, TypeError):
     """
 
 
+class MessageValidationError(MiniAgentsError, ValueError):
+    """A message is not, and cannot become, of the class that a typed agent takes or replies.
+
+    The text names the agent, the fields and their values, these shortened and never a secret.
+
+    Args:
+        text: what is wrong.
+        agent_alias: whose types they are.
+
+    Example:
+        >>> from miniagents import InteractionContext, Message, MiniAgents, miniagent
+        >>> class Year(Message):
+        ...     year: int
+        >>> @miniagent
+        ... async def next_year(ctx: InteractionContext[Year, Year]) -> None:
+        ...     ctx.reply([Year(year=message.year + 1) for message in await ctx.messages])
+        >>> async def main():
+        ...     print((await next_year.inquire({"year": "1999"}))[0].year)
+        ...     await next_year.inquire({"year": "late"})
+        >>> MiniAgents().run(main())
+        Traceback (most recent call last):
+            ...
+        miniagents...MessageValidationError: Agent NEXT_YEAR takes Year, and this Message cannot ...
+        agents: NEXT_YEAR
+    """
+
+    def __init__(self, text: str, agent_alias: str) -> None:
+        super().__init__(text, agent_alias)
+        self.agent_alias: str = agent_alias
+
+    @override
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class FreezeError(MiniAgentsError, TypeError):
     """A value cannot be kept as data of a message; the text names the field's path and the allowed types.
 

@@ -61,7 +61,7 @@ async def test_decorator_with_a_client() -> None:
     async with MiniAgents():
         assert str(await client_agent.inquire(custom_llm_client=Client("one"))) == "one"
         forked = client_agent.fork(custom_llm_client=Client("two"))
-        assert str(await forked.inquire()) == "two"  # type: ignore[call-arg]  # `bind` closes it
+        assert str(await forked.inquire()) == "two"  # type: ignore[call-overload]  # `bind` closes it
         assert str(await client_agent.bind(custom_llm_client=Client("two")).inquire()) == "two"
 
 
@@ -79,7 +79,7 @@ async def test_keywords_are_checked() -> None:
         with pytest.raises(TypeError, match="no_such"):
             echo_agent.fork(no_such=1)  # type: ignore[call-arg]
         with pytest.raises(TypeError, match="no_such"):
-            echo_agent.inquire("hi", no_such=1)  # type: ignore[call-arg]
+            echo_agent.inquire("hi", no_such=1)  # type: ignore[call-overload]
 
 
 def test_a_plain_function_is_refused() -> None:

@@ -9,6 +9,8 @@ from tests.house.source import ROOT, no_breach, plant
 
 # room -> the test that covers it; the comment says why it has none of its own.
 TESTED_ELSEWHERE: dict[str, str] = {
+    # Aliases only, for type checkers: every member of them is tried there.
+    "miniagents/promising/_message_type_of.py": "tests/typing/core_agents.py",
     # Protocols only: there is nothing in it to run; whoever has these roles is tested with the log.
     "miniagents/streams/_producer.py": "tests/streams/test_log.py",
     # The SDK behind two agents, each of which is tested against a server.

@@ -1,0 +1,169 @@
+"""Which messages an agent function takes and replies, read from the annotation of its context."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MethodType, SimpleNamespace, UnionType
+from typing import (
+    Any,
+    Never,
+    NoReturn,
+    TypeAlias,
+    TypeGuard,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from typing_extensions import TypeAliasType, is_protocol
+
+from miniagents.promising import Message
+
+Classes: TypeAlias = tuple[type[Message], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageClasses:
+    """The two sides of a typed agent.
+
+    Attributes:
+        takes: the classes of the messages that it is sent; None if any message will do.
+        replies: the same of its replies.
+    """
+
+    takes: Classes | None
+    replies: Classes | None
+
+    @classmethod
+    def of(cls, function: Callable[..., object], context: type[object], name: str) -> "MessageClasses | None":
+        """Read them from the first parameter of an agent function; None if any message will do on both sides.
+
+        Only this one annotation has to be known when the function is decorated. If it is a text (quoted, or
+        under ``from __future__ import annotations``), its names are looked up in the module of the function
+        and among the local names that the function uses. An ``InteractionContext`` without brackets need not
+        be found: one that is imported for type checkers only takes and replies any message.
+
+        Args:
+            function: an agent function that is fit to be one.
+            context: the class that the annotation has to name.
+            name: of the function, for errors.
+
+        Raises:
+            TypeError: a name in the annotation cannot be found, or it is no context of message classes.
+        """
+        first = next(iter(inspect.signature(function).parameters.values()))
+        annotation: object = first.annotation
+        if annotation is inspect.Parameter.empty or _is_bare(annotation, context.__name__):
+            return None
+        found = _resolved(annotation, function, name)
+        if found is Any or found is context:
+            return None
+        if get_origin(found) is context:
+            return cls.given(cast("tuple[object, ...]", get_args(found)), name)
+        if isinstance(found, type) and (is_protocol(found) or issubclass(context, found)):
+            return None
+        msg = (
+            f"The first parameter of {name} is annotated as {_shown(found)}; "
+            f"an agent function is given its {context.__name__} there."
+        )
+        raise TypeError(msg)
+
+    @classmethod
+    def given(cls, arguments: tuple[object, ...], name: str) -> "MessageClasses | None":
+        """What the two arguments of a context, or of a class of agents, mean; None if any message will do.
+
+        Args:
+            arguments: what stands in the brackets; what is missing is ``Message``.
+            name: whose they are, for errors.
+
+        Raises:
+            TypeError: one is no message class, nor a union of them.
+        """
+        takes, replies, *_ = (*map(partial(_classes, name=name), arguments), None, None)
+        return None if takes is replies is None else cls(takes, replies)
+
+
+def _is_bare(annotation: object, context: str) -> bool:
+    """Whether it is the text ``InteractionContext``, with or without a module before it."""
+    return isinstance(annotation, str) and annotation.strip("\"' ").rpartition(".")[2] == context
+
+
+def _resolved(annotation: object, function: Callable[..., object], name: str) -> object:
+    home = _home(function)
+    holder = SimpleNamespace(__annotations__={"ctx": annotation})
+    try:
+        return cast(
+            "object", get_type_hints(holder, getattr(home, "__globals__", {}), _local_names(home))["ctx"]
+        )
+    except NameError as error:
+        msg = (
+            f"{name} is an agent for {_shown(annotation)}, but {error.name!r} cannot be found in its module. "
+            "The types of an agent are checked when it runs, too: define its message classes before it, at "
+            "the top of the module, and import them also when nobody checks types."
+        )
+        raise TypeError(msg) from error
+
+
+def _home(function: object) -> object:
+    """The function in whose module the names of an annotation are known."""
+    while True:
+        if isinstance(function, partial):
+            function = cast("partial[object]", function).func
+        elif isinstance(function, MethodType):
+            function = function.__func__
+        elif hasattr(function, "__wrapped__"):
+            function = cast("object", function.__wrapped__)
+        elif not hasattr(function, "__globals__") and function is not type(function).__call__:
+            function = type(function).__call__
+        else:
+            return function
+
+
+def _local_names(function: object) -> Mapping[str, object]:
+    """What the function knows of the functions around it, and its own type parameters."""
+    if not inspect.isfunction(function):
+        return {}
+    known = {str(each): each for each in cast("Iterable[object]", getattr(function, "__type_params__", ()))}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            known[name] = cell.cell_contents
+        except ValueError:  # defined later
+            continue
+    return known
+
+
+def _classes(argument: object, *, name: str) -> Classes | None:
+    """The classes that an argument stands for; None if any message will do."""
+    if isinstance(argument, TypeAliasType):
+        return _classes(cast("object", argument.__value__), name=name)
+    if isinstance(argument, TypeVar):
+        bound: object = argument.__bound__
+        return None if bound is None else _classes(bound, name=name)
+    if argument is Any or argument is Message:
+        return None
+    if argument is Never or argument is NoReturn:
+        return ()
+    if get_origin(argument) in (Union, UnionType):
+        parts = [_classes(each, name=name) for each in get_args(argument)]
+        return None if None in parts else tuple(each for part in parts for each in part or ())
+    if _is_message_class(argument):
+        return (argument,)
+    msg = (
+        f"{name} is an agent for {_shown(argument)}; agents take and reply messages, "
+        "so give a subclass of Message, or a union of such."
+    )
+    raise TypeError(msg)
+
+
+def _is_message_class(argument: object) -> TypeGuard[type[Message]]:
+    return isinstance(argument, type) and issubclass(argument, Message)
+
+
+def _shown(annotation: object) -> str:
+    if isinstance(annotation, str):
+        return annotation
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)

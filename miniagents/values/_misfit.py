@@ -1,0 +1,90 @@
+"""What does not fit a class, said in one line and without secrets.
+
+pydantic's own text shows every input, whole. This one goes into logs and to other agents, so it shows a value
+only if that is short and plain, of a field that is known, and no secret: neither by the type of the field
+(`SecretStr`, also inside of it), nor by its name, nor by `repr=False`.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Final, cast, get_args
+from uuid import UUID
+
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+
+from ._redact import is_secret_name, redact_keys
+
+_LONGEST: Final = 60
+_PLAIN: Final = (str, bytes, bool, int, float, Decimal, date, time, timedelta, UUID, Enum, type(None))
+_SECRETS: Final = (SecretStr, SecretBytes, Secret)
+
+
+def misfit(error: ValidationError, model: type[BaseModel]) -> str:
+    """Say which fields of ``model`` did not fit, why, and with which values, as far as these may be shown.
+
+    Args:
+        error: What pydantic raised.
+        model: The class that was to be made.
+
+    Example:
+        >>> class Book(BaseModel):
+        ...     title: str
+        ...     year: int
+        >>> try:
+        ...     Book.model_validate({"year": "late"})
+        ... except ValidationError as error:
+        ...     print(misfit(error, Book))
+        title: Field required; year: Input should be a valid integer... (got 'late')
+    """
+    return "; ".join(
+        _problem(each["loc"], each["type"], each["msg"], each["input"], model)
+        for each in error.errors(include_url=False, include_context=False)
+    )
+
+
+def _problem(loc: tuple[int | str, ...], kind: str, text: str, value: object, model: type[BaseModel]) -> str:
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).lstrip(".")
+    field = _field(model, loc[0]) if loc else None
+    if field is None:  # of the whole, or of a keyword that is no field: the value is not ours to show
+        return f"{where}: {text}" if where else text
+    if not field.repr or _names_secret(loc) or _has_secret(field.annotation, set()):
+        return f"{where}: not valid ({kind})"
+    if kind == "missing":
+        return f"{where}: {text}"
+    return f"{where}: {text} (got {_shown(value)})"
+
+
+def _field(model: type[BaseModel], name: int | str) -> FieldInfo | None:
+    fields = model.__pydantic_fields__
+    if isinstance(name, str) and name in fields:
+        return fields[name]
+    return next((field for field in fields.values() if name in (field.alias, field.validation_alias)), None)
+
+
+def _names_secret(loc: Iterable[int | str]) -> bool:
+    return any(is_secret_name(step) for step in loc if isinstance(step, str))
+
+
+def _has_secret(annotation: object, seen: set[int]) -> bool:
+    """Whether there is a secret anywhere in a type, models in it included."""
+    if id(annotation) in seen:
+        return False
+    seen.add(id(annotation))
+    if isinstance(annotation, type):
+        if issubclass(annotation, _SECRETS):
+            return True
+        if issubclass(annotation, BaseModel):
+            fields = annotation.__pydantic_fields__.values()
+            return any(not field.repr or _has_secret(field.annotation, seen) for field in fields)
+    return any(_has_secret(part, seen) for part in cast("tuple[object, ...]", get_args(annotation)))
+
+
+def _shown(value: object) -> str:
+    if not isinstance(value, _PLAIN):
+        kind = "mapping" if isinstance(value, Mapping) else type(value).__name__
+        return f"a value of type {kind}"
+    text = redact_keys(repr(value))
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
