@@ -8,7 +8,7 @@ Why so long: an agent and the context that names it (``ctx.this_agent``) are one
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, cast, overload
+from typing import Generic, Literal, cast, overload
 
 from reactivex import Observable
 from typing_extensions import ParamSpec, TypeVar, override
@@ -480,6 +480,14 @@ class MiniAgent(Generic[In, Out, P]):
         """The same agent under another alias or with another description."""
         return self._variant(alias=alias, description=description)
 
+    @overload
+    def errors_as_messages(
+        self, *, enabled: Literal[True] = True
+    ) -> "MiniAgent[In, Out | ErrorMessage, P]": ...
+    @overload
+    def errors_as_messages(self, *, enabled: Literal[False]) -> "MiniAgent[In, Out, P]": ...
+    @overload
+    def errors_as_messages(self, *, enabled: bool) -> "MiniAgent[In, Out | ErrorMessage, P]": ...
     def errors_as_messages(self, *, enabled: bool = True) -> "MiniAgent[In, Out | ErrorMessage, P]":
         """The same agent, whose errors become an ``ErrorMessage`` where they would be raised."""
         return self._variant(errors_as_messages=enabled)

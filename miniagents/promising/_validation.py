@@ -144,7 +144,7 @@ class Validation:
         text = "" if tokens.items else str(validated)
         if text:
             tokens.append(text)
-        tokens.result = (validated,)
+        tokens.result = validated
         tokens.finish()
 
     def _shown(self, log: Log[str], source: MessagePromise[Message]) -> MessagePromise[Message]:
@@ -179,11 +179,21 @@ class ValidatedLog(Log[MessagePromise[Message]]):
 
     @override
     def append(self, item: MessagePromise[Message]) -> None:
+        """Add one promise, or what it is validated into.
+
+        Args:
+            item: of whatever class.
+        """
         if not self.closed:
             super().append(self._validation.admit(item, self.scope))
 
     @override
     def extend(self, items: list[MessagePromise[Message]]) -> None:
+        """Add several promises, or what they are validated into.
+
+        Args:
+            items: of whatever classes.
+        """
         if not self.closed:
             super().extend([self._validation.admit(item, self.scope) for item in items])
 

@@ -20,7 +20,7 @@ from miniagents import (
     ToolCallDelta,
     partial_text,
 )
-from miniagents.promising import Owner, ValidatedLog, Validation, failed_message, validated
+from miniagents.promising import Owner, ValidatedLog, Validation, failed_message, open_sequence, validated
 from miniagents.values import MessageValidationError, Part
 from tests.support.sources import Source, keep, turns
 
@@ -280,14 +280,12 @@ async def test_validated_sequence() -> None:
 async def test_a_sequence_that_is_still_coming() -> None:
     """Messages arrive one by one; an error of the sequence is the error of the copy."""
     error = RuntimeError("broken")
-
-    async def messages() -> AsyncGenerator[object]:
-        yield Message("a", year=1)
-        yield Answer("b")
-        raise error
-
     async with MiniAgents():
-        copied = validated(MessageSequencePromise(messages()), ANSWERS)  # type: ignore[arg-type]
+        flattener, received = open_sequence()
+        copied = validated(received, ANSWERS)
+        flattener.feed([Message("a", year=1), Answer("b")])
+        assert await copied.log.items[0] == Answer("a", year=1)
+        flattener.fail(error)
         seen: list[MessagePromise[Message]] = []
         with pytest.raises(RuntimeError) as caught:
             await keep(seen, copied)

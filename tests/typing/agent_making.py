@@ -44,8 +44,8 @@ def parentheses_change_nothing() -> None:
     assert_type(described_agent.inquire("a", mark="?"), MessageSequencePromise[Message])
     assert_type(bare_parentheses_agent, MiniAgent[Question, Answer])
     assert_type(preset_agent.inquire(Question(topic="a"), mark="?", depth=1), MessageSequencePromise[Answer])
-    described_agent.inquire("a", mark=1)  # type: ignore[arg-type]
-    described_agent.inquire("a", marks="?")  # type: ignore[call-arg]
+    described_agent.inquire("a", mark=1)  # type: ignore[call-overload]
+    described_agent.inquire("a", marks="?")  # type: ignore[call-overload]
     preset_agent.inquire(Question(topic="a"), mark=1, depth=1)  # type: ignore[arg-type]
 
 
@@ -54,11 +54,11 @@ def keywords_keep_their_names_and_types() -> None:
     tuned_agent.inquire("a", model="m")
     keyed_agent.inquire("a", key="k")
     keyed_agent.inquire("a", "k", 2)
-    tuned_agent.inquire("a", temperature="hot")  # type: ignore[arg-type]
-    tuned_agent.inquire("a", "m", 0.5)  # type: ignore[call-arg]
-    tuned_agent.inquire("a", top_p=0.5)  # type: ignore[call-arg]
-    keyed_agent.inquire("a")  # type: ignore[call-arg]
-    keyed_agent.inquire("a", "k", key="k")  # type: ignore[misc]
+    tuned_agent.inquire("a", temperature="hot")  # type: ignore[call-overload]
+    tuned_agent.inquire("a", "m", 0.5)  # type: ignore[call-overload]
+    tuned_agent.inquire("a", top_p=0.5)  # type: ignore[call-overload]
+    keyed_agent.inquire("a")  # type: ignore[call-overload]
+    keyed_agent.inquire("a", "k", key="k")  # type: ignore[call-overload]
 
 
 async def what_the_context_gives(ctx: InteractionContext) -> None:
@@ -77,11 +77,11 @@ def what_a_plain_context_is_replied(ctx: InteractionContext, question: Question)
     ctx.reply("text")
     ctx.reply(["text", question, {"text": "a"}, None])
     ctx.reply(ValueError("no"))
-    ctx.reply(1)  # type: ignore[arg-type]
+    ctx.reply(1)  # type: ignore[call-overload]
     ctx.reply([1])  # type: ignore[list-item]
-    ctx.reply(any_agent)  # type: ignore[arg-type]
-    ctx.reply()  # type: ignore[call-arg]
-    ctx.reply("a", "b")  # type: ignore[call-arg]
+    ctx.reply(any_agent)  # type: ignore[call-overload]
+    ctx.reply()  # type: ignore[call-overload]
+    ctx.reply("a", "b")  # type: ignore[call-overload]
     ctx.wait_for("a")  # type: ignore[arg-type]
     ctx.inquire("a")  # type: ignore[attr-defined]
 

@@ -9,6 +9,7 @@ from reactivex import Observable, operators as ops
 from miniagents import Message, MessagePromise, MessageSequencePromise, MiniAgent
 from miniagents.agents import Pipeline
 from miniagents.operators import join, map_messages, map_tokens, resolve, tokens
+from miniagents.promising import MessageItemOf
 from tests.typing.agent_kinds import (
     answering_agent,
     any_agent,
@@ -20,7 +21,7 @@ from tests.typing.agent_kinds import (
 )
 from tests.typing.message_classes import Answer, HardQuestion, Question
 
-Taken: TypeAlias = Question | MessagePromise[Question] | str
+Taken: TypeAlias = MessageItemOf[Question]
 
 
 def score(answer: Answer) -> float:
@@ -32,7 +33,7 @@ def an_agent_is_an_operator(
 ) -> None:
     assert_type(answering_agent(questions), Observable[MessagePromise[Answer]])
     assert_type(answering_agent(promises), Observable[MessagePromise[Answer]])
-    assert_type(answering_agent(words), Observable[MessagePromise[Answer]])
+    answering_agent(words)  # type: ignore[arg-type]
     assert_type(questions.pipe(answering_agent), Observable[MessagePromise[Answer]])
     assert_type(promises.pipe(answering_agent, resolve()), Observable[Answer])
     assert_type(questions.pipe(answering_agent, resolve(), ops.map(score)), Observable[float])
@@ -51,9 +52,9 @@ def keywords_are_bound_before_a_pipe(words: Observable[str]) -> None:
     assert_type(keyed_agent(words, "k", tries=2), Observable[MessagePromise[Message]])
     words.pipe(keyed_agent)  # type: ignore[arg-type]
     words.pipe(keyed_agent.fork("k"))  # type: ignore[arg-type]
-    keyed_agent(words)  # type: ignore[call-arg]
-    tuned_agent(words, models="m")  # type: ignore[call-arg]
-    tuned_agent(words, temperature="hot")  # type: ignore[arg-type]
+    keyed_agent(words)  # type: ignore[call-overload]
+    tuned_agent(words, models="m")  # type: ignore[call-overload]
+    tuned_agent(words, temperature="hot")  # type: ignore[call-overload]
 
 
 def what_does_not_fit_is_refused(
@@ -62,7 +63,7 @@ def what_does_not_fit_is_refused(
     answering_agent(messages)  # type: ignore[arg-type]
     answering_agent(answers)  # type: ignore[arg-type]
     answering_agent([Question(topic="a")])  # type: ignore[arg-type]
-    any_agent("text")  # type: ignore[arg-type]
+    any_agent("text")  # type: ignore[call-overload]
     numbers.pipe(any_agent)  # type: ignore[arg-type]
     messages.pipe(answering_agent)  # type: ignore[arg-type]
     answers.pipe(asking_agent, hard_agent, hard_agent)  # type: ignore[misc]

@@ -2,7 +2,15 @@
 
 from typing import assert_type
 
-from miniagents import AgentCall, Message, MessagePromise, Messages, MessageSequencePromise, MiniAgent
+from miniagents import (
+    AgentCall,
+    ErrorMessage,
+    Message,
+    MessagePromise,
+    Messages,
+    MessageSequencePromise,
+    MiniAgent,
+)
 from miniagents.values import FrozenMapping
 from tests.typing.agent_kinds import answering_agent, any_agent, asking_agent, keyed_agent, tuned_agent
 from tests.typing.message_classes import Answer, HardQuestion, Question
@@ -19,7 +27,7 @@ async def an_inquiry_gives_what_the_agent_replies(question: Question) -> None:
         assert_type(replies, MessageSequencePromise[Message])
     (await answering_agent.inquire(question))[0].topic  # type: ignore[attr-defined]  # noqa: B018
     any_agent.inquire("a").text  # type: ignore[attr-defined]  # noqa: B018
-    any_agent.inquire(messages="a")  # type: ignore[call-arg]
+    any_agent.inquire(messages="a")  # type: ignore[call-overload]
 
 
 def a_fork_stays_open() -> None:
@@ -33,8 +41,8 @@ def a_fork_stays_open() -> None:
     tuned_agent.fork(models="large")  # type: ignore[call-arg]
     tuned_agent.fork(model=1)  # type: ignore[arg-type]
     forked.fork(nope=1)  # type: ignore[call-arg]
-    forked.inquire("a", nope=1)  # type: ignore[call-arg]
-    forked.inquire("a", temperature="hot")  # type: ignore[arg-type]
+    forked.inquire("a", nope=1)  # type: ignore[call-overload]
+    forked.inquire("a", temperature="hot")  # type: ignore[call-overload]
     keyed_agent.fork(tries=2)  # type: ignore[call-arg]
     any_agent.fork(model="large")  # type: ignore[call-arg]
 
@@ -44,7 +52,7 @@ def a_bound_agent_is_closed() -> None:
     assert_type(bound, MiniAgent[Message, Message])
     assert_type(bound.inquire("a"), MessageSequencePromise[Message])
     assert_type(answering_agent.bind(), MiniAgent[Question, Answer])
-    bound.inquire("a", key="other")  # type: ignore[call-arg]
+    bound.inquire("a", key="other")  # type: ignore[call-overload]
     bound.fork(tries=3)  # type: ignore[call-arg]
     keyed_agent.bind()  # type: ignore[call-arg]
     keyed_agent.bind(1)  # type: ignore[arg-type]
@@ -54,13 +62,13 @@ def a_description_keeps_the_types() -> None:
     described = tuned_agent.described(alias="T", description="Tuned.")
     assert_type(described.inquire("a", model="m"), MessageSequencePromise[Message])
     assert_type(answering_agent.described(alias="A"), MiniAgent[Question, Answer])
-    assert_type(answering_agent.errors_as_messages(), MiniAgent[Question, Answer])
+    assert_type(answering_agent.errors_as_messages(), MiniAgent[Question, Answer | ErrorMessage])
     assert_type(keyed_agent.errors_as_messages(enabled=False).bind("k"), MiniAgent)
     assert_type(tuned_agent.defaults, FrozenMapping[str, object])
-    described.inquire("a", models="m")  # type: ignore[call-arg]
+    described.inquire("a", models="m")  # type: ignore[call-overload]
     tuned_agent.described("T")  # type: ignore[call-arg]
     tuned_agent.described(alias=1)  # type: ignore[arg-type]
-    tuned_agent.errors_as_messages(enabled="no")  # type: ignore[arg-type]
+    tuned_agent.errors_as_messages(enabled="no")  # type: ignore[call-overload]
 
 
 async def a_call_that_is_still_open(question: Question) -> None:
@@ -73,7 +81,7 @@ async def a_call_that_is_still_open(question: Question) -> None:
     any_agent.initiate_inquiry().send_message("a").send_message(["b", question]).finish()
     keyed_agent.initiate_inquiry()  # type: ignore[call-arg]
     any_agent.initiate_inquiry("a")  # type: ignore[call-arg]
-    any_agent.initiate_inquiry().send_message(1)  # type: ignore[arg-type]
+    any_agent.initiate_inquiry().send_message(1)  # type: ignore[call-overload]
     call.reply_sequence(False)  # type: ignore[call-arg]  # noqa: FBT003
 
 
@@ -104,7 +112,7 @@ def a_call_is_as_its_agent(call: AgentCall[Question, Answer]) -> None:
 def agents_are_never_changed() -> None:
     any_agent.description.upper()
     any_agent.nope = 1  # type: ignore[attr-defined]
-    any_agent()  # type: ignore[call-arg]
+    any_agent()  # type: ignore[call-overload]
 
 
 def neither_are_their_keywords() -> None:

@@ -57,7 +57,7 @@ def run_returns_what_it_ran(words: Observable[str], inquiry: Awaitable[Messages[
     assert_type(MiniAgents().run(inquiry), Messages[Answer])
     assert_type(MiniAgents().run(words), list[str])
     assert_type(MiniAgents().run(rx.of(1, 2)), list[int])
-    assert_type(MiniAgents().run(words.pipe(answering_agent, resolve())), list[Answer])
+    assert_type(MiniAgents().run(words.pipe(asking_agent, answering_agent, resolve())), list[Answer])
     assert_type(PromisingContext().run(number()), int)
     assert_type(PromisingContext(prefetch=1, shutdown_timeout=0.5).run(words), list[str])
     MiniAgents().run(number)  # type: ignore[call-overload]

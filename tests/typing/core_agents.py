@@ -102,6 +102,7 @@ assert_type(qa.bind(), MiniAgent[Question, Answer])
 assert_type(qa.fork(mark="?").bind(), MiniAgent[Question, Answer])
 assert_type(qa.described(alias="QA").bind(), MiniAgent[Question, Answer])
 assert_type(qa.errors_as_messages().bind(), MiniAgent[Question, Answer | ErrorMessage])
+assert_type(qa.errors_as_messages(enabled=False).bind(), MiniAgent[Question, Answer])
 assert_type(strict.bind(mark="?"), MiniAgent[Question, Answer])
 assert_type(half, MiniAgent[Question, Message])
 
@@ -246,7 +247,7 @@ def operators(words: Observable[str], questions: Observable[Question]) -> None:
     assert_type(questions.pipe(qa.fork(mark="?"), plain, tokens()), Observable[str])
     assert_type(questions.pipe(ops.map(lambda q: q.topic), plain), Observable[MessagePromise[Message]])
     assert_type(questions.pipe(strict.bind(mark="?")), Observable[MessagePromise[Answer]])
-    assert_type(questions.pipe(qa, resolve(), ops.map(lambda a: a.grade)), Observable[int])
+    assert_type(questions.pipe(qa, resolve()).map(lambda a: a.grade), Observable[int])
     words.pipe(qa)  # type: ignore[arg-type]
     questions.pipe(strict)  # type: ignore[arg-type]
     questions.pipe(qa, qa)  # type: ignore[arg-type]

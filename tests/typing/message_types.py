@@ -59,17 +59,17 @@ def everything_that_becomes_messages(
 
 
 def what_never_becomes_messages(numbers: Observable[int], bits: AsyncIterable[bytes]) -> None:
-    any_agent.inquire(1)  # type: ignore[arg-type]
-    any_agent.inquire(1.5)  # type: ignore[arg-type]
+    any_agent.inquire(1)  # type: ignore[call-overload]
+    any_agent.inquire(1.5)  # type: ignore[call-overload]
     any_agent.inquire([1, 2])  # type: ignore[list-item]
     any_agent.inquire(["text", object()])  # type: ignore[list-item]
     any_agent.inquire(numbers)  # type: ignore[arg-type]
     any_agent.inquire(bits)  # type: ignore[arg-type]
     any_agent.inquire({1: "text"})  # type: ignore[dict-item]
-    any_agent.inquire(len)  # type: ignore[arg-type]
-    any_agent.inquire(Question)  # type: ignore[arg-type]
-    any_agent.inquire(any_agent)  # type: ignore[arg-type]
-    any_agent.inquire(MessageSequencePromise.aresolve_messages)  # type: ignore[arg-type]
+    any_agent.inquire(len)  # type: ignore[call-overload]
+    any_agent.inquire(Question)  # type: ignore[call-overload]
+    any_agent.inquire(any_agent)  # type: ignore[call-overload]
+    any_agent.inquire(MessageSequencePromise.aresolve_messages)  # type: ignore[call-overload]
 
 
 def a_function_of_ones_own_takes_the_same(question: Question) -> None:
