@@ -13,7 +13,6 @@ from miniagents.promising import (
     Message,
     MessagePromise,
     MessageSequencePromise,
-    MessageType,
     Owner,
     windowed,
 )
@@ -41,13 +40,7 @@ class Inquired(Protocol[In, Out]):
         >>> to_german: Inquired = translate.bind(language="German")
     """
 
-    def __call__(
-        self, source: Observable[In | MessagePromise[In] | str], /
-    ) -> Observable[MessagePromise[Out]]:
-        """As an operator."""
-        ...
-
-    def inquire(self, messages: MessageType = None, /) -> MessageSequencePromise[Out]:
+    def inquire(self, messages: MessageSequencePromise[In], /) -> MessageSequencePromise[Out]:
         """Its replies.
 
         Args:
@@ -137,7 +130,9 @@ class AgentMap(Generic[A, B]):
 
     def _ask(self, item: object, index: int) -> ItemReplies[object, B]:
         try:
-            replies = self.agent.inquire(cast("MessageType", item))
+            replies = self.agent.inquire(
+                cast("MessageSequencePromise[A]", item)
+            )  # or what else an agent takes
         except Exception as error:  # noqa: BLE001 - it is the error of this item
             log: Log[MessagePromise[Message]] = Log(Owner.current())
             log.fail(error)
