@@ -199,4 +199,4 @@ def test_what_is_no_handler() -> None:
     ):
         identity.catching(5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="NEEDY_AGENT needs a value for: model"):
-        needy_agent.catching(excuse)  # type: ignore[misc]
+        needy_agent.catching(excuse)  # type: ignore[misc, arg-type]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, MutableMapping
+from typing import cast
 
 import pytest
 import reactivex as rx
@@ -10,6 +11,8 @@ from miniagents import (
     InteractionContext,
     Message,
     MessagePromise,
+    MessageType,
+    MiniAgent,
     MiniAgents,
     UnroutedMessageError,
     UserMessage,
@@ -84,9 +87,8 @@ async def test_the_first_case_that_fits() -> None:
 async def test_no_case() -> None:
     """A message without a case is an error in its place that names its class and the cases."""
     async with MiniAgents():
-        first, wrong, last = [
-            promise async for promise in desk.inquire([Question("q"), "plain", Question("r")])
-        ]
+        sent: list[MessageType] = [Question("q"), "plain", Question("r")]
+        first, wrong, last = [promise async for promise in cast("MiniAgent", desk).inquire(sent)]
         assert (str(await first), str(await last)) == ("answer to q", "answer to r")
         with pytest.raises(UnroutedMessageError) as caught:
             await wrong
@@ -99,7 +101,7 @@ async def test_a_route_without_cases() -> None:
     """A route without cases takes nothing."""
     async with MiniAgents():
         with pytest.raises(UnroutedMessageError, match="its cases: none"):
-            await route().inquire(Message("x"))
+            await cast("MiniAgent", route()).inquire(Message("x"))
 
 
 @pytest.mark.loop(virtual=True)
@@ -124,7 +126,7 @@ async def test_a_class_that_is_known_late() -> None:
     async with MiniAgents():
         promise = MessagePromise[Message](Question("q"))
         promise.message_class = Message
-        assert str(await desk.inquire(promise)) == "answer to q"
+        assert str(await cast("MiniAgent", desk).inquire(promise)) == "answer to q"
 
 
 async def test_failing_messages() -> None:
@@ -133,7 +135,7 @@ async def test_failing_messages() -> None:
     async with MiniAgents():
         sent = failing.agent.inquire()
         await heard(sent)
-        assert await heard(desk.inquire([sent, Question("q")])) == [
+        assert await heard(cast("MiniAgent", desk).inquire([sent, Question("q")])) == [
             (OUT_OF_IDEAS,),
             ("half", OUT_OF_IDEAS),
             ("answer to q",),
