@@ -37,9 +37,10 @@ async def test_at_a_terminal(tmp_path: Path) -> None:
         assert "Traceback" not in terminal.shown
     messages = await ChatHistoryMD(tmp_path / "CHAT.md").load()
     assert "are you an ai\nor not" == str(messages[2])
-    assert isinstance(messages[3], AssistantMessage)
-    assert str(messages[3]).startswith("No. I am")
-    assert "interrupted" == messages[3].finish_reason
+    answer = messages[3]
+    assert isinstance(answer, AssistantMessage)
+    assert str(answer).startswith("No. I am")
+    assert "interrupted" == answer.finish_reason
 
 
 @pytest.mark.parametrize("keys", [CTRL_C, CTRL_D, "exit" + ENTER])

@@ -1,12 +1,10 @@
 """The contract of every stream type."""
 
-from typing import cast
-
 from reactivex import Observable
 from typing_extensions import override
 
 from miniagents import InteractionContext, Message, MessageSequencePromise, miniagent
-from miniagents.promising import StreamedPromise, lifted
+from miniagents.promising import Lifted, StreamedPromise
 from miniagents.streams import from_async
 from tests.contract.fed import Fed
 from tests.contract.rx_contract import StreamContract
@@ -115,4 +113,4 @@ class TestLifted(StreamContract):
 
     @override
     def stream(self, source: Fed) -> Observable[object]:
-        return lifted(cast("Observable[object]", source.observable), lambda received: received)
+        return Lifted(source.observable, lambda received: received)
