@@ -61,11 +61,8 @@ class PartLog(Log[str]):
         self.parts.append(part)
         if text:
             self.append(text)
-            return
-        self.granted -= 1
-        self.limit -= 1
-        if self.heard:
-            self.tell()
+        else:
+            self.spend()
 
     @override
     def forget(self) -> None:

@@ -158,6 +158,13 @@ class Log(Generic[T]):
         if self.heard:
             self.tell()
 
+    def spend(self) -> None:
+        """Count something that came and is no item as one; tell whoever waits."""
+        self.granted -= 1
+        self.limit -= 1
+        if self.heard:
+            self.tell()
+
     def tell(self) -> None:
         """Tell followers and starved readers that there is more, or the end."""
         if self._followers is not None:

@@ -97,15 +97,11 @@ class TestAgent(StreamContract):
 
 
 class TestPipeOfAgents(StreamContract):
-    """`a | b`; the error of a stage is that of a message in the replies of the whole."""
+    """`a | b`; it ends as the last stage ends, with its error too."""
 
     @override
     def stream(self, source: Fed) -> Observable[object]:
         return (echo_agent | echo_agent)(source.observable)
-
-    @override
-    def failed(self, error: Exception, *texts: str) -> list[object]:
-        return [*texts, error, True]
 
 
 class TestLifted(StreamContract):

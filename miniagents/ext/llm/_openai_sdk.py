@@ -23,10 +23,10 @@ try:
         OpenAIError,
         Timeout,
     )
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
         "openai_agent needs the SDK of OpenAI, which is not installed; pip install 'miniagents[openai]'"
-    ) from error
+    ) from _error
 
 __all__ = ["OPENAI", "OPENAI_ERRORS", "AsyncOpenAI", "client_of"]
 

@@ -82,10 +82,10 @@ try:
         DefaultAsyncHttpxClient,
         Timeout,
     )
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
         "anthropic_agent needs Anthropic's SDK, which is not installed; pip install 'miniagents[anthropic]'"
-    ) from error
+    ) from _error
 
 if TYPE_CHECKING:
     from anthropic.types import MessageParam
