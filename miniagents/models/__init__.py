@@ -1,23 +1,33 @@
 """WHAT A MODEL MAY DO: tools that it calls, and types that it answers in."""
 
-from ._errors import MaxTurnsError, ToolArgumentsError, ToolDefinitionError
+from ._answer_schema import AnswerSchema
+from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, ToolDefinitionError, TypedAnswerError
 from ._model_agent import ModelAgent, ToolAgent, model_agent
+from ._parsed import ParsedMessage, ParsedReplies
 from ._replies import ToolReplies
 from ._tool import Tool, ToolSpec, tool
 from ._tool_call import Approval
 from ._toolbox import AnyTool
+from ._typed_agent import AnswerMode, TypedAgent
 
 __all__ = [
+    "AnswerMode",
+    "AnswerSchema",
     "AnyTool",
     "Approval",
     "MaxTurnsError",
     "ModelAgent",
+    "ParsedMessage",
+    "ParsedReplies",
+    "SchemaError",
     "Tool",
     "ToolAgent",
     "ToolArgumentsError",
     "ToolDefinitionError",
     "ToolReplies",
     "ToolSpec",
+    "TypedAgent",
+    "TypedAnswerError",
     "model_agent",
     "tool",
 ]

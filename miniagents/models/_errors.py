@@ -1,8 +1,8 @@
-"""The errors around tools."""
+"""The errors around tools and typed answers."""
 
 from miniagents.values import LLMError, MiniAgentsError
 
-__all__ = ["MaxTurnsError", "ToolArgumentsError", "ToolDefinitionError"]
+__all__ = ["MaxTurnsError", "SchemaError", "ToolArgumentsError", "ToolDefinitionError", "TypedAnswerError"]
 
 
 class ToolDefinitionError(MiniAgentsError, TypeError):
@@ -52,4 +52,36 @@ class MaxTurnsError(LLMError):
         ... except MaxTurnsError as error:
         ...     print(str(error).partition(";")[0])
         SCRIPTED_MODEL still calls tools in turn 2, its last one
+    """
+
+
+class SchemaError(MiniAgentsError, TypeError):
+    """A class cannot be the type of an answer, or has no such field; raised before any network call.
+
+    Example:
+        >>> from miniagents.testing import scripted_model
+        >>> try:
+        ...     scripted_model().as_type(int)
+        ... except SchemaError as error:
+        ...     print(error)
+        <class 'int'> is no pydantic model; answers are typed with subclasses of BaseModel.
+    """
+
+
+class TypedAnswerError(LLMError):
+    """A model's answer did not fit the type that was asked for, also after all repairs.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
+        >>> from pydantic import BaseModel
+        >>> class City(BaseModel):
+        ...     name: str
+        >>> async def main():
+        ...     await scripted_model('{"name": 1}').as_type(City, repairs=0).inquire("Which city?")
+        >>> try:
+        ...     MiniAgents().run(main())
+        ... except TypedAnswerError as error:
+        ...     print(error)
+        the answer is no City after 0 repairs: name: Input should be a valid string
     """

@@ -1,11 +1,12 @@
-"""Kinds of agents: the same agent, seen as one that can do more."""
+"""Kinds of agents: the same agent, seen as one that can do more, or with another function."""
 
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from miniagents.agents import MiniAgent
 from miniagents.promising import Message
 
-__all__ = ["as_kind"]
+__all__ = ["as_kind", "over"]
 
 A = TypeVar("A", bound=MiniAgent[Message, Message, ...])
 
@@ -33,3 +34,37 @@ def as_kind(kind: type[A], agent: MiniAgent[Message, Message, ...]) -> A:
     for name in MiniAgent.__slots__:
         setattr(same, name, getattr(agent, name))
     return same
+
+
+def over(
+    kind: type[A],
+    agent: MiniAgent[Message, Message, ...],
+    function: Callable[..., Awaitable[None]],
+    alias: str,
+) -> A:
+    """Return an agent with another function, which takes the same keywords and has the same defaults.
+
+    Args:
+        kind: its class.
+        agent: whose keywords, defaults and description it has.
+        function: is given the keywords of ``agent``; it may take and reply any messages.
+        alias: its own.
+
+    Example:
+        >>> from miniagents import MiniAgent, MiniAgents, miniagent
+        >>> @miniagent
+        ... async def poet(ctx, style="haiku"):
+        ...     ...
+        >>> async def shout(ctx, style):
+        ...     ctx.reply(style.upper())
+        >>> async def main():
+        ...     print(await over(MiniAgent, poet, shout, "CRIER").inquire(style="ode"))
+        >>> MiniAgents().run(main())
+        ODE
+    """
+    made = as_kind(kind, agent)
+    changed = {"_function": function, "_classes": None, "_errors_as_messages": None, "alias": alias}
+    for name in MiniAgent.__slots__:
+        if name in changed:
+            setattr(made, name, changed[name])
+    return made

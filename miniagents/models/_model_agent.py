@@ -3,22 +3,25 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Concatenate, cast, overload
 
-from typing_extensions import ParamSpec, override
+from pydantic import BaseModel
+from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
 from miniagents.promising import AssistantMessage, Message, MessageType, ToolMessage
 
 from ._errors import ToolDefinitionError
-from ._kinds import as_kind
+from ._kinds import as_kind, over
 from ._loop import ToolLoop
 from ._replies import ToolReplies
 from ._tool import check_timeout
 from ._tool_call import Approval, Calls
 from ._toolbox import AnyTool, Toolbox
+from ._typed_agent import AnswerMode, TypedAgent, TypedAnswer, typed_answer
 
 __all__ = ["ModelAgent", "ToolAgent", "model_agent"]
 
 P = ParamSpec("P", default=[])
+T = TypeVar("T", bound=BaseModel)
 Q = ParamSpec("Q")
 
 
@@ -43,6 +46,22 @@ class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P]):
     @override
     def inquire(self, messages: MessageType = None, /, *args: P.args, **kwargs: P.kwargs) -> ToolReplies:
         return ToolReplies.of(super().inquire(messages, *args, **kwargs))
+
+    def as_type(self, answer: type[T], *, repairs: int = 1) -> "TypedAgent[T, P]":
+        """Let the model answer with a value of a type, after it has called what tools it wants to.
+
+        It is asked in its provider's own schema mode; otherwise as :meth:`ModelAgent.as_type`. The parts of
+        all turns stand in the stream of the one reply.
+
+        Args:
+            answer: a subclass of pydantic's `BaseModel`.
+            repairs: how often the model is asked again, with all its tools.
+
+        Raises:
+            SchemaError: a model cannot answer in this type; the text names the field and what to do.
+        """
+        function = typed_answer(cast("MiniAgent[Message, Message, ...]", self), answer, repairs, "native")
+        return _typed(function, self)
 
     @override
     def fork(self, *args: P.args, **kwargs: P.kwargs) -> "ToolAgent[P]":
@@ -129,14 +148,46 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
         # The keywords come with each call: those of this agent are the defaults of the one that is made.
         model = cast("MiniAgent[Message, AssistantMessage, ...]", self)
         loop = ToolLoop(model, Calls(Toolbox.of(tools), timeout, approve), max_turns)
-        made: MiniAgent[Message, AssistantMessage | ToolMessage, P] = MiniAgent(
-            loop,
-            self._keywords,
-            alias=f"{self.alias}_WITH_TOOLS",
-            description=self.description,
-            defaults=self._defaults,
-        )
-        return cast("ToolAgent[P]", as_kind(ToolAgent, made))
+        return cast("ToolAgent[P]", over(ToolAgent, self, loop, f"{self.alias}_WITH_TOOLS"))
+
+    def as_type(
+        self, answer: type[T], *, repairs: int = 1, mode: AnswerMode = "native"
+    ) -> "TypedAgent[T, P]":
+        """Let the model answer with a value of a type.
+
+        What it says is validated; if it does not fit, the model is told why and asked again. While it
+        streams, the reply gives `partials` of the answer, `elements` of its lists and the text of a `field`.
+
+        Args:
+            answer: a subclass of pydantic's `BaseModel`.
+            repairs: how often the model is asked again.
+            mode: ``"native"`` uses the provider's own schema mode, which takes a part of JSON schema only;
+                ``"tool"`` makes the model call a tool, which takes any, also with servers that know no schema
+                mode.
+
+        Returns:
+            An agent with the keywords of this one. It replies one :class:`ParsedMessage`, whose text is the
+            JSON.
+
+        Raises:
+            SchemaError: a model cannot answer in this type; the text names the field and what to do.
+
+        Example:
+            >>> from pydantic import BaseModel
+            >>> from miniagents import MiniAgents
+            >>> from miniagents.testing import scripted_model
+            >>> class City(BaseModel):
+            ...     name: str
+            ...     people: int
+            >>> bad, good = '{"name": "Oslo", "people": "many"}', '{"name": "Oslo", "people": 717710}'
+            >>> model = scripted_model(bad, good)
+            >>> async def main():
+            ...     print(repr(await model.as_type(City).inquire("Which city?").parsed))
+            >>> MiniAgents().run(main())
+            City(name='Oslo', people=717710)
+        """
+        function = typed_answer(cast("MiniAgent[Message, Message, ...]", self), answer, repairs, mode)
+        return _typed(function, self)
 
     @override
     def fork(self, *args: P.args, **kwargs: P.kwargs) -> "ModelAgent[P]":
@@ -159,6 +210,11 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
             defaults=defaults, alias=alias, description=description, errors_as_messages=errors_as_messages
         )
         return cast("ModelAgent[P]", as_kind(ModelAgent, variant))
+
+
+def _typed(function: TypedAnswer[T], model: MiniAgent[Message, Message, P]) -> TypedAgent[T, P]:
+    alias = f"{model.alias}_AS_{function.schema.name.upper()}"
+    return cast("TypedAgent[T, P]", over(TypedAgent, model, function, alias))
 
 
 @overload

@@ -24,7 +24,7 @@ _KINDS: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYW
 class _Schema(GenerateJsonSchema):
     """A schema without the titles that only repeat the names of fields: a model reads every word of it."""
 
-    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - as its base has it
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - as in its base
 
     @override
     def field_title_should_be_set(self, schema: object) -> bool:

@@ -205,7 +205,9 @@ class MessageSink(Generic[M]):
             data = {name: value for name, value in self.metadata.items() if name != "text"}
             if isinstance(self.log, PartLog):
                 data |= told_by(self.log.parts)
-            self.log.result = self.message_class(_join(self.log.items), **data)
+            # Of an answer that began anew, only the new one is the text.
+            text = str(data.pop("text")) if "text" in data else _join(self.log.items)
+            self.log.result = self.message_class(text, **data)
         except Exception as error:  # noqa: BLE001 - validation is user code
             self.fail(error)
         else:

@@ -6,13 +6,13 @@ A part that is no text uses up the pump's allowance as a token does, so a long t
 too.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
 from typing import cast
 
 from typing_extensions import override
 
 from miniagents.streams import Driver, Log, LogObservable, Scope, Sink, iterate, pump
-from miniagents.values import Finish, Part, PartValue, Refusal, Usage, content_of
+from miniagents.values import Finish, Part, PartValue, Refusal, Restart, Usage, content_of
 
 __all__ = ["PartLog", "Parts", "start_part_pump", "told_by"]
 
@@ -126,7 +126,7 @@ def start_part_pump(
     driver.start(lambda: pump(streamer(), cast("Log[object]", log), log.put))
 
 
-def told_by(parts: Iterable[Part]) -> dict[str, object]:
+def told_by(parts: Sequence[Part]) -> dict[str, object]:
     """What the parts of a stream say about the message that they make, as its data."""
     told: dict[str, object] = {}
     content = content_of(parts)
@@ -135,6 +135,9 @@ def told_by(parts: Iterable[Part]) -> dict[str, object]:
             told["finish_reason"] = part.reason
         elif isinstance(part, Usage):
             told["usage"] = part
+    behind = next((at for at in range(len(parts), 0, -1) if isinstance(parts[at - 1], Restart)), 0)
+    if behind:
+        told["text"] = "".join(map(_shown, parts[behind:]))
     if not all(isinstance(each, str) for each in content):
         told["parts"] = content
     return told

@@ -38,7 +38,18 @@ from ._meta import FrozenMeta
 from ._misfit import misfit
 from ._part_value import PartValue
 from ._partial_text import partial_text, set_partial_text
-from ._parts import AgentPart, Citation, Finish, Part, Reasoning, Refusal, ToolCallDelta, ToolResult, Usage
+from ._parts import (
+    AgentPart,
+    Citation,
+    Finish,
+    Part,
+    Reasoning,
+    Refusal,
+    Restart,
+    ToolCallDelta,
+    ToolResult,
+    Usage,
+)
 from ._redact import is_secret_name, redact_keys
 from ._sentinels import AWAIT, CLEAR, AwaitType, ClearType
 from ._splitter import SPLIT_END, SplitEndType, SplitEvent, TextSplitter
@@ -89,6 +100,7 @@ __all__ = [
     "PartValue",
     "Reasoning",
     "Refusal",
+    "Restart",
     "SplitEndType",
     "SplitEvent",
     "StopLoop",

@@ -13,7 +13,18 @@ from pydantic import Field
 
 from ._attachments import File, Image
 from ._part_value import PartValue
-from ._parts import AgentPart, Citation, Finish, Part, Reasoning, Refusal, ToolCallDelta, ToolResult, Usage
+from ._parts import (
+    AgentPart,
+    Citation,
+    Finish,
+    Part,
+    Reasoning,
+    Refusal,
+    Restart,
+    ToolCallDelta,
+    ToolResult,
+    Usage,
+)
 
 __all__ = ["Content", "ContentField", "ToolCall", "content_of", "part_from_data", "parts_of_content"]
 
@@ -72,6 +83,9 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
         match part:
             case Usage() | Finish() | AgentPart():
                 continue
+            case Restart():
+                blocks.clear()
+                calls.clear()
             case ToolCallDelta(index=index) if index in calls:
                 calls[index].pieces.append(part)
             case _ if blocks and blocks[-1].takes(part):
@@ -110,7 +124,7 @@ class _Block:
                 return _call([piece for piece in self.pieces if isinstance(piece, ToolCallDelta)])
             case ToolResult() | Citation():
                 return first
-            case Usage() | Finish() | AgentPart():
+            case Usage() | Finish() | AgentPart() | Restart():
                 raise AssertionError  # never a piece of content
 
 
@@ -171,6 +185,7 @@ _KINDS: Final[Mapping[str, type[PartValue]]] = MappingProxyType(
         "image": Image,
         "file": File,
         "agent_part": AgentPart,
+        "restart": Restart,
     }
 )
 

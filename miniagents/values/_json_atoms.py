@@ -27,6 +27,7 @@ class JsonString:
 
     Attributes:
         closed: whether the closing quote has come.
+        length: how many characters are decoded so far.
 
     Example:
         >>> string = JsonString()
@@ -36,15 +37,17 @@ class JsonString:
         (True, 'Hel\nlo')
     """
 
-    __slots__ = ("_escape", "_high", "_pieces", "closed")
+    __slots__ = ("_escape", "_high", "_pieces", "closed", "length")
 
     closed: bool
+    length: int
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
         self._escape = ""
         self._high: int | None = None
         self.closed = False
+        self.length = 0
 
     @property
     def text(self) -> str:
@@ -73,6 +76,7 @@ class JsonString:
         piece = "".join(found)
         if piece:
             self._pieces.append(piece)
+            self.length += len(piece)
         return at, piece
 
     def _plain(self, text: str, at: int, found: list[str]) -> int:

@@ -64,6 +64,7 @@ class JsonMachine:
     Args:
         depth: how deep a value may stand to be told of: 1 for the fields or elements of the document. What is
             deeper comes with the value that it stands in, and the document itself with `finish`.
+        ignore_rest: whether anything may follow the document; it is passed over.
 
     Attributes:
         frames: the containers that are open now, the outermost first; they are filled as the text comes.
@@ -78,15 +79,27 @@ class JsonMachine:
         {'city': 'Oslo', 'degrees': -3}
     """
 
-    __slots__ = ("_bare", "_depth", "_events", "_key", "_next", "_read", "_root", "_string", "frames")
+    __slots__ = (
+        "_bare",
+        "_depth",
+        "_events",
+        "_ignore_rest",
+        "_key",
+        "_next",
+        "_read",
+        "_root",
+        "_string",
+        "frames",
+    )
 
     frames: list[JsonFrame]
     _string: JsonString | None
 
-    def __init__(self, depth: int = 2) -> None:
+    def __init__(self, depth: int = 2, *, ignore_rest: bool = False) -> None:
         self.frames = []
         self._string = None
         self._depth = depth
+        self._ignore_rest = ignore_rest
         self._key: JsonString | None = None
         self._bare: list[str] = []
         self._root: object = None
@@ -98,6 +111,16 @@ class JsonMachine:
     def open_text(self) -> str | None:
         """What has come of the text that is open now, None if none is (a key is no text)."""
         return None if self._string is None else self._string.text
+
+    @property
+    def open_length(self) -> int:
+        """How many characters have come of the text that is open now; 0 if none is."""
+        return 0 if self._string is None else self._string.length
+
+    @property
+    def closed(self) -> bool:
+        """Whether the document is complete; one that is a bare number is only by `finish`."""
+        return self._next is _Next.NOTHING
 
     def feed(self, text: str) -> list[JsonEvent]:
         """Take the next piece of the document.
@@ -112,7 +135,7 @@ class JsonMachine:
             JsonError: it is not JSON; the machine cannot be used any more.
         """
         at, end = 0, len(text)
-        while at < end:
+        while at < end and not (self._ignore_rest and self.closed):
             try:
                 at = self._step(text, at)
             except ValueError as error:

@@ -16,6 +16,7 @@ __all__ = [
     "Part",
     "Reasoning",
     "Refusal",
+    "Restart",
     "ToolCallDelta",
     "ToolResult",
     "Usage",
@@ -195,11 +196,30 @@ class AgentPart(PartValue):
     """
 
     agents: tuple[str, ...]
-    part: "str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Usage | Finish"
+    part: "str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Usage | Finish | Restart"
     kind: Literal["agent_part"] = field(default="agent_part", kw_only=True, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Restart(PartValue):
+    """What came before is not the answer: it begins anew here.
+
+    It stands in the stream only: the message is made of what comes behind the last one.
+
+    Attributes:
+        reason: why, for people and for the model; `""` if what came before was only on the way.
+        kind: which part this is, for JSON.
+
+    Example:
+        >>> Restart("name: Field required").reason
+        'name: Field required'
+    """
+
+    reason: str = ""
+    kind: Literal["restart"] = field(default="restart", kw_only=True, repr=False)
+
+
 Part: TypeAlias = (
-    str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Usage | Finish | AgentPart
+    str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Usage | Finish | AgentPart | Restart
 )
 """Anything that a model's answer streams; `match` over the classes narrows it to nothing."""

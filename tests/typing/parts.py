@@ -12,6 +12,7 @@ from miniagents import (
     Part,
     Reasoning,
     Refusal,
+    Restart,
     ToolCall,
     ToolCallDelta,
     ToolResult,
@@ -40,6 +41,8 @@ def kind_of(part: Part) -> str:  # noqa: PLR0911 - one line for each kind
             return ""
         case Finish(reason):
             return assert_type(reason, str)
+        case Restart(reason):
+            return reason
         case AgentPart(agents, inner):
             assert_type(agents, tuple[str, ...])
             return kind_of(inner)

@@ -15,6 +15,7 @@ from miniagents import (
     Part,
     Reasoning,
     Refusal,
+    Restart,
     ToolAgent,
     ToolCall,
     ToolCallDelta,
@@ -90,7 +91,7 @@ def shown(part: Part) -> str:
             return part.content
         case AgentPart():
             return f"{part.agents}: {shown(part.part)}"
-        case Usage() | Finish():
+        case Usage() | Finish() | Restart():
             return ""
 
 

@@ -142,15 +142,26 @@ def test_repeated_keys() -> None:
     assert read(['{"a": 1, "a": 2}'])[0] == {"a": 2}
 
 
+def test_what_follows_can_be_ignored() -> None:
+    """With `ignore_rest` anything may follow the document, in the same piece and later."""
+    machine = JsonMachine(ignore_rest=True)
+    events = machine.feed('{"a": 1}\n``` and [so')
+    assert (events, machine.closed, machine.feed("on}")) == ([JsonEnd(("a",), 1)], True, [])
+    assert machine.finish() == {"a": 1}
+
+
 def test_what_is_open_can_be_looked_at() -> None:
     """The open containers and the open text are there between two pieces."""
     machine = JsonMachine()
     machine.feed('{"a": [1, {"b": "x')
     assert [frame.value for frame in machine.frames] == [{}, [1], {}]
     assert [frame.key for frame in machine.frames] == ["a", None, "b"]
-    texts = [machine.open_text]
+    seen = [(machine.open_text, machine.open_length, machine.closed)]
     machine.feed('y"')
-    assert [*texts, machine.open_text] == ["x", None]
+    assert [*seen, (machine.open_text, machine.open_length, machine.closed)] == [
+        ("x", 1, False),
+        (None, 0, False),
+    ]
     assert machine.frames[-1].value == {"b": "xy"}
 
 

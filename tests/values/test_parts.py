@@ -14,6 +14,7 @@ from miniagents.values import (
     PartValue,
     Reasoning,
     Refusal,
+    Restart,
     ToolCall,
     ToolCallDelta,
     ToolResult,
@@ -31,6 +32,7 @@ ALL: tuple[PartValue, ...] = (
     Usage(7, 3, 2, 1),
     Finish("stop"),
     AgentPart(("READER",), "words"),
+    Restart("name: Field required"),
 )
 
 

@@ -1,0 +1,179 @@
+"""The type of an answer as a JSON schema that every provider's own schema mode takes.
+
+Those modes take a part of JSON schema only: every object is closed and needs all of its fields, and limits of
+numbers and lengths are refused by some. So limits go into the description, for the model to read; the answer
+is checked with all of them when it is there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+from pydantic import BaseModel
+from pydantic.errors import PydanticUserError
+
+from miniagents.values import freeze
+
+from ._errors import SchemaError
+from ._parameters import json_schema
+
+__all__ = ["AnswerSchema"]
+
+_KEPT: Final = frozenset({"type", "enum", "const", "description", "$ref"})
+_FORMATS: Final = frozenset(
+    {"date-time", "date", "time", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
+)
+_DROPPED: Final = frozenset({"title", "default", "discriminator", "examples", "deprecated"})
+_MOST_LEVELS: Final = 10
+_MOST_PROPERTIES: Final = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSchema:
+    """What a model is told of the type of its answer.
+
+    Attributes:
+        name: of the type.
+        description: what the type is for; its docstring.
+        schema: the JSON schema, an object; frozen.
+        strict: whether it is one that the providers' schema modes take.
+
+    Example:
+        >>> from pydantic import BaseModel
+        >>> class City(BaseModel):
+        ...     name: str
+        ...     people: int = 0
+        >>> AnswerSchema.of(City).schema["required"]
+        ('name', 'people')
+    """
+
+    name: str
+    description: str
+    schema: Mapping[str, object]
+    strict: bool = True
+
+    @classmethod
+    def of(cls, model: type[BaseModel], *, strict: bool = True) -> "AnswerSchema":
+        """Make the schema of a pydantic model.
+
+        Args:
+            model: the type of the answer.
+            strict: for a provider's schema mode; else the schema is as pydantic makes it.
+
+        Raises:
+            SchemaError: it is no pydantic model with fields, or a provider would refuse it; the text names
+                the field and what to do.
+
+        Example:
+            >>> from pydantic import BaseModel
+            >>> class Scores(BaseModel):
+            ...     by_name: dict[str, int]
+            >>> try:
+            ...     AnswerSchema.of(Scores)
+            ... except SchemaError as error:
+            ...     print(str(error).partition(";")[0])
+            Scores.by_name has keys of any name, which the schema modes of providers refuse
+        """
+        if not _is_model(model):
+            raise SchemaError(
+                f"{model!r} is no pydantic model; answers are typed with subclasses of BaseModel."
+            )
+        try:
+            schema = json_schema(model)
+        except PydanticUserError as error:
+            raise SchemaError(
+                f"{model.__name__} has no JSON schema ({error.message.splitlines()[0]}); "
+                "use types that pydantic can read from JSON."
+            ) from error
+        made = _Strict(model.__name__, schema).whole() if strict else schema
+        description = made.pop("description", None)
+        frozen = cast("Mapping[str, object]", freeze(made))
+        return cls(model.__name__[:64], str(description or ""), frozen, strict)
+
+
+class _Strict:
+    """One schema on its way to the part of JSON schema that is taken everywhere."""
+
+    def __init__(self, name: str, schema: Mapping[str, object]) -> None:
+        self._name = name
+        self._schema = schema
+        self._definitions = cast("Mapping[str, Mapping[str, object]]", schema.get("$defs", {}))
+        self._properties = 0
+
+    def whole(self) -> dict[str, object]:
+        """Rewrite all of it."""
+        root = {key: value for key, value in self._schema.items() if key != "$defs"}
+        if "$ref" in root:  # a type that contains itself: its definition is the root as well
+            root = dict(self._definition(str(root["$ref"])))
+        if root.get("type") != "object":
+            raise SchemaError(
+                f"{self._name} is no object with fields; answer with a model that has it as a field."
+            )
+        made = self._rewritten(root, self._name, 1)
+        if self._definitions:
+            made["$defs"] = {name: self._rewritten(each, name, 1) for name, each in self._definitions.items()}
+        return made
+
+    def _definition(self, reference: str) -> Mapping[str, object]:
+        return self._definitions[reference.removeprefix("#/$defs/")]
+
+    def _rewritten(self, schema: Mapping[str, object], path: str, level: int) -> dict[str, object]:
+        if level > _MOST_LEVELS:
+            raise SchemaError(
+                f"{path} is nested more than {_MOST_LEVELS} levels deep; make the answer flatter."
+            )
+        made: dict[str, object] = {}
+        limits: list[str] = []
+        for key, value in schema.items():
+            if key in _KEPT or (key == "format" and value in _FORMATS):
+                made[key] = value
+            elif key in {"properties", "items", "anyOf", "oneOf", "allOf"}:
+                made |= self._inner(key, value, path, level)
+            elif key == "additionalProperties" and isinstance(value, Mapping) | (value is True):
+                raise _refused(path, "has keys of any name", "a list of pairs")
+            elif key in {"prefixItems", "patternProperties"}:
+                raise _refused(path, "has values of a type for each place", "a model with a field for each")
+            elif key not in _DROPPED and key not in {"required", "additionalProperties"}:
+                limits.append(f"{key}: {value}")
+        if limits:
+            made["description"] = " ".join(
+                [*([str(made["description"])] if "description" in made else []), f"({', '.join(limits)})"]
+            )
+        if not made.keys() & {"type", "enum", "const", "anyOf", "$ref"}:
+            raise _refused(path, "may be anything", "a type")
+        return self._without_siblings(made, path, level)
+
+    def _inner(self, key: str, value: object, path: str, level: int) -> dict[str, object]:
+        if key == "properties":
+            properties = cast("Mapping[str, Mapping[str, object]]", value)
+            self._properties += len(properties)
+            if self._properties > _MOST_PROPERTIES:
+                raise SchemaError(
+                    f"{self._name} has more than {_MOST_PROPERTIES} fields in all; ask for less at once."
+                )
+            made = {
+                name: self._rewritten(each, f"{path}.{name}", level + 1) for name, each in properties.items()
+            }
+            return {"properties": made, "required": list(made), "additionalProperties": False}
+        if key == "items":
+            return {"items": self._rewritten(cast("Mapping[str, object]", value), f"{path}[]", level + 1)}
+        each = [self._rewritten(one, path, level) for one in cast("list[Mapping[str, object]]", value)]
+        return {"anyOf": each}
+
+    def _without_siblings(self, made: dict[str, object], path: str, level: int) -> dict[str, object]:
+        """What a reference says beside itself is refused: it is written out in its place then."""
+        if "$ref" not in made or len(made) == 1:
+            return made
+        definition = self._rewritten(self._definition(str(made.pop("$ref"))), path, level)
+        return {**definition, **made}
+
+
+def _is_model(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseModel)
+
+
+def _refused(path: str, what: str, instead: str) -> SchemaError:
+    return SchemaError(
+        f"{path} {what}, which the schema modes of providers refuse; "
+        f"use {instead}, or as_type(..., mode='tool'), which takes any schema."
+    )

@@ -1,0 +1,206 @@
+"""`as_type`: a model that answers with a value of a type."""
+
+from collections.abc import AsyncGenerator, Mapping, MutableMapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, Literal, TypeAlias, cast, get_args
+
+from pydantic import BaseModel, ValidationError
+from typing_extensions import ParamSpec, TypeVar, override
+
+from miniagents.agents import InteractionContext, MiniAgent
+from miniagents.promising import AssistantMessage, Message, MessageType, ToolMessage, UserMessage
+from miniagents.values import LLMRefusalError, Part, Restart, ToolCallDelta, ToolResult
+
+from ._answer_schema import AnswerSchema
+from ._errors import SchemaError, TypedAnswerError
+from ._kinds import as_kind
+from ._parameters import sentence_of
+from ._parsed import ParsedMessage, ParsedReplies
+from ._tool import ToolSpec
+
+__all__ = ["AnswerMode", "TypedAgent", "TypedAnswer", "typed_answer"]
+
+AnswerMode: TypeAlias = Literal["native", "tool"]
+"""How a model is made to answer in a type: by its provider's own schema mode, or as a call of a tool."""
+
+T = TypeVar("T", bound=BaseModel)
+P = ParamSpec("P", default=[])
+
+_TOOL = "answer"
+
+
+@dataclass(frozen=True, slots=True)
+class TypedAnswer(Generic[T]):
+    """The function of an agent that asks a model for a type, and again if the answer does not fit.
+
+    Attributes:
+        model: replies messages, the last of which is its answer.
+        answer: the type.
+        schema: what the model is told of it.
+        repairs: how often it is asked again.
+        mode: how it is made to answer so.
+    """
+
+    model: MiniAgent[Message, Message, ...]
+    answer: type[T]
+    schema: AnswerSchema
+    repairs: int
+    mode: AnswerMode
+
+    async def __call__(
+        self, ctx: InteractionContext[Message, ParsedMessage[T]], /, **keywords: object
+    ) -> None:
+        """Reply the answer, which streams.
+
+        Args:
+            ctx: the conversation.
+            **keywords: those of the model.
+        """
+        if self.mode == "native":
+            given: Mapping[str, object] = {**keywords, "answer_schema": self.schema}
+        else:
+            told = self.schema.description or f"Give the answer: a {self.schema.name}."
+            spec = ToolSpec(_TOOL, told, self.schema.schema)
+            given = {**keywords, "tools": (spec,), "tool_choice": _TOOL}
+        message_class = cast("type[ParsedMessage[T]]", ParsedMessage.__class_getitem__(self.answer))
+        ctx.reply(message_class.promise_of_parts(partial(self._parts, ctx.messages, given)))
+
+    async def _parts(
+        self, messages: MessageType, given: Mapping[str, object], metadata: MutableMapping[str, object]
+    ) -> AsyncGenerator[Part]:
+        conversation: list[MessageType] = [messages]
+        for attempt in range(self.repairs + 1):
+            said: list[Message] = []
+            async with aclosing(self._attempt(conversation, given, said)) as parts:
+                async for part in parts:
+                    yield part
+            answer = said[-1] if said else Message("")
+            reason = self._check(answer, metadata)
+            if reason is None:
+                return
+            if attempt == self.repairs:
+                raise TypedAnswerError(
+                    f"the answer is no {self.schema.name} after {attempt} repairs: {reason}",
+                    partial_text=str(answer),
+                )
+            yield Restart(reason)
+            conversation += [said, self._complaint(answer, reason)]
+
+    async def _attempt(
+        self, conversation: MessageType, given: Mapping[str, object], said: list[Message]
+    ) -> AsyncGenerator[Part]:
+        """One answer of the model; what is only on the way to it is set apart by a `Restart`."""
+        replies = self.model.inquire(conversation, **given)
+        async with aclosing(aiter(replies)) as promises:
+            async for promise in promises:
+                if said:
+                    yield Restart()
+                async with aclosing(aiter(promise.parts)) as parts:
+                    async for part in parts:
+                        yield self._shown(part)
+                said.append(await promise)
+
+    def _shown(self, part: Part) -> Part:
+        """The arguments of the call that is the answer are its text."""
+        if self.mode == "tool" and isinstance(part, ToolCallDelta):
+            return part.arguments
+        return part
+
+    def _check(self, answer: Message, metadata: MutableMapping[str, object]) -> str | None:
+        """Keep the answer as `parsed`, or say what is wrong with it."""
+        if isinstance(answer, AssistantMessage):
+            if answer.refusal:
+                raise LLMRefusalError(
+                    f"the model refuses to answer: {answer.refusal}", partial_text=str(answer)
+                )
+            for name, value in (("model", answer.model), ("response_id", answer.response_id)):
+                if value is not None:
+                    metadata[name] = value
+        text = self._json(answer)
+        try:
+            metadata["parsed"] = self.answer.model_validate_json(text)
+        except ValidationError as error:
+            return sentence_of(error)
+        return None
+
+    def _json(self, answer: Message) -> str:
+        if self.mode == "tool" and isinstance(answer, AssistantMessage) and answer.tool_calls:
+            return answer.tool_calls[-1].arguments
+        text = str(answer)
+        return text[max(text.find("{"), 0) : text.rfind("}") + 1] or text
+
+    def _complaint(self, answer: Message, reason: str) -> Message:
+        text = f"This is no {self.schema.name}: {reason}. Give the whole answer again, corrected."
+        if self.mode == "tool" and isinstance(answer, AssistantMessage) and answer.tool_calls:
+            results = [ToolResult(call.id, text, is_error=True, name=call.name) for call in answer.tool_calls]
+            return ToolMessage(parts=results)
+        return UserMessage(text)
+
+
+def typed_answer(
+    model: MiniAgent[Message, Message, ...], answer: type[T], repairs: int, mode: AnswerMode
+) -> TypedAnswer[T]:
+    """Check the type, before anything is asked.
+
+    Args:
+        model: replies messages, the last of which is its answer.
+        answer: the type.
+        repairs: how often it is asked again.
+        mode: how it is made to answer so.
+
+    Raises:
+        SchemaError: it is no type that a model can answer in so, or the number makes no sense.
+    """
+    if repairs < 0:
+        raise SchemaError(f"repairs={repairs} is no count; give 0 or more.")
+    known: tuple[str, ...] = get_args(AnswerMode)
+    if mode not in known:
+        raise SchemaError(f"mode={mode!r} is unknown; give 'native' or 'tool'.")
+    schema = AnswerSchema.of(answer, strict=mode == "native")
+    return TypedAnswer(model, answer, schema, repairs, mode)
+
+
+class TypedAgent(MiniAgent[Message, ParsedMessage[T], P], Generic[T, P]):
+    """A model that answers with a value of a type; made by :meth:`ModelAgent.as_type`.
+
+    It takes the keywords of its model, and replies one :class:`ParsedMessage`.
+
+    Example:
+        >>> from pydantic import BaseModel
+        >>> from miniagents.testing import scripted_model
+        >>> class City(BaseModel):
+        ...     name: str
+        >>> scripted_model().as_type(City)
+        <MiniAgent SCRIPTED_MODEL_AS_CITY>
+    """
+
+    __slots__ = ()
+
+    @override
+    def inquire(self, messages: MessageType = None, /, *args: P.args, **kwargs: P.kwargs) -> ParsedReplies[T]:
+        answer = cast("TypedAnswer[T]", self._function).answer
+        return ParsedReplies[T].of_model(super().inquire(messages, *args, **kwargs), answer)
+
+    @override
+    def fork(self, *args: P.args, **kwargs: P.kwargs) -> "TypedAgent[T, P]":
+        return cast("TypedAgent[T, P]", super().fork(*args, **kwargs))
+
+    @override
+    def described(self, *, alias: str | None = None, description: str | None = None) -> "TypedAgent[T, P]":
+        return cast("TypedAgent[T, P]", super().described(alias=alias, description=description))
+
+    @override
+    def _variant(
+        self,
+        *,
+        defaults: Mapping[str, object] | None = None,
+        alias: str | None = None,
+        description: str | None = None,
+        errors_as_messages: bool | None = None,
+    ) -> "TypedAgent[T, P]":
+        variant = super()._variant(
+            defaults=defaults, alias=alias, description=description, errors_as_messages=errors_as_messages
+        )
+        return cast("TypedAgent[T, P]", as_kind(TypedAgent, variant))

@@ -1,0 +1,144 @@
+"""Tests of models of which only the beginning has come."""
+
+import json
+import time
+
+import pytest
+from hypothesis import given, strategies as st
+from pydantic import BaseModel, Field
+
+from miniagents.models._partials import Partials
+
+
+class City(BaseModel):
+    name: str
+    sights: list[str] = []
+
+
+class Trip(BaseModel):
+    title: str
+    cities: list[City]
+    days: int = 0
+    note: str | None = None
+
+
+TRIPS = st.builds(
+    Trip,
+    title=st.text(max_size=8),
+    cities=st.lists(
+        st.builds(City, name=st.text(max_size=5), sights=st.lists(st.text(max_size=3), max_size=3)),
+        max_size=3,
+    ),
+    days=st.integers(0, 99),
+    note=st.none() | st.text(max_size=5),
+)
+
+
+def partials_of(pieces: list[str], model: type[BaseModel] = Trip) -> list[BaseModel]:
+    partials = Partials(model)
+    return [partial for piece in pieces if (partial := partials.feed(piece)) is not None]
+
+
+def is_prefix(part: object, whole: object) -> bool:
+    """Whether texts and lists of the part begin those of the whole."""
+    match part, whole:
+        case BaseModel(), BaseModel():
+            return all(
+                is_prefix(getattr(part, name), getattr(whole, name)) for name in type(part).model_fields
+            )
+        case list(), list():
+            return len(part) <= len(whole) and all(map(is_prefix, part, whole))  # pyright: ignore[reportUnknownArgumentType]
+        case str(), str():
+            return whole.startswith(part)
+        case _:
+            return part == whole or part in (0, None, "")
+
+
+@given(TRIPS, st.booleans())
+def test_partials_grow_into_the_whole(trip: Trip, ascii_only: bool) -> None:
+    """Every partial is a beginning of the answer and of the next one, and the last one is the answer."""
+    found = partials_of(list(json.dumps(trip.model_dump(), ensure_ascii=ascii_only)))
+    assert found[-1] == trip
+    for part, after in zip(found, [*found[1:], trip], strict=True):
+        assert is_prefix(part, after)
+        assert part.__pydantic_fields_set__ <= set(Trip.model_fields)
+
+
+def test_every_piece_shows() -> None:
+    """Each piece that brings something gives a new partial, and one that brings nothing gives none."""
+    pieces = [
+        '{"title"',
+        ": ",
+        '"No',
+        'rth", "cities": [',
+        '{"name": "Os',
+        'lo", "sights": ["Op',
+        'era"]}',
+        ' ], "days": 1',
+        "2}",
+    ]
+    oslo = City(name="Oslo")
+    assert partials_of(pieces) == [
+        Trip(title="", cities=[]),
+        Trip(title="No", cities=[]),
+        Trip(title="North", cities=[]),
+        Trip(title="North", cities=[City(name="Os")]),
+        Trip(title="North", cities=[City(name="Oslo", sights=["Op"])]),
+        Trip(title="North", cities=[City(name="Oslo", sights=["Opera"])]),
+        Trip(title="North", cities=[oslo.model_copy(update={"sights": ["Opera"]})], days=12),
+    ]
+
+
+class Sale(BaseModel):
+    price: float
+    note: str
+    amount: int = Field(gt=0)
+
+
+def test_numbers_have_no_beginning() -> None:
+    """As long as a required number is missing there is no partial: none is invented."""
+    assert partials_of(['{"note": "a', 'b", "price": 1', '.5, "amount": 3', "}"], Sale) == [
+        Sale(price=1.5, note="ab", amount=3)
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"title": 1, "cities": []}', '{"title": "a" "b"}', '{"title": "a", "cities": [{"name": 3}]}']
+)
+def test_what_does_not_fit_ends_the_partials(text: str) -> None:
+    """What is complete is validated: after what does not fit there are no more partials."""
+    partials = Partials(Trip)
+    found = [partials.feed(char) for char in text]
+    assert found[-1] is None
+    assert partials.feed(" ") is None
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"title": "word " * 20_000, "cities": []},
+        {"title": "", "cities": [{"name": "Oslo", "sights": ["Opera"]}] * 1_500},
+        {"title": "", "cities": [{"name": "Oslo", "sights": ["x"] * 16_000}]},
+    ],
+)
+def test_time_is_linear(document: object) -> None:
+    """All partials of a document eight times as large take about eight times as long."""
+    text = json.dumps(document)
+
+    def seconds(part: str) -> float:
+        best = 1e9
+        for _ in range(2):
+            start = time.process_time()
+            partials_of([part[at : at + 4] for at in range(0, len(part), 4)])
+            best = min(best, time.process_time() - start)
+        return best
+
+    assert seconds(text) < 24 * seconds(text[: len(text) // 8])
+
+
+def test_of_large_answers_some_tokens_make_no_partial() -> None:
+    """A long answer has fewer partials than tokens, and the last one is still the whole."""
+    text = json.dumps({"title": "word " * 12_000, "cities": []})
+    found = partials_of([text[at : at + 4] for at in range(0, len(text), 4)])
+    assert 50 < len(found) < len(text) / 8
+    assert found[-1] == Trip(title="word " * 12_000, cities=[])

@@ -1,0 +1,218 @@
+"""Tests of models that answer with values of types."""
+
+from collections.abc import Callable
+
+import pytest
+from pydantic import BaseModel
+
+from miniagents import (
+    AnswerSchema,
+    AssistantMessage,
+    InteractionContext,
+    LLMRefusalError,
+    Message,
+    MiniAgents,
+    ParsedMessage,
+    ParsedReplies,
+    Part,
+    Reasoning,
+    Refusal,
+    Restart,
+    SchemaError,
+    ToolCall,
+    ToolCallDelta,
+    ToolMessage,
+    ToolResult,
+    TypedAgent,
+    TypedAnswerError,
+    Usage,
+    UserMessage,
+    miniagent,
+    tool,
+)
+from miniagents.models import AnswerMode
+from miniagents.testing import ScriptedModel, scripted_model
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+    people: int
+
+
+class Scores(BaseModel):
+    by_name: dict[str, int]
+
+
+GOOD = '{"name": "Oslo", "people": 717710}'
+BAD = '{"name": "Oslo", "people": "many"}'
+OSLO = City(name="Oslo", people=717710)
+
+
+async def test_the_answer_is_a_message_with_a_value() -> None:
+    """The reply is one message: its text is the JSON, `parsed` the value, and it streams like any."""
+    scripted = ScriptedModel([Reasoning("Hm."), GOOD[:9], GOOD[9:], Usage(3, 4)])
+    async with MiniAgents():
+        replies = scripted.agent.as_type(City).inquire("Which city?", temperature=0.0)
+        assert isinstance(replies, ParsedReplies)
+        (answer,) = await replies
+        assert isinstance(answer, ParsedMessage)
+        assert (answer.parsed, str(answer), answer.reasoning, answer.usage) == (
+            OSLO,
+            GOOD,
+            "Hm.",
+            Usage(3, 4),
+        )
+        assert answer.model == "scripted"
+        assert (await replies.parsed, (await replies.final).parsed) == (OSLO, OSLO)
+        assert [part async for part in replies.parts][:3] == [Reasoning("Hm."), GOOD[:9], GOOD[9:]]
+    (request,) = scripted.requests
+    assert request.keywords["answer_schema"] == AnswerSchema.of(City)
+    assert request.keywords["temperature"] == 0.0
+
+
+async def test_what_does_not_fit_is_repaired() -> None:
+    """The model is told what is wrong and asked again; the message is made of the answer that fits."""
+    scripted = ScriptedModel([BAD], ["Sorry. ", GOOD])
+    async with MiniAgents():
+        replies = scripted.agent.as_type(City).inquire("Which city?")
+        (answer,) = await replies
+        assert (answer.parsed, str(answer)) == (OSLO, f"Sorry. {GOOD}")
+        reason = "people: Input should be a valid integer, unable to parse string as an integer"
+        assert [part async for part in replies.parts] == [BAD, Restart(reason), "Sorry. ", GOOD]
+    complaint = f"This is no City: {reason}. Give the whole answer again, corrected."
+    messages = scripted.requests[1].messages
+    assert [str(message) for message in messages] == ["Which city?", BAD, complaint]
+    assert [message.role for message in messages] == ["user", "assistant", "user"]
+
+
+@pytest.mark.parametrize("repairs", [0, 2])
+async def test_what_never_fits_is_an_error(repairs: int) -> None:
+    """After the last repair it is a typed error, with what the model said."""
+    scripted = ScriptedModel(then=BAD)
+    async with MiniAgents():
+        with pytest.raises(
+            TypedAnswerError, match=f"no City after {repairs} repairs: people: Input"
+        ) as caught:
+            await scripted.agent.as_type(City, repairs=repairs).inquire("Which city?")
+    assert caught.value.partial_text == BAD
+    assert len(scripted.requests) == repairs + 1
+
+
+@pytest.mark.parametrize("text", [f"```json\n{GOOD}\n```", f"Here it is: {GOOD} Good?", GOOD])
+async def test_text_around_the_json(text: str) -> None:
+    """A fence or a word around the JSON does no harm."""
+    async with MiniAgents():
+        assert await scripted_model(text).as_type(City, repairs=0).inquire("City?").parsed == OSLO
+
+
+@pytest.mark.parametrize("text", ["", "I do not know.", "{", "}{", '{"name": "Oslo"'])
+async def test_no_json(text: str) -> None:
+    """An answer without JSON does not fit."""
+    async with MiniAgents():
+        with pytest.raises(TypedAnswerError):
+            await scripted_model(text).as_type(City, repairs=0).inquire("City?")
+
+
+async def test_as_a_tool() -> None:
+    """As a call of a tool any schema goes; the arguments are the text, and a repair answers the call."""
+    bad = ToolCall("1", "answer", '{"by_name": {"Ada": "x"}}')
+    good: list[Part] = [
+        ToolCallDelta(0, "2", "answer", '{"by_name": '),
+        ToolCallDelta(0, arguments='{"Ada": 1}}'),
+    ]
+    scripted = ScriptedModel(AssistantMessage(parts=[bad]), good)
+    async with MiniAgents():
+        replies = scripted.agent.as_type(Scores, mode="tool").inquire("Scores?")
+        (answer,) = await replies
+        assert (answer.parsed, str(answer)) == (Scores(by_name={"Ada": 1}), '{"by_name": {"Ada": 1}}')
+    first, second = scripted.requests
+    assert (first.keywords["tool_choice"], [spec.name for spec in _specs(first.keywords["tools"])]) == (
+        "answer",
+        ["answer"],
+    )
+    (result,) = (
+        part for message in second.messages if isinstance(message, ToolMessage) for part in message.parts
+    )
+    assert isinstance(result, ToolResult)
+    assert (result.call_id, result.is_error) == ("1", True)
+
+
+def _specs(value: object) -> list[AnswerSchema]:
+    return list(value) if isinstance(value, tuple) else []  # pyright: ignore[reportUnknownArgumentType]
+
+
+async def test_after_tools() -> None:
+    """A model may call tools first: their turns stand in the stream, and the message is the answer."""
+
+    @tool
+    def look(where: str) -> str:
+        """Look."""
+        return f"people of {where}: 717710"
+
+    call = AssistantMessage(parts=["Let me look.", ToolCall("1", "look", '{"where": "Oslo"}')])
+    scripted = ScriptedModel(call, GOOD)
+    async with MiniAgents():
+        replies = scripted.agent.with_tools(look).as_type(City).inquire("City?")
+        (answer,) = await replies
+        assert (answer.parsed, str(answer), answer.tool_calls) == (OSLO, GOOD, ())
+        parts = [part async for part in replies.parts]
+        assert ToolResult("1", "people of Oslo: 717710", name="look") in parts
+        assert parts.count(Restart()) == 2
+        assert [each async for each in replies.field("name")] == ["Oslo"]
+    assert {"tools", "answer_schema"} <= scripted.requests[0].keywords.keys()
+
+
+async def test_a_refusal_is_not_repaired() -> None:
+    """A model that refuses is not asked again."""
+    scripted = ScriptedModel([Refusal("I would rather not.")], GOOD)
+    async with MiniAgents():
+        with pytest.raises(LLMRefusalError, match="I would rather not"):
+            await scripted.agent.as_type(City).inquire("City?")
+    assert scripted.answers_left == 1
+
+
+async def test_errors_of_the_model() -> None:
+    """An error of the model is the error of the answer."""
+    async with MiniAgents():
+        with pytest.raises(ConnectionError, match="cut"):
+            await scripted_model([GOOD[:9], ConnectionError("cut")]).as_type(City).inquire("City?")
+
+
+async def test_it_is_an_agent_like_others() -> None:
+    """It forks, and its answers go on into other agents."""
+
+    @miniagent
+    async def census(ctx: InteractionContext[Message, Message]) -> None:
+        for message in await ctx.messages:
+            ctx.reply(f"{message.text} counted")
+
+    typed = scripted_model(then=GOOD).as_type(City)
+    assert [type(each) for each in (typed.fork(model="x"), typed.described(alias="X"))] == [
+        TypedAgent,
+        TypedAgent,
+    ]
+    async with MiniAgents():
+        assert await typed.fork(model="x").inquire(UserMessage("City?")).parsed == OSLO
+        assert str(await (typed | census).inquire("City?")) == f"{GOOD} counted"
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: scripted_model().as_type(Scores), "Scores.by_name has keys of any name"),
+        (lambda: scripted_model().as_type(City, repairs=-1), "repairs=-1 is no count"),
+        (lambda: scripted_model().as_type(City, mode=_mode("other")), "mode='other' is unknown"),
+    ],
+)
+def test_what_is_refused(make: Callable[[], object], sentence: str) -> None:
+    """A type that a provider would refuse is an error before anything is asked."""
+    with pytest.raises(SchemaError, match=sentence):
+        make()
+
+
+def _mode(text: str) -> AnswerMode:
+    modes: dict[str, AnswerMode] = {"other": "native"}
+    modes["other"] = text  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
+    return modes[text]
