@@ -225,7 +225,9 @@ class MiniAgent(Generic[In, Out, P]):
             return self._start(received, given, pending)
         if isinstance(messages, MessageSequencePromise):
             return self._start(cast("MessageSequencePromise[Message]", messages), given)
-        return self._start(MessageSequencePromise(cast("MessageType", messages)), given)
+        received = MessageSequencePromise(cast("MessageType", messages))
+        received.log.was_read = True  # the run is its reader: when that ends, so does this
+        return self._start(received, given)
 
     def initiate_inquiry(self, *args: P.args, **kwargs: P.kwargs) -> AgentCall[In, Out]:
         """Run the agent now and send it messages later; see :class:`AgentCall`."""

@@ -10,8 +10,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeAlias, TypeVar
+from weakref import ref
 
 from miniagents.streams import Driver, Log, Scope
+from miniagents.values import NoActiveContextError
 
 logger = logging.getLogger("miniagents")
 
@@ -30,24 +32,31 @@ class Events:
     """
 
     def __init__(self, scope: Scope) -> None:
-        self._scope = scope
+        self._of = ref(scope)  # which has these events: no circle
         self._queue: deque[Event] = deque()
         self._working = False
         # Their first parameter is a Promise, which stands on this room and so cannot be named in it.
         self.resolved_handlers: list[Callable[..., Awaitable[None]]] = []
 
+    def _scope(self) -> Scope:
+        scope = self._of()
+        if scope is None:
+            raise NoActiveContextError
+        return scope
+
     def on_resolved(self, handler: Callable[..., Awaitable[None]]) -> None:
         """Have ``handler`` awaited for every promise that resolves."""
         self.resolved_handlers.append(handler)
-        self._scope.announcing = True
+        self._scope().announcing = True
 
     def post(self, event: Event) -> None:
         """Have ``event`` called and awaited after the ones that are there."""
         self._queue.append(event)
         if not self._working:
             self._working = True
-            log: Log[object] = Log(self._scope)
-            Driver("event handlers", self._scope, log, log, part=True, orphan=True).start(self._work)
+            scope = self._scope()
+            log: Log[object] = Log(scope)
+            Driver("event handlers", scope, log, log, part=True, orphan=True).start(self._work)
 
     async def _work(self) -> None:
         try:

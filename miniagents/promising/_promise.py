@@ -6,7 +6,7 @@ producer is stopped; if nobody ever had, it runs to its end.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar, cast
@@ -267,15 +267,19 @@ def when_complete(
 
     def closed() -> None:
         all_parts = tuple(parts())  # all of them are there now; later they may have been forgotten
-        left = iter(all_parts)  # each is looked at once, however many there are
-
-        def look() -> None:
-            for part in left:
-                if not part.closed:
-                    part.when_closed(look)
-                    return
-            then(all_parts)
-
-        look()
+        _look(iter(all_parts), all_parts, then)  # each is looked at once, however many there are
 
     log.when_closed(closed)
+
+
+def _look(
+    left: Iterator[Log[object]],
+    parts: Sequence[Log[object]],
+    then: Callable[[Sequence[Log[object]]], None],
+) -> None:
+    for part in left:
+        if not part.closed:
+            # Not a function within a function that names itself: that would be a circle.
+            part.when_closed(partial(_look, left, parts, then))
+            return
+    then(parts)

@@ -177,8 +177,9 @@ class Window(Generic[T, R]):
             if not log.reachable and log.producer is not None:
                 log.producer.abandon()
         self._waiting.clear()
-        if self._driver is not None:
-            self._driver.abandon()
+        driver, self._driver = self._driver, None  # which knows the window: no circle is left
+        if driver is not None:
+            driver.abandon()
 
     # -- the sink of the task ----------------------------------------------------------------------------
 
