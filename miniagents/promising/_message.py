@@ -164,7 +164,7 @@ def freeze_metadata(metadata: Mapping[str, object]) -> FrozenMapping[str, object
         >>> freeze_metadata({"tags": ["a", "b"]})
         FrozenMapping({'tags': ('a', 'b')})
     """
-    return cast("FrozenMapping[str, object]", freeze(dict(metadata)))
+    return cast("FrozenMapping[str, object]", freeze(dict(metadata))) if metadata else _NOTHING
 
 
 class MessageSink(Generic[M]):

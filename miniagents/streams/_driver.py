@@ -141,10 +141,11 @@ class Driver:
         Raises:
             TypeError: it was started without a body and is no subclass that has one.
         """
-        if self._body is None:
+        body, self._body = self._body, None  # what made the coroutine is not kept while it waits
+        if body is None:
             msg = f"The driver {self.name} was started without a body."
             raise TypeError(msg)
-        return self._body()
+        return body()
 
     @property
     def lineage(self) -> Lineage | None:

@@ -4,7 +4,9 @@ import pytest
 
 from miniagents import MiniAgents
 from tests.bench.cases import CASES
+from tests.bench.growth import SERIES, table
 from tests.bench.measure import Measured
+from tests.bench.memory import KEPT, each
 from tests.bench.rows import run
 
 
@@ -29,3 +31,23 @@ async def test_many_rows_run() -> None:
     assert rows == 1_000
     assert seconds > 0
     assert megabytes > 1
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_series_runs(name: str) -> None:
+    """Every series of growth runs at a small size, and takes time."""
+    series = SERIES[name]
+    assert series.run(series.small) > 0
+
+
+def test_a_table_of_growth() -> None:
+    """A series whose items cost more among many than among few grows; one that does not is flat."""
+    flat, grows = table(["chain"], lambda _, size: 1e-6), table(["chain"], lambda _, size: size * 1e-6)
+    assert "| agents in a chain | 1: 1.00, 10: 1.00, 100: 1.00, 1,000: 1.00 | 1.00 | flat |" == flat[-1]
+    assert grows[-1].endswith("| 1000.00 | grows |")
+
+
+@pytest.mark.parametrize(("name", "count"), [("token", 5_000), ("idle", 100), ("call", 100)])
+def test_what_is_kept(name: str, count: int) -> None:
+    """What a token, a waiting stream and a called agent keep is what was promised, or less."""
+    assert each(name, count) <= KEPT[name].limit

@@ -1,0 +1,143 @@
+"""How cost grows: `python -m tests.bench.growth [NAME ...]` prints the microseconds an item at each size.
+
+Flat means that an item costs no more among many than among few: the last size against the first under 1.5.
+"""
+
+import argparse
+import asyncio
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from types import MappingProxyType
+
+from miniagents import Message, MessageSequencePromise, MessageType
+
+from .run_cases import calls_ours
+from .stream_cases import bulk, exhaust, live, operators_ours, pass_on, read_tokens, stream_ours, streaming
+from .timing import Role, in_context, timed
+
+ROUNDS = 5
+FLAT = 1.5
+
+
+def chain(count: int) -> float:
+    """One message through ``count`` agents, each inquired with the replies of the one before."""
+
+    async def work() -> None:
+        first: MessageSequencePromise[Message] = pass_on.inquire("hello")
+        await reduce(lambda replies, _: pass_on.inquire(replies), range(count - 1), first)
+
+    return in_context(lambda: timed(work))
+
+
+TOKENS = 100
+
+
+def readers(count: int) -> float:
+    """``count`` readers of one live message of ``TOKENS`` tokens, at the same time."""
+
+    async def work() -> float:
+        message = streaming(live, TOKENS)
+        return await timed(lambda: asyncio.gather(*(exhaust(aiter(message)) for _ in range(count))))
+
+    return in_context(work)
+
+
+def operators(count: int) -> float:
+    """A message of 2,000 tokens through ``count`` operators."""
+    return operators_ours(count)(2_000)
+
+
+def nesting(count: int) -> float:
+    """A message in ``count`` lists in each other, a thousand times."""
+
+    async def work() -> float:
+        message = Message("text").as_promise
+        nested: MessageType = reduce(lambda inner, _: [inner], range(count), message)
+        return await timed(lambda: read_all([MessageSequencePromise(nested) for _ in range(1_000)]))
+
+    return in_context(work)
+
+
+async def read_all(sequences: list[MessageSequencePromise[Message]]) -> None:
+    """Read every token of every sequence."""
+    for sequence in sequences:
+        await read_tokens(sequence)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """How one cost is measured at several sizes.
+
+    Attributes:
+        items: what grows.
+        run: takes a size and returns the CPU seconds that it took.
+        sizes: from the smallest to the largest.
+        small: a size at which only whether it runs is checked.
+    """
+
+    items: str
+    run: Role
+    sizes: tuple[int, ...]
+    small: int
+
+
+SERIES: Mapping[str, Series] = MappingProxyType(
+    {
+        "tokens": Series("tokens of a stream", stream_ours(bulk), (1_000, 10_000, 100_000, 1_000_000), 100),
+        "operators": Series("operators over 2,000 tokens", operators, (1, 4, 16, 64), 2),
+        "chain": Series("agents in a chain", chain, (1, 10, 100, 1_000), 3),
+        "readers": Series("readers of 100 live tokens", readers, (1, 10, 100, 1_000), 3),
+        "inquiries": Series("inquiries at once", calls_ours, (10, 100, 1_000, 10_000, 100_000), 10),
+        "nesting": Series("lists around 1,000 messages", nesting, (1, 4, 16, 60), 2),
+    }
+)
+
+
+def measured(name: str, size: int, rounds: int = ROUNDS) -> float:
+    """The median of the CPU seconds an item, each round in a new interpreter."""
+    return statistics.median(_once(name, size) for _ in range(rounds)) / size
+
+
+def _once(name: str, size: int) -> float:
+    done = subprocess.run(  # noqa: S603 - our own module, by name
+        [sys.executable, "-m", "tests.bench.growth", "--one", name, str(size)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout)
+
+
+def row(name: str, each: Mapping[int, float]) -> str:
+    """One line of a Markdown table: microseconds an item at each size, and the last over the first."""
+    costs = list(each.values())
+    ratio = costs[-1] / costs[0]
+    cells = ", ".join(f"{size:,}: {1e6 * cost:.2f}" for size, cost in each.items())
+    return f"| {SERIES[name].items} | {cells} | {ratio:.2f} | {'flat' if ratio < FLAT else 'grows'} |"
+
+
+def table(names: list[str], measure: Callable[[str, int], float] = measured) -> list[str]:
+    """The lines of a Markdown table of the named series."""
+    head = ["| what grows | µs an item at each size | last / first | |", "|---|---|---|---|"]
+    return head + [row(name, {size: measure(name, size) for size in SERIES[name].sizes}) for name in names]
+
+
+def main() -> None:
+    """Measure the series that were named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.growth", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(SERIES)}; all without")
+    parser.add_argument("--one", nargs=2, metavar=("NAME", "SIZE"), help="print the seconds of one run")
+    wanted = parser.parse_args()
+    if wanted.one:
+        name, size = wanted.one
+        print(SERIES[name].run(int(size)))  # noqa: T201 - this is its output
+    else:
+        print("\n".join(table(wanted.names or list(SERIES))))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
