@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import reduce
 from types import MappingProxyType
 
-from miniagents import Message, MessageSequencePromise, MessageType
+from miniagents import Message, MessageSequencePromise
 
-from .run_cases import calls_ours
+from .run_cases import Nested, calls_ours
 from .stream_cases import bulk, exhaust, live, operators_ours, pass_on, read_tokens, stream_ours, streaming
 from .timing import Role, in_context, timed
 
@@ -55,11 +55,16 @@ def nesting(count: int) -> float:
     """A message in ``count`` lists in each other, a thousand times."""
 
     async def work() -> float:
-        message = Message("text").as_promise
-        nested: MessageType = reduce(lambda inner, _: [inner], range(count), message)
+        message: Nested = Message("text").as_promise
+        nested = reduce(in_a_list, range(count), message)
         return await timed(lambda: read_all([MessageSequencePromise(nested) for _ in range(1_000)]))
 
     return in_context(work)
+
+
+def in_a_list(inner: Nested, _: int) -> Nested:
+    """Nest once more."""
+    return [inner]
 
 
 async def read_all(sequences: list[MessageSequencePromise[Message]]) -> None:
