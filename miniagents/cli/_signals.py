@@ -40,7 +40,8 @@ async def until_signal(work: Coroutine[object, object, T], *names: str) -> T:
         task.cancel()
 
     with ExitStack() as stack:
-        for number in filter(None, (getattr(signal, name, None) for name in names)):
+        numbers: list[int] = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        for number in numbers:
             stack.enter_context(_on_signal(number, stop))
         try:
             return await task

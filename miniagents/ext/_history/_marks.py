@@ -195,9 +195,9 @@ def _begins_line(data: bytes, at: int) -> bool:
 def _read(match: re.Match[bytes]) -> Opening | None:
     crlf = bool(match.group(2))
     try:
-        fields = json.loads(match.group(1))
+        fields: dict[str, object] = json.loads(match.group(1))  # what it is, the patterns find out
     except (ValueError, RecursionError):
-        fields = None
+        fields = {}
     match fields:
         case {
             "v": 1,
@@ -215,7 +215,7 @@ def _read(match: re.Match[bytes]) -> Opening | None:
                 class_name=name,
                 size=size,
                 digest=digest,
-                form=form if form in {ESCAPED, SHOWN} else VERBATIM,
+                form=form if isinstance(form, str) and form in {ESCAPED, SHOWN} else VERBATIM,
                 fence=fence if isinstance(fence, str) else "",
                 data=cast("dict[str, Json]", data) if isinstance(data, dict) else {},
                 crlf=crlf,

@@ -1,0 +1,54 @@
+"""What is `Any` is counted, and the table of CONTRIBUTING.md justifies it; the gate does both."""
+
+import pytest
+
+from tests.typing.anys import FEW, Anys, complaints
+from tests.typing.checkers import ROOT
+
+REPORT = """
+              Name   Anys   Exprs   Coverage
+----------------------------------------------
+  miniagents.a._b      5     100     95.00%
+  miniagents.a._c      0     895    100.00%
+    miniagents._d      1       5     80.00%
+          tests.x     99     100      1.00%
+----------------------------------------------
+            Total    105    1100     90.45%
+"""
+TABLE = "In all at most 0.6 % of the expressions are `Any`.\n| reflection | `miniagents/a/_b.py` |\n"
+GATE = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_only_the_package_counts() -> None:
+    """The share is that of the rooms of the package."""
+    anys = Anys.read(REPORT)
+    assert anys == Anys({"miniagents/a/_b.py": 5, "miniagents/_d.py": 1}, 1000)
+    assert anys.share == pytest.approx(0.6)
+    with pytest.raises(ValueError, match="says nothing of miniagents"):
+        Anys.read("nothing")
+
+
+@pytest.mark.parametrize(
+    ("table", "count"),
+    [
+        (TABLE, 0),
+        (TABLE.replace("0.6", "0.5"), 1),
+        (TABLE.replace("_b", "_c"), 2),
+        ("no table at all", 1),
+    ],
+)
+def test_the_table_must_justify_it(table: str, count: int) -> None:
+    """A share above that of the table is found, a room with many that is not in it, and one without need."""
+    assert len(complaints(Anys.read(REPORT), table)) == count
+
+
+def test_the_table_is_there() -> None:
+    """CONTRIBUTING.md allows 2 % at most, names rooms that are there, and the gate looks."""
+    table = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert complaints(Anys({}, 1), table) == [
+        line for line in complaints(Anys({}, 1), table) if "without need" in line
+    ]
+    assert complaints(Anys({"miniagents/_x.py": FEW}, 50 * FEW - 1), table)[-1].endswith("of the table.")
+    rooms = [line.split()[0] for line in complaints(Anys({}, 1), table)]
+    assert [room for room in rooms if not (ROOT / room).is_file()] == []
+    assert "python -m tests.typing.anys" in GATE
