@@ -31,9 +31,8 @@ def files() -> list[str]:
 
 def corpus() -> list[str]:
     """The files that are only checked and never run: all but tests and `SCRIPTS`."""
-    return [
-        file for file in files() if not (stem := Path(file).stem).startswith("test_") and stem not in SCRIPTS
-    ]
+    stems = {file: Path(file).stem for file in files()}
+    return [file for file, stem in stems.items() if not stem.startswith("test_") and stem not in SCRIPTS]
 
 
 def start(command: list[str], output: Path) -> Checker:
