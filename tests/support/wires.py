@@ -50,6 +50,7 @@ class Wire:
         whole: a whole answer.
         malformed: an event that is no JSON.
         request_id: the header with the request's id.
+        shortest: the events of the shortest answer that says "Hel" and "lo", and which of them is its end.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Wire:
     whole: Callable[..., dict[str, object]]
     malformed: Callable[[bytes], bytes]
     request_id: str
+    shortest: tuple[tuple[bytes, ...], int]
 
     @override
     def __repr__(self) -> str:
@@ -87,6 +89,15 @@ CHAT = Wire(
     whole=chat_wire.completion,
     malformed=lambda data: b"data: " + data + b"\n\n",
     request_id="x-request-id",
+    shortest=(
+        (
+            b'data: {"choices":[{"delta":{"content":"Hel"}}]}\n\n',
+            b'data: {"choices":[{"delta":{"content":"lo"}}]}\n\n',
+            b'data: {"choices":[{"finish_reason":"stop"}]}\n\n',
+            chat_wire.DONE,
+        ),
+        2,
+    ),
 )
 ANTHROPIC = Wire(
     name="anthropic",
@@ -105,6 +116,16 @@ ANTHROPIC = Wire(
     whole=anthropic_wire.message,
     malformed=lambda data: b"event: content_block_delta\ndata: " + data + b"\n\n",
     request_id="request-id",
+    shortest=(
+        (
+            b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text"}}\n\n',
+            b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hel"}}\n\n',
+            b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"lo"}}\n\n',
+            b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}\n\n',
+            b'data: {"type":"message_stop"}\n\n',
+        ),
+        3,
+    ),
 )
 RESPONSES = Wire(
     name="openai",
@@ -123,6 +144,15 @@ RESPONSES = Wire(
     whole=responses_wire.response,
     malformed=lambda data: b"event: response.output_text.delta\ndata: " + data + b"\n\n",
     request_id="x-request-id",
+    shortest=(
+        (
+            b'data: {"type":"response.output_item.added","output_index":0,"item":{"type":"message"}}\n\n',
+            b'data: {"type":"response.output_text.delta","output_index":0,"delta":"Hel"}\n\n',
+            b'data: {"type":"response.output_text.delta","output_index":0,"delta":"lo"}\n\n',
+            b'data: {"type":"response.completed","response":{"status":"completed"}}\n\n',
+        ),
+        3,
+    ),
 )
 WIRES = (CHAT, ANTHROPIC, RESPONSES)
 
