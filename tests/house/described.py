@@ -122,7 +122,7 @@ def _lacks(known: Mapping[str, Module], module: Module, name: str) -> Iterator[s
 
 def _definition_lacks(each: Definition) -> Iterator[str]:
     node = each.node
-    is_agent = "miniagent" in _marks(node)
+    is_agent = bool(_marks(node) & {"miniagent", "model_agent"})
     if ">>> " not in ((ast.get_docstring(each.module.tree) or "") if is_agent else each.text):
         yield f"{each.place} shows no example{' in the docstring of its module' if is_agent else ''}"
     if isinstance(node, _Function):

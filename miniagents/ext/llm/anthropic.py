@@ -36,8 +36,8 @@ from typing import TYPE_CHECKING, Final, cast
 from pydantic import SecretStr, TypeAdapter
 from typing_extensions import TypedDict
 
-from miniagents.agents import InteractionContext, miniagent
-from miniagents.models import ToolSpec
+from miniagents.agents import InteractionContext
+from miniagents.models import ToolSpec, model_agent
 from miniagents.promising import AssistantMessage, Message, PromisingContext
 from miniagents.values import (
     Attachment,
@@ -106,7 +106,7 @@ _SECONDS_TO_CONNECT: Final = 10.0
 _OPENING: Final = "(The conversation begins with your words.)"
 
 
-@miniagent
+@model_agent
 async def anthropic_agent(
     ctx: InteractionContext[Message, AssistantMessage],
     *,

@@ -33,8 +33,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 from pydantic import SecretStr, TypeAdapter
 from typing_extensions import TypedDict
 
-from miniagents.agents import InteractionContext, miniagent
-from miniagents.models import ToolSpec
+from miniagents.agents import InteractionContext
+from miniagents.models import ToolSpec, model_agent
 from miniagents.promising import AssistantMessage, Message
 from miniagents.values import (
     Citation,
@@ -78,7 +78,7 @@ _RESERVED: Final = (
 )
 
 
-@miniagent
+@model_agent
 async def openai_agent(
     ctx: InteractionContext[Message, AssistantMessage],
     *,

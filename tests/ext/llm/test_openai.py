@@ -5,7 +5,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from typing import cast
 
+import httpx2
 import pytest
 from openai import AsyncOpenAI
 from pydantic import SecretStr
@@ -19,6 +21,7 @@ from miniagents import (
     MiniAgent,
     MiniAgents,
     SystemMessage,
+    tool,
 )
 from miniagents.ext.llm import Conversation, Count, Decoded, Identity, Progress, ServerEvent, Turn, WireError
 from miniagents.ext.llm.openai import (
@@ -317,3 +320,30 @@ def test_without_the_sdk() -> None:
     last = run.stderr.splitlines()[-1]
     assert last.startswith("ImportError: ")
     assert last.endswith("pip install 'miniagents[openai]'")
+
+
+async def test_tools() -> None:
+    """It can be given tools: it is told of them, calls one, is told the result, and answers."""
+    asked: list[Mapping[str, object]] = []
+
+    def server(request: httpx2.Request) -> httpx2.Response:
+        asked.append(json.loads(request.content))
+        call = {"id": "1", "type": "function", "function": {"name": "double", "arguments": '{"number": 2}'}}
+        messages: list[dict[str, object]] = [{"content": None, "tool_calls": [call]}, {"content": "It is 4."}]
+        choice = {"message": {"role": "assistant", **messages[len(asked) - 1]}, "finish_reason": "stop"}
+        return httpx2.Response(200, json={"id": "1", "model": "m-1", "choices": [choice]})
+
+    @tool
+    def double(number: int) -> int:
+        """Double a number."""
+        return 2 * number
+
+    transport = httpx2.AsyncClient(transport=httpx2.MockTransport(server))
+    async with MiniAgents(), AsyncOpenAI(api_key=KEY, http_client=transport) as client:
+        model = openai_agent.fork(model="m-1", stream=False, client=client).with_tools(double)
+        replies = model.inquire("What is 2 times 2?")
+        assert "It is 4." == str(await replies.final)
+        assert ["assistant", "tool", "assistant"] == [message.role for message in await replies]
+    first, second = asked
+    assert "double" in str(first["tools"])
+    assert {"role": "tool", "tool_call_id": "1", "content": "4"} in cast("list[object]", second["messages"])
