@@ -6,6 +6,8 @@ network but a scripted server of Chat Completions on loopback, and must print th
 
     <!-- model: WORD -> ANSWER -->      what the server answers to a request in whose last message is WORD
     <!-- stdin: TEXT -->                what the user types
+    <!-- file: NAME -->                 the blocks behind it can import it
+    <!-- types: wrong -->               it is not run; the `text` block is what `mypy --strict` says of it
 
 In a `console` block every line that begins with `$ ` is run by a shell, and must print the lines behind it.
 """
@@ -40,10 +42,12 @@ class Block:
     """A program of the README, what it must print, and its world."""
 
     title: str
+    file: str
     code: str
     output: str
     answers: tuple[tuple[str, str], ...]
     said: str
+    is_wrong: bool
 
     async def answer(self, exchange: Exchange) -> None:
         """Answer a request as a server of models does."""
@@ -70,11 +74,14 @@ def _blocks() -> list[Block]:
         ]
         said = "".join(text for kind, text in comments if kind == "stdin").replace("\\n", "\n")
         title = re.findall(r"^## (.*)$", README[: match.start()], re.MULTILINE)[-1]
-        blocks.append(Block(title, match[4], match[5] or "", tuple(answers), said))
+        file = dict(comments).get("file", f"block_{len(blocks)}.py")
+        is_wrong = ("types", "wrong") in comments
+        blocks.append(Block(title, file, match[4], match[5] or "", tuple(answers), said, is_wrong))
     return blocks
 
 
 BLOCKS = _blocks()
+RIGHT = [block for block in BLOCKS if not block.is_wrong]
 
 
 def test_no_block_is_skipped() -> None:
@@ -84,11 +91,12 @@ def test_no_block_is_skipped() -> None:
     assert README.count("```text") == sum(bool(block.output) for block in BLOCKS)
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.title)
+@pytest.mark.parametrize("block", RIGHT, ids=lambda block: block.title)
 async def test_block(block: Block, tmp_path: Path) -> None:
     """The program prints what stands behind it, complains of nothing, and asks no more than it should."""
-    script = tmp_path / "block.py"
-    script.write_text(block.code, encoding="utf-8")
+    script = tmp_path / block.file
+    for each in BLOCKS[: BLOCKS.index(block) + 1]:
+        tmp_path.joinpath(each.file).write_text(each.code, encoding="utf-8")
     async with serve(block.answer) as server:
         keys = {"OPENAI_API_KEY": "a key", "OPENAI_BASE_URL": f"{server.url}/v1"} if block.answers else {}
         done = await run_script(script, tmp_path, block.said, keys)
@@ -116,16 +124,42 @@ follow_imports = skip
 """
 
 
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder with every program."""
+    for block in BLOCKS:
+        tmp_path.joinpath(block.file).write_text(block.code, encoding="utf-8")
+    return tmp_path
+
+
+def _check(folder: Path, *command: str) -> str:
+    done = subprocess.run(  # noqa: S603 - as CI does
+        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
 @pytest.mark.loop(timeout=120)
-def test_types(tmp_path: Path) -> None:
-    """Every program passes `mypy --strict`."""
-    for place, block in enumerate(BLOCKS):
-        tmp_path.joinpath(f"block_{place}.py").write_text(block.code, encoding="utf-8")
-    tmp_path.joinpath("mypy.ini").write_text(MYPY, encoding="utf-8")
-    mypy = [sys.executable, "-m", "mypy", "."]
-    done = subprocess.run(mypy, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603 - as CI does
-    assert done.stdout == f"Success: no issues found in {len(BLOCKS)} source files\n"
-    assert done.returncode == 0
+def test_types(programs: Path) -> None:
+    """Every program passes `mypy --strict`, and of the wrong ones it says what stands behind them."""
+    programs.joinpath("mypy.ini").write_text(MYPY, encoding="utf-8")
+    said = _check(programs, "mypy", ".").splitlines()
+    expected = "".join(block.output for block in BLOCKS if block.is_wrong).splitlines()
+    assert [line for line in said if ": error: " in line] == expected
+    assert said[-1].endswith(f"(checked {len(BLOCKS)} source files)")
+
+
+@pytest.mark.loop(timeout=120)
+def test_pyright(programs: Path) -> None:
+    """Pyright finds mistakes in the same lines, and in no others."""
+    programs.joinpath("pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}', encoding="utf-8")
+    wrong = [block for block in BLOCKS if block.is_wrong]
+    said = json.loads(_check(programs, "pyright", "--outputjson", *(block.file for block in wrong)))
+    errors = [each for each in said["generalDiagnostics"] if each["severity"] == "error"]
+    found = {(Path(each["file"]).name, each["range"]["start"]["line"] + 1) for each in errors}
+    lines = [line.split(":")[:2] for block in wrong for line in block.output.splitlines()]
+    assert found == {(file, int(line)) for file, line in lines}
 
 
 def test_first_screen() -> None:
