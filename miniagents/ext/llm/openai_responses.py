@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Final, cast
 from pydantic import SecretStr, TypeAdapter
 from typing_extensions import TypedDict
 
-from miniagents.agents import InteractionContext, miniagent
-from miniagents.models import ToolSpec
+from miniagents.agents import InteractionContext
+from miniagents.models import ToolSpec, model_agent
 from miniagents.promising import AssistantMessage, Message
 from miniagents.values import (
     Citation,
@@ -68,7 +68,7 @@ _RESERVED: Final = (
 )
 
 
-@miniagent
+@model_agent
 async def openai_responses_agent(
     ctx: InteractionContext[Message, AssistantMessage],
     *,
