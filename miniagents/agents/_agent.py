@@ -187,6 +187,19 @@ class MiniAgent(Generic[In, Out, P]):
         """The keywords it will be called with if no others are given."""
         return FrozenMapping({**self._keywords.defaults, **self._defaults})
 
+    @property
+    def takes(self) -> tuple[type[Message], ...] | None:
+        """The classes of the messages that it takes; None if any message will do."""
+        return None if self._classes is None else self._classes.takes
+
+    def takes_keyword(self, name: str) -> bool:
+        """Whether ``fork`` and ``inquire`` take a keyword.
+
+        Args:
+            name: of the keyword.
+        """
+        return self._keywords.open or name in self._keywords.names
+
     # -- hot -----------------------------------------------------------------------------------------------
 
     @overload

@@ -3,19 +3,21 @@
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from miniagents.agents import MiniAgent
 from miniagents.promising import AssistantMessage, Message, Messages, ToolMessage, UserMessage
 from miniagents.values import AgentPart, freeze
 
-from ._errors import ToolArgumentsError
+from ._errors import ToolArgumentsError, ToolDefinitionError
 from ._parameters import json_schema, sentence_of
 from ._tool import ToolSpec
 
 __all__ = ["AgentTool"]
+
+_OBJECT: Final = TypeAdapter(dict[str, object])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,9 @@ class AgentTool:
                 the schema: the fields that the class declares itself, or a text if there are none.
 
         Raises:
-            ToolDefinitionError: no provider takes its alias as a name.
+            ToolDefinitionError: no provider takes its alias as a name, or it takes messages of several
+                classes.
+            TypeError: it has a keyword without a value, which nobody could give any more.
 
         Example:
             >>> from miniagents import miniagent
@@ -62,10 +66,11 @@ class AgentTool:
             >>> list(AgentTool.of(add).spec.parameters["properties"])
             ['text']
         """
-        takes = Message
+        takes = _taken(agent)
         schema = _schema(takes)
         spec = ToolSpec(agent.alias, agent.description, cast("Mapping[str, object]", freeze(schema)))
-        return cls(agent, takes, spec)
+        # Its errors are told to the model as errors, also where errors become messages.
+        return cls(agent.as_operand(strict=True), takes, spec)
 
     async def run(self, arguments: str, /) -> AsyncGenerator[AgentPart | str]:
         """Inquire the agent.
@@ -92,12 +97,30 @@ class AgentTool:
 
     def _message(self, arguments: str) -> Message:
         try:
+            given = _OBJECT.validate_json(arguments if arguments.strip() else "{}")
+            # A message takes any data, and some of it has a meaning (`role`): that is not the model's to say.
+            for name in (
+                given.keys() - cast("Mapping[str, object]", self.spec.parameters["properties"]).keys()
+            ):
+                raise ToolArgumentsError(f"{name}: Extra inputs are not permitted")
             message = self.takes.model_validate_json(arguments if arguments.strip() else "{}")
         except ValidationError as error:
             raise ToolArgumentsError(sentence_of(error)) from error
         if not _own_fields(self.takes) and not message.text:
             raise ToolArgumentsError("text: Field required")
         return message
+
+
+def _taken(agent: MiniAgent[Message, Message, ...]) -> type[Message]:
+    """The class of messages that the arguments become."""
+    takes = (Message,) if agent.takes is None else agent.takes
+    if len(takes) != 1:
+        names = " or ".join(each.__name__ for each in takes) or "no messages"
+        raise ToolDefinitionError(
+            f"The agent {agent.alias} takes {names}, and the arguments of a tool have one form; "
+            "give an agent that takes messages of one class."
+        )
+    return takes[0]
 
 
 def _own_fields(message_class: type[Message]) -> list[str]:

@@ -52,6 +52,27 @@ class AnswerSchema:
     schema: Mapping[str, object]
     strict: bool = True
 
+    @property
+    def recursive(self) -> bool:
+        """Whether an answer may contain itself; not every provider takes that.
+
+        Example:
+            >>> from pydantic import BaseModel
+            >>> class Part(BaseModel):
+            ...     parts: "list[Part]"
+            >>> AnswerSchema.of(Part).recursive
+            True
+        """
+        definitions = cast("Mapping[str, object]", self.schema.get("$defs", {}))
+        inside = {name: _references(each) for name, each in definitions.items()}
+        reached = dict(inside)
+        for _ in inside:
+            reached = {
+                name: found.union(*(inside.get(each, ()) for each in found))
+                for name, found in reached.items()
+            }
+        return "#" in _references(self.schema) or any(name in found for name, found in reached.items())
+
     @classmethod
     def of(cls, model: type[BaseModel], *, strict: bool = True) -> "AnswerSchema":
         """Make the schema of a pydantic model.
@@ -166,6 +187,17 @@ class _Strict:
             return made
         definition = self._rewritten(self._definition(str(made.pop("$ref"))), path, level)
         return {**definition, **made}
+
+
+def _references(schema: object) -> frozenset[str]:
+    """The names of the definitions that a schema names somewhere."""
+    if isinstance(schema, Mapping):
+        items = cast("Mapping[str, object]", schema).items()
+        named = {str(value).removeprefix("#/$defs/") for key, value in items if key == "$ref"}
+        return frozenset(named).union(*(_references(value) for _, value in items))
+    if isinstance(schema, tuple):
+        return frozenset[str]().union(*map(_references, cast("tuple[object, ...]", schema)))
+    return frozenset()
 
 
 def _is_model(value: object) -> bool:

@@ -63,7 +63,7 @@ def over(
         ODE
     """
     made = as_kind(kind, agent)
-    changed = {"_function": function, "_classes": None, "_errors_as_messages": None, "alias": alias}
+    changed = {"_function": function, "_classes": None, "alias": alias}
     for name in MiniAgent.__slots__:
         if name in changed:
             setattr(made, name, changed[name])

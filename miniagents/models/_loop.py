@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.promising import AssistantMessage, Message, MessageType, ToolMessage
+from miniagents.values import Finish
 
 from ._errors import MaxTurnsError
 from ._tool_call import Calls
@@ -50,7 +51,11 @@ class ToolLoop:
             ctx.reply(turn)
             try:
                 answers = await turn
-                results = [self.calls.start(call) for answer in answers for call in answer.tool_calls]
+                results = [
+                    self.calls.start(call, cut=Finish(answer.finish_reason or "").cut)
+                    for answer in answers
+                    for call in answer.tool_calls
+                ]
                 ctx.reply(results)
                 conversation += [answers, [await result for result in results]]
             except Exception:  # noqa: BLE001 - it stands in the replies already, where it happened

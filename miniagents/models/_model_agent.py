@@ -60,8 +60,7 @@ class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P]):
         Raises:
             SchemaError: a model cannot answer in this type; the text names the field and what to do.
         """
-        function = typed_answer(cast("MiniAgent[Message, Message, ...]", self), answer, repairs, "native")
-        return _typed(function, self)
+        return _typed(typed_answer(self, answer, repairs, "native"), self)
 
     @override
     def fork(self, *args: P.args, **kwargs: P.kwargs) -> "ToolAgent[P]":
@@ -146,12 +145,13 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
         if max_turns < 1:
             raise ToolDefinitionError(f"max_turns={max_turns} leaves no turn for an answer; give 1 or more.")
         # The keywords come with each call: those of this agent are the defaults of the one that is made.
-        model = cast("MiniAgent[Message, AssistantMessage, ...]", self)
+        # Its errors stay errors, which end the loop; the whole has the policy of the model.
+        model = cast("MiniAgent[Message, AssistantMessage, ...]", self.errors_as_messages(enabled=False))
         loop = ToolLoop(model, Calls(Toolbox.of(tools), timeout, approve), max_turns)
         return cast("ToolAgent[P]", over(ToolAgent, self, loop, f"{self.alias}_WITH_TOOLS"))
 
     def as_type(
-        self, answer: type[T], *, repairs: int = 1, mode: AnswerMode = "native"
+        self, answer: type[T], *, repairs: int = 1, mode: AnswerMode | None = None
     ) -> "TypedAgent[T, P]":
         """Let the model answer with a value of a type.
 
@@ -163,7 +163,7 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
             repairs: how often the model is asked again.
             mode: ``"native"`` uses the provider's own schema mode, which takes a part of JSON schema only;
                 ``"tool"`` makes the model call a tool, which takes any, also with servers that know no schema
-                mode.
+                mode. None is ``"native"`` for every model that takes the keyword ``answer_schema``.
 
         Returns:
             An agent with the keywords of this one. It replies one :class:`ParsedMessage`, whose text is the
@@ -186,8 +186,7 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
             >>> MiniAgents().run(main())
             City(name='Oslo', people=717710)
         """
-        function = typed_answer(cast("MiniAgent[Message, Message, ...]", self), answer, repairs, mode)
-        return _typed(function, self)
+        return _typed(typed_answer(self, answer, repairs, mode), self)
 
     @override
     def fork(self, *args: P.args, **kwargs: P.kwargs) -> "ModelAgent[P]":
@@ -239,7 +238,9 @@ def model_agent(
     Args:
         function: its context takes any messages and it replies one `AssistantMessage`. Its keyword ``tools``
             is given the `ToolSpec`s of what the model may call; the calls stand in the parts of the answer,
-            and it is asked again with the whole conversation when there are results.
+            and it is asked again with the whole conversation when there are results. If it takes
+            ``tool_choice``, that is the name of the tool that the model must call; if it takes
+            ``answer_schema``, that is an `AnswerSchema` for the provider's own schema mode.
         alias: as of `miniagent`.
         description: as of `miniagent`.
 
@@ -265,6 +266,12 @@ def model_agent(
             "Callable[..., MiniAgent[Message, Message, ...]]", miniagent(alias=alias, description=description)
         )
         agent = make(function)
+        if not agent.takes_keyword("tools"):
+            msg = (
+                f"The model {agent.alias} does not take the keyword `tools`; add "
+                "`tools: tuple[ToolSpec, ...] = ()` to its function, or make it an agent with @miniagent."
+            )
+            raise TypeError(msg)
         return cast("ModelAgent[...]", as_kind(ModelAgent, agent))
 
     return decorate if function is None else decorate(function)

@@ -36,17 +36,23 @@ class Calls:
     timeout: float | None
     approve: Approval | None
 
-    def start(self, call: ToolCall) -> MessagePromise[ToolMessage]:
+    def start(self, call: ToolCall, *, cut: bool = False) -> MessagePromise[ToolMessage]:
         """Begin a call.
 
         Args:
             call: what the model wrote.
+            cut: it was stopped in the middle of its answer, so nobody knows whether this is all of the call;
+                then nothing is called.
 
         Returns:
             The promise of its result. What an agent streams while it works are its parts. A failure of the
             tool is a result, too, which says so; what the approval raises, and `StopLoop`, are errors of it.
         """
-        return ToolMessage.promise_of_parts(partial(self._parts, call), tool=call.name, call_id=call.id)
+        streamer = partial(self._not_called if cut else self._parts, call)
+        return ToolMessage.promise_of_parts(streamer, tool=call.name, call_id=call.id)
+
+    async def _not_called(self, call: ToolCall, _: MutableMapping[str, object]) -> AsyncGenerator[Part]:
+        yield _error(call, f"Your answer was cut off, so {call.name} was not called; call it again.")
 
     async def _parts(self, call: ToolCall, _: MutableMapping[str, object]) -> AsyncGenerator[Part]:
         callee = self.toolbox.callees.get(call.name)

@@ -11,7 +11,7 @@ from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.promising import AssistantMessage, Message, MessageType, ToolMessage, UserMessage
-from miniagents.values import LLMRefusalError, Part, Restart, ToolCallDelta, ToolResult
+from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDelta, ToolResult
 
 from ._answer_schema import AnswerSchema
 from ._errors import SchemaError, TypedAnswerError
@@ -63,7 +63,8 @@ class TypedAnswer(Generic[T]):
         else:
             told = self.schema.description or f"Give the answer: a {self.schema.name}."
             spec = ToolSpec(_TOOL, told, self.schema.schema)
-            given = {**keywords, "tools": (spec,), "tool_choice": _TOOL}
+            must = {"tool_choice": _TOOL} if self.model.takes_keyword("tool_choice") else {}
+            given = {**keywords, "tools": (spec,), **must}
         message_class = cast("type[ParsedMessage[T]]", ParsedMessage.__class_getitem__(self.answer))
         ctx.reply(message_class.promise_of_parts(partial(self._parts, ctx.messages, given)))
 
@@ -80,6 +81,12 @@ class TypedAnswer(Generic[T]):
             reason = self._check(answer, metadata)
             if reason is None:
                 return
+            if isinstance(answer, AssistantMessage) and Finish(answer.finish_reason or "").cut:
+                raise TypedAnswerError(
+                    f"the answer was cut off ({answer.finish_reason}), so it is no {self.schema.name}; "
+                    "raise max_tokens, or ask for less at once",
+                    partial_text=str(answer),
+                )
             if attempt == self.repairs:
                 raise TypedAnswerError(
                     f"the answer is no {self.schema.name} after {attempt} repairs: {reason}",
@@ -140,7 +147,7 @@ class TypedAnswer(Generic[T]):
 
 
 def typed_answer(
-    model: MiniAgent[Message, Message, ...], answer: type[T], repairs: int, mode: AnswerMode
+    model: MiniAgent[Message, Message, ...], answer: type[T], repairs: int, mode: AnswerMode | None
 ) -> TypedAnswer[T]:
     """Check the type, before anything is asked.
 
@@ -148,7 +155,7 @@ def typed_answer(
         model: replies messages, the last of which is its answer.
         answer: the type.
         repairs: how often it is asked again.
-        mode: how it is made to answer so.
+        mode: how it is made to answer so; None for the provider's own schema mode where there is one.
 
     Raises:
         SchemaError: it is no type that a model can answer in so, or the number makes no sense.
@@ -156,10 +163,18 @@ def typed_answer(
     if repairs < 0:
         raise SchemaError(f"repairs={repairs} is no count; give 0 or more.")
     known: tuple[str, ...] = get_args(AnswerMode)
-    if mode not in known:
+    native = model.takes_keyword("answer_schema")
+    chosen = mode or ("native" if native else "tool")
+    if chosen not in known:
         raise SchemaError(f"mode={mode!r} is unknown; give 'native' or 'tool'.")
-    schema = AnswerSchema.of(answer, strict=mode == "native")
-    return TypedAnswer(model, answer, schema, repairs, mode)
+    if chosen == "native" and not native:
+        raise SchemaError(
+            f"{model.alias} has no schema mode of its own: it does not take the keyword `answer_schema`; "
+            "use as_type(..., mode='tool') of a model without tools."
+        )
+    schema = AnswerSchema.of(answer, strict=chosen == "native")
+    # Errors of the model stay errors: an answer that failed is not one that does not fit.
+    return TypedAnswer(model.errors_as_messages(enabled=False), answer, schema, repairs, chosen)
 
 
 class TypedAgent(MiniAgent[Message, ParsedMessage[T], P], Generic[T, P]):

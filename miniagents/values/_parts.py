@@ -5,7 +5,7 @@ together, and that is what the finished message keeps.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from ._part_value import PartValue
 
@@ -162,6 +162,10 @@ class Usage(PartValue):
     kind: Literal["usage"] = field(default="usage", kw_only=True, repr=False)
 
 
+# In the words of all providers: too long, or not allowed.
+_CUT: Final = frozenset({"length", "max_tokens", "max_output_tokens", "content_filter", "refusal"})
+
+
 @dataclass(frozen=True, slots=True)
 class Finish(PartValue):
     """The end of an answer, in the provider's own word ("stop", "end_turn", "length", "tool_use").
@@ -177,6 +181,16 @@ class Finish(PartValue):
 
     reason: str
     kind: Literal["finish"] = field(default="finish", kw_only=True, repr=False)
+
+    @property
+    def cut(self) -> bool:
+        """Whether the model was stopped in the middle: what it was writing then need not be whole.
+
+        Example:
+            >>> Finish("max_tokens").cut, Finish("tool_use").cut
+            (True, False)
+        """
+        return self.reason in _CUT
 
 
 @dataclass(frozen=True, slots=True)

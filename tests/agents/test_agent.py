@@ -535,3 +535,27 @@ def test_a_thousand_agents() -> None:
         stream = stream.pipe(plus_agent)
     for replies in (rx.of("x").pipe(chain), stream, stream.pipe(ops.take(1))):
         assert [str(promise) for promise in MiniAgents().run(replies)] == ["x" + 1000 * "+"]
+
+
+class Sum(Message):
+    """Numbers."""
+
+    numbers: list[int]
+
+
+@miniagent
+async def adder(ctx: InteractionContext[Sum, Message], unit: str = "m") -> None:
+    """Adds."""
+
+
+@miniagent
+async def anything(ctx: InteractionContext, **keywords: object) -> None:
+    """Takes anything."""
+
+
+def test_what_an_agent_takes() -> None:
+    """An agent tells which messages and which keywords it takes, whatever it was made of."""
+    for agent in (adder, adder.fork(unit="km"), adder.described(alias="X")):
+        assert agent.takes == (Sum,)
+        assert (agent.takes_keyword("unit"), agent.takes_keyword("colour")) == (True, False)
+    assert (anything.takes, anything.takes_keyword("colour")) == (None, True)

@@ -1,16 +1,21 @@
 """Tests of agents as tools: their arguments, and what comes of a call."""
 
+from typing import Never, cast
+
 import pytest
 
 from miniagents import (
     AgentPart,
     AssistantMessage,
     InteractionContext,
+    Message,
+    MiniAgent,
     MiniAgents,
     ToolArgumentsError,
     ToolCall,
     ToolDefinitionError,
     ToolMessage,
+    UserMessage,
     miniagent,
 )
 from miniagents.models._agent_tool import AgentTool
@@ -57,3 +62,78 @@ def test_agents_that_are_refused() -> None:
     """An alias that no provider takes is an error before any call."""
     with pytest.raises(ToolDefinitionError, match="'the echo' cannot be the name of a tool"):
         AgentTool.of(echo.described(alias="the echo"))
+
+
+class Sum(Message):
+    """Numbers to add."""
+
+    numbers: list[int]
+    unit: str = "m"
+
+
+@miniagent
+async def add(ctx: InteractionContext[Sum, Message]) -> None:
+    """Adds."""
+    for message in await ctx.messages:
+        ctx.reply(f"{sum(message.numbers)} {message.unit}")
+
+
+async def test_an_agent_of_a_class_takes_its_fields() -> None:
+    """The fields that a class of messages declares are the arguments, validated by it."""
+    made = AgentTool.of(cast("MiniAgent", add))
+    assert dict(made.spec.parameters) == {
+        "type": "object",
+        "properties": {
+            "numbers": {"type": "array", "items": {"type": "integer"}},
+            "unit": {"type": "string", "default": "m"},
+        },
+        "required": ("numbers",),
+        "additionalProperties": False,
+    }
+    assert (await pieces(made, '{"numbers": [1, 2]}'))[-1] == "3 m"
+    for wrong, sentence in (
+        ('{"numbers": ["x"]}', r"numbers\[0\]: Input should be a valid integer"),
+        ("[]", "Input should be an object"),
+    ):
+        with pytest.raises(ToolArgumentsError, match=sentence):
+            await pieces(made, wrong)
+
+
+@pytest.mark.parametrize(("made", "arguments"), [(echo, '{"text": "Hi"'), (add, '{"numbers": []')])
+async def test_a_model_cannot_say_more_than_it_is_asked(
+    made: MiniAgent[Never, Message], arguments: str
+) -> None:
+    """What is no argument is refused: data of a message may have a meaning, as its role has."""
+    with pytest.raises(ToolArgumentsError, match="role: Extra inputs are not permitted"):
+        await pieces(AgentTool.of(cast("MiniAgent", made)), arguments + ', "role": "system"}')
+
+
+@miniagent
+async def either(ctx: InteractionContext[Sum | UserMessage, Message]) -> None:
+    """Takes one or the other."""
+
+
+@miniagent
+async def needy(ctx: InteractionContext, *, unit: str) -> None:
+    """Needs a keyword."""
+
+
+def test_agents_that_cannot_be_called() -> None:
+    """An agent whose arguments have no form, or that lacks a keyword, is an error before any call."""
+    with pytest.raises(ToolDefinitionError, match="EITHER takes Sum or UserMessage, and the arguments"):
+        AgentTool.of(cast("MiniAgent", either))
+    with pytest.raises(TypeError, match="Agent NEEDY needs a value for: unit"):
+        AgentTool.of(needy)
+    assert AgentTool.of(needy.fork(unit="m")).spec.name == "NEEDY"
+
+
+async def test_its_errors_are_errors() -> None:
+    """An agent that fails gives no result, also where errors become messages."""
+
+    @miniagent
+    async def broken(ctx: InteractionContext) -> None:
+        raise ValueError("no further")
+
+    async with MiniAgents(errors_as_messages=True):
+        with pytest.raises(ValueError, match="no further"):
+            _ = [piece async for piece in AgentTool.of(broken).run('{"text": "go"}')]

@@ -37,6 +37,18 @@ class Tree(BaseModel):
     branches: list["Tree"] = []
 
 
+class Branch(BaseModel):
+    twigs: "list[Twig]"
+
+
+class Twig(BaseModel):
+    branch: Branch | None
+
+
+class Forest(BaseModel):
+    branches: list[Branch]
+
+
 class Scores(BaseModel):
     by_name: dict[str, int]
 
@@ -97,6 +109,9 @@ def test_types_that_contain_themselves() -> None:
     assert isinstance(schema, dict)
     assert schema["type"] == "object"
     assert schema["properties"]["branches"] == {"type": "array", "items": {"$ref": "#/$defs/Tree"}}
+    assert AnswerSchema.of(Tree).recursive
+    assert AnswerSchema.of(Forest).recursive
+    assert not AnswerSchema.of(Trip).recursive
 
 
 @pytest.mark.parametrize(

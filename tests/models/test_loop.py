@@ -9,6 +9,7 @@ from miniagents import (
     AgentPart,
     AssistantMessage,
     Finish,
+    InquiryCancelledError,
     InteractionContext,
     MaxTurnsError,
     Message,
@@ -252,3 +253,60 @@ async def test_agents_as_tools_are_visible_with_their_path() -> None:
         assert seen[-1] == ToolResult("out", "Found 42.", name="RESEARCHER")
         assert results(scripted.requests[1].messages) == [seen[-1]]
         assert str(await replies.final) == "It is 42."
+
+
+@pytest.mark.parametrize("reason", ["length", "max_tokens", "max_output_tokens", "content_filter"])
+async def test_what_was_cut_off_is_not_called(reason: str) -> None:
+    """A model that was stopped may not have said all of a call: it is told, and may try again."""
+    called: list[str] = []
+
+    @tool
+    def remove(pattern: str = "*") -> str:
+        called.append(pattern)
+        return "removed"
+
+    cut: list[Part] = [ToolCallDelta(0, "1", "remove"), Finish(reason)]
+    whole = calls(ToolCall("2", "remove", '{"pattern": "*.tmp"}'))
+    async with MiniAgents():
+        replies = await scripted_model(cut, whole, "Done.").with_tools(remove).inquire("Clean up.")
+    assert results(replies) == [
+        ToolResult(
+            "1",
+            "Your answer was cut off, so remove was not called; call it again.",
+            is_error=True,
+            name="remove",
+        ),
+        ToolResult("2", "removed", name="remove"),
+    ]
+    assert called == ["*.tmp"]
+
+
+async def test_errors_end_the_loop_where_errors_become_messages() -> None:
+    """A model that fails is not asked again; its error becomes a message of the whole, once."""
+    scripted = ScriptedModel(calls(OSLO), ConnectionError("cut"), "Never said.")
+    async with MiniAgents(errors_as_messages=True):
+        messages = await scripted.agent.with_tools(weather).inquire("Go.")
+    assert [message.role for message in messages] == ["assistant", "tool", "error"]
+    assert scripted.answers_left == 1
+
+
+async def test_cancelling_cancels_agents_that_are_called() -> None:
+    """An agent that was called as a tool ends with the inquiry that called it."""
+    started, cleaned = asyncio.Event(), asyncio.Event()
+
+    @miniagent
+    async def digger(ctx: InteractionContext) -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaned.set()
+
+    async with MiniAgents():
+        model = scripted_model(calls(ToolCall("1", "DIGGER", '{"text": "Dig."}'))).with_tools(digger)
+        replies = model.inquire("Go.")
+        await started.wait()
+        replies.cancel()
+        await asyncio.wait_for(cleaned.wait(), 5)
+        with pytest.raises(InquiryCancelledError):
+            await replies

@@ -114,3 +114,29 @@ def test_keywords_are_checked() -> None:
     """An unknown keyword is an error at once, also of a model with tools."""
     with pytest.raises(TypeError, match="takes no keyword 'colour'"):
         parrot.with_tools(now).fork(colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def test_a_model_takes_tools() -> None:
+    """A function that takes no tools is no model; it is refused where it is decorated."""
+
+    async def dumb(ctx: InteractionContext[Message, AssistantMessage]) -> None:
+        """Takes nothing."""
+
+    with pytest.raises(TypeError, match="The model DUMB does not take the keyword `tools`; add"):
+        model_agent(dumb)
+
+
+async def test_the_policy_of_errors_stays() -> None:
+    """A model whose errors become messages is one with tools, too."""
+
+    @model_agent
+    async def broken(
+        ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[ToolSpec, ...] = ()
+    ) -> None:
+        raise ConnectionError("cut")
+
+    kind = broken.errors_as_messages()
+    assert isinstance(kind, ModelAgent)
+    async with MiniAgents():
+        (error,) = await kind.with_tools(now).inquire("hi")
+        assert (error.role, str(error)) == ("error", "ConnectionError: cut")

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from miniagents import (
     AnswerSchema,
     AssistantMessage,
+    Finish,
     InteractionContext,
     LLMRefusalError,
     Message,
@@ -23,11 +24,13 @@ from miniagents import (
     ToolCallDelta,
     ToolMessage,
     ToolResult,
+    ToolSpec,
     TypedAgent,
     TypedAnswerError,
     Usage,
     UserMessage,
     miniagent,
+    model_agent,
     tool,
 )
 from miniagents.models import AnswerMode
@@ -216,3 +219,59 @@ def _mode(text: str) -> AnswerMode:
     modes: dict[str, AnswerMode] = {"other": "native"}
     modes["other"] = text  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
     return modes[text]
+
+
+@model_agent
+async def simple(
+    ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[ToolSpec, ...] = ()
+) -> None:
+    """A model without a schema mode, and nothing can be forced."""
+    (spec,) = tools
+    ctx.reply(AssistantMessage(parts=[ToolCall("1", spec.name, GOOD)]))
+
+
+@model_agent
+async def able(
+    ctx: InteractionContext[Message, AssistantMessage],
+    *,
+    tools: tuple[ToolSpec, ...] = (),
+    answer_schema: AnswerSchema | None = None,
+) -> None:
+    """A model with a schema mode."""
+    assert answer_schema is not None
+    assert tools == ()
+    ctx.reply(AssistantMessage(GOOD))
+
+
+async def test_the_mode_is_the_providers_own_where_it_has_one() -> None:
+    """Else the answer is a call of a tool; who asks for what is not there is told so."""
+    async with MiniAgents():
+        assert await able.as_type(City).inquire("City?").parsed == OSLO
+        assert await simple.as_type(City).inquire("City?").parsed == OSLO
+    with pytest.raises(SchemaError, match="SIMPLE has no schema mode of its own"):
+        simple.as_type(City, mode="native")
+    with pytest.raises(SchemaError, match="SIMPLE_WITH_TOOLS has no schema mode of its own"):
+        simple.with_tools(tool(int_of)).as_type(City)
+
+
+def int_of(text: str) -> int:
+    """Make a number."""
+    return int(text)
+
+
+async def test_a_failure_is_not_repaired() -> None:
+    """A model that fails has not answered: its error is the message, where errors become messages."""
+    scripted = ScriptedModel(ConnectionError("cut"), GOOD)
+    async with MiniAgents(errors_as_messages=True):
+        (error,) = await scripted.agent.as_type(City).inquire("City?")
+    assert (error.role, str(error)) == ("error", "ConnectionError: cut")
+    assert scripted.answers_left == 1
+
+
+async def test_what_was_cut_off_is_not_repaired() -> None:
+    """An answer for which there was no room would not fit again: the error says what to do."""
+    scripted = ScriptedModel(["{", Finish("length")], GOOD)
+    async with MiniAgents():
+        with pytest.raises(TypedAnswerError, match=r"cut off \(length\), so it is no City; raise max_tokens"):
+            await scripted.agent.as_type(City).inquire("City?")
+    assert scripted.answers_left == 1

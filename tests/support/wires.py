@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 from typing_extensions import override
 
-from miniagents import AssistantMessage, LLMError, Message, MessageSequencePromise, MiniAgent, MiniAgents
+from miniagents import AssistantMessage, LLMError, MessageSequencePromise, MiniAgents, ModelAgent
 from miniagents.ext.llm.anthropic import anthropic_agent
 from miniagents.ext.llm.openai import openai_agent
 from miniagents.ext.llm.openai_responses import openai_responses_agent
@@ -54,7 +54,7 @@ class Wire:
     """
 
     name: str
-    agent: MiniAgent[Message, AssistantMessage, ...]
+    agent: ModelAgent[...]
     path: str
     good: Callable[..., tuple[bytes, ...]]
     begun: Callable[..., tuple[bytes, ...]]
@@ -162,7 +162,7 @@ class Asked:
     """A server and the agent that asks it."""
 
     server: ScriptedServer
-    agent: MiniAgent[Message, AssistantMessage, ...]
+    agent: ModelAgent[...]
 
     def inquire(
         self, messages: str = "Hello", /, **keywords: object

@@ -65,3 +65,10 @@ def test_wrong_data() -> None:
         part_from_data({"kind": "finish", "why": "because"})
     with pytest.raises(ValidationError, match="cost"):
         AssistantMessage("Hi", usage={"cost": 7})
+
+
+def test_an_end_in_the_middle() -> None:
+    """A model that had no room left, or may not say it, was cut; one that calls tools was not."""
+    reasons = ("length", "max_tokens", "max_output_tokens", "content_filter", "refusal")
+    assert [Finish(reason).cut for reason in reasons] == [True] * 5
+    assert [Finish(reason).cut for reason in ("stop", "end_turn", "tool_use", "completed")] == [False] * 4

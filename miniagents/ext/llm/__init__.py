@@ -40,6 +40,7 @@ from ._settings import Endpoint, Extras, Provider, check_numbers, server_of
 from ._source import HTTPResponse, Response
 from ._sse import STRAY, ServerEvent, SSEDecoder
 from ._timeouts import Timeouts
+from ._wanted import Wanted, beside
 
 __all__ = [
     "NO_KEY",
@@ -64,8 +65,10 @@ __all__ = [
     "ServerEvent",
     "Timeouts",
     "Turn",
+    "Wanted",
     "Wire",
     "WireError",
+    "beside",
     "check_numbers",
     "conversation_of",
     "data_url",

@@ -26,8 +26,6 @@ from ._surrogates import SurrogateJoiner, encodable
 
 __all__ = ["Fold"]
 
-# The model was stopped in the middle, and says so: what it was writing then need not be whole.
-_STOPPED: Final = frozenset({"length", "max_tokens", "max_output_tokens", "content_filter", "refusal"})
 _COUNTS: Final = tuple(each.name for each in fields(Usage) if each.name != "kind")
 
 
@@ -121,18 +119,18 @@ class Fold:
                 out.append(replace(part, text=encodable(part.text)))
             case Usage():
                 self._count(Count(part), out)
-            case Finish(reason):
-                self._finish(reason)
+            case Finish():
+                self._finish(part)
                 out.append(part)
             case _:
                 out.append(part)
 
-    def _finish(self, reason: str) -> None:
-        if reason not in _STOPPED:
+    def _finish(self, finish: Finish) -> None:
+        if not finish.cut:
             for call in self._calls.values():
                 call.check()  # first: once it has finished, nothing can be wrong any more
         self.finished = True
-        self.finish_reason = reason
+        self.finish_reason = finish.reason
 
     def _identify(self, identity: Identity) -> None:
         if identity.response_id:

@@ -37,7 +37,7 @@ from pydantic import SecretStr, TypeAdapter
 from typing_extensions import TypedDict
 
 from miniagents.agents import InteractionContext
-from miniagents.models import ToolSpec, model_agent
+from miniagents.models import AnswerSchema, ToolSpec, model_agent
 from miniagents.promising import AssistantMessage, Message, PromisingContext
 from miniagents.values import (
     Attachment,
@@ -69,6 +69,7 @@ from ._settings import Endpoint, Extras, Provider, check_numbers, server_of
 from ._source import Response
 from ._sse import STRAY, ServerEvent
 from ._timeouts import Timeouts
+from ._wanted import NOTHING_WANTED, Wanted, beside
 
 try:
     from anthropic import (
@@ -124,6 +125,8 @@ async def anthropic_agent(
     max_retries: int | None = None,
     refusal_is_error: bool = False,
     tools: Sequence[ToolSpec] = (),
+    tool_choice: str | None = None,
+    answer_schema: AnswerSchema | None = None,
     extra: Mapping[str, object] | None = None,
 ) -> None:
     """Answers a conversation with a model of Anthropic.
@@ -154,22 +157,27 @@ async def anthropic_agent(
         total_timeout: seconds for everything. Time in which readers hold the stream back is not counted.
         max_retries: how often to ask again while nothing has come; else as the client is made, else 2.
         refusal_is_error: whether an answer that the model refuses is an error.
-        tools: what the model may call; it asks for it in the `tool_calls` of its answer.
+        tools: what the model may call; it asks for it in the `tool_calls` of its answer. `with_tools` gives
+            them, and calls them.
+        tool_choice: the name of the tool that the model must call.
+        answer_schema: what the answer is to be like; `as_type` gives it, and checks the answer.
         extra: any further fields of the request (`top_k`, `thinking`, ...), also ones that the SDK does not
             know; one of None is not sent. `extra_headers` and `extra_query` go where their names say.
 
     Raises:
         LLMConfigError: no model, no key, nothing to answer, or a keyword that makes no sense; nothing was
             sent.
+        ToolDefinitionError: the tools make no sense; nothing was sent.
         LLMError: what went wrong afterwards is an error of the reply, after the text that had arrived.
     """
     conversation = conversation_of(await ctx.messages, system)
     check_numbers(max_tokens, temperature, max_retries)
+    wanted = Wanted.of(tools, tool_choice, answer_schema)
     timeouts = Timeouts(first_token_timeout, stall_timeout, total_timeout)
     name = _PROVIDER.model(model)
     extras = Extras.of(extra, dict(_RESERVED))
     used, retries, secrets = _client(client, api_key, base_url)
-    request = _encode(await loaded(conversation), temperature=temperature, tools=tools, extra=extras.body)
+    request = _encode(await loaded(conversation), temperature=temperature, wanted=wanted, extra=extras.body)
 
     def ask() -> AbstractAsyncContextManager[Response]:
         return used.messages.with_streaming_response.create(
@@ -218,7 +226,7 @@ def _encode(
     conversation: Conversation,
     *,
     temperature: float | None,
-    tools: Sequence[ToolSpec] = (),
+    wanted: Wanted = NOTHING_WANTED,
     extra: Mapping[str, object],
 ) -> _MessagesRequest:
     """Turn a conversation into a request of the Messages API."""
@@ -235,8 +243,10 @@ def _encode(
     body: dict[str, object] = {
         "system": conversation.system or None,
         "temperature": temperature,
-        "tools": [_tool(spec) for spec in tools] or None,
+        "tools": [_tool(spec) for spec in wanted.tools] or None,
+        "tool_choice": {"type": "tool", "name": wanted.tool} if wanted.tool else None,
         **extra,
+        "output_config": beside(extra.get("output_config"), format=_format(wanted.answer)),
     }
     return _MessagesRequest(
         cast("list[MessageParam]", messages),
@@ -264,8 +274,7 @@ def _blocks(part: Content) -> Iterator[dict[str, object]]:
                 thought: dict[str, object] = {"type": "thinking", "thinking": text, "signature": signature}
                 yield {"type": "redacted_thinking", "data": signature} if part.redacted else thought
         case ToolCall(call_id, name, arguments):
-            given = untyped((arguments.strip() or "{}").encode())
-            yield {"type": "tool_use", "id": call_id, "name": name, "input": given}
+            yield {"type": "tool_use", "id": call_id, "name": name, "input": _input(arguments)}
         case ToolResult(call_id, content, is_error):
             result: dict[str, object] = {"type": "tool_result", "tool_use_id": call_id, "content": content}
             yield {**result, "is_error": True} if is_error else result
@@ -275,6 +284,15 @@ def _blocks(part: Content) -> Iterator[dict[str, object]]:
             yield _document(part)
         case Citation():
             pass
+
+
+def _input(arguments: str) -> dict[str, object]:
+    """Arguments as an object, which is all that may go back; what is none is shown as it is."""
+    try:
+        given = untyped((arguments.strip() or "{}").encode())
+    except WireError:
+        given = None
+    return cast("dict[str, object]", given) if isinstance(given, dict) else {"no object": arguments}
 
 
 def _where(attachment: Attachment) -> dict[str, object]:
@@ -301,6 +319,17 @@ def _document(file: File) -> dict[str, object]:
 
 def _tool(spec: ToolSpec) -> dict[str, object]:
     return {"name": spec.name, "description": spec.description, "input_schema": plain(spec.parameters)}
+
+
+def _format(answer: AnswerSchema | None) -> dict[str, object] | None:
+    if answer is None:
+        return None
+    if answer.recursive:
+        raise LLMConfigError(
+            f"Anthropic's schema mode takes no type that contains itself, as {answer.name} does; "
+            "use as_type(..., mode='tool'), which takes any"
+        )
+    return {"type": "json_schema", "schema": plain(answer.schema)}
 
 
 # -- decode: events -> parts -----------------------------------------------------------------------------
@@ -349,6 +378,13 @@ class _Event(TypedDict, total=False):
 
 _EVENT: Final = TypeAdapter(_Event)
 _ANSWER: Final = TypeAdapter(_Answer)
+_NUMBERS: Final = (
+    ("input_tokens",),
+    ("cache_read_input_tokens",),
+    ("cache_creation_input_tokens",),
+    ("output_tokens",),
+    ("output_tokens_details", "thinking_tokens"),
+)
 _KNOWN: Final = frozenset(
     {"content_block_delta", "content_block_start", "message_start", "message_delta", "error"}
 )
@@ -362,10 +398,11 @@ class _StreamDecoder:
         ProviderError: from a call, if it is an error.
     """
 
-    __slots__ = ("_begun",)
+    __slots__ = ("_begun", "_counted")
 
     def __init__(self) -> None:
         self._begun: set[int] = set()
+        self._counted = _Counts()
 
     def __call__(self, event: ServerEvent) -> list[Decoded]:
         """Return the parts of an event; none for a type it does not know."""
@@ -394,11 +431,15 @@ class _StreamDecoder:
                 message = known.get("message")
                 if message is None:
                     raise WireError("a message begins without a message")
-                return [Identity(message.get("id"), message.get("model")), *_count(message, final=False)]
+                return [
+                    Identity(message.get("id"), message.get("model")),
+                    *self._counted.take(message, final=False),
+                ]
             case "message_delta":
                 delta = known.get("delta") or {}
                 reason = delta.get("stop_reason") or ""
-                return [*([Finish(reason)] if reason else []), *_count(known, final=bool(reason))]
+                counted = self._counted.take(known, final=bool(reason))
+                return [*([Finish(reason)] if reason else []), *counted]
             case "error":
                 return _raise(ServerEvent("error", event.data))
             case None:
@@ -436,7 +477,7 @@ def _decode_message(event: ServerEvent) -> list[Decoded]:
         parts += _from_block(block, index)
         if block.get("type") == "tool_use":
             parts.append(ToolCallDelta(index, arguments=json.dumps(block.get("input"))))
-    parts += _count(answer, final=True)
+    parts += _Counts().take(answer, final=True)
     if reason := answer.get("stop_reason"):
         parts.append(Finish(reason))
     return parts
@@ -507,15 +548,24 @@ def _citation(cited: object) -> Citation:
     )
 
 
-def _count(message: _Answer | _Event, *, final: bool) -> Iterator[Count]:
-    usage = message.get("usage")
-    if usage is None:
-        return
-    fresh = integer_at(usage, "input_tokens")
-    read = integer_at(usage, "cache_read_input_tokens")
-    written = integer_at(usage, "cache_creation_input_tokens")
-    whole = None if fresh is None else fresh + (read or 0) + (written or 0)
-    yield Count(Usage(whole, integer_at(usage, "output_tokens"), read or None), final=final)
+class _Counts:
+    """The numbers of one answer: what a later event does not tell stands as an earlier one told it."""
+
+    __slots__ = ("_told",)
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, ...], int] = {}
+
+    def take(self, message: _Answer | _Event, *, final: bool) -> Iterator[Count]:
+        usage = message.get("usage")
+        if usage is None:
+            return
+        for path in _NUMBERS:
+            if (number := integer_at(usage, *path)) is not None:
+                self._told[path] = number
+        fresh, read, written, output, thought = map(self._told.get, _NUMBERS)
+        whole = None if fresh is None else fresh + (read or 0) + (written or 0)
+        yield Count(Usage(whole, output, read or None, thought), final=final)
 
 
 # -- the network -----------------------------------------------------------------------------------------

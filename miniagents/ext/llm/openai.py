@@ -34,7 +34,7 @@ from pydantic import SecretStr, TypeAdapter
 from typing_extensions import TypedDict
 
 from miniagents.agents import InteractionContext
-from miniagents.models import ToolSpec, model_agent
+from miniagents.models import AnswerSchema, ToolSpec, model_agent
 from miniagents.promising import AssistantMessage, Message
 from miniagents.values import (
     Citation,
@@ -63,6 +63,7 @@ from ._settings import Extras, check_numbers, server_of
 from ._source import Response
 from ._sse import STRAY, ServerEvent
 from ._timeouts import Timeouts
+from ._wanted import NOTHING_WANTED, Wanted
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
@@ -97,6 +98,8 @@ async def openai_agent(
     needs_finish_reason: bool = True,
     refusal_is_error: bool = False,
     tools: Sequence[ToolSpec] = (),
+    tool_choice: str | None = None,
+    answer_schema: AnswerSchema | None = None,
     extra: Mapping[str, object] | None = None,
 ) -> None:
     """Answers a conversation with a model of OpenAI, or of any server that is compatible with it.
@@ -127,17 +130,22 @@ async def openai_agent(
         needs_finish_reason: whether an answer without a `finish_reason` is an error. Set it to False for a
             server that never sends one: then the count of tokens, which comes last, marks the end.
         refusal_is_error: whether an answer that the model refuses, or that a filter stops, is an error.
-        tools: what the model may call; it asks for it in the `tool_calls` of its answer.
+        tools: what the model may call; it asks for it in the `tool_calls` of its answer. `with_tools` gives
+            them, and calls them.
+        tool_choice: the name of the tool that the model must call.
+        answer_schema: what the answer is to be like; `as_type` gives it, and checks the answer.
         extra: any further fields of the request, also ones that the SDK does not know; one of None is not
             sent. `extra_headers` and `extra_query` go where their names say.
 
     Raises:
         LLMConfigError: no model, no key, nothing to answer, or a keyword that makes no sense; nothing was
             sent.
+        ToolDefinitionError: the tools make no sense; nothing was sent.
         LLMError: what went wrong afterwards is an error of the reply, after the text that had arrived.
     """
     conversation = conversation_of(await ctx.messages, system)
     check_numbers(max_tokens, temperature, max_retries)
+    wanted = Wanted.of(tools, tool_choice, answer_schema)
     timeouts = Timeouts(first_token_timeout, stall_timeout, total_timeout)
     name = OPENAI.model(model)
     extras = Extras.of(extra, dict(_RESERVED))
@@ -149,7 +157,7 @@ async def openai_agent(
         max_tokens=max_tokens,
         temperature=temperature,
         is_openai=OPENAI.is_own(url),
-        tools=tools,
+        wanted=wanted,
         extra=extras.body,
     )
 
@@ -202,7 +210,7 @@ def _encode(
     max_tokens: int | None,
     temperature: float | None,
     is_openai: bool,
-    tools: Sequence[ToolSpec] = (),
+    wanted: Wanted = NOTHING_WANTED,
     extra: Mapping[str, object],
 ) -> _ChatRequest:
     """Turn a conversation into a Chat Completions request."""
@@ -215,7 +223,11 @@ def _encode(
         "max_completion_tokens" if is_openai else "max_tokens": max_tokens,
         "temperature": temperature,
         "stream_options": {"include_usage": True} if stream else None,
-        "tools": [_tool(spec) for spec in tools] or None,
+        "tools": [_tool(spec) for spec in wanted.tools] or None,
+        "tool_choice": {"type": "function", "function": {"name": wanted.tool}} if wanted.tool else None,
+        "response_format": {"type": "json_schema", "json_schema": _schema(wanted.answer)}
+        if wanted.answer
+        else None,
         **extra,
     }
     return _ChatRequest(
@@ -271,6 +283,11 @@ def _item(part: Content) -> dict[str, object]:
 def _tool(spec: ToolSpec) -> dict[str, object]:
     function = {"name": spec.name, "description": spec.description, "parameters": plain(spec.parameters)}
     return {"type": "function", "function": function}
+
+
+def _schema(answer: AnswerSchema) -> dict[str, object]:
+    described = {"description": answer.description} if answer.description else {}
+    return {"name": answer.name, **described, "schema": plain(answer.schema), "strict": answer.strict}
 
 
 # -- decode: events -> parts -----------------------------------------------------------------------------
@@ -422,11 +439,15 @@ def _parts_of(said: _Said, calls: "_Calls") -> Iterator[Decoded]:
 
 
 class _Calls:
-    """Which call a piece belongs to: some servers give no index, and begin each call with an id."""
+    """Which call a piece belongs to: some servers give no index, and begin each call with an id.
 
-    __slots__ = ("_last",)
+    Some give no id either; then it is made up, since the result of the call must name one.
+    """
+
+    __slots__ = ("_begun", "_last")
 
     def __init__(self) -> None:
+        self._begun: set[int] = set()
         self._last = -1
 
     def delta(self, call: _Call) -> ToolCallDelta:
@@ -434,9 +455,11 @@ class _Calls:
         if index is None:
             index = self._last + 1 if call.get("id") or self._last < 0 else self._last
         self._last = index
+        made_up = None if index in self._begun else f"call-{index}"
+        self._begun.add(index)
         function = call.get("function") or {}
         return ToolCallDelta(
-            index, call.get("id") or None, function.get("name") or None, function.get("arguments") or ""
+            index, call.get("id") or made_up, function.get("name") or None, function.get("arguments") or ""
         )
 
 

@@ -23,7 +23,7 @@ from pydantic import SecretStr, TypeAdapter
 from typing_extensions import TypedDict
 
 from miniagents.agents import InteractionContext
-from miniagents.models import ToolSpec, model_agent
+from miniagents.models import AnswerSchema, ToolSpec, model_agent
 from miniagents.promising import AssistantMessage, Message
 from miniagents.values import (
     Citation,
@@ -52,6 +52,7 @@ from ._settings import Extras, check_numbers, server_of
 from ._source import Response
 from ._sse import STRAY, ServerEvent
 from ._timeouts import Timeouts
+from ._wanted import NOTHING_WANTED, Wanted, beside
 
 if TYPE_CHECKING:
     from openai.types.responses import ResponseInputParam
@@ -87,6 +88,8 @@ async def openai_responses_agent(
     keep_reasoning: bool = True,
     refusal_is_error: bool = False,
     tools: Sequence[ToolSpec] = (),
+    tool_choice: str | None = None,
+    answer_schema: AnswerSchema | None = None,
     extra: Mapping[str, object] | None = None,
 ) -> None:
     """Answers a conversation with a model of OpenAI that thinks first.
@@ -116,17 +119,23 @@ async def openai_responses_agent(
         keep_reasoning: whether to ask for the thoughts in encrypted form, so that later turns can send them
             back. Set it to False for a model that does not think: those refuse to be asked.
         refusal_is_error: whether an answer that the model refuses, or that a filter stops, is an error.
-        tools: what the model may call; it asks for it in the `tool_calls` of its answer.
+        tools: what the model may call; it asks for it in the `tool_calls` of its answer. `with_tools` gives
+            them, and calls them.
+        tool_choice: the name of the tool that the model must call.
+        answer_schema: what the answer is to be like; `as_type` gives it, and checks the answer.
         extra: any further fields of the request (`{"reasoning": {"effort": "high"}}`), also ones that the
             SDK does not know; one of None is not sent. `extra_headers` and `extra_query` go where their names
             say.
 
     Raises:
         LLMConfigError: no model, no key, nothing to answer, or a keyword that makes no sense; nothing was
-        sent. LLMError: what went wrong afterwards is an error of the reply, after the text that had arrived.
+            sent.
+        ToolDefinitionError: the tools make no sense; nothing was sent.
+        LLMError: what went wrong afterwards is an error of the reply, after the text that had arrived.
     """
     conversation = conversation_of(await ctx.messages, system)
     check_numbers(max_tokens, temperature, max_retries)
+    wanted = Wanted.of(tools, tool_choice, answer_schema)
     timeouts = Timeouts(first_token_timeout, stall_timeout, total_timeout)
     name = OPENAI.model(model)
     extras = Extras.of(extra, dict(_RESERVED))
@@ -136,7 +145,7 @@ async def openai_responses_agent(
         max_tokens=max_tokens,
         temperature=temperature,
         keep_reasoning=keep_reasoning,
-        tools=tools,
+        wanted=wanted,
         extra=extras.body,
     )
 
@@ -187,7 +196,7 @@ def _encode(
     max_tokens: int | None,
     temperature: float | None,
     keep_reasoning: bool,
-    tools: Sequence[ToolSpec] = (),
+    wanted: Wanted = NOTHING_WANTED,
     extra: Mapping[str, object],
 ) -> _ResponsesRequest:
     """Turn a conversation into a request of the Responses API."""
@@ -198,8 +207,10 @@ def _encode(
         "temperature": temperature,
         "store": False,
         "include": ["reasoning.encrypted_content"] if keep_reasoning else None,
-        "tools": [_tool(spec) for spec in tools] or None,
+        "tools": [_tool(spec) for spec in wanted.tools] or None,
+        "tool_choice": {"type": "function", "name": wanted.tool} if wanted.tool else None,
         **extra,
+        "text": beside(extra.get("text"), format=_format(wanted.answer) if wanted.answer else None),
     }
     return _ResponsesRequest(
         cast("ResponseInputParam", items),
@@ -257,6 +268,12 @@ def _tool(spec: ToolSpec) -> dict[str, object]:
         "parameters": parameters,
         "strict": False,
     }
+
+
+def _format(answer: AnswerSchema) -> dict[str, object]:
+    described = {"description": answer.description} if answer.description else {}
+    schema = {"name": answer.name, **described, "schema": plain(answer.schema), "strict": answer.strict}
+    return {"type": "json_schema", **schema}
 
 
 # -- decode: events -> parts -----------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from miniagents.ext.llm.anthropic import (
     anthropic_agent,
     create_anthropic_agent,
 )
-from miniagents.values import Citation, Finish, Reasoning, ToolCallDelta, Usage
+from miniagents.values import Citation, Finish, Reasoning, ToolCall, ToolCallDelta, Usage
 from tests.support.anthropic_wire import START, STOP, answered, begin, delta, end, event, message
 from tests.support.sse_server import answer, serve, sse
 from tests.support.wires import ANTHROPIC, KEY, asking, reply_to
@@ -157,6 +157,33 @@ def test_usage_counts_the_cache() -> None:
     }
     parts = _decode_message(as_event({**message("Hello"), "usage": usage}))
     assert parts[1:] == ["Hello", Count(Usage(321, 4, 20)), Finish("end_turn")]
+
+
+def test_usage_of_a_stream() -> None:
+    """A later event need not tell again what an earlier one told; thoughts are counted too."""
+    decode = _StreamDecoder()
+    first = {"input_tokens": 7, "cache_read_input_tokens": 2, "output_tokens": 1}
+    last = {"input_tokens": 7, "output_tokens": 9, "output_tokens_details": {"thinking_tokens": 4}}
+    decode(as_event({"type": "message_start", "message": {"id": "m", "usage": first}}))
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": last}
+    assert decode(as_event(end)) == [Finish("end_turn"), Count(Usage(9, 9, 2, 4))]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        ('{"a": 1}', {"a": 1}),
+        (" ", {}),
+        ('{"a": ', {"no object": '{"a": '}),
+        ("[1]", {"no object": "[1]"}),
+    ],
+)
+def test_arguments_go_back_as_an_object(arguments: str, given: object) -> None:
+    """Whatever a model wrote as arguments, its next turn can be asked for."""
+    turn = Turn("assistant", (ToolCall("1", "look", arguments),))
+    user = Turn("user", ("Look.",))
+    request = _encode(Conversation("", (user, turn)), temperature=None, extra={})
+    assert request.messages[1]["content"] == [{"type": "tool_use", "id": "1", "name": "look", "input": given}]
 
 
 async def test_request() -> None:

@@ -127,6 +127,22 @@ CHUNKS: tuple[tuple[Mapping[str, object], list[Decoded]], ...] = (
 )
 
 
+def test_calls_without_ids() -> None:
+    """Some servers name neither calls nor places: each call gets an id of its own, once."""
+    decode = _ChunkDecoder()
+
+    def parts(*calls: Mapping[str, object]) -> list[Decoded]:
+        return decode(as_event({"choices": [{"delta": {"tool_calls": list(calls)}}]}))
+
+    assert parts({"index": 0, "function": {"name": "n"}}) == [
+        ToolCallDelta(0, "call-0", "n"),
+        Identity("", None),
+    ]
+    assert parts({"index": 0, "function": {"arguments": "{}"}}) == [ToolCallDelta(0, arguments="{}")]
+    assert parts({"index": 1, "id": "", "function": {"name": "n"}}) == [ToolCallDelta(1, "call-1", "n")]
+    assert parts({"index": 2, "id": "c", "function": {"name": "n"}}) == [ToolCallDelta(2, "c", "n")]
+
+
 @pytest.mark.parametrize(("data", "parts"), CHUNKS)
 def test_decode_chunk(data: Mapping[str, object], parts: list[Decoded]) -> None:
     """A chunk becomes its parts, whatever is missing in it."""
