@@ -26,7 +26,8 @@ def unpacker(encoding: str) -> Unpack:
         encoding: the response's ``Content-Encoding``, ``""`` if there is none.
 
     Raises:
-        WireError: it is one that nobody asked for; or, by what is returned, the body is damaged.
+        WireError: it is one that nobody asked for.
+        ConnectionError: by what is returned; the body was damaged on its way.
 
     Example:
         >>> list(unpacker("")(b"data: 1\n\n"))
@@ -57,4 +58,4 @@ class _Packed:
                     yield out
                 data = self._inflate.unconsumed_tail
         except zlib.error:
-            raise WireError("the compressed body is damaged") from None
+            raise ConnectionError("the compressed body is damaged") from None

@@ -120,7 +120,8 @@ class Source:
         """Return the events that came next, maybe none; after the end only those that were cut, then none.
 
         Raises:
-            WireError: the body is damaged, or larger than any answer.
+            WireError: the body is larger than any answer.
+            ConnectionError: it is damaged.
         """
         if self._sse is None:
             self.ended = True

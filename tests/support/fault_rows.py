@@ -1,0 +1,373 @@
+"""Every way in which a wire is known to break or to be odd, and what must come of it: one row for each.
+
+The rows are those that were measured with the SDKs of the providers. On about half of them an SDK ends
+normally with content missing, hangs, raises what is not its own, or refuses what is healthy.
+
+Why so long: it is a table.
+"""
+
+import re
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias, TypeVar
+
+from typing_extensions import override
+
+from miniagents import (
+    LLMConnectionError,
+    LLMError,
+    LLMProtocolError,
+    LLMRefusalError,
+    LLMStatusError,
+    LLMTimeoutError,
+    LLMTruncatedError,
+)
+from tests.support import anthropic_wire, chat_wire, responses_wire
+from tests.support.sse_server import Script, Step, answer, cut, hold, raw, repeat, reset, sse
+from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, WIRES, Wire
+
+__all__ = ["REQUEST_ID", "ROWS", "Row"]
+
+REQUEST_ID = "req-9"
+T = TypeVar("T")
+Make: TypeAlias = Callable[[Wire], Script]
+Steps: TypeAlias = Callable[[Wire], Iterable[Step]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way, and what must come of it.
+
+    Attributes:
+        name: what the server does.
+        scripts: what it does with each request, as a wire says it; with the last one, always.
+        error: how it ends; None if the answer is complete.
+        text: what a reader sees before the end.
+        says: a part of the error's sentence.
+        status: of the error.
+        attempts: how many requests there are.
+        told: whether the server told the request's id.
+        keywords: of the inquiry.
+        finish_reason: of the message, if it matters.
+        wires: who can do that.
+    """
+
+    name: str
+    scripts: tuple[Make, ...]
+    error: type[LLMError] | None
+    text: str = "Hel"
+    says: str = ""
+    status: int | None = None
+    attempts: int = 1
+    told: bool = True
+    keywords: Mapping[str, object] = field(default_factory=dict[str, object])
+    finish_reason: str | None = None
+    wires: tuple[Wire, ...] = WIRES
+
+    @override
+    def __repr__(self) -> str:
+        return self.name
+
+
+# -- how servers say things ------------------------------------------------------------------------------
+
+HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n{}: " + REQUEST_ID + "\r\n"
+SOON = {"retry-after-ms": "1"}
+
+
+def _stream(steps: Steps, **headers: str) -> Make:
+    """Answer with a stream of these steps."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda wire: sse(*steps(wire), headers={wire.request_id: REQUEST_ID, **given})
+
+
+def _steps(*steps: Step) -> Steps:
+    """The same steps for each wire."""
+    return lambda _: steps
+
+
+def _begun(steps: Steps) -> Make:
+    """Answer with a stream that says "Hel", and then these steps."""
+    return _stream(lambda wire: [*wire.begun("Hel"), *steps(wire)])
+
+
+def _full(then: Steps) -> Make:
+    """Answer "Hello", the reason included, and then these steps."""
+    return _begun(lambda wire: [wire.piece("lo"), wire.end, *then(wire)])
+
+
+def _bytes(steps: Steps, *headers: str) -> Make:
+    """Answer with exactly these bytes behind the head of a stream, and close."""
+
+    def make(wire: Wire) -> Script:
+        head = HEAD.format(wire.request_id) + "".join(f"{line}\r\n" for line in headers) + "\r\n"
+        return raw(head.encode(), *steps(wire))
+
+    return make
+
+
+def _whole(status: int, body: object, content_type: str = "application/json", **headers: str) -> Make:
+    """Answer with a whole body."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda wire: answer(status, body, {wire.request_id: REQUEST_ID, **given}, content_type)
+
+
+def _same(script: Script) -> Make:
+    """Do the same for each wire."""
+    return lambda _: script
+
+
+def _good(wire: Wire) -> Script:
+    return sse(*wire.good("Hel", "lo"), headers={wire.request_id: REQUEST_ID})
+
+
+def _zipped(pieces: Callable[[Wire], Iterable[bytes]], *then: bytes) -> Make:
+    """Answer with a packed stream that says "Hel", and then these pieces; and then bytes as they are."""
+
+    def make(wire: Wire) -> Iterable[Step]:
+        packer = zlib.compressobj(wbits=31)
+        for piece in (b"".join(wire.begun("Hel")), *pieces(wire)):
+            yield packer.compress(piece) + packer.flush(zlib.Z_SYNC_FLUSH)
+        yield from then
+
+    return _stream(make, content_encoding="gzip")
+
+
+def _of(wire: Wire, chat: T, anthropic: T, responses: T) -> T:
+    """What this wire says of the three."""
+    return chat if wire is CHAT else anthropic if wire is ANTHROPIC else responses
+
+
+def _marker(wire: Wire) -> bytes:
+    """The end marker, without a reason."""
+    response = responses_wire.event("response.completed", response={"id": "resp-1"})
+    return _of(wire, chat_wire.DONE, anthropic_wire.STOP, response)
+
+
+def _stopped(reason: str) -> Make:
+    """Answer "Hel", and end with a reason."""
+    ends = {
+        "chat": chat_wire.chunk(finish=reason),
+        "anthropic": anthropic_wire.end(reason),
+        "responses": responses_wire.end("incomplete", incomplete_details={"reason": reason}),
+    }
+    return _begun(lambda wire: [_of(wire, **ends)])
+
+
+def _cut_call(wire: Wire) -> tuple[bytes, ...]:
+    """The events of a call of the tool `look` whose arguments are cut, and the end."""
+    arguments = '{"city": "Oslo'
+    if wire is CHAT:
+        call = {"index": 0, "id": "c", "function": {"name": "look", "arguments": arguments}}
+        return chat_wire.chunk(tool_calls=[call]), chat_wire.chunk(finish="tool_calls")
+    if wire is ANTHROPIC:
+        piece: dict[str, object] = {"type": "input_json_delta", "partial_json": arguments}
+        return (
+            anthropic_wire.begin(1, "tool_use", id="c", name="look", input={}),
+            anthropic_wire.event("content_block_delta", index=1, delta=piece),
+            anthropic_wire.end("tool_use"),
+        )
+    return (
+        responses_wire.begin(1, "function_call", call_id="c", name="look"),
+        responses_wire.delta(arguments, 1, "response.function_call_arguments.delta"),
+        responses_wire.end(),
+    )
+
+
+def _misplaced(wire: Wire) -> list[bytes]:
+    """A piece of a block that has not begun, and the end."""
+    return [_of(wire, b"", anthropic_wire.delta("lost", 7), responses_wire.delta("lost", 7)), wire.end]
+
+
+def _malformed(data: bytes) -> Make:
+    """Say "Hel", an event of this, and the end."""
+    return _begun(lambda wire: [wire.malformed(data), wire.end])
+
+
+def _text(value: object) -> Make:
+    """Say "Hel", a piece of this, and the end."""
+    return _begun(lambda wire: [wire.piece(value), wire.end])
+
+
+def _reporting(data: bytes) -> Make:
+    """Say "Hel", an error in a form of its own, and the end."""
+    return _begun(lambda wire: [data, wire.end])
+
+
+def _changed(change: Callable[[bytes], bytes]) -> Make:
+    """Answer with a good stream, in another form."""
+    return _stream(lambda wire: [change(b"".join(wire.good("Hel", "lo")))])
+
+
+BUSY = {"type": "error", "error": {"type": "busy_error", "message": "Not now."}}
+_NO_TEXTS: tuple[object, ...] = (5, ["a"], {"a": "b"}, True)
+NEWS = b'event: news\ndata: {"type": "news", "object": "news", "index": 9, "delta": 7}\n\n'
+BIG = b"x" * 2**20
+
+# -- the table -------------------------------------------------------------------------------------------
+
+
+def _asked_again() -> Iterable[Row]:
+    again = {"max_retries": 2}
+    for status in (429, 500, 529):
+        refused = _whole(status, BUSY, **SOON)
+        yield Row(f"{status} once", (refused, _good), None, "Hello", attempts=2, keywords=again)
+        yield Row(f"{status} always", (refused,), LLMStatusError, "", "busy_error", status, 3, keywords=again)
+    for name, script in (("end", raw(b"")), ("reset", raw(reset))):
+        once = (_same(script), _good)
+        yield Row(f"{name} before the headers once", once, None, "Hello", attempts=2, keywords=again)
+        yield Row(f"{name} before the headers", once[:1], LLMConnectionError, "", told=False)
+    long = {**again, "total_timeout": 0.3, "first_token_timeout": None}
+    late = (_whole(429, BUSY, retry_after="3600"),)
+    yield Row("Retry-After of an hour", late, LLMStatusError, "", "busy_error", 429, keywords=long)
+    for status in (400, 401):
+        refused = _whole(status, BUSY)
+        yield Row(f"{status}", (refused,), LLMStatusError, "", "busy_error", status, keywords=again)
+
+
+def _kept_waiting() -> Iterable[Row]:
+    first, stall = {"first_token_timeout": 0.1}, {"stall_timeout": 0.1}
+    total = {"total_timeout": 0.1}
+    for name, make, keywords in (
+        ("no headers", _same(raw(hold)), first),
+        ("headers, then nothing", _stream(_steps(hold)), first),
+        ("pings before the first piece", _stream(lambda wire: [repeat(wire.idle, 0.01)]), first),
+    ):
+        told = name != "no headers"
+        yield Row(name, (make,), LLMTimeoutError, "", "first_token_timeout", told=told, keywords=keywords)
+    stalls: tuple[tuple[str, Steps], ...] = (
+        ("stall", _steps(hold)),
+        ("stall while pings come", lambda wire: [repeat(wire.idle, 0.01)]),
+        ("stall while comments come", _steps(repeat(b": still here\n", 0.01))),
+        ("stall while empty pieces come", lambda wire: [repeat(wire.piece(""), 0.01)]),
+    )
+    for name, then in stalls:
+        yield Row(name, (_begun(then),), LLMTimeoutError, says="stall_timeout", keywords=stall)
+    endless = _begun(lambda wire: [repeat(wire.piece("\N{ZERO WIDTH SPACE}"), 0.02)])
+    yield Row("a stream without an end", (endless,), LLMTimeoutError, "*", "total_timeout", keywords=total)
+
+
+def _broken() -> Iterable[Row]:
+    lying = _bytes(lambda wire: wire.begun("Hel"), "Content-Length: 99999")
+    for name, make in (
+        ("reset in the middle", _begun(_steps(reset))),
+        ("end in a chunk", _begun(_steps(cut))),
+        ("a length that lies", lying),
+        ("damaged gzip", _zipped(lambda _: [], b"\x07damaged")),
+    ):
+        yield Row(name, (make,), LLMConnectionError, says="broke in the middle")
+    closing = _bytes(lambda wire: wire.begun("Hel"), "Connection: close")
+    half = b"event: content_bl", b'data: {"id": "chat-1", "cho', b"data", b"d"
+    for name, make in (
+        ("clean end", _begun(_steps())),
+        ("end of a body without a length", closing),
+        ("truncated gzip", _zipped(lambda _: [])),
+        ("end marker without a reason", _begun(lambda wire: [_marker(wire)])),
+        *((f"clean end in an event: {piece.decode()}", _begun(_steps(piece))) for piece in half),
+    ):
+        yield Row(name, (make,), LLMTruncatedError, says="3 characters without its")
+
+
+def _no_answer() -> Iterable[Row]:
+    html = _whole(200, b"<html>Welcome to the proxy</html>", "text/html")
+    yield Row("HTML", (html,), LLMProtocolError, "", "text/html instead of an event stream")
+    yield Row("JSON error", (_whole(200, BUSY),), LLMStatusError, "", "busy_error")
+    whole = Row("JSON answer", (lambda wire: _whole(200, wire.whole("Hello"))(wire),), LLMProtocolError, "")
+    yield replace(whole, says="application/json instead of an event stream")
+    empty = (_whole(200, b"", "text/event-stream"),)
+    yield Row("empty body", empty, LLMTruncatedError, "", "after 0 characters")
+    yield Row("nothing but the end marker", (_stream(lambda wire: [_marker(wire)]),), LLMTruncatedError, "")
+
+
+def _complete() -> Iterable[Row]:
+    short = {"stall_timeout": 0.2}
+    cases: tuple[tuple[str, Steps], ...] = (
+        ("no end marker", _steps()),
+        ("reset after the reason", _steps(reset)),
+        ("end in a chunk after the reason", _steps(cut)),
+        ("a connection held open after the reason", _steps(hold)),
+        ("data after the reason", lambda wire: [wire.piece(" more"), wire.malformed(b"{")]),
+        ("an error after the reason", lambda wire: [wire.error("late")]),
+        ("a stream that goes on after the reason", lambda wire: [repeat(wire.piece("x"), 0.01)]),
+    )
+    for name, then in cases:
+        yield Row(name, (_full(then),), None, "Hello", keywords=short)
+    for reason in ("length", "max_tokens", "content_filter", "refusal"):
+        make = _stopped(reason)
+        yield Row(f"stopped by {reason}", (make,), None, finish_reason=reason)
+        if reason in {"content_filter", "refusal"}:
+            error = {"refusal_is_error": True}
+            yield Row(f"{reason} as an error", (make,), LLMRefusalError, says="refused", keywords=error)
+
+
+def _reported() -> Iterable[Row]:
+    yield Row("error event", (_begun(lambda wire: [wire.error("late_error"), wire.end]),), LLMStatusError)
+    at_first = (_stream(lambda wire: [wire.error("early_error")]),)
+    yield Row("error event first", at_first, LLMStatusError, "", "early_error")
+    once = (_stream(lambda wire: [wire.error("overloaded_error")]), _good)
+    yield Row("overloaded once", once, None, "Hello", attempts=2, keywords={"max_retries": 1})
+    for name, data in (
+        ("flat error of vLLM", b'data: {"object": "error", "type": "late_error", "message": "No."}\n\n'),
+        ("error field of llama.cpp", b'error: {"type": "late_error", "message": "No."}\n\n'),
+        ("bare line of JSON", b'{"error": {"type": "late_error", "message": "No."}}\n'),
+    ):
+        wires = (CHAT,) if name.startswith("flat") else WIRES
+        yield Row(name, (_reporting(data),), LLMStatusError, says="late_error", wires=wires)
+
+
+def _nonsense() -> Iterable[Row]:
+    for data in (b"{nonsense", b"null", b"[1]", b'"text"', b"7", b"\xff\xfe", b"{}{}", b'{"a": \xff}'):
+        yield Row(f"event of {data!r}", (_malformed(data),), LLMProtocolError, says="protocol")
+    for text in _NO_TEXTS:
+        yield Row(f"text of {text!r}", (_text(text),), LLMProtocolError, says="protocol")
+    lost = (_begun(_misplaced),)
+    yield Row("piece of an unknown block", lost, LLMProtocolError, wires=(ANTHROPIC, RESPONSES))
+    yield Row("arguments of a call cut", (_begun(_cut_call),), LLMProtocolError, says="'look'")
+    halves = (_stream(lambda wire: [*wire.begun("a\ud83d"), wire.piece("\ude00b\ud83d"), wire.end]),)
+    yield Row("an emoji in two halves", halves, None, "a\N{GRINNING FACE}b\N{REPLACEMENT CHARACTER}")
+
+
+def _healthy() -> Iterable[Row]:
+    changes: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
+        ("as it is", lambda data: data),
+        ("CRLF", lambda data: data.replace(b"\n", b"\r\n")),
+        ("CR", lambda data: data.replace(b"\n", b"\r")),
+        ("comments", lambda data: b": hello\n\n" + data.replace(b"\n\n", b"\n\n: ping\n\n")),
+        ("no space behind the colon", lambda data: data.replace(b"data: ", b"data:")),
+        ("ids and times to retry", lambda data: data.replace(b"data:", b"id: 1\nretry: 10\ndata:")),
+        ("a byte order mark", lambda data: b"\xef\xbb\xbf" + data),
+        ("events of unknown types", lambda data: data.replace(b"\n\n", b"\n\n" + NEWS)),
+        ("no event names", lambda data: re.sub(rb"event: .*\n", b"", data)),
+        ("blank lines", lambda data: data.replace(b"\n\n", b"\n\n\n\n")),
+    )
+    for name, change in changes:
+        yield Row(name, (_changed(change),), None, "Hello")
+    split = _stream(lambda wire: map(bytes, zip(b"".join(wire.good("Hel", "lo")))))
+    yield Row("one byte at a time", (split,), None, "Hello")
+    packed = (_zipped(lambda wire: [wire.piece("lo"), wire.end]),)
+    yield Row("gzip that nobody asked for", packed, None, "Hello")
+
+
+def _bombs() -> Iterable[Row]:
+    says = "an event is larger than any event"
+    line = _begun(lambda wire: [b"data: ", *[BIG] * 100, b"\n\n", wire.end])
+    yield Row("one event of 100 MB", (line,), LLMProtocolError, says=says)
+    lines = _begun(lambda wire: [*[b"data: " + BIG + b"\n"] * 20, b"\n", wire.end])
+    yield Row("one event of many lines", (lines,), LLMProtocolError, says=says)
+    bomb = _zipped(lambda wire: [b"data: " + BIG * 40, wire.end])
+    yield Row("gzip bomb", (bomb,), LLMProtocolError, says=says)
+
+
+ROWS = (
+    *_asked_again(),
+    *_kept_waiting(),
+    *_broken(),
+    *_no_answer(),
+    *_complete(),
+    *_reported(),
+    *_nonsense(),
+    *_healthy(),
+    *_bombs(),
+)
+"""All of them."""
