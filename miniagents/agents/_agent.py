@@ -238,6 +238,8 @@ class MiniAgent(Generic[In, Out, P]):
             return self._start(received, given, pending)
         if isinstance(messages, MessageSequencePromise):
             return self._start(cast("MessageSequencePromise[Message]", messages), given)
+        if isinstance(messages, str):  # what is given most
+            return self._start(Message(messages), given)
         received = MessageSequencePromise(cast("MessageType", messages))
         received.log.was_read = True  # the run is its reader: when that ends, so does this
         return self._start(received, given)
@@ -537,7 +539,7 @@ class MiniAgent(Generic[In, Out, P]):
 
     def _start(
         self,
-        received: MessageSequencePromise[Message],
+        received: MessageSequencePromise[Message] | Message,
         given: Mapping[str, object],
         pending: Flattener | None = None,
     ) -> MessageSequencePromise[Out]:

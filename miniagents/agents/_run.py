@@ -22,7 +22,7 @@ from miniagents.promising import (
     Validation,
     replace_errors,
 )
-from miniagents.streams import Driver, Log, Producer
+from miniagents.streams import Driver, Log, Producer, Scope
 from miniagents.values import MiniAgentsError
 
 from ._miniagents import MiniAgents
@@ -88,7 +88,8 @@ class Run(Driver):
         alias: whose run it is.
         flattener: takes the replies.
         begin: calls the agent function with a context.
-        received: what it was sent.
+        received: what it was sent; one message that is there becomes a sequence when the run begins, so
+            that a call that waits is few objects.
         keywords: what it was called with.
         pending: writes the input, if that may still be given some before the run begins.
     """
@@ -101,7 +102,7 @@ class Run(Driver):
         flattener: Flattener,
         begin: "Begin",
         *,
-        received: MessageSequencePromise[Message],
+        received: MessageSequencePromise[Message] | Message,
         keywords: Mapping[str, object],
         pending: Flattener | None,
     ) -> None:
@@ -122,8 +123,11 @@ class Run(Driver):
         pending = self._pending
         if pending is not None and pending.feeder is None:
             pending.finish()
+        received = self._received
+        if isinstance(received, Message):
+            received = _sequence(self.scope, received)
         try:
-            await self._begin(self._received, self._keywords, self)
+            await self._begin(received, self._keywords, self)
             if self._waits:
                 await self._settle(self._waits)
         finally:
@@ -190,9 +194,19 @@ class Run(Driver):
         self._flattener.abort(error)
 
 
+def _is_watched(context: Owner) -> bool:
+    return context.announcing or (isinstance(context, MiniAgents) and context.persists)
+
+
+def _sequence(scope: Scope, message: Message) -> MessageSequencePromise[Message]:
+    received = MessageSequencePromise.of_message(scope, message)
+    received.log.was_read = True  # the run is its reader: when that ends, so does this
+    return received
+
+
 def start_run(
     alias: str,
-    received: MessageSequencePromise[Message],
+    received: MessageSequencePromise[Message] | Message,
     pending: Flattener | None,
     keywords: Mapping[str, object],
     begin: Begin,
@@ -215,6 +229,8 @@ def start_run(
         The promise of its replies.
     """
     context = Owner.current()
+    if isinstance(received, Message) and _is_watched(context):
+        received = _sequence(context, received)  # handlers and records are told of it before the run begins
     if errors_as_messages is None:
         errors_as_messages = isinstance(context, MiniAgents) and context.errors_as_messages
     log: Log[MessagePromise[Message]]
@@ -230,7 +246,7 @@ def start_run(
     if isinstance(context, MiniAgents):
         if errors_as_messages:
             shown = replace_errors(MessageSequencePromise.over(log), alias, but=signals())
-        if context.persists:
+        if context.persists and not isinstance(received, Message):
             record_run(context, alias, keywords, received.log, shown)
     promise: Inquiry[Message] = Inquiry.over(shown)
     promise.pending = pending

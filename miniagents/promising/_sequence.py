@@ -6,7 +6,7 @@ from typing import ClassVar, cast
 from reactivex import Observable
 from typing_extensions import TypeVar, override
 
-from miniagents.streams import Log, LogObservable, raise_error, starve
+from miniagents.streams import Log, LogObservable, Scope, raise_error, starve
 from miniagents.values import Part
 
 from ._flattener import Flattener, filled
@@ -65,6 +65,18 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     def __init__(self, prefill_pieces: MessageType = ()) -> None:
         self._show(cast("Log[object]", filled(Owner.current(), prefill_pieces)))
+
+    @staticmethod
+    def of_message(scope: Scope, message: M) -> "MessageSequencePromise[M]":
+        """The sequence of one message that is there, in a context that need not be the active one.
+
+        Args:
+            scope: the context.
+            message: the only one.
+        """
+        promise = MessagePromise.of_message(scope, message)
+        promise.log.kept = True
+        return MessageSequencePromise[M].over(Log(scope, [promise], closed=True))
 
     @property
     def messages(self) -> Observable[MessagePromise[M_co]]:
