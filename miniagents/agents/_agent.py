@@ -238,8 +238,8 @@ class MiniAgent(Generic[In, Out, P]):
             return self._start(received, given, pending)
         if isinstance(messages, MessageSequencePromise):
             return self._start(cast("MessageSequencePromise[Message]", messages), given)
-        if isinstance(messages, str):  # what is given most
-            return self._start(Message(messages), given)
+        if isinstance(messages, str):  # what is given most, and never refused
+            return self._start(messages, given)
         received = MessageSequencePromise(cast("MessageType", messages))
         received.log.was_read = True  # the run is its reader: when that ends, so does this
         return self._start(received, given)
@@ -539,7 +539,7 @@ class MiniAgent(Generic[In, Out, P]):
 
     def _start(
         self,
-        received: MessageSequencePromise[Message] | Message,
+        received: MessageSequencePromise[Message] | str,
         given: Mapping[str, object],
         pending: Flattener | None = None,
     ) -> MessageSequencePromise[Out]:
@@ -549,15 +549,16 @@ class MiniAgent(Generic[In, Out, P]):
             received,
             pending,
             given,
-            self._begin,
+            self,
             errors_as_messages=self._errors_as_messages,
             classes=None if classes is None else classes.replies,
         )
         return cast("MessageSequencePromise[Out]", promise)
 
-    def _begin(
+    def begin(
         self, received: MessageSequencePromise[Message], given: Mapping[str, object], run: Run
     ) -> Awaitable[None]:
+        """Call the agent function; for the run that does so."""
         classes = self._classes
         if classes is not None and classes.takes is not None:
             received = validated(received, Validation(classes.takes, self.alias, "takes"))

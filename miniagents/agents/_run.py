@@ -5,8 +5,8 @@ Each agent boundary adds one log, the replies; the messages that go in and out a
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Awaitable, Mapping
+from typing import Protocol
 
 from typing_extensions import TypeVar, override
 
@@ -21,6 +21,7 @@ from miniagents.promising import (
     ValidatedLog,
     Validation,
     replace_errors,
+    text_message,
 )
 from miniagents.streams import Driver, Log, Producer, Scope
 from miniagents.values import MiniAgentsError
@@ -34,7 +35,14 @@ M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
 logger = logging.getLogger("miniagents")
 
 
-Begin: TypeAlias = Callable[[MessageSequencePromise[Message], Mapping[str, object], "Run"], Awaitable[None]]
+class Runnable(Protocol):
+    """What is run: an agent."""
+
+    def begin(
+        self, received: MessageSequencePromise[Message], keywords: Mapping[str, object], run: "Run", /
+    ) -> Awaitable[None]:
+        """Call the agent function with a context."""
+        ...
 
 
 class Inquiry(MessageSequencePromise[M_co]):
@@ -87,29 +95,29 @@ class Run(Driver):
     Args:
         alias: whose run it is.
         flattener: takes the replies.
-        begin: calls the agent function with a context.
-        received: what it was sent; one message that is there becomes a sequence when the run begins, so
-            that a call that waits is few objects.
+        agent: what is run.
+        received: what it was sent; a text becomes a sequence when the run begins, so that a call that waits
+            is few objects.
         keywords: what it was called with.
         pending: writes the input, if that may still be given some before the run begins.
     """
 
-    __slots__ = ("_aborted", "_begin", "_flattener", "_keywords", "_open", "_pending", "_received", "_waits")
+    __slots__ = ("_aborted", "_agent", "_flattener", "_keywords", "_open", "_pending", "_received", "_waits")
 
     def __init__(
         self,
         alias: str,
         flattener: Flattener,
-        begin: "Begin",
+        agent: Runnable,
         *,
-        received: MessageSequencePromise[Message] | Message,
+        received: MessageSequencePromise[Message] | str,
         keywords: Mapping[str, object],
         pending: Flattener | None,
     ) -> None:
         super().__init__(alias, flattener.context, flattener.log, flattener)
         flattener.feeder = self
         self._flattener = flattener
-        self._begin = begin
+        self._agent = agent
         self._received = received
         self._keywords = keywords
         self._pending = pending
@@ -124,10 +132,10 @@ class Run(Driver):
         if pending is not None and pending.feeder is None:
             pending.finish()
         received = self._received
-        if isinstance(received, Message):
+        if isinstance(received, str):
             received = _sequence(self.scope, received)
         try:
-            await self._begin(received, self._keywords, self)
+            await self._agent.begin(received, self._keywords, self)
             if self._waits:
                 await self._settle(self._waits)
         finally:
@@ -198,18 +206,18 @@ def _is_watched(context: Owner) -> bool:
     return context.announcing or (isinstance(context, MiniAgents) and context.persists)
 
 
-def _sequence(scope: Scope, message: Message) -> MessageSequencePromise[Message]:
-    received = MessageSequencePromise.of_message(scope, message)
+def _sequence(scope: Scope, text: str) -> MessageSequencePromise[Message]:
+    received = MessageSequencePromise.of_message(scope, text_message(text))
     received.log.was_read = True  # the run is its reader: when that ends, so does this
     return received
 
 
 def start_run(
     alias: str,
-    received: MessageSequencePromise[Message] | Message,
+    received: MessageSequencePromise[Message] | str,
     pending: Flattener | None,
     keywords: Mapping[str, object],
-    begin: Begin,
+    agent: Runnable,
     *,
     errors_as_messages: bool | None,
     classes: tuple[type[Message], ...] | None = None,
@@ -221,7 +229,7 @@ def start_run(
         received: what it was sent.
         pending: writes ``received`` if that may still be given something before the run begins.
         keywords: what it was called with, for the record.
-        begin: calls the agent function with a context.
+        agent: what is run.
         errors_as_messages: whether errors become messages; None leaves it to the context.
         classes: of the replies; None if any message will do.
 
@@ -229,7 +237,7 @@ def start_run(
         The promise of its replies.
     """
     context = Owner.current()
-    if isinstance(received, Message) and _is_watched(context):
+    if isinstance(received, str) and _is_watched(context):
         received = _sequence(context, received)  # handlers and records are told of it before the run begins
     if errors_as_messages is None:
         errors_as_messages = isinstance(context, MiniAgents) and context.errors_as_messages
@@ -240,13 +248,13 @@ def start_run(
         # Errors that became messages further in stand for themselves out here, too.
         passing = (ErrorMessage,) if errors_as_messages else ()
         log = ValidatedLog(context, Validation(classes, alias, "replies", passing, chain=(alias,)))
-    run = Run(alias, Flattener(context, log), begin, received=received, keywords=keywords, pending=pending)
+    run = Run(alias, Flattener(context, log), agent, received=received, keywords=keywords, pending=pending)
     run.start()
     shown = log
     if isinstance(context, MiniAgents):
         if errors_as_messages:
             shown = replace_errors(MessageSequencePromise.over(log), alias, but=signals())
-        if context.persists and not isinstance(received, Message):
+        if context.persists and not isinstance(received, str):
             record_run(context, alias, keywords, received.log, shown)
     promise: Inquiry[Message] = Inquiry.over(shown)
     promise.pending = pending

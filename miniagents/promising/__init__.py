@@ -13,6 +13,7 @@ from ._message import (
     TokenStreamer,
     failed_message,
     freeze_metadata,
+    text_message,
 )
 from ._message_type import FlatStream, MessageType
 from ._message_type_of import MessageItemOf, MessageTypeOf
@@ -71,6 +72,7 @@ __all__ = [
     "resolved",
     "split_messages",
     "split_tokens",
+    "text_message",
     "tokens_of",
     "validated",
     "when_complete",

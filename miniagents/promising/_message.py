@@ -14,7 +14,7 @@ from reactivex import Observable
 from typing_extensions import TypeVar, override
 
 from miniagents.streams import Log, LogObservable, Scope
-from miniagents.values import Frozen, FrozenMapping, Part, freeze, set_partial_text
+from miniagents.values import Frozen, FrozenMapping, Part, freeze, of_atoms, set_partial_text
 
 from ._owner import Owner
 from ._part_log import PartLog, Parts, start_part_pump, told_by
@@ -151,6 +151,22 @@ class Message(Frozen):
         return MessagePromise.of_tokens(log, cls, known)
 
 
+def text_message(text: str) -> Message:
+    """``Message(text)``, for less: one of text alone is valid and frozen as it is.
+
+    Args:
+        text: what it says.
+
+    Example:
+        >>> from miniagents import Message
+        >>> from miniagents.promising import text_message
+        >>> text_message("Hello") == Message("Hello")
+        True
+    """
+    # What is more than a str (a member of an enumeration) is pydantic's to make one of.
+    return of_atoms(Message, {"text": text}) if type(text) is str else Message(text)
+
+
 def freeze_metadata(metadata: Mapping[str, object]) -> FrozenMapping[str, object]:
     """The data of a message that is known before its text.
 
@@ -207,7 +223,8 @@ class MessageSink(Generic[M]):
                 data |= told_by(self.log.parts)
             # Of an answer that began anew, only the new one is the text.
             text = str(data.pop("text")) if "text" in data else _join(self.log.items)
-            self.log.result = self.message_class(text, **data)
+            plain = self.message_class is Message and not data
+            self.log.result = text_message(text) if plain else self.message_class(text, **data)
         except Exception as error:  # noqa: BLE001 - validation is user code
             self.fail(error)
         else:

@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 
 from miniagents.values import NestingError
 
-from ._message import M_co, Message, MessagePromise, failed_message
+from ._message import M_co, Message, MessagePromise, failed_message, text_message
 from ._owner import Owner
 from ._streamed import StreamedPromise
 
@@ -76,7 +76,7 @@ def pieces_of(value: object, context: Owner, open_stream: Opener) -> list[Piece]
         return []
     # What is given most comes first and without a walk: a third of what the walk costs.
     if isinstance(value, str):
-        return [MessagePromise.of_message(context, Message(value))]
+        return [MessagePromise.of_message(context, text_message(value))]
     if isinstance(value, MessagePromise):
         return [cast("MessagePromise[Message]", value)]
     if isinstance(value, Message):
@@ -134,7 +134,7 @@ def _is_collection(item: object) -> bool:
 def _single(item: object) -> object:
     """The one message, stream or error that ``item`` is; None if it is a collection or nothing we know."""
     if isinstance(item, str):
-        return Message(item)
+        return text_message(item)
     if isinstance(item, StreamedPromise | Message | Exception | Observable | AsyncIterable):
         return cast("object", item)
     if isinstance(item, BaseModel):

@@ -76,7 +76,8 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         """
         promise = MessagePromise.of_message(scope, message)
         promise.log.kept = True
-        return MessageSequencePromise[M].over(Log(scope, [promise], closed=True))
+        log = Log(scope, [promise], closed=True)
+        return cast("MessageSequencePromise[M]", MessageSequencePromise.over(log))
 
     @property
     def messages(self) -> Observable[MessagePromise[M_co]]:

@@ -122,8 +122,9 @@ class Log(Generic[T]):
         self.kept: bool = False
         self.views: int = 0
         self.reachable: bool = True
-        self.granted: int = scope.prefetch
-        self.limit: int = min(scope.prefetch, BURST)
+        prefetch = scope.prefetch
+        self.granted: int = prefetch
+        self.limit: int = prefetch if prefetch < BURST else BURST  # noqa: FURB136 - half of what min() costs
         self.heard: bool = False
         self.room: Future[None] | None = None
         self._starved: list[Future[None]] | None = None

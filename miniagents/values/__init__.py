@@ -20,7 +20,7 @@ from ._errors import (
     WrongLoopError,
 )
 from ._freeze import MAX_NESTING, freeze
-from ._frozen import Frozen
+from ._frozen import Frozen, of_atoms
 from ._frozen_mapping import FrozenMapping
 from ._json_events import JsonEnd, JsonError, JsonEvent, JsonPath, JsonText
 from ._json_machine import JsonFrame, JsonMachine
@@ -119,6 +119,7 @@ __all__ = [
     "is_secret_name",
     "media_type_of",
     "misfit",
+    "of_atoms",
     "part_from_data",
     "partial_text",
     "parts_of_content",

@@ -1,7 +1,7 @@
 """`Frozen`: a pydantic model whose every value is frozen all the way down."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Final, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema
@@ -245,3 +245,28 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
 
 
 Frozen.__frozen_facts__ = ClassFacts(Frozen, None)
+
+
+F = TypeVar("F", bound=Frozen)
+
+
+def of_atoms(kind: type[F], fields: dict[str, object]) -> F:
+    """Make a value of fields that need neither validating nor freezing, for a quarter of the price.
+
+    Args:
+        kind: its class.
+        fields: every declared field, each a string, a number or None, of the declared type; kept as it is.
+
+    Example:
+        >>> from miniagents.values import Frozen, of_atoms
+        >>> class Point(Frozen):
+        ...     x: int
+        >>> of_atoms(Point, {"x": 1}) == Point(x=1)
+        True
+    """
+    made = kind.__new__(kind)
+    _set(made, "__dict__", fields)
+    _set(made, "__pydantic_fields_set__", set(fields))
+    _set(made, "__pydantic_extra__", _EMPTY)
+    _set(made, "__pydantic_private__", None)
+    return made

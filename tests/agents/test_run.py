@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
+from enum import StrEnum
 from typing import cast
 
 import pytest
@@ -579,3 +580,23 @@ async def test_a_seen_error_is_not_logged(caplog: pytest.LogCaptureFixture) -> N
         with pytest.raises(ValueError, match="looked at"):
             await echo_agent.inquire(failing_agent.inquire())
     assert caplog.text == ""
+
+
+class Suit(StrEnum):
+    """Texts that are more than texts."""
+
+    HEARTS = "hearts"
+
+
+@pytest.mark.parametrize("text", ["hello", "", "\ud800", Suit.HEARTS])
+async def test_a_text_is_one_message(text: str) -> None:
+    """A text of whatever kind is one message for the agent, recorded or not."""
+    kept: list[object] = []
+
+    async def keep(promise: MessagePromise[Message], message: Message) -> None:
+        kept.append(message.text)
+
+    for context in (MiniAgents(), MiniAgents(on_persist_message=keep)):
+        async with context:
+            assert [text] == [message.text for message in await echo_agent.inquire(text)]
+    assert text in kept

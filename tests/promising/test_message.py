@@ -1,8 +1,11 @@
 """A message as a value, and as the stream it comes from."""
 
 import asyncio
+import copy
 import gc
+import pickle
 from collections.abc import AsyncGenerator, MutableMapping
+from enum import StrEnum
 from typing import ClassVar, assert_type, cast
 
 import pytest
@@ -16,6 +19,7 @@ from miniagents.promising import (
     PromisingContext,
     failed_message,
     freeze_metadata,
+    text_message,
 )
 from miniagents.streams import NOT_YET, to_async_iter
 from miniagents.values import (
@@ -399,3 +403,21 @@ async def test_unannounced() -> None:
             assert message is await promise
             assert (type(message), {}) == (promise.message_class, promise.preliminary_metadata)
     assert [] == told
+
+
+class Colour(StrEnum):
+    """A text that is more than a text."""
+
+    RED = "red"
+
+
+@given(text=st.text(st.characters()) | st.sampled_from(Colour))
+def test_a_message_of_text_alone_is_made_for_less(text: str) -> None:
+    """A message that is made of text without validation is the one that validation makes, in every way."""
+    made, validated = text_message(text), Message(text)
+    assert made == validated
+    assert type(made.text) is type(validated.text)
+    assert (made.model_dump(), repr(made)) == (validated.model_dump(), repr(validated))
+    assert made.model_copy(update={"tag": "a"}) == validated.model_copy(update={"tag": "a"})
+    assert pickle.loads(pickle.dumps(made)) == validated  # noqa: S301 - our own
+    assert copy.deepcopy(made) == validated
