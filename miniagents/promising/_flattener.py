@@ -14,7 +14,7 @@ from typing import cast
 
 from reactivex import Observable
 
-from miniagents.streams import Driver, Log, Producer, chain_to, demand, pump
+from miniagents.streams import Driver, Log, PassingLog, Producer, chain_to, demand, pump
 from miniagents.values import DeadlockError, InquiryCancelledError, NestingError
 
 from ._message import Message, MessagePromise, failed_message
@@ -52,11 +52,11 @@ class Flattener:
         "_current",
         "_end",
         "_pending",
-        "_position",
         "context",
         "depth",
         "feeder",
         "log",
+        "position",
     )
 
     name = ""  # in a chain of waiting it is only a link
@@ -71,7 +71,7 @@ class Flattener:
         self.feeder: Producer | None = None
         self._pending: deque[Piece] | None = None  # most are given what is there already
         self._current: FlatStream[Message, object] | None = None
-        self._position = 0
+        self.position = 0
         self._end: Exception | bool = False
         self._busy = False
         log.producer = log.pacer = self
@@ -90,11 +90,14 @@ class Flattener:
         """
         if self.ended:
             return
-        pieces = pieces_of(value, self.context, partial(_open, self.context, self.depth + 1))
+        pieces = pieces_of(value, self.context, self._open)
         if self._current is None and not self._pending and are_messages(pieces):
             self.log.extend(_kept(pieces))  # what is given most: nothing in it has to be waited for
         else:
             self.take(pieces)
+
+    def _open(self, stream: Observable[object] | AsyncIterable[object]) -> FlatStream[Message, object]:
+        return _open(self.context, self.depth + 1, stream, replay=not isinstance(self.log, PassingLog))
 
     def feed_or_fail(self, value: object) -> None:
         """Take an item of somebody else's stream: a wrong one becomes a failing message where it stands.
@@ -201,9 +204,9 @@ class Flattener:
         if current is None:
             return self._next()
         source = current.log
-        if self._position < len(source.items):
-            batch = source.items[self._position :]
-            self._position += len(batch)
+        if self.position < len(source.items):
+            batch = source.items[self.position :]
+            self.position += len(batch)
             self.log.extend(batch)
             return True
         if not source.closed:
@@ -231,7 +234,7 @@ class Flattener:
             return True
         chain = chain_to(self, piece.log.producer)
         if chain is None:
-            self._current, self._position = piece, 0
+            self._current, self.position = piece, 0
             piece.log.follow(self, eager=False)
             demand(cast("Log[object]", piece.log), 0, self.log.room_left())
         else:
@@ -257,7 +260,7 @@ class Flattener:
         del log
         if self._current is not None:
             source = cast("Log[object]", self._current.log)
-            demand(source, self._position, self.log.room_left(), hungry=hungry)
+            demand(source, self.position, self.log.room_left(), hungry=hungry)
 
     def slow_down(self) -> None:
         """Whoever took everything at once has left, so it is not to be taken here either."""
@@ -286,20 +289,33 @@ class Flattener:
         self.log.forget()
 
 
-def filled(context: Owner, value: object) -> Log[MessagePromise[Message]]:
+def filled(context: Owner, value: object, *, replay: bool = True) -> Log[MessagePromise[Message]]:
     """The log of a sequence that is given as a whole, whatever streams are in it.
+
+    Args:
+        context: who owns it.
+        value: any ``MessageType``.
+        replay: keep every message for readers yet to come.
 
     Raises:
         TypeError: it cannot become messages; the text names the type and where it stands.
     """
-    pieces = pieces_of(value, context, partial(_open, context, 1))
+    pieces = pieces_of(value, context, partial(_open, context, 1, replay=replay))
     if are_messages(pieces):
-        return Log(context, _kept(pieces), closed=True)
-    log: Log[MessagePromise[Message]] = Log(context)
+        return _log(context, _kept(pieces), closed=True, replay=replay)
+    log = _log(context, replay=replay)
     flattener = Flattener(context, log)
     flattener.take(pieces)
     flattener.finish()
     return log
+
+
+def _log(
+    context: Owner, items: list[MessagePromise[Message]] | None = None, *, closed: bool = False, replay: bool
+) -> Log[MessagePromise[Message]]:
+    if replay:
+        return Log(context, items, closed=closed)
+    return PassingLog[MessagePromise[Message]](context, items, closed=closed)
 
 
 def _kept(promises: list[MessagePromise[Message]]) -> list[MessagePromise[Message]]:
@@ -309,10 +325,14 @@ def _kept(promises: list[MessagePromise[Message]]) -> list[MessagePromise[Messag
 
 
 def _open(
-    context: Owner, depth: int, stream: Observable[object] | AsyncIterable[object]
+    context: Owner,
+    depth: int,
+    stream: Observable[object] | AsyncIterable[object],
+    *,
+    replay: bool,
 ) -> FlatStream[Message, object]:
     """Start to read ``stream`` into a flat log of its own, ``depth`` flatteners below the first."""
-    log: Log[MessagePromise[Message]] = Log(context)
+    log = _log(context, replay=replay)
     inner = Flattener(context, log, depth=depth)
     if isinstance(stream, Observable):
         follow_observable(inner, stream)

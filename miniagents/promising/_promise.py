@@ -115,7 +115,7 @@ class Promise(Generic[T_co]):
         def complete(parts: Sequence[Log[object]]) -> None:
             view = again()
             # Whoever dropped it before its parts were complete has made it forget them: it never resolved.
-            whole = len(parts) == len(tuple(view._parts()))  # noqa: SLF001
+            whole = not log.gone and len(parts) == len(tuple(view._parts()))  # noqa: SLF001
             if whole and all(part.error is None for part in (log, *parts)):
                 events.post(partial(tell, view))
 
@@ -212,7 +212,7 @@ class Promise(Generic[T_co]):
         if log is None:
             return f"<{type(self).__name__} (not constructed)>"
         state = "failed" if log.error is not None else "done" if log.closed else "open"
-        return f"<{type(self).__name__} {state}, {len(log.items)} pieces>"
+        return f"<{type(self).__name__} {state}, {log.gone + len(log.items)} pieces>"
 
     @override
     def __str__(self) -> str:

@@ -47,9 +47,13 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     Args:
         prefill_pieces: any ``MessageType``; each becomes a message promise.
+        replay: keep every message for readers yet to come. Without it a message goes when all who read have
+            passed it, so that memory does not grow with the sequence: a later reader begins with the oldest
+            one that is kept. Whoever awaits the whole must do so before the first one has gone.
 
     Raises:
         NoActiveContextError: no context is active.
+        NotReplayedError: when awaited, with ``replay=False``, after readers have passed the beginning.
         TypeError: a piece cannot become a message; the text names its type and where it stands.
 
     Example:
@@ -63,8 +67,8 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     __slots__ = ()
 
-    def __init__(self, prefill_pieces: MessageType = ()) -> None:
-        self._show(cast("Log[object]", filled(Owner.current(), prefill_pieces)))
+    def __init__(self, prefill_pieces: MessageType = (), *, replay: bool = True) -> None:
+        self._show(cast("Log[object]", filled(Owner.current(), prefill_pieces, replay=replay)))
 
     @staticmethod
     def of_message(scope: Scope, message: M) -> "MessageSequencePromise[M]":
@@ -191,6 +195,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         log = self.log
         items = log.items
         position = 0
+        log.keep_all()
         log.readers += 1
         log.was_read = True
         try:
@@ -215,6 +220,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     @override
     def _fold(self, log: Log[object]) -> object:
+        log.keep_all()
         return Messages([resolved(promise) for promise in self.log.items])
 
     @override

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar, cast
 from reactivex import Observable
 from typing_extensions import override
 
-from miniagents.streams import Driver, Log, LogObservable, Sink, fill, iterate
+from miniagents.streams import Driver, Log, LogObservable, PassingLog, Sink, fill, iterate
 
 from ._owner import Owner
 from ._promise import Promise
@@ -33,10 +33,14 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
         streamer: called once; its async iterable gives the pieces.
         prefill_pieces: all the pieces, instead of a streamer.
         resolver: makes the whole of the tuple of all pieces, once. The tuple itself without it.
+        replay: keep every piece for readers yet to come. Without it a piece is kept until all who read have
+            taken it: a later reader begins with the oldest one that is kept. Who awaits the whole must do so
+            before the first one has gone; from then on everything is kept.
 
     Raises:
         NoActiveContextError: no context is active.
         TypeError: it was given both a streamer and pieces, or neither.
+        NotReplayedError: when awaited, with ``replay=False``, after readers have passed the beginning.
 
     Example:
         >>> from miniagents.promising import PromisingContext, StreamedPromise
@@ -56,6 +60,7 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
         *,
         prefill_pieces: Iterable[PIECE] | None = None,
         resolver: Callable[[tuple[PIECE, ...]], WHOLE] | None = None,
+        replay: bool = True,
     ) -> None:
         context = Owner.current()
         if (streamer is None) == (prefill_pieces is None):
@@ -63,9 +68,10 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
             raise TypeError(msg)
         log: Log[PIECE]
         if streamer is None:
-            log = Log(context, list(prefill_pieces or ()), closed=True)
+            pieces = list(prefill_pieces or ())
+            log = Log(context, pieces, closed=True) if replay else PassingLog(context, pieces, closed=True)
         else:
-            log = Log(context)
+            log = Log(context) if replay else PassingLog(context)
             start_pump(context, getattr(streamer, "__name__", "streamer"), streamer, log)
         self._resolver = resolver
         self._show(cast("Log[object]", log))
@@ -89,6 +95,7 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
 
     @override
     def _fold(self, log: Log[object]) -> object:
+        log.keep_all()
         pieces = cast("tuple[PIECE, ...]", tuple(log.items))
         resolver = getattr(self, "_resolver", None)  # a view made by `over` has none
         return pieces if resolver is None else resolver(pieces)

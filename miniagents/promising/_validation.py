@@ -237,13 +237,13 @@ class _Copy(Generic[T]):
         target: gets the pieces.
     """
 
-    __slots__ = ("_position", "_source", "target")
+    __slots__ = ("_source", "position", "target")
 
     name = ""  # in a chain of waiting it is only a link
 
     def __init__(self, source: StreamedPromise[T, object], target: Log[T]) -> None:
         self._source: StreamedPromise[T, object] | None = source
-        self._position = 0
+        self.position = 0
         self.target = target
         target.producer = self
         target.lineage = source.log.lineage
@@ -269,9 +269,9 @@ class _Copy(Generic[T]):
             self._conclude(source)
 
     def _copy(self, log: Log[T]) -> None:
-        if self._position < len(log.items):
-            batch = log.items[self._position :]
-            self._position += len(batch)
+        if self.position < len(log.items):
+            batch = log.items[self.position :]
+            self.position += len(batch)
             self.target.extend(batch)
 
     def _conclude(self, source: StreamedPromise[T, object]) -> None:
@@ -331,8 +331,8 @@ class _MessageCopy(_Copy[str]):
     @override
     def _copy(self, log: Log[str]) -> None:
         if isinstance(log, PartLog) and isinstance(self.target, PartLog):
-            parts = log.parts[self._position :]
-            self._position += len(parts)
+            parts = log.parts[self.position :]
+            self.position += len(parts)
             for part in parts:
                 self.target.put(part)
         else:

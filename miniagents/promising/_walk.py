@@ -145,9 +145,9 @@ class TokenWalk:
         "_lagging",
         "_listener",
         "_message",
-        "_position",
         "_source",
         "_token_position",
+        "position",
     )
 
     name = ""  # in a chain of waiting it is only a link
@@ -157,7 +157,7 @@ class TokenWalk:
         self._listener = cast("Listener[object]", listener)  # what it writes is not of interest here
         self._message: MessagePromise[Message] | None = None
         self._held: Log[str] | None = None
-        self._position = 0
+        self.position = 0
         self._token_position = 0
         self._busy = False
         self._lagging = False
@@ -193,9 +193,9 @@ class TokenWalk:
         if self._source is None:
             return False
         log = self._source.log
-        if self._position < len(log.items):
-            self._message = log.items[self._position]
-            self._position += 1
+        if self.position < len(log.items):
+            self._message = log.items[self.position]
+            self.position += 1
             self._token_position = 0
             chain = chain_to(self, self._message.log.producer)
             if chain is not None:
@@ -286,7 +286,7 @@ class TokenWalk:
                 demand(cast("Log[object]", self._message.log), self._token_position, self._room())
         elif self._source is not None:
             room = max(self._source_room(), hungry)
-            demand(cast("Log[object]", self._source.log), self._position, room, hungry=hungry)
+            demand(cast("Log[object]", self._source.log), self.position, room, hungry=hungry)
 
     def slow_down(self) -> None:
         """Whoever took everything at once has left, so it is not to be taken here either."""
@@ -303,8 +303,8 @@ class TokenWalk:
         if self._message is not None:
             if self._token_position >= self._message.log.granted:
                 demand(cast("Log[object]", self._message.log), self._token_position, self._room())
-        elif self._source is not None and self._position >= self._source.log.granted:
-            demand(cast("Log[object]", self._source.log), self._position, self._source_room())
+        elif self._source is not None and self.position >= self._source.log.granted:
+            demand(cast("Log[object]", self._source.log), self.position, self._source_room())
 
     def _source_room(self) -> int:
         """How many more messages are wanted."""

@@ -11,6 +11,7 @@ from ._face import LogObservable
 from ._from_async import from_async
 from ._log import NOT_YET, UNBOUNDED, Log
 from ._overflow import Overflow
+from ._passing import Bookmark, PassingLog
 from ._producer import Follower, Pacer, Producer, Sink
 from ._pump import close, fill, pump, until_room
 from ._scope import CURRENT_SCOPE, Scope, current_scope
@@ -22,12 +23,14 @@ __all__ = [
     "CURRENT_SCOPE",
     "NOT_YET",
     "UNBOUNDED",
+    "Bookmark",
     "Driver",
     "Follower",
     "Log",
     "LogObservable",
     "Overflow",
     "Pacer",
+    "PassingLog",
     "Producer",
     "Scope",
     "Sink",

@@ -11,6 +11,7 @@ from typing import TypeVar, cast
 
 from ._driver import CURRENT_DRIVER, register_wait
 from ._log import Log
+from ._passing import Bookmark, PassingLog
 
 T = TypeVar("T")
 
@@ -43,6 +44,8 @@ def iterate(log: Log[T], owner: object, items: list[T] | None = None) -> AsyncGe
         >>> asyncio.run(main())
         ['one', 'two']
     """
+    if isinstance(log, PassingLog):
+        return started(_read_passing(log, owner))
     return started(_read(log, owner, log.items if items is None else items))
 
 
@@ -99,15 +102,38 @@ async def _read(log: Log[T], owner: object, items: list[T]) -> AsyncGenerator[T]
             position = len(items)
             if log.closed:
                 break
-            future = starve(log)
-            try:
-                await future
-            except BaseException:
-                log.leave(future)
-                raise
+            await _more(log)
     finally:
         log.readers -= 1
     raise_error(log)
+
+
+async def _read_passing(log: PassingLog[T], owner: object) -> AsyncGenerator[T]:
+    log.readers += 1
+    log.was_read = True
+    place = Bookmark()
+    log.enter(place)
+    try:
+        yield cast("T", owner)  # taken by `iterate`; never seen by a reader
+        while True:
+            while place.position < len(log.items):
+                yield log.take(place)  # by no name: it would be kept until the next one is there
+            if log.closed:
+                break
+            await _more(log)
+    finally:
+        log.quit(place)
+        log.readers -= 1
+    raise_error(log)
+
+
+async def _more(log: Log[T]) -> None:
+    future = starve(log)
+    try:
+        await future
+    except BaseException:
+        log.leave(future)
+        raise
 
 
 def starve(log: Log[T]) -> "Future[None]":

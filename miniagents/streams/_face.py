@@ -97,7 +97,7 @@ class Subscription(abc.DisposableBase, Generic[T]):
         "_on_error",
         "_on_next",
         "_owner",
-        "_position",
+        "position",
     )
 
     def __init__(  # noqa: PLR0917 - made in one place
@@ -115,7 +115,7 @@ class Subscription(abc.DisposableBase, Generic[T]):
         self._on_next: Callable[[T], None] = on_next
         self._on_error = on_error
         self._on_completed = on_completed
-        self._position = 0
+        self.position = 0
         self._busy = True
         self._context = contextvars.copy_context()
         log.follow(self)
@@ -128,6 +128,8 @@ class Subscription(abc.DisposableBase, Generic[T]):
         except BaseException:
             self.dispose()
             raise
+        if self._log is not None:
+            self._log.let_go()
 
     def start_later(self, scheduler: abc.SchedulerBase, state: object = None) -> None:
         """:meth:`start` as an action of a scheduler."""
@@ -151,9 +153,9 @@ class Subscription(abc.DisposableBase, Generic[T]):
         try:
             while (log := self._log) is not None:
                 items = self._items
-                if self._position < len(items):
-                    item = items[self._position]
-                    self._position += 1
+                if self.position < len(items):
+                    item = items[self.position]
+                    self.position += 1
                     self._on_next(item)
                 elif log.closed:
                     self._terminate(log)

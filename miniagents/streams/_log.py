@@ -385,6 +385,17 @@ class Log(Generic[T]):
         if self.error is not None:
             self.scope.unseen.forget(self.error)
 
+    @property
+    def gone(self) -> int:
+        """How many pieces are not kept any more, because all readers have passed them."""
+        return 0
+
+    def keep_all(self) -> None:
+        """Somebody wants the whole: from now on everything is kept, as it is here anyway."""
+
+    def let_go(self) -> None:
+        """Keep nothing that need not be kept; here everything need."""
+
     def show(self) -> None:
         """One more promise shows this log."""
         self.views += 1

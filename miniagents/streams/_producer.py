@@ -40,10 +40,14 @@ class Producer(Protocol):
 class Follower(Protocol):
     """Somebody to whom new pieces are pushed at once.
 
+    Attributes:
+        position: how many pieces it has taken; of a log that lets go of them, how many of the kept ones.
+
     Example:
         >>> from miniagents import MiniAgents
         >>> from miniagents.streams import Log, current_scope
         >>> class Printer:
+        ...     position = 0
         ...     def deliver(self):
         ...         print(log.items, log.closed)
         >>> async def main():
@@ -56,6 +60,8 @@ class Follower(Protocol):
         ['one'] False
         ['one'] True
     """
+
+    position: int
 
     def deliver(self) -> None:
         """Take everything that is new, then the terminal if it is there. Must not raise."""

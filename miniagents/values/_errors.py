@@ -140,6 +140,26 @@ class StreamOverflowError(MiniAgentsError, RuntimeError):
     """
 
 
+class NotReplayedError(MiniAgentsError, RuntimeError):
+    """All of a stream with ``replay=False`` was asked for after its readers had passed the beginning.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.promising import StreamedPromise
+        >>> async def numbers():
+        ...     yield 1
+        ...     yield 2
+        >>> async def main():
+        ...     stream = StreamedPromise(numbers, replay=False)
+        ...     print([number async for number in stream])
+        ...     await stream
+        >>> MiniAgents().run(main())
+        Traceback (most recent call last):
+            ...
+        miniagents...NotReplayedError: 2 pieces of a stream with replay=False are gone: ...
+    """
+
+
 class NestingError(MiniAgentsError, TypeError):
     """Values, messages or replies are nested deeper than the cap of 64 levels.
 

@@ -1,13 +1,15 @@
 """The contract of every stream type."""
 
+import pytest
 from reactivex import Observable
 from typing_extensions import override
 
-from miniagents import InteractionContext, Message, MessageSequencePromise, miniagent
+from miniagents import InteractionContext, Message, MessageSequencePromise, MiniAgents, miniagent
 from miniagents.promising import Lifted, StreamedPromise
 from miniagents.streams import from_async
 from tests.contract.fed import Fed
-from tests.contract.rx_contract import StreamContract
+from tests.contract.rx_contract import SETTLED, Heard, StreamContract
+from tests.support.sources import turns
 
 
 @miniagent
@@ -26,6 +28,58 @@ class TestPieces(StreamContract):
     @override
     def stream(self, source: Fed) -> Observable[object]:
         return StreamedPromise[str, object](source.iterate).pieces
+
+
+class TestPassingPieces(StreamContract):
+    """`StreamedPromise.pieces` with `replay=False`."""
+
+    hot = True
+    burst = 20_000
+
+    @override
+    def stream(self, source: Fed) -> Observable[object]:
+        return StreamedPromise[str, object](source.iterate, replay=False).pieces
+
+    @override
+    @pytest.mark.parametrize("failing", [True, False])
+    async def test_required_spec1_11_must_serve_who_comes_late(self, *, failing: bool) -> None:
+        """Who comes after the end hears the end alone: what all have passed is not there any more."""
+        fed, error = Fed(), ValueError("broken")
+        async with MiniAgents():
+            stream = self.stream(fed)
+            first = self.subscribed(stream)
+            fed.emit("a", "b")
+            if failing:
+                fed.fail(error)
+            else:
+                fed.complete()
+            await turns(SETTLED)
+            late = self.subscribed(stream)
+            await turns(SETTLED)
+            told = [await each.told() for each in (first, late)]
+            told_of_end = [
+                self.failed(error, *texts) if failing else self.completed(*texts) for texts in ("ab", "")
+            ]
+            assert told_of_end == told
+
+    @override
+    async def test_required_spec3_05_must_accept_dispose_within_on_next(self) -> None:
+        """Who disposes from within an item hears nothing more; the next one hears the rest."""
+        fed = Fed()
+
+        def leave(heard: Heard) -> None:
+            assert heard.subscription is not None
+            heard.subscription.dispose()
+
+        async with MiniAgents():
+            stream = self.stream(fed)
+            heard = self.subscribed(stream, leave)
+            fed.emit("a", "b")
+            fed.complete()
+            await turns(SETTLED)
+            assert (len(heard.items), heard.terminal, heard.wrong) == (1, False, [])
+            other = self.subscribed(stream)
+            assert self.completed("b") == await other.told()
 
 
 class TestTokens(StreamContract):

@@ -2,8 +2,9 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import TypeAlias, assert_type
+from weakref import ref
 
 import pytest
 from reactivex import operators as ops
@@ -20,7 +21,12 @@ from miniagents.promising import (
     tokens_of,
 )
 from miniagents.streams import CURRENT_DRIVER, Driver, to_async_iter
-from miniagents.values import InquiryCancelledError, NoActiveContextError, UnresolvedPromiseError
+from miniagents.values import (
+    InquiryCancelledError,
+    NoActiveContextError,
+    NotReplayedError,
+    UnresolvedPromiseError,
+)
 from tests.support.sources import Recorder, Source, turns
 from tests.support.typewriter import Typewriter
 
@@ -391,3 +397,49 @@ async def test_an_open_sequence() -> None:
         flattener.finish()
         assert ["two"] == [str(await piece) async for piece in reader]
         assert ["one", "two"] == await outcomes(promise)
+
+
+async def test_without_replay() -> None:
+    """With `replay=False` messages that all readers have passed go, also through nested sources."""
+
+    async def rows() -> AsyncGenerator[str]:
+        for number in range(300):
+            yield str(number)
+
+    async def nested() -> AsyncGenerator[list[AsyncGenerator[str]]]:
+        yield [rows()]
+
+    texts = [str(number) for number in range(300)]
+    async with PromisingContext(prefetch=10):
+        for source in (rows(), nested()):
+            sequence = MessageSequencePromise(source, replay=False)
+            promises: list[ref[MessagePromise[Message]]] = []
+            async for promise in sequence:
+                assert texts[len(promises)] == str(await promise)
+                promises.append(ref(promise))
+                assert sum(each() is not None for each in promises) < 60
+            assert 300 == len(promises)
+            with pytest.raises(NotReplayedError, match="300 pieces"):
+                await sequence
+
+
+@pytest.mark.parametrize("passed_on", [False, True])
+async def test_without_replay_in_other_hands(passed_on: bool) -> None:
+    """With `replay=False` a sequence is read once by whatever reads messages; awaited in time it is whole."""
+
+    async def rows() -> AsyncGenerator[str]:
+        for number in range(50):
+            yield f"{number} "
+
+    whole = "".join([f"{number} " for number in range(50)])
+    async with PromisingContext(prefetch=4):
+
+        def sequence() -> MessageSequencePromise:
+            rows_once = MessageSequencePromise(rows(), replay=False)
+            return MessageSequencePromise(["", rows_once]) if passed_on else rows_once
+
+        assert whole == str(await sequence().as_single_promise(""))
+        assert whole == "".join([token async for token in to_async_iter(sequence().tokens)])
+        assert 50 == len(await sequence()) - passed_on
+        subscribed = [str(await promise) async for promise in to_async_iter(sequence().messages)]
+        assert whole == "".join(subscribed)

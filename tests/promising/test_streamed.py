@@ -8,11 +8,12 @@ from typing import cast
 
 import pytest
 from hypothesis import given, strategies as st
+from reactivex import operators as ops
 from typing_extensions import override
 
 from miniagents.promising import Promise, PromisingContext, StreamedPromise
 from miniagents.streams import to_async_iter
-from miniagents.values import InquiryCancelledError, UnresolvedPromiseError
+from miniagents.values import InquiryCancelledError, NotReplayedError, UnresolvedPromiseError
 from tests.support.sources import Recorder, Source, keep, turns
 
 
@@ -296,3 +297,33 @@ async def test_all_readers_agree(
             with pytest.raises(ValueError, match="the end"):
                 await promise
     assert 1 == source.closed
+
+
+async def test_without_replay() -> None:
+    """With `replay=False` what all readers have passed is not kept; a later reader begins with what is."""
+    source = Source(range(2_000))
+    async with PromisingContext(prefetch=10):
+        stream: StreamedPromise[int, tuple[int, ...]] = StreamedPromise(source, replay=False)
+        most = 0
+        total = 0
+        async for number in stream:
+            total += number
+            most = max(most, len(stream.log.items))
+        assert sum(range(2_000)) == total
+        assert most <= 10
+        assert "<StreamedPromise done, 2000 pieces>" == repr(stream)
+        assert [] == [number async for number in stream]
+        with pytest.raises(NotReplayedError, match="2000 pieces of a stream with replay=False are gone"):
+            await stream
+
+
+async def test_without_replay_awaited() -> None:
+    """With `replay=False` a stream can be awaited as long as nothing has gone; then it keeps everything."""
+    async with PromisingContext():
+        stream: StreamedPromise[int, int] = StreamedPromise(Source([1, 2, 3]), replay=False, resolver=sum)
+        assert 6 == await stream
+        assert [1, 2, 3] == [number async for number in stream]
+        assert 6 == await stream
+        given: StreamedPromise[int, tuple[int, ...]] = StreamedPromise(prefill_pieces=[1, 2], replay=False)
+        assert [1] == [number async for number in to_async_iter(given.pieces.pipe(ops.take(1)))]
+        assert [2] == [number async for number in given]

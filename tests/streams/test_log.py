@@ -271,6 +271,7 @@ class Late:
 
     def __init__(self, log: Log[int]) -> None:
         self.log = log
+        self.position = 0
         self.told: list[tuple[int, bool]] = []
 
     def deliver(self) -> None:

@@ -28,7 +28,7 @@ class MessageCopy:
         held: an error of the source is left to whoever holds the copy.
     """
 
-    __slots__ = ("_busy", "_heard", "_position", "_source", "held", "log")
+    __slots__ = ("_busy", "_heard", "_source", "held", "log", "position")
 
     name = ""  # in a chain of waiting it is only a link
 
@@ -43,7 +43,7 @@ class MessageCopy:
         self.held = False
         self._source: MessagePromise[Message] | None = source
         self._heard = heard
-        self._position = 0
+        self.position = 0
         self._busy = False
 
     def show(self) -> MessagePromise[Message]:
@@ -73,9 +73,9 @@ class MessageCopy:
             return False
         log = source.log
         parts: Sequence[Part] = log.parts if isinstance(log, PartLog) else log.items
-        if self._position < len(parts):
-            part = parts[self._position]
-            self._position += 1
+        if self.position < len(parts):
+            part = parts[self.position]
+            self.position += 1
             self._tell(part)
             self._put(part)
             return True

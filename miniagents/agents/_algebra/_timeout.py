@@ -112,7 +112,7 @@ class _Run:
     """
 
     __slots__ = (
-        *("_ctx", "_lineage", "_loop", "_owner", "_position", "_wake"),
+        *("_ctx", "_lineage", "_loop", "_owner", "position", "_wake"),
         *("ended", "open", "replies", "signs", "tokens", "waiting_since"),
     )
 
@@ -121,7 +121,7 @@ class _Run:
         self._loop = asyncio.get_running_loop()
         self._owner = Owner.current()
         self._lineage = current_lineage()
-        self._position = 0
+        self.position = 0
         self._wake: asyncio.Future[None] | None = None
         self.replies = replies
         self.waiting_since: float | None = None
@@ -133,7 +133,7 @@ class _Run:
     @property
     def over(self) -> bool:
         """Whether the replies and all messages have ended."""
-        return self.replies.log.closed and self._position == len(self.replies.log.items) and not self.open
+        return self.replies.log.closed and self.position == len(self.replies.log.items) and not self.open
 
     def now(self) -> float:
         """The time of the event loop, in seconds."""
@@ -142,9 +142,9 @@ class _Run:
     def deliver(self) -> None:
         """Pass on the messages that are new."""
         log = self.replies.log
-        while self._position < len(log.items):
-            promise = log.items[self._position]
-            self._position += 1
+        while self.position < len(log.items):
+            promise = log.items[self.position]
+            self.position += 1
             if promise.log.closed and promise.log.error is None:
                 self.tokens += len(promise.log.items)
                 self._sign()
