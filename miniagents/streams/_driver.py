@@ -232,7 +232,9 @@ class Driver:
 
     def _stop(self) -> None:
         self.aborted(self._cancelled())
-        if self.task is None or self.task.done() or self._stopping:
+        if self.task is not None and self.task.done():
+            self._leave()  # somebody has cancelled it before its first step, so it could not say so itself
+        if self.task is None or self._stopping:
             return  # a second cancellation would hit the clean-up that the first one began
         self._stopping = True
         self.task.cancel()

@@ -199,6 +199,23 @@ async def test_callbacks_from_other_threads() -> None:
     assert [threading.get_ident()] == threads
 
 
+async def test_tasks_cancelled_by_hand_before_they_began() -> None:
+    """A task that somebody cancels before its first step leaves its scope, and its readers are told."""
+    scope = open_scope(shutdown_timeout=60)
+    log: Log[str] = Log(scope)
+
+    async def body() -> None:
+        raise AssertionError("it never begins")
+
+    Driver("writer", scope, log, log).start(body)
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    await turns()
+    async with asyncio.timeout(5):
+        await scope.cancel_all()
+    assert isinstance(log.error, InquiryCancelledError)
+
+
 async def test_an_error_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     """An error of several streams is logged once, when the last has gone, unless a reader was told."""
     scope, error = open_scope(), ValueError("broken")

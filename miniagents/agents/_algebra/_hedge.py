@@ -66,8 +66,10 @@ class Hedge:
     async def _in_time(self, ctx: Conversation, begun: "asyncio.Task[bool]") -> bool:
         """Whether the first agent has begun before its time was up."""
         complete = input_complete(ctx.messages)
-        await asyncio.wait((complete, begun), return_when=asyncio.FIRST_COMPLETED)
-        complete.cancel()
+        try:
+            await asyncio.wait((complete, begun), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await ended((complete,))
         await asyncio.wait((begun,), timeout=self.after)
         return begun.done() and begun.result()
 

@@ -5,11 +5,10 @@ passes the replies of another one on ends as that one ends.
 """
 
 import asyncio
-from collections.abc import Iterable
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from miniagents.promising import Message, MessagePromise, MessageSequencePromise, MessageType, when_complete
-from miniagents.streams import CURRENT_DRIVER, Log, until_room
+from miniagents.promising import Message, MessagePromise, MessageSequencePromise, MessageType
+from miniagents.streams import CURRENT_DRIVER, until_closed, until_room
 from miniagents.values import Finish, Part, Usage
 
 
@@ -104,19 +103,17 @@ def is_content(part: Part) -> bool:
     return not isinstance(part, Usage | Finish)
 
 
-def input_complete(messages: MessageSequencePromise) -> "asyncio.Future[None]":
-    """A Future that is done when all messages have ended; it reads none of them, so it keeps nothing going.
+def input_complete(messages: MessageSequencePromise) -> "asyncio.Task[None]":
+    """A task that is done when all messages have ended, however they did; cancel it to wait no more.
 
-    In a chain all agents begin at once. What an agent is given time for begins when it has got its input.
+    In a chain all agents begin at once. What an agent is given time for begins when it has got its input. So
+    this is a reader too, one that takes everything: otherwise the input of an agent that is stuck before it
+    reads would be paused, and its time would never begin.
     """
-    complete = asyncio.get_running_loop().create_future()
+    return asyncio.ensure_future(_until_ended(messages))
 
-    def parts() -> Iterable[Log[object]]:
-        return [cast("Log[object]", promise.log) for promise in messages.log.items]
 
-    def tell(_: object) -> None:
-        if not complete.done():
-            complete.set_result(None)
-
-    when_complete(messages.log, parts, tell)
-    return complete
+async def _until_ended(messages: MessageSequencePromise) -> None:
+    await until_closed(messages.log)
+    for promise in tuple(messages.log.items):
+        await until_closed(promise.log)

@@ -18,7 +18,7 @@ async def first_good(tasks: "Sequence[asyncio.Task[bool]]") -> int | None:
     return None
 
 
-async def ended(tasks: "Iterable[asyncio.Task[bool]]") -> None:
+async def ended(tasks: "Iterable[asyncio.Task[object]]") -> None:
     """Cancel all tasks and wait for their end, so that none outlives the call that made it."""
     ending = tuple(tasks)
     for task in ending:

@@ -10,6 +10,7 @@ from miniagents.values import AgentTimeoutError, Part
 from ._copy import MessageCopy
 from ._operands import Conversation, Operand, input_complete, is_content, named
 from ._seconds import check_seconds
+from ._tasks import ended
 
 LIMITS = ("first_token", "stall", "total")
 
@@ -58,6 +59,8 @@ class Timeout:
             while not run.over:
                 if complete.done() and run.waiting_since is None:
                     run.waiting_since = run.now()
+                if run.signs:
+                    complete.cancel()  # from now on the agent alone says how much of its input is wanted
                 limit, deadline = self._next(run, begun)
                 if run.now() < deadline:
                     await run.until(deadline)
@@ -66,8 +69,8 @@ class Timeout:
                     return
             raise_error(run.replies.log)
         finally:
-            complete.cancel()
             run.leave()
+            await ended((complete,))
 
     def _next(self, run: "_Run", begun: float) -> tuple[str, float]:
         """Which limit would strike next, and when."""

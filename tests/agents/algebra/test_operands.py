@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from miniagents import MessageSequencePromise, MiniAgents, identity
+from miniagents import Message, MessageSequencePromise, MiniAgents, identity
 from miniagents.agents._algebra._operands import Operand, first_sign, input_complete, named
+from tests.support.sources import Source
 from tests.support.speakers import Speaker
 
 GONE = ConnectionError("gone")
@@ -61,5 +62,14 @@ async def test_a_complete_input() -> None:
         replies = Speaker("A", 60.0).agent.inquire()
         input_complete(replies).cancel()
         assert replies.log.readers == 0
-        done = input_complete(MessageSequencePromise("x"))
-        assert done.done()
+        await input_complete(MessageSequencePromise("x"))
+        assert now() == 7
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_paused_input() -> None:
+    """An input that nobody reads is taken to its end, however little may come unread."""
+    async with MiniAgents(prefetch=1):
+        await input_complete(
+            MessageSequencePromise([Message.promise(Source("abc")), Message.promise(Source("d"))])
+        )

@@ -14,6 +14,7 @@ from miniagents import (
     identity,
     partial_text,
 )
+from tests.support.sources import Source
 from tests.support.speakers import Script, Speaker, heard
 
 OUT_OF_IDEAS = ValueError("out of ideas")
@@ -45,6 +46,16 @@ async def test_first_token() -> None:
     )
     assert str(error) == "SLOW was stopped after 10 s: its limit first_token=10 s was up; tokens so far: 0."
     assert isinstance(error, TimeoutError)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_first_token_of_one_that_does_not_read() -> None:
+    """An agent that is stuck before it reads has its input all the same, however little may come unread."""
+    async with MiniAgents(prefetch=1):
+        question = Message.promise(Source(["What ", "is ", "it?"]))
+        with pytest.raises(AgentTimeoutError, match="first_token=10"):
+            await Speaker("STUCK", 3600.0).agent.timeout(first_token=10).inquire(question)
+        assert now() == 10
 
 
 @pytest.mark.loop(virtual=True)
