@@ -28,7 +28,7 @@ Example, with a transport of httpx2 in the place of the network:
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from pydantic import SecretStr, TypeAdapter
 from typing_extensions import TypedDict
@@ -64,9 +64,6 @@ from ._source import Response
 from ._sse import STRAY, ServerEvent
 from ._timeouts import Timeouts
 from ._wanted import NOTHING_WANTED, Wanted
-
-if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletionMessageParam
 
 __all__ = ["create_openai_agent", "openai_agent"]
 
@@ -164,9 +161,9 @@ async def openai_agent(
     def ask() -> AbstractAsyncContextManager[Response]:
         return used.chat.completions.with_streaming_response.create(
             model=name,
-            messages=request.messages,
+            messages=[],  # in the body: the SDK would look at each for half a millisecond, and change nothing
             stream=stream,
-            extra_body=request.body,
+            extra_body={**request.body, "messages": request.messages},
             extra_headers={"Accept-Encoding": "identity", **extras.headers},
             extra_query=extras.query,
         )
@@ -199,7 +196,7 @@ create_openai_agent: Final = openai_agent.fork
 class _ChatRequest:
     """What is sent, apart from the model's name: the messages, and all other fields of the body."""
 
-    messages: "list[ChatCompletionMessageParam]"
+    messages: list[dict[str, object]]
     body: dict[str, object]
 
 
@@ -230,10 +227,7 @@ def _encode(
         else None,
         **extra,
     }
-    return _ChatRequest(
-        cast("list[ChatCompletionMessageParam]", messages),
-        {name: value for name, value in body.items() if value is not None},
-    )
+    return _ChatRequest(messages, {name: value for name, value in body.items() if value is not None})
 
 
 def _messages(turn: Turn) -> Iterator[dict[str, object]]:

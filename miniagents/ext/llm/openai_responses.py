@@ -17,7 +17,7 @@ Example:
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from pydantic import SecretStr, TypeAdapter
 from typing_extensions import TypedDict
@@ -53,9 +53,6 @@ from ._source import Response
 from ._sse import STRAY, ServerEvent
 from ._timeouts import Timeouts
 from ._wanted import NOTHING_WANTED, Wanted, beside
-
-if TYPE_CHECKING:
-    from openai.types.responses import ResponseInputParam
 
 __all__ = ["create_openai_responses_agent", "openai_responses_agent"]
 
@@ -152,9 +149,9 @@ async def openai_responses_agent(
     def ask() -> AbstractAsyncContextManager[Response]:
         return used.responses.with_streaming_response.create(
             model=name,
-            input=request.input,
+            input=[],  # in the body: the SDK would look at each for a millisecond, and change nothing
             stream=stream,
-            extra_body=request.body,
+            extra_body={**request.body, "input": request.input},
             extra_headers={"Accept-Encoding": "identity", **extras.headers},
             extra_query=extras.query,
         )
@@ -186,7 +183,7 @@ create_openai_responses_agent: Final = openai_responses_agent.fork
 class _ResponsesRequest:
     """What is sent, apart from the model's name: the items, and all other fields of the body."""
 
-    input: "ResponseInputParam"
+    input: list[dict[str, object]]
     body: dict[str, object]
 
 
@@ -212,10 +209,7 @@ def _encode(
         **extra,
         "text": beside(extra.get("text"), format=_format(wanted.answer) if wanted.answer else None),
     }
-    return _ResponsesRequest(
-        cast("ResponseInputParam", items),
-        {name: value for name, value in body.items() if value is not None},
-    )
+    return _ResponsesRequest(items, {name: value for name, value in body.items() if value is not None})
 
 
 def _items(turn: Turn) -> Iterator[dict[str, object]]:
@@ -462,8 +456,8 @@ def _end(item: _Item, index: int, *, spoke: bool) -> Iterator[Decoded]:
             text = "" if spoke else "\n\n".join(_texts(item.get("summary"), "summary_text"))
             yield Reasoning(text, item.get("encrypted_content"), item.get("id"), index)
         case "function_call":
-            if not spoke:
-                yield ToolCallDelta(index, arguments=item.get("arguments") or "")
+            if not spoke and (arguments := item.get("arguments")):
+                yield ToolCallDelta(index, arguments=arguments)
         case "message":
             if not spoke:
                 yield from _texts(item.get("content"), "output_text")
