@@ -1,55 +1,21 @@
-"""A model that keeps us waiting, over a real socket."""
+"""A model that keeps us waiting, over a real socket; `test_matrix.py` has the ways in which it may."""
 
 import asyncio
 
 import pytest
 
 from miniagents import (
-    LLMTimeoutError,
     MiniAgents,
 )
 from tests.support.sse_server import (
     hold,
     raw,
-    repeat,
     serve,
     sse,
 )
 from tests.support.wires import KEY, WIRES, Wire, error_of
 
 pytestmark = pytest.mark.parametrize("wire", WIRES, ids=repr)
-
-
-async def test_no_answer(wire: Wire) -> None:
-    """A server that says nothing is given up after `first_token_timeout`."""
-    error = await error_of(wire, raw(hold), first_token_timeout=0.1)
-    assert isinstance(error, LLMTimeoutError)
-    assert "first_token_timeout" in str(error)
-
-
-@pytest.mark.parametrize("silent", [True, False])
-async def test_stall(wire: Wire, silent: bool) -> None:
-    """A stall is given up after `stall_timeout`; comments, pings and empty events do not feed it."""
-    how = hold if silent else repeat(wire.idle, 0.01)
-    error = await error_of(wire, sse(*wire.begun("Hel"), how), stall_timeout=0.15)
-    assert isinstance(error, LLMTimeoutError)
-    assert "stall_timeout" in str(error)
-    assert error.partial_text == "Hel"
-
-
-async def test_keep_alives_before_the_first_token(wire: Wire) -> None:
-    """A server that only keeps the connection alive is given up after `first_token_timeout`."""
-    error = await error_of(wire, sse(repeat(wire.idle, 0.01)), first_token_timeout=0.15)
-    assert "first_token_timeout" in str(error)
-
-
-async def test_total_timeout(wire: Wire) -> None:
-    """A stream that goes on for ever is given up after `total_timeout`."""
-    script = sse(*wire.begun("x"), repeat(wire.piece("x"), 0.01))
-    error = await error_of(wire, script, total_timeout=0.3)
-    assert isinstance(error, LLMTimeoutError)
-    assert "total_timeout" in str(error)
-    assert set(error.partial_text) == {"x"}
 
 
 async def test_total_timeout_of_a_whole_answer(wire: Wire) -> None:
