@@ -21,6 +21,7 @@ from ._parts import (
     Reasoning,
     Refusal,
     Restart,
+    Retry,
     ToolCallDelta,
     ToolResult,
     Usage,
@@ -81,7 +82,7 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
     calls: dict[int, _Block] = {}
     for part in parts:
         match part:
-            case Usage() | Finish() | AgentPart():
+            case Usage() | Finish() | AgentPart() | Retry():
                 continue
             case Restart():
                 blocks.clear()
@@ -124,7 +125,7 @@ class _Block:
                 return _call([piece for piece in self.pieces if isinstance(piece, ToolCallDelta)])
             case ToolResult() | Citation():
                 return first
-            case Usage() | Finish() | AgentPart() | Restart():
+            case Usage() | Finish() | AgentPart() | Restart() | Retry():
                 raise AssertionError  # never a piece of content
 
 
@@ -186,6 +187,7 @@ _KINDS: Final[Mapping[str, type[PartValue]]] = MappingProxyType(
         "file": File,
         "agent_part": AgentPart,
         "restart": Restart,
+        "retry": Retry,
     }
 )
 

@@ -17,6 +17,7 @@ __all__ = [
     "Reasoning",
     "Refusal",
     "Restart",
+    "Retry",
     "ToolCallDelta",
     "ToolResult",
     "Usage",
@@ -210,7 +211,9 @@ class AgentPart(PartValue):
     """
 
     agents: tuple[str, ...]
-    part: "str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Usage | Finish | Restart"
+    part: (
+        "str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Usage | Finish | Restart | Retry"
+    )
     kind: Literal["agent_part"] = field(default="agent_part", kw_only=True, repr=False)
 
 
@@ -233,7 +236,40 @@ class Restart(PartValue):
     kind: Literal["restart"] = field(default="restart", kw_only=True, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Retry(PartValue):
+    """The provider is asked again: nothing of the answer had come yet, and what went wrong may pass.
+
+    It stands in the stream only, before everything else.
+
+    Attributes:
+        attempt: which attempt is over; the first one is 1.
+        delay: seconds until the next one.
+        reason: what went wrong.
+        kind: which part this is, for JSON.
+
+    Example:
+        >>> Retry(1, 0.5, "openai (gpt-x): refused with status 429").attempt
+        1
+    """
+
+    attempt: int
+    delay: float
+    reason: str
+    kind: Literal["retry"] = field(default="retry", kw_only=True, repr=False)
+
+
 Part: TypeAlias = (
-    str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Usage | Finish | AgentPart | Restart
+    str
+    | Reasoning
+    | Refusal
+    | ToolCallDelta
+    | ToolResult
+    | Citation
+    | Usage
+    | Finish
+    | AgentPart
+    | Restart
+    | Retry
 )
 """Anything that a model's answer streams; `match` over the classes narrows it to nothing."""

@@ -13,6 +13,7 @@ from miniagents import (
     Reasoning,
     Refusal,
     Restart,
+    Retry,
     ToolCall,
     ToolCallDelta,
     ToolResult,
@@ -42,6 +43,10 @@ def kind_of(part: Part) -> str:  # noqa: C901, PLR0911 - one line for each kind
         case Finish(reason):
             return assert_type(reason, str)
         case Restart(reason):
+            return reason
+        case Retry(attempt, delay, reason):
+            assert_type(attempt, int)
+            assert_type(delay, float)
             return reason
         case AgentPart(agents, inner):
             assert_type(agents, tuple[str, ...])

@@ -16,6 +16,7 @@ from miniagents import (
     Reasoning,
     Refusal,
     Restart,
+    Retry,
     ToolAgent,
     ToolCall,
     ToolCallDelta,
@@ -94,7 +95,7 @@ def shown(part: Part) -> str:
             return part.content
         case AgentPart():
             return f"{part.agents}: {shown(part.part)}"
-        case Usage() | Finish() | Restart():
+        case Usage() | Finish() | Restart() | Retry():
             return ""
 
 

@@ -15,6 +15,7 @@ from miniagents.values import (
     Reasoning,
     Refusal,
     Restart,
+    Retry,
     ToolCall,
     ToolCallDelta,
     ToolResult,
@@ -33,6 +34,7 @@ ALL: tuple[PartValue, ...] = (
     Finish("stop"),
     AgentPart(("READER",), "words"),
     Restart("name: Field required"),
+    Retry(1, 0.5, "busy"),
 )
 
 

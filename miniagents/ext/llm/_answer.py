@@ -5,6 +5,7 @@ SDK says. (On 8,565 cuts of recorded answers the SDKs raised nothing, and text w
 missed none of them.) After the marker the message is complete, whatever the connection does then.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -12,13 +13,13 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from miniagents.values import LLMError, LLMProtocolError, LLMRefusalError, LLMTruncatedError, Part
+from miniagents.values import LLMError, LLMProtocolError, LLMRefusalError, LLMTruncatedError, Part, Retry
 
 from ._faults import Call, SDKErrors, fault
 from ._fold import Fold
 from ._look import WireError
 from ._parts import Decode
-from ._retries import ask_until_answered
+from ._retries import ask_or_retry
 from ._source import Response, Source
 from ._timeouts import Clock, Timeouts
 
@@ -113,7 +114,8 @@ class ModelCall:
                 more than one.
 
         Yields:
-            Text, never empty, never with half a character; and the other parts of the answer.
+            A `Retry` each time before the provider is asked again, which is while nothing has come; then
+            text, never empty, never with half a character, and the other parts of the answer.
 
         Raises:
             LLMError: whatever went wrong; with the text that had arrived.
@@ -122,13 +124,13 @@ class ModelCall:
         clock = Clock(self.timeouts, streaming=self.stream)
         reading: _Reading | None = None
         try:
-            reading = await ask_until_answered(
-                lambda: self._begin(call, clock, metadata_so_far),
-                call,
-                clock,
-                self.wire.sdk,
-                self.max_retries,
-            )
+            while isinstance(step := await self._ask(call, clock, metadata_so_far), Retry):
+                since = clock.now()
+                yield step
+                clock.paused(since)
+                await asyncio.sleep(step.delay)
+                call.again()
+            reading = step
             if call.attempts > 1:
                 metadata_so_far["attempts"] = call.attempts
             while True:
@@ -147,6 +149,13 @@ class ModelCall:
             clock.stop()
             if reading is not None:
                 await reading.source.release()
+
+    async def _ask(
+        self, call: Call, clock: Clock, metadata: MutableMapping[str, object]
+    ) -> "_Reading | Retry":
+        return await ask_or_retry(
+            lambda: self._begin(call, clock, metadata), call, clock, self.wire.sdk, self.max_retries
+        )
 
     async def _begin(self, call: Call, clock: Clock, metadata: MutableMapping[str, object]) -> "_Reading":
         """Ask, and read until there is something that a reader may see, or nothing will come."""

@@ -126,6 +126,11 @@ class Call:
     request_id: str | None = None
     pieces: list[str] = field(default_factory=list[str])
 
+    def again(self) -> None:
+        """Note that the request is sent once more."""
+        self.attempts += 1
+        self.request_id = None
+
     def note(self, part: Part) -> None:
         """Note what went to the reader."""
         if isinstance(part, str):

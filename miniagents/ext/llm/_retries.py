@@ -4,18 +4,19 @@ The SDK's own retries are switched off: it does not tell how often it asked, and
 `Retry-After` of an hour. Here every attempt is counted, logged and bounded by the call's clock.
 """
 
-import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
+from miniagents.values import Retry
+
 from ._faults import Call, SDKErrors, fault, headers_of
 from ._look import ProviderError, integer_at
 from ._timeouts import Clock, Overdue
 
-__all__ = ["ask_until_answered"]
+__all__ = ["ask_or_retry"]
 
 T = TypeVar("T")
 
@@ -30,10 +31,10 @@ _LONGEST_DELAY: Final = 8.0
 _JITTER: Final = 0.25
 
 
-async def ask_until_answered(
+async def ask_or_retry(
     ask: Callable[[], Awaitable[T]], call: Call, clock: Clock, sdk: SDKErrors, max_retries: int
-) -> T:
-    """Send the request, again if that can help, until the first piece of an answer is there.
+) -> T | Retry:
+    """Send the request once, and read until the first piece of an answer is there.
 
     Connection failures, 408, 409, 429, 5xx, and a provider that says that it is overloaded are tried again,
     after what `Retry-After` says, else after 0.5, 1, 2, ... up to 8 s. A wait that would end
@@ -46,23 +47,24 @@ async def ask_until_answered(
         sdk: what the SDK's exceptions mean.
         max_retries: how many times to ask again.
 
+    Returns:
+        What `ask` returned; or a `Retry`, if asking again after its delay can help.
+
     Raises:
         LLMError: what the last attempt failed with.
     """
-    while True:
-        try:
-            return await ask()
-        except Exception as exc:
-            error = fault(exc, call, sdk)
-            if call.attempts > max_retries or not _worth_it(exc, sdk):
-                raise error from exc
-            delay = _delay(exc, call.attempts)
-            if delay >= clock.remaining:
-                error.add_note(f"It asked to wait {delay:.0f} s, which is longer than this call may take.")
-                raise error from exc
-        _LOG.info("attempt %d failed, the next one is in %.1f s: %s", call.attempts, delay, error)
-        await asyncio.sleep(delay)
-        call.attempts += 1
+    try:
+        return await ask()
+    except Exception as exc:
+        error = fault(exc, call, sdk)
+        if call.attempts > max_retries or not _worth_it(exc, sdk):
+            raise error from exc
+        delay = _delay(exc, call.attempts)
+        if delay >= clock.remaining:
+            error.add_note(f"It asked to wait {delay:.0f} s, which is longer than this call may take.")
+            raise error from exc
+    _LOG.info("attempt %d failed, the next one is in %.1f s: %s", call.attempts, delay, error)
+    return Retry(call.attempts, delay, str(error))
 
 
 def _worth_it(exc: Exception, sdk: SDKErrors) -> bool:

@@ -4,7 +4,8 @@ import logging
 
 import pytest
 
-from miniagents import LLMConnectionError, LLMStatusError
+from miniagents import LLMConnectionError, LLMStatusError, Part, Retry
+from miniagents.ext.llm import _retries
 from tests.support.sse_server import answer, raw, reset, sse
 from tests.support.wires import KEY, WIRES, Wire, asking
 
@@ -26,6 +27,29 @@ async def test_asked_again(wire: Wire, status: int, caplog: pytest.LogCaptureFix
     assert len(records) == 1
     assert "attempt 1 failed" in records[0]
     assert KEY not in caplog.text
+
+
+async def test_seen(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads the parts sees each retry before it is waited for; the message keeps none of it."""
+    monkeypatch.setattr(_retries, "_FIRST_DELAY", 0.001)
+    scripts = answer(429, BUSY), raw(reset), sse(*wire.good("Hel", "lo"))
+    async with asking(wire, *scripts, max_retries=2) as asked:
+        parts: list[Part] = []
+        replies = asked.inquire()
+        async for reply in replies:
+            async for part in reply.parts:
+                if isinstance(part, Retry):
+                    assert len(asked.server.requests) == part.attempt
+                parts.append(part)
+        (message,) = await replies
+    first, second, *rest = parts
+    assert isinstance(first, Retry)
+    assert isinstance(second, Retry)
+    assert ["busy: Not now." in first.reason, "could not be made" in second.reason] == [True, True]
+    assert 0 < first.delay < second.delay
+    assert [part for part in rest if isinstance(part, str)] == ["Hel", "lo"]
+    assert not any(isinstance(part, Retry) for part in [*rest, *message.content])
+    assert message.text == "Hello"
 
 
 async def test_given_up(wire: Wire) -> None:
