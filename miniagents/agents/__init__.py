@@ -6,6 +6,7 @@ from ._algebra._race import race
 from ._algebra._race_report import RaceEntry, RaceLostError, RaceReport
 from ._algebra._retry import RetryPolicy
 from ._algebra._route import Route, route
+from ._base_agent import BaseAgent
 from ._call import AgentCall
 from ._chain_loop import achain_loop
 from ._decorator import miniagent
@@ -18,6 +19,7 @@ __all__ = [
     "AgentCall",
     "AgentCallNode",
     "AgentReplyNode",
+    "BaseAgent",
     "InteractionContext",
     "MiniAgent",
     "MiniAgents",

@@ -8,7 +8,7 @@ Why so long: an agent and the context that names it (``ctx.this_agent``) are one
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, Literal, cast, overload
+from typing import Generic, Literal, Protocol, cast, overload
 
 from reactivex import Observable
 from typing_extensions import ParamSpec, TypeVar, override
@@ -56,6 +56,19 @@ Out2 = TypeVar("Out2", bound=Message)
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+
+
+class Start(Protocol[Out]):
+    """What starts one run."""
+
+    def __call__(
+        self,
+        received: MessageSequencePromise[Message] | str,
+        given: Mapping[str, object],
+        pending: Flattener | None = None,
+    ) -> MessageSequencePromise[Out]:
+        """Its replies."""
+        ...
 
 
 class InteractionContext(Generic[In_co, Out_contra]):
@@ -232,26 +245,26 @@ class MiniAgent(Generic[In, Out, P]):
             NoActiveContextError: no context is active.
             TypeError: a keyword is unknown or missing, or the messages are none.
         """
-        given = self._given(args, kwargs)
+        start, given = self._asked(args, kwargs)
         if messages is None:
             pending, received = open_sequence()
-            return self._start(received, given, pending)
+            return start(received, given, pending)
         if isinstance(messages, MessageSequencePromise):
-            return self._start(cast("MessageSequencePromise[Message]", messages), given)
+            return start(cast("MessageSequencePromise[Message]", messages), given)
         if isinstance(messages, str):  # what is given most, and never refused
-            return self._start(messages, given)
+            return start(messages, given)
         received = MessageSequencePromise(cast("MessageType", messages))
         received.log.was_read = True  # the run is its reader: when that ends, so does this
-        return self._start(received, given)
+        return start(received, given)
 
     def initiate_inquiry(self, *args: P.args, **kwargs: P.kwargs) -> AgentCall[In, Out]:
         """Run the agent now and send it messages later; see :class:`AgentCall`."""
-        given = self._given(args, kwargs)
+        start, given = self._asked(args, kwargs)
         flattener, received = open_sequence()
         if CURRENT_DRIVER.get() is None:
             # No end of a run drops this call: at the latest the end of the context finishes it.
             flattener.context.leave_open(flattener)
-        return AgentCall(self.alias, flattener, self._start(received, given))
+        return AgentCall(self.alias, flattener, start(received, given))
 
     # -- cold ----------------------------------------------------------------------------------------------
 
@@ -279,8 +292,8 @@ class MiniAgent(Generic[In, Out, P]):
           somebody holds goes on streaming for them.
         * When does an error come? After the replies that came before it.
         """
-        given = self._given(args, kwargs)
-        return Lifted(source, lambda received: self._start(received, given))
+        start, given = self._asked(args, kwargs)
+        return Lifted(source, lambda received: start(received, given))
 
     def then(self: Operator[A, B], operator: Callable[[Observable[B]], Observable[C]]) -> Pipeline[A, C]:
         """This agent and then an operator: what ``source.pipe(agent, operator)`` does, as one operator.
@@ -529,13 +542,16 @@ class MiniAgent(Generic[In, Out, P]):
 
     # -- running -------------------------------------------------------------------------------------------
 
-    def _given(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Mapping[str, object]:
+    def _asked(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> "tuple[Start[Out], Mapping[str, object]]":
+        """What starts a run when it is called like this, and the keywords of that run."""
         if not args and not kwargs and not self._keywords.required:
-            return self._defaults
+            return self._start, self._defaults
         taken = self._keywords.taken(self.alias, args, kwargs)
         given = {**self._defaults, **taken} if taken else self._defaults
         self._keywords.check_complete(self.alias, given)
-        return given
+        return self._start, given
 
     def _start(
         self,
@@ -563,7 +579,11 @@ class MiniAgent(Generic[In, Out, P]):
         if classes is not None and classes.takes is not None:
             received = validated(received, Validation(classes.takes, self.alias, "takes"))
         context = InteractionContext(self, cast("MessageSequencePromise[In]", received), run)
-        return self._function(context, **given)
+        return self._work(context, given)
+
+    def _work(self, ctx: InteractionContext[In, Out], given: Mapping[str, object]) -> Awaitable[None]:
+        """What a run does."""
+        return self._function(ctx, **given)
 
 
 def composed(composition: Composition) -> MiniAgent:

@@ -71,6 +71,14 @@ class Keywords:
         Raises:
             TypeError: a keyword that the agent does not take, or one that is given twice.
         """
+        return {name: frozen(value) for name, value in self.named(alias, args, kwargs).items()}
+
+    def named(self, alias: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
+        """The same as it was given, nothing frozen.
+
+        Raises:
+            TypeError: a keyword that the agent does not take, or one that is given twice.
+        """
         if not args and not kwargs:
             return {}
         if len(args) > len(self.names):
@@ -86,7 +94,7 @@ class Keywords:
                 msg = f"Agent {alias} takes no keyword {name!r}; it knows: {known}."
                 raise TypeError(msg)
             given[name] = value
-        return {name: _frozen(value) for name, value in given.items()}
+        return given
 
     def check_complete(self, alias: str, given: Mapping[str, object]) -> None:
         """Refuse to run without a required keyword.
@@ -103,7 +111,7 @@ class Keywords:
 NO_KEYWORDS: Final = Keywords((), frozenset(), open=False, defaults=FrozenMapping())
 
 
-def _frozen(value: object) -> object:
+def frozen(value: object) -> object:
     """Data frozen; what is not data (a client, a function, a promise) as it is."""
     try:
         return freeze(value)

@@ -74,7 +74,7 @@ class Validation:
             try:
                 return each.model_validate(data)
             except ValidationError as error:
-                problem = misfit(error, each)
+                problem = misfit(error, each.__pydantic_fields__)
             except MiniAgentsError as error:
                 problem = str(error)
             problems.append(problem if len(self.classes) == 1 else f"as {each.__name__}: {problem}")

@@ -1,6 +1,6 @@
 """What flows: frozen values, sentinels, errors and pure text machines. No event loop, no streams."""
 
-from ._agent_errors import AgentTimeoutError, UnroutedMessageError
+from ._agent_errors import AgentFieldError, AgentTimeoutError, UnroutedMessageError
 from ._attachments import Attachment, File, Image, media_type_of
 from ._content import Content, ContentField, ToolCall, content_of, part_from_data, parts_of_content
 from ._control import strip_control
@@ -61,6 +61,7 @@ __all__ = [
     "CLEAR",
     "MAX_NESTING",
     "SPLIT_END",
+    "AgentFieldError",
     "AgentPart",
     "AgentTimeoutError",
     "Attachment",

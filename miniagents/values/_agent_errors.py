@@ -1,4 +1,4 @@
-"""The errors of compositions of agents: which part, why, and what had come."""
+"""The errors of agents and their compositions: which one, why, and what had come."""
 
 from typing_extensions import override
 
@@ -57,6 +57,35 @@ class AgentTimeoutError(MiniAgentsError, TimeoutError):
     @override
     def __str__(self) -> str:
         return super().__str__() or "an agent took too long"
+
+
+class AgentFieldError(MiniAgentsError, ValueError):
+    """A field of an agent of a class was given a value that does not fit.
+
+    The text names the agent, the fields and their values, these shortened and never a secret.
+
+    Args:
+        text: what is wrong.
+        agent_alias: whose fields they are.
+
+    Example:
+        >>> from miniagents import BaseAgent
+        >>> class Translator(BaseAgent):
+        ...     language: str
+        ...     async def run(self, ctx): ...
+        >>> Translator(language="German").fork(language=5)
+        Traceback (most recent call last):
+            ...
+        miniagents...AgentFieldError: Agent TRANSLATOR ... language: Input should be a valid string (got 5)
+    """
+
+    def __init__(self, text: str, agent_alias: str) -> None:
+        super().__init__(text, agent_alias)
+        self.agent_alias: str = agent_alias
+
+    @override
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class UnroutedMessageError(MiniAgentsError, TypeError):

@@ -22,12 +22,12 @@ _PLAIN: Final = (str, bytes, bool, int, float, Decimal, date, time, timedelta, U
 _SECRETS: Final = (SecretStr, SecretBytes, Secret)
 
 
-def misfit(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say which fields of ``model`` did not fit, why, and with which values, as far as these may be shown.
+def misfit(error: ValidationError, fields: Mapping[str, FieldInfo]) -> str:
+    """Say which fields did not fit, why, and with which values, as far as these may be shown.
 
     Args:
         error: What pydantic raised.
-        model: The class that was to be made.
+        fields: Those of the class that was to be made.
 
     Example:
         >>> class Book(BaseModel):
@@ -36,18 +36,20 @@ def misfit(error: ValidationError, model: type[BaseModel]) -> str:
         >>> try:
         ...     Book.model_validate({"year": "late"})
         ... except ValidationError as error:
-        ...     print(misfit(error, Book))
+        ...     print(misfit(error, Book.__pydantic_fields__))
         title: Field required; year: Input should be a valid integer... (got 'late')
     """
     return "; ".join(
-        _problem(each["loc"], each["type"], each["msg"], each["input"], model)
+        _problem(each["loc"], each["type"], each["msg"], each["input"], fields)
         for each in error.errors(include_url=False, include_context=False)
     )
 
 
-def _problem(loc: tuple[int | str, ...], kind: str, text: str, value: object, model: type[BaseModel]) -> str:
+def _problem(
+    loc: tuple[int | str, ...], kind: str, text: str, value: object, fields: Mapping[str, FieldInfo]
+) -> str:
     where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).lstrip(".")
-    field = _field(model, loc[0]) if loc else None
+    field = _field(fields, loc[0]) if loc else None
     if field is None:  # of the whole, or of a keyword that is no field: the value is not ours to show
         return f"{where}: {text}" if where else text
     if not field.repr or _names_secret(loc) or _has_secret(field.annotation, set()):
@@ -57,8 +59,7 @@ def _problem(loc: tuple[int | str, ...], kind: str, text: str, value: object, mo
     return f"{where}: {text} (got {_shown(value)})"
 
 
-def _field(model: type[BaseModel], name: int | str) -> FieldInfo | None:
-    fields = model.__pydantic_fields__
+def _field(fields: Mapping[str, FieldInfo], name: int | str) -> FieldInfo | None:
     if isinstance(name, str) and name in fields:
         return fields[name]
     return next((field for field in fields.values() if name in (field.alias, field.validation_alias)), None)

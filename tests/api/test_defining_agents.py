@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from typing_extensions import override
 
 from miniagents import (
+    BaseAgent,
     InteractionContext,
     Message,
     MessagePromise,
@@ -291,3 +293,20 @@ async def test_wait_for() -> None:
         assert str(await (await anext(aiter(promise)))) == "soon"
         go_on.set()
         assert str(await promise) == "soon\n\nlate"
+
+
+async def test_an_agent_of_a_class() -> None:
+    """An instance of a `BaseAgent` is an agent: inquired, forked, and made of pydantic fields."""
+
+    class Greeter(BaseAgent):
+        greeting: str = "Hello"
+
+        @override
+        async def run(self, ctx: InteractionContext) -> None:
+            ctx.reply(f"{self.greeting}, {await ctx.messages}!")
+
+    greeter = Greeter()
+    async with MiniAgents():
+        assert str(await greeter.inquire("world")) == "Hello, world!"
+        assert str(await greeter.fork(greeting="Bye").inquire("world")) == "Bye, world!"
+        assert str(await greeter.inquire("world", greeting="Hi")) == "Hi, world!"

@@ -35,7 +35,7 @@ def said_of(model: type[BaseModel], data: object) -> str:
     """What `misfit` says of the error of `data`."""
     with pytest.raises(ValidationError) as caught:
         model.model_validate(data)
-    return misfit(caught.value, model)
+    return misfit(caught.value, model.__pydantic_fields__)
 
 
 def test_field_and_value() -> None:

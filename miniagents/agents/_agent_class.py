@@ -1,0 +1,171 @@
+"""What a class of agents says about them, read when it is defined; what is wrong with it is refused there."""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
+from typing import Self, cast, get_args, get_origin
+
+from typing_extensions import Format, get_annotations
+
+from ._annotations import Classes, MessageClasses
+from ._keywords import Keywords, frozen
+
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentClass:
+    """What is known of every agent of a class.
+
+    Attributes:
+        alias: how they are called.
+        description: what they do.
+        keywords: their fields.
+        classes: the messages that they take and reply; None if any will do on both sides.
+    """
+
+    alias: str
+    description: str
+    keywords: Keywords
+    classes: MessageClasses | None
+
+    @classmethod
+    def of(
+        cls,
+        made: type[object],
+        root: type[object],
+        context: type[object],
+        *,
+        alias: str | None,
+        description: str | None,
+    ) -> Self:
+        """Read it from a class that has its fields already.
+
+        Args:
+            made: the class.
+            root: the class of all of them, which has no ``run``.
+            context: the class of what ``run`` is given.
+            alias: the name of the class in capitals by default.
+            description: its docstring by default.
+
+        Raises:
+            TypeError: ``run`` is missing, is not async, or is no function of a context of these messages.
+        """
+        shown = _WORDS.sub("_", made.__name__).upper() if alias is None else alias
+        text = inspect.cleandoc(made.__doc__ or "") if description is None else description
+        names = tuple(each.name for each in fields(made) if each.init) if is_dataclass(made) else ()
+        return cls(
+            shown,
+            text.replace("{AGENT_ALIAS}", shown),
+            Keywords(names, frozenset(), open=False, defaults={}),
+            _message_classes(made, root, context),
+        )
+
+
+def prepare(made: type[object], root: type[object]) -> None:
+    """Freeze the defaults of the fields of a class, before it gets them.
+
+    Args:
+        made: the class as it is written.
+        root: the class of all agents of classes.
+
+    Raises:
+        TypeError: it has something under a name that means something to every agent.
+    """
+    name = made.__name__
+    if "__init__" in vars(made):
+        msg = (
+            f"{name} has an __init__ of its own; an agent of a class is made of its fields by keyword, and "
+            "copied by fork, so declare fields and give them defaults, validators or properties."
+        )
+        raise TypeError(msg)
+    annotations = get_annotations(made, format=Format.FORWARDREF)
+    known = set(dir(root))
+    for each in annotations:
+        if each in known:
+            msg = f"{name} has a field {each!r}, which means something to every agent; give it another name."
+            raise TypeError(msg)
+    for each in ("alias", "description"):
+        if each in vars(made):
+            msg = f"{name} sets {each!r} in its body; write `class {name}(..., {each}=...)`."
+            raise TypeError(msg)
+    for each, annotation in annotations.items():
+        if each in vars(made) and "ClassVar" not in str(annotation):
+            setattr(made, each, frozen(vars(made)[each]))
+
+
+def _message_classes(made: type[object], root: type[object], context: type[object]) -> MessageClasses | None:
+    name = made.__name__
+    annotated = MessageClasses.of(_run_of(made, root), context, f"{name}.run")
+    arguments = _arguments(made, root)
+    if not arguments:
+        return annotated
+    declared = MessageClasses.given(arguments, name)
+    if annotated is None or _fits(annotated, declared or MessageClasses(None, None)):
+        return declared
+    wanted = " to ".join(map(_shown, arguments))
+    msg = (
+        f"{name} is a class of agents for {wanted}, and its run has a context for other messages; write "
+        f"`async def run(self, ctx: {context.__name__}[{', '.join(map(_shown, arguments))}])`."
+    )
+    raise TypeError(msg)
+
+
+def _run_of(made: type[object], root: type[object]) -> Callable[..., object]:
+    """The function that an agent runs, without its ``self``."""
+    name = made.__name__
+    run = cast("Callable[..., object]", inspect.getattr_static(made, "run"))
+    wanted = "write `async def run(self, ctx):`"
+    inherited = "run" not in vars(made) and getattr(run, "__isabstractmethod__", False)
+    if inherited or run is vars(root)["run"]:
+        msg = f"{name} does not say what its agents do; {wanted}."
+        raise TypeError(msg)
+    if not inspect.iscoroutinefunction(run):
+        msg = f"{name}.run is not an `async def` function; an agent awaits messages, so {wanted}."
+        raise TypeError(msg)
+    bound = partial(run, None)
+    try:
+        parameters = list(inspect.signature(bound).parameters.values())
+    except ValueError:
+        parameters = []  # not even a `self`
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if not parameters or parameters[0].kind not in kinds:
+        msg = f"{name}.run takes no context; {wanted}."
+        raise TypeError(msg)
+    if parameters[1:]:
+        msg = (
+            f"{name}.run takes {parameters[1].name!r} beside its context; what an agent of a class is given "
+            "are its fields, so declare it in the class."
+        )
+        raise TypeError(msg)
+    return bound
+
+
+def _arguments(made: type[object], root: type[object]) -> tuple[object, ...]:
+    """What stands in the brackets of ``root`` where ``made`` comes from it; nothing if there are none."""
+    bases = cast("tuple[object, ...]", vars(made).get("__orig_bases__", made.__bases__))
+    for base in bases:
+        origin = get_origin(base) or base
+        given = cast("tuple[object, ...]", get_args(base))
+        if origin is root:
+            return given
+        if isinstance(origin, type) and issubclass(origin, root):
+            names = cast("tuple[object, ...]", getattr(origin, "__parameters__", ()))
+            known = dict(zip(names, given, strict=False))
+            return tuple(known.get(each, each) for each in _arguments(origin, root))
+    return ()
+
+
+def _fits(run: MessageClasses, declared: MessageClasses) -> bool:
+    """Whether ``run`` takes all that the agents are sent, and replies nothing else than they reply."""
+    return _covers(run.takes, declared.takes) and _covers(declared.replies, run.replies)
+
+
+def _covers(wide: Classes | None, narrow: Classes | None) -> bool:
+    return wide is None or (narrow is not None and all(issubclass(each, wide) for each in narrow))
+
+
+def _shown(annotation: object) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)

@@ -1,0 +1,207 @@
+"""``BaseAgent``: classes whose instances are agents."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast
+
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+from pydantic.fields import FieldInfo
+from pydantic_core import ArgsKwargs
+from typing_extensions import dataclass_transform, override
+
+from miniagents.values import AgentFieldError, misfit
+
+from ._agent import In, InteractionContext, MiniAgent, Out, Start
+from ._agent_class import AgentClass, prepare
+from ._keywords import frozen
+
+C = TypeVar("C", bound=type[object])
+
+
+def _with_fields(cls: C) -> C:
+    """Give a class the fields that it declares; in place."""
+    config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", validate_by_name=True, validate_by_alias=True
+    )
+    dataclass(cls, kw_only=True, repr=False, eq=False, config=config)
+    return cls
+
+
+@_with_fields
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
+class BaseAgent(MiniAgent[In, Out, ...], ABC):
+    """The base of classes whose instances are agents, configured by their fields.
+
+    The fields are pydantic's, with ``Field`` and validators; they are given by keyword, and what is data in
+    them is frozen. ``async def run(self, ctx)`` is what an agent does. Everything that holds for an agent of
+    :func:`miniagent` holds for one of a class: it is inquired, piped, composed and forked. `fork` is a copy
+    with other fields, of the same class and validated; fields given to ``inquire`` hold for that run alone.
+    To type checkers the constructor is exact, and the fields given to ``fork`` and ``inquire`` are open.
+
+    The messages that it takes and replies stand in the brackets, as those of an :class:`InteractionContext`
+    do. ``class Poet(BaseAgent, alias=..., description=...)`` says how its agents are called and what they do;
+    by default these are the name of the class (``POET``), and its docstring with ``{AGENT_ALIAS}`` filled in.
+
+    An agent never changes: what belongs to a run stands in variables of ``run``, so that runs share nothing.
+    A base for several classes of agents declares its ``run`` as an ``@abstractmethod``.
+
+    Raises:
+        TypeError: when the class is defined: it has no async ``run`` of a context, its messages are none, or
+            a field has a name that means something to every agent.
+        pydantic.ValidationError: when an agent is made: a field does not fit.
+
+    Example:
+        >>> from miniagents import InteractionContext, Message, MiniAgents
+        >>> class Total(Message):
+        ...     total: int
+        >>> class Counter(BaseAgent[Message, Total]):
+        ...     '''Counts words.'''
+        ...     word: str
+        ...     start: int = 0
+        ...     async def run(self, ctx: InteractionContext[Message, Total]) -> None:
+        ...         words = str(await ctx.messages).split()
+        ...         ctx.reply(Total(total=self.start + words.count(self.word)))
+        >>> counter = Counter(word="knock")
+        >>> async def main():
+        ...     print(await counter.inquire("knock knock"))
+        ...     print(await counter.fork(start=5).inquire("knock"))
+        >>> MiniAgents().run(main())
+        {"total":2}
+        {"total":6}
+    """
+
+    __agent_class__: ClassVar[AgentClass]
+    __pydantic_fields__: ClassVar[dict[str, FieldInfo]]
+
+    if TYPE_CHECKING:  # mypy does not see that a class without fields has a constructor of its own
+
+        def __init__(self) -> None: ...
+
+    @override
+    def __init_subclass__(cls, *, alias: str | None = None, description: str | None = None) -> None:
+        super().__init_subclass__()
+        prepare(cls, BaseAgent)
+        _with_fields(cls)
+        cls.__agent_class__ = AgentClass.of(
+            cls, BaseAgent, InteractionContext, alias=alias, description=description
+        )
+
+    @abstractmethod
+    async def run(self, ctx: InteractionContext[In, Out]) -> None:
+        """One run of the agent.
+
+        Args:
+            ctx: the messages that it was sent, and the means to reply.
+        """
+
+    @override
+    def fork(self, **fields: object) -> Self:
+        """The same agent with other fields.
+
+        Args:
+            **fields: those that change; all are validated together, as in the constructor.
+
+        Raises:
+            TypeError: it has no such field; the text names the ones it has.
+            AgentFieldError: a field does not fit; the text names it and its value.
+        """
+        changed = self._keywords.named(self.alias, (), fields)
+        return self._variant(defaults={**self._defaults, **changed})
+
+    @override
+    def described(self, *, alias: str | None = None, description: str | None = None) -> Self:
+        return self._variant(alias=alias, description=description)
+
+    @override
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.alias}>"
+
+    @override
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in MiniAgent.__slots__:
+            raise AttributeError(_unchanging(self.alias, name))
+        super().__setattr__(name, value)
+
+    @override
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(_unchanging(self.alias, name))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_keyword(cls, given: object) -> object:
+        if isinstance(given, ArgsKwargs) and given.args:  # `kw_only` leaves out what has a `Field`
+            names = ", ".join(cls.__agent_class__.keywords.names) or "none"
+            msg = f"{cls.__name__} takes its fields by keyword; it knows: {names}."
+            raise TypeError(msg)
+        return given
+
+    @model_validator(mode="after")
+    def _become_agent(self) -> Self:
+        if hasattr(self, "_function"):
+            return self  # an agent already, seen again as a field of another one
+        values = vars(self)
+        values.update({name: frozen(value) for name, value in values.items()})
+        known = self.__agent_class__
+        super().__init__(
+            type(self).run,
+            known.keywords,
+            alias=known.alias,
+            description=known.description,
+            defaults={name: values[name] for name in known.keywords.names},
+            classes=known.classes,
+        )
+        return self
+
+    @override
+    def _asked(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[Start[Out], Mapping[str, object]]:
+        given = self._keywords.named(self.alias, args, kwargs)
+        if not given:
+            return self._start, self._defaults
+        agent = self.fork(**given)
+        return agent._start, agent._defaults  # noqa: SLF001 - same class
+
+    @override
+    def _work(self, ctx: InteractionContext[In, Out], given: Mapping[str, object]) -> Awaitable[None]:
+        return self.run(ctx)
+
+    @override
+    def _variant(
+        self,
+        *,
+        defaults: Mapping[str, object] | None = None,
+        alias: str | None = None,
+        description: str | None = None,
+        errors_as_messages: bool | None = None,
+    ) -> Self:
+        variant = self._copied() if defaults is None else self._made_of(defaults)
+        variant.alias = self.alias if alias is None else alias
+        variant.description = self.description if description is None else description
+        for_errors = self._errors_as_messages if errors_as_messages is None else errors_as_messages
+        variant._errors_as_messages = for_errors  # noqa: SLF001 - same class
+        return variant
+
+    def _copied(self) -> Self:
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self))
+        for name in MiniAgent.__slots__:
+            setattr(copied, name, getattr(self, name))
+        return copied
+
+    def _made_of(self, values: Mapping[str, object]) -> Self:
+        try:
+            return cast("Callable[..., Self]", type(self))(**values)
+        except ValidationError as error:
+            problem = misfit(error, self.__pydantic_fields__)
+        # Outside of the handler: the text of pydantic's error may hold what must not be told.
+        msg = f"Agent {self.alias} cannot have these fields: {problem}"
+        raise AgentFieldError(msg, self.alias)
+
+
+def _unchanging(alias: str, name: str) -> str:
+    return (
+        f"Agent {alias} never changes, so that its runs share nothing: {name!r} cannot be set or deleted. "
+        "What belongs to one run stands in variables of `run`; fork makes a copy with other fields."
+    )
