@@ -71,7 +71,7 @@ class Flattener:
         self.feeder: Producer | None = None
         self._pending: deque[Piece] | None = None  # most are given what is there already
         self._current: FlatStream[Message, object] | None = None
-        self.position = 0
+        self.position: int = 0
         self._end: Exception | bool = False
         self._busy = False
         log.producer = log.pacer = self

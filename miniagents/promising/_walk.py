@@ -157,7 +157,7 @@ class TokenWalk:
         self._listener = cast("Listener[object]", listener)  # what it writes is not of interest here
         self._message: MessagePromise[Message] | None = None
         self._held: Log[str] | None = None
-        self.position = 0
+        self.position: int = 0
         self._token_position = 0
         self._busy = False
         self._lagging = False

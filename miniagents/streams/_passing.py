@@ -130,9 +130,9 @@ class PassingLog(Log[T]):
         self._gone += passed
         for place in self._places:
             place.position -= passed
-        self.limit -= passed
+        self.limit: int = self.limit - passed
         if self.granted < UNBOUNDED:
-            self.granted -= passed
+            self.granted: int = self.granted - passed
 
     # -- what every log does -----------------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ class PassingLog(Log[T]):
 
     @override
     def _listen(self) -> None:
-        self.heard = True
+        self.heard: bool = True
 
     @override
     def end(self) -> "Future[None]":
