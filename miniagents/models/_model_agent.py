@@ -1,6 +1,7 @@
 """`ModelAgent`: an agent on a language model, which can be given tools."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Concatenate, cast, overload
 
 from pydantic import BaseModel
@@ -150,6 +151,30 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
         loop = ToolLoop(model, Calls(Toolbox.of(tools), timeout, approve), max_turns)
         return cast("ToolAgent[P]", over(ToolAgent, self, loop, f"{self.alias}_WITH_TOOLS"))
 
+    def around(self, wrapper: Callable[..., Awaitable[None]]) -> "ModelAgent[P]":
+        """The same model, each call of which goes through a function: for a log, a cache, a budget.
+
+        Args:
+            wrapper: `async def wrapper(ctx, model, **keywords)` is given the context of a call, this model
+                (its errors stay errors) and the keywords of the call; what it replies is the reply.
+
+        Returns:
+            A model with the keywords, defaults and alias of this one.
+
+        Example:
+            >>> from miniagents import MiniAgents
+            >>> from miniagents.testing import scripted_model
+            >>> async def cautious(ctx, model, **keywords):
+            ...     ctx.reply(model.inquire(["Be careful.", ctx.messages], **keywords))
+            >>> model = scripted_model(lambda messages: " ".join(map(str, messages))).around(cautious)
+            >>> async def main():
+            ...     print(await model.inquire("Cross the street."))
+            >>> MiniAgents().run(main())
+            Be careful. Cross the street.
+        """
+        model = cast("ModelAgent[...]", self.errors_as_messages(enabled=False))
+        return cast("ModelAgent[P]", over(ModelAgent, self, _Around(model, wrapper), self.alias))
+
     def as_type(
         self, answer: type[T], *, repairs: int = 1, mode: AnswerMode | None = None
     ) -> "TypedAgent[T, P]":
@@ -209,6 +234,20 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
             defaults=defaults, alias=alias, description=description, errors_as_messages=errors_as_messages
         )
         return cast("ModelAgent[P]", as_kind(ModelAgent, variant))
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """The function of a model whose calls go through another one."""
+
+    model: ModelAgent[...]
+    wrapper: Callable[..., Awaitable[None]]
+
+    async def __call__(
+        self, ctx: InteractionContext[Message, AssistantMessage], /, **keywords: object
+    ) -> None:
+        """Hand the call on."""
+        await self.wrapper(ctx, self.model, **keywords)
 
 
 def _typed(function: TypedAnswer[T], model: MiniAgent[Message, Message, P]) -> TypedAgent[T, P]:

@@ -140,3 +140,24 @@ async def test_the_policy_of_errors_stays() -> None:
     async with MiniAgents():
         (error,) = await kind.with_tools(now).inquire("hi")
         assert (error.role, str(error)) == ("error", "ConnectionError: cut")
+
+
+async def test_around_a_model() -> None:
+    """Calls go through a function, which may say something else; what was known of the model stays."""
+    asked: list[dict[str, object]] = []
+
+    async def louder(
+        ctx: InteractionContext[Message, AssistantMessage], model: ModelAgent[...], **keywords: object
+    ) -> None:
+        asked.append(keywords)
+        for answer in await model.inquire(ctx.messages, **keywords):
+            ctx.reply(AssistantMessage(str(answer).upper()))
+
+    loud = parrot.fork(model="red").around(louder)
+    assert (type(loud), loud.alias, loud.description) == (ModelAgent, "PARROT", "Says it again.")
+    async with MiniAgents():
+        assert str(await loud.inquire("hi")) == "RED HI ()"
+        assert str(await loud.fork(model="blue").with_tools(now).inquire("hi").final) == "BLUE HI (NOW)"
+    assert asked == [{"model": "red"}, {"model": "blue", "tools": (now.spec,)}]
+    with pytest.raises(TypeError, match="takes no keyword 'colour'"):
+        loud.inquire("hi", colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
