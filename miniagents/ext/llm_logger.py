@@ -77,14 +77,12 @@ class _Logger:
         self,
         ctx: InteractionContext[Message, AssistantMessage],
         model: ModelAgent[...],
-        /,
-        **keywords: object,
     ) -> None:
         """Call it, and write down what happens."""
-        call = LoggedCall(model.alias, keywords)
+        call = LoggedCall(model.alias, model.defaults)
         ends: list[asyncio.Future[None]] = []
         try:
-            async for promise in model.inquire(ctx.messages, **keywords):
+            async for promise in model.inquire(ctx.messages):
                 data = promise.preliminary_metadata
                 said = promise.message_class.promise_of_parts(partial(call.passing, promise), **data)
                 # No promise is held here while it streams: who drops it gives it up, as without a log.

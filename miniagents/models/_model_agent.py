@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Concatenate, cast, overload
+from typing import Concatenate, TypeAlias, cast, overload
 
 from pydantic import BaseModel
 from typing_extensions import ParamSpec, TypeVar, override
@@ -151,12 +151,12 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
         loop = ToolLoop(model, Calls(Toolbox.of(tools), timeout, approve), max_turns)
         return cast("ToolAgent[P]", over(ToolAgent, self, loop, f"{self.alias}_WITH_TOOLS"))
 
-    def around(self, wrapper: Callable[..., Awaitable[None]]) -> "ModelAgent[P]":
+    def around(self, wrapper: "Wrapper") -> "ModelAgent[P]":
         """The same model, each call of which goes through a function: for a log, a cache, a budget.
 
         Args:
-            wrapper: `async def wrapper(ctx, model, **keywords)` is given the context of a call, this model
-                (its errors stay errors) and the keywords of the call; what it replies is the reply.
+            wrapper: an async function that is given the context of a call, and this model with the keywords
+                of the call (they are its `defaults`; its errors stay errors). What it replies is the reply.
 
         Returns:
             A model with the keywords, defaults and alias of this one.
@@ -164,8 +164,8 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
         Example:
             >>> from miniagents import MiniAgents
             >>> from miniagents.testing import scripted_model
-            >>> async def cautious(ctx, model, **keywords):
-            ...     ctx.reply(model.inquire(["Be careful.", ctx.messages], **keywords))
+            >>> async def cautious(ctx, model):
+            ...     ctx.reply(model.inquire(["Be careful.", ctx.messages]))
             >>> model = scripted_model(lambda messages: " ".join(map(str, messages))).around(cautious)
             >>> async def main():
             ...     print(await model.inquire("Cross the street."))
@@ -241,13 +241,19 @@ class _Around:
     """The function of a model whose calls go through another one."""
 
     model: ModelAgent[...]
-    wrapper: Callable[..., Awaitable[None]]
+    wrapper: "Wrapper"
 
     async def __call__(
         self, ctx: InteractionContext[Message, AssistantMessage], /, **keywords: object
     ) -> None:
         """Hand the call on."""
-        await self.wrapper(ctx, self.model, **keywords)
+        await self.wrapper(ctx, self.model.fork(**keywords))
+
+
+Wrapper: TypeAlias = Callable[
+    [InteractionContext[Message, AssistantMessage], ModelAgent[...]], Awaitable[None]
+]
+"""A function that the calls of a model go through; see :meth:`ModelAgent.around`."""
 
 
 def _typed(function: TypedAnswer[T], model: MiniAgent[Message, Message, P]) -> TypedAgent[T, P]:

@@ -146,11 +146,9 @@ async def test_around_a_model() -> None:
     """Calls go through a function, which may say something else; what was known of the model stays."""
     asked: list[dict[str, object]] = []
 
-    async def louder(
-        ctx: InteractionContext[Message, AssistantMessage], model: ModelAgent[...], **keywords: object
-    ) -> None:
-        asked.append(keywords)
-        for answer in await model.inquire(ctx.messages, **keywords):
+    async def louder(ctx: InteractionContext[Message, AssistantMessage], model: ModelAgent[...]) -> None:
+        asked.append(dict(model.defaults))
+        for answer in await model.inquire(ctx.messages):
             ctx.reply(AssistantMessage(str(answer).upper()))
 
     loud = parrot.fork(model="red").around(louder)
@@ -158,6 +156,6 @@ async def test_around_a_model() -> None:
     async with MiniAgents():
         assert str(await loud.inquire("hi")) == "RED HI ()"
         assert str(await loud.fork(model="blue").with_tools(now).inquire("hi").final) == "BLUE HI (NOW)"
-    assert asked == [{"model": "red"}, {"model": "blue", "tools": (now.spec,)}]
+    assert asked == [{"model": "red", "tools": ()}, {"model": "blue", "tools": (now.spec,)}]
     with pytest.raises(TypeError, match="takes no keyword 'colour'"):
-        loud.inquire("hi", colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+        loud.fork(colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
