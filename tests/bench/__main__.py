@@ -1,24 +1,90 @@
-"""`python -m tests.bench [S1 S4 ...]` prints a table; `--small` only checks that every case runs."""
+"""`python -m tests.bench [S1 S4 ...]` prints tables; `--small` only checks that everything runs."""
 
 import argparse
-import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 from .cases import CASES
-from .measure import measure
+from .growth import SERIES, measured, rows
+from .measure import Measured, measure, measure_peer
+from .memory import KEPT, each, kept_rows
+from .peers.known import ORIGINAL, PEERS
+from .plot import draw
+from .report import HEAD, Ratios, Report, peer_rows
+
+NOTES = Path(__file__).with_name("NOTES.md")
 
 
-def main() -> None:
-    """Measure the cases that were named, or all."""
+def arguments() -> argparse.ArgumentParser:
+    """What can be asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"any of {', '.join(CASES)}; all without")
     parser.add_argument("--small", action="store_true", help="small sizes, one round: only that it runs")
-    wanted = parser.parse_args()
-    print(f"{platform.python_implementation()} {platform.python_version()}, medians in µs an item")  # noqa: T201
-    print("| case | limit | ours | ratio | target | |\n|---|---|---|---|---|---|")  # noqa: T201
-    for name in wanted.cases or CASES:
+    parser.add_argument(
+        "--peers", action="store_true", help="measure those of `pip install -e '.[bench]'` too"
+    )
+    parser.add_argument(
+        "--original",
+        default="",
+        metavar="PYTHON",
+        help="an interpreter with miniagents 0.0.35, one more peer",
+    )
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="FOLDER",
+        help="growth and memory too, and RESULTS.md and results.svg there",
+    )
+    return parser
+
+
+def ours(names: list[str], *, small: bool) -> Iterator[Measured]:
+    """The cases, one after the other."""
+    for name in names:
         case = CASES[name]
-        count, rounds = (case.small, 1) if wanted.small else (case.count, 5)
-        print(measure(name, count, case.target, rounds).row, flush=True)  # noqa: T201
+        count, rounds = (case.small, 1) if small else (case.count, 5)
+        yield measure(name, count, case.target, rounds)
+
+
+def theirs(names: list[str], original: str, *, small: bool) -> Ratios:
+    """What those peers that are installed take."""
+    known = [name for name, peer in PEERS.items() if (original if name == ORIGINAL else peer.version)]
+    found: dict[str, dict[str, float]] = {}
+    for name in known:
+        wanted = [case for case in PEERS[name].cases if case in names]
+        found[name] = {
+            case: measure_peer(
+                name, case, CASES[case].small if small else CASES[case].count, original, 1 if small else 5
+            )
+            for case in wanted
+        }
+    return found
+
+
+def main() -> None:
+    """Measure what was asked for, print it, write it."""
+    wanted = arguments().parse_args()
+    names = wanted.cases or list(CASES)
+    print("\n".join(HEAD))  # noqa: T201
+    cases: list[Measured] = []
+    for found in ours(names, small=wanted.small):
+        print(found.row, flush=True)  # noqa: T201
+        cases.append(found)
+    peers = theirs(names, wanted.original, small=wanted.small) if wanted.peers else {}
+    if peers:
+        print("\n".join(["", *peer_rows(cases, peers)]))  # noqa: T201
+    if wanted.write is None:
+        return
+    sizes = {name: (series.small,) if wanted.small else series.sizes for name, series in SERIES.items()}
+    growth = {name: {size: measured(name, size) for size in sizes[name]} for name in SERIES}
+    memory = {name: each(name, 100 if wanted.small else kept.count) for name, kept in KEPT.items()}
+    notes = NOTES.read_text(encoding="utf-8") if NOTES.exists() else ""
+    report = Report(cases, peers, rows(growth), kept_rows(memory), notes)
+    wanted.write.mkdir(parents=True, exist_ok=True)
+    draw(cases, peers, growth, wanted.write / "results.svg")
+    (wanted.write / "RESULTS.md").write_text(report.text, encoding="utf-8")
+    print(f"written to {wanted.write}", file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -13,9 +13,8 @@ from .run_cases import (
     flatten_limit,
     flatten_ours,
 )
+from .sources import Role, bulk, live
 from .stream_cases import (
-    bulk,
-    live,
     operators_limit,
     operators_ours,
     replay_limit,
@@ -23,7 +22,6 @@ from .stream_cases import (
     stream_limit,
     stream_ours,
 )
-from .timing import Role
 
 
 @dataclass(frozen=True, slots=True)

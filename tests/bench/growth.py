@@ -8,7 +8,7 @@ import asyncio
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from types import MappingProxyType
@@ -16,8 +16,9 @@ from types import MappingProxyType
 from miniagents import Message, MessageSequencePromise
 
 from .run_cases import Nested, calls_ours
-from .stream_cases import bulk, exhaust, live, operators_ours, pass_on, read_tokens, stream_ours, streaming
-from .timing import Role, in_context, timed
+from .sources import Role, bulk, exhaust, live, timed
+from .stream_cases import operators_ours, pass_on, read_tokens, stream_ours, streaming
+from .timing import in_context
 
 ROUNDS = 5
 FLAT = 1.5
@@ -125,10 +126,10 @@ def row(name: str, each: Mapping[int, float]) -> str:
     return f"| {SERIES[name].items} | {cells} | {ratio:.2f} | {'flat' if ratio < FLAT else 'grows'} |"
 
 
-def table(names: list[str], measure: Callable[[str, int], float] = measured) -> list[str]:
-    """The lines of a Markdown table of the named series."""
+def rows(growth: Mapping[str, Mapping[int, float]]) -> list[str]:
+    """The lines of a Markdown table of seconds an item, by series and size."""
     head = ["| what grows | µs an item at each size | last / first | |", "|---|---|---|---|"]
-    return head + [row(name, {size: measure(name, size) for size in SERIES[name].sizes}) for name in names]
+    return head + [row(name, costs) for name, costs in growth.items()]
 
 
 def main() -> None:
@@ -141,7 +142,12 @@ def main() -> None:
         name, size = wanted.one
         print(SERIES[name].run(int(size)))  # noqa: T201 - this is its output
     else:
-        print("\n".join(table(wanted.names or list(SERIES))))  # noqa: T201
+        names = wanted.names or list(SERIES)
+        print(
+            "\n".join(
+                rows({name: {size: measured(name, size) for size in SERIES[name].sizes} for name in names})
+            )
+        )
 
 
 if __name__ == "__main__":

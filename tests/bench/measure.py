@@ -7,8 +7,12 @@ import statistics
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
+
+from .peers.known import ORIGINAL, PEERS
 
 ROUNDS = 5
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +51,29 @@ class Measured:
 
 def seconds(case: str, role: str, count: int) -> float:
     """Run one role (``limit`` or ``ours``) of a case once, in a new interpreter; the seconds that it took."""
-    done = subprocess.run(  # noqa: S603 - our own module, by name
-        [sys.executable, "-m", "tests.bench.one", case, role, str(count)],
-        capture_output=True,
-        text=True,
-        check=True,
+    return _printed(sys.executable, "-m", "tests.bench.one", case, role, str(count))
+
+
+def peer_seconds(name: str, case: str, count: int, original: str) -> float:
+    """The same of a peer.
+
+    Args:
+        name: of the peer.
+        case: what it does.
+        count: how many items.
+        original: the interpreter that has the earlier miniagents; it has our name, so it comes first.
+    """
+    if name != ORIGINAL:
+        return _printed(sys.executable, "-m", "tests.bench.peers", name, case, str(count))
+    code = (
+        "import miniagents, runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
+        "runpy.run_module('tests.bench.peers', run_name='__main__')"
     )
+    return _printed(original, "-I", "-c", code, str(ROOT), name, case, str(count))
+
+
+def _printed(*command: str) -> float:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - ours
     return float(done.stdout)
 
 
@@ -64,3 +85,22 @@ def measure(case: str, count: int, target: float, rounds: int = ROUNDS) -> Measu
         limits.append(seconds(case, "limit", count))
         ours.append(seconds(case, "ours", count))
     return Measured(case, statistics.median(limits), statistics.median(ours), count, target)
+
+
+def measure_peer(name: str, case: str, count: int, original: str, rounds: int = ROUNDS) -> float:
+    """How many times the limit a peer takes for an item, both measured in turns.
+
+    Args:
+        name: of the peer.
+        case: what it does.
+        count: items of a full run of ours; a peer works off its share of them.
+        original: the interpreter that has the earlier miniagents.
+        rounds: of which the medians are taken.
+    """
+    share = max(1, int(count * PEERS[name].share))
+    limits: list[float] = []
+    theirs: list[float] = []
+    for _ in range(rounds):
+        limits.append(seconds(case, "limit", count) / count)
+        theirs.append(peer_seconds(name, case, share, original) / share)
+    return statistics.median(theirs) / statistics.median(limits)

@@ -127,7 +127,11 @@ def row(name: str, kept_bytes: float) -> str:
     return f"| {kept.items} | {kept_bytes:.0f} | {kept.limit:g} | {verdict} |"
 
 
+def kept_rows(found: Mapping[str, float]) -> list[str]:
+    """The lines of a Markdown table of the bytes an item."""
+    head = ["| what is kept | bytes | promised | |", "|---|---|---|---|"]
+    return head + [row(name, kept_bytes) for name, kept_bytes in found.items()]
+
+
 if __name__ == "__main__":
-    print("| what is kept | bytes | promised | |\n|---|---|---|---|")  # noqa: T201
-    for key in KEPT:
-        print(row(key, each(key, KEPT[key].count)))  # noqa: T201
+    print("\n".join(kept_rows({name: each(name, kept.count) for name, kept in KEPT.items()})))  # noqa: T201

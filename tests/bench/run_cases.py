@@ -7,8 +7,9 @@ from typing import TypeAlias
 
 from miniagents import InteractionContext, Message, MessagePromise, MessageSequencePromise, miniagent
 
-from .stream_cases import exhaust, live, pass_on, streaming
-from .timing import in_context, timed
+from .sources import exhaust, live, timed
+from .stream_cases import pass_on, streaming
+from .timing import in_context
 
 
 def calls_limit(count: int) -> float:

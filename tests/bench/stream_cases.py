@@ -1,32 +1,14 @@
 """Cases of one stream: tokens through an agent, through operators, and replayed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import AsyncIterator, MutableMapping
 from functools import reduce
 
 from miniagents import InteractionContext, Message, MessagePromise, MessageSequencePromise, miniagent
 from miniagents.operators import map_tokens
 
-from .timing import Role, in_context, timed
-
-
-async def bulk(count: int) -> AsyncIterator[str]:
-    """A source that never suspends."""
-    for _ in range(count):
-        yield "token"
-
-
-async def live(count: int) -> AsyncIterator[str]:
-    """A source that suspends at every token."""
-    for _ in range(count):
-        await asyncio.sleep(0)
-        yield "token"
-
-
-async def exhaust(source: AsyncIterator[object]) -> None:
-    """Read everything."""
-    async for _ in source:
-        pass
+from .sources import Role, Source, bulk, exhaust, timed
+from .timing import in_context
 
 
 @miniagent
@@ -35,7 +17,7 @@ async def pass_on(ctx: InteractionContext) -> None:
     ctx.reply(ctx.messages)
 
 
-def streaming(source: Callable[[int], AsyncIterator[str]], count: int) -> MessagePromise[Message]:
+def streaming(source: Source, count: int) -> MessagePromise[Message]:
     """A message of ``count`` tokens."""
 
     def tokens(metadata: MutableMapping[str, object]) -> AsyncIterator[str]:
@@ -52,12 +34,12 @@ async def read_tokens(replies: MessageSequencePromise[Message]) -> None:
             pass
 
 
-def stream_limit(source: Callable[[int], AsyncIterator[str]]) -> Role:
+def stream_limit(source: Source) -> Role:
     """A bare ``async for`` over the source."""
     return lambda count: asyncio.run(timed(lambda: exhaust(source(count))))
 
 
-def stream_ours(source: Callable[[int], AsyncIterator[str]]) -> Role:
+def stream_ours(source: Source) -> Role:
     """The source through one agent that passes on, to ``async for``."""
     return lambda count: in_context(
         lambda: timed(lambda: read_tokens(pass_on.inquire(streaming(source, count))))

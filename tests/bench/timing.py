@@ -1,24 +1,9 @@
-"""How a case is timed: in CPU seconds of its process, which a busy neighbour does not change."""
+"""How a case of ours is timed: in a context, of which the beginning and the end are not measured."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable
 
 from miniagents import MiniAgents
-
-Role: TypeAlias = Callable[[int], float]
-
-
-def timed(work: Callable[[], Awaitable[object]]) -> Coroutine[object, object, float]:
-    """The CPU seconds that ``work`` takes, inside of a running loop."""
-
-    async def run() -> float:
-        start = time.process_time()
-        await work()
-        return time.process_time() - start
-
-    return run()
 
 
 def in_context(work: Callable[[], Awaitable[float]]) -> float:

@@ -1,0 +1,5 @@
+"""The cases of the bench through other libraries: `pip install -e '.[bench]'` and `python -m tests.bench --peers`.
+
+Rule of this room: **nothing here imports us**, so that the earlier miniagents, which has our name, runs here
+too, in an interpreter of its own. Libraries that need not be installed are imported by name.
+"""

@@ -1,0 +1,44 @@
+"""pydantic-ai with a model that is a function."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from importlib import import_module
+from types import MappingProxyType
+
+from tests.bench.sources import Role, Source, bulk, expect, live, seconds
+
+ai, function, messages = (
+    import_module(f"pydantic_ai{part}") for part in ("", ".models.function", ".messages")
+)
+
+
+def passing(source: Source) -> Role:
+    """An agent that streams what its model says."""
+
+    def role(count: int) -> float:
+        async def stream(*_: object) -> AsyncIterator[str]:
+            async for token in source(count):
+                yield token
+
+        async def work() -> None:
+            agent = ai.Agent(function.FunctionModel(stream_function=stream))
+            async with agent.run_stream("hello") as run:
+                await expect(run.stream_text(delta=True, debounce_by=None), count)
+
+        return seconds(work)
+
+    return role
+
+
+def answer(*_: object) -> object:
+    """What the model answers."""
+    return messages.ModelResponse(parts=[messages.TextPart("hello")])
+
+
+def calls(count: int) -> float:
+    """As many runs at once."""
+    agent = ai.Agent(function.FunctionModel(answer))
+    return seconds(lambda: asyncio.gather(*(agent.run("hello") for _ in range(count))))
+
+
+ROLES = MappingProxyType({"S1": passing(bulk), "S1L": passing(live), "S4": calls})
