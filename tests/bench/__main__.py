@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
 
 from .cases import CASES
 from .growth import SERIES, measured, rows
@@ -13,6 +14,7 @@ from .peers.known import ORIGINAL, PEERS
 from .plot import draw
 from .report import HEAD, Ratios, Report, peer_rows
 
+NOBODY: Ratios = MappingProxyType({})
 NOTES = Path(__file__).with_name("NOTES.md")
 
 
@@ -21,9 +23,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"any of {', '.join(CASES)}; all without")
     parser.add_argument("--small", action="store_true", help="small sizes, one round: only that it runs")
-    parser.add_argument(
-        "--peers", action="store_true", help="measure those of `pip install -e '.[bench]'` too"
-    )
+    parser.add_argument("--peers", action="store_true", help="those of `pip install -e '.[bench]'` too")
     parser.add_argument(
         "--original",
         default="",
@@ -71,7 +71,9 @@ def main() -> None:
     for found in ours(names, small=wanted.small):
         print(found.row, flush=True)  # noqa: T201
         cases.append(found)
-    peers = theirs(names, wanted.original, small=wanted.small) if wanted.peers else {}
+    peers: Ratios = NOBODY
+    if wanted.peers:
+        peers = theirs(names, wanted.original, small=wanted.small)
     if peers:
         print("\n".join(["", *peer_rows(cases, peers)]))  # noqa: T201
     if wanted.write is None:

@@ -143,11 +143,8 @@ def main() -> None:
         print(SERIES[name].run(int(size)))  # noqa: T201 - this is its output
     else:
         names = wanted.names or list(SERIES)
-        print(
-            "\n".join(
-                rows({name: {size: measured(name, size) for size in SERIES[name].sizes} for name in names})
-            )
-        )
+        found = {name: {size: measured(name, size) for size in SERIES[name].sizes} for name in names}
+        print("\n".join(rows(found)))  # noqa: T201
 
 
 if __name__ == "__main__":

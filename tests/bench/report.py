@@ -13,6 +13,9 @@ from .peers.known import PEERS
 Ratios = Mapping[str, Mapping[str, float]]
 """Of each peer and each case: how many times the limit it takes."""
 
+METHOD = """Medians of five, in CPU time. A ratio is between two medians that were measured in turns: what
+ours takes, over the limit that the interpreter sets (for each case: `cases.py`)."""
+
 HEAD = ("| case | limit, µs | ours, µs | ratio | target | |", "|---|---|---|---|---|---|")
 
 
@@ -37,17 +40,15 @@ class Report:
     @property
     def text(self) -> str:
         """The page."""
+        peers = ["## Peers, as ratios to the same limit", "\n".join(peer_rows(self.cases, self.peers))]
         parts = [
             "# How fast it is",
-            f"{machine()}\n\nMedians of five, in CPU time. A ratio is between two medians that were measured in "
-            "turns: what ours takes, over the limit that the interpreter sets (for each case: `cases.py`).",
+            machine(),
+            METHOD,
             "![ratios and growth](results.svg)",
             "## Against the limit",
             "\n".join([*HEAD, *(case.row for case in self.cases)]),
-            *(
-                ["## Peers, as ratios to the same limit", "\n".join(peer_rows(self.cases, self.peers))]
-                * bool(self.peers)
-            ),
+            *(peers if self.peers else ()),
             "## How cost grows",
             "\n".join(self.growth),
             "## What is kept",
@@ -64,7 +65,7 @@ def peer_rows(cases: Sequence[Measured], peers: Ratios) -> list[str]:
     for case in cases:
         theirs = [peers[name].get(case.name) for name in names]
         if any(theirs):
-            cells = ["–" if ratio is None else f"{ratio:.1f}" for ratio in theirs]
+            cells = ["" if ratio is None else f"{ratio:.1f}" for ratio in theirs]
             rows.append(f"| {case.name} | **{case.ratio:.2f}** | {' | '.join(cells)} |")
     return rows
 

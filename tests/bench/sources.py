@@ -43,7 +43,7 @@ async def expect(source: AsyncIterator[object], count: int) -> None:
 
 
 def timed(work: Callable[[], Awaitable[object]]) -> Coroutine[object, object, float]:
-    """The CPU seconds that ``work`` takes, inside of a running loop; a busy neighbour does not change them."""
+    """The CPU seconds that ``work`` takes in a running loop; a busy neighbour does not change them."""
 
     async def run() -> float:
         start = time.process_time()

@@ -5,8 +5,10 @@ import pytest
 from miniagents import MiniAgents
 from tests.bench.cases import CASES
 from tests.bench.growth import SERIES, rows
-from tests.bench.measure import Measured
+from tests.bench.measure import Measured, measure_peer
 from tests.bench.memory import KEPT, each
+from tests.bench.peers.known import PEERS
+from tests.bench.report import Report
 from tests.bench.rows import run
 
 
@@ -38,6 +40,27 @@ def test_series_runs(name: str) -> None:
     """Every series of growth runs at a small size, and takes time."""
     series = SERIES[name]
     assert series.run(series.small) > 0
+
+
+@pytest.mark.parametrize("case", PEERS["reactivex"].cases)
+def test_a_peer_runs(case: str) -> None:
+    """The peer that we depend on runs every case that it can do, and takes time."""
+    assert PEERS["reactivex"].roles()[case](20) > 0
+
+
+def test_a_peer_is_measured_in_an_interpreter_of_its_own() -> None:
+    """Its ratio is that of its own process to that of the limit."""
+    assert measure_peer("reactivex", "S1", 100, "", rounds=1) > 0
+
+
+def test_the_page() -> None:
+    """The page has every table; a peer that cannot do a case has an empty cell there."""
+    cases = [Measured(name, limit=0.001, ours=0.002, count=1000, target=3) for name in ("S1", "S3", "S6")]
+    peers = {"one": {"S1": 9.0}, "another": {"S1": 10.0, "S3": 8.0}}
+    page = Report(cases, peers, ["growth"], ["memory"], "Notes.").text
+    assert "| S1 | 1.000 | 2.000 | 2.00 | 3 | holds |" in page
+    assert "| S1 | **2.00** | 9.0 | 10.0 |\n| S3 | **2.00** |  | 8.0 |\n\n## How cost grows" in page
+    assert page.endswith("## What is kept\n\nmemory\n\nNotes.\n")
 
 
 def test_a_table_of_growth() -> None:

@@ -1,4 +1,6 @@
-"""The cases of the bench through other libraries: `pip install -e '.[bench]'` and `python -m tests.bench --peers`.
+"""The cases of the bench through other libraries: `python -m tests.bench --peers`.
+
+They are installed by `pip install -e '.[bench]'`.
 
 Rule of this room: **nothing here imports us**, so that the earlier miniagents, which has our name, runs here
 too, in an interpreter of its own. Libraries that need not be installed are imported by name.

@@ -7,9 +7,9 @@ from types import MappingProxyType
 
 from tests.bench.sources import Role, Source, bulk, expect, live, seconds
 
-ai, function, messages = (
-    import_module(f"pydantic_ai{part}") for part in ("", ".models.function", ".messages")
-)
+ai = import_module("pydantic_ai")
+function = import_module("pydantic_ai.models.function")
+messages = import_module("pydantic_ai.messages")
 
 
 def passing(source: Source) -> Role:
