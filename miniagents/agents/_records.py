@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
+from pydantic import Field
+
 from miniagents.promising import Message, MessagePromise, when_complete
 from miniagents.streams import Log
 from miniagents.values import FreezeError, FrozenMapping, freeze, is_secret_name
@@ -10,7 +12,7 @@ from miniagents.values import FreezeError, FrozenMapping, freeze, is_secret_name
 from ._miniagents import MiniAgents
 
 
-class AgentCallNode(Message):
+class AgentCallNode(Message, deferred=True):
     """An agent was called.
 
     Args:
@@ -36,7 +38,7 @@ class AgentCallNode(Message):
     keywords: Mapping[str, object] = FrozenMapping()
 
 
-class AgentReplyNode(Message):
+class AgentReplyNode(Message, deferred=True):
     """An agent has replied.
 
     Args:
@@ -58,7 +60,7 @@ class AgentReplyNode(Message):
     """
 
     agent_alias: str = ""
-    call: AgentCallNode = AgentCallNode()
+    call: AgentCallNode = Field(default_factory=AgentCallNode)
     replies: tuple[Message, ...] = ()
     error: str | None = None
 

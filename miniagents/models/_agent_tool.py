@@ -17,7 +17,7 @@ from ._tool import ToolSpec
 
 __all__ = ["AgentTool"]
 
-_OBJECT: Final = TypeAdapter(dict[str, object])
+_OBJECT: Final = TypeAdapter(dict[str, object], config={"defer_build": True})
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ T_co = TypeVar("T_co", bound=BaseModel, covariant=True)
 E = TypeVar("E")
 
 
-class ParsedMessage(AssistantMessage, Generic[T_co]):
+class ParsedMessage(AssistantMessage, Generic[T_co], deferred=True):
     """What a model says when it is asked for a type: its text is the JSON.
 
     Attributes:
@@ -34,7 +34,7 @@ class ParsedMessage(AssistantMessage, Generic[T_co]):
     parsed: T_co
 
 
-class ParsedReplies(MessageSequencePromise[ParsedMessage[T]], Generic[T]):
+class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
     """The reply of a model that was asked for a type: one :class:`ParsedMessage`, read as it comes.
 
     `partials`, `elements` and `field` read the tokens while they stream. Each iteration begins at the first
@@ -69,7 +69,7 @@ class ParsedReplies(MessageSequencePromise[ParsedMessage[T]], Generic[T]):
 
     @classmethod
     def of_model(
-        cls, replies: MessageSequencePromise[ParsedMessage[T]], model: type[T]
+        cls, replies: "MessageSequencePromise[ParsedMessage[T]]", model: type[T]
     ) -> "ParsedReplies[T]":
         """Another view of the same replies; handlers are told of the first one only.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Final, TypeGuard, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel, RootModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from typing_extensions import override
 
@@ -179,7 +179,7 @@ def _object(model: type[BaseModel], known: dict[type[BaseModel], Object]) -> Pla
         return known[model]
     keys = {name: _key(name, info) for name, info in model.__pydantic_fields__.items()}
     adapter = cast("TypeAdapter[object]", TypeAdapter(model))
-    if None in keys.values() or issubclass(model, RootModel):
+    if None in keys.values() or model.__pydantic_root_model__:
         return Plan(adapter)
     made = known[model] = Object(adapter, model, {})
     for name, info in model.__pydantic_fields__.items():

@@ -9,7 +9,7 @@ from miniagents.values import redact_keys
 
 __all__ = ["error_text", "result_text"]
 
-_ANYTHING: Final = TypeAdapter(object)
+_ANYTHING: Final = TypeAdapter(object, config={"defer_build": True})
 
 
 def result_text(value: object, name: str) -> str:

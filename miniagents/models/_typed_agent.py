@@ -50,7 +50,7 @@ class TypedAnswer(Generic[T]):
     mode: AnswerMode
 
     async def __call__(
-        self, ctx: InteractionContext[Message, ParsedMessage[T]], /, **keywords: object
+        self, ctx: "InteractionContext[Message, ParsedMessage[T]]", /, **keywords: object
     ) -> None:
         """Reply the answer, which streams.
 
@@ -177,7 +177,7 @@ def typed_answer(
     return TypedAnswer(model.errors_as_messages(enabled=False), answer, schema, repairs, chosen)
 
 
-class TypedAgent(MiniAgent[Message, ParsedMessage[T], P], Generic[T, P]):
+class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
     """A model that answers with a value of a type; made by :meth:`ModelAgent.as_type`.
 
     It takes the keywords of its model, and replies one :class:`ParsedMessage`.

@@ -31,7 +31,7 @@ PartStreamer = Callable[[MutableMapping[str, object]], AsyncIterable[Part]]
 _NOTHING: FrozenMapping[str, object] = FrozenMapping()
 
 
-class Message(Frozen):
+class Message(Frozen, deferred=True):
     """A frozen value that flows between agents: a text, and any further keywords as data.
 
     Args:

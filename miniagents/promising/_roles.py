@@ -16,7 +16,7 @@ from ._message import Message
 from ._spoken import Spoken
 
 
-class UserMessage(Spoken):
+class UserMessage(Spoken, deferred=True):
     """What a user says; `parts` may hold images and files.
 
     Example:
@@ -33,7 +33,7 @@ class UserMessage(Spoken):
         def __init__(self, /, text: str | None = None, **fields: object) -> None: ...
 
 
-class SystemMessage(Message):
+class SystemMessage(Message, deferred=True):
     """Instructions for a model; each provider gets them where it wants them.
 
     Example:
@@ -49,7 +49,7 @@ class SystemMessage(Message):
         def __init__(self, /, text: str | None = None, **fields: object) -> None: ...
 
 
-class AssistantMessage(Spoken):
+class AssistantMessage(Spoken, deferred=True):
     """What a model says.
 
     Attributes:
@@ -104,7 +104,7 @@ class AssistantMessage(Spoken):
         return [*super()._streamed(), *told]
 
 
-class ToolMessage(Spoken):
+class ToolMessage(Spoken, deferred=True):
     """What tools said to the calls of the answer before; its text is all results.
 
     Example:
@@ -125,7 +125,7 @@ class ToolMessage(Spoken):
         return "\n\n".join(each.content for each in parts if isinstance(each, ToolResult))
 
 
-class ErrorMessage(Message):
+class ErrorMessage(Message, deferred=True):
     """An error in the place where it would have been raised (``errors_as_messages``).
 
     Args:

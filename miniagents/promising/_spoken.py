@@ -11,7 +11,7 @@ from miniagents.values import Content, ContentField, Part, Refusal, parts_of_con
 from ._message import Message
 
 
-class Spoken(Message):
+class Spoken(Message, deferred=True):
     """A message with `parts`; without them it is its text.
 
     Attributes:

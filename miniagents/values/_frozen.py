@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from ._class_facts import TEMPLATE_FIELD, ClassFacts
 from ._errors import FreezeError
@@ -58,6 +58,7 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True,
+        defer_build=True,  # see __init_subclass__
         extra="allow",
         ser_json_bytes="base64",
         val_json_bytes="base64",
@@ -80,10 +81,24 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
             made._freeze_all()  # noqa: SLF001 - of its own class
             return made
 
+    @override
+    def __init_subclass__(cls, *, deferred: bool = False, **kwargs: Unpack[ConfigDict]) -> None:
+        """Take the keywords of a class.
+
+        Args:
+            deferred: its validator is made when it is first used, and so are complaints about its fields;
+                it makes an import cheap.
+            **kwargs: pydantic's configuration.
+        """
+        del deferred  # it is looked at when the fields are known
+        super().__init_subclass__(**kwargs)
+
     @classmethod
     @override
-    def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
+    def __pydantic_init_subclass__(cls, *, deferred: bool = False, **kwargs: object) -> None:
         super().__pydantic_init_subclass__(**kwargs)
+        if not deferred:
+            cls.model_rebuild(raise_errors=False, _parent_namespace_depth=0)
         cls.__frozen_facts__ = ClassFacts(cls, Frozen)
 
     @classmethod

@@ -12,14 +12,13 @@ from enum import Enum
 from typing import Final, cast, get_args
 from uuid import UUID
 
-from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from ._redact import is_secret_name, redact_keys
 
 _LONGEST: Final = 60
 _PLAIN: Final = (str, bytes, bool, int, float, Decimal, date, time, timedelta, UUID, Enum, type(None))
-_SECRETS: Final = (SecretStr, SecretBytes, Secret)
 
 
 def misfit(error: ValidationError, fields: Mapping[str, FieldInfo]) -> str:
@@ -75,7 +74,7 @@ def _has_secret(annotation: object, seen: set[int]) -> bool:
         return False
     seen.add(id(annotation))
     if isinstance(annotation, type):
-        if issubclass(annotation, _SECRETS):
+        if hasattr(annotation, "get_secret_value"):  # of pydantic's secrets; their module is slow to import
             return True
         if issubclass(annotation, BaseModel):
             fields = annotation.__pydantic_fields__.values()

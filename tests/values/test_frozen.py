@@ -25,6 +25,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, strategies as st
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator
+from pydantic.errors import PydanticSchemaGenerationError
 
 from miniagents.values import FreezeError, Frozen, FrozenMapping, HashKeyError, NestingError, TemplateError
 
@@ -496,3 +497,21 @@ def test_construction_is_fast() -> None:
     ours = min(repeat(lambda: Message("hi"), number=number, repeat=7))
     theirs = min(repeat(lambda: Plain(text="hi"), number=number, repeat=7))
     assert ours < 8 * theirs
+
+
+class Unknown:
+    """Nothing that pydantic knows."""
+
+
+def test_a_class_is_checked_where_it_is_defined() -> None:
+    """A field of a type that cannot be validated is refused with its class; of a deferred one at first use."""
+    with pytest.raises(PydanticSchemaGenerationError):
+
+        class Checked(Frozen):
+            value: Unknown
+
+    class Deferred(Frozen, deferred=True):
+        value: Unknown
+
+    with pytest.raises(PydanticSchemaGenerationError):
+        Deferred(value=Unknown())

@@ -7,7 +7,7 @@ from miniagents.values import Frozen, MiniAgentsError, Usage
 from .._miniagents import MiniAgents
 
 
-class RaceEntry(Frozen):
+class RaceEntry(Frozen, deferred=True):
     """One agent in a race or a hedge, as it stood when that was decided.
 
     Only what is known is told: a provider tells its ``usage`` at the end of a message (some tell the input
@@ -40,7 +40,7 @@ class RaceEntry(Frozen):
     usage: Usage | None = None
 
 
-class RaceReport(Message):
+class RaceReport(Message, deferred=True):
     """A race or a hedge was decided: who won, and what the others had cost until they were cancelled.
 
     It goes to the ``on_persist_message`` handlers of the context, as the records of the runs do.
