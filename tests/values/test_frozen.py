@@ -504,7 +504,7 @@ class Unknown:
 
 
 def test_a_class_is_checked_where_it_is_defined() -> None:
-    """A field of a type that cannot be validated is refused with its class; of a deferred one at first use."""
+    """A field of a type that cannot be validated is refused with its class; if deferred, at first use."""
     with pytest.raises(PydanticSchemaGenerationError):
 
         class Checked(Frozen):
