@@ -8,7 +8,7 @@ Why so long: an agent and the context that names it (``ctx.this_agent``) are one
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, Literal, Protocol, cast, overload
+from typing import Generic, Literal, Protocol, TypeAlias, cast, overload
 
 from reactivex import Observable
 from typing_extensions import ParamSpec, TypeVar, override
@@ -56,6 +56,8 @@ Out2 = TypeVar("Out2", bound=Message)
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+
+Caught: TypeAlias = MessageType | Stage[In1, Message]  # what may come in the place of an error
 
 
 class Start(Protocol[Out]):
@@ -217,15 +219,15 @@ class MiniAgent(Generic[In, Out, P]):
 
     @overload
     def inquire(
+        self, messages: MessageTypeOf[In] = None, /, *args: P.args, **kwargs: P.kwargs
+    ) -> MessageSequencePromise[Out]: ...
+    @overload
+    def inquire(
         self: "MiniAgent[Message, Out, P]",
         messages: MessageType = None,
         /,
         *args: P.args,
         **kwargs: P.kwargs,
-    ) -> MessageSequencePromise[Out]: ...
-    @overload
-    def inquire(
-        self, messages: MessageTypeOf[In] = None, /, *args: P.args, **kwargs: P.kwargs
     ) -> MessageSequencePromise[Out]: ...
     def inquire(
         self, messages: object = None, /, *args: P.args, **kwargs: P.kwargs
@@ -339,9 +341,13 @@ class MiniAgent(Generic[In, Out, P]):
 
     # -- the algebra: each of these is a room in `_algebra` ------------------------------------------------
 
-    def __and__(self: Stage[In1, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1 | Out2]":
+    @overload  # the first form, because mypy takes `In1` from `self`, so that it would refuse a narrower one
+    def __and__(self: Stage[Message, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1 | Out2]": ...
+    @overload
+    def __and__(self: Stage[In1, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1 | Out2]": ...
+    def __and__(self, other: object) -> object:
         parts = (*as_operand("&", self)._operands_of_and(), *as_operand("&", other)._operands_of_and())
-        return cast("MiniAgent[In1, Out1 | Out2]", composed(Both(parts)))
+        return composed(Both(parts))
 
     def _operands_of_and(self) -> "tuple[Operand, ...]":
         """The parts of ``a & b``, so that ``a & b & c`` has three; any other agent is one."""
@@ -362,9 +368,15 @@ class MiniAgent(Generic[In, Out, P]):
         as_it_is = not strict or self._errors_as_messages is not None
         return cast("MiniAgent", self if as_it_is else self._variant(errors_as_messages=False))
 
+    @overload  # two forms for the same reason
+    def hedge(
+        self: Stage[Message, Out1], other: Stage[In1, Out2], *, after: float
+    ) -> "MiniAgent[In1, Out1 | Out2]": ...
+    @overload
     def hedge(
         self: Stage[In1, Out1], other: Stage[In1, Out2], *, after: float
-    ) -> "MiniAgent[In1, Out1 | Out2]":
+    ) -> "MiniAgent[In1, Out1 | Out2]": ...
+    def hedge(self, other: object, *, after: float) -> object:
         """This agent, and another one too if this one is slow to begin; the first to begin replies.
 
         The other one is asked when this one, ``after`` seconds after it had its input, has given no token, or
@@ -397,7 +409,7 @@ class MiniAgent(Generic[In, Out, P]):
         composition = Hedge(
             as_operand("hedge", self, strict=True), as_operand("hedge", other, strict=True), after
         )
-        return cast("MiniAgent[In1, Out1 | Out2]", composed(composition))
+        return composed(composition)
 
     def timeout(
         self: Stage[In1, Out1],
@@ -460,7 +472,7 @@ class MiniAgent(Generic[In, Out, P]):
 
     def catching(
         self: Stage[In1, Out1],
-        handler: Callable[[Exception, InteractionContext[In1, Out1]], object],
+        handler: Callable[[Exception, InteractionContext[In1, Out1]], "Caught[In1] | Awaitable[Caught[In1]]"],
     ) -> "MiniAgent[In1, Message]":
         """This agent, the errors of which a function handles.
 

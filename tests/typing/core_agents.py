@@ -19,6 +19,7 @@ from miniagents import (
     Messages,
     MessageSequencePromise,
     MessageType,
+    MessageValidationError,
     MiniAgent,
     UserMessage,
     miniagent,
@@ -292,3 +293,11 @@ def variance(
     writes_all: InteractionContext[Question, Message] = narrow  # type: ignore[assignment]
     narrower: MessageSequencePromise[Answer] = plain.inquire("x")  # type: ignore[assignment]
     print(any_in, other_out, reads_deep, writes_all, narrower)  # noqa: T201
+
+
+async def what_does_not_fit(questions: list[dict[str, str]]) -> None:
+    """What no checker has seen is validated when it comes; the error knows whose classes they are."""
+    try:
+        await plain.inquire(questions)
+    except MessageValidationError as error:
+        assert_type(error.agent_alias, str)

@@ -212,4 +212,161 @@ MUTATIONS: Sequence[Mutation] = (
         "def run(self, main: Observable[T]) -> list[T]: ...",
         "def run(self, main: Observable[T]) -> list[Any]: ...",
     ),
+    Mutation(
+        "the messages of a context are of any class",
+        "agents/_agent.py",
+        "def messages(self) -> MessageSequencePromise[In_co]:",
+        "def messages(self) -> MessageSequencePromise[Message]:",
+    ),
+    Mutation(
+        "what is composed may lack a keyword",
+        "agents/_stages.py",
+        "def inquire(self, messages: MessageSequencePromise[In_contra], /)",
+        "inquire: Any\n\n    def _inquire(self, messages: In_contra, /)",
+    ),
+    Mutation(
+        "a & b takes what is not for b",
+        "agents/_agent.py",
+        "def __and__(self: Stage[In1, Out1], other: Stage[In1, Out2])",
+        "def __and__(self: Stage[In1, Out1], other: Stage[Any, Out2])",
+    ),
+    Mutation(
+        "a & b takes whatever a does, if that is anything",
+        "agents/_agent.py",
+        '(self: Stage[Message, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1 | Out2]": ...',
+        "(self: Stage[Message, Out1], other: Stage[In1, Out2]) -> Any: ...",
+    ),
+    Mutation(
+        "a & b forgets what b replies",
+        "agents/_agent.py",
+        '(self: Stage[In1, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1 | Out2]": ...',
+        '(self: Stage[In1, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1]": ...',
+    ),
+    Mutation(
+        "whoever judges a race is given anything",
+        "agents/_algebra/_race.py",
+        "win: Predicate[B1 | B2] | None",
+        "win: AnyPredicate | None",
+    ),
+    Mutation(
+        "a race is between agents for anything",
+        "agents/_algebra/_race.py",
+        "first: Stage[A, B1], second: Stage[A, B2], /,",
+        "first: Stage[A, B1], second: Stage[Any, B2], /,",
+    ),
+    Mutation(
+        "a case is for agents of any class",
+        "agents/_algebra/_route.py",
+        "message_class: type[M], agent: Stage[M, O])",
+        "message_class: type[M], agent: Stage[Any, O])",
+    ),
+    Mutation(
+        "a route forgets what its cases take",
+        "agents/_algebra/_route.py",
+        '-> "Route[In | M, Out | O]":',
+        '-> "Route[M, Out | O]":',
+    ),
+    Mutation(
+        "an error becomes anything",
+        "agents/_agent.py",
+        '"Caught[In1] | Awaitable[Caught[In1]]"',
+        '"object"',
+    ),
+    Mutation(
+        "a limit forgets what the agent replies",
+        "agents/_agent.py",
+        ') -> "MiniAgent[In1, Out1]":\n        """This agent, stopped',
+        ') -> "MiniAgent[In1, Message]":\n        """This agent, stopped',
+    ),
+    Mutation(
+        "map_agent forgets what is replied",
+        "operators/_map_agent.py",
+        ") -> AgentMap[A, B]:\n",
+        ") -> AgentMap[A, Message]:\n",
+    ),
+    Mutation(
+        "a mapped agent takes any items",
+        "operators/_map_agent.py",
+        "def __call__(self, source: Observable[A], /)",
+        "def __call__(self, source: Observable[Any], /)",
+    ),
+    Mutation(
+        "the items of replies are Any",
+        "operators/_item_replies.py",
+        "    item: Item\n",
+        "    item: Any\n",
+    ),
+    Mutation(
+        "a tool is called with anything",
+        "models/_tool.py",
+        "def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:",
+        "def __call__(self, *args: object, **kwargs: object) -> R_co:",
+    ),
+    Mutation(
+        "with_tools takes anything for a tool",
+        "models/_model_agent.py",
+        "        *tools: AnyTool,\n",
+        "        *tools: object,\n",
+    ),
+    Mutation(
+        "with_tools forgets the keywords",
+        "models/_model_agent.py",
+        ') -> "ToolAgent[P]":\n        """Let the model call tools',
+        ') -> "ToolAgent[...]":\n        """Let the model call tools',
+    ),
+    Mutation(
+        "the final answer of a model with tools is any message",
+        "models/_replies.py",
+        "def final(self) -> Promise[AssistantMessage]:",
+        "def final(self) -> Promise[AssistantMessage | ToolMessage]:",
+    ),
+    Mutation(
+        "as_type gives replies of anything",
+        "models/_typed_agent.py",
+        "**kwargs: P.kwargs) -> ParsedReplies[T]:",
+        "**kwargs: P.kwargs) -> ParsedReplies[Any]:",
+    ),
+    Mutation(
+        "fields of an answer are not looked at",
+        "models/_parsed.py",
+        "def field(self, field: str | Callable[[T], str | None])",
+        "def field(self, field: str | Callable[[Any], object])",
+    ),
+    Mutation(
+        "elements of an answer are Any",
+        "models/_parsed.py",
+        "-> AsyncIterable[E]: ...",
+        "-> AsyncIterable[Any]: ...",
+    ),
+    Mutation(
+        "parts are Any",
+        "promising/_sequence.py",
+        "def parts(self) -> StreamedPromise[Part, tuple[Part, ...]]:",
+        "def parts(self) -> StreamedPromise[Any, tuple[Any, ...]]:",
+    ),
+    Mutation(
+        "whose types a message did not fit is unknown",
+        "values/_errors.py",
+        "super().__init__(text, agent_alias)\n        self.agent_alias: str =",
+        "super().__init__(text, agent_alias)\n        self.agent_alias: object =",
+    ),
 )
+
+SOME: Sequence[Mutation] = tuple(
+    mutation
+    for mutation in MUTATIONS
+    if mutation.says
+    in {
+        "In is covariant",
+        "Out is contravariant",
+        "inquire takes any keywords",
+        "fork forgets the keywords",
+        "inquire takes anything that is messages, whatever the class",
+        "the fields of messages are unknown",
+        "a & b forgets what b replies",
+        "map_agent forgets what is replied",
+        "with_tools forgets the keywords",
+        "as_type gives replies of anything",
+    }
+)
+"""What every run of the tests tries; all of them take a minute."""

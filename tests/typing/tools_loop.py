@@ -29,9 +29,6 @@ from miniagents import (
     model_agent,
     tool,
 )
-from miniagents.ext.llm.anthropic import anthropic_agent, create_anthropic_agent
-from miniagents.ext.llm.openai import create_openai_agent, openai_agent
-from miniagents.ext.llm.openai_responses import create_openai_responses_agent, openai_responses_agent
 from miniagents.testing import scripted_model
 
 
@@ -108,13 +105,3 @@ def kinds() -> None:
     parrot.with_tools(now).inquire("hi", model=1)  # type: ignore[arg-type]
     parrot.with_tools(print)  # type: ignore[arg-type]
     parrot.with_tools(now, approve=print)  # type: ignore[arg-type]
-
-
-def providers() -> None:
-    """All models of providers can be given tools, and keep their keywords."""
-    assert_type(openai_agent.with_tools(now).inquire("hi", model="m", temperature=0.0), ToolReplies)
-    assert_type(openai_responses_agent.with_tools(now).inquire("hi", keep_reasoning=False), ToolReplies)
-    assert_type(anthropic_agent.with_tools(now).inquire("hi", max_tokens=9), ToolReplies)
-    create_openai_agent(model="m").with_tools(now).inquire("hi", stream="no")  # type: ignore[arg-type]
-    create_openai_responses_agent(model="m").with_tools(now).inquire("hi", thinks=True)  # type: ignore[call-arg]
-    create_anthropic_agent(model="m").with_tools(now).inquire("hi", max_tokens="9")  # type: ignore[arg-type]

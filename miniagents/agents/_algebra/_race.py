@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from inspect import isawaitable
-from typing import TypeAlias, overload
+from typing import TypeAlias, cast, overload
 
 from typing_extensions import TypeVar
 
 from miniagents.promising import Message, Messages
 
 from .._agent import MiniAgent, as_operand, composed
+from .._stages import Stage
 from ._entrant import Entrant, report_on
 from ._operands import Conversation, Operand
 from ._race_report import RaceLostError, RaceReport
@@ -92,23 +93,23 @@ def _reason(error: Exception | None) -> str:
 
 
 @overload
-def race(agent: MiniAgent[A, B1], /, *, win: Predicate[B1] | None = None) -> MiniAgent[A, B1]: ...
+def race(agent: Stage[A, B1], /, *, win: Predicate[B1] | None = None) -> MiniAgent[A, B1]: ...
 @overload
 def race(
-    first: MiniAgent[A, B1], second: MiniAgent[A, B2], /, *, win: Predicate[B1 | B2] | None = None
+    first: Stage[A, B1], second: Stage[A, B2], /, *, win: Predicate[B1 | B2] | None = None
 ) -> MiniAgent[A, B1 | B2]: ...
 @overload
 def race(
-    first: MiniAgent[A, B1],
-    second: MiniAgent[A, B2],
-    third: MiniAgent[A, B3],
+    first: Stage[A, B1],
+    second: Stage[A, B2],
+    third: Stage[A, B3],
     /,
     *,
     win: Predicate[B1 | B2 | B3] | None = None,
 ) -> MiniAgent[A, B1 | B2 | B3]: ...
 @overload
-def race(*agents: MiniAgent[A, B], win: Predicate[B] | None = None) -> MiniAgent[A, B]: ...
-def race(*agents: MiniAgent[A], win: AnyPredicate | None = None) -> MiniAgent[A]:
+def race(agent: Stage[A, B], /, *agents: Stage[A, B], win: Predicate[B] | None = None) -> MiniAgent[A, B]: ...
+def race(*agents: Stage[A, Message], win: AnyPredicate | None = None) -> MiniAgent[A]:
     """Ask several agents at once; the first good reply counts.
 
     All are sent the same messages. The first whose complete reply is good has won: that reply is replied, so
@@ -144,5 +145,5 @@ def race(*agents: MiniAgent[A], win: AnyPredicate | None = None) -> MiniAgent[A]
         raise TypeError(msg)
     parts = tuple(as_operand("race", agent, strict=True) for agent in agents)
     if len(parts) == 1 and win is None:
-        return agents[0]
+        return cast("MiniAgent[A]", agents[0])
     return composed(Race(parts, win))

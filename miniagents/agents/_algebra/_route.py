@@ -11,6 +11,7 @@ from miniagents.values import UnroutedMessageError
 
 from .._agent import MiniAgent, as_operand, composed
 from .._keywords import NO_KEYWORDS
+from .._stages import Stage
 from ._operands import Conversation, Operand
 
 In = TypeVar("In", bound=Message, contravariant=True)  # noqa: PLC0105 - as in _agent
@@ -99,7 +100,7 @@ class Route(MiniAgent[In, Out]):
         )
         self._routing = routing
 
-    def case(self, message_class: type[M], agent: MiniAgent[M, O]) -> "Route[In | M, Out | O]":
+    def case(self, message_class: type[M], agent: Stage[M, O]) -> "Route[In | M, Out | O]":
         """The same route, which sends messages of a class, and of its subclasses, to ``agent``.
 
         Cases are tried in the order in which they were given.
@@ -124,7 +125,7 @@ class Route(MiniAgent[In, Out]):
         part = as_operand("case", agent)
         return Route(Routing((*cases, (message_class, part)), self._routing.rest))
 
-    def otherwise(self, agent: MiniAgent[Message, O]) -> MiniAgent[Message, Out | O]:
+    def otherwise(self, agent: Stage[Message, O]) -> MiniAgent[Message, Out | O]:
         """An agent that sends all messages without a case to ``agent``.
 
         Args:

@@ -1,0 +1,148 @@
+"""The algebra: what is made of agents takes what all of them take, and replies what one of them may."""
+
+from typing import assert_type
+
+from miniagents import (
+    AgentTimeoutError,
+    InteractionContext,
+    Message,
+    Messages,
+    MessageSequencePromise,
+    MiniAgent,
+    RetryPolicy,
+    identity,
+    race,
+    route,
+)
+from miniagents.agents import Route
+from tests.typing.agent_kinds import (
+    answering_agent,
+    any_agent,
+    asking_agent,
+    grading_agent,
+    hard_agent,
+    keyed_agent,
+    tuned_agent,
+)
+from tests.typing.message_classes import Answer, HardQuestion, Question
+
+
+def both(question: Question) -> None:
+    """It takes what both take; if neither takes anything, the one with the narrower class stands first."""
+    assert_type(any_agent & tuned_agent, MiniAgent)
+    assert_type(answering_agent & answering_agent, MiniAgent[Question, Answer])
+    assert_type(answering_agent & asking_agent, MiniAgent[Question, Answer | HardQuestion])
+    assert_type(asking_agent & answering_agent, MiniAgent[Question, HardQuestion | Answer])
+    assert_type(any_agent & hard_agent & answering_agent, MiniAgent[HardQuestion, Message | Answer])
+    assert_type(hard_agent & answering_agent, MiniAgent[HardQuestion, Answer])
+    assert_type(asking_agent | (hard_agent & answering_agent), MiniAgent[Message, Answer])
+    answering_agent & hard_agent  # type: ignore[operator]
+    assert_type(
+        (answering_agent & asking_agent).inquire(question), MessageSequencePromise[Answer | HardQuestion]
+    )
+    (answering_agent & asking_agent).inquire("a")  # type: ignore[arg-type]
+    (answering_agent & any_agent).fork(model="m")  # type: ignore[call-arg]
+    answering_agent & grading_agent  # type: ignore[operator]
+    answering_agent & 5  # type: ignore[operator]
+    any_agent & keyed_agent  # type: ignore[operator]
+    keyed_agent & any_agent  # type: ignore[misc]
+
+
+def is_good(replies: Messages[Answer]) -> bool:
+    return replies[0].score > 0
+
+
+async def is_slowly_good(replies: Messages[Answer | HardQuestion]) -> bool:
+    return bool(replies)
+
+
+def the_first_good_one() -> None:
+    """Whoever judges is given what they all may reply."""
+    assert_type(race(answering_agent), MiniAgent[Question, Answer])
+    assert_type(race(answering_agent, hard_agent, win=is_good), MiniAgent[HardQuestion, Answer])
+    assert_type(
+        race(answering_agent, asking_agent, win=is_slowly_good), MiniAgent[Question, Answer | HardQuestion]
+    )
+    assert_type(
+        race(answering_agent, asking_agent, tuned_agent), MiniAgent[Question, Answer | HardQuestion | Message]
+    )
+    assert_type(race(*[answering_agent, answering_agent]), MiniAgent[Question, Answer])
+    assert_type(race(any_agent, keyed_agent.bind("k")), MiniAgent)
+    race(answering_agent, win=lambda replies: replies[0].score > 1)
+    race(answering_agent, win=lambda replies: replies[0].topic == "")  # type: ignore[attr-defined]
+    race(answering_agent, asking_agent, win=is_good)  # type: ignore[arg-type]
+    race(answering_agent, grading_agent).inquire(Answer("42"))  # type: ignore[arg-type]
+    race(any_agent, keyed_agent)  # type: ignore[arg-type]
+    race(any_agent, "text")  # type: ignore[call-overload]
+    race()  # type: ignore[call-overload]
+
+
+def a_second_one_for_the_slow() -> None:
+    assert_type(answering_agent.hedge(answering_agent, after=1), MiniAgent[Question, Answer])
+    assert_type(asking_agent.hedge(answering_agent, after=0.5), MiniAgent[Question, HardQuestion | Answer])
+    assert_type(hard_agent.hedge(answering_agent, after=1), MiniAgent[HardQuestion, Answer])
+    assert_type(tuned_agent.hedge(any_agent, after=1), MiniAgent)
+    answering_agent.hedge(grading_agent, after=1)  # type: ignore[arg-type]
+    answering_agent.hedge(answering_agent)  # type: ignore[call-arg]
+    answering_agent.hedge(answering_agent, after="1 s")  # type: ignore[arg-type]
+
+
+def by_class() -> None:
+    """A route takes what it has cases for, and with `otherwise` anything."""
+    assert_type(route().case(Question, answering_agent), Route[Question, Answer])
+    reception = route().case(HardQuestion, hard_agent).case(Answer, grading_agent)
+    assert_type(reception, Route[HardQuestion | Answer, Answer | Message])
+    assert_type(reception.otherwise(tuned_agent), MiniAgent[Message, Answer | Message])
+    assert_type(
+        route().case(Question, answering_agent).otherwise(asking_agent),
+        MiniAgent[Message, Answer | HardQuestion],
+    )
+    assert_type(route().case(HardQuestion, answering_agent), Route[HardQuestion, Answer])
+    reception.inquire([Answer("42"), HardQuestion("?", topic="a", points=1)])
+    reception.inquire(Question(topic="a"))  # type: ignore[arg-type]
+    route().case(Answer, answering_agent)  # type: ignore[misc]
+    route().case(Question, hard_agent)  # type: ignore[misc]
+    route().case(Message, keyed_agent)  # type: ignore[arg-type]
+    route().case(int, any_agent)  # type: ignore[misc]
+    route().otherwise(answering_agent)  # type: ignore[arg-type]
+
+
+def excuse(error: Exception, ctx: InteractionContext[Question, Answer]) -> str:
+    return f"Sorry: {error}"
+
+
+async def another(error: Exception, ctx: InteractionContext[Question, Answer]) -> MiniAgent[Question, Answer]:
+    ctx.reply(Answer("42"))
+    return answering_agent
+
+
+def count(error: Exception, ctx: InteractionContext[Question, Answer]) -> int:
+    return 0
+
+
+def answered(error: Exception, ctx: InteractionContext[Answer, Answer]) -> None:
+    ctx.finish_early()
+
+
+def what_goes_wrong() -> None:
+    """A handler returns messages or an agent for the same ones, or is async and does."""
+    assert_type(answering_agent.catching(excuse), MiniAgent[Question, Message])
+    assert_type(answering_agent.catching(another), MiniAgent[Question, Message])
+    assert_type(answering_agent.catching(lambda error, _: str(error)), MiniAgent[Question, Message])
+    assert_type(answering_agent.retry(RetryPolicy()), MiniAgent[Question, Answer])
+    assert_type(answering_agent.timeout(first_token=1, stall=2.0, total=None), MiniAgent[Question, Answer])
+    assert_type(tuned_agent.timeout(total=1).retry(RetryPolicy(attempts=2)), MiniAgent)
+    assert_type(AgentTimeoutError.__mro__[0], type)
+    answering_agent.catching(count)  # type: ignore[arg-type]
+    answering_agent.catching(answered)  # type: ignore[arg-type]
+    answering_agent.catching(lambda error: f"{error}")  # type: ignore[arg-type, misc]
+    answering_agent.retry(3)  # type: ignore[arg-type]
+    answering_agent.timeout(1.0)  # type: ignore[call-arg]
+    answering_agent.timeout(totals=1.0)  # type: ignore[call-arg]
+    keyed_agent.retry(RetryPolicy())  # type: ignore[misc]
+
+
+def nothing_changes() -> None:
+    assert_type(identity, MiniAgent[Message, Message])
+    assert_type(identity | asking_agent, MiniAgent[Message, HardQuestion])
+    assert_type(asking_agent | identity, MiniAgent[Message, Message])
