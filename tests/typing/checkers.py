@@ -12,7 +12,7 @@ from typing import TypedDict
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SCRIPTS = frozenset({"anys", "checkers", "conftest", "mistakes", "mutations"})
-PYRIGHT = ("-p=tests/typing", f"--pythonpath={sys.executable}", "--outputjson")
+PYRIGHT = ("--project", "tests/typing", f"--pythonpath={sys.executable}", "--outputjson")
 TIMEOUT = 120  # seconds; on a quiet machine all of them together take 15
 
 # The package has its own check. What only its rooms are made with is not read: that halves the time.

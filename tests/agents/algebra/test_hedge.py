@@ -145,6 +145,6 @@ def test_what_is_no_hedge() -> None:
         with pytest.raises(ValueError, match=r"hedge\(after="):
             identity.hedge(identity, after=seconds)
     with pytest.raises(TypeError, match=r"hedge\(after='x'\): give a number of seconds."):
-        identity.hedge(identity, after="x")  # type: ignore[arg-type]
+        identity.hedge(identity, after="x")  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="hedge is made of agents, and this is a value of type int"):
-        identity.hedge(5, after=1)  # type: ignore[arg-type]
+        identity.hedge(5, after=1)  # type: ignore[call-overload]

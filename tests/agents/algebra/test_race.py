@@ -168,7 +168,7 @@ def test_what_is_no_race() -> None:
         """Reply with a model."""
 
     with pytest.raises(TypeError, match=r"race\(\) is made of agents: give it at least one."):
-        race()
+        race()  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="race is made of agents, and this is a value of type str"):
         race(identity, "x")  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="NEEDY_AGENT needs a value for: model"):
