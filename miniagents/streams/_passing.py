@@ -62,10 +62,6 @@ class PassingLog(Log[T]):
 
     __slots__ = ("_gone", "_places", "_whole")
 
-    granted: int  # these are those of a log, changed here; `--verifytypes` wants it said
-    heard: bool
-    limit: int
-
     def __init__(self, scope: Scope, items: list[T] | None = None, *, closed: bool = False) -> None:
         super().__init__(scope, items, closed=closed)
         self._gone = 0
