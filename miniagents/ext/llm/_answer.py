@@ -68,6 +68,7 @@ class ModelCall:
         secrets: what no text may contain.
         prompt: what was asked; no text of an error quotes it.
         attached: whether images or files are sent.
+        schemas: whether tools or the schema of an answer are sent.
         stream: whether the answer comes piece by piece.
         timeouts: the limits of the call.
         max_retries: how many times to ask again while nothing has come.
@@ -100,6 +101,7 @@ class ModelCall:
     secrets: tuple[SecretStr, ...] = ()
     prompt: str = field(default="", repr=False)
     attached: bool = False
+    schemas: bool = False
     stream: bool = True
     timeouts: Timeouts = field(default_factory=Timeouts)
     max_retries: int = 2
@@ -120,7 +122,15 @@ class ModelCall:
         Raises:
             LLMError: whatever went wrong; with the text that had arrived.
         """
-        call = Call(self.wire.provider, self.model, self.server, self.secrets, self.prompt, self.attached)
+        call = Call(
+            self.wire.provider,
+            self.model,
+            self.server,
+            self.secrets,
+            self.prompt,
+            self.attached,
+            self.schemas,
+        )
         clock = Clock(self.timeouts, streaming=self.stream)
         reading: _Reading | None = None
         try:

@@ -38,6 +38,7 @@ _BAD_REQUEST: Final = frozenset({400, 415, 422})
 _TOO_LONG: Final = re.compile(
     r"context_length_exceeded|context (length|window|size)|prompt is too long", re.IGNORECASE
 )
+_OF_SCHEMAS: Final = re.compile(r"schema|tool|function|format|output_config", re.IGNORECASE)
 _SERVER_ERROR: Final = 500
 # The errors of the HTTP library below, which one SDK lets through as they are. By name: it is the SDK's own
 # choice which library that is (httpx2 or httpx), and nothing here depends on it.
@@ -111,6 +112,7 @@ class Call:
         secrets: what no text may contain.
         prompt: what was asked, of which no text quotes anything.
         attached: whether images or files were sent.
+        schemas: whether tools or the schema of an answer were sent.
         attempts: how many times the request was sent.
         request_id: the provider's id of the request, once there was a response.
         pieces: the text that went to the reader.
@@ -122,6 +124,7 @@ class Call:
     secrets: tuple[SecretStr, ...] = ()
     prompt: str = field(default="", repr=False)
     attached: bool = False
+    schemas: bool = False
     attempts: int = 1
     request_id: str | None = None
     pieces: list[str] = field(default_factory=list[str])
@@ -251,6 +254,11 @@ def _status_error(exc: Exception, call: Call) -> LLMStatusError:
         advice = "send a shorter conversation"
     elif call.attached and status in _BAD_REQUEST:
         advice += "; if this model takes no images or files, leave them out or choose another model"
+    elif call.schemas and status in _BAD_REQUEST and _OF_SCHEMAS.search(told):
+        advice += (
+            "; if it is a schema, give that tool or answer plainer types, or use as_type(..., mode='tool'); "
+            "or choose a model that takes tools and schemas"
+        )
     tries = f" after {call.attempts} attempts" if call.attempts > 1 else ""
     return call.error(LLMStatusError, f"refused with status {status}{tries}, {told}; {advice}", status=status)
 

@@ -28,6 +28,11 @@ class Wanted:
     tool: str | None = None
     answer: AnswerSchema | None = None
 
+    @property
+    def has_schemas(self) -> bool:
+        """Whether there is a schema that a provider could refuse."""
+        return bool(self.tools) or self.answer is not None
+
     @classmethod
     def of(cls, tools: Iterable[ToolSpec], tool: str | None, answer: AnswerSchema | None) -> "Wanted":
         """Check the keywords of an agent.

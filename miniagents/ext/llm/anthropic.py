@@ -199,6 +199,7 @@ async def anthropic_agent(
         secrets=secrets,
         prompt=conversation.prompt,
         attached=conversation.attached,
+        schemas=wanted.has_schemas,
         stream=stream,
         timeouts=timeouts,
         max_retries=retries if max_retries is None else max_retries,

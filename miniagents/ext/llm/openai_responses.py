@@ -164,6 +164,7 @@ async def openai_responses_agent(
         secrets=secrets,
         prompt=conversation.prompt,
         attached=conversation.attached,
+        schemas=wanted.has_schemas,
         stream=stream,
         timeouts=timeouts,
         max_retries=retries if max_retries is None else max_retries,

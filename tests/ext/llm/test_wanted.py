@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from miniagents import (
     AnswerSchema,
     LLMConfigError,
+    LLMStatusError,
     MiniAgentsError,
     SchemaError,
     ToolDefinitionError,
@@ -16,7 +17,7 @@ from miniagents import (
 )
 from miniagents.ext.llm import Wanted, beside
 from tests.support.chat_wire import chat
-from tests.support.sse_server import sse
+from tests.support.sse_server import answer, sse
 from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, WIRES, Wire, asking, reply_to
 
 
@@ -170,8 +171,8 @@ async def test_anthropic_takes_no_recursion() -> None:
         with pytest.raises(LLMConfigError, match=r"Tree does; use as_type\(..., mode='tool'\)"):
             await asked.inquire(answer_schema=AnswerSchema.of(Tree))
         assert asked.server.requests == []
-    answer = await reply_to(CHAT, sse(*chat("Hello")), answer_schema=AnswerSchema.of(Tree))
-    assert str(answer) == "Hello"
+    said = await reply_to(CHAT, sse(*chat("Hello")), answer_schema=AnswerSchema.of(Tree))
+    assert str(said) == "Hello"
 
 
 def test_beside() -> None:
@@ -189,3 +190,24 @@ async def test_every_provider_can_be_given_tools(wire: Wire) -> None:
     (request,) = asked.server.requests
     (told,) = cast("Sequence[Mapping[str, object]]", request.json["tools"])
     assert "now" in str(told)
+
+
+@pytest.mark.parametrize("wire", WIRES, ids=repr)
+async def test_a_schema_that_is_refused(wire: Wire) -> None:
+    """A provider that refuses a schema is a typed error that says what to do; nothing is asked again."""
+    told = {"error": {"type": "invalid_request_error", "message": "Invalid schema for 'now': too deep."}}
+    async with asking(wire, answer(400, told)) as asked:
+        with pytest.raises(LLMStatusError) as caught:
+            await asked.agent.with_tools(now).inquire("Hi")
+        with pytest.raises(LLMStatusError) as caught_too:
+            await asked.agent.as_type(City).inquire("Hi")
+        with pytest.raises(LLMStatusError) as caught_without:
+            await asked.inquire()
+    for error in (caught.value, caught_too.value):
+        assert "Invalid schema for 'now': too deep.; correct what it complains about; if it is a" in str(
+            error
+        )
+        assert "use as_type(..., mode='tool')" in str(error)
+        assert error.status == 400
+    assert "as_type" not in str(caught_without.value)
+    assert len(asked.server.requests) == 3
