@@ -5,10 +5,11 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final, cast, overload
 
 from miniagents.agents import MiniAgent
-from miniagents.promising import AssistantMessage, Message
+from miniagents.models import ModelAgent
+from miniagents.promising import Message
 
 from .eliza import eliza_agent
 
@@ -20,6 +21,10 @@ _MODELS: Final[Mapping[str, str]] = MappingProxyType(
 """For each provider, in the order in which they are looked for, what is asked when nothing is said."""
 
 
+@overload
+def default_model(otherwise: ModelAgent[...]) -> ModelAgent: ...
+@overload
+def default_model(otherwise: MiniAgent[Message, Message, ...] | None = None) -> MiniAgent: ...
 def default_model(otherwise: MiniAgent[Message, Message, ...] | None = None) -> MiniAgent:
     """Choose a model as an example or a first try does: the provider whose key is set.
 
@@ -30,7 +35,8 @@ def default_model(otherwise: MiniAgent[Message, Message, ...] | None = None) -> 
         otherwise: who answers when no key is set; Eliza, a program of rules, by default.
 
     Returns:
-        An agent whose keywords are closed.
+        An agent whose keywords are closed; for type checkers a model, which can be given tools, only if the
+        one that answers otherwise is a model too.
 
     Raises:
         ImportError: a key is set, but the SDK of its provider is not installed; the text has the `pip` line.
@@ -48,7 +54,7 @@ def default_model(otherwise: MiniAgent[Message, Message, ...] | None = None) -> 
         if os.environ.get(f"{provider.upper()}_API_KEY"):
             # Imported when it was chosen: the SDKs of the others need not be installed.
             module = import_module(f"miniagents.ext.llm.{provider}")
-            agent = cast("MiniAgent[Message, AssistantMessage, ...]", getattr(module, f"{provider}_agent"))
+            agent = cast("ModelAgent[...]", getattr(module, f"{provider}_agent"))
             return agent.bind(model=os.environ.get(f"{provider.upper()}_MODEL") or model)
     chosen = eliza_agent if otherwise is None else otherwise
     sys.stderr.write(

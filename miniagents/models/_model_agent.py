@@ -218,6 +218,10 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
         return cast("ModelAgent[P]", super().fork(*args, **kwargs))
 
     @override
+    def bind(self, *args: P.args, **kwargs: P.kwargs) -> "ModelAgent":
+        return cast("ModelAgent", self.fork(*args, **kwargs))
+
+    @override
     def described(self, *, alias: str | None = None, description: str | None = None) -> "ModelAgent[P]":
         return cast("ModelAgent[P]", super().described(alias=alias, description=description))
 

@@ -1,13 +1,14 @@
 """Each example that asks a model, with a scripted one: what it prints, and what the model was asked."""
 
 import ast
+import json
 from pathlib import Path
 
 import pytest
 
-from examples import chain, errors, llm_example, parallel, persist_messages, pipeline
+from examples import chain, errors, extraction, llm_example, parallel, persist_messages, pipeline, tools
 from examples.self_dev import improve_function, write_readme
-from miniagents import MiniAgents
+from miniagents import AssistantMessage, MiniAgents, ToolCall
 from miniagents.testing import ScriptedModel
 
 Capture = pytest.CaptureFixture[str]
@@ -38,6 +39,31 @@ def test_llm_example(capsys: Capture) -> None:
     MiniAgents().run(llm_example.main(scripted.agent.bind(model="m")))
     assert capsys.readouterr().out == "Why is the sky blue?\n\nLight scatters.\n\n(m, stop, 15 characters)\n"
     assert asked(scripted) == ["You are a poet. Answer in one sentence.\n\nWhy is the sky blue?"]
+
+
+def test_tools(capsys: Capture) -> None:
+    """The clerk is told what the tools say, and why a call did not happen."""
+    calls = [ToolCall("1", "stock", '{"product": "lamp"}'), ToolCall("2", "order", '{"product": "desk"}')]
+    scripted = ScriptedModel(AssistantMessage(parts=calls), "Three lamps.")
+    MiniAgents().run(tools.main(scripted.agent.bind()))
+    assert capsys.readouterr().out.endswith("The answer: Three lamps.\n")
+    assert asked(scripted)[1].split("\n\n")[-2:] == ["3", "Only the manager may order."]
+
+
+def test_extraction(capsys: Capture) -> None:
+    """What does not fit is repaired, and the tasks are those of the answer that does."""
+    task = {"who": "Ada", "what": "rest", "due": "in March"}
+    answers = [
+        json.dumps({"summary": "Done.", "tasks": [{**task, "due": due}]}) for due in ("soon", "2026-03-01")
+    ]
+    scripted = ScriptedModel(*answers)
+    MiniAgents().run(extraction.main(scripted.agent.bind()))
+    assert capsys.readouterr().out.splitlines() == [
+        "Done.",
+        "- Ada: rest, by 01 March",
+        "First of all, Ada will rest.",
+    ]
+    assert "tasks[0].due: Input should be a valid date" in asked(scripted)[1]
 
 
 def test_parallel(capsys: Capture) -> None:

@@ -7,12 +7,15 @@ from pydantic import BaseModel
 from miniagents import (
     MessagePromise,
     Messages,
+    MiniAgent,
     ModelAgent,
     ParsedMessage,
     ParsedReplies,
     TypedAgent,
     tool,
 )
+from miniagents.ext.default_model import default_model
+from miniagents.ext.llm_logger import llm_logger
 
 
 class City(BaseModel):
@@ -64,3 +67,11 @@ async def wrong(model: ModelAgent[...]) -> None:
     replies.field(lambda trip: trip.cities)  # type: ignore[arg-type, return-value]
     model.as_type(int)  # type: ignore[type-var]
     model.as_type(Trip, mode="other")  # type: ignore[arg-type]
+
+
+def chosen(model: ModelAgent[...]) -> None:
+    """A default model is a model wherever the other choice is one, and stays one when it is bound."""
+    assert_type(default_model(), MiniAgent)
+    assert_type(default_model(otherwise=model), ModelAgent)
+    assert_type(model.bind(), ModelAgent)
+    assert_type(llm_logger(model.bind(), "logs"), ModelAgent)
