@@ -427,6 +427,24 @@ async def test_a_failing_run_cancels_its_inquiries() -> None:
         await child.cancelled.wait()
 
 
+async def test_a_cancelled_run_cancels_what_nobody_reads() -> None:
+    """An inquiry of a cancelled run is cancelled if nobody reads it, although somebody might."""
+    child = Child()
+    held: list[MessageSequencePromise[Message]] = []
+
+    @miniagent
+    async def parent_agent(ctx: InteractionContext) -> None:
+        held.append(child.agent.inquire())
+        await asyncio.Event().wait()
+
+    async with MiniAgents():
+        replies = parent_agent.inquire()
+        await turns()
+        replies.cancel()
+        await child.cancelled.wait()
+        assert held[0].done
+
+
 async def test_a_cancelled_run_cancels_its_inquiries() -> None:
     """The same for a run that is cancelled, also down to the grandchildren."""
     grandchild = Child()

@@ -47,6 +47,21 @@ async def test_it_is_an_observable() -> None:
     assert 1 == recorder.completed
 
 
+async def test_an_item_that_causes_an_item_while_subscribing() -> None:
+    """What a subscriber writes while it is being replayed to comes after the item that made it write."""
+    log = open_log(1, 2)
+    told: list[str] = []
+
+    def hear(item: int) -> None:
+        told.append(f"begin {item}")
+        if item == 1:
+            log.append(3)
+        told.append(f"end {item}")
+
+    show(log).subscribe(hear)
+    assert [f"{when} {item}" for item in (1, 2, 3) for when in ("begin", "end")] == told
+
+
 async def test_replay_then_push() -> None:
     """Every subscriber, however late, gets every item from the first one on, then the terminal."""
     log = open_log(1)

@@ -1,0 +1,414 @@
+"""The safeguards: each with the text that it is, the text without it, and the test that must be red then."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["REMOVALS", "Removal"]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A safeguard that somebody takes away.
+
+    Attributes:
+        safeguard: what it does.
+        file: where it stands, in the package.
+        old: its text, which stands there exactly once.
+        new: what is there without it.
+        test: the node of pytest that notices, below `tests`.
+    """
+
+    safeguard: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+    def applied(self, text: str) -> str:
+        """The file without the safeguard.
+
+        Raises:
+            ValueError: its text is not there, or more than once.
+        """
+        found = text.count(self.old)
+        if found != 1:
+            raise ValueError(
+                f"The safeguard {self.safeguard!r} is a text that must stand once in miniagents/{self.file} "
+                f"and stands there {found} times; say in tests/safeguards/removals.py what it is now:\n"
+                f"{self.old}"
+            )
+        return text.replace(self.old, self.new)
+
+
+_STREAMS: Final = (
+    Removal(
+        "a source of messages is closed on every way out",
+        "streams/_pump.py",
+        "            if len(items) >= log.limit and not await _look_up(log):\n"
+        "                break\n"
+        "    finally:\n"
+        "        await close(iterator)",
+        "            if len(items) >= log.limit and not await _look_up(log):\n"
+        "                break\n"
+        "    finally:\n"
+        "        pass",
+        "streams/test_pump.py",
+    ),
+    Removal(
+        "a source of tokens is closed on every way out",
+        "streams/_pump.py",
+        "not await _look_up(seen):\n                break\n    finally:\n        await close(iterator)",
+        "not await _look_up(seen):\n                break\n    finally:\n        pass",
+        "promising/test_streamed.py",
+    ),
+    Removal(
+        "a source that is too far ahead is paused",
+        "streams/_pump.py",
+        "    while not log.closed and len(log.items) + log.backlog >= log.granted",
+        "    while False and len(log.items) + log.backlog >= log.granted",
+        "streams/test_pump.py",
+    ),
+    Removal(
+        "a paused source goes on when a reader has caught up",
+        "streams/_log.py",
+        "        if self.room is not None:\n            room, self.room = self.room, None",
+        "        if self.room is not None and False:\n            room, self.room = self.room, None",
+        "streams/test_pump.py",
+    ),
+    Removal(
+        "a source that never suspends lets the event loop have its turn",
+        "streams/_pump.py",
+        "    await asyncio.sleep(0)\n    while",
+        "    while",
+        "streams/test_pump.py",
+    ),
+    Removal(
+        "who reads a message together with its neighbours is paused with them",
+        "promising/_flattener.py",
+        "            self.log.backlog = len(self._pending)\n            self.log.limit = 0",
+        "            self.log.limit = 0",
+        "agents/test_prefetch.py",
+    ),
+    Removal(
+        "nothing follows the terminal of a log",
+        "streams/_log.py",
+        "        if self.closed:\n            return\n        self.items.append(item)",
+        "        self.items.append(item)",
+        "streams/test_log.py",
+    ),
+    Removal(
+        "the terminal is told at once, also to followers that lag",
+        "streams/_log.py",
+        "        if self.closed or self.scope.ended:\n",
+        "        if False:\n",
+        "streams/test_log.py",
+    ),
+    Removal(
+        "followers that lag are told in the next turn of the loop",
+        "streams/_log.py",
+        "            self.scope.loop.call_soon(self._catch_up)",
+        "            pass",
+        "promising/test_join.py",
+    ),
+    Removal(
+        "a reader that leaves takes its Future with it",
+        "streams/_log.py",
+        "                waiting.remove(future)",
+        "                pass",
+        "streams/test_log.py",
+    ),
+    Removal(
+        "a source is paced again when the one who took everything has left",
+        "streams/_log.py",
+        "            self.granted = min(self.granted, len(self.items) + self.scope.prefetch)",
+        "            pass",
+        "agents/test_prefetch.py::test_a_reader_that_gave_up",
+    ),
+    Removal(
+        "a reader that is dropped is closed at that moment, not by the loop",
+        "streams/_cursor.py",
+        "    sys.set_asyncgen_hooks(None, None)",
+        "    pass",
+        "streams/test_cursor.py",
+    ),
+    Removal(
+        "each reader has the traceback of the error itself, without the frames of the others",
+        "streams/_cursor.py",
+        "    raise error.with_traceback(log.traceback)",
+        "    raise error",
+        "streams/test_cursor.py",
+    ),
+    Removal(
+        "a push that is caused by a push comes after it, not within it",
+        "streams/_scope.py",
+        "        if self._pushing:\n            return\n",
+        "",
+        "streams/test_scope.py",
+    ),
+    Removal(
+        "a subscriber is told one thing at a time",
+        "streams/_face.py",
+        "        if self._busy or self._log is None:",
+        "        if self._log is None:",
+        "streams/test_face.py::test_an_item_that_causes_an_item_while_subscribing",
+    ),
+    Removal(
+        "a subscriber that raises is unsubscribed and harms nobody else",
+        "streams/_face.py",
+        '                "A subscriber raised; it was unsubscribed, the stream goes on for everybody else."\n'
+        "            )\n"
+        "            self.dispose()",
+        '                "A subscriber raised; it was unsubscribed, the stream goes on for everybody else."\n'
+        "            )",
+        "contract/test_streams.py",
+    ),
+    Removal(
+        "a subscriber is called in the context variables of whoever subscribed",
+        "streams/_face.py",
+        "            self._context.run(self._deliver)",
+        "            self._deliver()",
+        "streams/test_face.py",
+    ),
+    Removal(
+        "a subscription that is over keeps nobody",
+        "streams/_face.py",
+        "        self._on_next = self._on_completed = _ignore\n",
+        "",
+        "contract/test_streams.py",
+    ),
+    Removal(
+        "a pump that was unsubscribed from is stopped",
+        "streams/_from_async.py",
+        "            sink.detach()\n            driver.cancel()",
+        "            sink.detach()",
+        "streams/test_from_async.py",
+    ),
+    Removal(
+        "an Observable is unsubscribed from when its reader leaves",
+        "streams/_to_async_iter.py",
+        "            await log.starve()\n    finally:\n        subscription.dispose()\n    raise",
+        "            await log.starve()\n    finally:\n        pass\n    raise",
+        "streams/test_to_async_iter.py",
+    ),
+    Removal(
+        "what all readers of a stream without replay have passed is let go",
+        "streams/_passing.py",
+        "        if passed == 0 or FEW < len(self.items) > 2 * passed:",
+        "        if True:",
+        "streams/test_passing.py",
+    ),
+    Removal(
+        "what an unread queue may hold is bounded",
+        "streams/_mailbox.py",
+        "            if len(self._items) >= self._overflow.capacity and not self._closed:",
+        "            if False:",
+        "streams/test_mailbox.py",
+    ),
+)
+
+_RUNS: Final = (
+    Removal(
+        "a task has an owner that knows it",
+        "streams/_scope.py",
+        "        self._drivers.add(driver)",
+        "        pass",
+        "streams/test_scope.py",
+    ),
+    Removal(
+        "a context that ends lets paused sources run to their end",
+        "streams/_scope.py",
+        "            driver.drain()",
+        "            pass",
+        "agents/test_prefetch.py::test_the_end_of_the_context",
+    ),
+    Removal(
+        "a context that ends waits for its runs",
+        "streams/_scope.py",
+        "        await self._until_idle()",
+        "        pass",
+        "streams/test_scope.py",
+    ),
+    Removal(
+        "a context that ends by an error cancels its runs",
+        "promising/_owner.py",
+        "            else:\n                await self.cancel_all()",
+        "            else:\n                await self._finish()",
+        "agents/test_miniagents.py",
+    ),
+    Removal(
+        "a clean-up that never ends is waited for shutdown_timeout seconds",
+        "streams/_scope.py",
+        "timeout=max(0, deadline - self.loop.time())",
+        "timeout=None",
+        "streams/test_scope.py",
+    ),
+    Removal(
+        "what a clean-up has started is cancelled too",
+        "streams/_scope.py",
+        "        while stopping := tuple(self._drivers):",
+        "        for stopping in [tuple(self._drivers)]:",
+        "streams/test_scope.py",
+    ),
+    Removal(
+        "a call from another thread or loop is refused",
+        "streams/_scope.py",
+        "            raise WrongLoopError\n\n    def future",
+        "            pass\n\n    def future",
+        "streams/test_scope.py",
+    ),
+    Removal(
+        "an error that no reader was told is logged",
+        "promising/_owner.py",
+        "            self.unseen.report()",
+        "            pass",
+        "promising/test_owner.py",
+    ),
+    Removal(
+        "a reader that was told an error keeps it from being logged",
+        "streams/_log.py",
+        "            self.scope.unseen.forget(self.error)",
+        "            pass",
+        "promising/test_promise.py::test_a_seen_error_is_not_logged",
+    ),
+    Removal(
+        "a clean-up is not cancelled a second time",
+        "streams/_driver.py",
+        "        if self.task is None or self._stopping:",
+        "        if self.task is None:",
+        "laws/test_cancellation.py",
+    ),
+    Removal(
+        "a task that was cancelled before its first step leaves its context",
+        "streams/_driver.py",
+        "        if self.task is not None and self.task.done():\n            self._leave()",
+        "        if self.task is not None and self.task.done():\n            return",
+        "streams/test_scope.py",
+    ),
+    Removal(
+        "who waits for itself is told the cycle",
+        "streams/_driver.py",
+        "        chain = chain_to(self, log.producer)",
+        "        chain = None",
+        "agents/test_deadlocks.py",
+    ),
+    Removal(
+        "a sequence that is put into itself is told the cycle",
+        "promising/_flattener.py",
+        "        chain = chain_to(self, piece.log.producer)",
+        "        chain = None",
+        "agents/test_deadlocks.py",
+    ),
+    Removal(
+        "what a run has started ends with it when the run is cancelled",
+        "streams/_driver.py",
+        "            self._end_children(keep=self._abandoned_but_reachable)",
+        "            pass",
+        "agents/test_run.py::test_a_cancelled_run_cancels_what_nobody_reads",
+    ),
+    Removal(
+        "what a run has started ends with it when the run fails",
+        "streams/_driver.py",
+        "            self._end_children(keep=_given_away)",
+        "            pass",
+        "agents/test_run.py",
+    ),
+    Removal(
+        "what somebody else reads goes on when the run that started it is cancelled",
+        "streams/_driver.py",
+        "            if child.log.readers == 0 and not keep(child):",
+        "            if not keep(child):",
+        "agents/test_run.py",
+    ),
+    Removal(
+        "a run that nobody can read any more is stopped",
+        "promising/_promise.py",
+        "        elif log.was_read and log.producer is not None:\n            _abandon(log, log.producer)",
+        "        elif log.was_read and log.producer is not None:\n            pass",
+        "promising/test_promise.py",
+    ),
+    Removal(
+        "an inquiry that was never read runs to its end",
+        "promising/_promise.py",
+        "        elif log.was_read and log.producer is not None:",
+        "        elif log.producer is not None:",
+        "agents/test_run.py",
+    ),
+    Removal(
+        "leaving an inquiry used as a block cancels it",
+        "promising/_promise.py",
+        "        self.cancel()\n        await asyncio.sleep(0)",
+        "        await asyncio.sleep(0)",
+        "promising/test_promise.py::test_leaving_the_block_cancels",
+    ),
+    Removal(
+        "the input of a call that was dropped is finished",
+        "agents/_call.py",
+        "        if scope.on_own_thread():\n            flattener.finish()",
+        "        if scope.on_own_thread():\n            pass",
+        "agents/test_call.py",
+    ),
+    Removal(
+        "what a run was to wait for does not outlive it",
+        "agents/_run.py",
+        "        for wait in waits:\n            wait.cancel()",
+        "        for wait in ():\n            wait.cancel()",
+        "agents/test_run.py",
+    ),
+    Removal(
+        "collections may be nested 64 deep",
+        "promising/_message_type.py",
+        "            if len(stack) > MAX_DEPTH:",
+        "            if False:",
+        "promising/test_message_type.py::test_depth_of_collections",
+    ),
+    Removal(
+        "so many inquiries of map_agent are under way and no more",
+        "promising/_window.py",
+        "        if self._failed or len(self._under_way) >= self._limits.concurrency:",
+        "        if self._failed:",
+        "operators/test_map_agent.py::test_as_many_at_once_as_allowed",
+    ),
+    Removal(
+        "a subscription of agents stops what it has started",
+        "promising/_lift.py",
+        "            producer.abandon()",
+        "            pass",
+        "promising/test_lift.py::test_disposing_what_is_held",
+    ),
+)
+
+_MODELS: Final = (
+    Removal(
+        "the connection of a model is released on every way out",
+        "ext/llm/_source.py",
+        "        with suppress(Exception):\n            await self._body.aclose()\n"
+        "        with suppress(Exception):\n            await self._http.aclose()",
+        "        pass",
+        "ext/llm/test_source.py",
+    ),
+    Removal(
+        "an event larger than any event is not read to its end",
+        "ext/llm/_sse.py",
+        "            if len(self._partial) > self._max_event:",
+        "            if False:",
+        "ext/llm/test_sse.py::test_caps",
+    ),
+    Removal(
+        "a model that gives no progress is not waited for",
+        "ext/llm/_timeouts.py",
+        "        self._fired = True\n        self._task.cancel()",
+        "        self._fired = True",
+        "ext/llm/test_timeouts.py::test_stall",
+    ),
+    Removal(
+        "the time of a slow reader is not the model's",
+        "ext/llm/_timeouts.py",
+        "        away = self._now() - since",
+        "        away = 0.0",
+        "ext/llm/test_timeouts.py::test_slow_reader",
+    ),
+)
+
+REMOVALS: Sequence[Removal] = (*_STREAMS, *_RUNS, *_MODELS)
+"""All of them."""
