@@ -9,6 +9,7 @@ Why so long: an agent and the context that names it (``ctx.this_agent``) are one
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, Literal, Protocol, TypeAlias, cast, overload
+from weakref import ref
 
 from reactivex import Observable
 from typing_extensions import ParamSpec, TypeVar, override
@@ -38,6 +39,7 @@ from ._algebra._retry import Retry, RetryPolicy
 from ._algebra._timeout import Timeout
 from ._annotations import MessageClasses
 from ._call import AgentCall
+from ._caller import Caller
 from ._keywords import NO_KEYWORDS, Keywords
 from ._pipeline import Operator, Pipeline
 from ._run import Run, start_run
@@ -263,10 +265,14 @@ class MiniAgent(Generic[In, Out, P]):
         """Run the agent now and send it messages later; see :class:`AgentCall`."""
         start, given = self._asked(args, kwargs)
         flattener, received = open_sequence()
-        if CURRENT_DRIVER.get() is None:
+        run = CURRENT_DRIVER.get()
+        if run is None:
             # No end of a run drops this call: at the latest the end of the context finishes it.
             flattener.context.leave_open(flattener)
-        return AgentCall(self.alias, flattener, start(received, given))
+        call = AgentCall(self.alias, flattener, start(received, given))
+        if run is not None:
+            flattener.feeder = Caller(run, ref(call))
+        return call
 
     # -- cold ----------------------------------------------------------------------------------------------
 

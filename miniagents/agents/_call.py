@@ -44,7 +44,7 @@ class AgentCall(Generic[In, Out]):
         two?
     """
 
-    __slots__ = ("_alias", "_finished", "_flattener", "_replies")
+    __slots__ = ("__weakref__", "_alias", "_finished", "_flattener", "_replies")
 
     def __init__(self, alias: str, flattener: Flattener, replies: MessageSequencePromise[Out]) -> None:
         self._alias = alias

@@ -3,6 +3,8 @@
 Rule of this room: **whoever starts a driver is told about its end, and whoever it started ends with it**
 unless somebody else reads that. The driver holds what it fills (the sink), never the promise that shows it:
 so the promise can be dropped by its readers, and that is how abandonment is noticed.
+
+Why so long: how a task begins, ends, and waits is decided by what its run and its children are.
 """
 
 import asyncio
@@ -10,6 +12,7 @@ from asyncio import CancelledError, Future, Task
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import TypeAlias, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from miniagents.values import DeadlockError, InquiryCancelledError
 
@@ -17,7 +20,8 @@ from ._lineage import Lineage
 from ._log import UNBOUNDED, Log
 from ._producer import Producer, Sink
 from ._scope import Scope
-from ._waits import chain_to
+from ._side_wait import TaskWait, deadlock
+from ._waits import Junction, chain_to, follow_loose
 
 T = TypeVar("T")
 
@@ -51,6 +55,7 @@ class Driver:
 
     __slots__ = (
         "_abandoned",
+        "_aside",
         "_begun_by",
         "_body",
         "_children",
@@ -89,6 +94,7 @@ class Driver:
         self._children: set[Driver] | None = None
         self._waiting: Future[None] | None = None
         self._waiting_for: Log[object] | None = None
+        self._aside: WeakKeyDictionary[Task[object], TaskWait] | None = None
 
     def start(self, body: Body | None = None) -> None:
         """Become a task of the scope; its end is the end of the sink.
@@ -199,7 +205,7 @@ class Driver:
         return None if driver is None else driver.name
 
     def _leave(self) -> None:
-        self._waiting = self._waiting_for = self._children = None
+        self._waiting = self._waiting_for = self._children = self._aside = None
         self._body = None
         self.task = None  # its context knows this driver: what has ended should need no garbage collector
         parent, self._parent = self._parent, None
@@ -256,10 +262,15 @@ class Driver:
     # -- who waits for whom ------------------------------------------------------------------------------
 
     def blocked_by(self) -> Producer | None:
-        """The producer of what this driver's own task is waiting for, if it is still waiting."""
-        if self._waiting is None or self._waiting_for is None or self._waiting.done():
+        """The producer of what this driver's own task is waiting for, if it is still waiting.
+
+        While that waits for something else, a junction of what the tasks that it has made wait for.
+        """
+        if self._waiting is not None and self._waiting_for is not None and not self._waiting.done():
+            return self._waiting_for.producer
+        if self._aside is None:
             return None
-        return self._waiting_for.producer
+        return Junction([wait for wait in self._aside.values() if not wait.over])
 
     def wait_for(self, log: Log[object], future: "Future[None]") -> None:
         """This driver's own task is about to wait for ``log`` through ``future``.
@@ -271,12 +282,35 @@ class Driver:
         Raises:
             DeadlockError: ``log`` cannot grow before this driver goes on.
         """
-        chain = chain_to(self, log.producer)
+        junctions: list[Junction] = []
+        chain = chain_to(self, log.producer, junctions)
         if chain is not None:
             future.cancel()
-            raise DeadlockError(" → ".join([self.name, *chain, self.name]))
+            raise deadlock(self, chain)
         self._waiting = future
         self._waiting_for = log
+        if junctions:
+            follow_loose(self, junctions)
+
+    def wait_aside(self, task: "Task[object]", log: Log[object], future: "Future[None]") -> None:
+        """A task that this driver's own task has made is about to wait for ``log`` through ``future``.
+
+        Args:
+            task: the one that waits.
+            log: what has to grow or to end.
+            future: what the task is going to await; cancelled if it must not.
+
+        Raises:
+            DeadlockError: this driver waits for the task, and ``log`` cannot grow before this driver goes on.
+        """
+        if self._aside is None:
+            self._aside = WeakKeyDictionary()
+        wait = self._aside[task] = TaskWait(self, task, log, future)
+        try:
+            wait.check()
+        except DeadlockError:
+            future.cancel()
+            raise
 
 
 def _given_away(child: Driver) -> bool:
@@ -312,11 +346,16 @@ def current_lineage() -> Lineage | None:
 
 
 def register_wait(log: Log[object], future: "Future[None]") -> None:
-    """Note that the running driver, if this is its own task, waits for ``log``.
+    """Note that the running driver, in its own task or in one that it has made, waits for ``log``.
 
     Raises:
         DeadlockError: it would wait for itself.
     """
     driver = CURRENT_DRIVER.get()
-    if driver is not None and driver.task is asyncio.current_task():
+    if driver is None or driver.task is None:
+        return
+    task = asyncio.current_task()
+    if driver.task is task:
         driver.wait_for(log, future)
+    elif task is not None:
+        driver.wait_aside(task, log, future)

@@ -118,6 +118,19 @@ async def test_paused_and_resumed() -> None:
     await reader.aclose()
 
 
+async def test_a_burst_starves_nobody() -> None:
+    """A source that never suspends lets the loop turn every few thousand pieces, though nothing is kept."""
+    log = passing()
+    LogObservable(log, None).subscribe()
+    pumping = asyncio.ensure_future(fill(log, Source(range(20_000))))
+    others = 0
+    while not pumping.done():
+        await asyncio.sleep(0)
+        others += 1
+    assert 5 < others
+    assert 20_000 == log.gone
+
+
 async def test_subscribers() -> None:
     """Subscribers take everything at once, so nothing is kept when they have it."""
     log = passing([1, 2])
