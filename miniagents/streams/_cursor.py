@@ -102,7 +102,12 @@ async def _read(log: Log[T], owner: object, items: list[T]) -> AsyncGenerator[T]
             position = len(items)
             if log.closed:
                 break
-            await _more(log)
+            future = starve(log)  # what `_more` does, without its coroutine: once per token of a live source
+            try:
+                await future
+            except BaseException:
+                log.leave(future)
+                raise
     finally:
         log.readers -= 1
     raise_error(log)

@@ -175,7 +175,10 @@ class Log(Generic[T]):
         starved = self._starved
         if starved is not None:  # each looks again, through its own Future
             self._starved = None
-            self._listen()
+            if self._followers is None and self._lagging is None:
+                self.heard = self.closed  # what `_listen` finds out; once per token of a live source
+            else:
+                self._listen()
             for future in starved:
                 if not future.done():
                     future.set_result(None)
@@ -268,8 +271,10 @@ class Log(Generic[T]):
             self._starved.append(future)
         self.heard = True
         limit = len(self.items) + scope.prefetch
-        if limit > self.granted or self.pacer is not None:
+        if self.room is not None or self.pacer is not None:
             self.grant(limit, hungry=True)
+        elif limit > self.granted:
+            self.granted = limit
         return future
 
     def end(self) -> "Future[None]":

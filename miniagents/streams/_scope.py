@@ -154,7 +154,8 @@ class Scope:
         loop = self._loop
         if loop is None or asyncio._get_running_loop() is not loop:  # noqa: SLF001 - unlike the public one it never raises
             self.check()
-        return self.loop.create_future()
+            return self.loop.create_future()
+        return loop.create_future()
 
     def on_own_thread(self) -> bool:
         """Whether the caller runs on the thread of this scope's event loop."""
