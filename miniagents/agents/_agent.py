@@ -4,7 +4,9 @@ An agent is an operator: from a stream of messages to a stream of messages. Call
 cold, each subscription one run that the subscriber owns. Inquired it is hot: one run, owned by the context,
 replayed.
 
-Why so long: an agent and the context that names it (``ctx.this_agent``) are one recursive type.
+Why so long: it is one recursive type. The context names the agent that runs (``ctx.this_agent``), and what is
+composed of agents is an agent again, so the operations of the algebra, each a room of its own, are made
+agents of here.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -86,6 +88,9 @@ class InteractionContext(Generic[In_co, Out_contra]):
         this_agent: the agent that runs.
         message_promises: what it was sent; a sequence that may still be coming.
 
+    Args:
+        run: takes the replies.
+
     Example:
         >>> from miniagents import InteractionContext, Message, MiniAgents, miniagent
         >>> class Sum(Message):
@@ -146,12 +151,30 @@ class InteractionContext(Generic[In_co, Out_contra]):
         self._run.finish()
 
     def wait_for(self, awaitable: Awaitable[object]) -> None:
-        """Keep the replies open until ``awaitable`` is done; if it fails, the run fails."""
+        """Keep the replies open until ``awaitable`` is done; if it fails, the run fails.
+
+        Args:
+            awaitable: anything that can be awaited; a coroutine becomes a task of this run.
+        """
         self._run.keep_open_for(awaitable)
 
 
 class MiniAgent(Generic[In, Out, P]):
     """An agent: made of an async function by :func:`miniagent`, never changed, only forked.
+
+    ``MiniAgent[Question, Answer]`` takes and replies messages of these classes and needs nothing else; a bare
+    one takes and replies any. The third parameter is what else ``inquire`` and ``fork`` take.
+
+    Attributes:
+        alias: how it is called in errors, records and by models.
+        description: what it does; models are told it.
+
+    Args:
+        function: what a run calls, with the context and the keywords.
+        keywords: which ones it takes.
+        defaults: keywords that it will be called with if no others are given.
+        errors_as_messages: whether its errors become messages; None leaves it to the context.
+        classes: of the messages it takes and replies; None if any will do on both sides.
 
     Example:
         >>> import reactivex as rx
@@ -262,7 +285,16 @@ class MiniAgent(Generic[In, Out, P]):
         return start(received, given)
 
     def initiate_inquiry(self, *args: P.args, **kwargs: P.kwargs) -> AgentCall[In, Out]:
-        """Run the agent now and send it messages later; see :class:`AgentCall`."""
+        """Run the agent now and send it messages later; see :class:`AgentCall`.
+
+        Args:
+            *args: values of the agent's own parameters.
+            **kwargs: the same by name.
+
+        Raises:
+            NoActiveContextError: no context is active.
+            TypeError: a keyword is unknown or missing.
+        """
         start, given = self._asked(args, kwargs)
         flattener, received = open_sequence()
         run = CURRENT_DRIVER.get()
@@ -299,15 +331,29 @@ class MiniAgent(Generic[In, Out, P]):
         * What does leaving do? Disposing stops the run and unsubscribes from ``source``; a reply that
           somebody holds goes on streaming for them.
         * When does an error come? After the replies that came before it.
+
+        Raises:
+            TypeError: it is no Observable, or a keyword is unknown or missing.
         """
+        anything: object = source
+        if not isinstance(anything, Observable):
+            msg = (
+                f"Agent {self.alias} was called with a value of type {type(anything).__name__}. Called, an "
+                "agent is an operator: it takes an Observable. Messages are sent to it with `inquire`."
+            )
+            raise TypeError(msg)
         start, given = self._asked(args, kwargs)
         return Lifted(source, lambda received: start(received, given))
 
     def then(self: Operator[A, B], operator: Callable[[Observable[B]], Observable[C]]) -> Pipeline[A, C]:
         """This agent and then an operator: what ``source.pipe(agent, operator)`` does, as one operator.
 
+        Args:
+            operator: from an Observable of promises of messages to an Observable.
+
         Raises:
-            TypeError: the agent has a keyword without a value; give it to ``fork`` or ``bind`` before.
+            TypeError: the agent has a keyword without a value (give it to ``fork`` or ``bind`` before), or
+                ``operator`` cannot be called with an Observable.
         """
         cast("MiniAgent", self)._check_operator()  # noqa: SLF001 - it is one
         return Pipeline(self).then(operator)
@@ -462,8 +508,11 @@ class MiniAgent(Generic[In, Out, P]):
 
         From its first token on it streams to its readers, who would see a restart: then its error is theirs.
 
+        Args:
+            policy: how often, after which errors, and with which pauses.
+
         Raises:
-            TypeError: a required keyword is missing.
+            TypeError: it is no policy, or a required keyword is missing.
 
         Example:
             >>> from miniagents import MiniAgents, RetryPolicy
@@ -512,6 +561,10 @@ class MiniAgent(Generic[In, Out, P]):
     def fork(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out, P]":
         """The same agent with other defaults; every keyword may still be given later.
 
+        Args:
+            *args: values of the agent's own parameters.
+            **kwargs: the same by name. Data is frozen as it is now; what is no data (a client) is kept.
+
         Raises:
             TypeError: the agent does not take such a keyword; the text names the ones it takes.
         """
@@ -519,13 +572,26 @@ class MiniAgent(Generic[In, Out, P]):
         return self._variant(defaults={**self._defaults, **taken})
 
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out]":
-        """The same agent with its keywords closed: an ordinary operator."""
+        """The same agent with its keywords closed: an ordinary operator.
+
+        Args:
+            *args: values of the agent's own parameters; all that have no default must be given.
+            **kwargs: the same by name.
+
+        Raises:
+            TypeError: the agent does not take such a keyword; the text names the ones it takes.
+        """
         return cast("MiniAgent[In, Out]", self.fork(*args, **kwargs))
 
     def described(
         self, *, alias: str | None = None, description: str | None = None
     ) -> "MiniAgent[In, Out, P]":
-        """The same agent under another alias or with another description."""
+        """The same agent under another alias or with another description.
+
+        Args:
+            alias: how it is called from now on; as before if None.
+            description: what it does; as before if None.
+        """
         return self._variant(alias=alias, description=description)
 
     @overload
@@ -537,7 +603,11 @@ class MiniAgent(Generic[In, Out, P]):
     @overload
     def errors_as_messages(self, *, enabled: bool) -> "MiniAgent[In, Out | ErrorMessage, P]": ...
     def errors_as_messages(self, *, enabled: bool = True) -> "MiniAgent[In, Out | ErrorMessage, P]":
-        """The same agent, whose errors become an ``ErrorMessage`` where they would be raised."""
+        """The same agent, whose errors become an ``ErrorMessage`` where they would be raised.
+
+        Args:
+            enabled: False keeps errors errors, also where the context makes messages of them.
+        """
         return self._variant(errors_as_messages=enabled)
 
     def _variant(
@@ -592,7 +662,13 @@ class MiniAgent(Generic[In, Out, P]):
     def begin(
         self, received: MessageSequencePromise[Message], given: Mapping[str, object], run: Run
     ) -> Awaitable[None]:
-        """Call the agent function; for the run that does so."""
+        """Call the agent function; for the run that does so.
+
+        Args:
+            received: what it was sent.
+            given: the keywords of this run.
+            run: takes the replies.
+        """
         classes = self._classes
         if classes is not None and classes.takes is not None:
             received = validated(received, Validation(classes.takes, self.alias, "takes"))

@@ -1,5 +1,6 @@
 """Agents and reactivex operators composed into one operator."""
 
+import inspect
 from collections.abc import Callable
 from typing import Generic, Protocol
 
@@ -25,6 +26,9 @@ class Pipeline(Generic[A, B]):
     Args:
         operator: what it does.
 
+    Raises:
+        TypeError: it cannot be called with an Observable.
+
     Example:
         >>> import reactivex as rx
         >>> from miniagents import MiniAgents, miniagent
@@ -40,6 +44,7 @@ class Pipeline(Generic[A, B]):
     __slots__ = ("_operator",)
 
     def __init__(self, operator: Callable[[Observable[A]], Observable[B]]) -> None:
+        check_operator(operator)
         self._operator = operator
 
     def __call__(self, source: Observable[A], /) -> Observable[B]:
@@ -51,7 +56,11 @@ class Pipeline(Generic[A, B]):
 
         Args:
             operator: from an Observable to an Observable; called for each use of the pipeline.
+
+        Raises:
+            TypeError: it cannot be called with an Observable.
         """
+        check_operator(operator)
         first = self._operator
         return Pipeline(lambda source: operator(first(source)))
 
@@ -59,3 +68,27 @@ class Pipeline(Generic[A, B]):
         if not callable(other):
             return NotImplemented
         return self.then(other)
+
+
+def check_operator(operator: object) -> None:
+    """Refuse, where it is written, what would fail only when somebody subscribes.
+
+    Raises:
+        TypeError: it cannot be called with an Observable.
+    """
+    if callable(operator):
+        try:
+            signature = inspect.signature(operator)
+        except (TypeError, ValueError):  # written in C: nothing is known of it
+            return
+        try:
+            signature.bind(None)
+        except TypeError:
+            pass
+        else:
+            return
+    name = getattr(operator, "__name__", None)
+    shown = f"a value of type {type(operator).__name__}" if name is None else str(name)
+    hint = f" Is it {name}(...) that you mean?" if shown.isidentifier() and callable(operator) else ""
+    msg = f"An operator takes an Observable and returns one; {shown} cannot be called with it.{hint}"
+    raise TypeError(msg)

@@ -208,6 +208,7 @@ def map_agent(
 
     Raises:
         ValueError: the concurrency is less than 1.
+        TypeError: it is no agent.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -223,6 +224,9 @@ def map_agent(
         yes short
         maybe long
     """
+    if not callable(getattr(agent, "inquire", None)):
+        msg = f"map_agent asks an agent for each item, and this is a value of type {type(agent).__name__}."
+        raise TypeError(msg)
     if concurrency < 1:
         msg = f"concurrency is {concurrency}: at least 1 item must be allowed to be under way."
         raise ValueError(msg)

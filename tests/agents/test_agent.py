@@ -1,6 +1,7 @@
 """`MiniAgent` hot (`inquire`) and cold (in a pipe), and the variants of an agent."""
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 
 import pytest
@@ -406,6 +407,15 @@ def test_subscribing_without_a_context() -> None:
     errors: list[Exception] = []
     rx.of("x").pipe(echo_agent).subscribe(on_error=errors.append)
     assert [type(error) for error in errors] == [NoActiveContextError]
+
+
+def test_called_with_no_observable() -> None:
+    """Called with messages an agent says at once that `inquire` takes them."""
+    for wrong in ("hello", None, [rx.of("hello")], Message("hello")):
+        with pytest.raises(
+            TypeError, match=rf"was called with a value of type {type(wrong).__name__}\. .*`inquire`"
+        ):
+            cast("Callable[[object], object]", echo_agent)(wrong)
 
 
 def test_keywords_in_a_pipe() -> None:

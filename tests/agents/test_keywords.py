@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 import pytest
+import reactivex as rx
 
 from miniagents import InteractionContext, Message, MiniAgent, MiniAgents, miniagent
 from miniagents.values import FrozenMapping
@@ -120,7 +121,7 @@ async def test_a_missing_keyword() -> None:
 def test_a_missing_keyword_in_a_pipe() -> None:
     """In a pipe it is missed where the pipe is written."""
     with pytest.raises(TypeError, match="needs a value for"):
-        untyped(required_agent)(object())
+        untyped(required_agent)(rx.of("x"))
 
 
 async def test_an_open_agent() -> None:

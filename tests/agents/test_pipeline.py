@@ -1,10 +1,14 @@
 """`Pipeline`: agents and operators composed into one operator."""
 
+from collections.abc import Callable
+from typing import cast
+
 import pytest
 import reactivex as rx
 from reactivex import operators as ops
+from typing_extensions import override
 
-from miniagents import InteractionContext, Message, MessagePromise, MiniAgents, miniagent
+from miniagents import BaseAgent, InteractionContext, Message, MessagePromise, MiniAgents, miniagent
 from miniagents.agents import Pipeline
 from miniagents.operators import as_messages, map_tokens, resolve, tokens
 
@@ -67,6 +71,23 @@ def test_a_pipeline_is_cold() -> None:
 
 
 def test_what_is_no_operator() -> None:
-    """Composing with what cannot be called is a `TypeError` where it is written."""
+    """Composing with what takes no Observable is a `TypeError` where it is written; a forgotten call is named."""
+
+    class Critic(BaseAgent):
+        @override
+        async def run(self, ctx: InteractionContext) -> None: ...
+
+    pipeline = plus_agent | resolve()
+    for compose in (plus_agent.then, pipeline.then, Pipeline):
+        for wrong in (5, None, resolve, Critic, lambda: None):
+            with pytest.raises(TypeError, match=r"An operator takes an Observable and returns one; "):
+                cast("Callable[[object], object]", compose)(wrong)
+    with pytest.raises(
+        TypeError, match=r"resolve cannot be called with it. Is it resolve\(...\) that you mean\?"
+    ):
+        plus_agent | resolve  # type: ignore[operator]
+    with pytest.raises(TypeError, match="a value of type int cannot be called with it"):
+        plus_agent.then(5)  # type: ignore[arg-type]
+    assert isinstance(plus_agent | min, Pipeline)  # type: ignore[operator]  # of what is written in C nothing is known
     with pytest.raises(TypeError, match="unsupported operand"):
         (plus_agent | resolve()) | "x"  # type: ignore[operator]

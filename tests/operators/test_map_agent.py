@@ -315,6 +315,14 @@ def test_one_value_is_refused(wrong: str) -> None:
         map_agent(echo_agent)(wrong)
 
 
+def test_what_is_no_agent_is_refused() -> None:
+    """Only what can be inquired can be mapped."""
+    with pytest.raises(
+        TypeError, match="map_agent asks an agent for each item, and this is a value of type int"
+    ):
+        map_agent(5)  # type: ignore[arg-type]
+
+
 def test_no_concurrency_is_refused() -> None:
     """At least one item must be allowed to be under way."""
     with pytest.raises(ValueError, match="concurrency is 0"):

@@ -126,7 +126,8 @@ def race(*agents: Stage[A, Message], win: AnyPredicate | None = None) -> MiniAge
         An agent; it takes what all of them take, and replies what one of them does.
 
     Raises:
-        TypeError: there is no agent, something is none, or one lacks a required keyword.
+        TypeError: there is no agent, something is none or lacks a required keyword, or ``win`` cannot be
+            called.
         RaceLostError: for readers, when all have lost; it holds each one's reason.
 
     Example:
@@ -142,6 +143,10 @@ def race(*agents: Stage[A, Message], win: AnyPredicate | None = None) -> MiniAge
     """
     if not agents:
         msg = "race() is made of agents: give it at least one."
+        raise TypeError(msg)
+    given: object = win
+    if given is not None and not callable(given):
+        msg = f"race(win={given!r}): it is a function that says whether a complete reply is good."
         raise TypeError(msg)
     parts = tuple(as_operand("race", agent, strict=True) for agent in agents)
     if len(parts) == 1 and win is None:

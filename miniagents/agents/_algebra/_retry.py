@@ -34,6 +34,7 @@ class RetryPolicy:
 
     Raises:
         ValueError: a number makes no sense; the text names it.
+        TypeError: ``errors`` is one class and no tuple.
 
     Example:
         >>> policy = RetryPolicy(attempts=5, delay=1.0, max_delay=5.0, jitter=0.0)
@@ -52,6 +53,10 @@ class RetryPolicy:
     chance: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:
+        errors: object = self.errors
+        if isinstance(errors, type):  # a class can be called, and any error would do
+            msg = f"RetryPolicy(errors={errors.__name__}): give a tuple, ({errors.__name__},)."
+            raise TypeError(msg)
         for name, least, most in (
             ("attempts", 1, None),
             ("delay", 0, None),
@@ -99,6 +104,12 @@ class Retry:
 
     agent: Operand
     policy: RetryPolicy
+
+    def __post_init__(self) -> None:
+        given: object = self.policy
+        if not isinstance(given, RetryPolicy):
+            msg = f"retry({given!r}): how often and when is told by a RetryPolicy(attempts=..., delay=...)."
+            raise TypeError(msg)
 
     @property
     def alias(self) -> str:

@@ -173,3 +173,5 @@ def test_what_is_no_race() -> None:
         race(identity, "x")  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="NEEDY_AGENT needs a value for: model"):
         race(identity, needy_agent)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"race\(win=5\): it is a function that says"):
+        race(identity, win=5)  # type: ignore[call-overload]

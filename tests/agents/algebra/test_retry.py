@@ -12,6 +12,7 @@ from miniagents import (
     MiniAgents,
     RetryPolicy,
     StopLoop,
+    identity,
     miniagent,
 )
 from tests.support.speakers import Heard, Script, Speaker, heard
@@ -171,3 +172,11 @@ def test_a_policy_that_makes_no_sense(wrong: dict[str, float], sentence: str) ->
     """A number that makes no sense is refused where it is written."""
     with pytest.raises(ValueError, match=sentence):
         RetryPolicy(**wrong)  # type: ignore[arg-type]
+
+
+def test_what_is_no_policy() -> None:
+    """What is no policy, and a class of errors where a tuple is wanted, is refused where it is written."""
+    with pytest.raises(TypeError, match=r"retry\(5\): how often and when is told by a RetryPolicy"):
+        identity.retry(5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"RetryPolicy\(errors=OSError\): give a tuple, \(OSError,\)\."):
+        RetryPolicy(errors=OSError)  # type: ignore[arg-type]
