@@ -335,10 +335,9 @@ class MiniAgent(Generic[In, Out, P]):
         Raises:
             TypeError: it is no Observable, or a keyword is unknown or missing.
         """
-        anything: object = source
-        if not isinstance(anything, Observable):
+        if not isinstance(cast("object", source), Observable):
             msg = (
-                f"Agent {self.alias} was called with a value of type {type(anything).__name__}. Called, an "
+                f"Agent {self.alias} was called with a value of type {type(source).__name__}. Called, an "
                 "agent is an operator: it takes an Observable. Messages are sent to it with `inquire`."
             )
             raise TypeError(msg)

@@ -71,7 +71,7 @@ def test_a_pipeline_is_cold() -> None:
 
 
 def test_what_is_no_operator() -> None:
-    """Composing with what takes no Observable is a `TypeError` where it is written; a forgotten call is named."""
+    """Composing with what takes no Observable is a `TypeError` where it is written, a forgotten call too."""
 
     class Critic(BaseAgent):
         @override

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from miniagents.promising import MessageSequencePromise
 from miniagents.values import DeadlockError, InquiryCancelledError, StopLoop
@@ -106,9 +107,8 @@ class Retry:
     policy: RetryPolicy
 
     def __post_init__(self) -> None:
-        given: object = self.policy
-        if not isinstance(given, RetryPolicy):
-            msg = f"retry({given!r}): how often and when is told by a RetryPolicy(attempts=..., delay=...)."
+        if not isinstance(cast("object", self.policy), RetryPolicy):
+            msg = f"retry({self.policy!r}): how often and when is told by a RetryPolicy(attempts=..., delay=...)."
             raise TypeError(msg)
 
     @property
