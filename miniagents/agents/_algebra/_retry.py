@@ -108,7 +108,7 @@ class Retry:
 
     def __post_init__(self) -> None:
         if not isinstance(cast("object", self.policy), RetryPolicy):
-            msg = f"retry({self.policy!r}): how often and when is told by a RetryPolicy(attempts=..., delay=...)."
+            msg = f"retry({self.policy!r}): how often, and when, is told by a RetryPolicy(attempts=...)."
             raise TypeError(msg)
 
     @property
