@@ -36,7 +36,12 @@ def draw(cases: Sequence[Measured], peers: Ratios, growth: Growth, path: Path) -
     for mark, (name, ratios) in zip(MARKS, peers.items(), strict=False):
         shown = [case for case in names if case in ratios]
         left.plot(shown, [ratios[case] for case in shown], mark, markersize=5, alpha=0.7, label=name)
-    left.set(yscale="log", ylabel="times the limit", title="Cost, against what the interpreter allows")
+    left.set(
+        yscale="log",
+        ylim=(0.1, 30_000),
+        ylabel="times the limit",
+        title="Cost, against what the interpreter allows",
+    )
     left.legend(fontsize=7, ncols=2)
     for name, costs in growth.items():
         first = next(iter(costs.values()))
