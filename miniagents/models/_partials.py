@@ -12,6 +12,7 @@ together.
 
 import json
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -38,6 +39,7 @@ class _Open:
     plan: Plan
     items: list[object] = field(default_factory=list[object])
     fields: dict[str, object] = field(default_factory=dict[str, object])
+    keys: int = 0
 
     def take(self) -> None:
         """Validate what is new."""
@@ -45,9 +47,11 @@ class _Open:
         if isinstance(value, list) and isinstance(self.plan, Items):
             self.items += [self.plan.item.validated(each) for each in value[len(self.items) :]]
         elif isinstance(value, dict) and isinstance(self.plan, Object):
-            for key, each in list(value.items()):
-                if key not in self.fields and key in self.plan.fields:
+            new = islice(reversed(value.items()), len(value) - self.keys)  # not all: there may be many
+            for key, each in reversed(list(new)):
+                if key in self.plan.fields:
                     self.fields[key] = self.plan.fields[key].plan.validated(each)
+            self.keys = len(value)
 
     def plan_inside(self) -> Plan:
         """The plan of what is open in it."""

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from miniagents import Message, MessageSequencePromise
 
+from .answer_cases import answers
 from .run_cases import Nested, calls_ours
 from .sources import Role, bulk, exhaust, live, timed
 from .stream_cases import operators_ours, pass_on, read_tokens, stream_ours, streaming
@@ -99,6 +100,9 @@ SERIES: Mapping[str, Series] = MappingProxyType(
         "readers": Series("readers of 100 live tokens", readers, (1, 10, 100, 1_000), 3),
         "inquiries": Series("inquiries at once", calls_ours, (10, 100, 1_000, 10_000, 100_000), 10),
         "nesting": Series("lists around 1,000 messages", nesting, (1, 4, 16, 60), 2),
+        "answers": Series(
+            "bytes of a typed answer, read in three ways", answers, (1_000, 10_000, 100_000, 1_000_000), 500
+        ),
     }
 )
 

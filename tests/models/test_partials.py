@@ -142,3 +142,11 @@ def test_of_large_answers_some_tokens_make_no_partial() -> None:
     found = partials_of([text[at : at + 4] for at in range(0, len(text), 4)])
     assert 50 < len(found) < len(text) / 8
     assert found[-1] == Trip(title="word " * 12_000, cities=[])
+
+
+def test_keys_that_the_model_does_not_know() -> None:
+    """What else stands in the document is passed over, and what is known is found among it."""
+    many = {f"key-{number}": number for number in range(2_000)}
+    text = json.dumps({"title": "a", **many, "cities": [], **{f"more-{key}": 0 for key in many}, "days": 3})
+    found = partials_of([text[at : at + 40] for at in range(0, len(text), 40)])
+    assert found == [Trip(title="a", cities=[]), Trip(title="a", cities=[], days=3)]
