@@ -65,10 +65,12 @@ class AgentCall(Generic[In, Out]):
         Raises:
             MiniAgentsError: the call is finished.
             TypeError: it is nothing that can become messages.
+            WrongLoopError: it is sent from another event loop, thread or process.
         """
         if self._finished or self._flattener.ended:
             msg = f"The call of {self._alias} is finished; start another one with initiate_inquiry()."
             raise MiniAgentsError(msg)
+        self._flattener.context.check_place()
         self._flattener.feed(message)
         return self
 
@@ -84,8 +86,13 @@ class AgentCall(Generic[In, Out]):
         return self._replies
 
     def finish(self) -> None:
-        """Nothing more will be sent. Idempotent."""
+        """Nothing more will be sent. Idempotent.
+
+        Raises:
+            WrongLoopError: the call comes from another event loop, thread or process.
+        """
         if not self._finished:
+            self._flattener.context.check_place()
             self._finished = True
             self._flattener.finish()
 

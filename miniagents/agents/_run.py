@@ -148,16 +148,23 @@ class Run(Driver):
         Raises:
             MiniAgentsError: the replies are closed already.
             TypeError: it is nothing that can become messages.
+            WrongLoopError: the call comes from another event loop, thread or process.
         """
         if self._aborted:
             return  # the run was cancelled and learns it at its next await
         if not self._open:
             msg = f"Agent {self.name} replied after its replies were closed (by finish_early, or by its end)."
             raise MiniAgentsError(msg)
+        self.scope.check_place()
         self._flattener.feed(value)
 
     def keep_open_for(self, awaitable: Awaitable[object]) -> None:
-        """Stay open until ``awaitable`` is done; an error of it is an error of the run."""
+        """Stay open until ``awaitable`` is done; an error of it is an error of the run.
+
+        Raises:
+            WrongLoopError: the call comes from another event loop, thread or process.
+        """
+        self.scope.check_place()
         if self._waits is None:
             self._waits = []
         self._waits.append(asyncio.ensure_future(awaitable))
@@ -175,7 +182,12 @@ class Run(Driver):
         waits.clear()
 
     def finish(self) -> None:
-        """No more replies."""
+        """No more replies.
+
+        Raises:
+            WrongLoopError: the call comes from another event loop, thread or process.
+        """
+        self.scope.check_place()
         self._open = False
         self._flattener.finish()
 

@@ -144,6 +144,15 @@ class Scope:
         if asyncio._get_running_loop() is not self._loop:  # noqa: SLF001 - unlike the public one it never raises
             raise WrongLoopError
 
+    def check_place(self) -> None:
+        """Refuse a call from another thread, event loop or process; that it has ended does not matter.
+
+        Raises:
+            WrongLoopError: this call comes from elsewhere.
+        """
+        if self._loop is not None and asyncio._get_running_loop() is not self._loop:  # noqa: SLF001 - as above
+            raise WrongLoopError
+
     def future(self) -> "asyncio.Future[None]":
         """A new Future of this scope's event loop, for somebody who is going to wait on it.
 

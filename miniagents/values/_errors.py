@@ -103,7 +103,7 @@ class DeadlockError(MiniAgentsError, RuntimeError):
 
 
 class WrongLoopError(MiniAgentsError, RuntimeError):
-    """A promise or context was used from another event loop or thread than the one it belongs to.
+    """A promise or context was used from another event loop, thread or (forked) process than its own.
 
     Example:
         >>> import asyncio
@@ -114,13 +114,14 @@ class WrongLoopError(MiniAgentsError, RuntimeError):
         >>> MiniAgents().run(main())
         Traceback (most recent call last):
             ...
-        miniagents...WrongLoopError: this belongs to another event loop or thread; use it where ...
+        miniagents...WrongLoopError: this belongs to another event loop or thread or process; ...
     """
 
     @override
     def __str__(self) -> str:
         return super().__str__() or (
-            "this belongs to another event loop or thread; use it where its MiniAgents context was entered"
+            "this belongs to another event loop or thread or process; use it where its MiniAgents context "
+            "was entered"
         )
 
 
