@@ -87,7 +87,7 @@ class TestJoin(StreamContract):
 class TestMapAgent(StreamContract):
     """`map_agent`."""
 
-    covers = ("AgentMap", "Inquired", "ItemReplies", "Overflow", "map_agent")
+    covers = ("AgentMap.__call__", "AgentMap.read", "map_agent")
     burst = 500
 
     @override

@@ -4,7 +4,14 @@ import pytest
 from reactivex import Observable
 from typing_extensions import override
 
-from miniagents import InteractionContext, Message, MessageSequencePromise, MiniAgents, miniagent
+from miniagents import (
+    AssistantMessage,
+    InteractionContext,
+    Message,
+    MessageSequencePromise,
+    MiniAgents,
+    miniagent,
+)
 from miniagents.promising import Lifted, StreamedPromise
 from miniagents.streams import from_async
 from tests.contract.fed import Fed
@@ -21,6 +28,8 @@ async def echo_agent(ctx: InteractionContext) -> None:
 
 class TestPieces(StreamContract):
     """`StreamedPromise.pieces`, a log as an Observable."""
+
+    covers = ("LogObservable", "StreamedPromise.pieces")
 
     hot = True
     burst = 20_000
@@ -85,6 +94,8 @@ class TestPassingPieces(StreamContract):
 class TestTokens(StreamContract):
     """`promise.tokens` of a message that is being written."""
 
+    covers = ("MessagePromise.tokens",)
+
     hot = True
     burst = 20_000
 
@@ -95,6 +106,8 @@ class TestTokens(StreamContract):
 
 class TestMessages(StreamContract):
     """`promise.messages` of a sequence that is coming; the error of its source is that of a message in it."""
+
+    covers = ("MessageSequencePromise.messages",)
 
     hot = True
 
@@ -107,8 +120,22 @@ class TestMessages(StreamContract):
         return [*texts, error, True]
 
 
+class TestParts(StreamContract):
+    """`promise.parts` of a message that is being written."""
+
+    covers = ("MessagePromise.parts", "Parts")
+    hot = True
+    burst = 20_000
+
+    @override
+    def stream(self, source: Fed) -> Observable[object]:
+        return AssistantMessage.promise_of_parts(source.iterate).parts
+
+
 class TestTokensOfMessages(StreamContract):
     """`promise.tokens` of a sequence."""
+
+    covers = ("MessageSequencePromise.tokens",)
 
     hot = True
 
@@ -160,6 +187,8 @@ class TestPipeOfAgents(StreamContract):
 
 class TestLifted(StreamContract):
     """Whatever works on promises, lifted to Observables."""
+
+    covers = ("Lifted",)
 
     @override
     def stream(self, source: Fed) -> Observable[object]:
