@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Concatenate, Protocol, overload
+from typing import Concatenate, Protocol, TypeAlias, overload
 
 from typing_extensions import ParamSpec, TypeVar
 
@@ -14,39 +14,29 @@ from ._keywords import Keywords
 
 A = TypeVar("A", bound=Message, default=Message)
 B = TypeVar("B", bound=Message, default=Message)
-P = ParamSpec("P")
+P = ParamSpec("P", default=[])
 
-
-KW_contra = TypeVar("KW_contra", contravariant=True, default=object)
-A_contra = TypeVar("A_contra", bound=Message, contravariant=True)
-B_co = TypeVar("B_co", bound=Message, covariant=True)
-
-
-class OpenFunction(Protocol[A_contra, B_co, KW_contra]):
-    """``async def f(ctx, **keywords)``, which mypy does not take for ``(ctx, /, **keywords)``."""
-
-    def __call__(self, ctx: InteractionContext[A_contra, B_co], **keywords: KW_contra) -> Awaitable[None]:
-        """One run."""
-        ...
+# mypy does not take `(ctx, **keywords)` for `(ctx, /, **keywords)`, since `ctx` could be one of the keywords.
+OpenFunction: TypeAlias = Callable[Concatenate[InteractionContext[A, B], ...], Awaitable[None]]
 
 
 class AgentDecorator(Protocol):
     """What ``@miniagent(...)`` with parentheses is: it makes an agent of an async function."""
 
     @overload
-    def __call__(  # type: ignore[overload-overlap]  # as in miniagent
+    def __call__(
         self, function: Callable[Concatenate[InteractionContext[A, B], P], Awaitable[None]], /
     ) -> MiniAgent[A, B, P]: ...
     @overload
-    def __call__(self, function: OpenFunction[A, B, KW_contra], /) -> MiniAgent[A, B, ...]: ...
+    def __call__(self, function: OpenFunction[A, B], /) -> MiniAgent[A, B, ...]: ...
 
 
 @overload
-def miniagent(  # type: ignore[overload-overlap]  # mypy takes the second only where the first does not fit
+def miniagent(
     function: Callable[Concatenate[InteractionContext[A, B], P], Awaitable[None]], /
 ) -> MiniAgent[A, B, P]: ...
 @overload
-def miniagent(function: OpenFunction[A, B, KW_contra], /) -> MiniAgent[A, B, ...]: ...
+def miniagent(function: OpenFunction[A, B], /) -> MiniAgent[A, B, ...]: ...
 @overload
 def miniagent(
     *, alias: str | None = None, description: str | None = None, **defaults: object
@@ -63,7 +53,8 @@ def miniagent(
 
     Args:
         function: its first parameter is the :class:`InteractionContext`; any further ones become keywords of
-            ``fork`` and ``inquire``, checked by name and type.
+            ``fork`` and ``inquire``, checked by name and type. If there is a ``**keywords`` among them, mypy
+            checks them only if the context is positional: ``async def f(ctx, /, **keywords: int)``.
         alias: how the agent is called in errors and records; the upper-cased name of the function by default.
         description: what it does; the docstring by default, with ``{AGENT_ALIAS}`` filled in.
         **defaults: keywords to start with.

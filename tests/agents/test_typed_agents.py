@@ -182,6 +182,33 @@ async def test_as_an_operator() -> None:
     assert found == Answer("q: x", grade=1)
 
 
+async def test_in_a_chain_that_does_not_fit() -> None:
+    """A reply that the next agent cannot take fails where it enters that one, with agent, field and value."""
+    sentence = (
+        "Agent QA_AGENT takes Question, and this Answer cannot become one: "
+        "topic: Input should be a valid string (got 5)"
+    )
+
+    @miniagent
+    async def grading_agent(ctx: InteractionContext[Message, Answer]) -> None:
+        ctx.reply(Answer.model_validate({"topic": 5}))
+
+    async with MiniAgents():
+        chains = [
+            grading_agent | untyped(qa_agent),
+            grading_agent | (untyped(qa_agent) | loose_agent),
+            grading_agent & grading_agent | untyped(qa_agent),
+        ]
+        for chain in chains:
+            with pytest.raises(MessageValidationError) as caught:
+                await rx.of("x").pipe(chain, resolve())
+            assert str(caught.value) == sentence
+            assert caught.value.agent_alias == "QA_AGENT"
+        with pytest.raises(MessageValidationError) as caught:
+            await rx.of("x").pipe(grading_agent, untyped(qa_agent), resolve())
+        assert str(caught.value) == sentence
+
+
 async def test_calls_are_validated() -> None:
     """What is sent to an open call is validated, too."""
     async with MiniAgents():

@@ -92,6 +92,20 @@ async def opened_too(ctx: InteractionContext, **keywords: object) -> None:
 
 
 @miniagent
+async def opened_partly(
+    ctx: InteractionContext[Question, Answer], mark: str, *, depth: int, **keywords: object
+) -> None:
+    ctx.reply(Answer(mark, grade=depth))
+
+
+@miniagent(alias="EXACT")
+async def opened_exactly(
+    ctx: InteractionContext[Question, Answer], /, mark: str = "!", **keywords: int
+) -> None:
+    ctx.reply(Answer(mark, grade=len(keywords)))
+
+
+@miniagent
 async def half(ctx: InteractionContext[Question]) -> None:
     assert_type(ctx, InteractionContext[Question, Message])
     ctx.reply("any message")
@@ -226,6 +240,23 @@ async def inquiries(words: Observable[str], questions: Observable[Question]) -> 
     qa.bind().inquire(question, mark="?")  # type: ignore[call-arg]
     plain.inquire("x", mark="?")  # type: ignore[call-overload]
     plain.inquire(5)  # type: ignore[call-overload]
+
+
+def open_keywords(question: Question, questions: Observable[Question]) -> None:
+    """Where the context is positional, both checkers know which keywords are open and which are not."""
+    assert_type(opened.inquire("x", a=1, b="c").as_single_promise(), MessagePromise[Message])
+    assert_type(opened_too.fork(a=1).inquire("x", b=2), MessageSequencePromise[Message])
+    assert_type(opened_partly.inquire(question, "?", depth=1, a=1), MessageSequencePromise[Answer])
+    assert_type(opened_partly.fork("?", depth=1).bind("?", depth=1), MiniAgent[Question, Answer])
+    assert_type(opened_exactly.inquire(question, mark="?", a=1), MessageSequencePromise[Answer])
+    assert_type(questions.pipe(opened_exactly, plain), Observable[MessagePromise[Message]])
+    assert_type(opened_exactly | plain, MiniAgent[Question, Message])
+    opened_partly.inquire("x", "?", depth=1)  # type: ignore[arg-type]
+    opened_exactly.inquire(question, mark=1)  # type: ignore[arg-type]
+    opened_exactly.inquire(question, a="x")  # type: ignore[arg-type]
+    opened_exactly.fork(a="x")  # type: ignore[arg-type]
+    opened_exactly | qa  # type: ignore[operator]
+    questions.pipe(opened_partly, qa)  # type: ignore[arg-type]
 
 
 def calls(question: Question) -> None:
