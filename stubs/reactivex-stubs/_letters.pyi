@@ -7,10 +7,12 @@
 # only. pyright needs no help, and with the bound it would infer `Any`. `MYPY` is true for mypy only: it
 # knows the name.
 # ruff: noqa: PYI002 - nothing else tells mypy from pyright
-# ruff: noqa: PYI018, PYI047 - the other stubs use them
+# ruff: noqa: PYI018, PYI046, PYI047 - the other stubs use them
 
 from collections.abc import Callable
-from typing import Any, Final, Never, Protocol, TypeAlias, TypeVar, TypeVarTuple, type_check_only
+from typing import Any, Final, Never, Protocol, TypeAlias, TypeVar, TypeVarTuple, overload, type_check_only
+
+from reactivex import Observable
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -42,3 +44,13 @@ else:
     _First: TypeAlias = Callable[[_A], _B]
 
 _Ts = TypeVarTuple("_Ts")  # the items of a tuple
+_U = TypeVar("_U")
+
+# An operator that adds items of another type. Not two overloads of a function: of these mypy takes the
+# first one wherever it does not yet know what comes before, and then refuses the source.
+@type_check_only
+class _With(Protocol[_A]):
+    @overload
+    def __call__(self, source: Observable[_A], /) -> Observable[_A]: ...
+    @overload
+    def __call__(self, source: Observable[_U], /) -> Observable[_U | _A]: ...

@@ -30,7 +30,7 @@ def in_the_third_place(items: Observable[Item]) -> None:
 
 
 def a_union_in_the_middle(items: Observable[Item], ints: Observable[int]) -> None:
-    """Mypy does not solve `T | int` of a generic operator when another operator follows: it is refused."""
+    """Mypy does not solve `T | int` when another generic operator follows: it is refused; methods are not."""
     items.pipe(ops.merge(ints), ops.take(1))  # type: ignore[arg-type]
     items.pipe(ops.first_or_default(), ops.take(1))  # type: ignore[arg-type]
     assert_type(items.merge(ints).pipe(ops.take(1)), Observable[Item | int])

@@ -37,6 +37,19 @@ def operators_of_several(a: Observable[int], b: Observable[str], c: Observable[b
     )
 
 
+def another_type_in_a_later_place(a: Observable[int], b: Observable[str], c: Observable[bytes]) -> None:
+    """What comes before the second operator is known when mypy infers it, and after it what both give."""
+    assert_type(a.pipe(ops.filter(bool), ops.merge(b)), Observable[int | str])
+    assert_type(b.pipe(ops.map(len), ops.merge(b, c)), Observable[int | str | bytes])
+    assert_type(b.pipe(ops.map(len), ops.concat(b), ops.count()), Observable[int])
+    assert_type(b.pipe(ops.map(len), ops.amb(b)), Observable[int | str])
+    assert_type(b.pipe(ops.map(len), ops.catch(b)), Observable[int | str])
+    assert_type(b.pipe(ops.map(len), ops.on_error_resume_next(c)), Observable[int | bytes])
+    assert_type(b.pipe(ops.map(len), ops.start_with("")), Observable[int | str])
+    assert_type(b.pipe(ops.map(len), ops.default_if_empty("")), Observable[int | str])
+    assert_type(b.pipe(ops.map(len), ops.merge(a), ops.take(1)), Observable[int])
+
+
 def methods_of_several(a: Observable[int], b: Observable[str], c: Observable[bytes]) -> None:
     assert_type(a.zip(b), Observable[tuple[int, str]])
     assert_type(a.zip(b, c), Observable[tuple[int, str, bytes]])
