@@ -132,6 +132,7 @@ class ModelCall:
             self.schemas,
         )
         clock = Clock(self.timeouts, streaming=self.stream)
+        pieces = call.pieces
         reading: _Reading | None = None
         try:
             while isinstance(step := await self._ask(call, clock, metadata_so_far), Retry):
@@ -146,11 +147,21 @@ class ModelCall:
             while True:
                 since = clock.now()
                 for part in reading.out:
-                    call.note(part)
+                    if type(part) is str:
+                        pieces.append(part)
+                    else:
+                        call.note(part)
                     yield part
                 clock.paused(since)
-                if not await self._more(reading, call):
-                    break
+                try:
+                    reading.check()
+                    if reading.source.ended:
+                        break
+                    await reading.next()
+                except Exception as exc:
+                    if reading.fold.finished:  # nothing can be missing any more
+                        break
+                    raise fault(exc, call, self.wire.sdk) from exc
             if rest := reading.fold.rest():
                 call.note(rest)
                 yield rest
@@ -184,19 +195,6 @@ class ModelCall:
             raise
         return reading
 
-    async def _more(self, reading: "_Reading", call: Call) -> bool:
-        """Read on; whether there is more to yield or to read."""
-        try:
-            reading.check()
-            if reading.source.ended:
-                return False
-            await reading.next()
-        except Exception as exc:
-            if reading.fold.finished:  # nothing can be missing any more
-                return False
-            raise fault(exc, call, self.wire.sdk) from exc
-        return True
-
     def _check_end(self, reading: "_Reading", call: Call) -> None:
         fold = reading.fold
         if self.refusal_is_error and (fold.refused or fold.finish_reason in _REFUSED):
@@ -205,7 +203,7 @@ class ModelCall:
             raise self._truncated(reading.source, call)
 
     def _truncated(self, source: Source, call: Call) -> LLMError:
-        if self.stream and not source.count and not source.is_event_stream:
+        if self.stream and not source.spoke and not source.is_event_stream:
             what = source.content_type or "a body of unknown type"
             return call.error(
                 LLMProtocolError,
@@ -246,14 +244,17 @@ class _Reading:
     async def next(self) -> None:
         """Read what comes next from the network, and decode it."""
         fold, clock = self.fold, self._clock
-        if self.began:
-            self.out = []
-        was = (fold.finished, fold.usage_known)
         events = await clock.wait(self.source.next())
+        out: list[Part] = []
+        if self.began:
+            self.out = out
+        else:
+            out = self.out
+        was_finished, knew_usage = fold.finished, fold.usage_known
         progressed = False
         try:
             for event in events:
-                self.out += fold.take(event)
+                out += fold.take(event)
                 progressed = progressed or fold.progressed
         except WireError as exc:
             # What was cut in the middle is missing, not wrong.
@@ -261,10 +262,11 @@ class _Reading:
                 self.failure = exc
         except Exception as exc:  # noqa: BLE001 - it is raised behind what came before it
             self.failure = exc
-        self.began = self.began or progressed or fold.finished
         if fold.finished:
+            self.began = True
             # Not for each event: what goes on for ever after the end does not hold the message up.
-            if was != (fold.finished, fold.usage_known):
+            if not was_finished or knew_usage != fold.usage_known:
                 clock.finished(all_known=fold.usage_known)
         elif progressed:
+            self.began = True
             clock.progressed()

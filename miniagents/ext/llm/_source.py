@@ -80,7 +80,7 @@ class Source:
     Attributes:
         content_type: what the response says it is, without parameters.
         request_id: the provider's id of the request.
-        count: how many events there were so far.
+        spoke: whether there was an event.
         ended: the body has ended.
         is_cut: the last events were not ended themselves, so they may be cut.
     """
@@ -92,10 +92,10 @@ class Source:
         "_sse",
         "_unpack",
         "content_type",
-        "count",
         "ended",
         "is_cut",
         "request_id",
+        "spoke",
     )
 
     def __init__(self, response: Response, *, stream: bool, request_id_header: str) -> None:
@@ -103,7 +103,7 @@ class Source:
         headers = self._http.headers
         self.content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         self.request_id = headers.get(request_id_header)
-        self.count = 0
+        self.spoke = False
         self.ended = False
         self.is_cut = False
         self._sse = SSEDecoder() if stream else None
@@ -134,7 +134,8 @@ class Source:
         events: list[ServerEvent] = []
         for piece in self._unpack(data):
             events += self._sse.feed(piece)
-        self.count += sum(event.name != STRAY for event in events)
+        if not self.spoke:
+            self.spoke = any(event.name != STRAY for event in events)
         return events
 
     async def _whole(self) -> bytes:
@@ -144,7 +145,7 @@ class Source:
                 data += piece
                 if len(data) > MAX_EVENT:
                     raise WireError("the answer is larger than any answer")
-        self.count = 1
+        self.spoke = True
         return bytes(data)
 
     async def release(self) -> None:

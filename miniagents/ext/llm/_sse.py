@@ -23,6 +23,8 @@ MAX_STREAM: Final = 512 * 2**20
 STRAY: Final = "\N{NULL}"
 """The name of a line that is JSON by itself, without a field; no event can have it."""
 
+_LF: Final = 10
+_CR: Final = 13
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -79,6 +81,8 @@ class SSEDecoder:
         Raises:
             WireError: a cap is passed.
         """
+        if chunk.endswith(b"\n\n") and (event := self._only(chunk)) is not None:
+            return [event]
         events: list[ServerEvent] = []
         for line in self._lines(chunk):
             if line.startswith(b"data: "):
@@ -91,6 +95,21 @@ class SSEDecoder:
                 self._other(line, events)
         return events
 
+    def _only(self, chunk: bytes) -> ServerEvent | None:
+        """The event that this chunk is, if it is just one, in the form in which servers write one."""
+        if self._partial or self._data or self._name or self._after_cr or not self._begun or _CR in chunk:
+            return None
+        if chunk.startswith(b"data: "):
+            name, data = b"", chunk[6:-2]
+        elif chunk.startswith(b"event: ") and (at := chunk.find(b"\ndata: ", 7)) > 0:
+            name, data = chunk[7:at], chunk[at + 7 : -2]
+        else:
+            return None
+        if _LF in data or _LF in name or len(chunk) > self._max_event or len(chunk) > self._left:
+            return None  # there is more to it, or the long way says what is wrong
+        self._left -= len(chunk)
+        return ServerEvent(_name_of(name) if name else "", data)
+
     def _lines(self, chunk: bytes) -> list[bytes]:
         """The lines that have ended now; what has begun of the next one is kept."""
         self._left -= len(chunk)
@@ -98,7 +117,7 @@ class SSEDecoder:
             raise WireError("the answer is larger than any answer")
         if self._after_cr and chunk:
             self._after_cr = False
-            if chunk[0] == 10:  # noqa: PLR2004 - LF
+            if chunk[0] == _LF:
                 chunk = chunk[1:]
         if b"\r" in chunk:
             self._after_cr = chunk.endswith(b"\r")
@@ -151,8 +170,12 @@ class SSEDecoder:
         if field == b"data":
             self._add(value)
         elif field == b"event":
-            self._name = value.decode("utf-8", "replace").replace(STRAY, "")
+            self._name = _name_of(value)
         elif field == b"error" and colon:
             events.append(ServerEvent("error", value))
         elif line.startswith(b"{"):
             events.append(ServerEvent(STRAY, line))
+
+
+def _name_of(value: bytes) -> str:
+    return value.decode("utf-8", "replace").replace(STRAY, "")

@@ -94,11 +94,12 @@ class Clock:
         Raises:
             Overdue: when a limit passed; what was awaited has been cancelled.
         """
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         assert task is not None  # noqa: S101 - whoever awaits is in a task
         before = task.cancelling()
         self._task = task
-        self._arm()
+        if self._timer is None:
+            self._arm()
         try:
             result = await awaitable
         except BaseException:
@@ -123,12 +124,8 @@ class Clock:
         # One timer for the whole call: limits move on with every piece, so it nearly always rings too early,
         # and is then set to where the limit is now. That is cheaper than a timer for every piece.
         deadline = min(self._next_at, self._total_at)
-        timer = self._timer
-        if deadline == math.inf or (timer is not None and timer.when() <= deadline):
-            return
-        if timer is not None:
-            timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._ring)
+        if deadline != math.inf:
+            self._timer = self._loop.call_at(deadline, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
@@ -146,7 +143,9 @@ class Clock:
     def progressed(self) -> None:
         """Note that a piece came: from now on the next one is waited for."""
         self._next_at = self._now() + self._stall
-        self._waiting_for = self._no_progress
+        if self._waiting_for is not self._no_progress:
+            self._waiting_for = self._no_progress
+            self.stop()  # the timer may ring too late now
 
     def paused(self, since: float) -> None:
         """Leave out the time since then, as `now` told it: it was the reader's."""
@@ -160,6 +159,7 @@ class Clock:
 
     def finished(self, *, all_known: bool) -> None:
         """Note that the answer is complete: only a short while is waited for what may still come."""
+        self.stop()  # the timer may ring too late now
         self._next_at = self._now() + min(_FOR_THE_END if all_known else _FOR_USAGE, self._stall)
 
 

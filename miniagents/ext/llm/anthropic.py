@@ -416,10 +416,13 @@ class _StreamDecoder:
                 return []
             raise
         if known.get("type") == "content_block_delta":
-            index = self._index(known)
+            index = known.get("index")
             if index not in self._begun:
                 raise WireError("a piece came for a block that has not begun")
-            return _from_delta(known.get("delta"), index)
+            delta = known.get("delta")
+            if delta is not None and delta.get("type") == "text_delta":  # most events are no more than text
+                return [delta.get("text") or ""]
+            return _from_delta(delta, self._index(known))
         return list(self._rarer(known, event))
 
     def _rarer(self, known: _Event, event: ServerEvent) -> Iterable[Decoded]:
@@ -517,8 +520,6 @@ def _from_delta(delta: _Delta | None, index: int) -> list[Decoded]:
     if delta is None:
         raise WireError("a piece has no delta")
     match delta.get("type"):
-        case "text_delta":
-            return [delta.get("text") or ""]
         case "thinking_delta":
             return [Reasoning(delta.get("thinking") or "", index=index)]
         case "signature_delta":
