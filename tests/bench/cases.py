@@ -1,4 +1,4 @@
-"""The cases S1 to S7: what is measured, and the limit that it is measured against."""
+"""The cases S1 to S7, and D for decoding: what is measured, and the limit that it is measured against."""
 
 import os
 import subprocess
@@ -7,6 +7,14 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
+from .decode_cases import (
+    anthropic_limit,
+    anthropic_ours,
+    chat_limit,
+    chat_ours,
+    responses_limit,
+    responses_ours,
+)
 from .run_cases import (
     calls_limit,
     calls_ours,
@@ -88,5 +96,8 @@ CASES = MappingProxyType(
             1,
             1.2,
         ),
+        "D-chat": Case(chat_limit, chat_ours, 10_000, 100, 0.2),
+        "D-responses": Case(responses_limit, responses_ours, 10_000, 100, 0.2),
+        "D-anthropic": Case(anthropic_limit, anthropic_ours, 20_000, 100, 0.2),
     }
 )

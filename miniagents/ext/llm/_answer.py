@@ -132,7 +132,6 @@ class ModelCall:
             self.schemas,
         )
         clock = Clock(self.timeouts, streaming=self.stream)
-        pieces = call.pieces
         reading: _Reading | None = None
         try:
             while isinstance(step := await self._ask(call, clock, metadata_so_far), Retry):
@@ -147,10 +146,7 @@ class ModelCall:
             while True:
                 since = clock.now()
                 for part in reading.out:
-                    if type(part) is str:
-                        pieces.append(part)
-                    else:
-                        call.note(part)
+                    call.note(part)
                     yield part
                 clock.paused(since)
                 try:
