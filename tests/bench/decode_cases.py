@@ -21,7 +21,7 @@ from tests.support.anthropic_wire import answered
 from tests.support.chat_wire import chat
 from tests.support.responses_wire import responded
 
-from .timing import Role, timed
+from .sources import Role, timed
 
 __all__ = [
     "anthropic_limit",
