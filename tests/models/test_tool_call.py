@@ -162,3 +162,21 @@ async def test_a_thread_that_is_late_holds_up_nobody() -> None:
         message = await Calls(Toolbox.of([sleep]), None, None).start(ToolCall("1", "sleep"))
     assert time.monotonic() - start < 0.15
     assert str(message) == "TimeoutError: sleep did not end within 0.01 s."
+
+
+async def test_an_agent_that_is_late_is_stopped() -> None:
+    """An agent that did not end in time ends then, with its clean-up."""
+    cleaned = asyncio.Event()
+
+    @miniagent
+    async def endless(ctx: InteractionContext) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaned.set()
+
+    async with MiniAgents():
+        call = ToolCall("1", "ENDLESS", '{"text": "go"}')
+        message = await Calls(Toolbox.of([endless]), 0.01, None).start(call)
+        assert str(message) == "TimeoutError: ENDLESS did not end within 0.01 s."
+        await asyncio.wait_for(cleaned.wait(), 5)
