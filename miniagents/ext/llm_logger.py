@@ -28,6 +28,7 @@ import asyncio
 import os
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 from typing_extensions import ParamSpec
 
@@ -56,6 +57,9 @@ def llm_logger(model: ModelAgent[P], folder: str | os.PathLike[str] = "llm_logs"
         model: given tools or a type later, each of its turns is a file.
         folder: made with the first file.
 
+    Raises:
+        TypeError: it is no model.
+
     Returns:
         A model with the same keywords, defaults and alias.
 
@@ -64,6 +68,12 @@ def llm_logger(model: ModelAgent[P], folder: str | os.PathLike[str] = "llm_logs"
         >>> llm_logger(scripted_model("Hi"))
         <MiniAgent SCRIPTED_MODEL>
     """
+    given = cast("object", model)
+    if not isinstance(given, ModelAgent):
+        msg = (
+            f"llm_logger logs models, and {given!r} is none; give openai_agent, a fork of it, or another one."
+        )
+        raise TypeError(msg)
     return model.around(_Logger(LogFolder(folder)))
 
 

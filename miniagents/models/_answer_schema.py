@@ -99,6 +99,8 @@ class AnswerSchema:
             raise SchemaError(
                 f"{model!r} is no pydantic model; answers are typed with subclasses of BaseModel."
             )
+        if model is BaseModel or not model.__pydantic_fields__:
+            raise SchemaError(f"{model.__name__} has no fields that an answer could fill; give it some.")
         try:
             schema = json_schema(model)
         except PydanticUserError as error:

@@ -7,7 +7,7 @@ from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.promising import AssistantMessage, Message, MessageType, ToolMessage
 from miniagents.values import Finish
 
-from ._errors import MaxTurnsError
+from ._errors import MaxTurnsError, ToolDefinitionError
 from ._tool_call import Calls
 
 __all__ = ["ToolLoop"]
@@ -41,9 +41,15 @@ class ToolLoop:
             **keywords: those of the model.
 
         Raises:
+            ToolDefinitionError: the keywords have tools of their own.
             MaxTurnsError: the last answer that the model may give still calls tools. (What the model raises,
                 or the approval of a call, stands in the replies, in its place.)
         """
+        if keywords.get("tools"):
+            raise ToolDefinitionError(
+                f"{self.model.alias} was given tools= beside with_tools, and nobody would call those; "
+                "give all of them to with_tools."
+            )
         given: Mapping[str, object] = {**keywords, "tools": self.calls.toolbox.specs}
         conversation: list[MessageType] = [ctx.messages]
         for _ in range(self.max_turns):

@@ -6,11 +6,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from miniagents.promising import MessagePromise, ToolMessage
 from miniagents.values import DeadlockError, Part, StopLoop, ToolCall, ToolResult
 
+from ._errors import ToolDefinitionError
 from ._results import error_text
 from ._toolbox import Callee, Toolbox
 
@@ -60,7 +61,7 @@ class Calls:
             names = ", ".join(self.toolbox.callees)
             yield _error(call, f"There is no tool called {call.name!r}; there are: {names}.")
             return
-        approved = True if self.approve is None else await self.approve(call)
+        approved = True if self.approve is None else await self._asked(self.approve, call)
         if approved is not True:
             reason = approved or "The user does not allow this call."
             yield _error(call, reason)
@@ -71,10 +72,24 @@ class Calls:
                     yield ToolResult(call.id, piece, name=call.name) if isinstance(piece, str) else piece
         except (StopLoop, DeadlockError):
             raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            yield _error(call, f"{call.name} waited for something that was cancelled.")
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is told to the model
             # Without its text, which may be what the model or a user said.
             _LOG.info("tool %s failed with %s; the model is told", call.name, type(error).__name__)
             yield _error(call, error_text(error))
+
+    async def _asked(self, approve: Approval, call: ToolCall) -> bool | str:
+        answer = cast("object", approve(call))
+        if isinstance(answer, Awaitable):
+            return await cast("Awaitable[bool | str]", answer)
+        raise ToolDefinitionError(
+            f"approve returned a {type(answer).__name__} for a call of {call.name}, and is awaited; "
+            "write it as an async function."
+        )
 
     async def _timed(self, callee: Callee, call: ToolCall) -> AsyncGenerator[Part]:
         seconds = self.timeout if callee.timeout is None else callee.timeout

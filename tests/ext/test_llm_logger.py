@@ -22,6 +22,7 @@ from miniagents import (
     model_agent,
     tool,
 )
+from miniagents.ext.eliza import eliza_agent
 from miniagents.ext.llm_logger import llm_logger
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.sse_server import sse
@@ -193,3 +194,9 @@ async def test_errors_as_messages(tmp_path: Path) -> None:
     assert message.role == "error"
     (page,) = pages(tmp_path)
     assert "### error\n\n```text\nValueError: no\n" in page
+
+
+def test_only_models_are_logged() -> None:
+    """An agent that is no model is refused, with what to give."""
+    with pytest.raises(TypeError, match="llm_logger logs models, and <MiniAgent ELIZA_AGENT> is none; give"):
+        llm_logger(eliza_agent)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

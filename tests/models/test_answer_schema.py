@@ -123,6 +123,7 @@ def test_types_that_contain_themselves() -> None:
         ),
         (Pair, "Pair.both has values of a type for each place"),
         (Anything, "Anything.value may be anything"),
+        (BaseModel, "BaseModel has no fields that an answer could fill"),
         (Words, "Words is no object with fields"),
         (Ratio, "Ratio has no JSON schema"),
         (int, "<class 'int'> is no pydantic model"),

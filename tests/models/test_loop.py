@@ -20,6 +20,7 @@ from miniagents import (
     StopLoop,
     ToolCall,
     ToolCallDelta,
+    ToolDefinitionError,
     ToolMessage,
     ToolResult,
     Usage,
@@ -310,3 +311,12 @@ async def test_cancelling_cancels_agents_that_are_called() -> None:
         await asyncio.wait_for(cleaned.wait(), 5)
         with pytest.raises(InquiryCancelledError):
             await replies
+
+
+async def test_tools_beside_with_tools() -> None:
+    """Specs that come with the keywords would never be called, so they are refused."""
+    scripted = ScriptedModel("Never said.")
+    async with MiniAgents():
+        with pytest.raises(ToolDefinitionError, match="was given tools= beside with_tools"):
+            await scripted.agent.fork(tools=(add.spec,)).with_tools(weather).inquire("Go.")
+    assert scripted.requests == ()

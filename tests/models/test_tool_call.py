@@ -6,7 +6,15 @@ import time
 
 import pytest
 
-from miniagents import InteractionContext, MiniAgents, ToolCall, ToolResult, miniagent, tool
+from miniagents import (
+    InteractionContext,
+    MiniAgents,
+    ToolCall,
+    ToolDefinitionError,
+    ToolResult,
+    miniagent,
+    tool,
+)
 from miniagents.models import Approval
 from miniagents.models._tool_call import Calls
 from miniagents.models._toolbox import Toolbox
@@ -180,3 +188,28 @@ async def test_an_agent_that_is_late_is_stopped() -> None:
         message = await Calls(Toolbox.of([endless]), 0.01, None).start(call)
         assert str(message) == "TimeoutError: ENDLESS did not end within 0.01 s."
         await asyncio.wait_for(cleaned.wait(), 5)
+
+
+async def test_a_tool_that_was_cancelled_by_something_else() -> None:
+    """A tool that waits for what is cancelled has failed; nobody has cancelled the inquiry."""
+
+    @tool
+    async def wait() -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    async with MiniAgents():
+        message = await Calls(Toolbox.of([wait]), None, None).start(ToolCall("1", "wait"))
+        assert str(message) == "wait waited for something that was cancelled."
+        assert message.parts == (ToolResult("1", str(message), is_error=True, name="wait"),)
+
+
+async def test_an_approval_that_is_not_async() -> None:
+    """An approval that cannot be awaited is an error that says how to write it, and nothing is called."""
+
+    def approve(call: ToolCall) -> bool:
+        return True
+
+    with pytest.raises(ToolDefinitionError, match="approve returned a bool for a call of double, and is aw"):
+        await called("double", '{"number": 2}', approve=approve)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
