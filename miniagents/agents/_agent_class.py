@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from typing import Self, cast, get_args, get_origin
@@ -75,7 +75,8 @@ def prepare(made: type[object], root: type[object]) -> None:
         TypeError: it has something under a name that means something to every agent.
     """
     name = made.__name__
-    if "__init__" in vars(made):
+    body = cast("Mapping[str, object]", vars(made))
+    if "__init__" in body:
         msg = (
             f"{name} has an __init__ of its own; an agent of a class is made of its fields by keyword, and "
             "copied by fork, so declare fields and give them defaults, validators or properties."
@@ -88,12 +89,12 @@ def prepare(made: type[object], root: type[object]) -> None:
             msg = f"{name} has a field {each!r}, which means something to every agent; give it another name."
             raise TypeError(msg)
     for each in ("alias", "description"):
-        if each in vars(made):
+        if each in body:
             msg = f"{name} sets {each!r} in its body; write `class {name}(..., {each}=...)`."
             raise TypeError(msg)
     for each, annotation in annotations.items():
-        if each in vars(made) and "ClassVar" not in str(annotation):
-            setattr(made, each, frozen(vars(made)[each]))
+        if each in body and "ClassVar" not in str(annotation):
+            setattr(made, each, frozen(body[each]))
 
 
 def _message_classes(made: type[object], root: type[object], context: type[object]) -> MessageClasses | None:

@@ -140,7 +140,7 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
     def _become_agent(self) -> Self:
         if hasattr(self, "_function"):
             return self  # an agent already, seen again as a field of another one
-        values = vars(self)
+        values: dict[str, object] = vars(self)
         values.update({name: frozen(value) for name, value in values.items()})
         known = self.__agent_class__
         super().__init__(
