@@ -3,7 +3,9 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Self, cast
+from typing import Final, Self, cast, get_args
+
+from pydantic import SecretStr
 
 from miniagents.values import FreezeError, FrozenMapping, freeze
 
@@ -17,12 +19,14 @@ class Keywords:
         required: those without a default of the function.
         open: the function has ``**keywords``, so any name will do.
         defaults: those of the function, as they are.
+        secret: those that may be a `SecretStr`: a text that is given for one becomes one at once.
     """
 
     names: tuple[str, ...]
     required: frozenset[str]
     open: bool
     defaults: Mapping[str, object]
+    secret: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, function: Callable[..., object], name: str) -> Self:
@@ -63,6 +67,7 @@ class Keywords:
                 for extra in named
                 if extra.default is not inspect.Parameter.empty
             },
+            secret=frozenset(extra.name for extra in named if _is_secret(extra.annotation)),
         )
 
     def taken(self, alias: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
@@ -71,7 +76,10 @@ class Keywords:
         Raises:
             TypeError: a keyword that the agent does not take, or one that is given twice.
         """
-        return {name: frozen(value) for name, value in self.named(alias, args, kwargs).items()}
+        return {
+            name: SecretStr(value) if name in self.secret and isinstance(value, str) else frozen(value)
+            for name, value in self.named(alias, args, kwargs).items()
+        }
 
     def named(self, alias: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
         """The same as it was given, nothing frozen.
@@ -106,6 +114,12 @@ class Keywords:
             missing = ", ".join(name for name in self.names if name in self.required and name not in given)
             msg = f"Agent {alias} needs a value for: {missing}. Give it to inquire, or before to fork."
             raise TypeError(msg)
+
+
+def _is_secret(annotation: object) -> bool:
+    if isinstance(annotation, str):
+        return SecretStr.__name__ in annotation
+    return annotation is SecretStr or SecretStr in get_args(annotation)
 
 
 NO_KEYWORDS: Final = Keywords((), frozenset(), open=False, defaults=FrozenMapping())

@@ -304,6 +304,13 @@ def test_create() -> None:
         create_openai_agent(modle="m")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
+def test_no_key_in_defaults() -> None:
+    """A key that is given to `fork` as text is kept as a secret: nothing that shows an agent shows it."""
+    agent = openai_agent.fork(model="m", api_key=KEY).bind()
+    assert agent.defaults["api_key"] == SecretStr(KEY)
+    assert KEY not in f"{agent!r} {agent.defaults!r}"
+
+
 async def test_no_key_in_records() -> None:
     """Neither messages nor the records of a run hold the key, also of a run that failed."""
     stored: list[Message] = []
