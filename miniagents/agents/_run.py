@@ -6,7 +6,7 @@ Each agent boundary adds one log, the replies; the messages that go in and out a
 import asyncio
 import logging
 from collections.abc import Awaitable, Mapping
-from typing import Protocol
+from typing import Protocol, cast
 
 from typing_extensions import TypeVar, override
 
@@ -94,7 +94,8 @@ class Run(Driver):
 
     Args:
         alias: whose run it is.
-        flattener: takes the replies.
+        context: who owns it.
+        log: the replies.
         agent: what is run.
         received: what it was sent; a text becomes a sequence when the run begins, so that a call that waits
             is few objects.
@@ -102,21 +103,32 @@ class Run(Driver):
         pending: writes the input, if that may still be given some before the run begins.
     """
 
-    __slots__ = ("_aborted", "_agent", "_flattener", "_keywords", "_open", "_pending", "_received", "_waits")
+    __slots__ = (
+        "_aborted",
+        "_agent",
+        "_context",
+        "_flattener",
+        "_keywords",
+        "_open",
+        "_pending",
+        "_received",
+        "_waits",
+    )
 
     def __init__(
         self,
         alias: str,
-        flattener: Flattener,
+        context: Owner,
+        log: Log[MessagePromise[Message]],
         agent: Runnable,
         *,
         received: MessageSequencePromise[Message] | str,
         keywords: Mapping[str, object],
         pending: Flattener | None,
     ) -> None:
-        super().__init__(alias, flattener.context, flattener.log, flattener)
-        flattener.feeder = self
-        self._flattener = flattener
+        super().__init__(alias, context, log, log)
+        self._context = context
+        self._flattener: Flattener | None = None  # takes the replies; a run that waits has none to give
         self._agent = agent
         self._received = received
         self._keywords = keywords
@@ -128,6 +140,8 @@ class Run(Driver):
     @override
     async def work(self) -> None:
         """Run the agent function, then wait for what has to be waited for; leave nothing behind."""
+        self._flattener = Flattener(self._context, cast("Log[MessagePromise[Message]]", self.log))
+        self._flattener.feeder = self
         pending = self._pending
         if pending is not None and pending.feeder is None:
             pending.finish()
@@ -156,7 +170,8 @@ class Run(Driver):
             msg = f"Agent {self.name} replied after its replies were closed (by finish_early, or by its end)."
             raise MiniAgentsError(msg)
         self.scope.check_place()
-        self._flattener.feed(value)
+        if self._flattener is not None:
+            self._flattener.feed(value)
 
     def keep_open_for(self, awaitable: Awaitable[object]) -> None:
         """Stay open until ``awaitable`` is done; an error of it is an error of the run.
@@ -189,7 +204,8 @@ class Run(Driver):
         """
         self.scope.check_place()
         self._open = False
-        self._flattener.finish()
+        if self._flattener is not None:
+            self._flattener.finish()
 
     # -- the end of the driver -----------------------------------------------------------------------------
 
@@ -202,7 +218,7 @@ class Run(Driver):
         # If the replies are closed already, all that can be done is to say so.
         if self._open:
             self._open = False
-            self._flattener.fail(error)
+            (self._flattener or self.log).fail(error)
         else:
             text = "Agent %s failed after its replies were closed: %r"
             logger.error(text, self.name, error, exc_info=error)
@@ -211,11 +227,7 @@ class Run(Driver):
     def aborted(self, error: Exception) -> None:
         self._open = False
         self._aborted = True
-        self._flattener.abort(error)
-
-
-def _is_watched(context: Owner) -> bool:
-    return context.announcing or (isinstance(context, MiniAgents) and context.persists)
+        (self._flattener or self.log).abort(error)
 
 
 def _sequence(scope: Scope, text: str) -> MessageSequencePromise[Message]:
@@ -249,10 +261,12 @@ def start_run(
         The promise of its replies.
     """
     context = Owner.current()
-    if isinstance(received, str) and _is_watched(context):
+    agents = context if isinstance(context, MiniAgents) else None
+    recorded = agents is not None and agents.persists
+    if isinstance(received, str) and (recorded or context.announcing):
         received = _sequence(context, received)  # handlers and records are told of it before the run begins
     if errors_as_messages is None:
-        errors_as_messages = isinstance(context, MiniAgents) and context.errors_as_messages
+        errors_as_messages = agents is not None and agents.errors_as_messages
     log: Log[MessagePromise[Message]]
     if classes is None:
         log = Log(context)
@@ -260,14 +274,13 @@ def start_run(
         # Errors that became messages further in stand for themselves out here, too.
         passing = (ErrorMessage,) if errors_as_messages else ()
         log = ValidatedLog(context, Validation(classes, alias, "replies", passing, chain=(alias,)))
-    run = Run(alias, Flattener(context, log), agent, received=received, keywords=keywords, pending=pending)
+    run = Run(alias, context, log, agent, received=received, keywords=keywords, pending=pending)
     run.start()
     shown = log
-    if isinstance(context, MiniAgents):
-        if errors_as_messages:
-            shown = replace_errors(MessageSequencePromise.over(log), alias, but=signals())
-        if context.persists and not isinstance(received, str):
-            record_run(context, alias, keywords, received.log, shown)
+    if agents is not None and errors_as_messages:
+        shown = replace_errors(MessageSequencePromise.over(log), alias, but=signals())
+    if agents is not None and recorded and not isinstance(received, str):
+        record_run(agents, alias, keywords, received.log, shown)
     promise: Inquiry[Message] = Inquiry.over(shown)
     promise.pending = pending
     return promise

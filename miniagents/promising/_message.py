@@ -383,9 +383,10 @@ class MessagePromise(StreamedPromise[str, M_co]):
 
 def _finished(context: Scope, message: Message) -> Log[str]:
     """The log of a message that is there: one token, or the parts of a message that has more."""
-    told = message._streamed()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this room
     log: Log[str]
-    if told:
+    if type(message) is Message and message.text is not None:  # what comes most, and is its own text
+        log = Log(context, [message.text] if message.text else [], closed=True)
+    elif told := message._streamed():  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this room
         log = PartLog(context, told, closed=True)
     else:
         text = str(message)
