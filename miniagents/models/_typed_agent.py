@@ -104,16 +104,17 @@ class TypedAnswer(Generic[T]):
             async for promise in promises:
                 if said:
                     yield Restart()
+                first: int | None = None
                 async with aclosing(aiter(promise.parts)) as parts:
                     async for part in parts:
-                        yield self._shown(part)
+                        if self.mode == "native" or not isinstance(part, ToolCallDelta):
+                            yield part
+                            continue
+                        # The arguments of the first call are the text; there should be no other one.
+                        first = part.index if first is None else first
+                        if part.index == first and part.arguments:
+                            yield part.arguments
                 said.append(await promise)
-
-    def _shown(self, part: Part) -> Part:
-        """The arguments of the call that is the answer are its text."""
-        if self.mode == "tool" and isinstance(part, ToolCallDelta):
-            return part.arguments
-        return part
 
     def _check(self, answer: Message, metadata: MutableMapping[str, object]) -> str | None:
         """Keep the answer as `parsed`, or say what is wrong with it."""
@@ -134,7 +135,7 @@ class TypedAnswer(Generic[T]):
 
     def _json(self, answer: Message) -> str:
         if self.mode == "tool" and isinstance(answer, AssistantMessage) and answer.tool_calls:
-            return answer.tool_calls[-1].arguments
+            return answer.tool_calls[0].arguments
         text = str(answer)
         return text[max(text.find("{"), 0) : text.rfind("}") + 1] or text
 

@@ -3,10 +3,12 @@
 from typing import Never, cast
 
 import pytest
+from typing_extensions import override
 
 from miniagents import (
     AgentPart,
     AssistantMessage,
+    BaseAgent,
     InteractionContext,
     Message,
     MiniAgent,
@@ -137,3 +139,22 @@ async def test_its_errors_are_errors() -> None:
     async with MiniAgents(errors_as_messages=True):
         with pytest.raises(ValueError, match="no further"):
             _ = [piece async for piece in AgentTool.of(broken).run('{"text": "go"}')]
+
+
+class Adder(BaseAgent[Sum, Message]):
+    """Adds, and says in what."""
+
+    unit: str = "km"
+
+    @override
+    async def run(self, ctx: InteractionContext[Sum, Message]) -> None:
+        """Add."""
+        for message in await ctx.messages:
+            ctx.reply(f"{sum(message.numbers)} {self.unit}")
+
+
+async def test_an_agent_of_a_class_of_agents() -> None:
+    """What is an instance of a class of agents is a tool as any agent is."""
+    made = AgentTool.of(cast("MiniAgent", Adder(unit="miles")))
+    assert (made.spec.name, made.spec.description) == ("ADDER", "Adds, and says in what.")
+    assert (await pieces(made, '{"numbers": [1, 2]}'))[-1] == "3 miles"

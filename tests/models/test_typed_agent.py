@@ -275,3 +275,17 @@ async def test_what_was_cut_off_is_not_repaired() -> None:
         with pytest.raises(TypedAnswerError, match=r"cut off \(length\), so it is no City; raise max_tokens"):
             await scripted.agent.as_type(City).inquire("City?")
     assert scripted.answers_left == 1
+
+
+async def test_several_calls_of_one_answer() -> None:
+    """A model that gives its answer twice has given the first one; nobody is shown a mixture."""
+    twice: list[Part] = [
+        ToolCallDelta(0, "1", "answer"),
+        ToolCallDelta(0, arguments=GOOD[:9]),
+        ToolCallDelta(1, "2", "answer", BAD),
+        ToolCallDelta(0, arguments=GOOD[9:]),
+    ]
+    async with MiniAgents():
+        replies = scripted_model(twice).as_type(City, mode="tool", repairs=0).inquire("City?")
+        assert (await replies.parsed, str(await replies)) == (OSLO, GOOD)
+        assert [part async for part in replies.parts] == [GOOD[:9], GOOD[9:]]
