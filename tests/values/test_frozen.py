@@ -507,7 +507,7 @@ def test_a_class_is_checked_where_it_is_defined() -> None:
     """A field of a type that cannot be validated is refused with its class; if deferred, at first use."""
     with pytest.raises(PydanticSchemaGenerationError):
 
-        class Checked(Frozen):
+        class Checked(Frozen):  # pyright: ignore[reportUnusedClass]  # it must not come to be
             value: Unknown
 
     class Deferred(Frozen, deferred=True):
