@@ -5,15 +5,17 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
-from typing import Final, cast, overload
+from typing import Final, Protocol, TypeVar, cast, overload
 
 from miniagents.agents import MiniAgent
 from miniagents.models import ModelAgent
-from miniagents.promising import Message
 
 from .eliza import eliza_agent
 
 __all__ = ["default_model"]
+
+Agent = TypeVar("Agent", bound=MiniAgent)
+Bound_co = TypeVar("Bound_co", covariant=True)
 
 _MODELS: Final[Mapping[str, str]] = MappingProxyType(
     {"openai": "gpt-5.4-mini", "anthropic": "claude-haiku-4-5"}
@@ -21,11 +23,24 @@ _MODELS: Final[Mapping[str, str]] = MappingProxyType(
 """For each provider, in the order in which they are looked for, what is asked when nothing is said."""
 
 
+class Bindable(Protocol[Bound_co]):
+    """An agent, seen by what it is when its keywords are closed: a model stays one."""
+
+    @property
+    def alias(self) -> str:
+        """How it is called."""
+        ...
+
+    def bind(self) -> Bound_co:
+        """The same agent with its keywords closed."""
+        ...
+
+
 @overload
-def default_model(otherwise: ModelAgent[...]) -> ModelAgent: ...
+def default_model(otherwise: None = None) -> MiniAgent: ...
 @overload
-def default_model(otherwise: MiniAgent[Message, Message, ...] | None = None) -> MiniAgent: ...
-def default_model(otherwise: MiniAgent[Message, Message, ...] | None = None) -> MiniAgent:
+def default_model(otherwise: Bindable[Agent]) -> Agent: ...
+def default_model(otherwise: Bindable[MiniAgent] | None = None) -> MiniAgent:
     """Choose a model as an example or a first try does: the provider whose key is set.
 
     With `OPENAI_API_KEY` it is an agent of OpenAI, with `ANTHROPIC_API_KEY` one of Anthropic; `OPENAI_MODEL`
@@ -56,7 +71,7 @@ def default_model(otherwise: MiniAgent[Message, Message, ...] | None = None) -> 
             module = import_module(f"miniagents.ext.llm.{provider}")
             agent = cast("ModelAgent[...]", getattr(module, f"{provider}_agent"))
             return agent.bind(model=os.environ.get(f"{provider.upper()}_MODEL") or model)
-    chosen = eliza_agent if otherwise is None else otherwise
+    chosen: Bindable[MiniAgent] = eliza_agent if otherwise is None else otherwise
     sys.stderr.write(
         f"No key is set, so {chosen.alias} answers. For a language model: pip install 'miniagents[openai]' "
         "and set OPENAI_API_KEY, or 'miniagents[anthropic]' and ANTHROPIC_API_KEY.\n"
