@@ -14,8 +14,8 @@ from .eliza import eliza_agent
 
 __all__ = ["default_model"]
 
-Agent = TypeVar("Agent", bound=MiniAgent)
-Bound_co = TypeVar("Bound_co", covariant=True)
+_Agent = TypeVar("_Agent", bound=MiniAgent)
+_Bound_co = TypeVar("_Bound_co", covariant=True)
 
 _MODELS: Final[Mapping[str, str]] = MappingProxyType(
     {"openai": "gpt-5.4-mini", "anthropic": "claude-haiku-4-5"}
@@ -23,7 +23,7 @@ _MODELS: Final[Mapping[str, str]] = MappingProxyType(
 """For each provider, in the order in which they are looked for, what is asked when nothing is said."""
 
 
-class Bindable(Protocol[Bound_co]):
+class _Bindable(Protocol[_Bound_co]):
     """An agent, seen by what it is when its keywords are closed: a model stays one."""
 
     @property
@@ -31,7 +31,7 @@ class Bindable(Protocol[Bound_co]):
         """How it is called."""
         ...
 
-    def bind(self) -> Bound_co:
+    def bind(self) -> _Bound_co:
         """The same agent with its keywords closed."""
         ...
 
@@ -39,8 +39,8 @@ class Bindable(Protocol[Bound_co]):
 @overload
 def default_model(otherwise: None = None) -> MiniAgent: ...
 @overload
-def default_model(otherwise: Bindable[Agent]) -> Agent: ...
-def default_model(otherwise: Bindable[MiniAgent] | None = None) -> MiniAgent:
+def default_model(otherwise: _Bindable[_Agent]) -> _Agent: ...
+def default_model(otherwise: _Bindable[MiniAgent] | None = None) -> MiniAgent:
     """Choose a model as an example or a first try does: the provider whose key is set.
 
     With `OPENAI_API_KEY` it is an agent of OpenAI, with `ANTHROPIC_API_KEY` one of Anthropic; `OPENAI_MODEL`
@@ -71,7 +71,7 @@ def default_model(otherwise: Bindable[MiniAgent] | None = None) -> MiniAgent:
             module = import_module(f"miniagents.ext.llm.{provider}")
             agent = cast("ModelAgent[...]", getattr(module, f"{provider}_agent"))
             return agent.bind(model=os.environ.get(f"{provider.upper()}_MODEL") or model)
-    chosen: Bindable[MiniAgent] = eliza_agent if otherwise is None else otherwise
+    chosen: _Bindable[MiniAgent] = eliza_agent if otherwise is None else otherwise
     sys.stderr.write(
         f"No key is set, so {chosen.alias} answers. For a language model: pip install 'miniagents[openai]' "
         "and set OPENAI_API_KEY, or 'miniagents[anthropic]' and ANTHROPIC_API_KEY.\n"

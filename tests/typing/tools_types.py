@@ -72,6 +72,7 @@ async def wrong(model: ModelAgent[...]) -> None:
 def chosen(model: ModelAgent[...]) -> None:
     """A default model is a model wherever the other choice is one, and stays one when it is bound."""
     assert_type(default_model(), MiniAgent)
+    assert_type(default_model(otherwise=model), ModelAgent)
     assert_type(default_model(otherwise=model.bind()), ModelAgent)
     assert_type(model.bind(), ModelAgent)
     assert_type(llm_logger(model.bind(), "logs"), ModelAgent)
