@@ -1,0 +1,452 @@
+"""What is promised about lifecycle, bounds and context, sentence by sentence, and the tests that prove it.
+
+A sentence that is not here is not promised. `test_sentences.py` checks that each has tests, and that each of
+these tests is there.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["SENTENCES", "Sentence"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One promise.
+
+    Attributes:
+        section: what it is about.
+        text: the promise.
+        tests: the node ids of the tests that fail if it does not hold.
+    """
+
+    section: str
+    text: str
+    tests: tuple[str, ...]
+
+
+_ERRORS = "errors"
+_LEAVING = "leaving, cancelling, ending"
+_DEADLOCKS = "waiting for oneself"
+_BOUNDS = "bounds"
+_CONTEXT = "context"
+
+SENTENCES = (
+    # -- errors ----------------------------------------------------------------------------------------------
+    Sentence(
+        _ERRORS,
+        "An error is the terminal of its stream, after everything that came before it.",
+        (
+            "tests/streams/test_pump.py::test_the_error_comes_last",
+            "tests/streams/test_cursor.py::test_items_before_the_error",
+            "tests/streams/test_face.py::test_the_error_is_the_terminal",
+        ),
+    ),
+    Sentence(
+        _ERRORS,
+        "A failing message fails where it stands; the messages after it still arrive.",
+        (
+            "tests/agents/test_errors.py::test_a_failing_message",
+            "tests/promising/test_sequence.py::test_a_failing_message_fails_where_it_stands",
+        ),
+    ),
+    Sentence(
+        _ERRORS,
+        "A failing agent ends its replies with the error, after the replies already given.",
+        ("tests/agents/test_errors.py::test_a_failing_agent",),
+    ),
+    Sentence(
+        _ERRORS,
+        "A reader gets the exception that was raised: the same type, the same object.",
+        ("tests/agents/test_errors.py::test_the_same_object",),
+    ),
+    Sentence(
+        _ERRORS,
+        "A note on it names the chain of agents that it went through.",
+        (
+            "tests/agents/test_errors.py::test_the_chain_of_agents",
+            "tests/agents/test_errors.py::test_the_chain_of_a_message",
+            "tests/agents/test_errors.py::test_the_chain_in_a_pipe",
+        ),
+    ),
+    Sentence(
+        _ERRORS,
+        "`partial_text` gives the text that had arrived.",
+        ("tests/agents/test_errors.py::test_partial_text",),
+    ),
+    Sentence(
+        _ERRORS,
+        "With `errors_as_messages` on the context an error is an `ErrorMessage` in its place, with type, "
+        "text and agent, and the sequence ends normally.",
+        ("tests/agents/test_errors.py::test_errors_as_messages_of_a_context",),
+    ),
+    Sentence(
+        _ERRORS,
+        "The same for one agent or one inquiry alone.",
+        (
+            "tests/agents/test_agent.py::test_errors_as_messages_of_one_agent",
+            "tests/agents/test_agent.py::test_errors_raised_by_one_agent",
+        ),
+    ),
+    Sentence(
+        _ERRORS,
+        "No partial text is glued into an error message.",
+        ("tests/agents/test_errors.py::test_no_partial_text_in_error_messages",),
+    ),
+    Sentence(
+        _ERRORS,
+        "`CancelledError` ends a run as cancelled, and is never handed to readers as a value.",
+        (
+            "tests/agents/test_miniagents.py::test_a_cancelled_error_is_no_value",
+            "tests/streams/test_driver.py::test_a_body_that_is_cancelled_by_another",
+        ),
+    ),
+    Sentence(
+        _ERRORS,
+        "`KeyboardInterrupt` and `SystemExit` leave through `MiniAgents.run`.",
+        (
+            "tests/agents/test_miniagents.py::test_exits_leave_through_run",
+            "tests/promising/test_run_loop.py::test_what_leaves_at_once",
+        ),
+    ),
+    Sentence(
+        _ERRORS,
+        "A source closes its stream on every way out.",
+        (
+            "tests/semantics/test_ways_out.py::test_a_stream_ends_however_its_source_leaves",
+            "tests/semantics/test_ways_out.py::test_a_run_ends_however_its_agent_leaves",
+            "tests/streams/test_pump.py::test_cancelled_while_it_waits_for_the_source",
+            "tests/streams/test_pump.py::test_cancelled_while_it_is_paused",
+            "tests/streams/test_pump.py::test_an_error_of_the_taker_closes_the_source",
+        ),
+    ),
+    Sentence(
+        _ERRORS,
+        "An error that no reader ever saw is logged once, with its chain of agents, when its stream is "
+        "dropped or the context ends.",
+        (
+            "tests/agents/test_run.py::test_an_unread_error_is_logged_once",
+            "tests/promising/test_promise.py::test_an_unseen_error_is_logged_once",
+            "tests/promising/test_owner.py::test_unseen_errors_are_logged_at_its_end",
+            "tests/promising/test_promise.py::test_a_seen_error_is_not_logged",
+        ),
+    ),
+    # -- leaving, cancelling, ending -------------------------------------------------------------------------
+    Sentence(
+        _LEAVING,
+        "A reader that times out or is cancelled is gone alone: all others, now or later, are unharmed.",
+        (
+            "tests/promising/test_promise.py::test_a_reader_that_times_out_harms_nobody",
+            "tests/agents/test_run.py::test_a_reader_that_leaves_harms_nobody",
+            "tests/streams/test_log.py::test_a_cancelled_reader_harms_nobody",
+        ),
+    ),
+    Sentence(
+        _LEAVING,
+        "When the last reader has left before the end and nobody can reach the promise, the run is "
+        "abandoned: cancelled, its generators closed, within one turn of the loop.",
+        (
+            "tests/semantics/test_ways_out.py::test_abandoned_within_a_turn",
+            "tests/promising/test_promise.py::test_abandoned",
+            "tests/agents/test_run.py::test_the_last_reader_leaves",
+        ),
+    ),
+    Sentence(
+        _LEAVING,
+        "Its HTTP connection is released as well.",
+        (
+            "tests/ext/llm/test_source.py::test_released",
+            "tests/ext/llm/test_pause.py::test_leaving_while_it_is_paused",
+        ),
+    ),
+    Sentence(
+        _LEAVING,
+        "An inquiry that nobody ever read runs to its end.",
+        (
+            "tests/agents/test_agent.py::test_inquire_runs_unread",
+            "tests/promising/test_promise.py::test_fire_and_forget",
+        ),
+    ),
+    Sentence(
+        _LEAVING,
+        "`cancel()` ends the run now; readers get `InquiryCancelledError` after what had arrived.",
+        (
+            "tests/agents/test_agent.py::test_cancel",
+            "tests/agents/test_run.py::test_a_message_being_written_ends_with_its_run",
+            "tests/promising/test_promise.py::test_cancel",
+        ),
+    ),
+    Sentence(
+        _LEAVING,
+        "Leaving `async with agent.inquire(...)` does the same.",
+        (
+            "tests/agents/test_agent.py::test_leaving_the_block_cancels",
+            "tests/promising/test_sequence.py::test_leaving_the_block",
+        ),
+    ),
+    Sentence(
+        _LEAVING,
+        "With a run that is cancelled or fails, the inquiries that it started and nobody else reads are "
+        "cancelled.",
+        (
+            "tests/agents/test_run.py::test_a_failing_run_cancels_its_inquiries",
+            "tests/agents/test_run.py::test_a_cancelled_run_cancels_its_inquiries",
+            "tests/agents/test_run.py::test_what_somebody_else_reads_goes_on",
+        ),
+    ),
+    Sentence(
+        _LEAVING,
+        "A context that ends normally waits for all runs, then returns.",
+        (
+            "tests/promising/test_owner.py::test_a_normal_end_waits",
+            "tests/agents/test_miniagents.py::test_the_end_waits_for_runs_of_runs",
+        ),
+    ),
+    Sentence(
+        _LEAVING,
+        "One that ends by an exception cancels all runs, waits for their clean-up and raises it again.",
+        (
+            "tests/promising/test_owner.py::test_any_other_end_cancels",
+            "tests/promising/test_owner.py::test_a_cleanup_is_let_finish",
+        ),
+    ),
+    Sentence(
+        _LEAVING,
+        "So does one that ends by Ctrl-C, wherever that strikes.",
+        (
+            "tests/promising/test_context.py::test_an_interrupt_within_a_run",
+            "tests/semantics/test_ways_out.py::test_ctrl_c",
+        ),
+    ),
+    Sentence(
+        _LEAVING,
+        "So does one that is cancelled, also while it waits for its runs.",
+        (
+            "tests/promising/test_owner.py::test_any_other_end_cancels",
+            "tests/promising/test_owner.py::test_a_normal_end_that_is_cancelled",
+        ),
+    ),
+    Sentence(
+        _LEAVING,
+        "It waits no longer than `shutdown_timeout`.",
+        (
+            "tests/promising/test_owner.py::test_a_stubborn_task_is_left_behind",
+            "tests/streams/test_scope.py::test_a_stubborn_task_is_left_behind",
+        ),
+    ),
+    Sentence(
+        _LEAVING,
+        "After a context there is no task, no open socket, no warning of an async generator, and nothing on "
+        "stderr under `-X dev -W error`.",
+        (
+            "tests/semantics/test_ways_out.py::test_nothing_is_left",
+            "tests/laws/test_leaks.py::test_nothing_is_alive",
+            "tests/ext/llm/test_clients.py::test_closed_with_the_context",
+        ),
+    ),
+    Sentence(
+        _LEAVING,
+        "What is in a promise can be read after its context has ended.",
+        (
+            "tests/agents/test_miniagents.py::test_what_came_stays_readable",
+            "tests/promising/test_promise.py::test_readable_after_the_end",
+        ),
+    ),
+    # -- waiting for oneself ---------------------------------------------------------------------------------
+    Sentence(
+        _DEADLOCKS,
+        "A run that awaits something which, through any chain, awaits that run is a deadlock.",
+        (
+            "tests/agents/test_deadlocks.py::test_its_own_reply",
+            "tests/agents/test_deadlocks.py::test_three_runs",
+            "tests/agents/test_deadlocks.py::test_through_another_agent",
+            "tests/agents/test_deadlocks.py::test_through_a_joined_message",
+            "tests/agents/test_deadlocks.py::test_through_a_pump",
+            "tests/agents/test_deadlocks.py::test_in_every_way_of_waiting",
+        ),
+    ),
+    Sentence(
+        _DEADLOCKS,
+        "It is found when it closes: a `DeadlockError` that names it is raised in the run that closed it.",
+        (
+            "tests/agents/test_deadlocks.py::test_two_runs",
+            "tests/streams/test_driver.py::test_a_circle_is_found_when_it_closes",
+            "tests/streams/test_side_wait.py::test_found_when_the_run_awaits_the_task",
+        ),
+    ),
+    Sentence(
+        _DEADLOCKS,
+        "Nothing hangs in silence, and what is no circle is not called one.",
+        (
+            "tests/agents/test_deadlocks.py::test_any_graph",
+            "tests/agents/test_deadlocks.py::test_two_in_every_way",
+            "tests/agents/test_deadlocks.py::test_a_task_may_wait_for_its_run",
+            "tests/agents/test_deadlocks.py::test_an_unfinished_call",
+            "tests/agents/test_deadlocks.py::test_a_call_that_others_finish",
+        ),
+    ),
+    Sentence(
+        _DEADLOCKS,
+        "A call that is dropped without `reply_sequence()` or `finish()` is finished for the caller.",
+        (
+            "tests/agents/test_call.py::test_a_dropped_call_is_finished",
+            "tests/agents/test_call.py::test_a_call_dropped_by_its_run",
+            "tests/agents/test_call.py::test_a_call_in_a_cycle",
+        ),
+    ),
+    # -- bounds ----------------------------------------------------------------------------------------------
+    Sentence(
+        _BOUNDS,
+        "A pumped async iterable runs at most `prefetch` pieces ahead of its fastest reader.",
+        (
+            "tests/streams/test_pump.py::test_at_most_prefetch_ahead",
+            "tests/agents/test_prefetch.py::test_tokens_are_paused",
+        ),
+    ),
+    Sentence(
+        _BOUNDS,
+        "So does the HTTP stream of a model: while it is paused its socket is not read.",
+        ("tests/ext/llm/test_pause.py::test_the_socket_is_not_read",),
+    ),
+    Sentence(
+        _BOUNDS,
+        "So does an async iterable given to `reply` or `inquire`, through whatever stands behind it.",
+        (
+            "tests/agents/test_prefetch.py::test_messages_are_paused",
+            "tests/agents/test_prefetch.py::test_streams_that_wait_for_their_turn",
+        ),
+    ),
+    Sentence(
+        _BOUNDS,
+        "`prefetch` is 1,024 unless told otherwise.",
+        ("tests/promising/test_context.py::test_its_keywords",),
+    ),
+    Sentence(
+        _BOUNDS,
+        "What is paused is not dropped: every piece arrives.",
+        ("tests/agents/test_prefetch.py::test_nothing_hangs",),
+    ),
+    Sentence(
+        _BOUNDS,
+        "A paused source goes on when a reader catches up.",
+        (
+            "tests/agents/test_prefetch.py::test_messages_are_paused",
+            "tests/ext/llm/test_pause.py::test_the_socket_is_not_read",
+        ),
+    ),
+    Sentence(
+        _BOUNDS,
+        "It goes on when someone awaits the whole.",
+        (
+            "tests/agents/test_prefetch.py::test_awaiting_the_whole",
+            "tests/streams/test_pump.py::test_a_paused_source_resumes_when_awaited",
+            "tests/ext/llm/test_pause.py::test_who_awaits_it_all",
+        ),
+    ),
+    Sentence(
+        _BOUNDS,
+        "It goes on when the context drains.",
+        (
+            "tests/agents/test_prefetch.py::test_the_end_of_the_context",
+            "tests/streams/test_pump.py::test_a_paused_source_resumes_when_the_context_drains",
+            "tests/ext/llm/test_pause.py::test_the_end_of_the_context",
+        ),
+    ),
+    Sentence(
+        _BOUNDS,
+        "Synchronous operators buffer nothing: a token is through a pipe before the next one is written.",
+        (
+            "tests/agents/test_agent.py::test_token_by_token",
+            "tests/semantics/test_ways_out.py::test_operators_buffer_nothing",
+        ),
+    ),
+    Sentence(
+        _BOUNDS,
+        "A stream with `replay=False` keeps nothing that all its readers have passed.",
+        (
+            "tests/streams/test_passing.py::test_what_all_have_passed_goes",
+            "tests/promising/test_streamed.py::test_without_replay",
+            "tests/promising/test_sequence.py::test_without_replay",
+        ),
+    ),
+    Sentence(
+        _BOUNDS,
+        "Where a source cannot be paused, it is said what becomes of items: `block`, `drop_oldest`, `fail`.",
+        (
+            "tests/streams/test_mailbox.py::test_a_thread_is_made_to_wait",
+            "tests/streams/test_mailbox.py::test_the_loop_cannot_be_made_to_wait",
+            "tests/streams/test_mailbox.py::test_the_oldest_are_dropped",
+            "tests/streams/test_mailbox.py::test_one_too_many_fails",
+        ),
+    ),
+    Sentence(
+        _BOUNDS,
+        "Nesting of messages is capped at 64 levels, with a typed error.",
+        (
+            "tests/values/test_freeze.py::test_nesting_is_capped",
+            "tests/promising/test_message_type.py::test_depth_of_collections",
+        ),
+    ),
+    Sentence(
+        _BOUNDS,
+        "So is nesting of replies.",
+        ("tests/promising/test_flattener.py::test_depth_of_streams",),
+    ),
+    Sentence(
+        _BOUNDS,
+        "Flattening is no recursion.",
+        (
+            "tests/values/test_freeze.py::test_far_too_deep_is_no_recursion_error",
+            "tests/agents/test_agent.py::test_a_thousand_agents",
+            "tests/promising/test_lift.py::test_a_long_pipeline",
+        ),
+    ),
+    Sentence(
+        _BOUNDS,
+        "`map_agent` has at most `concurrency` runs under way, in memory that does not grow with the rows.",
+        (
+            "tests/operators/test_map_agent.py::test_memory_is_flat",
+            "tests/semantics/test_many_rows.py::test_many_rows",
+        ),
+    ),
+    # -- context ---------------------------------------------------------------------------------------------
+    Sentence(
+        _CONTEXT,
+        "A run sees the contextvars of whoever inquired.",
+        (
+            "tests/agents/test_contextvars.py::test_of_the_inquirer",
+            "tests/agents/test_miniagents.py::test_contextvars_of_the_inquirer",
+        ),
+    ),
+    Sentence(
+        _CONTEXT,
+        "In a pipe it sees those of the subscriber, in the agent and in every operator.",
+        (
+            "tests/agents/test_contextvars.py::test_of_the_subscriber",
+            "tests/agents/test_contextvars.py::test_of_each_subscriber",
+            "tests/agents/test_contextvars.py::test_of_map_agent",
+        ),
+    ),
+    Sentence(
+        _CONTEXT,
+        "No context token and no cancel scope is held across a `yield`.",
+        (
+            "tests/house/test_yields.py::test_nothing_is_held_across_a_yield",
+            "tests/promising/test_owner.py::test_left_in_another_context",
+        ),
+    ),
+    Sentence(
+        _CONTEXT,
+        "A context has one event loop; a call from another thread is a typed error that says so.",
+        (
+            "tests/agents/test_elsewhere.py::test_from_a_thread",
+            "tests/agents/test_elsewhere.py::test_read_from_a_thread",
+            "tests/promising/test_owner.py::test_from_another_thread_or_loop",
+        ),
+    ),
+    Sentence(
+        _CONTEXT,
+        "So is a call from a forked process.",
+        ("tests/agents/test_elsewhere.py::test_after_fork",),
+    ),
+)
+"""Every sentence, in order."""
