@@ -85,17 +85,18 @@ async def test_from_a_thread(name: str) -> None:
     """Each call from a thread, with a loop of its own or none, is a typed error that changes nothing."""
     call = CALLS[name]
     contexts: list[InteractionContext] = []
-    go = asyncio.Event()
+    begun, go = asyncio.Event(), asyncio.Event()
 
     @miniagent
     async def held_agent(ctx: InteractionContext) -> None:
         contexts.append(ctx)
+        begun.set()
         await go.wait()
 
     async with MiniAgents():
         replies = held_agent.inquire()
         agent_call = idle_agent.initiate_inquiry()
-        await asyncio.sleep(0)
+        await begun.wait()
         held = Held(contexts[0], agent_call, replies, replies.as_single_promise())
         with pytest.raises(WrongLoopError, match="another event loop or thread or process"):
             await asyncio.to_thread(call, held)
