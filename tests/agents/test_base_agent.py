@@ -240,6 +240,7 @@ async def test_an_agent_as_a_field() -> None:
     renamed = Teacher(mark="?").described(alias="Bob")
     school = School(teacher=renamed, other=renamed)
     assert (school.teacher, school.other, school.fork().other) == (renamed, renamed, renamed)
+    assert (school.other.alias, school.fork().other.alias) == ("Bob", "Bob")
     async with MiniAgents():
         assert str(await School(teacher=renamed).inquire(Question(topic="a"))) == "a?\n\na..."
     with pytest.raises(ValidationError, match="instance of MiniAgent"):
@@ -497,12 +498,12 @@ async def test_as_an_operator() -> None:
 
 
 async def test_as_a_tool() -> None:
-    """A model calls it by its alias, and reads its replies."""
-    call = ToolCall("1", "REPEATER", '{"text": "hello"}')
-    model = scripted_model(AssistantMessage(parts=[call]), "Done.").with_tools(Repeater())
+    """A model calls it by its alias with the fields of what it takes, and reads its replies."""
+    calls = [ToolCall("1", "REPEATER", '{"text": "hello"}'), ToolCall("2", "TEACHER", '{"topic": "a"}')]
+    script = scripted_model(AssistantMessage(parts=calls), "Done.")
     async with MiniAgents():
-        messages = await model.inquire("Please repeat.")
-    assert [str(message) for message in messages][-2:] == ["hello\n\nhello", "Done."]
+        messages = await script.with_tools(Repeater(), Teacher(mark="?")).inquire("Please repeat.")
+    assert [str(message) for message in messages][-3:] == ["hello\n\nhello", "a?", "Done."]
 
 
 async def test_it_is_no_message() -> None:

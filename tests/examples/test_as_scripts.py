@@ -9,7 +9,14 @@ from tests.support.scripts import run_script
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 EXPECTED = Path(__file__).parent / "expected"
-WITHOUT_A_MODEL = {"hello.py", "custom_message.py", "custom_provider.py", "errors.py", "third_provider.py"}
+WITHOUT_A_MODEL = {
+    "agent_classes.py",
+    "hello.py",
+    "custom_message.py",
+    "custom_provider.py",
+    "errors.py",
+    "third_provider.py",
+}
 NOTICE = "No key is set, so"
 
 scripts = sorted(path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py"))

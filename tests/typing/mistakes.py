@@ -37,6 +37,30 @@ class Mutation:
 
 MUTATIONS: Sequence[Mutation] = (
     Mutation(
+        "a class of agents is made of fields by position",
+        "agents/_base_agent.py",
+        "@dataclass_transform(kw_only_default=True, ",
+        "@dataclass_transform(kw_only_default=False, ",
+    ),
+    Mutation(
+        "the fork of an agent of a class is any agent",
+        "agents/_base_agent.py",
+        "def fork(self, **fields: object) -> Self:",
+        "def fork(self, **fields: object) -> MiniAgent[In, Out, ...]:",
+    ),
+    Mutation(
+        "a class of agents may run with any context",
+        "agents/_base_agent.py",
+        "async def run(self, ctx: InteractionContext[In, Out]) -> None:",
+        "async def run(self, ctx: Any) -> None:",
+    ),
+    Mutation(
+        "a function with open keywords gives an agent of any messages",
+        "agents/_decorator.py",
+        "def miniagent(function: OpenFunction[A, B], /) -> MiniAgent[A, B, ...]: ...",
+        "def miniagent(function: OpenFunction[A, B], /) -> MiniAgent[Any, Any, ...]: ...",
+    ),
+    Mutation(
         "In is covariant",
         "agents/_agent.py",
         'In = TypeVar("In", bound=Message, default=Message, contravariant=True)',
