@@ -1,4 +1,4 @@
-"""Agents of a class: its fields say how each of them works, and a fork is a copy with other fields, checked."""
+"""Agents of a class: its fields say how each of them works; a fork is a copy with other fields, checked."""
 
 from pydantic import Field
 from typing_extensions import override
