@@ -121,7 +121,9 @@ class TypedAnswer(Generic[T]):
         if isinstance(answer, AssistantMessage):
             if answer.refusal:
                 raise LLMRefusalError(
-                    f"the model refuses to answer: {answer.refusal}", partial_text=str(answer)
+                    # Not in its words, which may repeat the prompt: errors stand in logs.
+                    "the model refuses to answer; its words are the partial_text of this error",
+                    partial_text=str(answer),
                 )
             for name, value in (("model", answer.model), ("response_id", answer.response_id)):
                 if value is not None:

@@ -171,8 +171,9 @@ async def test_a_refusal_is_not_repaired() -> None:
     """A model that refuses is not asked again."""
     scripted = ScriptedModel([Refusal("I would rather not.")], GOOD)
     async with MiniAgents():
-        with pytest.raises(LLMRefusalError, match="I would rather not"):
+        with pytest.raises(LLMRefusalError, match="the model refuses to answer; its words") as caught:
             await scripted.agent.as_type(City).inquire("City?")
+    assert caught.value.partial_text == "I would rather not."
     assert scripted.answers_left == 1
 
 
