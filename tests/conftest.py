@@ -4,6 +4,8 @@ An `async def test_...` runs on a fresh event loop in debug mode; so does the co
 for each example. There are no async fixtures: use `async with` in the test. The loop has virtual time with
 `@pytest.mark.loop(virtual=True)`.
 
+In every test, no log and no error of a model may show the key or the prompt of the canary.
+
 After every test, sync or async, these are errors: a pending task, an open async generator, an open socket, a
 running thread, an open event loop, a changed context variable, a warning, an exception that could not be
 raised, a coroutine that nobody awaited, an ERROR record of asyncio ("Task exception was never retrieved").
@@ -25,6 +27,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from typing_extensions import override
 
+from tests.support.canaries import watched
 from tests.support.leaks import Snapshot, leaks_since
 from tests.support.limits import time_limit
 from tests.support.loops import TIME_LIMIT, run_async
@@ -126,6 +129,15 @@ def nothing_left(request: pytest.FixtureRequest) -> Generator[None]:
     ]
     if leaks and not request.config.stash.get(_failed, default=False):
         pytest.fail("the test left behind: " + "; ".join(leaks), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def nothing_shown() -> Generator[list[str]]:
+    """Fail a test in which a log or an error of a model shows the key or the prompt of the canary."""
+    with watched() as shown:
+        yield shown
+    if shown:
+        pytest.fail("a secret was shown: " + "; ".join(shown), pytrace=False)
 
 
 @contextmanager

@@ -15,12 +15,14 @@ from miniagents.ext.llm.anthropic import anthropic_agent
 from miniagents.ext.llm.openai import openai_agent
 from miniagents.ext.llm.openai_responses import openai_responses_agent
 from tests.support import anthropic_wire, chat_wire, responses_wire
+from tests.support.canaries import KEY, PROMPT, Kept, shows
 from tests.support.sse_server import Script, ScriptedServer, serve
 
 __all__ = [
     "ANTHROPIC",
     "CHAT",
     "KEY",
+    "PROMPT",
     "RESPONSES",
     "WIRES",
     "Asked",
@@ -29,8 +31,6 @@ __all__ = [
     "error_of",
     "reply_to",
 ]
-
-KEY = "canary-5d1f0a7e"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class Asked:
     agent: ModelAgent[...]
 
     def inquire(
-        self, messages: str = "Hello", /, **keywords: object
+        self, messages: str = PROMPT, /, **keywords: object
     ) -> MessageSequencePromise[AssistantMessage]:
         """Ask it."""
         return self.agent.inquire(messages, **keywords)
@@ -173,8 +173,9 @@ class Asked:
 
 @asynccontextmanager
 async def asking(wire: Wire, *scripts: Script, **keywords: object) -> AsyncGenerator[Asked]:
-    """Run a server and a context; the agent is ready to ask the server, once."""
-    async with serve(*scripts) as server, MiniAgents():
+    """Run a server and a context; the agent is ready to ask the server, once. No record shows the key."""
+    kept = Kept()
+    async with serve(*scripts) as server, MiniAgents(on_persist_message=kept):
         settings: dict[str, object] = {
             "model": "model-of-test",
             "api_key": KEY,
@@ -182,6 +183,7 @@ async def asking(wire: Wire, *scripts: Script, **keywords: object) -> AsyncGener
             "max_retries": 0,
         }
         yield Asked(server, wire.agent.fork(**{**settings, **keywords}))
+    assert [] == kept.shown
 
 
 async def reply_to(wire: Wire, script: Script, **keywords: object) -> AssistantMessage:
@@ -198,5 +200,5 @@ async def error_of(wire: Wire, script: Script, **keywords: object) -> LLMError:
     error = caught.value
     assert error.provider == wire.name
     assert error.model == "model-of-test"
-    assert KEY not in f"{error} {error!r} {error.__cause__} {error.__cause__!r}"
+    assert [] == shows(error)
     return error

@@ -10,6 +10,7 @@ import pytest
 
 from miniagents import AssistantMessage, LLMError
 from miniagents.ext.llm import _retries
+from tests.support.canaries import shows
 from tests.support.fault_rows import REQUEST_ID, ROWS, Row
 from tests.support.wires import Asked, Wire, asking
 
@@ -63,4 +64,5 @@ async def test_row(row: Row, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Non
     assert row.says in str(error)
     assert (error.provider, error.model, error.attempts) == (wire.name, "model-of-test", row.attempts)
     assert (error.partial_text, error.status) == (text, row.status)
+    assert [] == shows(error)
     assert error.request_id == (REQUEST_ID if row.told else None)
