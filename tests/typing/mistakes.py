@@ -374,6 +374,24 @@ MUTATIONS: Sequence[Mutation] = (
         "super().__init__(text, agent_alias)\n        self.agent_alias: str =",
         "super().__init__(text, agent_alias)\n        self.agent_alias: object =",
     ),
+    Mutation(
+        "agents of a class have no fields",
+        "agents/_base_agent.py",
+        "@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))\n",
+        "",
+    ),
+    Mutation(
+        "a fork of an agent of a class is any agent",
+        "agents/_base_agent.py",
+        "def fork(self, **fields: object) -> Self:",
+        "def fork(self, **fields: object) -> MiniAgent[In, Out, ...]:",
+    ),
+    Mutation(
+        "agents of a class run with any messages",
+        "agents/_base_agent.py",
+        "async def run(self, ctx: InteractionContext[In, Out]) -> None:",
+        "async def run(self, ctx: InteractionContext[Any, Any]) -> None:",
+    ),
 )
 
 SOME: Sequence[Mutation] = tuple(
