@@ -18,7 +18,8 @@ five things:
    id.
 5. The agent: `@miniagent`, the keywords, `ClientRoom.of(PromisingContext.current()).get(...)` for the client,
    one line that calls the network (the SDK's ``with_streaming_response``), and
-   ``reply_with(ctx, ModelCall(...))``.
+   ``reply_with(ctx, ModelCall(...))``. With `@model_agent` and the keywords `tools`, `tool_choice` and
+   `answer_schema`, which `Wanted.of` checks, it has `with_tools` and `as_type` too.
 
 Then the event stream, timeouts, retries, errors, truncation, size caps, metadata and letting go of the
 connection are there.
