@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from typing import Self, cast, get_args, get_origin
 
+from pydantic import Field
 from typing_extensions import Format, get_annotations
 
 from ._annotations import Classes, MessageClasses
@@ -94,7 +95,10 @@ def prepare(made: type[object], root: type[object]) -> None:
             raise TypeError(msg)
     for each, annotation in annotations.items():
         if each in body and "ClassVar" not in str(annotation):
-            setattr(made, each, frozen(body[each]))
+            default = frozen(body[each])
+            # A dataclass refuses what has no hash, such as a pydantic model, but not as the default of a Field.
+            hashed = getattr(default, "__hash__", None) is not None
+            setattr(made, each, default if hashed else Field(default=default))
 
 
 def _message_classes(made: type[object], root: type[object], context: type[object]) -> MessageClasses | None:

@@ -199,6 +199,29 @@ def test_data_is_frozen() -> None:
     assert Teacher(client=client).client is client
 
 
+def test_a_default_of_any_kind() -> None:
+    """A default may be a pydantic model, or anything else that a dataclass refuses; no agent shares it."""
+
+    class Row(BaseModel):
+        size: int
+
+    class Bag:
+        __hash__ = None  # type: ignore[assignment]
+
+    class Keeper(BaseAgent):
+        row: Row = Row(size=1)
+        rows: tuple[Row, ...] = (Row(size=2),)
+        bag: Bag = Bag()
+
+        @override
+        async def run(self, ctx: InteractionContext) -> None: ...
+
+    first, second = Keeper(), Keeper()
+    assert (first.row.size, first.rows[0].size, type(first.bag)) == (1, 2, Bag)
+    assert first.row is not second.row
+    assert first.fork(row={"size": 3}).row == Row(size=3)
+
+
 def test_it_never_changes() -> None:
     """Neither a field nor anything else can be set or deleted; the error says what to do."""
     teacher = Teacher()
