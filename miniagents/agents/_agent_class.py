@@ -96,7 +96,7 @@ def prepare(made: type[object], root: type[object]) -> None:
     for each, annotation in annotations.items():
         if each in body and "ClassVar" not in str(annotation):
             default = frozen(body[each])
-            # A dataclass refuses what has no hash, such as a pydantic model, but not as the default of a Field.
+            # A dataclass refuses what has no hash, as a pydantic model has none, unless a Field has it.
             hashed = getattr(default, "__hash__", None) is not None
             setattr(made, each, default if hashed else Field(default=default))
 
