@@ -226,11 +226,16 @@ class Scope:
     async def drain(self) -> None:
         """Wait until every task of this scope has ended by itself, those started meanwhile included."""
         self.draining = True
+        self._release_all()
+        await self._until_idle()
+
+    def _release_all(self) -> None:
+        # Not where it is waited for: the last sink and the last driver would be held while others end, and
+        # what they hold would never be abandoned.
         for sink in tuple(self._open):
             sink.finish()
         for driver in tuple(self._drivers):
             driver.drain()
-        await self._until_idle()
 
     async def cancel_all(self) -> None:
         """Cancel every task and wait for the cleanup of all, ``shutdown_timeout`` seconds at most."""

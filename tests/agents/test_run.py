@@ -17,6 +17,7 @@ from miniagents import (
     MessagePromise,
     MessageSequencePromise,
     MessageType,
+    MiniAgent,
     MiniAgents,
     MiniAgentsError,
     miniagent,
@@ -425,6 +426,30 @@ async def test_a_failing_run_cancels_its_inquiries() -> None:
         with pytest.raises(ValueError, match="broken"):
             await parent_agent.inquire()
         await child.cancelled.wait()
+
+
+@pytest.mark.loop(timeout=10)
+async def test_a_long_chain_left_just_before_the_end() -> None:
+    """A chain that nobody can read any more is stopped from its end to its beginning, also when all ends."""
+    child = Child()
+    chain: MiniAgent[Message, Message] = child.agent
+    for _ in range(30):
+        chain |= passing_agent
+    async with MiniAgents():
+        replies = chain.inquire()
+        reader = asyncio.ensure_future(anext(aiter(replies)))
+        await child.begun.wait()
+        reader.cancel()
+        await asyncio.wait([reader])
+        del replies, reader
+    assert child.cancelled.is_set()
+
+
+@miniagent
+async def passing_agent(ctx: InteractionContext) -> None:
+    """Reply each message when it comes."""
+    async for promise in ctx.messages:
+        ctx.reply(promise)
 
 
 async def test_a_cancelled_run_cancels_what_nobody_reads() -> None:

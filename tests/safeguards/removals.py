@@ -457,13 +457,6 @@ _MODELS: Final = (
         "                pass",
         "ext/llm/test_faults.py::test_status",
     ),
-    Removal(
-        "the time of a slow reader is not the model's",
-        "ext/llm/_timeouts.py",
-        "        away = self._now() - since",
-        "        away = 0.0",
-        "ext/llm/test_timeouts.py::test_slow_reader",
-    ),
 )
 
 REMOVALS: Sequence[Removal] = (*_STREAMS, *_RUNS, *_MODELS)
