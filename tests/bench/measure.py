@@ -73,7 +73,10 @@ def peer_seconds(name: str, case: str, count: int, original: str) -> float:
 
 
 def _printed(*command: str) -> float:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    if done.returncode:
+        msg = f"{' '.join(command)} failed:\n{done.stderr}"
+        raise RuntimeError(msg)
     return float(done.stdout)
 
 
