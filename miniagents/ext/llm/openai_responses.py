@@ -391,6 +391,7 @@ class _EventDecoder:
                 yield from _begin(item, index)
             case "response.output_item.done":
                 index, item = self._place(event)
+                self._begun.add(index)
                 yield from _end(item, index, spoke=index in self._spoke)
             case "response.reasoning_summary_part.added":
                 index = event.get("output_index") or 0
@@ -402,11 +403,19 @@ class _EventDecoder:
                 answer = event.get("response")
                 if answer is None:
                     raise WireError("the end has no response")
+                yield from self._not_streamed(answer)
                 yield from _finish(answer)
             case "error":
                 _raise(ServerEvent("error", raw.data))
             case _:
                 return
+
+    def _not_streamed(self, answer: _Answer) -> Iterator[Decoded]:
+        """What stands at the end alone, as some servers have it."""
+        for index, item in enumerate(answer.get("output") or ()):
+            if index not in self._begun:
+                yield from _begin(item, index)
+                yield from _end(item, index, spoke=False)
 
     def _place(self, event: _Event) -> tuple[int, _Item]:
         index, item = event.get("output_index"), event.get("item")

@@ -1,0 +1,105 @@
+"""Crosses rooms: what compatible servers say in their own way is healthy, over a real socket."""
+
+import json
+
+import pytest
+
+from miniagents import Reasoning, ToolCall, Usage
+from tests.support.responses_wire import CREATED, end, response
+from tests.support.sse_server import sse
+from tests.support.wires import CHAT, RESPONSES, reply_to
+
+
+def said(*chunks: object) -> tuple[bytes, ...]:
+    """Chunks as they are, and the end marker."""
+    return (*(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks), b"data: [DONE]\n\n")
+
+
+def choice(finish: object = None, **delta: object) -> dict[str, object]:
+    """The only choice of a chunk."""
+    return {"index": 0, "delta": delta, "finish_reason": finish}
+
+
+COUNT = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+OLLAMA = said(
+    # A role with every piece, an empty text beside the reason, and the count in a chunk of its own.
+    {"id": "chatcmpl-1", "model": "llama3", "choices": [choice(role="assistant", content="Hel")]},
+    {"id": "chatcmpl-1", "model": "llama3", "choices": [choice(role="assistant", content="lo")]},
+    {"id": "chatcmpl-1", "model": "llama3", "choices": [choice("stop", role="assistant", content="")]},
+    {"id": "chatcmpl-1", "model": "llama3", "choices": [], "usage": COUNT},
+)
+VLLM = said(
+    # The reason is "" until the end, a count stands in every chunk, fields are there that nobody knows.
+    {"id": "cmpl-1", "choices": [choice("", role="assistant", content="")], "usage": {"prompt_tokens": 7}},
+    {"id": "cmpl-1", "choices": [{**choice("", content="Hel"), "logprobs": None, "stop_reason": None}]},
+    {"id": "cmpl-1", "choices": [{**choice("stop", content="lo"), "stop_reason": 2}], "kv_transfer": None},
+    {"id": "cmpl-1", "choices": [], "usage": {**COUNT, "prompt_tokens_details": None}},
+)
+LLAMA_CPP = said(
+    # The first content is null, the count and times stand beside the reason, and no role comes.
+    {"choices": [choice(content=None)], "created": 1, "id": "chatcmpl-1", "model": "gguf"},
+    {"choices": [choice(content="Hel")], "created": 1, "id": "chatcmpl-1", "model": "gguf"},
+    {"choices": [choice(content="lo")], "created": 1, "id": "chatcmpl-1", "model": "gguf"},
+    {"choices": [choice("stop")], "id": "chatcmpl-1", "usage": COUNT, "timings": {"predicted_ms": 0.5}},
+)
+SAFE: dict[str, object] = {}
+AZURE = said(
+    # Filters of the prompt come first, without a choice and without an id.
+    {"id": "", "model": "", "object": "", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]},
+    {"id": "1", "choices": [{**choice(role="assistant", content="Hel"), "content_filter_results": SAFE}]},
+    {"id": "1", "choices": [{**choice(content="lo"), "content_filter_offsets": {"check_offset": 1}}]},
+    {"id": "1", "choices": [{**choice("stop"), "content_filter_results": SAFE}]},
+    {"id": "1", "choices": None, "usage": COUNT},
+)
+BARE = said(
+    # No id, no model, no object, no index; choices that are null or missing.
+    {"choices": [{"delta": {"content": "Hel"}}]},
+    {"choices": None},
+    {},
+    {"choices": [{"delta": None}]},
+    {"choices": [{"delta": {"content": "lo"}}]},
+    {"choices": [{"finish_reason": "stop"}]},
+    {"usage": COUNT},
+)
+
+
+@pytest.mark.parametrize(
+    "events", [OLLAMA, VLLM, LLAMA_CPP, AZURE, BARE], ids=["ollama", "vllm", "llama.cpp", "azure", "bare"]
+)
+@pytest.mark.parametrize("end_marker", [True, False])
+async def test_text(events: tuple[bytes, ...], *, end_marker: bool) -> None:
+    """An answer in the dialect of a server is whole, with its reason and its count."""
+    message = await reply_to(CHAT, sse(*(events if end_marker else events[:-1])))
+    assert ("Hello", "stop", Usage(7, 3)) == (message.text, message.finish_reason, message.usage)
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+async def test_thoughts(field: str) -> None:
+    """A thought has no field in the protocol; under both names that servers give it it is one."""
+    chunks = said({"choices": [choice(**{field: "Hm."})]}, {"choices": [choice("stop", content="Hello")]})
+    message = await reply_to(CHAT, sse(*chunks))
+    assert (Reasoning("Hm."), "Hello") == message.content
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+async def test_calls(*, indexed: bool) -> None:
+    """Calls of tools are told apart by their index, or, where a server gives none, by their ids."""
+
+    def piece(index: int, **call: object) -> dict[str, object]:
+        return {"choices": [choice(tool_calls=[{**({"index": index} if indexed else {}), **call}])]}
+
+    chunks = said(
+        piece(0, id="a", type="function", function={"name": "look", "arguments": ""}),
+        piece(0, function={"arguments": '{"n": 1}'}),
+        piece(1, id="b", function={"name": "go", "arguments": "{}"}),
+        {"choices": [choice("tool_calls")]},
+    )
+    message = await reply_to(CHAT, sse(*chunks))
+    assert (ToolCall("a", "look", '{"n": 1}'), ToolCall("b", "go", "{}")) == message.tool_calls
+
+
+async def test_all_at_the_end() -> None:
+    """A server of the Responses API that streams nothing before the end is heard nevertheless."""
+    output = response("Hello")["output"]
+    message = await reply_to(RESPONSES, sse(CREATED, end(output=output), b"data: [DONE]\n\n"))
+    assert ("Hello", "completed") == (message.text, message.finish_reason)
