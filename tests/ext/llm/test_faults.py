@@ -3,16 +3,18 @@
 import pytest
 
 from miniagents import (
+    Image,
     LLMConnectionError,
     LLMProtocolError,
     LLMStatusError,
+    UserMessage,
 )
 from tests.support.sse_server import (
     answer,
     hold,
     refused_url,
 )
-from tests.support.wires import KEY, WIRES, Wire, error_of
+from tests.support.wires import KEY, WIRES, Wire, asking, error_of
 
 pytestmark = pytest.mark.parametrize("wire", WIRES, ids=repr)
 
@@ -48,3 +50,32 @@ async def test_html(wire: Wire, stream: bool) -> None:
 async def test_json_that_is_no_answer(wire: Wire, body: bytes) -> None:
     """A body that is not what the protocol says is no answer."""
     assert isinstance(await error_of(wire, answer(200, body), stream=False), LLMProtocolError)
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "advice"),
+    [
+        (401, "Incorrect API key provided", "check the API key"),
+        (404, "The model does not exist", "check the model's name and the base URL"),
+        (400, "context_length_exceeded", "send a shorter conversation"),
+        (400, "prompt is too long: 9 tokens", "send a shorter conversation"),
+        (413, "Request too large", "send a shorter conversation"),
+        (429, "Rate limit reached", "wait, or ask less often"),
+        (400, "Unknown field", "correct what it complains about"),
+    ],
+)
+async def test_advice(wire: Wire, status: int, told: str, advice: str) -> None:
+    """A refusal says what it was and what to do."""
+    error = await error_of(wire, answer(status, {"error": {"type": "odd", "message": told}}))
+    assert isinstance(error, LLMStatusError)
+    assert str(error).endswith(f"odd: {told}; {advice}")
+
+
+async def test_image_to_a_text_model(wire: Wire) -> None:
+    """A refusal of a conversation with an image says that the model may take none."""
+    refused = answer(400, {"error": {"message": "Unexpected content."}})
+    async with asking(wire, refused) as asked:
+        with pytest.raises(LLMStatusError, match="if this model takes no images or files, leave them out"):
+            await asked.agent.inquire(
+                UserMessage(parts=["What is it?", Image(url="https://a.example/b.png")])
+            )
