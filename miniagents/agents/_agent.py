@@ -304,6 +304,7 @@ class MiniAgent(Generic[In, Out, P]):
         call = AgentCall(self.alias, flattener, start(received, given))
         if run is not None:
             flattener.feeder = Caller(run, ref(call))
+            run.calls = True
         return call
 
     # -- cold ----------------------------------------------------------------------------------------------

@@ -39,6 +39,9 @@ class Driver:
         part: it is a part of the run that started it (a message being written), not a run of its own.
         orphan: it does not belong to the run that happens to start it.
 
+    Attributes:
+        calls: it has opened a call that it sends to, so others may wait for it than those who read its log.
+
     Example:
         >>> from miniagents import MiniAgents
         >>> from miniagents.streams import Driver, Log, current_scope, until_closed
@@ -65,6 +68,7 @@ class Driver:
         "_stopping",
         "_waiting",
         "_waiting_for",
+        "calls",
         "log",
         "name",
         "part",
@@ -82,6 +86,7 @@ class Driver:
         self.log: Log[object] = cast("Log[object]", log)  # it is only read here
         self.sink: Sink = sink
         self.part: bool = part
+        self.calls: bool = False
         self.task: Task[None] | None = None
         self.received: tuple[Exception, tuple[str, ...]] | None = None
         self._started = False
@@ -283,7 +288,10 @@ class Driver:
             DeadlockError: ``log`` cannot grow before this driver goes on.
         """
         junctions: list[Junction] = []
-        chain = chain_to(self, log.producer, junctions)
+        # No circle closes at whom nobody waits for: a chain of agents that begin to wait, one after the other,
+        # is not walked for each of them.
+        awaited = self.log.readers > 0 or self.calls
+        chain = chain_to(self, log.producer, junctions) if awaited else None
         if chain is not None:
             future.cancel()
             raise deadlock(self, chain)

@@ -207,6 +207,6 @@ CASES: Mapping[str, Case] = {
     "operators": Case(_operators, 2_000, 300, "operators in one pipeline, read to the end and left"),
     "chain": Case(_chain, 10_000, 1_200, "agents in one chain, to its end and failing"),
     # Each agent that begins to wait looks for a circle through all those that wait before it.
-    "stopped": Case(_stopped, 1_000, 200, "agents in one chain that is cancelled, and one that is left"),
+    "stopped": Case(_stopped, 10_000, 1_200, "agents in one chain that is cancelled, and one that is left"),
 }
 """Each by its name."""
