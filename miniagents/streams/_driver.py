@@ -288,8 +288,8 @@ class Driver:
             DeadlockError: ``log`` cannot grow before this driver goes on.
         """
         junctions: list[Junction] = []
-        # No circle closes at whom nobody waits for: a chain of agents that begin to wait, one after the other,
-        # is not walked for each of them.
+        # No circle closes at whom nobody waits for: of a chain of agents that begin to wait, one after the
+        # other, not the whole is walked for each.
         awaited = self.log.readers > 0 or self.calls
         chain = chain_to(self, log.producer, junctions) if awaited else None
         if chain is not None:
