@@ -2,7 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import Callable
+import gzip
+from collections.abc import AsyncGenerator, Callable
 
 import httpx2
 import pytest
@@ -13,8 +14,9 @@ from miniagents import (
     MessageSequencePromise,
     MiniAgents,
 )
-from miniagents.ext.llm import ServerEvent
+from miniagents.ext.llm import ServerEvent, WireError
 from miniagents.ext.llm._source import Source
+from miniagents.ext.llm._sse import MAX_EVENT
 from tests.support.sse_server import (
     hold,
     serve,
@@ -129,4 +131,29 @@ async def test_read_by_somebody_else(wire: Wire, *, stream: bool) -> None:
     source = Source(_Handed(b"data: 1\n\n"), stream=stream, request_id_header="x-request-id")
     assert [ServerEvent("", b"1" if stream else b"data: 1\n\n")] == await source.next()
     assert await source.next() == [] if stream else source.ended
+    await source.release()
+
+
+class _Packed:
+    """A response of which the body comes packed, and is nothing but spaces when it is unpacked."""
+
+    def __init__(self, size: int) -> None:
+        headers = {"content-encoding": "gzip"}
+        self.http_response = httpx2.Response(200, content=_sent(gzip.compress(b" " * size)), headers=headers)
+
+
+async def _sent(body: bytes) -> AsyncGenerator[bytes]:
+    yield body
+
+
+async def test_a_body_has_a_cap(wire: Wire) -> None:
+    """A whole body that is larger than any answer is refused while it is unpacked."""
+    del wire
+    source = Source(_Packed(MAX_EVENT + 1), stream=False, request_id_header="x-request-id")
+    with pytest.raises(WireError, match="the answer is larger than any answer"):
+        await source.next()
+    await source.release()
+    source = Source(_Packed(MAX_EVENT), stream=False, request_id_header="x-request-id")
+    (event,) = await source.next()
+    assert (MAX_EVENT, True) == (len(event.data), source.ended)
     await source.release()
