@@ -26,7 +26,7 @@ from miniagents.ext.eliza import eliza_agent
 from miniagents.ext.llm_logger import llm_logger
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.sse_server import sse
-from tests.support.wires import KEY, WIRES, Wire, asking
+from tests.support.wires import WIRES, Wire, asking
 
 
 def pages(folder: Path) -> list[str]:
@@ -166,12 +166,15 @@ async def test_a_folder_that_is_not_there(tmp_path: Path, caplog: pytest.LogCapt
 @pytest.mark.parametrize("wire", WIRES, ids=repr)
 async def test_keys_and_prompts(wire: Wire, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """No page has a key, and no ordinary log has anything of the prompt or the answer."""
+    key = "key-of-this-test-4711"  # it stands in records, as a part of the prompt; that of all tests must not
+        "key-of-this-test-4711"  # said in the prompt, so it stands in records; the key of all tests must not
+    )
     with caplog.at_level(logging.DEBUG):
-        async with asking(wire, sse(*wire.good(f"Your key {KEY} is ", "canary-answer"))) as asked:
-            model = llm_logger(asked.agent, tmp_path)
-            await model.inquire(f"canary-prompt {KEY}", system="canary-system")
+        async with asking(wire, sse(*wire.good(f"Your key {key} is ", "canary-answer"))) as asked:
+            model = llm_logger(asked.agent.fork(api_key=key), tmp_path)
+            await model.inquire(f"canary-prompt {key}", system="canary-system")
     (page,) = pages(tmp_path)
-    assert KEY not in page
+    assert key not in page
     assert "canary-prompt [redacted]" in page
     assert "Your key [redacted] is canary-answer" in page
     assert "canary-system" in page
