@@ -167,8 +167,6 @@ async def test_a_folder_that_is_not_there(tmp_path: Path, caplog: pytest.LogCapt
 async def test_keys_and_prompts(wire: Wire, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """No page has a key, and no ordinary log has anything of the prompt or the answer."""
     key = "key-of-this-test-4711"  # it stands in records, as a part of the prompt; that of all tests must not
-        "key-of-this-test-4711"  # said in the prompt, so it stands in records; the key of all tests must not
-    )
     with caplog.at_level(logging.DEBUG):
         async with asking(wire, sse(*wire.good(f"Your key {key} is ", "canary-answer"))) as asked:
             model = llm_logger(asked.agent.fork(api_key=key), tmp_path)
