@@ -19,16 +19,25 @@ from ._keywords import frozen
 C = TypeVar("C", bound=type[object])
 
 
-def _with_fields(cls: C) -> C:
-    """Give a class the fields that it declares; in place."""
+def _with_fields(cls: C, *, deferred: bool = False) -> C:
+    """Give a class the fields that it declares, in place; deferred, their validator is made at first use."""
     config = ConfigDict(
-        arbitrary_types_allowed=True, extra="forbid", validate_by_name=True, validate_by_alias=True
+        arbitrary_types_allowed=True,
+        extra="forbid",
+        validate_by_name=True,
+        validate_by_alias=True,
+        defer_build=deferred,
     )
     dataclass(cls, kw_only=True, repr=False, eq=False, config=config)
     return cls
 
 
-@_with_fields
+def _abstract(cls: C) -> C:
+    """The same for the base of all, of which there is no value; so that an import makes no validator."""
+    return _with_fields(cls, deferred=True)
+
+
+@_abstract
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
 class BaseAgent(MiniAgent[In, Out, ...], ABC):
     """The base of classes whose instances are agents, configured by their fields.
