@@ -18,6 +18,8 @@ def main(words: Sequence[str] | None = None) -> int:
     given = parser.parse_args(words)
     asked: list[str] = given.words
     chosen = [each for each in REMOVALS if not asked or any(word in each.safeguard.split() for word in asked)]
+    if not chosen:
+        parser.error(f"no sentence of a safeguard has one of the words {', '.join(asked)}; see --list")
     if given.list:
         _say(table(chosen))
         return 0

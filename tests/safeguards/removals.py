@@ -255,7 +255,7 @@ _RUNS: Final = (
         "streams/_scope.py",
         "            raise WrongLoopError\n\n    def future",
         "            pass\n\n    def future",
-        "streams/test_scope.py",
+        "agents/test_elsewhere.py",
     ),
     Removal(
         "an error that no reader was told is logged",
