@@ -10,7 +10,7 @@ agents of here.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, Literal, Protocol, TypeAlias, cast, overload
+from typing import Generic, Literal, Protocol, Self, TypeAlias, cast, overload
 from weakref import ref
 
 from reactivex import Observable
@@ -617,8 +617,8 @@ class MiniAgent(Generic[In, Out, P]):
         alias: str | None = None,
         description: str | None = None,
         errors_as_messages: bool | None = None,
-    ) -> "MiniAgent[In, Out, P]":
-        return MiniAgent(
+    ) -> Self:
+        return type(self)(
             self._function,
             self._keywords,
             alias=self.alias if alias is None else alias,

@@ -1,6 +1,6 @@
 """`ModelAgent`: an agent on a language model, which can be given tools."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Concatenate, TypeAlias, cast, overload
 
@@ -70,20 +70,6 @@ class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P]):
     @override
     def described(self, *, alias: str | None = None, description: str | None = None) -> "ToolAgent[P]":
         return cast("ToolAgent[P]", super().described(alias=alias, description=description))
-
-    @override
-    def _variant(
-        self,
-        *,
-        defaults: Mapping[str, object] | None = None,
-        alias: str | None = None,
-        description: str | None = None,
-        errors_as_messages: bool | None = None,
-    ) -> "ToolAgent[P]":
-        variant = super()._variant(
-            defaults=defaults, alias=alias, description=description, errors_as_messages=errors_as_messages
-        )
-        return cast("ToolAgent[P]", as_kind(ToolAgent, variant))
 
 
 class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
@@ -224,20 +210,6 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
     @override
     def described(self, *, alias: str | None = None, description: str | None = None) -> "ModelAgent[P]":
         return cast("ModelAgent[P]", super().described(alias=alias, description=description))
-
-    @override
-    def _variant(
-        self,
-        *,
-        defaults: Mapping[str, object] | None = None,
-        alias: str | None = None,
-        description: str | None = None,
-        errors_as_messages: bool | None = None,
-    ) -> "ModelAgent[P]":
-        variant = super()._variant(
-            defaults=defaults, alias=alias, description=description, errors_as_messages=errors_as_messages
-        )
-        return cast("ModelAgent[P]", as_kind(ModelAgent, variant))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDe
 
 from ._answer_schema import AnswerSchema
 from ._errors import SchemaError, TypedAnswerError
-from ._kinds import as_kind
 from ._parameters import sentence_of
 from ._parsed import ParsedMessage, ParsedReplies
 from ._tool import ToolSpec
@@ -208,17 +207,3 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
     @override
     def described(self, *, alias: str | None = None, description: str | None = None) -> "TypedAgent[T, P]":
         return cast("TypedAgent[T, P]", super().described(alias=alias, description=description))
-
-    @override
-    def _variant(
-        self,
-        *,
-        defaults: Mapping[str, object] | None = None,
-        alias: str | None = None,
-        description: str | None = None,
-        errors_as_messages: bool | None = None,
-    ) -> "TypedAgent[T, P]":
-        variant = super()._variant(
-            defaults=defaults, alias=alias, description=description, errors_as_messages=errors_as_messages
-        )
-        return cast("TypedAgent[T, P]", as_kind(TypedAgent, variant))
