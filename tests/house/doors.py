@@ -1,4 +1,8 @@
-"""The wall of the doors: a door is a docstring, imports and `__all__`, and nothing else."""
+"""The wall of the doors: a door is a docstring, imports and `__all__`, and nothing else.
+
+The front door opens on use: its imports stand under `if TYPE_CHECKING:`, and its `else` is one call of
+`open_on_use`.
+"""
 
 import ast
 from pathlib import Path
@@ -31,14 +35,35 @@ def _breaches(module: Module) -> list[str]:
         return [f"{module.path}: a door says in its docstring what is behind it"]
     bad = [each for each in module.tree.body[1:] if not _allowed(each)]
     found = [f"{module.path}:{each.lineno}: a door is a docstring, imports and __all__" for each in bad]
-    has_imports = any(isinstance(each, ast.Import | ast.ImportFrom) for each in module.tree.body)
+    has_imports = any(_is_import(each) or _opens_on_use(each) for each in module.tree.body)
     if has_imports and not any(_is_all(each) for each in module.tree.body):
         found.append(f"{module.path}: a door that imports names them in __all__")
     return found
 
 
 def _allowed(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Import | ast.ImportFrom) or _is_all(statement)
+    return _is_import(statement) or _is_all(statement) or _opens_on_use(statement)
+
+
+def _is_import(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Import | ast.ImportFrom)
+
+
+def _opens_on_use(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.If(
+            test=ast.Name(id="TYPE_CHECKING"),
+            body=imports,
+            orelse=[
+                ast.Assign(
+                    targets=[ast.Tuple(elts=[ast.Name(id="__getattr__"), ast.Name(id="__dir__")])],
+                    value=ast.Call(func=ast.Name(id="open_on_use")),
+                )
+            ],
+        ):
+            return all(map(_is_import, imports))
+        case _:
+            return False
 
 
 def _is_all(statement: ast.stmt) -> bool:

@@ -7,6 +7,9 @@ import pytest
 from tests.house.doors import bad_doors
 from tests.house.source import ROOT, no_breach, plant
 
+_ON_USE = '"""Agents."""\n\nif TYPE_CHECKING:\n'
+_OPENED = 'else:\n    __getattr__, __dir__ = open_on_use(__name__, "values")\n'
+
 
 def test_doors() -> None:
     """No door of the house defines anything."""
@@ -21,6 +24,10 @@ def test_doors() -> None:
         ("values/__init__.py", '"""Values."""\n\n\nclass Frozen: ...\n', ":4: a door is"),
         ("values/__init__.py", '"""Values."""\n\nLIMIT = 3\n', ":3: a door is"),
         ("values/__init__.py", '"""Values."""\n\nif LIMIT:\n    import ast\n', ":3: a door is"),
+        ("__init__.py", f"{_ON_USE}    LIMIT = 3\n{_OPENED}", ":3: a door is"),
+        ("__init__.py", f"{_ON_USE}    import ast\n", ":3: a door is"),
+        ("__init__.py", f"{_ON_USE}    import ast\nelse:\n    import re\n", ":3: a door is"),
+        ("__init__.py", f"{_ON_USE}    import ast\n{_OPENED}", "names them in __all__"),
         ("values/__init__.py", '"""Values."""\n\n__all__ = sorted(dir())\n', ":3: a door is"),
         ("values/__init__.py", '"""Values."""\n\nfrom ._frozen import Frozen\n', "names them in __all__"),
         ("utils.py", '"""Utils."""\n\nJOIN = 1\n', "utils.py:3: a door is"),
@@ -37,5 +44,10 @@ def test_doors_can_fail(tmp_path: Path, file: str, text: str, sentence: str) -> 
 def test_rooms_and_good_doors_pass(tmp_path: Path) -> None:
     """A room may define what it likes, and a door may import and name it."""
     door = '"""Values."""\n\nfrom ._frozen import Frozen\n\n__all__ = ["Frozen"]\n'
-    files = {"miniagents/values/__init__.py": door, "miniagents/values/_frozen.py": "class Frozen: ...\n"}
+    front = f'{_ON_USE}    from miniagents.values import Frozen\n{_OPENED}\n__all__ = ["Frozen"]\n'
+    files = {
+        "miniagents/__init__.py": front,
+        "miniagents/values/__init__.py": door,
+        "miniagents/values/_frozen.py": "class Frozen: ...\n",
+    }
     assert bad_doors(plant(tmp_path, files)) == []

@@ -21,6 +21,7 @@ GOOD = {
     "miniagents.py": "from miniagents.agents import x\n",
     "messages.py": "from miniagents.promising import x\n",
     "utils.py": "from miniagents.operators import x\n",
+    "_open_on_use.py": "import importlib\n",
     "values/_a.py": "import json\n",
     "streams/_a.py": "import asyncio\nimport reactivex\nfrom miniagents.values import x\n",
     "promising/_a.py": "from miniagents.streams import x\n",
