@@ -1,41 +1,147 @@
 """A model that keeps us waiting, over a real socket; `test_matrix.py` has the ways in which it may."""
 
 import asyncio
+import gc
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
+import httpx2
 import pytest
+from anthropic import AsyncAnthropic
+from openai import AsyncOpenAI
 
-from miniagents import (
-    MiniAgents,
-)
-from tests.support.sse_server import (
-    hold,
-    raw,
-    serve,
-    sse,
-)
+from miniagents import LLMTimeoutError, MiniAgents, Retry
+from miniagents.ext.llm._timeouts import Clock, Timeouts
+from tests.support.sse_server import hold, raw
 from tests.support.wires import KEY, WIRES, Wire, error_of
 
-pytestmark = pytest.mark.parametrize("wire", WIRES, ids=repr)
+on_each_wire = pytest.mark.parametrize("wire", WIRES, ids=repr)
 
 
+@on_each_wire
 async def test_total_timeout_of_a_whole_answer(wire: Wire) -> None:
     """Without streaming `total_timeout` alone bounds the call."""
     error = await error_of(wire, raw(hold), stream=False, total_timeout=0.1, first_token_timeout=0.01)
     assert "total_timeout" in str(error)
 
 
-async def test_slow_reader(wire: Wire) -> None:
-    """While its reader holds a stream back, the clock stands still."""
-    script = sse(*wire.begun(*"abcdefgh"), wire.end)
-    async with serve(script) as server, MiniAgents(prefetch=1):
-        agent = wire.agent.fork(model="m", base_url=server.url + wire.path, api_key=KEY)
-        await agent.inquire("Hello")  # so that the client is there
-        never = asyncio.Event()
+@asynccontextmanager
+async def slowly(
+    wire: Wire, *events: bytes, refusals: int = 0, stuck: bool = False
+) -> AsyncGenerator[object]:
+    """A client of the SDK for which each event comes a second after it is asked for.
+
+    Args:
+        wire: the provider.
+        events: what it says.
+        refusals: so many calls are refused before.
+        stuck: after the events nothing comes any more, not even an end.
+    """
+
+    async def body() -> AsyncGenerator[bytes]:
+        for event in events:
+            await asyncio.sleep(1)
+            yield event
+        if stuck:
+            await asyncio.Event().wait()
+
+    left = iter(range(refusals))
+
+    def respond(_: httpx2.Request) -> httpx2.Response:
+        if next(left, None) is not None:
+            return httpx2.Response(503, json={}, headers={"retry-after": "1"})
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=body())
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(respond)) as http:
+        kind = AsyncAnthropic if wire.name == "anthropic" else AsyncOpenAI
+        yield kind(api_key=KEY, base_url="http://model.example" + wire.path, http_client=http)
+
+
+@on_each_wire
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("limit", ["stall_timeout", "total_timeout"])
+async def test_slow_reader(wire: Wire, limit: str) -> None:
+    """While its reader holds a stream back the clock stands still: only the waiting for the model counts."""
+    events = (*wire.begun(*"abcdefgh"), wire.end)
+    limits = {"stall_timeout": 5, "total_timeout": len(events) + 2}
+    async with slowly(wire, *events) as client, MiniAgents(prefetch=1):
+        agent = wire.agent.fork(model="m", client=client)
+        (reply,) = [reply async for reply in agent.inquire("Hello", **{limit: limits[limit]})]
         text = ""
-        async for reply in agent.inquire("Hello", stall_timeout=0.2, total_timeout=0.2):
-            async for piece in reply:
-                if piece in "bf":
-                    with pytest.raises(TimeoutError):
-                        await asyncio.wait_for(never.wait(), 0.25)
-                text += piece
+        async for piece in reply:
+            await asyncio.sleep(100)
+            text += piece
     assert text == "abcdefgh"
+
+
+@on_each_wire
+@pytest.mark.loop(virtual=True)
+async def test_slow_reader_of_retries(wire: Wire) -> None:
+    """Who takes long to look at a retry does not use up the time of the call."""
+    events = (*wire.begun(*"ab"), wire.end)
+    limits = {"first_token_timeout": len(events) + 5, "total_timeout": len(events) + 5}
+    async with slowly(wire, *events, refusals=2) as client, MiniAgents(prefetch=1):
+        agent = wire.agent.fork(model="m", client=client)
+        (reply,) = [reply async for reply in agent.inquire("Hello", max_retries=2, **limits)]
+        async for part in reply.parts:
+            if isinstance(part, Retry):
+                await asyncio.sleep(100)
+        assert (await reply).text == "ab"
+
+
+@on_each_wire
+@pytest.mark.loop(virtual=True)
+async def test_stuck_after_a_while(wire: Wire) -> None:
+    """A limit that moved on with every piece still ends a call that is stuck later."""
+    events = wire.begun(*"abcdefgh")
+    async with slowly(wire, *events, stuck=True) as client, MiniAgents():
+        agent = wire.agent.fork(model="m", client=client)
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(LLMTimeoutError, match="no progress for 5 s") as caught:
+            await agent.inquire("Hello", stall_timeout=5)
+        assert caught.value.partial_text == "abcdefgh"
+        assert asyncio.get_running_loop().time() - began == pytest.approx(len(events) + 5)
+
+
+async def _stubborn() -> str:
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        return "late"
+    return "never"
+
+
+async def _broken() -> None:
+    raise ValueError("broken")
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_wait_that_ends_well_after_all() -> None:
+    """What comes although its time was up is taken, and nobody is left cancelled; later errors are errors."""
+    clock = Clock(Timeouts(first_token=1), streaming=True)
+    assert await clock.wait(_stubborn()) == "late"
+    assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]  # a test is a task
+    with pytest.raises(ValueError, match="broken"):
+        await clock.wait(_broken())
+
+
+@pytest.mark.loop(virtual=True)
+async def test_cancelled_when_the_time_is_up() -> None:
+    """Who is cancelled by somebody else in the very moment in which a limit is up is cancelled."""
+    clock = Clock(Timeouts(first_token=1), streaming=True)
+    waiting = asyncio.create_task(clock.wait(asyncio.Event().wait()))
+    await asyncio.sleep(0)  # its timer is set before this one
+    asyncio.get_running_loop().call_later(1, waiting.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert waiting.cancelled()
+
+
+@on_each_wire
+@pytest.mark.loop(virtual=True)
+async def test_the_timer_of_a_call_ends_with_it(wire: Wire) -> None:
+    """After an answer no timer waits for a limit that nobody is going to pass."""
+    async with slowly(wire, *wire.good("Hello")) as client, MiniAgents():
+        assert str(await wire.agent.fork(model="m", client=client).inquire("Hi")) == "Hello"
+        gc.collect()
+        assert [] == [each for each in gc.get_objects() if type(each) is Clock]  # a timer would hold it
