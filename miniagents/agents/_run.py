@@ -203,15 +203,15 @@ class Run(Driver):
             WrongLoopError: the call comes from another event loop, thread or process.
         """
         self.scope.check_place()
-        self._open = False
-        if self._flattener is not None:
-            self._flattener.finish()
+        self.finished()
 
     # -- the end of the driver -----------------------------------------------------------------------------
 
     @override
     def finished(self) -> None:
-        self.finish()
+        self._open = False
+        if self._flattener is not None:
+            self._flattener.finish()
 
     @override
     def failed(self, error: Exception) -> None:

@@ -88,7 +88,12 @@ class Flattener:
             TypeError: something in it cannot become a message; the text names its type and where it stands.
             NestingError: collections are nested more than 64 deep.
         """
-        if self.ended:
+        if self._end is not False:
+            return
+        if type(value) is MessagePromise and self._current is None and not self._pending:
+            promise = cast("MessagePromise[Message]", value)  # what an agent passes on, without a list of one
+            promise.log.kept = True
+            self.log.append(promise)
             return
         pieces = pieces_of(value, self.context, self._open)
         if self._current is None and not self._pending and are_messages(pieces):

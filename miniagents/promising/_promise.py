@@ -199,7 +199,7 @@ class Promise(Generic[T_co]):
         if log.closed:
             if log.was_read:
                 log.forget()
-            if not log.error_seen and log.error is not None:
+            if log.error is not None and not log.error_seen:
                 log.scope.unseen.drop(log, log.error)
         elif log.was_read and log.producer is not None:
             _abandon(log, log.producer)

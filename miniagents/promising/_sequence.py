@@ -18,7 +18,7 @@ from ._owner import Owner
 from ._projections import final_of, parts_of
 from ._promise import Promise
 from ._streamed import StreamedPromise
-from ._walk import Listener, TokenWalk, resolved
+from ._walk import Listener, TokenWalk
 
 M = TypeVar("M", bound=Message, default=Message)
 
@@ -221,11 +221,11 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     @override
     def _fold(self, log: Log[object]) -> object:
         log.keep_all()
-        return Messages([resolved(promise) for promise in self.log.items])
+        return Messages(cast("list[Message]", [promise.log.result for promise in self.log.items]))
 
     @override
     def _parts(self) -> Iterable[Log[object]]:
-        return (cast("Log[object]", promise.log) for promise in self.log.items)
+        return cast("list[Log[object]]", [promise.log for promise in self.log.items])
 
 
 def open_sequence() -> tuple[Flattener, MessageSequencePromise[Message]]:

