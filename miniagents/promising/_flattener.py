@@ -91,9 +91,8 @@ class Flattener:
         if self._end is not False:
             return
         if type(value) is MessagePromise and self._current is None and not self._pending:
-            promise = cast("MessagePromise[Message]", value)  # what an agent passes on, without a list of one
-            promise.log.kept = True
-            self.log.append(promise)
+            value.log.kept = True  # what an agent passes on, without a list of one
+            self.log.append(value)
             return
         pieces = pieces_of(value, self.context, self._open)
         if self._current is None and not self._pending and are_messages(pieces):

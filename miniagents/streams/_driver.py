@@ -9,7 +9,7 @@ Why so long: how a task begins, ends, and waits is decided by what its run and i
 
 import asyncio
 from asyncio import CancelledError, Future, Task
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from typing import TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -18,6 +18,7 @@ from miniagents.values import DeadlockError, InquiryCancelledError
 
 from ._lineage import Lineage
 from ._log import UNBOUNDED, Log
+from ._owed import release, settle
 from ._producer import Producer, Sink
 from ._scope import Scope
 from ._side_wait import TaskWait, deadlock
@@ -63,6 +64,7 @@ class Driver:
         "_body",
         "_children",
         "_lineage",
+        "_owed",
         "_parent",
         "_started",
         "_stopping",
@@ -97,6 +99,7 @@ class Driver:
         self._begun_by: Lineage | None = None if self._parent is None else self._parent.lineage
         self._lineage: Lineage | None = None
         self._children: set[Driver] | None = None
+        self._owed: list[Future[object]] | None = None
         self._waiting: Future[None] | None = None
         self._waiting_for: Log[object] | None = None
         self._aside: WeakKeyDictionary[Task[object], TaskWait] | None = None
@@ -126,7 +129,13 @@ class Driver:
         self._started = True
         CURRENT_DRIVER.set(self)
         try:
-            await self.work()
+            try:
+                await self.work()
+                if self._owed:
+                    await settle(self._owed)
+            finally:
+                if self._owed:
+                    await release(self._owed)
         except CancelledError:
             self.aborted(self._cancelled())
             self._end_children(keep=self._abandoned_but_reachable)
@@ -146,7 +155,21 @@ class Driver:
         finally:
             self._leave()
 
-    def work(self) -> Coroutine[object, object, None]:
+    def keep_open_for(self, awaitable: Awaitable[object]) -> None:
+        """End only when ``awaitable`` has; an error of it is an error of this.
+
+        Args:
+            awaitable: waited for when the work is done; cancelled if the work does not come to its end.
+
+        Raises:
+            WrongLoopError: the call comes from another event loop, thread or process.
+        """
+        self.scope.check_place()
+        if self._owed is None:
+            self._owed = []
+        self._owed.append(asyncio.ensure_future(awaitable))
+
+    def work(self) -> Awaitable[None]:
         """What the task does.
 
         Raises:
@@ -210,7 +233,7 @@ class Driver:
         return None if driver is None else driver.name
 
     def _leave(self) -> None:
-        self._waiting = self._waiting_for = self._children = self._aside = None
+        self._waiting = self._waiting_for = self._children = self._aside = self._owed = None
         self._body = None
         self.task = None  # its context knows this driver: what has ended should need no garbage collector
         parent, self._parent = self._parent, None

@@ -350,9 +350,9 @@ _RUNS: Final = (
     ),
     Removal(
         "what a run was to wait for does not outlive it",
-        "agents/_run.py",
-        "        for wait in waits:\n            wait.cancel()",
-        "        for wait in ():\n            wait.cancel()",
+        "streams/_owed.py",
+        "    for each in owed:\n        each.cancel()",
+        "    for each in ():\n        each.cancel()",
         "agents/test_run.py",
     ),
     Removal(
