@@ -17,6 +17,7 @@ import asyncio
 import inspect
 import logging
 import os
+import signal
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from functools import partial, wraps
@@ -27,6 +28,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from typing_extensions import override
 
+from tests.support.beside import Beside, jobs_of
 from tests.support.canaries import watched
 from tests.support.leaks import Snapshot, leaks_since
 from tests.support.limits import time_limit
@@ -49,6 +51,7 @@ _PATIENCE = 40 if _PROFILE == "nightly" else 1
 
 _failed = pytest.StashKey[bool]()
 _stderr = pytest.StashKey[IO[str]]()
+_beside = pytest.StashKey[Beside]()
 
 
 class _Records(logging.Handler):
@@ -78,6 +81,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "loop(timeout=30.0, debug=True, virtual=False, fifo=False): how this test's event loop runs; "
         "timeout: seconds; virtual: time jumps to the next timer; fifo: --loop-seed does not shuffle it",
     )
+    config.addinivalue_line(
+        "markers", "beside(*jobs): programs that this test waits for (tests/support/beside.py)"
+    )
+    # Whoever starts the tests in the background may have had them ignore it, and so every program they start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Output is not captured yet here; later, descriptor 2 is a file of pytest's.
     config.stash[_stderr] = os.fdopen(os.dup(2), "w")
 
@@ -85,6 +94,24 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Close what `pytest_configure` opened."""
     config.stash[_stderr].close()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin what runs beside the tests that were chosen."""
+    if (jobs := jobs_of(session.items)) and not session.config.option.collectonly:
+        session.config.stash[_beside] = Beside(jobs)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop what nobody has waited for."""
+    if _beside in session.config.stash:
+        session.config.stash[_beside].stop()
+
+
+@pytest.fixture(scope="session")
+def beside(request: pytest.FixtureRequest) -> Beside:
+    """What runs beside the tests."""
+    return request.config.stash[_beside]
 
 
 @pytest.hookimpl(tryfirst=True)

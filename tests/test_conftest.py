@@ -7,6 +7,8 @@ from textwrap import dedent
 
 import pytest
 
+from tests.support.beside import Beside, Job
+
 ROOT = Path(__file__).parents[1]
 
 LEAVERS = """
@@ -285,3 +287,31 @@ def test_failures_are_told_alone(pytester: pytest.Pytester, monkeypatch: pytest.
     result = run(pytester, failing, monkeypatch)
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(["*TimeoutError: the test is stuck in synchronous code; see the traceback"])
+
+
+def _python(name: str, code: str, after: Job | None = None) -> Job:
+    return Job(
+        name, lambda folder: ["timeit", "-n1", "-r1", code.replace("FOLDER", str(folder))], after=after
+    )
+
+
+def test_what_runs_beside() -> None:
+    """What runs beside the tests tells its exit code and its words, also if it waited for another one."""
+    first = _python("first", "open('FOLDER/x', 'w').write('said before')")
+    second = _python("second", "print(open('FOLDER/x').read())", after=first)
+    third = _python("third", "import sys; sys.exit('broken')")
+    beside = Beside([first, second, third])
+    try:
+        assert beside.done(second).out.startswith("said before\n")
+        assert (0, "") == (beside.done(first).code, beside.done(first).err)
+        assert 1 == beside.done(third).code
+        assert beside.done(third).err.endswith("SystemExit: broken\n")
+        with pytest.raises(RuntimeError, match="Nobody runs 'fourth'"):
+            beside.done(_python("fourth", "pass"))
+    finally:
+        beside.stop()
+
+
+def test_what_runs_beside_ends_with_the_tests() -> None:
+    """What is still at work when the tests end is stopped."""
+    Beside([_python("endless", "import time; time.sleep(600)")]).stop()

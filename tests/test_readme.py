@@ -14,14 +14,15 @@ In a `console` block every line that begins with `$ ` is run by a shell, and mus
 """
 
 import json
+import os
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.support.beside import Beside, Job
 from tests.support.chat_wire import DONE, chunk, event
 from tests.support.scripts import run_script, run_shell
 from tests.support.sse_server import Exchange, serve, sse
@@ -125,39 +126,50 @@ follow_imports = skip
 """
 
 
-@pytest.fixture
-def programs(tmp_path: Path) -> Path:
-    """A folder with every program."""
+def _programs(folder: Path, config: str, text: str) -> Path:
+    """A folder with every program, and with the settings of a checker; where these are."""
+    programs = folder / f"programs-{Path(config).stem}"
+    programs.mkdir()
     for block in BLOCKS:
-        tmp_path.joinpath(block.file).write_text(block.code, encoding="utf-8")
-    return tmp_path
+        programs.joinpath(block.file).write_text(block.code, encoding="utf-8")
+    programs.joinpath(config).write_text(text, encoding="utf-8")
+    return programs
 
 
-def _check(folder: Path, *command: str) -> str:
-    done = subprocess.run(  # noqa: S603 - as CI does
-        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.stderr == ""
-    return done.stdout
+def _mypy(folder: Path) -> list[str]:
+    programs = _programs(folder, "mypy.ini", MYPY)
+    return ["mypy", f"--config-file={programs / 'mypy.ini'}", f"--cache-dir={os.devnull}", str(programs)]
+
+
+def _pyright(folder: Path) -> list[str]:
+    programs = _programs(folder, "pyrightconfig.json", '{"typeCheckingMode": "strict"}')
+    return ["pyright", f"--project={programs}", f"--pythonpath={sys.executable}", "--outputjson"]
+
+
+ON_MYPY, ON_PYRIGHT = Job("mypy on the readme", _mypy), Job("pyright on the readme", _pyright)
 
 
 @pytest.mark.loop(timeout=120)
-def test_types(programs: Path) -> None:
+@pytest.mark.beside(ON_MYPY)
+def test_types(beside: Beside) -> None:
     """Every program passes `mypy --strict`, and of the wrong ones it says what stands behind them."""
-    programs.joinpath("mypy.ini").write_text(MYPY, encoding="utf-8")
-    said = _check(programs, "mypy", ".").splitlines()
+    done = beside.done(ON_MYPY)
+    assert done.err == ""
+    said = done.out.splitlines()
     expected = "".join(block.output for block in BLOCKS if block.is_wrong)
-    errors = "".join(f"{line}\n" for line in said if ": error: " in line)
+    errors = "".join(f"{line.rpartition('programs-mypy/')[2]}\n" for line in said if ": error: " in line)
     assert re.fullmatch(re.escape(expected).replace("…", ".+"), errors), errors
     assert said[-1].endswith(f"(checked {len(BLOCKS)} source files)")
 
 
 @pytest.mark.loop(timeout=120)
-def test_pyright(programs: Path) -> None:
+@pytest.mark.beside(ON_PYRIGHT)
+def test_pyright(beside: Beside) -> None:
     """Every program passes pyright, strict, and in the wrong ones it finds mistakes in the same lines."""
-    programs.joinpath("pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}', encoding="utf-8")
     wrong = [block for block in BLOCKS if block.is_wrong]
-    said = json.loads(_check(programs, "pyright", f"--pythonpath={sys.executable}", "--outputjson"))
+    done = beside.done(ON_PYRIGHT)
+    assert done.err == ""
+    said = json.loads(done.out)
     errors = [each for each in said["generalDiagnostics"] if each["severity"] == "error"]
     found = {(Path(each["file"]).name, each["range"]["start"]["line"] + 1) for each in errors}
     lines = [line.split(":")[:2] for block in wrong for line in block.output.splitlines()]

@@ -6,6 +6,8 @@ Crosses rooms: the deadlocks that are found by it are in tests/agents/test_deadl
 import asyncio
 from weakref import ref
 
+import pytest
+
 from miniagents import InteractionContext, MiniAgents, miniagent
 from miniagents.agents._caller import Caller
 from miniagents.streams import CURRENT_DRIVER, Driver
@@ -15,6 +17,7 @@ class Call:
     """Stands for a call."""
 
 
+@pytest.mark.loop(virtual=True)
 async def test_who_alone_can_send() -> None:
     """The run blocks the call as long as nothing but a variable of it holds the call, and the run goes on."""
     seen: list[bool] = []

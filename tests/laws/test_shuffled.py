@@ -5,33 +5,38 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 from itertools import count
-from pathlib import Path
 
 import pytest
 
 from miniagents.testing import VirtualClock
 from tests.support import run_async
+from tests.support.beside import Beside, Job
 from tests.support.shuffled import ShuffledLoop, ShuffledVirtualLoop, loops
 
-ROOT = Path(__file__).parents[2]
 FLOORS = ("streams", "promising", "agents")
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 RUNS = [(floor, seed) for floor in FLOORS for seed in range(50)] if NIGHTLY else [*zip(FLOORS, count(1))]
 
 
-@pytest.mark.loop(timeout=300)
-@pytest.mark.parametrize(("floor", "seed"), RUNS)
-def test_any_order(floor: str, seed: int) -> None:
-    """The behaviour of streams, promises and agents is the same whichever task goes first."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--tb=short", "-x"]
+def _shuffled(floor: str, seed: int) -> Job:
     # What is there to measure amounts needs no order; of each property a few examples are enough.
-    command += ["--loop-seed", str(seed), "-m", "not loop(debug=False)", f"tests/{floor}"]
-    environ = {**os.environ, "HYPOTHESIS_PROFILE": "few"}
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)  # noqa: S603
-    assert (done.returncode, done.stderr) == (0, ""), f"with --loop-seed {seed}:\n{done.stdout[-4000:]}"
+    command = ["pytest", "-p", "no:cacheprovider", "--tb=short", "-x", "--loop-seed", str(seed)]
+    command += ["-m", "not loop(debug=False)", f"tests/{floor}"]
+    return Job(f"{floor}-{seed}", lambda _: command, {"HYPOTHESIS_PROFILE": "few"})
+
+
+JOBS = [_shuffled(floor, seed) for floor, seed in RUNS]
+
+
+@pytest.mark.loop(timeout=300)
+@pytest.mark.parametrize(
+    "run", [pytest.param(job, marks=pytest.mark.beside(job), id=job.name) for job in JOBS]
+)
+def test_any_order(beside: Beside, run: Job) -> None:
+    """The behaviour of streams, promises and agents is the same whichever task goes first."""
+    done = beside.done(run)
+    assert (done.code, done.err) == (0, ""), f"{run.name} (floor-seed):\n{done.out[-4000:]}"
 
 
 async def _race() -> list[str]:

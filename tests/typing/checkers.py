@@ -1,19 +1,21 @@
-"""The type checkers at work, and what is given to them."""
+"""The type checkers, each a job beside the tests, and what is given to them."""
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from tests.support.beside import Job
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-SCRIPTS = frozenset({"anys", "checkers", "conftest", "mistakes", "mutations"})
+SCRIPTS = frozenset({"anys", "checkers", "mistakes", "mutations"})
 PYRIGHT = ("--project", "tests/typing", f"--pythonpath={sys.executable}", "--outputjson")
-TIMEOUT = 120  # seconds; on a quiet machine all of them together take 15
+TIMEOUT = 120  # seconds
+CACHE = "cache-of-mypy"
 
 # The package has its own check. What only its rooms are made with is not read: that halves the time.
 _QUICK = """
@@ -30,23 +32,6 @@ def settings(*, plugin: bool = False) -> str:
     return (ours.replace("[mypy]", "[mypy]\nplugins = pydantic.mypy", 1) if plugin else ours) + _QUICK
 
 
-@dataclass(frozen=True)
-class Checker:
-    """A checker at work, and the file that its words go to."""
-
-    process: subprocess.Popen[bytes]
-    output: Path
-
-    def done(self) -> tuple[int, str]:
-        """Wait for its end; return its exit code and what it said."""
-        return self.process.wait(timeout=TIMEOUT), self.output.read_text(encoding="utf-8")
-
-    def stop(self) -> None:
-        """Stop it, if it is still at work."""
-        self.process.kill()
-        self.process.wait()
-
-
 def files() -> list[str]:
     """Everything here."""
     return sorted(str(file.relative_to(ROOT)) for file in HERE.glob("*.py"))
@@ -58,16 +43,32 @@ def corpus() -> list[str]:
     return [file for file, stem in stems.items() if not stem.startswith("test_") and stem not in SCRIPTS]
 
 
-def start(command: Sequence[str], output: Path) -> Checker:
-    """Start a module of Python in the root of the project."""
-    # `--verifytypes` takes no interpreter but the first one of the path.
-    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    environment = os.environ | {"PATH": programs, "MYPY_CACHE_DIR": os.devnull}
-    with output.open("wb") as file:
-        process = subprocess.Popen(  # noqa: S603 - our own words
-            [sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT
-        )
-    return Checker(process, output)
+def _mypy(folder: Path, name: str, *options: str, plugin: bool = False) -> list[str]:
+    config = folder / f"{name}.ini"
+    config.write_text(settings(plugin=plugin), encoding="utf-8")
+    return ["mypy", f"--config-file={config}", *options, *corpus()]
+
+
+# `--verifytypes` takes no interpreter but the first one of the path.
+_PROGRAMS = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+_ENVIRONMENT = {"PATH": _PROGRAMS, "MYPY_CACHE_DIR": os.devnull}
+
+# The first one keeps a cache, for the mutations to begin with.
+MYPY = Job("mypy", lambda folder: _mypy(folder, "mypy", f"--cache-dir={folder / CACHE}"), _ENVIRONMENT)
+PLUGIN = Job("plugin", lambda folder: _mypy(folder, "plugin", plugin=True), _ENVIRONMENT)
+ON_PYRIGHT = Job("pyright", lambda _: ["pyright", *PYRIGHT], _ENVIRONMENT)
+STUBTEST = Job("stubtest", lambda _: ["mypy.stubtest", "reactivex", "--concise"], _ENVIRONMENT)
+VERIFYTYPES = Job(
+    "verifytypes",
+    lambda _: ["pyright", "--verifytypes=miniagents", "--ignoreexternal", "--outputjson"],
+    _ENVIRONMENT,
+)
+SOME_MUTATIONS = Job(
+    "mutations",
+    lambda folder: ["tests.typing.mutations", f"--cache={folder / CACHE}", "--some"],
+    _ENVIRONMENT,
+    after=MYPY,
+)
 
 
 class _Place(TypedDict):

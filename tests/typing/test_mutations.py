@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.typing.checkers import ROOT, TIMEOUT, Checker
+from tests.support.beside import Beside
+from tests.typing.checkers import ROOT, SOME_MUTATIONS, TIMEOUT
 from tests.typing.mistakes import MUTATIONS, SOME, Mutation
 
 pytestmark = pytest.mark.loop(timeout=TIMEOUT)
@@ -29,8 +30,9 @@ def test_one_that_does_not_fit_is_told_of(old: str) -> None:
         mutation.applied("twice, twice")
 
 
-def test_some_are_noticed(mutations: Checker) -> None:
+@pytest.mark.beside(SOME_MUTATIONS)
+def test_some_are_noticed(beside: Beside) -> None:
     """The corpus is green as it is, and red with each of those that every run tries."""
-    code, said = mutations.done()
-    assert code == 0, said
-    assert said.count(" complaints if ") == len(SOME) >= 10, said
+    done = beside.done(SOME_MUTATIONS)
+    assert (0, "") == (done.code, done.err), done.out
+    assert done.out.count(" complaints if ") == len(SOME) >= 10, done.out

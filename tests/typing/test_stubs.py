@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import reactivex
 
-from tests.typing.checkers import ROOT, TIMEOUT, Checker
+from tests.support.beside import Beside
+from tests.typing.checkers import ROOT, STUBTEST, TIMEOUT
 
 pytestmark = pytest.mark.loop(timeout=TIMEOUT)
 
@@ -13,9 +14,11 @@ STUBS = ROOT / "stubs" / "reactivex-stubs"
 AT_MOST_ALLOWED = 11
 
 
-def test_the_stubs_fit_what_is_installed(checkers: dict[str, Checker]) -> None:
+@pytest.mark.beside(STUBTEST)
+def test_the_stubs_fit_what_is_installed(beside: Beside) -> None:
     """In every module that has a stub, stubtest finds what is allowed, and nothing else."""
-    _, said = checkers["stubtest"].done()
+    done = beside.done(STUBTEST)
+    said = done.out + done.err
     assert "mypy build errors" not in said, said
     names = [line.split(" ", 1)[0] for line in said.splitlines()]
     found = {name for name in names if _module_of(name) in _stubbed()}

@@ -8,7 +8,18 @@ from typing import TypedDict
 
 import pytest
 
-from tests.typing.checkers import ROOT, TIMEOUT, Checker, Found, corpus, files
+from tests.support.beside import Beside, Job
+from tests.typing.checkers import (
+    MYPY,
+    ON_PYRIGHT,
+    PLUGIN,
+    ROOT,
+    TIMEOUT,
+    VERIFYTYPES,
+    Found,
+    corpus,
+    files,
+)
 
 pytestmark = pytest.mark.loop(timeout=TIMEOUT)
 
@@ -37,26 +48,30 @@ class _Report(TypedDict):
     typeCompleteness: _Completeness
 
 
-@pytest.mark.parametrize("name", ["mypy", "plugin"])
-def test_the_corpus_is_what_it_says(checkers: dict[str, Checker], name: str) -> None:
+@pytest.mark.parametrize(
+    "checker", [pytest.param(each, marks=pytest.mark.beside(each), id=each.name) for each in (MYPY, PLUGIN)]
+)
+def test_the_corpus_is_what_it_says(beside: Beside, checker: Job) -> None:
     """Every expression has the type that the corpus says, and every wrong program is refused."""
-    code, said = checkers[name].done()
-    assert code == 0, said
-    assert said == f"Success: no issues found in {len(corpus())} source files\n"
+    done = beside.done(checker)
+    assert f"Success: no issues found in {len(corpus())} source files\n" == done.out + done.err
+    assert done.code == 0
 
 
-def test_to_pyright_it_is_the_same(checkers: dict[str, Checker]) -> None:
+@pytest.mark.beside(ON_PYRIGHT)
+def test_to_pyright_it_is_the_same(beside: Beside) -> None:
     """Pyright sees every file here, and agrees."""
-    code, said = checkers["pyright"].done()
-    found = Found.read(said)
+    done = beside.done(ON_PYRIGHT)
+    found = Found.read(done.out + done.err)
     assert found.complaints == []
     assert found.files == len(files())
-    assert code == 0
+    assert done.code == 0
 
 
-def test_everything_public_has_a_type(checkers: dict[str, Checker]) -> None:
+@pytest.mark.beside(VERIFYTYPES)
+def test_everything_public_has_a_type(beside: Beside) -> None:
     """To pyright 100 % of the package is known: every public symbol says its type."""
-    _, said = checkers["verifytypes"].done()
+    said = beside.done(VERIFYTYPES).out
     report: _Report = json.loads(said[said.index("{") :])
     found = report["typeCompleteness"]
     unknown = [
