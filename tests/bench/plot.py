@@ -38,7 +38,7 @@ def draw(cases: Sequence[Measured], peers: Ratios, growth: Growth, path: Path) -
         left.plot(shown, [ratios[case] for case in shown], mark, markersize=5, alpha=0.7, label=name)
     left.set(
         yscale="log",
-        ylim=(0.1, 30_000),
+        ylim=(0.01, 30_000),
         ylabel="times the limit",
         title="Cost, against what the interpreter allows",
     )
