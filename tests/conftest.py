@@ -84,6 +84,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "beside(*jobs): programs that this test waits for (tests/support/beside.py)"
     )
+    config.addinivalue_line(
+        "markers", "logs(*parts): the test is about warnings of logs with one of these in them (tests/quiet)"
+    )
     # Whoever starts the tests in the background may have had them ignore it, and so every program they start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -251,11 +251,14 @@ def sections(output: str) -> dict[str, str]:
     return found
 
 
-def test_what_is_left_behind_is_red(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_left_behind_is_red(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A test that leaves something behind fails, under its own name, and the report says what it left."""
     reported = sections(run(pytester, LEAVERS, monkeypatch).stdout.str())
     assert set(RED) == set(reported)
     assert [] == [(name, reported[name]) for name, sentence in RED.items() if sentence not in reported[name]]
+    assert "ResourceWarning: unclosed <socket" in capsys.readouterr().err  # and once more, of the interpreter
 
 
 def test_what_is_clean_is_green(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,6 +168,9 @@ class Flattener:
             return
         self.feeder = None  # it may know this flattener: what has ended should need no garbage collector
         if isinstance(self._end, Exception):
+            last = self.log.items[-1].log if self.log.items else None
+            if last is not None and last.error is self._end and last.error_seen:
+                self.log.error_seen = True  # whoever read the last message was told, and need not read on
             self.log.fail(self._end)
         else:
             self.log.finish()

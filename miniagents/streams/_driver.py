@@ -9,9 +9,9 @@ Why so long: how a task begins, ends, and waits is decided by what its run and i
 
 import asyncio
 from asyncio import CancelledError, Future, Task
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextvars import ContextVar
-from typing import TypeAlias, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from miniagents.values import DeadlockError, InquiryCancelledError
@@ -66,7 +66,6 @@ class Driver:
         "_lineage",
         "_owed",
         "_parent",
-        "_started",
         "_stopping",
         "_waiting",
         "_waiting_for",
@@ -91,7 +90,6 @@ class Driver:
         self.calls: bool = False
         self.task: Task[None] | None = None
         self.received: tuple[Exception, tuple[str, ...]] | None = None
-        self._started = False
         self._stopping = False
         self._abandoned = False
         self._parent = None if orphan else CURRENT_DRIVER.get()
@@ -123,12 +121,15 @@ class Driver:
                 parent._children = {self}  # noqa: SLF001
             else:
                 parent._children.add(self)  # noqa: SLF001
-        self.task = self.scope.loop.create_task(self._drive(), name=self.name)
+        loop = self.scope.loop
+        drive = self._drive()
+        drive.send(None)  # up to `_BEGUN`: whatever ends the task from now on is told in `_drive`
+        self.task = loop.create_task(drive, name=self.name)
 
     async def _drive(self) -> None:
-        self._started = True
-        CURRENT_DRIVER.set(self)
         try:
+            await _BEGUN
+            CURRENT_DRIVER.set(self)
             try:
                 await self.work()
                 if self._owed:
@@ -266,14 +267,10 @@ class Driver:
 
     def _stop(self) -> None:
         self.aborted(self._cancelled())
-        if self.task is not None and self.task.done():
-            self._leave()  # somebody has cancelled it before its first step, so it could not say so itself
         if self.task is None or self._stopping:
             return  # a second cancellation would hit the clean-up that the first one began
         self._stopping = True
         self.task.cancel()
-        if not self._started:  # a task that never ran a step cannot say that it has left
-            self.task.add_done_callback(lambda _: self._leave())
 
     def _end_children(self, keep: "Callable[[Driver], bool]") -> None:
         for child in tuple(self._children or ()):
@@ -342,6 +339,21 @@ class Driver:
         except DeadlockError:
             future.cancel()
             raise
+
+
+class _Begun:
+    """Where a driver stands before the first step of its task.
+
+    A task that is cancelled before its first step never runs a coroutine that has not begun: nobody would
+    tell the readers. What stands here has begun. A `range` is no object for the garbage collector.
+    """
+
+    def __await__(self) -> Iterator[int]:
+        return iter(_ONE_STEP)
+
+
+_ONE_STEP: Final = range(1)
+_BEGUN: Final = cast("Awaitable[object]", _Begun())  # any iterator will do for `await`
 
 
 def _given_away(child: Driver) -> bool:

@@ -166,11 +166,12 @@ class Subscription(abc.DisposableBase, Generic[T]):
 
     def _terminate(self, log: Log[T]) -> None:
         on_error, on_completed = self._on_error, self._on_completed
+        if log.error is not None and on_error is not None:
+            log.see_error()  # first: if nobody else holds the stream, leaving it drops it
         self.dispose()
         if log.error is None:
             on_completed()
         elif on_error is not None:
-            log.see_error()
             log.scope.passing = (log.error, log.chain)
             try:
                 on_error(log.error)

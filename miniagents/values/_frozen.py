@@ -1,10 +1,11 @@
 """`Frozen`: a pydantic model whose every value is frozen all the way down."""
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticSerializationError
 from typing_extensions import Unpack, override
 
 from ._class_facts import TEMPLATE_FIELD, ClassFacts
@@ -209,7 +210,11 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
             return str(text)
         source: object = getattr(self, TEMPLATE_FIELD, None)
         if source is None:
-            return self.model_dump_json(exclude={"text"})
+            try:
+                return self.model_dump_json(exclude={"text"})
+            except PydanticSerializationError:  # half a surrogate pair stands in it, which UTF-8 cannot write
+                data = self.model_dump(mode="json", exclude={"text"})
+                return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
         data = model_data(self)
         values = {name: item for name, item in data.items() if name not in {"text", TEMPLATE_FIELD}}
         return type(self).__frozen_facts__.template_for(source).fill(values)
@@ -247,6 +252,12 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
         return copied
 
     @override
+    def __reduce__(self) -> tuple[object, ...]:
+        # A class that was made by parameters (`Box[int]`) is found by these: no name leads a pickle to it.
+        generic = type(self).__pydantic_generic_metadata__
+        return _blank, (generic["origin"] or type(self), generic["args"]), self.__getstate__()
+
+    @override
     def __setattr__(self, name: str, value: object) -> None:
         if name not in type(self).__private_attributes__:
             raise is_frozen_error(type(self).__qualname__, name)
@@ -263,6 +274,12 @@ Frozen.__frozen_facts__ = ClassFacts(Frozen, None)
 
 
 F = TypeVar("F", bound=Frozen)
+
+
+def _blank(kind: type[F], parameters: tuple[type, ...]) -> F:
+    """What pickles begin with: a value of ``kind``, or of ``kind[parameters]``, without any field yet."""
+    made = cast("type[F]", kind.__class_getitem__(parameters)) if parameters else kind
+    return made.__new__(made)
 
 
 def of_atoms(kind: type[F], fields: dict[str, object]) -> F:

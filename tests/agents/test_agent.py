@@ -536,6 +536,7 @@ async def test_a_chain_streams_token_by_token() -> None:
         assert str(await reply) == "abc"
 
 
+@pytest.mark.logs("Executing")  # one long step
 def test_a_thousand_agents() -> None:
     """A chain and a pipe of 1,000 agents run without a deep stack."""
     chain: MiniAgent[Message, Message] = plus_agent.bind()

@@ -78,6 +78,8 @@ async def test_three_runs() -> None:
         with pytest.raises(DeadlockError) as caught:
             await inquiries["C"]
         assert str(caught.value) == "C → A → B → C"
+        with pytest.raises(DeadlockError):
+            await inquiries["A"]
 
 
 async def test_no_circle() -> None:
@@ -440,6 +442,7 @@ async def test_a_call_that_others_finish(
         assert f"{1 + (others is by_a_task)} messages" == str(await calling_agent.inquire())
 
 
+@pytest.mark.logs("Executing")  # one long step
 async def test_many_at_once() -> None:
     """A run that gathers 1,000 inquiries, read by a run that it asks, is no circle and takes no long look."""
 

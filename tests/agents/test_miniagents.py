@@ -329,6 +329,7 @@ async def test_a_streamed_message() -> None:
     assert told.preliminary_metadata == {"model": "m"}
 
 
+@pytest.mark.logs("No reader ever saw this error")
 async def test_a_failed_message_is_not_persisted() -> None:
     """What never came to be is not persisted; an error message is."""
     recorder = Recorder()

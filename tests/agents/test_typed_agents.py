@@ -182,6 +182,7 @@ async def test_as_an_operator() -> None:
     assert found == Answer("q: x", grade=1)
 
 
+@pytest.mark.logs("No reader ever saw this error")
 async def test_in_a_chain_that_does_not_fit() -> None:
     """A reply that the next agent cannot take fails where it enters that one, with agent, field and value."""
     sentence = (

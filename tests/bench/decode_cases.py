@@ -73,7 +73,7 @@ def role(measured: Callable[[int], Awaitable[float]]) -> Role:
     async def main(count: int) -> float:
         return await measured(count)
 
-    return lambda count: asyncio.run(main(count))
+    return lambda count: asyncio.run(main(count), debug=False)
 
 
 @role

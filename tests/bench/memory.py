@@ -117,7 +117,7 @@ def size(make: Callable[[int], Awaitable[object]], count: int) -> int:
             del held
             return kept
 
-    return asyncio.run(main())
+    return asyncio.run(main(), debug=False)
 
 
 def row(name: str, kept_bytes: float) -> str:

@@ -55,4 +55,4 @@ def timed(work: Callable[[], Awaitable[object]]) -> Coroutine[object, object, fl
 
 def seconds(work: Callable[[], Awaitable[object]]) -> float:
     """The same in an event loop of its own."""
-    return asyncio.run(timed(work))
+    return asyncio.run(timed(work), debug=False)

@@ -13,4 +13,4 @@ def in_context(work: Callable[[], Awaitable[float]]) -> float:
         async with MiniAgents():
             return await work()
 
-    return asyncio.run(main())
+    return asyncio.run(main(), debug=False)

@@ -297,6 +297,7 @@ class StreamContract(ABC):
 
     # -- 2: what a subscriber may do -------------------------------------------------------------------------
 
+    @pytest.mark.logs("A subscriber raised")
     async def test_required_spec2_13_a_raising_subscriber_must_harm_only_itself(self) -> None:
         """A subscriber that raises is told nothing more; everybody else is told everything."""
         fed = Fed()
@@ -319,6 +320,7 @@ class StreamContract(ABC):
             assert raising.terminal is False
             assert fed.opened == fed.left
 
+    @pytest.mark.logs("A subscriber raised")
     @pytest.mark.parametrize("failing", [True, False])
     async def test_required_spec2_13_raising_at_the_end_must_harm_nobody(self, *, failing: bool) -> None:
         """A subscriber that raises when it is told the end harms nobody, and nothing is left of it."""
@@ -344,6 +346,7 @@ class StreamContract(ABC):
 
     # -- 3: what a subscription must do ----------------------------------------------------------------------
 
+    @pytest.mark.logs("Executing")  # a burst is one long step
     async def test_required_spec3_03_must_bound_synchronous_recursion(self) -> None:
         """A long synchronous burst overflows no stack, and everything comes in order."""
         fed, count = Fed(), 1_000_000 if NIGHTLY else self.burst
@@ -391,6 +394,9 @@ class StreamContract(ABC):
             stayed.subscription.dispose()
             assert (await left.told(), await stayed.told()) == ([], self.completed("a"))
 
+    @pytest.mark.logs(
+        "No reader ever saw this error: ValueError('broken')"
+    )  # of a message, which nobody awaits
     @pytest.mark.parametrize("how", ["dispose", "complete", "fail"])
     async def test_required_spec3_13_must_drop_references(self, how: str) -> None:
         """After dispose or the terminal nothing holds the subscriber any more, without any collection."""

@@ -18,9 +18,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from inspect import CORO_CREATED, getcoroutinestate
 from random import Random
-from types import CoroutineType
 
 import pytest
 from typing_extensions import override
@@ -197,15 +195,9 @@ class Graph:
         tasks = [each for each in self._loop.tasks if each is not self._outermost]
         if kind == "all":
             return tasks
-        # One that has not made its first step is nobody's but the library's: its readers would wait.
-        tasks = [each for each in tasks if each is not self._main and not _is_new(each)]
+        tasks = [each for each in tasks if each is not self._main]
         at = int(which * len(tasks))
         return tasks[at : at + 1]
-
-
-def _is_new(task: asyncio.Task[object]) -> bool:
-    coro = task.get_coro()
-    return isinstance(coro, CoroutineType) and getcoroutinestate(coro) == CORO_CREATED
 
 
 @contextmanager

@@ -349,4 +349,4 @@ def same_end(one: End | BaseException, other: End) -> bool:
 EXAMPLES = 10_000 if settings.get_current_profile_name() == "nightly" else 500
 TestStreamMachine = StreamMachine.TestCase
 TestStreamMachine.settings = settings(max_examples=EXAMPLES, stateful_step_count=20)
-pytestmark = pytest.mark.loop(timeout=120)
+pytestmark = [pytest.mark.loop(timeout=120), pytest.mark.logs("No reader ever saw this error")]

@@ -229,6 +229,25 @@ async def test_depth_of_streams(depth: int, *, fits: bool) -> None:
     assert issubclass(NestingError, TypeError)
 
 
+@pytest.mark.parametrize("seen", [True, False])
+async def test_an_error_that_ends_both(caplog: pytest.LogCaptureFixture, *, seen: bool) -> None:
+    """Who was told the error of the last message need not read on to the end, which is the same error."""
+    error = ValueError("broken")
+    async with PromisingContext():
+        flattener, promise = open_sequence()
+        flattener.feed([Message.promise(Source(["a"], error=error))])
+        message = await anext(aiter(promise))
+        if seen:
+            with pytest.raises(ValueError, match="broken"):
+                await message
+        else:
+            await turns()
+        flattener.fail(error)
+        del promise, message, flattener
+    assert [f"No reader ever saw this error: {error!r}"] * (not seen) == caplog.messages
+
+
+@pytest.mark.logs("Executing")  # one long step
 async def test_a_chain_of_promises() -> None:
     """A chain of 2,500 sequences, each made of the one before, does not recurse, run or dropped."""
     gc.disable()

@@ -292,6 +292,7 @@ async def test_cancel() -> None:
         assert "z|a" == partial_text(caught.value)
 
 
+@pytest.mark.logs("Executing")  # one long step
 async def test_many_messages() -> None:
     """Fifty thousand messages are joined in one go, without recursion."""
     async with PromisingContext():

@@ -388,6 +388,7 @@ async def test_cancelling_a_message_of_it() -> None:
         assert 1 == source.closed
 
 
+@pytest.mark.logs("Executing")  # one long step
 async def test_many_messages() -> None:
     """Twenty thousand messages come of one text, without recursion."""
     async with PromisingContext():

@@ -327,3 +327,11 @@ async def test_without_replay_awaited() -> None:
         given: StreamedPromise[int, tuple[int, ...]] = StreamedPromise(prefill_pieces=[1, 2], replay=False)
         assert [1] == [number async for number in to_async_iter(given.pieces.pipe(ops.take(1)))]
         assert [2] == [number async for number in given]
+
+
+async def test_a_subscription_may_be_all_that_holds_it(caplog: pytest.LogCaptureFixture) -> None:
+    """Its error is told to the subscriber, and not logged as one that nobody saw."""
+    recorder, error = Recorder[str](), ValueError("broken")
+    async with PromisingContext():
+        StreamedPromise[str, object](Source(["a"], error=error)).pieces.subscribe(recorder)
+    assert (["a"], [error], []) == (recorder.items, recorder.errors, caplog.messages)

@@ -263,6 +263,7 @@ async def test_it_waits_for_itself_through_others() -> None:
     held.clear()
 
 
+@pytest.mark.logs("Executing")  # one long step
 async def test_many_messages() -> None:
     """A hundred thousand messages are walked through in one go, without recursion."""
     async with PromisingContext():

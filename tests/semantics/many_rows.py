@@ -57,7 +57,7 @@ def main() -> None:
     """Measure and print."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     begun = time.perf_counter()
-    found = asyncio.run(sizes(count))
+    found = asyncio.run(sizes(count), debug=False)
     seconds = time.perf_counter() - begun
     each = enumerate(found, 1)
     lines = [f"{tenth * count // TENTHS:>12,} rows  {size / 1e6:8.2f} MB" for tenth, size in each]

@@ -164,6 +164,21 @@ async def test_cancelled_before_its_first_step() -> None:
     assert ([], True) == (ended, log.closed)
 
 
+async def test_cancelled_by_hand_before_its_first_step() -> None:
+    """A task that somebody else cancels before its first step ends its stream and leaves its scope."""
+    scope = open_scope()
+    ended = list[str]()
+    log = start(scope, "never", hanging(ended))
+    driver = log.producer
+    assert isinstance(driver, Driver)
+    assert driver.task is not None
+    driver.task.cancel()
+    with pytest.raises(InquiryCancelledError, match="never was cancelled before it had ended"):
+        await read(log)
+    assert [] == ended
+    assert not scope._drivers
+
+
 async def test_a_body_that_is_cancelled_by_another() -> None:
     """A `CancelledError` out of the body itself ends the run as cancelled, never as a value for readers."""
 

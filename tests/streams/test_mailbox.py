@@ -70,6 +70,7 @@ async def test_nothing_dropped_nothing_said(caplog: pytest.LogCaptureFixture) ->
     assert ([1, 2], []) == (read, caplog.records)
 
 
+@pytest.mark.logs("on_drop", "unread items were dropped")
 async def test_who_is_told_of_drops_sees_the_variables_of_the_reader() -> None:
     """`on_drop` runs in the contextvars of whoever reads; if it raises, that is logged and harms nobody."""
     seen: list[str] = []

@@ -210,9 +210,9 @@ async def test_tasks_cancelled_by_hand_before_they_began() -> None:
     Driver("writer", scope, log, log).start(body)
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
-    await turns()
     async with asyncio.timeout(5):
-        await scope.cancel_all()
+        await until_closed(log)
+        await scope.drain()
     assert isinstance(log.error, InquiryCancelledError)
 
 

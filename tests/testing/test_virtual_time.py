@@ -73,6 +73,7 @@ def test_every_way_to_run() -> None:
         assert clock.time() == 4
 
 
+@pytest.mark.logs("Executing")  # the outer run stands still for an hour
 def test_a_run_within_a_run() -> None:
     """A blocking run on a thread of its own has it too."""
 
@@ -175,17 +176,18 @@ def test_many_waiting() -> None:
         asyncio.run(main())
 
 
-def test_debug_mode() -> None:
+def test_debug_mode(caplog: pytest.LogCaptureFixture) -> None:
     """In debug mode nothing is called slow: no time passes while something runs."""
 
     async def main() -> float:
         loop = asyncio.get_running_loop()
-        loop.slow_callback_duration = 0
+        loop.slow_callback_duration = 1e-9
         await asyncio.sleep(0.25)
         return loop.time()
 
     with virtual_time():
         assert asyncio.run(main(), debug=True) == 0.25
+    assert [] == caplog.records
 
 
 def test_tokens_on_a_clock() -> None:

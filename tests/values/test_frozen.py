@@ -14,12 +14,12 @@ import pickle
 import warnings
 import weakref
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from timeit import repeat
-from typing import ClassVar, assert_type
+from typing import ClassVar, Generic, TypeVar, assert_type
 from uuid import UUID
 
 import pytest
@@ -130,6 +130,28 @@ def test_every_allowed_type_works_everywhere(name: str) -> None:
         assert message == other
         assert message.hash_key == other.hash_key
         assert type(message) is type(other)
+
+
+T = TypeVar("T")
+
+
+class Boxed(Message, Generic[T]):
+    """A message of a class with a parameter."""
+
+    content: T
+
+
+def test_a_class_with_a_parameter_is_pickled() -> None:
+    """A pickle finds a class that was made by a parameter, in a function as well, by what it was made of."""
+    for made in (Boxed[int](content=1), Boxed[dict[str, int]](content={"a": 1})):
+        assert (made, type(made)) == (pickled(made), type(pickled(made)))
+
+
+def test_half_a_surrogate_pair_is_shown() -> None:
+    """A value is shown as JSON with whatever text is in it, also one that no file can be given."""
+    assert '{"child":{"text":"\ud800ä"},"when":"2020-01-02"}' == str(
+        Message(child=Message("\ud800ä"), when=date(2020, 1, 2))
+    )
 
 
 def test_frozen_as_at_construction() -> None:

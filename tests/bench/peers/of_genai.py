@@ -64,7 +64,7 @@ def first_token(count: int) -> float:
     async def work() -> float:
         return sum([await first() for _ in range(count)])
 
-    return asyncio.run(work())
+    return asyncio.run(work(), debug=False)
 
 
 ROLES = MappingProxyType({"S1": passing(bulk), "S1L": passing(live), "S4": calls, "S5": first_token})

@@ -38,7 +38,7 @@ def in_context(work: Callable[[], Awaitable[float]]) -> float:
         async with lib.MiniAgents():
             return await work()
 
-    return asyncio.run(main())
+    return asyncio.run(main(), debug=False)
 
 
 def streaming(source: Callable[[], AsyncIterator[str]]) -> object:

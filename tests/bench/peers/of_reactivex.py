@@ -72,7 +72,7 @@ def replay(count: int) -> float:
 
         return await timed(again)
 
-    return asyncio.run(work())
+    return asyncio.run(work(), debug=False)
 
 
 ROLES = MappingProxyType(

@@ -122,6 +122,7 @@ def test_one_message_is_one_write(tmp_path: Path) -> None:
     assert path.stat().st_size == sum(calls) + len(b"<!-- minia")
 
 
+@pytest.mark.logs("not written to its end")
 def test_an_append_reads_only_what_is_new(tmp_path: Path) -> None:
     """A long chat does not get slower: from the end mark it knows on, an object reads what others added."""
     path = tmp_path / "CHAT.md"
@@ -151,6 +152,7 @@ def _torn(data: bytes) -> bytes:
     return data[:-40]
 
 
+@pytest.mark.logs("not written to its end")
 @pytest.mark.parametrize("edit", [_emptied, _prefixed, _torn])
 def test_an_edited_file_is_looked_at_anew(tmp_path: Path, edit: Callable[[bytes], bytes]) -> None:
     """Whatever somebody made of the file between two appends, the second one is sound."""
@@ -265,6 +267,7 @@ def test_threads(tmp_path: Path) -> None:
     assert {f"{name} {number}" for name in range(3) for number in range(10)} == set(_texts(shared))
 
 
+@pytest.mark.logs("not written to its end")
 @pytest.mark.parametrize("tear", [1, 120, 199])
 def test_kill_9(tmp_path: Path, tear: int) -> None:
     """Processes killed in the middle of writing a message lose that one only, and spoil nothing."""

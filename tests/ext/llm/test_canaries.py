@@ -40,6 +40,7 @@ def test_an_error_that_shows(nothing_shown: list[str]) -> None:
     assert [KEY, PIECE] == shows(error)
 
 
+@pytest.mark.logs("asked with", "no")
 def test_a_log_that_shows(nothing_shown: list[str]) -> None:
     """A record of any logger is red that shows one of them, also in its arguments."""
     logging.getLogger("a.b").warning("asked with %s", KEY)

@@ -1,0 +1,45 @@
+"""Run the tests in development mode; red if one of them is, or if anything is written to stderr."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+__all__ = ["main", "run"]
+
+ROOT = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-X", "dev", "-W", "error", "-m", "pytest", "-p", "no:cacheprovider")
+
+
+def main() -> int:
+    """Run what the command line says."""
+    return run(sys.argv[1:])
+
+
+def run(words: Sequence[str], folder: Path = ROOT, environment: Mapping[str, str] = os.environ) -> int:
+    """Run pytest.
+
+    Args:
+        words: what pytest is told.
+        folder: where.
+        environment: of the process.
+
+    Returns:
+        0 if everything is green and nothing was written, not even outside of the tests.
+    """
+    done = subprocess.run(  # noqa: S603 - our own words
+        [*COMMAND, "-p", "tests.quiet.written", *words],
+        cwd=folder,
+        env={**environment, "PYTHONASYNCIODEBUG": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.stderr:
+        sys.stdout.write(f"Outside of the tests there was written to stderr:\n{done.stderr}")
+    return done.returncode or bool(done.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
