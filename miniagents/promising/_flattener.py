@@ -13,8 +13,9 @@ from functools import partial
 from typing import cast
 
 from reactivex import Observable
+from typing_extensions import override
 
-from miniagents.streams import Driver, Log, PassingLog, Producer, chain_to, demand, pump
+from miniagents.streams import Driver, Log, PassingLog, Producer, Stepper, chain_to, demand, pump
 from miniagents.values import DeadlockError, InquiryCancelledError, NestingError
 
 from ._message import Message, MessagePromise, failed_message
@@ -23,7 +24,7 @@ from ._owner import Owner
 from ._subscribed import Subscribed
 
 
-class Flattener:
+class Flattener(Stepper):
     """Writes one log of message promises from whatever is fed to it.
 
     Args:
@@ -48,7 +49,6 @@ class Flattener:
 
     __slots__ = (
         "__weakref__",
-        "_busy",
         "_current",
         "_end",
         "_pending",
@@ -65,6 +65,7 @@ class Flattener:
         if depth > MAX_DEPTH:
             msg = f"Streams of messages are nested more than {MAX_DEPTH} deep; flatten them first."
             raise NestingError(msg)
+        super().__init__()
         self.context: Owner = context
         self.log: Log[MessagePromise[Message]] = log
         self.depth: int = depth
@@ -73,7 +74,6 @@ class Flattener:
         self._current: FlatStream[Message, object] | None = None
         self.position: int = 0
         self._end: Exception | bool = False
-        self._busy = False
         log.producer = log.pacer = self
 
     # -- what goes in ------------------------------------------------------------------------------------
@@ -195,18 +195,9 @@ class Flattener:
                 pending.append(piece)
         self.deliver()
 
-    def deliver(self) -> None:
-        """Move on: take what the current stream has, and, when it has ended, what stands after it."""
-        if self._busy:
-            return
-        self._busy = True
-        try:
-            while self._step():
-                pass
-        finally:
-            self._busy = False
-
-    def _step(self) -> bool:
+    @override
+    def step(self) -> bool:
+        """Take what the current stream has, and, when it has ended, what stands after it."""
         current = self._current
         if current is None:
             return self._next()

@@ -6,7 +6,7 @@ from typing import ClassVar, cast
 from reactivex import Observable
 from typing_extensions import TypeVar, override
 
-from miniagents.streams import Log, LogObservable, Scope, raise_error, starve
+from miniagents.streams import Log, LogObservable, Scope, raise_error, until_more
 from miniagents.values import Part
 
 from ._flattener import Flattener, filled
@@ -207,12 +207,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
                         await promise
                 if log.closed:
                     break
-                future = starve(log)
-                try:
-                    await future
-                except BaseException:
-                    log.leave(future)
-                    raise
+                await until_more(log)
         finally:
             log.readers -= 1
         raise_error(log)

@@ -8,7 +8,9 @@ Why so long: the walk, how far it may go and who waits for whom all turn on one 
 
 from typing import ClassVar, Generic, TypeVar, cast
 
-from miniagents.streams import UNBOUNDED, Log, Producer, chain_to, current_lineage, demand
+from typing_extensions import override
+
+from miniagents.streams import UNBOUNDED, Log, Producer, Stepper, chain_to, current_lineage, demand
 from miniagents.values import DeadlockError, InquiryCancelledError
 
 from ._message import Message, MessagePromise
@@ -116,7 +118,7 @@ class Listener(Generic[T]):
         self.target.fail(error)
 
 
-class TokenWalk:
+class TokenWalk(Stepper):
     """Follows a flat stream of messages and tells ``listener`` what comes.
 
     Args:
@@ -140,7 +142,6 @@ class TokenWalk:
     """
 
     __slots__ = (
-        "_busy",
         "_held",
         "_lagging",
         "_listener",
@@ -153,13 +154,13 @@ class TokenWalk:
     name = ""  # in a chain of waiting it is only a link
 
     def __init__(self, source: FlatStream[Message, object], listener: Listener[T]) -> None:
+        super().__init__()
         self._source: FlatStream[Message, object] | None = source
         self._listener = cast("Listener[object]", listener)  # what it writes is not of interest here
         self._message: MessagePromise[Message] | None = None
         self._held: Log[str] | None = None
         self.position: int = 0
         self._token_position = 0
-        self._busy = False
         self._lagging = False
         listener.target.producer = listener.target.pacer = self
         listener.target.lineage = current_lineage()
@@ -170,26 +171,23 @@ class TokenWalk:
             self._source.log.follow(self, eager=False)
             self.deliver()
 
-    def deliver(self) -> None:
-        """Tell what is new."""
-        if self._busy:
-            return
-        self._busy = True
+    @override
+    def step(self) -> bool:
+        """Tell what is next; ask for more when that was all."""
         try:
-            while self._step():
-                pass
+            if self._told():
+                return True
             self._ask()
         except Exception as error:  # noqa: BLE001 - what cannot be made of the messages harms only what is made
             self._leave()
             self._listener.fail(error)
-        finally:
-            self._busy = False
+        return False
 
-    def _step(self) -> bool:
+    def _told(self) -> bool:
         if self._held is not None and self._held.closed:
             self._leave()
         if self._message is not None:
-            return self._step_in(self._message)
+            return self._told_within(self._message)
         if self._source is None:
             return False
         log = self._source.log
@@ -218,7 +216,7 @@ class TokenWalk:
         written = self._listener.writing()
         return (self._listener.target if written is None else written).pushed
 
-    def _step_in(self, message: MessagePromise[Message]) -> bool:
+    def _told_within(self, message: MessagePromise[Message]) -> bool:
         log = message.log
         batch = log.items[self._token_position : self._token_position + BATCH]
         if batch:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from typing import TypeVar, cast
 
-from miniagents.streams import raise_error, started, starve
+from miniagents.streams import raise_error, started, until_more
 
 from ._message import Message
 from ._sequence import MessageSequencePromise
@@ -66,12 +66,7 @@ async def _read(
                 yield window.take()
             if window.log.closed:
                 break
-            future = starve(window.log)
-            try:
-                await future
-            except BaseException:
-                window.log.leave(future)
-                raise
+            await until_more(window.log)
     finally:
         window.leave()
     raise_error(window.log)

@@ -4,7 +4,7 @@ A `Log` is the one buffer, a `Driver` the one task that fills it, a `Scope` the 
 `from_async` and `to_async_iter` show the two worlds to each other: async iterables as Observables and back.
 """
 
-from ._cursor import iterate, raise_error, started, starve, until_closed
+from ._cursor import iterate, raise_error, started, starve, until_closed, until_more
 from ._demand import demand
 from ._driver import CURRENT_DRIVER, Driver, current_lineage
 from ._face import LogObservable
@@ -15,6 +15,7 @@ from ._passing import Bookmark, PassingLog
 from ._producer import Follower, Pacer, Producer, Sink
 from ._pump import close, fill, pump, until_room
 from ._scope import CURRENT_SCOPE, Scope, current_scope
+from ._stepper import Stepper
 from ._to_async_iter import to_async_iter
 from ._waits import chain_to
 
@@ -34,6 +35,7 @@ __all__ = [
     "Producer",
     "Scope",
     "Sink",
+    "Stepper",
     "chain_to",
     "close",
     "current_lineage",
@@ -48,5 +50,6 @@ __all__ = [
     "starve",
     "to_async_iter",
     "until_closed",
+    "until_more",
     "until_room",
 ]

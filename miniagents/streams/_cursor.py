@@ -102,7 +102,9 @@ async def _read(log: Log[T], owner: object, items: list[T]) -> AsyncGenerator[T]
             position = len(items)
             if log.closed:
                 break
-            future = starve(log)  # what `_more` does, without its coroutine: once per token of a live source
+            future = starve(
+                log
+            )  # what `until_more` does, without its coroutine: once per token of a live source
             try:
                 await future
             except BaseException:
@@ -125,20 +127,11 @@ async def _read_passing(log: PassingLog[T], owner: object) -> AsyncGenerator[T]:
                 yield log.take(place)  # by no name: it would be kept until the next one is there
             if log.closed:
                 break
-            await _more(log)
+            await until_more(log)
     finally:
         log.quit(place)
         log.readers -= 1
     raise_error(log)
-
-
-async def _more(log: Log[T]) -> None:
-    future = starve(log)
-    try:
-        await future
-    except BaseException:
-        log.leave(future)
-        raise
 
 
 def starve(log: Log[T]) -> "Future[None]":
@@ -168,6 +161,35 @@ def starve(log: Log[T]) -> "Future[None]":
     if CURRENT_DRIVER.get() is not None:
         register_wait(cast("Log[object]", log), future)
     return future
+
+
+async def until_more(log: Log[T]) -> None:
+    """Wait until ``log`` has more than one reader has read, or the end.
+
+    Args:
+        log: what the reader has read to its present end.
+
+    Raises:
+        DeadlockError: the run that waits would have to go on for that.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.streams import Log, current_scope, until_more
+        >>> async def main():
+        ...     log = Log(current_scope())
+        ...     asyncio.get_running_loop().call_soon(log.append, "one")
+        ...     await until_more(log)
+        ...     print(log.items)
+        >>> MiniAgents().run(main())
+        ['one']
+    """
+    future = starve(log)
+    try:
+        await future
+    except BaseException:
+        log.leave(future)
+        raise
 
 
 async def until_closed(log: Log[T]) -> None:

@@ -7,12 +7,14 @@ not counted as a reader, so a copy that nobody can read any more lets go of its 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from typing_extensions import override
+
 from miniagents.promising import Message, MessagePromise, PartLog
-from miniagents.streams import Log, Producer, Scope
+from miniagents.streams import Log, Producer, Scope, Stepper
 from miniagents.values import InquiryCancelledError, Part, set_partial_text
 
 
-class MessageCopy:
+class MessageCopy(Stepper):
     """Writes the tokens of one message into a log of its own.
 
     The copy ends as its source does, unless it is ended before, or is ``held``: then an error of the source
@@ -28,7 +30,7 @@ class MessageCopy:
         held: an error of the source is left to whoever holds the copy.
     """
 
-    __slots__ = ("_busy", "_heard", "_source", "held", "log", "position")
+    __slots__ = ("_heard", "_source", "held", "log", "position")
 
     name = ""  # in a chain of waiting it is only a link
 
@@ -38,13 +40,13 @@ class MessageCopy:
         scope: Scope,
         heard: Callable[["MessageCopy", Part | None], None] | None = None,
     ) -> None:
+        super().__init__()
         self.log: Log[str] = PartLog(scope) if isinstance(source.log, PartLog) else Log(scope)
         self.log.producer = self
         self.held = False
         self._source: MessagePromise[Message] | None = source
         self._heard = heard
         self.position = 0
-        self._busy = False
 
     def show(self) -> MessagePromise[Message]:
         """The promise of the copy, and from now on it is written."""
@@ -56,18 +58,9 @@ class MessageCopy:
         self.deliver()
         return promise
 
-    def deliver(self) -> None:
+    @override
+    def step(self) -> bool:
         """Pass on what is new, then the end."""
-        if self._busy:
-            return
-        self._busy = True
-        try:
-            while self._step():
-                pass
-        finally:
-            self._busy = False
-
-    def _step(self) -> bool:
         source = self._source
         if source is None or self.log.closed:
             return False
