@@ -4,7 +4,7 @@ A `Log` is the one buffer, a `Driver` the one task that fills it, a `Scope` the 
 `from_async` and `to_async_iter` show the two worlds to each other: async iterables as Observables and back.
 """
 
-from ._cursor import iterate, raise_error, started, starve, until_closed, until_more
+from ._cursor import iterate, raise_error, started, until_closed, until_more
 from ._demand import demand
 from ._driver import CURRENT_DRIVER, Driver, current_lineage
 from ._face import LogObservable
@@ -47,7 +47,6 @@ __all__ = [
     "pump",
     "raise_error",
     "started",
-    "starve",
     "to_async_iter",
     "until_closed",
     "until_more",

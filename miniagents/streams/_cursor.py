@@ -102,9 +102,8 @@ async def _read(log: Log[T], owner: object, items: list[T]) -> AsyncGenerator[T]
             position = len(items)
             if log.closed:
                 break
-            future = starve(
-                log
-            )  # what `until_more` does, without its coroutine: once per token of a live source
+            # What `until_more` does, without its coroutine: once per token of a live source.
+            future = _starve(log)
             try:
                 await future
             except BaseException:
@@ -134,29 +133,8 @@ async def _read_passing(log: PassingLog[T], owner: object) -> AsyncGenerator[T]:
     raise_error(log)
 
 
-def starve(log: Log[T]) -> "Future[None]":
-    """A Future of one reader that has read everything: done when ``log`` has more, or the end.
-
-    Whoever stops awaiting it before that gives it back with ``log.leave``.
-
-    Args:
-        log: what the reader has read to its present end.
-
-    Raises:
-        DeadlockError: the run that waits would have to go on for that.
-
-    Example:
-        >>> from miniagents import MiniAgents
-        >>> from miniagents.streams import Log, current_scope, starve
-        >>> async def main():
-        ...     log = Log(current_scope())
-        ...     more = starve(log)
-        ...     log.append("one")
-        ...     await more
-        ...     print(log.items)
-        >>> MiniAgents().run(main())
-        ['one']
-    """
+def _starve(log: Log[T]) -> "Future[None]":
+    """A Future of one reader that has read everything; who stops awaiting it gives it to ``log.leave``."""
     future = log.starve()
     if CURRENT_DRIVER.get() is not None:
         register_wait(cast("Log[object]", log), future)
@@ -184,7 +162,7 @@ async def until_more(log: Log[T]) -> None:
         >>> MiniAgents().run(main())
         ['one']
     """
-    future = starve(log)
+    future = _starve(log)
     try:
         await future
     except BaseException:
