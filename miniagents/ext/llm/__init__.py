@@ -16,7 +16,7 @@ five things:
    `Finish` comes only from the terminal marker: a stream without one is an `LLMTruncatedError`.
 4. `Wire`: which of the SDK's exceptions means what (`SDKErrors`), the decoders, the header with the request's
    id.
-5. The agent: `@miniagent`, the keywords, `ClientRoom.of(PromisingContext.current()).get(...)` for the client,
+5. The agent: `@miniagent`, the keywords, `own_client` for the client that a user gives, else `shared_client`,
    one line that calls the network (the SDK's ``with_streaming_response``), and
    ``reply_with(ctx, ModelCall(...))``. With `@model_agent` and the keywords `tools`, `tool_choice` and
    `answer_schema`, which `Wanted.of` checks, it has `with_tools` and `as_type` too.
@@ -30,7 +30,7 @@ A model that needs none of this is even less: an agent that replies
 
 from ._answer import ModelCall, Wire
 from ._attached import data_url, encoded, loaded, name_of
-from ._clients import NO_KEY, ClientRoom, no_certificates
+from ._clients import NO_KEY, no_certificates, own_client, shared_client
 from ._conversation import Conversation, Role, Turn, conversation_of, joined_turns
 from ._faults import SDKErrors
 from ._json import error_of, parsed, plain, untyped
@@ -46,7 +46,6 @@ from ._wanted import Wanted, beside
 __all__ = [
     "NO_KEY",
     "STRAY",
-    "ClientRoom",
     "Conversation",
     "Count",
     "Decode",
@@ -81,9 +80,11 @@ __all__ = [
     "look",
     "name_of",
     "no_certificates",
+    "own_client",
     "parsed",
     "plain",
     "reply_with",
     "server_of",
+    "shared_client",
     "untyped",
 ]

@@ -11,11 +11,14 @@ from contextlib import suppress
 from typing import Final, Protocol, TypeVar
 from urllib.request import getproxies
 
+from pydantic import SecretStr
+
 from miniagents.promising import PromisingContext
+from miniagents.values import LLMConfigError
 
 from ._settings import Endpoint
 
-__all__ = ["NO_KEY", "ClientRoom", "no_certificates"]
+__all__ = ["NO_KEY", "ClientRoom", "no_certificates", "own_client", "shared_client"]
 
 NO_KEY: Final = "no-key"
 """What is sent to a server that needs no key: the SDKs insist on one."""
@@ -88,6 +91,65 @@ class ClientRoom:
             with suppress(Exception):
                 async with asyncio.timeout(_TO_CLOSE):
                     await client.close()
+
+
+def own_client(
+    client: object, kind: type[C], agent: str, api_key: SecretStr | str | None, base_url: str | None
+) -> C | None:
+    """Return the client that the user gave to an agent; None if there is none.
+
+    Args:
+        client: what was given for it.
+        kind: the class of the SDK.
+        agent: the name of the agent, for errors.
+        api_key: the key, which only goes without a client.
+        base_url: the address; the same.
+
+    Raises:
+        LLMConfigError: a client and also one of the others, or no client of this SDK.
+
+    Example:
+        >>> class Acme:
+        ...     async def close(self) -> None: ...
+        >>> client = Acme()
+        >>> own_client(client, Acme, "acme_agent", None, None) is client
+        True
+    """
+    if client is None:
+        return None
+    if api_key is not None or base_url is not None:
+        raise LLMConfigError(f"{agent} was given client and also api_key or base_url; the client has both")
+    if not isinstance(client, kind):
+        package = kind.__module__.partition(".")[0]
+        raise LLMConfigError(f"client is of type {type(client).__name__}; give {package}.{kind.__name__}")
+    return client
+
+
+def shared_client(endpoint: Endpoint, kind: type[C], build: Callable[[Endpoint], C]) -> C:
+    """Return the client for an endpoint that all calls of the active context share.
+
+    Args:
+        endpoint: where and with which key.
+        kind: the client's class.
+        build: makes the first one.
+
+    Raises:
+        NoActiveContextError: no context is active.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> class Acme:
+        ...     def __init__(self, endpoint): ...
+        ...     async def close(self):
+        ...         print("closed")
+        >>> async def main():
+        ...     endpoint = Endpoint("acme", "https://api.acme.example", None)
+        ...     print(shared_client(endpoint, Acme, Acme) is shared_client(endpoint, Acme, Acme))
+        >>> MiniAgents().run(main())
+        True
+        closed
+    """
+    return ClientRoom.of(PromisingContext.current()).get(endpoint, kind, build)
 
 
 def no_certificates(endpoint: Endpoint) -> ssl.SSLContext | None:

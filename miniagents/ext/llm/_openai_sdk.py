@@ -4,10 +4,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from miniagents.promising import PromisingContext
-from miniagents.values import LLMConfigError
-
-from ._clients import NO_KEY, ClientRoom, no_certificates
+from ._clients import NO_KEY, no_certificates, own_client, shared_client
 from ._faults import SDKErrors
 from ._settings import Endpoint, Provider
 
@@ -54,18 +51,11 @@ def client_of(
     Raises:
         LLMConfigError: a client and also one of the others, or no client of this SDK.
     """
-    if client is None:
-        endpoint = OPENAI.endpoint(api_key, base_url)
-        room = ClientRoom.of(PromisingContext.current())
-        key = (endpoint.api_key,) if endpoint.api_key else ()
-        return room.get(endpoint, AsyncOpenAI, _build), DEFAULT_MAX_RETRIES, key
-    if api_key is not None or base_url is not None:
-        raise LLMConfigError(
-            "openai_agent was given client and also api_key or base_url; the client has both"
-        )
-    if not isinstance(client, AsyncOpenAI):
-        raise LLMConfigError(f"client is a {type(client).__name__}; give an openai.AsyncOpenAI")
-    return client.with_options(max_retries=0), client.max_retries, (SecretStr(client.api_key),)
+    own = own_client(client, AsyncOpenAI, "openai_agent", api_key, base_url)
+    if own is not None:
+        return own.with_options(max_retries=0), own.max_retries, (SecretStr(own.api_key),)
+    endpoint = OPENAI.endpoint(api_key, base_url)
+    return shared_client(endpoint, AsyncOpenAI, _build), DEFAULT_MAX_RETRIES, endpoint.keys
 
 
 def _build(endpoint: Endpoint) -> AsyncOpenAI:

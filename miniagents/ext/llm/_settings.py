@@ -117,6 +117,11 @@ class Endpoint:
     base_url: str
     api_key: SecretStr | None
 
+    @property
+    def keys(self) -> tuple[SecretStr, ...]:
+        """What no text may show."""
+        return () if self.api_key is None else (self.api_key,)
+
 
 @dataclass(frozen=True, slots=True)
 class Extras:

@@ -38,7 +38,7 @@ from typing_extensions import TypedDict
 
 from miniagents.agents import InteractionContext
 from miniagents.models import AnswerSchema, ToolSpec, model_agent
-from miniagents.promising import AssistantMessage, Message, PromisingContext
+from miniagents.promising import AssistantMessage, Message
 from miniagents.values import (
     Attachment,
     Citation,
@@ -58,7 +58,7 @@ from miniagents.values import (
 
 from ._answer import ModelCall, Wire
 from ._attached import encoded, loaded
-from ._clients import NO_KEY, ClientRoom, no_certificates
+from ._clients import NO_KEY, no_certificates, own_client, shared_client
 from ._conversation import Conversation, Turn, conversation_of, joined_turns
 from ._faults import SDKErrors
 from ._json import error_of, parsed, plain, untyped
@@ -577,19 +577,12 @@ def _client(
     client: object, api_key: SecretStr | str | None, base_url: str | None
 ) -> tuple[AsyncAnthropic, int, tuple[SecretStr, ...]]:
     """Return a client that does not ask again by itself, how often we should, and what no text may show."""
-    if client is None:
-        endpoint = _PROVIDER.endpoint(api_key, base_url)
-        room = ClientRoom.of(PromisingContext.current())
-        key = (endpoint.api_key,) if endpoint.api_key else ()
-        return room.get(endpoint, AsyncAnthropic, _build), DEFAULT_MAX_RETRIES, key
-    if api_key is not None or base_url is not None:
-        raise LLMConfigError(
-            "anthropic_agent was given client and also api_key or base_url; the client has both"
-        )
-    if not isinstance(client, AsyncAnthropic):
-        raise LLMConfigError(f"client is a {type(client).__name__}; give an anthropic.AsyncAnthropic")
-    keys = tuple(SecretStr(key) for key in (client.api_key, client.auth_token) if key)
-    return client.with_options(max_retries=0), client.max_retries, keys
+    own = own_client(client, AsyncAnthropic, "anthropic_agent", api_key, base_url)
+    if own is not None:
+        keys = tuple(SecretStr(key) for key in (own.api_key, own.auth_token) if key)
+        return own.with_options(max_retries=0), own.max_retries, keys
+    endpoint = _PROVIDER.endpoint(api_key, base_url)
+    return shared_client(endpoint, AsyncAnthropic, _build), DEFAULT_MAX_RETRIES, endpoint.keys
 
 
 def _build(endpoint: Endpoint) -> AsyncAnthropic:

@@ -262,7 +262,10 @@ async def test_long_answer_without_streaming() -> None:
         ({"total_timeout": -1}, "total_timeout"),
         ({"extra": {"system": "x"}}, "'system' cannot be given through extra"),
         ({"client": object()}, "client"),
-        ({"client": object(), "api_key": None, "base_url": None}, "give an anthropic.AsyncAnthropic"),
+        (
+            {"client": object(), "api_key": None, "base_url": None},
+            "client is of type object; give anthropic.AsyncAnthropic",
+        ),
     ],
 )
 async def test_bad_settings(keywords: Mapping[str, object], hint: str) -> None:

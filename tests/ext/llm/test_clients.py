@@ -5,7 +5,9 @@ from pydantic import SecretStr
 from typing_extensions import override
 
 from miniagents import MiniAgents
-from miniagents.ext.llm import ClientRoom, Endpoint, no_certificates
+from miniagents.ext.llm import Endpoint, no_certificates, own_client, shared_client
+from miniagents.ext.llm._clients import ClientRoom
+from miniagents.values import LLMConfigError
 
 
 class Client:
@@ -83,3 +85,35 @@ def test_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     assert trust.check_hostname
     monkeypatch.setenv("http_proxy", "https://proxy")
     assert no_certificates(endpoint(url="http://one")) is None
+
+
+async def test_calls_of_a_context_share_a_client() -> None:
+    """Whoever asks for the client of a place in the active context is given the same one."""
+    async with MiniAgents() as context:
+        client = shared_client(endpoint(), Client, Client)
+        assert client is shared_client(endpoint(), Client, Client)
+        assert client is ClientRoom.of(context).get(endpoint(), Client, Client)
+    assert client.closed
+
+
+def test_a_client_of_the_user_is_taken_as_it_is() -> None:
+    """A client of the SDK's class is what was given, of a class made from it too; None is none."""
+    client = Broken(endpoint())
+    assert own_client(client, Client, "acme_agent", None, None) is client
+    assert own_client(None, Client, "acme_agent", "key", "https://one") is None
+
+
+@pytest.mark.parametrize(
+    ("api_key", "base_url"), [("key", None), (SecretStr("key"), None), (None, "https://one")]
+)
+def test_a_client_has_its_key_and_address(api_key: SecretStr | str | None, base_url: str | None) -> None:
+    """Who gives a client and a key or an address as well is told which agent it was, and not the key."""
+    expected = "acme_agent was given client and also api_key or base_url; the client has both"
+    with pytest.raises(LLMConfigError, match=f"^{expected}$"):
+        own_client(Client(endpoint()), Client, "acme_agent", api_key, base_url)
+
+
+def test_what_is_no_client_is_refused() -> None:
+    """Something else is refused with the class that would be right, named as one imports it."""
+    with pytest.raises(LLMConfigError, match=r"^client is of type str; give tests\.Client$"):
+        own_client("key", Client, "acme_agent", None, None)

@@ -271,7 +271,10 @@ async def test_one_client() -> None:
         ({"stall_timeout": 0}, "stall_timeout"),
         ({"extra": {"n": 2}}, "'n' cannot be given through extra"),
         ({"client": object()}, "client"),
-        ({"client": object(), "api_key": None, "base_url": None}, "give an openai.AsyncOpenAI"),
+        (
+            {"client": object(), "api_key": None, "base_url": None},
+            "client is of type object; give openai.AsyncOpenAI",
+        ),
     ],
 )
 async def test_bad_settings(keywords: Mapping[str, object], hint: str) -> None:
