@@ -1,11 +1,14 @@
 """``AgentCall``: an inquiry whose input is still open."""
 
 from typing import Generic, overload
+from weakref import ref
 
 from typing_extensions import TypeVar
 
 from miniagents.promising import Flattener, Message, MessageSequencePromise, MessageType, MessageTypeOf
 from miniagents.values import MiniAgentsError
+
+from ._outsider import watch_outsider
 
 In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: PLC0105 - as in _agent
 Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PLC0105
@@ -79,10 +82,13 @@ class AgentCall(Generic[In, Out]):
 
         Args:
             finish_call: close the input too. Without it, replies can be read while messages are still being
-                sent.
+                sent. Who awaits all of them before the call is finished, and alone could finish it, gets
+                ``DeadlockError``.
         """
         if finish_call:
             self.finish()
+        elif not self._finished:
+            watch_outsider(self._flattener, ref(self), self._replies.log)
         return self._replies
 
     def finish(self) -> None:
