@@ -280,6 +280,14 @@ def test_failures_are_told_alone(pytester: pytest.Pytester, monkeypatch: pytest.
             while True:
                 time.sleep(60)
 
+        @pytest.mark.loop(timeout=0)
+        def test_stuck_in_what_swallows_errors():
+            try:
+                while True:
+                    time.sleep(60)
+            except Exception:
+                pass
+
         def test_next():
             assert True
 
@@ -288,7 +296,7 @@ def test_failures_are_told_alone(pytester: pytest.Pytester, monkeypatch: pytest.
             assert one is None
     """
     result = run(pytester, failing, monkeypatch)
-    result.assert_outcomes(passed=1, failed=2)
+    result.assert_outcomes(passed=1, failed=3)
     result.stdout.fnmatch_lines(["*TimeoutError: the test is stuck in synchronous code; see the traceback"])
 
 

@@ -59,13 +59,7 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
         sink = _ObserverSink(observer, status)
         driver = Driver("from_async", scope, status, sink, part=True)
         driver.start(lambda: pump(source, status, sink.append))
-        driver.drain()  # a subscriber takes every item at once: there is nothing to wait for
-
-        def leave() -> None:
-            sink.detach()
-            driver.cancel()
-
-        return Disposable(leave)
+        return Disposable(driver.cancel)  # which lets the observer go
 
     return Observable(subscribe)
 

@@ -77,7 +77,7 @@ class Mailbox(Generic[T]):
         return not self._closed
 
     def _has_room(self) -> bool:
-        return self._closed or len(self._items) < self._overflow.capacity
+        return len(self._items) < self._overflow.capacity
 
     def _tell(self) -> None:
         if self._log.scope.on_own_thread():

@@ -67,7 +67,6 @@ class PassingLog(Log[T]):
         self._gone = 0
         self._places: list[Place] = []
         self._whole = False
-        self.heard = True  # every piece is told, so that it can go
 
     @property
     @override
@@ -140,10 +139,6 @@ class PassingLog(Log[T]):
     def tell(self) -> None:
         super().tell()
         self.let_go()
-
-    @override
-    def _listen(self) -> None:
-        self.heard: bool = True
 
     @override
     def end(self) -> "Future[None]":

@@ -20,7 +20,7 @@ async def pump(source: AsyncIterable[T], log: Log[object], put: Callable[[T], ob
     Args:
         source: iterated once; its iterator is closed whatever happens.
         log: where the pieces end up after a transformation.
-        put: takes one piece.
+        put: takes one piece; also one that the source gives when ``log`` has just ended.
 
     Example:
         >>> import asyncio
@@ -37,8 +37,6 @@ async def pump(source: AsyncIterable[T], log: Log[object], put: Callable[[T], ob
     items = log.items
     try:
         async for piece in iterator:
-            if log.closed and not await _look_up(log):
-                break
             put(piece)
             # One comparison a piece: `limit` stands for pausing, for yielding to the loop, and for the end.
             # It comes before the source is asked again, which may do much for one more piece.

@@ -52,7 +52,7 @@ class TaskWait:
     @property
     def producer(self) -> Producer | None:
         """Whom it waits for."""
-        return None if self.over else self._log.producer
+        return self._log.producer
 
     @property
     def firm(self) -> bool:

@@ -50,7 +50,6 @@ def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None
 async def _read(observable: Observable[T]) -> AsyncGenerator[T]:
     yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
     log: Log[T] = Log(_here())
-    log.error_seen = True  # this reader is the only one, and it is about to be told
     at_home = log.scope.at_home  # an Observable may emit from any thread, as the timers of reactivex do
     subscription = observable.subscribe(at_home(log.append), at_home(log.fail), at_home(log.finish))
     try:
@@ -71,7 +70,6 @@ async def _read(observable: Observable[T]) -> AsyncGenerator[T]:
 async def _read_bounded(observable: Observable[T], overflow: Overflow) -> AsyncGenerator[T]:
     yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
     log: Log[object] = Log(_here())
-    log.error_seen = True  # this reader is the only one, and it is about to be told
     at_home = log.scope.at_home
     mailbox: Mailbox[T] = Mailbox(log, overflow)
     # Also a source that pushes all it has while it is being subscribed to must learn that it is not wanted.

@@ -149,3 +149,27 @@ async def test_leaves() -> None:
     assert leaves(task) is None
     await outer
     await task
+
+
+async def test_a_callback_of_a_task_is_no_wait() -> None:
+    """A task that is merely cancelled when another one is done does not await that."""
+    first, second = (asyncio.create_task(asyncio.sleep(60)) for _ in range(2))
+    await turns()
+    first.add_done_callback(second.cancel)
+    assert not awaits(second, first)
+    first.cancel()
+    await asyncio.wait((first, second))
+
+
+async def test_what_is_awaited_on_two_ways() -> None:
+    """What a task awaits on two ways is found once."""
+    future: Future[object] = asyncio.get_running_loop().create_future()
+
+    async def wait() -> None:
+        await asyncio.gather(asyncio.gather(future), asyncio.gather(future))
+
+    task: Task[object] = asyncio.create_task(wait())
+    await turns()
+    assert [future] == leaves(task)
+    future.set_result(None)
+    await task

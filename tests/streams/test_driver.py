@@ -397,3 +397,87 @@ async def test_interrupts_leave_through_the_loop() -> None:
     await asyncio.to_thread(run)
     assert isinstance(held[0].error, InquiryCancelledError)
     await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def test_cancel_ends_the_messages_that_are_read() -> None:
+    """A part of what is cancelled (a message that it writes) ends with it, also for those who read that."""
+    scope, ended, parts = open_scope(), list[str](), list[Log[int]]()
+
+    async def body() -> None:
+        parts.append(start(scope, "part", hanging(ended, "part"), part=True))
+        await hanging(ended, "run")()
+
+    log = start(scope, "run", body)
+    await turns(3)
+    reading = asyncio.create_task(read(parts[0]))
+    await turns()
+    assert log.producer is not None
+    log.producer.cancel()
+    with pytest.raises(InquiryCancelledError, match="part was cancelled"):
+        await reading
+    await scope.drain()
+    assert ["part", "run"] == sorted(ended)
+
+
+async def test_what_has_ended_is_forgotten_by_who_started_it() -> None:
+    """A run that goes on keeps nothing of those that it started and that have ended."""
+    scope, go = open_scope(), asyncio.Event()
+    drivers: list[Driver] = []
+
+    async def nothing() -> None:
+        pass
+
+    async def body() -> None:
+        driver = CURRENT_DRIVER.get()
+        assert driver is not None
+        drivers.append(driver)
+        for _ in range(3):
+            await until_closed(start(scope, "child", nothing))
+        await go.wait()
+
+    start(scope, "parent", body)
+    await turns(12)
+    (driver,) = drivers
+    assert set() == driver._children
+    go.set()
+    await scope.drain()
+
+
+async def test_a_wait_that_is_refused() -> None:
+    """Who may not wait is left nothing to wait on: the future that it had made is cancelled."""
+    scope, told = open_scope(), list[bool]()
+    log: Log[int] = Log(scope)
+
+    async def body() -> None:
+        driver = CURRENT_DRIVER.get()
+        assert driver is not None
+        future = log.starve()
+        log.readers += 1
+        with pytest.raises(DeadlockError):
+            driver.wait_for(log, future)  # type: ignore[arg-type]  # as its caller casts it
+        told.append(future.cancelled())
+
+    Driver("A", scope, log, log).start(body)
+    await scope.drain()
+    assert [True] == told
+
+
+async def test_a_circle_of_a_run_that_nobody_reads() -> None:
+    """A run that has opened a call may be waited for, although nobody reads it: its circle is found."""
+    scope, errors = open_scope(), list[Exception]()
+    log: Log[int] = Log(scope)
+    called: Log[int] = Log(scope)
+
+    async def calls() -> None:
+        driver = CURRENT_DRIVER.get()
+        assert driver is not None
+        driver.calls = True
+        called.producer = driver  # whoever is called waits for what this one sends
+        try:
+            await until_closed(called)
+        except DeadlockError as error:
+            errors.append(error)
+
+    Driver("A", scope, log, log).start(calls)
+    await scope.drain()
+    assert ["A → A"] == [str(error) for error in errors]

@@ -309,3 +309,20 @@ async def test_a_burst_of_a_million() -> None:
     log.finish()
     assert 1_000_000 == total
     await asyncio.sleep(0)
+
+
+async def test_who_has_left_keeps_no_pieces() -> None:
+    """A subscription that was disposed of keeps nothing of the stream, as long as it is kept itself."""
+
+    class Piece:
+        pass
+
+    scope = Scope()
+    scope.open()
+    log = Log(scope, [Piece()])
+    alive = weakref.ref(log.items[0])
+    subscription = LogObservable(log, None).subscribe()
+    subscription.dispose()
+    del log
+    gc.collect()
+    assert alive() is None

@@ -4,13 +4,15 @@ import asyncio
 import gc
 import logging
 import weakref
+from collections.abc import AsyncGenerator
 from contextvars import ContextVar
+from itertools import count
 
 import pytest
 import reactivex as rx
 from reactivex import abc, operators as ops
 
-from miniagents.promising import PromisingContext
+from miniagents.promising import Promise, PromisingContext
 from miniagents.streams import from_async
 from miniagents.values import NoActiveContextError
 from tests.support.sources import Recorder, Source, turns
@@ -190,3 +192,77 @@ async def test_in_a_pipeline() -> None:
         recorder: Recorder[int] = Recorder()
         merged.pipe(ops.map(lambda item: item * 2)).subscribe(recorder)
     assert ([2, 4, 6], 1) == (recorder.items, recorder.completed)
+
+
+async def test_an_endless_source_of_a_subscriber_that_raises(caplog: pytest.LogCaptureFixture) -> None:
+    """A source that never ends is closed when its subscriber raises."""
+    source = Source(count())
+
+    def bad(_: int) -> None:
+        raise RuntimeError("bad subscriber")
+
+    async with PromisingContext():
+        from_async(source).subscribe(bad)
+    assert (1, 1) == (source.produced, source.closed)
+    assert 1 == len(caplog.records)
+
+
+@pytest.mark.parametrize("error", [None, ValueError("broken")])
+async def test_a_subscriber_that_raises_at_the_end(
+    error: ValueError | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A subscriber that raises when it is told of the end, or of an error, is logged, and that is all."""
+    source = Source(range(1), error=error)
+
+    def bad(*_: object) -> None:
+        raise RuntimeError("bad subscriber")
+
+    async with PromisingContext():
+        from_async(source).subscribe(on_error=bad, on_completed=bad)
+    assert ["A subscriber raised when it was told the end."] == [each.getMessage() for each in caplog.records]
+
+
+async def test_the_subscriber_is_let_go_at_once() -> None:
+    """Disposing lets the subscriber go, however long the clean-up of the source takes."""
+    source, recorder = Source(range(2), hold_at=1), Recorder[int]()
+    alive, cleaned_up = weakref.ref(recorder), asyncio.Event()
+
+    async def slow() -> AsyncGenerator[int]:
+        try:
+            async for item in source:
+                yield item
+        finally:
+            await cleaned_up.wait()
+
+    async with PromisingContext():
+        subscription = from_async(slow()).subscribe(recorder.on_next, recorder.on_error)
+        await turns(5)
+        subscription.dispose()
+        del subscription
+        await turns(5)
+        gc.disable()
+        try:
+            del recorder
+            assert alive() is None
+        finally:
+            gc.enable()
+        cleaned_up.set()
+
+
+async def test_what_a_subscriber_begins_is_its_own() -> None:
+    """What a subscriber begins with an item does not end with the subscription."""
+    begun: list[Promise[int]] = []
+    go = asyncio.Event()
+
+    async def work() -> int:
+        await go.wait()
+        return 1
+
+    async with PromisingContext():
+        source = Source(range(2), hold_at=1)
+        subscription = from_async(source).subscribe(lambda _: begun.append(Promise(work)))
+        await turns(5)
+        subscription.dispose()
+        await turns(5)
+        go.set()
+        assert 1 == await begun[0]

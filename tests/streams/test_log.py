@@ -307,3 +307,55 @@ async def test_leaving_while_lagging() -> None:
     assert 1 == log.readers
     await turns(1)
     assert ([], [(2, False)]) == (late.told, other.told)
+
+
+async def test_a_reader_that_is_cancelled_right_now() -> None:
+    """What comes after a reader was cancelled and before it could leave harms nobody, nor does the end."""
+    log: Log[int] = Log(open_scope())
+    leaving, staying = asyncio.create_task(whole(log)), asyncio.create_task(whole(log))
+    waiting = asyncio.create_task(until_closed(log))
+    await turns()
+    leaving.cancel()
+    log.append(1)
+    await turns()
+    waiting.cancel()
+    log.finish()
+    assert [1] == await staying
+    assert (True, True) == (leaving.cancelled(), (await asyncio.wait([waiting]))[0].pop().cancelled())
+
+
+async def test_an_error_that_comes_when_nobody_can_read_any_more(caplog: pytest.LogCaptureFixture) -> None:
+    """An error of a log whose last promise has gone is logged at once, not when its context ends."""
+    log: Log[int] = Log(open_scope())
+    log.show()
+    assert log.hide()
+    log.fail(ValueError("lost"))
+    assert ["No reader ever saw this error: ValueError('lost')"] == [
+        each.getMessage() for each in caplog.records
+    ]
+
+
+async def test_a_lagging_follower_is_told_once_a_turn() -> None:
+    """Who lags is told once for all pieces of a turn, also when others are told of each."""
+    log: Log[int] = Log(open_scope())
+    told: list[int] = []
+
+    class Lagging:
+        position = 0
+
+        def deliver(self) -> None:
+            told.append(len(log.items))
+
+    log.follow(Lagging(), lagging=True)
+    LogObservable(log, None).subscribe()
+    for number in range(5):
+        log.append(number)
+    await turns()
+    assert [5] == told
+
+
+async def test_what_is_granted_is_not_taken_back() -> None:
+    """A grant that is smaller than the one before changes nothing."""
+    log: Log[int] = Log(open_scope(prefetch=5))
+    log.grant(0)
+    assert 5 == log.room_left()

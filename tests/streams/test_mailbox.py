@@ -4,10 +4,13 @@ Seen from outside: `to_async_iter` with an `Overflow`.
 """
 
 import asyncio
+import gc
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
+from unittest.mock import patch
 
 import pytest
 import reactivex as rx
@@ -16,7 +19,8 @@ from reactivex import Observable, Subject, abc
 from reactivex.disposable import Disposable
 
 from miniagents import StreamOverflowError
-from miniagents.streams import Overflow, to_async_iter
+from miniagents.streams import Log, Overflow, Scope, to_async_iter
+from miniagents.streams._mailbox import Mailbox
 from tests.support.sources import keep, turns
 
 USER: ContextVar[str] = ContextVar("user", default="nobody")
@@ -180,3 +184,60 @@ async def test_an_error_from_a_thread_comes_last() -> None:
         await keep(items, to_async_iter(pushed_from_a_thread(push, threads), overflow=Overflow.block(1)))
     await joined(threads)
     assert ([1, 2], error) == (items, caught.value)
+
+
+class Item:
+    """Something of which one can tell whether it is kept."""
+
+
+def full(overflow: Overflow) -> "Mailbox[Item]":
+    """A mailbox that can take no more."""
+    scope = Scope()
+    scope.open()
+    box: Mailbox[Item] = Mailbox(Log(scope), overflow)
+    for _ in range(overflow.capacity):
+        box.put(Item())
+    return box
+
+
+async def test_a_thread_that_stands_still_is_let_go() -> None:
+    """A thread that is made to wait right now goes on when the reader leaves, and nothing is kept of it."""
+    box, item = full(Overflow.block(1)), Item()
+    alive = weakref.ref(item)
+    changed = box._changed
+    pushing = threading.Thread(target=box.put, args=(item,), daemon=True)
+    pushing.start()
+    while not getattr(changed, "_waiters"):  # noqa: B009 - what a condition does not show
+        await turns(1)
+    box.close()
+    pushing.join(5)
+    assert not pushing.is_alive()
+    del item, pushing
+    gc.collect()
+    assert alive() is None
+
+
+async def test_nothing_is_kept_for_who_has_left() -> None:
+    """What waited when the reader left goes, and what is pushed later is not taken."""
+    box, item = full(Overflow.fail(2)), Item()
+    alive = weakref.ref(item)
+    box.close()
+    box.put(item)
+    del item
+    gc.collect()
+    assert ([], None) == (list(box.take()), alive())
+
+
+async def test_many_items_of_a_thread_are_told_together() -> None:
+    """However many items come from a thread while the loop is busy, it is called once."""
+    scope = Scope()
+    scope.open()
+    box: Mailbox[int] = Mailbox(Log(scope), Overflow.fail(100))
+    calls: list[object] = []
+    loop = asyncio.get_running_loop()
+    with patch.object(loop, "call_soon_threadsafe", calls.append):
+        thread = threading.Thread(target=lambda: rx.range(0, 50).subscribe(box.put))
+        thread.start()
+        thread.join()
+    assert 1 == len(calls)
+    assert list(range(50)) == list(box.take())

@@ -214,3 +214,16 @@ async def test_an_error_comes_last() -> None:
         await anext(iterate(log, None))
     log.error = None
     gc.collect(0)
+
+
+async def test_a_reader_that_gave_up() -> None:
+    """A reader that is cancelled while it waits, or dropped, leaves nothing behind and does not count."""
+    log = passing([1])
+    reader = iterate(log, None)
+    assert 1 == await anext(reader)
+    waiting = asyncio.ensure_future(anext(reader))
+    await turns()
+    assert (1, 1) == (log.readers, len(log._starved or ()))
+    waiting.cancel()
+    await turns()
+    assert (0, 0) == (log.readers, len(log._starved or ()))

@@ -237,3 +237,61 @@ async def test_an_iterator_without_aclose() -> None:
     log: Log[int] = Log(scope)
     await fill(log, Numbers())
     assert [2, 1, 0] == log.items
+
+
+async def test_a_source_that_begins_while_the_context_drains() -> None:
+    """Once the context drains no source waits any more, not even a turn of the loop for each piece."""
+    scope, source, hanging = open_scope(prefetch=2), Source(range(1000)), Source([0], hold_at=0)
+    start(scope, hanging)
+    draining = asyncio.create_task(scope.drain())
+    await turns(2)
+    start(scope, source)
+    await turns(10)
+    assert 1000 == source.produced
+    hanging.go.set()
+    await draining
+
+
+async def test_an_endless_source_after_the_end() -> None:
+    """When a log is ended by somebody else its source is not asked any more, and closed."""
+    scope, source = open_scope(), Source(count())
+    log = start(scope, source)
+    await turns(2)
+    log.finish()
+    await scope.drain()
+    assert 1 == source.closed
+
+
+async def test_the_whole_is_awaited_by_another_one() -> None:
+    """Who leaves does not bound a source that somebody else takes as a whole, by awaiting or subscribing."""
+    for subscribes in (False, True):
+        scope, source = open_scope(prefetch=2), Source(range(100), hold_at=10)
+        log = start(scope, source)
+        leaving = asyncio.create_task(until_closed(log))
+        staying = None if subscribes else asyncio.create_task(until_closed(log))
+        subscription = LogObservable(log, None).subscribe() if subscribes else None
+        await turns(5)
+        leaving.cancel()
+        await turns(2)
+        source.go.set()
+        await turns(20)
+        assert 100 == source.produced
+        await scope.drain()
+        if staying is not None:
+            await staying
+        if subscription is not None:
+            subscription.dispose()
+
+
+async def test_it_pauses_again_without_who_awaited_it() -> None:
+    """When the only one who awaited the whole has left, the source is paused again."""
+    scope, source = open_scope(prefetch=2), Source(count(), hold_at=10)
+    log = start(scope, source)
+    waiting = asyncio.create_task(until_closed(log))
+    await turns(5)
+    waiting.cancel()
+    await turns(2)
+    source.go.set()
+    await turns(20)
+    assert 12 == source.produced
+    await scope.cancel_all()

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import threading
+from functools import partial
 
 import pytest
 
-from miniagents.streams import CURRENT_SCOPE, Driver, Log, Scope, current_scope, until_closed
+from miniagents.streams import CURRENT_SCOPE, Driver, Log, Scope, current_scope, fill, until_closed
 from miniagents.values import InquiryCancelledError, NoActiveContextError, WrongLoopError
-from tests.support.sources import turns
+from tests.support.sources import Source, turns
 
 
 def open_scope(*, shutdown_timeout: float = 1.0) -> Scope:
@@ -239,3 +240,40 @@ async def test_an_error_is_reported_once(caplog: pytest.LogCaptureFixture) -> No
     assert ["No reader ever saw this error: ValueError('broken')"] * 2 == [
         record.getMessage() for record in caplog.records
     ]
+
+
+def test_calls_when_the_loop_is_closed() -> None:
+    """What another thread wants run on a loop that is closed by now is dropped, without an error."""
+    scope, called = Scope(), list[str]()
+
+    async def main() -> None:
+        scope.open()
+
+    asyncio.run(main())
+    raised: list[BaseException] = []
+
+    def elsewhere() -> None:
+        try:
+            scope.at_home(called.append)("at home")
+            scope.call_soon(lambda: called.append("soon"))
+        except RuntimeError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert ([], []) == (called, raised)
+
+
+async def test_a_scope_that_is_opened_again() -> None:
+    """A scope that has drained bounds its sources again when it is opened again."""
+    scope = Scope(prefetch=2)
+    for _ in range(2):
+        scope.open()
+        source: Source[int] = Source(range(10))
+        log: Log[int] = Log(scope)
+        Driver("pump", scope, log, log).start(partial(fill, log, source))
+        await turns(10)
+        assert 2 == source.produced
+        await scope.drain()
+        scope.close()

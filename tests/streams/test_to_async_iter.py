@@ -9,7 +9,7 @@ from reactivex import Observable, Subject, abc, operators as ops
 from reactivex.disposable import Disposable
 
 from miniagents.promising import PromisingContext
-from miniagents.streams import CURRENT_SCOPE, Scope, from_async, to_async_iter
+from miniagents.streams import CURRENT_SCOPE, Overflow, Scope, from_async, to_async_iter
 from tests.support.sources import Source, keep, turns
 
 
@@ -150,3 +150,15 @@ async def test_a_late_reader_gets_what_came_meanwhile() -> None:
         counted.subject.on_next(number)
     counted.subject.on_completed()
     assert list(range(1000)) == [await first, *[item async for item in iterator]]
+
+
+async def test_break_disposes_with_a_bound_too() -> None:
+    """With a bound, too, whoever leaves disposes the subscription at once, also of a silent source."""
+    counted = Counted()
+    stream = to_async_iter(counted.observable, overflow=Overflow.fail(2))
+    first = asyncio.ensure_future(anext(stream))
+    await turns()
+    counted.subject.on_next(1)
+    assert 1 == await first
+    await stream.aclose()
+    assert (1, 1) == (counted.subscribed, counted.disposed)

@@ -26,18 +26,22 @@ def time_limit(seconds: float, file: IO[str]) -> Generator[None]:
         seconds: the limit of the body, already watched by `run_async` if the body runs a coroutine.
         file: where the stacks go before the process ends; a real file, not a captured one.
     """
+    stuck: list[str] = []
+
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        stuck.append("the test is stuck in synchronous code; see the traceback")
+        raise TimeoutError(*stuck)
+
     faulthandler.dump_traceback_later(seconds + _EXIT_AFTER, exit=True, file=file)
-    previous = signal.signal(signal.SIGALRM, _stop) if hasattr(signal, "SIGALRM") else None
+    previous = signal.signal(signal.SIGALRM, stop) if hasattr(signal, "SIGALRM") else None
     if previous is not None:
         signal.setitimer(signal.ITIMER_REAL, seconds + _ALARM_AFTER)
     try:
         yield
+        if stuck:  # what it was stuck in has taken the error for one of its own
+            raise TimeoutError(*stuck)
     finally:
         faulthandler.cancel_dump_traceback_later()
         if previous is not None:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, previous)
-
-
-def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise TimeoutError("the test is stuck in synchronous code; see the traceback")
