@@ -203,7 +203,6 @@ class Anthropic(Spoken):
         cached = usage.cached_tokens or 0
         return [
             Usage(100 + cached, 1, cached),
-            Reasoning(""),
             *(Reasoning(piece) for piece in said.thought),
             Reasoning("", said.secret),
             Reasoning("", f"hidden-{said.number}", index=1, redacted=True),

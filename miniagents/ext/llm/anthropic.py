@@ -507,7 +507,8 @@ def _from_block(block: _Block | None, index: int) -> Iterator[Decoded]:
                 for each in cast("list[object]", citations):
                     yield _citation(each)
         case "thinking":
-            yield Reasoning(block.get("thinking") or "", block.get("signature") or None, index=index)
+            thought, signature = block.get("thinking") or "", block.get("signature") or None
+            yield Reasoning(thought, signature, index=index) if thought or signature else Progress()
         case "redacted_thinking":
             yield Reasoning("", block.get("data") or "", index=index, redacted=True)
         case "tool_use":
