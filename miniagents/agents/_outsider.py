@@ -14,7 +14,7 @@ import gc
 import inspect
 import sys
 from asyncio import Future, Task
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import BuiltinMethodType, FunctionType, MethodType, MethodWrapperType
 from typing import Final, cast
 from weakref import ReferenceType, WeakSet, ref
@@ -136,9 +136,13 @@ class Outsider:
                         return False
         return inside and held and self._is_read_by(standing_in)
 
-    def _is_read_by(self, standing_in: list[object]) -> bool:
-        last = [each for each in standing_in if inspect.iscoroutine(each)][-1]
-        return last.cr_code.co_name == _ALL and any(each is self._replies for each in gc.get_referents(last))
+    def _is_read_by(self, standing_in: Sequence[object]) -> bool:
+        """Whether the last of these await the end of all replies, and not that of one of them."""
+        names = [each.cr_code.co_name if inspect.iscoroutine(each) else "" for each in standing_in]
+        if _ALL not in names:
+            return False
+        within = filter(inspect.iscoroutine, standing_in[names.index(_ALL) :])
+        return all(any(each is self._replies for each in gc.get_referents(one)) for one in within)
 
 
 def _standing_in(task: "Task[object] | Task[None]") -> Iterator[object]:

@@ -5,7 +5,7 @@ Crosses rooms: what is found in `_outsider.py` shows in a call, its replies and 
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import nullcontext
 from weakref import ref
 
@@ -80,6 +80,31 @@ async def test_after_other_waits(busy: float, seconds: float) -> None:
         except DeadlockError:
             found = True
         assert found
+        call.finish()
+
+
+async def test_while_a_reply_is_written() -> None:
+    """As long as a reply is still being written, nothing is said: it is that which is waited for."""
+
+    async def slowly(_: object) -> AsyncGenerator[str]:
+        await asyncio.sleep(5)
+        yield "hello"
+
+    @miniagent
+    async def greeting_agent(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise(slowly))
+        await ctx.messages
+
+    loop = asyncio.get_running_loop()
+    async with MiniAgents():
+        call = greeting_agent.initiate_inquiry()
+        replies = call.reply_sequence(finish_call=False)
+        told = -1.0
+        try:
+            await replies
+        except DeadlockError:
+            told = loop.time()
+        assert 5 == told
         call.finish()
 
 
