@@ -16,6 +16,7 @@ from miniagents import (
     NoActiveContextError,
     miniagent,
 )
+from tests.support.sources import turns
 from tests.support.typewriter import Typewriter
 
 
@@ -167,3 +168,13 @@ def test_without_a_context() -> None:
     """A call needs a context."""
     with pytest.raises(NoActiveContextError):
         plus_agent.initiate_inquiry()
+
+
+async def test_a_call_dropped_on_another_thread() -> None:
+    """A call that another thread drops is finished, on the loop of its context."""
+    async with MiniAgents():
+        held = [counting_agent.initiate_inquiry().send_message("one")]
+        replies = held[0].reply_sequence(finish_call=False)
+        await turns(4)  # by now the agent waits; a debugged loop refuses whatever is not of its thread
+        await asyncio.to_thread(held.clear)
+        assert "1" == str(await replies)

@@ -20,6 +20,7 @@ from miniagents import (
     join_messages,
     miniagent,
 )
+from tests.support.sources import turns
 
 Inquiries = dict[str, MessageSequencePromise[Message]]
 Call = AgentCall[Message, Message]
@@ -457,3 +458,17 @@ async def test_many_at_once() -> None:
 
     async with MiniAgents():
         assert 1_000 == len(await gathering_agent.inquire())
+
+
+async def test_an_unfinished_call_of_a_run_that_nobody_reads(caplog: pytest.LogCaptureFixture) -> None:
+    """A run that nobody reads is told of its circle too, so that its context comes to an end."""
+
+    @miniagent(alias="CALLER")
+    async def calling_agent(_: InteractionContext) -> None:
+        call = listening_agent.initiate_inquiry().send_message("one")
+        await turns(3)  # by now the one that is called waits for more
+        await call.reply_sequence(finish_call=False)
+
+    async with MiniAgents():
+        calling_agent.inquire()
+    assert "CALLER → LISTENER → CALLER" in caplog.text

@@ -22,7 +22,7 @@ from miniagents import (
     MiniAgentsError,
     miniagent,
 )
-from tests.support.sources import turns
+from tests.support.sources import Source, turns
 from tests.support.typewriter import Typewriter
 
 
@@ -643,3 +643,166 @@ async def test_a_text_is_one_message(text: str) -> None:
         async with context:
             assert [text] == [message.text for message in await echo_agent.inquire(text)]
     assert text in kept
+
+
+async def test_a_reply_after_the_run_was_cancelled(caplog: pytest.LogCaptureFixture) -> None:
+    """What a clean-up replies when its run was cancelled is dropped in silence: nobody can read it."""
+    told: list[str] = []
+
+    @miniagent
+    async def polite_agent(ctx: InteractionContext) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ctx.reply("Good bye")
+            told.append("done")
+
+    async with MiniAgents():
+        replies = polite_agent.inquire()
+        await turns()
+        replies.cancel()
+    assert (["done"], []) == (told, caplog.records)
+
+
+async def test_a_late_reply_of_a_run_that_failed() -> None:
+    """What a task replies after its run has failed is an error, and is not dropped in silence."""
+    told: list[str] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    async def late(ctx: InteractionContext) -> None:
+        await turns(3)
+        with pytest.raises(MiniAgentsError, match="replied after its replies were closed"):
+            ctx.reply("too late")
+        told.append("refused")
+
+    @miniagent
+    async def hasty_agent(ctx: InteractionContext) -> None:
+        tasks.append(asyncio.create_task(late(ctx)))
+        raise ValueError("broken")
+
+    async with MiniAgents():
+        with pytest.raises(ValueError, match="broken"):
+            await hasty_agent.inquire()
+        await tasks[0]
+    assert ["refused"] == told
+
+
+async def test_a_run_ends_after_what_it_waited_for() -> None:
+    """A run that is cancelled has not ended before the clean-up of what it was to wait for has."""
+    told: list[str] = []
+
+    async def side() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await turns(5)
+            told.append("cleaned up")
+
+    @miniagent
+    async def waiting_agent(ctx: InteractionContext) -> None:
+        ctx.wait_for(side())
+        await asyncio.Event().wait()
+
+    async with MiniAgents():
+        replies = waiting_agent.inquire()
+        await turns()
+        replies.cancel()
+    assert ["cleaned up"] == told
+
+
+async def test_input_that_its_run_did_not_read() -> None:
+    """What an agent was sent, and has left unread, is stopped when the agent has ended."""
+    source: Source[str] = Source(["one", "two"], hold_at=1)
+
+    @miniagent
+    async def deaf_agent(ctx: InteractionContext) -> None:
+        ctx.reply("I do not listen.")
+
+    async with MiniAgents():
+        assert "I do not listen." == str(await deaf_agent.inquire(source))
+        await turns(5)
+        assert (1, 1) == (source.produced, source.closed)
+
+
+async def test_an_inquiry_that_was_awaited_for_a_while() -> None:
+    """Who gave up awaiting an inquiry does not read it: it ends with the run that had begun it."""
+    ended: list[str] = []
+
+    @miniagent
+    async def endless_agent(_: InteractionContext) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("endless")
+
+    kept: list[MessageSequencePromise[Message]] = []
+
+    @miniagent
+    async def impatient_agent(_: InteractionContext) -> None:
+        kept.append(endless_agent.inquire())
+        waiting = asyncio.ensure_future(kept[0])
+        await turns()
+        waiting.cancel()
+        await asyncio.Event().wait()
+
+    async with MiniAgents():
+        replies = impatient_agent.inquire()
+        await turns(6)
+        assert 0 == kept[0].log.readers
+        replies.cancel()
+        await turns(4)
+        assert ["endless"] == ended
+
+
+async def test_what_stands_behind_in_a_reply_of_a_failed_run_goes_on() -> None:
+    """What a run replied before it failed arrives, also what had not come to its turn yet."""
+    first, second = Typewriter("a", "b"), Typewriter("c", "d")
+
+    @miniagent
+    async def speaking_agent(ctx: InteractionContext, typewriter: Typewriter) -> None:
+        ctx.reply(Message.promise(typewriter))
+
+    @miniagent
+    async def failing_agent(ctx: InteractionContext) -> None:
+        ctx.reply([speaking_agent.inquire(typewriter=each) for each in (first, second)])
+        raise ValueError("broken")
+
+    async with MiniAgents():
+        replies = failing_agent.inquire()
+        await turns(5)
+        for typewriter in (first, second):
+            typewriter.stop()
+        said: list[str] = []
+        with pytest.raises(ValueError, match="broken"):
+            async for message in replies:
+                said.append(str(await message))  # noqa: PERF401 - it raises at the end
+    assert ["ab", "cd"] == said
+
+
+async def test_what_is_held_of_an_abandoned_run_ends_when_it_is_dropped() -> None:
+    """An inquiry that somebody still holds when its run is abandoned goes on, and ends when that one lets go."""
+    ended: list[str] = []
+    held: list[MessageSequencePromise[Message]] = []
+
+    @miniagent
+    async def endless_agent(_: InteractionContext) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("endless")
+
+    @miniagent
+    async def giving_agent(ctx: InteractionContext) -> None:
+        held.append(endless_agent.inquire())
+        ctx.reply("given")
+        await asyncio.Event().wait()
+
+    async with MiniAgents():
+        replies = aiter(giving_agent.inquire())
+        await anext(replies)
+        del replies
+        await turns(4)
+        assert [] == ended
+        held.clear()
+        await turns(4)
+        assert ["endless"] == ended

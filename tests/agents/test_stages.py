@@ -6,6 +6,7 @@ import pytest
 
 from miniagents import ErrorMessage, InteractionContext, Message, MiniAgent, MiniAgents, miniagent
 from miniagents.agents._stages import Stages
+from tests.support.sources import turns
 
 
 @miniagent
@@ -111,3 +112,26 @@ async def test_a_forked_chain() -> None:
         assert str(await chain.described(alias="BOTH").inquire("x")) == "x12"
     with pytest.raises(TypeError, match="takes no keyword 'mark'; it knows: none"):
         chain.fork(mark="3")  # type: ignore[call-arg]
+
+
+async def test_a_stage_that_is_not_listened_to() -> None:
+    """A stage whose reader, the next one, has ended without reading it to its end is stopped."""
+    ended: list[str] = []
+
+    @miniagent
+    async def endless_agent(ctx: InteractionContext) -> None:
+        try:
+            ctx.reply("one")
+            await asyncio.Event().wait()
+        finally:
+            ended.append("endless")
+
+    @miniagent
+    async def hasty_agent(ctx: InteractionContext) -> None:
+        await turns()
+        ctx.reply("I know enough.")
+
+    async with MiniAgents():
+        assert "I know enough." == str(await (endless_agent | hasty_agent).inquire())
+        await turns(4)
+        assert ["endless"] == ended

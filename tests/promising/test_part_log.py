@@ -23,7 +23,7 @@ from miniagents import (
     partial_text,
 )
 from miniagents.operators import map_tokens, resolve
-from miniagents.promising import PartStreamer
+from miniagents.promising import PartLog, PartStreamer
 
 PARTS: tuple[Part, ...] = (
     Reasoning("Hm."),
@@ -193,3 +193,25 @@ async def test_mapped() -> None:
         (message,) = await rx.of(promise).pipe(map_tokens(str.upper), resolve(), ops.to_list())
         assert isinstance(message, AssistantMessage)
         assert message.content == (Reasoning("Hm."), "HELLO", ToolCall("call-1", "look", "{}"))
+
+
+async def test_nothing_after_the_end() -> None:
+    """A part that comes after the end is ignored, among the parts and the tokens."""
+    async with MiniAgents() as context:
+        log = PartLog(context, ["one"])
+        log.finish()
+        log.put("two")
+        log.put(Reasoning("Too late."))
+        assert (["one"], ["one"]) == (log.items, log.parts)
+
+
+async def test_forgotten_together() -> None:
+    """When nobody can read a message any more its parts go with its tokens; while somebody can, both stay."""
+    async with MiniAgents() as context:
+        log = PartLog(context, ["one", Reasoning("Hm.")])
+        log.show()
+        log.forget()
+        assert (1, 2) == (len(log.items), len(log.parts))
+        log.hide()
+        log.forget()
+        assert (0, 0) == (len(log.items), len(log.parts))

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from miniagents.promising import Promise, PromisingContext, StreamedPromise
+from miniagents.promising import Message, MessageSequencePromise, Promise, PromisingContext, StreamedPromise
 from miniagents.promising._promise import when_complete
 from miniagents.streams import Log
 from miniagents.values import (
@@ -18,6 +18,7 @@ from miniagents.values import (
     WrongLoopError,
 )
 from tests.support.sources import Source, turns
+from tests.support.typewriter import Typewriter
 
 
 class Slow:
@@ -371,3 +372,53 @@ async def test_when_complete() -> None:
             part.finish()
         assert [100] == called
         assert asked <= 2
+
+
+async def test_dropped_from_another_thread_before_its_end() -> None:
+    """A promise that another thread drops is abandoned on the loop of its context."""
+    slow = Slow()
+    async with PromisingContext():
+        held = [Promise(slow)]
+        leaving = asyncio.ensure_future(held[0])
+        await turns()
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        del leaving
+        gc.collect()
+        await asyncio.to_thread(held.clear)  # a debugged loop refuses whatever is not of its thread
+        await turns(5)
+        assert 1 == slow.ended
+
+
+async def test_leaving_the_block_lets_the_clean_up_begin() -> None:
+    """Right after the block the source has taken its way out, as far as that does not wait."""
+    left: list[str] = []
+
+    async def endless() -> int:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.append("left")
+        return 1
+
+    async with PromisingContext():
+        async with Promise(endless):
+            await turns()
+        assert ["left"] == left
+
+
+async def test_a_whole_that_lost_its_parts_has_not_resolved() -> None:
+    """Handlers are not told of a sequence that was dropped before its messages were complete."""
+    told: list[object] = []
+
+    async def tell(promise: Promise[object], result: object) -> None:
+        told.append(type(promise).__name__)
+
+    typewriter = Typewriter("a")
+    async with PromisingContext(on_promise_resolved=tell):
+        sequence = MessageSequencePromise(Message.promise(typewriter))
+        promise = await anext(aiter(sequence))
+        del sequence
+        typewriter.stop()
+        assert "a" == str(await promise)
+    assert ["MessagePromise"] == told

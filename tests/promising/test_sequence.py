@@ -443,3 +443,30 @@ async def test_without_replay_in_other_hands(passed_on: bool) -> None:
         assert 50 == len(await sequence()) - passed_on
         subscribed = [str(await promise) async for promise in to_async_iter(sequence().messages)]
         assert whole == "".join(subscribed)
+
+
+async def test_who_gave_up_awaiting_leaves_nothing() -> None:
+    """Who was cancelled while awaiting a sequence is no reader of it any more, and left nothing there."""
+    async with PromisingContext():
+        flattener, sequence = open_sequence()
+        waiting = asyncio.ensure_future(sequence)
+        await turns()
+        assert (1, 1) == (sequence.log.readers, len(sequence.log._starved or ()))
+        waiting.cancel()
+        await turns()
+        assert (0, 0) == (sequence.log.readers, len(sequence.log._starved or ()))
+        flattener.finish()
+
+
+async def test_awaiting_keeps_all_without_replay() -> None:
+    """Who awaits a sequence without replay keeps what a reader beside it has passed."""
+    async with PromisingContext():
+        source = Source(["one", "two"], hold_at=1)
+        sequence = MessageSequencePromise(source, replay=False)
+        waiting = asyncio.ensure_future(sequence)
+        await turns()
+        reading = aiter(sequence)
+        assert "one" == str(await (await anext(reading)))
+        source.go.set()
+        assert ["two"] == [str(await promise) async for promise in reading]
+        assert "one\n\ntwo" == str(await waiting)
