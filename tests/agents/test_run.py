@@ -22,7 +22,7 @@ from miniagents import (
     MiniAgentsError,
     miniagent,
 )
-from tests.support.sources import Source, turns
+from tests.support.sources import Source, keep, turns
 from tests.support.typewriter import Typewriter
 
 
@@ -772,15 +772,14 @@ async def test_what_stands_behind_in_a_reply_of_a_failed_run_goes_on() -> None:
         await turns(5)
         for typewriter in (first, second):
             typewriter.stop()
-        said: list[str] = []
+        said: list[MessagePromise[Message]] = []
         with pytest.raises(ValueError, match="broken"):
-            async for message in replies:
-                said.append(str(await message))  # noqa: PERF401 - it raises at the end
-    assert ["ab", "cd"] == said
+            await keep(said, replies)
+        assert ["ab", "cd"] == [str(await message) for message in said]
 
 
 async def test_what_is_held_of_an_abandoned_run_ends_when_it_is_dropped() -> None:
-    """An inquiry that somebody still holds when its run is abandoned goes on, and ends when that one lets go."""
+    """An inquiry that somebody holds when its run is abandoned goes on, and ends when that one lets go."""
     ended: list[str] = []
     held: list[MessageSequencePromise[Message]] = []
 
