@@ -126,7 +126,8 @@ async def at_terminal(
         *_AT_TERMINAL,
         *options,
         cwd=folder,
-        env=environment() if env is None else env,
+        # What debug mode says of long steps would stand among what is shown.
+        env={**(environment() if env is None else env), "PYTHONASYNCIODEBUG": ""},
         stdin=screen,
         stdout=screen,
         stderr=screen,

@@ -207,4 +207,5 @@ async def _main(plan: Sequence[_Planned], folder: Path) -> None:
 if __name__ == "__main__":
     if hasattr(os, "nice"):
         os.nice(_NICE)
-    asyncio.run(_main([_Planned(**each) for each in json.loads(sys.argv[1])], Path(sys.argv[2])))
+    # Not in debug mode, whatever the environment says: to start a program takes longer than a step should.
+    asyncio.run(_main([_Planned(**each) for each in json.loads(sys.argv[1])], Path(sys.argv[2])), debug=False)
