@@ -238,7 +238,7 @@ class Promise(Generic[T_co]):
 def _abandon(log: Log[object], producer: Producer) -> None:
     """Nobody can read the rest: stop it now, or, from the thread of a garbage collection, on its own loop."""
     if log.scope.on_own_thread():
-        producer.abandon()
+        log.scope.dispatch(producer.abandon)  # not nested: what is stopped may drop a chain of others
     else:
         log.scope.call_soon(producer.abandon)
 
