@@ -230,7 +230,10 @@ class Flattener(Stepper):
             if not pending:
                 self._close()
             return True
-        chain = chain_to(self, piece.log.producer)
+        # No circle closes at whom nobody waits for: of a long chain that is being made, link by link, not the
+        # whole is walked for each.
+        awaited = self.log.readers > 0 or piece.log.producer is self
+        chain = chain_to(self, piece.log.producer) if awaited else None
         if chain is None:
             self._current, self.position = piece, 0
             piece.log.follow(self, eager=False)

@@ -7,6 +7,7 @@ sentence for each breach. So each wall can be shown a small bad tree, and is pro
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,12 @@ def _read(root: Path, path: Path) -> Module:
     relative = path.relative_to(root)
     parts = relative.with_suffix("").parts
     name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-    return Module(relative, name, text, ast.parse(text, filename=str(relative)))
+    return Module(relative, name, text, _parsed(text, str(relative)))
+
+
+@lru_cache(maxsize=1024)  # every wall looks at the same files
+def _parsed(text: str, name: str) -> ast.Module:
+    return ast.parse(text, filename=name)
 
 
 def _imports(module: Module, node: ast.AST, *, in_function: bool) -> Iterator[Import]:

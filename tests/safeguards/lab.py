@@ -33,8 +33,12 @@ class Lab:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
 
-    def is_red(self, tests: Sequence[str]) -> bool:
+    def is_red(self, tests: Sequence[str], *, seconds: float = _HANGS_AFTER) -> bool:
         """Whether one of these tests fails, or hangs.
+
+        Args:
+            tests: nodes of pytest, below `tests`.
+            seconds: after which they hang.
 
         Raises:
             RuntimeError: they could not be run.
@@ -50,9 +54,10 @@ class Lab:
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=_HANGS_AFTER,
+                timeout=seconds,
             )
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired as late:
+            self.said = f"It took more than {seconds:g} s.\n{late.stdout}"
             return True
         if done.returncode not in {0, _RED}:
             raise RuntimeError(f"The tests could not be run: {done.stdout}{done.stderr}")
