@@ -57,7 +57,7 @@ class Lab:
                 timeout=seconds,
             )
         except subprocess.TimeoutExpired as late:
-            self.said = f"It took more than {seconds:g} s.\n{late.stdout}"
+            self.said = f"It took more than {seconds:g} s.\n{late.stdout!r}"
             return True
         if done.returncode not in {0, _RED}:
             raise RuntimeError(f"The tests could not be run: {done.stdout}{done.stderr}")
