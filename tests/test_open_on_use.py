@@ -57,16 +57,16 @@ def test_a_floor_is_there_without_being_imported() -> None:
 
 def test_a_name_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was found stands in the door afterwards, and is not looked for again."""
-    door = _door(monkeypatch, "AWAIT")
-    find, _ = open_on_use("miniagents_door", "values")
+    door = _door(monkeypatch)
+    find, _ = open_on_use("miniagents_door", ["AWAIT"], "values")
     assert find("AWAIT") is values.AWAIT
     assert values.AWAIT is vars(door)["AWAIT"]
 
 
 def test_what_is_behind_but_not_named_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name of a floor that the door does not name is not found in the door."""
-    _door(monkeypatch, "AWAIT")
-    find, _ = open_on_use("miniagents_door", "values")
+    _door(monkeypatch)
+    find, _ = open_on_use("miniagents_door", ["AWAIT"], "values")
     with pytest.raises(AttributeError, match=r"^module 'miniagents_door' has no attribute 'CLEAR'$"):
         find("CLEAR")
 
@@ -86,10 +86,9 @@ def test_the_names_of_a_door_are_listed_before_they_are_used() -> None:
     )
 
 
-def _door(monkeypatch: pytest.MonkeyPatch, *names: str) -> ModuleType:
+def _door(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """A door of another name over the floors of ours."""
     door = ModuleType("miniagents_door")
-    door.__all__ = list(names)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "miniagents_door", door)
     monkeypatch.setitem(sys.modules, "miniagents_door.values", values)
     return door

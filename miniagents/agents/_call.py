@@ -1,14 +1,11 @@
 """``AgentCall``: an inquiry whose input is still open."""
 
 from typing import Generic, overload
-from weakref import ref
 
 from typing_extensions import TypeVar
 
 from miniagents.promising import Flattener, Message, MessageSequencePromise, MessageType, MessageTypeOf
 from miniagents.values import MiniAgentsError
-
-from ._outsider import watch_outsider
 
 In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: PLC0105 - as in _agent
 Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PLC0105
@@ -82,13 +79,11 @@ class AgentCall(Generic[In, Out]):
 
         Args:
             finish_call: close the input too. Without it, replies can be read while messages are still being
-                sent. Who awaits all of them before the call is finished, and alone could finish it, gets
-                ``DeadlockError``.
+                sent. Who awaits all of them before the call is finished waits for itself: in a run that is a
+                ``DeadlockError``; outside of every run nobody can tell who is going to finish the call.
         """
         if finish_call:
             self.finish()
-        elif not self._finished:
-            watch_outsider(self._flattener, ref(self), self._replies.log)
         return self._replies
 
     def finish(self) -> None:

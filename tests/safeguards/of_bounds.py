@@ -29,20 +29,6 @@ BOUNDS: Final = (
         "streams/test_awaited.py::test_not_awaited",
     ),
     Removal(
-        "a program that awaits the replies to its own open call is told so",
-        "agents/_call.py",
-        "            watch_outsider(self._flattener, ref(self), self._replies.log)",
-        "            pass",
-        "agents/test_outsider.py",
-    ),
-    Removal(
-        "a time limit lets a program go on that awaits the replies to its own open call",
-        "agents/_outsider.py",
-        "                    if held and not isinstance(context, Scope):",
-        "                    if False:",
-        "agents/test_outsider.py",
-    ),
-    Removal(
         "an unfinished call is fed by whoever has opened it",
         "agents/_agent.py",
         "            flattener.feeder = Caller(run, ref(call))",

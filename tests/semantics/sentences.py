@@ -282,8 +282,6 @@ SENTENCES = (
             "tests/agents/test_deadlocks.py::test_a_task_may_wait_for_its_run",
             "tests/agents/test_deadlocks.py::test_an_unfinished_call",
             "tests/agents/test_deadlocks.py::test_a_call_that_others_finish",
-            "tests/agents/test_outsider.py::test_who_waits_for_itself",
-            "tests/agents/test_outsider.py::test_who_does_not_wait_for_itself",
         ),
     ),
     Sentence(
