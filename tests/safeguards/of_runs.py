@@ -298,11 +298,8 @@ RUNS: Final = (
     Removal(
         "a promise that another thread drops is stopped on its own loop",
         "promising/_promise.py",
-        "    if log.scope.on_own_thread():\n"
-        "        producer.abandon()\n"
-        "    else:\n"
         "        log.scope.call_soon(producer.abandon)",
-        "    producer.abandon()",
+        "        producer.abandon()",
         "promising/test_promise.py::test_dropped_from_another_thread_before_its_end",
     ),
     Removal(
