@@ -430,3 +430,20 @@ async def test_memory_is_flat() -> None:
         few, many = await peak(400), await peak(4_000)
     assert many < few * 1.5 + 200_000, f"{few:,} bytes for 400 rows, {many:,} for 4,000"
     print(f"peak of 400 rows {few:,} bytes, of 4,000 rows {many:,}")  # noqa: T201 - the figure of the test
+
+
+async def test_more_at_once_than_are_kept() -> None:
+    """As many items as allowed are under way at once, also where less is kept for slow readers."""
+    desk = Desk()
+    desk.gate("a", "b", "c", "d", "e")
+    async with MiniAgents(prefetch=2):
+        stream = map_agent(desk_agent.bind(desk=desk), concurrency=5)(
+            "abcdefg"[number] for number in range(7)
+        )
+        first = asyncio.ensure_future(anext(stream))
+        await turns(30)
+        assert (["a", "b", "c", "d", "e"], 5) == (desk.begun, desk.most)
+        for gate in desk.gates.values():
+            gate.set()
+        assert "a" == (await first).item
+        assert 6 == len([replies async for replies in stream])

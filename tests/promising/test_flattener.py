@@ -297,3 +297,29 @@ async def test_pieces_are_promises() -> None:
     async with PromisingContext():
         promise = MessageSequencePromise(["a", Source(["b"])])
         assert all([isinstance(item, MessagePromise) async for item in to_async_iter(promise.messages)])
+
+
+async def test_an_observable_of_another_thread() -> None:
+    """An Observable may give its messages, and its end, from another thread while a reader waits."""
+    go, threads = threading.Event(), list[threading.Thread]()
+
+    def subscribe(
+        observer: abc.ObserverBase[object], _: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        def push() -> None:
+            go.wait()
+            observer.on_next("one")
+            observer.on_next(["two", {"text": "three"}])
+            observer.on_completed()
+
+        threads.append(threading.Thread(target=push))
+        threads[0].start()
+        return Disposable()
+
+    async with PromisingContext():
+        sequence = MessageSequencePromise(Observable(subscribe))
+        reading = asyncio.create_task(texts(sequence))
+        await turns(3)
+        go.set()  # a debugged loop refuses whatever is not of its thread
+        assert ["one", "two", "three"] == await reading
+        threads[0].join()

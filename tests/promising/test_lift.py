@@ -16,12 +16,13 @@ from miniagents.promising import (
     Message,
     MessagePromise,
     MessageSequencePromise,
+    Owner,
     PromisingContext,
     StreamedPromise,
     split_messages,
     tokens_of,
 )
-from miniagents.streams import to_async_iter
+from miniagents.streams import Log, LogObservable, to_async_iter
 from miniagents.values import NoActiveContextError
 from tests.support.sources import Recorder, Source, turns
 from tests.support.typewriter import Typewriter
@@ -374,3 +375,15 @@ async def test_the_whole_is_any_promise() -> None:
             return StreamedPromise(prefill_pieces=[1, 2, 3])
 
         assert [1, 2, 3] == [item async for item in to_async_iter(Lifted(rx.of("one"), numbers))]
+
+
+async def test_a_source_of_a_context_that_has_ended() -> None:
+    """A source that cannot be subscribed to any more is an error of the result, and not of the subscriber."""
+    async with PromisingContext():
+        log: Log[object] = Log(Owner.current())
+    source = LogObservable(log, None)
+    async with PromisingContext():
+        recorder = Recorder[MessagePromise[Message]]()
+        Lifted(source, same).subscribe(recorder)
+        (error,) = recorder.errors
+        assert isinstance(error, NoActiveContextError)

@@ -14,7 +14,7 @@ from miniagents.values import Retry
 
 from ._faults import Call, SDKErrors, fault, headers_of
 from ._look import ProviderError, integer_at
-from ._timeouts import Clock, Overdue
+from ._timeouts import Clock
 
 __all__ = ["ask_or_retry"]
 
@@ -68,8 +68,6 @@ async def ask_or_retry(
 
 
 def _worth_it(exc: Exception, sdk: SDKErrors) -> bool:
-    if isinstance(exc, Overdue):
-        return False
     if isinstance(exc, ProviderError):
         return exc.kind in _PASSING
     if not isinstance(exc, sdk.status):

@@ -161,3 +161,30 @@ async def test_cancelled() -> None:
             await promise
         typewriter.stop()
         assert str(await source) == "a"
+
+
+async def test_who_it_waits_for_and_whom_it_leaves() -> None:
+    """It waits for whoever writes its source, and reads that no more when it has ended before it."""
+    typewriter = Typewriter("a")
+    async with MiniAgents():
+        source = Message.promise(typewriter)
+        copy, _ = copied(source)
+        assert copy.blocked_by() is source.log.producer
+        assert source.log.readers == 1
+        copy.end_here()
+        assert (source.log.readers, copy.blocked_by()) == (0, None)
+        typewriter.stop()
+
+
+async def test_who_hears_it_is_told_that_it_was_cancelled() -> None:
+    """Whoever hears a copy is told of its end, also when that is a cancellation."""
+    told: list[Part | None] = []
+    typewriter = Typewriter()
+    async with MiniAgents():
+        source = Message.promise(typewriter)
+        copy = MessageCopy(source, current_scope(), lambda _, part: told.append(part))
+        promise = copy.show()
+        promise.cancel()
+        assert told == [None]
+        typewriter.stop()
+        assert str(await source) == ""

@@ -93,6 +93,16 @@ async def test_released_by_an_error(wire: Wire) -> None:
         assert connection.gone_at - ended_at < ENOUGH
 
 
+async def test_released_by_an_error_before_the_first_token(wire: Wire) -> None:
+    """So does an error that comes before anything else has."""
+    async with asking(wire, sse(wire.idle, wire.malformed(b"{nonsense"), hold)) as asked:
+        with pytest.raises(LLMProtocolError):
+            await asked.inquire()
+        (connection,) = asked.server.connections
+        async with asyncio.timeout(5):
+            await connection.gone.wait()
+
+
 async def test_connection_is_used_again(wire: Wire) -> None:
     """A second inquiry goes over the connection of the first one, which was read to its end."""
     async with asking(wire, sse(*wire.good("Hello"))) as asked:

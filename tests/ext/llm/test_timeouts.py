@@ -145,3 +145,15 @@ async def test_the_timer_of_a_call_ends_with_it(wire: Wire) -> None:
         assert str(await wire.agent.fork(model="m", client=client).inquire("Hi")) == "Hello"
         gc.collect()
         assert [] == [each for each in gc.get_objects() if type(each) is Clock]  # a timer would hold it
+
+
+@on_each_wire
+@pytest.mark.loop(virtual=True)
+async def test_a_body_without_an_end(wire: Wire) -> None:
+    """After the terminal marker the end of the body is not waited for as long as for a piece."""
+    events = wire.good("Hello")
+    async with slowly(wire, *events, stuck=True) as client, MiniAgents():
+        began = asyncio.get_running_loop().time()
+        agent = wire.agent.fork(model="m", client=client, stall_timeout=60)
+        assert str(await agent.inquire("Hi")) == "Hello"
+        assert asyncio.get_running_loop().time() - began < len(events) + 6
