@@ -155,4 +155,18 @@ BOUNDS: Final = (
         "            pass\n",
         "agents/algebra/test_retry.py",
     ),
+    Removal(
+        "who waits for a copy of a message waits for whoever writes that",
+        "agents/_algebra/_copy.py",
+        "return None if self._source is None else self._source.log.producer",
+        "return None",
+        "agents/algebra/test_copy.py::test_who_it_waits_for_and_whom_it_leaves",
+    ),
+    Removal(
+        "little that is kept for slow readers does not take places from `map_agent`",
+        "promising/_window.py",
+        "max(self._context.prefetch, self._limits.concurrency)",
+        "self._context.prefetch",
+        "operators/test_map_agent.py::test_more_at_once_than_are_kept",
+    ),
 )

@@ -390,4 +390,25 @@ RUNS: Final = (
         "                if False:\n",
         "promising/test_run_loop.py::test_stuck",
     ),
+    Removal(
+        "an Observable that emits from another thread is heard on the own one",
+        "promising/_flattener.py",
+        "        at_home(flattener.feed_or_fail), at_home(flattener.fail), at_home(flattener.finish)",
+        "        flattener.feed_or_fail, flattener.fail, flattener.finish",
+        "promising/test_flattener.py::test_an_observable_of_another_thread",
+    ),
+    Removal(
+        "a source that cannot be subscribed to is an error of the result",
+        "promising/_lift.py",
+        "            except Exception as error:  # noqa",
+        "            except ZeroDivisionError as error:  # noqa",
+        "promising/test_lift.py::test_a_source_of_a_context_that_has_ended",
+    ),
+    Removal(
+        "a copy of a message that was ended leaves its source",
+        "agents/_algebra/_copy.py",
+        "            source.log.unfollow(self)",
+        "            pass",
+        "agents/algebra/test_copy.py::test_who_it_waits_for_and_whom_it_leaves",
+    ),
 )
