@@ -304,7 +304,7 @@ async def test_an_observable_of_another_thread() -> None:
     go, threads = threading.Event(), list[threading.Thread]()
 
     def subscribe(
-        observer: abc.ObserverBase[object], _: abc.SchedulerBase | None = None
+        observer: abc.ObserverBase[MessageType], _: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         def push() -> None:
             go.wait()
