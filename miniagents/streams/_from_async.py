@@ -59,7 +59,12 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
         sink = _ObserverSink(observer, status)
         driver = Driver("from_async", scope, status, sink, part=True)
         driver.start(lambda: pump(source, status, sink.append))
-        return Disposable(driver.cancel)  # which lets the observer go
+
+        def leave() -> None:
+            sink.detach()  # first: who has left is not told that it was cancelled
+            driver.cancel()
+
+        return Disposable(leave)
 
     return Observable(subscribe)
 

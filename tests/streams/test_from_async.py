@@ -83,7 +83,7 @@ async def test_dispose_before_it_began() -> None:
     assert (0, 0) == (source.runs, recorder.terminals)
 
 
-async def test_dispose_within_an_item() -> None:
+async def test_dispose_within_an_item(caplog: pytest.LogCaptureFixture) -> None:
     """Who disposes within `on_next` gets nothing more; not one more item is asked of the source."""
     source, items, held = Source(range(5)), list[int](), list[abc.DisposableBase]()
 
@@ -94,6 +94,7 @@ async def test_dispose_within_an_item() -> None:
     async with PromisingContext():
         held.append(from_async(source).subscribe(once))
     assert ([0], 1, 1) == (items, source.produced, source.closed)
+    assert [] == caplog.messages
 
 
 async def test_take_closes_the_source() -> None:
