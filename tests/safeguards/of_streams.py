@@ -145,8 +145,8 @@ STREAMS: Final = (
     Removal(
         "a pump that was unsubscribed from is stopped",
         "streams/_from_async.py",
-        "return Disposable(driver.cancel)",
-        "return Disposable()",
+        "            driver.cancel()\n",
+        "",
         "streams/test_from_async.py",
     ),
     Removal(
