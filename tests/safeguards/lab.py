@@ -43,7 +43,8 @@ class Lab:
         Raises:
             RuntimeError: they could not be run.
         """
-        command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--tb=short"]
+        command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider"]
+        command += ["--tb=native"]  # the others parse the source, which Python 3.11 fails at now and then
         command += [f"tests/{test}" for test in tests]
         environment = {**os.environ, "HYPOTHESIS_PROFILE": "few"}
         try:
