@@ -85,12 +85,14 @@ class Series:
         run: takes a size and returns the CPU seconds that it took.
         sizes: from the smallest to the largest.
         small: a size at which only whether it runs is checked.
+        rounds: the median of how many is taken.
     """
 
     items: str
     run: Role
     sizes: tuple[int, ...]
     small: int
+    rounds: int = ROUNDS
 
 
 SERIES: Mapping[str, Series] = MappingProxyType(
@@ -98,7 +100,7 @@ SERIES: Mapping[str, Series] = MappingProxyType(
         "tokens": Series("tokens of a stream", stream_ours(bulk), (1_000, 10_000, 100_000, 1_000_000), 100),
         "operators": Series("operators over 2,000 tokens", operators, (1, 4, 16, 64), 2),
         "chain": Series("agents in a chain", chain, (1, 10, 100, 1_000), 3),
-        "readers": Series("readers of 10 live tokens", readers, tuple(10**n for n in range(7)), 3),
+        "readers": Series("readers of 10 live tokens", readers, tuple(10**n for n in range(7)), 3, rounds=3),
         "inquiries": Series("inquiries at once", calls_ours, (10, 100, 1_000, 10_000, 100_000), 10),
         "nesting": Series("lists around 1,000 messages", nesting, (1, 4, 16, 60), 2),
         "answers": Series(
@@ -108,9 +110,9 @@ SERIES: Mapping[str, Series] = MappingProxyType(
 )
 
 
-def measured(name: str, size: int, rounds: int = ROUNDS) -> float:
+def measured(name: str, size: int) -> float:
     """The median of the CPU seconds an item, each round in a new interpreter."""
-    return statistics.median(_once(name, size) for _ in range(rounds)) / size
+    return statistics.median(_once(name, size) for _ in range(SERIES[name].rounds)) / size
 
 
 def _once(name: str, size: int) -> float:
