@@ -31,7 +31,7 @@ from typing_extensions import override
 from tests.support.beside import Beside, jobs_of
 from tests.support.canaries import watched
 from tests.support.leaks import Snapshot, leaks_since
-from tests.support.limits import time_limit
+from tests.support.limits import Limits
 from tests.support.loops import TIME_LIMIT, run_async
 from tests.support.shuffled import loops
 
@@ -52,6 +52,7 @@ _PATIENCE = 40 if _PROFILE == "nightly" else 1
 _failed = pytest.StashKey[bool]()
 _stderr = pytest.StashKey[IO[str]]()
 _beside = pytest.StashKey[Beside]()
+_limits = pytest.StashKey[Limits]()
 
 
 class _Records(logging.Handler):
@@ -92,10 +93,12 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Output is not captured yet here; later, descriptor 2 is a file of pytest's.
     config.stash[_stderr] = os.fdopen(os.dup(2), "w")
+    config.stash[_limits] = Limits(config.stash[_stderr])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Close what `pytest_configure` opened."""
+    config.stash[_limits].end()
     config.stash[_stderr].close()
 
 
@@ -137,7 +140,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Stop a test that hangs, and remember if it failed: then its frames keep alive what it made."""
     item.config.stash[_failed] = False
     try:
-        with time_limit(_limit(item), item.config.stash[_stderr]), _new_loops(loops(_seed(item))):
+        with item.config.stash[_limits].within(_limit(item)), _new_loops(loops(_seed(item))):
             return (yield)
     except BaseException:
         item.config.stash[_failed] = True

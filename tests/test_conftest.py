@@ -300,6 +300,28 @@ def test_failures_are_told_alone(pytester: pytest.Pytester, monkeypatch: pytest.
     result.stdout.fnmatch_lines(["*TimeoutError: the test is stuck in synchronous code; see the traceback"])
 
 
+def test_what_nothing_else_stops_ends_the_process(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test that no alarm reaches ends the process, with the stack of where it is stuck."""
+    stuck = """
+        import signal
+        import time
+        import pytest
+        from tests.support import limits
+        limits._EXIT_AFTER = limits._EXIT_WITHIN = 0.1
+
+        @pytest.mark.loop(timeout=0)
+        def test_stuck():
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+            while True:
+                time.sleep(60)
+    """
+    result = run(pytester, stuck, monkeypatch)
+    assert result.ret == 1
+    result.stderr.fnmatch_lines(["Timeout (0:00:00.200000)!", "*in test_stuck"])
+
+
 def _python(name: str, code: str, after: Job | None = None) -> Job:
     return Job(
         name, lambda folder: ["timeit", "-n1", "-r1", code.replace("FOLDER", str(folder))], after=after
