@@ -74,8 +74,12 @@ def test_stuck() -> None:
     left: list[str] = []
 
     async def main() -> None:
-        await Promise(lambda: slow_to_leave(left))
+        promises = [
+            Promise(lambda: slow_to_leave(left)) for _ in range(20)
+        ]  # in whatever order they are stopped
+        for promise in promises:
+            await promise
 
     with virtual_time(), pytest.raises(StuckLoopError):
         PromisingContext().run(main())
-    assert left == ["cleaned up"]
+    assert left == ["cleaned up"] * 20
