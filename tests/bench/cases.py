@@ -85,12 +85,27 @@ def decoding(name: str) -> Role:
     return role
 
 
-PYDANTIC_IN_USE = """import reactivex
+PYDANTIC_IN_USE = """
+import asyncio, reactivex
 from pydantic import BaseModel, Field
 class Model(BaseModel):
     number: int = Field(1)
+async def main():
+    Model()
+asyncio.run(main())
 """
 """What the two cost a program that uses them: pydantic imports much of itself at the first model."""
+
+AN_AGENT = """
+from miniagents import MiniAgents, miniagent
+@miniagent
+async def hello(ctx):
+    ctx.reply("hello")
+async def main():
+    await hello.inquire()
+MiniAgents().run(main())
+"""
+"""The first agent of a program, and its run."""
 
 CASES = MappingProxyType(
     {
@@ -112,7 +127,7 @@ CASES = MappingProxyType(
         ),
         "S7-agent": Case(
             imports(PYDANTIC_IN_USE),
-            imports("from miniagents import MiniAgents, miniagent"),
+            imports(AN_AGENT),
             3,
             1,
             1.2,
