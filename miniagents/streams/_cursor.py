@@ -5,7 +5,6 @@ while it reads.
 """
 
 import sys
-from asyncio import Future
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import TypeVar, cast
 
@@ -88,6 +87,7 @@ def started(generator: AsyncGenerator[T]) -> AsyncGenerator[T]:
 async def _read(log: Log[T], owner: object, items: list[T]) -> AsyncGenerator[T]:
     log.readers += 1
     log.was_read = True
+    seen = cast("Log[object]", log)
     position = 0
     try:
         yield cast("T", owner)  # taken by `iterate`; never seen by a reader
@@ -102,8 +102,10 @@ async def _read(log: Log[T], owner: object, items: list[T]) -> AsyncGenerator[T]
             position = len(items)
             if log.closed:
                 break
-            # What `until_more` does, without its coroutine: once per token of a live source.
-            future = _starve(log)
+            # What `until_more` does, without its coroutine and its calls: once per token of a live source.
+            future = log.starve()
+            if CURRENT_DRIVER.get() is not None:
+                register_wait(seen, future)
             try:
                 await future
             except BaseException:
@@ -133,14 +135,6 @@ async def _read_passing(log: PassingLog[T], owner: object) -> AsyncGenerator[T]:
     raise_error(log)
 
 
-def _starve(log: Log[T]) -> "Future[None]":
-    """A Future of one reader that has read everything; who stops awaiting it gives it to ``log.leave``."""
-    future = log.starve()
-    if CURRENT_DRIVER.get() is not None:
-        register_wait(cast("Log[object]", log), future)
-    return future
-
-
 async def until_more(log: Log[T]) -> None:
     """Wait until ``log`` has more than one reader has read, or the end.
 
@@ -162,7 +156,9 @@ async def until_more(log: Log[T]) -> None:
         >>> MiniAgents().run(main())
         ['one']
     """
-    future = _starve(log)
+    future = log.starve()
+    if CURRENT_DRIVER.get() is not None:
+        register_wait(cast("Log[object]", log), future)
     try:
         await future
     except BaseException:

@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import logging
 import threading
+from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
@@ -163,8 +164,8 @@ class Scope:
         loop = self._loop
         if loop is None or asyncio._get_running_loop() is not loop:  # noqa: SLF001 - unlike the public one it never raises
             self.check()
-            return self.loop.create_future()
-        return loop.create_future()
+            loop = self.loop
+        return Future(loop=loop)  # what `create_future` of asyncio and of uvloop does, without a call a token
 
     def on_own_thread(self) -> bool:
         """Whether the caller runs on the thread of this scope's event loop."""
