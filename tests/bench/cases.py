@@ -111,9 +111,9 @@ CASES = MappingProxyType(
     {
         "S1": Case(stream_limit(bulk), stream_ours(bulk), 100_000, 2_000, 3.0),
         "S1L": Case(stream_limit(live), stream_ours(live), 50_000, 500, 2.2),
-        "S2-4": Case(operators_limit(4), operators_ours(4), 20_000, 200, 1.0),
-        "S2-16": Case(operators_limit(16), operators_ours(16), 20_000, 200, 0.6),
-        "S2-64": Case(operators_limit(64), operators_ours(64), 10_000, 200, 0.5),
+        "S2-4": Case(operators_limit(4), operators_ours(4), 100_000, 200, 1.0),
+        "S2-16": Case(operators_limit(16), operators_ours(16), 100_000, 200, 0.6),
+        "S2-64": Case(operators_limit(64), operators_ours(64), 50_000, 200, 0.5),
         "S3": Case(replay_limit, replay_ours, 20_000, 200, 1.2),
         "S4": Case(calls_limit, calls_ours, 10_000, 100, 3.0),
         "S5": Case(first_token_limit, first_token_ours, 100, 2, 1.0),
