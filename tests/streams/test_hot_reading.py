@@ -141,7 +141,7 @@ class Source:
     def __init__(self) -> None:
         self.asked = 0
 
-    def pass_on(self, log: Log[object], *, hungry: bool) -> None:
+    def pass_on(self, log: object, *, hungry: bool) -> None:
         """Somebody wants more."""
         del log
         self.asked += hungry
