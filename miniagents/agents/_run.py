@@ -19,6 +19,7 @@ from miniagents.promising import (
     Owner,
     ValidatedLog,
     Validation,
+    one_message,
     replace_errors,
     text_message,
 )
@@ -126,7 +127,7 @@ class Run(Driver):
     ) -> None:
         super().__init__(alias, context, log, log)
         self._context = context
-        self._flattener: Flattener | None = None  # takes the replies; a run that waits has none to give
+        self._flattener: Flattener | None = None
         self._agent = agent
         self._received = received
         self._keywords = keywords
@@ -137,8 +138,6 @@ class Run(Driver):
     @override
     def work(self) -> Awaitable[None]:
         """What the agent function does; a coroutine around it would be a thirtieth of what a call costs."""
-        self._flattener = Flattener(self._context, cast("Log[MessagePromise[Message]]", self.log))
-        self._flattener.feeder = self
         pending = self._pending
         if pending is not None and pending.feeder is None:
             pending.finish()
@@ -161,8 +160,19 @@ class Run(Driver):
             msg = f"Agent {self.name} replied after its replies were closed (by finish_early, or by its end)."
             raise MiniAgentsError(msg)
         self.scope.check_place()
-        if self._flattener is not None:
-            self._flattener.feed(value)
+        one = one_message(value, self._context) if self._flattener is None else None
+        if one is None:
+            self._writer().feed(value)
+        else:  # what is replied most needs nobody who puts streams in order: a thirtieth of what a call costs
+            one.log.kept = True
+            self.log.append(one)
+
+    def _writer(self) -> Flattener:
+        """What takes replies that are more than a message; made when the first one comes."""
+        if self._flattener is None:
+            self._flattener = Flattener(self._context, cast("Log[MessagePromise[Message]]", self.log))
+            self._flattener.feeder = self
+        return self._flattener
 
     def finish(self) -> None:
         """No more replies.
@@ -178,15 +188,14 @@ class Run(Driver):
     @override
     def finished(self) -> None:
         self._open = False
-        if self._flattener is not None:
-            self._flattener.finish()
+        (self._flattener or self.log).finish()
 
     @override
     def failed(self, error: Exception) -> None:
         # If the replies are closed already, all that can be done is to say so.
         if self._open:
             self._open = False
-            (self._flattener or self.log).fail(error)
+            self._writer().fail(error)
         else:
             text = "Agent %s failed after its replies were closed: %r"
             logger.error(text, self.name, error, exc_info=error)

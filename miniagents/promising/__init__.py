@@ -15,7 +15,7 @@ from ._message import (
     freeze_metadata,
     text_message,
 )
-from ._message_type import FlatStream, MessageType
+from ._message_type import FlatStream, MessageType, one_message
 from ._message_type_of import MessageItemOf, MessageTypeOf
 from ._messages import Messages
 from ._owner import Owner
@@ -67,6 +67,7 @@ __all__ = [
     "freeze_metadata",
     "join_messages",
     "join_tokens",
+    "one_message",
     "open_sequence",
     "replace_errors",
     "resolved",

@@ -19,7 +19,7 @@ from miniagents.streams import Driver, Log, PassingLog, Producer, Stepper, chain
 from miniagents.values import DeadlockError, InquiryCancelledError, NestingError
 
 from ._message import Message, MessagePromise, failed_message
-from ._message_type import MAX_DEPTH, FlatStream, Piece, are_messages, pieces_of
+from ._message_type import MAX_DEPTH, FlatStream, Piece, are_messages, one_message, pieces_of
 from ._owner import Owner
 from ._subscribed import Subscribed
 
@@ -90,13 +90,15 @@ class Flattener(Stepper):
         """
         if self._end is not False:
             return
-        if type(value) is MessagePromise and self._current is None and not self._pending:
-            value.log.kept = True  # what an agent passes on, without a list of one
-            self.log.append(value)
+        clear = self._current is None and not self._pending  # nothing has to be waited for
+        one = one_message(value, self.context) if clear else None
+        if one is not None:  # what is given most, without a list of one
+            one.log.kept = True
+            self.log.append(one)
             return
         pieces = pieces_of(value, self.context, self._open)
-        if self._current is None and not self._pending and are_messages(pieces):
-            self.log.extend(_kept(pieces))  # what is given most: nothing in it has to be waited for
+        if clear and are_messages(pieces):
+            self.log.extend(_kept(pieces))
         else:
             self.take(pieces)
 

@@ -75,18 +75,39 @@ def pieces_of(value: object, context: Owner, open_stream: Opener) -> list[Piece]
     if value is None:
         return []
     # What is given most comes first and without a walk: a third of what the walk costs.
-    if isinstance(value, str):
-        return [MessagePromise.of_message(context, text_message(value))]
-    if isinstance(value, MessagePromise):
-        return [cast("MessagePromise[Message]", value)]
-    if isinstance(value, Message):
-        return [MessagePromise.of_message(context, value)]
+    one = one_message(value, context)
+    if one is not None:
+        return [one]
     # All of it, before anything is started: it is taken as a whole or not at all.
     single = _single(value)
     given = _flat(value) if single is None else [single]
     if are_messages(given):
         return cast("list[Piece]", given)
     return [_piece(item, context, open_stream) for item in given]
+
+
+def one_message(value: object, context: Owner) -> MessagePromise[Message] | None:
+    """The promise of the one message that ``value`` is as it stands; None if it is anything else.
+
+    Args:
+        value: any ``MessageType``.
+        context: who owns the promise, if it is made here.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> async def main():
+        ...     context = MiniAgents.current()
+        ...     print(await one_message("one", context), one_message(["one"], context))
+        >>> MiniAgents().run(main())
+        one None
+    """
+    if type(value) is MessagePromise:
+        return value
+    if isinstance(value, str):
+        return MessagePromise.of_message(context, text_message(value))
+    if isinstance(value, Message):
+        return MessagePromise.of_message(context, value)
+    return None
 
 
 def _flat(value: object) -> list[object]:
