@@ -303,7 +303,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
     def __init__(self, message: M_co) -> None:
         self.preliminary_metadata = _NOTHING
         self.message_class = type(message)
-        self._show(cast("Log[object]", _finished(Owner.current(), message)))
+        self._show(_finished(Owner.current(), message))
 
     @staticmethod
     def of_message(scope: Scope, message: M, *, announced: bool = True) -> "MessagePromise[M]":
@@ -318,7 +318,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
         promise.preliminary_metadata = _NOTHING
         promise.message_class = type(message)
         show = promise._show if announced else promise._show_quietly  # noqa: SLF001 - same class
-        show(cast("Log[object]", _finished(scope, message)))
+        show(_finished(scope, message))
         return promise
 
     @staticmethod
@@ -335,7 +335,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
         promise = cast("MessagePromise[M]", object.__new__(MessagePromise))
         promise.preliminary_metadata = metadata
         promise.message_class = message_class
-        promise._show(cast("Log[object]", log))  # noqa: SLF001 - same class
+        promise._show(log)  # noqa: SLF001 - same class
         return promise
 
     @override
@@ -344,7 +344,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
 
         def view() -> MessagePromise[M_co]:
             promise = cast("MessagePromise[M_co]", object.__new__(MessagePromise))
-            promise._show_quietly(cast("Log[object]", log))  # noqa: SLF001 - same class
+            promise._show_quietly(log)  # noqa: SLF001 - same class
             promise.message_class, promise.preliminary_metadata = message_class, metadata
             return promise
 

@@ -83,19 +83,19 @@ class Promise(Generic[T_co]):
             log: the stream; this promise is one more that shows it.
         """
         promise = cls.__new__(cls)
-        promise._show(cast("Log[object]", log))  # noqa: SLF001 - same class
+        promise._show(log)  # noqa: SLF001 - same class
         return promise
 
-    def _show(self, log: Log[object]) -> None:
+    def _show(self, log: Log[T]) -> None:
         """Become the view of ``log``: what every constructor ends with."""
-        self.log = log
-        log.show()
+        self.log = log  # type: ignore[assignment]  # of whichever pieces: here they are only looked at
+        log.views += 1  # what `show` does: once per promise, so without the call
         if log.scope.announcing:
             self._announce()
 
-    def _show_quietly(self, log: Log[object]) -> None:
+    def _show_quietly(self, log: Log[T]) -> None:
         """Become a view of ``log`` that no handler is told of."""
-        self.log = log
+        self.log = log  # type: ignore[assignment]  # as above
         log.show()
 
     def _announce(self) -> None:
@@ -158,6 +158,9 @@ class Promise(Generic[T_co]):
         """The logs that must have ended too before the value is there."""
         return ()
 
+    def _read_parts(self) -> None:
+        """Count the parts as read: whoever read the whole may have gone before them, and they end with it."""
+
     # -- ending it ---------------------------------------------------------------------------------------
     @property
     def done(self) -> bool:
@@ -193,9 +196,7 @@ class Promise(Generic[T_co]):
         if not log.hide():
             return
         if log.was_read:
-            # Whoever read the whole may have gone before its parts: what only the whole held ends with it.
-            for part in self._parts():
-                part.was_read = True
+            self._read_parts()
         if log.closed:
             if log.was_read:
                 log.forget()

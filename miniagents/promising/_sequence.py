@@ -68,7 +68,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     __slots__ = ()
 
     def __init__(self, prefill_pieces: MessageType = (), *, replay: bool = True) -> None:
-        self._show(cast("Log[object]", filled(Owner.current(), prefill_pieces, replay=replay)))
+        self._show(filled(Owner.current(), prefill_pieces, replay=replay))
 
     @staticmethod
     def of_message(scope: Scope, message: M) -> "MessageSequencePromise[M]":
@@ -217,6 +217,11 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     def _fold(self, log: Log[object]) -> object:
         log.keep_all()
         return Messages(cast("list[Message]", [promise.log.result for promise in self.log.items]))
+
+    @override
+    def _read_parts(self) -> None:
+        for promise in self.log.items:
+            promise.log.was_read = True
 
     @override
     def _parts(self) -> Iterable[Log[object]]:

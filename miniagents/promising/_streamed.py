@@ -74,7 +74,7 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
             log = Log(context) if replay else PassingLog(context)
             start_pump(context, getattr(streamer, "__name__", "streamer"), streamer, log)
         self._resolver = resolver
-        self._show(cast("Log[object]", log))
+        self._show(log)
 
     def __aiter__(self) -> AsyncGenerator[PIECE]:
         """The pieces from the first one on, as they come."""

@@ -103,13 +103,12 @@ def started(generator: AsyncGenerator[T]) -> AsyncGenerator[T]:
 async def _read(log: Log[T], owner: object, items: list[T]) -> AsyncGenerator[T]:
     log.readers += 1
     log.was_read = True
-    seen = cast("Log[object]", log)
     position = 0
     hot = 0  # before this position a turn is waited first; from it on, the source is told to run on
     rest = backoff = 1
     half = log.scope.prefetch >> 1
     try:
-        yield cast("T", owner)  # taken by `iterate`; never seen by a reader
+        yield owner  # type: ignore[misc]  # taken by `iterate`; never seen by a reader
         while True:
             # A plain `for` over a list iterator is the fastest read there is (it sees what is appended
             # meanwhile), and `__setstate__` puts a new one where the exhausted one stopped.
@@ -131,7 +130,7 @@ async def _read(log: Log[T], owner: object, items: list[T]) -> AsyncGenerator[T]
             # What `until_more` does, without its coroutine and its calls: once per token of a live source.
             future = log.starve()
             if CURRENT_DRIVER.get() is not None:
-                register_wait(seen, future)
+                register_wait(cast("Log[object]", log), future)
             try:
                 await future
             except BaseException:
@@ -151,7 +150,7 @@ async def _read_passing(log: PassingLog[T], owner: object) -> AsyncGenerator[T]:
     place = Bookmark()
     log.enter(place)
     try:
-        yield cast("T", owner)  # taken by `iterate`; never seen by a reader
+        yield owner  # type: ignore[misc]  # taken by `iterate`; never seen by a reader
         while True:
             while place.position < len(log.items):
                 yield log.take(place)  # by no name: it would be kept until the next one is there

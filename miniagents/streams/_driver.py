@@ -84,7 +84,7 @@ class Driver:
     ) -> None:
         self.name: str = name
         self.scope: Scope = scope
-        self.log: Log[object] = cast("Log[object]", log)  # it is only read here
+        self.log: Log[object] = log  # type: ignore[assignment]  # it is only read here
         self.sink: Sink = sink
         self.part: bool = part
         self.calls: bool = False
