@@ -59,7 +59,7 @@ class Log(Generic[T]):
         traceback: that of the error when it came here; each reader's own starts from it.
         views: how many promises show it.
         granted: how long ``items`` may become before the pump has to pause.
-        heard: somebody wants to be told of the next piece at once, or there can be none any more.
+        heard: somebody wants to be told of the next piece at once, or the limit came nearer than it was.
         limit: at this length the pump looks up (see ``_pump``): a pause, a yield to the loop, or the end.
 
     Example:
@@ -182,6 +182,8 @@ class Log(Generic[T]):
             for future in starved:
                 if not future.done():
                     future.set_result(None)
+        elif self._followers is None:
+            self._listen()  # the pump was only to look at its limit
 
     def _listen(self) -> None:
         """Have the writer tell of the next piece if anybody waits for it."""
@@ -302,7 +304,9 @@ class Log(Generic[T]):
         """Bound the pump again, if the last one who took everything at once has left."""
         if not self._ends and not self._eager and not self.closed:
             self.granted = min(self.granted, len(self.items) + self.scope.prefetch)
-            self.limit = min(self.limit, self.granted)
+            if self.granted < self.limit:
+                self.limit = self.granted
+                self.heard = True  # the pump is to look at its limit
             if self.pacer is not None:
                 self.scope.dispatch(self.pacer.slow_down)  # not nested: chains may be long
 

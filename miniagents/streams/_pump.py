@@ -7,6 +7,7 @@ asking the source.
 
 import asyncio
 from collections.abc import AsyncIterable, Callable
+from itertools import repeat
 from typing import TypeVar, cast
 
 from ._log import BURST, UNBOUNDED, Log
@@ -70,16 +71,26 @@ async def fill(log: Log[T], source: AsyncIterable[T]) -> None:
     iterator = aiter(source)
     seen = cast("Log[object]", log)
     items = log.items
-    append = items.append
+    limit = log.limit
+    ticks = repeat(None, limit - len(items) - 1)
     try:
         async for piece in iterator:
-            append(piece)
+            items.append(piece)
             if log.heard:
                 if log.closed:  # nothing follows the terminal; nobody has looked yet
                     items.pop()
                 log.tell()
-            if len(items) >= log.limit and not await _look_up(seen):
+                if log.limit != limit:
+                    limit = log.limit
+                    ticks = repeat(None, limit - len(items))
+            # Counts down to `limit` in C: to compare the length of `items` would make a number a piece.
+            for _ in ticks:
                 break
+            else:
+                if not await _look_up(seen):
+                    break
+                limit = log.limit
+                ticks = repeat(None, limit - len(items) - 1)
     finally:
         await close(iterator)
 

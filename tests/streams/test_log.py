@@ -359,3 +359,15 @@ async def test_what_is_granted_is_not_taken_back() -> None:
     log: Log[int] = Log(open_scope(prefetch=5))
     log.grant(0)
     assert 5 == log.room_left()
+
+
+async def test_a_nearer_limit_is_told_once() -> None:
+    """When who took everything at once has left, the writer is told once that its limit came nearer."""
+    log: Log[int] = Log(open_scope(prefetch=2))
+    waiting = log.end()
+    log.limit = log.granted
+    log.leave(waiting)
+    assert 2 == log.limit
+    assert log.heard
+    log.append(1)
+    assert not log.heard
