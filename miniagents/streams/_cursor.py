@@ -22,14 +22,17 @@ T = TypeVar("T")
 REST = 64
 
 
-class _NextTurn(tuple[None]):
-    """What is awaited by going through it: one bare yield, and all of it in C."""
+class _NextTurn:
+    """Awaited, it lets the event loop turn once; ``asyncio.sleep(0)`` makes a coroutine and a generator."""
 
     __slots__ = ()
-    __await__ = tuple.__iter__
+
+    def __await__(self) -> Iterator[None]:
+        return iter(_ONE_YIELD)
 
 
-_NEXT_TURN: Final = cast("Awaitable[None]", _NextTurn((None,)))
+_ONE_YIELD: Final = (None,)
+_NEXT_TURN: Final = cast("Awaitable[None]", _NextTurn())  # any iterator will do for `await`
 
 _LIST_ITERATOR: object = type(iter([]))
 _reposition = cast("Callable[[Iterator[object], int], None]", getattr(_LIST_ITERATOR, "__setstate__"))  # noqa: B009 - typeshed does not know it

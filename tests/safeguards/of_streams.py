@@ -23,8 +23,8 @@ STREAMS: Final = (
     Removal(
         "a source of tokens is closed on every way out",
         "streams/_pump.py",
-        "                ticks = repeat(None, limit - len(items) - 1)\n    finally:\n        await close(iterator)",
-        "                ticks = repeat(None, limit - len(items) - 1)\n    finally:\n        pass",
+        "limit - len(items) - 1)\n    finally:\n        await close(iterator)",
+        "limit - len(items) - 1)\n    finally:\n        pass",
         "promising/test_streamed.py",
     ),
     Removal(
