@@ -210,7 +210,8 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
                 await until_more(log)
         finally:
             log.readers -= 1
-        raise_error(log)
+        if log.error is not None:
+            raise_error(log)
         return self._resolve()
 
     @override

@@ -238,7 +238,8 @@ class Log(Generic[T]):
         if error is not None:
             self.error = error
             self.traceback = error.__traceback__
-        self.tell()
+        if self._starved is not None or self._followers is not None or self._lagging is not None:
+            self.tell()
         if self._ends is not None:
             ends, self._ends = self._ends, None
             for end in ends:
