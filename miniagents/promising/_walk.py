@@ -16,7 +16,7 @@ from miniagents.values import DeadlockError, InquiryCancelledError
 from ._message import Message, MessagePromise
 from ._message_type import FlatStream
 
-BATCH = 1024  # tokens that are taken together at most: a reader that leaves wants no more
+BATCH = 1024  # tokens that are taken together at most: then whoever was told may leave, and wants no more
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
@@ -222,7 +222,10 @@ class TokenWalk(Stepper):
         if batch:
             self._token_position += len(batch)
             self._listener.tokens(batch)
-            return True
+            if len(batch) < BATCH or not log.scope.pushing:
+                return True
+            log.scope.dispatch(self.deliver)  # first those who are to be told of these
+            return False
         if not log.closed:
             if self._lagging and self._is_pushed():
                 self._lagging = False

@@ -66,6 +66,7 @@ class Scope:
 
     Attributes:
         announcing: somebody wants to be told of the promises that resolve.
+        pushing: a push is running, so that the next one waits for its end.
         passing: the error that an Observable face is handing over right now, and the agents it went through.
 
     Raises:
@@ -103,7 +104,7 @@ class Scope:
         self._idle: asyncio.Future[None] | None = None
         self.unseen: UnseenErrors = UnseenErrors()
         self._pushes: deque[Callable[[], None]] = deque()
-        self._pushing = False
+        self.pushing: bool = False
         self._open: WeakSet[Finishable] = WeakSet()
 
     @property
@@ -275,14 +276,14 @@ class Scope:
             push: lets followers take what is new.
         """
         self._pushes.append(push)
-        if self._pushing:
+        if self.pushing:
             return
-        self._pushing = True
+        self.pushing = True
         try:
             while self._pushes:
                 self._pushes.popleft()()
         finally:
-            self._pushing = False
+            self.pushing = False
 
 
 CURRENT_SCOPE: ContextVar[Scope | None] = ContextVar("miniagents_scope", default=None)

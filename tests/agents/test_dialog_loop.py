@@ -19,6 +19,7 @@ from miniagents import (
     adialog_loop,
     miniagent,
 )
+from miniagents.ext.history_agents import in_memory_history_agent
 from tests.support.typewriter import Typewriter
 
 
@@ -149,13 +150,13 @@ async def test_old_turns() -> None:
     assert talk.heard == [[("system", "be brief"), ("user", "hi"), ("assistant", "hello"), ("user", "one")]]
 
 
-async def test_no_history_is_shared() -> None:
-    """Two dialogs of the same agents have a fresh history each."""
-    for _ in range(2):
-        talk = Talk("one", "two")
-        async with MiniAgents():
-            await asyncio.gather(*(adialog_loop(talk.user_agent, talk.assistant_agent) for _ in range(1)))
-        assert talk.heard == [WHOLE[:1], WHOLE[:3]]
+@pytest.mark.parametrize("history", [None, in_memory_history_agent])
+async def test_no_history_is_shared(history: MiniAgent | None) -> None:
+    """Two dialogs at once have a history each, also if it is kept by the same agent in memory."""
+    talks = [Talk("one", "two"), Talk("one", "two")]
+    async with MiniAgents():
+        await asyncio.gather(*(adialog_loop(talk.user_agent, talk.assistant_agent, history) for talk in talks))
+    assert [talk.heard for talk in talks] == [[WHOLE[:1], WHOLE[:3]]] * 2
 
 
 async def test_roles_of_plain_replies() -> None:

@@ -197,6 +197,38 @@ def test_several_in_a_row() -> None:
     assert texts(many) == ["x" + "!" * 600]
 
 
+def test_as_many_in_a_row_as_you_like() -> None:
+    """However many stand in a row, no more than 256 become one: iterators in iterators are a recursion in C."""
+    pipeline = reduce(lambda source, _: map_tokens(loud)(source), range(2000), written(["x"]))
+    layer: object = pipeline
+    depths: list[int] = []
+    while functions := cast("tuple[object, ...]", getattr(layer, "functions", ())):
+        depths.append(len(functions))
+        layer = cast("object", getattr(layer, "source"))  # noqa: B009 - of a kind that has no public name
+    assert sum(depths) == 2000
+    assert max(depths) == 256
+    assert texts(pipeline) == ["x" + "!" * 2000]
+
+
+def test_leaving_at_a_token() -> None:
+    """Who leaves at the first of many tokens that are there has a batch of them mapped for each link between."""
+    seen: list[str] = []
+
+    def noted(token: str) -> str:
+        seen.append(token)
+        return token
+
+    async def main() -> str:
+        typewriter = Typewriter(*["a"] * 50_000)
+        typewriter.stop()
+        message = Message.promise(typewriter)
+        await message
+        return await promises(message).pipe(map_tokens(noted), tokens(), ops.take(1))
+
+    assert MiniAgents().run(main()) == "a"
+    assert 1 <= len(seen) <= 8 * 1024
+
+
 def test_one_of_several_fails() -> None:
     """When one of several functions fails, the tokens before have come through all of them."""
 
