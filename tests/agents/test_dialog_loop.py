@@ -155,7 +155,9 @@ async def test_no_history_is_shared(history: MiniAgent | None) -> None:
     """Two dialogs at once have a history each, also if it is kept by the same agent in memory."""
     talks = [Talk("one", "two"), Talk("one", "two")]
     async with MiniAgents():
-        await asyncio.gather(*(adialog_loop(talk.user_agent, talk.assistant_agent, history) for talk in talks))
+        await asyncio.gather(
+            *(adialog_loop(talk.user_agent, talk.assistant_agent, history) for talk in talks)
+        )
     assert [talk.heard for talk in talks] == [[WHOLE[:1], WHOLE[:3]]] * 2
 
 

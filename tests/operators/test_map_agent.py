@@ -5,6 +5,7 @@ import gc
 import tracemalloc
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, field
+from threading import Thread
 
 import pytest
 import reactivex as rx
@@ -211,6 +212,24 @@ async def test_break_cancels_what_is_under_way() -> None:
         assert (["b", "c"], 1, 3) == (sorted(desk.cancelled), source.closed, source.produced)
         desk.gates["a"].set()
         assert ["a", "a"] == await texts(held[0])
+
+
+async def test_dropped_on_another_thread() -> None:
+    """A reader that another thread drops (by a garbage collection) ends on its loop what is under way."""
+    desk = Desk()
+    desk.gate("a", "b")
+    source = Source(["a", "b", "c"])
+    async with MiniAgents():
+        readers = [map_agent(desk_agent.bind(desk=desk), concurrency=2)(source)]
+        held = await anext(readers[0])
+        await turns(5)
+        thread = Thread(target=readers.clear)
+        thread.start()
+        thread.join()
+        await turns(5)
+        assert (["b"], 1, 2) == (desk.cancelled, source.closed, source.produced)
+        desk.gates["a"].set()
+        assert ["a", "a"] == await texts(held)
 
 
 async def test_cancelling_the_reader() -> None:

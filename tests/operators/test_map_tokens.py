@@ -198,7 +198,7 @@ def test_several_in_a_row() -> None:
 
 
 def test_as_many_in_a_row_as_you_like() -> None:
-    """However many stand in a row, no more than 256 become one: iterators in iterators are a recursion in C."""
+    """However many stand in a row, at most 256 become one: iterators in iterators are a recursion in C."""
     pipeline = reduce(lambda source, _: map_tokens(loud)(source), range(2000), written(["x"]))
     layer: object = pipeline
     depths: list[int] = []
@@ -211,7 +211,7 @@ def test_as_many_in_a_row_as_you_like() -> None:
 
 
 def test_leaving_at_a_token() -> None:
-    """Who leaves at the first of many tokens that are there has a batch of them mapped for each link between."""
+    """Who leaves at the first of many tokens has a batch of them mapped for each link in between."""
     seen: list[str] = []
 
     def noted(token: str) -> str:
