@@ -778,6 +778,29 @@ async def test_what_stands_behind_in_a_reply_of_a_failed_run_goes_on() -> None:
         assert ["ab", "cd"] == [str(await message) for message in said]
 
 
+async def test_all_that_an_abandoned_run_began_ends_at_once() -> None:
+    """What runs have begun within an abandoned one, however deep, ends in the same turns of the loop."""
+    ended: list[int] = []
+
+    @miniagent
+    async def beginning_agent(ctx: InteractionContext, depth: int) -> None:
+        if depth:
+            beginning_agent.inquire(depth=depth - 1)
+        ctx.reply("begun")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(depth)
+
+    async with MiniAgents():
+        replies = aiter(beginning_agent.inquire(depth=20))
+        await anext(replies)
+        await turns(40)
+        del replies
+        await turns(4)
+        assert [*range(21)] == sorted(ended)
+
+
 async def test_what_is_held_of_an_abandoned_run_ends_when_it_is_dropped() -> None:
     """An inquiry that somebody holds when its run is abandoned goes on, and ends when that one lets go."""
     ended: list[str] = []
