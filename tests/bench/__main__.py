@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from .cases import CASES
 from .growth import SERIES, measured, rows
-from .measure import Measured, measure, measure_peer
+from .measure import PEER_ROUNDS, ROUNDS, Measured, measure, measure_peer
 from .memory import KEPT, each, kept_rows
 from .peers.known import ORIGINAL, PEERS
 from .plot import draw
@@ -43,7 +43,7 @@ def ours(names: list[str], *, small: bool) -> Iterator[Measured]:
     """The cases, one after the other."""
     for name in names:
         case = CASES[name]
-        count, rounds = (case.small, 1) if small else (case.count, 5)
+        count, rounds = (case.small, 1) if small else (case.count, ROUNDS)
         yield measure(name, count, case.target, rounds)
 
 
@@ -55,7 +55,11 @@ def theirs(names: list[str], original: str, *, small: bool) -> Ratios:
         wanted = [case for case in PEERS[name].cases if case in names]
         found[name] = {
             case: measure_peer(
-                name, case, CASES[case].small if small else CASES[case].count, original, 1 if small else 5
+                name,
+                case,
+                CASES[case].small if small else CASES[case].count,
+                original,
+                rounds=1 if small else PEER_ROUNDS,
             )
             for case in wanted
         }

@@ -1,17 +1,20 @@
-"""Measuring: a case and its limit in turns, each in a process of its own, and the medians of both.
+"""Measuring: a case and its limit in turns, each in a process of its own.
 
-The machine's speed drifts, so a figure alone says little. A ratio of two medians measured in turns does.
+The machine's speed drifts, so a figure alone says little, and so does a ratio of figures of other minutes.
+Each round gives the ratio of two neighbours; what counts is the median of these.
 """
 
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .peers.known import ORIGINAL, PEERS
 
-ROUNDS = 5
+ROUNDS = 9
+PEER_ROUNDS = 5
 ROOT = Path(__file__).parents[2]
 
 
@@ -21,32 +24,42 @@ class Measured:
 
     Attributes:
         name: of the case.
-        limit: median seconds of the limit.
-        ours: median seconds of the case.
+        rounds: of each, the seconds of the limit and those of the case.
         count: how many items both worked off.
         target: what the ratio must not exceed.
     """
 
     name: str
-    limit: float
-    ours: float
+    rounds: Sequence[tuple[float, float]]
     count: int
     target: float
 
     @property
     def ratio(self) -> float:
-        """Ours over the limit."""
-        return self.ours / self.limit
+        """Ours over the limit: the median of the rounds."""
+        return statistics.median(self._ratios)
+
+    @property
+    def _ratios(self) -> list[float]:
+        return [ours / limit for limit, ours in self.rounds]
 
     @property
     def row(self) -> str:
-        """One line of a Markdown table; seconds become microseconds an item."""
+        """One line of a Markdown table; seconds become microseconds an item, medians of their own."""
+        limit, ours = (statistics.median(each) * 1e6 / self.count for each in zip(*self.rounds, strict=True))
         verdict = "holds" if self.ratio <= self.target else "missed"
-        each = 1e6 / self.count
         return (
-            f"| {self.name} | {self.limit * each:.3f} | {self.ours * each:.3f} | {self.ratio:.2f} "
+            f"| {self.name} | {limit:.3f} | {ours:.3f} | {self.ratio:.2f} | {self._middle} "
             f"| {self.target:g} | {verdict} |"
         )
+
+    @property
+    def _middle(self) -> str:
+        """Between which ratios the middle half of the rounds is: how much the machine swayed."""
+        if len(self.rounds) == 1:
+            return f"{self.ratio:.2f}"
+        low, _, high = statistics.quantiles(self._ratios, n=4, method="inclusive")
+        return f"{low:.2f} to {high:.2f}"
 
 
 def seconds(case: str, role: str, count: int) -> float:
@@ -81,16 +94,12 @@ def _printed(*command: str) -> float:
 
 
 def measure(case: str, count: int, target: float, rounds: int = ROUNDS) -> Measured:
-    """Alternate between the limit and the case and take the medians."""
-    limits: list[float] = []
-    ours: list[float] = []
-    for _ in range(rounds):
-        limits.append(seconds(case, "limit", count))
-        ours.append(seconds(case, "ours", count))
-    return Measured(case, statistics.median(limits), statistics.median(ours), count, target)
+    """Alternate between the limit and the case."""
+    taken = [(seconds(case, "limit", count), seconds(case, "ours", count)) for _ in range(rounds)]
+    return Measured(case, taken, count, target)
 
 
-def measure_peer(name: str, case: str, count: int, original: str, rounds: int = ROUNDS) -> float:
+def measure_peer(name: str, case: str, count: int, original: str, rounds: int = PEER_ROUNDS) -> float:
     """How many times the limit a peer takes for an item, both measured in turns.
 
     Args:
@@ -98,12 +107,11 @@ def measure_peer(name: str, case: str, count: int, original: str, rounds: int = 
         case: what it does.
         count: items of a full run of ours; a peer works off its share of them.
         original: the interpreter that has the earlier miniagents.
-        rounds: of which the medians are taken.
+        rounds: of which the median is taken.
     """
     share = max(1, int(count * PEERS[name].share))
-    limits: list[float] = []
-    theirs: list[float] = []
+    ratios: list[float] = []
     for _ in range(rounds):
-        limits.append(seconds(case, "limit", count) / count)
-        theirs.append(peer_seconds(name, case, share, original) / share)
-    return statistics.median(theirs) / statistics.median(limits)
+        limit = seconds(case, "limit", count) / count
+        ratios.append(peer_seconds(name, case, share, original) / share / limit)
+    return statistics.median(ratios)
