@@ -201,8 +201,8 @@ RUNS: Final = (
     Removal(
         "a push that raises does not block the next one",
         "streams/_scope.py",
-        "        finally:\n            self._pushing = False",
-        "        finally:\n            self._pushing = not not self._pushes",
+        "        finally:\n            self.pushing = False",
+        "        finally:\n            self.pushing = not not self._pushes",
         "streams/test_scope.py",
     ),
     Removal(

@@ -121,7 +121,7 @@ STREAMS: Final = (
     Removal(
         "a push that is caused by a push comes after it, not within it",
         "streams/_scope.py",
-        "        if self._pushing:\n            return\n",
+        "        if self.pushing:\n            return\n",
         "",
         "streams/test_scope.py",
     ),
