@@ -301,7 +301,7 @@ def test_failures_are_told_alone(pytester: pytest.Pytester, monkeypatch: pytest.
 
 
 def test_what_nothing_else_stops_ends_the_process(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A test that no alarm reaches ends the process, with the stack of where it is stuck."""
     stuck = """
@@ -318,6 +318,7 @@ def test_what_nothing_else_stops_ends_the_process(
                 time.sleep(60)
     """
     result = run(pytester, stuck, monkeypatch)
+    capsys.readouterr()  # pytester shows what it has read, also what is expected
     assert result.ret == 1
     result.stderr.fnmatch_lines(["Timeout (0:00:00.200000)!", "*in test_stuck"])
 
