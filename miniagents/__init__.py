@@ -3,8 +3,7 @@
 The map of the house, from what flows to who speaks; each floor imports only those before it:
 
 * ``values``: frozen values, errors, sentinels
-* ``streams``: the engine: one buffer, one pump, one owner; async iterables to Observables and back
-* ``promising``: promises and messages
+* ``core``: streams, promises and messages
 * ``operators``: one reactivex operator a file
 * ``agents``: agents, their context, their loops
 * ``models``: tools that a model calls, types that it answers in
@@ -15,8 +14,7 @@ The map of the house, from what flows to who speaks; each floor imports only tho
 ``miniagents.miniagents``, ``miniagents.messages`` and ``miniagents.utils`` are doors with the documented
 names.
 
-This door opens on use: ``import miniagents`` imports no floor, ``miniagents.Message`` those up to
-``promising``.
+This door opens on use: ``import miniagents`` imports no floor, ``miniagents.Message`` those up to ``core``.
 """
 
 from typing import TYPE_CHECKING
@@ -148,28 +146,7 @@ if TYPE_CHECKING:
         race,
         route,
     )
-    from miniagents.models import (
-        AnswerMode,
-        AnswerSchema,
-        AnyTool,
-        Approval,
-        MaxTurnsError,
-        ModelAgent,
-        ParsedMessage,
-        ParsedReplies,
-        SchemaError,
-        Tool,
-        ToolAgent,
-        ToolArgumentsError,
-        ToolDefinitionError,
-        ToolReplies,
-        ToolSpec,
-        TypedAgent,
-        TypedAnswerError,
-        model_agent,
-        tool,
-    )
-    from miniagents.promising import (
+    from miniagents.core import (
         AssistantMessage,
         ErrorMessage,
         Message,
@@ -190,6 +167,27 @@ if TYPE_CHECKING:
         UserMessage,
         join_messages,
         split_messages,
+    )
+    from miniagents.models import (
+        AnswerMode,
+        AnswerSchema,
+        AnyTool,
+        Approval,
+        MaxTurnsError,
+        ModelAgent,
+        ParsedMessage,
+        ParsedReplies,
+        SchemaError,
+        Tool,
+        ToolAgent,
+        ToolArgumentsError,
+        ToolDefinitionError,
+        ToolReplies,
+        ToolSpec,
+        TypedAgent,
+        TypedAnswerError,
+        model_agent,
+        tool,
     )
     from miniagents.values import (
         AWAIT,
@@ -237,5 +235,5 @@ if TYPE_CHECKING:
     )
 else:
     __getattr__, __dir__ = open_on_use(
-        __name__, __all__, "values", "streams", "promising", "agents", "models"
+        __name__, __all__, "values", "core", "agents", "models"
     )

@@ -28,9 +28,9 @@ def open_on_use(
         AttributeError: the door has no such name (raised by ``__getattr__``).
 
     Example:
-        >>> find, listed = open_on_use("miniagents", ["Message"], "values", "promising")
+        >>> find, listed = open_on_use("miniagents", ["Message"], "values", "core")
         >>> find("Message").__module__, "Message" in listed()
-        ('miniagents.promising._message', True)
+        ('miniagents.core._message', True)
     """
 
     def find(name: str) -> object:

@@ -2,7 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
-from miniagents.promising import AssistantMessage, Message, Messages, MessageSequencePromise, UserMessage
+from miniagents.core import AssistantMessage, Message, Messages, MessageSequencePromise, UserMessage
 
 from ._agent import MiniAgent
 from ._signals import END_OF_LOOP, looping

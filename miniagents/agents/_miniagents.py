@@ -4,7 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar, cast
 from weakref import WeakValueDictionary
 
-from miniagents.promising import Message, MessagePromise, Promise, PromiseResolvedHandler, PromisingContext
+from miniagents.core import (
+    Message,
+    MessagePromise,
+    Promise,
+    PromiseResolvedHandler,
+    PromisingContext,
+    call_handlers,
+    on_resolved,
+)
 from miniagents.values import Frozen
 
 
@@ -88,7 +96,7 @@ class MiniAgents(PromisingContext):
             The handler itself.
         """
         if not self._persist_handlers:
-            self.events.on_resolved(self._persist_resolved)
+            on_resolved(self, self._persist_resolved)
         self._persist_handlers.append(handler)
         return handler
 
@@ -109,7 +117,7 @@ class MiniAgents(PromisingContext):
         for child in nested_messages(message):
             await self.persist(child)
         shown = MessagePromise.of_message(self, message, announced=False) if promise is None else promise
-        await self.events.call(self._persist_handlers, shown, message)
+        await call_handlers(self._persist_handlers, shown, message)
 
 
 def nested_messages(value: object) -> Iterator[Message]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.agents import InteractionContext, MiniAgent
-from miniagents.promising import AssistantMessage, Message, MessageType, ToolMessage, UserMessage
+from miniagents.core import AssistantMessage, Message, MessageType, ToolMessage, UserMessage
 from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDelta, ToolResult
 
 from ._answer_schema import AnswerSchema

@@ -25,8 +25,8 @@ from miniagents import (
     miniagent,
 )
 from miniagents.agents import Pipeline
+from miniagents.core import MessageItemOf, MessageTypeOf
 from miniagents.operators import resolve, tokens
-from miniagents.promising import MessageItemOf, MessageTypeOf
 
 
 class Question(Message):
