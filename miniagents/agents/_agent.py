@@ -11,13 +11,11 @@ agents of here.
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, Literal, Protocol, Self, TypeAlias, cast, overload
-from weakref import ref
 
 from reactivex import Observable
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.core import (
-    CURRENT_PRODUCER,
     ErrorMessage,
     Flattener,
     Lifted,
@@ -28,6 +26,7 @@ from miniagents.core import (
     MessageType,
     MessageTypeOf,
     Validation,
+    current_producer,
     open_sequence,
     validated,
 )
@@ -41,7 +40,6 @@ from ._algebra._retry import Retry, RetryPolicy
 from ._algebra._timeout import Timeout
 from ._annotations import MessageClasses
 from ._call import AgentCall
-from ._caller import Caller
 from ._keywords import NO_KEYWORDS, Keywords
 from ._pipeline import Operator, Pipeline
 from ._run import Run, start_run
@@ -281,7 +279,7 @@ class MiniAgent(Generic[In, Out, P]):
         if isinstance(messages, str):  # what is given most, and never refused
             return start(messages, given)
         received = MessageSequencePromise(cast("MessageType", messages))
-        received.buffer.was_read = True  # the run is its reader: when that ends, so does this
+        received.buffer.expect_reader()  # the run: when that ends, so does this
         return start(received, given)
 
     def initiate_inquiry(self, *args: P.args, **kwargs: P.kwargs) -> AgentCall[In, Out]:
@@ -297,15 +295,10 @@ class MiniAgent(Generic[In, Out, P]):
         """
         start, given = self._asked(args, kwargs)
         flattener, received = open_sequence()
-        run = CURRENT_PRODUCER.get()
-        if run is None:
+        if current_producer() is None:
             # No end of a run drops this call: at the latest the end of the context finishes it.
             flattener.context.finish_at_end(flattener)
-        call = AgentCall(self.alias, flattener, start(received, given))
-        if run is not None:
-            flattener.feeder = Caller(run, ref(call))
-            run.calls = True
-        return call
+        return AgentCall(self.alias, flattener, start(received, given))
 
     # -- cold ----------------------------------------------------------------------------------------------
 

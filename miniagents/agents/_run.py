@@ -166,7 +166,7 @@ class Run(ProducerTask):
         if one is None:
             self._writer().feed(value)
         else:  # what is replied most needs nobody who puts streams in order: a thirtieth of what a call costs
-            one.buffer.kept = True
+            one.buffer.contain()
             self.buffer.append(one)
 
     def _writer(self) -> Flattener:
@@ -195,17 +195,17 @@ class Run(ProducerTask):
         (self._flattener or self.buffer).finish()
 
     @override
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: Exception, chain: tuple[str, ...]) -> None:
         # If the replies are closed already, all that can be done is to say so.
         if self._open:
             self._open = False
-            self._writer().fail(error)
+            self._writer().fail(error, chain)
         else:
             text = "Agent %s failed after its replies were closed: %r"
             logger.error(text, self.name, error, exc_info=error)
 
     @override
-    def aborted(self, error: Exception) -> None:
+    def end_aborted(self, error: Exception) -> None:
         self._open = False
         self._aborted = True
         (self._flattener or self.buffer).abort(error)
@@ -213,7 +213,7 @@ class Run(ProducerTask):
 
 def _sequence(context: Context, text: str) -> MessageSequencePromise[Message]:
     received = MessageSequencePromise.of_message(context, text_message(text))
-    received.buffer.was_read = True  # the run is its reader: when that ends, so does this
+    received.buffer.expect_reader()  # the run: when that ends, so does this
     return received
 
 

@@ -78,8 +78,7 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
             model: the type of the answer.
         """
         view = cls.__new__(cls)
-        view.buffer = replies.buffer
-        view.buffer.show()
+        view._show_quietly(replies.buffer)  # noqa: SLF001 - same class
         view._model = model  # noqa: SLF001 - same class
         return view
 

@@ -60,7 +60,6 @@ class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
             question answer
         """
         promise = cast("ItemReplies[T, M]", object.__new__(ItemReplies))
-        promise.buffer = replies.buffer
-        promise.buffer.show()
+        promise._show_quietly(replies.buffer)  # noqa: SLF001 - same class
         promise.item, promise.index = item, index
         return promise

@@ -8,13 +8,14 @@ import asyncio
 from typing import Protocol, runtime_checkable
 
 from miniagents.core import (
-    CURRENT_PRODUCER,
     Message,
     MessagePromise,
     MessageSequencePromise,
     MessageType,
+    ProducerTask,
+    current_producer,
     until_closed,
-    until_room,
+    until_requested,
 )
 from miniagents.values import Finish, Part, Usage
 
@@ -75,11 +76,11 @@ def named(part: Operand) -> str:
 
 async def relay(ctx: Conversation, replies: MessageSequencePromise) -> None:
     """Reply what another agent replies, as far as it is wanted, and end as it ends; each message streams."""
-    run = CURRENT_PRODUCER.get()
+    run = current_producer()
     async for promise in replies:
         ctx.reply(promise)
-        if run is not None:
-            await until_room(run.buffer)
+        if isinstance(run, ProducerTask):
+            await until_requested(run.buffer)
 
 
 async def first_sign(replies: MessageSequencePromise) -> None:

@@ -155,7 +155,7 @@ class _Run:
                 self._ctx.reply(promise)
                 continue
             copy = MessageCopy(promise, self._owner, self._heard)
-            copy.buffer.ancestry = self._lineage  # what delivers this is another run
+            copy.buffer.produce_with(copy, self._lineage)  # what delivers this is another run
             self.open[copy] = None
             self._ctx.reply(copy.show())
         if buffer.closed and buffer.error is None and not self.ended:
