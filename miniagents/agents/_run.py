@@ -143,7 +143,7 @@ class Run(ProducerTask):
         pending = self._pending
         if pending is not None and pending.feeder is None:
             pending.finish()
-        received = self._received
+        received, self._received = self._received, ""  # what was sent ends with whoever still reads it
         if isinstance(received, str):
             received = _sequence(self.context, received)
         return self._agent.begin(received, self._keywords, self)

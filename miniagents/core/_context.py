@@ -263,7 +263,7 @@ class Context:
         """
         loop = running_loop()
         if loop is not None:
-            loop.call_soon(callback)
+            loop.call_soon(callback, context=contextvars.Context())
 
     # -- the tasks that it owns --------------------------------------------------------------------------
 

@@ -82,7 +82,7 @@ class WaitingTask:
     Attributes:
         context: owns the task.
         task: the asyncio task, None before it begins and after it has ended.
-        variables: the context variables of the task.
+        variables: the context variables of the task, None after it has ended.
         waiting: the Future that its own task awaits, or has awaited last.
         waiting_for: the stream that this is about.
         waits_aside: the same of tasks that it has made.
@@ -93,8 +93,9 @@ class WaitingTask:
     def __init__(self, context: Context) -> None:
         self.context: Context = context
         self.task: asyncio.Task[None] | None = None
-        self.variables: Variables = copy_context()
-        self.variables.run(CURRENT_TOKEN.set, RunToken(self))
+        variables = copy_context()
+        variables.run(CURRENT_TOKEN.set, RunToken(self))
+        self.variables: Variables | None = variables
         self.waiting: Future[None] | None = None
         self.waiting_for: Awaited | None = None
         self.waits_aside: WeakKeyDictionary[object, tuple[Awaited, Future[None]]] | None = None
@@ -103,11 +104,6 @@ class WaitingTask:
     def name(self) -> str:
         """How it is called in errors and logs."""
         raise NotImplementedError
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether its own task waits for a stream right now."""
-        return self.waiting is not None and not self.waiting.done()
 
     def blocked_by(self) -> Producer | None:
         """The producer of what its own task waits for, None if that does not wait for a stream."""
@@ -122,13 +118,15 @@ class WaitingTask:
 
     def has_helpers(self) -> bool:
         """Whether anything but its own task carries its token: a task that it made, a callback, a subscriber."""
+        if self.variables is None:
+            return False
         old: ReferenceType[RunToken] = ref(cast("RunToken", self.variables[CURRENT_TOKEN]))
         self.variables.run(CURRENT_TOKEN.set, RunToken(self))
         return old() is not None
 
     def forget_waits(self) -> None:
-        """It has ended."""
-        self.waiting = self.waiting_for = self.waits_aside = None
+        """It has ended. (Its variables know it: what has ended should need no garbage collector.)"""
+        self.waiting = self.waiting_for = self.waits_aside = self.variables = None
 
 
 def current_producer() -> WaitingTask | None:
@@ -177,13 +175,14 @@ class DeadlockWatch:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._loop = context.loop
-        self._last: dict[WaitingTask, Future[None]] = {}
+        # Futures and not tasks: what has ended must not be held until the next look.
+        self._last: set[Future[None]] = set()
         self._logged: set[tuple[str, ...]] = set()
         self._timer: TimerHandle | None = None
         self.changed = True
         idle = self._idle_loop()
         if idle is None:
-            self._timer = self._loop.call_later(INTERVAL, self._look)
+            self._timer = self._loop.call_later(INTERVAL, self._look, context=Variables())
         else:
             idle.call_when_idle(self._look_when_idle)
 
@@ -203,30 +202,29 @@ class DeadlockWatch:
     def _look_when_idle(self) -> bool:
         changed, self.changed = self.changed, False
         if changed:
-            self._last = dict(self._waits())
+            self._last = set(self._waits())
             self._find()
         return changed
 
     def _look(self) -> None:
         begun = self._loop.time()
-        waits = dict(self._waits())
+        waits = set(self._waits())
         if not waits and not self._context.tasks:
             self.stop()  # the next wait begins anew
             return
-        last = self._last
-        self._last = {task: future for task, future in waits.items() if last.get(task) is future}
+        self._last &= waits
         if self._last or self._has_waits_aside():
             self._find()
         self._last = waits
         pause = max(INTERVAL, SHARE * (self._loop.time() - begun))
-        self._timer = self._loop.call_later(pause, self._look)
+        self._timer = self._loop.call_later(pause, self._look, context=Variables())
 
-    def _waits(self) -> "Iterator[tuple[WaitingTask, Future[None]]]":
-        """Every task of the context that waits for a stream in its own task, and how."""
-        for task in cast("Iterable[WaitingTask]", tuple(self._context.tasks)):
+    def _waits(self) -> "Iterator[Future[None]]":
+        """What the tasks of the context await that wait for a stream."""
+        for task in cast("Iterable[WaitingTask]", self._context.tasks):
             future = task.waiting
             if future is not None and not future.done():
-                yield task, future
+                yield future
 
     def _has_waits_aside(self) -> bool:
         return any(task.waits_aside for task in cast("Iterable[WaitingTask]", self._context.tasks))
@@ -236,8 +234,8 @@ class DeadlockWatch:
     def _find(self) -> None:
         """Look at every wait that is old enough, each stream between them once."""
         seen: set[int] = set()
-        for task in tuple(self._last):
-            if id(task) not in seen and task.is_waiting:
+        for task in cast("Iterable[WaitingTask]", tuple(self._context.tasks)):
+            if task.waiting in self._last and id(task) not in seen:
                 circle = _circle(task, seen)
                 if circle is not None:
                     self._judge(circle)
@@ -250,7 +248,7 @@ class DeadlockWatch:
 
     def _judge(self, circle: "list[Producer]") -> None:
         runs = [each for each in circle if isinstance(each, WaitingTask)]
-        if not all(run in self._last for run in runs):
+        if not all(run.waiting in self._last for run in runs):
             return  # one of them has just begun to wait: look again later
         if any(run.has_helpers() for run in runs):
             self._log(circle)

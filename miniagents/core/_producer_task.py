@@ -104,7 +104,7 @@ class ProducerTask(TaskLife):
             finally:
                 if self._awaitables:
                     await self._release()
-        except CancelledError:
+        except (CancelledError, GeneratorExit):
             self.end_aborted(self.cancellation())
             self.was_cancelled()
         except Exception as error:  # noqa: BLE001 - it is the terminal of this stream

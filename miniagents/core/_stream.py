@@ -82,8 +82,8 @@ class Stream(Observable[T_co]):
     def shown(self) -> ReplayBuffer[T_co]:
         """The buffer that is shown, for code of this layer; made now if it has not been."""
         if self._lease is None and self._make is not None:
-            make, self._make = self._make, None
-            self._lease = Lease(make())
+            self._lease = Lease(self._make())
+            self._make = None  # what was made holds what it is made of
         return cast("ReplayBuffer[T_co]", cast("Lease", self._lease).buffer)
 
     def __aiter__(self) -> AsyncGenerator[T_co]:
