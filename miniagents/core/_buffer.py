@@ -46,16 +46,6 @@ class ReplayBuffer(FlowControl[T]):
 
     __slots__ = ()
 
-    def __init__(
-        self,
-        context: Context,
-        items: list[T] | None = None,
-        *,
-        closed: bool = False,
-        result: object = NO_RESULT,
-    ) -> None:
-        super().__init__(context, [] if items is None else items, closed=closed, result=result)
-
     def append(self, item: T) -> None:
         """Add one piece and tell whoever waits for it; nothing after the end.
 

@@ -195,8 +195,12 @@ class Context:
         if self._loop is None:
             msg = "This MiniAgents context has ended; use `async with MiniAgents():` around this call."
             raise NoActiveContextError(msg)
-        if running_loop() is not self._loop:
-            raise WrongLoopError
+        try:
+            if get_running_loop() is self._loop:
+                return
+        except RuntimeError:
+            pass
+        raise WrongLoopError
 
     def check_place(self) -> None:
         """Refuse a call from another thread, event loop or process; that it has ended does not matter.
@@ -204,8 +208,14 @@ class Context:
         Raises:
             WrongLoopError: this call comes from elsewhere.
         """
-        if self._loop is not None and running_loop() is not self._loop:
-            raise WrongLoopError
+        if self._loop is None:
+            return
+        try:
+            if get_running_loop() is self._loop:
+                return
+        except RuntimeError:
+            pass
+        raise WrongLoopError
 
     def future(self) -> "asyncio.Future[None]":
         """A new Future of this context's event loop, for somebody who is going to wait on it.

@@ -88,7 +88,7 @@ class WaitingTask:
         waits_aside: the same of tasks that it has made.
     """
 
-    __slots__ = ("context", "task", "variables", "waiting", "waiting_for", "waits_aside")
+    __slots__ = ("_former", "context", "task", "variables", "waiting", "waiting_for", "waits_aside")
 
     def __init__(self, context: Context) -> None:
         self.context: Context = context
@@ -99,6 +99,7 @@ class WaitingTask:
         self.waiting: Future[None] | None = None
         self.waiting_for: Awaited | None = None
         self.waits_aside: WeakKeyDictionary[object, tuple[Awaited, Future[None]]] | None = None
+        self._former: tuple[ReferenceType[RunToken], ...] = ()  # tokens that its helpers still hold
 
     @property
     def name(self) -> str:
@@ -120,13 +121,15 @@ class WaitingTask:
         """Whether anything but its own task carries its token: a task that it made, a callback, a subscriber."""
         if self.variables is None:
             return False
-        old: ReferenceType[RunToken] = ref(cast("RunToken", self.variables[CURRENT_TOKEN]))
+        former = (*self._former, ref(cast("RunToken", self.variables[CURRENT_TOKEN])))
         self.variables.run(CURRENT_TOKEN.set, RunToken(self))
-        return old() is not None
+        self._former = tuple(token for token in former if token() is not None)
+        return bool(self._former)
 
     def forget_waits(self) -> None:
         """It has ended. (Its variables know it: what has ended should need no garbage collector.)"""
         self.waiting = self.waiting_for = self.waits_aside = self.variables = None
+        self._former = ()
 
 
 def current_producer() -> WaitingTask | None:
@@ -150,12 +153,16 @@ def record_wait(buffer: Awaited, future: "Future[None]") -> None:
     if producer.task is task:
         producer.waiting = future
         producer.waiting_for = buffer
-    elif task is not None and producer.task is not None:
+    elif task is None or producer.task is None or not producer.context.in_loop_thread():
+        return  # the run has ended, or this is in another thread
+    else:
         if producer.waits_aside is None:
             producer.waits_aside = WeakKeyDictionary()
         producer.waits_aside[task] = buffer, future
     watch = cast("DeadlockWatch | None", producer.context.watch)
     if watch is None:
+        if producer.context.ended:  # and has left this run behind
+            return
         producer.context.watch = watch = DeadlockWatch(producer.context)
     watch.changed = True
 
@@ -170,7 +177,7 @@ class DeadlockWatch:
         changed: a wait was noted since the last look.
     """
 
-    __slots__ = ("_context", "_last", "_logged", "_loop", "_timer", "changed")
+    __slots__ = ("_context", "_last", "_logged", "_loop", "_suspects", "_timer", "changed")
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -179,6 +186,7 @@ class DeadlockWatch:
         self._last: set[Future[None]] = set()
         self._logged: set[tuple[str, ...]] = set()
         self._timer: TimerHandle | None = None
+        self._suspects = False  # there is a circle with helpers, which may end without a wait
         self.changed = True
         idle = self._idle_loop()
         if idle is None:
@@ -200,11 +208,11 @@ class DeadlockWatch:
         self._context.watch = None
 
     def _look_when_idle(self) -> bool:
-        changed, self.changed = self.changed, False
-        if changed:
-            self._last = set(self._waits())
-            self._find()
-        return changed
+        if not self.changed and not self._suspects:
+            return False
+        self.changed = self._suspects = False
+        self._last = set(self._waits())
+        return self._find()
 
     def _look(self) -> None:
         begun = self._loop.time()
@@ -231,31 +239,36 @@ class DeadlockWatch:
 
     # -- circles -----------------------------------------------------------------------------------------
 
-    def _find(self) -> None:
-        """Look at every wait that is old enough, each stream between them once."""
+    def _find(self) -> bool:
+        """Look at every wait that is old enough, each stream between them once; whether a run was told."""
         seen: set[int] = set()
+        told = False
         for task in cast("Iterable[WaitingTask]", tuple(self._context.tasks)):
             if task.waiting in self._last and id(task) not in seen:
                 circle = _circle(task, seen)
                 if circle is not None:
-                    self._judge(circle)
+                    told = self._judge(circle) or told
         for task in cast("Iterable[WaitingTask]", tuple(self._context.tasks)):
             if task.waits_aside:
                 for buffer in task.open_waits_aside():
                     circle = _way_back(task, buffer.producer)
                     if circle is not None:
                         self._log(circle)
+        return told
 
-    def _judge(self, circle: "list[Producer]") -> None:
+    def _judge(self, circle: "list[Producer]") -> bool:
         runs = [each for each in circle if isinstance(each, WaitingTask)]
         if not all(run.waiting in self._last for run in runs):
-            return  # one of them has just begun to wait: look again later
+            return False  # one of them has just begun to wait: look again later
         if any(run.has_helpers() for run in runs):
+            self._suspects = True
             self._log(circle)
-            return
+            return False
         run = runs[0]
-        if run.waiting is not None and not run.waiting.done():
-            run.waiting.set_exception(DeadlockError(_told(circle)))
+        if run.waiting is None or run.waiting.done():
+            return False
+        run.waiting.set_exception(DeadlockError(_told(circle)))
+        return True
 
     def _log(self, circle: "list[Producer]") -> None:
         names = tuple(each.name for each in circle if each.name)

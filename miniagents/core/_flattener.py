@@ -20,6 +20,7 @@ from ._buffer import NoReplayBuffer, ReplayBuffer
 from ._context import Context
 from ._deadlocks import waits_for
 from ._flow import request_upstream
+from ._lifetime import contain_all
 from ._message import Message, MessagePromise, failed_message
 from ._message_type import MAX_DEPTH, FlatStream, Piece, are_messages, one_message, pieces_of
 from ._processor import Processor
@@ -105,6 +106,9 @@ class Flattener(Processor):
             NestingError: collections are nested more than 64 deep.
         """
         if self._end is not False:
+            return
+        if isinstance(value, FlatStream):  # the replies of another agent
+            self.take((cast("FlatStream[Message, object]", value),))
             return
         clear = self._current is None and not self._pending  # nothing has to be waited for
         one = one_message(value, self.context) if clear else None
@@ -347,8 +351,7 @@ def _buffer_of(
 
 
 def _kept(promises: list[MessagePromise[Message]]) -> list[MessagePromise[Message]]:
-    for promise in promises:
-        promise.buffer.contain()
+    contain_all(promises)
     return promises
 
 

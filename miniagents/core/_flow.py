@@ -16,12 +16,13 @@ writes that state; an architecture test holds everybody else to it.
 import sys
 from asyncio import Future, sleep
 from functools import partial
-from typing import TypeVar
+from operator import is_
+from typing import Final, TypeVar
 
 from typing_extensions import override
 
 from ._context import Context
-from ._lifetime import Lifetime
+from ._lifetime import NO_RESULT, Lifetime
 from ._protocols import Subscriber, Upstream
 
 T = TypeVar("T")
@@ -29,6 +30,9 @@ T = TypeVar("T")
 UNBOUNDED = sys.maxsize
 """As many pieces as come."""
 BURST = 2048  # pieces without a look at the event loop, for sources that never suspend
+
+
+_begin_life: Final = Lifetime.__init__  # once per stream: `super()` makes an object for the call
 
 
 class FlowControl(Lifetime[T]):
@@ -58,8 +62,15 @@ class FlowControl(Lifetime[T]):
         "upstream",
     )
 
-    def __init__(self, context: Context, items: list[T], *, closed: bool, result: object) -> None:
-        super().__init__(context, items, closed=closed, result=result)
+    def __init__(
+        self,
+        context: Context,
+        items: list[T] | None = None,
+        *,
+        closed: bool = False,
+        result: object = NO_RESULT,
+    ) -> None:
+        _begin_life(self, context, [] if items is None else items, closed, result)
         prefetch = context.prefetch
         self.requested: int = prefetch
         self.check_at: int = prefetch if prefetch < BURST else BURST  # noqa: FURB136 - half of what min() costs
@@ -213,13 +224,17 @@ class FlowControl(Lifetime[T]):
             subscriber: who leaves.
             unbounded: as it was said in :meth:`attach`.
         """
-        before = self._subscribers, self._batched
-        self._subscribers, self._batched = (_without(subscriber, each) for each in before)
-        if before != (self._subscribers, self._batched):
-            self.reader_left()
-            self._unbounded -= unbounded
-            self._listen()
-            self.withdraw()
+        subscribers, batched = self._subscribers, self._batched
+        if subscribers is not None and any(map(partial(is_, subscriber), subscribers)):
+            self._subscribers = [each for each in subscribers if each is not subscriber] or None
+        elif batched is not None and any(map(partial(is_, subscriber), batched)):
+            self._batched = [each for each in batched if each is not subscriber] or None
+        else:
+            return
+        self.reader_left()
+        self._unbounded -= unbounded
+        self._listen()
+        self.withdraw()
 
     @property
     def pushed(self) -> bool:
@@ -339,10 +354,3 @@ def request_upstream(source: FlowControl[T], position: int, credit: int, *, wait
     if waiting or (more > 0 and (source.requested <= position or 2 * more >= source.context.prefetch)):
         # Not nested: chains may be long.
         source.context.dispatch(partial(source.request, limit, waiting=waiting))
-
-
-def _without(one: Subscriber, subscribers: list[Subscriber] | None) -> list[Subscriber] | None:
-    """``subscribers`` without ``one``; the very list if it is not there, None if none is left."""
-    if subscribers is None or not any(each is one for each in subscribers):
-        return subscribers
-    return [each for each in subscribers if each is not one] or None

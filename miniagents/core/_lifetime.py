@@ -13,10 +13,10 @@ reads another one. What *produces* a stream never holds a lease on it. So the mo
 is known at once, without a garbage collection.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from types import TracebackType
-from typing import Final, Generic, cast
+from typing import Final, Generic
 
 from typing_extensions import TypeVar
 
@@ -112,7 +112,7 @@ class Lifetime(Generic[T]):
         "was_read",
     )
 
-    def __init__(self, context: Context, items: list[T], *, closed: bool, result: object) -> None:
+    def __init__(self, context: Context, items: list[T], closed: bool, result: object) -> None:
         self.context: Context = context
         self.items: list[T] = items
         self.closed: bool = closed
@@ -166,10 +166,6 @@ class Lifetime(Generic[T]):
         """Event *kept by another stream*: it is a piece of that."""
         self.contained = True
 
-    def hold(self) -> None:
-        """Event *lease taken*."""
-        self.leases += 1
-
     def release(self) -> None:
         """Event *lease given back*; after the last one the stream's fate is decided."""
         self.leases -= 1
@@ -181,7 +177,7 @@ class Lifetime(Generic[T]):
             for piece in self.items:
                 if not isinstance(piece, Lease):
                     break  # pieces are all of one kind
-                piece.buffer.expect_reader()
+                piece.buffer.was_read = True
         fate = self.fate()
         if fate is Fate.STOP:
             self._stop_producer()
@@ -345,9 +341,26 @@ class Lease:
 
     __slots__ = ("__weakref__", "buffer")
 
+    buffer: "Lifetime[object]"
+
     def __init__(self, buffer: Lifetime[T]) -> None:
-        self.buffer: Lifetime[T] = buffer
-        buffer.hold()
+        self.take(buffer)
+
+    def take(self, buffer: Lifetime[T], *, announced: bool = True) -> None:
+        """Event *lease taken*: become a lease on ``buffer``; once.
+
+        Args:
+            buffer: the stream.
+            announced: handlers of the context are told of it, if there are any.
+        """
+        # `typing.cast` is a call, and this is done for each promise that there is.
+        self.buffer = buffer  # type: ignore[assignment]  # of whichever pieces: here they are only looked at
+        buffer.leases += 1
+        if buffer.context.announcing and announced:
+            self.announce()
+
+    def announce(self) -> None:
+        """Have the handlers of the context told; a lease alone is nothing to be told of."""
 
     def __del__(self) -> None:
         try:
@@ -355,6 +368,19 @@ class Lease:
         except AttributeError:  # a constructor has raised before there was a stream
             return
         buffer.release()
+
+
+def contain_all(leases: "Iterable[Lease]") -> None:
+    """Event *kept by another stream*, of many at once.
+
+    Args:
+        leases: on the streams.
+    """
+    for lease in leases:
+        lease.buffer.contained = True
+
+
+_begin_waits: Final = WaitingTask.__init__  # once per run: `super()` makes an object for the call
 
 
 class TaskLife(WaitingTask):
@@ -376,8 +402,8 @@ class TaskLife(WaitingTask):
     )
 
     def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None", *, part: bool) -> None:
-        super().__init__(buffer.context)
-        self.buffer = cast("Lifetime[object]", buffer)  # it is only looked at here
+        _begin_waits(self, buffer.context)
+        self.buffer: Lifetime[object] = buffer  # type: ignore[assignment]  # it is only looked at here
         self.part: bool = part
         self.parent: TaskLife | None = parent  # whose name its errors bear
         self._guardian: TaskLife | None = parent  # who stops it if it is stopped itself
@@ -408,7 +434,7 @@ class TaskLife(WaitingTask):
         """Event *producer begins*: it is about to be a task, which its context owns and its guardian stops."""
         buffer = self.buffer
         if buffer.producer is None:
-            buffer.producer = cast("Producer", self)
+            buffer.producer = self
         if self.part:
             buffer.ancestry = self._begun_by
         buffer.context.add(self)

@@ -309,7 +309,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
     def __init__(self, message: M_co) -> None:
         self.preliminary_metadata = _NOTHING
         self.message_class = type(message)
-        self._show(_finished(Context.current(), message))
+        self.take(_finished(Context.current(), message))
 
     @staticmethod
     def of_message(context: Context, message: M, *, announced: bool = True) -> "MessagePromise[M]":
@@ -320,11 +320,12 @@ class MessagePromise(StreamedPromise[str, M_co]):
             message: what has come to be.
             announced: handlers are told of it, as of every promise; False for one that is made for them.
         """
-        promise = cast("MessagePromise[M]", object.__new__(MessagePromise))
+        # `typing.cast` is a call, and this is done for each message that there is.
+        promise: MessagePromise[M] = object.__new__(MessagePromise)
         promise.preliminary_metadata = _NOTHING
         promise.message_class = type(message)
-        show = promise._show if announced else promise._show_quietly  # noqa: SLF001 - same class
-        show(_finished(context, message))
+
+        promise.take(_finished(context, message), announced=announced)
         return promise
 
     @staticmethod
@@ -341,7 +342,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
         promise = cast("MessagePromise[M]", object.__new__(MessagePromise))
         promise.preliminary_metadata = metadata
         promise.message_class = message_class
-        promise._show(buffer)  # noqa: SLF001 - same class
+        promise.take(buffer)
         return promise
 
     @override
@@ -350,7 +351,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
 
         def view() -> MessagePromise[M_co]:
             promise = cast("MessagePromise[M_co]", object.__new__(MessagePromise))
-            promise._show_quietly(buffer)  # noqa: SLF001 - same class
+            promise.take(buffer, announced=False)
             promise.message_class, promise.preliminary_metadata = message_class, metadata
             return promise
 

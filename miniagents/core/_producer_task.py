@@ -23,6 +23,9 @@ T = TypeVar("T")
 Body: TypeAlias = Callable[[], Coroutine[object, object, None]]
 
 
+_begin_life: Final = TaskLife.__init__  # once per run: `super()` makes an object for the call
+
+
 class ProducerTask(TaskLife):
     """The task that produces a stream.
 
@@ -66,9 +69,8 @@ class ProducerTask(TaskLife):
         orphan: bool = False,
     ) -> None:
         del context  # that of the buffer
-        super().__init__(
-            buffer, None if orphan else cast("ProducerTask | None", current_producer()), part=part
-        )
+        parent: TaskLife | None = None if orphan else current_producer()  # type: ignore[assignment]  # all are
+        _begin_life(self, buffer, parent, part=part)
         self._name = name
         self.sink: Sink = sink
         self.received: tuple[Exception, tuple[str, ...]] | None = None

@@ -76,7 +76,7 @@ class Promise(Lease, Generic[T_co]):
 
     __slots__ = ("_views",)
 
-    buffer: ReplayBuffer[object]  # type: ignore[assignment]  # no mere life
+    buffer: ReplayBuffer[object]
     _views: dict[str, object]
 
     def __init__(
@@ -84,7 +84,7 @@ class Promise(Lease, Generic[T_co]):
     ) -> None:
         context = current_context()
         if resolver is None:
-            self._show(ReplayBuffer[object](context, [prefill_result], closed=True))
+            self.take(ReplayBuffer[object](context, [prefill_result], closed=True))
             return
         buffer: ReplayBuffer[object] = ReplayBuffer(context)
         compute = resolver
@@ -94,7 +94,7 @@ class Promise(Lease, Generic[T_co]):
 
         name = getattr(resolver, "__name__", "resolver")
         ProducerTask(name, context, buffer, buffer, part=True).start(body)
-        self._show(buffer)
+        self.take(buffer)
 
     @classmethod
     def over(cls, buffer: ReplayBuffer[T]) -> Self:
@@ -104,7 +104,7 @@ class Promise(Lease, Generic[T_co]):
             buffer: the stream; this promise is one more that shows it.
         """
         promise = cls.__new__(cls)
-        promise._show(buffer)  # noqa: SLF001 - same class
+        promise.take(buffer)
         return promise
 
     @classmethod
@@ -115,20 +115,8 @@ class Promise(Lease, Generic[T_co]):
             buffer: the stream; this promise is one more that shows it.
         """
         promise = cls.__new__(cls)
-        promise._show_quietly(buffer)  # noqa: SLF001 - same class
+        promise.take(buffer, announced=False)
         return promise
-
-    def _show(self, buffer: ReplayBuffer[T]) -> None:
-        """Become the view of ``buffer``: what every constructor ends with."""
-        self.buffer = buffer  # type: ignore[assignment]  # of whichever pieces: here they are only looked at
-        buffer.hold()
-        if buffer.context.announcing:
-            self._announce()
-
-    def _show_quietly(self, buffer: ReplayBuffer[T]) -> None:
-        """Become a view of ``buffer`` that no handler is told of."""
-        self.buffer = buffer  # type: ignore[assignment]  # as above
-        buffer.hold()
 
     def _view(self, name: str, make: Callable[[], V]) -> V:
         """What ``make`` makes, once: a projection of this promise, which must not hold the promise."""
@@ -140,7 +128,8 @@ class Promise(Lease, Generic[T_co]):
             views[name] = make()
         return cast("V", views[name])
 
-    def _announce(self) -> None:
+    @override
+    def announce(self) -> None:
         """Have the handlers of the context told when this has resolved.
 
         The watcher holds the buffer and not the promise, so that it does not count as a reader.
@@ -167,7 +156,7 @@ class Promise(Lease, Generic[T_co]):
 
         def view() -> Promise[T_co]:
             promise = kind.__new__(kind)
-            promise._show_quietly(buffer)  # noqa: SLF001 - same class
+            promise.take(buffer, announced=False)
             return promise
 
         return view
@@ -312,7 +301,7 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
             buffer = kind(context)
             start_pump(context, getattr(streamer, "__name__", "streamer"), streamer, buffer)
         self._resolver = resolver
-        self._show(buffer)
+        self.take(buffer)
 
     def __aiter__(self) -> AsyncGenerator[PIECE]:
         """The pieces from the first one on, as they come."""

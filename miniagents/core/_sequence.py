@@ -86,7 +86,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     __slots__ = ()
 
     def __init__(self, prefill_pieces: MessageType = (), *, replay: bool = True) -> None:
-        self._show(filled(Context.current(), prefill_pieces, replay=replay))
+        self.take(filled(Context.current(), prefill_pieces, replay=replay))
 
     @staticmethod
     def of_message(context: Context, message: M) -> "MessageSequencePromise[M]":

@@ -78,7 +78,7 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
             model: the type of the answer.
         """
         view = cls.__new__(cls)
-        view._show_quietly(replies.buffer)  # noqa: SLF001 - same class
+        view.take(replies.buffer, announced=False)
         view._model = model  # noqa: SLF001 - same class
         return view
 

@@ -43,7 +43,7 @@ class ToolReplies(MessageSequencePromise[AssistantMessage | ToolMessage]):
             replies: those of a model with tools.
         """
         view = cls.__new__(cls)
-        view._show_quietly(replies.buffer)  # noqa: SLF001 - same class
+        view.take(replies.buffer, announced=False)
         return view
 
     @property

@@ -60,6 +60,6 @@ class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
             question answer
         """
         promise = cast("ItemReplies[T, M]", object.__new__(ItemReplies))
-        promise._show_quietly(replies.buffer)  # noqa: SLF001 - same class
+        promise.take(replies.buffer, announced=False)
         promise.item, promise.index = item, index
         return promise
