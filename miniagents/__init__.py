@@ -148,28 +148,7 @@ if TYPE_CHECKING:
         race,
         route,
     )
-    from miniagents.models import (
-        AnswerMode,
-        AnswerSchema,
-        AnyTool,
-        Approval,
-        MaxTurnsError,
-        ModelAgent,
-        ParsedMessage,
-        ParsedReplies,
-        SchemaError,
-        Tool,
-        ToolAgent,
-        ToolArgumentsError,
-        ToolDefinitionError,
-        ToolReplies,
-        ToolSpec,
-        TypedAgent,
-        TypedAnswerError,
-        model_agent,
-        tool,
-    )
-    from miniagents.promising import (
+    from miniagents.core import (
         AssistantMessage,
         ErrorMessage,
         Message,
@@ -190,6 +169,27 @@ if TYPE_CHECKING:
         UserMessage,
         join_messages,
         split_messages,
+    )
+    from miniagents.models import (
+        AnswerMode,
+        AnswerSchema,
+        AnyTool,
+        Approval,
+        MaxTurnsError,
+        ModelAgent,
+        ParsedMessage,
+        ParsedReplies,
+        SchemaError,
+        Tool,
+        ToolAgent,
+        ToolArgumentsError,
+        ToolDefinitionError,
+        ToolReplies,
+        ToolSpec,
+        TypedAgent,
+        TypedAnswerError,
+        model_agent,
+        tool,
     )
     from miniagents.values import (
         AWAIT,

@@ -30,7 +30,7 @@ def open_on_use(
     Example:
         >>> find, listed = open_on_use("miniagents", ["Message"], "values", "promising")
         >>> find("Message").__module__, "Message" in listed()
-        ('miniagents.promising._message', True)
+        ('miniagents.core._message', True)
     """
 
     def find(name: str) -> object:

@@ -1,6 +1,6 @@
 """The documented names around messages; a door over ``miniagents.promising``."""
 
-from miniagents.promising import (
+from miniagents.core import (
     AssistantMessage,
     ErrorMessage,
     Message,

@@ -16,7 +16,8 @@ from weakref import ref
 from reactivex import Observable
 from typing_extensions import ParamSpec, TypeVar, override
 
-from miniagents.promising import (
+from miniagents.core import (
+    CURRENT_PRODUCER,
     ErrorMessage,
     Flattener,
     Lifted,
@@ -30,7 +31,6 @@ from miniagents.promising import (
     open_sequence,
     validated,
 )
-from miniagents.streams import CURRENT_DRIVER
 from miniagents.values import FrozenMapping
 
 from ._algebra._both import Both
@@ -281,7 +281,7 @@ class MiniAgent(Generic[In, Out, P]):
         if isinstance(messages, str):  # what is given most, and never refused
             return start(messages, given)
         received = MessageSequencePromise(cast("MessageType", messages))
-        received.log.was_read = True  # the run is its reader: when that ends, so does this
+        received.buffer.was_read = True  # the run is its reader: when that ends, so does this
         return start(received, given)
 
     def initiate_inquiry(self, *args: P.args, **kwargs: P.kwargs) -> AgentCall[In, Out]:
@@ -297,10 +297,10 @@ class MiniAgent(Generic[In, Out, P]):
         """
         start, given = self._asked(args, kwargs)
         flattener, received = open_sequence()
-        run = CURRENT_DRIVER.get()
+        run = CURRENT_PRODUCER.get()
         if run is None:
             # No end of a run drops this call: at the latest the end of the context finishes it.
-            flattener.context.leave_open(flattener)
+            flattener.context.finish_at_end(flattener)
         call = AgentCall(self.alias, flattener, start(received, given))
         if run is not None:
             flattener.feeder = Caller(run, ref(call))

@@ -21,7 +21,7 @@ from typing import (
 
 from typing_extensions import TypeAliasType, is_protocol
 
-from miniagents.promising import Message
+from miniagents.core import Message
 
 Classes: TypeAlias = tuple[type[Message], ...]
 

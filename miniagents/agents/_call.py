@@ -4,7 +4,7 @@ from typing import Generic, overload
 
 from typing_extensions import TypeVar
 
-from miniagents.promising import Flattener, Message, MessageSequencePromise, MessageType, MessageTypeOf
+from miniagents.core import Flattener, Message, MessageSequencePromise, MessageType, MessageTypeOf
 from miniagents.values import MiniAgentsError
 
 In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: PLC0105 - as in _agent
@@ -101,8 +101,8 @@ class AgentCall(Generic[In, Out]):
         flattener: Flattener | None = getattr(self, "_flattener", None)
         if flattener is None or self._finished:
             return
-        scope = flattener.context
-        if scope.on_own_thread():
+        context = flattener.context
+        if context.in_loop_thread():
             flattener.finish()
         else:
-            scope.call_soon(flattener.finish)
+            context.call_soon(flattener.finish)

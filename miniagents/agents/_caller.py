@@ -12,7 +12,7 @@ import types
 from typing import TypeAlias, cast
 from weakref import ReferenceType
 
-from miniagents.streams import Driver, Producer
+from miniagents.core import Producer, ProducerTask
 
 Running: TypeAlias = "types.CoroutineType[object, object, object]"
 
@@ -29,7 +29,7 @@ class Caller:
 
     name = ""  # it has that of the run, which is the next one in a chain of waiting
 
-    def __init__(self, run: Driver, call: ReferenceType[object]) -> None:
+    def __init__(self, run: ProducerTask, call: ReferenceType[object]) -> None:
         self._run = run
         self._call = call
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
-from miniagents.promising import AssistantMessage, Message, Messages, MessageSequencePromise, UserMessage
+from miniagents.core import AssistantMessage, Message, Messages, MessageSequencePromise, UserMessage
 
 from ._agent import MiniAgent
 from ._signals import END_OF_LOOP, looping
@@ -32,7 +32,7 @@ async def adialog_loop(
     Args:
         user_agent: asks the user, for example ``console_user_agent``.
         assistant_agent: answers, for example ``openai_agent.fork(model="...")``.
-        history_agent: logs what it is sent and replies the whole history, old turns included.
+        history_agent: buffers what it is sent and replies the whole history, old turns included.
 
     Returns:
         The last answer.

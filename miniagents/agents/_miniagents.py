@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar, cast
 from weakref import WeakValueDictionary
 
-from miniagents.promising import Message, MessagePromise, Promise, PromiseResolvedHandler, PromisingContext
+from miniagents.core import Message, MessagePromise, Promise, PromiseResolvedHandler, PromisingContext
 from miniagents.values import Frozen
 
 

@@ -5,8 +5,7 @@ from typing import cast
 
 from pydantic import Field
 
-from miniagents.promising import Message, MessagePromise, when_complete
-from miniagents.streams import Log
+from miniagents.core import Message, MessagePromise, ReplayBuffer, when_complete
 from miniagents.values import FreezeError, FrozenMapping, freeze, is_secret_name
 
 from ._miniagents import MiniAgents
@@ -69,23 +68,23 @@ def record_run(
     context: MiniAgents,
     alias: str,
     keywords: Mapping[str, object],
-    received: Log[MessagePromise[Message]],
-    replied: Log[MessagePromise[Message]],
+    received: ReplayBuffer[MessagePromise[Message]],
+    replied: ReplayBuffer[MessagePromise[Message]],
 ) -> None:
     """Have the call recorded when its messages are complete, and the reply when that is too.
 
     It watches and does not read: recording keeps no run going and hides no error.
     """
     call: AgentCallNode | None = None
-    replies: Sequence[Log[object]] | None = None
+    replies: Sequence[ReplayBuffer[object]] | None = None
 
-    def call_is_complete(parts: Sequence[Log[object]]) -> None:
+    def call_is_complete(parts: Sequence[ReplayBuffer[object]]) -> None:
         nonlocal call
         node = call = AgentCallNode(agent_alias=alias, messages=_came_to_be(parts), keywords=_data(keywords))
         context.events.post(lambda: context.persist(node))
         reply_if_complete()
 
-    def reply_is_complete(parts: Sequence[Log[object]]) -> None:
+    def reply_is_complete(parts: Sequence[ReplayBuffer[object]]) -> None:
         nonlocal replies
         replies = parts
         reply_if_complete()
@@ -93,7 +92,7 @@ def record_run(
     def reply_if_complete() -> None:
         if call is None or replies is None:
             return
-        error = _first_error((*replies, cast("Log[object]", replied)))
+        error = _first_error((*replies, cast("ReplayBuffer[object]", replied)))
         node = AgentReplyNode(agent_alias=alias, call=call, replies=_came_to_be(replies), error=error)
         context.events.post(lambda: context.persist(node))
 
@@ -102,16 +101,16 @@ def record_run(
     when_complete(replied, lambda: _parts(replied), reply_is_complete)
 
 
-def _parts(log: Log[MessagePromise[Message]]) -> Iterable[Log[object]]:
-    return [cast("Log[object]", promise.log) for promise in log.items]
+def _parts(buffer: ReplayBuffer[MessagePromise[Message]]) -> Iterable[ReplayBuffer[object]]:
+    return [cast("ReplayBuffer[object]", promise.buffer) for promise in buffer.items]
 
 
-def _came_to_be(logs: Iterable[Log[object]]) -> tuple[Message, ...]:
-    return tuple(cast("Message", log.result) for log in logs if log.error is None)
+def _came_to_be(buffers: Iterable[ReplayBuffer[object]]) -> tuple[Message, ...]:
+    return tuple(cast("Message", buffer.result) for buffer in buffers if buffer.error is None)
 
 
-def _first_error(logs: Iterable[Log[object]]) -> str | None:
-    errors = (log.error for log in logs)
+def _first_error(buffers: Iterable[ReplayBuffer[object]]) -> str | None:
+    errors = (buffer.error for buffer in buffers)
     return next((f"{type(error).__name__}: {error}" for error in errors if error is not None), None)
 
 

@@ -1,6 +1,6 @@
 """One run of an agent: a driver that fills a flattener of replies.
 
-Each agent boundary adds one log, the replies; the messages that go in and out are passed on as they are.
+Each agent boundary adds one buffer, the replies; the messages that go in and out are passed on as they are.
 """
 
 import logging
@@ -9,21 +9,23 @@ from typing import Protocol, cast
 
 from typing_extensions import TypeVar, override
 
-from miniagents.promising import (
+from miniagents.core import (
+    Context,
     ErrorMessage,
     Flattener,
     Message,
     MessagePromise,
     MessageSequencePromise,
     MessageType,
-    Owner,
-    ValidatedLog,
+    Producer,
+    ProducerTask,
+    ReplayBuffer,
+    ValidatedBuffer,
     Validation,
     one_message,
     replace_errors,
     text_message,
 )
-from miniagents.streams import Driver, Log, Producer, Scope
 from miniagents.values import MiniAgentsError
 
 from ._miniagents import MiniAgents
@@ -86,7 +88,7 @@ class _Adopter:
     abandon = cancel
 
 
-class Run(Driver):
+class Run(ProducerTask):
     """One run of an agent: the task, and what it may reply for how long.
 
     It is its own sink, and one object with its driver: an object less for the garbage collector to look at,
@@ -95,7 +97,7 @@ class Run(Driver):
     Args:
         alias: whose run it is.
         context: who owns it.
-        log: the replies.
+        buffer: the replies.
         agent: what is run.
         received: what it was sent; a text becomes a sequence when the run begins, so that a call that waits
             is few objects.
@@ -117,15 +119,15 @@ class Run(Driver):
     def __init__(
         self,
         alias: str,
-        context: Owner,
-        log: Log[MessagePromise[Message]],
+        context: Context,
+        buffer: ReplayBuffer[MessagePromise[Message]],
         agent: Runnable,
         *,
         received: MessageSequencePromise[Message] | str,
         keywords: Mapping[str, object],
         pending: Flattener | None,
     ) -> None:
-        super().__init__(alias, context, log, log)
+        super().__init__(alias, context, buffer, buffer)
         self._context = context
         self._flattener: Flattener | None = None
         self._agent = agent
@@ -143,7 +145,7 @@ class Run(Driver):
             pending.finish()
         received = self._received
         if isinstance(received, str):
-            received = _sequence(self.scope, received)
+            received = _sequence(self.context, received)
         return self._agent.begin(received, self._keywords, self)
 
     def add(self, value: object) -> None:
@@ -159,18 +161,20 @@ class Run(Driver):
         if not self._open:
             msg = f"Agent {self.name} replied after its replies were closed (by finish_early, or by its end)."
             raise MiniAgentsError(msg)
-        self.scope.check_place()
+        self.context.check_place()
         one = one_message(value, self._context) if self._flattener is None else None
         if one is None:
             self._writer().feed(value)
         else:  # what is replied most needs nobody who puts streams in order: a thirtieth of what a call costs
-            one.log.kept = True
-            self.log.append(one)
+            one.buffer.kept = True
+            self.buffer.append(one)
 
     def _writer(self) -> Flattener:
         """What takes replies that are more than a message; made when the first one comes."""
         if self._flattener is None:
-            self._flattener = Flattener(self._context, cast("Log[MessagePromise[Message]]", self.log))
+            self._flattener = Flattener(
+                self._context, cast("ReplayBuffer[MessagePromise[Message]]", self.buffer)
+            )
             self._flattener.feeder = self
         return self._flattener
 
@@ -180,7 +184,7 @@ class Run(Driver):
         Raises:
             WrongLoopError: the call comes from another event loop, thread or process.
         """
-        self.scope.check_place()
+        self.context.check_place()
         self.finished()
 
     # -- the end of the driver -----------------------------------------------------------------------------
@@ -188,7 +192,7 @@ class Run(Driver):
     @override
     def finished(self) -> None:
         self._open = False
-        (self._flattener or self.log).finish()
+        (self._flattener or self.buffer).finish()
 
     @override
     def failed(self, error: Exception) -> None:
@@ -204,12 +208,12 @@ class Run(Driver):
     def aborted(self, error: Exception) -> None:
         self._open = False
         self._aborted = True
-        (self._flattener or self.log).abort(error)
+        (self._flattener or self.buffer).abort(error)
 
 
-def _sequence(scope: Scope, text: str) -> MessageSequencePromise[Message]:
-    received = MessageSequencePromise.of_message(scope, text_message(text))
-    received.log.was_read = True  # the run is its reader: when that ends, so does this
+def _sequence(context: Context, text: str) -> MessageSequencePromise[Message]:
+    received = MessageSequencePromise.of_message(context, text_message(text))
+    received.buffer.was_read = True  # the run is its reader: when that ends, so does this
     return received
 
 
@@ -237,27 +241,27 @@ def start_run(
     Returns:
         The promise of its replies.
     """
-    context = Owner.current()
+    context = Context.current()
     agents = context if isinstance(context, MiniAgents) else None
     recorded = agents is not None and agents.persists
     if isinstance(received, str) and (recorded or context.announcing):
         received = _sequence(context, received)  # handlers and records are told of it before the run begins
     if errors_as_messages is None:
         errors_as_messages = agents is not None and agents.errors_as_messages
-    log: Log[MessagePromise[Message]]
+    buffer: ReplayBuffer[MessagePromise[Message]]
     if classes is None:
-        log = Log(context)
+        buffer = ReplayBuffer(context)
     else:
         # Errors that became messages further in stand for themselves out here, too.
         passing = (ErrorMessage,) if errors_as_messages else ()
-        log = ValidatedLog(context, Validation(classes, alias, "replies", passing, chain=(alias,)))
-    run = Run(alias, context, log, agent, received=received, keywords=keywords, pending=pending)
+        buffer = ValidatedBuffer(context, Validation(classes, alias, "replies", passing, chain=(alias,)))
+    run = Run(alias, context, buffer, agent, received=received, keywords=keywords, pending=pending)
     run.start()
-    shown = log
+    shown = buffer
     if agents is not None and errors_as_messages:
-        shown = replace_errors(MessageSequencePromise.over(log), alias, but=signals())
+        shown = replace_errors(MessageSequencePromise.over(buffer), alias, but=signals())
     if agents is not None and recorded and not isinstance(received, str):
-        record_run(agents, alias, keywords, received.log, shown)
+        record_run(agents, alias, keywords, received.buffer, shown)
     promise: Inquiry[Message] = Inquiry.over(shown)
     promise.pending = pending
     return promise

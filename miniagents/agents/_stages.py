@@ -5,7 +5,7 @@ from typing import Protocol
 
 from typing_extensions import TypeVar
 
-from miniagents.promising import Message, MessageSequencePromise
+from miniagents.core import Message, MessageSequencePromise
 
 from ._algebra._operands import Conversation, relay
 
@@ -41,5 +41,5 @@ class Stages:
         messages = ctx.messages
         for agent in self.agents:
             messages = agent.inquire(messages)
-            messages.log.was_read = True  # the next stage is its reader: when that ends, so does this
+            messages.buffer.was_read = True  # the next stage is its reader: when that ends, so does this
         await relay(ctx, messages)  # the end of the last stage is the end of the chain, its error too

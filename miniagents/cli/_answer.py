@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from miniagents.core import AssistantMessage, Message, MessagePromise, MessageSequencePromise
 from miniagents.ext.console import Screen
-from miniagents.promising import AssistantMessage, Message, MessagePromise, MessageSequencePromise
 
 
 @dataclass(slots=True)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from miniagents.core import Message, Messages, UserMessage
 from miniagents.ext.chat_history import ChatHistory
 from miniagents.ext.console import Asker, OutputError, Screen
-from miniagents.promising import Message, Messages, UserMessage
 
 from ._answer import Answer
 from ._complain import complain

@@ -7,9 +7,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from miniagents.core import Messages
 from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
 from miniagents.ext.chat_history_md import ChatHistoryMD
-from miniagents.promising import Messages
 
 from ._complain import BadInputError
 

@@ -33,8 +33,8 @@ from typing import cast
 from typing_extensions import ParamSpec
 
 from miniagents.agents import InteractionContext
+from miniagents.core import AssistantMessage, Message
 from miniagents.models import ModelAgent
-from miniagents.promising import AssistantMessage, Message
 
 from ._llm_log import LogFolder, LoggedCall
 
@@ -97,7 +97,7 @@ class _Logger:
                 said = promise.message_class.promise_of_parts(partial(call.passing, promise), **data)
                 # No promise is held here while it streams: who drops it gives it up, as without a log.
                 ends.append(asyncio.get_running_loop().create_future())
-                said.log.when_closed(partial(_set, ends[-1]))
+                said.buffer.when_closed(partial(_set, ends[-1]))
                 ctx.reply(said)
                 del said, promise
             ctx.finish_early()

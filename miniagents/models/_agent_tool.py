@@ -8,7 +8,7 @@ from typing import Final, cast
 from pydantic import TypeAdapter, ValidationError
 
 from miniagents.agents import MiniAgent
-from miniagents.promising import AssistantMessage, Message, Messages, ToolMessage, UserMessage
+from miniagents.core import AssistantMessage, Message, Messages, ToolMessage, UserMessage
 from miniagents.values import AgentPart, freeze
 
 from ._errors import ToolArgumentsError, ToolDefinitionError

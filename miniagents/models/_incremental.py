@@ -12,7 +12,7 @@ from typing import Generic, TypeVar, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from miniagents.promising import Message, MessageSequencePromise
+from miniagents.core import Message, MessageSequencePromise
 from miniagents.values import JsonEnd, JsonError, JsonEvent, JsonMachine, JsonText, Restart
 
 from ._errors import SchemaError, TypedAnswerError

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from miniagents.agents import MiniAgent
-from miniagents.promising import Message
+from miniagents.core import Message
 
 __all__ = ["as_kind", "over"]
 

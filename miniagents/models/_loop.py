@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from miniagents.agents import InteractionContext, MiniAgent
-from miniagents.promising import AssistantMessage, Message, MessageType, ToolMessage
+from miniagents.core import AssistantMessage, Message, MessageType, ToolMessage
 from miniagents.values import Finish
 
 from ._errors import MaxTurnsError, ToolDefinitionError

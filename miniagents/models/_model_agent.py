@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
-from miniagents.promising import AssistantMessage, Message, MessageType, ToolMessage
+from miniagents.core import AssistantMessage, Message, MessageType, ToolMessage
 
 from ._errors import ToolDefinitionError
 from ._kinds import as_kind, over
@@ -138,7 +138,7 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
         return cast("ToolAgent[P]", over(ToolAgent, self, loop, f"{self.alias}_WITH_TOOLS"))
 
     def around(self, wrapper: "Wrapper") -> "ModelAgent[P]":
-        """The same model, each call of which goes through a function: for a log, a cache, a budget.
+        """The same model, each call of which goes through a function: for a buffer, a cache, a budget.
 
         Args:
             wrapper: an async function that is given the context of a call, and this model with the keywords

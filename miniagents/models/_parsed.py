@@ -6,7 +6,7 @@ from typing import Generic, overload
 from pydantic import BaseModel
 from typing_extensions import TypeVar
 
-from miniagents.promising import AssistantMessage, MessageSequencePromise, Promise
+from miniagents.core import AssistantMessage, MessageSequencePromise, Promise
 
 from ._incremental import Elements, FieldTokens, PartialAnswers, field_of
 
@@ -78,8 +78,8 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
             model: the type of the answer.
         """
         view = cls.__new__(cls)
-        view.log = replies.log
-        view.log.show()
+        view.buffer = replies.buffer
+        view.buffer.show()
         view._model = model  # noqa: SLF001 - same class
         return view
 

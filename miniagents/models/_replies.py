@@ -4,7 +4,7 @@ from typing import cast
 
 from typing_extensions import override
 
-from miniagents.promising import AssistantMessage, MessageSequencePromise, Promise, ToolMessage
+from miniagents.core import AssistantMessage, MessageSequencePromise, Promise, ToolMessage
 
 __all__ = ["ToolReplies"]
 
@@ -43,8 +43,8 @@ class ToolReplies(MessageSequencePromise[AssistantMessage | ToolMessage]):
             replies: those of a model with tools.
         """
         view = cls.__new__(cls)
-        view.log = replies.log
-        view.log.show()
+        view.buffer = replies.buffer
+        view.buffer.show()
         return view
 
     @property

@@ -4,7 +4,7 @@ from typing import Final, cast
 
 from pydantic import TypeAdapter
 
-from miniagents.promising import Message, Messages
+from miniagents.core import Message, Messages
 from miniagents.values import redact_keys
 
 __all__ = ["error_text", "result_text"]

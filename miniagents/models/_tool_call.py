@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias, cast
 
-from miniagents.promising import MessagePromise, ToolMessage
+from miniagents.core import MessagePromise, ToolMessage
 from miniagents.values import DeadlockError, Part, StopLoop, ToolCall, ToolResult
 
 from ._errors import ToolDefinitionError

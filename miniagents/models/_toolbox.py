@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Never, Protocol, TypeAlias, cast
 
 from miniagents.agents import MiniAgent
-from miniagents.promising import Message
+from miniagents.core import Message
 from miniagents.values import AgentPart
 
 from ._agent_tool import AgentTool

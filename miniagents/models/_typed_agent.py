@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.agents import InteractionContext, MiniAgent
-from miniagents.promising import AssistantMessage, Message, MessageType, ToolMessage, UserMessage
+from miniagents.core import AssistantMessage, Message, MessageType, ToolMessage, UserMessage
 from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDelta, ToolResult
 
 from ._answer_schema import AnswerSchema
@@ -120,7 +120,7 @@ class TypedAnswer(Generic[T]):
         if isinstance(answer, AssistantMessage):
             if answer.refusal:
                 raise LLMRefusalError(
-                    # Not in its words, which may repeat the prompt: errors stand in logs.
+                    # Not in its words, which may repeat the prompt: errors stand in buffers.
                     "the model refuses to answer; its words are the partial_text of this error",
                     partial_text=str(answer),
                 )

@@ -19,7 +19,7 @@ Example:
     ['ONE', ' + ', 'TWO']
 """
 
-from miniagents.streams import Overflow, from_async, to_async_iter
+from miniagents.core import Overflow, from_async, to_async_iter
 
 from ._as_messages import as_messages
 from ._errors_as_messages import errors_as_messages

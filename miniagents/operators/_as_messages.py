@@ -5,7 +5,7 @@ from typing import cast
 
 from reactivex import Observable
 
-from miniagents.promising import Lifted, Message, MessagePromise, MessageType
+from miniagents.core import Lifted, Message, MessagePromise, MessageType
 
 
 def as_messages() -> Callable[[Observable[MessageType]], Observable[MessagePromise[Message]]]:

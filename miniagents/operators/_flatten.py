@@ -5,7 +5,7 @@ from typing import TypeVar, cast
 
 from reactivex import Observable
 
-from miniagents.promising import Lifted, Message, MessagePromise, MessageSequencePromise
+from miniagents.core import Lifted, Message, MessagePromise, MessageSequencePromise
 
 M = TypeVar("M", bound=Message)
 

@@ -4,7 +4,7 @@ from typing import Generic, cast
 
 from typing_extensions import TypeVar
 
-from miniagents.promising import Message, MessageSequencePromise
+from miniagents.core import Message, MessageSequencePromise
 
 Item = TypeVar("Item", covariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
 Out = TypeVar("Out", bound=Message, covariant=True, default=Message)  # noqa: PLC0105
@@ -60,7 +60,7 @@ class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
             question answer
         """
         promise = cast("ItemReplies[T, M]", object.__new__(ItemReplies))
-        promise.log = replies.log
-        promise.log.show()
+        promise.buffer = replies.buffer
+        promise.buffer.show()
         promise.item, promise.index = item, index
         return promise

@@ -8,15 +8,18 @@ from pydantic import BaseModel
 from reactivex import Observable
 from typing_extensions import TypeVar
 
-from miniagents.promising import (
-    Limits,
+from miniagents.core import (
+    ConcurrencyLimits,
+    Context,
     Message,
     MessagePromise,
     MessageSequencePromise,
-    Owner,
-    windowed,
+    Overflow,
+    ReplayBuffer,
+    from_async,
+    map_concurrently,
+    to_async_iter,
 )
-from miniagents.streams import Log, Overflow, from_async, to_async_iter
 
 from ._item_replies import ItemReplies
 
@@ -73,7 +76,7 @@ class AgentMap(Generic[A, B]):
     """
 
     agent: Inquired[A, B]
-    limits: Limits
+    limits: ConcurrencyLimits
     overflow: Overflow | None
 
     @overload
@@ -126,7 +129,7 @@ class AgentMap(Generic[A, B]):
             1 is wrong
         """
         name = f"map_agent({getattr(self.agent, 'alias', type(self.agent).__name__)})"
-        return windowed(source, self._ask, self.limits, name)
+        return map_concurrently(source, self._ask, self.limits, name)
 
     def _ask(self, item: object, index: int) -> ItemReplies[object, B]:
         try:
@@ -134,9 +137,9 @@ class AgentMap(Generic[A, B]):
                 cast("MessageSequencePromise[A]", item)
             )  # or what else an agent takes
         except Exception as error:  # noqa: BLE001 - it is the error of this item
-            log: Log[MessagePromise[Message]] = Log(Owner.current())
-            log.fail(error)
-            replies = cast("MessageSequencePromise[B]", MessageSequencePromise.over(log))
+            buffer: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(Context.current())
+            buffer.fail(error)
+            replies = cast("MessageSequencePromise[B]", MessageSequencePromise.over(buffer))
         return ItemReplies[object, B].to(item, index, replies)
 
 
@@ -231,5 +234,5 @@ def map_agent(
         msg = f"concurrency is {concurrency}: at least 1 item must be allowed to be under way."
         raise ValueError(msg)
     return AgentMap(
-        agent, Limits(concurrency=concurrency, ordered=ordered, stop=on_error == "stop"), overflow
+        agent, ConcurrencyLimits(concurrency=concurrency, ordered=ordered, stop=on_error == "stop"), overflow
     )

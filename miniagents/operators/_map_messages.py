@@ -7,27 +7,29 @@ from typing import TypeVar, cast
 from reactivex import Observable
 from typing_extensions import override
 
-from miniagents.promising import (
+from miniagents.core import (
     Lifted,
-    Listener,
     Message,
     MessagePromise,
     MessageSequencePromise,
-    TokenWalk,
+    ReplayBuffer,
+    TokenFeed,
+    TokenTransformer,
     failed_message,
 )
-from miniagents.streams import Log
 
 M = TypeVar("M", bound=Message)
 N = TypeVar("N", bound=Message)
 
 
-class _Mapped(Listener[MessagePromise[Message]]):
+class _Mapped(TokenTransformer[MessagePromise[Message]]):
     """Writes what the function makes of each message when it is complete."""
 
     __slots__ = ("_function", "_variables")
 
-    def __init__(self, target: Log[MessagePromise[Message]], function: Callable[[Message], Message]) -> None:
+    def __init__(
+        self, target: ReplayBuffer[MessagePromise[Message]], function: Callable[[Message], Message]
+    ) -> None:
         super().__init__(target)
         self._function = function
         self._variables = copy_context()  # of the subscriber; who writes the messages has others
@@ -37,12 +39,12 @@ class _Mapped(Listener[MessagePromise[Message]]):
         try:
             mapped = MessagePromise(_checked(self._variables.run(self._function, message)))
         except Exception as error:  # noqa: BLE001 - it is the error of this message
-            mapped = failed_message(self.target.scope, error)
+            mapped = failed_message(self.target.context, error)
         self.target.append(mapped)
 
     @override
     def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
-        self.target.append(failed_message(self.target.scope, error, chain))
+        self.target.append(failed_message(self.target.context, error, chain))
         return True
 
 
@@ -79,9 +81,9 @@ def map_messages(
     """
 
     def transform(received: MessageSequencePromise[Message]) -> MessageSequencePromise[Message]:
-        log: Log[MessagePromise[Message]] = Log(received.log.scope)
-        TokenWalk(received, _Mapped(log, cast("Callable[[Message], Message]", function))).start()
-        return MessageSequencePromise.over(log)
+        buffer: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(received.buffer.context)
+        TokenFeed(received, _Mapped(buffer, cast("Callable[[Message], Message]", function))).start()
+        return MessageSequencePromise.over(buffer)
 
     def operator(source: Observable[MessagePromise[M]]) -> Observable[MessagePromise[N]]:
         mapped = Lifted(cast("Observable[object]", source), transform)

@@ -7,23 +7,23 @@ from typing import ClassVar, TypeVar, cast
 from reactivex import Observable
 from typing_extensions import override
 
-from miniagents.promising import (
+from miniagents.core import (
     Lifted,
-    Listener,
     Message,
     MessagePromise,
     MessageSequencePromise,
     MessageSink,
-    TokenWalk,
+    ReplayBuffer,
+    TokenFeed,
+    TokenTransformer,
 )
-from miniagents.streams import Log
 
 M = TypeVar("M", bound=Message)
 
 MAX_FUSED = 256  # iterators in iterators are a recursion in C
 
 
-class _Mapped(Listener[MessagePromise[Message]]):
+class _Mapped(TokenTransformer[MessagePromise[Message]]):
     """Writes a new message for each, with its tokens mapped."""
 
     __slots__ = ("_current", "_functions", "_variables")
@@ -31,7 +31,7 @@ class _Mapped(Listener[MessagePromise[Message]]):
     in_step: ClassVar[bool] = True
 
     def __init__(
-        self, target: Log[MessagePromise[Message]], functions: tuple[Callable[[str], str], ...]
+        self, target: ReplayBuffer[MessagePromise[Message]], functions: tuple[Callable[[str], str], ...]
     ) -> None:
         super().__init__(target)
         self._functions = functions
@@ -39,15 +39,17 @@ class _Mapped(Listener[MessagePromise[Message]]):
         self._current: MessageSink[Message] | None = None
 
     @override
-    def writing(self) -> Log[str] | None:
-        return None if self._current is None else self._current.log
+    def writing(self) -> ReplayBuffer[str] | None:
+        return None if self._current is None else self._current.buffer
 
     @override
     def start_message(self, promise: MessagePromise[Message], /) -> None:
-        log: Log[str] = Log(self.target.scope)
-        log.producer = self.target.producer
-        self._current = MessageSink(log, promise.message_class, {})
-        self.target.append(MessagePromise.of_tokens(log, promise.message_class, promise.preliminary_metadata))
+        buffer: ReplayBuffer[str] = ReplayBuffer(self.target.context)
+        buffer.producer = self.target.producer
+        self._current = MessageSink(buffer, promise.message_class, {})
+        self.target.append(
+            MessagePromise.of_tokens(buffer, promise.message_class, promise.preliminary_metadata)
+        )
 
     @override
     def tokens(self, tokens: list[str], /) -> None:
@@ -64,24 +66,24 @@ class _Mapped(Listener[MessagePromise[Message]]):
             self._variables.run(mapped.extend, through)
         except Exception as error:  # noqa: BLE001 - it is the error of this message
             self._current = None
-            current.log.extend(mapped)  # what had come before it
+            current.buffer.extend(mapped)  # what had come before it
             current.fail(error)
         else:
-            current.log.extend(mapped)
+            current.buffer.extend(mapped)
 
     @override
     def end_message(self, message: Message, /) -> None:
         current, self._current = self._current, None
         if current is not None:
-            text = "".join(current.log.items)
-            current.log.result = message.model_copy(update={"text": text})
-            current.log.finish()
+            text = "".join(current.buffer.items)
+            current.buffer.result = message.model_copy(update={"text": text})
+            current.buffer.finish()
 
     @override
     def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
         current, self._current = self._current, None
         if current is not None:
-            current.log.chain = chain
+            current.buffer.chain = chain
             current.fail(error)
         return True
 
@@ -102,9 +104,9 @@ class _MappedTokens(Lifted[MessagePromise[Message]]):
 
     def __init__(self, source: Observable[object], functions: tuple[Callable[[str], str], ...]) -> None:
         def transform(received: MessageSequencePromise[Message]) -> MessageSequencePromise[Message]:
-            log: Log[MessagePromise[Message]] = Log(received.log.scope)
-            TokenWalk(received, _Mapped(log, functions)).start()
-            return MessageSequencePromise.over(log)
+            buffer: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(received.buffer.context)
+            TokenFeed(received, _Mapped(buffer, functions)).start()
+            return MessageSequencePromise.over(buffer)
 
         super().__init__(source, transform)
         self.functions = functions

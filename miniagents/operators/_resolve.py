@@ -6,21 +6,21 @@ from typing import TypeVar, cast
 from reactivex import Observable
 from typing_extensions import override
 
-from miniagents.promising import (
+from miniagents.core import (
     Lifted,
-    Listener,
     Message,
     MessagePromise,
     MessageSequencePromise,
+    ReplayBuffer,
     StreamedPromise,
-    TokenWalk,
+    TokenFeed,
+    TokenTransformer,
 )
-from miniagents.streams import Log
 
 M = TypeVar("M", bound=Message)
 
 
-class _Messages(Listener[Message]):
+class _Messages(TokenTransformer[Message]):
     """Writes every message when it is complete."""
 
     __slots__ = ()
@@ -47,9 +47,9 @@ def resolve() -> Callable[[Observable[MessagePromise[M]]], Observable[M]]:
     """
 
     def transform(received: MessageSequencePromise[Message]) -> StreamedPromise[Message, object]:
-        log: Log[Message] = Log(received.log.scope)
-        TokenWalk(received, _Messages(log)).start()
-        return StreamedPromise[Message, object].over(log)
+        buffer: ReplayBuffer[Message] = ReplayBuffer(received.buffer.context)
+        TokenFeed(received, _Messages(buffer)).start()
+        return StreamedPromise[Message, object].over(buffer)
 
     def operator(source: Observable[MessagePromise[M]]) -> Observable[M]:
         return cast("Observable[M]", Lifted(cast("Observable[object]", source), transform))

@@ -5,7 +5,7 @@ from typing import cast
 
 from reactivex import Observable
 
-from miniagents.promising import Lifted, Message, MessagePromise, MessageSequencePromise, split_tokens
+from miniagents.core import Lifted, Message, MessagePromise, MessageSequencePromise, split_tokens
 
 
 def split(

@@ -5,7 +5,7 @@ from typing import cast
 
 from reactivex import Observable
 
-from miniagents.promising import Lifted, Message, MessagePromise, tokens_of
+from miniagents.core import Lifted, Message, MessagePromise, tokens_of
 
 
 def tokens() -> Callable[[Observable[MessagePromise[Message]]], Observable[str]]:

@@ -18,18 +18,18 @@ from ._message import (
 from ._message_type import FlatStream, MessageType, one_message
 from ._message_type_of import MessageItemOf, MessageTypeOf
 from ._messages import Messages
-from ._owner import Owner
-from ._part_log import PartLog, Parts
+from ._owner import Context
+from ._part_log import PartBuffer, Parts
 from ._promise import Promise, when_complete
 from ._roles import AssistantMessage, ErrorMessage, SystemMessage, ToolMessage, UserMessage
 from ._sequence import MessageSequencePromise, open_sequence, tokens_of
 from ._split import split_tokens
 from ._streamed import StreamedPromise
 from ._utils import join_messages, split_messages
-from ._validation import ValidatedLog, Validation, validated
-from ._walk import Listener, TokenWalk, resolved
-from ._window import Limits
-from ._windowed import windowed
+from ._validation import ValidatedBuffer, Validation, validated
+from ._walk import TokenFeed, TokenTransformer, resolved
+from ._window import ConcurrencyLimits
+from ._windowed import map_concurrently
 
 __all__ = [
     "AssistantMessage",
@@ -37,8 +37,8 @@ __all__ = [
     "FlatStream",
     "Flattener",
     "Lifted",
-    "Limits",
-    "Listener",
+    "ConcurrencyLimits",
+    "TokenTransformer",
     "Message",
     "MessageItemOf",
     "MessagePromise",
@@ -47,8 +47,8 @@ __all__ = [
     "MessageType",
     "MessageTypeOf",
     "Messages",
-    "Owner",
-    "PartLog",
+    "Context",
+    "PartBuffer",
     "PartStreamer",
     "Parts",
     "Promise",
@@ -57,10 +57,10 @@ __all__ = [
     "StreamedPromise",
     "SystemMessage",
     "TokenStreamer",
-    "TokenWalk",
+    "TokenFeed",
     "ToolMessage",
     "UserMessage",
-    "ValidatedLog",
+    "ValidatedBuffer",
     "Validation",
     "error_message",
     "failed_message",
@@ -77,5 +77,5 @@ __all__ = [
     "tokens_of",
     "validated",
     "when_complete",
-    "windowed",
+    "map_concurrently",
 ]

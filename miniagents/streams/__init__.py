@@ -1,45 +1,45 @@
 """THE WAY IN: the engine under every stream.
 
-A `Log` is the one buffer, a `Driver` the one task that fills it, a `Scope` the owner of all drivers.
+A `ReplayBuffer` is the one buffer, a `ProducerTask` the one task that fills it, a `Context` the owner of all drivers.
 `from_async` and `to_async_iter` show the two worlds to each other: async iterables as Observables and back.
 """
 
 from ._cursor import iterate, raise_error, started, until_closed, until_more
 from ._demand import demand
-from ._driver import CURRENT_DRIVER, Driver, current_lineage
-from ._face import LogObservable
+from ._driver import CURRENT_PRODUCER, ProducerTask, current_ancestry
+from ._face import Stream
 from ._from_async import from_async
-from ._log import NOT_YET, UNBOUNDED, Log
+from ._log import NO_RESULT, UNBOUNDED, ReplayBuffer
 from ._overflow import Overflow
-from ._passing import Bookmark, PassingLog
-from ._producer import Follower, Pacer, Producer, Sink
+from ._passing import NoReplayBuffer, ReaderPosition
+from ._producer import DemandLink, Producer, Sink, Subscriber
 from ._pump import close, fill, pump, until_room
-from ._scope import CURRENT_SCOPE, Scope, current_scope
-from ._stepper import Stepper
+from ._scope import CURRENT_CONTEXT, Context, current_context
+from ._stepper import ReentrancyGuard
 from ._to_async_iter import to_async_iter
 from ._waits import chain_to
 
 __all__ = [
-    "CURRENT_DRIVER",
-    "CURRENT_SCOPE",
-    "NOT_YET",
+    "CURRENT_PRODUCER",
+    "CURRENT_CONTEXT",
+    "NO_RESULT",
     "UNBOUNDED",
-    "Bookmark",
-    "Driver",
-    "Follower",
-    "Log",
-    "LogObservable",
+    "ReaderPosition",
+    "ProducerTask",
+    "Subscriber",
+    "ReplayBuffer",
+    "Stream",
     "Overflow",
-    "Pacer",
-    "PassingLog",
+    "DemandLink",
+    "NoReplayBuffer",
     "Producer",
-    "Scope",
+    "Context",
     "Sink",
-    "Stepper",
+    "ReentrancyGuard",
     "chain_to",
     "close",
-    "current_lineage",
-    "current_scope",
+    "current_ancestry",
+    "current_context",
     "demand",
     "fill",
     "from_async",

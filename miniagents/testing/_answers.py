@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, S
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from miniagents.promising import AssistantMessage, MessagePromise, Messages
+from miniagents.core import AssistantMessage, MessagePromise, Messages
 from miniagents.values import FrozenMapping, Part, parts_of_content
 
 Tokens: TypeAlias = Sequence[Part | Exception]

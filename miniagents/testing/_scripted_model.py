@@ -4,8 +4,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from miniagents.agents import InteractionContext
+from miniagents.core import AssistantMessage, Message, Messages
 from miniagents.models import ModelAgent, model_agent
-from miniagents.promising import AssistantMessage, Message, Messages
 from miniagents.values import FrozenMapping, MiniAgentsError
 
 from ._answers import Answer, Script

@@ -10,7 +10,7 @@ import pytest
 
 from miniagents import InteractionContext, MiniAgents, miniagent
 from miniagents.agents._caller import Caller
-from miniagents.streams import CURRENT_DRIVER, Driver
+from miniagents.core import CURRENT_PRODUCER, ProducerTask
 
 
 class Call:
@@ -21,11 +21,11 @@ class Call:
 async def test_who_alone_can_send() -> None:
     """The run blocks the call as long as nothing but a variable of it holds the call, and the run goes on."""
     seen: list[bool] = []
-    callers: list[tuple[Caller, Driver]] = []
+    callers: list[tuple[Caller, ProducerTask]] = []
 
     @miniagent
     async def calling_agent(_: InteractionContext) -> None:
-        run = CURRENT_DRIVER.get()
+        run = CURRENT_PRODUCER.get()
         assert run is not None
         call = Call()
         caller = Caller(run, ref(call))

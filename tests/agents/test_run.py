@@ -240,7 +240,7 @@ async def test_finish_early() -> None:
 
 
 async def test_reply_after_finish_early() -> None:
-    """Replying after `finish_early` is an error that says so, in the function and in the log."""
+    """Replying after `finish_early` is an error that says so, in the function and in the buffer."""
     caught: list[str] = []
 
     @miniagent
@@ -748,7 +748,7 @@ async def test_an_inquiry_that_was_awaited_for_a_while() -> None:
     async with MiniAgents():
         replies = impatient_agent.inquire()
         await turns(6)
-        assert 0 == kept[0].log.readers
+        assert 0 == kept[0].buffer.readers
         replies.cancel()
         await turns(4)
         assert ["endless"] == ended

@@ -19,7 +19,7 @@ from reactivex.abc import DisposableBase, ObserverBase
 from typing_extensions import override
 
 from miniagents import MiniAgents
-from miniagents.promising import Promise
+from miniagents.core import Promise
 from tests.contract.fed import Fed
 from tests.support.sources import turns
 
@@ -262,7 +262,7 @@ class StreamContract(ABC):
             assert fed.opened == fed.left == (1 if self.shared else 3)
 
     async def test_required_spec1_11_must_serve_the_same_subscriber_twice(self) -> None:
-        """Subscribed twice, a subscriber is told everything twice."""
+        """ObservableProducer twice, a subscriber is told everything twice."""
         fed = Fed()
         calls: list[object] = []
         async with MiniAgents():

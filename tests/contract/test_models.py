@@ -9,9 +9,9 @@ from reactivex import Observable
 from typing_extensions import override
 
 from miniagents import AssistantMessage, InteractionContext, Message, MiniAgents, Part, tool
+from miniagents.core import from_async
 from miniagents.models import ModelAgent, ParsedReplies, model_agent
 from miniagents.operators import resolve
-from miniagents.streams import from_async
 from tests.contract.fed import Fed
 from tests.contract.rx_contract import StreamContract
 from tests.support.sources import turns

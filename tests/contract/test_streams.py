@@ -12,8 +12,7 @@ from miniagents import (
     MiniAgents,
     miniagent,
 )
-from miniagents.promising import Lifted, StreamedPromise
-from miniagents.streams import from_async
+from miniagents.core import Lifted, StreamedPromise, from_async
 from tests.contract.fed import Fed
 from tests.contract.rx_contract import SETTLED, Heard, StreamContract
 from tests.support.sources import turns
@@ -27,9 +26,9 @@ async def echo_agent(ctx: InteractionContext) -> None:
 
 
 class TestPieces(StreamContract):
-    """`StreamedPromise.pieces`, a log as an Observable."""
+    """`StreamedPromise.pieces`, a buffer as an Observable."""
 
-    covers = ("LogObservable", "StreamedPromise.pieces")
+    covers = ("Stream", "StreamedPromise.pieces")
 
     hot = True
     burst = 20_000

@@ -14,19 +14,19 @@ from typing_extensions import override
 
 import miniagents
 from miniagents import MiniAgent, agents, models, operators, promising, streams, testing
-from miniagents.streams import from_async
+from miniagents.core import from_async
 from tests.contract import test_algebra, test_models, test_operators, test_streams
 from tests.contract.fed import Fed
 from tests.contract.rx_contract import StreamContract
 from tests.support import run_async
 
 EXEMPT = {
-    "Parts.__aiter__": "an async iterator: tests/promising/test_part_log.py",
-    "StreamedPromise.__aiter__": "an async iterator: tests/promising/test_streamed.py",
-    "iterate": "an async iterator: tests/streams/test_cursor.py",
-    "started": "an async iterator: tests/streams/test_cursor.py",
-    "to_async_iter": "the way out of Observables: tests/streams/test_to_async_iter.py",
-    "windowed": "an async iterator; `map_agent` shows it: tests/operators/test_map_agent.py",
+    "Parts.__aiter__": "an async iterator: tests/core/test_part_buffer.py",
+    "StreamedPromise.__aiter__": "an async iterator: tests/core/test_streamed.py",
+    "iterate": "an async iterator: tests/core/test_readers.py",
+    "started": "an async iterator: tests/core/test_readers.py",
+    "to_async_iter": "the way out of Observables: tests/core/test_to_async_iter.py",
+    "map_concurrently": "an async iterator; `map_agent` shows it: tests/operators/test_map_agent.py",
 }
 MAKES_AGENTS = {"miniagent", "model_agent"}  # they return decorators
 DOORS = (agents, miniagents, models, operators, promising, streams, testing)
@@ -86,7 +86,7 @@ def test_every_stream_has_a_contract() -> None:
 def test_every_class_of_observables_has_a_contract() -> None:
     """Also what is not public: no class of ours is an Observable without the contract."""
     ours = {each.__name__ for each in subclasses(Observable) if each.__module__.startswith("miniagents.")}
-    assert ours == {"LogObservable", "Lifted", "Parts", "_MappedTokens"}
+    assert ours == {"Stream", "Lifted", "Parts", "_MappedTokens"}
     assert uncovered(ours - {"_MappedTokens"}, CONTRACTS) == set()  # which is `map_tokens`
 
 

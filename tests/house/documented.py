@@ -8,7 +8,7 @@ LINES: tuple[str, ...] = (
     "from miniagents.miniagents import MiniAgents, MiniAgent, miniagent, InteractionContext, AgentCall",
     "from miniagents.messages import Message, MessageType, MessagePromise, MessageSequencePromise, Messages",
     "from miniagents.messages import UserMessage, SystemMessage, AssistantMessage, ErrorMessage",
-    "from miniagents.promising import Promise, StreamedPromise, PromisingContext",
+    "from miniagents.core import Promise, StreamedPromise, PromisingContext",
     "from miniagents.promising.sentinels import AWAIT, CLEAR",
     "from miniagents.utils import join_messages, split_messages, achain_loop, adialog_loop",
     "from miniagents.ext.llm.openai import openai_agent, create_openai_agent",
@@ -20,7 +20,7 @@ LINES: tuple[str, ...] = (
     "from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory",
     "from miniagents.operators import as_messages, resolve, tokens, map_tokens, map_messages",
     "from miniagents.operators import join, split, flatten, errors_as_messages, from_async, to_async_iter",
-    "from miniagents.streams import from_async, to_async_iter",
+    "from miniagents.core import from_async, to_async_iter",
     "from miniagents.testing import VirtualClock, scripted_model, virtual_time",
 )
 

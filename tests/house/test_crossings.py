@@ -62,10 +62,10 @@ def test_imports_in_functions_can_fail(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("file", "line", "sentence"),
     [
-        ("miniagents/streams/_log.py", "from miniagents.values._frozen import Frozen", "not from the room"),
-        ("miniagents/streams/_log.py", "from miniagents.values import _frozen", "not from the room"),
-        ("miniagents/streams/_log.py", "import miniagents.values._frozen", "not from the room"),
-        ("miniagents/streams/_log.py", "from ..values import Frozen", "from miniagents.values import"),
+        ("miniagents/core/_buffer.py", "from miniagents.values._frozen import Frozen", "not from the room"),
+        ("miniagents/core/_buffer.py", "from miniagents.values import _frozen", "not from the room"),
+        ("miniagents/core/_buffer.py", "import miniagents.values._frozen", "not from the room"),
+        ("miniagents/core/_buffer.py", "from ..values import Frozen", "from miniagents.values import"),
         ("miniagents/values/_other.py", "from miniagents.values._frozen import Frozen", "are relative"),
         ("miniagents/values/_other.py", "from miniagents.values import Frozen", "are relative"),
         ("miniagents/utils.py", "from miniagents.values._frozen import Frozen", "not from the room"),
@@ -84,7 +84,7 @@ def test_crossings_can_fail(tmp_path: Path, file: str, line: str, sentence: str)
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("miniagents/streams/_log.py", "from miniagents.values import Frozen"),
+        ("miniagents/core/_buffer.py", "from miniagents.values import Frozen"),
         ("miniagents/values/_other.py", "from ._frozen import Frozen"),
         ("miniagents/values/_other.py", "from . import _frozen"),
         ("miniagents/values/deep/_other.py", "from .._frozen import Frozen"),

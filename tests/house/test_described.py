@@ -12,16 +12,16 @@ from tests.house.source import ROOT, modules, no_breach, plant
 # What leads from one kind of stream to another one.
 ADAPTERS = MappingProxyType(
     {
-        "miniagents.streams._from_async": ("from_async",),
-        "miniagents.streams._to_async_iter": ("to_async_iter",),
-        "miniagents.streams._face": ("LogObservable",),
-        "miniagents.promising._promise": ("Promise",),
-        "miniagents.promising._streamed": ("StreamedPromise", "StreamedPromise.pieces"),
-        "miniagents.promising._message": ("MessagePromise", "MessagePromise.tokens"),
-        "miniagents.promising._sequence": (
+        "miniagents.core._from_async": ("from_async",),
+        "miniagents.core._to_async_iter": ("to_async_iter",),
+        "miniagents.core._stream": ("Stream",),
+        "miniagents.core._promise": ("Promise",),
+        "miniagents.core._streamed": ("StreamedPromise", "StreamedPromise.pieces"),
+        "miniagents.core._message": ("MessagePromise", "MessagePromise.tokens"),
+        "miniagents.core._sequence": (
             *("MessageSequencePromise", "MessageSequencePromise.messages", "MessageSequencePromise.tokens"),
         ),
-        "miniagents.promising._lift": ("Lifted",),
+        "miniagents.core._lift": ("Lifted",),
         "miniagents.operators": ("",),
         "miniagents.operators._map_agent": ("map_agent",),
         "miniagents.agents._call": ("AgentCall",),

@@ -19,13 +19,13 @@ sys.exit(lint_imports(sys.argv[1], no_cache=True, no_logo=True))
 GOOD = {
     "__main__.py": "from miniagents.cli import main\n",
     "miniagents.py": "from miniagents.agents import x\n",
-    "messages.py": "from miniagents.promising import x\n",
+    "messages.py": "from miniagents.core import x\n",
     "utils.py": "from miniagents.operators import x\n",
     "_open_on_use.py": "import importlib\n",
     "values/_a.py": "import json\n",
     "streams/_a.py": "import asyncio\nimport reactivex\nfrom miniagents.values import x\n",
-    "promising/_a.py": "from miniagents.streams import x\n",
-    "operators/_a.py": "import reactivex\nfrom miniagents.promising import x\n",
+    "promising/_a.py": "from miniagents.core import x\n",
+    "operators/_a.py": "import reactivex\nfrom miniagents.core import x\n",
     "agents/_a.py": "import asyncio\nfrom miniagents.operators import x\n",
     "models/_a.py": "from miniagents.agents import x\n",
     "ext/_a.py": "from miniagents.models import x\n",
@@ -37,8 +37,8 @@ GOOD = {
 }
 
 BAD = {
-    "values/_a.py": "import asyncio\nimport reactivex\nfrom miniagents.streams import x\n",
-    "streams/_a.py": "from miniagents.promising import x\n",
+    "values/_a.py": "import asyncio\nimport reactivex\nfrom miniagents.core import x\n",
+    "streams/_a.py": "from miniagents.core import x\n",
     "promising/_a.py": "from miniagents.operators import x\n",
     "operators/_a.py": "import asyncio\nfrom miniagents.agents import x\n",
     "agents/_a.py": "from miniagents.utils import x\n",

@@ -10,16 +10,16 @@ from tests.house.source import ROOT, no_breach, plant
 # room -> the test that covers it; the comment says why it has none of its own.
 TESTED_ELSEWHERE: dict[str, str] = {
     # Aliases only, for type checkers: every member of them is tried there.
-    "miniagents/promising/_message_type_of.py": "tests/typing/core_agents.py",
+    "miniagents/core/_message_type_of.py": "tests/typing/core_agents.py",
     # Protocols only: there is nothing in it to run; whoever has these roles is tested with the log.
-    "miniagents/streams/_producer.py": "tests/streams/test_log.py",
+    "miniagents/core/_protocols.py": "tests/core/test_buffer.py",
     # The SDK behind two agents, each of which is tested against a server.
     "miniagents/ext/llm/_openai_sdk.py": "tests/ext/llm/test_openai.py",
     # Values without behaviour: the machine's test compares every one of them.
     "miniagents/values/_json_events.py": "tests/values/test_json_machine.py",
     # What `map_agent` runs on: it is nothing without inquiries, so it is tested with them.
-    "miniagents/promising/_window.py": "tests/operators/test_map_agent.py",
-    "miniagents/promising/_windowed.py": "tests/operators/test_map_agent.py",
+    "miniagents/core/_concurrent_map.py": "tests/operators/test_map_agent.py",
+    "miniagents/core/_windowed.py": "tests/operators/test_map_agent.py",
 }
 
 ROOM = "miniagents/values/_frozen.py"

@@ -24,7 +24,7 @@ import pytest
 from typing_extensions import override
 
 from miniagents import AgentTimeoutError, InquiryCancelledError, MiniAgents, NoActiveContextError, StopLoop
-from miniagents.streams import CURRENT_DRIVER, CURRENT_SCOPE
+from miniagents.core import CURRENT_CONTEXT, CURRENT_PRODUCER
 from tests.laws.graph import JOBS, Job, PlannedError, ReaderLeftError
 from tests.laws.stepped import SteppedLoop
 
@@ -143,7 +143,7 @@ class Graph:
             outcome.left.append("context variables")
 
     async def _inside(self, context: MiniAgents) -> None:
-        outer = CURRENT_SCOPE.get(), CURRENT_DRIVER.get()
+        outer = CURRENT_CONTEXT.get(), CURRENT_PRODUCER.get()
         try:
             async with context:
                 self._readers = [asyncio.ensure_future(job.run()) for job in self._outcome.jobs]
@@ -155,7 +155,7 @@ class Graph:
                             reader.cancel()
                         await asyncio.wait(self._readers)
         finally:
-            if outer != (CURRENT_SCOPE.get(), CURRENT_DRIVER.get()):
+            if outer != (CURRENT_CONTEXT.get(), CURRENT_PRODUCER.get()):
                 self._outcome.left.append("the context, in its variable")
 
     async def _until_read(self) -> None:

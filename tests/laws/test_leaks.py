@@ -25,6 +25,17 @@ from miniagents import (
     miniagent,
     split_messages,
 )
+from miniagents.core import (
+    Flattener,
+    ProducerTask,
+    Promise,
+    PromisingContext,
+    ReplayBuffer,
+    StreamedPromise,
+    TokenFeed,
+    from_async,
+)
+from miniagents.core._stream import Subscription
 from miniagents.operators import (
     as_messages,
     join,
@@ -35,14 +46,11 @@ from miniagents.operators import (
     to_async_iter,
     tokens,
 )
-from miniagents.promising import Flattener, Promise, PromisingContext, StreamedPromise, TokenWalk
-from miniagents.streams import Driver, Log, from_async
-from miniagents.streams._face import Subscription
 from tests.contract.fed import Fed
 from tests.support.sources import Source, turns
 
 WATCHED = (
-    *(Promise, Log, Driver, Flattener, TokenWalk, Subscription),
+    *(Promise, ReplayBuffer, ProducerTask, Flattener, TokenFeed, Subscription),
     *(AgentCall, InteractionContext, PromisingContext),
 )
 
@@ -238,7 +246,7 @@ RAISING = (inquiry_cancelled, inquiry_that_failed)
 @pytest.mark.loop(virtual=True)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.__name__)
 async def test_nothing_is_alive(scenario: Scenario) -> None:
-    """After use nothing of it is alive: no promise, log, task, subscription, call, context of a run."""
+    """After use nothing of it is alive: no promise, buffer, task, subscription, call, context of a run."""
     gc.collect()
     gc.disable()
     try:

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from typing_extensions import override
 
 from miniagents import InquiryCancelledError, Message, MessageSequencePromise, MiniAgents
-from miniagents.promising import Promise, StreamedPromise
+from miniagents.core import Promise, StreamedPromise
 from tests.contract.fed import Fed
 from tests.contract.rx_contract import Heard
 from tests.support.shuffled import loops
@@ -141,7 +141,7 @@ class StreamMachine(RuleBasedStateMachine):
 
         async def step() -> None:
             assert self.promise is not None
-            arrived = len(self.promise.log.items)
+            arrived = len(self.promise.buffer.items)
             self.promise.cancel()
             self.promise.cancel()
             self.model.items = self.model.items[:arrived]

@@ -11,7 +11,7 @@ from miniagents import (
     ToolReplies,
     ToolResult,
 )
-from miniagents.promising import Promise
+from miniagents.core import Promise
 
 TURNS = (
     AssistantMessage("Let me look."),

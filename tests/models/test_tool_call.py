@@ -150,7 +150,7 @@ async def test_an_approval_that_raises() -> None:
 
 
 async def test_what_tools_say_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """The log names the tool and the type of the error, and nothing of what was said."""
+    """The buffer names the tool and the type of the error, and nothing of what was said."""
     with caplog.at_level(logging.DEBUG):
         await called("fail")
     assert [record.getMessage() for record in caplog.records if record.name.startswith("miniagents")] == [

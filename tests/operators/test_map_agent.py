@@ -292,7 +292,7 @@ async def test_a_half_read_item_is_given_up() -> None:
 
 
 async def test_an_error_nobody_read_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever does not read the replies to a failing item finds its error in the log."""
+    """Whoever does not read the replies to a failing item finds its error in the buffer."""
     async with MiniAgents():
         async for _ in map_agent(desk_agent.bind(desk=Desk()))(["bad"]):
             pass

@@ -27,8 +27,8 @@ def test_a_safeguard_is_there(removal: Removal) -> None:
 @pytest.mark.parametrize("old", ["nowhere", "twice"])
 def test_one_that_is_not_there_is_told_of(old: str) -> None:
     """A text that is not there, or not only once, is an error that names the safeguard and the file."""
-    removal = Removal("it is safe", "streams/_pump.py", old, "", "streams/test_pump.py")
-    with pytest.raises(ValueError, match=r"'it is safe' .* once in miniagents/streams/_pump.py"):
+    removal = Removal("it is safe", "core/_pump.py", old, "", "core/test_pump.py")
+    with pytest.raises(ValueError, match=r"'it is safe' .* once in miniagents/core/_pump.py"):
         removal.applied("twice, twice")
 
 
@@ -39,7 +39,7 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert [
         "| safeguard | where | test |",
         "|---|---|---|",
-        "| a task has an owner that knows it | `streams/_scope.py` | `tests/streams/test_scope.py` |",
+        "| a task has an owner that knows it | `core/_scope.py` | `tests/core/test_scope.py` |",
     ] == rows
 
 
@@ -51,4 +51,4 @@ def test_what_is_removed_is_missed(tmp_path: Path) -> None:
     assert not lab.is_red([removal.test])
     assert lab.is_red_without(removal)
     with pytest.raises(RuntimeError, match="could not be run"):
-        lab.is_red(["streams/test_face.py::test_nowhere"])
+        lab.is_red(["core/test_stream.py::test_nowhere"])

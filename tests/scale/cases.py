@@ -19,8 +19,8 @@ from miniagents import (
     MiniAgents,
     miniagent,
 )
+from miniagents.core import CURRENT_PRODUCER
 from miniagents.operators import as_messages, map_messages, map_tokens, resolve, to_async_iter
-from miniagents.streams import CURRENT_DRIVER
 from tests.support.sse_server import serve, sse, wait
 from tests.support.wires import ANTHROPIC, CHAT, KEY, Wire
 
@@ -184,7 +184,7 @@ async def _stopped(count: int) -> None:
         await asyncio.wait([reader])
         del replies, reader
         gc.collect()
-    assert CURRENT_DRIVER.get() is None
+    assert CURRENT_PRODUCER.get() is None
 
 
 async def _cancelled(replies: MessageSequencePromise[Message]) -> None:

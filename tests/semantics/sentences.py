@@ -36,9 +36,9 @@ SENTENCES = (
         _ERRORS,
         "An error is the terminal of its stream, after everything that came before it.",
         (
-            "tests/streams/test_pump.py::test_the_error_comes_last",
-            "tests/streams/test_cursor.py::test_items_before_the_error",
-            "tests/streams/test_face.py::test_the_error_is_the_terminal",
+            "tests/core/test_pump.py::test_the_error_comes_last",
+            "tests/core/test_readers.py::test_items_before_the_error",
+            "tests/core/test_stream.py::test_the_error_is_the_terminal",
         ),
     ),
     Sentence(
@@ -46,7 +46,7 @@ SENTENCES = (
         "A failing message fails where it stands; the messages after it still arrive.",
         (
             "tests/agents/test_errors.py::test_a_failing_message",
-            "tests/promising/test_sequence.py::test_a_failing_message_fails_where_it_stands",
+            "tests/core/test_sequence.py::test_a_failing_message_fails_where_it_stands",
         ),
     ),
     Sentence(
@@ -97,7 +97,7 @@ SENTENCES = (
         "`CancelledError` ends a run as cancelled, and is never handed to readers as a value.",
         (
             "tests/agents/test_miniagents.py::test_a_cancelled_error_is_no_value",
-            "tests/streams/test_driver.py::test_a_body_that_is_cancelled_by_another",
+            "tests/core/test_producer_task.py::test_a_body_that_is_cancelled_by_another",
         ),
     ),
     Sentence(
@@ -105,7 +105,7 @@ SENTENCES = (
         "`KeyboardInterrupt` and `SystemExit` leave through `MiniAgents.run`.",
         (
             "tests/agents/test_miniagents.py::test_exits_leave_through_run",
-            "tests/promising/test_run_loop.py::test_what_leaves_at_once",
+            "tests/core/test_run_loop.py::test_what_leaves_at_once",
         ),
     ),
     Sentence(
@@ -114,9 +114,9 @@ SENTENCES = (
         (
             "tests/semantics/test_ways_out.py::test_a_stream_ends_however_its_source_leaves",
             "tests/semantics/test_ways_out.py::test_a_run_ends_however_its_agent_leaves",
-            "tests/streams/test_pump.py::test_cancelled_while_it_waits_for_the_source",
-            "tests/streams/test_pump.py::test_cancelled_while_it_is_paused",
-            "tests/streams/test_pump.py::test_an_error_of_the_taker_closes_the_source",
+            "tests/core/test_pump.py::test_cancelled_while_it_waits_for_the_source",
+            "tests/core/test_pump.py::test_cancelled_while_it_is_paused",
+            "tests/core/test_pump.py::test_an_error_of_the_taker_closes_the_source",
         ),
     ),
     Sentence(
@@ -125,9 +125,9 @@ SENTENCES = (
         "dropped or the context ends.",
         (
             "tests/agents/test_run.py::test_an_unread_error_is_logged_once",
-            "tests/promising/test_promise.py::test_an_unseen_error_is_logged_once",
-            "tests/promising/test_owner.py::test_unseen_errors_are_logged_at_its_end",
-            "tests/promising/test_promise.py::test_a_seen_error_is_not_logged",
+            "tests/core/test_promise.py::test_an_unseen_error_is_logged_once",
+            "tests/core/test_owner.py::test_unseen_errors_are_logged_at_its_end",
+            "tests/core/test_promise.py::test_a_seen_error_is_not_logged",
         ),
     ),
     # -- leaving, cancelling, ending -------------------------------------------------------------------------
@@ -135,9 +135,9 @@ SENTENCES = (
         _LEAVING,
         "A reader that times out or is cancelled is gone alone: all others, now or later, are unharmed.",
         (
-            "tests/promising/test_promise.py::test_a_reader_that_times_out_harms_nobody",
+            "tests/core/test_promise.py::test_a_reader_that_times_out_harms_nobody",
             "tests/agents/test_run.py::test_a_reader_that_leaves_harms_nobody",
-            "tests/streams/test_log.py::test_a_cancelled_reader_harms_nobody",
+            "tests/core/test_buffer.py::test_a_cancelled_reader_harms_nobody",
         ),
     ),
     Sentence(
@@ -146,7 +146,7 @@ SENTENCES = (
         "abandoned: cancelled, its generators closed, within one turn of the loop.",
         (
             "tests/semantics/test_ways_out.py::test_abandoned_within_a_turn",
-            "tests/promising/test_promise.py::test_abandoned",
+            "tests/core/test_promise.py::test_abandoned",
             "tests/agents/test_run.py::test_the_last_reader_leaves",
         ),
     ),
@@ -163,7 +163,7 @@ SENTENCES = (
         "An inquiry that nobody ever read runs to its end.",
         (
             "tests/agents/test_agent.py::test_inquire_runs_unread",
-            "tests/promising/test_promise.py::test_fire_and_forget",
+            "tests/core/test_promise.py::test_fire_and_forget",
         ),
     ),
     Sentence(
@@ -172,7 +172,7 @@ SENTENCES = (
         (
             "tests/agents/test_agent.py::test_cancel",
             "tests/agents/test_run.py::test_a_message_being_written_ends_with_its_run",
-            "tests/promising/test_promise.py::test_cancel",
+            "tests/core/test_promise.py::test_cancel",
         ),
     ),
     Sentence(
@@ -180,7 +180,7 @@ SENTENCES = (
         "Leaving `async with agent.inquire(...)` does the same.",
         (
             "tests/agents/test_agent.py::test_leaving_the_block_cancels",
-            "tests/promising/test_sequence.py::test_leaving_the_block",
+            "tests/core/test_sequence.py::test_leaving_the_block",
         ),
     ),
     Sentence(
@@ -197,7 +197,7 @@ SENTENCES = (
         _LEAVING,
         "A context that ends normally waits for all runs, then returns.",
         (
-            "tests/promising/test_owner.py::test_a_normal_end_waits",
+            "tests/core/test_owner.py::test_a_normal_end_waits",
             "tests/agents/test_miniagents.py::test_the_end_waits_for_runs_of_runs",
         ),
     ),
@@ -205,15 +205,15 @@ SENTENCES = (
         _LEAVING,
         "One that ends by an exception cancels all runs, waits for their clean-up and raises it again.",
         (
-            "tests/promising/test_owner.py::test_any_other_end_cancels",
-            "tests/promising/test_owner.py::test_a_cleanup_is_let_finish",
+            "tests/core/test_owner.py::test_any_other_end_cancels",
+            "tests/core/test_owner.py::test_a_cleanup_is_let_finish",
         ),
     ),
     Sentence(
         _LEAVING,
         "So does one that ends by Ctrl-C, wherever that strikes.",
         (
-            "tests/promising/test_context.py::test_an_interrupt_within_a_run",
+            "tests/core/test_promising_context.py::test_an_interrupt_within_a_run",
             "tests/semantics/test_ways_out.py::test_ctrl_c",
         ),
     ),
@@ -221,16 +221,16 @@ SENTENCES = (
         _LEAVING,
         "So does one that is cancelled, also while it waits for its runs.",
         (
-            "tests/promising/test_owner.py::test_any_other_end_cancels",
-            "tests/promising/test_owner.py::test_a_normal_end_that_is_cancelled",
+            "tests/core/test_owner.py::test_any_other_end_cancels",
+            "tests/core/test_owner.py::test_a_normal_end_that_is_cancelled",
         ),
     ),
     Sentence(
         _LEAVING,
         "It waits no longer than `shutdown_timeout`.",
         (
-            "tests/promising/test_owner.py::test_a_stubborn_task_is_left_behind",
-            "tests/streams/test_scope.py::test_a_stubborn_task_is_left_behind",
+            "tests/core/test_owner.py::test_a_stubborn_task_is_left_behind",
+            "tests/core/test_scope.py::test_a_stubborn_task_is_left_behind",
         ),
     ),
     Sentence(
@@ -248,7 +248,7 @@ SENTENCES = (
         "What is in a promise can be read after its context has ended.",
         (
             "tests/agents/test_miniagents.py::test_what_came_stays_readable",
-            "tests/promising/test_promise.py::test_readable_after_the_end",
+            "tests/core/test_promise.py::test_readable_after_the_end",
         ),
     ),
     # -- waiting for oneself ---------------------------------------------------------------------------------
@@ -269,8 +269,8 @@ SENTENCES = (
         "It is found when it closes: a `DeadlockError` that names it is raised in the run that closed it.",
         (
             "tests/agents/test_deadlocks.py::test_two_runs",
-            "tests/streams/test_driver.py::test_a_circle_is_found_when_it_closes",
-            "tests/streams/test_side_wait.py::test_found_when_the_run_awaits_the_task",
+            "tests/core/test_producer_task.py::test_a_circle_is_found_when_it_closes",
+            "tests/core/test_side_wait.py::test_found_when_the_run_awaits_the_task",
         ),
     ),
     Sentence(
@@ -298,7 +298,7 @@ SENTENCES = (
         _BOUNDS,
         "A pumped async iterable runs at most `prefetch` pieces ahead of its fastest reader.",
         (
-            "tests/streams/test_pump.py::test_at_most_prefetch_ahead",
+            "tests/core/test_pump.py::test_at_most_prefetch_ahead",
             "tests/agents/test_prefetch.py::test_tokens_are_paused",
         ),
     ),
@@ -318,7 +318,7 @@ SENTENCES = (
     Sentence(
         _BOUNDS,
         "`prefetch` is 1,024 unless told otherwise.",
-        ("tests/promising/test_context.py::test_its_keywords",),
+        ("tests/core/test_promising_context.py::test_its_keywords",),
     ),
     Sentence(
         _BOUNDS,
@@ -338,7 +338,7 @@ SENTENCES = (
         "It goes on when someone awaits the whole.",
         (
             "tests/agents/test_prefetch.py::test_awaiting_the_whole",
-            "tests/streams/test_pump.py::test_a_paused_source_resumes_when_awaited",
+            "tests/core/test_pump.py::test_a_paused_source_resumes_when_awaited",
             "tests/ext/llm/test_pause.py::test_who_awaits_it_all",
         ),
     ),
@@ -347,7 +347,7 @@ SENTENCES = (
         "It goes on when the context drains.",
         (
             "tests/agents/test_prefetch.py::test_the_end_of_the_context",
-            "tests/streams/test_pump.py::test_a_paused_source_resumes_when_the_context_drains",
+            "tests/core/test_pump.py::test_a_paused_source_resumes_when_the_context_drains",
             "tests/ext/llm/test_pause.py::test_the_end_of_the_context",
         ),
     ),
@@ -363,19 +363,19 @@ SENTENCES = (
         _BOUNDS,
         "A stream with `replay=False` keeps nothing that all its readers have passed.",
         (
-            "tests/streams/test_passing.py::test_what_all_have_passed_goes",
-            "tests/promising/test_streamed.py::test_without_replay",
-            "tests/promising/test_sequence.py::test_without_replay",
+            "tests/core/test_no_replay.py::test_what_all_have_passed_goes",
+            "tests/core/test_streamed.py::test_without_replay",
+            "tests/core/test_sequence.py::test_without_replay",
         ),
     ),
     Sentence(
         _BOUNDS,
         "Where a source cannot be paused, it is said what becomes of items: `block`, `drop_oldest`, `fail`.",
         (
-            "tests/streams/test_mailbox.py::test_a_thread_is_made_to_wait",
-            "tests/streams/test_mailbox.py::test_the_loop_cannot_be_made_to_wait",
-            "tests/streams/test_mailbox.py::test_the_oldest_are_dropped",
-            "tests/streams/test_mailbox.py::test_one_too_many_fails",
+            "tests/core/test_bounded_queue.py::test_a_thread_is_made_to_wait",
+            "tests/core/test_bounded_queue.py::test_the_loop_cannot_be_made_to_wait",
+            "tests/core/test_bounded_queue.py::test_the_oldest_are_dropped",
+            "tests/core/test_bounded_queue.py::test_one_too_many_fails",
         ),
     ),
     Sentence(
@@ -383,13 +383,13 @@ SENTENCES = (
         "Nesting of messages is capped at 64 levels, with a typed error.",
         (
             "tests/values/test_freeze.py::test_nesting_is_capped",
-            "tests/promising/test_message_type.py::test_depth_of_collections",
+            "tests/core/test_message_type.py::test_depth_of_collections",
         ),
     ),
     Sentence(
         _BOUNDS,
         "So is nesting of replies.",
-        ("tests/promising/test_flattener.py::test_depth_of_streams",),
+        ("tests/core/test_flattener.py::test_depth_of_streams",),
     ),
     Sentence(
         _BOUNDS,
@@ -397,7 +397,7 @@ SENTENCES = (
         (
             "tests/values/test_freeze.py::test_far_too_deep_is_no_recursion_error",
             "tests/agents/test_agent.py::test_a_thousand_agents",
-            "tests/promising/test_lift.py::test_a_long_pipeline",
+            "tests/core/test_lift.py::test_a_long_pipeline",
         ),
     ),
     Sentence(
@@ -431,7 +431,7 @@ SENTENCES = (
         "No context token and no cancel scope is held across a `yield`.",
         (
             "tests/house/test_yields.py::test_nothing_is_held_across_a_yield",
-            "tests/promising/test_owner.py::test_left_in_another_context",
+            "tests/core/test_owner.py::test_left_in_another_context",
         ),
     ),
     Sentence(
@@ -440,7 +440,7 @@ SENTENCES = (
         (
             "tests/agents/test_elsewhere.py::test_from_a_thread",
             "tests/agents/test_elsewhere.py::test_read_from_a_thread",
-            "tests/promising/test_owner.py::test_from_another_thread_or_loop",
+            "tests/core/test_owner.py::test_from_another_thread_or_loop",
         ),
     ),
     Sentence(

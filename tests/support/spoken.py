@@ -15,7 +15,7 @@ from miniagents import Content, Finish, Part, Reasoning, ToolCall, ToolCallDelta
 from tests.support import anthropic_wire as a, chat_wire as c, responses_wire as r
 from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, Wire
 
-__all__ = ["SPOKEN", "Anthropic", "Asked", "Chat", "Json", "Responses", "Said", "Spoken", "Told"]
+__all__ = ["SPOKEN", "Anthropic", "Asked", "Chat", "Json", "Responses", "Said", "ContentMessage", "Told"]
 
 Json = Mapping[str, object]
 Told = tuple[str, str, object]
@@ -54,7 +54,7 @@ class Said:
         return Usage(105 + self.number, 10 + self.number, 5 + self.number, 1 + self.number)
 
 
-class Spoken(ABC):
+class ContentMessage(ABC):
     """How one wire says it."""
 
     wire: Wire
@@ -87,7 +87,7 @@ def _deltas(said: Said, first: int, items: bool = False) -> Iterator[Part]:
             yield ToolCallDelta(at, arguments=piece)
 
 
-class Chat(Spoken):
+class Chat(ContentMessage):
     """Chat Completions: thoughts have no signature there, and do not go back."""
 
     wire = CHAT
@@ -159,7 +159,7 @@ class Chat(Spoken):
         }
 
 
-class Anthropic(Spoken):
+class Anthropic(ContentMessage):
     """The Messages API: signed thoughts go back, and so do those that only the signature tells."""
 
     wire = ANTHROPIC
@@ -264,7 +264,7 @@ def _stop(index: int) -> bytes:
     return a.event("content_block_stop", index=index)
 
 
-class Responses(Spoken):
+class Responses(ContentMessage):
     """The Responses API: encrypted thoughts go back under their names, before the calls that they led to."""
 
     wire = RESPONSES
@@ -378,4 +378,4 @@ def _done(index: int, item: Mapping[str, object]) -> bytes:
     return r.event("response.output_item.done", output_index=index, item=item)
 
 
-SPOKEN: tuple[Spoken, ...] = (Chat(), Anthropic(), Responses())
+SPOKEN: tuple[ContentMessage, ...] = (Chat(), Anthropic(), Responses())

@@ -2,7 +2,7 @@
 
 from hypothesis import given, strategies as st
 
-from miniagents.promising import AssistantMessage, Message, Messages
+from miniagents.core import AssistantMessage, Message, Messages
 from miniagents.testing._answers import Script, words
 
 NOTHING = Messages[Message]()

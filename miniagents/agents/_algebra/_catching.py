@@ -4,8 +4,15 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-from miniagents.promising import Message, MessagePromise, MessageType, Owner, failed_message
-from miniagents.streams import current_lineage, until_closed
+from miniagents.core import (
+    Context,
+    Message,
+    MessagePromise,
+    MessageType,
+    current_ancestry,
+    failed_message,
+    until_closed,
+)
 
 from .._signals import signals
 from ._copy import MessageCopy
@@ -66,18 +73,18 @@ class Catching:
     async def _pass_on(self, promise: MessagePromise[Message], ctx: Conversation) -> None:
         """Reply a message from its first token on; if it fails, what came of it stays."""
         if not await _says_something(promise):
-            if promise.log.error is None:
+            if promise.buffer.error is None:
                 ctx.reply(promise)
             else:
                 await self._mend(promise, None, ctx)
             return
-        copy = MessageCopy(promise, Owner.current())
-        copy.log.lineage = current_lineage()
+        copy = MessageCopy(promise, Context.current())
+        copy.buffer.ancestry = current_ancestry()
         copy.held = True
         ctx.reply(copy.show())
         try:
-            await until_closed(promise.log)
-            if promise.log.error is not None:
+            await until_closed(promise.buffer)
+            if promise.buffer.error is not None:
                 await self._mend(promise, copy, ctx)
         finally:
             copy.release()  # also when this run is left: whoever holds the copy reads on
@@ -86,14 +93,14 @@ class Catching:
         self, promise: MessagePromise[Message], copy: MessageCopy | None, ctx: Conversation
     ) -> None:
         """Put in the place of a failed message what the handler makes of it; what it raises is its error."""
-        error, chain = cast("Exception", promise.log.error), promise.log.chain
-        promise.log.see_error()
+        error, chain = cast("Exception", promise.buffer.error), promise.buffer.chain
+        promise.buffer.mark_error_handled()
         try:
             result = await self._handled(error, ctx)
         except Exception as raised:  # noqa: BLE001 - it is the error of this message
             chain = chain if raised is error else (self.alias,)
             if copy is None:
-                ctx.reply(failed_message(Owner.current(), raised, chain))
+                ctx.reply(failed_message(Context.current(), raised, chain))
             else:
                 copy.fail(raised, chain)
             return

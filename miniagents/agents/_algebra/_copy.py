@@ -9,40 +9,49 @@ from contextlib import suppress
 
 from typing_extensions import override
 
-from miniagents.promising import Message, MessagePromise, PartLog
-from miniagents.streams import Log, Producer, Scope, Stepper
+from miniagents.core import (
+    Context,
+    Message,
+    MessagePromise,
+    PartBuffer,
+    Producer,
+    ReentrancyGuard,
+    ReplayBuffer,
+)
 from miniagents.values import InquiryCancelledError, Part, set_partial_text
 
 
-class MessageCopy(Stepper):
-    """Writes the tokens of one message into a log of its own.
+class MessageCopy(ReentrancyGuard):
+    """Writes the tokens of one message into a buffer of its own.
 
     The copy ends as its source does, unless it is ended before, or is ``held``: then an error of the source
     is left to whoever holds it.
 
     Args:
         source: the message.
-        scope: owns the copy.
+        context: owns the copy.
         heard: called with each part, before a reader of the copy gets it, and with None at the end.
 
     Attributes:
-        log: what is written.
+        buffer: what is written.
         held: an error of the source is left to whoever holds the copy.
     """
 
-    __slots__ = ("_heard", "_source", "held", "log", "position")
+    __slots__ = ("_heard", "_source", "held", "buffer", "position")
 
     name = ""  # in a chain of waiting it is only a link
 
     def __init__(
         self,
         source: MessagePromise[Message],
-        scope: Scope,
+        context: Context,
         heard: Callable[["MessageCopy", Part | None], None] | None = None,
     ) -> None:
         super().__init__()
-        self.log: Log[str] = PartLog(scope) if isinstance(source.log, PartLog) else Log(scope)
-        self.log.producer = self
+        self.buffer: ReplayBuffer[str] = (
+            PartBuffer(context) if isinstance(source.buffer, PartBuffer) else ReplayBuffer(context)
+        )
+        self.buffer.producer = self
         self.held = False
         self._source: MessagePromise[Message] | None = source
         self._heard = heard
@@ -52,9 +61,9 @@ class MessageCopy(Stepper):
         """The promise of the copy, and from now on it is written."""
         source = self._source
         if source is None:
-            return MessagePromise.of_tokens(self.log, Message)
-        promise = MessagePromise.of_tokens(self.log, source.message_class, source.preliminary_metadata)
-        source.log.follow(self)
+            return MessagePromise.of_tokens(self.buffer, Message)
+        promise = MessagePromise.of_tokens(self.buffer, source.message_class, source.preliminary_metadata)
+        source.buffer.attach(self)
         self.deliver()
         return promise
 
@@ -62,32 +71,32 @@ class MessageCopy(Stepper):
     def step(self) -> bool:
         """Pass on what is new, then the end."""
         source = self._source
-        if source is None or self.log.closed:
+        if source is None or self.buffer.closed:
             return False
-        log = source.log
-        parts: Sequence[Part] = log.parts if isinstance(log, PartLog) else log.items
+        buffer = source.buffer
+        parts: Sequence[Part] = buffer.parts if isinstance(buffer, PartBuffer) else buffer.items
         if self.position < len(parts):
             part = parts[self.position]
             self.position += 1
             self._tell(part)
             self._put(part)
             return True
-        if log.closed and not (self.held and log.error is not None):
+        if buffer.closed and not (self.held and buffer.error is not None):
             self._leave()
-            if log.error is None:
-                self.log.result = log.result
-                self.log.finish()
+            if buffer.error is None:
+                self.buffer.result = buffer.result
+                self.buffer.finish()
             else:
-                log.see_error()
-                self.fail(log.error, log.chain)
+                buffer.mark_error_handled()
+                self.fail(buffer.error, buffer.chain)
             self._tell(None)
         return False
 
     def _put(self, part: Part) -> None:
-        if isinstance(self.log, PartLog):
-            self.log.put(part)
+        if isinstance(self.buffer, PartBuffer):
+            self.buffer.put(part)
         elif isinstance(part, str):
-            self.log.append(part)
+            self.buffer.append(part)
 
     def _tell(self, part: Part | None) -> None:
         if self._heard is not None:
@@ -102,10 +111,10 @@ class MessageCopy(Stepper):
     def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
         """End with ``error`` after what came."""
         self._leave()
-        if not self.log.closed:
+        if not self.buffer.closed:
             set_partial_text(error, self.text)
-            self.log.chain = chain
-            self.log.fail(error)
+            self.buffer.chain = chain
+            self.buffer.fail(error)
 
     def end_here(self) -> None:
         """End as a message of what came, of its own class unless that needs data which did not come."""
@@ -115,30 +124,30 @@ class MessageCopy(Stepper):
         if source is not None:
             with suppress(Exception):
                 message = source.message_class(self.text, **source.preliminary_metadata)
-        self.log.result = message
-        self.log.finish()
+        self.buffer.result = message
+        self.buffer.finish()
 
     @property
     def text(self) -> str:
         """What has come so far."""
-        return "".join(self.log.items)
+        return "".join(self.buffer.items)
 
     def _leave(self) -> None:
         source, self._source = self._source, None
         if source is not None:
-            source.log.unfollow(self)
+            source.buffer.detach(self)
 
     # -- Producer ------------------------------------------------------------------------------------------
 
     def blocked_by(self) -> Producer | None:
         """Whoever writes the source."""
-        return None if self._source is None else self._source.log.producer
+        return None if self._source is None else self._source.buffer.producer
 
     def cancel(self) -> None:
         """Stop copying; the source is somebody else's."""
         if self._source is not None:
             self.fail(InquiryCancelledError())
-            self.log.see_error()
+            self.buffer.mark_error_handled()
             self._tell(None)
 
     abandon = cancel

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from miniagents.promising import Message, MessagePromise, MessageSequencePromise, PartLog, resolved
+from miniagents.core import Message, MessagePromise, MessageSequencePromise, PartBuffer, resolved
 from miniagents.values import Usage
 
 from ._operands import Operand
@@ -40,8 +40,8 @@ class Entrant:
         """Note what became of it and what it has cost until now; the first outcome stays."""
         if self.entry is not None:
             return
-        promises = self.replies.log.items
-        pieces = [token for promise in promises for token in promise.log.items]
+        promises = self.replies.buffer.items
+        pieces = [token for promise in promises for token in promise.buffer.items]
         self.error = error
         self.entry = RaceEntry(
             agent_alias=self.alias,
@@ -62,13 +62,13 @@ class Entrant:
 
 def _usage_of(promise: MessagePromise[Message]) -> object:
     """What a message tells of its usage: in its data, or, as long as it is written, in what it has so far."""
-    log = promise.log
-    if log.closed:
-        return getattr(resolved(promise), "usage", None) if log.error is None else None
-    if isinstance(log, PartLog):
-        told = [part for part in log.parts if isinstance(part, Usage)]
+    buffer = promise.buffer
+    if buffer.closed:
+        return getattr(resolved(promise), "usage", None) if buffer.error is None else None
+    if isinstance(buffer, PartBuffer):
+        told = [part for part in buffer.parts if isinstance(part, Usage)]
         return told[-1] if told else None
-    metadata: object = getattr(getattr(log.producer, "sink", None), "metadata", None)
+    metadata: object = getattr(getattr(buffer.producer, "sink", None), "metadata", None)
     return cast("Mapping[str, object]", metadata).get("usage") if isinstance(metadata, Mapping) else None
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from miniagents.promising import Message
+from miniagents.core import Message
 
 from .._agent import MiniAgent, composed
 from ._operands import Conversation, relay

@@ -7,8 +7,15 @@ passes the replies of another one on ends as that one ends.
 import asyncio
 from typing import Protocol, runtime_checkable
 
-from miniagents.promising import Message, MessagePromise, MessageSequencePromise, MessageType
-from miniagents.streams import CURRENT_DRIVER, until_closed, until_room
+from miniagents.core import (
+    CURRENT_PRODUCER,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    MessageType,
+    until_closed,
+    until_room,
+)
 from miniagents.values import Finish, Part, Usage
 
 
@@ -68,11 +75,11 @@ def named(part: Operand) -> str:
 
 async def relay(ctx: Conversation, replies: MessageSequencePromise) -> None:
     """Reply what another agent replies, as far as it is wanted, and end as it ends; each message streams."""
-    run = CURRENT_DRIVER.get()
+    run = CURRENT_PRODUCER.get()
     async for promise in replies:
         ctx.reply(promise)
         if run is not None:
-            await until_room(run.log)
+            await until_room(run.buffer)
 
 
 async def first_sign(replies: MessageSequencePromise) -> None:
@@ -114,6 +121,6 @@ def input_complete(messages: MessageSequencePromise) -> "asyncio.Task[None]":
 
 
 async def _until_ended(messages: MessageSequencePromise) -> None:
-    await until_closed(messages.log)
-    for promise in tuple(messages.log.items):
-        await until_closed(promise.log)
+    await until_closed(messages.buffer)
+    for promise in tuple(messages.buffer.items):
+        await until_closed(promise.buffer)

@@ -8,7 +8,7 @@ from typing import TypeAlias, cast, overload
 
 from typing_extensions import TypeVar
 
-from miniagents.promising import Message, Messages
+from miniagents.core import Message, Messages
 
 from .._agent import MiniAgent, as_operand, composed
 from .._stages import Stage

@@ -1,7 +1,6 @@
 """What the losers of a race have cost: a record of it, and the error when all have lost."""
 
-from miniagents.promising import Message
-from miniagents.streams import CURRENT_SCOPE
+from miniagents.core import CURRENT_CONTEXT, Message
 from miniagents.values import Frozen, MiniAgentsError, Usage
 
 from .._miniagents import MiniAgents
@@ -79,7 +78,7 @@ class RaceReport(Message, deferred=True):
 
     def record(self) -> None:
         """Have it stored by the handlers of the active context, if there are any."""
-        context = CURRENT_SCOPE.get()
+        context = CURRENT_CONTEXT.get()
         if isinstance(context, MiniAgents) and context.persists:
             context.events.post(lambda: context.persist(self))
 

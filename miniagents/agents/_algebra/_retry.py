@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-from miniagents.promising import MessageSequencePromise
+from miniagents.core import MessageSequencePromise
 from miniagents.values import DeadlockError, InquiryCancelledError, StopLoop
 
 from ._operands import Conversation, Operand, first_sign, named, relay

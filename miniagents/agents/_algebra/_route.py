@@ -5,8 +5,7 @@ from typing import Never, cast
 
 from typing_extensions import TypeVar
 
-from miniagents.promising import Message, MessagePromise, resolved
-from miniagents.streams import until_closed
+from miniagents.core import Message, MessagePromise, resolved, until_closed
 from miniagents.values import UnroutedMessageError
 
 from .._agent import MiniAgent, as_operand, composed
@@ -51,7 +50,7 @@ class Routing:
         async for promise in ctx.messages:
             kind = await self._kind_of(promise)
             agent = next((agent for case, agent in self.cases if issubclass(kind, case)), self.rest)
-            if promise.log.closed and promise.log.error is not None:
+            if promise.buffer.closed and promise.buffer.error is not None:
                 ctx.reply(promise)  # there is no message to send anywhere
             elif agent is not None:
                 ctx.reply(agent.inquire(promise))
@@ -63,8 +62,8 @@ class Routing:
         kind = promise.message_class
         known = any(issubclass(kind, case) for case, _ in self.cases)
         if not known and any(issubclass(case, kind) for case, _ in self.cases):
-            await until_closed(promise.log)
-        closed = promise.log.closed and promise.log.error is None
+            await until_closed(promise.buffer)
+        closed = promise.buffer.closed and promise.buffer.error is None
         return type(resolved(promise)) if closed else kind
 
     def _unrouted(self, kind: type[Message]) -> UnroutedMessageError:

@@ -3,8 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from miniagents.promising import MessageSequencePromise, Owner
-from miniagents.streams import current_lineage, raise_error
+from miniagents.core import Context, MessageSequencePromise, current_ancestry, raise_error
 from miniagents.values import AgentTimeoutError, Part
 
 from ._copy import MessageCopy
@@ -55,7 +54,7 @@ class Timeout:
         complete.add_done_callback(run.look)
         try:
             run.deliver()
-            run.replies.log.follow(run)
+            run.replies.buffer.attach(run)
             while not run.over:
                 if complete.done() and run.waiting_since is None:
                     run.waiting_since = run.now()
@@ -67,7 +66,7 @@ class Timeout:
                 else:
                     self._strike(run, limit, run.now() - begun)
                     return
-            raise_error(run.replies.log)
+            raise_error(run.replies.buffer)
         finally:
             run.leave()
             await ended((complete,))
@@ -122,8 +121,8 @@ class _Run:
     def __init__(self, ctx: Conversation, replies: MessageSequencePromise) -> None:
         self._ctx = ctx
         self._loop = asyncio.get_running_loop()
-        self._owner = Owner.current()
-        self._lineage = current_lineage()
+        self._owner = Context.current()
+        self._lineage = current_ancestry()
         self.position = 0
         self._wake: asyncio.Future[None] | None = None
         self.replies = replies
@@ -136,7 +135,9 @@ class _Run:
     @property
     def over(self) -> bool:
         """Whether the replies and all messages have ended."""
-        return self.replies.log.closed and self.position == len(self.replies.log.items) and not self.open
+        return (
+            self.replies.buffer.closed and self.position == len(self.replies.buffer.items) and not self.open
+        )
 
     def now(self) -> float:
         """The time of the event loop, in seconds."""
@@ -144,23 +145,23 @@ class _Run:
 
     def deliver(self) -> None:
         """Pass on the messages that are new."""
-        log = self.replies.log
-        while self.position < len(log.items):
-            promise = log.items[self.position]
+        buffer = self.replies.buffer
+        while self.position < len(buffer.items):
+            promise = buffer.items[self.position]
             self.position += 1
-            if promise.log.closed and promise.log.error is None:
-                self.tokens += len(promise.log.items)
+            if promise.buffer.closed and promise.buffer.error is None:
+                self.tokens += len(promise.buffer.items)
                 self._sign()
                 self._ctx.reply(promise)
                 continue
             copy = MessageCopy(promise, self._owner, self._heard)
-            copy.log.lineage = self._lineage  # what delivers this is another run
+            copy.buffer.ancestry = self._lineage  # what delivers this is another run
             self.open[copy] = None
             self._ctx.reply(copy.show())
-        if log.closed and log.error is None and not self.ended:
+        if buffer.closed and buffer.error is None and not self.ended:
             self.ended = True
             self._ctx.finish_early()
-        if log.closed:
+        if buffer.closed:
             self.look()
 
     def _heard(self, copy: MessageCopy, part: Part | None) -> None:
@@ -198,6 +199,6 @@ class _Run:
 
     def leave(self) -> None:
         """Follow no more; the copies go on by themselves for whoever holds them."""
-        self.replies.log.unfollow(self)
+        self.replies.buffer.detach(self)
         for copy in tuple(self.open):
             copy.release()

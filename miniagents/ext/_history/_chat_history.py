@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import cast
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
-from miniagents.promising import Message, Messages, MessageSequencePromise, MessageType
+from miniagents.core import Message, Messages, MessageSequencePromise, MessageType
 
 
 class ChatHistory(ABC):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from miniagents.promising import Message, Messages, MessageType
+from miniagents.core import Message, Messages, MessageType
 
 from ._chat_history import ChatHistory, finished
 from ._markdown_file import MarkdownFile

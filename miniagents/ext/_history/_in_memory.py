@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from typing_extensions import override
 
-from miniagents.promising import Message, Messages, MessageType
+from miniagents.core import Message, Messages, MessageType
 
 from ._chat_history import ChatHistory, finished
 

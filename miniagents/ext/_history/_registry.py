@@ -13,7 +13,7 @@ from typing import cast
 
 from pydantic import BaseModel
 
-from miniagents.promising import (
+from miniagents.core import (
     AssistantMessage,
     ErrorMessage,
     Message,

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from miniagents.promising import Message, MessagePromise, Messages
+from miniagents.core import Message, MessagePromise, Messages
 from miniagents.values import Part, is_secret_name
 
 __all__ = ["LoggedCall"]

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
+from miniagents.core import AssistantMessage, Message, Messages, ToolMessage, UserMessage
 from miniagents.models import AnswerSchema, ToolSpec
-from miniagents.promising import AssistantMessage, Message, Messages, ToolMessage, UserMessage
 from miniagents.values import (
     Citation,
     Content,

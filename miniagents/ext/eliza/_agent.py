@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, MutableMapping
 from functools import cache
 
 from miniagents.agents import InteractionContext, miniagent
-from miniagents.promising import AssistantMessage
+from miniagents.core import AssistantMessage
 
 from ._engine import Eliza
 from ._script import load_script

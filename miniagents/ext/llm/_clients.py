@@ -13,7 +13,7 @@ from urllib.request import getproxies
 
 from pydantic import SecretStr
 
-from miniagents.promising import PromisingContext
+from miniagents.core import PromisingContext
 from miniagents.values import LLMConfigError
 
 from ._settings import Endpoint

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from miniagents.promising import AssistantMessage, Message, ToolMessage, UserMessage
+from miniagents.core import AssistantMessage, Message, ToolMessage, UserMessage
 from miniagents.values import (
     Attachment,
     Citation,
@@ -100,7 +100,7 @@ def conversation_of(messages: Iterable[Message], system: str | None = None) -> C
         LLMConfigError: if nothing is left to answer, or a role is unknown.
 
     Example:
-        >>> from miniagents.promising import Message, SystemMessage
+        >>> from miniagents.core import Message, SystemMessage
         >>> conversation_of([SystemMessage("Be brief."), Message("Hi")], system="You are Bo.")
         Conversation(system='You are Bo.\n\nBe brief.', turns=(Turn(role='user', content=('Hi',)),))
     """

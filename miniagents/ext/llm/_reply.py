@@ -1,7 +1,7 @@
 """The reply of a model agent: one message, which names the model that is asked and the agent that asks."""
 
 from miniagents.agents import InteractionContext
-from miniagents.promising import AssistantMessage, Message
+from miniagents.core import AssistantMessage, Message
 
 from ._answer import ModelCall
 

@@ -23,8 +23,8 @@ from pydantic import SecretStr, TypeAdapter
 from typing_extensions import TypedDict
 
 from miniagents.agents import InteractionContext
+from miniagents.core import AssistantMessage, Message
 from miniagents.models import AnswerSchema, ToolSpec, model_agent
-from miniagents.promising import AssistantMessage, Message
 from miniagents.values import (
     Citation,
     Content,

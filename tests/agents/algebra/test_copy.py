@@ -18,7 +18,7 @@ from miniagents import (
     partial_text,
 )
 from miniagents.agents._algebra._copy import MessageCopy
-from miniagents.streams import current_scope
+from miniagents.core import current_context
 from tests.support.typewriter import Typewriter
 
 OUT_OF_IDEAS = ValueError("out of ideas")
@@ -26,7 +26,7 @@ OUT_OF_IDEAS = ValueError("out of ideas")
 
 def copied(source: MessagePromise[Message]) -> tuple[MessageCopy, MessagePromise[Message]]:
     """Return a copy and its promise."""
-    copy = MessageCopy(source, current_scope())
+    copy = MessageCopy(source, current_context())
     return copy, copy.show()
 
 
@@ -56,7 +56,7 @@ async def test_an_error() -> None:
         copy, promise = copied(source)
         with pytest.raises(ValueError, match="out of ideas"):
             await promise
-        assert copy.log.chain == source.log.chain
+        assert copy.buffer.chain == source.buffer.chain
 
 
 async def test_ended_before_its_source() -> None:
@@ -97,7 +97,7 @@ async def test_held() -> None:
     typewriter.fail(OUT_OF_IDEAS)
     async with MiniAgents():
         source = Message.promise(typewriter)
-        copy = MessageCopy(source, current_scope())
+        copy = MessageCopy(source, current_context())
         copy.held = True
         promise = copy.show()
         with pytest.raises(ValueError, match="out of ideas"):
@@ -117,7 +117,7 @@ async def test_heard() -> None:
     async with MiniAgents():
         copy = MessageCopy(
             Message.promise(typewriter),
-            current_scope(),
+            current_context(),
             lambda copy, part: told.append((part, copy.text)),
         )
         await copy.show()
@@ -147,7 +147,7 @@ async def test_nobody_can_read_it() -> None:
         assert await anext(aiter(promise)) == "a"
         del source, promise
         await asyncio.wait_for(typewriter.closed.wait(), 5)
-        assert isinstance(copy.log.error, InquiryCancelledError)
+        assert isinstance(copy.buffer.error, InquiryCancelledError)
 
 
 async def test_cancelled() -> None:
@@ -169,10 +169,10 @@ async def test_who_it_waits_for_and_whom_it_leaves() -> None:
     async with MiniAgents():
         source = Message.promise(typewriter)
         copy, _ = copied(source)
-        assert copy.blocked_by() is source.log.producer
-        assert source.log.readers == 1
+        assert copy.blocked_by() is source.buffer.producer
+        assert source.buffer.readers == 1
         copy.end_here()
-        assert (source.log.readers, copy.blocked_by()) == (0, None)
+        assert (source.buffer.readers, copy.blocked_by()) == (0, None)
         typewriter.stop()
 
 
@@ -182,7 +182,7 @@ async def test_who_hears_it_is_told_that_it_was_cancelled() -> None:
     typewriter = Typewriter()
     async with MiniAgents():
         source = Message.promise(typewriter)
-        copy = MessageCopy(source, current_scope(), lambda _, part: told.append(part))
+        copy = MessageCopy(source, current_context(), lambda _, part: told.append(part))
         promise = copy.show()
         promise.cancel()
         assert told == [None]

@@ -61,7 +61,7 @@ async def test_a_complete_input() -> None:
         assert now() == 7
         replies = Speaker("A", 60.0).agent.inquire()
         input_complete(replies).cancel()
-        assert replies.log.readers == 0
+        assert replies.buffer.readers == 0
         await input_complete(MessageSequencePromise("x"))
         assert now() == 7
 

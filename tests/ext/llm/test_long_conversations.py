@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from miniagents import AssistantMessage, Part, ToolMessage, ToolResult, Usage, tool
-from tests.support.spoken import SPOKEN, Asked, Json, Said, Spoken, Told
+from tests.support.spoken import SPOKEN, Asked, ContentMessage, Json, Said, Told
 from tests.support.sse_server import Exchange, sse
 from tests.support.wires import asking, reply_to
 
@@ -88,7 +88,7 @@ def _tools() -> Iterator[Told]:
 
 
 @pytest.mark.parametrize("spoken", SPOKEN, ids=lambda each: repr(each.wire))
-async def test_fifty_turns(spoken: Spoken) -> None:
+async def test_fifty_turns(spoken: ContentMessage) -> None:
     """Every request has all of the conversation as the provider wants it back; every part comes, in order."""
     turns = iter(SAID)
 
@@ -131,9 +131,9 @@ async def test_fifty_turns(spoken: Spoken) -> None:
         (SPOKEN[1], "tool_use", "msg-7"),
         (SPOKEN[2], "completed", "resp-1"),
     ],
-    ids=lambda each: repr(each.wire) if isinstance(each, Spoken) else "",
+    ids=lambda each: repr(each.wire) if isinstance(each, ContentMessage) else "",
 )
-async def test_the_message_knows_everything(spoken: Spoken, reason: str, answer_id: str) -> None:
+async def test_the_message_knows_everything(spoken: ContentMessage, reason: str, answer_id: str) -> None:
     """The message of an answer says why it ended, its cost, what was thought and called, and by whom."""
     said = SAID[7]
     message = await reply_to(spoken.wire, sse(*spoken.events(said)))

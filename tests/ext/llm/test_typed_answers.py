@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from miniagents import ParsedMessage, Restart, ToolResult, tool
-from tests.support.spoken import SPOKEN, Asked, Json, Said, Spoken
+from tests.support.spoken import SPOKEN, Asked, ContentMessage, Json, Said
 from tests.support.sse_server import sse, wait
 from tests.support.wires import asking
 
@@ -47,7 +47,7 @@ def schema_of(body: Json) -> str:
 
 
 @ids
-async def test_it_streams(spoken: Spoken) -> None:
+async def test_it_streams(spoken: ContentMessage) -> None:
     """What has come of an answer can be read while the server still writes it."""
     go = asyncio.Event()
     events = list(spoken.events(said(*GOOD)))
@@ -64,7 +64,7 @@ async def test_it_streams(spoken: Spoken) -> None:
 
 
 @ids
-async def test_native(spoken: Spoken) -> None:
+async def test_native(spoken: ContentMessage) -> None:
     """The provider is asked in its own schema mode, and told what does not fit."""
     first, second = said(*BAD), said(*GOOD)
     scripts = sse(*spoken.events(first)), sse(*spoken.events(second))
@@ -86,7 +86,7 @@ async def test_native(spoken: Spoken) -> None:
 
 
 @ids
-async def test_as_a_tool(spoken: Spoken) -> None:
+async def test_as_a_tool(spoken: ContentMessage) -> None:
     """With `mode="tool"` the answer is a call, which the model must make; a repair answers the call."""
     call = Asked("call-1", "answer", ('{"by_name": ', '{"Ada": "x"}}'), "", is_error=True)
     first = said(calls=(call,))
@@ -105,7 +105,7 @@ async def test_as_a_tool(spoken: Spoken) -> None:
 
 
 @ids
-async def test_after_tools(spoken: Spoken) -> None:
+async def test_after_tools(spoken: ContentMessage) -> None:
     """A model with tools calls them first, and then answers in the type."""
 
     @tool

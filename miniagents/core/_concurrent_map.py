@@ -1,0 +1,204 @@
+"""The state of a window over a long source: what is under way, and what waits to be taken.
+
+Rule of this room: **what has been taken is forgotten.** So memory does not grow with the source, which is
+asked for the next item only when there is room.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar, cast
+
+from miniagents.core import UNBOUNDED, ProducerTask, ReplayBuffer, close
+
+from ._message import Message, MessagePromise
+from ._owner import Context
+from ._promise import when_complete
+from ._sequence import MessageSequencePromise
+
+T = TypeVar("T")
+R = TypeVar("R", bound=MessageSequencePromise[Message])
+
+
+@dataclass(frozen=True, slots=True)
+class ConcurrencyLimits:
+    """How a window works.
+
+    Attributes:
+        concurrency: how many inquiries may be under way at once.
+        ordered: results come in the order of the items, else as they are complete.
+        stop: the first failing item ends the window with its error, in its place.
+
+    Example:
+        >>> ConcurrencyLimits(concurrency=8, ordered=True, stop=False)
+        ConcurrencyLimits(concurrency=8, ordered=True, stop=False)
+    """
+
+    concurrency: int
+    ordered: bool
+    stop: bool
+
+
+class BoundedConcurrentMap(Generic[T, R]):
+    """One reading: a task that pulls the source, and the inquiries it begins. It is the sink of the task.
+
+    Args:
+        begin: starts the inquiry of an item.
+        limits: how many at once, in which order, and what a failing one does.
+
+    Attributes:
+        ready: results to be taken.
+        buffer: of no pieces; it tells of news and of the end.
+    """
+
+    def __init__(self, begin: Callable[[T, int], R], limits: ConcurrencyLimits) -> None:
+        self._context = Context.current()
+        self._begin = begin
+        self._limits = limits
+        self._begun = 0
+        self._taken = 0
+        # By index. The buffer and not the promise: whoever was given that may drop it.
+        self._under_way: dict[int, ReplayBuffer[object]] = {}
+        self._waiting: dict[int, R] = {}  # for its end, or for its turn
+        self._failed: dict[int, ReplayBuffer[object]] = {}
+        self._driver: ProducerTask | None = None
+        self.ready: deque[R] = deque()
+        self.buffer: ReplayBuffer[None] = ReplayBuffer(self._context)
+        self.buffer.readers += 1
+        self.buffer.was_read = True
+
+    def start(self, source: AsyncIterable[T], name: str) -> None:
+        """Begin to pull."""
+        self._driver = ProducerTask(name, self._context, self.buffer, self, part=True)
+        self._driver.start(lambda: self._run(source))
+
+    # -- the task ----------------------------------------------------------------------------------------
+
+    async def _run(self, source: AsyncIterable[T]) -> None:
+        failed: Exception | None = None
+        try:
+            await self._pull(source)
+        except Exception as error:  # noqa: BLE001 - it is raised when what came before it is complete
+            failed = error
+        while self._under_way:
+            await self._room()
+        if failed is not None:
+            raise failed
+
+    async def _pull(self, source: AsyncIterable[T]) -> None:
+        iterator = aiter(source)
+        try:
+            async for item in iterator:
+                self._start_one(item)
+                while self._is_full():
+                    await self._room()
+        finally:
+            await close(iterator)
+
+    def _is_full(self) -> bool:
+        if self._failed or len(self._under_way) >= self._limits.concurrency:
+            return True  # what stands behind a failed one is not going to be shown
+        unread = self._begun - self._taken
+        return unread >= max(self._context.prefetch, self._limits.concurrency) and not self._context.draining
+
+    async def _room(self) -> None:
+        """Wait until something has changed: something has ended or was taken, or the context drains."""
+        self.buffer.room = self._context.loop.create_future()
+        await self.buffer.room
+
+    def _news(self) -> None:
+        self.buffer.grant(0)  # to nothing more than before; it wakes the task
+        self.buffer.tell()
+
+    def _start_one(self, item: T) -> None:
+        index = self._begun
+        self._begun += 1
+        replies = self._begin(item, index)
+        buffer = cast("ReplayBuffer[object]", replies.buffer)
+        self._under_way[index] = buffer
+        if self._limits.ordered and not self._limits.stop:
+            self.ready.append(replies)
+            self.buffer.tell()
+        else:
+            self._waiting[index] = replies
+        # Whoever is slow to read this one must not keep a place from the next.
+        buffer.grant(UNBOUNDED, hungry=True)
+        when_complete(buffer, partial(_parts, replies.buffer), partial(self._ended, index))
+
+    def _ended(self, index: int, parts: Sequence[ReplayBuffer[object]]) -> None:
+        buffer = self._under_way.pop(index, None)
+        if buffer is None:  # left
+            return
+        if self._waiting and not self.buffer.closed:
+            self._pass_on(index, next((each for each in (buffer, *parts) if each.error is not None), None))
+        self._news()
+
+    def _pass_on(self, index: int, failed: ReplayBuffer[object] | None) -> None:
+        """Show what has come to its end and, if order matters, to its turn."""
+        if failed is not None and self._limits.stop:
+            self._failed[index] = failed
+        turn = next(iter(self._waiting)) if self._limits.ordered else index
+        while turn in self._waiting and turn not in self._under_way:
+            if turn in self._failed:
+                self._stop(self._failed[turn])
+                return
+            self.ready.append(self._waiting.pop(turn))
+            turn += 1 if self._limits.ordered else 0
+
+    def _stop(self, failed: ReplayBuffer[object]) -> None:
+        error = cast("Exception", failed.error)
+        self.buffer.chain = failed.chain
+        self.buffer.fail(error)
+        self._give_up()
+
+    # -- the reader --------------------------------------------------------------------------------------
+
+    def take(self) -> R:
+        """The next result; room for another one."""
+        self._taken += 1
+        replies = self.ready.popleft()
+        self.buffer.grant(0)
+        return replies
+
+    def leave(self) -> None:
+        """Nobody is going to take any more: stop what is under way, but for what somebody holds."""
+        self.buffer.readers -= 1
+        self.ready.clear()
+        if self._context.in_loop_thread():
+            self._give_up()
+        else:
+            self._context.call_soon(self._give_up)
+
+    def _give_up(self) -> None:
+        under_way, self._under_way = self._under_way, {}
+        for buffer in under_way.values():
+            buffer.was_read = True  # from now on dropping it ends it
+            if not buffer.reachable and buffer.producer is not None:
+                buffer.producer.abandon()
+        self._waiting.clear()
+        driver, self._driver = self._driver, None  # which knows the window: no circle is left
+        if driver is not None:
+            driver.abandon()
+
+    # -- the sink of the task ----------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """All is complete."""
+        self.buffer.finish()
+
+    def fail(self, error: Exception) -> None:
+        """The source failed, and what came before is complete."""
+        self.buffer.fail(error)
+
+    def abort(self, error: Exception) -> None:
+        """The task was cancelled."""
+        self.buffer.abort(error)
+
+
+def _parts(sequence: ReplayBuffer[MessagePromise[Message]]) -> list[ReplayBuffer[object]]:
+    """The messages of a sequence that has ended; none of them waits for a reader any more."""
+    parts = [cast("ReplayBuffer[object]", promise.buffer) for promise in sequence.items]
+    for part in parts:
+        part.grant(UNBOUNDED, hungry=True)
+    return parts

@@ -1,0 +1,62 @@
+"""What somebody says to or as a model: a text, or a text with everything that came between its words."""
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, cast
+
+from pydantic import Field, model_validator
+from typing_extensions import override
+
+from miniagents.values import Content, ContentField, Part, Refusal, parts_of_content
+
+from ._message import Message
+
+
+class ContentMessage(Message, deferred=True):
+    """A message with `parts`; without them it is its text.
+
+    Attributes:
+        parts: everything it is made of, in order, its texts too. Empty if it is only a text.
+    """
+
+    role: ClassVar[str] = "user"
+    parts: tuple[ContentField, ...] = Field(default=(), exclude_if=lambda parts: not parts)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_from_parts(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        fields = cast("dict[str, object]", data)
+        parts = fields.get("parts")
+        if not parts or fields.get("text") or isinstance(parts, str | bytes | Mapping):
+            return fields
+        whole = tuple(cast("Iterable[object]", parts))
+        return {**fields, "parts": whole, "text": cls._text_of(cast("tuple[Content, ...]", whole))}
+
+    @classmethod
+    def _text_of(cls, parts: Iterable[Content]) -> str:
+        texts = (part.text if isinstance(part, Refusal) else part for part in parts)
+        return "".join(text for text in texts if isinstance(text, str))
+
+    @property
+    def content(self) -> tuple[Content, ...]:
+        """All of it, in order: its parts with its text among them.
+
+        A text that is not that of the parts stands where their first text stood: it was given apart from
+        them, or was changed since. Without any text among the parts it comes first.
+        """
+        text = self.text or ""
+        if not self.parts:
+            return (text,) if text else ()
+        if self._text_of(self.parts) == text:
+            return self.parts
+        content: list[Content] = [part for part in self.parts if not isinstance(part, str | Refusal)]
+        before = 0
+        if len(content) < len(self.parts):
+            before = next(at for at, part in enumerate(self.parts) if isinstance(part, str | Refusal))
+        content.insert(before, text)
+        return tuple(content)
+
+    @override
+    def _streamed(self) -> list[Part]:
+        return list(parts_of_content(self.content)) if self.parts else []

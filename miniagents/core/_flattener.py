@@ -1,0 +1,382 @@
+"""Many streams of messages become one, in order, without a task.
+
+Rule of this room: **order is that of giving, whatever comes first.** A piece waits until everything before it
+has come; meanwhile the streams behind run already, each into its own buffer. A stream that fails is a failing
+message where it stands, and what stands after it still arrives.
+
+Why so long: what goes in, what comes out, how far and who waits for whom all turn on one position.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterable, Iterable
+from functools import partial
+from typing import cast
+
+from reactivex import Observable
+from typing_extensions import override
+
+from miniagents.core import (
+    NoReplayBuffer,
+    Producer,
+    ProducerTask,
+    ReentrancyGuard,
+    ReplayBuffer,
+    chain_to,
+    demand,
+    pump,
+)
+from miniagents.values import DeadlockError, InquiryCancelledError, NestingError
+
+from ._message import Message, MessagePromise, failed_message
+from ._message_type import MAX_DEPTH, FlatStream, Piece, are_messages, one_message, pieces_of
+from ._owner import Context
+from ._subscribed import ObservableProducer
+
+
+class Flattener(ReentrancyGuard):
+    """Writes one buffer of message promises from whatever is fed to it.
+
+    Args:
+        context: who owns what is started here.
+        buffer: what is written.
+        depth: how many flatteners this one is nested in.
+
+    Raises:
+        NestingError: it is nested in more than 64 others.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.core import open_sequence
+        >>> async def main():
+        ...     flattener, sequence = open_sequence()
+        ...     flattener.feed(["one", ["two", {"text": "three"}]])
+        ...     flattener.finish()
+        ...     print([message.text for message in await sequence])
+        >>> MiniAgents().run(main())
+        ['one', 'two', 'three']
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_current",
+        "_end",
+        "_pending",
+        "context",
+        "depth",
+        "feeder",
+        "buffer",
+        "position",
+    )
+
+    name = ""  # in a chain of waiting it is only a link
+
+    def __init__(
+        self, context: Context, buffer: "ReplayBuffer[MessagePromise[Message]]", *, depth: int = 0
+    ) -> None:
+        if depth > MAX_DEPTH:
+            msg = f"Streams of messages are nested more than {MAX_DEPTH} deep; flatten them first."
+            raise NestingError(msg)
+        super().__init__()
+        self.context: Context = context
+        self.buffer: ReplayBuffer[MessagePromise[Message]] = buffer
+        self.depth: int = depth
+        self.feeder: Producer | None = None
+        self._pending: deque[Piece] | None = None  # most are given what is there already
+        self._current: FlatStream[Message, object] | None = None
+        self.position: int = 0
+        self._end: Exception | bool = False
+        buffer.producer = buffer.demand_link = self
+
+    # -- what goes in ------------------------------------------------------------------------------------
+
+    def feed(self, value: object) -> None:
+        """Take anything that is messages, all of it or nothing; after the end nothing is taken any more.
+
+        Args:
+            value: any ``MessageType``.
+
+        Raises:
+            TypeError: something in it cannot become a message; the text names its type and where it stands.
+            NestingError: collections are nested more than 64 deep.
+        """
+        if self._end is not False:
+            return
+        clear = self._current is None and not self._pending  # nothing has to be waited for
+        one = one_message(value, self.context) if clear else None
+        if one is not None:  # what is given most, without a list of one
+            one.buffer.kept = True
+            self.buffer.append(one)
+            return
+        pieces = pieces_of(value, self.context, self._open)
+        if clear and are_messages(pieces):
+            self.buffer.extend(_kept(pieces))
+        else:
+            self.take(pieces)
+
+    def _open(self, stream: Observable[object] | AsyncIterable[object]) -> FlatStream[Message, object]:
+        return _open(self.context, self.depth + 1, stream, replay=not isinstance(self.buffer, NoReplayBuffer))
+
+    def feed_or_fail(self, value: object) -> None:
+        """Take an item of somebody else's stream: a wrong one becomes a failing message where it stands.
+
+        Args:
+            value: any ``MessageType``, as far as its giver knows.
+        """
+        try:
+            self.feed(value)
+        except Exception as error:  # noqa: BLE001 - it is the item's, not this stream's
+            self.take([failed_message(self.context, error)])
+
+    def feed_from_pump(self, value: object) -> None:
+        """As :meth:`feed_or_fail`; what waits for its turn counts as ahead of the reader too.
+
+        Args:
+            value: any ``MessageType``, as far as its giver knows.
+        """
+        self.feed_or_fail(value)
+        if self._pending:
+            self.buffer.backlog = len(self._pending)
+            self.buffer.limit = 0  # the pump is to look up
+
+    def finish(self) -> None:
+        """Nothing more will be fed."""
+        self._conclude(end=True)
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more will be fed, because of ``error``: it comes after all that was.
+
+        Args:
+            error: the terminal of the buffer.
+        """
+        passing = self.context.passing
+        if passing is not None and passing[0] is error:  # it comes through an Observable
+            self.buffer.chain = passing[1]
+        self._conclude(end=error)
+
+    def abort(self, error: Exception) -> None:
+        """End now; what is still on its way is given up.
+
+        Args:
+            error: the terminal of the buffer.
+        """
+        self._pending = None
+        self._leave_current()
+        self._end = True
+        self.feeder = None
+        self.buffer.abort(error)
+
+    def _conclude(self, *, end: Exception | bool) -> None:
+        if self._end is False:
+            self._end = end
+            if self._current is None and not self._pending:
+                self._close()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more can be fed."""
+        return self._end is not False
+
+    def _close(self) -> None:
+        if self._end is False:
+            return
+        self.feeder = None  # it may know this flattener: what has ended should need no garbage collector
+        if isinstance(self._end, Exception):
+            last = self.buffer.items[-1].buffer if self.buffer.items else None
+            if last is not None and last.error is self._end and last.error_handled:
+                self.buffer.error_handled = (
+                    True  # whoever read the last message was told, and need not read on
+                )
+            self.buffer.fail(self._end)
+        else:
+            self.buffer.finish()
+
+    # -- what comes out ----------------------------------------------------------------------------------
+
+    def take(self, pieces: Iterable[Piece]) -> None:
+        """Take what is flat already, in order.
+
+        Args:
+            pieces: message promises and flat streams of them.
+        """
+        pending = self._pending
+        if pending is None:
+            pending = self._pending = deque()
+        for piece in pieces:
+            buffer = piece.buffer
+            buffer.kept = True
+            if not isinstance(piece, MessagePromise):
+                buffer.was_read = True  # somebody is going to: dropping it from now on ends it
+            if not self.buffer.closed:  # else left while this was being opened
+                pending.append(piece)
+        self.deliver()
+
+    @override
+    def step(self) -> bool:
+        """Take what the current stream has, and, when it has ended, what stands after it."""
+        current = self._current
+        if current is None:
+            return self._next()
+        source = current.buffer
+        if self.position < len(source.items):
+            batch = source.items[self.position :]
+            self.position += len(batch)
+            self.buffer.extend(batch)
+            return True
+        if not source.closed:
+            return False
+        self._leave_current()
+        if source.error is not None:
+            source.mark_error_handled()
+            self.buffer.append(failed_message(self.context, source.error, source.chain))
+        if not self._pending:
+            self._close()
+        return True
+
+    def _next(self) -> bool:
+        pending = self._pending
+        if not pending:
+            return False
+        piece = pending.popleft()
+        if self.buffer.backlog:
+            self.buffer.backlog = len(pending)
+            self.buffer.grant(0)  # to nothing more than before; the pump looks again
+        if isinstance(piece, MessagePromise):
+            self.buffer.append(piece)
+            if not pending:
+                self._close()
+            return True
+        # No circle closes at whom nobody waits for: of a long chain that is being made, link by link, not the
+        # whole is walked for each.
+        awaited = self.buffer.readers > 0 or piece.buffer.producer is self
+        chain = chain_to(self, piece.buffer.producer) if awaited else None
+        if chain is None:
+            self._current, self.position = piece, 0
+            piece.buffer.attach(self, eager=False)
+            demand(cast("ReplayBuffer[object]", piece.buffer), 0, self.buffer.credits_left())
+        else:
+            # Its own messages would follow themselves for ever.
+            name = "a sequence" if self.feeder is None else self.feeder.name
+            pending.appendleft(failed_message(self.context, DeadlockError(" → ".join([name, *chain, name]))))
+        return True
+
+    def _leave_current(self) -> None:
+        current, self._current = self._current, None
+        if current is not None:
+            current.buffer.detach(self, eager=False)
+
+    # -- DemandLink -------------------------------------------------------------------------------------------
+
+    def pass_on(self, buffer: object, *, hungry: bool) -> None:
+        """What is wanted here is wanted of the stream that is being taken from.
+
+        Args:
+            buffer: the buffer that this writes.
+            hungry: a reader waits for the next message.
+        """
+        del buffer
+        if self._current is not None:
+            source = cast("ReplayBuffer[object]", self._current.buffer)
+            demand(source, self.position, self.buffer.credits_left(), hungry=hungry)
+
+    def slow_down(self) -> None:
+        """Whoever took everything at once has left, so it is not to be taken here either."""
+        if self._current is not None:
+            self._current.buffer.pace()
+
+    # -- Producer ----------------------------------------------------------------------------------------
+
+    def blocked_by(self) -> Producer | None:
+        """The stream that is being taken from, else whoever feeds this."""
+        current = self._current
+        return current.buffer.producer if current is not None else self.feeder
+
+    def cancel(self) -> None:
+        """Stop, and whoever feeds this too."""
+        if self.feeder is not None:
+            self.feeder.cancel()
+        self.abort(InquiryCancelledError())
+        self.buffer.mark_error_handled()
+
+    def abandon(self) -> None:
+        """Stop, because nobody can read the rest."""
+        if self.feeder is not None:
+            self.context.dispatch(self.feeder.abandon)  # not nested: pipelines may be long
+        self.abort(InquiryCancelledError())
+        self.buffer.forget()
+
+
+def filled(context: Context, value: object, *, replay: bool = True) -> ReplayBuffer[MessagePromise[Message]]:
+    """The buffer of a sequence that is given as a whole, whatever streams are in it.
+
+    Args:
+        context: who owns it.
+        value: any ``MessageType``.
+        replay: keep every message for readers yet to come.
+
+    Raises:
+        TypeError: it cannot become messages; the text names the type and where it stands.
+    """
+    pieces = pieces_of(value, context, partial(_open, context, 1, replay=replay))
+    if are_messages(pieces):
+        return _log(context, _kept(pieces), closed=True, replay=replay)
+    buffer = _log(context, replay=replay)
+    flattener = Flattener(context, buffer)
+    flattener.take(pieces)
+    flattener.finish()
+    return buffer
+
+
+def _log(
+    context: Context,
+    items: list[MessagePromise[Message]] | None = None,
+    *,
+    closed: bool = False,
+    replay: bool,
+) -> ReplayBuffer[MessagePromise[Message]]:
+    if replay:
+        return ReplayBuffer(context, items, closed=closed)
+    return NoReplayBuffer[MessagePromise[Message]](context, items, closed=closed)
+
+
+def _kept(promises: list[MessagePromise[Message]]) -> list[MessagePromise[Message]]:
+    for promise in promises:
+        promise.buffer.kept = True
+    return promises
+
+
+def _open(
+    context: Context,
+    depth: int,
+    stream: Observable[object] | AsyncIterable[object],
+    *,
+    replay: bool,
+) -> FlatStream[Message, object]:
+    """Start to read ``stream`` into a flat buffer of its own, ``depth`` flatteners below the first."""
+    buffer = _log(context, replay=replay)
+    inner = Flattener(context, buffer, depth=depth)
+    if isinstance(stream, Observable):
+        follow_observable(inner, stream)
+    else:
+        pump_into(inner, stream)
+    return FlatStream.over(buffer)
+
+
+def pump_into(flattener: Flattener, stream: AsyncIterable[object]) -> None:
+    """Feed every item of an async iterable, as a task of the context."""
+    buffer = cast("ReplayBuffer[object]", flattener.buffer)
+    name = getattr(stream, "__name__", type(stream).__name__)
+    driver = ProducerTask(name, flattener.context, buffer, flattener, part=True)
+    flattener.feeder = driver
+    driver.start(lambda: pump(stream, buffer, flattener.feed_from_pump))
+
+
+def follow_observable(flattener: Flattener, stream: Observable[object]) -> None:
+    """Feed every item of an Observable: it is subscribed to now, and disposed of when nobody can read it."""
+    feeder = ObservableProducer()
+    flattener.feeder = feeder
+    on_loop_thread = flattener.context.on_loop_thread  # an Observable may emit from any thread
+    feeder.subscription.disposable = stream.subscribe(
+        on_loop_thread(flattener.feed_or_fail),
+        on_loop_thread(flattener.fail),
+        on_loop_thread(flattener.finish),
+    )

@@ -1,0 +1,425 @@
+"""``Message`` and ``MessagePromise``: one thing seen twice, as the value and as the stream it comes from.
+
+They share a room because they speak of each other: a message class makes promises (``Message.promise``,
+``message.as_promise``), and a promise resolves to a message of its class.
+
+Why so long: two classes that cannot be named apart from each other, each form with an example.
+"""
+
+from collections.abc import AsyncIterable, Callable, Mapping, MutableMapping
+from typing import ClassVar, Generic, Self, cast
+
+from pydantic import Field
+from reactivex import Observable
+from typing_extensions import TypeVar, override
+
+from miniagents.core import Context, ReplayBuffer, Stream
+from miniagents.values import Frozen, FrozenMapping, Part, freeze, of_atoms, set_partial_text
+
+from ._owner import Context
+from ._part_log import PartBuffer, Parts, start_part_pump, told_by
+from ._streamed import StreamedPromise, start_pump
+
+M_co = TypeVar("M_co", bound="Message", covariant=True, default="Message")
+M = TypeVar("M", bound="Message")
+
+TokenStreamer = Callable[[MutableMapping[str, object]], AsyncIterable[str]]
+"""What ``Message.promise`` takes: an async generator function of tokens, given ``metadata_so_far``."""
+PartStreamer = Callable[[MutableMapping[str, object]], AsyncIterable[Part]]
+"""What ``Message.promise_of_parts`` takes: as a token streamer, but it yields parts."""
+
+_NOTHING: FrozenMapping[str, object] = FrozenMapping()
+
+
+class Message(Frozen, deferred=True):
+    """A frozen value that flows between agents: a text, and any further keywords as data.
+
+    Args:
+        text: what it says; None for a message of data only, which is shown by its template or as JSON.
+        **fields: declared fields of the class, and any others; kept frozen all the way down.
+
+    Raises:
+        pydantic.ValidationError: a declared field does not fit.
+        TypeError: a value is none of the allowed types; the error names the field's path.
+
+    Example:
+        >>> from miniagents import Message
+        >>> message = Message("Hello", tags=["a", "b"])
+        >>> print(message, message.tags)
+        Hello ('a', 'b')
+    """
+
+    role: ClassVar[str] = "user"
+    text: str | None = Field(default=None, kw_only=False)
+
+    def __init__(self, /, text: str | None = None, **fields: object) -> None:
+        if text is not None:  # a class may have a text of its own where none is given
+            fields["text"] = text  # in the mapping: `text` is not declared on Frozen
+        super().__init__(**fields)
+
+    @property
+    def as_promise(self) -> "MessagePromise[Self]":
+        """A finished promise of this very message.
+
+        Raises:
+            NoActiveContextError: no context is active.
+        """
+        return MessagePromise(self)
+
+    def _streamed(self) -> list[Part]:
+        """What it streams as if it were still being written; empty if that is its text alone."""
+        return []
+
+    @classmethod
+    def promise(cls, token_streamer: TokenStreamer, **preliminary_metadata: object) -> "MessagePromise[Self]":
+        """A message that is still being written: its tokens come from an async generator function.
+
+        Args:
+            token_streamer: called once, at once, with a mutable mapping ``metadata_so_far``; yields tokens
+                (``str``). What it puts there lands in the final message. It is closed when nobody can
+                read it any more.
+            **preliminary_metadata: data that is known already; the mapping starts with it.
+
+        Returns:
+            A promise of a message of this class.
+
+        Raises:
+            NoActiveContextError: no context is active.
+
+        Example:
+            >>> from miniagents import Message, MiniAgents
+            >>> async def tokens(metadata_so_far):
+            ...     yield "Hel"
+            ...     yield "lo"
+            ...     metadata_so_far["finish_reason"] = "stop"
+            >>> async def main():
+            ...     message = await Message.promise(tokens, model="none")
+            ...     print(message, message.model, message.finish_reason)
+            >>> MiniAgents().run(main())
+            Hello none stop
+        """
+        context = Context.current()
+        known = freeze_metadata(preliminary_metadata)
+        metadata: dict[str, object] = dict(known)
+        buffer: ReplayBuffer[str] = ReplayBuffer(context)
+        sink = MessageSink(buffer, cls, metadata)
+        name = getattr(token_streamer, "__name__", "token_streamer")
+        start_pump(context, name, lambda: token_streamer(metadata), buffer, sink)
+        return MessagePromise.of_tokens(buffer, cls, known)
+
+    @classmethod
+    def promise_of_parts(
+        cls, part_streamer: PartStreamer, **preliminary_metadata: object
+    ) -> "MessagePromise[Self]":
+        """A message that is more than text: as :meth:`promise`, from an async generator function of parts.
+
+        Text is plain `str`; everything else is a value like `Reasoning` or `ToolCallDelta`. The message gets
+        `finish_reason` and `usage` from the last `Finish` and `Usage`, and, if anything but text came,
+        `parts`: all of its content in order.
+
+        Args:
+            part_streamer: called once, at once, with a mutable mapping ``metadata_so_far``; yields parts.
+            **preliminary_metadata: data that is known already; the mapping starts with it.
+
+        Returns:
+            A promise of a message of this class.
+
+        Raises:
+            NoActiveContextError: no context is active.
+
+        Example:
+            >>> from miniagents import AssistantMessage, Finish, MiniAgents, Reasoning
+            >>> async def parts(metadata_so_far):
+            ...     yield Reasoning("They greet me.")
+            ...     yield "Hello"
+            ...     yield Finish("stop")
+            >>> async def main():
+            ...     promise = AssistantMessage.promise_of_parts(parts)
+            ...     print([token async for token in promise], len([part async for part in promise.parts]))
+            ...     message = await promise
+            ...     print(message, message.reasoning, message.finish_reason)
+            >>> MiniAgents().run(main())
+            ['Hello'] 3
+            Hello They greet me. stop
+        """
+        context = Context.current()
+        known = freeze_metadata(preliminary_metadata)
+        metadata: dict[str, object] = dict(known)
+        buffer = PartBuffer(context)
+        name = getattr(part_streamer, "__name__", "part_streamer")
+        start_part_pump(
+            context, name, lambda: part_streamer(metadata), buffer, MessageSink(buffer, cls, metadata)
+        )
+        return MessagePromise.of_tokens(buffer, cls, known)
+
+
+def text_message(text: str) -> Message:
+    """``Message(text)``, for less: one of text alone is valid and frozen as it is.
+
+    Args:
+        text: what it says.
+
+    Example:
+        >>> from miniagents import Message
+        >>> from miniagents.core import text_message
+        >>> text_message("Hello") == Message("Hello")
+        True
+    """
+    # What is more than a str (a member of an enumeration) is pydantic's to make one of.
+    return of_atoms(Message, {"text": text}) if type(text) is str else Message(text)
+
+
+def freeze_metadata(metadata: Mapping[str, object]) -> FrozenMapping[str, object]:
+    """The data of a message that is known before its text.
+
+    Args:
+        metadata: taken as it is now.
+
+    Raises:
+        FreezeError: a value is none of the allowed types; the text names the field's path.
+
+    Example:
+        >>> freeze_metadata({"tags": ["a", "b"]})
+        FrozenMapping({'tags': ('a', 'b')})
+    """
+    return cast("FrozenMapping[str, object]", freeze(dict(metadata))) if metadata else _NOTHING
+
+
+class MessageSink(Generic[M]):
+    """Closes a buffer of tokens with the message that they make together.
+
+    Args:
+        buffer: the tokens.
+        message_class: the class of the message.
+        metadata: its data, read when the last token has come.
+
+    Example:
+        >>> from miniagents import Message, MiniAgents
+        >>> from miniagents.core import MessagePromise, MessageSink
+        >>> from miniagents.core import ReplayBuffer, current_context
+        >>> async def main():
+        ...     buffer = ReplayBuffer(current_context())
+        ...     sink = MessageSink(buffer, Message, {"lang": "en"})
+        ...     buffer.extend(["Hel", "lo"])
+        ...     sink.finish()
+        ...     message = await MessagePromise.of_tokens(buffer, Message)
+        ...     print(message, message.lang)
+        >>> MiniAgents().run(main())
+        Hello en
+    """
+
+    __slots__ = ("buffer", "message_class", "metadata")
+
+    def __init__(
+        self, buffer: ReplayBuffer[str], message_class: type[M], metadata: MutableMapping[str, object]
+    ) -> None:
+        self.buffer: ReplayBuffer[str] = buffer
+        self.message_class: type[M] = message_class
+        self.metadata: MutableMapping[str, object] = metadata
+
+    def finish(self) -> None:
+        """Make the message; if it cannot be made, that is the error of the stream."""
+        if self.buffer.closed:
+            return
+        try:
+            data = {name: value for name, value in self.metadata.items() if name != "text"}
+            if isinstance(self.buffer, PartBuffer):
+                data |= told_by(self.buffer.parts)
+            # Of an answer that began anew, only the new one is the text.
+            text = str(data.pop("text")) if "text" in data else _join(self.buffer.items)
+            plain = self.message_class is Message and not data
+            self.buffer.result = text_message(text) if plain else self.message_class(text, **data)
+        except Exception as error:  # noqa: BLE001 - validation is user code
+            self.fail(error)
+        else:
+            self.buffer.finish()
+
+    def fail(self, error: Exception) -> None:
+        """End with ``error``; :func:`partial_text` of it is what had arrived.
+
+        Args:
+            error: the terminal of the buffer.
+        """
+        if not self.buffer.closed:
+            set_partial_text(error, "".join(str(token) for token in self.buffer.items))
+            self.buffer.fail(error)
+
+    abort = fail
+
+
+def _join(tokens: list[str]) -> str:
+    try:
+        return "".join(tokens)
+    except TypeError:
+        pieces: list[object] = [*tokens]
+        index, wrong = next(pair for pair in enumerate(pieces) if not isinstance(pair[1], str))
+        msg = (
+            f"Token {index} of a message is of type {type(wrong).__name__}; a token streamer must yield str. "
+            "Put data into metadata_so_far instead, or stream parts with promise_of_parts."
+        )
+        raise TypeError(msg) from None
+
+
+class MessagePromise(StreamedPromise[str, M_co]):
+    """A message that may still be streaming: await it, iterate its tokens, or subscribe to them.
+
+    * When does it start? Whoever made it has started it: an agent that runs, or :meth:`Message.promise`.
+    * How often? It is written once, however many read it.
+    * What is kept? Every token: each reader starts at the first, at its own pace.
+    * What does ``break`` do? That reader is gone. When none can come any more, the source is stopped and
+      closed.
+    * When does an error come? After every token that came before it, the very exception that was raised;
+      ``partial_text(error)`` is what had arrived.
+
+    Args:
+        message: the finished message it stands for. (One that is still being written is made with
+            :meth:`Message.promise`.)
+
+    Attributes:
+        preliminary_metadata: the data that was known when the promise was made; it never changes.
+        message_class: the class of the message that is going to come.
+
+    Raises:
+        NoActiveContextError: no context is active.
+
+    Example:
+        >>> from miniagents import Message, MiniAgents
+        >>> async def write(metadata_so_far):
+        ...     yield "Hel"
+        ...     yield "lo"
+        >>> async def main():
+        ...     promise = Message.promise(write, lang="en")
+        ...     print(promise.preliminary_metadata["lang"], [token async for token in promise])
+        ...     promise.tokens.subscribe(print)
+        ...     print(await promise)
+        >>> MiniAgents().run(main())
+        en ['Hel', 'lo']
+        Hel
+        lo
+        Hello
+    """
+
+    __slots__ = ("message_class", "preliminary_metadata")
+
+    preliminary_metadata: FrozenMapping[str, object]
+    message_class: type[M_co]
+
+    def __init__(self, message: M_co) -> None:
+        self.preliminary_metadata = _NOTHING
+        self.message_class = type(message)
+        self._show(_finished(Context.current(), message))
+
+    @staticmethod
+    def of_message(context: Context, message: M, *, announced: bool = True) -> "MessagePromise[M]":
+        """The finished promise of ``message`` in a context that need not be the active one.
+
+        Args:
+            context: the context.
+            message: what has come to be.
+            announced: handlers are told of it, as of every promise; False for one that is made for them.
+        """
+        promise = cast("MessagePromise[M]", object.__new__(MessagePromise))
+        promise.preliminary_metadata = _NOTHING
+        promise.message_class = type(message)
+        show = promise._show if announced else promise._show_quietly  # noqa: SLF001 - same class
+        show(_finished(context, message))
+        return promise
+
+    @staticmethod
+    def of_tokens(
+        buffer: ReplayBuffer[str], message_class: type[M], metadata: FrozenMapping[str, object] = _NOTHING
+    ) -> "MessagePromise[M]":
+        """The promise that shows a buffer of tokens; the buffer's result is the message.
+
+        Args:
+            buffer: the tokens, in pieces of text.
+            message_class: the class of the message.
+            metadata: the data that is known already.
+        """
+        promise = cast("MessagePromise[M]", object.__new__(MessagePromise))
+        promise.preliminary_metadata = metadata
+        promise.message_class = message_class
+        promise._show(buffer)  # noqa: SLF001 - same class
+        return promise
+
+    @override
+    def _again(self) -> "Callable[[], MessagePromise[M_co]]":
+        buffer, message_class, metadata = self.buffer, self.message_class, self.preliminary_metadata
+
+        def view() -> MessagePromise[M_co]:
+            promise = cast("MessagePromise[M_co]", object.__new__(MessagePromise))
+            promise._show_quietly(buffer)  # noqa: SLF001 - same class
+            promise.message_class, promise.preliminary_metadata = message_class, metadata
+            return promise
+
+        return view
+
+    @property
+    def tokens(self) -> Observable[str]:
+        """The tokens of the text as an Observable.
+
+        * When does it start? The message streams whether anybody subscribes or not.
+        * How often? It is written once; every subscriber gets every token from the first on.
+        * What is kept? Every token, as long as the promise or a subscription lives.
+        * What does ``break`` do? Disposing lets that subscriber go; when the last reader has left and none
+          can come any more, the source is stopped and closed.
+        * When does an error come? After every token that came before it.
+        """
+        return Stream(self.buffer, self)
+
+    @property
+    def parts(self) -> Parts:
+        """Everything that the message streams, in order: its tokens and what came between them.
+
+        The parts are an Observable as :attr:`tokens` are, and can be iterated as well: each reader starts at
+        the first one.
+
+        Example:
+            >>> from miniagents import AssistantMessage, MiniAgents, ToolCall
+            >>> async def main():
+            ...     message = AssistantMessage("Let me look.", parts=["Let me look.", ToolCall("1", "look")])
+            ...     print([type(part).__name__ async for part in message.as_promise.parts])
+            >>> MiniAgents().run(main())
+            ['str', 'ToolCallDelta']
+        """
+        return Parts(self.buffer, self)
+
+
+def _finished(context: Context, message: Message) -> ReplayBuffer[str]:
+    """The buffer of a message that is there: one token, or the parts of a message that has more."""
+    buffer: ReplayBuffer[str]
+    if type(message) is Message and message.text is not None:  # what comes most, and is its own text
+        buffer = ReplayBuffer(context, [message.text] if message.text else [], closed=True)
+    elif told := message._streamed():  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this room
+        buffer = PartBuffer(context, told, closed=True)
+    else:
+        text = str(message)
+        buffer = ReplayBuffer(context, [text] if text else [], closed=True)
+    buffer.result = message
+    return buffer
+
+
+def failed_message(
+    context: Context, error: Exception, chain: tuple[str, ...] = ()
+) -> MessagePromise[Message]:
+    """A message that fails where it stands.
+
+    Args:
+        context: who owns it.
+        error: what its readers are going to get.
+        chain: the aliases of the agents that the error came through.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.core import current_context
+        >>> async def main():
+        ...     await failed_message(current_context(), ValueError("no such city"))
+        >>> MiniAgents().run(main())
+        Traceback (most recent call last):
+            ...
+        ValueError: no such city
+    """
+    buffer: ReplayBuffer[str] = ReplayBuffer(context)
+    buffer.chain = chain
+    buffer.fail(error)
+    return MessagePromise.of_tokens(buffer, Message)

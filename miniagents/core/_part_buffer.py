@@ -1,0 +1,143 @@
+"""The buffer of a message that is more than text.
+
+Rule of this room: **readers of tokens pay nothing for parts.** `items` is the text, as in every buffer, so
+whatever reads tokens (``async for``, operators, joins) works on it as it is; `parts` is everything, in order.
+A part that is no text uses up the pump's allowance as a token does, so a long thought waits for slow readers
+too.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
+from typing import cast
+
+from typing_extensions import override
+
+from miniagents.core import Context, ProducerTask, ReplayBuffer, Sink, Stream, iterate, pump
+from miniagents.values import Finish, Part, PartValue, Refusal, Restart, Usage, content_of
+
+__all__ = ["PartBuffer", "Parts", "start_part_pump", "told_by"]
+
+
+class PartBuffer(ReplayBuffer[str]):
+    """A buffer of tokens with everything that came between them.
+
+    Attributes:
+        parts: the tokens and all other parts, in order.
+
+    Args:
+        context: the context that owns it.
+        parts: what has come already.
+        closed: nothing more will come.
+
+    Example:
+        >>> from miniagents import MiniAgents, Reasoning
+        >>> from miniagents.core import current_context
+        >>> async def main():
+        ...     buffer = PartBuffer(current_context())
+        ...     buffer.put(Reasoning("They greet me."))
+        ...     buffer.put("Hello")
+        ...     print(buffer.items, len(buffer.parts))
+        >>> MiniAgents().run(main())
+        ['Hello'] 2
+    """
+
+    __slots__ = ("parts",)
+
+    def __init__(self, context: Context, parts: list[Part] | None = None, *, closed: bool = False) -> None:
+        self.parts: list[Part] = [] if parts is None else parts
+        super().__init__(context, [text for text in map(_shown, self.parts) if text], closed=closed)
+
+    def put(self, part: Part) -> None:
+        """Add one part; a text, and the text of a refusal, is a token too.
+
+        Args:
+            part: anything that a message streams.
+
+        Raises:
+            TypeError: it is no part.
+        """
+        if self.closed:
+            return
+        text = _shown(part)
+        self.parts.append(part)
+        if text:
+            self.append(text)
+        else:
+            self.spend()
+
+    @override
+    def forget(self) -> None:
+        super().forget()
+        if not self.items:
+            self.parts.clear()
+
+
+def _shown(part: Part) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Refusal):
+        return part.text
+    wrong = cast("object", part)  # a streamer without types may give anything
+    if not isinstance(wrong, PartValue):
+        msg = (
+            f"A part of a message is of type {type(wrong).__name__}; a part streamer must yield str or parts "
+            "like Reasoning, ToolCallDelta or Usage. Put data into metadata_so_far instead."
+        )
+        raise TypeError(msg)
+    return ""
+
+
+class Parts(Stream[Part]):
+    """Everything that a message streams, as an Observable and as an async iterable.
+
+    * When does it start? With the message; nothing starts here.
+    * How often? Each subscriber and each iteration sees every part, from the first one on.
+    * What is kept? By the message: every part.
+    * What does ``break`` do? That reader is gone.
+    * When does an error come? After every part that came before it.
+
+    Args:
+        buffer: of the message.
+        owner: kept alive as long as somebody reads (the promise).
+
+    Example:
+        >>> from miniagents import AssistantMessage, Finish, MiniAgents
+        >>> async def main():
+        ...     promise = AssistantMessage("Hi", finish_reason="stop").as_promise
+        ...     print([part async for part in promise.parts])
+        >>> MiniAgents().run(main())
+        ['Hi', Finish(reason='stop')]
+    """
+
+    def __init__(self, buffer: ReplayBuffer[str], owner: object) -> None:
+        # A message of text alone has its tokens only: they are its parts.
+        parts = buffer.parts if isinstance(buffer, PartBuffer) else cast("list[Part]", buffer.items)
+        super().__init__(cast("ReplayBuffer[Part]", buffer), owner, parts)
+
+    def __aiter__(self) -> AsyncGenerator[Part]:
+        """The parts from the first one on, as they come."""
+        return iterate(self._log, self._owner, self._items)
+
+
+def start_part_pump(
+    context: Context, name: str, streamer: Callable[[], AsyncIterable[Part]], buffer: PartBuffer, sink: Sink
+) -> None:
+    """Fill ``buffer`` from what ``streamer`` gives, as a task of ``context``; ``sink`` says how it ends."""
+    driver = ProducerTask(name, context, buffer, sink, part=True)
+    driver.start(lambda: pump(streamer(), cast("ReplayBuffer[object]", buffer), buffer.put))
+
+
+def told_by(parts: Sequence[Part]) -> dict[str, object]:
+    """What the parts of a stream say about the message that they make, as its data."""
+    told: dict[str, object] = {}
+    content = content_of(parts)
+    for part in parts:
+        if isinstance(part, Finish):
+            told["finish_reason"] = part.reason
+        elif isinstance(part, Usage):
+            told["usage"] = part
+    behind = next((at for at in range(len(parts), 0, -1) if isinstance(parts[at - 1], Restart)), 0)
+    if behind:
+        told["text"] = "".join(map(_shown, parts[behind:]))
+    if not all(isinstance(each, str) for each in content):
+        told["parts"] = content
+    return told

@@ -1,0 +1,123 @@
+"""``PromisingContext``: where promises live."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable
+from typing import Protocol, TypeVar, overload
+
+from reactivex import Observable
+
+from miniagents.core import to_async_iter
+
+from ._nested_run import run_in_thread
+from ._owner import Context
+from ._promise import Promise
+from ._run_loop import run_loop
+
+T = TypeVar("T")
+
+
+class PromiseResolvedHandler(Protocol):
+    """What ``on_promise_resolved`` takes: awaited with each promise and what it resolved to.
+
+    Example:
+        >>> from miniagents.core import Promise, PromisingContext
+        >>> async def show(promise, result):
+        ...     print(type(promise).__name__, result)
+        >>> async def main():
+        ...     Promise(prefill_result=42)
+        >>> PromisingContext(on_promise_resolved=show).run(main())
+        Promise 42
+    """
+
+    async def __call__(self, promise: Promise[object], result: object, /) -> None:
+        """Handle one resolved promise."""
+        ...
+
+
+HandlerT = TypeVar("HandlerT", bound=PromiseResolvedHandler)
+
+
+class PromisingContext(Context):
+    """The owner of every promise that is made inside its ``async with`` block, or inside :meth:`run`.
+
+    A normal end waits for all runs. An end by an exception, Ctrl-C or cancellation cancels all runs, waits
+    for their cleanup and re-raises. An inner context has runs of its own.
+
+    Args:
+        on_promise_resolved: awaited with every promise that resolved and its value, one call at a time.
+        prefetch: how many pieces a source may run ahead of its fastest reader, in pieces.
+        shutdown_timeout: seconds that cancelled runs get for their cleanup.
+
+    Example:
+        >>> from miniagents.core import Promise, PromisingContext
+        >>> async def answer() -> int:
+        ...     return 42
+        >>> async def main() -> int:
+        ...     return await Promise(answer)
+        >>> PromisingContext().run(main())
+        42
+    """
+
+    def __init__(
+        self,
+        *,
+        on_promise_resolved: PromiseResolvedHandler | None = None,
+        prefetch: int = 1024,
+        shutdown_timeout: float = 10.0,
+    ) -> None:
+        super().__init__(prefetch=prefetch, shutdown_timeout=shutdown_timeout)
+        if on_promise_resolved is not None:
+            self.on_promise_resolved(on_promise_resolved)
+
+    def on_promise_resolved(self, handler: HandlerT) -> HandlerT:
+        """Add a handler; usable as a decorator. One that raises is logged and harms nobody.
+
+        Args:
+            handler: awaited with every promise that resolves from now on and its value, one call at a time.
+
+        Returns:
+            The handler itself.
+        """
+        self.events.on_resolved(handler)
+        return handler
+
+    @overload
+    def run(self, main: Observable[T]) -> list[T]: ...
+    @overload
+    def run(self, main: Awaitable[T]) -> T: ...
+    def run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:
+        """Run a coroutine, or an Observable, in this context and block until everything has ended.
+
+        Inside a running event loop it blocks that loop and works on a thread and an event loop of its own.
+
+        Args:
+            main: what is awaited; an Observable is subscribed to and its items are collected.
+
+        Returns:
+            What ``main`` returns; of an Observable the list of its items.
+
+        Raises:
+            RuntimeError: this very context is active already.
+            TypeError: it is neither; an async function has to be called first.
+        """
+        _check_runnable(main)
+        if asyncio._get_running_loop() is None:  # noqa: SLF001 - unlike the public one it never raises
+            return run_loop(lambda: self._run(main))
+        return run_in_thread(lambda: self._run(main))
+
+    async def _run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:
+        async with self:
+            if isinstance(main, Observable):
+                return [item async for item in to_async_iter(main)]
+            return await main
+
+
+def _check_runnable(main: object) -> None:
+    if isinstance(main, Observable | Awaitable):
+        return
+    name = getattr(main, "__name__", "main")
+    call = f"; call it: run({name}())" if inspect.iscoroutinefunction(main) else ""
+    kind = type(main).__name__
+    msg = f"run takes a coroutine, another awaitable or an Observable, and {name} is of type {kind}{call}."
+    raise TypeError(msg)

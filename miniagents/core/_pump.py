@@ -1,0 +1,162 @@
+"""The only pump from async iterables.
+
+Rule of this room: **a source is closed on every way out**, also by cancellation and by an error of whoever
+takes its pieces. It runs at most ``prefetch`` pieces ahead of the fastest reader, then it waits without
+asking the source.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, Callable
+from itertools import repeat
+from typing import TypeVar, cast
+
+from ._log import BURST, UNBOUNDED, ReplayBuffer
+
+T = TypeVar("T")
+
+
+async def pump(source: AsyncIterable[T], buffer: ReplayBuffer[object], put: Callable[[T], object]) -> None:
+    """Move every piece of ``source`` into ``put``, in order, paced by the readers of ``buffer``.
+
+    Args:
+        source: iterated once; its iterator is closed whatever happens.
+        buffer: where the pieces end up after a transformation.
+        put: takes one piece; also one that the source gives when ``buffer`` has just ended.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.core import ReplayBuffer, Context, pump
+        >>> async def numbers():
+        ...     for number in range(3):
+        ...         yield number
+        >>> buffer = ReplayBuffer(Context())
+        >>> asyncio.run(pump(numbers(), buffer, lambda number: buffer.append(number * 10)))
+        >>> buffer.items
+        [0, 10, 20]
+    """
+    iterator = aiter(source)
+    items = buffer.items
+    try:
+        async for piece in iterator:
+            put(piece)
+            # One comparison a piece: `limit` stands for pausing, for yielding to the loop, and for the end.
+            # It comes before the source is asked again, which may do much for one more piece.
+            if len(items) >= buffer.limit and not await _look_up(buffer):
+                break
+    finally:
+        await close(iterator)
+
+
+async def fill(buffer: ReplayBuffer[T], source: AsyncIterable[T]) -> None:
+    """Move every piece of ``source`` into ``buffer`` itself; otherwise as :func:`pump`.
+
+    This is the hot path of a token, so ``buffer.append`` stands here written out: a call per token less, 0.3 of
+    what a bare ``async for`` costs.
+
+    Args:
+        buffer: what is filled; it is not ended.
+        source: iterated once; its iterator is closed whatever happens.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.core import ReplayBuffer, Context, fill
+        >>> async def numbers():
+        ...     for number in range(3):
+        ...         yield number
+        >>> buffer = ReplayBuffer(Context())
+        >>> asyncio.run(fill(buffer, numbers()))
+        >>> buffer.items
+        [0, 1, 2]
+    """
+    iterator = aiter(source)
+    seen = cast("ReplayBuffer[object]", buffer)
+    items = buffer.items
+    limit = buffer.limit
+    ticks = repeat(None, limit - len(items) - 1)
+    try:
+        async for piece in iterator:
+            items.append(piece)
+            if buffer.heard:
+                if buffer.closed:  # nothing follows the terminal; nobody has looked yet
+                    items.pop()
+                buffer.tell()
+                if buffer.limit != limit:
+                    limit = buffer.limit
+                    ticks = repeat(None, limit - len(items))
+            # Counts down to `limit` in C: to compare the length of `items` would make a number a piece.
+            for _ in ticks:
+                break
+            else:
+                if not await _look_up(seen):
+                    break
+                limit = buffer.limit
+                ticks = repeat(None, limit - len(items) - 1)
+    finally:
+        await close(iterator)
+
+
+async def until_room(buffer: ReplayBuffer[object]) -> None:
+    """Wait, after a piece was written, until more is wanted of ``buffer``, or it has ended.
+
+    Args:
+        buffer: what is written by hand, by whoever waits here.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.core import ReplayBuffer, current_context, until_room
+        >>> async def main():
+        ...     buffer = ReplayBuffer(current_context())
+        ...     buffer.append("one")
+        ...     await until_room(buffer)
+        ...     print(buffer.credits_left())
+        >>> MiniAgents(prefetch=5).run(main())
+        4
+    """
+    if len(buffer.items) >= buffer.limit:
+        await _look_up(buffer)
+
+
+async def _look_up(buffer: ReplayBuffer[object]) -> bool:
+    """Yield to the loop, wait until there is room; tell whether to go on."""
+    # Also at the end: if a reader of the piece, or the source itself, has cancelled this task, that comes out
+    # here, and not in the middle of the clean-up of the source.
+    await asyncio.sleep(0)
+    while (
+        not buffer.closed
+        and len(buffer.items) + buffer.backlog >= buffer.requested
+        and not buffer.context.draining
+    ):
+        buffer.room = buffer.context.loop.create_future()
+        await buffer.room
+    if buffer.closed:
+        return False
+    requested = UNBOUNDED if buffer.context.draining else buffer.requested
+    buffer.limit = min(requested, len(buffer.items) + BURST)
+    return True
+
+
+async def close(iterator: object) -> None:
+    """Close an async iterator, if it can be closed.
+
+    Args:
+        iterator: what a source is read with; a generator that has not ended runs its clean-up here.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.core import close
+        >>> async def numbers():
+        ...     try:
+        ...         yield 1
+        ...     finally:
+        ...         print("closed")
+        >>> async def main():
+        ...     iterator = numbers()
+        ...     print(await anext(iterator))
+        ...     await close(iterator)
+        >>> asyncio.run(main())
+        1
+        closed
+    """
+    aclose = getattr(iterator, "aclose", None)
+    if aclose is not None:
+        await aclose()

@@ -1,0 +1,265 @@
+"""Reading a buffer: piece by piece with a cursor, or the whole at its end.
+
+Rule of this room: **a reader that leaves harms nobody.** It waits on a Future of its own and is counted only
+while it reads.
+
+A source that gives a piece in every turn of the event loop is not worth a Future a piece: its reader waits
+one turn and looks again, for a sixth of the instructions less. It parks a Future if nothing came, and does
+so at once, without that turn, up to `REST` times as long as turns are waited in vain: a slow source pays for
+a turn too many once in `REST` pieces.
+"""
+
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from typing import Final, TypeVar, cast
+
+from ._driver import CURRENT_PRODUCER, record_wait
+from ._log import ReplayBuffer
+from ._passing import NoReplayBuffer, ReaderPosition
+
+T = TypeVar("T")
+
+REST = 64
+
+
+class _NextTurn:
+    """Awaited, it lets the event loop turn once; ``asyncio.sleep(0)`` makes a coroutine and a generator."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Iterator[None]:
+        return iter(_ONE_YIELD)
+
+
+_ONE_YIELD: Final = (None,)
+_NEXT_TURN: Final = cast("Awaitable[None]", _NextTurn())  # any iterator will do for `await`
+
+_LIST_ITERATOR: object = type(iter([]))
+_reposition = cast("Callable[[Iterator[object], int], None]", getattr(_LIST_ITERATOR, "__setstate__"))  # noqa: B009 - typeshed does not know it
+
+
+def iterate(buffer: ReplayBuffer[T], owner: object, items: list[T] | None = None) -> AsyncGenerator[T]:
+    """The pieces of ``buffer`` from the first on, as they come; then its error, if it has one.
+
+    The generator is started here, up to a first yield that nobody sees, with the event loop's finalizer hooks
+    switched off. So a reader that is dropped in the middle (a ``break``) is closed at that very moment and
+    not some loop turns later, which is how a source is stopped at once when its last reader leaves.
+
+    Args:
+        buffer: what is read.
+        owner: kept alive as long as somebody reads (the promise).
+        items: what is read of it, if it keeps more lists than one.
+
+    Returns:
+        A reader of its own; a second call gives a second reader, from the first piece on.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.core import ReplayBuffer, Context, iterate
+        >>> buffer = ReplayBuffer(Context(), ["one", "two"], closed=True)
+        >>> async def main():
+        ...     print([piece async for piece in iterate(buffer, None)])
+        >>> asyncio.run(main())
+        ['one', 'two']
+    """
+    if isinstance(buffer, NoReplayBuffer):
+        return started(_read_passing(buffer, owner))
+    return started(_read(buffer, owner, buffer.items if items is None else items))
+
+
+def started(generator: AsyncGenerator[T]) -> AsyncGenerator[T]:
+    """``generator`` run up to its first yield, with the event loop's finalizer hooks switched off for it.
+
+    Args:
+        generator: what it yields first is seen by nobody; until then it must not await anything.
+
+    Returns:
+        The same generator: dropping it closes it at that very moment, so its clean-up must not await.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.core import started
+        >>> async def numbers():
+        ...     yield
+        ...     try:
+        ...         yield 1
+        ...     finally:
+        ...         print("closed")
+        >>> async def main():
+        ...     async for number in started(numbers()):
+        ...         break
+        ...     print("left")
+        >>> asyncio.run(main())
+        closed
+        left
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        # `next` with a default makes no StopIteration of what is yielded: a third less than `send`.
+        next(generator.__anext__().__await__(), None)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    return generator
+
+
+async def _read(buffer: ReplayBuffer[T], owner: object, items: list[T]) -> AsyncGenerator[T]:
+    buffer.readers += 1
+    buffer.was_read = True
+    position = 0
+    hot = 0  # before this position a turn is waited first; from it on, the source is told to run on
+    rest = backoff = 1
+    half = buffer.context.prefetch >> 1
+    try:
+        yield owner  # type: ignore[misc]  # taken by `iterate`; never seen by a reader
+        while True:
+            # A plain `for` over a list iterator is the fastest read there is (it sees what is appended
+            # meanwhile), and `__setstate__` puts a new one where the exhausted one stopped.
+            batch = iter(items)
+            if position:
+                _reposition(batch, position)
+            for item in batch:
+                yield item
+            position = len(items)
+            if buffer.closed:
+                break
+            if position < hot:
+                await _NEXT_TURN
+                if len(items) > position or buffer.closed:
+                    backoff = 1
+                    continue
+                hot = 0
+                rest = backoff = min(2 * backoff, REST)
+            # What `until_more` does, without its coroutine and its calls: once per token of a live source.
+            future = buffer.wait_for_more()
+            if CURRENT_PRODUCER.get() is not None:
+                record_wait(cast("ReplayBuffer[object]", buffer), future)
+            try:
+                await future
+            except BaseException:
+                buffer.leave(future)
+                raise
+            rest -= 1
+            if (
+                rest <= 0 and buffer.demand_link is None
+            ):  # whoever has a demand_link is written when it says that it waits
+                hot = buffer.requested - half
+    finally:
+        buffer.readers -= 1
+    raise_error(buffer)
+
+
+async def _read_passing(buffer: NoReplayBuffer[T], owner: object) -> AsyncGenerator[T]:
+    buffer.readers += 1
+    buffer.was_read = True
+    place = ReaderPosition()
+    buffer.enter(place)
+    try:
+        yield owner  # type: ignore[misc]  # taken by `iterate`; never seen by a reader
+        while True:
+            while place.position < len(buffer.items):
+                yield buffer.take(place)  # by no name: it would be kept until the next one is there
+            if buffer.closed:
+                break
+            await until_more(buffer)
+    finally:
+        buffer.quit(place)
+        buffer.readers -= 1
+    raise_error(buffer)
+
+
+async def until_more(buffer: ReplayBuffer[T]) -> None:
+    """Wait until ``buffer`` has more than one reader has read, or the end.
+
+    Args:
+        buffer: what the reader has read to its present end.
+
+    Raises:
+        DeadlockError: the run that waits would have to go on for that.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.core import ReplayBuffer, current_context, until_more
+        >>> async def main():
+        ...     buffer = ReplayBuffer(current_context())
+        ...     asyncio.get_running_loop().call_soon(buffer.append, "one")
+        ...     await until_more(buffer)
+        ...     print(buffer.items)
+        >>> MiniAgents().run(main())
+        ['one']
+    """
+    future = buffer.wait_for_more()
+    if CURRENT_PRODUCER.get() is not None:
+        record_wait(cast("ReplayBuffer[object]", buffer), future)
+    try:
+        await future
+    except BaseException:
+        buffer.leave(future)
+        raise
+
+
+async def until_closed(buffer: ReplayBuffer[T]) -> None:
+    """Wait for the terminal of ``buffer``, whatever it is, without being woken per piece.
+
+    Args:
+        buffer: what is waited for; its pump no longer waits for slower readers.
+
+    Raises:
+        DeadlockError: ``buffer`` cannot end before the run that is waiting here goes on.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.core import ReplayBuffer, current_context, until_closed
+        >>> from miniagents import MiniAgents
+        >>> async def main():
+        ...     buffer = ReplayBuffer(current_context())
+        ...     asyncio.get_running_loop().call_soon(buffer.finish)
+        ...     await until_closed(buffer)
+        ...     print(buffer.closed)
+        >>> MiniAgents().run(main())
+        True
+    """
+    if buffer.closed:
+        return
+    future = buffer.end()
+    buffer.readers += 1
+    buffer.was_read = True
+    try:
+        record_wait(cast("ReplayBuffer[object]", buffer), future)
+        await future
+    except BaseException:
+        buffer.leave(future)
+        raise
+    finally:
+        buffer.readers -= 1
+
+
+def raise_error(buffer: ReplayBuffer[T]) -> None:
+    """Raise the error of a closed ``buffer``, the very object, if it has one.
+
+    The traceback starts anew for every reader; it would otherwise grow with each and keep their frames alive.
+
+    Args:
+        buffer: what has been read; from now on its error counts as seen.
+
+    Raises:
+        Exception: the error of the buffer, whatever its type.
+
+    Example:
+        >>> from miniagents.core import ReplayBuffer, Context, raise_error
+        >>> buffer = ReplayBuffer(Context())
+        >>> buffer.fail(ValueError("the source broke"))
+        >>> raise_error(buffer)
+        Traceback (most recent call last):
+            ...
+        ValueError: the source broke
+    """
+    error = buffer.error
+    if error is None:
+        return
+    buffer.mark_error_handled()
+    driver = CURRENT_PRODUCER.get()
+    if driver is not None:
+        driver.received = (error, buffer.chain)
+    raise error.with_traceback(buffer.traceback)

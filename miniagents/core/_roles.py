@@ -1,0 +1,152 @@
+"""Messages that say who speaks.
+
+For a type checker a subclass of ``Message`` takes its declared fields only. Those here say that they take any
+further keyword as data, as ``Message`` does.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+from typing_extensions import override
+
+from miniagents.values import Content, Finish, Part, Reasoning, Refusal, ToolCall, ToolResult, Usage
+
+from ._message import Message
+from ._spoken import ContentMessage
+
+
+class UserMessage(ContentMessage, deferred=True):
+    """What a user says; `parts` may hold images and files.
+
+    Example:
+        >>> from miniagents import Image, UserMessage
+        >>> message = UserMessage("What is this?", parts=[Image(path="cat.png")])
+        >>> message.role, message.content[0]
+        ('user', 'What is this?')
+    """
+
+    role: ClassVar[str] = "user"
+
+    if TYPE_CHECKING:
+
+        def __init__(self, /, text: str | None = None, **fields: object) -> None: ...
+
+
+class SystemMessage(Message, deferred=True):
+    """Instructions for a model; each provider gets them where it wants them.
+
+    Example:
+        >>> from miniagents import SystemMessage
+        >>> SystemMessage("Answer in one sentence.").role
+        'system'
+    """
+
+    role: ClassVar[str] = "system"
+
+    if TYPE_CHECKING:
+
+        def __init__(self, /, text: str | None = None, **fields: object) -> None: ...
+
+
+class AssistantMessage(ContentMessage, deferred=True):
+    """What a model says.
+
+    Attributes:
+        model: who said it.
+        response_id: the provider's id of the answer.
+        finish_reason: why it ended, in the provider's own word ("stop", "end_turn", "length").
+        usage: the tokens that it cost.
+
+    Example:
+        >>> from miniagents import AssistantMessage, Reasoning, ToolCall
+        >>> message = AssistantMessage(parts=[Reasoning("Far north."), "Let me look.", ToolCall("1", "look")])
+        >>> message.text, message.reasoning, message.tool_calls[0].name
+        ('Let me look.', 'Far north.', 'look')
+    """
+
+    role: ClassVar[str] = "assistant"
+    model: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    response_id: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    finish_reason: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    usage: Usage | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, /, text: str | None = None, **fields: object) -> None: ...
+
+    @property
+    def reasoning(self) -> str | None:
+        """What the model thought, as far as the provider shows it; None if it showed nothing."""
+        return (
+            "\n\n".join(each.text for each in self.parts if isinstance(each, Reasoning) and each.text) or None
+        )
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tools that the model wants to be called, in order."""
+        return tuple(each for each in self.parts if isinstance(each, ToolCall))
+
+    @property
+    def refusal(self) -> str | None:
+        """The text with which the model refused; None if it did not."""
+        return "".join(each.text for each in self.parts if isinstance(each, Refusal)) or None
+
+    @override
+    def _streamed(self) -> list[Part]:
+        told: list[Part] = []
+        if self.usage is not None:
+            told.append(self.usage)
+        if self.finish_reason is not None:
+            told.append(Finish(self.finish_reason))
+        if told and not self.parts:
+            return [self.text, *told] if self.text else told
+        return [*super()._streamed(), *told]
+
+
+class ToolMessage(ContentMessage, deferred=True):
+    """What tools said to the calls of the answer before; its text is all results.
+
+    Example:
+        >>> from miniagents import ToolMessage, ToolResult
+        >>> ToolMessage(parts=[ToolResult("call-1", "12 °C")]).text
+        '12 °C'
+    """
+
+    role: ClassVar[str] = "tool"
+
+    if TYPE_CHECKING:
+
+        def __init__(self, /, text: str | None = None, **fields: object) -> None: ...
+
+    @classmethod
+    @override
+    def _text_of(cls, parts: Iterable[Content]) -> str:
+        return "\n\n".join(each.content for each in parts if isinstance(each, ToolResult))
+
+
+class ErrorMessage(Message, deferred=True):
+    """An error in the place where it would have been raised (``errors_as_messages``).
+
+    Args:
+        text: the type and the text of the error.
+        error_type: the name of the exception's class.
+        error_text: what the exception says.
+        agent_alias: the agent that raised it, None if it came from outside of every agent.
+
+    Example:
+        >>> from miniagents import MiniAgents, miniagent
+        >>> @miniagent
+        ... async def oracle(ctx):
+        ...     raise ValueError("the fumes are bad today")
+        >>> async def main():
+        ...     (message,) = await oracle.errors_as_messages().inquire()
+        ...     print(message.error_type, "of", message.agent_alias, "|", message)
+        >>> MiniAgents().run(main())
+        ValueError of ORACLE | ValueError: the fumes are bad today
+    """
+
+    role: ClassVar[str] = "error"
+    error_type: str = ""
+    error_text: str = ""
+    agent_alias: str | None = None

@@ -1,0 +1,313 @@
+"""The context: who owns the running tasks, and where every one of them ends.
+
+Rule of this room: **no task without an owner.** A context is entered on one event loop, knows every driver (a
+running task with what it fills), waits for all of them at a normal end, and cancels all of them at any other
+end. It also serialises pushes: a push that is caused by another push waits in a queue instead of on the call
+stack, so chains of any depth neither recurse nor interleave.
+"""
+
+import asyncio
+import contextvars
+import logging
+import threading
+from asyncio import Future
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from functools import partial
+from typing import Protocol, TypeVarTuple
+from weakref import WeakSet
+
+from miniagents.values import NoActiveContextError, WrongLoopError
+
+from ._unseen import UnhandledErrors
+
+logger = logging.getLogger("miniagents")
+
+Ts = TypeVarTuple("Ts")
+
+
+class Driven(Protocol):
+    """A running task that a context owns."""
+
+    @property
+    def name(self) -> str:
+        """How it is called in buffers."""
+        ...
+
+    @property
+    def task(self) -> "asyncio.Task[None] | None":
+        """The task itself."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop it now."""
+        ...
+
+    def drain(self) -> None:
+        """Let it run on without regard to how far its readers are."""
+        ...
+
+
+class Finishable(Protocol):
+    """Something that is still being fed."""
+
+    def finish(self) -> None:
+        """Nothing more will come; idempotent."""
+        ...
+
+
+class Context:
+    """Owns the tasks that were started within it.
+
+    Args:
+        prefetch: how many pieces a pump may run ahead of its fastest reader.
+        shutdown_timeout: seconds that cancelled tasks get for their cleanup.
+
+    Attributes:
+        announcing: somebody wants to be told of the promises that resolve.
+        pushing: a push is running, so that the next one waits for its end.
+        passing: the error that an Observable face is handing over right now, and the agents it went through.
+
+    Raises:
+        ValueError: ``prefetch`` is less than 1.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.core import ProducerTask, ReplayBuffer, Context
+        >>> async def main():
+        ...     context = Context(shutdown_timeout=1)
+        ...     context.open()
+        ...     buffer = ReplayBuffer(context)
+        ...     async def body():
+        ...         buffer.append("one")
+        ...     ProducerTask("writer", context, buffer, buffer).start(body)
+        ...     await context.drain()
+        ...     context.close()
+        ...     print(buffer.items)
+        >>> asyncio.run(main())
+        ['one']
+    """
+
+    def __init__(self, *, prefetch: int = 1024, shutdown_timeout: float = 10.0) -> None:
+        if prefetch < 1:
+            msg = f"prefetch is {prefetch}: a pump must be allowed at least 1 piece ahead of its reader."
+            raise ValueError(msg)
+        self.prefetch = prefetch
+        self.shutdown_timeout = shutdown_timeout
+        self.draining: bool = False
+        self.announcing = False
+        self.passing: tuple[Exception, tuple[str, ...]] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._drivers: set[Driven] = set()
+        self._idle: asyncio.Future[None] | None = None
+        self.unhandled: UnhandledErrors = UnhandledErrors()
+        self._pushes: deque[Callable[[], None]] = deque()
+        self.pushing: bool = False
+        self._open: WeakSet[Finishable] = WeakSet()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of this context.
+
+        Raises:
+            NoActiveContextError: it has not been entered yet, or has ended.
+        """
+        if self._loop is None:
+            raise NoActiveContextError
+        return self._loop
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, or has not been entered yet."""
+        return self._loop is None
+
+    def open(self) -> None:
+        """Bind the context to the running event loop and this thread."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self.draining = False
+
+    def close(self) -> None:
+        """The context has ended: nothing can be started in it any more."""
+        self._loop = None
+
+    def check(self) -> None:
+        """Refuse to be used from another thread or event loop than the one it was entered on.
+
+        Raises:
+            NoActiveContextError: it has ended.
+            WrongLoopError: this call comes from elsewhere.
+        """
+        if self._loop is None:
+            msg = "This MiniAgents context has ended; use `async with MiniAgents():` around this call."
+            raise NoActiveContextError(msg)
+        if asyncio._get_running_loop() is not self._loop:  # noqa: SLF001 - unlike the public one it never raises
+            raise WrongLoopError
+
+    def check_place(self) -> None:
+        """Refuse a call from another thread, event loop or process; that it has ended does not matter.
+
+        Raises:
+            WrongLoopError: this call comes from elsewhere.
+        """
+        if self._loop is not None and asyncio._get_running_loop() is not self._loop:  # noqa: SLF001 - as above
+            raise WrongLoopError
+
+    def future(self) -> "asyncio.Future[None]":
+        """A new Future of this context's event loop, for somebody who is going to wait on it.
+
+        Raises:
+            NoActiveContextError: the context has ended.
+            WrongLoopError: this call comes from elsewhere.
+        """
+        loop = self._loop
+        if loop is None or asyncio._get_running_loop() is not loop:  # noqa: SLF001 - unlike the public one it never raises
+            self.check()
+            loop = self.loop
+        return Future(loop=loop)  # what `create_future` of asyncio and of uvloop does, without a call a token
+
+    def in_loop_thread(self) -> bool:
+        """Whether the caller runs on the thread of this context's event loop."""
+        return threading.get_ident() == self._thread
+
+    def on_loop_thread(self, function: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
+        """``function``, run on the thread of this context from whatever thread it is called.
+
+        A call from another thread runs in the contextvars of now, soon, in the order of the calls.
+
+        Args:
+            function: what is run; its result is dropped.
+        """
+        context = contextvars.copy_context()
+
+        def call(*args: *Ts) -> None:
+            if self.in_loop_thread():
+                function(*args)
+            elif self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(partial(function, *args), context=context)
+
+        return call
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Run ``callback`` on this context's event loop, from whatever thread; not at all once it is closed.
+
+        Args:
+            callback: what is run.
+        """
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback)
+
+    def add(self, driver: Driven) -> None:
+        """Own a driver until :meth:`discard`.
+
+        Args:
+            driver: a task that has just begun.
+        """
+        self._drivers.add(driver)
+
+    def discard(self, driver: Driven) -> None:
+        """Own a driver no more.
+
+        Args:
+            driver: one that has ended.
+        """
+        self._drivers.discard(driver)
+        if not self._drivers and self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    def finish_at_end(self, sink: Finishable) -> None:
+        """Finish ``sink`` when the context drains, at the latest.
+
+        Args:
+            sink: what is fed from outside of every task, so that no end of a task ends it; held weakly.
+        """
+        self._open.add(sink)
+
+    async def drain(self) -> None:
+        """Wait until every task of this context has ended by itself, those started meanwhile included."""
+        self.draining = True
+        self._release_all()
+        await self._until_idle()
+
+    def _release_all(self) -> None:
+        # Not where it is waited for: the last sink and the last driver would be held while others end, and
+        # what they hold would never be abandoned.
+        for sink in tuple(self._open):
+            sink.finish()
+        for driver in tuple(self._drivers):
+            driver.drain()
+
+    async def cancel_all(self) -> None:
+        """Cancel every task and wait for the cleanup of all, ``shutdown_timeout`` seconds at most."""
+        deadline = self.loop.time() + self.shutdown_timeout
+        while stopping := tuple(self._drivers):  # once more for those that a clean-up has started
+            for driver in stopping:
+                driver.cancel()
+            tasks = [driver.task for driver in stopping if driver.task is not None]
+            if tasks:
+                await asyncio.wait(tasks, timeout=max(0, deadline - self.loop.time()))
+            if self.loop.time() >= deadline:
+                break
+        self._report_stuck(self._drivers)
+
+    async def _until_idle(self) -> None:
+        while self._drivers:
+            self._idle = self.loop.create_future()
+            try:
+                await self._idle
+            finally:
+                self._idle = None
+
+    def _report_stuck(self, drivers: Iterable[Driven]) -> None:
+        for driver in drivers:
+            logger.error(
+                "%s did not end within shutdown_timeout=%s seconds after it was cancelled; "
+                "it is left behind. Look for a `finally` or `except CancelledError` in it that waits.",
+                driver.name,
+                self.shutdown_timeout,
+            )
+
+    def dispatch(self, push: Callable[[], None]) -> None:
+        """Run ``push`` now, or after the push that is running: never nested in it.
+
+        Args:
+            push: lets followers take what is new.
+        """
+        self._pushes.append(push)
+        if self.pushing:
+            return
+        self.pushing = True
+        try:
+            while self._pushes:
+                self._pushes.popleft()()
+        finally:
+            self.pushing = False
+
+
+CURRENT_CONTEXT: ContextVar[Context | None] = ContextVar("miniagents_scope", default=None)
+"""The context that was entered last, whether it may be used here or not; see :func:`current_context`."""
+
+
+def current_context() -> Context:
+    """The context that owns what is started here: the context that was entered last.
+
+    Raises:
+        NoActiveContextError: there is none.
+        WrongLoopError: there is one, but of another event loop or thread.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.core import current_context
+        >>> async def main():
+        ...     async with MiniAgents() as context:
+        ...         print(current_context() is context)
+        >>> MiniAgents().run(main())
+        True
+    """
+    context = CURRENT_CONTEXT.get()
+    if context is None:
+        raise NoActiveContextError
+    context.check()
+    return context

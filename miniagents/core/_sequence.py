@@ -1,0 +1,272 @@
+"""``MessageSequencePromise``: a flat stream of message promises."""
+
+from collections.abc import Iterable
+from typing import ClassVar, cast
+
+from reactivex import Observable
+from typing_extensions import TypeVar, override
+
+from miniagents.core import Context, ReplayBuffer, Stream, raise_error, until_more
+from miniagents.values import Part
+
+from ._flattener import Flattener, filled
+from ._join import join_tokens
+from ._message import M_co, Message, MessagePromise
+from ._message_type import FlatStream, MessageType
+from ._messages import Messages
+from ._owner import Context
+from ._projections import final_of, parts_of
+from ._promise import Promise
+from ._streamed import StreamedPromise
+from ._walk import TokenFeed, TokenTransformer
+
+M = TypeVar("M", bound=Message, default=Message)
+
+
+class _Tokens(TokenTransformer[str]):
+    """Writes every token of every message."""
+
+    __slots__ = ()
+
+    in_step: ClassVar[bool] = True
+
+    @override
+    def tokens(self, tokens: list[str], /) -> None:
+        self.target.extend(tokens)
+
+
+class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
+    """Messages that may still be coming: await them all, iterate their promises, or subscribe.
+
+    * When does it start? Whoever made it has started it: ``agent.inquire(...)`` does at once.
+    * How often? It is made once, however many read it.
+    * What is kept? Every message promise, with its tokens: each reader starts at the first, at its own pace.
+    * What does ``break`` do? That reader is gone. When none can come any more, the run is stopped.
+    * When does an error come? A failing message fails where it stands, and the ones after it still arrive.
+      What failed as a whole raises after the messages that came before.
+
+    Args:
+        prefill_pieces: any ``MessageType``; each becomes a message promise.
+        replay: keep every message for readers yet to come. Without it a message goes when all who read have
+            passed it, so that memory does not grow with the sequence: a later reader begins with the oldest
+            one that is kept. Whoever awaits the whole must do so before the first one has gone.
+
+    Raises:
+        NoActiveContextError: no context is active.
+        NotReplayedError: when awaited, with ``replay=False``, after readers have passed the beginning.
+        TypeError: a piece cannot become a message; the text names its type and where it stands.
+
+    Example:
+        >>> from miniagents import Message, MessageSequencePromise, MiniAgents
+        >>> async def main():
+        ...     promise = MessageSequencePromise(prefill_pieces=[Message("one"), "two"])
+        ...     print([str(await message) async for message in promise], (await promise)[1].text)
+        >>> MiniAgents().run(main())
+        ['one', 'two'] two
+    """
+
+    __slots__ = ()
+
+    def __init__(self, prefill_pieces: MessageType = (), *, replay: bool = True) -> None:
+        self._show(filled(Context.current(), prefill_pieces, replay=replay))
+
+    @staticmethod
+    def of_message(context: Context, message: M) -> "MessageSequencePromise[M]":
+        """The sequence of one message that is there, in a context that need not be the active one.
+
+        Args:
+            context: the context.
+            message: the only one.
+        """
+        promise = MessagePromise.of_message(context, message)
+        promise.buffer.kept = True
+        buffer = ReplayBuffer(context, [promise], closed=True)
+        return cast("MessageSequencePromise[M]", MessageSequencePromise.over(buffer))
+
+    @property
+    def messages(self) -> Observable[MessagePromise[M_co]]:
+        """The message promises as an Observable, each as soon as it begins.
+
+        * When does it start? The run goes on whether anybody subscribes or not.
+        * How often? It runs once; every subscriber gets every message promise from the first on.
+        * What is kept? Every message promise, as long as this promise or a subscription lives.
+        * What does ``break`` do? Disposing lets that subscriber go; when the last reader has left and none
+          can come any more, the run is stopped.
+        * When does an error come? That of one message with its own tokens; that of the whole at the end.
+        """
+        return Stream(self.buffer, self)
+
+    @property
+    def tokens(self) -> Observable[str]:
+        """The tokens of all messages as an Observable, as they come, message after message.
+
+        * When does it start? The run goes on whether anybody subscribes or not.
+        * How often? It runs once; every subscriber gets every token from the first on.
+        * What is kept? Every token, as long as this promise or a subscription lives.
+        * What does ``break`` do? Disposing lets that subscriber go; when the last reader has left and none
+          can come any more, the run is stopped.
+        * When does an error come? Where the failing message stands; it ends the Observable.
+        """
+        return tokens_of(cast("FlatStream[Message]", self)).pieces
+
+    @property
+    def parts(self) -> StreamedPromise[Part, tuple[Part, ...]]:
+        """Every part of all messages, in order: text as `str`, reasoning, calls of tools, their results.
+
+        It starts, keeps, stops and fails as :class:`StreamedPromise` says; a failing message ends it.
+
+        Raises:
+            NoActiveContextError: no context is active.
+
+        Example:
+            >>> from miniagents import AssistantMessage, MessageSequencePromise, MiniAgents
+            >>> async def main():
+            ...     turns = MessageSequencePromise([AssistantMessage("one", finish_reason="stop"), "two"])
+            ...     print([part async for part in turns.parts])
+            >>> MiniAgents().run(main())
+            ['one', Finish(reason='stop'), 'two']
+        """
+        return parts_of(cast("FlatStream[Message]", self))
+
+    @property
+    def final(self) -> Promise[M_co]:
+        """The last message, when all have come: of a model with tools, its answer.
+
+        Raises:
+            NoActiveContextError: no context is active. MiniAgentsError, when awaited: no message came.
+
+        Example:
+            >>> from miniagents import MessageSequencePromise, MiniAgents
+            >>> async def main():
+            ...     print(await MessageSequencePromise(["Let me look.", "It is cold."]).final)
+            >>> MiniAgents().run(main())
+            It is cold.
+        """
+        return final_of(self)
+
+    async def aresolve_messages(self) -> Messages[M_co]:
+        """The same as awaiting it."""
+        return await self
+
+    def as_single_promise(
+        self,
+        delimiter: str = "\n\n",
+        strip_leading_newlines: bool = False,
+        reference_original_messages: bool = True,
+        **metadata: object,
+    ) -> MessagePromise[Message]:
+        """One streaming message of all texts; the same as :func:`join_messages` of it.
+
+        Args:
+            delimiter: stands between two messages.
+            strip_leading_newlines: leave out the newlines at the start of each message.
+            reference_original_messages: keep the messages as ``original_messages`` of the joined one.
+            **metadata: data of the joined message.
+
+        Raises:
+            NoActiveContextError: no context is active.
+            FreezeError: a value of ``metadata`` is none of the allowed types.
+        """
+        return join_tokens(
+            self,
+            delimiter=delimiter,
+            strip_leading_newlines=strip_leading_newlines,
+            reference_original_messages=reference_original_messages,
+            metadata=metadata,
+        )
+
+    @override
+    def cancel(self) -> None:
+        """Stop the run, and every message in it that the run, or one that it began, is still writing.
+
+        What others write (a message that was sent to the agent and passed on) goes on. Idempotent.
+        """
+        super().cancel()
+        ancestry = self.buffer.ancestry
+        if ancestry is None:
+            return
+        for promise in tuple(self.buffer.items):
+            if not promise.buffer.closed and ancestry.began(promise.buffer.ancestry):
+                promise.cancel()
+
+    @override
+    async def _whole(self) -> Messages[M_co]:
+        # Message by message, so that a failing one is raised without waiting for those behind it.
+        buffer = self.buffer
+        items = buffer.items
+        position = 0
+        buffer.keep_all()
+        buffer.readers += 1
+        buffer.was_read = True
+        try:
+            while True:
+                while position < len(items):
+                    promise = items[position]
+                    position += 1
+                    if not promise.buffer.closed or promise.buffer.error is not None:
+                        await promise
+                if buffer.closed:
+                    break
+                await until_more(buffer)
+        finally:
+            buffer.readers -= 1
+        if buffer.error is not None:
+            raise_error(buffer)
+        return self._resolve()
+
+    @override
+    def _fold(self, buffer: ReplayBuffer[object]) -> object:
+        buffer.keep_all()
+        return Messages(cast("list[Message]", [promise.buffer.result for promise in self.buffer.items]))
+
+    @override
+    def _read_parts(self) -> None:
+        for promise in self.buffer.items:
+            promise.buffer.was_read = True
+
+    @override
+    def _parts(self) -> Iterable[ReplayBuffer[object]]:
+        return cast("list[ReplayBuffer[object]]", [promise.buffer for promise in self.buffer.items])
+
+
+def open_sequence() -> tuple[Flattener, MessageSequencePromise[Message]]:
+    """A sequence that is still open: what writes it, and the promise of it.
+
+    Raises:
+        NoActiveContextError: no context is active.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> async def main():
+        ...     flattener, sequence = open_sequence()
+        ...     flattener.feed("one")
+        ...     print(sequence.done)
+        ...     flattener.finish()
+        ...     print(await sequence)
+        >>> MiniAgents().run(main())
+        False
+        one
+    """
+    context = Context.current()
+    buffer: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(context)
+    return Flattener(context, buffer), MessageSequencePromise.over(buffer)
+
+
+def tokens_of(source: FlatStream[Message, object]) -> StreamedPromise[str, object]:
+    """The tokens of all messages as they come, message after message.
+
+    Args:
+        source: the messages; the first one that fails ends the tokens with its error.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
+        >>> async def main():
+        ...     tokens = tokens_of(scripted_model(["Hel", "lo"]).inquire())
+        ...     print([token async for token in tokens])
+        >>> MiniAgents().run(main())
+        ['Hel', 'lo']
+    """
+    buffer: ReplayBuffer[str] = ReplayBuffer(source.buffer.context)
+    TokenFeed(source, _Tokens(buffer)).start()
+    return StreamedPromise[str, object].over(buffer)

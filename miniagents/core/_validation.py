@@ -1,0 +1,345 @@
+"""Messages of one class where a typed agent was promised them: the types are real at run time, too.
+
+Rule of this room: **what fits passes as the same object, and tokens never wait.** A message is looked at
+when it is complete. One that is not of the class, but still streams, is copied piece by piece into a stream
+that ends with the validated message, or with the error.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
+
+from pydantic import ValidationError
+from typing_extensions import override
+
+from miniagents.core import Context, Producer, ReplayBuffer
+from miniagents.values import (
+    InquiryCancelledError,
+    MessageValidationError,
+    MiniAgentsError,
+    misfit,
+    set_partial_text,
+)
+
+from ._message import Message, MessagePromise
+from ._part_log import PartBuffer
+from ._sequence import MessageSequencePromise
+from ._streamed import StreamedPromise
+from ._walk import resolved
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Which classes messages have to be of, and who says so.
+
+    Attributes:
+        classes: one of these; a message of another class becomes the first of them that its data fit.
+        agent_alias: the agent whose types they are.
+        verb: what it does with the messages: ``takes`` or ``replies``.
+        passing: what passes as it is, without being of the classes.
+        chain: the agents that an error of validation has come through.
+
+    Example:
+        >>> from miniagents import Message
+        >>> class Year(Message):
+        ...     year: int
+        >>> Validation((Year,), "NEXT_YEAR", "takes").validated(Message(year="1999"))
+        Year(text=None, year=1999)
+    """
+
+    classes: tuple[type[Message], ...]
+    agent_alias: str
+    verb: str
+    passing: tuple[type[Message], ...] = ()
+    chain: tuple[str, ...] = ()
+
+    def validated(self, message: Message) -> Message:
+        """Return the message itself if it is of the classes, else one of them with its text and data.
+
+        Args:
+            message: of whatever class.
+
+        Raises:
+            MessageValidationError: its data fit none of them.
+        """
+        if isinstance(message, (*self.classes, *self.passing)):
+            return message
+        data = dict(message)
+        if data.get("text") is None:
+            data.pop("text", None)  # a class may have a text of its own where none was given
+        problems: list[str] = []
+        for each in self.classes:
+            try:
+                return each.model_validate(data)
+            except ValidationError as error:
+                problem = misfit(error, each.__pydantic_fields__)
+            except MiniAgentsError as error:
+                problem = str(error)
+            problems.append(problem if len(self.classes) == 1 else f"as {each.__name__}: {problem}")
+        # Outside of the handlers: the text of pydantic's error may hold what must not be told.
+        raise MessageValidationError(self._refusal(type(message).__name__, problems), self.agent_alias)
+
+    def _refusal(self, kind: str, problems: Sequence[str]) -> str:
+        wanted = " or ".join(each.__name__ for each in self.classes) or "no messages"
+        what = f"Agent {self.agent_alias} {self.verb} {wanted}"
+        if not problems:
+            return f"{what}, and this is a {kind}."
+        return f"{what}, and this {kind} cannot become one: {'; '.join(problems)}"
+
+    def fits(self, promise: MessagePromise[Message]) -> bool:
+        """Whether a promise can be shown as it is: of the classes, going to be of them, or failed.
+
+        Args:
+            promise: streaming, finished or failed.
+        """
+        buffer = promise.buffer
+        fitting = (*self.classes, *self.passing)
+        if not buffer.closed:
+            return issubclass(promise.message_class, fitting)
+        return buffer.error is not None or isinstance(resolved(promise), fitting)
+
+    def admit(self, promise: MessagePromise[Message], context: Context) -> MessagePromise[Message]:
+        """Return a promise of a message of the classes: the same one wherever it is that already.
+
+        Args:
+            promise: streaming, finished or failed; only a streaming one that is going to be of another class
+                needs a copy.
+            context: owns what is made here.
+        """
+        if self.fits(promise):
+            return promise
+        source = promise.buffer
+        if not source.closed:
+            copy = _MessageCopy(promise, self, context)
+            copied = self._shown(copy.target, promise)
+            copy.start()
+            return copied
+        said = (
+            resolved(promise).text is not None
+        )  # otherwise its tokens are its template filled in, or its JSON
+        buffer: ReplayBuffer[str]
+        if isinstance(source, PartBuffer):
+            buffer = PartBuffer(context, list(source.parts))
+        else:
+            buffer = ReplayBuffer(context, list(source.items) if said else [])
+        self.conclude(buffer, resolved(promise))
+        return self._shown(buffer, promise)
+
+    def conclude(self, tokens: ReplayBuffer[str], message: Message) -> None:
+        """End a buffer of tokens with what their message becomes, or with the error.
+
+        Args:
+            tokens: has them all.
+            message: what they make together, of whatever class.
+        """
+        try:
+            validated = self.validated(message)
+        except Exception as error:  # noqa: BLE001 - validation is user code
+            set_partial_text(error, "".join(tokens.items))
+            tokens.chain = self.chain
+            tokens.fail(error)
+            return
+        text = "" if tokens.items else str(validated)
+        if text:
+            tokens.append(text)
+        tokens.result = validated
+        tokens.finish()
+
+    def _shown(self, buffer: ReplayBuffer[str], source: MessagePromise[Message]) -> MessagePromise[Message]:
+        known = self.classes[0] if len(self.classes) == 1 else source.message_class
+        return MessagePromise.of_tokens(buffer, known, source.preliminary_metadata)
+
+
+class ValidatedBuffer(ReplayBuffer[MessagePromise[Message]]):
+    """The replies of a typed agent: each is validated when it is added or, if it still streams, ends.
+
+    Args:
+        context: owns it.
+        validation: what the messages have to be.
+
+    Example:
+        >>> from miniagents import AssistantMessage, Message, MiniAgents
+        >>> from miniagents.core import ValidatedBuffer, Validation
+        >>> from miniagents.core import current_context
+        >>> async def main():
+        ...     buffer = ValidatedBuffer(current_context(), Validation((AssistantMessage,), "POET", "replies"))
+        ...     buffer.append(Message("Roses are red").as_promise)
+        ...     print(type(await buffer.items[0]).__name__)
+        >>> MiniAgents().run(main())
+        AssistantMessage
+    """
+
+    __slots__ = ("_validation",)
+
+    def __init__(self, context: Context, validation: Validation) -> None:
+        super().__init__(context)
+        self._validation = validation
+
+    @override
+    def append(self, item: MessagePromise[Message]) -> None:
+        """Add one promise, or what it is validated into.
+
+        Args:
+            item: of whatever class.
+        """
+        if not self.closed:
+            super().append(self._validation.admit(item, self.context))
+
+    @override
+    def extend(self, items: list[MessagePromise[Message]]) -> None:
+        """Add several promises, or what they are validated into.
+
+        Args:
+            items: of whatever classes.
+        """
+        if not self.closed:
+            super().extend([self._validation.admit(item, self.context) for item in items])
+
+
+def validated(
+    source: MessageSequencePromise[Message], validation: Validation
+) -> MessageSequencePromise[Message]:
+    """What a typed agent was sent, as messages of its classes; the same sequence if it is that already.
+
+    Args:
+        source: the messages as they were sent.
+        validation: what they have to be.
+
+    Example:
+        >>> from miniagents import MessageSequencePromise, MiniAgents, UserMessage
+        >>> from miniagents.core import Validation, validated
+        >>> async def main():
+        ...     sent = MessageSequencePromise(["Hello", UserMessage("Hi")])
+        ...     received = await validated(sent, Validation((UserMessage,), "AGENT", "takes"))
+        ...     print([type(each).__name__ for each in received])
+        >>> MiniAgents().run(main())
+        ['UserMessage', 'UserMessage']
+    """
+    buffer = source.buffer
+    if buffer.closed and all(map(validation.fits, buffer.items)):
+        return source
+    copy = _Copy(source, ValidatedBuffer(buffer.context, validation))
+    copied: MessageSequencePromise[Message] = MessageSequencePromise.over(copy.target)
+    copy.start()
+    return copied
+
+
+class _Copy(Generic[T]):
+    """Writes the pieces of a stream into another buffer as they come, without a task.
+
+    It is as eager as whoever reads it: a copy that nobody has read runs to its end, one whose readers have
+    all gone leaves its source.
+
+    Args:
+        source: is kept alive as long as it is copied.
+        target: gets the pieces.
+    """
+
+    __slots__ = ("_source", "position", "target")
+
+    name = ""  # in a chain of waiting it is only a link
+
+    def __init__(self, source: StreamedPromise[T, object], target: ReplayBuffer[T]) -> None:
+        self._source: StreamedPromise[T, object] | None = source
+        self.position = 0
+        self.target = target
+        target.producer = self
+        target.ancestry = source.buffer.ancestry
+        target.was_read = source.buffer.was_read
+
+    def start(self) -> None:
+        """Begin to listen; what is there already is copied at once."""
+        if self._source is not None:
+            buffer = self._source.buffer
+            was_read = buffer.was_read
+            buffer.attach(self)
+            buffer.was_read = was_read  # a copy is no reader before somebody reads it
+            self.deliver()
+
+    def deliver(self) -> None:
+        """Copy what is new."""
+        source = self._source
+        if source is None:
+            return
+        buffer = source.buffer
+        self._copy(buffer)
+        if buffer.closed and self._leave() is not None:
+            self._conclude(source)
+
+    def _copy(self, buffer: ReplayBuffer[T]) -> None:
+        if self.position < len(buffer.items):
+            batch = buffer.items[self.position :]
+            self.position += len(batch)
+            self.target.extend(batch)
+
+    def _conclude(self, source: StreamedPromise[T, object]) -> None:
+        buffer = source.buffer
+        if buffer.error is None:
+            self._finish(source)
+        else:
+            buffer.mark_error_handled()
+            self.target.chain = buffer.chain
+            self.target.fail(buffer.error)
+
+    def _finish(self, source: StreamedPromise[T, object]) -> None:
+        del source
+        self.target.finish()
+
+    def _leave(self) -> StreamedPromise[T, object] | None:
+        source, self._source = self._source, None
+        if source is not None:
+            source.buffer.detach(self)
+        return source
+
+    # -- Producer ----------------------------------------------------------------------------------------
+
+    def blocked_by(self) -> Producer | None:
+        """Whoever makes the source."""
+        return None if self._source is None else self._source.buffer.producer
+
+    def cancel(self) -> None:
+        """Stop the source: it is the same message, or the same sequence, to whoever reads it here."""
+        source = self._leave()
+        if source is not None:
+            source.cancel()
+            self._end()
+
+    def abandon(self) -> None:
+        """Leave the source, because nobody can read the rest."""
+        source = self._leave()
+        if source is not None:
+            source.buffer.was_read = True  # from now on dropping it ends it
+            self._end()
+            self.target.forget()
+
+    def _end(self) -> None:
+        self.target.fail(InquiryCancelledError())
+        self.target.mark_error_handled()
+
+
+class _MessageCopy(_Copy[str]):
+    """Copies the tokens of a message, and whatever else it streams, and validates it at the end."""
+
+    __slots__ = ("_validation",)
+
+    def __init__(self, source: MessagePromise[Message], validation: Validation, context: Context) -> None:
+        super().__init__(
+            source, PartBuffer(context) if isinstance(source.buffer, PartBuffer) else ReplayBuffer(context)
+        )
+        self._validation = validation
+
+    @override
+    def _copy(self, buffer: ReplayBuffer[str]) -> None:
+        if isinstance(buffer, PartBuffer) and isinstance(self.target, PartBuffer):
+            parts = buffer.parts[self.position :]
+            self.position += len(parts)
+            for part in parts:
+                self.target.put(part)
+        else:
+            super()._copy(buffer)
+
+    @override
+    def _finish(self, source: StreamedPromise[str, object]) -> None:
+        self._validation.conclude(self.target, resolved(cast("MessagePromise[Message]", source)))

@@ -1,0 +1,56 @@
+"""What is wanted of a buffer that is written from another one is asked of that other one."""
+
+from itertools import pairwise
+
+import pytest
+
+from miniagents.core import UNBOUNDED, Context, ReplayBuffer, demand
+
+
+class Link:
+    """Writes one buffer from another as far as is wanted; both are only counted here."""
+
+    def __init__(self, source: ReplayBuffer[object], target: ReplayBuffer[object]) -> None:
+        self.source = source
+        self.target = target
+        target.demand_link = self
+
+    def pass_on(self, buffer: object, *, hungry: bool) -> None:
+        """Ask for more."""
+        demand(self.source, len(self.target.items), self.target.credits_left(), hungry=hungry)
+
+    def slow_down(self) -> None:
+        """Bound the source again."""
+        self.source.pace()
+
+
+@pytest.mark.parametrize(
+    ("position", "room", "requested"),
+    [(0, 10, 10), (4, 10, 10), (5, 10, 15), (10, 1, 11), (10, 0, 10), (3, -5, 10), (0, UNBOUNDED, UNBOUNDED)],
+)
+def test_what_is_asked(position: int, room: int, requested: int) -> None:
+    """As much as there is room for, once half of what was requested is used up; never more, never less."""
+    source: ReplayBuffer[object] = ReplayBuffer(Context(prefetch=10))
+    demand(source, position, room)
+    assert requested == source.requested
+
+
+@pytest.mark.loop(debug=False)
+async def test_a_long_chain() -> None:
+    """A demand goes up a chain of 5,000 buffers without a deep stack, and so does slowing down."""
+    context = Context(prefetch=10)
+    context.open()
+    buffers: list[ReplayBuffer[object]] = [ReplayBuffer(context) for _ in range(5_000)]
+    links = [Link(source, target) for source, target in pairwise(buffers)]
+    buffers[-1].grant(UNBOUNDED)
+    assert {UNBOUNDED} == {buffer.requested for buffer in buffers}
+    buffers[-1].pace()
+    assert {10} == {buffer.requested for buffer in buffers}
+    assert len(links) == len(buffers) - 1
+
+
+def test_a_closed_source_is_not_asked() -> None:
+    """Of a buffer that has ended nothing is wanted."""
+    source: ReplayBuffer[object] = ReplayBuffer(Context(prefetch=10), closed=True)
+    demand(source, 10, UNBOUNDED, hungry=True)
+    assert 10 == source.requested
