@@ -42,9 +42,7 @@ def arguments() -> argparse.ArgumentParser:
 def ours(names: list[str], *, small: bool) -> Iterator[Measured]:
     """The cases, one after the other."""
     for name in names:
-        case = CASES[name]
-        count, rounds = (case.small, 1) if small else (case.count, ROUNDS)
-        yield measure(name, count, case.target, rounds)
+        yield measure(name, small=small, rounds=1 if small else ROUNDS)
 
 
 def theirs(names: list[str], original: str, *, small: bool) -> Ratios:

@@ -1,4 +1,4 @@
-"""The cases S1 to S7, and D for decoding: what is measured, and the limit that it is measured against."""
+"""The cases S1 to S10, and D for decoding: what is measured, and the limit that it is measured against."""
 
 import os
 import subprocess
@@ -9,13 +9,19 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import cast
 
+from .map_cases import map_limit, map_ours
+from .rewrite_cases import HOPS, rewriting_limit, rewriting_ours
 from .run_cases import (
+    answers_limit,
+    answers_ours,
     calls_limit,
     calls_ours,
     first_token_limit,
     first_token_ours,
     flatten_limit,
     flatten_ours,
+    message,
+    promise,
 )
 from .sources import Role, bulk, live
 from .stream_cases import (
@@ -38,6 +44,7 @@ class Case:
         count: the size of a full run.
         small: the size of a check that it runs.
         target: what the ratio must not exceed.
+        in_us: the target is no ratio but so many microseconds an item.
     """
 
     limit: Role
@@ -45,6 +52,7 @@ class Case:
     count: int
     small: int
     target: float
+    in_us: bool = False
 
 
 def import_seconds(statement: str, compiled: str) -> float:
@@ -72,17 +80,21 @@ def imports(statement: str) -> Role:
     return role
 
 
-def decoding(name: str) -> Role:
-    """A role of `decode_cases`, which is imported when it is run: only there the SDKs may be in the heap.
+def sdk_role(module: str, name: str) -> Role:
+    """A role of a module that is imported when it is run: only there the SDKs may be in the heap.
 
     What is in the heap is looked at by the garbage collector, whatever is measured.
     """
 
     def role(count: int) -> float:
-        module = import_module("tests.bench.decode_cases")
-        return cast("Role", getattr(module, name))(count)
+        return cast("Role", getattr(import_module(f"tests.bench.{module}"), name))(count)
 
     return role
+
+
+def sdk_case(module: str, name: str, count: int, small: int, target: float) -> Case:
+    """A case of which both roles are in such a module, as ``name_limit`` and ``name_ours``."""
+    return Case(sdk_role(module, f"{name}_limit"), sdk_role(module, f"{name}_ours"), count, small, target)
 
 
 PYDANTIC_IN_USE = """
@@ -116,8 +128,10 @@ CASES = MappingProxyType(
         "S2-64": Case(operators_limit(64), operators_ours(64), 50_000, 200, 0.5),
         "S3": Case(replay_limit, replay_ours, 20_000, 200, 1.2),
         "S4": Case(calls_limit, calls_ours, 10_000, 100, 3.0),
+        "S4b": Case(answers_limit, answers_ours, 10_000, 100, 3.0),
         "S5": Case(first_token_limit, first_token_ours, 100, 2, 1.0),
-        "S6": Case(flatten_limit, flatten_ours, 100_000, 1_000, 0.5),
+        "S6": Case(flatten_limit(promise), flatten_ours(promise), 100_000, 1_000, 0.5),
+        "S6b": Case(flatten_limit(message), flatten_ours(message), 100_000, 1_000, 2.5),
         "S7": Case(
             imports("import reactivex; from pydantic import BaseModel"),
             imports("import miniagents"),
@@ -132,8 +146,15 @@ CASES = MappingProxyType(
             1,
             1.2,
         ),
-        "D-chat": Case(decoding("chat_limit"), decoding("chat_ours"), 10_000, 100, 0.2),
-        "D-responses": Case(decoding("responses_limit"), decoding("responses_ours"), 10_000, 100, 0.2),
-        "D-anthropic": Case(decoding("anthropic_limit"), decoding("anthropic_ours"), 20_000, 100, 0.2),
+        **{
+            f"S8-{hops}": Case(rewriting_limit(hops), rewriting_ours(hops), 40_000, 2 * hops, 1.7)
+            for hops in HOPS
+        },
+        "S9": sdk_case("http_cases", "answers", 30_000, 20, 1.3),
+        "S9L": sdk_case("http_cases", "live", 30_000, 20, 1.3),
+        "S10": Case(map_limit, map_ours, 5_000, 20, 150.0, in_us=True),
+        "D-chat": sdk_case("decode_cases", "chat", 10_000, 100, 0.2),
+        "D-responses": sdk_case("decode_cases", "responses", 10_000, 100, 0.2),
+        "D-anthropic": sdk_case("decode_cases", "anthropic", 20_000, 100, 0.2),
     }
 )

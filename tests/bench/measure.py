@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .cases import CASES
 from .peers.known import ORIGINAL, PEERS
 
 ROUNDS = 9
@@ -27,12 +28,14 @@ class Measured:
         rounds: of each, the seconds of the limit and those of the case.
         count: how many items both worked off.
         target: what the ratio must not exceed.
+        in_us: the target is no ratio but so many microseconds an item.
     """
 
     name: str
     rounds: Sequence[tuple[float, float]]
     count: int
     target: float
+    in_us: bool = False
 
     @property
     def ratio(self) -> float:
@@ -44,13 +47,29 @@ class Measured:
         return [ours / limit for limit, ours in self.rounds]
 
     @property
-    def row(self) -> str:
-        """One line of a Markdown table; seconds become microseconds an item, medians of their own."""
+    def target_ratio(self) -> float:
+        """The target as a ratio, also where it is microseconds."""
+        return self.target / self._microseconds[0] if self.in_us else self.target
+
+    @property
+    def holds(self) -> bool:
+        """Whether the target is reached."""
+        return (self._microseconds[1] if self.in_us else self.ratio) <= self.target
+
+    @property
+    def _microseconds(self) -> tuple[float, float]:
+        """Those of the limit and ours for an item: medians of their own."""
         limit, ours = (statistics.median(each) * 1e6 / self.count for each in zip(*self.rounds, strict=True))
-        verdict = "holds" if self.ratio <= self.target else "missed"
+        return limit, ours
+
+    @property
+    def row(self) -> str:
+        """One line of a Markdown table; seconds become microseconds an item."""
+        limit, ours = self._microseconds
+        target = f"{self.target:g} µs" if self.in_us else f"{self.target:g}"
         return (
             f"| {self.name} | {limit:.3f} | {ours:.3f} | {self.ratio:.2f} | {self._middle} "
-            f"| {self.target:g} | {verdict} |"
+            f"| {target} | {'holds' if self.holds else 'missed'} |"
         )
 
     @property
@@ -93,10 +112,18 @@ def _printed(*command: str) -> float:
     return float(done.stdout)
 
 
-def measure(case: str, count: int, target: float, rounds: int = ROUNDS) -> Measured:
-    """Alternate between the limit and the case."""
-    taken = [(seconds(case, "limit", count), seconds(case, "ours", count)) for _ in range(rounds)]
-    return Measured(case, taken, count, target)
+def measure(name: str, *, small: bool = False, rounds: int = ROUNDS) -> Measured:
+    """Alternate between the limit and the case.
+
+    Args:
+        name: of the case.
+        small: at the size of a check that it runs.
+        rounds: how often.
+    """
+    case = CASES[name]
+    count = case.small if small else case.count
+    taken = [(seconds(name, "limit", count), seconds(name, "ours", count)) for _ in range(rounds)]
+    return Measured(name, taken, count, case.target, in_us=case.in_us)
 
 
 def measure_peer(name: str, case: str, count: int, original: str, rounds: int = PEER_ROUNDS) -> float:
@@ -109,7 +136,7 @@ def measure_peer(name: str, case: str, count: int, original: str, rounds: int = 
         original: the interpreter that has the earlier miniagents.
         rounds: of which the median is taken.
     """
-    share = max(1, int(count * PEERS[name].share))
+    share = max(1, int(count * PEERS[name].share_of(case)))
     ratios: list[float] = []
     for _ in range(rounds):
         limit = seconds(case, "limit", count) / count

@@ -31,7 +31,7 @@ def draw(cases: Sequence[Measured], peers: Ratios, growth: Growth, path: Path) -
     figure, (left, right) = import_module("matplotlib.pyplot").subplots(1, 2, figsize=(11, 4.2))
     names = [case.name for case in cases]
     left.axhline(1, color="0.6", linewidth=0.8)
-    left.plot(names, [case.target for case in cases], "_", color="0.3", markersize=18, label="target")
+    left.plot(names, [case.target_ratio for case in cases], "_", color="0.3", markersize=18, label="target")
     left.plot(names, [case.ratio for case in cases], "o", color="tab:red", label="ours", zorder=3)
     for mark, (name, ratios) in zip(MARKS, peers.items(), strict=False):
         shown = [case for case in names if case in ratios]

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TypeAlias
 
 from miniagents import InteractionContext, Message, MessagePromise, MessageSequencePromise, miniagent
 
-from .sources import exhaust, live, timed
+from .sources import Role, exhaust, live, timed
 from .stream_cases import pass_on, streaming
 from .timing import in_context
 
@@ -34,6 +34,34 @@ def calls_ours(count: int) -> float:
 
     async def work() -> None:
         for replies in [echo.inquire("hello") for _ in range(count)]:
+            await replies
+
+    return in_context(lambda: timed(work))
+
+
+@miniagent
+async def shout(ctx: InteractionContext) -> None:
+    """Await each message and reply one of its own."""
+    async for promise in ctx.messages:
+        message = await promise
+        ctx.reply(Message(str(message).upper()))
+
+
+def answers_limit(count: int) -> float:
+    """``asyncio.gather`` of bare coroutines that are resumed once and return a text of their own."""
+
+    async def shout(text: str) -> str:
+        await asyncio.sleep(0)
+        return text.upper()
+
+    return asyncio.run(timed(lambda: asyncio.gather(*(shout("hello") for _ in range(count)))))
+
+
+def answers_ours(count: int) -> float:
+    """As many agents called at once, each awaits its message and replies another one."""
+
+    async def work() -> None:
+        for replies in [shout.inquire("hello") for _ in range(count)]:
             await replies
 
     return in_context(lambda: timed(work))
@@ -87,15 +115,26 @@ async def idle() -> None:
         await asyncio.sleep(0)
 
 
-Nested: TypeAlias = "MessagePromise[Message] | list[Nested]"
+Leaf: TypeAlias = Message | MessagePromise[Message]
+Nested: TypeAlias = "Leaf | list[Nested]"
 
 
-def nested(count: int) -> Nested:
-    """``count`` messages, nested three deep."""
-    return [[[Message("text").as_promise for _ in range(10)] for _ in range(10)] for _ in range(count // 100)]
+def nested(count: int, leaf: Callable[[], Leaf]) -> Nested:
+    """``count`` leaves, nested three deep."""
+    return [[[leaf() for _ in range(10)] for _ in range(10)] for _ in range(count // 100)]
 
 
-async def flat(value: Nested) -> AsyncIterator[MessagePromise[Message]]:
+def message() -> Message:
+    """A message."""
+    return Message("text")
+
+
+def promise() -> MessagePromise[Message]:
+    """The promise of a message that is there."""
+    return message().as_promise
+
+
+async def flat(value: Nested) -> AsyncIterator[Leaf]:
     """Flatten by recursion."""
     if isinstance(value, list):
         for part in value:
@@ -105,21 +144,27 @@ async def flat(value: Nested) -> AsyncIterator[MessagePromise[Message]]:
         yield value
 
 
-def flatten_limit(count: int) -> float:
+def flatten_limit(leaf: Callable[[], Leaf]) -> Role:
     """A recursive async generator."""
 
-    async def work() -> float:
-        messages = nested(count)
-        return await timed(lambda: exhaust(flat(messages)))
+    def limit(count: int) -> float:
+        async def work() -> float:
+            leaves = nested(count, leaf)
+            return await timed(lambda: exhaust(flat(leaves)))
 
-    return in_context(work)
+        return in_context(work)
+
+    return limit
 
 
-def flatten_ours(count: int) -> float:
+def flatten_ours(leaf: Callable[[], Leaf]) -> Role:
     """The same by giving the nested lists to a sequence."""
 
-    async def work() -> float:
-        messages = nested(count)
-        return await timed(lambda: exhaust(aiter(MessageSequencePromise(messages))))
+    def ours(count: int) -> float:
+        async def work() -> float:
+            leaves = nested(count, leaf)
+            return await timed(lambda: exhaust(aiter(MessageSequencePromise(leaves))))
 
-    return in_context(work)
+        return in_context(work)
+
+    return ours

@@ -30,6 +30,15 @@ def test_row_tells_the_ratio_and_whether_it_holds() -> None:
     assert "| 3.00 | 2.00 to 4.00 | 3 | holds |" in swaying.row
 
 
+def test_a_target_may_be_microseconds() -> None:
+    """Such a target is compared with what an item of ours takes; in the picture it is a ratio too."""
+    rounds = [(0.010, 0.100), (0.020, 0.160), (0.030, 0.140)]
+    missed, holds = (Measured("S0", rounds, count=1000, target=target, in_us=True) for target in (139, 140))
+    assert missed.row == "| S0 | 20.000 | 140.000 | 8.00 | 6.33 to 9.00 | 139 µs | missed |"
+    assert holds.row.endswith("| 140 µs | holds |")
+    assert (7.0, 139) == (holds.target_ratio, Measured("S0", rounds, count=1000, target=139).target_ratio)
+
+
 @pytest.mark.parametrize("name", SERIES)
 def test_series_runs(name: str) -> None:
     """Every series of growth runs at a small size, and takes time."""
@@ -59,7 +68,14 @@ def test_the_page() -> None:
 
 
 def test_a_table_of_growth() -> None:
-    """A series whose items cost more among many than among few grows; one that does not is flat."""
+    """A series whose items cost more among many than among few grows; one that does not is flat.
+
+    How much more they may cost is said by the series.
+    """
+    grown = {10: 1e-6, 400: 1.3e-6}
+    assert ["flat", "grows"] == [
+        rows({name: grown})[-1].split(" | ")[-1][:-2] for name in ("chain", "rewriting")
+    ]
     flat, grows = (rows({"chain": costs})[-1] for costs in ({1: 1e-6, 10: 1e-6}, {1: 1e-6, 10: 1e-5}))
     assert flat == "| agents in a chain | 1: 1.00, 10: 1.00 | 1.00 | 1.00 | flat |"
     assert grows.endswith("| 10.00 | 10.00 | grows |")

@@ -25,6 +25,10 @@ class Peer:
     cases: tuple[str, ...]
     share: float
 
+    def share_of(self, case: str) -> float:
+        """The share of the items of a case."""
+        return 1 if case in WHOLE else self.share
+
     def roles(self) -> Mapping[str, Role]:
         """What it does in each case.
 
@@ -42,13 +46,22 @@ class Peer:
             return ""
 
 
+WHOLE = frozenset({"S9", "S9L"})
+"""Cases of which no one does a part: how many answers stream at once belongs to them."""
+
 PEERS: Mapping[str, Peer] = MappingProxyType(
     {
         "aiostream": Peer("aiostream", "of_aiostream", ("S1", "S1L", "S2-4", "S2-16"), 0.2),
         "reactivex": Peer("reactivex", "of_reactivex", ("S1", "S1L", "S2-4", "S2-16", "S3"), 0.1),
         "genai-processors": Peer("genai-processors", "of_genai", ("S1", "S1L", "S4", "S5"), 0.05),
-        "LangChain": Peer("langchain-core", "of_langchain", ("S1", "S1L", "S2-4", "S4", "S5"), 0.05),
-        "pydantic-ai": Peer("pydantic-ai-slim", "of_pydantic_ai", ("S1", "S1L", "S4"), 0.02),
+        "openai SDK": Peer("openai", "of_openai", ("S9", "S9L"), 1),
+        "LangChain": Peer(
+            "langchain-core",
+            "of_langchain",
+            ("S1", "S1L", "S2-4", "S4", "S5", "S9", "S9L"),
+            0.05,
+        ),
+        "pydantic-ai": Peer("pydantic-ai-slim", "of_pydantic_ai", ("S1", "S1L", "S4", "S9", "S9L"), 0.02),
         "miniagents 0.0.35": Peer("miniagents", "of_original", ("S1", "S1L", "S3", "S4", "S5"), 0.05),
     }
 )

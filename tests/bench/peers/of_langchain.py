@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator
 from importlib import import_module
 from types import MappingProxyType
 
+import httpx2
+
+from tests.bench.answer_server import KEY, LIVE_PAUSE, MODEL, QUESTION, Ask, reading
 from tests.bench.sources import Role, Source, bulk, exhaust, expect, live, seconds
 
 runnables = import_module("langchain_core.runnables")
@@ -91,6 +94,26 @@ def first_token(count: int) -> float:
     return asyncio.run(work(), debug=False)
 
 
+async def asking(url: str, client: httpx2.AsyncClient) -> Ask:
+    """A chat model of `langchain-openai`, streamed."""
+    model = import_module("langchain_openai").ChatOpenAI(
+        model=MODEL, api_key=KEY, base_url=url, http_async_client=client
+    )
+
+    async def ask() -> int:
+        return sum([1 async for chunk in model.astream(QUESTION) if chunk.content])
+
+    return ask
+
+
 ROLES = MappingProxyType(
-    {"S1": passing(bulk), "S1L": passing(live), "S2-4": operators(4), "S4": calls, "S5": first_token}
+    {
+        "S1": passing(bulk),
+        "S1L": passing(live),
+        "S2-4": operators(4),
+        "S4": calls,
+        "S5": first_token,
+        "S9": reading(asking),
+        "S9L": reading(asking, pause=LIVE_PAUSE),
+    }
 )

@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator
 from importlib import import_module
 from types import MappingProxyType
 
+import httpx2
+
+from tests.bench.answer_server import KEY, LIVE_PAUSE, MODEL, QUESTION, Ask, reading
 from tests.bench.sources import Role, Source, bulk, expect, live, seconds
 
 ai = import_module("pydantic_ai")
@@ -41,4 +44,26 @@ def calls(count: int) -> float:
     return seconds(lambda: asyncio.gather(*(agent.run("hello") for _ in range(count))))
 
 
-ROLES = MappingProxyType({"S1": passing(bulk), "S1L": passing(live), "S4": calls})
+async def asking(url: str, client: httpx2.AsyncClient) -> Ask:
+    """An agent whose model speaks Chat Completions, its text streamed."""
+    provider = import_module("pydantic_ai.providers.openai").OpenAIProvider(
+        base_url=url, api_key=KEY, http_client=client
+    )
+    agent = ai.Agent(import_module("pydantic_ai.models.openai").OpenAIChatModel(MODEL, provider=provider))
+
+    async def ask() -> int:
+        async with agent.run_stream(QUESTION) as run:
+            return sum([1 async for _ in run.stream_text(delta=True, debounce_by=None)])
+
+    return ask
+
+
+ROLES = MappingProxyType(
+    {
+        "S1": passing(bulk),
+        "S1L": passing(live),
+        "S4": calls,
+        "S9": reading(asking),
+        "S9L": reading(asking, pause=LIVE_PAUSE),
+    }
+)
