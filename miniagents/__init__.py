@@ -1,118 +1,60 @@
 """miniagents: strictly typed functional-reactive streams for agents on language models.
 
-The map of the house, from what flows to who speaks; each floor imports only those before it:
+``__all__`` has the names of the first hour. The rest stands in public modules:
 
-* ``values``: frozen values, errors, sentinels
-* ``streams``: the engine: one buffer, one pump, one owner; async iterables to Observables and back
-* ``promising``: promises and messages
-* ``operators``: one reactivex operator a file
-* ``agents``: agents, their context, their loops
-* ``models``: tools that a model calls, types that it answers in
-* ``ext``: models, console, history
-* ``testing``: scripted models, for users' tests too
-* ``cli``: ``miniagents chat``
+* ``miniagents.errors``: every error, and ``partial_text``
+* ``miniagents.parts``: what a model streams beside text, and what a message is made of
+* ``miniagents.tools``: tools that a model calls
+* ``miniagents.types``: message types, promise types, protocols and callback types, for annotations
+* ``miniagents.operators``, ``miniagents.streams``: operators for reactivex pipelines; async iterables as
+  Observables and back
+* ``miniagents.testing``: scripted models and virtual time, for users' tests too
+* ``miniagents.ext``: providers of models, the console, histories
 
-``miniagents.miniagents``, ``miniagents.messages`` and ``miniagents.utils`` are doors with the documented
-names.
+What stands in ``errors``, ``parts``, ``tools`` and ``types`` can be imported from ``miniagents`` as well.
 
-This door opens on use: ``import miniagents`` imports no floor, ``miniagents.Message`` those up to
-``promising``.
+The layers, each of which imports only those before it: ``values`` (frozen values, errors, sentinels),
+``streams`` and ``promising`` (streams, promises, messages), ``operators``, ``agents``, ``models`` (tools,
+typed answers), ``ext``, ``cli``.
+
+Names are imported when they are first used (PEP 562): ``import miniagents`` imports no layer,
+``miniagents.Message`` those up to ``promising``.
 """
 
 from typing import TYPE_CHECKING
 
-from miniagents._open_on_use import open_on_use
+from miniagents._lazy_names import lazy_names
 
 __all__ = [
     "AWAIT",
     "CLEAR",
     "AgentCall",
-    "AgentCallNode",
-    "AgentFieldError",
-    "AgentPart",
-    "AgentReplyNode",
-    "AgentTimeoutError",
-    "AnswerMode",
-    "AnswerSchema",
-    "AnyTool",
-    "Approval",
     "AssistantMessage",
     "BaseAgent",
-    "Citation",
-    "Content",
-    "DeadlockError",
     "ErrorMessage",
     "File",
     "Finish",
-    "FreezeError",
-    "Frozen",
     "Image",
-    "InquiryCancelledError",
     "InteractionContext",
-    "LLMConfigError",
-    "LLMConnectionError",
     "LLMError",
-    "LLMProtocolError",
-    "LLMRefusalError",
-    "LLMStatusError",
-    "LLMTimeoutError",
-    "LLMTruncatedError",
-    "MaxTurnsError",
     "Message",
     "MessagePromise",
     "MessageSequencePromise",
     "MessageType",
-    "MessageTypeOf",
-    "MessageValidationError",
     "Messages",
     "MiniAgent",
     "MiniAgents",
     "MiniAgentsError",
-    "ModelAgent",
-    "NestingError",
-    "NoActiveContextError",
-    "NotReplayedError",
-    "ParsedMessage",
-    "ParsedReplies",
-    "Part",
-    "PartStreamer",
-    "Parts",
-    "PersistMessageHandler",
     "Promise",
-    "PromiseResolvedHandler",
-    "PromisingContext",
-    "RaceEntry",
-    "RaceLostError",
-    "RaceReport",
     "Reasoning",
-    "Refusal",
-    "Restart",
-    "Retry",
     "RetryPolicy",
-    "Route",
-    "SchemaError",
     "StopLoop",
-    "StreamOverflowError",
     "StreamedPromise",
     "SystemMessage",
-    "TokenStreamer",
-    "Tool",
-    "ToolAgent",
-    "ToolArgumentsError",
     "ToolCall",
-    "ToolCallDelta",
-    "ToolDefinitionError",
     "ToolMessage",
-    "ToolReplies",
-    "ToolResult",
-    "ToolSpec",
-    "TypedAgent",
-    "TypedAnswerError",
-    "UnresolvedPromiseError",
-    "UnroutedMessageError",
     "Usage",
     "UserMessage",
-    "WrongLoopError",
     "achain_loop",
     "adialog_loop",
     "identity",
@@ -126,21 +68,23 @@ __all__ = [
     "tool",
 ]
 
+# `X as X`: not in `__all__`, and can be imported from here all the same.
 if TYPE_CHECKING:
+    from miniagents import (
+        errors as errors,
+        operators as operators,
+        parts as parts,
+        testing as testing,
+        tools as tools,
+        types as types,
+    )
     from miniagents.agents import (
         AgentCall,
-        AgentCallNode,
-        AgentReplyNode,
         BaseAgent,
         InteractionContext,
         MiniAgent,
         MiniAgents,
-        PersistMessageHandler,
-        RaceEntry,
-        RaceLostError,
-        RaceReport,
         RetryPolicy,
-        Route,
         achain_loop,
         adialog_loop,
         identity,
@@ -156,86 +100,118 @@ if TYPE_CHECKING:
         Messages,
         MessageSequencePromise,
         MessageType,
-        MessageTypeOf,
-        Parts,
-        PartStreamer,
         Promise,
-        PromiseResolvedHandler,
-        PromisingContext,
         StreamedPromise,
         SystemMessage,
-        TokenStreamer,
         ToolMessage,
         UserMessage,
         join_messages,
         split_messages,
     )
+    from miniagents.errors import (
+        AgentFieldError as AgentFieldError,
+        AgentTimeoutError as AgentTimeoutError,
+        DeadlockError as DeadlockError,
+        FreezeError as FreezeError,
+        InquiryCancelledError as InquiryCancelledError,
+        LLMConfigError as LLMConfigError,
+        LLMConnectionError as LLMConnectionError,
+        LLMProtocolError as LLMProtocolError,
+        LLMRefusalError as LLMRefusalError,
+        LLMStatusError as LLMStatusError,
+        LLMTimeoutError as LLMTimeoutError,
+        LLMTruncatedError as LLMTruncatedError,
+        MaxTurnsError as MaxTurnsError,
+        MessageValidationError as MessageValidationError,
+        NestingError as NestingError,
+        NoActiveContextError as NoActiveContextError,
+        NotReplayedError as NotReplayedError,
+        RaceLostError as RaceLostError,
+        SchemaError as SchemaError,
+        StreamOverflowError as StreamOverflowError,
+        ToolArgumentsError as ToolArgumentsError,
+        ToolDefinitionError as ToolDefinitionError,
+        TypedAnswerError as TypedAnswerError,
+        UnresolvedPromiseError as UnresolvedPromiseError,
+        UnroutedMessageError as UnroutedMessageError,
+        WrongLoopError as WrongLoopError,
+    )
     from miniagents.models import (
-        AnswerMode,
-        AnswerSchema,
-        AnyTool,
-        Approval,
-        MaxTurnsError,
-        ModelAgent,
-        ParsedMessage,
-        ParsedReplies,
-        SchemaError,
-        Tool,
-        ToolAgent,
-        ToolArgumentsError,
-        ToolDefinitionError,
-        ToolReplies,
-        ToolSpec,
-        TypedAgent,
-        TypedAnswerError,
         model_agent,
         tool,
+    )
+    from miniagents.parts import (
+        AgentPart as AgentPart,
+        Citation as Citation,
+        Content as Content,
+        Part as Part,
+        Refusal as Refusal,
+        Restart as Restart,
+        Retry as Retry,
+        ToolCallDelta as ToolCallDelta,
+        ToolResult as ToolResult,
+    )
+    from miniagents.tools import (
+        AnyTool as AnyTool,
+        Approval as Approval,
+        Tool as Tool,
+        ToolAgent as ToolAgent,
+        ToolReplies as ToolReplies,
+        ToolSpec as ToolSpec,
+    )
+    from miniagents.types import (
+        AgentCallNode as AgentCallNode,
+        AgentReplyNode as AgentReplyNode,
+        AnswerMode as AnswerMode,
+        AnswerSchema as AnswerSchema,
+        Frozen as Frozen,
+        MessageTypeOf as MessageTypeOf,
+        ModelAgent as ModelAgent,
+        ParsedMessage as ParsedMessage,
+        ParsedReplies as ParsedReplies,
+        Parts as Parts,
+        PartStreamer as PartStreamer,
+        PersistMessageHandler as PersistMessageHandler,
+        PromiseResolvedHandler as PromiseResolvedHandler,
+        PromisingContext as PromisingContext,
+        RaceEntry as RaceEntry,
+        RaceReport as RaceReport,
+        Route as Route,
+        TokenStreamer as TokenStreamer,
+        TypedAgent as TypedAgent,
     )
     from miniagents.values import (
         AWAIT,
         CLEAR,
-        AgentFieldError,
-        AgentPart,
-        AgentTimeoutError,
-        Citation,
-        Content,
-        DeadlockError,
         File,
         Finish,
-        FreezeError,
-        Frozen,
         Image,
-        InquiryCancelledError,
-        LLMConfigError,
-        LLMConnectionError,
         LLMError,
-        LLMProtocolError,
-        LLMRefusalError,
-        LLMStatusError,
-        LLMTimeoutError,
-        LLMTruncatedError,
-        MessageValidationError,
         MiniAgentsError,
-        NestingError,
-        NoActiveContextError,
-        NotReplayedError,
-        Part,
         Reasoning,
-        Refusal,
-        Restart,
-        Retry,
         StopLoop,
-        StreamOverflowError,
         ToolCall,
-        ToolCallDelta,
-        ToolResult,
-        UnresolvedPromiseError,
-        UnroutedMessageError,
         Usage,
-        WrongLoopError,
         partial_text,
     )
 else:
-    __getattr__, __dir__ = open_on_use(
-        __name__, __all__, "values", "streams", "promising", "agents", "models"
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        listed=__all__,
+        unlisted=(
+            *("AgentCallNode", "AgentFieldError", "AgentPart", "AgentReplyNode", "AgentTimeoutError"),
+            *("AnswerMode", "AnswerSchema", "AnyTool", "Approval", "Citation", "Content", "DeadlockError"),
+            *("FreezeError", "Frozen", "InquiryCancelledError", "LLMConfigError", "LLMConnectionError"),
+            *("LLMProtocolError", "LLMRefusalError", "LLMStatusError", "LLMTimeoutError"),
+            *("LLMTruncatedError", "MaxTurnsError", "MessageTypeOf", "MessageValidationError"),
+            *("ModelAgent", "NestingError", "NoActiveContextError", "NotReplayedError", "ParsedMessage"),
+            *("ParsedReplies", "Part", "PartStreamer", "Parts", "PersistMessageHandler"),
+            *("PromiseResolvedHandler", "PromisingContext", "RaceEntry", "RaceLostError", "RaceReport"),
+            *("Refusal", "Restart", "Retry", "Route", "SchemaError", "StreamOverflowError"),
+            *("TokenStreamer", "Tool", "ToolAgent", "ToolArgumentsError", "ToolCallDelta"),
+            *("ToolDefinitionError", "ToolReplies", "ToolResult", "ToolSpec", "TypedAgent"),
+            *("TypedAnswerError", "UnresolvedPromiseError", "UnroutedMessageError", "WrongLoopError"),
+        ),
+        layers=("values", "streams", "promising", "agents", "models"),
+        modules=("errors", "operators", "parts", "testing", "tools", "types"),
     )
