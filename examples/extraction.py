@@ -7,9 +7,10 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-from miniagents import MiniAgents, ModelAgent, SystemMessage, UserMessage
+from miniagents import MiniAgents, SystemMessage, UserMessage
 from miniagents.ext.default_model import default_model
 from miniagents.testing import scripted_model
+from miniagents.types import ModelAgent
 
 NOTES = """\
 Ada will have the samples of the new paint by 3 March 2026. Nobody liked the logo: Ben draws another

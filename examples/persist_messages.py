@@ -4,18 +4,10 @@ A message's `hash_key` is made of its content, the same in every process, so it 
 what is equal is stored once.
 """
 
-from miniagents import (
-    AgentCallNode,
-    AgentReplyNode,
-    InteractionContext,
-    Message,
-    MessagePromise,
-    MiniAgent,
-    MiniAgents,
-    miniagent,
-)
+from miniagents import InteractionContext, Message, MessagePromise, MiniAgent, MiniAgents, miniagent
 from miniagents.ext.default_model import default_model
 from miniagents.testing import scripted_model
+from miniagents.types import AgentCallNode, AgentReplyNode
 
 
 @miniagent

@@ -6,22 +6,20 @@ A call that you do not approve does not happen, and the model is told why.
 from collections.abc import AsyncIterator, MutableMapping
 
 from miniagents import (
-    AgentPart,
     AssistantMessage,
     InteractionContext,
     Message,
     MiniAgents,
-    ModelAgent,
     SystemMessage,
     ToolCall,
-    ToolCallDelta,
-    ToolResult,
     UserMessage,
     miniagent,
     tool,
 )
 from miniagents.ext.default_model import default_model
+from miniagents.parts import AgentPart, ToolCallDelta, ToolResult
 from miniagents.testing import scripted_model
+from miniagents.types import ModelAgent
 
 STOCK = {"lamp": 3, "desk": 0}
 

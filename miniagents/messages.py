@@ -1,4 +1,4 @@
-"""The documented names around messages; a door over ``miniagents.promising``."""
+"""Messages, their promises and their types, under their documented path."""
 
 from miniagents.core import (
     AssistantMessage,

@@ -1,4 +1,4 @@
-"""The documented names around agents; a door over ``miniagents.agents``."""
+"""Agents and their context, under their documented path."""
 
 from miniagents.agents import AgentCall, InteractionContext, MiniAgent, MiniAgents, miniagent
 

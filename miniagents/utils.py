@@ -1,4 +1,4 @@
-"""The documented helpers; a door over ``miniagents.promising`` and ``miniagents.agents``."""
+"""Joining, splitting and the loops, under their documented path."""
 
 from miniagents.agents import achain_loop, adialog_loop
 from miniagents.core import join_messages, split_messages

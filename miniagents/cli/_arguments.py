@@ -1,15 +1,44 @@
-"""From the words of the command line to checked options."""
+"""From the words of the command line to checked options, or one line on stderr that says what is wrong.
+
+What was given is tried out at the start, so that no message is typed for nothing.
+"""
 
 import argparse
+import asyncio
+import os
+import socket
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from typing_extensions import override
 
-from ._complain import BadInputError
+from miniagents.core import Messages
+from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
+from miniagents.ext.chat_history_md import ChatHistoryMD
+from miniagents.values import strip_control
+
+
+class BadInputError(Exception):
+    """What the user gave cannot be used: what was wrong, and what to do; the exit code is 2."""
+
+
+def complain(text: str) -> None:
+    """Say what is wrong in one line on stderr; if stderr is closed, nothing happens.
+
+    Args:
+        text: any text; line breaks become spaces, control characters go.
+    """
+    with suppress(OSError, AttributeError):  # stderr is closed, or there is none
+        sys.stderr.write(f"miniagents: {' '.join(strip_control(text).split())}\n")
+        sys.stderr.flush()
+
 
 _EPILOG = """\
 Without --model the provider whose key is set answers: with OPENAI_API_KEY the model
@@ -93,3 +122,75 @@ def _path(history: str) -> Path:
     if not history or "\0" in history:
         raise BadInputError("--history needs the name of a file")
     return Path(history)
+
+
+_PATIENCE = 5.0
+"""How long a server may take to accept a connection, in seconds."""
+
+
+async def check_base_url(url: str, *, patience: float = _PATIENCE) -> None:
+    """Connect once to the server that the address names, and leave.
+
+    When a proxy of the environment stands before the server, only the address is looked at.
+
+    Args:
+        url: an http or https address.
+        patience: how long to wait, in seconds.
+
+    Raises:
+        BadInputError: it is no such address, or nothing answers there.
+    """
+    scheme, host, port = _address(url)
+    if scheme in getproxies() and not proxy_bypass(host):
+        return
+    try:
+        async with asyncio.timeout(patience):
+            _, writer = await asyncio.open_connection(host, port)
+    except TimeoutError as error:
+        raise BadInputError(f"nothing answers at the base URL {url} within {patience:g} seconds") from error
+    except (OSError, UnicodeError) as error:
+        raise BadInputError(f"nothing answers at the base URL {url}: {_reason(error)}") from error
+    writer.transport.abort()
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    if isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    if isinstance(error, OSError):
+        # asyncio puts the address into `strerror`, and no number when several addresses were tried.
+        return os.strerror(error.errno) if error.errno else "none of its addresses takes a connection"
+    return "that can be no name of a server"
+
+
+def _address(url: str) -> tuple[str, str, int]:
+    no_address = f"the base URL {url} is no address; write it like http://localhost:11434/v1"
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    except (ValueError, KeyError):
+        raise BadInputError(no_address) from None
+    if not parts.hostname:
+        raise BadInputError(no_address)
+    return parts.scheme, parts.hostname, port
+
+
+async def open_history(path: Path | None) -> tuple[ChatHistory, Messages]:
+    """Open what keeps the conversation; a file is not changed, nor made.
+
+    Args:
+        path: the file, None to keep it in memory.
+
+    Returns:
+        Who keeps it, and the conversation so far.
+
+    Raises:
+        BadInputError: the file cannot be read or written.
+    """
+    if path is None:
+        return InMemoryChatHistory(), Messages()
+    history = ChatHistoryMD(path)
+    try:
+        await history.check()
+        return history, await history.load()
+    except OSError as error:
+        raise BadInputError(str(error)) from error

@@ -1,15 +1,84 @@
-"""The conversation: ask, keep, answer, keep, and so on."""
+"""The conversation: ask, keep, answer, keep, and so on. An answer is shown while it streams."""
 
 from dataclasses import dataclass, field
 
-from miniagents.core import Message, Messages, UserMessage
+from miniagents.core import (
+    AssistantMessage,
+    Message,
+    MessagePromise,
+    Messages,
+    MessageSequencePromise,
+    UserMessage,
+)
 from miniagents.ext.chat_history import ChatHistory
 from miniagents.ext.console import Asker, OutputError, Screen
 
-from ._answer import Answer
-from ._complain import complain
+from ._arguments import complain
 from ._models import ChatModel
 from ._signals import StoppedError, until_signal
+
+
+@dataclass(slots=True)
+class PrintedAnswer:
+    """An answer as far as it was shown.
+
+    Attributes:
+        screen: where it is shown.
+        alias: the name in front of it.
+        finished: the messages that came to their end.
+        shown: the pieces of the message that did not, as they were sent.
+        known: what was known of that message before its text.
+    """
+
+    screen: Screen
+    alias: str
+    finished: list[Message] = field(default_factory=list[Message])
+    shown: list[str] = field(default_factory=list[str])
+    known: dict[str, object] = field(default_factory=dict[str, object])
+
+    async def show(self, replies: MessageSequencePromise[Message]) -> None:
+        """Show the replies token by token. However it ends, the run and its streams are stopped then.
+
+        Raises:
+            OutputError: the screen cannot be written.
+            Exception: whatever the agent raised.
+        """
+        async with replies:
+            async for promise in replies:
+                # A run that has returned its streams is over, so a stream is to be stopped by itself.
+                async with promise:
+                    await self._show(promise)
+
+    async def _show(self, promise: MessagePromise[Message]) -> None:
+        self.known = dict(promise.preliminary_metadata)
+        # Who waits at a terminal sees at once that something comes; on a pipe there are no lines of nothing.
+        named = self.screen.is_terminal
+        if named:
+            self.screen.alias(self.alias)
+        try:
+            async for token in promise:
+                if not named:
+                    named = True
+                    self.screen.alias(self.alias)
+                self.shown.append(token)
+                self.screen.text(token)
+            self.finished.append(await promise)
+            self.shown.clear()
+        finally:
+            if named:
+                self.screen.end()
+
+    def to_keep(self, reason: str) -> list[Message]:
+        """Give what was shown; a message that did not come to its end says so.
+
+        Args:
+            reason: its `finish_reason`.
+        """
+        text = "".join(self.shown)
+        if not text:
+            return self.finished
+        return [*self.finished, AssistantMessage(text, **{**self.known, "finish_reason": reason})]
+
 
 _HOW_TO = "Enter sends, Ctrl+Space breaks a line, Ctrl-C stops an answer, exit ends."
 
@@ -61,7 +130,7 @@ class Chat:
             return None
 
     async def _answer(self) -> None:
-        answer = Answer(self.screen, self.model.alias)
+        answer = PrintedAnswer(self.screen, self.model.alias)
         reason = "interrupted"
         try:
             replies = self.model.agent.inquire(tuple(self.so_far))

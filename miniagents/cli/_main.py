@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from miniagents.agents import MiniAgents
 from miniagents.ext.console import Asker, OutputError, Screen
 
-from ._arguments import ChatOptions, parse_arguments
+from ._arguments import BadInputError, ChatOptions, check_base_url, complain, open_history, parse_arguments
 from ._chat import Chat
-from ._checks import check_base_url, open_history
-from ._complain import BadInputError, complain
 from ._models import ChatModel, choose_model
 from ._signals import StoppedError, until_signal
 
@@ -55,7 +53,7 @@ def main(words: Sequence[str] | None = None) -> int:
         complain(str(error))
         return _WRONG_INPUT
     except OutputError as error:
-        if isinstance(error.__cause__, BrokenPipeError):  # nobody wants to read on: a normal end
+        if isinstance(error.__cause__, BrokenPipeError):  # the reader of the pipe has left: a normal end
             return 0
         complain(str(error))
         return _FAILED
@@ -87,7 +85,7 @@ def _where(options: ChatOptions, messages: int) -> str:
 
 
 def _leave_output() -> None:
-    """Let go of an output that nobody reads, so that the interpreter does not complain at its end."""
+    """Give up an output whose reader has left, so that the interpreter does not complain at its end."""
     try:
         sys.stdout.flush()
     except (OSError, AttributeError):

@@ -1,7 +1,7 @@
 """Which model answers.
 
-The only room that knows the providers. One is imported when it was chosen, so that the others need not be
-installed.
+The only module of the command line that knows the providers. One is imported when it was chosen, so that the
+others need not be installed.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,7 @@ from miniagents.agents import MiniAgent
 from miniagents.core import Message
 from miniagents.ext.eliza import eliza_agent
 
-from ._arguments import ChatOptions
-from ._complain import BadInputError
+from ._arguments import BadInputError, ChatOptions
 
 _WORD_DELAY = 0.03
 """How long eliza waits between two words when someone looks on, in seconds."""
@@ -29,7 +28,7 @@ _NOT_A_MODEL = (
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class ChatProvider:
     """A provider of language models.
 
     Attributes:
@@ -54,10 +53,10 @@ class Provider:
         return environ.get(f"{self.name.upper()}_BASE_URL") or None
 
 
-_PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
+_PROVIDERS: Final[Mapping[str, ChatProvider]] = MappingProxyType(
     {
-        "openai": Provider("openai", "gpt-5.4-mini"),
-        "anthropic": Provider("anthropic", "claude-haiku-4-5"),
+        "openai": ChatProvider("openai", "gpt-5.4-mini"),
+        "anthropic": ChatProvider("anthropic", "claude-haiku-4-5"),
     }
 )
 _CHOICES = "openai:NAME, anthropic:NAME or eliza"
@@ -112,7 +111,7 @@ def choose_model(options: ChatOptions, environ: Mapping[str, str], *, is_termina
     )
 
 
-def _named(options: ChatOptions, environ: Mapping[str, str]) -> tuple[Provider | None, str]:
+def _named(options: ChatOptions, environ: Mapping[str, str]) -> tuple[ChatProvider | None, str]:
     if options.model is None:
         provider = next((each for each in _PROVIDERS.values() if environ.get(each.key_variable)), None)
         return provider, "" if provider is None else provider.default_model(environ)
@@ -139,7 +138,7 @@ def _eliza(options: ChatOptions, *, is_terminal: bool) -> ChatModel:
     )
 
 
-def _agent_of(provider: Provider) -> MiniAgent[Message, Message, ...]:
+def _agent_of(provider: ChatProvider) -> MiniAgent[Message, Message, ...]:
     try:
         module = import_module(f"miniagents.ext.llm.{provider.name}")
     except ImportError as error:

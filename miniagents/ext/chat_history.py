@@ -1,4 +1,4 @@
-"""Who keeps a conversation: the class to extend, and one that keeps it in memory. A door."""
+"""Histories of conversations: the class to extend, and one that keeps them in memory."""
 
 from ._history import ChatHistory, InMemoryChatHistory
 

@@ -1,4 +1,4 @@
-"""A conversation in a Markdown file. A door."""
+"""A history of a conversation in a Markdown file."""
 
 from ._history import ChatHistoryMD, HistoryFileError
 

@@ -34,7 +34,7 @@ async def console_user_agent(
 
     Args:
         ctx: what is shown.
-        chat_history: who keeps the conversation; None when somebody else does.
+        chat_history: keeps the conversation; None when it is kept elsewhere.
         alias: the name in front of what the user types, at a terminal.
 
     Raises:
@@ -57,7 +57,7 @@ def create_console_user_agent(
     """Make a console user with a history of his own; the same as `console_user_agent.fork(...)`.
 
     Args:
-        chat_history: who keeps the conversation; None when somebody else does.
+        chat_history: keeps the conversation; None when it is kept elsewhere.
         alias: the name in front of what the user types, at a terminal.
 
     Example:

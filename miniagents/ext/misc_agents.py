@@ -1,4 +1,4 @@
-"""A door to agents of all kinds."""
+"""Agents of all kinds, under their documented path."""
 
 from .console_user_agent import console_user_agent
 

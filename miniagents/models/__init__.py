@@ -1,13 +1,11 @@
-"""WHAT A MODEL MAY DO: tools that it calls, and types that it answers in."""
+"""Models: tools that a model calls, and types that it answers in."""
 
 from ._answer_schema import AnswerSchema
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, ToolDefinitionError, TypedAnswerError
-from ._model_agent import ModelAgent, ToolAgent, model_agent
+from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
 from ._parsed import ParsedMessage, ParsedReplies
-from ._replies import ToolReplies
 from ._tool import Tool, ToolSpec, tool
-from ._tool_call import Approval
-from ._toolbox import AnyTool
+from ._tool_loop import AnyTool, Approval
 from ._typed_agent import AnswerMode, TypedAgent
 
 __all__ = [

@@ -29,15 +29,6 @@ class AgentTool:
         takes: the class of message that the arguments become.
         spec: what the model is told.
         timeout: an agent does not say how long it may take.
-
-    Example:
-        >>> from miniagents import miniagent
-        >>> @miniagent
-        ... async def researcher(ctx):
-        ...     '''Finds things out.'''
-        >>> made = AgentTool.of(researcher)
-        >>> made.spec.name, made.spec.description, list(made.spec.parameters["properties"])
-        ('RESEARCHER', 'Finds things out.', ['text'])
     """
 
     agent: MiniAgent[Message, Message, ...]
@@ -56,15 +47,7 @@ class AgentTool:
         Raises:
             ToolDefinitionError: no provider takes its alias as a name, or it takes messages of several
                 classes.
-            TypeError: it has a keyword without a value, which nobody could give any more.
-
-        Example:
-            >>> from miniagents import miniagent
-            >>> @miniagent
-            ... async def add(ctx):
-            ...     ...
-            >>> list(AgentTool.of(add).spec.parameters["properties"])
-            ['text']
+            TypeError: it has a keyword without a value; a model cannot give it one.
         """
         takes = _taken(agent)
         schema = _schema(takes)
@@ -79,8 +62,8 @@ class AgentTool:
             arguments: the JSON of a message.
 
         Yields:
-            What it streams, with the way to who speaks; last, as a text, its result: all replies, without the
-            turns in which it called tools itself.
+            What it streams, with the aliases of the agents that it comes through; last, as a text, its
+            result: all replies, without the turns in which it called tools itself.
 
         Raises:
             ToolArgumentsError: the arguments are not the message that it takes.

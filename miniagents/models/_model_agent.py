@@ -1,4 +1,4 @@
-"""`ModelAgent`: an agent on a language model, which can be given tools."""
+"""`ModelAgent`: an agent on a language model, which can be given tools, and what it replies then."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -8,18 +8,103 @@ from pydantic import BaseModel
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
-from miniagents.core import AssistantMessage, Message, MessageType, ToolMessage
+from miniagents.core import (
+    AssistantMessage,
+    Message,
+    MessageSequencePromise,
+    MessageType,
+    Promise,
+    ToolMessage,
+)
 
 from ._errors import ToolDefinitionError
-from ._kinds import as_kind, over
-from ._loop import ToolLoop
-from ._replies import ToolReplies
 from ._tool import check_timeout
-from ._tool_call import Approval, Calls
-from ._toolbox import AnyTool, Toolbox
+from ._tool_loop import AnyTool, Approval, Toolbox, ToolCalls, ToolLoop
 from ._typed_agent import AnswerMode, TypedAgent, TypedAnswer, typed_answer
 
-__all__ = ["ModelAgent", "ToolAgent", "model_agent"]
+__all__ = ["ModelAgent", "ToolAgent", "ToolReplies", "as_kind", "model_agent", "over"]
+
+A = TypeVar("A", bound=MiniAgent[Message, Message, ...])
+
+
+def as_kind(kind: type[A], agent: MiniAgent[Message, Message, ...]) -> A:
+    """Return the same agent as one of another class.
+
+    Args:
+        kind: a class of agents that has nothing of its own but methods.
+        agent: any agent.
+    """
+    same = kind.__new__(kind)
+    for name in MiniAgent.__slots__:
+        setattr(same, name, getattr(agent, name))
+    return same
+
+
+def over(
+    kind: type[A],
+    agent: MiniAgent[Message, Message, ...],
+    function: Callable[..., Awaitable[None]],
+    alias: str,
+) -> A:
+    """Return an agent with another function, which takes the same keywords and has the same defaults.
+
+    Args:
+        kind: its class.
+        agent: whose keywords, defaults and description it has.
+        function: is given the keywords of ``agent``; it may take and reply any messages.
+        alias: its own.
+    """
+    made = as_kind(kind, agent)
+    changed = {"_function": function, "_classes": None, "alias": alias}
+    for name in MiniAgent.__slots__:
+        if name in changed:
+            setattr(made, name, changed[name])
+    return made
+
+
+class ToolReplies(MessageSequencePromise[AssistantMessage | ToolMessage]):
+    """The answers of a model and the results of the tools that it called, in order.
+
+    `parts` is everything that all of them stream, in one stream; `final` the answer in which the model called
+    nothing any more. Nothing is lost between a first text and the end.
+
+    Example:
+        >>> from miniagents import AssistantMessage, MiniAgents, ToolCall, tool
+        >>> from miniagents.testing import scripted_model
+        >>> @tool
+        ... def weather(city: str) -> str:
+        ...     '''Tell the weather.'''
+        ...     return f"snow in {city}"
+        >>> call = ToolCall("call-1", "weather", '{"city": "Oslo"}')
+        >>> model = scripted_model(AssistantMessage(parts=["Let me look.", call]), "Take a coat.")
+        >>> async def main():
+        ...     replies = model.with_tools(weather).inquire("Do I need a coat in Oslo?")
+        ...     print([str(message) for message in await replies])
+        ...     print(await replies.final)
+        >>> MiniAgents().run(main())
+        ['Let me look.', 'snow in Oslo', 'Take a coat.']
+        Take a coat.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, replies: MessageSequencePromise[AssistantMessage | ToolMessage]) -> "ToolReplies":
+        """Another view of the same replies; handlers are told of the first one only.
+
+        Args:
+            replies: those of a model with tools.
+        """
+        view = cls.__new__(cls)
+        view.take(replies.buffer, announced=False)
+        return view
+
+    @property
+    @override
+    def final(self) -> Promise[AssistantMessage]:
+        """The final answer, when it is there."""
+        return cast("Promise[AssistantMessage]", super().final)
+
 
 P = ParamSpec("P", default=[])
 T = TypeVar("T", bound=BaseModel)
@@ -134,7 +219,7 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
         # The keywords come with each call: those of this agent are the defaults of the one that is made.
         # Its errors stay errors, which end the loop; the whole has the policy of the model.
         model = cast("MiniAgent[Message, AssistantMessage, ...]", self.errors_as_messages(enabled=False))
-        loop = ToolLoop(model, Calls(Toolbox.of(tools), timeout, approve), max_turns)
+        loop = ToolLoop(model, ToolCalls(Toolbox.of(tools), timeout, approve), max_turns)
         return cast("ToolAgent[P]", over(ToolAgent, self, loop, f"{self.alias}_WITH_TOOLS"))
 
     def around(self, wrapper: "Wrapper") -> "ModelAgent[P]":

@@ -1,8 +1,13 @@
-"""The parameters of a function as a JSON schema, and JSON as the arguments of a call."""
+"""The parameters of a function as a JSON schema, and JSON as the arguments of a call.
+
+What its docstring says about the function and its parameters becomes their descriptions.
+"""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
@@ -15,7 +20,61 @@ from miniagents.values import FrozenMapping, freeze
 
 from ._errors import ToolArgumentsError, ToolDefinitionError
 
-__all__ = ["Parameters", "json_schema", "sentence_of"]
+__all__ = ["Described", "Parameters", "json_schema", "sentence_of"]
+
+_HEADING: Final = re.compile(r"(?P<name>[A-Z][A-Za-z ]*):\s*\Z")
+_PARAMETERS: Final = frozenset({"Args", "Arguments", "Parameters", "Params"})
+_SECTIONS: Final = _PARAMETERS | {
+    *("Attributes", "Example", "Examples", "Keyword Args", "Keyword Arguments", "Note", "Notes", "Raises"),
+    *("References", "Return", "Returns", "See Also", "Todo", "Warning", "Warnings", "Yield", "Yields"),
+}
+_ENTRY: Final = re.compile(r"(?P<name>\w+)\s*(?:\([^)]*\))?\s*:\s*(?P<text>.*)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A docstring in the style of Google, taken apart.
+
+    Attributes:
+        text: everything before the first section.
+        parameters: of the section ``Args``, what it says about each parameter, on one line.
+    """
+
+    text: str
+    parameters: Mapping[str, str]
+
+    @classmethod
+    def by(cls, docstring: str | None) -> "Described":
+        r"""Take a docstring apart; one without sections is only text."""
+        lines = inspect.cleandoc(docstring or "").splitlines()
+        heads = [at for at, line in enumerate(lines) if _section(line) is not None]
+        text = "\n".join(lines[: heads[0]] if heads else lines).strip()
+        parameters: dict[str, str] = {}
+        for head, end in zip(heads, [*heads, len(lines)][1:], strict=True):
+            if _section(lines[head]) in _PARAMETERS:
+                parameters |= _entries(lines[head + 1 : end])
+        return cls(text, MappingProxyType(parameters))
+
+
+def _section(line: str) -> str | None:
+    found = _HEADING.match(line)
+    return found["name"] if found and found["name"] in _SECTIONS else None
+
+
+def _entries(lines: list[str]) -> dict[str, str]:
+    filled = [line for line in lines if line.strip()]
+    margin = min((len(line) - len(line.lstrip()) for line in filled), default=0)
+    entries: dict[str, list[str]] = {}
+    last: list[str] = []
+    for line in filled:
+        entry = _ENTRY.match(line[margin:])
+        if entry is not None:
+            last = entries.setdefault(entry["name"], [])
+            last.append(entry["text"])
+        else:
+            last.append(line.strip())
+    return {name: " ".join(" ".join(texts).split()) for name, texts in entries.items()}
+
 
 _EMPTY: Final = inspect.Parameter.empty
 _KINDS: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -107,15 +166,7 @@ class Parameters:
 
 
 def sentence_of(error: ValidationError) -> str:
-    """Say what is wrong with some JSON, field by field, for the model that wrote it.
-
-    Example:
-        >>> try:
-        ...     TypeAdapter(dict[str, int]).validate_json('{"a": "x"}')
-        ... except ValidationError as error:
-        ...     print(sentence_of(error))
-        a: Input should be a valid integer, unable to parse string as an integer
-    """
+    """Say what is wrong with some JSON, field by field, for the model that wrote it."""
     found: list[str] = []
     for each in error.errors(include_url=False, include_context=False, include_input=False):
         path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in each["loc"]).lstrip(

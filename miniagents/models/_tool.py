@@ -1,4 +1,4 @@
-"""`@tool`: a function that a model may call."""
+"""`@tool`: a function that a model may call, and its result as the text that the model is told."""
 
 import asyncio
 import inspect
@@ -9,14 +9,49 @@ from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Final, Generic, Protocol, cast, overload
 
+from pydantic import TypeAdapter
 from typing_extensions import ParamSpec, TypeVar, override
 
-from ._docstring import Described
-from ._errors import ToolDefinitionError
-from ._parameters import Parameters
-from ._results import result_text
+from miniagents.core import Message, Messages
+from miniagents.values import redact_keys
 
-__all__ = ["Tool", "ToolSpec", "check_timeout", "tool"]
+from ._errors import ToolDefinitionError
+from ._parameters import Described, Parameters
+
+__all__ = ["Tool", "ToolSpec", "check_timeout", "error_text", "result_text", "tool"]
+
+_ANYTHING: Final = TypeAdapter(object, config={"defer_build": True})
+
+
+def result_text(value: object, name: str) -> str:
+    """Return the text of a result: a text or message as it is, None as ``""``, anything else as JSON.
+
+    Args:
+        value: what the tool returned.
+        name: of the tool.
+
+    Raises:
+        TypeError: it cannot be JSON.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, str | Message | Messages):
+        return str(cast("object", value))
+    try:
+        return _ANYTHING.dump_json(value).decode()
+    except ValueError as error:
+        msg = (
+            f"The tool {name} returned a {type(value).__name__}, which cannot be JSON; return a text or data."
+        )
+        raise TypeError(msg) from error
+
+
+def error_text(error: Exception) -> str:
+    """Return what the model is told of an error: its type and text, without what looks like a key."""
+    text = str(error)
+    name = type(error).__name__
+    return redact_keys(f"{name}: {text}" if text else name)
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,7 +91,7 @@ class ToolSpec:
 
 
 class Tool(Generic[P, R_co]):
-    """A function that a model may call; whoever has it can still call it as the function it is.
+    """A function that a model may call; Python code can still call it like the function.
 
     It is made by :func:`tool`.
 
@@ -96,7 +131,7 @@ class Tool(Generic[P, R_co]):
         return f"<Tool {self.spec.name}>"
 
     async def invoke(self, arguments: str = "{}") -> str:
-        """Call the function as a model does; one that is not async runs in a thread, to hold up nobody.
+        """Call the function as a model does; one that is not async runs in a thread.
 
         Args:
             arguments: a JSON object.

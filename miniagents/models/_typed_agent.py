@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.agents import InteractionContext, MiniAgent
-from miniagents.core import AssistantMessage, Message, MessageType, ToolMessage, UserMessage
+from miniagents.core import AssistantMessage, Message, MessageType, Parts, ToolMessage, UserMessage
 from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDelta, ToolResult
 
 from ._answer_schema import AnswerSchema
@@ -35,18 +35,22 @@ class TypedAnswer(Generic[T]):
     """The function of an agent that asks a model for a type, and again if the answer does not fit.
 
     Attributes:
-        model: replies messages, the last of which is its answer.
+        model: replies messages, the last of which is its answer; it is told the schema already.
+        fixed: the keywords by which it is told.
         answer: the type.
         schema: what the model is told of it.
         repairs: how often it is asked again.
         mode: how it is made to answer so.
+        message_class: of the reply.
     """
 
     model: MiniAgent[Message, Message, ...]
+    fixed: frozenset[str]
     answer: type[T]
     schema: AnswerSchema
     repairs: int
     mode: AnswerMode
+    message_class: type[ParsedMessage[T]]
 
     async def __call__(
         self, ctx: "InteractionContext[Message, ParsedMessage[T]]", /, **keywords: object
@@ -57,63 +61,50 @@ class TypedAnswer(Generic[T]):
             ctx: the conversation.
             **keywords: those of the model.
         """
-        if self.mode == "native":
-            given: Mapping[str, object] = {**keywords, "answer_schema": self.schema}
-        else:
-            told = self.schema.description or f"Give the answer: a {self.schema.name}."
-            spec = ToolSpec(_TOOL, told, self.schema.schema)
-            must = {"tool_choice": _TOOL} if self.model.takes_keyword("tool_choice") else {}
-            given = {**keywords, "tools": (spec,), **must}
-        message_class = cast("type[ParsedMessage[T]]", ParsedMessage.__class_getitem__(self.answer))
-        ctx.reply(message_class.promise_of_parts(partial(self._parts, ctx.messages, given)))
+        given = {name: value for name, value in keywords.items() if name not in self.fixed}
+        ctx.reply(self.message_class.promise_of_parts(partial(self._parts, ctx.messages, given)))
 
     async def _parts(
         self, messages: MessageType, given: Mapping[str, object], metadata: MutableMapping[str, object]
     ) -> AsyncGenerator[Part]:
-        conversation: list[MessageType] = [messages]
+        """The parts of all attempts; what is only on the way to an answer is set apart by a `Restart`."""
+        asked: list[MessageType] = [messages]
+        conversation = messages  # itself, as long as nothing follows it: a list of it would be copied
         for attempt in range(self.repairs + 1):
             said: list[Message] = []
-            async with aclosing(self._attempt(conversation, given, said)) as parts:
-                async for part in parts:
-                    yield part
+            async with aclosing(aiter(self.model.inquire(conversation, **given))) as promises:
+                async for promise in promises:
+                    if said:
+                        yield Restart()
+                    native = self.mode == "native"
+                    async with aclosing(
+                        aiter(promise.parts) if native else _arguments(promise.parts)
+                    ) as parts:
+                        async for part in parts:
+                            yield part
+                    said.append(await promise)
             answer = said[-1] if said else Message("")
             reason = self._check(answer, metadata)
             if reason is None:
                 return
-            if isinstance(answer, AssistantMessage) and Finish(answer.finish_reason or "").cut:
-                raise TypedAnswerError(
-                    f"the answer was cut off ({answer.finish_reason}), so it is no {self.schema.name}; "
-                    "raise max_tokens, or ask for less at once",
-                    partial_text=str(answer),
-                )
-            if attempt == self.repairs:
-                raise TypedAnswerError(
-                    f"the answer is no {self.schema.name} after {attempt} repairs: {reason}",
-                    partial_text=str(answer),
-                )
+            self._give_up(answer, reason, attempt)
             yield Restart(reason)
-            conversation += [said, self._complaint(answer, reason)]
+            asked += [said, self._complaint(answer, reason)]
+            conversation = asked
 
-    async def _attempt(
-        self, conversation: MessageType, given: Mapping[str, object], said: list[Message]
-    ) -> AsyncGenerator[Part]:
-        """One answer of the model; what is only on the way to it is set apart by a `Restart`."""
-        replies = self.model.inquire(conversation, **given)
-        async with aclosing(aiter(replies)) as promises:
-            async for promise in promises:
-                if said:
-                    yield Restart()
-                first: int | None = None
-                async with aclosing(aiter(promise.parts)) as parts:
-                    async for part in parts:
-                        if self.mode == "native" or not isinstance(part, ToolCallDelta):
-                            yield part
-                            continue
-                        # The arguments of the first call are the text; there should be no other one.
-                        first = part.index if first is None else first
-                        if part.index == first and part.arguments:
-                            yield part.arguments
-                said.append(await promise)
+    def _give_up(self, answer: Message, reason: str, attempt: int) -> None:
+        """Raise if asking again would not help, or not be allowed."""
+        if isinstance(answer, AssistantMessage) and Finish(answer.finish_reason or "").cut:
+            raise TypedAnswerError(
+                f"the answer was cut off ({answer.finish_reason}), so it is no {self.schema.name}; "
+                "raise max_tokens, or ask for less at once",
+                partial_text=str(answer),
+            )
+        if attempt == self.repairs:
+            raise TypedAnswerError(
+                f"the answer is no {self.schema.name} after {attempt} repairs: {reason}",
+                partial_text=str(answer),
+            )
 
     def _check(self, answer: Message, metadata: MutableMapping[str, object]) -> str | None:
         """Keep the answer as `parsed`, or say what is wrong with it."""
@@ -148,6 +139,20 @@ class TypedAnswer(Generic[T]):
         return UserMessage(text)
 
 
+async def _arguments(parts: Parts) -> AsyncGenerator[Part]:
+    """The parts of an answer that is given as a call: the arguments of the first call are its text."""
+    first: int | None = None
+    async with aclosing(aiter(parts)) as each:
+        async for part in each:
+            if not isinstance(part, ToolCallDelta):
+                yield part
+                continue
+            # There should be no other call.
+            first = part.index if first is None else first
+            if part.index == first and part.arguments:
+                yield part.arguments
+
+
 def typed_answer(
     model: MiniAgent[Message, Message, ...], answer: type[T], repairs: int, mode: AnswerMode | None
 ) -> TypedAnswer[T]:
@@ -175,8 +180,22 @@ def typed_answer(
             "use as_type(..., mode='tool') of a model without tools."
         )
     schema = AnswerSchema.of(answer, strict=chosen == "native")
+    told = _told(model, schema, chosen)
     # Errors of the model stay errors: an answer that failed is not one that does not fit.
-    return TypedAnswer(model.errors_as_messages(enabled=False), answer, schema, repairs, chosen)
+    strict = model.errors_as_messages(enabled=False).fork(**told)
+    message_class = cast("type[ParsedMessage[T]]", ParsedMessage.__class_getitem__(answer))
+    return TypedAnswer(strict, frozenset(told), answer, schema, repairs, chosen, message_class)
+
+
+def _told(
+    model: MiniAgent[Message, Message, ...], schema: AnswerSchema, mode: AnswerMode
+) -> dict[str, object]:
+    """The keywords by which a model is told the type of its answer."""
+    if mode == "native":
+        return {"answer_schema": schema}
+    spec = ToolSpec(_TOOL, schema.description or f"Give the answer: a {schema.name}.", schema.schema)
+    must = {"tool_choice": _TOOL} if model.takes_keyword("tool_choice") else {}
+    return {"tools": (spec,), **must}
 
 
 class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):

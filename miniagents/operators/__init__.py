@@ -1,4 +1,4 @@
-"""PURE: one operator, one file.
+"""Operators for reactivex pipelines; one operator, one file.
 
 Each is an ordinary reactivex operator, usable beside ``reactivex.operators``. Unless it says otherwise:
 
@@ -6,7 +6,7 @@ Each is an ordinary reactivex operator, usable beside ``reactivex.operators``. U
 * How often? Once per subscription.
 * What is kept? The messages of that subscription, as long as it goes on.
 * What does ``break`` do? Disposing unsubscribes from the source and stops what runs for it; a message that
-  somebody holds goes on streaming for them.
+  is still held goes on streaming for its holder.
 * When does an error come? Where it happened: that of a message with its own tokens, that of the source after
   everything that came before it.
 
@@ -24,9 +24,8 @@ from miniagents.core import Overflow, from_async, to_async_iter
 from ._as_messages import as_messages
 from ._errors_as_messages import errors_as_messages
 from ._flatten import flatten
-from ._item_replies import ItemReplies
 from ._join import join
-from ._map_agent import AgentMap, Inquired, map_agent
+from ._map_agent import AgentMap, Inquired, ItemReplies, map_agent
 from ._map_messages import map_messages
 from ._map_tokens import map_tokens
 from ._resolve import resolve

@@ -1,4 +1,4 @@
-"""``map_agent``: every item its own inquiry, so many at once and no more."""
+"""``map_agent``: every item its own inquiry, so many at once and no more; each reply knows its item."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass
@@ -21,10 +21,66 @@ from miniagents.core import (
     to_async_iter,
 )
 
-from ._item_replies import ItemReplies
+Item = TypeVar("Item", covariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
+Out = TypeVar("Out", bound=Message, covariant=True, default=Message)  # noqa: PLC0105
+T = TypeVar("T")
+M = TypeVar("M", bound=Message)
+
+
+class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
+    """The replies to one item that :func:`map_agent` has sent to an agent.
+
+    A promise like that of ``inquire``: awaitable, async iterable, an Observable by ``messages``. It raises
+    what the inquiry of this item raised.
+
+    Attributes:
+        item: what the agent was sent.
+        index: the place of the item among all items, from 0.
+
+    Example:
+        >>> from miniagents import MiniAgents, miniagent
+        >>> from miniagents.operators import map_agent
+        >>> @miniagent
+        ... async def shout(ctx):
+        ...     ctx.reply(str(await ctx.messages).upper())
+        >>> async def main():
+        ...     async for replies in map_agent(shout)(["a", "b"]):
+        ...         print(replies.index, replies.item, await replies)
+        >>> MiniAgents().run(main())
+        0 a A
+        1 b B
+    """
+
+    __slots__ = ("index", "item")
+
+    item: Item
+    index: int
+
+    @staticmethod
+    def to(item: T, index: int, replies: MessageSequencePromise[M]) -> "ItemReplies[T, M]":
+        """The promise of an inquiry, with its item; handlers have been told of it already.
+
+        Args:
+            item: what the agent was sent.
+            index: its place among all items, from 0.
+            replies: what the inquiry of it gave.
+
+        Example:
+            >>> from miniagents import MessageSequencePromise, MiniAgents
+            >>> from miniagents.operators import ItemReplies
+            >>> async def main():
+            ...     replies = ItemReplies.to("question", 0, MessageSequencePromise("answer"))
+            ...     print(replies.item, await replies)
+            >>> MiniAgents().run(main())
+            question answer
+        """
+        promise = cast("ItemReplies[T, M]", object.__new__(ItemReplies))
+        promise.take(replies.buffer, announced=False)
+        promise.item, promise.index = item, index
+        return promise
+
 
 In = TypeVar("In", bound=Message, contravariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
-Out = TypeVar("Out", bound=Message, covariant=True)  # noqa: PLC0105
 Row = TypeVar("Row", bound=str | Mapping[str, object] | MessagePromise[Message])
 
 _ONE: tuple[type[object], ...] = (str, Mapping, BaseModel)  # iterable, but each is one item
@@ -187,18 +243,18 @@ def map_agent(
 
     * When does it start? When the first result is asked for, or when someone subscribes.
     * How often? Once per reader or subscriber; an iterable can be read as often as it can itself.
-    * What is kept? The items under way, and at most ``prefetch`` results (of the context) that nobody has
+    * What is kept? The items under way, and at most ``prefetch`` results (of the context) that are not
       taken yet; memory does not grow with the source. (A subscriber takes every result at once.)
-    * What does ``break`` do? It closes the source and cancels what is under way, but for what somebody
-      holds. So does disposing, and cancelling the reader.
+    * What does ``break`` do? It closes the source and cancels what is under way, except what is
+      still held. So does disposing, and cancelling the reader.
     * When does an error come? That of an item when its replies are read: the other items are not affected,
-      and an error nobody reads is logged. With ``on_error="stop"`` the first failing item ends the whole
-      with its error. An error of the source comes after all items before it.
+      and an error that is never read is logged. With ``on_error="stop"`` the first failing item ends the
+      whole with its error. An error of the source comes after all items before it.
 
     Args:
         agent: its keywords must all have values; bind them with ``agent.bind(...)`` or ``agent.fork(...)``.
         concurrency: how many items may be under way at once, at least 1. An item is under way until its last
-            reply is complete. The source is asked for more only as there is room.
+            reply is complete. The source is asked for more only when an item is complete.
         ordered: replies in the order of the items, each as soon as it is begun, so that the first one can be
             read while it streams. Otherwise each when it is complete.
         on_error: ``"keep_going"`` leaves an error in the place of its item; ``"stop"`` ends the whole with

@@ -22,7 +22,7 @@ M = TypeVar("M", bound=Message)
 N = TypeVar("N", bound=Message)
 
 
-class _Mapped(TokenTransformer[MessagePromise[Message]]):
+class _MappedMessages(TokenTransformer[MessagePromise[Message]]):
     """Writes what the function makes of each message when it is complete."""
 
     __slots__ = ("_function", "_variables")
@@ -82,7 +82,7 @@ def map_messages(
 
     def transform(received: MessageSequencePromise[Message]) -> MessageSequencePromise[Message]:
         buffer: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(received.buffer.context)
-        TokenFeed(received, _Mapped(buffer, cast("Callable[[Message], Message]", function))).start()
+        TokenFeed(received, _MappedMessages(buffer, cast("Callable[[Message], Message]", function))).start()
         return MessageSequencePromise.over(buffer)
 
     def operator(source: Observable[MessagePromise[M]]) -> Observable[MessagePromise[N]]:

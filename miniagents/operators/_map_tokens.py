@@ -121,7 +121,7 @@ def map_tokens(
 ) -> Callable[[Observable[MessagePromise[M]]], Observable[MessagePromise[M]]]:
     """``Observable[MessagePromise[M]] -> Observable[MessagePromise[M]]``: ``function`` over every token.
 
-    Tokens are mapped as they come. How a text is cut into them is up to whoever wrote it: map what holds for
+    Tokens are mapped as they come. How a text is cut into them is up to its author: map what holds for
     any cut (upper case, one character for another). The data of a message stays; its text becomes the mapped
     tokens.
 

@@ -20,7 +20,7 @@ from miniagents.core import (
 M = TypeVar("M", bound=Message)
 
 
-class _Messages(TokenTransformer[Message]):
+class _Resolved(TokenTransformer[Message]):
     """Writes every message when it is complete."""
 
     __slots__ = ()
@@ -48,7 +48,7 @@ def resolve() -> Callable[[Observable[MessagePromise[M]]], Observable[M]]:
 
     def transform(received: MessageSequencePromise[Message]) -> StreamedPromise[Message, object]:
         buffer: ReplayBuffer[Message] = ReplayBuffer(received.buffer.context)
-        TokenFeed(received, _Messages(buffer)).start()
+        TokenFeed(received, _Resolved(buffer)).start()
         return StreamedPromise[Message, object].over(buffer)
 
     def operator(source: Observable[MessagePromise[M]]) -> Observable[M]:

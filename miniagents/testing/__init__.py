@@ -1,7 +1,6 @@
-"""FOR TESTS, also those of users: scripted models without a network, and time that nobody waits for."""
+"""For tests, also those of users: scripted models without a network, and virtual time."""
 
-from ._answers import Answer
-from ._scripted_model import ModelRequest, ScriptedModel, ScriptEndedError, scripted_model
+from ._scripted_model import Answer, ModelRequest, ScriptedModel, ScriptEndedError, scripted_model
 from ._virtual_loop import StuckLoopError
 from ._virtual_time import VirtualClock, virtual_time
 

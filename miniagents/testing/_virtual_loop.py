@@ -1,18 +1,180 @@
-"""An event loop whose time is virtual."""
+"""An event loop whose time is virtual.
+
+**Time jumps only when nothing else can happen.** As long as something outside of the loop may still come (a
+pipe, another process, a job on a thread), the loop really waits and its clock runs as a real one does.
+Otherwise the clock is put to the next timer at once; without a timer there is nothing to wait for, which is
+an error.
+
+**What is not known to be inside is outside.** A socket whose other end is a socket of the same loop (a
+server and its client in one test) is inside: when both are quiet, nothing is under way. A listening socket
+brings nothing by itself. A pipe, a terminal, a datagram socket, a socket of any other peer is outside.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+import selectors
+import socket
+import stat
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, TypeAlias, TypeVar, TypeVarTuple, cast
+from typing import NoReturn, Protocol, TypeAlias, TypeVar, TypeVarTuple, cast
 from weakref import WeakSet
 
 from typing_extensions import override
 
 from miniagents.values import MiniAgentsError
 
-from ._virtual_selector import Now, VirtualSelector
+Address = object
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the open files of a loop may bring.
+
+    Attributes:
+        outside: something may come from another process, thread or machine.
+        inside: something may be on its way through the kernel, from this loop to itself.
+    """
+
+    outside: bool
+    inside: bool
+
+
+def traffic(watched: Iterable[int], known: Iterable[int]) -> Traffic:
+    """Look at the files that a loop watches.
+
+    Args:
+        watched: the descriptors that the loop is waiting for right now.
+        known: all descriptors it ever waited for; one that is closed by now is looked over.
+    """
+    ends = {descriptor: _ends(descriptor) for descriptor in {*known, *watched}}
+    own = {end[0] for end in ends.values() if end is not None}
+    waiting = [ends[descriptor] for descriptor in watched if not _listens(descriptor)]
+    inside = [end is not None and end[1] in own for end in waiting]
+    return Traffic(outside=not all(inside), inside=any(inside))
+
+
+def _ends(descriptor: int) -> tuple[Address, Address] | None:
+    """The two addresses of a connection, None for anything else."""
+    with suppress(OSError):  # closed, no socket, not connected
+        if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            with socket.socket(fileno=os.dup(descriptor)) as copy:
+                own, peer = copy.getsockname(), copy.getpeername()
+                return (own, peer) if own and peer else None  # a socket pair has no addresses
+    return None
+
+
+def _listens(descriptor: int) -> bool:
+    with suppress(OSError):
+        if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            with socket.socket(fileno=os.dup(descriptor)) as copy:
+                return copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) != 0
+    return False
+
+
+class HasFileno(Protocol):
+    """What is open and has a descriptor."""
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        ...
+
+
+File: TypeAlias = int | HasFileno
+
+
+@dataclass(slots=True)
+class Now:
+    """The time of a virtual clock, in seconds."""
+
+    seconds: float = 0.0
+
+
+class VirtualSelector(selectors.BaseSelector):
+    """A real selector that waits for virtual time.
+
+    Args:
+        now: the clock that is put forward.
+        io_patience: seconds of real quiet after which sockets that are connected to this very loop are taken
+            to have nothing under way.
+        busy: whether something that is no file (a job on a thread) is going to wake the loop.
+        stuck: called when nothing is left to wait for; raises.
+        idle: called when nothing is ready; tells whether the loop is to look again before it waits.
+    """
+
+    def __init__(  # noqa: PLR0917 - made in one place
+        self,
+        now: Now,
+        io_patience: float,
+        busy: Callable[[], bool],
+        stuck: Callable[[], NoReturn],
+        idle: Callable[[], bool],
+    ) -> None:
+        self._now = now
+        self._patience = io_patience
+        self._busy = busy
+        self._stuck = stuck
+        self._idle = idle
+        self._real = selectors.DefaultSelector()
+        self._waker: int | None = None  # through which threads wake the loop: the first that it registers
+        self._known: set[int] = set()
+
+    @override
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for files, or let time pass."""
+        ready = self._real.select(0)
+        if ready or (timeout is not None and timeout <= 0):
+            return ready
+        if self._idle():
+            return []
+        watched = {key.fd for key in self._real.get_map().values()} - {self._waker}
+        under_way = traffic(watched, self._known)
+        if under_way.outside or self._busy():
+            return self._wait(timeout)
+        if under_way.inside and (ready := self._real.select(self._patience)):
+            return ready
+        if timeout is None:
+            self._stuck()
+        self._now.seconds += timeout
+        return []
+
+    def _wait(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+        begun = time.monotonic()
+        ready = self._real.select(timeout)
+        passed = time.monotonic() - begun
+        self._now.seconds += passed if timeout is None or ready else max(passed, timeout)
+        return ready
+
+    @override
+    def register(self, fileobj: File, events: int, data: object = None) -> selectors.SelectorKey:
+        key = self._real.register(fileobj, events, data)
+        if self._waker is None:
+            self._waker = key.fd
+        else:
+            self._known.add(key.fd)
+        return key
+
+    @override
+    def unregister(self, fileobj: File) -> selectors.SelectorKey:
+        return self._real.unregister(fileobj)
+
+    @override
+    def modify(self, fileobj: File, events: int, data: object = None) -> selectors.SelectorKey:
+        return self._real.modify(fileobj, events, data)
+
+    @override
+    def get_map(self) -> Mapping[File, selectors.SelectorKey]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self._real.get_map()  # pyright: ignore[reportReturnType]  # the same type by another name
+
+    @override
+    def close(self) -> None:
+        self._real.close()
+
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

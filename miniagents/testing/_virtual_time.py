@@ -7,8 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from ._virtual_loop import VirtualEventLoop
-from ._virtual_selector import Now
+from ._virtual_loop import Now, VirtualEventLoop
 
 
 class VirtualClock:

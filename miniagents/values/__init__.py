@@ -1,14 +1,32 @@
-"""What flows: frozen values, sentinels, errors and pure text machines. No event loop, no streams."""
+"""Values: frozen values, parts, errors, sentinels and incremental text parsers. No event loop, no streams."""
 
-from ._agent_errors import AgentFieldError, AgentTimeoutError, UnroutedMessageError
-from ._attachments import Attachment, File, Image, media_type_of
-from ._content import Content, ContentField, ToolCall, content_of, part_from_data, parts_of_content
-from ._control import strip_control
+from ._content import (
+    Attachment,
+    Content,
+    ContentField,
+    File,
+    Image,
+    ToolCall,
+    content_of,
+    media_type_of,
+    part_from_data,
+    parts_of_content,
+)
 from ._errors import (
+    AgentFieldError,
+    AgentTimeoutError,
     DeadlockError,
     FreezeError,
     HashKeyError,
     InquiryCancelledError,
+    LLMConfigError,
+    LLMConnectionError,
+    LLMError,
+    LLMProtocolError,
+    LLMRefusalError,
+    LLMStatusError,
+    LLMTimeoutError,
+    LLMTruncatedError,
     MessageValidationError,
     MiniAgentsError,
     NestingError,
@@ -18,32 +36,20 @@ from ._errors import (
     StreamOverflowError,
     TemplateError,
     UnresolvedPromiseError,
+    UnroutedMessageError,
     WrongLoopError,
+    partial_text,
+    set_partial_text,
 )
-from ._freeze import MAX_NESTING, freeze
-from ._frozen import Frozen, of_atoms
-from ._frozen_mapping import FrozenMapping
-from ._json_events import JsonEnd, JsonError, JsonEvent, JsonPath, JsonText
-from ._json_machine import JsonFrame, JsonMachine
-from ._llm_errors import (
-    LLMConfigError,
-    LLMConnectionError,
-    LLMError,
-    LLMProtocolError,
-    LLMRefusalError,
-    LLMStatusError,
-    LLMTimeoutError,
-    LLMTruncatedError,
-)
-from ._meta import FrozenMeta
-from ._misfit import misfit
-from ._part_value import PartValue
-from ._partial_text import partial_text, set_partial_text
+from ._freeze import MAX_NESTING, FrozenMapping, freeze
+from ._frozen import Frozen, FrozenMeta, of_atoms
+from ._json_parser import JsonEnd, JsonError, JsonEvent, JsonFrame, JsonParser, JsonPath, JsonText
 from ._parts import (
     AgentPart,
     Citation,
     Finish,
     Part,
+    PartValue,
     Reasoning,
     Refusal,
     Restart,
@@ -52,9 +58,10 @@ from ._parts import (
     ToolResult,
     Usage,
 )
-from ._redact import is_secret_name, redact_keys
+from ._redact import is_secret_name, misfit, redact_keys
 from ._sentinels import AWAIT, CLEAR, AwaitType, ClearType
 from ._splitter import SPLIT_END, SplitEndType, SplitEvent, TextSplitter
+from ._terminal_text import strip_control
 
 __all__ = [
     "AWAIT",
@@ -84,7 +91,7 @@ __all__ = [
     "JsonError",
     "JsonEvent",
     "JsonFrame",
-    "JsonMachine",
+    "JsonParser",
     "JsonPath",
     "JsonText",
     "LLMConfigError",

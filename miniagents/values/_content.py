@@ -1,23 +1,26 @@
-"""What a message is made of, in order: the pieces of a stream put together, and the way back.
+"""What a message is made of, in order: texts, blocks, images and files.
 
-Pure: from parts to content when a message is finished, from content to parts when a finished message is read
-as a stream.
+Pieces of a stream are put together when a message is finished, and content becomes pieces again when a
+finished message is read as a stream. Nothing is read from disk or network here: a path is read when the
+message is sent, an address is the provider's to fetch.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from mimetypes import guess_type
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from ._attachments import File, Image
-from ._part_value import PartValue
 from ._parts import (
     AgentPart,
     Citation,
     Finish,
     Part,
+    PartValue,
     Reasoning,
     Refusal,
     Restart,
@@ -27,7 +30,119 @@ from ._parts import (
     Usage,
 )
 
-__all__ = ["Content", "ContentField", "ToolCall", "content_of", "part_from_data", "parts_of_content"]
+__all__ = [
+    "Attachment",
+    "Content",
+    "ContentField",
+    "File",
+    "Image",
+    "ToolCall",
+    "content_of",
+    "media_type_of",
+    "part_from_data",
+    "parts_of_content",
+]
+
+# The first bytes of what all providers take; the ending of a name may lie or be missing.
+_MAGIC: Final = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+)
+_WEBP: Final = (b"RIFF", b"WEBP")
+_UNKNOWN: Final = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment(PartValue):
+    """Content of a message that stands in bytes, at a path, or at an address, in exactly one of them.
+
+    Attributes:
+        data: the bytes themselves.
+        path: where they are on this machine; read when the message is sent.
+        url: where the provider finds them; ``data:`` addresses are bytes.
+        media_type: what they are ("image/png"); else it is seen from the bytes or from the name.
+
+    Raises:
+        ValueError: none of them is given, or several.
+
+    Example:
+        >>> isinstance(Image(url="https://example.org/cat.png"), Attachment)
+        True
+    """
+
+    data: bytes | None = field(default=None, repr=False)
+    path: str | PurePath | None = None
+    url: str | None = None
+    media_type: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that there is one source."""
+        given = [name for name in ("data", "path", "url") if getattr(self, name) is not None]
+        if len(given) != 1:
+            told = " and ".join(given) or "nothing"
+            msg = f"{type(self).__name__} was given {told}; give exactly one of data, path and url"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image(Attachment):
+    """A picture that a model is to look at.
+
+    Attributes:
+        detail: how closely ("low", "high", "auto"), for providers that ask.
+        kind: which part this is, for JSON.
+
+    Example:
+        >>> Image(path="cat.png")
+        Image(path='cat.png', url=None, media_type=None, detail=None)
+    """
+
+    detail: str | None = None
+    kind: Literal["image"] = field(default="image", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File(Attachment):
+    """A document that a model is to read, for example a PDF.
+
+    Attributes:
+        name: what the model is told it is called; else the last part of the path.
+        kind: which part this is, for JSON.
+
+    Example:
+        >>> File(data=b"%PDF-1.7", name="report.pdf").name
+        'report.pdf'
+    """
+
+    name: str | None = None
+    kind: Literal["file"] = field(default="file", repr=False)
+
+
+def media_type_of(attachment: Attachment, data: bytes | None = None) -> str:
+    """Return the media type of an attachment: the one it says, else that of its bytes, else of its name.
+
+    Args:
+        attachment: an image or a file.
+        data: its bytes, if it was read from a path.
+
+    Example:
+        >>> media_type_of(Image(data=b"GIF89a")), media_type_of(File(path="notes.txt"))
+        ('image/gif', 'text/plain')
+    """
+    if attachment.media_type:
+        return attachment.media_type
+    head = (attachment.data if data is None else data) or b""
+    for magic, media_type in _MAGIC:
+        if head.startswith(magic):
+            return media_type
+    if (head[:4], head[8:12]) == _WEBP:
+        return "image/webp"
+    name = str(attachment.path or urlsplit(attachment.url or "").path)
+    if isinstance(attachment, File) and attachment.name:
+        name = attachment.name
+    return guess_type(name)[0] or _UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +193,8 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
         >>> content_of(["Hel", "lo", ToolCallDelta(0, "call-1", "weather"), ToolCallDelta(0, arguments="{}")])
         ('Hello', ToolCall(id='call-1', name='weather', arguments='{}', item_id=None))
     """
-    blocks: list[_Block] = []
-    calls: dict[int, _Block] = {}
+    blocks: list[_ContentBlock] = []
+    calls: dict[int, _ContentBlock] = {}
     for part in parts:
         match part:
             case Usage() | Finish() | AgentPart() | Retry():
@@ -92,14 +207,14 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
             case _ if blocks and blocks[-1].takes(part):
                 blocks[-1].pieces.append(part)
             case _:
-                blocks.append(_Block([part]))
+                blocks.append(_ContentBlock([part]))
                 if isinstance(part, ToolCallDelta):
                     calls[part.index] = blocks[-1]
     return tuple(whole for block in blocks if (whole := block.whole()) != "")
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
+class _ContentBlock:
     """Pieces that belong together."""
 
     pieces: list[Part]

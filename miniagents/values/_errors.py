@@ -2,10 +2,13 @@
 
 Everything that miniagents raises by itself is a `MiniAgentsError`. An error that an agent or a token
 generator raised is never wrapped: the reader gets that very object, and `partial_text` tells what had
-arrived before it.
+arrived before it. First the errors of promises, streams and values, then those of agents, then those of
+language models, which know who failed, how, and what had arrived before.
 """
 
 from typing_extensions import override
+
+from ._redact import redact_keys
 
 
 class MiniAgentsError(Exception):
@@ -265,3 +268,292 @@ class StopLoop(MiniAgentsError):  # noqa: N818 - a signal, not a failure; docume
     @override
     def __str__(self) -> str:
         return super().__str__() or "an agent asked its loop to stop"
+
+
+# One name for the attribute; long, because it lives on exceptions of other people.
+_ATTRIBUTE = "_miniagents_partial_text"
+
+
+def partial_text(exc: BaseException) -> str:
+    """Return the text that had arrived before the exception was raised.
+
+    Args:
+        exc: An exception that a reader of a promise got.
+
+    Returns:
+        The `partial_text` of an `LLMError`, else what `set_partial_text` stored first, else ``""``.
+
+    Example:
+        >>> error = ValueError("broken")
+        >>> set_partial_text(error, "Hel")
+        >>> partial_text(error)
+        'Hel'
+    """
+    if isinstance(exc, LLMError) and exc.partial_text:
+        return exc.partial_text
+    stored: object = exc.__dict__.get(_ATTRIBUTE)
+    return stored if isinstance(stored, str) else ""
+
+
+def set_partial_text(exc: BaseException, text: str) -> None:
+    """Store the text that had arrived before the exception; the first stored text stays.
+
+    Args:
+        exc: Any exception; what an `LLMError` already tells by itself is not changed.
+        text: All the text that had arrived.
+
+    Example:
+        >>> error = ValueError("broken")
+        >>> set_partial_text(error, "Hel")
+        >>> set_partial_text(error, "Hello")
+        >>> partial_text(error)
+        'Hel'
+    """
+    # Through `__dict__`: also an exception that refuses attributes (a frozen dataclass) has one.
+    exc.__dict__.setdefault(_ATTRIBUTE, text)
+
+
+class AgentTimeoutError(MiniAgentsError, TimeoutError):
+    """An agent was stopped because a limit of ``agent.timeout(...)`` was up.
+
+    Args:
+        message: the sentence.
+        agent: the alias of the agent that was too slow.
+        limit: which limit: ``"first_token"``, ``"stall"`` or ``"total"``.
+        seconds: that limit.
+        elapsed: seconds from the inquiry to the error.
+        tokens: how many tokens had come, of all its messages.
+        partial_text: the text that had come of the message it was writing.
+
+    Example:
+        >>> error = AgentTimeoutError("too slow", agent="A", limit="stall", seconds=5.0, partial_text="Hel")
+        >>> error.agent, error.limit, error.seconds, error.partial_text
+        ('A', 'stall', 5.0, 'Hel')
+    """
+
+    agent: str
+    limit: str
+    seconds: float
+    elapsed: float
+    tokens: int
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        agent: str = "",
+        limit: str = "",
+        seconds: float = 0.0,
+        elapsed: float = 0.0,
+        tokens: int = 0,
+        partial_text: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.agent = agent
+        self.limit = limit
+        self.seconds = seconds
+        self.elapsed = elapsed
+        self.tokens = tokens
+        set_partial_text(self, partial_text)
+
+    @property
+    def partial_text(self) -> str:
+        """The text that had come of the message it was writing."""
+        return partial_text(self)
+
+    @override
+    def __str__(self) -> str:
+        return super().__str__() or "an agent took too long"
+
+
+class AgentFieldError(MiniAgentsError, ValueError):
+    """A field of an agent of a class was given a value that does not fit.
+
+    The text names the agent, the fields and their values, these shortened and never a secret.
+
+    Args:
+        text: what is wrong.
+        agent_alias: whose fields they are.
+
+    Example:
+        >>> from miniagents import BaseAgent
+        >>> class Translator(BaseAgent):
+        ...     language: str
+        ...     async def run(self, ctx): ...
+        >>> Translator(language="German").fork(language=5)
+        Traceback (most recent call last):
+            ...
+        miniagents...AgentFieldError: Agent TRANSLATOR ... language: Input should be a valid string (got 5)
+    """
+
+    def __init__(self, text: str, agent_alias: str) -> None:
+        super().__init__(text, agent_alias)
+        self.agent_alias: str = agent_alias
+
+    @override
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class UnroutedMessageError(MiniAgentsError, TypeError):
+    """A message came to a ``route()`` that has no case for its class, and no ``otherwise``.
+
+    Args:
+        message: the sentence.
+        message_class: the name of the class of the message.
+        cases: the names of the classes that there are cases for.
+
+    Example:
+        >>> error = UnroutedMessageError("no case", message_class="Bug", cases=("Question",))
+        >>> error.message_class, error.cases
+        ('Bug', ('Question',))
+    """
+
+    message_class: str
+    cases: tuple[str, ...]
+
+    def __init__(self, message: str = "", *, message_class: str = "", cases: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message_class = message_class
+        self.cases = cases
+
+    @override
+    def __str__(self) -> str:
+        return super().__str__() or "a message has a class that no case is for"
+
+
+class LLMError(MiniAgentsError):
+    """A language model did not answer as it should.
+
+    The error holds plain data only, so it can be pickled, copied and logged; the exception of the SDK is at
+    most its `__cause__`. Its text never contains a key: what looks like one is replaced by ``[redacted]``.
+
+    Args:
+        message: The sentence: what was wrong, where, what to do.
+        provider: The provider's name, for example ``"openai"``.
+        model: The model that was asked.
+        status: The HTTP status, if there was a response.
+        request_id: The provider's id of the request.
+        attempts: How many times the request was sent.
+        partial_text: The text that had arrived before the error.
+
+    Example:
+        >>> error = LLMError("the stream ended early", provider="openai", partial_text="Hel")
+        >>> (str(error), error.partial_text, error.attempts)
+        ('the stream ended early', 'Hel', 1)
+    """
+
+    provider: str | None
+    model: str | None
+    status: int | None
+    request_id: str | None
+    attempts: int
+    partial_text: str
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        attempts: int = 1,
+        partial_text: str = "",
+    ) -> None:
+        # Only the redacted sentence is kept, also in `args`: pickles and tracebacks show that one.
+        super().__init__(redact_keys(message))
+        self.provider = provider
+        self.model = model
+        self.status = status
+        self.request_id = request_id
+        self.attempts = attempts
+        self.partial_text = partial_text
+
+    @override
+    def __str__(self) -> str:
+        return super().__str__() or "the language model did not answer as it should"
+
+
+class LLMStatusError(LLMError):
+    """The provider answered with an error: an HTTP status, or an error event in the stream.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
+        >>> model = scripted_model(LLMStatusError("too many requests", status=429, attempts=3))
+        >>> async def main():
+        ...     try:
+        ...         await model.inquire("Hi")
+        ...     except LLMStatusError as error:
+        ...         print(error.status, "after", error.attempts, "attempts")
+        >>> MiniAgents().run(main())
+        429 after 3 attempts
+    """
+
+
+class LLMTimeoutError(LLMError, TimeoutError):
+    """No first token, no progress, or no end came within the time that was set.
+
+    Example:
+        >>> error = LLMTimeoutError("no progress for 30 s after 3 characters", partial_text="Hel")
+        >>> isinstance(error, TimeoutError), error.partial_text
+        (True, 'Hel')
+    """
+
+
+class LLMConnectionError(LLMError, ConnectionError):
+    """The connection could not be made, or broke in the middle of the answer.
+
+    Example:
+        >>> error = LLMConnectionError("api.openai.com cannot be reached", provider="openai")
+        >>> isinstance(error, ConnectionError), error.provider
+        (True, 'openai')
+    """
+
+
+class LLMTruncatedError(LLMError):
+    """The stream ended without its terminal marker: a part of the answer is missing.
+
+    Example:
+        >>> from miniagents import MiniAgents, partial_text
+        >>> from miniagents.testing import scripted_model
+        >>> model = scripted_model(["The wind", " blo", LLMTruncatedError("the stream ended early")])
+        >>> async def main():
+        ...     try:
+        ...         await model.inquire("The weather, please.")
+        ...     except LLMTruncatedError as error:
+        ...         print(error, "after", repr(partial_text(error)))
+        >>> MiniAgents().run(main())
+        the stream ended early after 'The wind blo'
+    """
+
+
+class LLMProtocolError(LLMError):
+    """The provider sent something that is not its own protocol.
+
+    Example:
+        >>> str(LLMProtocolError("a chunk of llama-7b has no choices; is it a server of Chat Completions?"))
+        'a chunk of llama-7b has no choices; is it a server of Chat Completions?'
+    """
+
+
+class LLMRefusalError(LLMError):
+    """The model refused to answer, or a content filter stopped it, and the caller asked for an error then.
+
+    Example:
+        >>> LLMRefusalError("refused", model="m-1", partial_text="I cannot").partial_text
+        'I cannot'
+    """
+
+
+class LLMConfigError(LLMError):
+    """A key or model is missing, or a keyword is wrong; raised before any network call.
+
+    Example:
+        >>> from miniagents.ext.llm import Provider
+        >>> Provider("acme", "https://api.acme.example", ("acme.example",)).model(None)
+        Traceback (most recent call last):
+            ...
+        miniagents...LLMConfigError: no model is chosen for acme_agent; give model=..., or set ACME_MODEL ...
+    """

@@ -1,19 +1,186 @@
-"""`freeze`: data as it is now, which nobody can change any more."""
+"""`freeze`: data as it is now, made immutable, and what dicts become.
 
-from collections.abc import Iterable, Mapping
+A `DataPath` says where in a value something stands; it becomes text only when an error needs it.
+`FrozenValue` is what `freeze` and the hash keys must know of a frozen model, so that they need not know
+`Frozen` itself.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
-from typing import Final, TypeGuard, cast
+from types import GenericAlias
+from typing import Any, Final, NamedTuple, Never, NoReturn, Self, TypeGuard, TypeVar, cast, get_args
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+from typing_extensions import override
 
 from ._errors import FreezeError, NestingError
-from ._frozen_mapping import FrozenMapping
-from ._marks import FrozenValue
-from ._path import Index, Member, Path
+
+
+class Index(NamedTuple):
+    """The position of an item in a list or tuple."""
+
+    at: int
+
+
+class Member(NamedTuple):
+    """An element of a set, which has no position, or a key of a mapping; `what` says which."""
+
+    what: str
+
+
+class DataPath:
+    """One step of a path; `str(path)` reads like Python: ``Message.meta.items[3]``.
+
+    Args:
+        parent: The path to the container, or ``None`` at the root.
+        step: The name of the root, a mapping's key, an `Index` or a `Member`.
+    """
+
+    __slots__ = ("parent", "step")
+
+    def __init__(self, parent: "DataPath | None", step: object) -> None:
+        self.parent: DataPath | None = parent
+        self.step: object = step
+
+    @override
+    def __str__(self) -> str:
+        parts: list[str] = []
+        here: DataPath | None = self
+        while here is not None:
+            parts.append(_step_text(here.step, is_root=here.parent is None))
+            here = here.parent
+        return "".join(reversed(parts))
+
+
+def _step_text(step: object, *, is_root: bool) -> str:
+    match step:
+        case Index(at):
+            return f"[{at}]"
+        case Member(what):
+            return f"[{what}]"
+        case str() if is_root:
+            return step
+        case str() if step.isidentifier():
+            return f".{step}"
+        case str() | int() | bytes() | None:
+            return f"[{step!r}]"
+        case _:
+            return f"[a {type(step).__name__} key]"
+
+
+class FrozenValue:
+    """The mark of a value that is frozen by itself, with the two questions that are asked of it."""
+
+    __slots__ = ()
+
+    def __frozen_depth__(self) -> int:
+        """Return how many levels are nested in the value, itself counted: 1 for flat data."""
+        raise NotImplementedError
+
+    def __hash_key_of__(self, path: DataPath) -> tuple[str, bool]:
+        """Return the hash key, and whether it is good for ever.
+
+        Args:
+            path: Where the value stands, for the text of an error.
+        """
+        raise NotImplementedError
+
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class FrozenMapping(dict[K, V]):
+    """An immutable, hashable mapping, equal to any dict with the same items.
+
+    The constructor takes the values as they are; `freeze` makes frozen values of them too. It is hashable
+    when its values are.
+
+    Raises:
+        TypeError: On every attempt to change it.
+
+    Example:
+        >>> mapping = FrozenMapping({"a": 1})
+        >>> mapping == {"a": 1}, hash(mapping) == hash(FrozenMapping(a=1)), {**mapping, "b": 2}
+        (True, True, {'a': 1, 'b': 2})
+    """
+
+    __slots__ = ()
+
+    @override
+    def __hash__(self) -> int:  # type: ignore[override]  # a dict says it has no hash; this one has
+        return hash(frozenset(self.items()))
+
+    @override
+    def __repr__(self) -> str:
+        return f"FrozenMapping({super().__repr__()})"
+
+    def __copy__(self) -> Self:
+        return self
+
+    @override
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[K, V]]]:
+        return (type(self), (dict(self),))
+
+    @override
+    def copy(self) -> dict[K, V]:
+        """Return an ordinary dict with the same items, to be changed."""
+        return dict(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler, /) -> CoreSchema:
+        """Let a field be declared as `FrozenMapping[str, int]`: validated as that dict, then frozen."""
+        return core_schema.no_info_after_validator_function(
+            cls, handler.generate_schema(GenericAlias(dict, get_args(source) or (Any, Any)))
+        )
+
+    def _refuse(self) -> NoReturn:
+        raise TypeError(
+            "this mapping is frozen and cannot be changed; make a changed copy: {**mapping, key: value}"
+        )
+
+    @override
+    def __setitem__(self, key: Never, value: Never, /) -> NoReturn:  # type: ignore[override]  # refused by type checkers too
+        self._refuse()
+
+    @override
+    def __delitem__(self, key: Never, /) -> NoReturn:  # type: ignore[override]  # refused by type checkers too
+        self._refuse()
+
+    @override
+    def __ior__(self, other: Never, /) -> NoReturn:  # type: ignore[override]  # refused by type checkers too
+        self._refuse()
+
+    @override
+    def clear(self) -> NoReturn:
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def pop(self, *_: Never, **__: Never) -> NoReturn:  # type: ignore[override]  # the same
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def popitem(self) -> NoReturn:
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def setdefault(self, *_: Never, **__: Never) -> NoReturn:  # type: ignore[override]  # the same
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def update(self, *_: Never, **__: Never) -> NoReturn:  # type: ignore[override]  # the same
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
 
 MAX_NESTING: Final = 64
 """How many levels deep messages and containers may stand in one another, the outermost message counted."""
@@ -55,10 +222,10 @@ def freeze(value: object, name: str = "value") -> object:
         >>> freeze({"a": [1, {2}]})
         FrozenMapping({'a': (1, frozenset({2}))})
     """
-    return value if type(value) in ATOMS else freeze_at(value, Path(None, name))
+    return value if type(value) in ATOMS else freeze_at(value, DataPath(None, name))
 
 
-def freeze_at(value: object, path: Path) -> object:
+def freeze_at(value: object, path: DataPath) -> object:
     """Do what `freeze` does for a value that stands somewhere in a message.
 
     Args:
@@ -99,7 +266,7 @@ class _Freezer:
     def __init__(self) -> None:
         self._open: set[int] = set()
 
-    def freeze(self, value: object, path: Path) -> object:
+    def freeze(self, value: object, path: DataPath) -> object:
         if type(value) in ATOMS:
             return value
         if isinstance(value, FrozenValue):
@@ -108,7 +275,7 @@ class _Freezer:
         plain = _plain(value)
         return plain if plain is not None else self._container(value, path)
 
-    def _container(self, value: object, path: Path) -> object:
+    def _container(self, value: object, path: DataPath) -> object:
         me = id(value)
         if me in self._open:
             raise FreezeError(f"{path} contains itself; data cannot be circular, so break the circle first")
@@ -119,7 +286,7 @@ class _Freezer:
         finally:
             self._open.discard(me)
 
-    def _content(self, value: object, path: Path) -> object:
+    def _content(self, value: object, path: DataPath) -> object:
         if _is_mapping(value):
             return self._mapping(value, path)
         if _is_tuple(value):
@@ -134,14 +301,14 @@ class _Freezer:
             f"{path} is of type {_type_name(value)}, which cannot be frozen; allowed are {ALLOWED}"
         )
 
-    def _items(self, items: Iterable[object], path: Path) -> list[object]:
+    def _items(self, items: Iterable[object], path: DataPath) -> list[object]:
         # A step of the path is made only for what is no atom: most data are atoms.
         return [
-            each if type(each) in ATOMS else self.freeze(each, Path(path, Index(at)))
+            each if type(each) in ATOMS else self.freeze(each, DataPath(path, Index(at)))
             for at, each in enumerate(items)
         ]
 
-    def _tuple(self, value: tuple[object, ...], path: Path) -> tuple[object, ...]:
+    def _tuple(self, value: tuple[object, ...], path: DataPath) -> tuple[object, ...]:
         items = self._items(value, path)
         if type(value) is tuple and all(map(_same, value, items)):
             return value
@@ -149,26 +316,28 @@ class _Freezer:
         make: object = getattr(type(value), "_make", None)
         return cast("tuple[object, ...]", make(items)) if callable(make) else tuple(items)
 
-    def _set(self, value: set[object] | frozenset[object], path: Path) -> frozenset[object]:
-        element = Path(path, Member("an element"))
+    def _set(self, value: set[object] | frozenset[object], path: DataPath) -> frozenset[object]:
+        element = DataPath(path, Member("an element"))
         elements = [self.freeze(each, element) for each in value]
         if type(value) is frozenset and all(map(_same, value, elements)):
             return value
         return frozenset(elements)
 
-    def _mapping(self, value: Mapping[object, object], path: Path) -> object:
-        key_path = Path(path, Member("a key"))
+    def _mapping(self, value: Mapping[object, object], path: DataPath) -> object:
+        key_path = DataPath(path, Member("a key"))
         items = {
-            self.freeze(key, key_path): item if type(item) in ATOMS else self.freeze(item, Path(path, key))
+            self.freeze(key, key_path): item
+            if type(item) in ATOMS
+            else self.freeze(item, DataPath(path, key))
             for key, item in value.items()
         }
         if isinstance(value, FrozenMapping) and all(map(_same, value.values(), items.values())):
             return value
         return FrozenMapping(items)
 
-    def _model(self, value: BaseModel, path: Path) -> BaseModel:
+    def _model(self, value: BaseModel, path: DataPath) -> BaseModel:
         for name, item in model_data(value).items():  # only a check: the copy stays as its class declares it
-            self.freeze(item, Path(path, name))
+            self.freeze(item, DataPath(path, name))
         try:
             return value.model_copy(deep=True)
         except Exception as error:
@@ -176,7 +345,7 @@ class _Freezer:
                 f"{path} is a {_type_name(value)} that cannot be copied ({error}); give its data instead"
             ) from error
 
-    def _check_depth(self, more: int, path: Path) -> None:
+    def _check_depth(self, more: int, path: DataPath) -> None:
         # The message around all this is one level more.
         if len(self._open) + more >= MAX_NESTING:
             raise NestingError(f"{path} is nested more than {MAX_NESTING} levels deep; make the data flatter")

@@ -1,30 +1,141 @@
-"""`Frozen`: a pydantic model whose every value is frozen all the way down."""
+"""`Frozen`: a pydantic model whose every value is frozen all the way down.
+
+Its metaclass only tells type checkers what pydantic's fields mean here. pydantic's own metaclass is a private
+import; pyproject pins the range of pydantic and `test_frozen.py` proves it is there. Ours must stay empty: a
+`__new__` of our own would stand between pydantic and the frame in which it looks for local types.
+"""
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
+from types import new_class
 from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
-from pydantic_core import CoreSchema, PydanticSerializationError
-from typing_extensions import Unpack, override
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic._internal._model_construction import ModelMetaclass
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, PydanticSerializationError
+from typing_extensions import TypedDict, Unpack, dataclass_transform, override
 
-from ._class_facts import TEMPLATE_FIELD, ClassFacts
 from ._errors import FreezeError
-from ._freeze import ATOMS, depth_of, freeze_at, model_data
-from ._frozen_mapping import FrozenMapping
-from ._guard import is_frozen_error
-from ._hashing import HashWalk, class_name_of
-from ._marks import FrozenValue
-from ._meta import FrozenMeta
-from ._path import Path
-from ._schema import thaw_in_serializers
+from ._freeze import ATOMS, DataPath, FrozenMapping, FrozenValue, depth_of, freeze_at, model_data
+from ._frozen_schema import thaw_in_serializers
+from ._hash_key import HashWalk, class_name_of
+from ._template import Template
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field, PrivateAttr))
+class FrozenMeta(ModelMetaclass):
+    """Pydantic's metaclass for classes whose fields are frozen, and keyword-only unless they say so.
+
+    Classes that extend `Frozen` have it without naming it. Type checkers read it and check the constructor.
+
+    Example:
+        >>> from miniagents import Frozen
+        >>> class Point(Frozen):
+        ...     x: int
+        >>> isinstance(Point, FrozenMeta), Point(x=1).x
+        (True, 1)
+    """
+
+
+def is_frozen_error(owner: str, name: str) -> ValidationError:
+    """Return the error that pydantic's own frozen models raise, with a sentence that says what to do.
+
+    Args:
+        owner: The name of the class.
+        name: The attribute that was to be set or deleted.
+    """
+    problem = PydanticCustomError(
+        "frozen_instance",
+        "{owner} is frozen; make a changed copy with model_copy(update=...)",
+        {"owner": owner},
+    )
+    details = InitErrorDetails(type=problem, loc=(name,), input=None)
+    return ValidationError.from_exception_data(owner, [details], hide_input=True)
+
+
+TEMPLATE_FIELD: Final = "text_template"
+
+
+class ClassFacts:
+    """The facts of one frozen class.
+
+    Args:
+        cls: The class.
+        base: The root of all frozen classes; what it has cannot be given as data.
+
+    Attributes:
+        reserved: The names of methods and attributes, which no data can have.
+        replaceable: The names of class variables with plain data, which a single value may have in its own
+            way.
+        template: The template of the class, if it has one.
+
+    Raises:
+        TemplateError: If the template is wrong.
+    """
+
+    def __init__(self, cls: type[BaseModel], base: type[BaseModel] | None) -> None:
+        self._cls = cls
+        own = frozenset[str]().union(*(vars(each) for each in cls.__mro__))
+        added = frozenset[str]() if base is None else cls.__class_vars__ - base.__class_vars__
+        self.replaceable: frozenset[str] = frozenset(
+            name for name in added if not callable(getattr(cls, name, None))
+        )
+        self.reserved: frozenset[str] = own - self.replaceable
+        self.template: Template | None = self._template()
+
+    def _template(self) -> Template | None:
+        field = self._cls.__pydantic_fields__.get(TEMPLATE_FIELD)
+        if field is None:
+            source: object = getattr(self._cls, TEMPLATE_FIELD, None)
+            if isinstance(source, property):  # made for each value, and checked then
+                return None
+        else:
+            source = None if field.is_required() else field.default
+        return None if source is None else Template(source, self._cls.__qualname__)
+
+    def template_for(self, source: object) -> Template:
+        """Return the checked template of one value; nearly always it is the one of the class.
+
+        Raises:
+            TemplateError: If the template is wrong.
+        """
+        if self.template is not None and self.template.source == source:
+            return self.template
+        return Template(source, self._cls.__qualname__)
+
+    @cached_property
+    def updates(self) -> TypeAdapter[dict[str, object]]:
+        """What checks new values of declared fields: any part of the fields, as their annotations say."""
+        cls = self._cls
+        namespace: dict[str, object] = {
+            "__annotations__": {
+                name: field.rebuild_annotation() for name, field in cls.__pydantic_fields__.items()
+            },
+            "__pydantic_config__": cls.model_config,
+            "__module__": cls.__module__,
+        }
+        part = new_class(
+            cls.__qualname__, (TypedDict,), {"total": False}, lambda body: body.update(namespace)
+        )
+        return TypeAdapter(cast("type[dict[str, object]]", part))
+
 
 _EMPTY: Final[FrozenMapping[str, object]] = FrozenMapping()
 _set = object.__setattr__  # around the guard of `Frozen.__setattr__`
 
 
 class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
-    """A value that nobody can change: declared fields and any further keyword, frozen all the way down.
+    """An immutable value: declared fields and any further keyword, frozen all the way down.
 
     Dicts become `FrozenMapping`, lists tuples, sets frozensets, as they are at the moment of construction;
     fields declared as `list[int]` too, after they were validated as that. A pydantic model that is no
@@ -127,8 +238,8 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
         if TEMPLATE_FIELD in fields:
             self._check_template()
 
-    def _path(self, name: str) -> Path:
-        return Path(Path(None, type(self).__qualname__), name)
+    def _path(self, name: str) -> DataPath:
+        return DataPath(DataPath(None, type(self).__qualname__), name)
 
     def _set_extra(self, extra: Mapping[str, object]) -> None:
         cls = type(self)
@@ -163,10 +274,10 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
         Raises:
             HashKeyError: If a number in the data is NaN or infinite.
         """
-        return self.__hash_key_of__(Path(None, type(self).__qualname__))[0]
+        return self.__hash_key_of__(DataPath(None, type(self).__qualname__))[0]
 
     @override
-    def __hash_key_of__(self, path: Path) -> tuple[str, bool]:
+    def __hash_key_of__(self, path: DataPath) -> tuple[str, bool]:
         kept: object = getattr(self, "_hash_key", None)
         if isinstance(kept, str):
             return kept, True

@@ -1,19 +1,25 @@
 """What streams out of a model: text as plain `str`, everything else as a small frozen value.
 
-Rule of this room: **a part is a piece**. Pieces of one `index` belong together; `content_of` puts them
-together, and that is what the finished message keeps.
+**A part is a piece.** Pieces of one `index` belong together; `content_of` puts them together, and that is
+what the finished message keeps. Each such value is a slotted frozen dataclass of plain data, so it can stand
+in a message, has a hash key, and goes through JSON with its `kind`.
 """
 
-from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from dataclasses import dataclass, field, fields
+from typing import ClassVar, Final, Literal, TypeAlias
 
-from ._part_value import PartValue
+from pydantic import ConfigDict
+from typing_extensions import override
+
+from ._freeze import DataPath, FrozenValue, depth_of
+from ._hash_key import HashWalk, class_name_of
 
 __all__ = [
     "AgentPart",
     "Citation",
     "Finish",
     "Part",
+    "PartValue",
     "Reasoning",
     "Refusal",
     "Restart",
@@ -22,6 +28,41 @@ __all__ = [
     "ToolResult",
     "Usage",
 ]
+
+
+class PartValue(FrozenValue):
+    """A frozen dataclass that may stand in a message.
+
+    Example:
+        >>> from miniagents.values import Finish
+        >>> isinstance(Finish("stop"), PartValue)
+        True
+    """
+
+    __slots__ = ()
+    # As a declared field of a message: that one's `extra="allow"` is not for what has slots.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
+    )
+
+    def as_data(self) -> dict[str, object]:
+        """Return the fields by name, those of their default included.
+
+        Example:
+            >>> from miniagents import Finish
+            >>> Finish("stop").as_data()
+            {'reason': 'stop', 'kind': 'finish'}
+        """
+        return {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # its subclasses are dataclasses
+
+    @override
+    def __frozen_depth__(self) -> int:
+        return 1 + max(map(depth_of, self.as_data().values()), default=0)
+
+    @override
+    def __hash_key_of__(self, path: DataPath) -> tuple[str, bool]:
+        walk = HashWalk()
+        return walk.key(class_name_of(type(self)), self.as_data(), path), walk.lasting
 
 
 @dataclass(frozen=True, slots=True)

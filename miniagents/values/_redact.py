@@ -1,6 +1,21 @@
-"""Keys out of texts: what providers echo into error messages must not reach logs."""
+"""Texts for logs and for other agents: nothing in them is a secret.
+
+What providers echo into error messages may hold keys. pydantic's own text of an error shows every input,
+whole. `misfit` says in one line what does not fit a class, and shows a value only if it is short and plain,
+of a field that is known, and no secret: neither by the type of the field (`SecretStr`, also inside of it),
+nor by its name, nor by `repr=False`.
+"""
 
 import re
+from collections.abc import Iterable, Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Final, cast, get_args
+from uuid import UUID
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 _MARK = "[redacted]"
 # Prefixes of the providers' own keys, then anything that is introduced as a credential.
@@ -40,3 +55,76 @@ def is_secret_name(name: str) -> bool:
         (True, False)
     """
     return _NAME.search(name) is not None
+
+
+_LONGEST: Final = 60
+_PLAIN: Final = (str, bytes, bool, int, float, Decimal, date, time, timedelta, UUID, Enum, type(None))
+
+
+def misfit(error: ValidationError, fields: Mapping[str, FieldInfo]) -> str:
+    """Say which fields did not fit, why, and with which values, as far as these may be shown.
+
+    Args:
+        error: What pydantic raised.
+        fields: Those of the class that was to be made.
+
+    Example:
+        >>> class Book(BaseModel):
+        ...     title: str
+        ...     year: int
+        >>> try:
+        ...     Book.model_validate({"year": "late"})
+        ... except ValidationError as error:
+        ...     print(misfit(error, Book.__pydantic_fields__))
+        title: Field required; year: Input should be a valid integer... (got 'late')
+    """
+    return "; ".join(
+        _problem(each["loc"], each["type"], each["msg"], each["input"], fields)
+        for each in error.errors(include_url=False, include_context=False)
+    )
+
+
+def _problem(
+    loc: tuple[int | str, ...], kind: str, text: str, value: object, fields: Mapping[str, FieldInfo]
+) -> str:
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).lstrip(".")
+    field = _field(fields, loc[0]) if loc else None
+    if field is None:  # of the whole, or of a keyword that is no field: the value is not ours to show
+        return f"{where}: {text}" if where else text
+    if not field.repr or _names_secret(loc) or _has_secret(field.annotation, set()):
+        return f"{where}: not valid ({kind})"
+    if kind == "missing":
+        return f"{where}: {text}"
+    return f"{where}: {text} (got {_shown(value)})"
+
+
+def _field(fields: Mapping[str, FieldInfo], name: int | str) -> FieldInfo | None:
+    if isinstance(name, str) and name in fields:
+        return fields[name]
+    return next((field for field in fields.values() if name in (field.alias, field.validation_alias)), None)
+
+
+def _names_secret(loc: Iterable[int | str]) -> bool:
+    return any(is_secret_name(step) for step in loc if isinstance(step, str))
+
+
+def _has_secret(annotation: object, seen: set[int]) -> bool:
+    """Whether there is a secret anywhere in a type, models in it included."""
+    if id(annotation) in seen:
+        return False
+    seen.add(id(annotation))
+    if isinstance(annotation, type):
+        if hasattr(annotation, "get_secret_value"):  # of pydantic's secrets; their module is slow to import
+            return True
+        if issubclass(annotation, BaseModel):
+            fields = annotation.__pydantic_fields__.values()
+            return any(not field.repr or _has_secret(field.annotation, seen) for field in fields)
+    return any(_has_secret(part, seen) for part in cast("tuple[object, ...]", get_args(annotation)))
+
+
+def _shown(value: object) -> str:
+    if not isinstance(value, _PLAIN):
+        kind = "mapping" if isinstance(value, Mapping) else type(value).__name__
+        return f"a value of type {kind}"
+    text = redact_keys(repr(value))
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -1,4 +1,4 @@
-"""The two marks that may stand in a list of agents: `AWAIT` and `CLEAR`.
+"""The two sentinels that may stand in a list of agents: `AWAIT` and `CLEAR`.
 
 Each is the one member of an enum, so that type checkers narrow `x is AWAIT`, and copies and pickles stay
 the same object.
@@ -11,7 +11,7 @@ from typing_extensions import override
 
 
 class AwaitType(Enum):
-    """The type of `AWAIT`, for whoever writes a function that takes lists of agents.
+    """The type of `AWAIT`, for functions that take lists of agents.
 
     Example:
         >>> AWAIT, isinstance(AWAIT, AwaitType)
@@ -30,7 +30,7 @@ class AwaitType(Enum):
 
 
 class ClearType(Enum):
-    """The type of `CLEAR`, for whoever writes a function that takes lists of agents.
+    """The type of `CLEAR`, for functions that take lists of agents.
 
     Example:
         >>> CLEAR, isinstance(CLEAR, ClearType)

@@ -46,10 +46,11 @@ SplitEvent: TypeAlias = str | SplitEndType
 
 
 class TextSplitter:
-    r"""The machine: tokens in, events out. Each message is one or more strings and then one `SPLIT_END`.
+    r"""An incremental splitter: tokens in, events out.
 
-    Held back is only what is not decided yet: the beginning of a possible delimiter or fence, and newlines
-    that may turn out to be at the end of a message. The time is linear in the length of the text.
+    Each message is one or more strings and then one `SPLIT_END`. Held back is only what is not decided yet:
+    the beginning of a possible delimiter or fence, and newlines that may turn out to be at the end of a
+    message. The time is linear in the length of the text.
 
     Args:
         delimiter: What stands between two messages.
@@ -99,7 +100,7 @@ class TextSplitter:
         return self._take()
 
     def finish(self) -> list[SplitEvent]:
-        """End the text; the machine is ready for another one.
+        """End the text; it is ready for another one.
 
         Returns:
             The last events.

@@ -19,10 +19,6 @@ class Template:
     Raises:
         TemplateError: If it is no str, a brace has no partner, or a field is anything but a plain name
             (attributes, indexes, conversions, format specs, positions).
-
-    Example:
-        >>> Template("Hello, {name}! {{}}", "Greeting").fill({"name": "Ada"})
-        'Hello, Ada! {}'
     """
 
     __slots__ = ("_owner", "_parts", "source")

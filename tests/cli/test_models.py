@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from miniagents import MiniAgents
-from miniagents.cli._arguments import ChatOptions
-from miniagents.cli._complain import BadInputError
+from miniagents.cli._arguments import BadInputError, ChatOptions
 from miniagents.cli._models import ChatModel, choose_model
 from miniagents.ext.llm.anthropic import anthropic_agent
 from miniagents.ext.llm.openai import openai_agent

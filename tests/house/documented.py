@@ -22,6 +22,10 @@ LINES: tuple[str, ...] = (
     "from miniagents.operators import join, split, flatten, errors_as_messages, from_async, to_async_iter",
     "from miniagents.core import from_async, to_async_iter",
     "from miniagents.testing import VirtualClock, scripted_model, virtual_time",
+    "from miniagents.errors import LLMError, LLMTimeoutError, MiniAgentsError, partial_text",
+    "from miniagents.parts import Content, Finish, Part, Reasoning, Usage",
+    "from miniagents.tools import Tool, ToolCall, ToolResult, tool",
+    "from miniagents.types import MessageType, MessageTypeOf, ModelAgent, TypedAgent",
 )
 
 OUTSIDE_EXT = MappingProxyType(

@@ -1,7 +1,7 @@
 """The wall of the doors: a door is a docstring, imports and `__all__`, and nothing else.
 
 The front door opens on use: its imports stand under `if TYPE_CHECKING:`, and its `else` is one call of
-`open_on_use`.
+`lazy_names`.
 """
 
 import ast
@@ -57,7 +57,7 @@ def _opens_on_use(statement: ast.stmt) -> bool:
             orelse=[
                 ast.Assign(
                     targets=[ast.Tuple(elts=[ast.Name(id="__getattr__"), ast.Name(id="__dir__")])],
-                    value=ast.Call(func=ast.Name(id="open_on_use")),
+                    value=ast.Call(func=ast.Name(id="lazy_names")),
                 )
             ],
         ):

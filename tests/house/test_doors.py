@@ -8,7 +8,7 @@ from tests.house.doors import bad_doors
 from tests.house.source import ROOT, no_breach, plant
 
 _ON_USE = '"""Agents."""\n\nif TYPE_CHECKING:\n'
-_OPENED = 'else:\n    __getattr__, __dir__ = open_on_use(__name__, "values")\n'
+_OPENED = 'else:\n    __getattr__, __dir__ = lazy_names(__name__, "values")\n'
 
 
 def test_doors() -> None:

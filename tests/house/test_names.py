@@ -56,6 +56,8 @@ def test_public_names_are_there(name: str) -> None:
         ("ext/history.py", '__all__ = ["f"]\ndef f(): ...\ndef g(): ...\n', "does not name ['g']"),
         ("ext/history.py", '__all__ = ["f"]\ndef f(): ...\nLIMIT: int = 3\n', "does not name ['LIMIT']"),
         ("values/_a.py", '__all__ = ["f"]\n', "not there: ['f']"),
+        ("values/__init__.py", "from ._a import a as a\n__all__ = []\n", "does not name ['a']"),
+        ("__init__.py", "from miniagents.values import a\n__all__ = []\n", "does not name ['a']"),
     ],
 )
 def test_all_can_fail(tmp_path: Path, file: str, text: str, sentence: str) -> None:

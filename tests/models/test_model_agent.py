@@ -1,6 +1,7 @@
-"""Tests of agents on language models: what they are, and what they can be given."""
+"""Models as agents: their kinds, their replies with tools, and what wraps them."""
 
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
@@ -8,15 +9,76 @@ from miniagents import (
     AssistantMessage,
     InteractionContext,
     Message,
+    MessageSequencePromise,
+    MiniAgent,
     MiniAgents,
     ModelAgent,
     ToolAgent,
     ToolDefinitionError,
+    ToolMessage,
     ToolReplies,
+    ToolResult,
     ToolSpec,
+    miniagent,
     model_agent,
     tool,
 )
+from miniagents.core import Promise
+from miniagents.models._model_agent import as_kind
+
+
+class Loud(MiniAgent):
+    """Has a method of its own."""
+
+    __slots__ = ()
+
+    def shout(self) -> str:
+        """Shout."""
+        return f"{self.alias}!"
+
+
+@miniagent(alias="ECHO")
+async def echo(ctx: InteractionContext, mark: str = ".") -> None:
+    """Says it again."""
+    ctx.reply(f"{await ctx.messages}{mark}")
+
+
+async def test_the_same_agent() -> None:
+    """It runs as before, with its alias, description and defaults, and can do more."""
+    loud = as_kind(Loud, echo.fork(mark="?"))
+    assert (loud.shout(), loud.alias, loud.description, dict(loud.defaults)) == (
+        "ECHO!",
+        "ECHO",
+        "Says it again.",
+        {"mark": "?"},
+    )
+    async with MiniAgents():
+        assert str(await loud.inquire("hi")) == "hi?"
+
+
+TURNS = (
+    AssistantMessage("Let me look."),
+    ToolMessage(parts=[ToolResult("1", "dark")]),
+    AssistantMessage("It is dark."),
+)
+
+
+async def test_a_view_of_the_same_replies() -> None:
+    """The view has the same messages and the final one; handlers are told of the replies once."""
+    told: list[Promise[object]] = []
+
+    async def tell(promise: Promise[object], result: object, /) -> None:
+        if isinstance(promise, MessageSequencePromise):
+            told.append(cast("Promise[object]", promise))
+
+    async with MiniAgents(on_promise_resolved=tell):
+        replies = MessageSequencePromise[Message](TURNS)
+        view = ToolReplies.of(cast("MessageSequencePromise[AssistantMessage | ToolMessage]", replies))
+        assert await view == TURNS
+        assert await view.final == TURNS[-1]
+        del replies
+        assert [str(message) for message in await view] == ["Let me look.", "dark", "It is dark."]
+    assert len(told) == 1
 
 
 @tool

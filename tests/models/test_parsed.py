@@ -1,35 +1,206 @@
-"""Tests of typed answers as messages, and of the replies with one."""
+"""Typed answers, read while they stream."""
 
+from collections.abc import AsyncIterable, Callable, Sequence
 from typing import cast
 
-from pydantic import BaseModel
+import pytest
+from pydantic import BaseModel, Field
 
-from miniagents import AssistantMessage, MessageSequencePromise, MiniAgents, ParsedMessage, ParsedReplies
+from miniagents import (
+    AssistantMessage,
+    Message,
+    MessageSequencePromise,
+    MiniAgents,
+    ParsedMessage,
+    ParsedReplies,
+    Part,
+    Restart,
+    SchemaError,
+    TypedAnswerError,
+)
+from miniagents.models._parsed import Elements, FieldTokens, PartialAnswers, field_of
 
 
 class City(BaseModel):
     name: str
+
+
+class Trip(BaseModel):
+    title: str = Field(default="", alias="Title")
+    cities: list[City] = []
+    note: str | None = None
+    days: int = 0
+
+
+def answered(pieces: Sequence[Part | Exception]) -> MessageSequencePromise[Message]:
+    """The replies of somebody who streams these pieces."""
+
+    async def parts(metadata_so_far: object) -> AsyncIterable[Part]:
+        for piece in pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+    return MessageSequencePromise(AssistantMessage.promise_of_parts(parts))
+
+
+FIRST = [
+    '```json\n{"Ti',
+    'tle": "No',
+    "rth",
+    '", "cities": [{"name": "Oslo"}, {"na',
+    'me": "Bodø"}], "note": "x"}\n```',
+]
+
+
+async def elements(pieces: Sequence[Part | Exception]) -> list[object]:
+    async with MiniAgents():
+        return [each async for each in Elements(answered(pieces), "cities", Trip)]
+
+
+async def tokens(pieces: Sequence[Part | Exception], field: str = "title") -> list[str]:
+    async with MiniAgents():
+        return [each async for each in FieldTokens(answered(pieces), field, Trip)]
+
+
+async def test_elements_come_when_they_close() -> None:
+    """Each element comes when it is complete, validated, while the rest is still on its way."""
+    async with MiniAgents():
+        seen: list[int] = []
+
+        async def parts(metadata_so_far: object) -> AsyncIterable[Part]:
+            for at, piece in enumerate(FIRST):
+                seen.append(at)
+                yield piece
+
+        replies = MessageSequencePromise(AssistantMessage.promise_of_parts(parts))
+        found = [each async for each in Elements(replies, "cities", Trip)]
+        assert found == [City(name="Oslo"), City(name="Bodø")]
+        assert [each async for each in Elements(replies, "cities", Trip)] == found
+        assert seen == [0, 1, 2, 3, 4]
+
+
+async def test_text_of_a_field() -> None:
+    """A text comes as it is written, whatever its key is, and nothing else with it."""
+    assert await tokens(FIRST) == ["No", "rth"]
+    assert await tokens(FIRST, "note") == ["x"]
+    assert await tokens(['{"note": null}'], "note") == []
+
+
+async def test_leaving_leaves_nothing() -> None:
+    """A reader that breaks off takes everything with it that read for it."""
+    async with MiniAgents():
+        replies = answered(FIRST)
+        for view in (
+            Elements(replies, "cities", Trip),
+            FieldTokens(replies, "title", Trip),
+            PartialAnswers(replies, Trip),
+        ):
+            iterator = aiter(view)
+            await anext(iterator)
+            await iterator.aclose()
+
+
+async def test_a_repaired_answer_goes_on() -> None:
+    """What was handed out and is the same in the repaired answer is not handed out again."""
+    repaired: list[Part] = [
+        *FIRST[:4],
+        Restart("it was cut"),
+        '{"Title": "Northern", "cities": [{"name": "Oslo"}, {"name": "Narvik"}]}',
+    ]
+    assert await elements(repaired) == [City(name="Oslo"), City(name="Narvik")]
+    assert await tokens(repaired) == ["No", "rth", "ern"]
+
+
+async def test_a_repaired_answer_that_is_another_one() -> None:
+    """What was handed out and is something else in the repaired answer is an error, never a silent change."""
+    repaired: list[Part] = [*FIRST[:4], Restart("no"), '{"Title": "South", "cities": [{"name": "Rome"}]}']
+    with pytest.raises(TypedAnswerError, match=r"Trip.cities\[0\] was handed out, and is another one"):
+        await elements(repaired)
+    with pytest.raises(TypedAnswerError, match=r"Trip.title was handed out"):
+        await tokens(repaired)
+
+
+async def test_partials_start_again() -> None:
+    """Partials go on with the repaired answer."""
+    async with MiniAgents():
+        pieces: list[Part] = ['{"Title": "No', '", 3', Restart("no JSON"), '{"Title": "So', 'uth"}']
+        found = [each.title async for each in PartialAnswers(answered(pieces), Trip)]
+        assert found == ["No", "So", "South"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ['{"cities": [{"name": "Oslo"}, {"name": 1}, {"name": "X"}]}', '{"cities": [{"name": "Oslo"}, nonsense'],
+)
+async def test_what_does_not_fit_is_not_handed_out(wrong: str) -> None:
+    """Nothing comes after what does not fit, until the answer begins anew, or ends with its error."""
+    assert await elements([wrong]) == [City(name="Oslo")]
+    assert await elements([wrong, Restart("no"), '{"cities": [{"name": "Oslo"}, {"name": "Y"}]}']) == [
+        City(name="Oslo"),
+        City(name="Y"),
+    ]
+
+
+async def test_errors_come_after_what_came_before() -> None:
+    """An error of the answer is raised after the elements that were complete."""
+    async with MiniAgents():
+        cut = answered([*FIRST[:4], ConnectionError("cut")])
+        found: list[object] = []
+        view = aiter(Elements(cut, "cities", Trip))
+        found.append(await anext(view))
+        with pytest.raises(ConnectionError, match="cut"):
+            await anext(view)
+        assert found == [City(name="Oslo")]
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (
+            lambda: field_of(Trip, "citys"),
+            "Trip has no field 'citys'; its fields are: title, cities, note, days",
+        ),
+        (lambda: field_of(Trip, lambda trip: 1), "returns no field of Trip; write it like"),
+        (lambda: Elements(MessageSequencePromise(), "title", Trip), "Trip.title is no list"),
+        (lambda: FieldTokens(MessageSequencePromise(), "days", Trip), "Trip.days is no text"),
+    ],
+)
+async def test_fields_that_are_refused(make: Callable[[], object], sentence: str) -> None:
+    """A field that is not there, or of another kind, is an error at once."""
+    async with MiniAgents():
+        with pytest.raises(SchemaError, match=sentence):
+            make()
+
+
+def test_fields_by_function() -> None:
+    """A field can be named by a function, which type checkers understand."""
+    assert field_of(Trip, lambda trip: trip.cities) == "cities"
+
+
+class Place(BaseModel):
+    name: str
     sights: list[str] = []
 
 
-OSLO = ParsedMessage[City]('{"name": "Oslo"}', parsed=City(name="Oslo"))
+OSLO = ParsedMessage[Place]('{"name": "Oslo"}', parsed=Place(name="Oslo"))
 
 
 def test_a_message_with_a_value() -> None:
     """The value goes through JSON with its type, and is a part of the hash key."""
-    assert ParsedMessage[City].model_validate_json(OSLO.model_dump_json()) == OSLO
+    assert ParsedMessage[Place].model_validate_json(OSLO.model_dump_json()) == OSLO
     assert isinstance(OSLO, AssistantMessage)
-    assert OSLO.hash_key != ParsedMessage[City]('{"name": "Oslo"}', parsed=City(name="Bodø")).hash_key
+    assert OSLO.hash_key != ParsedMessage[Place]('{"name": "Oslo"}', parsed=Place(name="Bodø")).hash_key
 
 
 async def test_a_view_of_replies() -> None:
     """The replies give the message, its value, and all that can be read while it streams."""
     async with MiniAgents():
-        given = cast("MessageSequencePromise[ParsedMessage[City]]", MessageSequencePromise(OSLO))
-        replies = ParsedReplies[City].of_model(given, City)
+        given = cast("MessageSequencePromise[ParsedMessage[Place]]", MessageSequencePromise(OSLO))
+        replies = ParsedReplies[Place].of_model(given, Place)
         assert await replies == (OSLO,)
-        assert await replies.parsed == City(name="Oslo")
-        assert [each async for each in replies.partials] == [City(name="Oslo")]
+        assert await replies.parsed == Place(name="Oslo")
+        assert [each async for each in replies.partials] == [Place(name="Oslo")]
         assert [each async for each in replies.elements("sights")] == []
         assert [each async for each in replies.elements(lambda city: city.sights)] == []
         assert "".join([each async for each in replies.field(lambda city: city.name)]) == "Oslo"

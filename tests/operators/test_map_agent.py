@@ -1,4 +1,4 @@
-"""`map_agent`: every item its own inquiry, so many at once and no more."""
+"""`map_agent`: bounds, order, errors, leaving, and replies that know their item."""
 
 import asyncio
 import gc
@@ -12,9 +12,48 @@ import reactivex as rx
 from hypothesis import given, strategies as st
 from reactivex import Observable, operators as ops
 
-from miniagents import InteractionContext, Message, MessagePromise, MiniAgents, StreamOverflowError, miniagent
+from miniagents import (
+    InteractionContext,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    MiniAgents,
+    Promise,
+    StreamOverflowError,
+    miniagent,
+)
 from miniagents.operators import ItemReplies, Overflow, flatten, map_agent, resolve, to_async_iter
 from tests.support.sources import Source, turns
+
+
+async def test_it_is_the_promise_with_its_item() -> None:
+    """It shows the stream of the promise it is made of, and knows the item and its place."""
+    async with MiniAgents():
+        promise = MessageSequencePromise(["a", "b"])
+        replies = ItemReplies.to("question", 7, promise)
+        assert ("question", 7) == (replies.item, replies.index)
+        assert await promise == await replies
+        assert isinstance(replies, MessageSequencePromise)
+
+
+async def test_it_is_taken_where_messages_are() -> None:
+    """It can be given wherever messages are taken."""
+    async with MiniAgents():
+        replies = ItemReplies.to(1, 0, MessageSequencePromise("a"))
+        assert "a" == str(await MessageSequencePromise([replies]))
+
+
+async def test_handlers_are_told_once() -> None:
+    """What has been announced is not announced again because it has an item."""
+    told: list[object] = []
+
+    async def tell(promise: Promise[object], result: object) -> None:
+        told.append(result)
+
+    async with MiniAgents(on_promise_resolved=tell):
+        replies = ItemReplies.to("question", 0, MessageSequencePromise(Message("a")))
+        await replies
+    assert [Message("a"), (Message("a"),)] == told
 
 
 @dataclass(eq=False)

@@ -17,8 +17,7 @@ from typing import TypeVarTuple, cast
 from typing_extensions import override
 
 from miniagents.testing import VirtualClock
-from miniagents.testing._virtual_loop import VirtualEventLoop
-from miniagents.testing._virtual_selector import Now
+from miniagents.testing._virtual_loop import Now, VirtualEventLoop
 
 __all__ = ["ShuffledLoop", "ShuffledVirtualLoop", "Shuffling", "loops", "shuffled"]
 

@@ -3,9 +3,51 @@
 import asyncio
 
 import pytest
+from hypothesis import given, strategies as st
 
 from miniagents import AssistantMessage, Messages, MiniAgents, SystemMessage, miniagent, partial_text
+from miniagents.core import Message
 from miniagents.testing import Answer, ScriptedModel, ScriptEndedError, scripted_model
+from miniagents.testing._scripted_model import ScriptedAnswer, words
+
+NOTHING = Messages[Message]()
+
+
+@given(st.text())
+def test_words(text: str) -> None:
+    """The words of a text are the text again, and each of them says something new."""
+    assert "".join(words(text)) == text
+    assert all(words(text))
+
+
+def test_a_text_comes_word_by_word() -> None:
+    """A text is cut into words with the white space behind them."""
+    assert ScriptedAnswer.of(" one  two\n", NOTHING).pieces == (" ", "one  ", "two\n")
+    assert ScriptedAnswer.of("", NOTHING).pieces == ()
+
+
+def test_tokens_stay_as_they_are() -> None:
+    """A sequence is the tokens, with an exception where it stands."""
+    error = ValueError("cut")
+    assert ScriptedAnswer.of(["o", "ne", error], NOTHING).pieces == ("o", "ne", error)
+    assert ScriptedAnswer.of(error, NOTHING).pieces == (error,)
+
+
+def test_a_message_brings_its_data() -> None:
+    """The class and the data of a message are those of the answer."""
+
+    class Rated(AssistantMessage):
+        stars: int
+
+    script = ScriptedAnswer.of(Rated("Very good", stars=5), NOTHING)
+    assert (script.pieces, script.message_class, script.metadata) == (("Very ", "good"), Rated, {"stars": 5})
+
+
+def test_a_function_sees_the_conversation() -> None:
+    """A function of the conversation gives any other answer, also another function."""
+    conversation = Messages([Message("one"), Message("two")])
+    assert ScriptedAnswer.of(lambda messages: [str(messages[-1])], conversation).pieces == ("two",)
+    assert ScriptedAnswer.of(lambda _: lambda messages: str(messages[0]), conversation).pieces == ("one",)
 
 
 async def test_answers_in_order() -> None:

@@ -1,19 +1,153 @@
-"""Real I/O on an event loop with virtual time."""
+"""An event loop with virtual time: what is outside of it, where it waits, and real I/O on it."""
 
 import asyncio
 import os
+import selectors
 import socket
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 import pytest
 
 from miniagents.testing import StuckLoopError, virtual_time
+from miniagents.testing._virtual_loop import Now, Traffic, VirtualSelector, traffic
 from tests.support.sse_server import answer, hold, raw, serve
+
+QUIET = Traffic(outside=False, inside=False)
+INSIDE = Traffic(outside=False, inside=True)
+OUTSIDE = Traffic(outside=True, inside=False)
+
+
+@contextmanager
+def connection() -> Generator[tuple[int, int, int]]:
+    """The descriptors of a listening socket and of the two ends of a connection."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.create_connection(listening.getsockname()) as client,
+        listening.accept()[0] as server,
+    ):
+        yield listening.fileno(), client.fileno(), server.fileno()
+
+
+def test_nothing() -> None:
+    """Without files nothing can come."""
+    assert traffic([], []) == QUIET
+
+
+def test_both_ends() -> None:
+    """What is connected to a socket of the same loop is inside, also if the loop does not watch both now."""
+    with connection() as (_, client, server):
+        assert traffic([client, server], []) == traffic([client], [server, client]) == INSIDE
+
+
+def test_one_end() -> None:
+    """What is connected to anybody else is outside."""
+    with connection() as (_, client, _server):
+        assert traffic([client], []) == OUTSIDE
+
+
+def test_listening() -> None:
+    """A listening socket is no traffic."""
+    with connection() as (listening, _client, _server):
+        assert traffic([listening], [listening]) == QUIET
+
+
+def test_one_outside_is_enough() -> None:
+    """One file from outside beside a connection inside is told, and so is the connection."""
+    read, write = os.pipe()
+    with connection() as (_, client, server):
+        assert traffic([client, server, read], []) == Traffic(outside=True, inside=True)
+    os.close(read)
+    os.close(write)
+
+
+def test_what_cannot_be_told() -> None:
+    """Socket pairs, datagram sockets and sockets that are not connected yet are outside."""
+    one, other = socket.socketpair()
+    with one, other, socket.socket() as fresh, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+        for each in (one, other, fresh, datagrams):
+            assert traffic([each.fileno()], [one.fileno(), other.fileno()]) == OUTSIDE
+
+
+def test_closed() -> None:
+    """A descriptor that was watched once and is closed by now is looked over."""
+    with connection() as (_, client, server):
+        gone = os.dup(client)
+        os.close(gone)
+        assert traffic([client, server], [gone]) == INSIDE
+
+
+class StuckHere(Exception):  # noqa: N818 - what the loop's own error stands for
+    """Nothing is left to wait for."""
+
+
+def stuck() -> NoReturn:
+    raise StuckHere
+
+
+@contextmanager
+def selector(*, busy: bool = False) -> Generator[VirtualSelector]:
+    """A selector whose first file, as with a loop, is the one through which it is woken."""
+    waker, waking = socket.socketpair()
+    waiting = VirtualSelector(Now(), 0.01, lambda: busy, stuck)
+    with waker, waking:
+        waiting.register(waker, selectors.EVENT_READ)
+        yield waiting
+        waiting.close()
+
+
+def test_jump() -> None:
+    """With nothing else to wait for, the clock is put forward by the timeout at once."""
+    with selector() as waiting:
+        assert (waiting.select(3600), waiting._now.seconds) == ([], 3600)
+
+
+def test_no_timeout() -> None:
+    """A look without waiting takes no time, and a wait for ever with nothing to wait for is an error."""
+    with selector() as waiting:
+        assert waiting.select(0) == waiting.select(-1) == []
+        with pytest.raises(StuckHere):
+            waiting.select(None)
+        assert waiting._now.seconds == 0
+
+
+def test_busy() -> None:
+    """While something is at work that is no file, the timeout is waited for in real time."""
+    with selector(busy=True) as waiting:
+        assert waiting.select(0.01) == []
+        assert 0.01 <= waiting._now.seconds < 10
+
+
+def test_a_pipe() -> None:
+    """A pipe is waited for, however far the timeout, and the clock says how long it took."""
+    read, write = os.pipe()
+    answering = threading.Timer(0.01, os.close, [write])
+    with selector() as waiting:
+        key = waiting.register(read, selectors.EVENT_READ, "data")
+        answering.start()
+        assert waiting.select(3600) == [(key, selectors.EVENT_READ)]
+        assert 0 < waiting._now.seconds < 60
+        assert waiting.unregister(read) == key
+        assert (waiting.select(3600), waiting._now.seconds > 3600) == ([], True)
+    answering.join()
+    os.close(read)
+
+
+def test_what_is_watched() -> None:
+    """It is a selector as any other: files are registered, changed, listed and taken out."""
+    one, other = socket.socketpair()
+    with one, other, selector() as waiting:
+        waiting.register(one, selectors.EVENT_READ)
+        key = waiting.modify(one, selectors.EVENT_WRITE, "data")
+        assert waiting.get_map()[one.fileno()] == waiting.get_key(one) == key
+        assert waiting.select(0) == [(key, selectors.EVENT_WRITE)]
+        waiting.unregister(one)
+        assert list(waiting.get_map()) != [one.fileno()]
 
 
 async def hour_beside(outside: Awaitable[object]) -> float:
@@ -253,7 +387,7 @@ def test_a_datagram() -> None:
         assert asyncio.run(main()) < 60
 
 
-def test_a_pipe() -> None:
+def test_a_pipe_virtual_loop() -> None:
     """What a watched pipe brings is waited for."""
     read, write = os.pipe()
 

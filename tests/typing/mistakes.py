@@ -190,13 +190,13 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "the fields of messages are unknown",
-        "values/_meta.py",
+        "values/_frozen.py",
         "@dataclass_transform(",
         "(lambda **_: lambda kind: kind)(",
     ),
     Mutation(
         "fields can be set",
-        "values/_meta.py",
+        "values/_frozen.py",
         "frozen_default=True",
         "frozen_default=False",
     ),
@@ -316,7 +316,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "the items of replies are Any",
-        "operators/_item_replies.py",
+        "operators/_map_agent.py",
         "    item: Item\n",
         "    item: Any\n",
     ),
@@ -340,7 +340,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "the final answer of a model with tools is any message",
-        "models/_replies.py",
+        "models/_model_agent.py",
         "def final(self) -> Promise[AssistantMessage]:",
         "def final(self) -> Promise[AssistantMessage | ToolMessage]:",
     ),
@@ -371,8 +371,10 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "whose types a message did not fit is unknown",
         "values/_errors.py",
-        "super().__init__(text, agent_alias)\n        self.agent_alias: str =",
-        "super().__init__(text, agent_alias)\n        self.agent_alias: object =",
+        'agents: NEXT_YEAR\n    """\n\n    def __init__(self, text: str, agent_alias: str) -> None:\n'
+        "        super().__init__(text, agent_alias)\n        self.agent_alias: str =",
+        'agents: NEXT_YEAR\n    """\n\n    def __init__(self, text: str, agent_alias: str) -> None:\n'
+        "        super().__init__(text, agent_alias)\n        self.agent_alias: object =",
     ),
     Mutation(
         "agents of a class have no fields",

@@ -1,14 +1,7 @@
-"""Tests of frozen models.
-
-What a subclass with a positional text must write, and what then holds without any plugin (checked over this
-file by mypy strict, mypy strict with the pydantic plugin, and pyright strict): `Message("hi")`,
-`Message(text="hi")` and `Message("hi", custom_field="x")` for a class that writes its constructor out;
-`CustomMessage("hi", custom_field="x")` for a subclass that declares `custom_field: str` and writes no
-constructor. For such a subclass type checkers make the constructor from the fields, so further keywords, data
-at run time, are errors to them; a class that shall take any keywords writes its own, too (see `Greeting`).
-"""
+"""`Frozen`: its metaclass, what is known of a class, and its values."""
 
 import copy
+import inspect
 import json
 import pickle
 import warnings
@@ -19,7 +12,7 @@ from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from timeit import repeat
-from typing import ClassVar, Generic, TypeVar, assert_type
+from typing import Annotated, ClassVar, Generic, TypeVar, assert_type
 from uuid import UUID
 
 import pytest
@@ -27,7 +20,165 @@ from hypothesis import given, strategies as st
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator
 from pydantic.errors import PydanticSchemaGenerationError
 
-from miniagents.values import FreezeError, Frozen, FrozenMapping, HashKeyError, NestingError, TemplateError
+from miniagents.values import (
+    FreezeError,
+    Frozen,
+    FrozenMapping,
+    FrozenMeta,
+    HashKeyError,
+    NestingError,
+    TemplateError,
+)
+from miniagents.values._frozen import ClassFacts, is_frozen_error
+
+
+def test_pydantic_still_has_its_metaclass() -> None:
+    """The one private import of pydantic is there, and is what every model is made by."""
+    assert issubclass(FrozenMeta, type(BaseModel))
+    assert type(Frozen) is FrozenMeta
+
+
+def test_it_adds_nothing_at_run_time() -> None:
+    """A `__new__` of its own would hide the frame in which pydantic looks for local types."""
+    assert not [name for name, value in vars(FrozenMeta).items() if inspect.isfunction(value)]
+
+
+def test_local_types_are_found() -> None:
+    """A field may name a class that is local to the function, in quotes."""
+
+    class Local(Frozen):
+        z: int
+
+    class Outer(Frozen):
+        locals_: "list[Local]"
+
+    assert Outer(locals_=[Local(z=1)]).locals_[0].z == 1
+
+
+def test_the_error_of_pydantic_with_our_sentence() -> None:
+    """It is what pydantic's frozen models raise, names the class and field, and says what to do."""
+    error = is_frozen_error("Message", "text")
+    assert isinstance(error, ValidationError)
+    assert [("frozen_instance", ("text",))] == [(each["type"], each["loc"]) for each in error.errors()]
+    assert "Message is frozen; make a changed copy with model_copy(update=...)" in str(error)
+
+
+def test_no_content() -> None:
+    """The error tells nothing of the values."""
+    assert "input" not in str(is_frozen_error("Message", "text"))
+
+
+class Talk(Frozen):
+    role: ClassVar[str] = "user"
+    act: ClassVar[Callable[[], int]] = lambda: 1
+    level: Annotated[int, Field(gt=0)] = 1
+    names: list[str] = Field(default_factory=list)
+
+    def speak(self) -> str:
+        """Return a text."""
+        return self.role
+
+
+def test_reserved() -> None:
+    """Methods and properties of the class and its bases are reserved; fields and plain data are not."""
+    facts = Talk.__frozen_facts__
+    assert {
+        "speak",
+        "act",
+        "hash_key",
+        "model_dump",
+        "json",
+        "model_config",
+        "__class__",
+        "_hash_key",
+    } <= facts.reserved
+    assert not {"role", "level", "names", "text_template", "text"} & facts.reserved
+    assert facts.replaceable == {"role"}
+
+
+def test_the_root_has_facts_too() -> None:
+    """`Frozen` itself refuses the names of its methods."""
+    assert "hash_key" in Frozen.__frozen_facts__.reserved
+    assert not Frozen.__frozen_facts__.replaceable
+
+
+def test_no_template() -> None:
+    """A class need not have a template."""
+    assert Talk.__frozen_facts__.template is None
+
+
+def test_templates_are_checked_when_the_class_is_defined() -> None:
+    """A wrong template is an error of the class statement, as class variable and as default of a field."""
+
+    def wrong() -> type[Frozen]:
+        class Wrong(Frozen):
+            text_template: ClassVar[str] = "{a.b}"
+
+        return Wrong
+
+    def wrong_field() -> type[Frozen]:
+        class WrongField(Frozen):
+            text_template: str = "{0}"
+
+        return WrongField
+
+    def wrong_type() -> type[Frozen]:
+        class WrongType(Frozen):
+            text_template: ClassVar[int] = 5
+
+        return WrongType
+
+    with pytest.raises(TemplateError, match=r"Wrong has the field \{a\.b\}"):
+        wrong()
+    with pytest.raises(TemplateError, match=r"WrongField has the field \{0\}"):
+        wrong_field()
+    with pytest.raises(TemplateError, match="WrongType is of type int"):
+        wrong_type()
+
+
+def test_templates_that_are_known_later() -> None:
+    """A required field and a property are checked when a value is made, not before."""
+
+    class Later(Frozen):
+        text_template: str
+
+    class Computed(Frozen):
+        @property
+        def text_template(self) -> str:
+            """Return a template made for each value."""
+            return "{x}"
+
+    assert Later.__frozen_facts__.template is None
+    assert str(Computed.model_validate({"x": 1})) == "1"
+
+
+def test_the_template_of_the_class_is_parsed_once() -> None:
+    """One value after the other uses the same checked template."""
+
+    class Greeting(Frozen):
+        text_template: ClassVar[str] = "Hello!"
+
+    facts = Greeting.__frozen_facts__
+    assert facts.template is facts.template_for("Hello!")
+    assert facts.template is not facts.template_for("Bye!")
+
+
+def test_updates_are_validated_as_annotated() -> None:
+    """Any part of the fields is checked by its annotations, and nothing is asked of the others."""
+    updates = ClassFacts(Talk, Frozen).updates
+    assert updates.validate_python({"level": "2"}) == {"level": 2}
+    assert updates.validate_python({"names": ("a",)}) == {"names": ["a"]}
+    with pytest.raises(ValidationError, match=r"for Talk\nlevel\n .*greater than 0"):
+        updates.validate_python({"level": 0})
+
+
+def test_updates_follow_the_configuration_of_the_class() -> None:
+    """What the class says of all its fields holds for updates, too."""
+
+    class Stripped(Frozen, str_strip_whitespace=True):
+        name: str
+
+    assert Stripped.__frozen_facts__.updates.validate_python({"name": " x "}) == {"name": "x"}
 
 
 class Message(Frozen):

@@ -1,11 +1,8 @@
 """How a chat history is kept: who keeps it, the Markdown form of messages, the file on the disk."""
 
-from ._chat_history import ChatHistory, keep_and_reply
-from ._chat_history_md import ChatHistoryMD
-from ._errors import HistoryFileError
-from ._in_memory import InMemoryChatHistory
-from ._markdown_file import MarkdownFile
-from ._record import Json, Note, Record
+from ._chat_history import ChatHistory, ChatHistoryMD, InMemoryChatHistory, keep_and_reply
+from ._markdown_file import HistoryFileError, MarkdownFile
+from ._records import Json, Note, Record
 
 __all__ = [
     "ChatHistory",

@@ -1,11 +1,19 @@
-"""`ChatHistory`: whoever keeps a conversation."""
+"""Chat histories: objects that keep a conversation, in memory or in a Markdown file."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from os import PathLike
+from pathlib import Path
 from typing import cast
+
+from typing_extensions import override
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
 from miniagents.core import Message, Messages, MessageSequencePromise, MessageType
+
+from ._markdown_file import MarkdownFile
+from ._records import Registry
+from ._serial_executor import SerialExecutor
 
 
 class ChatHistory(ABC):
@@ -48,7 +56,7 @@ class ChatHistory(ABC):
     def agent(self) -> MiniAgent[Message, Message]:
         """An agent that keeps what it is sent, each message once it is finished, and replies the whole.
 
-        When a message fails, those before it are kept, and the error is raised to who reads the reply.
+        When a message fails, those before it are kept, and the reader of the reply gets the error.
         """
         return _chat_history_agent.bind(history=self)
 
@@ -83,3 +91,118 @@ async def finished(messages: MessageType) -> AsyncIterator[Message]:
     else:
         async for promise in MessageSequencePromise(messages):
             yield await promise
+
+
+class InMemoryChatHistory(ChatHistory):
+    """Keeps a conversation in this object, as long as the object lives.
+
+    Args:
+        messages: what was said before.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents import UserMessage
+        >>> history = InMemoryChatHistory([UserMessage("Hi!")])
+        >>> print(asyncio.run(history.load()))
+        Hi!
+    """
+
+    def __init__(self, messages: Iterable[Message] = ()) -> None:
+        self._messages = Messages(messages)
+
+    @override
+    async def append(self, messages: MessageType) -> None:
+        """Keep anything that is messages; promises are waited for.
+
+        Raises:
+            NoActiveContextError: there are promises among them, and no context is active.
+        """
+        async for message in finished(messages):
+            self._messages = Messages((*self._messages, message))
+
+    @override
+    async def load(self) -> Messages:
+        """The whole conversation."""
+        return self._messages
+
+
+class ChatHistoryMD(ChatHistory):
+    """Keeps a conversation in a Markdown file that reads well, survives crashes and cannot be forged.
+
+    Any text comes back byte for byte, with its data and its class. Several objects, threads and processes may
+    append to one file. The file may be edited by hand, also by adding a line `## user` and a text. Old plain
+    files (`user` over a line of `=`) are read. A new file is private (mode 0600). What was damaged or edited
+    is logged when it is loaded, never an error.
+
+    Args:
+        path: the file; made when the first message is kept. Its folder must be there.
+        message_classes: subclasses of `Message` that are read back as such; others become `Message` with all
+            their data.
+        lock_timeout: how long to wait while another process writes, in seconds.
+
+    Raises:
+        TypeError: one of the classes is no subclass of `Message`.
+        ValueError: two classes have the same name.
+
+    Example:
+        >>> import asyncio, tempfile
+        >>> from miniagents import AssistantMessage
+        >>> async def main(path):
+        ...     await ChatHistoryMD(path).append(AssistantMessage("# Hi!", model="m-1"))
+        ...     messages = await ChatHistoryMD(path).load()
+        ...     print(messages, messages[0].role, messages[0].model)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     asyncio.run(main(f"{folder}/CHAT.md"))
+        # Hi! assistant m-1
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str] = "CHAT.md",
+        *,
+        message_classes: Iterable[type[Message]] = (),
+        lock_timeout: float = 30.0,
+    ) -> None:
+        self.path: Path = Path(path)
+        self._registry = Registry(message_classes)
+        self._file = MarkdownFile(self.path, lock_timeout=lock_timeout)
+        self._executor = SerialExecutor()
+
+    @override
+    def __repr__(self) -> str:
+        return f"ChatHistoryMD({str(self.path)!r})"
+
+    @override
+    async def append(self, messages: MessageType) -> None:
+        """Keep anything that is messages, each as soon as it is finished; then it is on the disk.
+
+        Calls are served in their order. A call that is cancelled has written whole messages only.
+
+        Raises:
+            HistoryFileError: a message could not be written; the file is as it was before it.
+            TypeError: a message holds data that cannot be kept; nothing of it was written.
+            ValueError: it holds a number too long to be written.
+            NoActiveContextError: there are promises among them, and no context is active.
+        """
+        async for message in finished(messages):
+            await self._executor.run(self._file.append, self._registry.record_of(message))
+
+    @override
+    async def load(self) -> Messages:
+        """The whole conversation; nothing if there is no file.
+
+        Raises:
+            HistoryFileError: the file cannot be read.
+        """
+        return await self._executor.run(self._load)
+
+    async def check(self) -> None:
+        """Find out now whether the file can be read and written, without making it.
+
+        Raises:
+            HistoryFileError: it cannot.
+        """
+        await self._executor.run(self._file.check)
+
+    def _load(self) -> Messages:
+        return Messages(self._registry.message_of(record) for record in self._file.load())

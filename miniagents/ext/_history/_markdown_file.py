@@ -3,8 +3,12 @@
 One message is one `os.write` at the end of the file, under an exclusive lock, and `fsync` before the append
 counts as done: what was appended survives kill -9 and a power cut. When the system writes less (disk full),
 the file is cut back to what it was and the error raised. When even that is not possible (kill -9 in the
-middle), the torn rest is sealed by whoever appends next. Nothing but such a seal is ever written in front of
-a message, and nothing already in the file is changed.
+middle), the next append seals the torn rest. Nothing but such a seal is ever written in front of a message,
+and nothing already in the file is changed.
+
+The lock is an advisory lock on the file itself (`flock`; on Windows one byte far behind its end), so no lock
+file is left behind and a process that dies gives it back. Waiting is done by asking again, because a wait
+inside the system cannot be given up.
 
 A new file is readable for its owner only (mode 0600: a conversation is private); the mode of an existing one
 stays. Folders are not made.
@@ -14,18 +18,113 @@ import errno
 import logging
 import os
 import stat
+import sys
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._errors import HistoryFileError
-from ._file_lock import file_lock
+from typing_extensions import override
+
+from miniagents.values import MiniAgentsError
+
+from ._comments import end_mark
 from ._markdown_format import write_record
-from ._marks import end_mark
-from ._record import Note, Record
-from ._scan import Scan, scan
+from ._markdown_reader import Scan, scan
+from ._records import Note, Record
+
+
+class HistoryFileError(MiniAgentsError, OSError):
+    """A history file cannot be read or written; what is in it already is unharmed.
+
+    It is an `OSError` too: `errno` and `filename` say what the system said.
+
+    Args:
+        sentence: what was wrong, where, and what to do.
+        path: the file.
+        cause: the error of the system, if there was one.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.ext.chat_history_md import ChatHistoryMD
+        >>> try:
+        ...     asyncio.run(ChatHistoryMD("no/such/folder/CHAT.md").append("Hello"))
+        ... except HistoryFileError as error:
+        ...     print(error.errno, error.filename)
+        2 no/such/folder/CHAT.md
+    """
+
+    def __init__(self, sentence: str, path: str, cause: OSError | None = None) -> None:
+        super().__init__(cause.errno if cause else None, sentence, path)
+        self.sentence = sentence
+
+    @override
+    def __str__(self) -> str:
+        return self.sentence
+
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.000_5, 0.05
+_BUSY = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK, errno.EINTR})
+
+if sys.platform == "win32":
+    import msvcrt
+
+    # The highest offset the C library takes: a lock on Windows forbids others to read the bytes it covers.
+    _PLACE = 0x7FFF_FFFE
+
+    def _take(fd: int, *, exclusive: bool) -> None:  # noqa: ARG001 (Windows knows only exclusive locks here)
+        os.lseek(fd, _PLACE, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+
+    def _give_back(fd: int) -> None:
+        os.lseek(fd, _PLACE, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _take(fd: int, *, exclusive: bool) -> None:
+        fcntl.flock(fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+
+    def _give_back(fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+@contextmanager
+def file_lock(fd: int, *, exclusive: bool, timeout: float) -> Generator[None]:
+    """Hold the lock of an open file.
+
+    Args:
+        fd: its descriptor.
+        exclusive: True to write; readers share the lock with each other.
+        timeout: how long to wait for it, in seconds.
+
+    Raises:
+        TimeoutError: another writer held it all that time.
+        OSError: the file system has no locks.
+    """
+    deadline = time.monotonic() + timeout
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            _take(fd, exclusive=exclusive)
+            break
+        except OSError as error:
+            if error.errno not in _BUSY:
+                raise
+            if time.monotonic() >= deadline:
+                raise TimeoutError(
+                    errno.ETIMEDOUT, f"another writer kept its lock for over {timeout:g} seconds"
+                ) from error
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+    try:
+        yield
+    finally:
+        _give_back(fd)
+
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +135,7 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _EndMark:
     """An end mark this object has seen, and where it ends."""
 
     offset: int
@@ -59,7 +158,7 @@ class MarkdownFile:
         self._write = write
         self._lock_timeout = lock_timeout
         self._mutex = threading.Lock()
-        self._last = _Place(0, "")
+        self._last = _EndMark(0, "")
 
     def load(self) -> tuple[Record, ...]:
         """All messages of the file; none if there is no file. What is not as it was written is logged.
@@ -120,7 +219,7 @@ class MarkdownFile:
                 os.ftruncate(fd, size)
             raise
         written = scan(data, len(found.repair))
-        self._last = _Place(size + written.anchor, written.last_id)
+        self._last = _EndMark(size + written.anchor, written.last_id)
 
     def _write_all(self, fd: int, data: bytes) -> None:
         """One write; more only when the system took less than all: then the next one says why."""
@@ -144,7 +243,7 @@ class MarkdownFile:
             raise HistoryFileError(_NOT_UTF_8.format(self.path), str(self.path))
         found = scan(data)
         if found.anchor:
-            self._last = _Place(found.anchor, found.last_id)
+            self._last = _EndMark(found.anchor, found.last_id)
         return found
 
     @contextmanager
@@ -180,7 +279,7 @@ class MarkdownFile:
         except TimeoutError:
             raise
         except OSError:
-            # No locks on this file system: then nobody can append either, and a torn end does no harm.
+            # No locks on this file system: then no writer can append either, and a torn end does no harm.
             return self._read_checked(fd)
 
     def _read_checked(self, fd: int) -> bytes:

@@ -1,15 +1,247 @@
-"""The script: what Eliza knows, as data. Read from TOML, checked whole before the first word is said."""
+"""The script: what Eliza knows, as data. Read from TOML, checked whole before the first word is said.
+
+**Words.** A text becomes clauses of words, and pieces of a clause become text again, seen from the other
+side. A word keeps only its printable characters, so an answer or a remembered remark, which are made of
+words, cannot move a cursor or hide text.
+
+**Patterns.** A pattern takes a clause apart into numbered pieces. It is a line of items: `word` (itself, no
+piece), `*` (any words or none), `+` (one word or more), `a|b|c` (one of these words) and `@name` (a word of
+that class). All but plain words give a piece, numbered from 1. Between two wildcards everything has a fixed
+length, so the first place that fits is always right: no backtracking, and the time is linear in the clause.
+"""
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, NamedTuple, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from ._pattern import Pattern, parse_pattern
+MAX_CHARACTERS = 4_000
+"""How much of a text is listened to; the rest is not read, so one answer costs bounded time and memory."""
+MAX_WORD = 60
+"""Longer words are cut, in characters."""
+MAX_CLAUSE = 60
+"""Longer clauses are cut, in words: no answer quotes more than that."""
+
+_SENTENCE_MARKS = ".!?\N{HORIZONTAL ELLIPSIS}\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH EXCLAMATION MARK}\uff1f"
+_CLAUSE_MARKS = _SENTENCE_MARKS + ",;:-\N{EN DASH}\N{EM DASH}\N{FULLWIDTH COMMA}"
+_QUOTES = (
+    "\"'`\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{DOUBLE LOW-9 QUOTATION MARK}\xab\xbb"
+)
+_AROUND_WORDS = _CLAUSE_MARKS + _QUOTES + "()[]{}<>*_~|/\\^="
+_APOSTROPHES = str.maketrans(dict.fromkeys("`\N{ACUTE ACCENT}\u2018\u2019", "'"))
+_CLAUSE_STARTERS = frozenset({"but", "however"})
+
+
+class Word(NamedTuple):
+    """One word as it was written and as it is compared.
+
+    Attributes:
+        shown: the word as it may be quoted back.
+        key: the word as patterns know it: case folded.
+    """
+
+    shown: str
+    key: str
+
+
+Clause: TypeAlias = tuple[Word, ...]
+
+
+def read_clauses(text: str, before: Mapping[str, Sequence[str]]) -> tuple[Clause, ...]:
+    """Make clauses of words from any text; never raises.
+
+    Args:
+        text: what was said. At most `MAX_CHARACTERS` of it are read.
+        before: words that are read as other words, for example `{"i'm": ("i", "am")}`.
+    """
+    heard = text[:MAX_CHARACTERS].translate(_APOSTROPHES)
+    chunks = heard.split()
+    if len(chunks) > 1 and heard.isupper():
+        chunks = heard.lower().split()  # shouting is no reason to shout back
+    clauses: list[Clause] = []
+    current: list[Word] = []
+    starts_sentence = True
+    for chunk in chunks:
+        word = _printable(chunk.strip(_AROUND_WORDS))
+        if word.casefold() in _CLAUSE_STARTERS:
+            clauses.append(tuple(current))
+            current = []
+        elif word:
+            current.extend(_spell(word, before, starts_sentence=starts_sentence))
+            starts_sentence = False
+        if chunk[-1] in _CLAUSE_MARKS:
+            clauses.append(tuple(current))
+            current = []
+            starts_sentence = starts_sentence or chunk[-1] in _SENTENCE_MARKS
+    return tuple(clause[:MAX_CLAUSE] for clause in (*clauses, tuple(current)) if clause)
+
+
+def _printable(chunk: str) -> str:
+    return "".join(character for character in chunk if character.isprintable())[:MAX_WORD]
+
+
+def _spell(word: str, before: Mapping[str, Sequence[str]], *, starts_sentence: bool) -> Iterable[Word]:
+    key = word.casefold()
+    if key in before:
+        return (Word(instead, instead.casefold()) for instead in before[key])
+    if starts_sentence and word[1:].islower():
+        return (Word(word.lower(), key),)
+    return (Word(word, key),)
+
+
+def reflect(
+    words: Sequence[Word], reflections: Mapping[tuple[str, ...], str], last: Mapping[str, str]
+) -> str:
+    """Say words from the other side: `my dog bit you` becomes `your dog bit me`.
+
+    Args:
+        words: a piece of a clause.
+        reflections: one to three keys and what they become; the longest that fits wins.
+        last: what a word becomes when it is the last one of the piece.
+    """
+    longest = max(map(len, reflections), default=1)
+    said: list[str] = []
+    position = 0
+    while position < len(words):
+        if position == len(words) - 1 and words[position].key in last:
+            said.append(last[words[position].key])
+            break
+        for width in range(longest, 0, -1):
+            phrase = tuple(word.key for word in words[position : position + width])
+            if len(phrase) == width and phrase in reflections:
+                said.append(reflections[phrase])
+                position += width
+                break
+        else:
+            said.append(words[position].shown)
+            position += 1
+    return " ".join(said)
+
+
+Pieces: TypeAlias = tuple[Sequence[Word], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """A run of items of one word each, with what may stand before it.
+
+    Attributes:
+        gap: how many words must at least stand before it; None when it follows directly.
+        choices: for each item the words that fit.
+        numbered: for each item whether it is a piece.
+    """
+
+    gap: int | None
+    choices: tuple[frozenset[str], ...]
+    numbered: tuple[bool, ...]
+
+    def fits(self, clause: Clause, at: int) -> bool:
+        """Tell whether the run stands in the clause at this place."""
+        return at + len(self.choices) <= len(clause) and all(
+            word.key in choice for word, choice in zip(clause[at:], self.choices, strict=False)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern, ready to match.
+
+    Attributes:
+        segments: the fixed runs between wildcards, in order.
+        tail: how many words must at least stand after the last run; None when the clause ends there.
+        pieces: how many pieces a match has.
+        catches_all: whether every clause matches.
+    """
+
+    segments: tuple[_Segment, ...]
+    tail: int | None
+    pieces: int
+    catches_all: bool
+
+    def match(self, clause: Clause) -> Pieces | None:
+        """Take the clause apart, or give None when it does not fit."""
+        pieces: list[Sequence[Word]] = []
+        position = 0
+        for number, segment in enumerate(self.segments):
+            is_last = number == len(self.segments) - 1
+            start = self._place(segment, clause, position, at_end=is_last and self.tail is None)
+            if start is None:
+                return None
+            if segment.gap is not None:
+                pieces.append(clause[position:start])
+            pieces.extend((clause[start + i],) for i, counts in enumerate(segment.numbered) if counts)
+            position = start + len(segment.choices)
+        if self.tail is None:
+            return tuple(pieces) if position == len(clause) else None
+        return (*pieces, clause[position:]) if len(clause) - position >= self.tail else None
+
+    @staticmethod
+    def _place(segment: _Segment, clause: Clause, position: int, *, at_end: bool) -> int | None:
+        if segment.gap is None:
+            return position if segment.fits(clause, position) else None
+        first = position + segment.gap
+        last = len(clause) - len(segment.choices)
+        candidates = range(max(first, last), last + 1) if at_end else range(first, last + 1)
+        return next((start for start in candidates if segment.fits(clause, start)), None)
+
+
+def parse_pattern(line: str, classes: Mapping[str, Sequence[str]]) -> Pattern:
+    """Read one pattern.
+
+    Args:
+        line: the pattern as it stands in a script.
+        classes: the words of each class, for `@name`.
+
+    Raises:
+        ValueError: the pattern is empty, names a class that is not there, or has two wildcards side by side.
+    """
+    items = line.split()
+    if not items:
+        raise ValueError("a pattern is empty; use '*' for anything")
+    segments: list[_Segment] = []
+    gap: int | None = None
+    choices: list[frozenset[str]] = []
+    numbered: list[bool] = []
+    for item in items:
+        if item not in {"*", "+"}:
+            choices.append(_choice(item, line, classes))
+            numbered.append(item.startswith("@") or "|" in item)
+            continue
+        if gap is not None and not choices:
+            raise ValueError(f"the pattern {line!r} has two wildcards side by side; leave one out")
+        if choices:
+            segments.append(_Segment(gap, tuple(choices), tuple(numbered)))
+            choices, numbered = [], []
+        gap = 1 if item == "+" else 0
+    if choices:
+        segments.append(_Segment(gap, tuple(choices), tuple(numbered)))
+        gap = None
+    wildcards = sum(segment.gap is not None for segment in segments) + (gap is not None)
+    return Pattern(
+        segments=tuple(segments),
+        tail=gap,
+        pieces=wildcards + sum(sum(segment.numbered) for segment in segments),
+        catches_all=not segments and gap == 0,
+    )
+
+
+def _choice(item: str, line: str, classes: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    if item.startswith("@"):
+        if item[1:] not in classes:
+            raise ValueError(
+                f"the pattern {line!r} names the word class {item!r}, which is not in the script"
+            )
+        return frozenset(word.casefold() for word in classes[item[1:]])
+    words = item.split("|")
+    if not all(words):
+        raise ValueError(f"the pattern {line!r} has an empty alternative in {item!r}")
+    return frozenset(word.casefold() for word in words)
+
 
 SLOT = re.compile(r"\{(\d+)\}")
 """Where a numbered piece goes in an answer: `{1}`."""
@@ -73,7 +305,7 @@ class Keyword(_Part):
         return self.words or (self.name,)
 
 
-class Script(_Part):
+class ElizaScript(_Part):
     """A whole script.
 
     Attributes:
@@ -125,7 +357,7 @@ class Script(_Part):
         return parse_pattern(rule.when, self.classes)
 
 
-def _problems_of_names(script: Script) -> Iterator[str]:
+def _problems_of_names(script: ElizaScript) -> Iterator[str]:
     owners: dict[str, str] = {}
     names: set[str] = set()
     for keyword in script.keyword:
@@ -139,7 +371,7 @@ def _problems_of_names(script: Script) -> Iterator[str]:
             owners[word] = keyword.name
 
 
-def _problems_of_rules(script: Script) -> Iterator[str]:
+def _problems_of_rules(script: ElizaScript) -> Iterator[str]:
     for keyword in script.keyword:
         caught = False
         for number, rule in enumerate(keyword.rule, start=1):
@@ -162,7 +394,7 @@ def _problems_of_rules(script: Script) -> Iterator[str]:
                     yield f"{where}: {line!r} has a brace that is no piece; write pieces as {{1}}"
 
 
-def _problems_of_gotos(script: Script) -> Iterator[str]:
+def _problems_of_gotos(script: ElizaScript) -> Iterator[str]:
     goes: dict[str, set[str]] = {
         keyword.name: {rule.goto for rule in keyword.rule if rule.goto is not None}
         for keyword in script.keyword
@@ -180,7 +412,7 @@ def _problems_of_gotos(script: Script) -> Iterator[str]:
             yield f"keyword {name!r}: its gotos lead back to itself; break the ring"
 
 
-def read_script(toml: str, *, source: str = "the script") -> Script:
+def read_script(toml: str, *, source: str = "the script") -> ElizaScript:
     """Make a script from TOML text.
 
     Args:
@@ -208,7 +440,7 @@ def read_script(toml: str, *, source: str = "the script") -> Script:
         'What does that dream suggest to you?'
     """
     try:
-        return Script.model_validate(tomllib.loads(toml))
+        return ElizaScript.model_validate(tomllib.loads(toml))
     except tomllib.TOMLDecodeError as error:
         raise ElizaScriptError(f"{source} is not valid TOML: {error}") from error
     except ValidationError as error:
@@ -219,7 +451,7 @@ def read_script(toml: str, *, source: str = "the script") -> Script:
         raise ElizaScriptError(f"{source} cannot be used: {problems}") from error
 
 
-def load_script(path: Path | None = None) -> Script:
+def load_script(path: Path | None = None) -> ElizaScript:
     """Load a script from a TOML file, or the one that comes with miniagents.
 
     Args:

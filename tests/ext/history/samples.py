@@ -5,8 +5,8 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from miniagents.ext._history._markdown_format import write_record
-from miniagents.ext._history._record import Json, Note, Record
-from miniagents.ext._history._scan import scan
+from miniagents.ext._history._markdown_reader import scan
+from miniagents.ext._history._records import Json, Note, Record
 
 __all__ = ["RECORDS", "TEXTS", "UGLY", "added", "as_read", "file_of", "no_notes", "records"]
 

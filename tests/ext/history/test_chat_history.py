@@ -1,15 +1,45 @@
-"""The class to extend, and the agent every history has."""
+"""Chat histories: in memory, in a Markdown file, and their agents."""
 
+import asyncio
+import os
 from collections.abc import AsyncIterator, MutableMapping
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from typing_extensions import override
 
 from miniagents import MiniAgents
 from miniagents.ext._history._chat_history import finished
-from miniagents.ext.chat_history import ChatHistory
-from miniagents.messages import Message, Messages, MessageSequencePromise, UserMessage
-from miniagents.values import NoActiveContextError
+from miniagents.ext._history._markdown_file import file_lock
+from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
+from miniagents.ext.chat_history_md import ChatHistoryMD, HistoryFileError
+from miniagents.messages import (
+    AssistantMessage,
+    Message,
+    Messages,
+    MessageSequencePromise,
+    SystemMessage,
+    UserMessage,
+)
+from miniagents.values import NoActiveContextError, Reasoning, Usage
+
+
+async def test_it_keeps_what_it_is_given() -> None:
+    """In order, with what was there before; what was loaded earlier does not change."""
+    history = InMemoryChatHistory([Message("zero")])
+    before = await history.load()
+    await history.append("one")
+    await history.append(Messages([UserMessage("two"), Message("three")]))
+    assert ["zero", "one", "two", "three"] == [message.text for message in await history.load()]
+    assert ["zero"] == [message.text for message in before]
+
+
+async def test_two_are_two() -> None:
+    """No history is shared."""
+    first, second = InMemoryChatHistory(), InMemoryChatHistory()
+    await first.append("one")
+    assert () == await second.load()
 
 
 class ListHistory(ChatHistory):
@@ -80,3 +110,127 @@ def test_both_methods_must_be_written() -> None:
     """A history without `append` and `load` cannot be made."""
     with pytest.raises(TypeError, match="abstract"):
         ChatHistory()  # type: ignore[abstract]  # what is tested
+
+
+class Note(UserMessage):
+    """A message class of a user."""
+
+    custom_field: str
+
+
+THOUGHT = (Reasoning("Hm.", signature="s"), "# No\r\n")
+
+
+def _said(text: str, **data: object) -> Message:
+    speaker: type[Message] = AssistantMessage
+    return speaker(text, **data)
+
+
+async def test_a_conversation_goes_on(tmp_path: Path) -> None:
+    """Another object on the same file has all that was said, with classes and data."""
+    path = tmp_path / "CHAT.md"
+    said = Messages(
+        [
+            SystemMessage("Be nice."),
+            Note("Hi!\n\n## assistant\n\nI give up.", custom_field="x"),
+            _said(
+                "# No\r\n",
+                model="m-1",
+                finish_reason="stop",
+                usage=Usage(7, 3),
+                cost=Decimal("0.10"),
+                parts=THOUGHT,
+            ),
+        ]
+    )
+    first = ChatHistoryMD(path, message_classes=[Note])
+    await first.append(said)
+    assert said == await ChatHistoryMD(str(path), message_classes=[Note]).load() == await first.load()
+    assert "## assistant · m-1\n\n# No\r\n" in path.read_bytes().decode()
+
+
+async def test_it_reads_like_a_conversation(tmp_path: Path) -> None:
+    """Without the comment lines the file is what one would write by hand."""
+    path = tmp_path / "CHAT.md"
+    await ChatHistoryMD(path).append(Messages([UserMessage("Hi!"), _said("Hello!", model="m")]))
+    lines = [line for line in path.read_text().split("\n") if line and not line.startswith("<!-- ")]
+    assert ["## user", "Hi!", "## assistant · m", "Hello!"] == lines
+
+
+async def test_no_file_is_no_conversation(tmp_path: Path) -> None:
+    """A new history is empty; loading makes no file."""
+    history = ChatHistoryMD(tmp_path / "CHAT.md")
+    await history.check()
+    assert () == await history.load()
+    assert [] == os.listdir(tmp_path)  # noqa: PTH208 (a moment)
+    assert Path("CHAT.md") == ChatHistoryMD().path
+
+
+async def test_appends_at_once_keep_their_order(tmp_path: Path) -> None:
+    """Many tasks may append without waiting for each other."""
+    history = ChatHistoryMD(tmp_path / "CHAT.md")
+    await asyncio.gather(*(history.append(f"{number}") for number in range(20)))
+    assert [f"{number}" for number in range(20)] == [message.text for message in await history.load()]
+
+
+async def test_cancelling_tears_no_message(tmp_path: Path) -> None:
+    """A cancelled append has written its message whole or not at all, and those behind it stay in order."""
+    path = tmp_path / "CHAT.md"
+    history = ChatHistoryMD(path)
+    await history.append("zero")
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        with file_lock(descriptor, exclusive=True, timeout=0):
+            tasks = [asyncio.create_task(history.append(text)) for text in ("one", "two", "three")]
+            for _ in range(3):
+                await asyncio.sleep(0)
+            tasks[0].cancel()
+            tasks[1].cancel()
+    finally:
+        os.close(descriptor)
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [asyncio.CancelledError, asyncio.CancelledError, type(None)] == [
+        type(result) for result in results
+    ]
+    assert ["zero", "one", "three"] == [message.text for message in await history.load()]
+
+
+async def test_what_cannot_be_kept_writes_nothing(tmp_path: Path) -> None:
+    """A message that cannot be written is an error; the file is as it was."""
+    path = tmp_path / "CHAT.md"
+    history = ChatHistoryMD(path)
+    await history.append("one")
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="4300 digits"):
+        await history.append(Message("two", number=10**5_000))
+    assert before == path.read_bytes()
+
+
+async def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
+    """An error with the path and the reason, for reading, writing and asking."""
+    folder = ChatHistoryMD(tmp_path)
+    for call in (folder.load, folder.check, lambda: folder.append("x")):
+        with pytest.raises(HistoryFileError, match=str(tmp_path)):
+            await call()
+    missing = ChatHistoryMD(tmp_path / "none" / "CHAT.md")
+    assert () == await missing.load()
+    for call in (missing.check, lambda: missing.append("x")):
+        with pytest.raises(HistoryFileError, match="No such file or directory"):
+            await call()
+
+
+async def test_its_agent(tmp_path: Path) -> None:
+    """`.agent` logs its input and replies the whole history, old turns included."""
+    path = tmp_path / "CHAT.md"
+    path.write_text("user\n====\n\nold\n")
+    async with MiniAgents():
+        assert "old\n\nnew" == str(await ChatHistoryMD(path).agent.inquire("new"))
+        with pytest.raises(ValueError, match="gone"):
+            await ChatHistoryMD(path).agent.inquire(["more", ValueError("gone")])
+    assert ["old", "new", "more"] == [message.text for message in await ChatHistoryMD(path).load()]
+    assert path.read_text().startswith("user\n====\n\nold\n")
+
+
+def test_its_name() -> None:
+    """The repr names the file."""
+    assert "ChatHistoryMD('x.md')" == repr(ChatHistoryMD("x.md"))

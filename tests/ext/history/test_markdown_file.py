@@ -1,4 +1,4 @@
-"""The file on the disk: whole after every append, whoever else writes and whatever goes wrong."""
+"""The Markdown file on the disk: its lock, its error, and what survives a crash."""
 
 import errno
 import logging
@@ -16,9 +16,67 @@ import pytest
 from typing_extensions import override
 
 from miniagents.ext._history import HistoryFileError, MarkdownFile
-from miniagents.ext._history._file_lock import file_lock
-from miniagents.ext._history._record import Record
+from miniagents.ext._history._markdown_file import file_lock
+from miniagents.ext._history._records import Record
+from miniagents.values import MiniAgentsError
 from tests.ext.history.samples import RECORDS
+
+
+def test_it_is_an_error_of_the_library_and_of_the_system() -> None:
+    """One `except` for either family catches it; its text is the sentence; the system's number is kept."""
+    error = HistoryFileError("no room for it", "CHAT.md", OSError(errno.ENOSPC, "No space left"))
+    assert isinstance(error, MiniAgentsError)
+    assert isinstance(error, OSError)
+    assert ("no room for it", errno.ENOSPC, "CHAT.md") == (str(error), error.errno, error.filename)
+    assert HistoryFileError("wrong", "x").errno is None
+
+
+def test_one_writer_at_a_time(tmp_path: Path) -> None:
+    """A second writer waits, and gives up with an error that says so; afterwards the lock is free."""
+    path = tmp_path / "file"
+    first, second = (os.open(path, os.O_RDWR | os.O_CREAT) for _ in range(2))
+    try:
+        with (
+            file_lock(first, exclusive=True, timeout=0),
+            pytest.raises(TimeoutError, match=r"another writer kept its lock for over 0\.01 seconds"),
+            file_lock(second, exclusive=True, timeout=0.01),
+        ):
+            pass
+        with file_lock(second, exclusive=True, timeout=0):
+            pass
+    finally:
+        os.close(first)
+        os.close(second)
+
+
+def test_readers_share(tmp_path: Path) -> None:
+    """Readers do not wait for each other, only for writers."""
+    path = tmp_path / "file"
+    first, second = (os.open(path, os.O_RDWR | os.O_CREAT) for _ in range(2))
+    try:
+        with file_lock(first, exclusive=False, timeout=0), file_lock(second, exclusive=False, timeout=0):
+            pass
+        with (
+            file_lock(first, exclusive=True, timeout=0),
+            pytest.raises(TimeoutError),
+            file_lock(second, exclusive=False, timeout=0),
+        ):
+            pass
+    finally:
+        os.close(first)
+        os.close(second)
+
+
+def test_what_cannot_be_locked_says_so() -> None:
+    """An error of the system that is not about waiting comes through at once."""
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.close(descriptor)
+    with (
+        pytest.raises(OSError, match="Bad file descriptor"),
+        file_lock(descriptor, exclusive=True, timeout=9),
+    ):
+        pass
+
 
 _WRITER = """
 import os, sys, time

@@ -1,0 +1,350 @@
+"""Messages become records, and records become JSON, and back, exactly.
+
+Classes are a closed list: a file can only name what is in the list. A class that is not in it is written with
+its name and read as a `Message` of the same role with all of its data. Nothing is ever imported because a
+file says so. Models that are no messages come back as mappings of their fields (unless the field of a
+registered class is declared as that model).
+
+JSON arrays are tuples (messages are frozen, they hold no lists) and objects are mappings. What JSON has no
+word for is an object with one key that begins with `$`: `{"$decimal": "1.10"}`, `{"$date": "2024-02-29"}`. A
+mapping that has such a key itself, or keys that are not strings, is written as `{"$map": [[key, value],
+...]}`.
+
+* Kept exactly: None, bool, int, float (also infinite and NaN), str (also with lone surrogates), bytes, tuple,
+  frozenset, mappings, date, time, datetime (also its zone), timedelta, Decimal, UUID, paths.
+* Not kept exactly: a list comes back as a tuple (so does a named tuple), a set as a frozenset, a `time` or
+  `timezone` keeps no zone name, an Enum comes back as its value (a declared field of a registered message
+  class makes it the Enum again).
+* Values of any other type are refused.
+"""
+
+import base64
+import logging
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from types import MappingProxyType
+from typing import TypeAlias, cast
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel
+
+from miniagents.core import (
+    AssistantMessage,
+    ErrorMessage,
+    Message,
+    SystemMessage,
+    ToolMessage,
+    UserMessage,
+)
+from miniagents.values import FrozenMapping, PartValue, part_from_data
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message as a history file keeps it.
+
+    Attributes:
+        role: who speaks; stands in the heading.
+        class_name: the name of the message class; one that is not registered is only a name.
+        text: the text, or None for a message that has none.
+        shown: what stands in the file in place of a text that is None; for the human reader only.
+        data: every other field, as JSON (see `encode_data`).
+    """
+
+    role: str
+    class_name: str = "Message"
+    text: str | None = None
+    shown: str = ""
+    data: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a reader of the file should know: a place that is not as it was written.
+
+    Attributes:
+        offset: where in the file, in bytes from its start.
+        sentence: what was found there and what became of it.
+        settled: True for a damage that was already reported and sealed by a later append.
+    """
+
+    offset: int
+    sentence: str
+    settled: bool = False
+
+
+_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+Encoder = Callable[[object], "Json"]
+Decoder = Callable[[str, "Json"], object]
+
+
+def refuse(value: object) -> Json:
+    """The encoder of those who know no further types: every value is refused.
+
+    Raises:
+        TypeError: always.
+    """
+    raise TypeError(
+        f"a history cannot keep a value of type {type(value).__qualname__}; make it text, a number, bytes, "
+        "a date, a path, a UUID, a message, or a tuple, set or mapping of these"
+    )
+
+
+def encode_data(value: object, other: Encoder = refuse) -> Json:  # noqa: PLR0911 (one line per type is the table)
+    """A value of a message becomes JSON.
+
+    Args:
+        value: the value.
+        other: asked for values of types this module does not know (nested messages); raises TypeError for
+            what it does not know either.
+
+    Raises:
+        TypeError: the value, or one inside it, is of a type that cannot be kept.
+    """
+    match value:
+        case Enum():
+            return encode_data(value.value, other)
+        case None | bool():
+            return value
+        case int():
+            return int(value)
+        case float():
+            return float(value) if math.isfinite(value) else {"$float": repr(float(value))}
+        case str():
+            return {"$chars": [ord(c) for c in value]} if _SURROGATE_PAIR.search(value) else str(value)
+        case list() | tuple():
+            return [encode_data(item, other) for item in cast("Sequence[object]", value)]
+        case set() | frozenset():
+            # Sorted, so that equal messages make equal files.
+            items = [encode_data(item, other) for item in cast("AbstractSet[object]", value)]
+            return {"$set": sorted(items, key=repr)}
+        case Mapping():
+            return _encode_mapping(cast("Mapping[object, object]", value), other)
+        case _:
+            tagged = _encode_scalar(value)
+            return other(value) if tagged is None else tagged
+
+
+def decode_data(value: Json, other: Decoder | None = None) -> object:
+    """What `encode_data` made becomes the value again.
+
+    What carries a tag that is unknown or holds nonsense (a hand-edited file) stays a mapping: nothing is
+    lost.
+
+    Args:
+        value: JSON.
+        other: asked for tags this module does not know; raises ValueError for what it does not know either.
+    """
+    if isinstance(value, list):
+        return tuple(decode_data(item, other) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        ((tag, content),) = value.items()
+        if tag.startswith("$"):
+            try:
+                return _decode_tagged(tag, content, other)
+            except (ValueError, TypeError, ArithmeticError):
+                pass
+    return FrozenMapping({key: decode_data(item, other) for key, item in value.items()})
+
+
+def _encode_mapping(value: Mapping[object, object], other: Encoder) -> Json:
+    if all(
+        isinstance(key, str) and not key.startswith("$") and not _SURROGATE_PAIR.search(key) for key in value
+    ):
+        return {str(key): encode_data(item, other) for key, item in value.items()}
+    return {"$map": [[encode_data(key, other), encode_data(item, other)] for key, item in value.items()]}
+
+
+def _encode_scalar(value: object) -> dict[str, Json] | None:  # noqa: PLR0911 (one line per type is the table)
+    match value:
+        case bytes() | bytearray():
+            return {"$bytes": base64.b64encode(value).decode()}
+        case datetime():
+            zone = value.tzinfo.key if isinstance(value.tzinfo, ZoneInfo) else None
+            return {"$datetime": [value.isoformat(), zone] if zone else value.isoformat()}
+        case date():
+            return {"$date": value.isoformat()}
+        case time():
+            return {"$time": value.isoformat()}
+        case timedelta():
+            return {"$timedelta": [value.days, value.seconds, value.microseconds]}
+        case Decimal():
+            return {"$decimal": str(value)}
+        case UUID():
+            return {"$uuid": str(value)}
+        case PurePath():
+            kind = "path" if isinstance(value, Path) else type(value).__name__.lower()
+            return {f"${kind}": encode_data(str(value))}
+        case _:
+            return None
+
+
+def _decode_tagged(tag: str, content: Json, other: Decoder | None) -> object:  # noqa: PLR0911 (a table)
+    if tag in _FROM_TEXT and isinstance(plain := decode_data(content), str):
+        return _FROM_TEXT[tag](plain)
+    match tag, content:
+        case "$chars", list():
+            return "".join(chr(number) for number in content if isinstance(number, int))
+        case "$set", list():
+            return frozenset(decode_data(item, other) for item in content)
+        case "$map", list():
+            return FrozenMapping(
+                {decode_data(key, other): decode_data(item, other) for key, item in map(_pair, content)}
+            )
+        case "$datetime", [str(moment), str(zone)]:
+            return _in_zone(datetime.fromisoformat(moment), zone)
+        case "$timedelta", [int(days), int(seconds), int(microseconds)]:
+            return timedelta(days, seconds, microseconds)
+        case _ if other is not None:
+            return other(tag, content)
+        case _:
+            raise ValueError(tag)
+
+
+def _pair(entry: Json) -> tuple[Json, Json]:
+    if isinstance(entry, list) and len(entry) == 2:  # noqa: PLR2004 (a pair)
+        return entry[0], entry[1]
+    raise ValueError(entry)
+
+
+def _in_zone(moment: datetime, zone: str) -> datetime:
+    try:
+        tzinfo = ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return moment  # no such zone on this machine: the same moment with its fixed offset
+    # The offset in the ISO text tells the two sides of a repeated hour apart.
+    sides = (moment.replace(tzinfo=tzinfo, fold=fold) for fold in (0, 1))
+    return next((side for side in sides if side.utcoffset() == moment.utcoffset()), moment.astimezone(tzinfo))
+
+
+_FROM_TEXT: Mapping[str, Callable[[str], object]] = MappingProxyType(
+    {
+        "$float": float,
+        "$bytes": lambda content: base64.b64decode(content, validate=True),
+        "$datetime": datetime.fromisoformat,
+        "$date": date.fromisoformat,
+        "$time": time.fromisoformat,
+        "$decimal": Decimal,
+        "$uuid": UUID,
+        "$path": Path,
+        "$pureposixpath": PurePosixPath,
+        "$purewindowspath": PureWindowsPath,
+    }
+)
+
+
+logger = logging.getLogger(__name__)
+
+_BUILT_IN = (Message, UserMessage, SystemMessage, AssistantMessage, ToolMessage, ErrorMessage)
+_NESTED = "$message"
+_PART = "$part"
+_NOTHING = (None, ())  # what a field holds that was not given
+
+
+class Registry:
+    """The message classes a history knows: those of the library, and those it was given.
+
+    Args:
+        classes: further subclasses of `Message`.
+
+    Raises:
+        TypeError: one of them is none.
+        ValueError: two of them have the same name; a file could not tell them apart.
+    """
+
+    def __init__(self, classes: Iterable[type[Message]] = ()) -> None:
+        known: dict[str, type[Message]] = {}
+        for cls in (*_BUILT_IN, *classes):
+            # Checked for those who have no type checker.
+            if not (isinstance(cls, type) and issubclass(cls, Message)):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"message_classes takes subclasses of Message; {cls!r} is none")
+            if known.setdefault(cls.__name__, cls) is not cls:
+                raise ValueError(
+                    f"two message classes are called {cls.__name__}, and a history file could not tell them "
+                    "apart; rename one"
+                )
+        self._classes = MappingProxyType(known)
+
+    def record_of(self, message: Message) -> Record:
+        """A message becomes a record.
+
+        Raises:
+            TypeError: a value in it is of a type that cannot be kept.
+        """
+        cls = type(message)
+        name = cls.__name__
+        if self._classes.get(name, cls) is not cls:
+            # Another class has this name here: the full one is that of no class, so it is read as a plain
+            # message.
+            name = f"{cls.__module__}.{cls.__qualname__}"
+        return Record(
+            role=str(getattr(message, "role", Message.role)),
+            class_name=name,
+            text=message.text,
+            shown="" if message.text is not None else str(message),
+            data={
+                key: encode_data(value, self._encode)
+                for key, value in message
+                if key != "text" and (value not in _NOTHING or key in message.model_fields_set)
+            },
+        )
+
+    def message_of(self, record: Record) -> Message:
+        """A record becomes a message of its class, or a plain one if the class is unknown or refuses it."""
+        data = {key: decode_data(value, self._decode) for key, value in record.data.items() if key != "text"}
+        cls = self._classes.get(record.class_name)
+        if cls is not None:
+            try:
+                return cls(record.text, **data)
+            except (ValueError, TypeError) as error:
+                said = "a %s in a history does not fit its class and is read as a Message: %s"
+                logger.warning(said, cls.__name__, error)
+        if record.role != Message.role:
+            data = {"role": record.role, **data}
+        try:
+            return Message(record.text, **data)
+        except (ValueError, TypeError) as error:
+            logger.warning("the data of a message in a history cannot be read, its text is kept: %s", error)
+            return Message(record.text, role=record.role)
+
+    def _encode(self, value: object) -> Json:
+        if isinstance(value, Message):
+            nested = self.record_of(value)
+            return {
+                _NESTED: {
+                    "role": nested.role,
+                    "class": nested.class_name,
+                    "text": encode_data(nested.text),
+                    "data": dict(nested.data),
+                }
+            }
+        if isinstance(value, PartValue):
+            said = {key: each for key, each in value.as_data().items() if each is not None}
+            return {_PART: encode_data(said, self._encode)}
+        if isinstance(value, BaseModel):
+            return encode_data(dict(value), self._encode)
+        return refuse(value)
+
+    def _decode(self, tag: str, content: Json) -> object:
+        match tag, content:
+            case _, {"role": str(role), "class": str(name), "data": dict(data)} if tag == _NESTED:
+                text = decode_data(cast("Mapping[str, Json]", content).get("text"))
+                if text is None or isinstance(text, str):
+                    return self.message_of(Record(role, name, text, data=cast("dict[str, Json]", data)))
+            case _, dict(data) if tag == _PART:
+                return part_from_data({key: decode_data(each, self._decode) for key, each in data.items()})
+            case _:
+                pass
+        raise ValueError(tag)

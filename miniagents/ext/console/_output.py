@@ -1,0 +1,130 @@
+"""What people see: replies as they stream, under the alias of their agent.
+
+No character of a text can command the screen.
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Self, TextIO
+
+from prompt_toolkit import print_formatted_text
+from prompt_toolkit.formatted_text import FormattedText
+
+from miniagents.values import strip_control
+
+
+class OutputError(OSError):
+    """What should be shown could not be written; the cause says why (`BrokenPipeError`: its reader has left).
+
+    Example:
+        >>> import io
+        >>> class Broken(io.StringIO):
+        ...     def write(self, text):
+        ...         raise BrokenPipeError(32, "Broken pipe")
+        >>> Screen(Broken(), is_terminal=False).line("Hello")
+        Traceback (most recent call last):
+            ...
+        miniagents...OutputError: the output cannot be written: Broken pipe
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    r"""Where to write, and how.
+
+    Attributes:
+        out: usually `sys.stdout`. What its encoding does not have is written as `?`.
+        is_terminal: whether people look at it as it comes: colours, and a blank line between turns.
+
+    Every method raises `OutputError` when `out` cannot be written.
+
+    Example:
+        >>> import sys
+        >>> Screen(sys.stdout, is_terminal=False).line("No text can clear the screen: \x1b[2J")
+        No text can clear the screen: [2J
+    """
+
+    out: TextIO
+    is_terminal: bool
+
+    @classmethod
+    def of_process(cls) -> Self:
+        """Make the screen of this process: a terminal only when its input is one, too.
+
+        Raises:
+            OutputError: the process has no standard output.
+        """
+        if sys.stdout is None:
+            raise OutputError("there is no standard output")
+        return cls(sys.stdout, is_terminal())
+
+    def alias(self, alias: str) -> None:
+        """Begin a reply.
+
+        Args:
+            alias: of who speaks.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if self.is_terminal:
+            self._styled([("ansiblue bold", strip_control(alias)), ("", ": ")])
+        else:
+            self.text(f"{alias}: ")
+
+    def text(self, text: str) -> None:
+        """Write a piece of a reply at once.
+
+        Args:
+            text: any piece; characters that could command the screen are removed.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        encoding = self.out.encoding or "utf-8"
+        try:
+            self.out.write(strip_control(text).encode(encoding, errors="replace").decode(encoding))
+            self.out.flush()
+        except OSError as error:
+            raise OutputError(f"the output cannot be written: {error.strerror or error}") from error
+
+    def end(self) -> None:
+        """End a reply.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        self.text("\n\n" if self.is_terminal else "\n")
+
+    def line(self, text: str) -> None:
+        """Write a line that is not part of the conversation, muted on a terminal.
+
+        Args:
+            text: the line, without its end.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if self.is_terminal:
+            self._styled([("ansibrightblack", strip_control(text)), ("", "\n")])
+        else:
+            self.text(f"{text}\n")
+
+    def _styled(self, parts: list[tuple[str, str]]) -> None:
+        try:
+            print_formatted_text(FormattedText(parts), end="", file=self.out, flush=True)
+        except OSError as error:
+            raise OutputError(f"the terminal cannot be written: {error.strerror or error}") from error
+
+
+def is_terminal() -> bool:
+    """Tell whether people sit at both ends: the input and the output are a terminal.
+
+    Example:
+        >>> import io, sys
+        >>> stdin, sys.stdin = sys.stdin, io.StringIO("from a pipe")
+        >>> is_terminal()
+        False
+        >>> sys.stdin = stdin
+    """
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout is not None and sys.stdout.isatty()

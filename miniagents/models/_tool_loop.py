@@ -1,0 +1,276 @@
+"""The tool loop: ask, call, tell, ask again, until the model has nothing more to call.
+
+A toolbox holds the tools of one model, functions and agents, by name. A call is approved and timed, and
+whatever becomes of it is told to the model.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Never, Protocol, TypeAlias, cast
+
+from miniagents.agents import InteractionContext, MiniAgent
+from miniagents.core import AssistantMessage, Message, MessagePromise, MessageType, ToolMessage
+from miniagents.values import AgentPart, DeadlockError, Finish, Part, StopLoop, ToolCall, ToolResult
+
+from ._agent_tool import AgentTool
+from ._errors import MaxTurnsError, ToolDefinitionError
+from ._tool import Tool, ToolSpec, error_text
+
+__all__ = ["AnyTool", "Approval", "Callee", "ToolCalls", "ToolLoop", "Toolbox"]
+
+AnyTool: TypeAlias = Tool[..., object] | MiniAgent[Never, Message, ...]
+"""What `with_tools` takes: a function made a tool by `@tool`, or any agent."""
+
+
+class Callee(Protocol):
+    """A tool as the loop sees it."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """What the model is told of it."""
+        ...
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that a call may take; None if it does not say."""
+        ...
+
+    def run(self, arguments: str, /) -> AsyncGenerator[AgentPart | str]:
+        """Call it: what it streams on the way, and last, as a text, its result."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _FunctionTool:
+    """A function as a tool."""
+
+    tool: Tool[..., object]
+
+    @property
+    def spec(self) -> ToolSpec:
+        return self.tool.spec
+
+    @property
+    def timeout(self) -> float | None:
+        return self.tool.timeout
+
+    async def run(self, arguments: str, /) -> AsyncGenerator[AgentPart | str]:
+        yield await self.tool.invoke(arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """Tools by the names by which a model calls them.
+
+    Attributes:
+        callees: by name, in the order in which they were given.
+    """
+
+    callees: Mapping[str, Callee]
+
+    @classmethod
+    def of(cls, tools: Iterable[AnyTool]) -> "Toolbox":
+        """Gather tools.
+
+        Args:
+            tools: functions and agents.
+
+        Raises:
+            ToolDefinitionError: there are none, two have one name, or something is no tool.
+        """
+        callees: dict[str, Callee] = {}
+        for each in tools:
+            callee = _callee(each)
+            name = callee.spec.name
+            if name in callees:
+                raise ToolDefinitionError(
+                    f"Two tools are called {name!r}, and a model could not tell them apart; "
+                    "give one of them another name, with @tool(name=...) or agent.described(alias=...)."
+                )
+            callees[name] = callee
+        if not callees:
+            raise ToolDefinitionError(
+                "with_tools was given no tools; without them, inquire the model itself."
+            )
+        return cls(callees)
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """What the model is told of them."""
+        return tuple(callee.spec for callee in self.callees.values())
+
+
+def _callee(each: object) -> Callee:
+    if isinstance(each, Tool):
+        return _FunctionTool(cast("Tool[..., object]", each))
+    if isinstance(each, MiniAgent):
+        return AgentTool.of(cast("MiniAgent[Message, Message, ...]", each))
+    raise ToolDefinitionError(
+        f"A {type(each).__name__} is no tool; decorate a function with @tool, or give an agent."
+    )
+
+
+Approval: TypeAlias = Callable[[ToolCall], Awaitable[bool | str]]
+"""Asked before each call of a tool: True lets it happen; False, or a reason as a text, does not."""
+
+_LOG: Final = logging.getLogger("miniagents.models")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalls:
+    """How the calls of a model are answered.
+
+    Attributes:
+        toolbox: the tools.
+        timeout: seconds for a call of a tool that does not say itself; None for no limit.
+        approve: asked before each call, if it is there.
+    """
+
+    toolbox: Toolbox
+    timeout: float | None
+    approve: Approval | None
+
+    def start(self, call: ToolCall, *, cut: bool = False) -> MessagePromise[ToolMessage]:
+        """Begin a call.
+
+        Args:
+            call: what the model wrote.
+            cut: it was stopped in the middle of its answer, so the call may not be complete;
+                then nothing is called.
+
+        Returns:
+            The promise of its result. What an agent streams while it works are its parts. A failure of the
+            tool is a result, too, which says so; what the approval raises, and `StopLoop`, are errors of it.
+        """
+        streamer = partial(self._not_called if cut else self._parts, call)
+        return ToolMessage.promise_of_parts(streamer, tool=call.name, call_id=call.id)
+
+    async def _not_called(self, call: ToolCall, _: MutableMapping[str, object]) -> AsyncGenerator[Part]:
+        yield _error(call, f"Your answer was cut off, so {call.name} was not called; call it again.")
+
+    async def _parts(self, call: ToolCall, _: MutableMapping[str, object]) -> AsyncGenerator[Part]:
+        callee = self.toolbox.callees.get(call.name)
+        if callee is None:
+            names = ", ".join(self.toolbox.callees)
+            yield _error(call, f"There is no tool called {call.name!r}; there are: {names}.")
+            return
+        approved = True if self.approve is None else await self._asked(self.approve, call)
+        if approved is not True:
+            reason = approved or "The user does not allow this call."
+            yield _error(call, reason)
+            return
+        try:
+            async with aclosing(self._timed(callee, call)) as pieces:
+                async for piece in pieces:
+                    yield ToolResult(call.id, piece, name=call.name) if isinstance(piece, str) else piece
+        except (StopLoop, DeadlockError):
+            raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            yield _error(call, f"{call.name} waited for something that was cancelled.")
+        except Exception as error:  # noqa: BLE001 - whatever a tool raises is told to the model
+            # Without its text, which may be what the model or a user said.
+            _LOG.info("tool %s failed with %s; the model is told", call.name, type(error).__name__)
+            yield _error(call, error_text(error))
+
+    async def _asked(self, approve: Approval, call: ToolCall) -> bool | str:
+        answer = cast("object", approve(call))
+        if isinstance(answer, Awaitable):
+            return await cast("Awaitable[bool | str]", answer)
+        raise ToolDefinitionError(
+            f"approve returned a {type(answer).__name__} for a call of {call.name}, and is awaited; "
+            "write it as an async function."
+        )
+
+    async def _timed(self, callee: Callee, call: ToolCall) -> AsyncGenerator[Part]:
+        seconds = self.timeout if callee.timeout is None else callee.timeout
+        deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        pieces = callee.run(call.arguments)
+        try:
+            while True:
+                # The limit is set anew for each piece: none may be held over a `yield`.
+                limit = asyncio.timeout_at(deadline)
+                try:
+                    async with limit:
+                        piece = await anext(pieces)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError as error:
+                    if not limit.expired():
+                        raise
+                    msg = f"{call.name} did not end within {seconds} s."
+                    raise TimeoutError(msg) from error
+                yield piece
+        finally:
+            await pieces.aclose()
+
+
+def _error(call: ToolCall, text: str) -> ToolResult:
+    return ToolResult(call.id, text, is_error=True, name=call.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolLoop:
+    """The function of an agent that lets a model call tools.
+
+    Everything is replied as it comes, in order: each answer of the model, and the result of each tool that
+    it called, as a message of its own. All calls of one answer run at once. The model is sent its own answers
+    back as they were, so a provider finds its signatures and call ids.
+
+    Attributes:
+        model: replies one message, and takes the keyword ``tools``.
+        calls: answers the calls.
+        max_turns: how many answers the model may give.
+    """
+
+    model: MiniAgent[Message, AssistantMessage, ...]
+    calls: ToolCalls
+    max_turns: int
+
+    async def __call__(
+        self, ctx: InteractionContext[Message, AssistantMessage | ToolMessage], /, **keywords: object
+    ) -> None:
+        """Run the loop.
+
+        Args:
+            ctx: the conversation.
+            **keywords: those of the model.
+
+        Raises:
+            ToolDefinitionError: the keywords have tools of their own.
+            MaxTurnsError: the last answer that the model may give still calls tools. (What the model raises,
+                or the approval of a call, stands in the replies, in its place.)
+        """
+        if keywords.get("tools"):
+            raise ToolDefinitionError(
+                f"{self.model.alias} was given tools= beside with_tools, and those would not be called; "
+                "give all of them to with_tools."
+            )
+        given: Mapping[str, object] = {**keywords, "tools": self.calls.toolbox.specs}
+        conversation: list[MessageType] = [ctx.messages]
+        for _ in range(self.max_turns):
+            turn = self.model.inquire(conversation, **given)
+            ctx.reply(turn)
+            try:
+                answers = await turn
+                results = [
+                    self.calls.start(call, cut=Finish(answer.finish_reason or "").cut)
+                    for answer in answers
+                    for call in answer.tool_calls
+                ]
+                ctx.reply(results)
+                conversation += [answers, [await result for result in results]]
+            except Exception:  # noqa: BLE001 - it stands in the replies already, where it happened
+                return
+            if not results:
+                return
+        raise MaxTurnsError(
+            f"{self.model.alias} still calls tools in turn {self.max_turns}, its last one; "
+            "raise max_turns, or tell it to come to an end."
+        )

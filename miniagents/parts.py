@@ -1,0 +1,58 @@
+"""What a model streams beside text, and what a message is made of.
+
+`Part` is anything that streams: text as `str`, the rest as small frozen values. `Content` is anything that
+stands in a finished message.
+
+Example:
+    >>> from miniagents.parts import Finish, Reasoning, content_of
+    >>> content_of([Reasoning("Hm"), "Hel", "lo", Finish("stop")])[1]
+    'Hello'
+"""
+
+from miniagents.values import (
+    AgentPart,
+    Attachment,
+    Citation,
+    Content,
+    ContentField,
+    File,
+    Finish,
+    Image,
+    Part,
+    PartValue,
+    Reasoning,
+    Refusal,
+    Restart,
+    Retry,
+    ToolCall,
+    ToolCallDelta,
+    ToolResult,
+    Usage,
+    content_of,
+    part_from_data,
+    parts_of_content,
+)
+
+__all__ = [
+    "AgentPart",
+    "Attachment",
+    "Citation",
+    "Content",
+    "ContentField",
+    "File",
+    "Finish",
+    "Image",
+    "Part",
+    "PartValue",
+    "Reasoning",
+    "Refusal",
+    "Restart",
+    "Retry",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolResult",
+    "Usage",
+    "content_of",
+    "part_from_data",
+    "parts_of_content",
+]

@@ -1,0 +1,45 @@
+"""Tools that a model calls: how a function becomes one, how a call is approved, and what can go wrong.
+
+Example:
+    >>> from miniagents.tools import tool
+    >>> @tool
+    ... def add(a: int, b: int) -> int:
+    ...     "Add two numbers."
+    ...     return a + b
+    >>> add.spec.name, add.spec.description
+    ('add', 'Add two numbers.')
+"""
+
+from miniagents.models import (
+    AnyTool,
+    Approval,
+    MaxTurnsError,
+    Tool,
+    ToolAgent,
+    ToolArgumentsError,
+    ToolDefinitionError,
+    ToolReplies,
+    ToolSpec,
+    tool,
+)
+from miniagents.values import (
+    ToolCall,
+    ToolCallDelta,
+    ToolResult,
+)
+
+__all__ = [
+    "AnyTool",
+    "Approval",
+    "MaxTurnsError",
+    "Tool",
+    "ToolAgent",
+    "ToolArgumentsError",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolDefinitionError",
+    "ToolReplies",
+    "ToolResult",
+    "ToolSpec",
+    "tool",
+]

@@ -1,0 +1,86 @@
+"""What stands in annotations: message types, promise types, protocols and the types of callbacks.
+
+Example:
+    >>> from miniagents import miniagent
+    >>> from miniagents.types import MessageType
+    >>> def question(about: MessageType) -> MessageType:
+    ...     return ["Answer in one sentence.", about]
+"""
+
+from miniagents.agents import (
+    AgentCallNode,
+    AgentReplyNode,
+    PersistMessageHandler,
+    Pipeline,
+    RaceEntry,
+    RaceReport,
+    Route,
+)
+from miniagents.core import (
+    MessageItemOf,
+    MessageType,
+    MessageTypeOf,
+    Overflow,
+    Parts,
+    PartStreamer,
+    PromiseResolvedHandler,
+    PromisingContext,
+    TokenStreamer,
+)
+from miniagents.models import (
+    AnswerMode,
+    AnswerSchema,
+    AnyTool,
+    ModelAgent,
+    ParsedMessage,
+    ParsedReplies,
+    ToolAgent,
+    ToolReplies,
+    TypedAgent,
+)
+from miniagents.operators import (
+    AgentMap,
+    Inquired,
+    ItemReplies,
+)
+from miniagents.values import (
+    AwaitType,
+    ClearType,
+    Frozen,
+    FrozenMapping,
+)
+
+__all__ = [
+    "AgentCallNode",
+    "AgentMap",
+    "AgentReplyNode",
+    "AnswerMode",
+    "AnswerSchema",
+    "AnyTool",
+    "AwaitType",
+    "ClearType",
+    "Frozen",
+    "FrozenMapping",
+    "Inquired",
+    "ItemReplies",
+    "MessageItemOf",
+    "MessageType",
+    "MessageTypeOf",
+    "ModelAgent",
+    "Overflow",
+    "ParsedMessage",
+    "ParsedReplies",
+    "PartStreamer",
+    "Parts",
+    "PersistMessageHandler",
+    "Pipeline",
+    "PromiseResolvedHandler",
+    "PromisingContext",
+    "RaceEntry",
+    "RaceReport",
+    "Route",
+    "TokenStreamer",
+    "ToolAgent",
+    "ToolReplies",
+    "TypedAgent",
+]

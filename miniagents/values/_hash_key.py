@@ -1,0 +1,155 @@
+"""Hash keys: sha256 over canonical JSON, the same in every process.
+
+Canonical means: keys sorted, no whitespace, ASCII only. What JSON alone would confuse is told apart by a
+tag, an object whose one key begins with ``$``: ``{"$bytes": "00ff"}``. A key of real data that begins with
+``$`` gets a second one, so that data cannot imitate a tag. A nested message stands there by its own key: a
+Merkle tree.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from hashlib import sha256
+from pathlib import PurePath, PureWindowsPath
+from typing import Final, TypeAlias, TypeGuard
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from ._errors import HashKeyError
+from ._freeze import DataPath, FrozenValue, Index, model_data
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+
+_LENGTH: Final = 40
+# The interpreter may refuse to write an integer of more than 4,300 decimal digits (14,284 bits).
+_BIG_BITS: Final = 14_000
+
+
+class HashWalk:
+    """One walk through the fields of one value.
+
+    Attributes:
+        lasting: False once something was met that can still be changed (a pydantic model that is no
+        `Frozen`):
+            the key is right now, but must not be kept.
+    """
+
+    __slots__ = ("lasting",)
+
+    def __init__(self) -> None:
+        self.lasting = True
+
+    def key(self, class_name: str, fields: Mapping[str, object], path: DataPath) -> str:
+        """Return the first 40 hex digits of the hash of a class name and its fields.
+
+        Raises:
+            HashKeyError: If a number is NaN or infinite.
+        """
+        payload = {"class": class_name, "fields": self._str_mapping(fields, path)}
+        return sha256(_dumps(payload).encode("ascii")).hexdigest()[:_LENGTH]
+
+    def _json(self, value: object, path: DataPath) -> Json:  # noqa: PLR0911 - a table of types
+        if type(value) is str or value is None or type(value) is bool:
+            return value
+        if isinstance(value, FrozenValue):
+            key, lasting = value.__hash_key_of__(path)
+            self.lasting = self.lasting and lasting
+            return {"$frozen": key}
+        if isinstance(value, BaseModel):
+            self.lasting = False
+            return {"$model": [class_name_of(type(value)), self._str_mapping(model_data(value), path)]}
+        if _is_mapping(value):
+            return self._mapping(value, path)
+        if _is_sequence(value):
+            return [self._json(each, DataPath(path, Index(at))) for at, each in enumerate(value)]
+        if _is_set(value):
+            return {"$set": sorted((self._json(each, path) for each in value), key=_dumps)}
+        return _scalar(value, path)
+
+    def _mapping(self, value: Mapping[object, object], path: DataPath) -> Json:
+        if _has_str_keys(value):
+            return self._str_mapping(value, path)
+        pairs: list[Json] = [
+            [self._json(key, path), self._json(item, DataPath(path, key))] for key, item in value.items()
+        ]
+        return {"$map": sorted(pairs, key=_dumps)}
+
+    def _str_mapping(self, value: Mapping[str, object], path: DataPath) -> Json:
+        return {
+            (f"${key}" if key.startswith("$") else key): self._json(item, DataPath(path, key))
+            for key, item in value.items()
+        }
+
+
+def class_name_of(cls: type) -> str:
+    """Return the qualified name of a class, with its module."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _scalar(value: object, path: DataPath) -> Json:  # noqa: PLR0911 - a table of types
+    match value:
+        case Enum():
+            return {"$enum": f"{class_name_of(type(value))}.{value.name}"}
+        case int():
+            return {"$int": hex(value)} if value.bit_length() > _BIG_BITS else value
+        case float():
+            _check_finite(path, finite=math.isfinite(value))
+            return value
+        case Decimal():
+            _check_finite(path, finite=value.is_finite())
+            return {"$decimal": str(value)}
+        case bytes():
+            return {"$bytes": value.hex()}
+        case UUID():
+            return {"$uuid": value.hex}
+        case PurePath():
+            return {"$windows_path" if isinstance(value, PureWindowsPath) else "$path": value.as_posix()}
+        case _:
+            return _moment(value, path)
+
+
+def _moment(value: object, path: DataPath) -> Json:
+    match value:
+        case datetime():  # before date: it is one
+            return {"$datetime": [value.isoformat(), value.fold]}
+        case date():
+            return {"$date": value.isoformat()}
+        case time():
+            return {"$time": [value.isoformat(), value.fold]}
+        case timedelta():
+            return {"$timedelta": [value.days, value.seconds, value.microseconds]}
+        case _:
+            raise HashKeyError(f"{path} is of type {class_name_of(type(value))}, which has no canonical form")
+
+
+def _check_finite(path: DataPath, *, finite: bool) -> None:
+    if not finite:
+        raise HashKeyError(
+            f"{path} is NaN or infinite, so there is no hash key; use None or a text for an unknown number"
+        )
+
+
+# `isinstance` alone leaves the type of the items unknown to type checkers.
+def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
+    return isinstance(value, Mapping)
+
+
+def _has_str_keys(value: object) -> TypeGuard[Mapping[str, object]]:
+    return _is_mapping(value) and all(type(key) is str for key in value)
+
+
+def _is_sequence(value: object) -> TypeGuard[tuple[object, ...] | list[object]]:
+    return isinstance(value, tuple | list)
+
+
+def _is_set(value: object) -> TypeGuard[Iterable[object]]:
+    return isinstance(value, set | frozenset)
+
+
+_dumps: Final[Callable[[object], str]] = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, check_circular=False
+).encode

@@ -1,0 +1,181 @@
+"""The names that users import: few in `miniagents` itself, the rest in public modules, none lost.
+
+Crosses modules: the package itself and its public modules.
+"""
+
+import ast
+from importlib import import_module
+from inspect import getsource
+
+import pytest
+
+import miniagents
+
+MOST = 45
+"""How many names `miniagents.__all__` may have: those of the first hour."""
+
+PUBLIC = ("errors", "parts", "tools", "types", "testing", "operators", "messages", "utils", "miniagents")
+
+# What could be imported from `miniagents` when all of it stood in `__all__`. It grows, and never shrinks.
+EVER = frozenset(
+    [
+        "AWAIT",
+        "CLEAR",
+        "AgentCall",
+        "AgentCallNode",
+        "AgentFieldError",
+        "AgentPart",
+        "AgentReplyNode",
+        "AgentTimeoutError",
+        "AnswerMode",
+        "AnswerSchema",
+        "AnyTool",
+        "Approval",
+        "AssistantMessage",
+        "BaseAgent",
+        "Citation",
+        "Content",
+        "DeadlockError",
+        "ErrorMessage",
+        "File",
+        "Finish",
+        "FreezeError",
+        "Frozen",
+        "Image",
+        "InquiryCancelledError",
+        "InteractionContext",
+        "LLMConfigError",
+        "LLMConnectionError",
+        "LLMError",
+        "LLMProtocolError",
+        "LLMRefusalError",
+        "LLMStatusError",
+        "LLMTimeoutError",
+        "LLMTruncatedError",
+        "MaxTurnsError",
+        "Message",
+        "MessagePromise",
+        "MessageSequencePromise",
+        "MessageType",
+        "MessageTypeOf",
+        "MessageValidationError",
+        "Messages",
+        "MiniAgent",
+        "MiniAgents",
+        "MiniAgentsError",
+        "ModelAgent",
+        "NestingError",
+        "NoActiveContextError",
+        "NotReplayedError",
+        "ParsedMessage",
+        "ParsedReplies",
+        "Part",
+        "PartStreamer",
+        "Parts",
+        "PersistMessageHandler",
+        "Promise",
+        "PromiseResolvedHandler",
+        "PromisingContext",
+        "RaceEntry",
+        "RaceLostError",
+        "RaceReport",
+        "Reasoning",
+        "Refusal",
+        "Restart",
+        "Retry",
+        "RetryPolicy",
+        "Route",
+        "SchemaError",
+        "StopLoop",
+        "StreamOverflowError",
+        "StreamedPromise",
+        "SystemMessage",
+        "TokenStreamer",
+        "Tool",
+        "ToolAgent",
+        "ToolArgumentsError",
+        "ToolCall",
+        "ToolCallDelta",
+        "ToolDefinitionError",
+        "ToolMessage",
+        "ToolReplies",
+        "ToolResult",
+        "ToolSpec",
+        "TypedAgent",
+        "TypedAnswerError",
+        "UnresolvedPromiseError",
+        "UnroutedMessageError",
+        "Usage",
+        "UserMessage",
+        "WrongLoopError",
+        "achain_loop",
+        "adialog_loop",
+        "identity",
+        "join_messages",
+        "miniagent",
+        "model_agent",
+        "partial_text",
+        "race",
+        "route",
+        "split_messages",
+        "tool",
+    ]
+)
+
+
+def test_the_package_can_be_learned() -> None:
+    """`miniagents.__all__` has at most 45 names."""
+    assert len(miniagents.__all__) <= MOST
+
+
+def test_no_name_was_lost() -> None:
+    """Every name that could ever be imported from `miniagents` still can; type checkers see it too."""
+    assert [] == [name for name in sorted(EVER) if not hasattr(miniagents, name)]
+    assert set() == EVER - _seen_by_type_checkers()
+
+
+def test_nothing_else_can_be_imported() -> None:
+    """What can be imported from `miniagents` is in `__all__`, a public module, or an old name."""
+    assert _seen_by_type_checkers() - set(miniagents.__all__) - set(PUBLIC) <= EVER
+    with pytest.raises(AttributeError):
+        getattr(miniagents, "TextSplitter")  # noqa: B009 - of values, and no public name here
+
+
+@pytest.mark.parametrize("name", sorted(EVER - set(miniagents.__all__)))
+def test_each_name_has_a_public_module(name: str) -> None:
+    """What is not listed in `miniagents` is listed in one of its public modules."""
+    assert [module for module in PUBLIC if name in import_module(f"miniagents.{module}").__all__]
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_a_name_means_one_thing(module: str) -> None:
+    """A name that two public modules have, or one and `miniagents`, is the same object in both."""
+    here = import_module(f"miniagents.{module}")
+    assert "miniagents" == here.__name__.partition(".")[0]
+    others = [miniagents, *(import_module(f"miniagents.{each}") for each in PUBLIC)]
+    differ = [
+        (other.__name__, name)
+        for other in others
+        for name in here.__all__
+        if getattr(other, name, here.__dict__[name]) is not here.__dict__[name]
+    ]
+    assert [] == differ
+
+
+def test_every_error_is_in_errors() -> None:
+    """Each error that the layers make public stands in `miniagents.errors`."""
+    layers = [import_module(f"miniagents.{each}") for each in ("values", "promising", "agents", "models")]
+    found = {name: getattr(each, name) for each in layers for name in each.__all__}
+    named = {
+        name
+        for name, value in found.items()
+        if isinstance(value, type) and issubclass(value, miniagents.MiniAgentsError)
+    }
+    assert set() == named - set(import_module("miniagents.errors").__all__)
+
+
+def _seen_by_type_checkers() -> set[str]:
+    """What the package imports for type checkers: as a name of `__all__`, or as itself."""
+    lines = [each for each in ast.walk(ast.parse(getsource(miniagents))) if isinstance(each, ast.ImportFrom)]
+    names = {alias.name for line in lines for alias in line.names if alias.asname == alias.name}
+    return names | {alias.name for line in lines for alias in line.names if alias.name in miniagents.__all__}
