@@ -2,8 +2,10 @@
 
 from ._agent_errors import AgentFieldError, AgentTimeoutError, UnroutedMessageError
 from ._attachments import Attachment, File, Image, media_type_of
+from ._backoff import Backoff
 from ._content import Content, ContentField, ToolCall, content_of, part_from_data, parts_of_content
 from ._control import strip_control
+from ._deadlines import Deadline, check_seconds, is_limit
 from ._errors import (
     DeadlockError,
     FreezeError,
@@ -66,10 +68,12 @@ __all__ = [
     "AgentTimeoutError",
     "Attachment",
     "AwaitType",
+    "Backoff",
     "Citation",
     "ClearType",
     "Content",
     "ContentField",
+    "Deadline",
     "DeadlockError",
     "File",
     "Finish",
@@ -119,8 +123,10 @@ __all__ = [
     "UnroutedMessageError",
     "Usage",
     "WrongLoopError",
+    "check_seconds",
     "content_of",
     "freeze",
+    "is_limit",
     "is_secret_name",
     "media_type_of",
     "misfit",
