@@ -36,7 +36,7 @@ from ._algebra._both import Both
 from ._algebra._catching import Catching, Handler
 from ._algebra._hedge import Hedge
 from ._algebra._operands import Composition, Operand
-from ._algebra._retry import Retry, RetryPolicy
+from ._algebra._retry import RetryingAgent, RetryPolicy
 from ._algebra._timeout import Timeout
 from ._annotations import MessageClasses
 from ._call import AgentCall
@@ -516,7 +516,8 @@ class MiniAgent(Generic[In, Out, P]):
             >>> MiniAgents().run(main())
             Hello!
         """
-        return cast("MiniAgent[In1, Out1]", composed(Retry(as_operand("retry", self, strict=True), policy)))
+        composition = RetryingAgent(as_operand("retry", self, strict=True), policy)
+        return cast("MiniAgent[In1, Out1]", composed(composition))
 
     def catching(
         self: Stage[In1, Out1],

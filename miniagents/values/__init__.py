@@ -1,5 +1,6 @@
 """Values: frozen values, parts, errors, sentinels and incremental text parsers. No event loop, no streams."""
 
+from ._backoff import Backoff
 from ._content import (
     Attachment,
     Content,
@@ -12,6 +13,7 @@ from ._content import (
     part_from_data,
     parts_of_content,
 )
+from ._deadlines import Deadline, check_seconds, is_limit
 from ._errors import (
     AgentFieldError,
     AgentTimeoutError,
@@ -73,10 +75,12 @@ __all__ = [
     "AgentTimeoutError",
     "Attachment",
     "AwaitType",
+    "Backoff",
     "Citation",
     "ClearType",
     "Content",
     "ContentField",
+    "Deadline",
     "DeadlockError",
     "File",
     "Finish",
@@ -126,8 +130,10 @@ __all__ = [
     "UnroutedMessageError",
     "Usage",
     "WrongLoopError",
+    "check_seconds",
     "content_of",
     "freeze",
+    "is_limit",
     "is_secret_name",
     "media_type_of",
     "misfit",

@@ -154,7 +154,7 @@ SENTENCES = (
         _LEAVING,
         "Its HTTP connection is released as well.",
         (
-            "tests/ext/llm/test_source.py::test_released",
+            "tests/ext/llm/test_transport.py::test_released",
             "tests/ext/llm/test_pause.py::test_leaving_while_it_is_paused",
         ),
     ),
@@ -240,7 +240,7 @@ SENTENCES = (
         (
             "tests/semantics/test_ways_out.py::test_nothing_is_left",
             "tests/laws/test_leaks.py::test_nothing_is_alive",
-            "tests/ext/llm/test_clients.py::test_closed_with_the_context",
+            "tests/ext/llm/test_transport.py::test_closed_with_the_context",
         ),
     ),
     Sentence(

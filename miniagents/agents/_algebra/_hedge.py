@@ -3,9 +3,10 @@
 import asyncio
 from dataclasses import dataclass
 
+from miniagents.values import check_seconds
+
 from ._entrant import Entrant, report_on
 from ._operands import Conversation, Operand, first_sign, input_complete, named, relay
-from ._seconds import check_seconds
 from ._tasks import ended, first_good
 
 

@@ -1,13 +1,14 @@
 """``a.retry(policy)``: ask again, as long as nobody has seen anything of the reply that failed."""
 
 import asyncio
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+from typing_extensions import override
+
 from miniagents.core import MessageSequencePromise
-from miniagents.values import DeadlockError, InquiryCancelledError, StopLoop
+from miniagents.values import Backoff, DeadlockError, InquiryCancelledError, StopLoop
 
 from ._operands import Conversation, Operand, first_sign, named, relay
 
@@ -16,12 +17,10 @@ _FINAL = (InquiryCancelledError, StopLoop, EOFError, DeadlockError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
+class RetryPolicy(Backoff):
     """How often an agent is asked, after which errors, and how long is waited in between.
 
-    The pause after the first failure is ``delay``; each further one is ``factor`` times as long, at most
-    ``max_delay``. ``jitter`` is the part of it that is left to chance, so that many who failed together do
-    not come back together.
+    The pauses in between are those of a :class:`Backoff`.
 
     Attributes:
         attempts: how often it is asked at most, the first time included.
@@ -47,41 +46,15 @@ class RetryPolicy:
 
     attempts: int = 3
     errors: tuple[type[Exception], ...] | Callable[[Exception], bool] = (Exception,)
-    delay: float = 0.5
-    factor: float = 2.0
-    max_delay: float = 30.0
-    jitter: float = 0.5
-    chance: Callable[[], float] = random.random
 
+    @override
     def __post_init__(self) -> None:
         errors: object = self.errors
         if isinstance(errors, type):  # a class can be called, and any error would do
             msg = f"RetryPolicy(errors={errors.__name__}): give a tuple, ({errors.__name__},)."
             raise TypeError(msg)
-        for name, least, most in (
-            ("attempts", 1, None),
-            ("delay", 0, None),
-            ("factor", 1, None),
-            ("max_delay", 0, None),
-            ("jitter", 0, 1),
-        ):
-            value: float = getattr(self, name)
-            if not (value >= least and (most is None or value <= most)):  # NaN is not right either
-                upper = "" if most is None else f" and at most {most}"
-                msg = f"RetryPolicy({name}={value}): it must be at least {least}{upper}."
-                raise ValueError(msg)
-
-    def pause(self, after: int) -> float:
-        """How long to wait after an attempt, in seconds.
-
-        Args:
-            after: the number of the attempt that failed; the first is 1.
-        """
-        # Not `factor ** after` alone: of many attempts that is more than a float can be.
-        longest = self.delay
-        for _ in range(1, after):
-            longest = min(longest * self.factor, self.max_delay)
-        return min(longest, self.max_delay) * (1 - self.jitter * self.chance())
+        self._check("attempts", self.attempts, least=1)
+        Backoff.__post_init__(self)  # not super(): a class with slots is made twice, and that knows the first
 
     def covers(self, error: Exception) -> bool:
         """Whether to ask again after ``error``.
@@ -95,7 +68,7 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class RetryingAgent:
     """What ``a.retry(policy)`` runs.
 
     Attributes:

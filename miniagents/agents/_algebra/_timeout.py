@@ -4,11 +4,10 @@ import asyncio
 from dataclasses import dataclass
 
 from miniagents.core import Context, MessageSequencePromise, current_ancestry, raise_error
-from miniagents.values import AgentTimeoutError, Part
+from miniagents.values import AgentTimeoutError, Deadline, Part, check_seconds
 
 from ._copy import MessageCopy
 from ._operands import Conversation, Operand, input_complete, is_content, named
-from ._seconds import check_seconds
 from ._tasks import ended
 
 LIMITS = ("first_token", "stall", "total")
@@ -60,7 +59,7 @@ class Timeout:
                     run.waiting_since = run.now()
                 if run.signs:
                     complete.cancel()  # from now on the agent alone says how much of its input is wanted
-                limit, deadline = self._next(run, begun)
+                deadline, limit = self._next(run, begun)
                 if run.now() < deadline:
                     await run.until(deadline)
                 else:
@@ -71,15 +70,14 @@ class Timeout:
             run.leave()
             await ended((complete,))
 
-    def _next(self, run: "_Run", begun: float) -> tuple[str, float]:
+    def _next(self, run: "_Run", begun: float) -> Deadline:
         """Which limit would strike next, and when."""
-        deadlines = [("total", begun, self.total)]
-        if run.waiting_since is not None:
-            first = self.first_token is not None and not run.signs
-            name, seconds = ("first_token", self.first_token) if first else ("stall", self.stall)
-            deadlines.append((name, run.waiting_since, seconds))
-        times = [(name, since + limit) for name, since, limit in deadlines if limit is not None]
-        return min(times, key=lambda pair: pair[1], default=("", float("inf")))
+        total = Deadline.of("total", begun, self.total)
+        if run.waiting_since is None:
+            return total
+        first = self.first_token is not None and not run.signs
+        name, seconds = ("first_token", self.first_token) if first else ("stall", self.stall)
+        return min(total, Deadline.of(name, run.waiting_since, seconds), key=lambda each: each.at)
 
     def _strike(self, run: "_Run", limit: str, elapsed: float) -> None:
         """End what is still open with the error, and the agent with it."""

@@ -28,20 +28,26 @@ A model that needs none of this is even less: an agent that replies
 ``AssistantMessage.promise(token_streamer)``.
 """
 
-from ._answer import ModelCall, Wire
-from ._attached import data_url, encoded, loaded, name_of
-from ._clients import NO_KEY, no_certificates, own_client, shared_client
-from ._conversation import Conversation, Role, Turn, conversation_of, joined_turns
-from ._faults import SDKErrors
-from ._json import error_of, parsed, plain, untyped
-from ._look import ProviderError, WireError, integer_at, look
-from ._parts import Count, Decode, Decoded, Identity, Progress
-from ._reply import reply_with
-from ._settings import Endpoint, Extras, Provider, check_numbers, server_of
-from ._source import HTTPResponse, Response
-from ._sse import STRAY, ServerEvent, SSEDecoder
+from ._answer import Count, Decode, Decoded, Identity, Progress
+from ._call import ModelCall, Wire, reply_with
+from ._conversation import (
+    Conversation,
+    Role,
+    Turn,
+    conversation_of,
+    data_url,
+    encoded,
+    joined_turns,
+    loaded,
+    name_of,
+)
+from ._errors import SDKErrors
+from ._json import ProviderError, WireError, integer_at, look, parsed, plain, untyped
+from ._options import Extras, ModelOptions, Wanted, beside, check_numbers
+from ._settings import Endpoint, Provider, server_of
+from ._sse import STRAY, ServerEvent, SSEDecoder, error_of
 from ._timeouts import Timeouts
-from ._wanted import Wanted, beside
+from ._transport import NO_KEY, HTTPResponse, Response, no_certificates, own_client, shared_client
 
 __all__ = [
     "NO_KEY",
@@ -55,6 +61,7 @@ __all__ = [
     "HTTPResponse",
     "Identity",
     "ModelCall",
+    "ModelOptions",
     "Progress",
     "Provider",
     "ProviderError",

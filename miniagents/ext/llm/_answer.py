@@ -1,268 +1,223 @@
-"""One call of a model as a stream of parts: ask, read, tell how it ended, let go.
+"""From what the events of an answer mean to the parts that a reader sees, and to the data of the message.
 
-The rule that catches truncation: a stream that ends without its terminal marker is truncated, whatever the
-SDK says. (On 8,565 cuts of recorded answers the SDKs raised nothing, and text was missing at 6,496; this rule
-missed none of them.) After the marker the message is complete, whatever the connection does then.
+A provider's `Decode` says what one event means. `AnswerAssembler` takes the events of one answer in order: it
+decides when the answer is complete, whether what came is whole, and what goes on to the reader. That is the
+same for all providers.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, MutableMapping
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Callable, Iterable, MutableMapping
+from dataclasses import dataclass, fields, replace
+from typing import Final, TypeAlias
 
-from pydantic import SecretStr
+from pydantic_core import from_json
 
-from miniagents.values import LLMError, LLMProtocolError, LLMRefusalError, LLMTruncatedError, Part, Retry
+from miniagents.values import Citation, Finish, Part, Reasoning, Refusal, ToolCallDelta, Usage
 
-from ._faults import Call, SDKErrors, fault
-from ._fold import Fold
-from ._look import WireError
-from ._parts import Decode
-from ._retries import ask_or_retry
-from ._source import Response, Source
-from ._timeouts import Clock, Timeouts
+from ._json import SurrogateJoiner, WireError, encodable
+from ._sse import ServerEvent
 
-__all__ = ["ModelCall", "Wire"]
-
-_REFUSED: Final = frozenset({"refusal", "content_filter"})
+__all__ = ["AnswerAssembler", "Count", "Decode", "Decoded", "Identity", "Progress"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
-    """What distinguishes one provider from another, once the request is made.
+class Identity:
+    """Who answers.
 
     Attributes:
-        provider: its name.
-        sdk: what its SDK's exceptions mean.
-        decoder: makes a fresh decoder of the events of one stream.
-        decode_whole: what becomes of an answer that did not stream.
-        request_id_header: the response header with the request's id.
-        terminal: what marks the end of an answer, for the sentence of an error.
+        response_id: the provider's id of the answer.
+        model: the model that it says it is.
 
     Example:
-        >>> from miniagents import Finish
-        >>> from miniagents.ext.llm import SDKErrors
-        >>> errors = SDKErrors(OSError, TimeoutError, ConnectionError, OSError, OSError)
-        >>> Wire("acme", errors, lambda: lambda _: [], lambda _: [Finish("end")], "x-id", "end").provider
-        'acme'
+        >>> Identity("chat-1", "gpt-x").model
+        'gpt-x'
     """
 
-    provider: str
-    sdk: SDKErrors
-    decoder: Callable[[], Decode]
-    decode_whole: Decode
-    request_id_header: str
-    terminal: str
+    response_id: str | None
+    model: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class ModelCall:
-    """A call that is ready to be made; `parts` is the part streamer of the message that will come of it.
-
-    Attributes:
-        wire: the provider.
-        ask: the network call of its SDK.
-        model: the model that is asked.
-        server: where it is asked, for the sentences of errors.
-        secrets: what no text may contain.
-        prompt: what was asked; no text of an error quotes it.
-        attached: whether images or files are sent.
-        schemas: whether tools or the schema of an answer are sent.
-        stream: whether the answer comes piece by piece.
-        timeouts: the limits of the call.
-        max_retries: how many times to ask again while nothing has come.
-        needs_finish: whether only the terminal marker makes an answer complete; else the last count of tokens
-            does too.
-        refusal_is_error: whether a model that refuses is an error.
+class Progress:
+    """The model works, but nothing came that a reader could see.
 
     Example:
-        >>> from miniagents import AssistantMessage, LLMConnectionError, MiniAgents
-        >>> from miniagents.ext.llm import SDKErrors
-        >>> class AcmeError(Exception): ...
-        >>> errors = SDKErrors(AcmeError, TimeoutError, ConnectionError, AcmeError, AcmeError)
-        >>> wire = Wire("acme", errors, lambda: lambda _: [], lambda _: [], "x-id", "end")
-        >>> def ask():
-        ...     raise ConnectionError("no route")
-        >>> call = ModelCall(wire, ask, model="m-1", server="api.acme.example", max_retries=0)
-        >>> async def main():
-        ...     try:
-        ...         await AssistantMessage.promise_of_parts(call.parts)
-        ...     except LLMConnectionError as error:
-        ...         print(error.provider, error.model, error.attempts)
-        >>> MiniAgents().run(main())
-        acme m-1 1
+        >>> Progress()
+        Progress()
     """
 
-    wire: Wire
-    ask: Callable[[], AbstractAsyncContextManager[Response]] = field(repr=False)
-    model: str
-    server: str
-    secrets: tuple[SecretStr, ...] = ()
-    prompt: str = field(default="", repr=False)
-    attached: bool = False
-    schemas: bool = False
-    stream: bool = True
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    max_retries: int = 2
-    needs_finish: bool = True
-    refusal_is_error: bool = False
 
-    async def parts(self, metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[Part]:
-        """Ask the model and yield what it says, piece by piece.
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Tokens counted by the provider so far; what it leaves out is as it was.
 
-        Args:
-            metadata_so_far: gets `model` and `response_id` as they become known, and `attempts` if there was
-                more than one.
+    Attributes:
+        usage: the numbers.
+        final: no further ones will come.
 
-        Yields:
-            A `Retry` each time before the provider is asked again, which is while nothing has come; then
-            text, never empty, never with half a character, and the other parts of the answer.
+    Example:
+        >>> from miniagents import Usage
+        >>> Count(Usage(7, 3)).final
+        True
+    """
+
+    usage: Usage
+    final: bool = True
+
+
+Decoded: TypeAlias = Part | Identity | Progress | Count
+"""Anything that an event of the wire can mean."""
+
+Decode: TypeAlias = Callable[[ServerEvent], Iterable[Decoded]]
+"""What becomes of one event; it does no I/O, and raises `WireError` and `ProviderError`."""
+
+
+_COUNTS: Final = tuple(each.name for each in fields(Usage) if each.name != "kind")
+
+
+class AnswerAssembler:
+    """Takes the events of one answer, in order.
+
+    Args:
+        decode: what becomes of one event.
+        metadata: where the data of the message goes: `model` and `response_id`.
+
+    Attributes:
+        finished: whether the terminal marker has come. What comes after it is not text any more.
+        finish_reason: what the marker said.
+        refused: whether the model refused.
+        usage_known: whether the provider has told its last numbers.
+        progressed: whether the last event brought the answer forward.
+    """
+
+    __slots__ = (
+        "_calls",
+        "_decode",
+        "_joiner",
+        "_metadata",
+        "_thoughts",
+        "_usage",
+        "finish_reason",
+        "finished",
+        "progressed",
+        "refused",
+        "usage_known",
+    )
+
+    def __init__(self, decode: Decode, metadata: MutableMapping[str, object]) -> None:
+        self._decode = decode
+        self._metadata = metadata
+        self._joiner = SurrogateJoiner()
+        self._thoughts = SurrogateJoiner()
+        self._usage = Usage()
+        self._calls: dict[int, _ToolCall] = {}
+        self.finished = False
+        self.finish_reason = ""
+        self.refused = False
+        self.usage_known = False
+        self.progressed = False
+
+    def take(self, event: ServerEvent) -> list[Part]:
+        """Return the parts that an event brings to the reader; none of them is empty.
 
         Raises:
-            LLMError: whatever went wrong; with the text that had arrived.
+            WireError: if the event is not what the provider's protocol says.
+            ProviderError: if the event is an error.
         """
-        call = Call(
-            self.wire.provider,
-            self.model,
-            self.server,
-            self.secrets,
-            self.prompt,
-            self.attached,
-            self.schemas,
-        )
-        clock = Clock(self.timeouts, streaming=self.stream)
-        reading: _Reading | None = None
-        try:
-            while isinstance(step := await self._ask(call, clock, metadata_so_far), Retry):
-                since = clock.now()
-                yield step
-                clock.paused(since)
-                await asyncio.sleep(step.delay)
-                call.again()
-            reading = step
-            if call.attempts > 1:
-                metadata_so_far["attempts"] = call.attempts
-            while True:
-                since = clock.now()
-                for part in reading.out:
-                    call.note(part)
-                    yield part
-                clock.paused(since)
-                try:
-                    reading.check()
-                    if reading.source.ended:
-                        break
-                    await reading.next()
-                except Exception as exc:
-                    if reading.fold.finished:  # nothing can be missing any more
-                        break
-                    raise fault(exc, call, self.wire.sdk) from exc
-            if rest := reading.fold.rest():
-                call.note(rest)
-                yield rest
-            self._check_end(reading, call)
-        finally:
-            clock.stop()
-            if reading is not None:
-                await reading.source.release()
+        out: list[Part] = []
+        ended = self.finished
+        self.progressed = False
+        for part in self._decode(event):
+            if type(part) is str:
+                if part and not ended:
+                    self.progressed = True
+                    # Nearly all text needs no joining, and is not worth a call.
+                    whole = part if part.isascii() and not self._joiner.held else self._joiner.feed(part)
+                    if whole:
+                        out.append(whole)
+            elif isinstance(part, Count):
+                self._count(part, out)
+            elif isinstance(part, Identity):
+                self._identify(part)
+            elif isinstance(part, Progress):
+                self.progressed = True
+            elif not ended:
+                self._other(part, out)
+        return out
 
-    async def _ask(
-        self, call: Call, clock: Clock, metadata: MutableMapping[str, object]
-    ) -> "_Reading | Retry":
-        return await ask_or_retry(
-            lambda: self._begin(call, clock, metadata), call, clock, self.wire.sdk, self.max_retries
-        )
+    def rest(self) -> str:
+        """Return the text that was held back, when no event comes any more."""
+        return self._joiner.rest()
 
-    async def _begin(self, call: Call, clock: Clock, metadata: MutableMapping[str, object]) -> "_Reading":
-        """Ask, and read until there is something that a reader may see, or nothing will come."""
-        response = await clock.wait(self.ask().__aenter__())
-        source = Source(response, stream=self.stream, request_id_header=self.wire.request_id_header)
-        call.request_id = source.request_id
-        fold = Fold(self.wire.decoder() if self.stream else self.wire.decode_whole, metadata)
-        reading = _Reading(source, fold, clock)
-        try:
-            while not (reading.began or source.ended):
-                await reading.next()
-                if not reading.began:
-                    reading.check()
-        except BaseException:
-            await source.release()
-            raise
-        return reading
+    def _other(self, part: Part, out: list[Part]) -> None:
+        """Take a part that is more than text."""
+        match part:
+            case Reasoning():
+                self.progressed = self.progressed or bool(part.text or part.signature)
+                out.append(replace(part, text=self._thoughts.feed(part.text)))
+            case Refusal(text):
+                self.refused = True
+                self.progressed = self.progressed or bool(text)
+                if whole := self._joiner.feed(text):
+                    out.append(Refusal(whole))
+            case ToolCallDelta():
+                self.progressed = True
+                self._calls.setdefault(part.index, _ToolCall()).take(part)
+                out.append(part)
+            case Citation():
+                out.append(replace(part, text=encodable(part.text)))
+            case Usage():
+                self._count(Count(part), out)
+            case Finish():
+                self._finish(part)
+                out.append(part)
+            case _:
+                out.append(part)
 
-    def _check_end(self, reading: "_Reading", call: Call) -> None:
-        fold = reading.fold
-        if self.refusal_is_error and (fold.refused or fold.finish_reason in _REFUSED):
-            raise call.error(LLMRefusalError, "the model refused to answer; ask for something else")
-        if not (fold.finished or (fold.usage_known and not self.needs_finish)):
-            raise self._truncated(reading.source, call)
+    def _finish(self, finish: Finish) -> None:
+        """Take the terminal marker."""
+        if not finish.cut:
+            for call in self._calls.values():
+                call.check()  # first: once it has finished, nothing can be wrong any more
+        self.finished = True
+        self.finish_reason = finish.reason
 
-    def _truncated(self, source: Source, call: Call) -> LLMError:
-        if self.stream and not source.spoke and not source.is_event_stream:
-            what = source.content_type or "a body of unknown type"
-            return call.error(
-                LLMProtocolError,
-                f"answered with {what} instead of an event stream; check the base URL, or set stream=False",
-            )
-        length = sum(map(len, call.pieces))
-        return call.error(
-            LLMTruncatedError,
-            f"the answer ended after {length} characters without its {self.wire.terminal}, "
-            "so a part is missing; ask again",
-        )
+    def _identify(self, identity: Identity) -> None:
+        """Note who answers, as data of the message."""
+        if identity.response_id:
+            self._metadata["response_id"] = identity.response_id
+        if identity.model:
+            self._metadata["model"] = identity.model
+
+    def _count(self, count: Count, out: list[Part]) -> None:
+        """Take the counts of tokens, and tell the reader when they changed."""
+        # The last number of each kind holds: providers repeat them, and count up.
+        new = {name: number for name in _COUNTS if (number := getattr(count.usage, name)) is not None}
+        usage = replace(self._usage, **new)
+        if usage != self._usage:
+            self._usage = usage
+            out.append(usage)
+        self.usage_known = count.final
 
 
-class _Reading:
-    """An answer while it is read.
+class _ToolCall:
+    """The pieces of one call of a tool that the model makes."""
 
-    Attributes:
-        out: the parts that came last.
-        failure: what came after them, if that was no part; it is raised when they have been handed out.
-        began: something came that a reader may see, or the end.
-    """
+    __slots__ = ("_arguments", "_name")
 
-    __slots__ = ("_clock", "began", "failure", "fold", "out", "source")
+    def __init__(self) -> None:
+        self._name = ""
+        self._arguments: list[str] = []
 
-    def __init__(self, source: Source, fold: Fold, clock: Clock) -> None:
-        self.source = source
-        self.fold = fold
-        self._clock = clock
-        self.out: list[Part] = []
-        self.failure: Exception | None = None
-        self.began = False
+    def take(self, piece: ToolCallDelta) -> None:
+        """Add a piece."""
+        self._name = self._name or piece.name or ""
+        self._arguments.append(piece.arguments)
 
     def check(self) -> None:
-        """Raise what came after the parts, if that was no part."""
-        if self.failure is not None:
-            raise self.failure
-
-    async def next(self) -> None:
-        """Read what comes next from the network, and decode it."""
-        fold, clock = self.fold, self._clock
-        events = await clock.wait(self.source.next())
-        out: list[Part] = []
-        if self.began:
-            self.out = out
-        else:
-            out = self.out
-        was_finished, knew_usage = fold.finished, fold.usage_known
-        progressed = False
+        """See whether the arguments are whole; no arguments at all are none."""
+        arguments = "".join(self._arguments)
         try:
-            for event in events:
-                out += fold.take(event)
-                progressed = progressed or fold.progressed
-        except WireError as exc:
-            # What was cut in the middle is missing, not wrong.
-            if not (self.source.ended and self.source.is_cut):
-                self.failure = exc
-        except Exception as exc:  # noqa: BLE001 - it is raised behind what came before it
-            self.failure = exc
-        if fold.finished:
-            self.began = True
-            # Not for each event: what goes on for ever after the end does not hold the message up.
-            if not was_finished or knew_usage != fold.usage_known:
-                clock.finished(all_known=fold.usage_known)
-        elif progressed:
-            self.began = True
-            clock.progressed()
+            if arguments.strip():
+                from_json(arguments)
+        except ValueError:
+            raise WireError(f"the arguments of a call of the tool {self._name!r} are no whole JSON") from None

@@ -1,37 +1,57 @@
-"""From messages to turns: who said what, in the order a model wants to read it.
+"""From messages to a conversation: who said what, in the order in which a model wants to read it.
 
 * The role is the message's own (`UserMessage`, `AssistantMessage`, ..., or the `role` of a plain `Message`).
 * System messages, wherever they stand, are gathered in order, after the agent's own `system` text.
 * Error messages are left out: they are for people and programs, no one in the conversation said them.
 * What is blank is left out: providers refuse it.
 * An answer in the middle of which tools were called (its parts hold their results) is several turns again.
+* Images and files that stand at paths are read (`loaded`) before a provider is asked.
 """
 
+import asyncio
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
 
 from miniagents.core import AssistantMessage, Message, ToolMessage, UserMessage
 from miniagents.values import (
     Attachment,
     Citation,
     Content,
+    File,
+    Image,
     LLMConfigError,
     Reasoning,
     Refusal,
     ToolCall,
     ToolResult,
+    media_type_of,
 )
 
-from ._surrogates import encodable
+from ._json import encodable
 
-__all__ = ["Conversation", "Role", "Turn", "conversation_of", "joined_turns"]
+__all__ = [
+    "Conversation",
+    "Role",
+    "Turn",
+    "conversation_of",
+    "data_url",
+    "encoded",
+    "joined_turns",
+    "loaded",
+    "name_of",
+]
 
 Role: TypeAlias = Literal["user", "assistant", "tool"]
 """Who says a turn; ``tool`` are the results of calls."""
 
-_BETWEEN = "\n\n"
-_SYSTEM = frozenset({"system", "developer"})
+_BETWEEN: Final = "\n\n"
+_SYSTEM_ROLES: Final = frozenset({"system", "developer"})
+_CLASSES_WITH_PARTS: Final = (UserMessage, AssistantMessage, ToolMessage)
+_LARGEST_FILE: Final = 64 * 2**20
+"""Bytes; no provider takes more in a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +96,8 @@ class Conversation:
 
     @property
     def prompt(self) -> str:
-        """Everything that is said in it, for whoever must not quote it."""
-        said = [_told(part) for turn in self.turns for part in turn.content]
+        """All text that is said in it: an error may quote none of it."""
+        said = [_text_in(part) for turn in self.turns for part in turn.content]
         return "\n".join([self.system, *said])
 
     @property
@@ -112,7 +132,7 @@ def conversation_of(messages: Iterable[Message], system: str | None = None) -> C
         content = _content_of(message)
         if role == "error":
             errors += 1
-        elif role in _SYSTEM:
+        elif role in _SYSTEM_ROLES:
             systems += [part for part in content if isinstance(part, str)]
         elif role == "tool" and not any(isinstance(part, ToolResult) for part in content):
             raise LLMConfigError(
@@ -150,6 +170,7 @@ def joined_turns(turns: Sequence[Turn]) -> tuple[Turn, ...]:
 
 
 def _joined(before: tuple[Content, ...], after: tuple[Content, ...]) -> tuple[Content, ...]:
+    """Join what one side said in two turns."""
     last, first = before[-1], after[0]
     if isinstance(last, str) and isinstance(first, str):
         return (*before[:-1], last + _BETWEEN + first, *after[1:])
@@ -157,13 +178,16 @@ def _joined(before: tuple[Content, ...], after: tuple[Content, ...]) -> tuple[Co
 
 
 def _content_of(message: Message) -> tuple[Content, ...]:
-    content: tuple[Content, ...] = (str(message),)
-    if isinstance(message, UserMessage | AssistantMessage | ToolMessage) and message.parts:
-        content = message.content
-    return tuple(_encodable(part) for part in content if not (isinstance(part, str) and not part.strip()))
+    """Return what a message says, without blank texts."""
+    if isinstance(message, _CLASSES_WITH_PARTS) and message.parts:
+        said = (part for part in message.content if not (isinstance(part, str) and not part.strip()))
+        return tuple(map(_encodable, said))
+    text = message.text if type(message.text) is str else str(message)  # most messages are a text
+    return (encodable(text),) if text.strip() else ()
 
 
 def _encodable(part: Content) -> Content:
+    """Return a part whose texts can be written as UTF-8."""
     match part:
         case str():
             return encodable(part)
@@ -176,6 +200,7 @@ def _encodable(part: Content) -> Content:
 
 
 def _turns_of(role: Role, content: tuple[Content, ...]) -> Iterable[Turn]:
+    """Return the turns of one message: results of tools are turns of their own."""
     said: list[Content] = []
     side: Role = role
     for part in content:
@@ -189,7 +214,8 @@ def _turns_of(role: Role, content: tuple[Content, ...]) -> Iterable[Turn]:
         yield Turn(side, tuple(said))
 
 
-def _told(part: Content) -> str:
+def _text_in(part: Content) -> str:
+    """Return the text that a part has."""
     match part:
         case str():
             return part
@@ -204,5 +230,97 @@ def _told(part: Content) -> str:
 
 
 def _nothing_to_answer(errors: int) -> str:
+    """Say what is wrong with a conversation without turns."""
     left_out = f" ({errors} error message{'s' if errors > 1 else ''} left out)" if errors else ""
     return f"there is nothing to answer: no user or assistant has said anything{left_out}; give a message"
+
+
+# -- images and files ------------------------------------------------------------------------------------
+
+
+async def loaded(conversation: Conversation) -> Conversation:
+    """Return the conversation with every path replaced by the bytes that stand there.
+
+    Args:
+        conversation: its images and files may stand at paths.
+
+    Raises:
+        LLMConfigError: a file cannot be read, is empty, or is larger than any provider takes.
+
+    Example:
+        >>> import asyncio
+        >>> talk = Conversation("", (Turn("user", ("Hi",)),))
+        >>> asyncio.run(loaded(talk)) == talk
+        True
+    """
+    if not conversation.attached:
+        return conversation
+    turns = [
+        Turn(turn.role, tuple([await _loaded(part) for part in turn.content])) for turn in conversation.turns
+    ]
+    return replace(conversation, turns=tuple(turns))
+
+
+async def _loaded(part: Content) -> Content:
+    """Return a part with the bytes of its file in place of a path."""
+    if not isinstance(part, Image | File) or part.path is None:
+        return part
+    data = await asyncio.to_thread(_read, Path(part.path))
+    if isinstance(part, File):
+        named = replace(part, name=part.name or Path(part.path).name)
+        return replace(named, data=data, path=None, media_type=media_type_of(part, data))
+    return replace(part, data=data, path=None, media_type=media_type_of(part, data))
+
+
+def _read(path: Path) -> bytes:
+    """Read a file, and refuse one that no provider takes."""
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise LLMConfigError(f"{path} has more than {_LARGEST_FILE // 2**20} MB; give a smaller file")
+        data = path.read_bytes()
+    except OSError as error:
+        raise LLMConfigError(f"{path} cannot be read ({error.strerror}); give the path of a file") from error
+    if not data:
+        raise LLMConfigError(f"{path} is empty; give a file with content")
+    return data
+
+
+def encoded(attachment: Attachment) -> str:
+    """Return the bytes of an attachment in base64; ``""`` if it is an address.
+
+    Args:
+        attachment: loaded.
+
+    Example:
+        >>> encoded(Image(data=b"cat"))
+        'Y2F0'
+    """
+    return b64encode(attachment.data or b"").decode()
+
+
+def data_url(attachment: Attachment) -> str:
+    """Return an attachment as an address that holds it, or the address that it is.
+
+    Args:
+        attachment: loaded.
+
+    Example:
+        >>> data_url(Image(data=b"cat", media_type="image/png"))
+        'data:image/png;base64,Y2F0'
+    """
+    if attachment.url is not None:
+        return attachment.url
+    return f"data:{media_type_of(attachment)};base64,{encoded(attachment)}"
+
+
+def name_of(file: File) -> str:
+    """Return what a provider is told that a file is called.
+
+    Args:
+        file: loaded.
+
+    Example:
+        >>> name_of(File(data=b"%PDF-1.7")), name_of(File(data=b"a", name="notes.txt"))
+        ('file.pdf', 'notes.txt')
+    """
+    return file.name or f"file.{media_type_of(file).rpartition('/')[2]}"

@@ -1,21 +1,98 @@
-"""The JSON of the wire, checked against a typed model in one go.
+"""The JSON of the wire: read against a type, looked into without one, and written.
 
-Rule of this room: **no sentence quotes what came.** It may be the user's own text; the place and what was
-expected there are told.
+* What is expected is read in one go (`parsed`); what has no promised form is looked into with `look`, which
+  trusts no class: a field may be missing, or be of another type.
+* **No sentence quotes what came.** It may be the user's own text; the place and what was expected there are
+  told.
+* JSON writes an emoji as two surrogates, and a provider may cut between them: `SurrogateJoiner` joins the
+  halves of text that arrive apart. A half that stays alone cannot be written to any file or socket, so it
+  becomes U+FFFD, the replacement character.
 """
 
 import json
 from collections.abc import Mapping
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from ._look import ProviderError, WireError, look
-from ._sse import ServerEvent
-
-__all__ = ["error_of", "parsed", "plain", "untyped"]
+__all__ = [
+    "ProviderError",
+    "SurrogateJoiner",
+    "WireError",
+    "encodable",
+    "integer_at",
+    "look",
+    "parsed",
+    "plain",
+    "untyped",
+]
 
 T = TypeVar("T")
+
+_HIGH_SURROGATES: Final = range(0xD800, 0xDC00)
+
+
+class WireError(ValueError):
+    """An event that is not what the provider's protocol says; the text tells what was there instead.
+
+    Example:
+        >>> raise WireError("choices[0] is null, not an object")
+        Traceback (most recent call last):
+            ...
+        miniagents.ext.llm._json.WireError: choices[0] is null, not an object
+    """
+
+
+class ProviderError(Exception):
+    """An error that the provider reports inside a stream or a body that began well.
+
+    Args:
+        kind: the provider's own type of the error, for example ``"overloaded_error"``.
+        message: the provider's text.
+
+    Example:
+        >>> str(ProviderError("overloaded_error", "try again later"))
+        'overloaded_error: try again later'
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(f"{kind}: {message}" if kind and message else kind or message or "no text was given")
+        self.kind = kind
+
+
+def look(value: object, *path: str) -> object:
+    """Return what stands at the path of fields or keys, and None where there is nothing.
+
+    Args:
+        value: what the SDK handed out, or a part of it.
+        *path: the names, from the outside in.
+
+    Example:
+        >>> look({"error": {"type": "overloaded"}}, "error", "type")
+        'overloaded'
+    """
+    for name in path:
+        if isinstance(value, Mapping):
+            value = cast("Mapping[object, object]", value).get(name)
+        else:
+            value = getattr(value, name, None)
+    return value
+
+
+def integer_at(value: object, *path: str) -> int | None:
+    """Return the number at a path; None when there is none: a count is never worth an error.
+
+    Args:
+        value: an object.
+        *path: the names, from the outside in.
+
+    Example:
+        >>> usage = {"usage": {"output_tokens": 7, "input_tokens": "many"}}
+        >>> integer_at(usage, "usage", "output_tokens"), integer_at(usage, "usage", "input_tokens")
+        (7, None)
+    """
+    found = look(value, *path)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def parsed(model: TypeAdapter[T], data: bytes) -> T:
@@ -34,16 +111,17 @@ def parsed(model: TypeAdapter[T], data: bytes) -> T:
     """
     try:
         # Not by the adapter, whose own options cost as much as the work.
-        return cast("T", model.validator.validate_json(data))
+        value: T = model.validator.validate_json(data)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    else:
+        return value
     if first["type"] != "json_invalid":
         where = ".".join(map(str, first["loc"])) or "it"
         raise WireError(f"an event is not what it should be ({where}: {first['msg']})")
     # Halves of a character, which JSON may have and the quick parser refuses; else it is no JSON.
-    value = untyped(data)
     try:
-        return model.validate_python(value)
+        return model.validate_python(untyped(data))
     except ValidationError:
         raise WireError("an event is not what it should be") from None
 
@@ -88,30 +166,36 @@ def plain(value: object) -> object:
     return value
 
 
-def error_of(event: ServerEvent) -> ProviderError | None:
-    """Return the error that an event of a dialect stands for, None if it is no such event.
+class SurrogateJoiner:
+    """Joins halves of characters over the borders of text deltas; one per answer.
 
-    These are events of the type ``error`` and lines that are JSON by themselves, with an error in one of the
-    forms that servers write: under ``error``, or flat.
-
-    Args:
-        event: as it came.
-
-    Example:
-        >>> error_of(ServerEvent("error", b'{"error": {"type": "busy", "message": "Later."}}'))
-        ProviderError('busy: Later.')
+    Attributes:
+        held: the half that waits for the next delta, else empty.
     """
+
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held = ""
+
+    def feed(self, text: str) -> str:
+        """Return the text that is complete now; a high half at the end is held back for the next delta."""
+        if not self.held and text.isascii():
+            return text
+        text = self.held + text
+        self.held = text[-1:] if text and ord(text[-1]) in _HIGH_SURROGATES else ""
+        return encodable(text[: len(text) - len(self.held)])
+
+    def rest(self) -> str:
+        """Return what is still held back, when the answer has ended."""
+        held, self.held = self.held, ""
+        return encodable(held)
+
+
+def encodable(text: str) -> str:
+    """Return the text with pairs of surrogates joined and single ones replaced by U+FFFD."""
     try:
-        value = untyped(event.data)
-    except WireError:
-        return ProviderError("", event.data.decode("utf-8", "replace")) if event.name == "error" else None
-    inner = look(value, "error")
-    if inner is None and event.name == "error":
-        inner = value
-    if inner is None:
-        return None
-    kind = look(inner, "type")
-    if kind in {None, "", "error"}:  # the last is the type of the event, where the error is flat
-        kind = look(inner, "code") or kind or ""
-    told = look(inner, "message") or (inner if isinstance(inner, str) else "")
-    return ProviderError(str(kind), str(told))
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -4,9 +4,11 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from ._clients import NO_KEY, no_certificates, own_client, shared_client
-from ._faults import SDKErrors
+from ._errors import SDKErrors
+from ._options import ModelOptions
+from ._question import Connection
 from ._settings import Endpoint, Provider
+from ._transport import NO_KEY, no_certificates, own_client, shared_client
 
 try:
     from openai import (
@@ -25,7 +27,7 @@ except ImportError as _error:
         "openai_agent needs the SDK of OpenAI, which is not installed; pip install 'miniagents[openai]'"
     ) from _error
 
-__all__ = ["OPENAI", "OPENAI_ERRORS", "AsyncOpenAI", "client_of"]
+__all__ = ["OPENAI", "OPENAI_ERRORS", "AsyncOpenAI", "connection_of"]
 
 OPENAI: Final = Provider("openai", "https://api.openai.com/v1", ("openai.com", "openai.azure.com"))
 OPENAI_ERRORS: Final = SDKErrors(
@@ -38,27 +40,20 @@ OPENAI_ERRORS: Final = SDKErrors(
 _SECONDS_TO_CONNECT: Final = 10.0
 
 
-def client_of(
-    client: object, api_key: SecretStr | str | None, base_url: str | None
-) -> tuple[AsyncOpenAI, int, tuple[SecretStr, ...]]:
-    """Return a client that does not ask again by itself, how often we should, and what no text may show.
-
-    Args:
-        client: the user's own, or None.
-        api_key: the key, if there is no client.
-        base_url: the address, if there is no client.
-
-    Raises:
-        LLMConfigError: a client and also one of the others, or no client of this SDK.
-    """
-    own = own_client(client, AsyncOpenAI, "openai_agent", api_key, base_url)
+def connection_of(options: ModelOptions) -> Connection[AsyncOpenAI]:
+    """Return the user's own client, or the one that the context keeps for this address and key."""
+    own = own_client(options.client, AsyncOpenAI, "openai_agent", options.api_key, options.base_url)
     if own is not None:
-        return own.with_options(max_retries=0), own.max_retries, (SecretStr(own.api_key),)
-    endpoint = OPENAI.endpoint(api_key, base_url)
-    return shared_client(endpoint, AsyncOpenAI, _build), DEFAULT_MAX_RETRIES, endpoint.keys
+        # A copy, which takes a quarter of a millisecond, only if the client would ask again by itself.
+        client = own if own.max_retries == 0 else own.with_options(max_retries=0)
+        return Connection(client, str(own.base_url), own.max_retries, (SecretStr(own.api_key),))
+    endpoint = OPENAI.endpoint(options.api_key, options.base_url)
+    client = shared_client(endpoint, AsyncOpenAI, _build)
+    return Connection(client, endpoint.base_url, DEFAULT_MAX_RETRIES, endpoint.keys)
 
 
 def _build(endpoint: Endpoint) -> AsyncOpenAI:
+    """Make the client of an endpoint."""
     key = endpoint.api_key.get_secret_value() if endpoint.api_key else NO_KEY
     tls = no_certificates(endpoint)
     # Every wait is bounded by the call's own limits; the SDK has no total one.

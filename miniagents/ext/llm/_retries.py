@@ -1,19 +1,18 @@
 """Asking again, before anything of the answer has come.
 
-The SDK's own retries are switched off: it does not tell how often it asked, and one of them obeys a
+The SDK's own retries are switched off: it does not tell how often it asked, and one of the SDKs obeys a
 `Retry-After` of an hour. Here every attempt is counted, logged and bounded by the call's clock.
 """
 
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
-from miniagents.values import Retry
+from miniagents.values import Backoff, Retry
 
-from ._faults import Call, SDKErrors, fault, headers_of
-from ._look import ProviderError, integer_at
+from ._errors import CallRecord, SDKErrors, error_from, headers_of
+from ._json import ProviderError, integer_at
 from ._timeouts import Clock
 
 __all__ = ["ask_or_retry"]
@@ -21,31 +20,22 @@ __all__ = ["ask_or_retry"]
 T = TypeVar("T")
 
 _LOG: Final = logging.getLogger("miniagents.ext.llm")
-_AGAIN: Final = frozenset({408, 409, 429})
+_BACKOFF: Final = Backoff(delay=0.5, max_delay=8.0, jitter=0.25)
+_RETRIED_STATUSES: Final = frozenset({408, 409, 429})
 _SERVER_ERROR: Final = 500
-_PASSING: Final = frozenset(
+_RETRIED_KINDS: Final = frozenset(
     {"overloaded_error", "rate_limit_error", "api_error", "timeout_error", "server_error"}
 )
-_FIRST_DELAY: Final = 0.5
-_LONGEST_DELAY: Final = 8.0
-_JITTER: Final = 0.25
 
 
 async def ask_or_retry(
-    ask: Callable[[], Awaitable[T]], call: Call, clock: Clock, sdk: SDKErrors, max_retries: int
+    ask: Callable[[], Awaitable[T]], call: CallRecord, clock: Clock, sdk: SDKErrors, max_retries: int
 ) -> T | Retry:
     """Send the request once, and read until the first piece of an answer is there.
 
     Connection failures, 408, 409, 429, 5xx, and a provider that says that it is overloaded are tried again,
     after what `Retry-After` says, else after 0.5, 1, 2, ... up to 8 s. A wait that would end
     after the call's deadline is not begun.
-
-    Args:
-        ask: sends the request and reads until something came that a reader may see.
-        call: counts the attempts.
-        clock: the limits of the call.
-        sdk: what the SDK's exceptions mean.
-        max_retries: how many times to ask again.
 
     Returns:
         What `ask` returned; or a `Retry`, if asking again after its delay can help.
@@ -56,10 +46,11 @@ async def ask_or_retry(
     try:
         return await ask()
     except Exception as exc:
-        error = fault(exc, call, sdk)
-        if call.attempts > max_retries or not _worth_it(exc, sdk):
+        error = error_from(exc, call, sdk)
+        if call.attempts > max_retries or not _can_help(exc, sdk):
             raise error from exc
-        delay = _delay(exc, call.attempts)
+        asked = _retry_after(exc)
+        delay = _BACKOFF.pause(call.attempts) if asked is None else asked
         if delay >= clock.remaining:
             error.add_note(f"It asked to wait {delay:.0f} s, which is longer than this call may take.")
             raise error from exc
@@ -67,27 +58,21 @@ async def ask_or_retry(
     return Retry(call.attempts, delay, str(error))
 
 
-def _worth_it(exc: Exception, sdk: SDKErrors) -> bool:
+def _can_help(exc: Exception, sdk: SDKErrors) -> bool:
+    """Whether what went wrong may pass by itself."""
     if isinstance(exc, ProviderError):
-        return exc.kind in _PASSING
+        return exc.kind in _RETRIED_KINDS
     if not isinstance(exc, sdk.status):
         return sdk.is_timeout(exc) or sdk.is_connection(exc)
     told = headers_of(exc).get("x-should-retry")
     if told in {"true", "false"}:
         return told == "true"
     status = integer_at(exc, "status_code") or 0
-    return status in _AGAIN or status >= _SERVER_ERROR
-
-
-def _delay(exc: Exception, attempts: int) -> float:
-    asked = _retry_after(exc)
-    if asked is not None:
-        return asked
-    steady: float = min(_FIRST_DELAY * 2 ** min(attempts - 1, 10), _LONGEST_DELAY)
-    return steady * (1 - _JITTER * random.random())  # noqa: S311 - spreads clients, hides nothing
+    return status in _RETRIED_STATUSES or status >= _SERVER_ERROR
 
 
 def _retry_after(exc: Exception) -> float | None:
+    """Return the seconds that the server asks to wait; None if it does not say."""
     headers = headers_of(exc)
     for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
         seconds = _number(headers.get(name))
@@ -97,6 +82,7 @@ def _retry_after(exc: Exception) -> float | None:
 
 
 def _number(value: object) -> float | None:
+    """Return the number that a header is, if it is one that is not negative."""
     try:
         number = float(value) if isinstance(value, str) else -1.0
     except ValueError:
@@ -105,6 +91,7 @@ def _number(value: object) -> float | None:
 
 
 def _until(when: object, now: object) -> float | None:
+    """Return the seconds from one date of a header to another one; None if either is no date."""
     # Both times are the server's own, so a wrong clock here does no harm.
     if not isinstance(when, str) or not isinstance(now, str):
         return None

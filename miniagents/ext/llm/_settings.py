@@ -1,23 +1,14 @@
-"""From the keywords of an agent and the environment to settings that can be used, or a clear error.
-
-Everything here happens before any network call.
-"""
+"""Which model, at which address, with which key: from keywords and the environment, or a clear error."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from math import isfinite
-from typing import Final, cast
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from miniagents.values import LLMConfigError
 
-__all__ = ["Endpoint", "Extras", "Provider", "check_numbers", "server_of"]
-
-_HIGHEST_TEMPERATURE: Final = 2
-_OF_THE_SDK: Final = frozenset({"extra_headers", "extra_query", "extra_body"})
+__all__ = ["Endpoint", "Provider", "server_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,83 +114,6 @@ class Endpoint:
         return () if self.api_key is None else (self.api_key,)
 
 
-@dataclass(frozen=True, slots=True)
-class Extras:
-    """What the user adds to a request.
-
-    Attributes:
-        body: further fields.
-        headers: further headers.
-        query: further query parameters.
-
-    Example:
-        >>> Extras.of({"seed": 7, "extra_headers": {"X-Team": "owls"}}, reserved={})
-        Extras(body={'seed': 7}, headers={'X-Team': 'owls'}, query={})
-    """
-
-    body: dict[str, object] = field(default_factory=dict[str, object])
-    headers: dict[str, str] = field(default_factory=dict[str, str])
-    query: dict[str, object] = field(default_factory=dict[str, object])
-
-    @classmethod
-    def of(cls, extra: Mapping[str, object] | None, reserved: Mapping[str, str]) -> "Extras":
-        """Sort the `extra` keyword of an agent.
-
-        `extra_headers`, `extra_query` and `extra_body` are what they are for the SDK; every other name is a
-        field of the body, whether the SDK knows it or not.
-
-        Args:
-            extra: what the user gave.
-            reserved: names that belong elsewhere, each with where.
-
-        Raises:
-            LLMConfigError: if a name is reserved, or one of the three is no mapping.
-        """
-        rest = dict(extra or {})
-        query = _mapping(rest, "extra_query")
-        headers = {name: str(value) for name, value in _mapping(rest, "extra_headers").items()}
-        merged = {**rest, **_mapping(rest, "extra_body")}
-        body = {name: value for name, value in merged.items() if name not in _OF_THE_SDK}
-        for name in body:
-            if name in reserved:
-                raise LLMConfigError(f"{name!r} cannot be given through extra; {reserved[name]}")
-        return cls(body, headers, query)
-
-
-def _mapping(extra: Mapping[str, object], name: str) -> dict[str, object]:
-    value = extra.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise LLMConfigError(f"extra[{name!r}] is a {type(value).__name__}; give a mapping")
-    return dict(cast("Mapping[str, object]", value))
-
-
-def check_numbers(max_tokens: int | None, temperature: float | None, max_retries: int | None) -> None:
-    """Refuse numbers that no provider takes; None is nothing to refuse.
-
-    Args:
-        max_tokens: how long an answer may become, in tokens.
-        temperature: from 0 to 2.
-        max_retries: how many times to ask again.
-
-    Raises:
-        LLMConfigError: naming the keyword.
-
-    Example:
-        >>> check_numbers(max_tokens=0, temperature=None, max_retries=None)
-        Traceback (most recent call last):
-            ...
-        miniagents...LLMConfigError: max_tokens=0 leaves no room for an answer; give 1 or more
-    """
-    if max_tokens is not None and max_tokens < 1:
-        raise LLMConfigError(f"max_tokens={max_tokens} leaves no room for an answer; give 1 or more")
-    if temperature is not None and not (isfinite(temperature) and 0 <= temperature <= _HIGHEST_TEMPERATURE):
-        raise LLMConfigError(f"temperature={temperature} is out of range; give a number from 0 to 2")
-    if max_retries is not None and max_retries < 0:
-        raise LLMConfigError(f"max_retries={max_retries} is no count; give 0 or more")
-
-
 def server_of(url: str) -> str:
     """Return the server of an address, for sentences: host and port, without credentials.
 
@@ -214,6 +128,7 @@ def server_of(url: str) -> str:
 
 
 def _is_address(url: str) -> bool:
+    """Whether a request can be sent there."""
     try:
         parts = urlsplit(url)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -222,6 +137,7 @@ def _is_address(url: str) -> bool:
 
 
 def _host_of(url: str) -> str:
+    """Return the host of an address; empty if it has none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

@@ -1,19 +1,19 @@
 """Server-sent events: bytes in, events out, no socket.
 
-Rule of this room: **linear, strict, and bounded.** However the bytes are cut, every byte is looked at a fixed
-number of times; the events do not depend on the cuts. Lines end with CR, LF or CRLF, a byte order mark may
-come first, comments bring nothing (https://html.spec.whatwg.org/multipage/server-sent-events.html). What may
-grow is capped: an event, and the whole stream.
+Decoding is linear, strict and bounded. However the bytes are cut, every byte is looked at a fixed number of
+times, and the events do not depend on the cuts. Lines end with CR, LF or CRLF, a byte order mark may come
+first, comments bring nothing (https://html.spec.whatwg.org/multipage/server-sent-events.html). An event and
+the whole stream have a largest size.
 
-Two dialects that the standard would drop without a word are passed on, since they carry errors: a field
-called ``error`` (llama.cpp), and a line that is JSON by itself.
+Two dialects that the standard would drop silently are passed on, since they carry errors: a field called
+``error`` (llama.cpp), and a line that is JSON by itself. `error_of` makes an exception of them.
 """
 
 from typing import Final, NamedTuple
 
-from ._look import WireError
+from ._json import ProviderError, WireError, look, untyped
 
-__all__ = ["MAX_EVENT", "MAX_STREAM", "STRAY", "SSEDecoder", "ServerEvent"]
+__all__ = ["MAX_EVENT", "MAX_STREAM", "STRAY", "SSEDecoder", "ServerEvent", "error_of"]
 
 MAX_EVENT: Final = 16 * 2**20
 """Bytes that one event, or one line, may have; pictures come in one."""
@@ -60,17 +60,28 @@ class SSEDecoder:
         ([], [], [ServerEvent(name='', data=b'one')])
     """
 
-    __slots__ = ("_after_cr", "_begun", "_data", "_left", "_max_event", "_name", "_partial", "_size")
+    __slots__ = (
+        "_after_cr",
+        "_begun",
+        "_between_events",
+        "_data",
+        "_left",
+        "_max_event",
+        "_name",
+        "_partial",
+        "_size",
+    )
 
     def __init__(self, max_event: int = MAX_EVENT, max_stream: int = MAX_STREAM) -> None:
         self._max_event = max_event
-        self._left = max_stream
+        self._left = max_stream  # bytes that may still come
         self._partial = bytearray()  # the line that has not ended yet
-        self._begun = False  # whether the place of a byte order mark is behind
+        self._begun = False  # the place of a byte order mark is behind
         self._after_cr = False  # a LF that comes now belongs to the CR before it
         self._name = ""
         self._data: list[bytes] = []
         self._size = 0
+        self._between_events = False  # the stream has begun, and nothing of the next event is here yet
 
     def feed(self, chunk: bytes) -> list[ServerEvent]:
         """Return the events that are complete now.
@@ -81,8 +92,17 @@ class SSEDecoder:
         Raises:
             WireError: a cap is passed.
         """
-        if chunk.endswith(b"\n\n") and (event := self._only(chunk)) is not None:
-            return [event]
+        # Most chunks are just one event, in the form in which servers write it: it is not split into lines.
+        if self._between_events and chunk.endswith(b"\n\n") and _CR not in chunk:
+            if chunk.startswith(b"data: "):
+                name, data = b"", chunk[6:-2]
+            else:
+                at = chunk.find(b"\ndata: ") if chunk.startswith(b"event: ") else -1
+                name, data = (b"\n", b"") if at < 0 else (chunk[7:at], chunk[at + 7 : -2])
+            size = len(chunk)
+            if _LF not in data and _LF not in name and size <= self._max_event and size <= self._left:
+                self._left -= size
+                return [ServerEvent(_name_of(name) if name else "", data)]
         events: list[ServerEvent] = []
         for line in self._lines(chunk):
             if line.startswith(b"data: "):
@@ -93,25 +113,12 @@ class SSEDecoder:
                 self._name = ""
             else:
                 self._other(line, events)
+        pending = self._partial or self._data or self._name or self._after_cr
+        self._between_events = self._begun and not pending
         return events
 
-    def _only(self, chunk: bytes) -> ServerEvent | None:
-        """The event that this chunk is, if it is just one, in the form in which servers write one."""
-        if self._partial or self._data or self._name or self._after_cr or not self._begun or _CR in chunk:
-            return None
-        if chunk.startswith(b"data: "):
-            name, data = b"", chunk[6:-2]
-        elif chunk.startswith(b"event: ") and (at := chunk.find(b"\ndata: ", 7)) > 0:
-            name, data = chunk[7:at], chunk[at + 7 : -2]
-        else:
-            return None
-        if _LF in data or _LF in name or len(chunk) > self._max_event or len(chunk) > self._left:
-            return None  # there is more to it, or the long way says what is wrong
-        self._left -= len(chunk)
-        return ServerEvent(_name_of(name) if name else "", data)
-
     def _lines(self, chunk: bytes) -> list[bytes]:
-        """The lines that have ended now; what has begun of the next one is kept."""
+        """Return the lines that have ended now, and keep what has begun of the next one."""
         self._left -= len(chunk)
         if self._left < 0:
             raise WireError("the answer is larger than any answer")
@@ -140,7 +147,7 @@ class SSEDecoder:
     def rest(self) -> list[ServerEvent]:
         """Return the event that had begun when the stream ended, whole or not.
 
-        The standard drops it. Whoever can tell that its data is whole (JSON says so by itself) need not.
+        The standard drops it. A caller that can tell whether its data is whole, as with JSON, may use it.
         """
         return self.feed(b"\n\n")
 
@@ -179,3 +186,32 @@ class SSEDecoder:
 
 def _name_of(value: bytes) -> str:
     return value.decode("utf-8", "replace").replace(STRAY, "")
+
+
+def error_of(event: ServerEvent) -> ProviderError | None:
+    """Return the error that an event of a dialect stands for, None if it is no such event.
+
+    These are events of the type ``error`` and lines that are JSON by themselves, with an error in one of the
+    forms that servers write: under ``error``, or flat.
+
+    Args:
+        event: as it came.
+
+    Example:
+        >>> error_of(ServerEvent("error", b'{"error": {"type": "busy", "message": "Later."}}'))
+        ProviderError('busy: Later.')
+    """
+    try:
+        value = untyped(event.data)
+    except WireError:
+        return ProviderError("", event.data.decode("utf-8", "replace")) if event.name == "error" else None
+    inner = look(value, "error")
+    if inner is None and event.name == "error":
+        inner = value
+    if inner is None:
+        return None
+    kind = look(inner, "type")
+    if kind in {None, "", "error"}:  # the last is the type of the event, where the error is flat
+        kind = look(inner, "code") or kind or ""
+    told = look(inner, "message") or (inner if isinstance(inner, str) else "")
+    return ProviderError(str(kind), str(told))

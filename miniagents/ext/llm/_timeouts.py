@@ -1,30 +1,26 @@
-"""How long a model may keep us waiting: three limits, one clock.
+"""How long a call may take: three limits, and one clock that stops a wait when one of them is up.
 
-Only waiting for the provider counts. While readers hold the stream back (the pump is paused), the clock
-stands
-still: a slow reader must not make a healthy provider look broken.
+Only time inside ``with clock`` counts, which is the time that is spent on the provider. While readers hold
+the stream back the clock stands still: a slow reader must not make a healthy provider look broken.
 """
 
 import asyncio
-import math
-from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TypeVar
+from math import inf
+from types import TracebackType
+from typing import Final, Self
 
-from miniagents.values import LLMConfigError
+from miniagents.values import Deadline, LLMConfigError, is_limit
 
-__all__ = ["Clock", "Overdue", "Timeouts"]
+from ._errors import Overdue
 
-T = TypeVar("T")
+__all__ = ["Clock", "Timeouts"]
 
+_DEFAULTS: Final = (120.0, 60.0, 600.0)
 # After the terminal marker the message is complete: what may still come is the count of tokens, then only the
-# end of the body, which lets the connection be used again. Neither is worth a long wait.
-_FOR_USAGE = 5.0
-_FOR_THE_END = 0.1
-
-
-class Overdue(Exception):  # noqa: N818 - turned into an error by `_faults.py`
-    """A limit has passed; its text names it."""
+# end of the body, which lets the connection be used again. Neither is worth a long wait. In seconds.
+_FOR_USAGE: Final = 5.0
+_FOR_THE_END: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,65 +50,92 @@ class Timeouts:
 
     def __post_init__(self) -> None:
         """Check the limits."""
-        for name in ("first_token", "stall", "total"):
-            limit: object = getattr(self, name)
-            if limit is not None and not _is_limit(limit):
+        limits = (self.first_token, self.stall, self.total)
+        if limits == _DEFAULTS:  # as in most calls
+            return
+        for name, limit in zip(("first_token", "stall", "total"), limits, strict=True):
+            if limit is not None and not is_limit(limit):
                 raise LLMConfigError(
                     f"{name}_timeout={limit!r} is no time; give seconds above 0, or None for no limit"
                 )
 
 
 class Clock:
-    """Runs from the call's start, and bounds every wait of it.
+    """Counts the time of a call while it is entered (``with clock``), and stops what waits there too long.
+
+    It works as `asyncio.timeout` does: the task is cancelled, and the cancellation becomes an `Overdue`. But
+    it is entered again and again, and its limits move on with every piece of the answer.
 
     Args:
         timeouts: the limits.
         streaming: whether pieces come one by one; for a whole answer only `total` holds.
     """
 
+    __slots__ = (
+        "_cancelled_before",
+        "_fired",
+        "_left_at",
+        "_loop",
+        "_next_at",
+        "_next_limit",
+        "_now",
+        "_stall",
+        "_task",
+        "_timeouts",
+        "_timer",
+        "_total_at",
+    )
+
     def __init__(self, timeouts: Timeouts, *, streaming: bool) -> None:
         self._loop = asyncio.get_running_loop()
         self._now = self._loop.time
+        self._timeouts = timeouts
+        self._stall = _or_endless(timeouts.stall)
+        self._left_at = self._now()
+        self._total_at = self._left_at + _or_endless(timeouts.total)
+        self._next_limit = "first_token"
+        self._next_at = self._left_at + _or_endless(timeouts.first_token if streaming else None)
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
+        self._cancelled_before = 0
         self._fired = False
-        self._stall = _limit(timeouts.stall)
-        self._total_at = self._now() + _limit(timeouts.total)
-        self._next_at = self._now() + _limit(timeouts.first_token) if streaming else math.inf
-        self._waiting_for = f"no first token came within {timeouts.first_token} s (first_token_timeout)"
-        self._no_progress = f"no progress for {timeouts.stall} s (stall_timeout)"
-        self._no_end = f"no end of the answer within {timeouts.total} s (total_timeout)"
+
+    @property
+    def next(self) -> Deadline:
+        """The limit that is up next."""
+        return min(
+            Deadline(self._total_at, "total"),
+            Deadline(self._next_at, self._next_limit),
+            key=lambda each: each.at,
+        )
 
     @property
     def remaining(self) -> float:
-        """The seconds until the next limit; infinity if there is none."""
-        return min(self._next_at, self._total_at) - self._now()
+        """The seconds that were left until the next limit when the clock was last left; infinity for none."""
+        return self.next.at - self._left_at
 
-    async def wait(self, awaitable: Awaitable[T]) -> T:
-        """Await something of the provider.
-
-        Raises:
-            Overdue: when a limit passed; what was awaited has been cancelled.
-        """
+    def __enter__(self) -> Self:
         task = asyncio.current_task(self._loop)
-        assert task is not None  # noqa: S101 - whoever awaits is in a task
-        before = task.cancelling()
+        assert task is not None  # noqa: S101 - what awaits is in a task
         self._task = task
+        self._cancelled_before = task.cancelling()
+        away = self._now() - self._left_at
+        self._next_at += away
+        self._total_at += away
         if self._timer is None:
             self._arm()
-        try:
-            result = await awaitable
-        except BaseException:
-            if self._fired and task.uncancel() <= before:
-                raise self._overdue() from None
-            raise
-        else:
-            if self._fired:
-                task.uncancel()
-            return result
-        finally:
-            self._task = None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        task, self._task = self._task, None
+        self._left_at = self._now()
+        if self._fired and task is not None:
             self._fired = False
+            # If nobody else has cancelled the task, the error is the cancellation of this clock.
+            if task.uncancel() <= self._cancelled_before and error is not None:
+                raise self._overdue() from None
 
     def stop(self) -> None:
         """Let the timer go; nothing is waited for any more."""
@@ -120,52 +143,49 @@ class Clock:
             self._timer.cancel()
             self._timer = None
 
+    def progressed(self) -> None:
+        """Note, after the clock was left, that a piece came: from then on the next one is waited for."""
+        self._next_at = self._left_at + self._stall
+        if self._next_limit != "stall":
+            self._next_limit = "stall"
+            self.stop()  # the timer may ring too late now
+
+    def finished(self, *, all_known: bool) -> None:
+        """Note, after the clock was left, that the answer is complete: the wait for what follows is short."""
+        self.stop()  # the timer may ring too late now
+        self._next_at = self._left_at + min(_FOR_THE_END if all_known else _FOR_USAGE, self._stall)
+
     def _arm(self) -> None:
+        """Set the timer to the next limit."""
         # One timer for the whole call: limits move on with every piece, so it nearly always rings too early,
         # and is then set to where the limit is now. That is cheaper than a timer for every piece.
-        deadline = min(self._next_at, self._total_at)
-        if deadline != math.inf:
-            self._timer = self._loop.call_at(deadline, self._ring)
+        at = self.next.at
+        if at != inf:
+            self._timer = self._loop.call_at(at, self._ring)
 
     def _ring(self) -> None:
+        """Cancel the wait if a limit is up."""
         self._timer = None
         if self._task is None:  # the reader has the turn; the next wait sets the timer again
             return
-        if self.remaining > 0:
+        if self.next.at > self._now():
             self._arm()
             return
         self._fired = True
         self._task.cancel()
 
-    def _overdue(self) -> "Overdue":
-        return Overdue(self._no_end if self._total_at <= self._next_at else self._waiting_for)
-
-    def progressed(self) -> None:
-        """Note that a piece came: from now on the next one is waited for."""
-        self._next_at = self._now() + self._stall
-        if self._waiting_for is not self._no_progress:
-            self._waiting_for = self._no_progress
-            self.stop()  # the timer may ring too late now
-
-    def paused(self, since: float) -> None:
-        """Leave out the time since then, as `now` told it: it was the reader's."""
-        away = self._now() - since
-        self._next_at += away
-        self._total_at += away
-
-    def now(self) -> float:
-        """Return the loop's time."""
-        return self._now()
-
-    def finished(self, *, all_known: bool) -> None:
-        """Note that the answer is complete: only a short while is waited for what may still come."""
-        self.stop()  # the timer may ring too late now
-        self._next_at = self._now() + min(_FOR_THE_END if all_known else _FOR_USAGE, self._stall)
+    def _overdue(self) -> Overdue:
+        """Say which limit was up."""
+        limits = self._timeouts
+        match self.next.limit:
+            case "total":
+                return Overdue(f"no end of the answer within {limits.total} s (total_timeout)")
+            case "stall":
+                return Overdue(f"no progress for {limits.stall} s (stall_timeout)")
+            case _:
+                return Overdue(f"no first token came within {limits.first_token} s (first_token_timeout)")
 
 
-def _is_limit(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
-
-
-def _limit(seconds: float | None) -> float:
-    return math.inf if seconds is None else seconds
+def _or_endless(seconds: float | None) -> float:
+    """Return a limit as a number: infinity for none."""
+    return inf if seconds is None else seconds

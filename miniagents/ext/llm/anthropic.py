@@ -31,6 +31,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
 from pydantic import SecretStr, TypeAdapter
@@ -56,20 +57,16 @@ from miniagents.values import (
     media_type_of,
 )
 
-from ._answer import ModelCall, Wire
-from ._attached import encoded, loaded
-from ._clients import NO_KEY, no_certificates, own_client, shared_client
-from ._conversation import Conversation, Turn, conversation_of, joined_turns
-from ._faults import SDKErrors
-from ._json import error_of, parsed, plain, untyped
-from ._look import WireError, integer_at, look
-from ._parts import Count, Decoded, Identity, Progress
-from ._reply import reply_with
-from ._settings import Endpoint, Extras, Provider, check_numbers, server_of
-from ._source import Response
-from ._sse import STRAY, ServerEvent
-from ._timeouts import Timeouts
-from ._wanted import NOTHING_WANTED, Wanted, beside
+from ._answer import Count, Decoded, Identity, Progress
+from ._call import Wire, reply_with
+from ._conversation import Conversation, Turn, encoded, joined_turns
+from ._errors import SDKErrors
+from ._json import WireError, integer_at, look, parsed, plain, untyped
+from ._options import NOTHING_WANTED, ModelOptions, Wanted, beside
+from ._question import Connection, prepared
+from ._settings import Endpoint, Provider
+from ._sse import STRAY, ServerEvent, error_of
+from ._transport import NO_KEY, Response, no_certificates, own_client, shared_client
 
 try:
     from anthropic import (
@@ -94,13 +91,15 @@ if TYPE_CHECKING:
 __all__ = ["anthropic_agent", "create_anthropic_agent"]
 
 _PROVIDER: Final = Provider("anthropic", "https://api.anthropic.com", ("anthropic.com",))
-_RESERVED: Final = (
-    ("messages", "they are what the agent is sent"),
-    ("model", "give model=..."),
-    ("stream", "give stream=..."),
-    ("max_tokens", "give max_tokens=..."),
-    ("system", "give system=..., or send a SystemMessage"),
-    ("timeout", "give total_timeout=..."),
+_RESERVED: Final = MappingProxyType(
+    {
+        "messages": "they are what the agent is sent",
+        "model": "give model=...",
+        "stream": "give stream=...",
+        "max_tokens": "give max_tokens=...",
+        "system": "give system=..., or send a SystemMessage",
+        "timeout": "give total_timeout=...",
+    }
 )
 _MAX_TOKENS: Final = 8192
 _SECONDS_TO_CONNECT: Final = 10.0
@@ -108,7 +107,7 @@ _OPENING: Final = "(The conversation begins with your words.)"
 
 
 @model_agent
-async def anthropic_agent(
+async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_options.py compares
     ctx: InteractionContext[Message, AssistantMessage],
     *,
     model: str | None = None,
@@ -143,26 +142,10 @@ async def anthropic_agent(
 
     Args:
         ctx: the conversation.
-        model: which model; else the `ANTHROPIC_MODEL` setting of the environment.
-        stream: whether the answer comes piece by piece; of a whole one only `total_timeout` is watched.
+        model, stream, temperature, system, client, api_key, base_url: see `ModelOptions`.
+        first_token_timeout, stall_timeout, total_timeout, max_retries: see `ModelOptions`.
+        refusal_is_error, tools, tool_choice, answer_schema, extra: see `ModelOptions`.
         max_tokens: the most tokens of the answer; 8192 unless given, since Anthropic wants a number.
-        temperature: from 0 to 2.
-        system: the system text.
-        client: a client of your own, used as it is and never closed; it must belong to this event loop.
-        api_key: else the `ANTHROPIC_API_KEY` setting. Servers other than Anthropic's may do without.
-        base_url: where the server is; else the `ANTHROPIC_BASE_URL` setting, else Anthropic.
-        first_token_timeout: seconds until the first piece of the answer; None for no limit, as with the other
-            two.
-        stall_timeout: seconds between two pieces; pings and empty events are no pieces.
-        total_timeout: seconds for everything. Time in which readers hold the stream back is not counted.
-        max_retries: how often to ask again while nothing has come; else as the client is made, else 2.
-        refusal_is_error: whether an answer that the model refuses is an error.
-        tools: what the model may call; it asks for it in the `tool_calls` of its answer. `with_tools` gives
-            them, and calls them.
-        tool_choice: the name of the tool that the model must call.
-        answer_schema: what the answer is to be like; `as_type` gives it, and checks the answer.
-        extra: any further fields of the request (`top_k`, `thinking`, ...), also ones that the SDK does not
-            know; one of None is not sent. `extra_headers` and `extra_query` go where their names say.
 
     Raises:
         LLMConfigError: no model, no key, nothing to answer, or a keyword that makes no sense; nothing was
@@ -170,42 +153,44 @@ async def anthropic_agent(
         ToolDefinitionError: the tools make no sense; nothing was sent.
         LLMError: what went wrong afterwards is an error of the reply, after the text that had arrived.
     """
-    conversation = conversation_of(await ctx.messages, system)
-    check_numbers(max_tokens, temperature, max_retries)
-    wanted = Wanted.of(tools, tool_choice, answer_schema)
-    timeouts = Timeouts(first_token_timeout, stall_timeout, total_timeout)
-    name = _PROVIDER.model(model)
-    extras = Extras.of(extra, dict(_RESERVED))
-    used, retries, secrets = _client(client, api_key, base_url)
-    request = _encode(await loaded(conversation), temperature=temperature, wanted=wanted, extra=extras.body)
+    options = ModelOptions(
+        model=model,
+        stream=stream,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        system=system,
+        client=client,
+        api_key=api_key,
+        base_url=base_url,
+        first_token_timeout=first_token_timeout,
+        stall_timeout=stall_timeout,
+        total_timeout=total_timeout,
+        max_retries=max_retries,
+        refusal_is_error=refusal_is_error,
+        tools=tools,
+        tool_choice=tool_choice,
+        answer_schema=answer_schema,
+        extra=extra,
+    )
+    asked = await prepared(ctx, options, _PROVIDER, _RESERVED, _connection)
+    used = asked.connection.client
+    request = _encode(
+        asked.conversation, temperature=temperature, wanted=asked.wanted, extra=asked.extras.body
+    )
 
     def ask() -> AbstractAsyncContextManager[Response]:
         return used.messages.with_streaming_response.create(
-            model=name,
+            model=asked.model,
             messages=request.messages,
             max_tokens=max_tokens or _MAX_TOKENS,
             stream=stream,
             extra_body=request.body,
-            extra_headers={"Accept-Encoding": "identity", **extras.headers},
-            extra_query=extras.query,
+            extra_headers={"Accept-Encoding": "identity", **asked.extras.headers},
+            extra_query=asked.extras.query,
             timeout=used.timeout,  # so that the SDK does not refuse long answers that do not stream
         )
 
-    call = ModelCall(
-        wire=_WIRE,
-        ask=ask,
-        model=name,
-        server=server_of(str(used.base_url)),
-        secrets=secrets,
-        prompt=conversation.prompt,
-        attached=conversation.attached,
-        schemas=wanted.has_schemas,
-        stream=stream,
-        timeouts=timeouts,
-        max_retries=retries if max_retries is None else max_retries,
-        refusal_is_error=refusal_is_error,
-    )
-    reply_with(ctx, call)
+    reply_with(ctx, asked.call(_WIRE, ask))
 
 
 create_anthropic_agent: Final = anthropic_agent.fork
@@ -574,19 +559,21 @@ class _Counts:
 # -- the network -----------------------------------------------------------------------------------------
 
 
-def _client(
-    client: object, api_key: SecretStr | str | None, base_url: str | None
-) -> tuple[AsyncAnthropic, int, tuple[SecretStr, ...]]:
-    """Return a client that does not ask again by itself, how often we should, and what no text may show."""
-    own = own_client(client, AsyncAnthropic, "anthropic_agent", api_key, base_url)
+def _connection(options: ModelOptions) -> Connection[AsyncAnthropic]:
+    """Return the user's own client, or the one that the context keeps for this address and key."""
+    own = own_client(options.client, AsyncAnthropic, "anthropic_agent", options.api_key, options.base_url)
     if own is not None:
         keys = tuple(SecretStr(key) for key in (own.api_key, own.auth_token) if key)
-        return own.with_options(max_retries=0), own.max_retries, keys
-    endpoint = _PROVIDER.endpoint(api_key, base_url)
-    return shared_client(endpoint, AsyncAnthropic, _build), DEFAULT_MAX_RETRIES, endpoint.keys
+        # A copy, which takes a quarter of a millisecond, only if the client would ask again by itself.
+        client = own if own.max_retries == 0 else own.with_options(max_retries=0)
+        return Connection(client, str(own.base_url), own.max_retries, keys)
+    endpoint = _PROVIDER.endpoint(options.api_key, options.base_url)
+    client = shared_client(endpoint, AsyncAnthropic, _build)
+    return Connection(client, endpoint.base_url, DEFAULT_MAX_RETRIES, endpoint.keys)
 
 
 def _build(endpoint: Endpoint) -> AsyncAnthropic:
+    """Make the client of an endpoint."""
     key = endpoint.api_key.get_secret_value() if endpoint.api_key else NO_KEY
     tls = no_certificates(endpoint)
     # Every wait is bounded by the call's own limits; the SDK has no total one.

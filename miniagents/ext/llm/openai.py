@@ -28,6 +28,7 @@ Example, with a transport of httpx2 in the place of the network:
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, TypeAlias, cast
 
 from pydantic import SecretStr, TypeAdapter
@@ -51,33 +52,31 @@ from miniagents.values import (
     Usage,
 )
 
-from ._answer import ModelCall, Wire
-from ._attached import data_url, loaded, name_of
-from ._conversation import Conversation, Turn, conversation_of
-from ._json import error_of, parsed, plain
-from ._look import ProviderError, WireError, integer_at, look
-from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, client_of
-from ._parts import Count, Decoded, Identity, Progress
-from ._reply import reply_with
-from ._settings import Extras, check_numbers, server_of
-from ._source import Response
-from ._sse import STRAY, ServerEvent
-from ._timeouts import Timeouts
-from ._wanted import NOTHING_WANTED, Wanted
+from ._answer import Count, Decoded, Identity, Progress
+from ._call import Wire, reply_with
+from ._conversation import Conversation, Turn, data_url, name_of
+from ._json import ProviderError, WireError, integer_at, look, parsed, plain
+from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
+from ._options import NOTHING_WANTED, ModelOptions, Wanted
+from ._question import prepared
+from ._sse import STRAY, ServerEvent, error_of
+from ._transport import Response
 
 __all__ = ["create_openai_agent", "openai_agent"]
 
-_RESERVED: Final = (
-    ("messages", "they are what the agent is sent"),
-    ("model", "give model=..."),
-    ("stream", "give stream=..."),
-    ("timeout", "give total_timeout=..."),
-    ("n", "one inquiry is one answer, so inquire as often as you want answers"),
+_RESERVED: Final = MappingProxyType(
+    {
+        "messages": "they are what the agent is sent",
+        "model": "give model=...",
+        "stream": "give stream=...",
+        "timeout": "give total_timeout=...",
+        "n": "one inquiry is one answer, so inquire as often as you want answers",
+    }
 )
 
 
 @model_agent
-async def openai_agent(
+async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_options.py compares
     ctx: InteractionContext[Message, AssistantMessage],
     *,
     model: str | None = None,
@@ -110,29 +109,13 @@ async def openai_agent(
 
     Args:
         ctx: the conversation.
-        model: which model; else the `OPENAI_MODEL` setting of the environment.
-        stream: whether the answer comes piece by piece; of a whole one only `total_timeout` is watched.
+        model, stream, temperature, system, client, api_key, base_url: see `ModelOptions`.
+        first_token_timeout, stall_timeout, total_timeout, max_retries: see `ModelOptions`.
+        refusal_is_error, tools, tool_choice, answer_schema, extra: see `ModelOptions`.
         max_tokens: the most tokens of the answer. OpenAI is sent `max_completion_tokens`, its name of today;
             other servers are sent `max_tokens`, since many of them know only that.
-        temperature: from 0 to 2.
-        system: the system text.
-        client: a client of your own, used as it is and never closed; it must belong to this event loop.
-        api_key: else the `OPENAI_API_KEY` setting. Servers other than OpenAI's may do without.
-        base_url: where the server is; else the `OPENAI_BASE_URL` setting, else OpenAI.
-        first_token_timeout: seconds until the first piece of the answer; None for no limit, as with the other
-            two.
-        stall_timeout: seconds between two pieces; comments and empty events are no pieces.
-        total_timeout: seconds for everything. Time in which readers hold the stream back is not counted.
-        max_retries: how often to ask again while nothing has come; else as the client is made, else 2.
         needs_finish_reason: whether an answer without a `finish_reason` is an error. Set it to False for a
             server that never sends one: then the count of tokens, which comes last, marks the end.
-        refusal_is_error: whether an answer that the model refuses, or that a filter stops, is an error.
-        tools: what the model may call; it asks for it in the `tool_calls` of its answer. `with_tools` gives
-            them, and calls them.
-        tool_choice: the name of the tool that the model must call.
-        answer_schema: what the answer is to be like; `as_type` gives it, and checks the answer.
-        extra: any further fields of the request, also ones that the SDK does not know; one of None is not
-            sent. `extra_headers` and `extra_query` go where their names say.
 
     Raises:
         LLMConfigError: no model, no key, nothing to answer, or a keyword that makes no sense; nothing was
@@ -140,50 +123,49 @@ async def openai_agent(
         ToolDefinitionError: the tools make no sense; nothing was sent.
         LLMError: what went wrong afterwards is an error of the reply, after the text that had arrived.
     """
-    conversation = conversation_of(await ctx.messages, system)
-    check_numbers(max_tokens, temperature, max_retries)
-    wanted = Wanted.of(tools, tool_choice, answer_schema)
-    timeouts = Timeouts(first_token_timeout, stall_timeout, total_timeout)
-    name = OPENAI.model(model)
-    extras = Extras.of(extra, dict(_RESERVED))
-    used, retries, secrets = client_of(client, api_key, base_url)
-    url = str(used.base_url)
-    request = _encode(
-        await loaded(conversation),
+    options = ModelOptions(
+        model=model,
         stream=stream,
         max_tokens=max_tokens,
         temperature=temperature,
-        is_openai=OPENAI.is_own(url),
-        wanted=wanted,
-        extra=extras.body,
+        system=system,
+        client=client,
+        api_key=api_key,
+        base_url=base_url,
+        first_token_timeout=first_token_timeout,
+        stall_timeout=stall_timeout,
+        total_timeout=total_timeout,
+        max_retries=max_retries,
+        refusal_is_error=refusal_is_error,
+        tools=tools,
+        tool_choice=tool_choice,
+        answer_schema=answer_schema,
+        extra=extra,
+    )
+    asked = await prepared(ctx, options, OPENAI, _RESERVED, connection_of)
+    used = asked.connection.client
+    request = _encode(
+        asked.conversation,
+        stream=stream,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        is_openai=OPENAI.is_own(asked.connection.base_url),
+        wanted=asked.wanted,
+        extra=asked.extras.body,
     )
 
     def ask() -> AbstractAsyncContextManager[Response]:
         return used.chat.completions.with_streaming_response.create(
-            model=name,
+            model=asked.model,
             messages=[],  # in the body: the SDK would look at each for half a millisecond, and change nothing
             stream=stream,
             extra_body={**request.body, "messages": request.messages},
-            extra_headers={"Accept-Encoding": "identity", **extras.headers},
-            extra_query=extras.query,
+            extra_headers={"Accept-Encoding": "identity", **asked.extras.headers},
+            extra_query=asked.extras.query,
+            timeout=used.timeout,
         )
 
-    call = ModelCall(
-        wire=_WIRE,
-        ask=ask,
-        model=name,
-        server=server_of(url),
-        secrets=secrets,
-        prompt=conversation.prompt,
-        attached=conversation.attached,
-        schemas=wanted.has_schemas,
-        stream=stream,
-        timeouts=timeouts,
-        max_retries=retries if max_retries is None else max_retries,
-        needs_finish=needs_finish_reason,
-        refusal_is_error=refusal_is_error,
-    )
-    reply_with(ctx, call)
+    reply_with(ctx, asked.call(_WIRE, ask, needs_finish=needs_finish_reason))
 
 
 create_openai_agent: Final = openai_agent.fork
@@ -347,22 +329,31 @@ class _ChunkDecoder:
 
     def __call__(self, event: ServerEvent) -> list[Decoded]:
         """Return the parts of an event; none for what says nothing."""
-        if event.data.startswith(b"[DONE]"):
-            return []
         if event.name in _ERRORS:
             return _raise(error_of(event))
+        if event.data.startswith(b"[DONE]"):
+            return []
         chunk = parsed(_CHUNK, event.data)
+        choices = chunk.get("choices")
+        if not choices or choices[0].get("index"):
+            return self._rarer(chunk, _first(chunk), event)
+        choice = choices[0]
+        said = choice.get("delta")
+        text = said.get("content") if said and len(said) == 1 else None
+        more = choice.get("finish_reason") or chunk.get("usage") or chunk.get("error")
+        more = more or chunk.get("object") == "error"
+        if text and not more and (chunk.get("id") or "") == self._id:
+            return [text]  # most events are no more than text
+        return self._rarer(chunk, choice, event)
+
+    def _rarer(self, chunk: _Chunk, choice: _Choice | None, event: ServerEvent) -> list[Decoded]:
+        """Return all that an event may bring."""
         _check_error(chunk, event)
-        parts: list[Decoded] = []
-        choice = _first(chunk)
-        finish = ""
-        if choice is not None:
-            said = choice.get("delta")
-            if said is not None:
-                parts += _parts_of(said, self._calls)
-            finish = choice.get("finish_reason") or ""
-            if finish:
-                parts.append(Finish(finish))
+        said = None if choice is None else choice.get("delta")
+        parts: list[Decoded] = [] if said is None else list(_parts_of(said, self._calls))
+        finish = "" if choice is None else choice.get("finish_reason") or ""
+        if finish:
+            parts.append(Finish(finish))
         answer_id = chunk.get("id") or ""
         if answer_id != self._id:
             self._id = answer_id

@@ -17,6 +17,7 @@ Example:
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, cast
 
 from pydantic import SecretStr, TypeAdapter
@@ -40,34 +41,32 @@ from miniagents.values import (
     Usage,
 )
 
-from ._answer import ModelCall, Wire
-from ._attached import data_url, loaded, name_of
-from ._conversation import Conversation, Turn, conversation_of
-from ._json import error_of, parsed, plain, untyped
-from ._look import ProviderError, WireError, integer_at, look
-from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, client_of
-from ._parts import Count, Decoded, Identity, Progress
-from ._reply import reply_with
-from ._settings import Extras, check_numbers, server_of
-from ._source import Response
-from ._sse import STRAY, ServerEvent
-from ._timeouts import Timeouts
-from ._wanted import NOTHING_WANTED, Wanted, beside
+from ._answer import Count, Decoded, Identity, Progress
+from ._call import Wire, reply_with
+from ._conversation import Conversation, Turn, data_url, name_of
+from ._json import ProviderError, WireError, integer_at, look, parsed, plain, untyped
+from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
+from ._options import NOTHING_WANTED, ModelOptions, Wanted, beside
+from ._question import prepared
+from ._sse import STRAY, ServerEvent, error_of
+from ._transport import Response
 
 __all__ = ["create_openai_responses_agent", "openai_responses_agent"]
 
-_RESERVED: Final = (
-    ("input", "it is what the agent is sent"),
-    ("instructions", "give system=..., or send a SystemMessage"),
-    ("model", "give model=..."),
-    ("stream", "give stream=..."),
-    ("timeout", "give total_timeout=..."),
-    ("background", "an answer is read while it is written"),
+_RESERVED: Final = MappingProxyType(
+    {
+        "input": "it is what the agent is sent",
+        "instructions": "give system=..., or send a SystemMessage",
+        "model": "give model=...",
+        "stream": "give stream=...",
+        "timeout": "give total_timeout=...",
+        "background": "an answer is read while it is written",
+    }
 )
 
 
 @model_agent
-async def openai_responses_agent(
+async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most; test_options.py compares
     ctx: InteractionContext[Message, AssistantMessage],
     *,
     model: str | None = None,
@@ -100,29 +99,13 @@ async def openai_responses_agent(
 
     Args:
         ctx: the conversation.
-        model: which model; else the `OPENAI_MODEL` setting of the environment.
-        stream: whether the answer comes piece by piece; of a whole one only `total_timeout` is watched.
+        model, stream, system, client, api_key, base_url, first_token_timeout: see `ModelOptions`.
+        stall_timeout, total_timeout, max_retries, refusal_is_error: see `ModelOptions`.
+        tools, tool_choice, answer_schema, extra: see `ModelOptions`.
         max_tokens: the most tokens of the answer, those of its thoughts included.
         temperature: from 0 to 2; models that think take none.
-        system: the system text.
-        client: a client of your own, used as it is and never closed; it must belong to this event loop.
-        api_key: else the `OPENAI_API_KEY` setting. Servers other than OpenAI's may do without.
-        base_url: where the server is; else the `OPENAI_BASE_URL` setting, else OpenAI.
-        first_token_timeout: seconds until the first piece of the answer, a thought included; None for no
-            limit, as with the other two.
-        stall_timeout: seconds between two pieces; comments and events that bring nothing are no pieces.
-        total_timeout: seconds for everything. Time in which readers hold the stream back is not counted.
-        max_retries: how often to ask again while nothing has come; else as the client is made, else 2.
         keep_reasoning: whether to ask for the thoughts in encrypted form, so that later turns can send them
             back. Set it to False for a model that does not think: those refuse to be asked.
-        refusal_is_error: whether an answer that the model refuses, or that a filter stops, is an error.
-        tools: what the model may call; it asks for it in the `tool_calls` of its answer. `with_tools` gives
-            them, and calls them.
-        tool_choice: the name of the tool that the model must call.
-        answer_schema: what the answer is to be like; `as_type` gives it, and checks the answer.
-        extra: any further fields of the request (`{"reasoning": {"effort": "high"}}`), also ones that the
-            SDK does not know; one of None is not sent. `extra_headers` and `extra_query` go where their names
-            say.
 
     Raises:
         LLMConfigError: no model, no key, nothing to answer, or a keyword that makes no sense; nothing was
@@ -130,47 +113,48 @@ async def openai_responses_agent(
         ToolDefinitionError: the tools make no sense; nothing was sent.
         LLMError: what went wrong afterwards is an error of the reply, after the text that had arrived.
     """
-    conversation = conversation_of(await ctx.messages, system)
-    check_numbers(max_tokens, temperature, max_retries)
-    wanted = Wanted.of(tools, tool_choice, answer_schema)
-    timeouts = Timeouts(first_token_timeout, stall_timeout, total_timeout)
-    name = OPENAI.model(model)
-    extras = Extras.of(extra, dict(_RESERVED))
-    used, retries, secrets = client_of(client, api_key, base_url)
+    options = ModelOptions(
+        model=model,
+        stream=stream,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        system=system,
+        client=client,
+        api_key=api_key,
+        base_url=base_url,
+        first_token_timeout=first_token_timeout,
+        stall_timeout=stall_timeout,
+        total_timeout=total_timeout,
+        max_retries=max_retries,
+        refusal_is_error=refusal_is_error,
+        tools=tools,
+        tool_choice=tool_choice,
+        answer_schema=answer_schema,
+        extra=extra,
+    )
+    asked = await prepared(ctx, options, OPENAI, _RESERVED, connection_of)
+    used = asked.connection.client
     request = _encode(
-        await loaded(conversation),
+        asked.conversation,
         max_tokens=max_tokens,
         temperature=temperature,
         keep_reasoning=keep_reasoning,
-        wanted=wanted,
-        extra=extras.body,
+        wanted=asked.wanted,
+        extra=asked.extras.body,
     )
 
     def ask() -> AbstractAsyncContextManager[Response]:
         return used.responses.with_streaming_response.create(
-            model=name,
+            model=asked.model,
             input=[],  # in the body: the SDK would look at each for a millisecond, and change nothing
             stream=stream,
             extra_body={**request.body, "input": request.input},
-            extra_headers={"Accept-Encoding": "identity", **extras.headers},
-            extra_query=extras.query,
+            extra_headers={"Accept-Encoding": "identity", **asked.extras.headers},
+            extra_query=asked.extras.query,
+            timeout=used.timeout,
         )
 
-    call = ModelCall(
-        wire=_WIRE,
-        ask=ask,
-        model=name,
-        server=server_of(str(used.base_url)),
-        secrets=secrets,
-        prompt=conversation.prompt,
-        attached=conversation.attached,
-        schemas=wanted.has_schemas,
-        stream=stream,
-        timeouts=timeouts,
-        max_retries=retries if max_retries is None else max_retries,
-        refusal_is_error=refusal_is_error,
-    )
-    reply_with(ctx, call)
+    reply_with(ctx, asked.call(_WIRE, ask))
 
 
 create_openai_responses_agent: Final = openai_responses_agent.fork

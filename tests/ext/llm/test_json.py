@@ -1,10 +1,25 @@
-"""JSON of the wire: typed, and never quoted."""
+"""JSON of the wire: typed, looked into, written, and never quoted."""
+
+from itertools import pairwise
 
 import pytest
+from hypothesis import given, strategies as st
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from miniagents.ext.llm import STRAY, ProviderError, ServerEvent, WireError, error_of, parsed, plain, untyped
+from miniagents.ext.llm import (
+    STRAY,
+    ProviderError,
+    ServerEvent,
+    WireError,
+    error_of,
+    integer_at,
+    look,
+    parsed,
+    plain,
+    untyped,
+)
+from miniagents.ext.llm._json import SurrogateJoiner, encodable
 from miniagents.values import freeze
 
 
@@ -68,3 +83,72 @@ def test_errors(event: ServerEvent, text: str | None) -> None:
     error = error_of(event)
     assert (None if error is None else str(error)) == text
     assert error is None or isinstance(error, ProviderError)
+
+
+class Odd:
+    """An object with a field."""
+
+    text = "hello"
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "expected"),
+    [
+        ({"a": {"b": 1}}, ("a", "b"), 1),
+        ({"a": None}, ("a", "b"), None),
+        (Odd(), ("text",), "hello"),
+        (Odd(), ("more", "text"), None),
+        (None, ("a",), None),
+    ],
+)
+def test_look(value: object, path: tuple[str, ...], expected: object) -> None:
+    """A look goes along keys and fields, and finds None where there is nothing."""
+    assert look(value, *path) == expected
+
+
+@pytest.mark.parametrize("count", [None, "7", True, 1.5])
+def test_count(count: object) -> None:
+    """A count that is no number is unknown, not an error."""
+    assert integer_at({"n": count}, "n") is None
+    assert integer_at({"n": 7}, "n") == 7
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "text"),
+    [("a", "b", "a: b"), ("a", "", "a"), ("", "b", "b"), ("", "", "no text was given")],
+)
+def test_provider_error(kind: str, message: str, text: str) -> None:
+    """An error of the provider says all that it told."""
+    assert str(ProviderError(kind, message)) == text
+
+
+UTF_16 = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("\ud83d\ude00\udbff\udfff")))
+
+
+@given(UTF_16, st.lists(st.integers(0, 30)))
+def test_cuts_change_nothing(text: str, cuts: list[int]) -> None:
+    """However a text is cut into pieces, they make the same encodable text together."""
+    joiner = SurrogateJoiner()
+    edges = [0, *sorted(cuts), len(text)]
+    pieces = [joiner.feed(text[start:end]) for start, end in pairwise(edges)]
+    joined = "".join(pieces) + joiner.rest()
+    assert joined == encodable(text)
+    for piece in pieces:
+        piece.encode()
+
+
+@given(st.text())
+def test_good_text_stays(text: str) -> None:
+    """A text without single halves is not changed, and not held back."""
+    assert SurrogateJoiner().feed(text) == text
+
+
+def test_single_half() -> None:
+    """A half that stays alone becomes U+FFFD."""
+    joiner = SurrogateJoiner()
+    assert [joiner.feed("a\ud83d"), joiner.feed("b"), joiner.feed("\ud83d"), joiner.rest()] == [
+        "a",
+        "\N{REPLACEMENT CHARACTER}b",
+        "",
+        "\N{REPLACEMENT CHARACTER}",
+    ]

@@ -10,6 +10,7 @@ import pytest
 
 from miniagents import AssistantMessage, LLMError
 from miniagents.ext.llm import _retries
+from miniagents.values import Backoff
 from tests.support.canaries import shows
 from tests.support.fault_rows import REQUEST_ID, ROWS, Row
 from tests.support.wires import Asked, Wire, asking
@@ -45,7 +46,7 @@ async def read_to_the_end(asked: Asked) -> Ended:
 )
 async def test_row(row: Row, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the server does ends in time, with what must come of it."""
-    monkeypatch.setattr(_retries, "_FIRST_DELAY", 0.001)
+    monkeypatch.setattr(_retries, "_BACKOFF", Backoff(delay=0.001))
     async with asking(wire, *(make(wire) for make in row.scripts), **row.keywords) as asked:
         async with asyncio.timeout(WITHIN):
             ended = await read_to_the_end(asked)

@@ -18,7 +18,7 @@ from miniagents import (
     LLMTimeoutError,
     LLMTruncatedError,
 )
-from miniagents.ext.llm import ModelCall, SSEDecoder, _source
+from miniagents.ext.llm import ModelCall, SSEDecoder, _transport
 from miniagents.ext.llm._timeouts import Clock
 from tests.support.recorded import RECORDINGS, TEXTS, Recording, outcome
 from tests.support.sse_server import Script, raw, repeat, reset, sse
@@ -172,5 +172,5 @@ async def test_without_the_caps(recording: Recording, monkeypatch: pytest.Monkey
     bomb = [b": " + b"x" * 2**20] * 20
     played = await outcome(recording.wire, *bomb, b"\n\n", recording.data)
     assert isinstance(played.error, LLMProtocolError)
-    monkeypatch.setattr(_source, "SSEDecoder", partial(SSEDecoder, max_event=2**40, max_stream=2**40))
+    monkeypatch.setattr(_transport, "SSEDecoder", partial(SSEDecoder, max_event=2**40, max_stream=2**40))
     assert (await outcome(recording.wire, *bomb, b"\n\n", recording.data)).error is None

@@ -2,8 +2,9 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import httpx2
 import pytest
@@ -14,6 +15,8 @@ from miniagents import LLMTimeoutError, MiniAgents, Retry
 from miniagents.ext.llm._timeouts import Clock, Timeouts
 from tests.support.sse_server import hold, raw
 from tests.support.wires import KEY, WIRES, Wire, error_of
+
+T = TypeVar("T")
 
 on_each_wire = pytest.mark.parametrize("wire", WIRES, ids=repr)
 
@@ -103,6 +106,11 @@ async def test_stuck_after_a_while(wire: Wire) -> None:
         assert asyncio.get_running_loop().time() - began == pytest.approx(len(events) + 5)
 
 
+async def _within(clock: Clock, waiting: Awaitable[T]) -> T:
+    with clock:
+        return await waiting
+
+
 async def _stubborn() -> str:
     try:
         await asyncio.Event().wait()
@@ -119,17 +127,17 @@ async def _broken() -> None:
 async def test_a_wait_that_ends_well_after_all() -> None:
     """What comes although its time was up is taken, and nobody is left cancelled; later errors are errors."""
     clock = Clock(Timeouts(first_token=1), streaming=True)
-    assert await clock.wait(_stubborn()) == "late"
+    assert await _within(clock, _stubborn()) == "late"
     assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]  # a test is a task
     with pytest.raises(ValueError, match="broken"):
-        await clock.wait(_broken())
+        await _within(clock, _broken())
 
 
 @pytest.mark.loop(virtual=True)
 async def test_cancelled_when_the_time_is_up() -> None:
     """Who is cancelled by somebody else in the very moment in which a limit is up is cancelled."""
     clock = Clock(Timeouts(first_token=1), streaming=True)
-    waiting = asyncio.create_task(clock.wait(asyncio.Event().wait()))
+    waiting = asyncio.create_task(_within(clock, asyncio.Event().wait()))
     await asyncio.sleep(0)  # its timer is set before this one
     asyncio.get_running_loop().call_later(1, waiting.cancel)
     with pytest.raises(asyncio.CancelledError):

@@ -1,7 +1,7 @@
-"""Every failure of a call becomes one of ours: a sentence, what had arrived, and never a key.
+"""Every failure of a call becomes an `LLMError`: a sentence, the text that had arrived, and never a key.
 
-The SDK's exception stays the `__cause__`, in memory only. What it says itself is cleaned of the key too,
-because a traceback prints it.
+The SDK's exception stays the `__cause__`, in memory only. Its own text is cleaned of the key too, because a
+traceback prints it.
 """
 
 import re
@@ -23,10 +23,9 @@ from miniagents.values import (
     Refusal,
 )
 
-from ._look import ProviderError, WireError, integer_at, look
-from ._timeouts import Overdue
+from ._json import ProviderError, WireError, integer_at, look
 
-__all__ = ["Call", "SDKErrors", "fault", "headers_of"]
+__all__ = ["CallRecord", "Overdue", "SDKErrors", "error_from", "headers_of"]
 
 E = TypeVar("E", bound=LLMError)
 
@@ -101,8 +100,12 @@ class SDKErrors:
         )
 
 
+class Overdue(Exception):  # noqa: N818 - turned into an LLMTimeoutError below
+    """A limit of time is up; its text names it."""
+
+
 @dataclass(slots=True)
-class Call:
+class CallRecord:
     """What is known about one call so far; its errors carry it.
 
     Attributes:
@@ -172,14 +175,6 @@ def without_prompt(text: str, prompt: str) -> str:
     """Return the text with everything of 12 characters or more covered that stands in the prompt too.
 
     Providers quote what they complain about, and an error goes into logs.
-
-    Args:
-        text: what a provider says.
-        prompt: everything that it was sent.
-
-    Example:
-        >>> without_prompt("Invalid content: 'My name is Ada.'", "Hello! My name is Ada.")
-        "Invalid content: '[prompt]'"
     """
     kept: list[str] = []
     at = 0
@@ -194,17 +189,8 @@ def without_prompt(text: str, prompt: str) -> str:
     return "".join(kept)
 
 
-def fault(exc: Exception, call: Call, sdk: SDKErrors) -> LLMError:
-    """Say in our words what went wrong.
-
-    Args:
-        exc: what the SDK, the network or a decoder raised.
-        call: what is known about the call; the request id is noted in it.
-        sdk: which of the SDK's exceptions means what.
-
-    Returns:
-        The error to raise; the caller writes `raise ... from exc`.
-    """
+def error_from(exc: Exception, call: CallRecord, sdk: SDKErrors) -> LLMError:
+    """Return the error to raise, ``from exc``, for what the SDK, the network or a decoder raised."""
     if isinstance(exc, LLMError):
         return exc
     call.request_id = _request_id(exc) or call.request_id
@@ -218,13 +204,13 @@ def fault(exc: Exception, call: Call, sdk: SDKErrors) -> LLMError:
     return _protocol_error(exc, call) or _sdk_error(exc, call, sdk)
 
 
-def _protocol_error(exc: Exception, call: Call) -> LLMProtocolError | None:
+def _protocol_error(exc: Exception, call: CallRecord) -> LLMProtocolError | None:
     if not isinstance(exc, WireError):
         return None
     return call.error(LLMProtocolError, f"{exc}; this is not the provider's protocol, check the base URL")
 
 
-def _sdk_error(exc: Exception, call: Call, sdk: SDKErrors) -> LLMError:
+def _sdk_error(exc: Exception, call: CallRecord, sdk: SDKErrors) -> LLMError:
     check = "check the network and the base URL"
     if sdk.is_timeout(exc):
         return call.error(
@@ -243,7 +229,7 @@ def _sdk_error(exc: Exception, call: Call, sdk: SDKErrors) -> LLMError:
     return call.error(LLMProtocolError, f"the SDK failed with {type(exc).__name__}: {call.quoted(str(exc))}")
 
 
-def _status_error(exc: Exception, call: Call) -> LLMStatusError:
+def _status_error(exc: Exception, call: CallRecord) -> LLMStatusError:
     status = integer_at(exc, "status_code")
     if status is None or status < _FIRST_ERROR_STATUS:
         # An error event inside a stream that had begun with 200: the provider's own type is what tells.
@@ -263,7 +249,7 @@ def _status_error(exc: Exception, call: Call) -> LLMStatusError:
     return call.error(LLMStatusError, f"refused with status {status}{tries}, {told}; {advice}", status=status)
 
 
-def _told(exc: Exception, call: Call) -> str:
+def _told(exc: Exception, call: CallRecord) -> str:
     # Both SDKs keep the parsed body: the whole of it, or what stood under "error".
     body = look(exc, "body")
     error = look(body, "error") or body
@@ -288,7 +274,7 @@ def headers_of(value: object) -> Mapping[str, object]:
     return cast("Mapping[str, object]", headers) if isinstance(headers, Mapping) else {}
 
 
-def _cover_secrets(exc: Exception, call: Call) -> None:
+def _cover_secrets(exc: Exception, call: CallRecord) -> None:
     exc.args = tuple(call.quoted(arg) if isinstance(arg, str) else arg for arg in exc.args)
     message = look(exc, "message")
     if isinstance(message, str):
@@ -299,7 +285,7 @@ def _class_names(exc: Exception) -> frozenset[str]:
     return frozenset(each.__name__ for each in type(exc).__mro__)
 
 
-def _root(exc: BaseException, call: Call) -> str:
+def _root(exc: BaseException, call: CallRecord) -> str:
     # "Connection error." says nothing; the reason is at the end of the chain.
     while (cause := exc.__cause__ or exc.__context__) is not None:
         exc = cause

@@ -1,6 +1,12 @@
-"""Tests of tools and schemas in requests: what each provider is sent, and what is refused before that."""
+"""The keywords of the providers' agents: the same for all, checked; what tools and schemas become."""
 
+import ast
+import inspect
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from math import inf
+from types import MappingProxyType, ModuleType
 from typing import cast
 
 import pytest
@@ -15,7 +21,7 @@ from miniagents import (
     ToolDefinitionError,
     tool,
 )
-from miniagents.ext.llm import Wanted, beside
+from miniagents.ext.llm import ModelOptions, Wanted, _options, anthropic, beside, openai, openai_responses
 from tests.support.chat_wire import chat
 from tests.support.sse_server import answer, sse
 from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, WIRES, Wire, asking, reply_to
@@ -211,3 +217,113 @@ async def test_a_schema_that_is_refused(wire: Wire) -> None:
         assert error.status == 400
     assert "as_type" not in str(caught_without.value)
     assert len(asked.server.requests) == 3
+
+
+OWN_KEYWORDS = MappingProxyType(
+    {
+        "openai_agent": {"needs_finish_reason"},
+        "openai_responses_agent": {"keep_reasoning"},
+        "anthropic_agent": set[str](),
+    }
+)
+"""What only one provider's agent takes."""
+OWN_DEFAULTS = MappingProxyType(
+    {
+        "openai_agent": {},
+        "openai_responses_agent": {
+            "first_token_timeout": 300.0,  # these models think first
+            "stall_timeout": 120.0,
+            "total_timeout": 1200.0,
+        },
+        "anthropic_agent": {},
+    }
+)
+"""What is other than in `ModelOptions` unless it is given."""
+PROVIDERS = (openai, openai_responses, anthropic)
+
+
+def tree_of(module: ModuleType) -> ast.Module:
+    """The source of a module."""
+    return ast.parse(inspect.getsource(module))
+
+
+def keywords_of(module: ModuleType) -> tuple[str, dict[str, tuple[str, object]]]:
+    """The agent of a provider's module: its name, and of each keyword the type and the default."""
+    (function,) = [
+        each
+        for each in tree_of(module).body
+        if isinstance(each, ast.AsyncFunctionDef) and each.name.endswith("_agent")
+    ]
+    defaults = [ast.literal_eval(each) for each in function.args.kw_defaults if each is not None]
+    pairs = zip(function.args.kwonlyargs, defaults, strict=True)
+    return function.name, {
+        each.arg: (ast.unparse(cast("ast.expr", each.annotation)), default) for each, default in pairs
+    }
+
+
+def options_by_source() -> dict[str, tuple[str, object]]:
+    """Of each field of `ModelOptions` the type and the default."""
+    (options,) = [
+        each
+        for each in tree_of(_options).body
+        if isinstance(each, ast.ClassDef) and each.name == "ModelOptions"
+    ]
+    return {
+        ast.unparse(each.target): (ast.unparse(each.annotation), ast.literal_eval(each.value))
+        for each in options.body
+        if isinstance(each, ast.AnnAssign) and each.value is not None
+    }
+
+
+@pytest.mark.parametrize("module", PROVIDERS)
+def test_one_type_of_options(module: ModuleType) -> None:
+    """Every provider's agent takes the keywords of `ModelOptions`, of the same types, with its defaults."""
+    name, keywords = keywords_of(module)
+    shared = {each: what for each, what in keywords.items() if each not in OWN_KEYWORDS[name]}
+    options = options_by_source()
+    assert [each.name for each in fields(ModelOptions)] == list(options) == list(shared)
+    assert keywords.keys() - shared.keys() == OWN_KEYWORDS[name]
+    for each, (kind, default) in options.items():
+        expected = OWN_DEFAULTS[name].get(each, default)
+        # The class of the client is the SDK's own.
+        assert shared[each] == (shared[each][0] if each == "client" else kind, expected), each
+    assert shared["client"][0] in {"AsyncOpenAI | None", "AsyncAnthropic | None"}
+
+
+@pytest.mark.parametrize("module", PROVIDERS)
+def test_all_options_are_passed_on(module: ModuleType) -> None:
+    """Every keyword goes into the options under its own name."""
+    (made,) = [
+        node
+        for node in ast.walk(tree_of(module))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "ModelOptions"
+    ]
+    passed = {each.arg: ast.unparse(each.value) for each in made.keywords}
+    assert {each.name: each.name for each in fields(ModelOptions)} == passed
+
+
+@pytest.mark.parametrize("module", PROVIDERS)
+def test_each_keyword_is_described_once(module: ModuleType) -> None:
+    """The docstring of an agent describes what differs at its provider, and refers to `ModelOptions` else."""
+    name, keywords = keywords_of(module)
+    text = next(
+        ast.get_docstring(each) or ""
+        for each in tree_of(module).body
+        if isinstance(each, ast.AsyncFunctionDef) and each.name == name
+    )
+    referred = re.findall(r"^    (\w+(?:, \w+)*): see `ModelOptions`\.$", text, re.MULTILINE)
+    described = re.findall(
+        r"^    (\w+): (?!see )", text.partition("Args:")[2].partition("Raises:")[0], re.MULTILINE
+    )
+    names = [*", ".join(referred).split(", "), *described]
+    assert sorted(names) == sorted(["ctx", *keywords])
+    assert OWN_KEYWORDS[name] <= set(described)
+
+
+def test_options_that_make_no_sense() -> None:
+    """Numbers that no provider takes, and limits of time that are none, are refused by their names."""
+    with pytest.raises(LLMConfigError, match=r"^max_tokens=0 "):
+        ModelOptions(max_tokens=0).check()
+    with pytest.raises(LLMConfigError, match=r"^stall_timeout=inf is no time"):
+        _ = ModelOptions(stall_timeout=inf).timeouts
+    assert ModelOptions().wanted == Wanted()

@@ -1,0 +1,108 @@
+"""From the keywords of an agent and what it is sent to a question: all that is the same for every provider.
+
+The order in which an inquiry of a model begins: `prepared` waits for the messages, checks the keywords, and
+finds the client; the provider makes its request of the `Question`; `Question.call` is the call that asks it.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import SecretStr
+
+from miniagents.agents import InteractionContext
+from miniagents.core import AssistantMessage, Message
+
+from ._call import ModelCall, Wire
+from ._conversation import Conversation, conversation_of, loaded
+from ._options import Extras, ModelOptions, Wanted
+from ._settings import Provider, server_of
+from ._timeouts import Timeouts
+from ._transport import Response
+
+__all__ = ["Connection", "Question", "prepared"]
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection(Generic[C]):
+    """Whom to ask, and how.
+
+    Attributes:
+        client: of an SDK; it does not ask again by itself.
+        base_url: where it asks.
+        max_retries: how often to ask again, if the keywords do not say.
+        secrets: what no text may show.
+    """
+
+    client: C
+    base_url: str
+    max_retries: int
+    secrets: tuple[SecretStr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[C]):
+    """What a model is asked, and where: all that is the same for every provider.
+
+    Attributes:
+        options: the keywords.
+        model: the model to ask.
+        connection: the client to ask with.
+        conversation: what was said; images and files in it are read.
+        wanted: tools, and the schema of the answer.
+        extras: what the user adds to the request.
+        timeouts: the limits of the call.
+    """
+
+    options: ModelOptions
+    model: str
+    connection: Connection[C]
+    conversation: Conversation
+    wanted: Wanted
+    extras: Extras
+    timeouts: Timeouts
+
+    def call(
+        self,
+        wire: Wire,
+        ask: Callable[[], AbstractAsyncContextManager[Response]],
+        *,
+        needs_finish: bool = True,
+    ) -> ModelCall:
+        """Return the call that asks it."""
+        options, connection, conversation = self.options, self.connection, self.conversation
+        return ModelCall(
+            wire=wire,
+            ask=ask,
+            model=self.model,
+            server=server_of(connection.base_url),
+            secrets=connection.secrets,
+            prompt=conversation.prompt,
+            attached=conversation.attached,
+            schemas=self.wanted.has_schemas,
+            stream=options.stream,
+            timeouts=self.timeouts,
+            max_retries=connection.max_retries if options.max_retries is None else options.max_retries,
+            needs_finish=needs_finish,
+            refusal_is_error=options.refusal_is_error,
+        )
+
+
+async def prepared(
+    ctx: InteractionContext[Message, AssistantMessage],
+    options: ModelOptions,
+    provider: Provider,
+    reserved: Mapping[str, str],
+    connect: Callable[[ModelOptions], Connection[C]],
+) -> Question[C]:
+    """Check the keywords and gather what is asked; after this only the request is left to be made."""
+    conversation = conversation_of(await ctx.message_promises, options.system)
+    options.check()
+    wanted, timeouts = options.wanted, options.timeouts
+    model = provider.model(options.model)
+    extras = Extras.of(options.extra, reserved)
+    connection = connect(options)
+    return Question(options, model, connection, await loaded(conversation), wanted, extras, timeouts)

@@ -1,0 +1,362 @@
+"""Between a provider's SDK and the decoders: the client that asks, the response, the bytes of its body.
+
+* Each context keeps one client for each endpoint and closes it at its end (`shared_client`); a client of the
+  user's own is used as it is (`own_client`).
+* `EventSource` reads a response of the client's ``with_streaming_response`` and lets the connection go.
+* **A small body cannot become a large one.** The server is asked for no compression; a body that is
+  compressed nevertheless is unpacked in steps, so that its size can be checked on the way.
+"""
+
+import asyncio
+import ssl
+import zlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Final, Protocol, TypeAlias, TypeVar
+from urllib.request import getproxies
+
+from pydantic import SecretStr
+
+from miniagents.core import PromisingContext
+from miniagents.values import LLMConfigError
+
+from ._json import WireError
+from ._settings import Endpoint
+from ._sse import MAX_EVENT, STRAY, ServerEvent, SSEDecoder
+
+__all__ = [
+    "NO_KEY",
+    "ClientPool",
+    "EventSource",
+    "HTTPResponse",
+    "Response",
+    "no_certificates",
+    "own_client",
+    "shared_client",
+    "unpacker",
+]
+
+NO_KEY: Final = "no-key"
+"""What is sent to a server that needs no key: the SDKs insist on one."""
+
+_SECONDS_TO_CLOSE: Final = 5.0
+
+
+# -- clients ---------------------------------------------------------------------------------------------
+
+
+class Closable(Protocol):
+    """A client of an SDK."""
+
+    def close(self) -> Awaitable[object]:
+        """Close its connections."""
+        ...
+
+
+C = TypeVar("C", bound=Closable)
+
+
+class ClientPool:
+    """The clients of one context, one for each endpoint, closed with it.
+
+    Building a client blocks for 30 to 170 ms, and a client that is used on two event loops breaks. A context
+    lives on one event loop, so what it keeps is safe to use again.
+    """
+
+    def __init__(self) -> None:
+        self._clients: dict[Endpoint, Closable] = {}
+
+    @classmethod
+    def of(cls, context: PromisingContext) -> "ClientPool":
+        """Return the pool of a context, made at its first use."""
+        pool = context.resources.get(cls)
+        if not isinstance(pool, cls):
+            pool = context.resources[cls] = cls()
+            context.on_close(pool.close)
+        return pool
+
+    def get(self, endpoint: Endpoint, kind: type[C], build: Callable[[Endpoint], C]) -> C:
+        """Return the client for an endpoint, built if there is none of this class."""
+        client = self._clients.get(endpoint)
+        if not isinstance(client, kind):
+            client = self._clients[endpoint] = build(endpoint)
+        return client
+
+    async def close(self) -> None:
+        """Close all clients; one that cannot be closed in 5 s is left to the end of the loop."""
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            with suppress(Exception):
+                async with asyncio.timeout(_SECONDS_TO_CLOSE):
+                    await client.close()
+
+
+def own_client(
+    client: object, kind: type[C], agent: str, api_key: SecretStr | str | None, base_url: str | None
+) -> C | None:
+    """Return the client that the user gave to an agent; None if there is none.
+
+    Args:
+        client: what was given for it.
+        kind: the class of the SDK.
+        agent: the name of the agent, for errors.
+        api_key: the key, which only goes without a client.
+        base_url: the address; the same.
+
+    Raises:
+        LLMConfigError: a client and also one of the others, or no client of this SDK.
+
+    Example:
+        >>> class Acme:
+        ...     async def close(self) -> None: ...
+        >>> client = Acme()
+        >>> own_client(client, Acme, "acme_agent", None, None) is client
+        True
+    """
+    if client is None:
+        return None
+    if api_key is not None or base_url is not None:
+        raise LLMConfigError(f"{agent} was given client and also api_key or base_url; the client has both")
+    if not isinstance(client, kind):
+        package = kind.__module__.partition(".")[0]
+        raise LLMConfigError(f"client is of type {type(client).__name__}; give {package}.{kind.__name__}")
+    return client
+
+
+def shared_client(endpoint: Endpoint, kind: type[C], build: Callable[[Endpoint], C]) -> C:
+    """Return the client for an endpoint that all calls of the active context share.
+
+    Args:
+        endpoint: where and with which key.
+        kind: the client's class.
+        build: makes the first one.
+
+    Raises:
+        NoActiveContextError: no context is active.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> class Acme:
+        ...     def __init__(self, endpoint): ...
+        ...     async def close(self):
+        ...         print("closed")
+        >>> async def main():
+        ...     endpoint = Endpoint("acme", "https://api.acme.example", None)
+        ...     print(shared_client(endpoint, Acme, Acme) is shared_client(endpoint, Acme, Acme))
+        >>> MiniAgents().run(main())
+        True
+        closed
+    """
+    return ClientPool.of(PromisingContext.current()).get(endpoint, kind, build)
+
+
+def no_certificates(endpoint: Endpoint) -> ssl.SSLContext | None:
+    """Return TLS settings that trust nobody, for an endpoint that needs none; None if it may need some.
+
+    Most of the time that building a client takes goes into loading certificates, which a server behind plain
+    ``http://`` does not use. A redirect to ``https://`` fails then, and is not trusted blindly.
+
+    Args:
+        endpoint: where to ask.
+
+    Example:
+        >>> no_certificates(Endpoint("acme", "https://api.acme.example", None)) is None
+        True
+    """
+    if endpoint.base_url.startswith("http://") and "http" not in getproxies():
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return None
+
+
+# -- responses -------------------------------------------------------------------------------------------
+
+_EVENT_STREAM: Final = "text/event-stream"
+
+
+class HTTPResponse(Protocol):
+    """What the HTTP library of an SDK knows of a response.
+
+    Example:
+        >>> import httpx2
+        >>> response: HTTPResponse = httpx2.Response(200, headers={"Content-Type": "text/event-stream"})
+        >>> response.headers["content-type"]
+        'text/event-stream'
+    """
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, whatever the case of their names."""
+        ...
+
+    @property
+    def is_stream_consumed(self) -> bool:
+        """Whether somebody has read the body already: a transport of a test, a hook of the client."""
+        ...
+
+    @property
+    def content(self) -> bytes:
+        """The body that was read, unpacked."""
+        ...
+
+    def aiter_raw(self) -> AsyncGenerator[bytes]:
+        """The bytes of the body as they come from the network."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release the connection."""
+        ...
+
+
+class Response(Protocol):
+    """A response that an SDK hands out before its body was read.
+
+    Example:
+        >>> import httpx2
+        >>> class Streamed:
+        ...     http_response = httpx2.Response(200, headers={"x-request-id": "7"})
+        >>> response: Response = Streamed()
+        >>> response.http_response.headers["x-request-id"]
+        '7'
+    """
+
+    @property
+    def http_response(self) -> HTTPResponse:
+        """The response itself."""
+        ...
+
+
+class EventSource:
+    """The events of a response: those of an event stream, or the whole body as the only one.
+
+    The bytes come from `body`; each piece of them goes to `feed`, and `end` follows the last one.
+
+    Args:
+        response: what the SDK returned.
+        stream: whether a stream was asked for.
+        request_id_header: the name of the response header with the request's id.
+
+    Attributes:
+        body: the bytes, as they come from the network.
+        content_type: what the response says it is, without parameters.
+        request_id: the provider's id of the request.
+        spoke: whether there was an event.
+        ended: the body has ended.
+        may_be_cut: the last event came without its own end, so a part of it may be missing.
+    """
+
+    __slots__ = (
+        "_http",
+        "_sse",
+        "_unpack",
+        "_whole",
+        "body",
+        "content_type",
+        "ended",
+        "may_be_cut",
+        "request_id",
+        "spoke",
+    )
+
+    def __init__(self, response: Response, *, stream: bool, request_id_header: str) -> None:
+        self._http = response.http_response
+        headers = self._http.headers
+        self.content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        self.request_id = headers.get(request_id_header)
+        self.spoke = False
+        self.ended = False
+        self.may_be_cut = False
+        self._sse = SSEDecoder() if stream else None
+        self._whole = bytearray()
+        read = self._http.is_stream_consumed
+        self._unpack = unpacker("" if read else headers.get("content-encoding", ""))
+        self.body = _once(self._http.content) if read else self._http.aiter_raw()
+
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether the response says that it is an event stream."""
+        return self.content_type == _EVENT_STREAM
+
+    def feed(self, data: bytes) -> list[ServerEvent]:
+        """Return the events that these bytes complete.
+
+        Raises:
+            WireError: the body is larger than any answer.
+            ConnectionError: it is damaged.
+        """
+        sse = self._sse
+        if sse is None:
+            return self._keep(data)
+        events = sse.feed(data) if self._unpack is None else self._unpacked(sse, self._unpack(data))
+        if not self.spoke:
+            self.spoke = any(event.name != STRAY for event in events)
+        return events
+
+    def end(self) -> list[ServerEvent]:
+        """Note that the body has ended, and return the event that was not ended itself, or the whole body."""
+        self.ended = True
+        if self._sse is not None:
+            self.may_be_cut = True
+            return self._sse.rest()
+        self.spoke = True
+        return [ServerEvent("", bytes(self._whole))]
+
+    def _unpacked(self, sse: SSEDecoder, pieces: Iterable[bytes]) -> list[ServerEvent]:
+        """Feed a decoder with bytes that were compressed."""
+        return [event for piece in pieces for event in sse.feed(piece)]
+
+    def _keep(self, data: bytes) -> list[ServerEvent]:
+        """Add bytes to a body that is no stream."""
+        for piece in (data,) if self._unpack is None else self._unpack(data):
+            self._whole += piece
+            if len(self._whole) > MAX_EVENT:
+                raise WireError("the answer is larger than any answer")
+        return []
+
+    async def release(self) -> None:
+        """Let the connection go; nothing of the stream is left behind."""
+        with suppress(Exception):
+            await self.body.aclose()
+        with suppress(Exception):
+            await self._http.aclose()
+
+
+async def _once(body: bytes) -> AsyncGenerator[bytes]:
+    """Return a body that has been read already, as a stream."""
+    yield body
+
+
+# -- compressed bodies -----------------------------------------------------------------------------------
+
+Unpack: TypeAlias = Callable[[bytes], Iterable[bytes]]
+
+_STEP: Final = 2**16  # bytes
+_AUTOMATIC: Final = 32 + zlib.MAX_WBITS  # gzip or zlib, as the first bytes say
+
+
+def unpacker(encoding: str) -> Unpack | None:
+    """Return what unpacks the pieces of a body with this ``Content-Encoding``, None if it is not packed."""
+    name = encoding.strip().lower()
+    if name in {"", "identity"}:
+        return None
+    if name in {"gzip", "x-gzip", "deflate"}:
+        return _Inflater().feed
+    raise WireError(f"the body is packed as {name!r}, which was not asked for")
+
+
+class _Inflater:
+    """Unpacks one body, in order."""
+
+    __slots__ = ("_inflate",)
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(_AUTOMATIC)
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield what a piece of the body unpacks to, in steps."""
+        try:
+            while data and not self._inflate.eof:
+                if out := self._inflate.decompress(data, _STEP):
+                    yield out
+                data = self._inflate.unconsumed_tail
+        except zlib.error:
+            raise ConnectionError("the compressed body is damaged") from None

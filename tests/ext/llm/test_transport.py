@@ -1,0 +1,340 @@
+"""The client, the response, the bytes of its body: what lies between an SDK and the decoders."""
+
+import asyncio
+import gc
+import gzip
+import zlib
+from collections.abc import AsyncGenerator, Callable
+
+import httpx2
+import pytest
+from pydantic import SecretStr
+from typing_extensions import override
+
+from miniagents import (
+    AssistantMessage,
+    LLMProtocolError,
+    MessageSequencePromise,
+    MiniAgents,
+)
+from miniagents.ext.llm import Endpoint, ServerEvent, WireError, no_certificates, own_client, shared_client
+from miniagents.ext.llm._sse import MAX_EVENT
+from miniagents.ext.llm._transport import ClientPool, EventSource, unpacker
+from miniagents.values import LLMConfigError
+from tests.support.sse_server import (
+    hold,
+    serve,
+    sse,
+)
+from tests.support.wires import KEY, WIRES, Wire, asking
+
+on_each_wire = pytest.mark.parametrize("wire", WIRES, ids=repr)
+
+
+class Client:
+    """A client that can only be closed."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.closed = False
+
+    async def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+class Broken(Client):
+    """A client that cannot even be closed."""
+
+    @override
+    async def close(self) -> None:
+        """Fail."""
+        await super().close()
+        raise OSError
+
+
+def endpoint(key: str = "key", url: str = "https://one") -> Endpoint:
+    """Make an endpoint."""
+    return Endpoint("acme", url, SecretStr(key))
+
+
+async def test_built_once() -> None:
+    """The same endpoint has the same client; another key or address has another."""
+    async with MiniAgents() as context:
+        pool = ClientPool.of(context)
+        client = pool.get(endpoint(), Client, Client)
+        assert ClientPool.of(context).get(endpoint(), Client, Client) is client
+        assert pool.get(endpoint(key="other"), Client, Client) is not client
+        assert pool.get(endpoint(url="https://two"), Client, Client) is not client
+
+
+async def test_closed_with_the_context() -> None:
+    """When the context ends its clients are closed, also beside one that cannot be."""
+    async with MiniAgents() as context:
+        pool = ClientPool.of(context)
+        clients = [
+            pool.get(endpoint(key), kind, kind) for key, kind in (("a", Client), ("b", Broken), ("c", Client))
+        ]
+        assert not any(client.closed for client in clients)
+    assert all(client.closed for client in clients)
+
+
+async def test_contexts_share_nothing() -> None:
+    """A nested context has clients of its own, which do not outlive it."""
+    async with MiniAgents() as outer:
+        client = ClientPool.of(outer).get(endpoint(), Client, Client)
+        async with MiniAgents() as inner:
+            assert ClientPool.of(inner).get(endpoint(), Client, Client) is not client
+        assert not client.closed
+
+
+async def test_no_key_is_shown() -> None:
+    """Neither the pool nor what it is keyed by shows a key."""
+    async with MiniAgents() as context:
+        pool = ClientPool.of(context)
+        pool.get(endpoint("canary-key"), Client, Client)
+        assert "canary-key" not in repr(vars(pool))
+        assert "canary-key" not in repr(context.resources)
+
+
+def test_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Certificates are loaded where TLS may be needed: for https, and for a proxy in front of http."""
+    assert no_certificates(endpoint(url="https://one")) is None
+    trust = no_certificates(endpoint(url="http://one"))
+    assert trust is not None
+    assert trust.get_ca_certs() == []
+    assert trust.check_hostname
+    monkeypatch.setenv("http_proxy", "https://proxy")
+    assert no_certificates(endpoint(url="http://one")) is None
+
+
+async def test_calls_of_a_context_share_a_client() -> None:
+    """Whoever asks for the client of a place in the active context is given the same one."""
+    async with MiniAgents() as context:
+        client = shared_client(endpoint(), Client, Client)
+        assert client is shared_client(endpoint(), Client, Client)
+        assert client is ClientPool.of(context).get(endpoint(), Client, Client)
+    assert client.closed
+
+
+def test_a_client_of_the_user_is_taken_as_it_is() -> None:
+    """A client of the SDK's class is what was given, of a class made from it too; None is none."""
+    client = Broken(endpoint())
+    assert own_client(client, Client, "acme_agent", None, None) is client
+    assert own_client(None, Client, "acme_agent", "key", "https://one") is None
+
+
+@pytest.mark.parametrize(
+    ("api_key", "base_url"), [("key", None), (SecretStr("key"), None), (None, "https://one")]
+)
+def test_a_client_has_its_key_and_address(api_key: SecretStr | str | None, base_url: str | None) -> None:
+    """Who gives a client and a key or an address as well is told which agent it was, and not the key."""
+    expected = "acme_agent was given client and also api_key or base_url; the client has both"
+    with pytest.raises(LLMConfigError, match=f"^{expected}$"):
+        own_client(Client(endpoint()), Client, "acme_agent", api_key, base_url)
+
+
+def test_what_is_no_client_is_refused() -> None:
+    """Something else is refused with the class that would be right, named as one imports it."""
+    with pytest.raises(LLMConfigError, match=r"^client is of type str; give tests\.Client$"):
+        own_client("key", Client, "acme_agent", None, None)
+
+
+TEXT = b"data: hello\n\n" * 1000
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data"),
+    [
+        ("gzip", gzip.compress(TEXT)),
+        (" GZIP", gzip.compress(TEXT)),
+        ("deflate", zlib.compress(TEXT)),
+    ],
+)
+def test_unpacked(encoding: str, data: bytes) -> None:
+    """What is packed comes out as it was, also byte by byte."""
+    whole, unpack = unpacker(encoding), unpacker(encoding)
+    assert whole is not None
+    assert unpack is not None
+    assert b"".join(whole(data)) == TEXT
+    assert b"".join(piece for at in range(len(data)) for piece in unpack(data[at : at + 1])) == TEXT
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", " Identity"])
+def test_not_packed(encoding: str) -> None:
+    """A body that is not packed needs nothing."""
+    assert unpacker(encoding) is None
+
+
+def test_steps() -> None:
+    """A small body that becomes a large one comes in small steps, so a reader that counts can stop."""
+    unpack = unpacker("gzip")
+    assert unpack is not None
+    assert max(map(len, unpack(gzip.compress(bytes(10_000_000))))) <= 2**16
+
+
+def test_damaged() -> None:
+    """A damaged body is told, and so is one that is packed in another way."""
+    data = bytearray(gzip.compress(TEXT))
+    data[12] ^= 0xFF
+    unpack = unpacker("gzip")
+    assert unpack is not None
+    with pytest.raises(ConnectionError, match="damaged"):
+        list(unpack(bytes(data)))
+    with pytest.raises(WireError, match="'br', which was not asked for"):
+        unpacker("br")
+
+
+ENOUGH = 0.1
+"""Seconds within which a connection must be released."""
+
+
+def _cancelled(replies: MessageSequencePromise[AssistantMessage]) -> None:
+    replies.cancel()
+
+
+def _dropped(replies: MessageSequencePromise[AssistantMessage]) -> None:
+    pass
+
+
+async def _read_one_token(replies: MessageSequencePromise[AssistantMessage]) -> None:
+    async for reply in replies:
+        async for _ in reply:
+            return
+
+
+@on_each_wire
+@pytest.mark.parametrize("leave", [_cancelled, _dropped])
+async def test_released(
+    wire: Wire, leave: Callable[[MessageSequencePromise[AssistantMessage]], None]
+) -> None:
+    """Cancelling, and dropping what was read, release the connection at once."""
+    async with asking(wire, sse(*wire.begun("Hel"), hold)) as asked:
+        replies = asked.inquire()
+        await _read_one_token(replies)
+        left_at = asyncio.get_running_loop().time()
+        leave(replies)
+        del replies
+        gc.collect()
+        (connection,) = asked.server.connections
+        await connection.gone.wait()
+        assert connection.gone_at is not None
+        assert connection.gone_at - left_at < ENOUGH
+
+
+@on_each_wire
+async def test_released_before_the_answer(wire: Wire) -> None:
+    """Cancelling while the server has not said anything yet releases the connection at once."""
+    arrived = asyncio.Event()
+
+    async def script(exchange: object) -> None:
+        arrived.set()
+        await hold(exchange)  # type: ignore[arg-type]  # it is an Exchange
+
+    async with asking(wire, script) as asked:
+        replies = asked.inquire()
+        await arrived.wait()
+        left_at = asyncio.get_running_loop().time()
+        replies.cancel()
+        (connection,) = asked.server.connections
+        await connection.gone.wait()
+        assert connection.gone_at is not None
+        assert connection.gone_at - left_at < ENOUGH
+
+
+@on_each_wire
+async def test_released_by_an_error(wire: Wire) -> None:
+    """An error in the stream releases the connection at once, also if the server holds on to it."""
+    async with asking(wire, sse(*wire.begun("Hel"), wire.malformed(b"{nonsense"), hold)) as asked:
+        with pytest.raises(LLMProtocolError):
+            await asked.inquire()
+        ended_at = asyncio.get_running_loop().time()
+        (connection,) = asked.server.connections
+        await connection.gone.wait()
+        assert connection.gone_at is not None
+        assert connection.gone_at - ended_at < ENOUGH
+
+
+@on_each_wire
+async def test_released_by_an_error_before_the_first_token(wire: Wire) -> None:
+    """So does an error that comes before anything else has."""
+    async with asking(wire, sse(wire.idle, wire.malformed(b"{nonsense"), hold)) as asked:
+        with pytest.raises(LLMProtocolError):
+            await asked.inquire()
+        (connection,) = asked.server.connections
+        async with asyncio.timeout(5):
+            await connection.gone.wait()
+
+
+@on_each_wire
+async def test_connection_is_used_again(wire: Wire) -> None:
+    """A second inquiry goes over the connection of the first one, which was read to its end."""
+    async with asking(wire, sse(*wire.good("Hello"))) as asked:
+        await asked.inquire()
+        await asked.inquire()
+        assert len(asked.server.requests) == 2
+        assert len(asked.server.connections) == 1
+
+
+async def _leave_in_the_middle(wire: Wire, url: str) -> None:
+    async with MiniAgents():
+        async for reply in wire.agent.inquire("Hello", model="m", base_url=url + wire.path, api_key=KEY):
+            async for _ in reply:
+                raise ZeroDivisionError
+
+
+@on_each_wire
+async def test_context_ends_by_an_error(wire: Wire) -> None:
+    """A context that is left by an error cancels the call and closes the connection."""
+    async with serve(sse(*wire.begun("Hel"), hold)) as server:
+        with pytest.raises(ZeroDivisionError):
+            await _leave_in_the_middle(wire, server.url)
+        await server.connections[0].gone.wait()
+
+
+class _Handed:
+    """What an SDK hands out when its client has a transport that answers by itself."""
+
+    def __init__(self, body: bytes) -> None:
+        self.http_response = httpx2.Response(200, content=body, headers={"content-encoding": "identity"})
+
+
+async def read(source: EventSource) -> list[ServerEvent]:
+    """All events of a response."""
+    events: list[ServerEvent] = []
+    async for data in source.body:
+        events += source.feed(data)
+    return events + source.end()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_read_before(*, stream: bool) -> None:
+    """A body that was read already, by a transport of a test or a hook of the client, is read from there."""
+    source = EventSource(_Handed(b"data: 1\n\n"), stream=stream, request_id_header="x-request-id")
+    assert [ServerEvent("", b"1" if stream else b"data: 1\n\n")] == await read(source)
+    assert (source.ended, source.spoke, source.may_be_cut) == (True, True, stream)
+    await source.release()
+
+
+class _Packed:
+    """A response of which the body comes packed, and is nothing but spaces when it is unpacked."""
+
+    def __init__(self, size: int) -> None:
+        headers = {"content-encoding": "gzip"}
+        self.http_response = httpx2.Response(200, content=_sent(gzip.compress(b" " * size)), headers=headers)
+
+
+async def _sent(body: bytes) -> AsyncGenerator[bytes]:
+    yield body
+
+
+async def test_a_body_has_a_cap() -> None:
+    """A whole body that is larger than any answer is refused while it is unpacked."""
+    source = EventSource(_Packed(MAX_EVENT + 1), stream=False, request_id_header="x-request-id")
+    with pytest.raises(WireError, match="the answer is larger than any answer"):
+        await read(source)
+    await source.release()
+    source = EventSource(_Packed(MAX_EVENT), stream=False, request_id_header="x-request-id")
+    (event,) = await read(source)
+    assert (MAX_EVENT, True) == (len(event.data), source.ended)
+    await source.release()
