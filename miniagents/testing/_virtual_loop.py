@@ -107,7 +107,7 @@ class VirtualSelector(selectors.BaseSelector):
         idle: called when nothing is ready; tells whether the loop is to look again before it waits.
     """
 
-    def __init__(  # noqa: PLR0917 - made in one place
+    def __init__(
         self,
         now: Now,
         io_patience: float,
