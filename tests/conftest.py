@@ -1,24 +1,32 @@
-"""Runs `async def` tests, and looks after every test for what it left behind.
+"""How the tests run, and what each of them is looked at for when it ends.
 
-An `async def test_...` runs on a fresh event loop in debug mode; so does the coroutine under a `@given`, once
-for each example. There are no async fixtures: use `async with` in the test. The loop has virtual time with
-`@pytest.mark.loop(virtual=True)`.
+pytest-asyncio runs `async def` tests, each on a fresh event loop, and pytest-xdist uses all processors. What
+they leave open is done here:
+
+* under `@given` each example has a fresh loop of its own, not one for all examples;
+* a task or an async generator that a coroutine leaves running is an error, not silently cancelled;
+* `@pytest.mark.loop(...)` chooses the loop of a test: virtual time, debug mode, its time limit;
+* `--loop-seed` shuffles the order of tasks, `PYTHONASYNCIODEBUG=1` has all loops in debug mode.
+
+There are no async fixtures: use `async with` in the test.
 
 In every test, no log and no error of a model may show the key or the prompt of the canary.
 
 After every test, sync or async, these are errors: a pending task, an open async generator, an open socket, a
 running thread, an open event loop, a changed context variable, a warning, an exception that could not be
-raised, a coroutine that nobody awaited, an ERROR record of asyncio ("Task exception was never retrieved").
+raised, a coroutine that was never awaited, an ERROR record of asyncio ("Task exception was never retrieved").
 
 Each rule is proven able to fail in `tests/test_conftest.py`.
 """
 
 import asyncio
+import gc
 import inspect
 import logging
 import os
 import signal
-from collections.abc import Callable, Coroutine, Generator
+import sys
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial, wraps
 from typing import IO, TypeVar
@@ -28,31 +36,31 @@ import pytest
 from hypothesis import HealthCheck, settings
 from typing_extensions import override
 
-from tests.support.beside import Beside, jobs_of
 from tests.support.canaries import watched
 from tests.support.leaks import Snapshot, leaks_since
 from tests.support.limits import Limits
-from tests.support.loops import TIME_LIMIT, run_async
+from tests.support.loops import TIME_LIMIT, run_async, without_leaks
 from tests.support.shuffled import loops
 
 T = TypeVar("T")
 
 pytest_plugins = ["pytester"]
 
-# The same examples on every machine: a red gate must be red again for whoever looks at it.
+# The same examples on every machine: a red gate must be red again when somebody looks at it.
 _CI = settings(derandomize=True, print_blob=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", _CI)
+settings.register_profile("quick", _CI, max_examples=30)
+settings.register_profile("ci", _CI)  # what .ci/run has
 settings.register_profile("nightly", _CI, derandomize=False, max_examples=5_000)
 settings.register_profile("few", _CI, max_examples=5)  # where another dimension is looked at
-_PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
+_PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 settings.load_profile(_PROFILE)
 
 _PATIENCE = 40 if _PROFILE == "nightly" else 1
 
 _failed = pytest.StashKey[bool]()
 _stderr = pytest.StashKey[IO[str]]()
-_beside = pytest.StashKey[Beside]()
 _limits = pytest.StashKey[Limits]()
+_loops = pytest.StashKey["_Loops"]()
 
 
 class _Records(logging.Handler):
@@ -68,6 +76,21 @@ class _Records(logging.Handler):
         self.records.append(record)
 
 
+class _Loops:
+    """Makes the event loops of pytest-asyncio, which asks for its factory before it knows the test.
+
+    Attributes:
+        factory: makes the loop of the test that runs now; None for an ordinary one.
+    """
+
+    def __init__(self) -> None:
+        self.factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+
+    def make(self) -> asyncio.AbstractEventLoop:
+        """Return a new loop for the test that runs now."""
+        return asyncio.new_event_loop() if self.factory is None else self.factory()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that shuffles the loops."""
     parser.addoption(
@@ -76,24 +99,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the marker, and keep the real stderr for the last words of a process that hangs."""
-    config.addinivalue_line(
-        "markers",
-        "loop(timeout=30.0, debug=True, virtual=False, fifo=False): how this test's event loop runs; "
-        "timeout: seconds; virtual: time jumps to the next timer; fifo: --loop-seed does not shuffle it",
-    )
-    config.addinivalue_line(
-        "markers", "beside(*jobs): programs that this test waits for (tests/support/beside.py)"
-    )
-    config.addinivalue_line(
-        "markers", "logs(*parts): the test is about warnings of logs with one of these in them (tests/quiet)"
-    )
-    # Whoever starts the tests in the background may have had them ignore it, and so every program they start.
+    """Read the environment, and keep the real stderr for the last words of a process that hangs."""
+    # The programs that tests run, and the workers, start in half the time if byte code is kept.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if sys.flags.dev_mode or os.environ.get("PYTHONASYNCIODEBUG"):
+        config.option.asyncio_debug = True  # pytest-asyncio's own option: it does not read the environment
+    # A shell that starts the tests in the background may have them, and all their children, ignore it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Output is not captured yet here; later, descriptor 2 is a file of pytest's.
     config.stash[_stderr] = os.fdopen(os.dup(2), "w")
     config.stash[_limits] = Limits(config.stash[_stderr])
+    config.stash[_loops] = _Loops()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -102,37 +119,33 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[_stderr].close()
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Begin what runs beside the tests that were chosen."""
-    if (jobs := jobs_of(session.items)) and not session.config.option.collectonly:
-        session.config.stash[_beside] = Beside(jobs)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Run some files or tests right here: for them, to start workers takes longer than to run them."""
+    few = all("::" in each or each.endswith(".py") for each in config.args)
+    return 0 if few or config.option.collectonly else None  # None: xdist counts the processors
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Stop what nobody has waited for."""
-    if _beside in session.config.stash:
-        session.config.stash[_beside].stop()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Import all tests without the garbage collector: it would look at a million objects that stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
-@pytest.fixture(scope="session")
-def beside(request: pytest.FixtureRequest) -> Beside:
-    """What runs beside the tests."""
-    return request.config.stash[_beside]
+def pytest_asyncio_loop_factories(
+    config: pytest.Config,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Have pytest-asyncio take its loops from here."""
+    return {"fresh": config.stash[_loops].make}
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run an `async def` test on a loop of its own; leave all others to pytest."""
-    run = _runner(pyfuncitem)
-    inner: object = getattr(getattr(pyfuncitem.obj, "hypothesis", None), "inner_test", None)
-    if inspect.iscoroutinefunction(inner):
-        pyfuncitem.obj.hypothesis.inner_test = _synchronous(inner, run)
-        return None
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
-    run(partial(pyfuncitem.obj, **arguments))
-    return True
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Choose the loop of the test before pytest-asyncio makes it."""
+    item.config.stash[_loops].factory = _factory(item)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -141,10 +154,23 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     item.config.stash[_failed] = False
     try:
         with item.config.stash[_limits].within(_limit(item)), _new_loops(loops(_seed(item))):
+            if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+                item.obj = _without_leaks(item.obj, item)
             return (yield)
     except BaseException:
         item.config.stash[_failed] = True
         raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Give each example of a property a loop of its own; pytest-asyncio has one for all of them."""
+    inner: object = getattr(getattr(pyfuncitem.obj, "hypothesis", None), "inner_test", None)
+    coroutine = inspect.unwrap(inner, stop=inspect.iscoroutinefunction) if callable(inner) else None
+    if coroutine is None or not inspect.iscoroutinefunction(coroutine):
+        return (yield)
+    with patch.object(pyfuncitem.obj.hypothesis, "inner_test", _on_fresh_loops(coroutine, pyfuncitem)):
+        return (yield)
 
 
 @pytest.fixture(autouse=True)
@@ -188,20 +214,23 @@ def _limit(item: pytest.Item) -> float:
     return float(_option(item, "timeout", TIME_LIMIT)) * _PATIENCE
 
 
+def _timeout(item: pytest.Item) -> float | None:
+    # No limit in virtual time: the clock would jump to it. The alarm of the real clock stays.
+    return None if _option(item, "virtual", default=False) else _limit(item)
+
+
+def _debug(item: pytest.Item) -> bool:
+    marked: bool | None = _option(item, "debug", None)
+    return bool(item.config.getoption("asyncio_debug")) if marked is None else marked
+
+
+def _factory(item: pytest.Item) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    return loops(_seed(item), virtual=_option(item, "virtual", default=False))
+
+
 def _option(item: pytest.Item, name: str, default: T) -> T:
     marker = item.get_closest_marker("loop")
     return marker.kwargs.get(name, default) if marker else default
-
-
-def _runner(item: pytest.Item) -> Callable[[Callable[[], Coroutine[object, object, object]]], object]:
-    virtual = _option(item, "virtual", default=False)
-    return partial(
-        run_async,
-        # No limit in virtual time: the clock would jump to it. The alarm of the real clock stays.
-        timeout=None if virtual else _limit(item),
-        debug=_option(item, "debug", default=True),
-        loop_factory=loops(_seed(item), virtual=virtual),
-    )
 
 
 def _seed(item: pytest.Item) -> str | None:
@@ -211,12 +240,32 @@ def _seed(item: pytest.Item) -> str | None:
     return f"{seed} {item.name}"  # so that a test alone has the order that it had among others
 
 
-def _synchronous(
-    test: Callable[..., Coroutine[object, object, object]],
-    run: Callable[[Callable[[], Coroutine[object, object, object]]], object],
+def _without_leaks(
+    test: Callable[..., Coroutine[object, object, object]], item: pytest.Item
+) -> Callable[..., Coroutine[object, object, object]]:
+    """Have a coroutine fail for what it leaves running: pytest-asyncio would only cancel that."""
+
+    @wraps(test)
+    async def checked(*args: object, **kwargs: object) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.get_debug() != _debug(item):
+            loop.set_debug(_debug(item))
+            await asyncio.sleep(0)  # the loop still watches this step as it did
+        await without_leaks(partial(test, *args, **kwargs), _timeout(item))
+
+    return checked
+
+
+def _on_fresh_loops(
+    test: Callable[..., Coroutine[object, object, object]], item: pytest.Item
 ) -> Callable[..., object]:
     @wraps(test)
     def call(*args: object, **kwargs: object) -> None:
-        run(partial(test, *args, **kwargs))
+        run_async(
+            partial(test, *args, **kwargs),
+            timeout=_timeout(item),
+            debug=_debug(item),
+            loop_factory=_factory(item),
+        )
 
     return call

@@ -7,8 +7,6 @@ from textwrap import dedent
 
 import pytest
 
-from tests.support.beside import Beside, Job
-
 ROOT = Path(__file__).parents[1]
 
 LEAVERS = """
@@ -185,7 +183,7 @@ async def numbers():
 
 
 async def test_async(one, server):
-    assert asyncio.get_running_loop().get_debug()
+    assert not asyncio.get_running_loop().get_debug()
     LOOPS.append(asyncio.get_running_loop())
 
 
@@ -195,9 +193,9 @@ async def test_a_loop_of_its_own(tmp_path):
 
 
 @pytest.mark.parametrize("number", [1, 2])
-@pytest.mark.loop(debug=False)
+@pytest.mark.loop(debug=True)
 async def test_parameters(number):
-    assert not asyncio.get_running_loop().get_debug()
+    assert asyncio.get_running_loop().get_debug()
 
 
 async def test_on_the_way_out():
@@ -221,10 +219,26 @@ async def test_virtual_time():
     assert 3600 == asyncio.get_running_loop().time()
 
 
+OF_EXAMPLES = []
+
+
 @given(st.integers())
 async def test_examples(number):
+    assert asyncio.get_running_loop() not in OF_EXAMPLES
+    OF_EXAMPLES.append(asyncio.get_running_loop())
     await asyncio.sleep(0)
-    assert number == number
+
+
+def test_after_the_examples():
+    assert len(OF_EXAMPLES) > 5
+    assert all(loop.is_closed() for loop in OF_EXAMPLES)
+
+
+@pytest.mark.loop(virtual=True, debug=True)
+@given(st.integers())
+async def test_virtual_examples(number):
+    await asyncio.sleep(60)
+    assert (60, True) == (asyncio.get_running_loop().time(), asyncio.get_running_loop().get_debug())
 
 
 def test_sync(server):
@@ -235,6 +249,8 @@ def test_sync(server):
 def run(pytester: pytest.Pytester, tests: str, monkeypatch: pytest.MonkeyPatch) -> pytest.RunResult:
     """Run a file of tests under our conftest and our settings, in a process of its own."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for setting in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONWARNINGS"):  # of tests.quiet
+        monkeypatch.delenv(setting, raising=False)
     pytester.makeconftest((ROOT / "tests/conftest.py").read_text())
     pytester.makepyprojecttoml((ROOT / "pyproject.toml").read_text())
     file = pytester.path / "test_inner.py"
@@ -263,7 +279,7 @@ def test_what_is_left_behind_is_red(
 
 def test_what_is_clean_is_green(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that clean up pass, with fixtures, parameters, markers, examples, executors, shared servers."""
-    run(pytester, CLEAN, monkeypatch).assert_outcomes(passed=10)
+    run(pytester, CLEAN, monkeypatch).assert_outcomes(passed=12)
 
 
 def test_failures_are_told_alone(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,31 +337,3 @@ def test_what_nothing_else_stops_ends_the_process(
     capsys.readouterr()  # pytester shows what it has read, also what is expected
     assert result.ret == 1
     result.stderr.fnmatch_lines(["Timeout (0:00:00.200000)!", "*in test_stuck"])
-
-
-def _python(name: str, code: str, after: Job | None = None) -> Job:
-    return Job(
-        name, lambda folder: ["timeit", "-n1", "-r1", code.replace("FOLDER", str(folder))], after=after
-    )
-
-
-def test_what_runs_beside() -> None:
-    """What runs beside the tests tells its exit code and its words, also if it waited for another one."""
-    first = _python("first", "open('FOLDER/x', 'w').write('said before')")
-    second = _python("second", "print(open('FOLDER/x').read())", after=first)
-    third = _python("third", "import sys; sys.exit('broken')")
-    beside = Beside([first, second, third])
-    try:
-        assert beside.done(second).out.startswith("said before\n")
-        assert (0, "") == (beside.done(first).code, beside.done(first).err)
-        assert 1 == beside.done(third).code
-        assert beside.done(third).err.endswith("SystemExit: broken\n")
-        with pytest.raises(RuntimeError, match="Nobody runs 'fourth'"):
-            beside.done(_python("fourth", "pass"))
-    finally:
-        beside.stop()
-
-
-def test_what_runs_beside_ends_with_the_tests() -> None:
-    """What is still at work when the tests end is stopped."""
-    Beside([_python("endless", "import time; time.sleep(600)")]).stop()

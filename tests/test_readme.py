@@ -22,10 +22,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.beside import Beside, Job
 from tests.support.chat_wire import DONE, chunk, event
 from tests.support.scripts import run_script, run_shell
 from tests.support.sse_server import Exchange, serve, sse
+from tests.typing.checkers import run
 
 ROOT = Path(__file__).parents[1]
 README = ROOT.joinpath("README.md").read_text(encoding="utf-8")
@@ -136,24 +136,12 @@ def _programs(folder: Path, config: str, text: str) -> Path:
     return programs
 
 
-def _mypy(folder: Path) -> list[str]:
-    programs = _programs(folder, "mypy.ini", MYPY)
-    return ["mypy", f"--config-file={programs / 'mypy.ini'}", f"--cache-dir={os.devnull}", str(programs)]
-
-
-def _pyright(folder: Path) -> list[str]:
-    programs = _programs(folder, "pyrightconfig.json", '{"typeCheckingMode": "strict"}')
-    return ["pyright", f"--project={programs}", f"--pythonpath={sys.executable}", "--outputjson"]
-
-
-ON_MYPY, ON_PYRIGHT = Job("mypy on the readme", _mypy), Job("pyright on the readme", _pyright)
-
-
 @pytest.mark.loop(timeout=120)
-@pytest.mark.beside(ON_MYPY)
-def test_types(beside: Beside) -> None:
+@pytest.mark.gate("mypy reads the programs")
+def test_types(tmp_path: Path) -> None:
     """Every program passes `mypy --strict`, and of the wrong ones it says what stands behind them."""
-    done = beside.done(ON_MYPY)
+    programs = _programs(tmp_path, "mypy.ini", MYPY)
+    done = run("mypy", f"--config-file={programs / 'mypy.ini'}", f"--cache-dir={os.devnull}", str(programs))
     assert done.err == ""
     said = done.out.splitlines()
     expected = "".join(block.output for block in BLOCKS if block.is_wrong)
@@ -163,11 +151,12 @@ def test_types(beside: Beside) -> None:
 
 
 @pytest.mark.loop(timeout=120)
-@pytest.mark.beside(ON_PYRIGHT)
-def test_pyright(beside: Beside) -> None:
+@pytest.mark.gate("pyright reads the programs")
+def test_pyright(tmp_path: Path) -> None:
     """Every program passes pyright, strict, and in the wrong ones it finds mistakes in the same lines."""
     wrong = [block for block in BLOCKS if block.is_wrong]
-    done = beside.done(ON_PYRIGHT)
+    programs = _programs(tmp_path, "pyrightconfig.json", '{"typeCheckingMode": "strict"}')
+    done = run("pyright", f"--project={programs}", f"--pythonpath={sys.executable}", "--outputjson")
     assert done.err == ""
     said = json.loads(done.out)
     errors = [each for each in said["generalDiagnostics"] if each["severity"] == "error"]

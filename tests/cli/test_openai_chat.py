@@ -4,6 +4,8 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
 from miniagents.ext.chat_history_md import ChatHistoryMD
 from tests.cli.processes import at_terminal, environment, on_pipe
 from tests.support.sse_server import Exchange, Script, ScriptedServer, Step, answer, hold, serve, sse
@@ -55,6 +57,7 @@ async def test_a_model_on_a_pipe(tmp_path: Path) -> None:
     assert ("Hello", "stop") == (hello.text, hello.finish_reason)  # type: ignore[attr-defined]  # data
 
 
+@pytest.mark.gate("the program with the SDK in a process of its own")
 async def test_an_error_of_the_model_on_a_pipe(tmp_path: Path) -> None:
     """It is one clear line on stderr, the next line is answered, and the exit code is 1."""
     refused = answer(400, {"error": {"message": "no such model", "type": "invalid_request_error"}})
@@ -68,6 +71,7 @@ async def test_an_error_of_the_model_on_a_pipe(tmp_path: Path) -> None:
     assert ["one", "two", "Hello"] == [message.text for message in messages]
 
 
+@pytest.mark.gate("the program with the SDK in a process of its own")
 async def test_ctrl_c_stops_the_answer_and_the_model(tmp_path: Path) -> None:
     """The connection is left, what was shown is kept and marked, and the chat goes on."""
     async with (
@@ -91,6 +95,7 @@ async def test_ctrl_c_stops_the_answer_and_the_model(tmp_path: Path) -> None:
     assert ("Once upon", "interrupted") == (stopped.text, stopped.finish_reason)  # type: ignore[attr-defined]
 
 
+@pytest.mark.gate("the program with the SDK in a process of its own")
 async def test_ctrl_c_before_the_first_word(tmp_path: Path) -> None:
     """A model that has not begun to answer is stopped as well; nothing of it is kept."""
     asked = asyncio.Event()
@@ -111,6 +116,7 @@ async def test_ctrl_c_before_the_first_word(tmp_path: Path) -> None:
     assert ["a story"] == [message.text for message in await ChatHistoryMD(tmp_path / "CHAT.md").load()]
 
 
+@pytest.mark.gate("the program with the SDK in a process of its own")
 async def test_killed_while_the_model_speaks(tmp_path: Path) -> None:
     """A kill -9 loses the unfinished answer only; the next chat tells the model the rest."""
     async with serve(begins(hold), says("Hello")) as server:
@@ -127,6 +133,7 @@ async def test_killed_while_the_model_speaks(tmp_path: Path) -> None:
     assert ["a story", "hello", "Hello"] == [message.text for message in messages]
 
 
+@pytest.mark.gate("the program with the SDK in a process of its own")
 async def test_a_model_that_breaks_off_at_a_terminal(tmp_path: Path) -> None:
     """What came is shown and kept, the error is one line, and the prompt comes back."""
     async with serve(begins(), says("Hello")) as server, at_terminal(tmp_path, *options(server)) as terminal:

@@ -1,42 +1,13 @@
-"""Nothing depends on which of several tasks goes first: the tests of the kernel hold in any order.
+"""What `--loop-seed` shuffles, and what it leaves as asyncio promises it.
 
-`pytest --loop-seed 7 tests/agents` runs tests in the order of a seed; one test alone has the same order.
+`python -m tests.laws.orders` runs the tests of the kernel in such orders; the gate does, too.
 """
 
 import asyncio
-import os
-from itertools import count
-
-import pytest
 
 from miniagents.testing import VirtualClock
 from tests.support import run_async
-from tests.support.beside import Beside, Job
 from tests.support.shuffled import ShuffledLoop, ShuffledVirtualLoop, loops
-
-FLOORS = ("streams", "promising", "agents")
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-RUNS = [(floor, seed) for floor in FLOORS for seed in range(50)] if NIGHTLY else [*zip(FLOORS, count(1))]
-
-
-def _shuffled(floor: str, seed: int) -> Job:
-    # What is there to measure amounts needs no order; of each property a few examples are enough.
-    command = ["pytest", "-p", "no:cacheprovider", "--tb=short", "-x", "--loop-seed", str(seed)]
-    command += ["-m", "not loop(debug=False)", f"tests/{floor}"]
-    return Job(f"{floor}-{seed}", lambda _: command, {"HYPOTHESIS_PROFILE": "few"})
-
-
-JOBS = [_shuffled(floor, seed) for floor, seed in RUNS]
-
-
-@pytest.mark.loop(timeout=300)
-@pytest.mark.parametrize(
-    "run", [pytest.param(job, marks=pytest.mark.beside(job), id=job.name) for job in JOBS]
-)
-def test_any_order(beside: Beside, run: Job) -> None:
-    """The behaviour of streams, promises and agents is the same whichever task goes first."""
-    done = beside.done(run)
-    assert (done.code, done.err) == (0, ""), f"{run.name} (floor-seed):\n{done.out[-4000:]}"
 
 
 async def _race() -> list[str]:

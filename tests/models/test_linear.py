@@ -56,6 +56,7 @@ async def calls(tokens: list[str], face: Callable[[Replies], Awaitable[int]]) ->
     return sum(each.callcount for each in profile.getstats())
 
 
+@pytest.mark.gate("a document of 1 MB")
 @pytest.mark.loop(debug=False)
 @pytest.mark.parametrize(("face", "of_it_title"), [(partials, 0.9), (elements, 0.1), (field, 0.9)])
 async def test_a_byte_costs_the_same_in_a_large_answer(

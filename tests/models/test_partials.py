@@ -217,6 +217,7 @@ def test_what_does_not_fit_ends_the_partials(text: str) -> None:
     assert partials.feed(" ") is None
 
 
+@pytest.mark.gate("times a document and one eight times as large")
 @pytest.mark.parametrize(
     "document",
     [

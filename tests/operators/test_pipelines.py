@@ -66,6 +66,7 @@ KEEPING: dict[str, Operator] = {
 EACH = pytest.mark.parametrize("name", KEEPING)
 
 
+@pytest.mark.gate("2,000 operators in a row")
 @EACH
 def test_deep(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """2,000 operators in a row need no deep stack, to the end or left early."""

@@ -9,7 +9,9 @@ from pathlib import Path
 __all__ = ["main", "run"]
 
 ROOT = Path(__file__).parents[2]
-COMMAND = (sys.executable, "-X", "dev", "-W", "error", "-m", "pytest", "-p", "no:cacheprovider")
+COMMAND = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+# As `-X dev -W error` does, but for the workers of pytest-xdist, too.
+SETTINGS = {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error", "PYTHONASYNCIODEBUG": "1"}
 
 
 def main() -> int:
@@ -31,7 +33,7 @@ def run(words: Sequence[str], folder: Path = ROOT, environment: Mapping[str, str
     done = subprocess.run(  # noqa: S603 - our own words
         [*COMMAND, "-p", "tests.quiet.written", *words],
         cwd=folder,
-        env={**environment, "PYTHONASYNCIODEBUG": "1"},
+        env={**environment, **SETTINGS},
         stderr=subprocess.PIPE,
         text=True,
         check=False,

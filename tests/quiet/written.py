@@ -15,8 +15,8 @@ step slower by itself. What counts is what the thread has worked, for a busy mac
 import logging
 import re
 import time
-from collections.abc import Generator, Sequence
-from typing import Final
+from collections.abc import Generator, Mapping, Sequence
+from typing import Final, Protocol, cast
 
 import pytest
 from typing_extensions import override
@@ -26,7 +26,14 @@ __all__ = ["LONG", "Written"]
 LONG: Final = 1.0
 """Seconds of work from which on a step is too long."""
 
+_TEXTS, _STEPS = "written", "long steps"
 _STEP: Final = re.compile(r"Executing .* took ([\d.]+) seconds", re.DOTALL)
+
+
+class _Node(Protocol):
+    """A worker of pytest-xdist."""
+
+    workeroutput: Mapping[str, object]
 
 
 class _LastResort(logging.Handler):
@@ -98,9 +105,19 @@ class Written:
             self._texts[report.nodeid] = report.capstderr  # the last one has all phases
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Turn a green run red."""
+        """Turn a green run red; a worker of pytest-xdist tells what it has seen."""
+        told: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+        if told is not None:  # of what was collected the main process gets no report
+            told.update({_TEXTS: self._texts, _STEPS: self._steps})
         if self._texts and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: _Node) -> None:
+        """Take over what a worker has seen."""
+        told: Mapping[str, object] = getattr(node, "workeroutput", {})  # it has none if it was killed
+        self._texts.update(cast("dict[str, str]", told.get(_TEXTS, {})))
+        self._steps.extend(cast("list[float]", told.get(_STEPS, [])))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Tell what was written."""

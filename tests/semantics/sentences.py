@@ -430,7 +430,7 @@ SENTENCES = (
         _CONTEXT,
         "No context token and no cancel scope is held across a `yield`.",
         (
-            "tests/house/test_yields.py::test_nothing_is_held_across_a_yield",
+            "tests/architecture/test_yields.py::test_nothing_is_held_across_a_yield",
             "tests/core/test_owner.py::test_left_in_another_context",
         ),
     ),

@@ -1,8 +1,8 @@
 """Runs a coroutine function on an event loop of its own and leaves nothing behind.
 
-`run_async` is what runs every `async def` test, and what a `@given` test calls for each example. The loop is
-fresh, in debug mode, and closed afterwards. What the coroutine left running is an error here, not a silent
-cancellation.
+`run_async` is what an `async def` test under `@given` calls for each example. The loop is fresh, and closed
+afterwards. What the coroutine left running is an error here, not a silent cancellation; `without_leaks` is
+that check alone, for a coroutine that runs already.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import TypeVar
 from weakref import WeakSet
 
-__all__ = ["TIME_LIMIT", "run_async"]
+__all__ = ["TIME_LIMIT", "run_async", "without_leaks"]
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ def run_async(
     coro_fn: Callable[[], Coroutine[object, object, T]],
     *,
     timeout: float | None = TIME_LIMIT,
-    debug: bool = True,
+    debug: bool | None = None,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> T:
     """Turn `coro_fn()` into its result, on a fresh loop.
@@ -37,7 +37,7 @@ def run_async(
         coro_fn: called once, inside the loop's runner; the coroutine it returns is the main task.
         timeout: seconds until the coroutine is cancelled and the stacks of all tasks are printed to stderr;
             None on a loop with virtual time, which finds by itself that nothing can happen any more.
-        debug: whether asyncio checks for what is slow or never awaited; off only for measurements.
+        debug: whether asyncio is in debug mode; None for what PYTHONASYNCIODEBUG says.
         loop_factory: makes the loop, if it is not to be an ordinary one.
 
     Raises:
@@ -50,10 +50,20 @@ def run_async(
     3
     """
     with asyncio.Runner(debug=debug, loop_factory=loop_factory) as runner:
-        return runner.run(_watched(coro_fn, timeout))
+        return runner.run(without_leaks(coro_fn, timeout))
 
 
-async def _watched(coro_fn: Callable[[], Coroutine[object, object, T]], seconds: float | None) -> T:
+async def without_leaks(coro_fn: Callable[[], Coroutine[object, object, T]], seconds: float | None) -> T:
+    """Await `coro_fn()`, and look at what it leaves behind on this loop.
+
+    Args:
+        coro_fn: called once; what it returns runs in the task that awaits this.
+        seconds: until it is cancelled; None: never.
+
+    Raises:
+        TimeoutError: it took longer.
+        AssertionError: it ended but left a task running or an async generator open.
+    """
     generators = _watch_generators()
     result = await _within(coro_fn, seconds)
     await _settle(generators)

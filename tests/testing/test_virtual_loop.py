@@ -126,7 +126,7 @@ def test_busy() -> None:
 def test_a_pipe() -> None:
     """A pipe is waited for, however far the timeout, and the clock says how long it took."""
     read, write = os.pipe()
-    answering = threading.Timer(0.01, os.close, [write])
+    answering = threading.Timer(0.2, os.close, [write])
     with selector() as waiting:
         key = waiting.register(read, selectors.EVENT_READ, "data")
         answering.start()

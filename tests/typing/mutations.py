@@ -31,13 +31,12 @@ class Lab:
     Args:
         folder: where; empty.
         pyright: whether to check with that instead of mypy.
-        cache: of a mypy that has seen the corpus, to begin with; it is not changed.
     """
 
-    def __init__(self, folder: Path, *, pyright: bool = False, cache: Path | None = None) -> None:
+    def __init__(self, folder: Path, *, pyright: bool = False) -> None:
         self._folder = folder.resolve()
         self._pyright = pyright
-        self._cache = cache
+        self._cache: Path | None = None
         for name in ("miniagents", "tests/typing"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
@@ -95,7 +94,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("words", nargs="*", help="only mutations whose sentence has one of these")
     parser.add_argument("--some", action="store_true", help="only those that the gate tries")
     parser.add_argument("--pyright", action="store_true", help="check with pyright instead of mypy")
-    parser.add_argument("--cache", type=Path, help="of a mypy that has seen the corpus")
     given = parser.parse_args(arguments)
     words: Sequence[str] = given.words
     chosen = [
@@ -105,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     unnoticed = 0
     with tempfile.TemporaryDirectory() as folder:
-        lab = Lab(Path(folder), pyright=given.pyright, cache=given.cache)
+        lab = Lab(Path(folder), pyright=given.pyright)
         if found := lab.complaints():
             _say("\n  ".join(["The corpus is red without any mutation:", *found]))
             return 1

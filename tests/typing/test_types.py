@@ -4,22 +4,12 @@ import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TypedDict
 
 import pytest
 
-from tests.support.beside import Beside, Job
-from tests.typing.checkers import (
-    MYPY,
-    ON_PYRIGHT,
-    PLUGIN,
-    ROOT,
-    TIMEOUT,
-    VERIFYTYPES,
-    Found,
-    corpus,
-    files,
-)
+from tests.typing.checkers import PYRIGHT, ROOT, TIMEOUT, Found, corpus, files, mypy, run
 
 pytestmark = pytest.mark.loop(timeout=TIMEOUT)
 
@@ -48,30 +38,29 @@ class _Report(TypedDict):
     typeCompleteness: _Completeness
 
 
-@pytest.mark.parametrize(
-    "checker", [pytest.param(each, marks=pytest.mark.beside(each), id=each.name) for each in (MYPY, PLUGIN)]
-)
-def test_the_corpus_is_what_it_says(beside: Beside, checker: Job) -> None:
+@pytest.mark.gate("mypy reads the corpus")
+@pytest.mark.parametrize("plugin", [False, True], ids=["mypy", "with the plugin of pydantic"])
+def test_the_corpus_is_what_it_says(plugin: bool, tmp_path: Path) -> None:
     """Every expression has the type that the corpus says, and every wrong program is refused."""
-    done = beside.done(checker)
+    done = mypy(tmp_path, plugin=plugin)
     assert f"Success: no issues found in {len(corpus())} source files\n" == done.out + done.err
     assert done.code == 0
 
 
-@pytest.mark.beside(ON_PYRIGHT)
-def test_to_pyright_it_is_the_same(beside: Beside) -> None:
+@pytest.mark.gate("pyright reads the corpus")
+def test_to_pyright_it_is_the_same() -> None:
     """Pyright sees every file here, and agrees."""
-    done = beside.done(ON_PYRIGHT)
+    done = run("pyright", *PYRIGHT)
     found = Found.read(done.out + done.err)
     assert found.complaints == []
     assert found.files == len(files())
     assert done.code == 0
 
 
-@pytest.mark.beside(VERIFYTYPES)
-def test_everything_public_has_a_type(beside: Beside) -> None:
+@pytest.mark.gate("pyright reads the package")
+def test_everything_public_has_a_type() -> None:
     """To pyright 100 % of the package is known: every public symbol says its type."""
-    said = beside.done(VERIFYTYPES).out
+    said = run("pyright", "--verifytypes=miniagents", "--ignoreexternal", "--outputjson").out
     report: _Report = json.loads(said[said.index("{") :])
     found = report["typeCompleteness"]
     unknown = [
@@ -79,7 +68,7 @@ def test_everything_public_has_a_type(beside: Beside) -> None:
         for symbol in found["symbols"]
         for it in symbol["diagnostics"]
         if "docstring"
-        not in it["message"]  # a wall of the house asks for these, but not of what is overridden
+        not in it["message"]  # an architecture test asks for these, but not of what is overridden
     ]
     assert unknown == []
     assert found["completenessScore"] == 1

@@ -240,6 +240,7 @@ def test_what_is_open_can_be_looked_at() -> None:
     assert machine.frames[-1].value == {"b": "xy"}
 
 
+@pytest.mark.gate("times a document and one eight times as large")
 @pytest.mark.parametrize(
     "unit",
     ['{"name": "n", "value": 12.5, "tags": [true, null]}', '"a text of words"', '"\\n\\u00e9\\""', "12"],

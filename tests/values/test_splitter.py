@@ -196,6 +196,7 @@ def seconds(text: str) -> float:
     return time.process_time() - start
 
 
+@pytest.mark.gate("times a text and a larger one")
 @pytest.mark.parametrize(
     ("unit", "length"),
     [("\n", 4_000), ("-", 4_000), ("---\n", 4_000), ("`", 4_000), ("```\n", 4_000), ("\r\n\n-", 4_000)],

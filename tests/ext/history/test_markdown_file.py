@@ -326,7 +326,9 @@ def test_threads(tmp_path: Path) -> None:
 
 
 @pytest.mark.logs("not written to its end")
-@pytest.mark.parametrize("tear", [1, 120, 199])
+@pytest.mark.parametrize(
+    "tear", [120, *(pytest.param(tear, marks=pytest.mark.gate("kills processes")) for tear in (1, 199))]
+)
 def test_kill_9(tmp_path: Path, tear: int) -> None:
     """Processes killed in the middle of writing a message lose that one only, and spoil nothing."""
     path = tmp_path / "CHAT.md"
@@ -343,6 +345,7 @@ def test_kill_9(tmp_path: Path, tear: int) -> None:
         assert ["whole"] * (round_ + 1) == _texts(MarkdownFile(path))
 
 
+@pytest.mark.gate("kills processes in a loop of appends")
 def test_kill_9_at_any_moment(tmp_path: Path) -> None:
     """A process killed in a loop of appends has lost nothing that it said was there."""
     path = tmp_path / "CHAT.md"

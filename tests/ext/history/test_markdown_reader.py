@@ -324,6 +324,7 @@ def test_old_files_go_on() -> None:
         assert (*found, NEXT) == scan(added(data[:cut], NEXT)).records
 
 
+@pytest.mark.gate("times a file and a larger one")
 def test_reading_takes_time_in_proportion() -> None:
     """A file ten times as long takes about ten times as long to read, also a hostile one."""
 

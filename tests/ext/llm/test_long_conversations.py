@@ -87,6 +87,7 @@ def _tools() -> Iterator[Told]:
         )
 
 
+@pytest.mark.gate("fifty turns over a socket")
 @pytest.mark.parametrize("spoken", SPOKEN, ids=lambda each: repr(each.wire))
 async def test_fifty_turns(spoken: ContentMessage) -> None:
     """Every request has all of the conversation as the provider wants it back; every part comes, in order."""

@@ -74,6 +74,7 @@ def test_caps() -> None:
         comments.feed(b": still here\n\n")
 
 
+@pytest.mark.gate("times a stream and a larger one")
 def test_linear() -> None:
     """Ten times the bytes, one by one within one line, take about ten times as long."""
 

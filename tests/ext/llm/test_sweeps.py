@@ -121,6 +121,7 @@ async def over_sockets(
         assert len(asked.server.requests) == len(data) + 1
 
 
+@pytest.mark.gate("a request over a socket for every byte")
 @pytest.mark.parametrize("wire", WIRES, ids=repr)
 @quickly
 async def test_cut_at_every_byte_over_sockets(wire: Wire) -> None:
@@ -128,6 +129,7 @@ async def test_cut_at_every_byte_over_sockets(wire: Wire) -> None:
     await over_sockets(wire, lambda data: sse(*([data] if data else [])), LLMTruncatedError, swallows=False)
 
 
+@pytest.mark.gate("a request over a socket for every byte")
 @pytest.mark.parametrize("wire", WIRES, ids=repr)
 @quickly
 async def test_reset_at_every_byte_over_sockets(wire: Wire) -> None:

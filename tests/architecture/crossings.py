@@ -1,0 +1,92 @@
+"""The checks between modules: who may import whom, and how."""
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.architecture.source import PACKAGE, Import, Module, imports, modules
+
+__all__ = [
+    "foreign_imports",
+    "imports_in_functions",
+    "provider_crossings",
+    "wrong_crossings",
+]
+
+_OURS = frozenset({PACKAGE, "tests", "examples"})
+# What is at the top of a file is in no function, unless several statements are on one line.
+_INDENTED_IMPORT = re.compile(r"(^[ \t]+|[;:][ \t]*)(import|from)\b", re.MULTILINE)
+
+
+def imports_in_functions(root: Path, *folders: str) -> list[str]:
+    """Return a sentence for each import of our own code inside a function: it hides a cycle or a cost."""
+    return [
+        f"{module.path}:{each.line}: import {each.module} at the top of the file"
+        for module in modules(root, *folders, having=_INDENTED_IMPORT)
+        for each in imports(module)
+        if each.in_function and (each.relative or each.module.split(".")[0] in _OURS)
+    ]
+
+
+def wrong_crossings(root: Path, *folders: str) -> list[str]:
+    """Return a sentence for each import of another layer's private module, or absolute one inside a layer."""
+    known = frozenset(module.name for module in modules(root))
+    return [
+        f"{module.path}:{each.line}: {wrong}"
+        for module in modules(root, *folders)
+        for each in imports(module)
+        if each.module.split(".")[0] == PACKAGE and (wrong := _wrong(module, each, known))
+    ]
+
+
+def foreign_imports(root: Path, allowed: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each import of a third-party package in a module that is not allowed to.
+
+    Args:
+        root: the folder that holds the package.
+        allowed: for each third-party package, a pattern that the full dotted name of an importer must match.
+    """
+    found: list[str] = []
+    for module in modules(root):
+        for each in imports(module):
+            package = each.module.split(".")[0]
+            ours = each.relative or package == PACKAGE or package in sys.stdlib_module_names
+            if not ours and not re.fullmatch(allowed.get(package, "(?!)"), module.name):
+                found.append(f"{module.path}:{each.line}: {package} may not be imported here")
+    return found
+
+
+def provider_crossings(root: Path) -> list[str]:
+    """Return a sentence for each provider of `ext/llm` that imports another one."""
+    providers = [each for each in modules(root) if re.fullmatch(rf"{PACKAGE}\.ext\.llm\.[^_.]\w*", each.name)]
+    names = frozenset(provider.name for provider in providers)
+    return [
+        f"{provider.path}:{each.line}: a provider does not import another"
+        for provider in providers
+        for each in imports(provider)
+        if _target(each, names) in names - {provider.name}
+    ]
+
+
+def _wrong(module: Module, each: Import, known: frozenset[str]) -> str:
+    target = _target(each, known)
+    layer = _layer_of(target, known)
+    if layer == module.layer and module.name.startswith(PACKAGE):
+        return "" if each.relative or not layer else "inside a layer imports are relative"
+    if each.relative and module.layer:
+        return f"from another layer, import its public module: from {PACKAGE}.{layer} import ..."
+    private = any(part.startswith("_") for part in target.split("."))
+    return f"import the public module, not the private module {target}" if private else ""
+
+
+def _target(each: Import, known: frozenset[str]) -> str:
+    """Return the module that the import reaches: `from . import _module` reaches that, not the package."""
+    whole = f"{each.module}.{each.name}"
+    return whole if whole in known else each.module
+
+
+def _layer_of(name: str, known: frozenset[str]) -> str:
+    parts = name.split(".")
+    is_layer = len(parts) > 2 or any(each.startswith(f"{name}.") for each in known)
+    return parts[1] if len(parts) > 1 and is_layer else ""

@@ -1,0 +1,32 @@
+"""What plain `pytest` leaves out is a step of the gate."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GATE = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+STEPS = [line.partition(" ")[2].strip("\"'") for line in GATE.splitlines() if line.startswith("step ")]
+
+
+def test_the_command_of_the_readme_is_first() -> None:
+    """The gate begins with what the README says, word for word."""
+    assert STEPS[0] == "pip install -e '.[test]' && pytest"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["ruff check", "ruff format --check", "pyright", "pytest -m gate", "tests.quiet", "tests.laws.orders"],
+)
+def test_a_step_is_there(command: str) -> None:
+    """The gate has the step."""
+    assert [step for step in STEPS[1:] if step.endswith(command)]
+
+
+def test_what_is_left_out(request: pytest.FixtureRequest) -> None:
+    """Plain `pytest` leaves out the tests that are marked for the gate, and nothing else."""
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert settings.count('"-m", "not gate"') == 1
+    assert "--ignore" not in settings
+    assert "--deselect" not in settings
+    assert [marker for marker in request.config.getini("markers") if marker.startswith("gate(why)")]
