@@ -1,4 +1,4 @@
-"""Nothing depends on which of several tasks goes first: the tests of the kernel hold in any order.
+"""Nothing depends on which of several tasks goes first: the tests of the core hold in any order.
 
 `pytest --loop-seed 7 tests/agents` runs tests in the order of a seed; one test alone has the same order.
 """
@@ -14,7 +14,7 @@ from tests.support import run_async
 from tests.support.beside import Beside, Job
 from tests.support.shuffled import ShuffledLoop, ShuffledVirtualLoop, loops
 
-FLOORS = ("streams", "promising", "agents")
+FLOORS = ("core", "agents")
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 RUNS = [(floor, seed) for floor in FLOORS for seed in range(50)] if NIGHTLY else [*zip(FLOORS, count(1))]
 
@@ -34,7 +34,7 @@ JOBS = [_shuffled(floor, seed) for floor, seed in RUNS]
     "run", [pytest.param(job, marks=pytest.mark.beside(job), id=job.name) for job in JOBS]
 )
 def test_any_order(beside: Beside, run: Job) -> None:
-    """The behaviour of streams, promises and agents is the same whichever task goes first."""
+    """The behaviour of the core and of agents is the same whichever task goes first."""
     done = beside.done(run)
     assert (done.code, done.err) == (0, ""), f"{run.name} (floor-seed):\n{done.out[-4000:]}"
 
