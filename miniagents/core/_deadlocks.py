@@ -248,12 +248,9 @@ class DeadlockWatch:
                 circle = _circle(task, seen)
                 if circle is not None:
                     told = self._judge(circle) or told
-        for task in cast("Iterable[WaitingTask]", tuple(self._context.tasks)):
-            if task.waits_aside:
-                for buffer in task.open_waits_aside():
-                    circle = _way_back(task, buffer.producer)
-                    if circle is not None:
-                        self._log(circle)
+        aside = [task for task in cast("Iterable[WaitingTask]", self._context.tasks) if task.waits_aside]
+        for circle in _circles_aside(aside):
+            self._log(circle)
         return told
 
     def _judge(self, circle: "list[Producer]") -> bool:
@@ -272,8 +269,11 @@ class DeadlockWatch:
 
     def _log(self, circle: "list[Producer]") -> None:
         names = tuple(each.name for each in circle if each.name)
-        if names not in self._logged:
-            self._logged.add(names)
+        # Wherever it begins it is the same circle.
+        at = names.index(min(names)) if names else 0
+        same = names[at:] + names[:at]
+        if same not in self._logged:
+            self._logged.add(same)
             logger.warning(
                 "%s: these may wait for each other for ever. At least one of them has made a task, which "
                 "waits or may still reply; if the run itself waits for that task, await something else.",
@@ -301,17 +301,44 @@ def _circle(start: WaitingTask, seen: set[int]) -> "list[Producer] | None":
     return None
 
 
-def _way_back(run: WaitingTask, producer: Producer | None) -> "list[Producer] | None":
-    """Those between, if ``producer`` waits, through however many, for ``run``; ``run`` is the first."""
-    way: list[Producer] = [cast("Producer", run)]
-    seen: set[int] = set()
-    while producer is not None and id(producer) not in seen:
-        if producer is cast("Producer", run):
-            return way
-        seen.add(id(producer))
-        way.append(producer)
-        producer = producer.blocked_by()
-    return None
+def _circles_aside(runs: "Iterable[WaitingTask]") -> "Iterator[list[Producer]]":
+    """Circles in which a run waits in a task that it has made; one for each wait that closes any."""
+    done: set[int] = set()
+    for run in runs:
+        if id(run) in done:
+            continue
+        # Depth first, each wait once: who is on the way, the waits of each that are left, whether aside.
+        way: list[Producer] = [cast("Producer", run)]
+        left = [_blockers(way[0])]
+        places, asides = {id(run): 0}, [False]
+        while way:
+            producer, aside = next(left[-1], (None, False))
+            if producer is None:
+                gone = way.pop()
+                left.pop()
+                asides.pop()
+                del places[id(gone)]
+                done.add(id(gone))
+            elif id(producer) in places:
+                place = places[id(producer)]
+                if aside or any(asides[place + 1 :]):
+                    yield way[place:]
+            elif id(producer) not in done:
+                places[id(producer)] = len(way)
+                way.append(producer)
+                asides.append(aside)
+                left.append(_blockers(producer))
+
+
+def _blockers(producer: Producer) -> "Iterator[tuple[Producer, bool]]":
+    """What blocks a producer, and whether that is a wait of a task that it has made."""
+    blocking = producer.blocked_by()
+    if blocking is not None:
+        yield blocking, False
+    if isinstance(producer, WaitingTask):
+        for buffer in producer.open_waits_aside():
+            if buffer.producer is not None:
+                yield buffer.producer, True
 
 
 def _told(circle: "list[Producer]") -> str:

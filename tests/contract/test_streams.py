@@ -93,7 +93,7 @@ class TestPassingPieces(StreamContract):
 class TestTokens(StreamContract):
     """`promise.tokens` of a message that is being written."""
 
-    covers = ("MessagePromise.tokens",)
+    covers = ("MessagePromise.tokens", "TokenStream")
 
     hot = True
     burst = 20_000
@@ -122,7 +122,7 @@ class TestMessages(StreamContract):
 class TestParts(StreamContract):
     """`promise.parts` of a message that is being written."""
 
-    covers = ("MessagePromise.parts", "Parts")
+    covers = ("MessagePromise.parts",)
     hot = True
     burst = 20_000
 
@@ -141,6 +141,18 @@ class TestTokensOfMessages(StreamContract):
     @override
     def stream(self, source: Fed) -> Observable[object]:
         return MessageSequencePromise(source).tokens
+
+
+class TestPartsOfMessages(StreamContract):
+    """`promise.parts` of a sequence."""
+
+    covers = ("MessageSequencePromise.parts",)
+
+    hot = True
+
+    @override
+    def stream(self, source: Fed) -> Observable[object]:
+        return MessageSequencePromise(source).parts
 
 
 class TestReplies(StreamContract):

@@ -106,7 +106,7 @@ async def test_items_before_the_error() -> None:
 
 
 async def test_waiting_for_the_end() -> None:
-    """`until_closed` waits for the terminal, whatever it is, and raises nothing; never for a closed buffer."""
+    """`until_closed` waits for the terminal, whatever it is; it raises nothing, nor waits for a closed one."""
     buffer = open_buffer()
     waiters = [asyncio.create_task(until_closed(buffer)) for _ in range(3)]
     await turns()

@@ -24,7 +24,7 @@ import pytest
 from typing_extensions import override
 
 from miniagents import AgentTimeoutError, InquiryCancelledError, MiniAgents, NoActiveContextError, StopLoop
-from miniagents.core import CURRENT_CONTEXT, CURRENT_PRODUCER
+from miniagents.core import CURRENT_CONTEXT, current_producer
 from tests.laws.graph import JOBS, Job, PlannedError, ReaderLeftError
 from tests.laws.stepped import SteppedLoop
 
@@ -129,8 +129,8 @@ class Graph:
             await asyncio.wait([self._main])
             outcome.steps = loop.steps
             # What the context owned is gone now; readers that outlive it were told, and end by themselves.
-            if context._drivers:
-                outcome.left.append(f"drivers {context._drivers}")
+            if context.tasks:
+                outcome.left.append(f"drivers {context.tasks}")
             await asyncio.wait(self._readers or [self._main])
             outcome.end = None if self._main.cancelled() else self._main.exception()
             if self._main.cancelled():
@@ -143,7 +143,7 @@ class Graph:
             outcome.left.append("context variables")
 
     async def _inside(self, context: MiniAgents) -> None:
-        outer = CURRENT_CONTEXT.get(), CURRENT_PRODUCER.get()
+        outer = CURRENT_CONTEXT.get(), current_producer()
         try:
             async with context:
                 self._readers = [asyncio.ensure_future(job.run()) for job in self._outcome.jobs]
@@ -155,7 +155,7 @@ class Graph:
                             reader.cancel()
                         await asyncio.wait(self._readers)
         finally:
-            if outer != (CURRENT_CONTEXT.get(), CURRENT_PRODUCER.get()):
+            if outer != (CURRENT_CONTEXT.get(), current_producer()):
                 self._outcome.left.append("the context, in its variable")
 
     async def _until_read(self) -> None:

@@ -19,7 +19,7 @@ from miniagents import (
     MiniAgents,
     miniagent,
 )
-from miniagents.core import CURRENT_PRODUCER
+from miniagents.core import current_producer
 from miniagents.operators import as_messages, map_messages, map_tokens, resolve, to_async_iter
 from tests.support.sse_server import serve, sse, wait
 from tests.support.wires import ANTHROPIC, CHAT, KEY, Wire
@@ -184,7 +184,7 @@ async def _stopped(count: int) -> None:
         await asyncio.wait([reader])
         del replies, reader
         gc.collect()
-    assert CURRENT_PRODUCER.get() is None
+    assert current_producer() is None
 
 
 async def _cancelled(replies: MessageSequencePromise[Message]) -> None:

@@ -126,7 +126,7 @@ SENTENCES = (
         (
             "tests/agents/test_run.py::test_an_unread_error_is_logged_once",
             "tests/core/test_promise.py::test_an_unseen_error_is_logged_once",
-            "tests/core/test_owner.py::test_unseen_errors_are_logged_at_its_end",
+            "tests/core/test_context.py::test_unseen_errors_are_logged_at_its_end",
             "tests/core/test_promise.py::test_a_seen_error_is_not_logged",
         ),
     ),
@@ -197,7 +197,7 @@ SENTENCES = (
         _LEAVING,
         "A context that ends normally waits for all runs, then returns.",
         (
-            "tests/core/test_owner.py::test_a_normal_end_waits",
+            "tests/core/test_context.py::test_a_normal_end_waits",
             "tests/agents/test_miniagents.py::test_the_end_waits_for_runs_of_runs",
         ),
     ),
@@ -205,8 +205,8 @@ SENTENCES = (
         _LEAVING,
         "One that ends by an exception cancels all runs, waits for their clean-up and raises it again.",
         (
-            "tests/core/test_owner.py::test_any_other_end_cancels",
-            "tests/core/test_owner.py::test_a_cleanup_is_let_finish",
+            "tests/core/test_context.py::test_any_other_end_cancels",
+            "tests/core/test_context.py::test_a_cleanup_is_let_finish",
         ),
     ),
     Sentence(
@@ -221,16 +221,16 @@ SENTENCES = (
         _LEAVING,
         "So does one that is cancelled, also while it waits for its runs.",
         (
-            "tests/core/test_owner.py::test_any_other_end_cancels",
-            "tests/core/test_owner.py::test_a_normal_end_that_is_cancelled",
+            "tests/core/test_context.py::test_any_other_end_cancels",
+            "tests/core/test_context.py::test_a_normal_end_that_is_cancelled",
         ),
     ),
     Sentence(
         _LEAVING,
         "It waits no longer than `shutdown_timeout`.",
         (
-            "tests/core/test_owner.py::test_a_stubborn_task_is_left_behind",
-            "tests/core/test_scope.py::test_a_stubborn_task_is_left_behind",
+            "tests/core/test_context.py::test_a_stubborn_task_of_a_block_is_left_behind",
+            "tests/core/test_context.py::test_a_stubborn_task_is_left_behind",
         ),
     ),
     Sentence(
@@ -254,7 +254,8 @@ SENTENCES = (
     # -- waiting for oneself ---------------------------------------------------------------------------------
     Sentence(
         _DEADLOCKS,
-        "A run that awaits something which, through any chain, awaits that run is a deadlock.",
+        "A run whose own task awaits something that, through any chain of streams and by any face, awaits that "
+        "run is a deadlock.",
         (
             "tests/agents/test_deadlocks.py::test_its_own_reply",
             "tests/agents/test_deadlocks.py::test_three_runs",
@@ -266,22 +267,53 @@ SENTENCES = (
     ),
     Sentence(
         _DEADLOCKS,
-        "It is found when it closes: a `DeadlockError` that names it is raised in the run that closed it.",
+        "It is found when nothing moves, within a second, and at once on an idle loop with virtual time: a "
+        "`DeadlockError` that names the circle is raised in a run of it.",
         (
             "tests/agents/test_deadlocks.py::test_two_runs",
-            "tests/core/test_producer_task.py::test_a_circle_is_found_when_it_closes",
-            "tests/core/test_side_wait.py::test_found_when_the_run_awaits_the_task",
+            "tests/agents/test_deadlocks.py::test_within_a_second",
+            "tests/core/test_deadlocks.py::test_waiting_for_oneself",
+            "tests/core/test_deadlocks.py::test_within_a_second",
         ),
     ),
     Sentence(
         _DEADLOCKS,
-        "Nothing hangs in silence, and what is no circle is not called one.",
+        "Waiting costs nothing for it: where no run waits for a stream, nothing is looked at.",
+        (
+            "tests/core/test_deadlocks.py::test_no_watch_without_a_wait",
+            "tests/core/test_deadlocks.py::test_the_watch_ends_with_the_runs",
+        ),
+    ),
+    Sentence(
+        _DEADLOCKS,
+        "A circle through a task that a run made is logged once with its names, and not raised.",
+        (
+            "tests/agents/test_deadlocks.py::test_through_a_task",
+            "tests/agents/test_deadlocks.py::test_two_through_a_task",
+            "tests/core/test_deadlocks.py::test_a_task_of_the_run",
+        ),
+    ),
+    Sentence(
+        _DEADLOCKS,
+        "What is no circle is not called one, and a healthy program is never killed.",
         (
             "tests/agents/test_deadlocks.py::test_any_graph",
             "tests/agents/test_deadlocks.py::test_two_in_every_way",
             "tests/agents/test_deadlocks.py::test_a_task_may_wait_for_its_run",
-            "tests/agents/test_deadlocks.py::test_an_unfinished_call",
+            "tests/agents/test_deadlocks.py::test_a_translation_of_its_own_replies",
+            "tests/agents/test_deadlocks.py::test_a_slow_stream_that_was_replied",
+            "tests/agents/test_deadlocks.py::test_runs_that_sleep",
             "tests/agents/test_deadlocks.py::test_a_call_that_others_finish",
+            "tests/core/test_deadlocks.py::test_helpers_that_may_reply",
+        ),
+    ),
+    Sentence(
+        _DEADLOCKS,
+        "It claims only what it knows: no private attribute of asyncio, no reference count and no garbage "
+        "collector is asked; an open call, which anybody may finish, is no deadlock.",
+        (
+            "tests/architecture/test_private_asyncio.py::test_nothing_private_is_read",
+            "tests/agents/test_deadlocks.py::test_an_unfinished_call",
         ),
     ),
     Sentence(
@@ -363,8 +395,8 @@ SENTENCES = (
         _BOUNDS,
         "A stream with `replay=False` keeps nothing that all its readers have passed.",
         (
-            "tests/core/test_no_replay.py::test_what_all_have_passed_goes",
-            "tests/core/test_streamed.py::test_without_replay",
+            "tests/core/test_buffer.py::test_what_all_have_passed_goes",
+            "tests/core/test_promise.py::test_without_replay",
             "tests/core/test_sequence.py::test_without_replay",
         ),
     ),
@@ -431,7 +463,7 @@ SENTENCES = (
         "No context token and no cancel scope is held across a `yield`.",
         (
             "tests/architecture/test_yields.py::test_nothing_is_held_across_a_yield",
-            "tests/core/test_owner.py::test_left_in_another_context",
+            "tests/core/test_context.py::test_left_in_another_context",
         ),
     ),
     Sentence(
@@ -440,7 +472,7 @@ SENTENCES = (
         (
             "tests/agents/test_elsewhere.py::test_from_a_thread",
             "tests/agents/test_elsewhere.py::test_read_from_a_thread",
-            "tests/core/test_owner.py::test_from_another_thread_or_loop",
+            "tests/core/test_context.py::test_from_another_thread_or_loop",
         ),
     ),
     Sentence(
