@@ -36,6 +36,8 @@ class Keywords:
             TypeError: it is not async, takes no context, or has parameters that have no name to call them by.
         """
         call = getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__ is a function too
+        if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(call):
+            raise TypeError(generator_text(name, f"async def {name}(ctx):"))
         if not inspect.iscoroutinefunction(function) and not inspect.iscoroutinefunction(call):
             msg = (
                 f"{name} is not an `async def` function; "
@@ -114,6 +116,19 @@ class Keywords:
             missing = ", ".join(name for name in self.names if name in self.required and name not in given)
             msg = f"Agent {alias} needs a value for: {missing}. Give it to inquire, or before to fork."
             raise TypeError(msg)
+
+
+def generator_text(name: str, signature: str) -> str:
+    """What is told of an agent function that has a ``yield``.
+
+    Args:
+        name: of the function.
+        signature: its first line as it should be.
+    """
+    return (
+        f"{name} is an async generator, since it has a `yield`; an agent is an async function that replies "
+        f"with `ctx.reply(...)`: write `{signature}`, and `ctx.reply(x)` in the place of each `yield x`."
+    )
 
 
 def _is_secret(annotation: object) -> bool:

@@ -101,8 +101,9 @@ class MiniAgents(PromisingContext):
         return handler
 
     async def _persist_resolved(self, promise: Promise[object], result: object) -> None:
-        if isinstance(promise, MessagePromise) and isinstance(result, Message):
-            await self.persist(result, cast("MessagePromise[Message]", promise))
+        if isinstance(result, Message):  # of a promise of any class: a plain one may resolve to a message, too
+            own = isinstance(promise, MessagePromise)
+            await self.persist(result, cast("MessagePromise[Message]", promise) if own else None)
 
     async def persist(self, message: Message, promise: MessagePromise[Message] | None = None) -> None:
         """Have ``message`` stored, the messages in it first, unless it has been.

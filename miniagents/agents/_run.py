@@ -59,6 +59,11 @@ class Inquiry(MessageSequencePromise[M_co]):
 
     pending: Flattener | None
 
+    @classmethod
+    @override
+    def _public_name(cls) -> str:
+        return MessageSequencePromise.__name__
+
     def adopt(self) -> bool:
         """Keep the input of the run open, to hand it messages later; False if it has begun without any."""
         if self.pending is None or self.pending.ended:
@@ -114,6 +119,7 @@ class Run(ProducerTask):
         "_open",
         "_pending",
         "_received",
+        "shown",
     )
 
     def __init__(
@@ -136,6 +142,7 @@ class Run(ProducerTask):
         self._pending = pending
         self._open = True
         self._aborted = False
+        self.shown: ReplayBuffer[MessagePromise[Message]] | None = None
 
     @override
     def work(self) -> Awaitable[None]:
@@ -147,6 +154,24 @@ class Run(ProducerTask):
         if isinstance(received, str):
             received = _sequence(self.context, received)
         return self._agent.begin(received, self._keywords, self)
+
+    @property
+    @override
+    def replies(self) -> ReplayBuffer[object]:
+        return self.buffer if self.shown is None else cast("ReplayBuffer[object]", self.shown)
+
+    @override
+    def refuse_result(self, returned: object) -> None:
+        """An agent replies with ``ctx.reply``; what its function returns would be lost.
+
+        Raises:
+            TypeError: always.
+        """
+        msg = (
+            f"Agent {self.name} returned a value of type {type(returned).__name__}, which reaches nobody; "
+            "an agent replies with `ctx.reply(...)` and returns None."
+        )
+        raise TypeError(msg)
 
     def add(self, value: object) -> None:
         """Reply anything that is messages.
@@ -186,6 +211,10 @@ class Run(ProducerTask):
         """
         self.context.check_place()
         self.finished()
+        if self.task is not None:
+            self.context.finished_early[self.buffer] = self
+            if self.shown is not None:
+                self.context.finished_early[self.shown] = self
 
     # -- the end of the driver -----------------------------------------------------------------------------
 
@@ -259,7 +288,7 @@ def start_run(
     run.start()
     shown = buffer
     if agents is not None and errors_as_messages:
-        shown = replace_errors(MessageSequencePromise.over(buffer), alias, but=signals())
+        shown = run.shown = replace_errors(MessageSequencePromise.over(buffer), alias, but=signals())
     if agents is not None and recorded and not isinstance(received, str):
         record_run(agents, alias, keywords, received.buffer, shown)
     promise: Inquiry[Message] = Inquiry.over(shown)

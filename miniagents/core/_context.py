@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self, TypeVarTuple
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from miniagents.values import NoActiveContextError, WrongLoopError
 
@@ -115,6 +115,11 @@ class Context:
         self._closers: list[Callable[[], Awaitable[object]]] = []
         self._outer: Context | None = None
         self._entered = False
+        # Runs that have closed their replies and go on: nobody but this knows them by their replies.
+        self.finished_early: WeakKeyDictionary[object, Driven] = WeakKeyDictionary()
+        self.fatal: BaseException | None = None
+        self._task: asyncio.Task[object] | None = None  # the one whose block this is, until that is left
+        self._ended_by_run = False
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -250,6 +255,7 @@ class Context:
 
     async def cancel_all(self) -> None:
         """Cancel every task and wait for the cleanup of all, ``shutdown_timeout`` seconds at most."""
+        self._task = None  # what is raised by a clean-up must not interrupt the others
         deadline = self.loop.time() + self.shutdown_timeout
         while stopping := tuple(self._drivers):  # once more for those that a clean-up has started
             for driver in stopping:
@@ -321,6 +327,7 @@ class Context:
             raise RuntimeError(msg)
         self._entered = True
         self._outer = CURRENT_CONTEXT.get()
+        self._task = asyncio.current_task()
         self.open()
         CURRENT_CONTEXT.set(self)
         return self
@@ -333,8 +340,28 @@ class Context:
                 await self._finish()
             else:
                 await self.cancel_all()
+        except CancelledError:
+            if not self._ended_by_run:
+                raise
         finally:
             await self._close()
+        fatal, self.fatal = self.fatal, None
+        if fatal is not None:
+            if self._ended_by_run and (task := asyncio.current_task()) is not None:
+                self._ended_by_run = False
+                task.uncancel()
+            raise fatal
+
+    def end_by(self, error: BaseException) -> None:
+        """End the block of this context, or its ``run``, by an error that is no `Exception`.
+
+        Args:
+            error: what a run raised; the first one leaves the block.
+        """
+        if self.fatal is None:
+            self.fatal = error
+            if self._task is not None:
+                self._ended_by_run = self._task.cancel()
 
     async def _finish(self) -> None:
         try:

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from miniagents.values import DeadlockError, InquiryCancelledError, NestingError
 
+from ._ancestry import extend_chain
 from ._buffer import ReplayBuffer
 from ._context import Context
 from ._demand import demand
@@ -225,7 +226,9 @@ class Flattener(ReentrancyGuard):
         self._leave_current()
         if source.error is not None:
             source.mark_error_handled()
-            self.buffer.append(failed_message(self.context, source.error, source.chain))
+            writer = self.feeder.run_name() if isinstance(self.feeder, ProducerTask) else None
+            chain = extend_chain(source.error, source.chain, writer)
+            self.buffer.append(failed_message(self.context, source.error, chain))
         if not self._pending:
             self._close()
         return True

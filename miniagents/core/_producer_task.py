@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from miniagents.values import DeadlockError, InquiryCancelledError
 
-from ._ancestry import Ancestry
+from ._ancestry import Ancestry, extend_chain
 from ._buffer import UNBOUNDED, ReplayBuffer
 from ._context import Context
 from ._pending import release, settle
@@ -138,7 +138,9 @@ class ProducerTask:
             await _BEGUN
             CURRENT_PRODUCER.set(self)
             try:
-                await self.work()
+                returned = await self.work()
+                if returned is not None:
+                    self.refuse_result(returned)
                 if self._owed:
                     await settle(self._owed)
             finally:
@@ -151,10 +153,14 @@ class ProducerTask:
             self._note_chain(error)
             self.failed(error)
             self._end_children(keep=_given_away)
-        except BaseException:
+        except BaseException as error:
             # KeyboardInterrupt, SystemExit: asyncio takes it out of the loop; here nobody will ask the task
-            # for it.
-            self.aborted(self._cancelled())
+            # for it. Any other one (what pytest.fail raises) leaves through the context.
+            cancelled = self._cancelled()
+            cancelled.__cause__ = error
+            self.aborted(cancelled)
+            if not isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
+                self.context.end_by(error)
             if self.task is not None:
                 self.task.add_done_callback(_retrieve)
             raise
@@ -177,7 +183,14 @@ class ProducerTask:
             self._owed = []
         self._owed.append(asyncio.ensure_future(awaitable))
 
-    def work(self) -> Awaitable[None]:
+    def refuse_result(self, returned: object) -> None:
+        """What the task does returned something; a subclass may raise, for nobody gets it.
+
+        Args:
+            returned: the value, which is not None.
+        """
+
+    def work(self) -> Awaitable[object]:
         """What the task does.
 
         Raises:
@@ -190,12 +203,17 @@ class ProducerTask:
         return body()
 
     @property
+    def replies(self) -> ReplayBuffer[object]:
+        """The stream that its readers see: ``buffer``, unless that is shown through a copy."""
+        return self.buffer
+
+    @property
     def ancestry(self) -> Ancestry | None:
         """The run that this is or is a part of, for what it begins; made when it begins something."""
         if self.part:
             return self._begun_by
         if self._lineage is None:
-            self._lineage = self.buffer.ancestry = Ancestry(self._begun_by)
+            self._lineage = self.buffer.ancestry = Ancestry(self._begun_by, self.name)
         return self._lineage
 
     def finished(self) -> None:
@@ -221,19 +239,9 @@ class ProducerTask:
     def _note_chain(self, error: Exception) -> None:
         """Write on ``error`` through which agents it went, this one last."""
         chain = self.received[1] if self.received is not None and self.received[0] is error else ()
-        name = self._run_name()
-        if name is None or chain[-1:] == (name,):  # of no run, or it comes from another part of this run
-            self.buffer.chain = chain
-            return
-        self.buffer.chain = (*chain, name)
-        before, after = (f"agents: {' → '.join(names)}" for names in (chain, self.buffer.chain))
-        notes: list[str] = getattr(error, "__notes__", [])
-        if before in notes:
-            notes[notes.index(before)] = after
-        elif after not in notes:
-            error.add_note(after)
+        self.buffer.chain = extend_chain(error, chain, self.run_name())
 
-    def _run_name(self) -> str | None:
+    def run_name(self) -> str | None:
         """The name of the run that this is, or is a part of; None if no run has started it."""
         driver: ProducerTask | None = self
         while driver is not None and driver.part:
@@ -241,13 +249,24 @@ class ProducerTask:
         return None if driver is None else driver.name
 
     def _leave(self) -> None:
-        self._waiting = self._waiting_for = self._children = self._aside = self._owed = None
+        self._waiting = self._waiting_for = self._aside = self._owed = None
         self._body = None
         self.task = None  # its context knows this driver: what has ended should need no garbage collector
-        parent, self._parent = self._parent, None
-        if parent is not None and parent._children is not None:  # noqa: SLF001 - same class
-            parent._children.discard(self)  # noqa: SLF001
+        # What goes on and belongs to its replies (a message that is being written) can be stopped through it.
+        if self._children:
+            self._children = {child for child in self._children if child.part or child.replies.kept} or None
+        if self._children is None or not self._children:
+            self._leave_parent()
         self.context.discard(self)
+
+    def _leave_parent(self) -> None:
+        self._children = None
+        parent, self._parent = self._parent, None
+        if parent is None or parent._children is None:  # noqa: SLF001 - same class
+            return
+        parent._children.discard(self)  # noqa: SLF001
+        if parent.task is None and not parent._children:  # noqa: SLF001 - it has ended, and so has all of it
+            parent._leave_parent()  # noqa: SLF001
 
     def _cancelled(self) -> InquiryCancelledError:
         return InquiryCancelledError(f"{self.name} was cancelled before it had ended.")
@@ -264,11 +283,11 @@ class ProducerTask:
         self._abandoned = True
         children = tuple(self._children or ())
         for child in children:
-            child.buffer.was_read = True  # from now on dropping it ends it
+            child.replies.was_read = True  # from now on dropping it ends it
         self.aborted(self._cancelled())
         self.buffer.forget()
         for child in children:
-            if not child.buffer.reachable and child.buffer.readers == 0:
+            if not child.replies.reachable and child.replies.readers == 0:
                 child.abandon()
         self._stop()
 
@@ -281,11 +300,29 @@ class ProducerTask:
 
     def _end_children(self, keep: "Callable[[ProducerTask], bool]") -> None:
         for child in tuple(self._children or ()):
-            if child.buffer.readers == 0 and not keep(child):
-                child.cancel()
+            if child.task is None and self._abandoned:
+                continue  # what it has left behind ends when nobody holds it any more
+            if child.replies.readers == 0 and not keep(child):
+                child._stop_unread(self)  # noqa: SLF001 - same class
+
+    def _stop_unread(self, starter: "ProducerTask") -> None:
+        """Stop this; if it has ended, what it has left behind, but for what ``starter`` passed on."""
+        copier = None if self.replies is self.buffer else self.replies.producer
+        if self.task is not None:
+            self.cancel()
+        else:
+            passed_on = {id(getattr(item, "buffer", None)) for item in starter.buffer.items}
+            held = {id(each) for each in (self.replies, *_buffers_of(self.replies)) if each.readers > 0}
+            if copier is not None and held:
+                return  # somebody reads the copy
+            if copier is not None:
+                copier.cancel()
+            for child in tuple(self._children or ()):
+                if child.replies.readers == 0 and id(child.replies) not in passed_on:
+                    child._stop_unread(starter)  # noqa: SLF001 - same class
 
     def _abandoned_but_reachable(self, child: "ProducerTask") -> bool:
-        return self._abandoned and child.buffer.reachable
+        return self._abandoned and child.replies.reachable
 
     def drain(self) -> None:
         """Run on without regard to how far the readers are."""
@@ -365,7 +402,13 @@ _BEGUN: Final = cast("Awaitable[object]", _Begun())  # any iterator will do for 
 
 def _given_away(child: ProducerTask) -> bool:
     """What was replied before its run failed stands in somebody's sequence."""
-    return child.buffer.kept
+    return child.replies.kept
+
+
+def _buffers_of(replies: ReplayBuffer[object]) -> "list[ReplayBuffer[object]]":
+    """The buffers of the messages in a sequence; nothing for a message itself."""
+    promised = (getattr(item, "buffer", None) for item in replies.items)
+    return [buffer for buffer in promised if isinstance(buffer, ReplayBuffer)]
 
 
 def _retrieve(task: "Task[None]") -> None:

@@ -8,6 +8,7 @@ from typing_extensions import TypeVar, override
 
 from miniagents.values import Part
 
+from ._ancestry import extend_chain
 from ._buffer import ReplayBuffer
 from ._context import Context
 from ._flattener import Flattener, filled
@@ -16,6 +17,7 @@ from ._message import M_co, Message, MessagePromise
 from ._message_type import FlatStream, MessageType
 from ._messages import Messages
 from ._projections import final_of, parts_of
+from ._producer_task import CURRENT_PRODUCER
 from ._promise import Promise
 from ._readers import raise_error, until_more
 from ._stream import Stream
@@ -184,6 +186,10 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         What others write (a message that was sent to the agent and passed on) goes on. Idempotent.
         """
         super().cancel()
+        early = self.buffer.context.finished_early.pop(self.buffer, None)
+        if early is not None:
+            self.buffer.context.check()
+            early.cancel()
         ancestry = self.buffer.ancestry
         if ancestry is None:
             return
@@ -206,7 +212,11 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
                     promise = items[position]
                     position += 1
                     if not promise.buffer.closed or promise.buffer.error is not None:
-                        await promise
+                        try:
+                            await promise
+                        except Exception as error:
+                            self._note_writer(error)
+                            raise
                 if buffer.closed:
                     break
                 await until_more(buffer)
@@ -215,6 +225,14 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         if buffer.error is not None:
             raise_error(buffer)
         return self._resolve()
+
+    def _note_writer(self, error: Exception) -> None:
+        """Write on the error of a message that it came through the run that passed the message on."""
+        writer, reader = self.buffer.ancestry, CURRENT_PRODUCER.get()
+        if writer is None or not writer.name:
+            return
+        if reader is not None and reader.received is not None and reader.received[0] is error:
+            reader.received = (error, extend_chain(error, reader.received[1], writer.name))
 
     @override
     def _fold(self, buffer: ReplayBuffer[object]) -> object:

@@ -1,0 +1,75 @@
+"""What a user is told who takes an agent, or a promise, for something that it is not."""
+
+from collections.abc import AsyncGenerator, Callable
+
+import pytest
+
+from miniagents import BaseAgent, InteractionContext, MessageSequencePromise, MiniAgents, miniagent
+
+
+@miniagent
+async def echo(ctx: InteractionContext) -> None:
+    """Replies what it is sent."""
+    ctx.reply(ctx.messages)
+
+
+async def test_a_returned_value() -> None:
+    """What an agent function returns reaches nobody, so it is an error that says how to reply."""
+
+    @miniagent
+    async def returning_agent(ctx: InteractionContext) -> str:  # type: ignore[arg-type]
+        ctx.reply("before")
+        return "hello"
+
+    async with MiniAgents():
+        replies = returning_agent.inquire()
+        with pytest.raises(TypeError, match=r"RETURNING_AGENT returned a value of type str.*ctx\.reply\("):
+            await replies
+        assert str(await anext(aiter(replies))) == "before"
+
+
+def test_a_generator_for_an_agent() -> None:
+    """An async generator function is refused for what it is, and told what to write."""
+    sentence = r"is an async generator, since it has a `yield`.*write `async def .*ctx\.reply\(x\)`"
+
+    async def yielding(ctx: InteractionContext) -> AsyncGenerator[str]:
+        yield str(ctx)
+
+    with pytest.raises(TypeError, match="^yielding " + sentence):
+        miniagent(yielding)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"^Yielding\.run " + sentence):
+
+        class Yielding(BaseAgent):
+            async def run(self, ctx: InteractionContext) -> AsyncGenerator[str]:  # type: ignore[override]
+                yield str(ctx)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        len,
+        list,
+        tuple,
+        lambda replies: replies[0],
+        lambda replies: [message for message in replies],  # noqa: C416 - the loop is what is looked at
+        lambda replies: next(x for x in replies),
+        lambda replies: "hello" in replies,
+    ],
+)
+async def test_a_promise_is_no_list(use: Callable[[object], object]) -> None:
+    """Who takes replies for a list is told the public name of what they are, and to await them."""
+    async with MiniAgents():
+        for promise, name in (
+            (echo.inquire("x"), "MessageSequencePromise"),
+            (MessageSequencePromise("x"), "MessageSequencePromise"),
+        ):
+            with pytest.raises(TypeError, match=rf"^A {name} has no .* yet: .*await it first, or read it with"):
+                use(promise)
+        with pytest.raises(TypeError, match="MessageSequencePromise has no items yet"):
+            echo.inquire(x for x in echo.inquire("x"))  # type: ignore[attr-defined]
+
+
+async def test_a_promise_is_true() -> None:
+    """A promise has a truth value, as any object has."""
+    async with MiniAgents():
+        assert echo.inquire("x")
