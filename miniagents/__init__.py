@@ -234,6 +234,4 @@ if TYPE_CHECKING:
         partial_text,
     )
 else:
-    __getattr__, __dir__ = open_on_use(
-        __name__, __all__, "values", "core", "agents", "models"
-    )
+    __getattr__, __dir__ = open_on_use(__name__, __all__, "values", "core", "agents", "models")

@@ -11,9 +11,10 @@ from ._call import AgentCall
 from ._chain_loop import achain_loop
 from ._decorator import miniagent
 from ._dialog_loop import adialog_loop
-from ._miniagents import MiniAgents, PersistMessageHandler
+from ._miniagents import MiniAgents
 from ._pipeline import Pipeline
 from ._records import AgentCallNode, AgentReplyNode
+from ._run_context import PersistMessageHandler
 
 __all__ = [
     "AgentCall",

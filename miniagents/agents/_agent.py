@@ -1,12 +1,14 @@
-"""``MiniAgent`` and ``InteractionContext``: who speaks, and the conversation it is in.
+"""``MiniAgent`` and ``InteractionContext``: an agent, and what its function is given in a run.
 
 An agent is an operator: from a stream of messages to a stream of messages. Called with an Observable it is
 cold, each subscription one run that the subscriber owns. Inquired it is hot: one run, owned by the context,
 replayed.
 
-Why so long: it is one recursive type. The context names the agent that runs (``ctx.this_agent``), and what is
-composed of agents is an agent again, so the operations of the algebra, each a room of its own, are made
-agents of here.
+The two classes stand in one module because each names the other: the context names the agent that runs
+(``ctx.this_agent``), and an agent's handlers and wrappers are given a context.
+
+Why so long: what is composed of agents is an agent again, so each operation has a documented method here;
+what the operations run is in ``_algebra``.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,7 +16,7 @@ from typing import Generic, Literal, Protocol, Self, TypeAlias, cast, overload
 from weakref import ref
 
 from reactivex import Observable
-from typing_extensions import ParamSpec, TypeVar, override
+from typing_extensions import ParamSpec, TypeVar
 
 from miniagents.core import (
     CURRENT_PRODUCER,
@@ -31,21 +33,19 @@ from miniagents.core import (
     open_sequence,
     validated,
 )
-from miniagents.values import FrozenMapping
 
-from ._algebra._both import Both
+from ._algebra._around import AnyFunction, Around
 from ._algebra._catching import Catching, Handler
+from ._algebra._chains import Both, Stage, Stages
 from ._algebra._hedge import Hedge
 from ._algebra._operands import Composition, Operand
-from ._algebra._retry import Retry, RetryPolicy
-from ._algebra._timeout import Timeout
-from ._annotations import MessageClasses
 from ._call import AgentCall
 from ._caller import Caller
-from ._keywords import NO_KEYWORDS, Keywords
+from ._configuration import NO_KEYWORDS
 from ._pipeline import Operator, Pipeline
 from ._run import Run, start_run
-from ._stages import Stage, Stages
+from ._run_context import RunContext
+from ._wrapping import WrappedAgent
 
 # Users see these two names in signatures and hints; the variance is written out beside them.
 In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: PLC0105
@@ -159,8 +159,8 @@ class InteractionContext(Generic[In_co, Out_contra]):
         self._run.keep_open_for(awaitable)
 
 
-class MiniAgent(Generic[In, Out, P]):
-    """An agent: made of an async function by :func:`miniagent`, never changed, only forked.
+class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
+    """An agent: made of an async function by :func:`miniagent`, never changed, only copied.
 
     ``MiniAgent[Question, Answer]`` takes and replies messages of these classes and needs nothing else; a bare
     one takes and replies any. The third parameter is what else ``inquire`` and ``fork`` take.
@@ -172,6 +172,8 @@ class MiniAgent(Generic[In, Out, P]):
     Args:
         function: what a run calls, with the context and the keywords.
         keywords: which ones it takes.
+        alias: how it is called.
+        description: what it does.
         defaults: keywords that it will be called with if no others are given.
         errors_as_messages: whether its errors become messages; None leaves it to the context.
         classes: of the messages it takes and replies; None if any will do on both sides.
@@ -186,59 +188,26 @@ class MiniAgent(Generic[In, Out, P]):
         [<MessagePromise done, 1 pieces>]
     """
 
-    __slots__ = (
-        "_classes",
-        "_defaults",
-        "_errors_as_messages",
-        "_function",
-        "_keywords",
-        "alias",
-        "description",
-    )
-
-    alias: str
-    description: str
-
-    def __init__(
-        self,
-        function: Callable[..., Awaitable[None]],
-        keywords: Keywords,
-        *,
-        alias: str,
-        description: str,
-        defaults: Mapping[str, object],
-        errors_as_messages: bool | None = None,
-        classes: MessageClasses | None = None,
-    ) -> None:
-        self._function = function
-        self._classes = classes
-        self._keywords = keywords
-        self._defaults = FrozenMapping(defaults)
-        self._errors_as_messages = errors_as_messages
-        self.alias = alias
-        self.description = description
-
-    @override
-    def __repr__(self) -> str:
-        return f"<MiniAgent {self.alias}>"
+    __slots__ = ()
 
     @property
-    def defaults(self) -> FrozenMapping[str, object]:
-        """The keywords it will be called with if no others are given."""
-        return FrozenMapping({**self._keywords.defaults, **self._defaults})
+    def components(self) -> "tuple[MiniAgent[Message, Message, ...], ...]":
+        """The agents that this one is made of, in their order; empty for a leaf, which is made of none.
 
-    @property
-    def takes(self) -> tuple[type[Message], ...] | None:
-        """The classes of the messages that it takes; None if any message will do."""
-        return None if self._classes is None else self._classes.takes
+        ``a | b``, ``a & b``, a race, a hedge and a route have their parts, ``a.timeout(...)`` and whatever else
+        goes around ``a`` has ``a``, and a model with tools or with a type has the model.
 
-    def takes_keyword(self, name: str) -> bool:
-        """Whether ``fork`` and ``inquire`` take a keyword.
-
-        Args:
-            name: of the keyword.
+        Example:
+            >>> from miniagents import identity
+            >>> from miniagents.testing import scripted_model
+            >>> model = scripted_model("Hi", alias="MODEL")
+            >>> model.components, (identity | model.timeout(total=60)).components
+            ((), (<MiniAgent identity>, <MiniAgent MODEL.timeout(total=60)>))
         """
-        return self._keywords.open or name in self._keywords.names
+        if self._wrapped is not None:
+            return (self._wrapped[0],)
+        parts: object = getattr(self._function, "components", ())
+        return cast("tuple[MiniAgent[Message, Message, ...], ...]", parts)
 
     # -- hot -----------------------------------------------------------------------------------------------
 
@@ -355,7 +324,7 @@ class MiniAgent(Generic[In, Out, P]):
             TypeError: the agent has a keyword without a value (give it to ``fork`` or ``bind`` before), or
                 ``operator`` cannot be called with an Observable.
         """
-        cast("MiniAgent", self)._check_operator()  # noqa: SLF001 - it is one
+        cast("MiniAgent", self)._check_complete()  # noqa: SLF001 - it is one
         return Pipeline(self).then(operator)
 
     @overload
@@ -369,29 +338,23 @@ class MiniAgent(Generic[In, Out, P]):
             return NotImplemented
         return self.then(cast("Callable[[Observable[MessagePromise[Out]]], Observable[object]]", other))
 
-    def _check_operator(self) -> None:
-        """Refuse to be composed, where that is written, without a keyword that nobody could give later."""
-        self._keywords.check_complete(self.alias, self._defaults)
-
     def _followed_by(self, other: "MiniAgent[Message, Message]") -> "MiniAgent[In, Message]":
-        self._check_operator()
-        other._check_operator()  # noqa: SLF001 - same class
-        function = Stages((*self._stages(), *other._stages()))  # noqa: SLF001 - same class
-        return MiniAgent(
-            function,
-            Keywords.of(function, "Stages"),
-            alias=f"{self.alias} | {other.alias}",
-            description=f"{self.alias}, then {other.alias}.",
-            defaults={},
-        )
+        self._check_complete()
+        other._check_complete()  # noqa: SLF001 - same class
+        return cast("MiniAgent[In, Message]", composed(Stages((*self._stages(), *other._stages()))))  # noqa: SLF001
+
+    def _runs(self, kind: type[object]) -> bool:
+        """Whether it is a composition of that kind and nothing more, so that its parts can be taken as they are."""
+        plain = self._errors_as_messages is None and self._wrapped is None
+        return plain and isinstance(self._function, kind)
 
     def _stages(self) -> tuple[Stage[Message, Message], ...]:
         """The agents of a chain, so that a chain of chains is one chain; any other agent is one stage."""
-        if isinstance(self._function, Stages) and self._errors_as_messages is None:
-            return self._function.agents
+        if self._runs(Stages):
+            return cast("Stages", self._function).agents
         return (cast("Stage[Message, Message]", self),)
 
-    # -- the algebra: each of these is a room in `_algebra` ------------------------------------------------
+    # -- composition: what each of these runs is in `_algebra` ------------------------------------------------
 
     @overload  # the first form, because mypy takes `In1` from `self`, so that it would refuse a narrower one
     def __and__(self: Stage[Message, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1 | Out2]": ...
@@ -403,8 +366,8 @@ class MiniAgent(Generic[In, Out, P]):
 
     def _operands_of_and(self) -> "tuple[Operand, ...]":
         """The parts of ``a & b``, so that ``a & b & c`` has three; any other agent is one."""
-        if isinstance(self._function, Both) and self._errors_as_messages is None:
-            return self._function.agents
+        if self._runs(Both):
+            return cast("Both", self._function).agents
         return (self.as_operand(),)
 
     def as_operand(self, *, strict: bool = False) -> "MiniAgent":
@@ -416,7 +379,7 @@ class MiniAgent(Generic[In, Out, P]):
         Raises:
             TypeError: a required keyword is missing, and nobody could give it any more.
         """
-        self._keywords.check_complete(self.alias, self._defaults)
+        self._check_complete()
         as_it_is = not strict or self._errors_as_messages is not None
         return cast("MiniAgent", self if as_it_is else self._variant(errors_as_messages=False))
 
@@ -463,68 +426,6 @@ class MiniAgent(Generic[In, Out, P]):
         )
         return composed(composition)
 
-    def timeout(
-        self: Stage[In1, Out1],
-        *,
-        first_token: float | None = None,
-        stall: float | None = None,
-        total: float | None = None,
-    ) -> "MiniAgent[In1, Out1]":
-        """This agent, stopped when a limit is up; all in seconds, None for none.
-
-        What had come stays; the message that was being written, and the replies, end with an
-        :class:`AgentTimeoutError`. A slow reader is no slow agent: this one runs on without regard to how far
-        its readers are.
-
-        Args:
-            first_token: from the end of its input to its first token. (In a chain all agents begin at once;
-                waiting for the one before is not counted.)
-            stall: between two tokens, or ends of messages; without ``first_token`` also before the first.
-            total: from the inquiry to the end of the last message.
-
-        Raises:
-            ValueError: a limit is negative.
-            TypeError: a required keyword is missing.
-
-        Example:
-            >>> import asyncio
-            >>> from miniagents import AgentTimeoutError, MiniAgents, miniagent
-            >>> @miniagent
-            ... async def stuck_agent(ctx):
-            ...     await asyncio.Event().wait()
-            >>> async def main():
-            ...     try:
-            ...         await stuck_agent.timeout(first_token=0.01, total=60).inquire()
-            ...     except AgentTimeoutError as error:
-            ...         print(error.agent, error.limit, error.tokens)
-            >>> MiniAgents().run(main())
-            STUCK_AGENT first_token 0
-        """
-        composition = Timeout(as_operand("timeout", self, strict=True), first_token, stall, total)
-        return cast("MiniAgent[In1, Out1]", composed(composition))
-
-    def retry(self: Stage[In1, Out1], policy: RetryPolicy) -> "MiniAgent[In1, Out1]":
-        """This agent, asked again after an error as long as it had given no token.
-
-        From its first token on it streams to its readers, who would see a restart: then its error is theirs.
-
-        Args:
-            policy: how often, after which errors, and with which pauses.
-
-        Raises:
-            TypeError: it is no policy, or a required keyword is missing.
-
-        Example:
-            >>> from miniagents import MiniAgents, RetryPolicy
-            >>> from miniagents.testing import scripted_model
-            >>> shaky = scripted_model(ConnectionError("gone"), "Hello!").retry(RetryPolicy(delay=0.01))
-            >>> async def main():
-            ...     print(await shaky.inquire("Hi"))
-            >>> MiniAgents().run(main())
-            Hello!
-        """
-        return cast("MiniAgent[In1, Out1]", composed(Retry(as_operand("retry", self, strict=True), policy)))
-
     def catching(
         self: Stage[In1, Out1],
         handler: Callable[[Exception, InteractionContext[In1, Out1]], "Caught[In1] | Awaitable[Caught[In1]]"],
@@ -556,20 +457,51 @@ class MiniAgent(Generic[In, Out, P]):
         composition = Catching(as_operand("catching", self, strict=True), cast("Handler", handler))
         return cast("MiniAgent[In1, Message]", composed(composition))
 
-    # -- variants ------------------------------------------------------------------------------------------
+    # -- a wrapper of the user's own; `timeout` and `retry` stand in `_wrapping` ---------------------------------
 
-    def fork(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out, P]":
-        """The same agent with other defaults; every keyword may still be given later.
+    def around(self, wrapper: Callable[["InteractionContext[In, Out]", Self], Awaitable[None]]) -> Self:
+        """This agent, each call of which goes through a function: for a cache, a budget, a log.
+
+        What the function replies is the reply. It may inquire the agent once, more often, or not at all, with
+        what it was sent or with something else. To pass the reply on as it streams, and copy nothing:
+        ``ctx.reply(call.inquire(ctx.messages))``. A function that needs no more than the end of the call keeps
+        the replies that it passed on and awaits them, which takes them at full speed and copies nothing either.
+
+        Several of them are nested: of ``agent.around(f).around(g)`` ``g`` is the outermost. What shall go around
+        every run of a context is given to :class:`MiniAgents`.
 
         Args:
-            *args: values of the agent's own parameters.
-            **kwargs: the same by name. Data is frozen as it is now; what is no data (a client) is kept.
+            wrapper: an async function that is given the context of the call, and this agent with the keywords
+                of the call (they are its ``defaults``; its errors stay errors).
+
+        Returns:
+            The same agent: its class, alias, keywords and types.
 
         Raises:
-            TypeError: the agent does not take such a keyword; the text names the ones it takes.
+            TypeError: it cannot be called.
+
+        Example:
+            >>> from miniagents import MiniAgents
+            >>> from miniagents.testing import scripted_model
+            >>> async def cautious(ctx, call):
+            ...     ctx.reply(call.inquire(["Be careful.", ctx.messages]))
+            >>> async def timed(ctx, call):
+            ...     replies = call.inquire(ctx.messages)
+            ...     ctx.reply(replies)
+            ...     print("begun")
+            ...     await replies
+            ...     print("complete")
+            >>> model = scripted_model(lambda messages: " ".join(map(str, messages)))
+            >>> async def main():
+            ...     print(await model.around(cautious).around(timed).inquire("Cross the street."))
+            >>> MiniAgents().run(main())
+            begun
+            complete
+            Be careful. Cross the street.
         """
-        taken = self._keywords.taken(self.alias, args, kwargs)
-        return self._variant(defaults={**self._defaults, **taken})
+        return self._wrapped_in(Around(wrapper))
+
+    # -- variants ------------------------------------------------------------------------------------------
 
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out]":
         """The same agent with its keywords closed: an ordinary operator.
@@ -579,20 +511,12 @@ class MiniAgent(Generic[In, Out, P]):
             **kwargs: the same by name.
 
         Raises:
-            TypeError: the agent does not take such a keyword; the text names the ones it takes.
+            TypeError: the agent does not take such a keyword, or one that it needs is missing; the text names
+                them.
         """
-        return cast("MiniAgent[In, Out]", self.fork(*args, **kwargs))
-
-    def described(
-        self, *, alias: str | None = None, description: str | None = None
-    ) -> "MiniAgent[In, Out, P]":
-        """The same agent under another alias or with another description.
-
-        Args:
-            alias: how it is called from now on; as before if None.
-            description: what it does; as before if None.
-        """
-        return self._variant(alias=alias, description=description)
+        bound = self.fork(*args, **kwargs)
+        bound._check_complete()  # noqa: SLF001 - same class
+        return cast("MiniAgent[In, Out]", bound)
 
     @overload
     def errors_as_messages(
@@ -609,24 +533,6 @@ class MiniAgent(Generic[In, Out, P]):
             enabled: False keeps errors errors, also where the context makes messages of them.
         """
         return self._variant(errors_as_messages=enabled)
-
-    def _variant(
-        self,
-        *,
-        defaults: Mapping[str, object] | None = None,
-        alias: str | None = None,
-        description: str | None = None,
-        errors_as_messages: bool | None = None,
-    ) -> Self:
-        return type(self)(
-            self._function,
-            self._keywords,
-            alias=self.alias if alias is None else alias,
-            description=self.description if description is None else description,
-            defaults=self._defaults if defaults is None else defaults,
-            errors_as_messages=self._errors_as_messages if errors_as_messages is None else errors_as_messages,
-            classes=self._classes,
-        )
 
     # -- running -------------------------------------------------------------------------------------------
 
@@ -647,13 +553,21 @@ class MiniAgent(Generic[In, Out, P]):
         given: Mapping[str, object],
         pending: Flattener | None = None,
     ) -> MessageSequencePromise[Out]:
+        context = RunContext.current()
+        agent: _Intercepted | MiniAgent[In, Out, P] = self
         classes = self._classes
+        if context.around_runs and self._around_done < len(context.around_runs):
+            wrapper = context.around_runs[self._around_done]
+            agent = _Intercepted(cast("MiniAgent[Message, Message, ...]", self), wrapper)
+        elif self._wrapped is not None and not self._wrapped[1].answers:
+            classes = None  # it is the wrapped agent's replies that come out, and they are of its classes
         promise = start_run(
+            context,
             self.alias,
             received,
             pending,
             given,
-            self,
+            agent,
             errors_as_messages=self._errors_as_messages,
             classes=None if classes is None else classes.replies,
         )
@@ -669,6 +583,10 @@ class MiniAgent(Generic[In, Out, P]):
             given: the keywords of this run.
             run: takes the replies.
         """
+        if self._wrapped is not None:
+            inner, wrapper = self._wrapped
+            whole = InteractionContext(self, cast("MessageSequencePromise[In]", received), run)
+            return wrapper(whole, inner._bound_to(given))  # noqa: SLF001 - same class
         classes = self._classes
         if classes is not None and classes.takes is not None:
             received = validated(received, Validation(classes.takes, self.alias, "takes"))
@@ -678,6 +596,24 @@ class MiniAgent(Generic[In, Out, P]):
     def _work(self, ctx: InteractionContext[In, Out], given: Mapping[str, object]) -> Awaitable[None]:
         """What a run does."""
         return self._function(ctx, **given)
+
+
+class _Intercepted:
+    """An agent, one run of which goes through a function of the context first."""
+
+    __slots__ = ("_agent", "_wrapper")
+
+    def __init__(self, agent: MiniAgent[Message, Message, ...], wrapper: AnyFunction) -> None:
+        self._agent = agent
+        self._wrapper = wrapper
+
+    def begin(
+        self, received: MessageSequencePromise[Message], given: Mapping[str, object], run: Run
+    ) -> Awaitable[None]:
+        """Call the function with the agent, which is not handed to it a second time."""
+        call = self._agent._bound_to(given)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+        call._around_done += 1  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same
+        return self._wrapper(InteractionContext(self._agent, received, run), call)
 
 
 def composed(composition: Composition) -> MiniAgent:

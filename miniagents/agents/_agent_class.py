@@ -11,7 +11,7 @@ from pydantic import Field
 from typing_extensions import Format, get_annotations
 
 from ._annotations import Classes, MessageClasses
-from ._keywords import Keywords, frozen, generator_text
+from ._configuration import Keywords, frozen, generator_text
 
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 

@@ -5,11 +5,12 @@ Each agent boundary adds one buffer, the replies; the messages that go in and ou
 
 import logging
 from collections.abc import Awaitable, Mapping
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from typing_extensions import TypeVar, override
 
 from miniagents.core import (
+    CURRENT_PRODUCER,
     Context,
     ErrorMessage,
     Flattener,
@@ -28,13 +29,15 @@ from miniagents.core import (
 )
 from miniagents.values import MiniAgentsError
 
-from ._miniagents import MiniAgents
 from ._records import record_run
+from ._run_context import RunContext, RunInfo, RunOutcome
 from ._signals import signals
 
 M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
 
 logger = logging.getLogger("miniagents")
+
+_COMPLETED: Final = RunOutcome("completed")
 
 
 class Runnable(Protocol):
@@ -117,15 +120,17 @@ class Run(ProducerTask):
         "_flattener",
         "_keywords",
         "_open",
+        "_outcome",
         "_pending",
         "_received",
+        "info",
         "shown",
     )
 
     def __init__(
         self,
         alias: str,
-        context: Context,
+        context: RunContext,
         buffer: ReplayBuffer[MessagePromise[Message]],
         agent: Runnable,
         *,
@@ -142,7 +147,9 @@ class Run(ProducerTask):
         self._pending = pending
         self._open = True
         self._aborted = False
+        self._outcome: RunOutcome | None = None
         self.shown: ReplayBuffer[MessagePromise[Message]] | None = None
+        self.info: RunInfo | None = None
 
     @override
     def work(self) -> Awaitable[None]:
@@ -221,10 +228,13 @@ class Run(ProducerTask):
     @override
     def finished(self) -> None:
         self._open = False
+        if not self._aborted:  # one that was stopped and comes to its end all the same was stopped
+            self._outcome = _COMPLETED
         (self._flattener or self.buffer).finish()
 
     @override
     def failed(self, error: Exception) -> None:
+        self._outcome = RunOutcome("failed", error)
         # If the replies are closed already, all that can be done is to say so.
         if self._open:
             self._open = False
@@ -237,7 +247,16 @@ class Run(ProducerTask):
     def aborted(self, error: Exception) -> None:
         self._open = False
         self._aborted = True
+        self._outcome = RunOutcome("failed", error.__cause__) if error.__cause__ else None
         (self._flattener or self.buffer).abort(error)
+
+    @override
+    def _leave(self) -> None:
+        info, self.info = self.info, None
+        if info is not None:
+            stopped = RunOutcome("abandoned" if self._abandoned else "cancelled")
+            self._context.run_ends(info, self._outcome or stopped)
+        super()._leave()
 
 
 def _sequence(context: Context, text: str) -> MessageSequencePromise[Message]:
@@ -247,6 +266,7 @@ def _sequence(context: Context, text: str) -> MessageSequencePromise[Message]:
 
 
 def start_run(
+    context: RunContext,
     alias: str,
     received: MessageSequencePromise[Message] | str,
     pending: Flattener | None,
@@ -259,6 +279,7 @@ def start_run(
     """Schedule a run in the active context.
 
     Args:
+        context: the active one.
         alias: of the agent.
         received: what it was sent.
         pending: writes ``received`` if that may still be given something before the run begins.
@@ -270,13 +291,11 @@ def start_run(
     Returns:
         The promise of its replies.
     """
-    context = Context.current()
-    agents = context if isinstance(context, MiniAgents) else None
-    recorded = agents is not None and agents.persists
+    recorded = context.persists
     if isinstance(received, str) and (recorded or context.announcing):
         received = _sequence(context, received)  # handlers and records are told of it before the run begins
     if errors_as_messages is None:
-        errors_as_messages = agents is not None and agents.errors_as_messages
+        errors_as_messages = context.errors_as_messages
     buffer: ReplayBuffer[MessagePromise[Message]]
     if classes is None:
         buffer = ReplayBuffer(context)
@@ -285,12 +304,15 @@ def start_run(
         passing = (ErrorMessage,) if errors_as_messages else ()
         buffer = ValidatedBuffer(context, Validation(classes, alias, "replies", passing, chain=(alias,)))
     run = Run(alias, context, buffer, agent, received=received, keywords=keywords, pending=pending)
+    if context.run_observers:
+        starter = CURRENT_PRODUCER.get()
+        run.info = context.run_begins(alias, starter.info if isinstance(starter, Run) else None)
     run.start()
     shown = buffer
-    if agents is not None and errors_as_messages:
+    if errors_as_messages:
         shown = run.shown = replace_errors(MessageSequencePromise.over(buffer), alias, but=signals())
-    if agents is not None and recorded and not isinstance(received, str):
-        record_run(agents, alias, keywords, received.buffer, shown)
+    if recorded and not isinstance(received, str):
+        record_run(context, alias, keywords, received.buffer, shown)
     promise: Inquiry[Message] = Inquiry.over(shown)
     promise.pending = pending
     return promise

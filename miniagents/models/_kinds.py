@@ -1,7 +1,7 @@
 """Kinds of agents: the same agent, seen as one that can do more, or with another function."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from miniagents.agents import MiniAgent
 from miniagents.core import Message
@@ -9,6 +9,8 @@ from miniagents.core import Message
 __all__ = ["as_kind", "over"]
 
 A = TypeVar("A", bound=MiniAgent[Message, Message, ...])
+
+_SLOTS: Final = MiniAgent._copied_slots  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what every agent has
 
 
 def as_kind(kind: type[A], agent: MiniAgent[Message, Message, ...]) -> A:
@@ -31,7 +33,7 @@ def as_kind(kind: type[A], agent: MiniAgent[Message, Message, ...]) -> A:
         'POET!'
     """
     same = kind.__new__(kind)
-    for name in MiniAgent.__slots__:
+    for name in _SLOTS:
         setattr(same, name, getattr(agent, name))
     return same
 
@@ -63,8 +65,8 @@ def over(
         ODE
     """
     made = as_kind(kind, agent)
-    changed = {"_function": function, "_classes": None, "alias": alias}
-    for name in MiniAgent.__slots__:
-        if name in changed:
-            setattr(made, name, changed[name])
+    # What goes around `agent` goes around each of its runs, which `function` starts; not around the whole again.
+    changed = {"_function": function, "_classes": None, "_wrapped": None, "alias": alias}
+    for name, value in changed.items():
+        setattr(made, name, value)
     return made

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.core import AssistantMessage, Message, MessageType, ToolMessage
@@ -30,6 +31,11 @@ class ToolLoop:
     model: MiniAgent[Message, AssistantMessage, ...]
     calls: Calls
     max_turns: int
+
+    @property
+    def components(self) -> tuple[MiniAgent[Message, Message, ...], ...]:
+        """The model."""
+        return (cast("MiniAgent[Message, Message, ...]", self.model),)
 
     async def __call__(
         self, ctx: InteractionContext[Message, AssistantMessage | ToolMessage], /, **keywords: object

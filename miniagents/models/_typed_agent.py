@@ -15,11 +15,12 @@ from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDe
 
 from ._answer_schema import AnswerSchema
 from ._errors import SchemaError, TypedAnswerError
+from ._kinds import over
 from ._parameters import sentence_of
 from ._parsed import ParsedMessage, ParsedReplies
 from ._tool import ToolSpec
 
-__all__ = ["AnswerMode", "TypedAgent", "TypedAnswer", "typed_answer"]
+__all__ = ["AnswerMode", "TypedAgent", "TypedAnswer", "typed_agent", "typed_answer"]
 
 AnswerMode: TypeAlias = Literal["native", "tool"]
 """How a model is made to answer in a type: by its provider's own schema mode, or as a call of a tool."""
@@ -47,6 +48,11 @@ class TypedAnswer(Generic[T]):
     schema: AnswerSchema
     repairs: int
     mode: AnswerMode
+
+    @property
+    def components(self) -> tuple[MiniAgent[Message, Message, ...], ...]:
+        """The model."""
+        return (self.model,)
 
     async def __call__(
         self, ctx: "InteractionContext[Message, ParsedMessage[T]]", /, **keywords: object
@@ -193,17 +199,27 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
         <MiniAgent SCRIPTED_MODEL_AS_CITY>
     """
 
-    __slots__ = ()
+    __slots__ = ("_answer",)
+
+    _answer: type[T]
 
     @override
     def inquire(self, messages: MessageType = None, /, *args: P.args, **kwargs: P.kwargs) -> ParsedReplies[T]:
-        answer = cast("TypedAnswer[T]", self._function).answer
-        return ParsedReplies[T].of_model(super().inquire(messages, *args, **kwargs), answer)
+        return ParsedReplies[T].of_model(super().inquire(messages, *args, **kwargs), self._answer)
 
     @override
-    def fork(self, *args: P.args, **kwargs: P.kwargs) -> "TypedAgent[T, P]":
-        return cast("TypedAgent[T, P]", super().fork(*args, **kwargs))
+    def bind(self, *args: P.args, **kwargs: P.kwargs) -> "TypedAgent[T]":
+        return cast("TypedAgent[T]", super().bind(*args, **kwargs))
 
-    @override
-    def described(self, *, alias: str | None = None, description: str | None = None) -> "TypedAgent[T, P]":
-        return cast("TypedAgent[T, P]", super().described(alias=alias, description=description))
+
+def typed_agent(model: MiniAgent[Message, Message, P], function: TypedAnswer[T]) -> TypedAgent[T, P]:
+    """The agent that asks ``model`` for a type.
+
+    Args:
+        model: whose keywords it takes.
+        function: asks the model, and again.
+    """
+    alias = f"{model.alias}_AS_{function.schema.name.upper()}"
+    agent = cast("TypedAgent[T, P]", over(TypedAgent, model, function, alias))
+    agent._answer = function.answer  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+    return agent

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from miniagents import ErrorMessage, InteractionContext, Message, MiniAgent, MiniAgents, miniagent
-from miniagents.agents._stages import Stages
+from miniagents.agents._algebra._chains import Stages
 from tests.support.sources import turns
 
 

@@ -1,11 +1,12 @@
-"""What an operator of the algebra sees of its parts and of the run it works in.
+"""What a composition of agents sees of its parts and of the run it works in.
 
-Rule of this room: **errors of a part stay errors until the whole has looked at them**, and an agent that
-passes the replies of another one on ends as that one ends.
+Errors of a part stay errors until the whole has looked at them, and an agent that passes the replies of another
+one on ends as that one ends.
 """
 
 import asyncio
-from typing import Protocol, runtime_checkable
+from collections.abc import Awaitable, Sequence
+from typing import Protocol, cast, runtime_checkable
 
 from miniagents.core import (
     CURRENT_PRODUCER,
@@ -13,7 +14,10 @@ from miniagents.core import (
     MessagePromise,
     MessageSequencePromise,
     MessageType,
+    PartBuffer,
+    raise_error,
     until_closed,
+    until_more,
     until_room,
 )
 from miniagents.values import Finish, Part, Usage
@@ -28,13 +32,18 @@ class Operand(Protocol):
         """How it is called in errors and records."""
         ...
 
+    @property
+    def description(self) -> str:
+        """What it does."""
+        ...
+
     def inquire(self, messages: MessageType = None, /) -> MessageSequencePromise:
         """Its replies."""
         ...
 
 
-class Conversation(Protocol):
-    """What a run offers: messages and replies."""
+class ReplyContext(Protocol):
+    """What a composition uses of the context of its run: the messages, and the means to reply."""
 
     @property
     def messages(self) -> MessageSequencePromise:
@@ -63,8 +72,34 @@ class Composition(Protocol):
         """Tells what becomes of the parts, in a sentence."""
         ...
 
-    async def __call__(self, ctx: Conversation) -> None:
+    @property
+    def components(self) -> Sequence[object]:
+        """The agents that it is made of."""
+        ...
+
+    async def __call__(self, ctx: ReplyContext) -> None:
         """Run the parts."""
+        ...
+
+
+class Wrapper(Protocol):
+    """What goes around the runs of one agent, which stays of its class."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether what comes out may be something else than what the wrapped agent replies."""
+        ...
+
+    def alias_around(self, part: Operand) -> str:
+        """How the agent is called with this around it."""
+        ...
+
+    def description_around(self, part: Operand) -> str:
+        """What the agent does with this around it, in a sentence."""
+        ...
+
+    def __call__(self, ctx: ReplyContext, call: Operand) -> Awaitable[None]:
+        """Run the agent once, or more often; ``call`` has the keywords of this call."""
         ...
 
 
@@ -73,7 +108,7 @@ def named(part: Operand) -> str:
     return f"({part.alias})" if " " in part.alias else part.alias
 
 
-async def relay(ctx: Conversation, replies: MessageSequencePromise) -> None:
+async def relay(ctx: ReplyContext, replies: MessageSequencePromise) -> None:
     """Reply what another agent replies, as far as it is wanted, and end as it ends; each message streams."""
     run = CURRENT_PRODUCER.get()
     async for promise in replies:
@@ -88,9 +123,18 @@ async def first_sign(replies: MessageSequencePromise) -> None:
     Raises:
         Exception: the replies failed before that, each time the error of the agent.
     """
-    async for promise in replies:
-        await has_begun(promise)
-        return
+    buffer = replies.buffer
+    buffer.readers += 1
+    buffer.was_read = True
+    try:
+        while not buffer.items and not buffer.closed:
+            await until_more(buffer)
+    finally:
+        buffer.readers -= 1
+    if buffer.items:
+        await has_begun(buffer.items[0])
+    else:
+        raise_error(buffer)
 
 
 async def has_begun(promise: MessagePromise[Message]) -> bool:
@@ -99,15 +143,35 @@ async def has_begun(promise: MessagePromise[Message]) -> bool:
     Raises:
         Exception: it failed before that.
     """
-    async for part in promise.parts:
-        if is_content(part):
-            return True
+    # A loop and no reader: what is looked at is most often there already.
+    buffer = promise.buffer
+    parts = cast("Sequence[Part]", buffer.parts if isinstance(buffer, PartBuffer) else buffer.items)
+    position = 0
+    buffer.readers += 1
+    buffer.was_read = True
+    try:
+        while True:
+            while position < len(parts):
+                if is_content(parts[position]):
+                    return True
+                position += 1
+            if buffer.closed:
+                break
+            await until_more(buffer)
+    finally:
+        buffer.readers -= 1
+    raise_error(buffer)
     return False
 
 
 def is_content(part: Part) -> bool:
     """Whether a part of a message is something that its agent says; numbers and the end are not."""
     return not isinstance(part, Usage | Finish)
+
+
+def is_complete(messages: MessageSequencePromise) -> bool:
+    """Whether all messages have ended, however they did."""
+    return messages.buffer.closed and all(promise.buffer.closed for promise in messages.buffer.items)
 
 
 def input_complete(messages: MessageSequencePromise) -> "asyncio.Task[None]":
@@ -124,3 +188,20 @@ async def _until_ended(messages: MessageSequencePromise) -> None:
     await until_closed(messages.buffer)
     for promise in tuple(messages.buffer.items):
         await until_closed(promise.buffer)
+
+
+def check_seconds(operation: str, name: str, seconds: object) -> None:
+    """Refuse what is no time to wait.
+
+    Raises:
+        ValueError: it is negative, or not a number.
+        TypeError: it is no number at all.
+    """
+    if seconds is None:
+        return
+    if not isinstance(seconds, int | float):
+        msg = f"{operation}({name}={seconds!r}): give a number of seconds."
+        raise TypeError(msg)
+    if not seconds >= 0:  # NaN is not right either
+        msg = f"{operation}({name}={seconds}): give a number of seconds, 0 or more."
+        raise ValueError(msg)

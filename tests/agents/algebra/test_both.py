@@ -6,7 +6,7 @@ import pytest
 import reactivex as rx
 
 from miniagents import InteractionContext, Message, MiniAgent, MiniAgents, identity, miniagent
-from miniagents.agents._algebra._both import Both
+from miniagents.agents._algebra._chains import Both
 from miniagents.operators import resolve
 from tests.support.speakers import Speaker, heard
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from miniagents.agents._algebra._seconds import check_seconds
+from miniagents.agents._algebra._operands import check_seconds
 
 
 @pytest.mark.parametrize("seconds", [None, 0, 1.5, math.inf])

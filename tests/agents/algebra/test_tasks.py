@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from miniagents.agents._algebra._tasks import ended, first_good
+from miniagents.agents._algebra._entrant import ended, first_good
 
 
 async def after(seconds: float, *, good: bool) -> bool:

@@ -1,13 +1,23 @@
-"""The keywords of an agent: the parameters of its function after the context."""
+"""How an agent is configured: what it is called, which keywords it takes, and copies of it that differ in that.
+
+Every operation here returns an agent of the same class (``Self``): a typed agent stays typed, and an agent of
+a class keeps its fields.
+"""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Self, cast, get_args
+from typing import ClassVar, Final, Generic, Self, cast, get_args
 
 from pydantic import SecretStr
+from typing_extensions import ParamSpec, override
 
+from miniagents.core import Message
 from miniagents.values import FreezeError, FrozenMapping, freeze
+
+from ._annotations import MessageClasses
+
+P = ParamSpec("P", default=[])
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +156,142 @@ def frozen(value: object) -> object:
         return freeze(value)
     except FreezeError:
         return value
+
+
+class ConfiguredAgent(Generic[P]):
+    """What an agent is called and runs, and the keywords that it takes.
+
+    Attributes:
+        alias: how it is called in errors, records and by models.
+        description: what it does; models are told it.
+
+    Args:
+        function: what a run calls, with the context and the keywords.
+        keywords: which ones it takes.
+        alias: how it is called.
+        description: what it does.
+        defaults: keywords that it will be called with if no others are given.
+        errors_as_messages: whether its errors become messages; None leaves it to the context.
+        classes: of the messages it takes and replies; None if any will do on both sides.
+    """
+
+    __slots__ = (
+        "_classes",
+        "_defaults",
+        "_errors_as_messages",
+        "_function",
+        "_keywords",
+        "alias",
+        "description",
+    )
+    # Every slot that a copy of an agent of this class has to have; read once for each class.
+    _copied_slots: ClassVar[tuple[str, ...]] = __slots__
+
+    alias: str
+    description: str
+
+    def __init__(
+        self,
+        function: Callable[..., Awaitable[None]],
+        keywords: Keywords,
+        *,
+        alias: str,
+        description: str,
+        defaults: Mapping[str, object],
+        errors_as_messages: bool | None = None,
+        classes: MessageClasses | None = None,
+    ) -> None:
+        self._function = function
+        self._classes = classes
+        self._keywords = keywords
+        self._defaults = FrozenMapping(defaults)
+        self._errors_as_messages = errors_as_messages
+        self.alias = alias
+        self.description = description
+
+    @override
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        own: str | tuple[str, ...] = vars(cls).get("__slots__", ())
+        added = (own,) if isinstance(own, str) else tuple(own)
+        cls._copied_slots = tuple(dict.fromkeys((*cls._copied_slots, *added)))
+
+    @override
+    def __repr__(self) -> str:
+        return f"<MiniAgent {self.alias}>"
+
+    @property
+    def defaults(self) -> FrozenMapping[str, object]:
+        """The keywords it will be called with if no others are given."""
+        return FrozenMapping({**self._keywords.defaults, **self._defaults})
+
+    @property
+    def takes(self) -> tuple[type[Message], ...] | None:
+        """The classes of the messages that it takes; None if any message will do."""
+        return None if self._classes is None else self._classes.takes
+
+    def takes_keyword(self, name: str) -> bool:
+        """Whether ``fork`` and ``inquire`` take a keyword.
+
+        Args:
+            name: of the keyword.
+        """
+        return self._keywords.open or name in self._keywords.names
+
+    def fork(self, *args: P.args, **kwargs: P.kwargs) -> Self:
+        """The same agent with other defaults; every keyword may still be given later.
+
+        To type checkers a required keyword stays required after ``fork``; the verb that closes the keywords
+        is :meth:`MiniAgent.bind`.
+
+        Args:
+            *args: values of the agent's own parameters.
+            **kwargs: the same by name. Data is frozen as it is now; what is no data (a client) is kept.
+
+        Raises:
+            TypeError: the agent does not take such a keyword; the text names the ones it takes.
+        """
+        taken = self._keywords.taken(self.alias, args, kwargs)
+        return self._variant(defaults={**self._defaults, **taken})
+
+    def described(self, *, alias: str | None = None, description: str | None = None) -> Self:
+        """The same agent under another alias or with another description.
+
+        Args:
+            alias: how it is called from now on; as before if None.
+            description: what it does; as before if None.
+        """
+        return self._variant(alias=alias, description=description)
+
+    def _check_complete(self) -> None:
+        """Refuse to be composed, where that is written, without a keyword that nobody could give later."""
+        self._keywords.check_complete(self.alias, self._defaults)
+
+    def _variant(
+        self,
+        *,
+        defaults: Mapping[str, object] | None = None,
+        alias: str | None = None,
+        description: str | None = None,
+        errors_as_messages: bool | None = None,
+    ) -> Self:
+        """A copy with some things changed; None leaves a thing as it is."""
+        variant = self._copied()
+        if defaults is not None:
+            variant._defaults = FrozenMapping(defaults)  # noqa: SLF001 - same class, here and below
+        if alias is not None:
+            variant.alias = alias
+        if description is not None:
+            variant.description = description
+        if errors_as_messages is not None:
+            variant._errors_as_messages = errors_as_messages  # noqa: SLF001
+        return variant
+
+    def _copied(self) -> Self:
+        copied = object.__new__(type(self))
+        own = getattr(self, "__dict__", None)
+        if own is not None:
+            vars(copied).update(own)
+        for name in self._copied_slots:
+            setattr(copied, name, getattr(self, name))
+        return copied
