@@ -43,7 +43,7 @@ from ._call import AgentCall
 from ._caller import Caller
 from ._configuration import NO_KEYWORDS
 from ._pipeline import Operator, Pipeline
-from ._run import Run, start_run
+from ._run import Run, WritesMessage, start_run
 from ._run_context import RunContext
 from ._wrapping import WrappedAgent
 
@@ -570,8 +570,13 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
             agent,
             errors_as_messages=self._errors_as_messages,
             classes=None if classes is None else classes.replies,
+            writer=self._writer() if agent is self and self._wrapped is None else None,
         )
         return cast("MessageSequencePromise[Out]", promise)
+
+    def _writer(self) -> WritesMessage | None:
+        """Its function, if it replies one message that it writes itself; a class of agents may say so."""
+        return None
 
     def begin(
         self, received: MessageSequencePromise[Message], given: Mapping[str, object], run: Run

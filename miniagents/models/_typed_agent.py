@@ -1,16 +1,29 @@
 """`as_type`: a model that answers with a value of a type."""
 
-from collections.abc import AsyncGenerator, Mapping, MutableMapping
-from contextlib import aclosing
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Generic, Literal, TypeAlias, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.agents import InteractionContext, MiniAgent
-from miniagents.core import AssistantMessage, Message, MessageType, ToolMessage, UserMessage
+from miniagents.core import (
+    AssistantMessage,
+    Context,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    MessageSink,
+    MessageType,
+    PartBuffer,
+    ReplayBuffer,
+    ToolMessage,
+    UserMessage,
+    raise_error,
+    until_more,
+    until_room,
+)
 from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDelta, ToolResult
 
 from ._answer_schema import AnswerSchema
@@ -54,34 +67,56 @@ class TypedAnswer(Generic[T]):
         """The model."""
         return (self.model,)
 
+    @property
+    def message_class(self) -> type[ParsedMessage[T]]:
+        """The class of the reply."""
+        return cast("type[ParsedMessage[T]]", ParsedMessage.__class_getitem__(self.answer))
+
     async def __call__(
         self, ctx: "InteractionContext[Message, ParsedMessage[T]]", /, **keywords: object
     ) -> None:
-        """Reply the answer, which streams.
+        """Reply the answer; for those who call it as any agent function.
 
         Args:
             ctx: the conversation.
             **keywords: those of the model.
         """
-        if self.mode == "native":
-            given: Mapping[str, object] = {**keywords, "answer_schema": self.schema}
+        metadata: dict[str, object] = {}
+        buffer = PartBuffer(Context.current())
+        sink = MessageSink(buffer, self.message_class, metadata)
+        ctx.reply(MessagePromise.of_tokens(buffer, self.message_class))
+        try:
+            await self.write(ctx.messages, keywords, buffer, metadata)
+        except Exception as error:  # noqa: BLE001 - it is the error of the message
+            sink.fail(error)
         else:
-            told = self.schema.description or f"Give the answer: a {self.schema.name}."
-            spec = ToolSpec(_TOOL, told, self.schema.schema)
-            must = {"tool_choice": _TOOL} if self.model.takes_keyword("tool_choice") else {}
-            given = {**keywords, "tools": (spec,), **must}
-        message_class = cast("type[ParsedMessage[T]]", ParsedMessage.__class_getitem__(self.answer))
-        ctx.reply(message_class.promise_of_parts(partial(self._parts, ctx.messages, given)))
+            sink.finish()
 
-    async def _parts(
-        self, messages: MessageType, given: Mapping[str, object], metadata: MutableMapping[str, object]
-    ) -> AsyncGenerator[Part]:
+    async def write(
+        self,
+        messages: MessageSequencePromise[Message],
+        keywords: Mapping[str, object],
+        buffer: PartBuffer,
+        metadata: MutableMapping[str, object],
+        /,
+    ) -> None:
+        """Write the answer, which streams.
+
+        Args:
+            messages: the conversation.
+            keywords: those of the model.
+            buffer: of the reply.
+            metadata: the data of the reply.
+
+        Raises:
+            TypedAnswerError: the answer does not fit, also after the repairs.
+            LLMRefusalError: the model refuses to answer.
+        """
+        given = self._given(keywords)
         conversation: list[MessageType] = [messages]
         for attempt in range(self.repairs + 1):
-            said: list[Message] = []
-            async with aclosing(self._attempt(conversation, given, said)) as parts:
-                async for part in parts:
-                    yield part
+            asked = conversation if attempt else messages
+            said = await self._attempt(asked, given, buffer)
             answer = said[-1] if said else Message("")
             reason = self._check(answer, metadata)
             if reason is None:
@@ -97,29 +132,72 @@ class TypedAnswer(Generic[T]):
                     f"the answer is no {self.schema.name} after {attempt} repairs: {reason}",
                     partial_text=str(answer),
                 )
-            yield Restart(reason)
+            buffer.put(Restart(reason))
             conversation += [said, self._complaint(answer, reason)]
 
+    def _given(self, keywords: Mapping[str, object]) -> Mapping[str, object]:
+        """The keywords of the model, with those that make it answer so."""
+        if self.mode == "native":
+            return {**keywords, "answer_schema": self.schema}
+        told = self.schema.description or f"Give the answer: a {self.schema.name}."
+        spec = ToolSpec(_TOOL, told, self.schema.schema)
+        must = {"tool_choice": _TOOL} if self.model.takes_keyword("tool_choice") else {}
+        return {**keywords, "tools": (spec,), **must}
+
     async def _attempt(
-        self, conversation: MessageType, given: Mapping[str, object], said: list[Message]
-    ) -> AsyncGenerator[Part]:
+        self, conversation: MessageType, given: Mapping[str, object], buffer: PartBuffer
+    ) -> list[Message]:
         """One answer of the model; what is only on the way to it is set apart by a `Restart`."""
+        said: list[Message] = []
+        # Read by hand and not by generators, each of which would cost more than what it hands on.
         replies = self.model.inquire(conversation, **given)
-        async with aclosing(aiter(replies)) as promises:
-            async for promise in promises:
-                if said:
-                    yield Restart()
-                first: int | None = None
-                async with aclosing(aiter(promise.parts)) as parts:
-                    async for part in parts:
-                        if self.mode == "native" or not isinstance(part, ToolCallDelta):
-                            yield part
-                            continue
-                        # The arguments of the first call are the text; there should be no other one.
-                        first = part.index if first is None else first
+        source = replies.buffer
+        source.was_read = True
+        source.readers += 1
+        try:
+            while True:
+                while len(said) < len(source.items):
+                    promise = source.items[len(said)]
+                    if said:
+                        buffer.put(Restart())
+                    await self._pass_on(promise, buffer)
+                    said.append(await promise)
+                if source.closed:
+                    break
+                await until_more(source)
+        finally:
+            source.readers -= 1
+        raise_error(source)
+        return said
+
+    async def _pass_on(self, promise: MessagePromise[Message], buffer: PartBuffer) -> None:
+        """Write what the model says; in the mode of tools, the arguments of the first call are the text."""
+        source = promise.buffer
+        parts = cast("Sequence[Part]", source.parts if isinstance(source, PartBuffer) else source.items)
+        native = self.mode == "native"
+        first: int | None = None
+        position = 0
+        source.was_read = True
+        source.readers += 1
+        try:
+            while True:
+                while position < len(parts):
+                    part = parts[position]
+                    position += 1
+                    if native or not isinstance(part, ToolCallDelta):
+                        buffer.put(part)
+                    else:
+                        first = part.index if first is None else first  # there should be no other one
                         if part.index == first and part.arguments:
-                            yield part.arguments
-                said.append(await promise)
+                            buffer.put(part.arguments)
+                    if len(buffer.items) >= buffer.limit:
+                        await until_room(cast("ReplayBuffer[object]", buffer))
+                if source.closed:
+                    break
+                await until_more(source)
+        finally:
+            source.readers -= 1
+        raise_error(source)
 
     def _check(self, answer: Message, metadata: MutableMapping[str, object]) -> str | None:
         """Keep the answer as `parsed`, or say what is wrong with it."""
@@ -206,6 +284,10 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
     @override
     def inquire(self, messages: MessageType = None, /, *args: P.args, **kwargs: P.kwargs) -> ParsedReplies[T]:
         return ParsedReplies[T].of_model(super().inquire(messages, *args, **kwargs), self._answer)
+
+    @override
+    def _writer(self) -> TypedAnswer[T] | None:
+        return cast("TypedAnswer[T]", self._function) if isinstance(self._function, TypedAnswer) else None
 
     @override
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "TypedAgent[T]":
