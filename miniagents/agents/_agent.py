@@ -616,7 +616,7 @@ class _Intercepted:
         self, received: MessageSequencePromise[Message], given: Mapping[str, object], run: Run
     ) -> Awaitable[None]:
         """Call the function with the agent, which is not handed to it a second time."""
-        call = self._agent._bound_to(given)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+        call = self._agent._bound_to(given)._copied()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
         call._around_done += 1  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same
         return self._wrapper(InteractionContext(self._agent, received, run), call)
 

@@ -212,7 +212,7 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
     @override
     def _bound_to(self, given: Mapping[str, object]) -> Self:
         # Its fields are those of the call already: an inquiry with others makes another agent first.
-        return super()._variant(errors_as_messages=False)
+        return self if self._errors_as_messages is False else super()._variant(errors_as_messages=False)
 
     def _made_of(self, values: Mapping[str, object]) -> Self:
         try:

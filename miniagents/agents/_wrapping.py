@@ -132,6 +132,8 @@ class WrappedAgent(ConfiguredAgent[P]):
 
     def _bound_to(self, given: Mapping[str, object]) -> Self:
         """This agent for one call through a wrapper: with the keywords of the call; errors stay errors."""
+        if given is self._defaults and self._errors_as_messages is False:
+            return self  # most often it is what is wanted already
         bound = self._copied()
         bound._defaults = FrozenMapping(given)  # noqa: SLF001 - same class, here and below
         bound._errors_as_messages = False  # noqa: SLF001

@@ -54,6 +54,7 @@ class TypedAnswer(Generic[T]):
         schema: what the model is told of it.
         repairs: how often it is asked again.
         mode: how it is made to answer so.
+        message_class: the class of the reply.
     """
 
     model: MiniAgent[Message, Message, ...]
@@ -61,16 +62,12 @@ class TypedAnswer(Generic[T]):
     schema: AnswerSchema
     repairs: int
     mode: AnswerMode
+    message_class: "type[ParsedMessage[T]]"
 
     @property
     def components(self) -> tuple[MiniAgent[Message, Message, ...], ...]:
         """The model."""
         return (self.model,)
-
-    @property
-    def message_class(self) -> type[ParsedMessage[T]]:
-        """The class of the reply."""
-        return cast("type[ParsedMessage[T]]", ParsedMessage.__class_getitem__(self.answer))
 
     async def __call__(
         self, ctx: "InteractionContext[Message, ParsedMessage[T]]", /, **keywords: object
@@ -260,7 +257,9 @@ def typed_answer(
         )
     schema = AnswerSchema.of(answer, strict=chosen == "native")
     # Errors of the model stay errors: an answer that failed is not one that does not fit.
-    return TypedAnswer(model.errors_as_messages(enabled=False), answer, schema, repairs, chosen)
+    model = model.errors_as_messages(enabled=False)
+    message_class = cast("type[ParsedMessage[T]]", ParsedMessage.__class_getitem__(answer))
+    return TypedAnswer(model, answer, schema, repairs, chosen, message_class)
 
 
 class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):

@@ -14,6 +14,7 @@ from miniagents.core import (
     MessagePromise,
     MessageSequencePromise,
     MessageType,
+    NoReplayBuffer,
     PartBuffer,
     raise_error,
     until_closed,
@@ -110,6 +111,12 @@ def named(part: Operand) -> str:
 
 async def relay(ctx: ReplyContext, replies: MessageSequencePromise) -> None:
     """Reply what another agent replies, as far as it is wanted, and end as it ends; each message streams."""
+    buffer = replies.buffer
+    if buffer.closed and buffer.error is None and not isinstance(buffer, NoReplayBuffer):
+        buffer.was_read = True
+        for promise in buffer.items:  # all is there: no reader is needed, and nothing to be waited for
+            ctx.reply(promise)
+        return
     run = CURRENT_PRODUCER.get()
     async for promise in replies:
         ctx.reply(promise)

@@ -198,9 +198,14 @@ class Watch:
 
     def came(self, parts: Sequence[Part]) -> None:
         """Note what one of its messages has streamed."""
-        content = [part for part in parts if is_content(part)]
-        self._tokens += sum(isinstance(part, str) for part in content)
-        if content:
+        said = False
+        for part in parts:
+            if isinstance(part, str):
+                self._tokens += 1
+                said = True
+            elif is_content(part):
+                said = True
+        if said:
             self.sign()
 
     def closed(self, message: "Open | MessageCopy") -> None:
@@ -217,12 +222,13 @@ class Watch:
         if self._signs == 1:
             if self._complete is not None:
                 self._complete.cancel()  # from now on the agent alone says how much of its input is wanted
-            self._set_timer()  # from now on another limit counts
 
     def _input_came(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and self._waiting_since is None:
             self._waiting_since = self._loop.time()
-            self._set_timer()
+            if self._timer is not None and self._over is not None:  # it counts from now on
+                self._timer.cancel()
+                self._set_timer()
 
     def look(self) -> None:
         """Wake the run if all has ended."""
@@ -248,21 +254,21 @@ class Watch:
         return name, seconds, self._waiting_since + seconds
 
     def _set_timer(self) -> None:
-        """Have the limits looked at when the next one would be up; a sign until then only moves that."""
-        if self._over is None or self._over.done():
-            return
-        deadline = self._next()[2]
-        if self._timer is not None:
-            if self._timer.when() <= deadline:
-                return
-            self._timer.cancel()
-        self._timer = None if deadline == NEVER else self._loop.call_at(deadline, self._time_is_up)
+        """Have the limits looked at when the next one could be up; a sign until then only moves that."""
+        limits = self._limits
+        given = [each for each in (limits.first_token, limits.stall, limits.total) if each is not None]
+        if given:
+            # Whatever comes until then, none is up before the shortest of them has passed.
+            self._timer = self._loop.call_at(self._loop.time() + min(given), self._time_is_up)
 
     def _time_is_up(self) -> None:
         self._timer = None
         limit, seconds, deadline = self._next()
         if self._loop.time() < deadline:
-            self._set_timer()
+            if deadline == NEVER:  # it has not got its input yet
+                self._set_timer()
+            else:
+                self._timer = self._loop.call_at(deadline, self._time_is_up)
         elif self._over is not None and not self._over.done():
             self._stop(limit, seconds)
 
