@@ -1,6 +1,7 @@
 """WHO SPEAKS: agents, the context they run in, and the loops they talk in."""
 
-from ._agent import InteractionContext, MiniAgent
+from ._agent import Caught, InteractionContext, MiniAgent
+from ._algebra._chains import Stage
 from ._algebra._identity import identity
 from ._algebra._race import race
 from ._algebra._race_report import RaceEntry, RaceLostError, RaceReport
@@ -21,6 +22,7 @@ __all__ = [
     "AgentCallNode",
     "AgentReplyNode",
     "BaseAgent",
+    "Caught",
     "InteractionContext",
     "MiniAgent",
     "MiniAgents",
@@ -31,6 +33,7 @@ __all__ = [
     "RaceReport",
     "RetryPolicy",
     "Route",
+    "Stage",
     "achain_loop",
     "adialog_loop",
     "identity",

@@ -20,6 +20,7 @@ from typing_extensions import ParamSpec, TypeVar
 
 from miniagents.core import (
     CURRENT_PRODUCER,
+    ConcurrencyLimits,
     ErrorMessage,
     Flattener,
     Lifted,
@@ -29,16 +30,18 @@ from miniagents.core import (
     MessageSequencePromise,
     MessageType,
     MessageTypeOf,
+    Overflow,
     Validation,
     open_sequence,
     validated,
 )
+from miniagents.operators import AgentMap
 
 from ._algebra._around import AnyFunction, Around
 from ._algebra._catching import Catching, Handler
 from ._algebra._chains import Both, Stage, Stages
 from ._algebra._hedge import Hedge
-from ._algebra._operands import Composition, Operand
+from ._algebra._operands import Composition, Operand, ReplyContext
 from ._call import AgentCall
 from ._caller import Caller
 from ._configuration import NO_KEYWORDS
@@ -205,7 +208,7 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
             ((), (<MiniAgent identity>, <MiniAgent MODEL.timeout(total=60)>))
         """
         if self._wrapped is not None:
-            return (self._wrapped[0],)
+            return (cast("MiniAgent[Message, Message, ...]", self._wrapped[0]),)
         parts: object = getattr(self._function, "components", ())
         return cast("tuple[MiniAgent[Message, Message, ...], ...]", parts)
 
@@ -459,7 +462,11 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
 
     # -- a wrapper of the user's own; `timeout` and `retry` stand in `_wrapping` ---------------------------------
 
-    def around(self, wrapper: Callable[["InteractionContext[In, Out]", Self], Awaitable[None]]) -> Self:
+    def around(
+        self,
+        wrapper: Callable[["InteractionContext[In, Out]", Self], Awaitable[None]]
+        | Callable[[InteractionContext, "MiniAgent[Message, Message, ...]"], Awaitable[None]],
+    ) -> Self:
         """This agent, each call of which goes through a function: for a cache, a budget, a log.
 
         What the function replies is the reply. It may inquire the agent once, more often, or not at all, with
@@ -472,7 +479,8 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
 
         Args:
             wrapper: an async function that is given the context of the call, and this agent with the keywords
-                of the call (they are its ``defaults``; its errors stay errors).
+                of the call (they are its ``defaults``; its errors stay errors). It may be written for any agent;
+                what it replies is validated if this agent is typed.
 
         Returns:
             The same agent: its class, alias, keywords and types.
@@ -574,6 +582,17 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         )
         return cast("MessageSequencePromise[Out]", promise)
 
+    def __map_agent__(
+        self: Stage[In1, Out1], limits: ConcurrencyLimits, overflow: Overflow | None, /
+    ) -> AgentMap[In1, Out1]:
+        """What :func:`map_agent` makes of it.
+
+        Args:
+            limits: how many items at once, in which order, and what a failing item does.
+            overflow: how many items of an Observable may wait, and what becomes of one too many.
+        """
+        return AgentMap(self, limits, overflow)
+
     def _writer(self) -> WritesMessage | None:
         """Its function, if it replies one message that it writes itself; a class of agents may say so."""
         return None
@@ -591,7 +610,8 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         if self._wrapped is not None:
             inner, wrapper = self._wrapped
             whole = InteractionContext(self, cast("MessageSequencePromise[In]", received), run)
-            return wrapper(whole, inner._bound_to(given))  # noqa: SLF001 - same class
+            call = inner._bound_to(given)  # noqa: SLF001 - same class
+            return wrapper(cast("ReplyContext", whole), cast("Operand", call))
         classes = self._classes
         if classes is not None and classes.takes is not None:
             received = validated(received, Validation(classes.takes, self.alias, "takes"))

@@ -9,6 +9,7 @@ from ._tool import Tool, ToolSpec, tool
 from ._tool_call import Approval
 from ._toolbox import AnyTool
 from ._typed_agent import AnswerMode, TypedAgent
+from ._typed_map import TypedAgentMap, TypedItemReplies
 
 __all__ = [
     "AnswerMode",
@@ -27,6 +28,8 @@ __all__ = [
     "ToolReplies",
     "ToolSpec",
     "TypedAgent",
+    "TypedAgentMap",
+    "TypedItemReplies",
     "TypedAnswerError",
     "model_agent",
     "tool",

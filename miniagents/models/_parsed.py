@@ -63,8 +63,7 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
         title='North' cities=['Oslo', 'Bodø'] North
     """
 
-    __slots__ = ("_model",)
-
+    # No slots: a class that derives from this and from another one with slots of its own could not have both.
     _model: type[T]
 
     @classmethod

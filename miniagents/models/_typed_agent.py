@@ -1,21 +1,23 @@
 """`as_type`: a model that answers with a value of a type."""
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeAlias, cast, get_args
+from typing import Generic, Literal, TypeAlias, cast, get_args, overload
 
 from pydantic import BaseModel, ValidationError
 from typing_extensions import ParamSpec, TypeVar, override
 
-from miniagents.agents import InteractionContext, MiniAgent
+from miniagents.agents import Caught, InteractionContext, MiniAgent, Stage
 from miniagents.core import (
     AssistantMessage,
+    ConcurrencyLimits,
     Context,
     Message,
     MessagePromise,
     MessageSequencePromise,
     MessageSink,
     MessageType,
+    Overflow,
     PartBuffer,
     ReplayBuffer,
     ToolMessage,
@@ -28,10 +30,11 @@ from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDe
 
 from ._answer_schema import AnswerSchema
 from ._errors import SchemaError, TypedAnswerError
-from ._kinds import over
+from ._kinds import as_kind, over
 from ._parameters import sentence_of
 from ._parsed import ParsedMessage, ParsedReplies
 from ._tool import ToolSpec
+from ._typed_map import TypedAgentMap
 
 __all__ = ["AnswerMode", "TypedAgent", "TypedAnswer", "typed_agent", "typed_answer"]
 
@@ -40,6 +43,9 @@ AnswerMode: TypeAlias = Literal["native", "tool"]
 
 T = TypeVar("T", bound=BaseModel)
 P = ParamSpec("P", default=[])
+Q = ParamSpec("Q")
+In1 = TypeVar("In1", bound=Message)
+Out2 = TypeVar("Out2", bound=Message)
 
 _TOOL = "answer"
 
@@ -291,6 +297,73 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
     @override
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "TypedAgent[T]":
         return cast("TypedAgent[T]", super().bind(*args, **kwargs))
+
+    @override
+    def __map_agent__(self, limits: ConcurrencyLimits, overflow: Overflow | None, /) -> TypedAgentMap[T]:
+        """What :func:`map_agent` makes of it: rows with a value of the type.
+
+        Args:
+            limits: how many at once, in which order, and what a failing item does.
+            overflow: how many items of an Observable may wait, and what becomes of one too many.
+        """
+        return TypedAgentMap(
+            cast("MiniAgent[Message, ParsedMessage[T]]", self), limits, overflow, self._answer
+        )
+
+    @overload  # type: ignore[override]  # mypy does not see that these give what the forms of the base do
+    def hedge(self, other: "TypedAgent[T, Q]", *, after: float) -> "TypedAgent[T]": ...
+    @overload
+    def hedge(self, other: Stage[In1, Out2], *, after: float) -> MiniAgent[In1, ParsedMessage[T] | Out2]: ...
+    @override
+    def hedge(self, other: object, *, after: float) -> object:
+        """As :meth:`MiniAgent.hedge`; with another model for the same type the whole has that type, too.
+
+        Args:
+            other: it takes the same messages.
+            after: seconds; 0 asks both at once.
+
+        Raises:
+            TypeError: it is no agent, or a required keyword is missing.
+            ValueError: ``after`` is negative.
+        """
+        made = MiniAgent.hedge(cast("MiniAgent", self), cast("MiniAgent", other), after=after)
+        same = isinstance(other, TypedAgent) and cast("TypedAgent[T]", other)._answer is self._answer  # noqa: SLF001
+        return self._typed(made) if same else made
+
+    @overload
+    def catching(
+        self,
+        handler: Callable[
+            [Exception, InteractionContext[Message, ParsedMessage[T]]],
+            "ParsedMessage[T] | TypedAgent[T] | Awaitable[ParsedMessage[T] | TypedAgent[T]]",
+        ],
+    ) -> "TypedAgent[T]": ...
+    @overload
+    def catching(
+        self,
+        handler: Callable[
+            [Exception, InteractionContext[Message, ParsedMessage[T]]],
+            "Caught[Message] | Awaitable[Caught[Message]]",
+        ],
+    ) -> MiniAgent[Message, Message]: ...
+    @override
+    def catching(self, handler: Callable[..., object]) -> object:
+        """As :meth:`MiniAgent.catching`; with a handler that gives the same type the whole has it, too.
+
+        Args:
+            handler: a function or an async function of the error and the context of the run.
+
+        Raises:
+            TypeError: it cannot be called, or a required keyword is missing.
+        """
+        made = MiniAgent.catching(cast("MiniAgent", self), cast("Callable[..., str]", handler))
+        return self._typed(made)
+
+    def _typed(self, agent: MiniAgent[Message, Message]) -> "TypedAgent[T]":
+        """``agent``, seen as one that answers in the same type."""
+        typed = cast("TypedAgent[T]", as_kind(TypedAgent, agent))
+        typed._answer = self._answer  # noqa: SLF001 - same class
+        return typed
 
 
 def typed_agent(model: MiniAgent[Message, Message, P], function: TypedAnswer[T]) -> TypedAgent[T, P]:

@@ -26,7 +26,7 @@ from ._errors_as_messages import errors_as_messages
 from ._flatten import flatten
 from ._item_replies import ItemReplies
 from ._join import join
-from ._map_agent import AgentMap, Inquired, map_agent
+from ._map_agent import AgentMap, Inquired, MapsItself, map_agent
 from ._map_messages import map_messages
 from ._map_tokens import map_tokens
 from ._resolve import resolve
@@ -37,6 +37,7 @@ __all__ = [
     "AgentMap",
     "Inquired",
     "ItemReplies",
+    "MapsItself",
     "Overflow",
     "as_messages",
     "errors_as_messages",

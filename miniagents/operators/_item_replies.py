@@ -60,7 +60,11 @@ class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
             question answer
         """
         promise = cast("ItemReplies[T, M]", object.__new__(ItemReplies))
-        promise.buffer = replies.buffer
-        promise.buffer.show()
-        promise.item, promise.index = item, index
+        promise._become(item, index, replies)  # noqa: SLF001 - same class
         return promise
+
+    def _become(self, item: object, index: int, replies: MessageSequencePromise[Message]) -> None:
+        """Show what the inquiry of an item gave."""
+        self.buffer = cast("MessageSequencePromise[Out]", replies).buffer
+        self.buffer.show()
+        self.item, self.index = cast("Item", item), index

@@ -5,10 +5,12 @@ Crosses rooms: `_wrapping`, `_agent`, `_run` and `_run_context` act together.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
 
 import pytest
 import reactivex as rx
 from pydantic import BaseModel
+from typing_extensions import override
 
 from miniagents import (
     BaseAgent,
@@ -19,6 +21,7 @@ from miniagents import (
     MiniAgent,
     MiniAgents,
     RetryPolicy,
+    TypedAgent,
     identity,
     miniagent,
     race,
@@ -26,6 +29,7 @@ from miniagents import (
     tool,
 )
 from miniagents.agents._run_context import RunInfo, RunOutcome
+from miniagents.operators import ItemReplies, map_agent
 from miniagents.testing import scripted_model
 from tests.support.speakers import Speaker, heard
 
@@ -115,7 +119,7 @@ async def test_what_a_wrapper_replies_is_validated() -> None:
         ctx.reply({"text": "from the cache", "score": 3})
 
     async with MiniAgents():
-        (answer,) = await answering_agent.around(cached).inquire()  # type: ignore[arg-type]
+        (answer,) = await answering_agent.around(cached).inquire()
     assert type(answer) is Answer
     assert answer.score == 3
 
@@ -160,6 +164,7 @@ async def test_around_all_runs_of_a_class() -> None:
     class Shouting(BaseAgent):
         mark: str = "!"
 
+        @override
         async def run(self, ctx: InteractionContext) -> None:
             ctx.reply(str(await ctx.messages).upper() + self.mark)
 
@@ -193,7 +198,7 @@ async def test_models_with_more() -> None:
 
 def test_components() -> None:
     """Whatever is made of agents names them; what is not has none."""
-    a, b = (marking_agent.described(alias=alias) for alias in "AB")
+    a, b = (marking_agent.bind().described(alias=alias) for alias in "AB")
 
     def handle(error: Exception, ctx: InteractionContext) -> str:
         return f"{error}"
@@ -325,9 +330,11 @@ async def test_an_observer_that_raises() -> None:
     """What an observer raises is logged, and the run goes on."""
 
     class Broken(Told):
+        @override
         def begin(self, run: RunInfo) -> None:
             raise ValueError(run.alias)
 
+        @override
         def end(self, run: RunInfo, outcome: RunOutcome) -> None:
             raise ValueError(outcome.kind)
 
@@ -335,16 +342,54 @@ async def test_an_observer_that_raises() -> None:
         assert str(await marking_agent.inquire("x")) == "x!"
 
 
+A = TypeVar("A", bound=MiniAgent[Any, Any, ...])
+
+
+class Wrap(Protocol):
+    """Puts something around an agent."""
+
+    def __call__(self, agent: A) -> A: ...
+
+
+async def passing_on(ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
+    """Pass the call on."""
+    ctx.reply(call.inquire(ctx.messages))
+
+
+def timed(agent: A) -> A:
+    return agent.timeout(total=60)
+
+
+def retried(agent: A) -> A:
+    return agent.retry()
+
+
+def surrounded(agent: A) -> A:
+    return agent.around(passing_on)
+
+
+def with_all(agent: A) -> A:
+    return agent.timeout(stall=5).retry(RetryPolicy(attempts=2)).around(passing_on)
+
+
+def forked(agent: A) -> A:
+    return agent.fork()
+
+
+def described(agent: A) -> A:
+    return agent.described(alias="OTHER")
+
+
+WRAPPERS: tuple[Wrap, ...] = (timed, retried, surrounded, with_all, forked, described)
+
+
 async def test_wrapped_agents_stay_what_they_are() -> None:
     """`timeout`, `retry`, `around`, `fork` and `bind` give an agent of the same class, with all it has."""
-
-    async def passing(ctx: InteractionContext, call: object) -> None:
-        assert isinstance(call, MiniAgent)
-        ctx.reply(call.inquire(ctx.messages))
 
     class Poet(BaseAgent):
         style: str = "haiku"
 
+        @override
         async def run(self, ctx: InteractionContext) -> None:
             ctx.reply(f"{self.style} on {await ctx.messages}")
 
@@ -354,17 +399,9 @@ async def test_wrapped_agents_stay_what_they_are() -> None:
         return "noon"
 
     async with MiniAgents():
-        for wrap in (
-            lambda agent: agent.timeout(total=60),
-            lambda agent: agent.retry(),
-            lambda agent: agent.around(passing),
-            lambda agent: agent.timeout(stall=5).retry(RetryPolicy(attempts=2)).around(passing),
-            lambda agent: agent.bind(),
-            lambda agent: agent.fork(),
-            lambda agent: agent.described(alias="OTHER"),
-        ):
+        for wrap in WRAPPERS:
             poet = wrap(Poet(style="ode"))
-            assert type(poet) is Poet
+            assert type(poet) is type(poet.bind()) is Poet
             assert poet.style == "ode"
             assert str(await poet.inquire("snow")) == "ode on snow"
             assert str(await poet.inquire("snow", style="epic")) == "epic on snow"
@@ -372,6 +409,7 @@ async def test_wrapped_agents_stay_what_they_are() -> None:
             model = scripted_model(then='{"name": "Oslo"}')
             typed = wrap(wrap(model).as_type(City))
             assert (await typed.inquire("?").parsed).name == "Oslo"
+            assert (await typed.bind(model="m").inquire("?").parsed).name == "Oslo"
             assert (await wrap(typed.fork(model="m")).inquire("?", model="n").final).parsed.name == "Oslo"
             assert str(await wrap(model.with_tools(now)).inquire("?").final) == '{"name": "Oslo"}'
 
@@ -388,3 +426,37 @@ async def test_bind_needs_what_the_agent_needs() -> None:
     async with MiniAgents():
         assert str(await keyed_agent.timeout(total=1).inquire("x", key="k")) == "k"
         assert str(await keyed_agent.bind(key="k").inquire("x")) == "k"
+
+
+async def test_typed_alternatives() -> None:
+    """A hedge of two models for one type has that type, and so has one with a handler for it."""
+
+    def another(error: Exception, ctx: object) -> TypedAgent[City]:
+        return scripted_model('{"name": "Rome"}').as_type(City).bind()
+
+    oslo = scripted_model(then='{"name": "Oslo"}').as_type(City)
+    failing = scripted_model(then=GONE).as_type(City)
+    async with MiniAgents():
+        for agent in (oslo.bind().hedge(failing.bind(), after=1), failing.bind().hedge(oslo.bind(), after=0)):
+            assert isinstance(agent, TypedAgent)
+            assert (await agent.inquire("?").parsed).name == "Oslo"
+        caught = failing.bind().catching(another)
+        assert (await caught.timeout(total=60).inquire("?").parsed).name == "Rome"
+        plain = oslo.bind().hedge(marking_agent.bind(), after=1)
+        assert not isinstance(plain, TypedAgent)
+        assert str(await plain.inquire("?")) == '{"name": "Oslo"}'
+
+
+async def test_the_rows_of_a_typed_agent() -> None:
+    """Mapped over items a model with a type gives rows that have the value, whatever goes around it."""
+    model = scripted_model(then='{"name": "Oslo"}')
+    async with MiniAgents():
+        for wrap in WRAPPERS:
+            mapped = map_agent(wrap(model.as_type(City)), concurrency=2)
+            rows = [row async for row in mapped(["a", "b"])]
+            assert [row.item for row in rows] == ["a", "b"]
+            assert all(isinstance(row, ItemReplies) for row in rows)
+            assert [(await row.parsed).name for row in rows] == ["Oslo", "Oslo"]
+            assert [each.name async for each in rows[0].partials][-1] == "Oslo"
+        seen = await map_agent(model.as_type(City))(rx.of("c"))
+        assert (await seen.parsed).name == "Oslo"

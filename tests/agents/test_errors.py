@@ -331,4 +331,4 @@ async def test_an_agent_that_only_passes_on_is_named(*, within: bool) -> None:
             for _ in range(2):
                 with pytest.raises(OwnError) as caught:
                     await replies
-            assert notes(caught.value) == ["agents: FAILING_AGENT → MIDDLE_AGENT → OUTER_AGENT"]
+                assert notes(caught.value) == ["agents: FAILING_AGENT → MIDDLE_AGENT → OUTER_AGENT"]

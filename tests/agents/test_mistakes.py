@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 
 import pytest
+from typing_extensions import override
 
 from miniagents import BaseAgent, InteractionContext, MessageSequencePromise, MiniAgents, miniagent
 
@@ -16,8 +17,8 @@ async def echo(ctx: InteractionContext) -> None:
 async def test_a_returned_value() -> None:
     """What an agent function returns reaches nobody, so it is an error that says how to reply."""
 
-    @miniagent
-    async def returning_agent(ctx: InteractionContext) -> str:  # type: ignore[arg-type]
+    @miniagent  # type: ignore[arg-type]
+    async def returning_agent(ctx: InteractionContext) -> str:
         ctx.reply("before")
         return "hello"
 
@@ -36,10 +37,11 @@ def test_a_generator_for_an_agent() -> None:
         yield str(ctx)
 
     with pytest.raises(TypeError, match="^yielding " + sentence):
-        miniagent(yielding)  # type: ignore[call-overload]
+        miniagent(yielding)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^Yielding\.run " + sentence):
 
         class Yielding(BaseAgent):
+            @override
             async def run(self, ctx: InteractionContext) -> AsyncGenerator[str]:  # type: ignore[override]
                 yield str(ctx)
 
@@ -63,7 +65,9 @@ async def test_a_promise_is_no_list(use: Callable[[object], object]) -> None:
             (echo.inquire("x"), "MessageSequencePromise"),
             (MessageSequencePromise("x"), "MessageSequencePromise"),
         ):
-            with pytest.raises(TypeError, match=rf"^A {name} has no .* yet: .*await it first, or read it with"):
+            with pytest.raises(
+                TypeError, match=rf"^A {name} has no .* yet: .*await it first, or read it with"
+            ):
                 use(promise)
         with pytest.raises(TypeError, match="MessageSequencePromise has no items yet"):
             echo.inquire(x for x in echo.inquire("x"))  # type: ignore[attr-defined]
@@ -72,4 +76,4 @@ async def test_a_promise_is_no_list(use: Callable[[object], object]) -> None:
 async def test_a_promise_is_true() -> None:
     """A promise has a truth value, as any object has."""
     async with MiniAgents():
-        assert echo.inquire("x")
+        assert bool(echo.inquire("x")) is True
