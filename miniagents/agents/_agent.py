@@ -63,8 +63,10 @@ Out2 = TypeVar("Out2", bound=Message)
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+Parts = TypeVar("Parts", Stages, Both)
 
-Caught: TypeAlias = MessageType | Stage[In1, Message]  # what may come in the place of an error
+Caught: TypeAlias = MessageType | Stage[In1, Message]
+"""What a handler of :meth:`MiniAgent.catching` puts in the place of an error: replies, or an agent."""
 
 
 class Start(Protocol[Out]):
@@ -197,8 +199,8 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
     def components(self) -> "tuple[MiniAgent[Message, Message, ...], ...]":
         """The agents that this one is made of, in their order; empty for a leaf, which is made of none.
 
-        ``a | b``, ``a & b``, a race, a hedge and a route have their parts, ``a.timeout(...)`` and whatever else
-        goes around ``a`` has ``a``, and a model with tools or with a type has the model.
+        ``a | b``, ``a & b``, a race, a hedge and a route have their parts; ``a.timeout(...)`` and whatever
+        else goes around ``a`` has ``a``; a model with tools or with a type has the model.
 
         Example:
             >>> from miniagents import identity
@@ -346,18 +348,17 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         other._check_complete()  # noqa: SLF001 - same class
         return cast("MiniAgent[In, Message]", composed(Stages((*self._stages(), *other._stages()))))  # noqa: SLF001
 
-    def _runs(self, kind: type[object]) -> bool:
-        """Whether it is a composition of that kind and nothing more, so that its parts can be taken as they are."""
+    def _parts_as(self, kind: type[Parts]) -> Parts | None:
+        """What it runs, if that is a composition of this kind and nothing more."""
         plain = self._errors_as_messages is None and self._wrapped is None
-        return plain and isinstance(self._function, kind)
+        return self._function if plain and isinstance(self._function, kind) else None
 
     def _stages(self) -> tuple[Stage[Message, Message], ...]:
         """The agents of a chain, so that a chain of chains is one chain; any other agent is one stage."""
-        if self._runs(Stages):
-            return cast("Stages", self._function).agents
-        return (cast("Stage[Message, Message]", self),)
+        chain = self._parts_as(Stages)
+        return (cast("Stage[Message, Message]", self),) if chain is None else chain.agents
 
-    # -- composition: what each of these runs is in `_algebra` ------------------------------------------------
+    # -- composition: what each of these runs is in `_algebra` -----------------------------------------------
 
     @overload  # the first form, because mypy takes `In1` from `self`, so that it would refuse a narrower one
     def __and__(self: Stage[Message, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1 | Out2]": ...
@@ -369,9 +370,8 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
 
     def _operands_of_and(self) -> "tuple[Operand, ...]":
         """The parts of ``a & b``, so that ``a & b & c`` has three; any other agent is one."""
-        if self._runs(Both):
-            return cast("Both", self._function).agents
-        return (self.as_operand(),)
+        both = self._parts_as(Both)
+        return (self.as_operand(),) if both is None else both.agents
 
     def as_operand(self, *, strict: bool = False) -> "MiniAgent":
         """This agent as a part of another one, for whoever writes an operator on agents.
@@ -460,7 +460,7 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         composition = Catching(as_operand("catching", self, strict=True), cast("Handler", handler))
         return cast("MiniAgent[In1, Message]", composed(composition))
 
-    # -- a wrapper of the user's own; `timeout` and `retry` stand in `_wrapping` ---------------------------------
+    # -- a wrapper of the user's own; `timeout` and `retry` stand in `_wrapping` -----------------------------
 
     def around(
         self,
@@ -471,16 +471,16 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
 
         What the function replies is the reply. It may inquire the agent once, more often, or not at all, with
         what it was sent or with something else. To pass the reply on as it streams, and copy nothing:
-        ``ctx.reply(call.inquire(ctx.messages))``. A function that needs no more than the end of the call keeps
-        the replies that it passed on and awaits them, which takes them at full speed and copies nothing either.
+        ``ctx.reply(call.inquire(ctx.messages))``. A function that needs no more than the end of the call
+        awaits the replies that it passed on, which takes them at full speed and copies nothing either.
 
-        Several of them are nested: of ``agent.around(f).around(g)`` ``g`` is the outermost. What shall go around
-        every run of a context is given to :class:`MiniAgents`.
+        Several of them are nested: of ``agent.around(f).around(g)`` ``g`` is the outermost. What shall go
+        around every run of a context is given to :class:`MiniAgents`.
 
         Args:
             wrapper: an async function that is given the context of the call, and this agent with the keywords
-                of the call (they are its ``defaults``; its errors stay errors). It may be written for any agent;
-                what it replies is validated if this agent is typed.
+                of the call (they are its ``defaults``; its errors stay errors). It may be written for any
+                agent; what it replies is validated if this agent is typed.
 
         Returns:
             The same agent: its class, alias, keywords and types.
@@ -575,7 +575,7 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
             received,
             pending,
             given,
-            agent,
+            agent=agent,
             errors_as_messages=self._errors_as_messages,
             classes=None if classes is None else classes.replies,
             writer=self._writer() if agent is self and self._wrapped is None else None,

@@ -1,4 +1,4 @@
-"""How an agent is configured: what it is called, which keywords it takes, and copies of it that differ in that.
+"""How an agent is configured: what it is called, which keywords it takes, and copies that differ in that.
 
 Every operation here returns an agent of the same class (``Self``): a typed agent stays typed, and an agent of
 a class keeps its fields.

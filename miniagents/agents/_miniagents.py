@@ -12,7 +12,7 @@ from ._run_context import PersistMessageHandler, RunContext
 AroundFunction: TypeAlias = Callable[
     [InteractionContext[Message, Message], MiniAgent[Message, Message, ...]], Awaitable[None]
 ]
-"""What goes around every run of a context: given the context of the run, and the agent, bound to this call."""
+"""What goes around every run of a context: given the context of the run, and the agent of this call."""
 
 
 class MiniAgents(RunContext):

@@ -4,22 +4,19 @@ Each agent boundary adds one buffer, the replies; the messages that go in and ou
 """
 
 import logging
-from collections.abc import Awaitable, Mapping, MutableMapping
-from typing import Final, Protocol, cast
+from collections.abc import Awaitable, Mapping
+from typing import Protocol, cast
 
 from typing_extensions import TypeVar, override
 
 from miniagents.core import (
     CURRENT_PRODUCER,
-    Context,
     ErrorMessage,
     Flattener,
     Message,
     MessagePromise,
     MessageSequencePromise,
-    MessageSink,
     MessageType,
-    PartBuffer,
     Producer,
     ProducerTask,
     ReplayBuffer,
@@ -27,10 +24,10 @@ from miniagents.core import (
     Validation,
     one_message,
     replace_errors,
-    text_message,
 )
 from miniagents.values import MiniAgentsError
 
+from ._message_run import COMPLETED, MessageRun, WritesMessage, sequence_of, stopped
 from ._records import record_run
 from ._run_context import RunContext, RunInfo, RunOutcome
 from ._signals import signals
@@ -38,8 +35,6 @@ from ._signals import signals
 M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
 
 logger = logging.getLogger("miniagents")
-
-_COMPLETED: Final = RunOutcome("completed")
 
 
 class Runnable(Protocol):
@@ -161,7 +156,7 @@ class Run(ProducerTask):
             pending.finish()
         received = self._received
         if isinstance(received, str):
-            received = _sequence(self.context, received)
+            received = sequence_of(self.context, received)
         return self._agent.begin(received, self._keywords, self)
 
     @property
@@ -231,7 +226,7 @@ class Run(ProducerTask):
     def finished(self) -> None:
         self._open = False
         if not self._aborted:  # one that was stopped and comes to its end all the same was stopped
-            self._outcome = _COMPLETED
+            self._outcome = COMPLETED
         (self._flattener or self.buffer).finish()
 
     @override
@@ -256,151 +251,8 @@ class Run(ProducerTask):
     def _leave(self) -> None:
         info, self.info = self.info, None
         if info is not None:
-            self._context.run_ends(info, self._outcome or _stopped(self._abandoned))
+            self._context.run_ends(info, self._outcome or stopped(self._abandoned))
         super()._leave()
-
-
-class WritesMessage(Protocol):
-    """The function of an agent that replies one message and writes it itself."""
-
-    @property
-    def message_class(self) -> type[Message]:
-        """The class of the message."""
-        ...
-
-    async def write(
-        self,
-        received: MessageSequencePromise[Message],
-        keywords: Mapping[str, object],
-        buffer: PartBuffer,
-        metadata: MutableMapping[str, object],
-        /,
-    ) -> None:
-        """Write the parts of the message into its buffer, and its data into ``metadata``."""
-        ...
-
-
-class MessageRun(ProducerTask):
-    """One run of an agent that replies one message: the task that writes the message is the run.
-
-    So such a run needs one task and not two. Its replies are there from the beginning: that one message.
-
-    Args:
-        alias: whose run it is.
-        context: who owns it.
-        function: writes the message.
-        received: what it was sent; a text becomes a sequence when the run begins.
-        keywords: what it was called with.
-        pending: writes the input, if that may still be given some before the run begins.
-
-    Attributes:
-        message: the buffer of the message.
-        info: for those who observe runs.
-    """
-
-    __slots__ = (
-        "_context",
-        "_function",
-        "_keywords",
-        "_outcome",
-        "_pending",
-        "_received",
-        "_sequence",
-        "info",
-        "message",
-        "metadata",
-    )
-
-    def __init__(
-        self,
-        alias: str,
-        context: RunContext,
-        function: WritesMessage,
-        *,
-        received: MessageSequencePromise[Message] | str,
-        keywords: Mapping[str, object],
-        pending: Flattener | None,
-    ) -> None:
-        self.message = PartBuffer(context)
-        self.metadata: dict[str, object] = {}
-        sink = MessageSink(self.message, function.message_class, self.metadata)
-        super().__init__(alias, context, self.message, sink)
-        self._context = context
-        self._function = function
-        self._received = received
-        self._keywords = keywords
-        self._pending = pending
-        self._outcome: RunOutcome | None = None
-        self.info: RunInfo | None = None
-        promise = MessagePromise.of_tokens(self.message, function.message_class)
-        self._sequence: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(context, [promise], closed=True)
-        self._sequence.ancestry = self.ancestry  # cancelling the replies cancels the message
-
-    @property
-    @override
-    def replies(self) -> ReplayBuffer[object]:
-        return cast("ReplayBuffer[object]", self._sequence)
-
-    @property
-    def sequence(self) -> ReplayBuffer[MessagePromise[Message]]:
-        """The replies: the one message."""
-        return self._sequence
-
-    @override
-    def work(self) -> Awaitable[None]:
-        if self._pending is not None and self._pending.feeder is None:
-            self._pending.finish()
-        received = self._received
-        if isinstance(received, str):
-            received = _sequence(self.context, received)
-        return self._function.write(received, self._keywords, self.message, self.metadata)
-
-    @override
-    def finished(self) -> None:
-        super().finished()
-        error = self.message.error  # a message that cannot be made of what came
-        self._outcome = self._outcome or (_COMPLETED if error is None else RunOutcome("failed", error))
-
-    @override
-    def failed(self, error: Exception) -> None:
-        self._outcome = RunOutcome("failed", error)
-        super().failed(error)
-
-    @override
-    def aborted(self, error: Exception) -> None:
-        self._outcome = (
-            RunOutcome("failed", error.__cause__) if error.__cause__ else _stopped(self._abandoned)
-        )
-        super().aborted(error)
-
-    @override
-    def abandon(self) -> None:
-        if not self.message.reachable:  # else somebody has let go of the replies, and holds the message
-            super().abandon()
-
-    @override
-    def _stop_unread(self, starter: ProducerTask) -> None:
-        if self.message.readers == 0 and all(
-            getattr(item, "buffer", None) is not self.message for item in starter.buffer.items
-        ):
-            super()._stop_unread(starter)
-
-    @override
-    def _leave(self) -> None:
-        info, self.info = self.info, None
-        if info is not None:
-            self._context.run_ends(info, self._outcome or _COMPLETED)
-        super()._leave()
-
-
-def _stopped(abandoned: bool) -> RunOutcome:  # noqa: FBT001 - private, and the only thing it is told
-    return RunOutcome("abandoned" if abandoned else "cancelled")
-
-
-def _sequence(context: Context, text: str) -> MessageSequencePromise[Message]:
-    received = MessageSequencePromise.of_message(context, text_message(text))
-    received.buffer.was_read = True  # the run is its reader: when that ends, so does this
-    return received
 
 
 def start_run(
@@ -409,8 +261,8 @@ def start_run(
     received: MessageSequencePromise[Message] | str,
     pending: Flattener | None,
     keywords: Mapping[str, object],
-    agent: Runnable,
     *,
+    agent: Runnable,
     errors_as_messages: bool | None,
     classes: tuple[type[Message], ...] | None = None,
     writer: WritesMessage | None = None,
@@ -433,7 +285,7 @@ def start_run(
     """
     recorded = context.persists
     if isinstance(received, str) and (recorded or context.announcing):
-        received = _sequence(context, received)  # handlers and records are told of it before the run begins
+        received = sequence_of(context, received)  # handlers and records are told of it before the run begins
     if errors_as_messages is None:
         errors_as_messages = context.errors_as_messages
     shown: ReplayBuffer[MessagePromise[Message]]

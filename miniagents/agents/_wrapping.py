@@ -75,8 +75,8 @@ class WrappedAgent(ConfiguredAgent[P]):
 
         Args:
             first_token: from the end of its input to the first piece of its reply, a thought included: what
-                ``first_token_timeout`` of a provider means, too. (In a chain all agents begin at once; waiting
-                for the one before is not counted.)
+                ``first_token_timeout`` of a provider means, too. (In a chain all agents begin at once;
+                waiting for the one before is not counted.)
             stall: between two tokens, or ends of messages; without ``first_token`` also before the first.
             total: from the inquiry to the end of the last message.
 
@@ -106,7 +106,7 @@ class WrappedAgent(ConfiguredAgent[P]):
         From its first token on it streams to its readers, who would see a restart: then its error is theirs.
 
         Args:
-            policy: how often, after which errors, and with which pauses; ``RetryPolicy()`` if it is not given.
+            policy: how often, after which errors, and with which pauses; by default ``RetryPolicy()``.
 
         Raises:
             TypeError: it is no policy.

@@ -29,8 +29,8 @@ __all__ = [
     "ToolSpec",
     "TypedAgent",
     "TypedAgentMap",
-    "TypedItemReplies",
     "TypedAnswerError",
+    "TypedItemReplies",
     "model_agent",
     "tool",
 ]

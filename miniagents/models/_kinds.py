@@ -65,7 +65,7 @@ def over(
         ODE
     """
     made = as_kind(kind, agent)
-    # What goes around `agent` goes around each of its runs, which `function` starts; not around the whole again.
+    # What goes around `agent` goes around its runs, which `function` starts; not around the whole again.
     changed = {"_function": function, "_classes": None, "_wrapped": None, "alias": alias}
     for name, value in changed.items():
         setattr(made, name, value)

@@ -60,7 +60,7 @@ class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P]):
         Raises:
             SchemaError: a model cannot answer in this type; the text names the field and what to do.
         """
-        return typed_agent(self, typed_answer(self, answer, repairs, "native"))
+        return typed_agent(typed_answer(self, answer, repairs, "native"), self)
 
     @override
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "ToolAgent":
@@ -168,7 +168,7 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
             >>> MiniAgents().run(main())
             City(name='Oslo', people=717710)
         """
-        return typed_agent(self, typed_answer(self, answer, repairs, mode))
+        return typed_agent(typed_answer(self, answer, repairs, mode), self)
 
     @override
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "ModelAgent":

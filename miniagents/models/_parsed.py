@@ -79,8 +79,16 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
         view = cls.__new__(cls)
         view.buffer = replies.buffer
         view.buffer.show()
-        view._model = model  # noqa: SLF001 - same class
+        view.read_as(model)
         return view
+
+    def read_as(self, model: type[T]) -> None:
+        """Know the type of the answer; for classes of replies.
+
+        Args:
+            model: the type.
+        """
+        self._model = model
 
     @property
     def parsed(self) -> Promise[T]:

@@ -1,4 +1,7 @@
-"""`as_type`: a model that answers with a value of a type."""
+"""`as_type`: a model that answers with a value of a type.
+
+Why so long: asking, reading and asking again are one conversation; the agent on it stands beside it.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -292,7 +295,8 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
 
     @override
     def _writer(self) -> TypedAnswer[T] | None:
-        return cast("TypedAnswer[T]", self._function) if isinstance(self._function, TypedAnswer) else None
+        function: object = self._function  # of a hedge, say, it is another one
+        return cast("TypedAnswer[T]", function) if isinstance(function, TypedAnswer) else None
 
     @override
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "TypedAgent[T]":
@@ -315,7 +319,9 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
     @overload
     def hedge(self, other: Stage[In1, Out2], *, after: float) -> MiniAgent[In1, ParsedMessage[T] | Out2]: ...
     @override
-    def hedge(self, other: object, *, after: float) -> object:
+    def hedge(  # pyright: ignore[reportIncompatibleMethodOverride] - as above
+        self, other: object, *, after: float
+    ) -> object:
         """As :meth:`MiniAgent.hedge`; with another model for the same type the whole has that type, too.
 
         Args:
@@ -366,12 +372,12 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
         return typed
 
 
-def typed_agent(model: MiniAgent[Message, Message, P], function: TypedAnswer[T]) -> TypedAgent[T, P]:
+def typed_agent(function: TypedAnswer[T], model: MiniAgent[Message, Message, P]) -> TypedAgent[T, P]:
     """The agent that asks ``model`` for a type.
 
     Args:
-        model: whose keywords it takes.
         function: asks the model, and again.
+        model: whose keywords it takes.
     """
     alias = f"{model.alias}_AS_{function.schema.name.upper()}"
     agent = cast("TypedAgent[T, P]", over(TypedAgent, model, function, alias))

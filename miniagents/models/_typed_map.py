@@ -45,7 +45,7 @@ class TypedItemReplies(ItemReplies[Item, ParsedMessage[T]], ParsedReplies[T], Ge
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TypedAgentMap(AgentMap[Message, ParsedMessage[T]], Generic[T]):
     """A model with a type mapped over items; what :func:`map_agent` returns for one.
 
@@ -85,7 +85,7 @@ class TypedAgentMap(AgentMap[Message, ParsedMessage[T]], Generic[T]):
         Raises:
             TypeError: it is one message, or nothing that has items.
         """
-        mapped = AgentMap.__call__(self, cast("Iterable[str]", source))
+        mapped = super().__call__(cast("Iterable[str]", source))
         return cast("AsyncGenerator[TypedItemReplies[object, T]]", mapped)
 
     @override
@@ -93,6 +93,6 @@ class TypedAgentMap(AgentMap[Message, ParsedMessage[T]], Generic[T]):
         self, item: object, index: int, replies: MessageSequencePromise[ParsedMessage[T]]
     ) -> TypedItemReplies[object, T]:
         row = cast("TypedItemReplies[object, T]", object.__new__(TypedItemReplies))
-        row._become(item, index, replies)
-        row._model = self.answer
+        row.show_for(item, index, replies)
+        row.read_as(self.answer)
         return row

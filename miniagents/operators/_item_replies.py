@@ -60,11 +60,17 @@ class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
             question answer
         """
         promise = cast("ItemReplies[T, M]", object.__new__(ItemReplies))
-        promise._become(item, index, replies)  # noqa: SLF001 - same class
+        promise.show_for(item, index, replies)
         return promise
 
-    def _become(self, item: object, index: int, replies: MessageSequencePromise[Message]) -> None:
-        """Show what the inquiry of an item gave."""
+    def show_for(self, item: object, index: int, replies: MessageSequencePromise[Message]) -> None:
+        """Become the replies to an item; for classes of rows.
+
+        Args:
+            item: what the agent was sent.
+            index: its place among all items, from 0.
+            replies: what the inquiry of it gave.
+        """
         self.buffer = cast("MessageSequencePromise[Out]", replies).buffer
         self.buffer.show()
         self.item, self.index = cast("Item", item), index

@@ -211,7 +211,8 @@ def map_agent(
 
     Every item is an inquiry of its own, and its replies are a promise of their own that knows the item. Given
     an iterable or an async iterable (the rows of a file) the result is an async generator; the same operator
-    stands in a ``pipe``. The rows of a model with a type have what its replies have: ``parsed``, ``partials``.
+    stands in a ``pipe``. The rows of a model with a type have what its replies have: ``parsed``, ``partials``
+    and so on.
 
     * When does it start? When the first result is asked for, or when someone subscribes.
     * How often? Once per reader or subscriber; an iterable can be read as often as it can itself.

@@ -140,7 +140,7 @@ async def test_its_errors_stay_errors_inside() -> None:
 
 
 async def test_around_all_runs() -> None:
-    """The functions of a context go around every run, the first one outermost, and tell leaves from the rest."""
+    """The functions of a context go around every run, the first one outermost, and can tell leaves."""
     notes: list[str] = []
     chain = marking_agent | marking_agent.fork(mark="?").retry()
     async with MiniAgents(around=[noted(notes, "f"), noted(notes, "g")]):
@@ -235,9 +235,11 @@ class Told:
         self.ended: list[tuple[RunInfo, RunOutcome]] = []
 
     def begin(self, run: RunInfo) -> None:
+        """A run was inquired."""
         self.begun.append(run)
 
     def end(self, run: RunInfo, outcome: RunOutcome) -> None:
+        """It has ended."""
         self.ended.append((run, outcome))
 
     @property
@@ -348,7 +350,9 @@ A = TypeVar("A", bound=MiniAgent[Any, Any, ...])
 class Wrap(Protocol):
     """Puts something around an agent."""
 
-    def __call__(self, agent: A) -> A: ...
+    def __call__(self, agent: A) -> A:
+        """The agent with it."""
+        ...
 
 
 async def passing_on(ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:

@@ -1,4 +1,7 @@
-"""How runs end that nobody waits for: stopped with what they began, and never for others in silence."""
+"""How runs end that nobody waits for: stopped with what they began, and never for others in silence.
+
+Crosses rooms: whoever begins a run, the run, and what it leaves behind have a part in its end.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -96,8 +99,7 @@ async def test_what_was_passed_on_stays() -> None:
     async def failing_agent(ctx: InteractionContext) -> None:
         async for promise in model.agent.inquire():
             ctx.reply(promise)
-        async for promise in read.agent.inquire():
-            seen.append(promise)
+        seen.extend([promise async for promise in read.agent.inquire()])
         await asyncio.sleep(4.5)
         raise ValueError("no idea")
 

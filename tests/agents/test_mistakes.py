@@ -1,6 +1,10 @@
-"""What a user is told who takes an agent, or a promise, for something that it is not."""
+"""What a user is told who takes an agent, or a promise, for something that it is not.
 
-from collections.abc import AsyncGenerator, Callable
+Crosses rooms: the same mistake is met where an agent is made, where it runs, and in its replies.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import cast
 
 import pytest
 from typing_extensions import override
@@ -17,13 +21,14 @@ async def echo(ctx: InteractionContext) -> None:
 async def test_a_returned_value() -> None:
     """What an agent function returns reaches nobody, so it is an error that says how to reply."""
 
-    @miniagent  # type: ignore[arg-type]
     async def returning_agent(ctx: InteractionContext) -> str:
         ctx.reply("before")
         return "hello"
 
+    agent = miniagent(cast("Callable[[InteractionContext], Awaitable[None]]", returning_agent))
+
     async with MiniAgents():
-        replies = returning_agent.inquire()
+        replies = agent.inquire()
         with pytest.raises(TypeError, match=r"RETURNING_AGENT returned a value of type str.*ctx\.reply\("):
             await replies
         assert str(await anext(aiter(replies))) == "before"
@@ -40,25 +45,26 @@ def test_a_generator_for_an_agent() -> None:
         miniagent(yielding)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^Yielding\.run " + sentence):
 
-        class Yielding(BaseAgent):
+        class Yielding(BaseAgent):  # pyright: ignore[reportUnusedClass] - it does not come to be
             @override
             async def run(self, ctx: InteractionContext) -> AsyncGenerator[str]:  # type: ignore[override]
                 yield str(ctx)
 
 
-@pytest.mark.parametrize(
-    "use",
-    [
-        len,
-        list,
-        tuple,
-        lambda replies: replies[0],
-        lambda replies: [message for message in replies],  # noqa: C416 - the loop is what is looked at
-        lambda replies: next(x for x in replies),
-        lambda replies: "hello" in replies,
-    ],
+Use = Callable[[Sequence[object]], object]
+USES: tuple[Use, ...] = (
+    len,
+    list,
+    tuple,
+    lambda replies: replies[0],
+    lambda replies: [message for message in replies],  # noqa: C416 - the loop is what is looked at
+    lambda replies: next(x for x in replies),
+    lambda replies: "hello" in replies,
 )
-async def test_a_promise_is_no_list(use: Callable[[object], object]) -> None:
+
+
+@pytest.mark.parametrize("use", USES)
+async def test_a_promise_is_no_list(use: Use) -> None:
     """Who takes replies for a list is told the public name of what they are, and to await them."""
     async with MiniAgents():
         for promise, name in (
@@ -68,7 +74,7 @@ async def test_a_promise_is_no_list(use: Callable[[object], object]) -> None:
             with pytest.raises(
                 TypeError, match=rf"^A {name} has no .* yet: .*await it first, or read it with"
             ):
-                use(promise)
+                use(cast("Sequence[object]", promise))
         with pytest.raises(TypeError, match="MessageSequencePromise has no items yet"):
             echo.inquire(x for x in echo.inquire("x"))  # type: ignore[attr-defined]
 

@@ -21,6 +21,9 @@ from tests.contract.rx_contract import StreamContract
 from tests.support import run_async
 
 EXEMPT = {
+    "TypedAgent.catching": "as MiniAgent.catching: tests/agents/test_around.py",
+    "TypedAgent.hedge": "as MiniAgent.hedge: tests/agents/test_around.py",
+    "TypedAgentMap.__call__": "as AgentMap.__call__: tests/agents/test_around.py",
     "BaseAgent.bind": "as BaseAgent.fork",
     "BaseAgent.fork": "a copy with other fields: tests/agents/test_base_agent.py",
     "MiniAgent.components": "the agents that it is made of: tests/agents/test_around.py",
@@ -31,7 +34,7 @@ EXEMPT = {
     "to_async_iter": "the way out of Observables: tests/core/test_to_async_iter.py",
     "map_concurrently": "an async iterator; `map_agent` shows it: tests/operators/test_map_agent.py",
 }
-MAKES_AGENTS = {"miniagent", "model_agent"}  # they return decorators
+MAKES_AGENTS = {"map_agent", "miniagent", "model_agent"}  # the agent says what is made, or a decorator is
 DOORS = (agents, core, miniagents, models, operators, promising, streams, testing)
 STREAMS = ("Observable[", "AsyncIterable[", "AsyncGenerator[", "Agent[", "AgentMap[", "Pipeline[", "Parts")
 

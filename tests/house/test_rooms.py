@@ -20,6 +20,13 @@ TESTED_ELSEWHERE: dict[str, str] = {
     # What `map_agent` runs on: it is nothing without inquiries, so it is tested with them.
     "miniagents/core/_concurrent_map.py": "tests/operators/test_map_agent.py",
     "miniagents/core/_windowed.py": "tests/operators/test_map_agent.py",
+    # What goes around runs: one sentence of the README, tested as one.
+    "miniagents/agents/_algebra/_around.py": "tests/agents/test_around.py",
+    "miniagents/agents/_run_context.py": "tests/agents/test_around.py",
+    "miniagents/agents/_wrapping.py": "tests/agents/test_around.py",
+    "miniagents/models/_typed_map.py": "tests/agents/test_around.py",
+    # The run of a typed answer is nothing without the answer.
+    "miniagents/agents/_message_run.py": "tests/models/test_typed_agent.py",
 }
 
 ROOM = "miniagents/values/_frozen.py"

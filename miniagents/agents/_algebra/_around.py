@@ -1,7 +1,7 @@
 """``a.around(function)``: each call of an agent goes through a function of the user's own."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from ._operands import Operand, ReplyContext
 
@@ -24,7 +24,7 @@ class Around:
 
     __slots__ = ("_function",)
 
-    answers = True
+    answers: ClassVar[bool] = True
 
     def __init__(self, function: AnyFunction) -> None:
         check_around("around", function)
@@ -54,5 +54,5 @@ def check_around(operation: str, function: object) -> None:
         TypeError: it cannot be called.
     """
     if not callable(function):
-        msg = f"{operation}({function!r}): give an async function of the context and of the agent that is called."
+        msg = f"{operation}({function!r}): give an async function of the context and the called agent."
         raise TypeError(msg)

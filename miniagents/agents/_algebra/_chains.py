@@ -14,7 +14,15 @@ Out_co = TypeVar("Out_co", bound=Message, covariant=True)
 
 
 class Stage(Protocol[In_contra, Out_co]):
-    """An agent that needs nothing but messages."""
+    """An agent that needs nothing but messages: what stands in a chain.
+
+    Example:
+        >>> from miniagents import Message, identity
+        >>> from miniagents.agents import Stage
+        >>> stage: Stage[Message, Message] = identity
+        >>> stage.alias
+        'identity'
+    """
 
     @property
     def alias(self) -> str:
@@ -22,7 +30,11 @@ class Stage(Protocol[In_contra, Out_co]):
         ...
 
     def inquire(self, messages: MessageSequencePromise[In_contra], /) -> MessageSequencePromise[Out_co]:
-        """Its replies."""
+        """Its replies.
+
+        Args:
+            messages: what it is sent.
+        """
         ...
 
 

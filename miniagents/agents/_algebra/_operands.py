@@ -1,12 +1,12 @@
 """What a composition of agents sees of its parts and of the run it works in.
 
-Errors of a part stay errors until the whole has looked at them, and an agent that passes the replies of another
-one on ends as that one ends.
+Errors of a part stay errors until the whole has looked at them, and an agent that passes the replies of
+another one on ends as that one ends.
 """
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import Protocol, cast, runtime_checkable
+from typing import ClassVar, Protocol, cast, runtime_checkable
 
 from miniagents.core import (
     CURRENT_PRODUCER,
@@ -86,10 +86,8 @@ class Composition(Protocol):
 class Wrapper(Protocol):
     """What goes around the runs of one agent, which stays of its class."""
 
-    @property
-    def answers(self) -> bool:
-        """Whether what comes out may be something else than what the wrapped agent replies."""
-        ...
+    answers: ClassVar[bool]
+    """Whether what comes out may be something else than what the wrapped agent replies."""
 
     def alias_around(self, part: Operand) -> str:
         """How the agent is called with this around it."""

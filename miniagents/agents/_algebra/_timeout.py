@@ -1,8 +1,10 @@
 """``a.timeout(first_token=..., stall=..., total=...)``: an agent that is not waited for without end.
 
 Nothing is copied: the messages that the agent writes are shown as they are and only watched. When a limit is
-up, what is still open ends with the error, and its producer is stopped. Only a message that comes from outside
-of the agent, and may have readers there, is copied, so that its end here harms nobody else.
+up, what is still open ends with the error, and its producer is stopped. Only a message that comes from
+outside of the agent, and may have readers there, is copied, so that its end here harms nobody else.
+
+Why so long: what is heard of an agent and which limit is up next turn on the same few numbers.
 """
 
 import asyncio
@@ -77,9 +79,10 @@ class TimeLimits:
 
 
 class Watch:
-    """Watches the replies of one run, knows when the last sign of it came, and stops it when that is too long ago.
+    """Watches the replies of one run, and stops it when the last sign of it came too long ago.
 
-    It wakes the run that it belongs to once, at the end: all else happens where tokens arrive, and in a timer.
+    It wakes the run that it belongs to once, at the end: all else happens where tokens arrive, and in a
+    timer.
 
     Args:
         limits: how long is waited.
@@ -219,9 +222,8 @@ class Watch:
         """The agent has been heard of."""
         self._waiting_since = self._loop.time()
         self._signs += 1
-        if self._signs == 1:
-            if self._complete is not None:
-                self._complete.cancel()  # from now on the agent alone says how much of its input is wanted
+        if self._signs == 1 and self._complete is not None:
+            self._complete.cancel()  # from now on the agent alone says how much of its input is wanted
 
     def _input_came(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and self._waiting_since is None:
