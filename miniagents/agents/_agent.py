@@ -13,13 +13,11 @@ what the operations run is in ``_algebra``.
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, Literal, Protocol, Self, TypeAlias, cast, overload
-from weakref import ref
 
 from reactivex import Observable
 from typing_extensions import ParamSpec, TypeVar
 
 from miniagents.core import (
-    CURRENT_PRODUCER,
     ConcurrencyLimits,
     ErrorMessage,
     Flattener,
@@ -32,6 +30,7 @@ from miniagents.core import (
     MessageTypeOf,
     Overflow,
     Validation,
+    current_producer,
     open_sequence,
     validated,
 )
@@ -43,7 +42,6 @@ from ._algebra._chains import Both, Stage, Stages
 from ._algebra._hedge import Hedge
 from ._algebra._operands import Composition, Operand, ReplyContext
 from ._call import AgentCall
-from ._caller import Caller
 from ._configuration import NO_KEYWORDS
 from ._pipeline import Operator, Pipeline
 from ._run import Run, WritesMessage, start_run
@@ -255,7 +253,7 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         if isinstance(messages, str):  # what is given most, and never refused
             return start(messages, given)
         received = MessageSequencePromise(cast("MessageType", messages))
-        received.buffer.was_read = True  # the run is its reader: when that ends, so does this
+        received.buffer.expect_reader()  # the run: when that ends, so does this
         return start(received, given)
 
     def initiate_inquiry(self, *args: P.args, **kwargs: P.kwargs) -> AgentCall[In, Out]:
@@ -271,15 +269,10 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         """
         start, given = self._asked(args, kwargs)
         flattener, received = open_sequence()
-        run = CURRENT_PRODUCER.get()
-        if run is None:
+        if current_producer() is None:
             # No end of a run drops this call: at the latest the end of the context finishes it.
             flattener.context.finish_at_end(flattener)
-        call = AgentCall(self.alias, flattener, start(received, given))
-        if run is not None:
-            flattener.feeder = Caller(run, ref(call))
-            run.calls = True
-        return call
+        return AgentCall(self.alias, flattener, start(received, given))
 
     # -- cold ----------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """A run of an agent that replies one message and writes it itself: one task for both."""
 
 from collections.abc import Awaitable, Mapping, MutableMapping
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 from typing_extensions import override
 
@@ -95,14 +95,10 @@ class MessageRun(ProducerTask):
         self._pending = pending
         self._outcome: RunOutcome | None = None
         self.info: RunInfo | None = None
+        self.message.contain()
         promise = MessagePromise.of_tokens(self.message, function.message_class)
         self._sequence: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(context, [promise], closed=True)
-        self._sequence.ancestry = self.ancestry  # cancelling the replies cancels the message
-
-    @property
-    @override
-    def replies(self) -> ReplayBuffer[object]:
-        return cast("ReplayBuffer[object]", self._sequence)
+        self._sequence.produce_with(self, self.ancestry)  # cancelling the replies cancels the message
 
     @property
     def sequence(self) -> ReplayBuffer[MessagePromise[Message]]:
@@ -113,7 +109,7 @@ class MessageRun(ProducerTask):
     def work(self) -> Awaitable[None]:
         if self._pending is not None and self._pending.feeder is None:
             self._pending.finish()
-        received = self._received
+        received, self._received = self._received, ""
         if isinstance(received, str):
             received = sequence_of(self.context, received)
         return self._function.write(received, self._keywords, self.message, self.metadata)
@@ -125,14 +121,14 @@ class MessageRun(ProducerTask):
         self._outcome = self._outcome or (COMPLETED if error is None else RunOutcome("failed", error))
 
     @override
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: Exception, chain: tuple[str, ...]) -> None:
         self._outcome = RunOutcome("failed", error)
-        super().failed(error)
+        super().failed(error, chain)
 
     @override
-    def aborted(self, error: Exception) -> None:
+    def end_aborted(self, error: Exception) -> None:
         self._outcome = RunOutcome("failed", error.__cause__) if error.__cause__ else stopped(self._abandoned)
-        super().aborted(error)
+        super().end_aborted(error)
 
     @override
     def abandon(self) -> None:
@@ -140,18 +136,11 @@ class MessageRun(ProducerTask):
             super().abandon()
 
     @override
-    def _stop_unread(self, starter: ProducerTask) -> None:
-        if self.message.readers == 0 and all(
-            getattr(item, "buffer", None) is not self.message for item in starter.buffer.items
-        ):
-            super()._stop_unread(starter)
-
-    @override
-    def _leave(self) -> None:
+    def has_ended(self) -> None:
         info, self.info = self.info, None
         if info is not None:
             self._context.run_ends(info, self._outcome or COMPLETED)
-        super()._leave()
+        super().has_ended()
 
 
 def stopped(abandoned: bool) -> RunOutcome:
@@ -162,5 +151,5 @@ def stopped(abandoned: bool) -> RunOutcome:
 def sequence_of(context: Context, text: str) -> MessageSequencePromise[Message]:
     """What a run was sent that was given a text."""
     received = MessageSequencePromise.of_message(context, text_message(text))
-    received.buffer.was_read = True  # the run is its reader: when that ends, so does this
+    received.buffer.expect_reader()  # the run is its reader: when that ends, so does this
     return received

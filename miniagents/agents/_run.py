@@ -10,7 +10,6 @@ from typing import Protocol, cast
 from typing_extensions import TypeVar, override
 
 from miniagents.core import (
-    CURRENT_PRODUCER,
     ErrorMessage,
     Flattener,
     Message,
@@ -22,6 +21,7 @@ from miniagents.core import (
     ReplayBuffer,
     ValidatedBuffer,
     Validation,
+    current_producer,
     one_message,
     replace_errors,
 )
@@ -154,15 +154,10 @@ class Run(ProducerTask):
         pending = self._pending
         if pending is not None and pending.feeder is None:
             pending.finish()
-        received = self._received
+        received, self._received = self._received, ""  # what was sent ends with whoever still reads it
         if isinstance(received, str):
             received = sequence_of(self.context, received)
         return self._agent.begin(received, self._keywords, self)
-
-    @property
-    @override
-    def replies(self) -> ReplayBuffer[object]:
-        return self.buffer if self.shown is None else cast("ReplayBuffer[object]", self.shown)
 
     @override
     def refuse_result(self, returned: object) -> None:
@@ -195,7 +190,7 @@ class Run(ProducerTask):
         if one is None:
             self._writer().feed(value)
         else:  # what is replied most needs nobody who puts streams in order: a thirtieth of what a call costs
-            one.buffer.kept = True
+            one.buffer.contain()
             self.buffer.append(one)
 
     def _writer(self) -> Flattener:
@@ -230,29 +225,29 @@ class Run(ProducerTask):
         (self._flattener or self.buffer).finish()
 
     @override
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: Exception, chain: tuple[str, ...]) -> None:
         self._outcome = RunOutcome("failed", error)
         # If the replies are closed already, all that can be done is to say so.
         if self._open:
             self._open = False
-            self._writer().fail(error)
+            self._writer().fail(error, chain)
         else:
             text = "Agent %s failed after its replies were closed: %r"
             logger.error(text, self.name, error, exc_info=error)
 
     @override
-    def aborted(self, error: Exception) -> None:
+    def end_aborted(self, error: Exception) -> None:
         self._open = False
         self._aborted = True
         self._outcome = RunOutcome("failed", error.__cause__) if error.__cause__ else None
         (self._flattener or self.buffer).abort(error)
 
     @override
-    def _leave(self) -> None:
+    def has_ended(self) -> None:
         info, self.info = self.info, None
         if info is not None:
             self._context.run_ends(info, self._outcome or stopped(self._abandoned))
-        super()._leave()
+        super().has_ended()
 
 
 def start_run(
@@ -302,7 +297,7 @@ def start_run(
             shown = ValidatedBuffer(context, Validation(classes, alias, "replies", passing, chain=(alias,)))
         run = Run(alias, context, shown, agent, received=received, keywords=keywords, pending=pending)
     if context.run_observers:
-        starter = CURRENT_PRODUCER.get()
+        starter = current_producer()
         run.info = context.run_begins(alias, starter.info if isinstance(starter, Run | MessageRun) else None)
     run.start()
     if errors_as_messages:

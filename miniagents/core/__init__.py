@@ -1,14 +1,17 @@
-"""The core: streams, promises and messages; see docs/core.md."""
+"""The core: streams, promises and messages; how it works is told in docs/core.md."""
 
-from ._buffer import NO_RESULT, UNBOUNDED, ReplayBuffer
-from ._concurrent_map import ConcurrencyLimits
+from ._async_adapters import from_async, to_async_iter
+from ._bounded_queue import Overflow
+from ._buffer import NoReplayBuffer, ReaderPosition, ReplayBuffer
+from ._concurrent_map import ConcurrencyLimits, map_concurrently
 from ._context import CURRENT_CONTEXT, Context, current_context
-from ._demand import demand
+from ._deadlocks import DeadlockWatch, WaitingTask, current_producer, record_wait
 from ._errors_as_messages import error_message, replace_errors
 from ._events import call_handlers, on_resolved, post_event
 from ._flattener import Flattener
-from ._from_async import from_async
+from ._flow import UNBOUNDED, FlowControl, request_upstream
 from ._join import join_tokens
+from ._lifetime import NO_RESULT, Ancestry, Fate, Lease, Lifetime, TaskLife
 from ._lift import Lifted
 from ._message import (
     Message,
@@ -23,40 +26,38 @@ from ._message import (
 from ._message_type import FlatStream, MessageType, one_message
 from ._message_type_of import MessageItemOf, MessageTypeOf
 from ._messages import Messages
-from ._no_replay import NoReplayBuffer, ReaderPosition
-from ._overflow import Overflow
 from ._part_buffer import PartBuffer, Parts
-from ._producer_task import CURRENT_PRODUCER, ProducerTask, current_ancestry
-from ._promise import Promise, when_complete
+from ._processor import Processor
+from ._producer_task import ProducerTask, current_ancestry
+from ._promise import Promise, StreamedPromise, when_complete
 from ._promising_context import PromiseResolvedHandler, PromisingContext
-from ._protocols import DemandLink, Producer, Sink, Subscriber
-from ._pump import close, fill, pump, until_room
+from ._protocols import Producer, Sink, Subscriber, Upstream
+from ._pump import close, fill, pump, until_requested
 from ._readers import iterate, raise_error, started, until_closed, until_more
-from ._reentrancy import ReentrancyGuard
 from ._roles import AssistantMessage, ErrorMessage, SystemMessage, ToolMessage, UserMessage
 from ._sequence import MessageSequencePromise, open_sequence, tokens_of
 from ._split import split_tokens
-from ._stream import Stream
-from ._streamed import StreamedPromise
-from ._to_async_iter import to_async_iter
+from ._stream import Stream, TokenStream
 from ._token_feed import TokenFeed, TokenTransformer, resolved
 from ._utils import join_messages, split_messages
 from ._validation import ValidatedBuffer, Validation, validated
-from ._waits import chain_to
-from ._windowed import map_concurrently
 
 __all__ = [
     "CURRENT_CONTEXT",
-    "CURRENT_PRODUCER",
     "NO_RESULT",
     "UNBOUNDED",
+    "Ancestry",
     "AssistantMessage",
     "ConcurrencyLimits",
     "Context",
-    "DemandLink",
+    "DeadlockWatch",
     "ErrorMessage",
+    "Fate",
     "FlatStream",
     "Flattener",
+    "FlowControl",
+    "Lease",
+    "Lifetime",
     "Lifted",
     "Message",
     "MessageItemOf",
@@ -71,32 +72,35 @@ __all__ = [
     "PartBuffer",
     "PartStreamer",
     "Parts",
+    "Processor",
     "Producer",
     "ProducerTask",
     "Promise",
     "PromiseResolvedHandler",
     "PromisingContext",
     "ReaderPosition",
-    "ReentrancyGuard",
     "ReplayBuffer",
     "Sink",
     "Stream",
     "StreamedPromise",
     "Subscriber",
     "SystemMessage",
+    "TaskLife",
     "TokenFeed",
+    "TokenStream",
     "TokenStreamer",
     "TokenTransformer",
     "ToolMessage",
+    "Upstream",
     "UserMessage",
     "ValidatedBuffer",
     "Validation",
+    "WaitingTask",
     "call_handlers",
-    "chain_to",
     "close",
     "current_ancestry",
     "current_context",
-    "demand",
+    "current_producer",
     "error_message",
     "failed_message",
     "fill",
@@ -112,7 +116,9 @@ __all__ = [
     "post_event",
     "pump",
     "raise_error",
+    "record_wait",
     "replace_errors",
+    "request_upstream",
     "resolved",
     "split_messages",
     "split_tokens",
@@ -122,7 +128,7 @@ __all__ = [
     "tokens_of",
     "until_closed",
     "until_more",
-    "until_room",
+    "until_requested",
     "validated",
     "when_complete",
 ]

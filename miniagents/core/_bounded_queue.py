@@ -1,24 +1,98 @@
-"""A mailbox: whoever pushes puts in, from whatever thread; one reader takes out, on its event loop.
+"""A bounded queue between whoever pushes, on whatever thread, and one reader on its event loop.
 
-Rule of this room: **it never holds more than its capacity**, and what cannot be kept is dealt with by the
-policy that was named, never in silence.
+It never holds more than its capacity, and what cannot be kept is dealt with by the policy that was named,
+never in silence.
 """
 
 import contextvars
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, Literal, Self, TypeVar
 
 from miniagents.values import StreamOverflowError
 
 from ._buffer import ReplayBuffer
-from ._overflow import Overflow
 
 T = TypeVar("T")
 
 logger = logging.getLogger("miniagents")
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """How many unread items are kept, and what happens to one more; made by one of its three names.
+
+    An async iterable is simply not asked for more. An Observable pushes: it can only be made to wait (if it
+    pushes from another thread), lose something, or be given up.
+
+    Attributes:
+        policy: ``block``, ``drop_oldest`` or ``fail``.
+        capacity: how many unread items are kept, in items.
+        on_drop: called with each item that is dropped.
+
+    Raises:
+        ValueError: the capacity is less than 1.
+
+    Example:
+        >>> import asyncio
+        >>> import reactivex as rx
+        >>> from miniagents.core import Overflow, to_async_iter
+        >>> async def main() -> list[int]:
+        ...     dropped: list[object] = []
+        ...     latest = Overflow.drop_oldest(2, on_drop=dropped.append)
+        ...     kept = [number async for number in to_async_iter(rx.of(1, 2, 3, 4), overflow=latest)]
+        ...     print(f"dropped {dropped}")
+        ...     return kept
+        >>> asyncio.run(main())
+        dropped [1, 2]
+        [3, 4]
+    """
+
+    policy: Literal["block", "drop_oldest", "fail"]
+    capacity: int = 1024
+    on_drop: Callable[[object], object] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a capacity that keeps nothing."""
+        if self.capacity < 1:
+            msg = f"The capacity of Overflow.{self.policy} is {self.capacity}; at least 1 item must be kept."
+            raise ValueError(msg)
+
+    @classmethod
+    def block(cls, capacity: int = 1024) -> Self:
+        """Make the source wait: its thread stands still until there is room, nothing is lost.
+
+        Only a thread can wait: a source that pushes on the reader's own event loop would wait for itself for
+        ever, so its stream fails with ``StreamOverflowError`` when it is full.
+
+        Args:
+            capacity: how many unread items are kept, in items.
+        """
+        return cls("block", capacity)
+
+    @classmethod
+    def drop_oldest(cls, capacity: int = 1024, *, on_drop: Callable[[object], object] | None = None) -> Self:
+        """Drop the oldest unread item for each one too many: for prices, positions, whatever grows old.
+
+        Args:
+            capacity: how many unread items are kept, in items.
+            on_drop: called with each dropped item, on the thread that pushed. How many were dropped in all is
+                also logged as a warning when the stream ends.
+        """
+        return cls("drop_oldest", capacity, on_drop)
+
+    @classmethod
+    def fail(cls, capacity: int = 1024) -> Self:
+        """End the stream with ``StreamOverflowError`` at one item too many, after those that are kept.
+
+        Args:
+            capacity: how many unread items are kept, in items.
+        """
+        return cls("fail", capacity)
 
 
 class BoundedQueue(Generic[T]):
@@ -32,10 +106,10 @@ class BoundedQueue(Generic[T]):
         dropped: how many items were dropped so far.
     """
 
-    __slots__ = ("_changed", "_closed", "_items", "_log", "_overflow", "_told", "_variables", "dropped")
+    __slots__ = ("_buffer", "_changed", "_closed", "_items", "_overflow", "_told", "_variables", "dropped")
 
     def __init__(self, buffer: ReplayBuffer[object], overflow: Overflow) -> None:
-        self._log = buffer
+        self._buffer = buffer
         self._overflow = overflow
         self._items: deque[T] = deque()
         self._changed = threading.Condition()
@@ -55,7 +129,7 @@ class BoundedQueue(Generic[T]):
                 if self._overflow.policy == "drop_oldest":
                     lost.append(self._items.popleft())
                     self.dropped += 1
-                elif self._overflow.policy == "fail" or self._log.context.in_loop_thread():
+                elif self._overflow.policy == "fail" or self._buffer.context.in_loop_thread():
                     refused = _refusal(self._overflow)
                 else:
                     self._changed.wait_for(self._has_room)
@@ -66,7 +140,7 @@ class BoundedQueue(Generic[T]):
             else:
                 self._closed = True
         if refused is not None:
-            self._log.context.on_loop_thread(self._log.fail)(refused)
+            self._buffer.context.on_loop_thread(partial(self._buffer.fail, refused))()
         else:
             self._tell()
         for each in lost:
@@ -80,15 +154,15 @@ class BoundedQueue(Generic[T]):
         return len(self._items) < self._overflow.capacity
 
     def _tell(self) -> None:
-        if self._log.context.in_loop_thread():
-            self._log.tell()
+        if self._buffer.context.in_loop_thread():
+            self._buffer.notify()
         elif not self._told:  # one call for however many items came before the loop had its turn
             self._told = True
-            self._log.context.call_soon(self._told_now)
+            self._buffer.context.call_soon(self._told_now)
 
     def _told_now(self) -> None:
         self._told = False
-        self._log.tell()
+        self._buffer.notify()
 
     def _tell_dropped(self, item: T) -> None:
         if self._overflow.on_drop is None:

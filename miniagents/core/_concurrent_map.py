@@ -1,21 +1,23 @@
-"""The state of a window over a long source: what is under way, and what waits to be taken.
+"""A bounded concurrent map: many inquiries at once, but only so many, and nothing kept.
 
-Rule of this room: **what has been taken is forgotten.** So memory does not grow with the source, which is
-asked for the next item only when there is room.
+What has been taken is forgotten. So memory does not grow with the source, which is asked for the next item only
+when there is a free place.
 """
 
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar, cast
 
-from ._buffer import UNBOUNDED, ReplayBuffer
+from ._buffer import ReplayBuffer
 from ._context import Context
+from ._flow import UNBOUNDED
 from ._message import Message, MessagePromise
 from ._producer_task import ProducerTask
 from ._promise import when_complete
 from ._pump import close
+from ._readers import raise_error, started, until_more
 from ._sequence import MessageSequencePromise
 
 T = TypeVar("T")
@@ -63,16 +65,15 @@ class BoundedConcurrentMap(Generic[T, R]):
         self._under_way: dict[int, ReplayBuffer[object]] = {}
         self._waiting: dict[int, R] = {}  # for its end, or for its turn
         self._failed: dict[int, ReplayBuffer[object]] = {}
-        self._driver: ProducerTask | None = None
+        self._task: ProducerTask | None = None
         self.ready: deque[R] = deque()
         self.buffer: ReplayBuffer[None] = ReplayBuffer(self._context)
-        self.buffer.readers += 1
-        self.buffer.was_read = True
+        self.buffer.reader_came()
 
     def start(self, source: AsyncIterable[T], name: str) -> None:
         """Begin to pull."""
-        self._driver = ProducerTask(name, self._context, self.buffer, self, part=True)
-        self._driver.start(lambda: self._run(source))
+        self._task = ProducerTask(name, self._context, self.buffer, self, part=True)
+        self._task.start(lambda: self._run(source))
 
     # -- the task ----------------------------------------------------------------------------------------
 
@@ -83,7 +84,7 @@ class BoundedConcurrentMap(Generic[T, R]):
         except Exception as error:  # noqa: BLE001 - it is raised when what came before it is complete
             failed = error
         while self._under_way:
-            await self._room()
+            await self._changed()
         if failed is not None:
             raise failed
 
@@ -93,7 +94,7 @@ class BoundedConcurrentMap(Generic[T, R]):
             async for item in iterator:
                 self._start_one(item)
                 while self._is_full():
-                    await self._room()
+                    await self._changed()
         finally:
             await close(iterator)
 
@@ -103,14 +104,13 @@ class BoundedConcurrentMap(Generic[T, R]):
         unread = self._begun - self._taken
         return unread >= max(self._context.prefetch, self._limits.concurrency) and not self._context.draining
 
-    async def _room(self) -> None:
+    async def _changed(self) -> None:
         """Wait until something has changed: something has ended or was taken, or the context drains."""
-        self.buffer.room = self._context.loop.create_future()
-        await self.buffer.room
+        await self.buffer.pause()
 
     def _news(self) -> None:
-        self.buffer.grant(0)  # to nothing more than before; it wakes the task
-        self.buffer.tell()
+        self.buffer.resume()
+        self.buffer.notify()
 
     def _start_one(self, item: T) -> None:
         index = self._begun
@@ -120,11 +120,11 @@ class BoundedConcurrentMap(Generic[T, R]):
         self._under_way[index] = buffer
         if self._limits.ordered and not self._limits.stop:
             self.ready.append(replies)
-            self.buffer.tell()
+            self.buffer.notify()
         else:
             self._waiting[index] = replies
-        # Whoever is slow to read this one must not keep a place from the next.
-        buffer.grant(UNBOUNDED, hungry=True)
+        # A slow reader of this one must not keep a place from the next.
+        buffer.request(UNBOUNDED, waiting=True)
         when_complete(buffer, partial(_parts, replies.buffer), partial(self._ended, index))
 
     def _ended(self, index: int, parts: Sequence[ReplayBuffer[object]]) -> None:
@@ -149,8 +149,7 @@ class BoundedConcurrentMap(Generic[T, R]):
 
     def _stop(self, failed: ReplayBuffer[object]) -> None:
         error = cast("Exception", failed.error)
-        self.buffer.chain = failed.chain
-        self.buffer.fail(error)
+        self.buffer.fail(error, failed.chain)
         self._give_up()
 
     # -- the reader --------------------------------------------------------------------------------------
@@ -159,12 +158,12 @@ class BoundedConcurrentMap(Generic[T, R]):
         """The next result; room for another one."""
         self._taken += 1
         replies = self.ready.popleft()
-        self.buffer.grant(0)
+        self.buffer.resume()
         return replies
 
     def leave(self) -> None:
         """Nobody is going to take any more: stop what is under way, but for what somebody holds."""
-        self.buffer.readers -= 1
+        self.buffer.reader_left()
         self.ready.clear()
         if self._context.in_loop_thread():
             self._give_up()
@@ -174,13 +173,11 @@ class BoundedConcurrentMap(Generic[T, R]):
     def _give_up(self) -> None:
         under_way, self._under_way = self._under_way, {}
         for buffer in under_way.values():
-            buffer.was_read = True  # from now on dropping it ends it
-            if not buffer.reachable and buffer.producer is not None:
-                buffer.producer.abandon()
+            buffer.give_up()
         self._waiting.clear()
-        driver, self._driver = self._driver, None  # which knows the window: no circle is left
-        if driver is not None:
-            driver.abandon()
+        task, self._task = self._task, None  # which knows this: no circle of references is left
+        if task is not None:
+            task.abandon()
 
     # -- the sink of the task ----------------------------------------------------------------------------
 
@@ -188,9 +185,9 @@ class BoundedConcurrentMap(Generic[T, R]):
         """All is complete."""
         self.buffer.finish()
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
         """The source failed, and what came before is complete."""
-        self.buffer.fail(error)
+        self.buffer.fail(error, chain)
 
     def abort(self, error: Exception) -> None:
         """The task was cancelled."""
@@ -201,5 +198,66 @@ def _parts(sequence: ReplayBuffer[MessagePromise[Message]]) -> list[ReplayBuffer
     """The messages of a sequence that has ended; none of them waits for a reader any more."""
     parts = [cast("ReplayBuffer[object]", promise.buffer) for promise in sequence.items]
     for part in parts:
-        part.grant(UNBOUNDED, hungry=True)
+        part.request(UNBOUNDED, waiting=True)
     return parts
+
+
+def map_concurrently(
+    source: AsyncIterable[T], begin: Callable[[T, int], R], limits: ConcurrencyLimits, name: str
+) -> AsyncGenerator[R]:
+    """One inquiry for each item of ``source``, shown to one reader.
+
+    * When does it start? When the first result is asked for; ``source`` is asked for more as there is room.
+    * How often? Once.
+    * What is kept? What is under way, and at most ``prefetch`` results that nobody has taken yet.
+    * What does ``break`` do? It closes the source and stops what is under way, but for what somebody holds.
+    * When does an error come? That of ``source`` when all that was begun before it has ended.
+
+    Args:
+        source: iterated once, in a task of the active context.
+        begin: starts the inquiry of an item, given with its index; an error of it ends the mapped.
+        limits: how many at once, in which order, and what a failing one does.
+        name: of the task that reads the source, for errors and logs.
+
+    Raises:
+        NoActiveContextError: on iterating, when no context is active.
+
+    Example:
+        >>> from miniagents import MiniAgents, miniagent
+        >>> from miniagents.core import ConcurrencyLimits, map_concurrently
+        >>> @miniagent
+        ... async def echo(ctx):
+        ...     ctx.reply(ctx.messages)
+        >>> async def rows():
+        ...     for row in ["one", "two", "three"]:
+        ...         yield row
+        >>> async def main():
+        ...     limits = ConcurrencyLimits(concurrency=2, ordered=True, stop=False)
+        ...     def ask(row, index):
+        ...         return echo.inquire(row)
+        ...     async for replies in map_concurrently(rows(), ask, limits, "echoes"):
+        ...         print(await replies)
+        >>> MiniAgents().run(main())
+        one
+        two
+        three
+    """
+    return started(_read(source, begin, limits, name))
+
+
+async def _read(
+    source: AsyncIterable[T], begin: Callable[[T, int], R], limits: ConcurrencyLimits, name: str
+) -> AsyncGenerator[R]:
+    yield cast("R", None)  # taken by `started`; never seen by a reader
+    mapped = BoundedConcurrentMap(begin, limits)
+    mapped.start(source, name)
+    try:
+        while True:
+            while mapped.ready:
+                yield mapped.take()
+            if mapped.buffer.closed:
+                break
+            await until_more(mapped.buffer)
+    finally:
+        mapped.leave()
+    raise_error(mapped.buffer)

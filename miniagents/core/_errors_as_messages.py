@@ -48,7 +48,7 @@ class _Replacer(TokenTransformer[MessagePromise[Message]]):
     def token(self, token: str, /) -> None:
         if self._current is None and self._promise is not None:
             self._current = ReplayBuffer(self.target.context)
-            self._current.producer = self.target.producer
+            self._current.produce_together_with(self.target)
             copy = MessagePromise.of_tokens(
                 self._current, self._promise.message_class, self._promise.preliminary_metadata
             )
@@ -62,15 +62,13 @@ class _Replacer(TokenTransformer[MessagePromise[Message]]):
         if current is None:
             self.target.append(MessagePromise(message))
         else:
-            current.result = message
-            current.finish()
+            current.finish(message)
 
     @override
     def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
         current, self._current = self._current, None
         if current is not None:
-            current.result = self._what_came(current)
-            current.finish()
+            current.finish(self._what_came(current))
         if isinstance(error, self._but):
             self.target.append(failed_message(self.target.context, error, chain))
         else:
@@ -87,13 +85,13 @@ class _Replacer(TokenTransformer[MessagePromise[Message]]):
         return Message(text)
 
     @override
-    def fail(self, error: Exception) -> None:
-        if self._current is not None:  # the walk was stopped within a message
+    def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
+        if self._current is not None:  # the feed was stopped within a message
             MessageSink(self._current, Message, {}).fail(error)
         if isinstance(error, self._but):
-            self.target.fail(error)
+            self.target.fail(error, chain)
             return
-        alias = self.target.chain[0] if self.target.chain else self._alias
+        alias = chain[0] if chain else self._alias
         self.target.append(MessagePromise(error_message(error, alias)))
         self.target.finish()
 

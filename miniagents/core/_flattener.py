@@ -1,10 +1,8 @@
-"""Many streams of messages become one, in order, without a task.
+"""The flattener: many streams of messages become one, in order, without a task.
 
-Rule of this room: **order is that of giving, whatever comes first.** A piece waits until everything before it
-has come; meanwhile the streams behind run already, each into its own buffer. A stream that fails is a failing
-message where it stands, and what stands after it still arrives.
-
-Why so long: what goes in, what comes out, how far and who waits for whom all turn on one position.
+The order is that of giving, whatever comes first. A piece waits until everything before it has come; meanwhile
+the streams behind run already, each into its own buffer. A stream that fails is a failing message where it
+stands, and what stands after it still arrives.
 """
 
 from collections import deque
@@ -13,26 +11,25 @@ from functools import partial
 from typing import cast
 
 from reactivex import Observable
+from reactivex.disposable import SingleAssignmentDisposable
 from typing_extensions import override
 
 from miniagents.values import DeadlockError, InquiryCancelledError, NestingError
 
-from ._ancestry import extend_chain
-from ._buffer import ReplayBuffer
+from ._buffer import NoReplayBuffer, ReplayBuffer
 from ._context import Context
-from ._demand import demand
+from ._deadlocks import waits_for
+from ._flow import request_upstream
+from ._lifetime import contain_all, extend_chain
 from ._message import Message, MessagePromise, failed_message
 from ._message_type import MAX_DEPTH, FlatStream, Piece, are_messages, one_message, pieces_of
-from ._no_replay import NoReplayBuffer
-from ._observable_producer import ObservableProducer
+from ._processor import Processor
 from ._producer_task import ProducerTask
 from ._protocols import Producer
 from ._pump import pump
-from ._reentrancy import ReentrancyGuard
-from ._waits import chain_to
 
 
-class Flattener(ReentrancyGuard):
+class Flattener(Processor):
     """Writes one buffer of message promises from whatever is fed to it.
 
     Args:
@@ -57,6 +54,7 @@ class Flattener(ReentrancyGuard):
 
     __slots__ = (
         "__weakref__",
+        "_chain",
         "_current",
         "_end",
         "_pending",
@@ -64,10 +62,7 @@ class Flattener(ReentrancyGuard):
         "context",
         "depth",
         "feeder",
-        "position",
     )
-
-    name = ""  # in a chain of waiting it is only a link
 
     def __init__(
         self, context: Context, buffer: "ReplayBuffer[MessagePromise[Message]]", *, depth: int = 0
@@ -82,9 +77,21 @@ class Flattener(ReentrancyGuard):
         self.feeder: Producer | None = None
         self._pending: deque[Piece] | None = None  # most are given what is there already
         self._current: FlatStream[Message, object] | None = None
-        self.position: int = 0
+        self._chain: tuple[str, ...] = ()  # of the error that ends it
         self._end: Exception | bool = False
-        buffer.producer = buffer.demand_link = self
+        buffer.produce_with(self)
+        buffer.write_from(self)
+
+    @property
+    @override
+    def reading(self) -> ReplayBuffer[object] | None:
+        current = self._current
+        return None if current is None else cast("ReplayBuffer[object]", current.buffer)
+
+    @property
+    @override
+    def writing(self) -> ReplayBuffer[object]:
+        return cast("ReplayBuffer[object]", self.buffer)
 
     # -- what goes in ------------------------------------------------------------------------------------
 
@@ -100,10 +107,13 @@ class Flattener(ReentrancyGuard):
         """
         if self._end is not False:
             return
+        if isinstance(value, FlatStream):  # the replies of another agent
+            self.take((cast("FlatStream[Message, object]", value),))
+            return
         clear = self._current is None and not self._pending  # nothing has to be waited for
         one = one_message(value, self.context) if clear else None
         if one is not None:  # what is given most, without a list of one
-            one.buffer.kept = True
+            one.buffer.contain()
             self.buffer.append(one)
             return
         pieces = pieces_of(value, self.context, self._open)
@@ -134,22 +144,23 @@ class Flattener(ReentrancyGuard):
         """
         self.feed_or_fail(value)
         if self._pending:
-            self.buffer.backlog = len(self._pending)
-            self.buffer.limit = 0  # the pump is to look up
+            self.buffer.set_backlog(len(self._pending))
 
     def finish(self) -> None:
         """Nothing more will be fed."""
         self._conclude(end=True)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
         """Nothing more will be fed, because of ``error``: it comes after all that was.
 
         Args:
             error: the terminal of the buffer.
+            chain: the aliases of the agents that it went through.
         """
         passing = self.context.passing
-        if passing is not None and passing[0] is error:  # it comes through an Observable
-            self.buffer.chain = passing[1]
+        through_observable = passing is not None and passing[0] is error
+        if self._end is False:
+            self._chain = passing[1] if passing is not None and through_observable else chain
         self._conclude(end=error)
 
     def abort(self, error: Exception) -> None:
@@ -159,7 +170,7 @@ class Flattener(ReentrancyGuard):
             error: the terminal of the buffer.
         """
         self._pending = None
-        self._leave_current()
+        self.leave()
         self._end = True
         self.feeder = None
         self.buffer.abort(error)
@@ -181,11 +192,9 @@ class Flattener(ReentrancyGuard):
         self.feeder = None  # it may know this flattener: what has ended should need no garbage collector
         if isinstance(self._end, Exception):
             last = self.buffer.items[-1].buffer if self.buffer.items else None
-            if last is not None and last.error is self._end and last.error_handled:
-                self.buffer.error_handled = (
-                    True  # whoever read the last message was told, and need not read on
-                )
-            self.buffer.fail(self._end)
+            # A reader of the last message was told, and need not read on.
+            handled = last is not None and last.error is self._end and last.error_handled
+            self.buffer.fail(self._end, self._chain, handled=handled)
         else:
             self.buffer.finish()
 
@@ -202,9 +211,9 @@ class Flattener(ReentrancyGuard):
             pending = self._pending = deque()
         for piece in pieces:
             buffer = piece.buffer
-            buffer.kept = True
+            buffer.contain()
             if not isinstance(piece, MessagePromise):
-                buffer.was_read = True  # somebody is going to: dropping it from now on ends it
+                buffer.expect_reader()  # this one
             if not self.buffer.closed:  # else left while this was being opened
                 pending.append(piece)
         self.deliver()
@@ -223,7 +232,7 @@ class Flattener(ReentrancyGuard):
             return True
         if not source.closed:
             return False
-        self._leave_current()
+        self.leave()
         if source.error is not None:
             source.mark_error_handled()
             writer = self.feeder.run_name() if isinstance(self.feeder, ProducerTask) else None
@@ -239,58 +248,39 @@ class Flattener(ReentrancyGuard):
             return False
         piece = pending.popleft()
         if self.buffer.backlog:
-            self.buffer.backlog = len(pending)
-            self.buffer.grant(0)  # to nothing more than before; the pump looks again
+            self.buffer.set_backlog(len(pending))
         if isinstance(piece, MessagePromise):
             self.buffer.append(piece)
             if not pending:
                 self._close()
             return True
-        # No circle closes at whom nobody waits for: of a long chain that is being made, link by link, not the
-        # whole is walked for each.
-        awaited = self.buffer.readers > 0 or piece.buffer.producer is self
-        chain = chain_to(self, piece.buffer.producer) if awaited else None
-        if chain is None:
+        between = waits_for(piece.buffer.producer, self)
+        if between is None:
             self._current, self.position = piece, 0
-            piece.buffer.attach(self, eager=False)
-            demand(cast("ReplayBuffer[object]", piece.buffer), 0, self.buffer.credits_left())
+            piece.buffer.attach(self, unbounded=False)
+            request_upstream(piece.buffer, 0, self.buffer.credit())
         else:
             # Its own messages would follow themselves for ever.
             name = "a sequence" if self.feeder is None else self.feeder.name
-            pending.appendleft(failed_message(self.context, DeadlockError(" → ".join([name, *chain, name]))))
+            error = DeadlockError(" → ".join([name, *between, name]))
+            pending.appendleft(failed_message(self.context, error))
         return True
 
-    def _leave_current(self) -> None:
+    @override
+    def leave(self) -> None:
         current, self._current = self._current, None
         if current is not None:
-            current.buffer.detach(self, eager=False)
+            current.buffer.detach(self, unbounded=False)
 
-    # -- DemandLink -------------------------------------------------------------------------------------------
+    # -- its life ----------------------------------------------------------------------------------------
 
-    def pass_on(self, buffer: object, *, hungry: bool) -> None:
-        """What is wanted here is wanted of the stream that is being taken from.
-
-        Args:
-            buffer: the buffer that this writes.
-            hungry: a reader waits for the next message.
-        """
-        del buffer
-        if self._current is not None:
-            source = cast("ReplayBuffer[object]", self._current.buffer)
-            demand(source, self.position, self.buffer.credits_left(), hungry=hungry)
-
-    def slow_down(self) -> None:
-        """Whoever took everything at once has left, so it is not to be taken here either."""
-        if self._current is not None:
-            self._current.buffer.pace()
-
-    # -- Producer ----------------------------------------------------------------------------------------
-
+    @override
     def blocked_by(self) -> Producer | None:
-        """The stream that is being taken from, else whoever feeds this."""
+        """What writes the stream that is being taken from, else whoever feeds this."""
         current = self._current
         return current.buffer.producer if current is not None else self.feeder
 
+    @override
     def cancel(self) -> None:
         """Stop, and whoever feeds this too."""
         if self.feeder is not None:
@@ -298,12 +288,35 @@ class Flattener(ReentrancyGuard):
         self.abort(InquiryCancelledError())
         self.buffer.mark_error_handled()
 
+    @override
     def abandon(self) -> None:
-        """Stop, because nobody can read the rest."""
+        """Stop, because nothing can read the rest."""
         if self.feeder is not None:
             self.context.dispatch(self.feeder.abandon)  # not nested: pipelines may be long
         self.abort(InquiryCancelledError())
         self.buffer.forget()
+
+
+class ObservableProducer:
+    """What feeds a stream from an Observable: stopping it disposes of the subscription."""
+
+    __slots__ = ("subscription",)
+
+    name = ""
+
+    def __init__(self) -> None:
+        # It may be disposed of before `subscribe` has returned what has to be disposed of.
+        self.subscription = SingleAssignmentDisposable()
+
+    def blocked_by(self) -> Producer | None:
+        """An Observable does not tell what it waits for."""
+        return None
+
+    def cancel(self) -> None:
+        """Dispose of the subscription; idempotent."""
+        self.subscription.dispose()
+
+    abandon = cancel
 
 
 def filled(context: Context, value: object, *, replay: bool = True) -> ReplayBuffer[MessagePromise[Message]]:
@@ -319,15 +332,15 @@ def filled(context: Context, value: object, *, replay: bool = True) -> ReplayBuf
     """
     pieces = pieces_of(value, context, partial(_open, context, 1, replay=replay))
     if are_messages(pieces):
-        return _log(context, _kept(pieces), closed=True, replay=replay)
-    buffer = _log(context, replay=replay)
+        return _buffer_of(context, _kept(pieces), closed=True, replay=replay)
+    buffer = _buffer_of(context, replay=replay)
     flattener = Flattener(context, buffer)
     flattener.take(pieces)
     flattener.finish()
     return buffer
 
 
-def _log(
+def _buffer_of(
     context: Context,
     items: list[MessagePromise[Message]] | None = None,
     *,
@@ -340,8 +353,7 @@ def _log(
 
 
 def _kept(promises: list[MessagePromise[Message]]) -> list[MessagePromise[Message]]:
-    for promise in promises:
-        promise.buffer.kept = True
+    contain_all(promises)
     return promises
 
 
@@ -353,7 +365,7 @@ def _open(
     replay: bool,
 ) -> FlatStream[Message, object]:
     """Start to read ``stream`` into a flat buffer of its own, ``depth`` flatteners below the first."""
-    buffer = _log(context, replay=replay)
+    buffer = _buffer_of(context, replay=replay)
     inner = Flattener(context, buffer, depth=depth)
     if isinstance(stream, Observable):
         follow_observable(inner, stream)
@@ -366,9 +378,9 @@ def pump_into(flattener: Flattener, stream: AsyncIterable[object]) -> None:
     """Feed every item of an async iterable, as a task of the context."""
     buffer = cast("ReplayBuffer[object]", flattener.buffer)
     name = getattr(stream, "__name__", type(stream).__name__)
-    driver = ProducerTask(name, flattener.context, buffer, flattener, part=True)
-    flattener.feeder = driver
-    driver.start(lambda: pump(stream, buffer, flattener.feed_from_pump))
+    task = ProducerTask(name, flattener.context, buffer, flattener, part=True)
+    flattener.feeder = task
+    task.start(lambda: pump(stream, buffer, flattener.feed_from_pump))
 
 
 def follow_observable(flattener: Flattener, stream: Observable[object]) -> None:

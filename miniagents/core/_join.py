@@ -64,8 +64,8 @@ class _Joiner(TokenTransformer[str]):
         self._sink.finish()
 
     @override
-    def fail(self, error: Exception) -> None:
-        self._sink.fail(error)
+    def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
+        self._sink.fail(error, chain)
 
 
 def join_tokens(

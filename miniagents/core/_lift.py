@@ -11,8 +11,8 @@ from typing_extensions import override
 
 from ._flattener import follow_observable
 from ._message import Message
+from ._promise import StreamedPromise
 from ._sequence import MessageSequencePromise, open_sequence
-from ._streamed import StreamedPromise
 
 B = TypeVar("B")
 
@@ -101,7 +101,5 @@ class _Subscription(DisposableBase):
         if received is None or result is None:
             return
         self._subscription.dispose()
-        received.buffer.was_read = True  # from now on it ends when nobody needs it any more
-        producer = result.buffer.producer
-        if producer is not None:
-            producer.abandon()
+        received.buffer.expect_reader()  # from now on it ends when nothing needs it any more
+        result.buffer.abandon()

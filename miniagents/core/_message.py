@@ -10,16 +10,15 @@ from collections.abc import AsyncIterable, Callable, Mapping, MutableMapping
 from typing import ClassVar, Generic, Self, cast
 
 from pydantic import Field
-from reactivex import Observable
 from typing_extensions import TypeVar, override
 
 from miniagents.values import Frozen, FrozenMapping, Part, freeze, of_atoms, set_partial_text
 
 from ._buffer import ReplayBuffer
 from ._context import Context
-from ._part_buffer import PartBuffer, Parts, start_part_pump, told_by
-from ._stream import Stream
-from ._streamed import StreamedPromise, start_pump
+from ._part_buffer import PartBuffer, parts_of_message, start_part_pump, told_by
+from ._promise import StreamedPromise, start_pump
+from ._stream import Stream, TokenStream
 
 M_co = TypeVar("M_co", bound="Message", covariant=True, default="Message")
 M = TypeVar("M", bound="Message")
@@ -229,21 +228,23 @@ class MessageSink(Generic[M]):
             # Of an answer that began anew, only the new one is the text.
             text = str(data.pop("text")) if "text" in data else _join(self.buffer.items)
             plain = self.message_class is Message and not data
-            self.buffer.result = text_message(text) if plain else self.message_class(text, **data)
+            message = text_message(text) if plain else self.message_class(text, **data)
         except Exception as error:  # noqa: BLE001 - validation is user code
             self.fail(error)
         else:
-            self.buffer.finish()
+            self.buffer.finish(message)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception, chain: tuple[str, ...] = (), *, handled: bool = False) -> None:
         """End with ``error``; :func:`partial_text` of it is what had arrived.
 
         Args:
             error: the terminal of the buffer.
+            chain: the aliases of the agents that it went through.
+            handled: its readers are told elsewhere, so it is not logged here.
         """
         if not self.buffer.closed:
             set_partial_text(error, "".join(str(token) for token in self.buffer.items))
-            self.buffer.fail(error)
+            self.buffer.fail(error, chain, handled=handled)
 
     abort = fail
 
@@ -308,7 +309,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
     def __init__(self, message: M_co) -> None:
         self.preliminary_metadata = _NOTHING
         self.message_class = type(message)
-        self._show(_finished(Context.current(), message))
+        self.take(_finished(Context.current(), message))
 
     @staticmethod
     def of_message(context: Context, message: M, *, announced: bool = True) -> "MessagePromise[M]":
@@ -319,11 +320,12 @@ class MessagePromise(StreamedPromise[str, M_co]):
             message: what has come to be.
             announced: handlers are told of it, as of every promise; False for one that is made for them.
         """
-        promise = cast("MessagePromise[M]", object.__new__(MessagePromise))
+        # `typing.cast` is a call, and this is done for each message that there is.
+        promise: MessagePromise[M] = object.__new__(MessagePromise)
         promise.preliminary_metadata = _NOTHING
         promise.message_class = type(message)
-        show = promise._show if announced else promise._show_quietly  # noqa: SLF001 - same class
-        show(_finished(context, message))
+
+        promise.take(_finished(context, message), announced=announced)
         return promise
 
     @staticmethod
@@ -340,7 +342,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
         promise = cast("MessagePromise[M]", object.__new__(MessagePromise))
         promise.preliminary_metadata = metadata
         promise.message_class = message_class
-        promise._show(buffer)  # noqa: SLF001 - same class
+        promise.take(buffer)
         return promise
 
     @override
@@ -349,31 +351,20 @@ class MessagePromise(StreamedPromise[str, M_co]):
 
         def view() -> MessagePromise[M_co]:
             promise = cast("MessagePromise[M_co]", object.__new__(MessagePromise))
-            promise._show_quietly(buffer)  # noqa: SLF001 - same class
+            promise.take(buffer, announced=False)
             promise.message_class, promise.preliminary_metadata = message_class, metadata
             return promise
 
         return view
 
     @property
-    def tokens(self) -> Observable[str]:
-        """The tokens of the text as an Observable.
-
-        * When does it start? The message streams whether anybody subscribes or not.
-        * How often? It is written once; every subscriber gets every token from the first on.
-        * What is kept? Every token, as long as the promise or a subscription lives.
-        * What does ``break`` do? Disposing lets that subscriber go; when the last reader has left and none
-          can come any more, the source is stopped and closed.
-        * When does an error come? After every token that came before it.
-        """
-        return Stream(self.buffer, self)
+    def tokens(self) -> Stream[str]:
+        """The tokens of the text; see :class:`Stream`."""
+        return self._view("tokens", lambda: TokenStream(self.buffer))
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> Stream[Part]:
         """Everything that the message streams, in order: its tokens and what came between them.
-
-        The parts are an Observable as :attr:`tokens` are, and can be iterated as well: each reader starts at
-        the first one.
 
         Example:
             >>> from miniagents import AssistantMessage, MiniAgents, ToolCall
@@ -383,21 +374,17 @@ class MessagePromise(StreamedPromise[str, M_co]):
             >>> MiniAgents().run(main())
             ['str', 'ToolCallDelta']
         """
-        return Parts(self.buffer, self)
+        return self._view("parts", lambda: parts_of_message(self.buffer))
 
 
 def _finished(context: Context, message: Message) -> ReplayBuffer[str]:
     """The buffer of a message that is there: one token, or the parts of a message that has more."""
-    buffer: ReplayBuffer[str]
     if type(message) is Message and message.text is not None:  # what comes most, and is its own text
-        buffer = ReplayBuffer(context, [message.text] if message.text else [], closed=True)
-    elif told := message._streamed():  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this room
-        buffer = PartBuffer(context, told, closed=True)
-    else:
-        text = str(message)
-        buffer = ReplayBuffer(context, [text] if text else [], closed=True)
-    buffer.result = message
-    return buffer
+        return ReplayBuffer(context, [message.text] if message.text else [], closed=True, result=message)
+    if streamed := message._streamed():  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+        return PartBuffer(context, streamed, closed=True, result=message)
+    text = str(message)
+    return ReplayBuffer(context, [text] if text else [], closed=True, result=message)
 
 
 def failed_message(
@@ -421,6 +408,5 @@ def failed_message(
         ValueError: no such city
     """
     buffer: ReplayBuffer[str] = ReplayBuffer(context)
-    buffer.chain = chain
-    buffer.fail(error)
+    buffer.fail(error, chain)
     return MessagePromise.of_tokens(buffer, Message)

@@ -16,7 +16,7 @@ from miniagents.values import NestingError
 
 from ._context import Context
 from ._message import M_co, Message, MessagePromise, failed_message, text_message
-from ._streamed import StreamedPromise
+from ._promise import StreamedPromise
 
 MAX_DEPTH = 64
 BINARY: tuple[type[object], ...] = (bytes, bytearray, memoryview)  # iterable, but of numbers

@@ -6,8 +6,8 @@ A part that is no text uses up the pump's allowance as a token does, so a long t
 too.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
-from typing import cast
+from collections.abc import AsyncIterable, Callable, Sequence
+from typing import TypeAlias, cast
 
 from typing_extensions import override
 
@@ -15,13 +15,17 @@ from miniagents.values import Finish, Part, PartValue, Refusal, Restart, Usage, 
 
 from ._buffer import ReplayBuffer
 from ._context import Context
+from ._lifetime import NO_RESULT
 from ._producer_task import ProducerTask
 from ._protocols import Sink
 from ._pump import pump
-from ._readers import iterate
 from ._stream import Stream
 
-__all__ = ["PartBuffer", "Parts", "start_part_pump", "told_by"]
+__all__ = ["PartBuffer", "Parts", "parts_of_message", "start_part_pump", "told_by"]
+
+
+Parts: TypeAlias = Stream[Part]
+"""Everything that a message streams."""
 
 
 class PartBuffer(ReplayBuffer[str]):
@@ -49,9 +53,17 @@ class PartBuffer(ReplayBuffer[str]):
 
     __slots__ = ("parts",)
 
-    def __init__(self, context: Context, parts: list[Part] | None = None, *, closed: bool = False) -> None:
+    def __init__(
+        self,
+        context: Context,
+        parts: list[Part] | None = None,
+        *,
+        closed: bool = False,
+        result: object = NO_RESULT,
+    ) -> None:
         self.parts: list[Part] = [] if parts is None else parts
-        super().__init__(context, [text for text in map(_shown, self.parts) if text], closed=closed)
+        texts = [text for text in map(_shown, self.parts) if text]
+        super().__init__(context, texts, closed=closed, result=result)
 
     def put(self, part: Part) -> None:
         """Add one part; a text, and the text of a refusal, is a token too.
@@ -69,7 +81,7 @@ class PartBuffer(ReplayBuffer[str]):
         if text:
             self.append(text)
         else:
-            self.spend()
+            self.consume()
 
     @override
     def forget(self) -> None:
@@ -93,36 +105,10 @@ def _shown(part: Part) -> str:
     return ""
 
 
-class Parts(Stream[Part]):
-    """Everything that a message streams, as an Observable and as an async iterable.
-
-    * When does it start? With the message; nothing starts here.
-    * How often? Each subscriber and each iteration sees every part, from the first one on.
-    * What is kept? By the message: every part.
-    * What does ``break`` do? That reader is gone.
-    * When does an error come? After every part that came before it.
-
-    Args:
-        buffer: of the message.
-        owner: kept alive as long as somebody reads (the promise).
-
-    Example:
-        >>> from miniagents import AssistantMessage, Finish, MiniAgents
-        >>> async def main():
-        ...     promise = AssistantMessage("Hi", finish_reason="stop").as_promise
-        ...     print([part async for part in promise.parts])
-        >>> MiniAgents().run(main())
-        ['Hi', Finish(reason='stop')]
-    """
-
-    def __init__(self, buffer: ReplayBuffer[str], owner: object) -> None:
-        # A message of text alone has its tokens only: they are its parts.
-        parts = buffer.parts if isinstance(buffer, PartBuffer) else cast("list[Part]", buffer.items)
-        super().__init__(cast("ReplayBuffer[Part]", buffer), owner, parts)
-
-    def __aiter__(self) -> AsyncGenerator[Part]:
-        """The parts from the first one on, as they come."""
-        return iterate(self._log, self._owner, self._items)
+def parts_of_message(buffer: ReplayBuffer[str]) -> Stream[Part]:
+    """Everything that a message streams; a message of text alone has its tokens only: they are its parts."""
+    parts = buffer.parts if isinstance(buffer, PartBuffer) else cast("list[Part]", buffer.items)
+    return Stream(cast("ReplayBuffer[Part]", buffer), parts)
 
 
 def start_part_pump(

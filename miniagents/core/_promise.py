@@ -1,12 +1,21 @@
-"""``Promise``: a value that comes once, for everybody.
+"""``Promise`` and ``StreamedPromise``: a value that comes once, or in pieces, for everybody.
 
-Rule of this room: **a promise is a view.** What produces the value holds the buffer and never the promise, so
-that the promise going away means that nobody can read it any more. Then, if somebody had begun to read, the
-producer is stopped; if nobody ever had, it runs to its end.
+A promise is a view of a buffer and a fold over its pieces. It is a lease on the buffer: what produces the
+value holds the buffer and never the promise, so that the promise going away means that nothing can read it any
+more. Then, if a reader had come, the producer is stopped; if none ever had, it runs to its end.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar, cast
@@ -15,18 +24,24 @@ from typing_extensions import override
 
 from miniagents.values import UnresolvedPromiseError
 
-from ._buffer import NO_RESULT, ReplayBuffer
-from ._context import Context
+from ._buffer import NoReplayBuffer, ReplayBuffer
+from ._context import Context, current_context
 from ._events import call_handlers, post_event
+from ._lifetime import NO_RESULT, Lease
 from ._producer_task import ProducerTask
-from ._protocols import Producer
-from ._readers import raise_error, until_closed
+from ._protocols import Sink
+from ._pump import fill
+from ._readers import iterate, raise_error, until_closed
+from ._stream import Stream
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
+V = TypeVar("V")
+PIECE = TypeVar("PIECE", covariant=True)  # noqa: PLC0105 - the documented names of the two parameters
+WHOLE = TypeVar("WHOLE", covariant=True)  # noqa: PLC0105
 
 
-class Promise(Generic[T_co]):
+class Promise(Lease, Generic[T_co]):
     """A value that is computed once, at once, and awaited by anybody as often as they like.
 
     * When does it start? At once, as a task of the active context.
@@ -37,7 +52,7 @@ class Promise(Generic[T_co]):
     * When does an error come? When it is awaited: to everybody the very exception that was raised.
 
     Attributes:
-        buffer: the stream underneath, for whoever builds on this floor; readers await.
+        buffer: the stream underneath, for code of this layer; readers await.
 
     Args:
         resolver: an async function without parameters; called once, as a task of the active context.
@@ -59,16 +74,17 @@ class Promise(Generic[T_co]):
         42 42
     """
 
-    __slots__ = ("__weakref__", "buffer")
+    __slots__ = ("_views",)
 
     buffer: ReplayBuffer[object]
+    _views: dict[str, object]
 
     def __init__(
         self, resolver: Callable[[], Awaitable[T_co]] | None = None, *, prefill_result: T_co | None = None
     ) -> None:
-        context = Context.current()
+        context = current_context()
         if resolver is None:
-            self._show(ReplayBuffer[object](context, [prefill_result], closed=True))
+            self.take(ReplayBuffer[object](context, [prefill_result], closed=True))
             return
         buffer: ReplayBuffer[object] = ReplayBuffer(context)
         compute = resolver
@@ -76,10 +92,9 @@ class Promise(Generic[T_co]):
         async def body() -> None:
             buffer.append(await compute())
 
-        ProducerTask(getattr(resolver, "__name__", "resolver"), context, buffer, buffer, part=True).start(
-            body
-        )
-        self._show(buffer)
+        name = getattr(resolver, "__name__", "resolver")
+        ProducerTask(name, context, buffer, buffer, part=True).start(body)
+        self.take(buffer)
 
     @classmethod
     def over(cls, buffer: ReplayBuffer[T]) -> Self:
@@ -89,25 +104,35 @@ class Promise(Generic[T_co]):
             buffer: the stream; this promise is one more that shows it.
         """
         promise = cls.__new__(cls)
-        promise._show(buffer)  # noqa: SLF001 - same class
+        promise.take(buffer)
         return promise
 
-    def _show(self, buffer: ReplayBuffer[T]) -> None:
-        """Become the view of ``buffer``: what every constructor ends with."""
-        self.buffer = buffer  # type: ignore[assignment]  # of whichever pieces: here they are only looked at
-        buffer.views += 1  # what `show` does: once per promise, so without the call
-        if buffer.context.announcing:
-            self._announce()
+    @classmethod
+    def quietly_over(cls, buffer: ReplayBuffer[T]) -> Self:
+        """As :meth:`over`, and no handler is told of it.
 
-    def _show_quietly(self, buffer: ReplayBuffer[T]) -> None:
-        """Become a view of ``buffer`` that no handler is told of."""
-        self.buffer = buffer  # type: ignore[assignment]  # as above
-        buffer.show()
+        Args:
+            buffer: the stream; this promise is one more that shows it.
+        """
+        promise = cls.__new__(cls)
+        promise.take(buffer, announced=False)
+        return promise
 
-    def _announce(self) -> None:
+    def _view(self, name: str, make: Callable[[], V]) -> V:
+        """What ``make`` makes, once: a projection of this promise, which must not hold the promise."""
+        try:
+            views = self._views
+        except AttributeError:  # most promises are never asked for one
+            views = self._views = {}
+        if name not in views:
+            views[name] = make()
+        return cast("V", views[name])
+
+    @override
+    def announce(self) -> None:
         """Have the handlers of the context told when this has resolved.
 
-        The watcher holds the buffer and not the promise, so that it does not count as somebody who can read it.
+        The watcher holds the buffer and not the promise, so that it does not count as a reader.
         """
         buffer = self.buffer
         context = buffer.context
@@ -118,7 +143,7 @@ class Promise(Generic[T_co]):
 
         def complete(parts: Sequence[ReplayBuffer[object]]) -> None:
             view = again()
-            # Whoever dropped it before its parts were complete has made it forget them: it never resolved.
+            # If it was dropped before its parts were complete, it has forgotten them: it never resolved.
             whole = not buffer.gone and len(parts) == len(tuple(view._parts()))  # noqa: SLF001
             if whole and all(part.error is None for part in (buffer, *parts)):
                 post_event(context, partial(tell, view))
@@ -131,7 +156,7 @@ class Promise(Generic[T_co]):
 
         def view() -> Promise[T_co]:
             promise = kind.__new__(kind)
-            promise._show_quietly(buffer)  # noqa: SLF001 - same class
+            promise.take(buffer, announced=False)
             return promise
 
         return view
@@ -148,10 +173,10 @@ class Promise(Generic[T_co]):
         return self._resolve()
 
     def _resolve(self) -> T_co:
-        """The value of a buffer that ended normally, computed once."""
+        """The value of a stream that ended normally, computed once."""
         buffer = self.buffer
         if buffer.result is NO_RESULT:
-            buffer.result = self._fold(buffer)
+            buffer.remember(self._fold(buffer))
         return cast("T_co", buffer.result)
 
     def _fold(self, buffer: ReplayBuffer[object]) -> object:
@@ -161,9 +186,6 @@ class Promise(Generic[T_co]):
     def _parts(self) -> Iterable[ReplayBuffer[object]]:
         """The buffers that must have ended too before the value is there."""
         return ()
-
-    def _read_parts(self) -> None:
-        """Count the parts as read: whoever read the whole may have gone before them, and they end with it."""
 
     # -- ending it ---------------------------------------------------------------------------------------
     @property
@@ -177,10 +199,9 @@ class Promise(Generic[T_co]):
         Raises:
             WrongLoopError: the call comes from another event loop or thread.
         """
-        producer = self.buffer.producer
-        if producer is not None:
+        if self.buffer.producer is not None:
             self.buffer.context.check()
-            producer.cancel()
+            self.buffer.cancel()
 
     async def __aenter__(self) -> Self:
         """Use it as a block: leaving the block cancels what still runs."""
@@ -192,24 +213,9 @@ class Promise(Generic[T_co]):
         self.cancel()
         await asyncio.sleep(0)  # the cancelled task takes its way out now, not after the caller's next step
 
-    def __del__(self) -> None:
-        try:
-            buffer = self.buffer
-        except AttributeError:  # a constructor has raised before there was a buffer
-            return
-        if not buffer.hide():
-            return
-        if buffer.was_read:
-            self._read_parts()
-        if buffer.closed:
-            if buffer.was_read:
-                buffer.forget()
-            if buffer.error is not None and not buffer.error_handled:
-                buffer.context.unhandled.drop(buffer, buffer.error)
-        elif buffer.was_read and buffer.producer is not None:
-            _abandon(buffer, buffer.producer)
+    # -- text --------------------------------------------------------------------------------------------
 
-    # -- what it is not: a collection ------------------------------------------------------------------------
+    # -- what it is not: a collection ----------------------------------------------------------------------
 
     @classmethod
     def _public_name(cls) -> str:
@@ -232,8 +238,6 @@ class Promise(Generic[T_co]):
             hint = ", or read it with `async for`" if streamed else ""
             msg = f"A {self._public_name()} {problem}: it is a promise; await it first{hint}."
             raise TypeError(msg)
-
-    # -- text --------------------------------------------------------------------------------------------
 
     @override
     def __repr__(self) -> str:
@@ -264,12 +268,103 @@ class Promise(Generic[T_co]):
         return self._resolve()
 
 
-def _abandon(buffer: ReplayBuffer[object], producer: Producer) -> None:
-    """Nobody can read the rest: stop it now, or, from the thread of a garbage collection, on its own loop."""
-    if buffer.context.in_loop_thread():
-        buffer.context.dispatch(producer.abandon)  # not nested: what is stopped may drop a chain of others
-    else:
-        buffer.context.call_soon(producer.abandon)
+class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
+    """A stream of pieces that can be read as an Observable, as an async iterator, or awaited as a whole.
+
+    * When does it start? At once, as a task of the active context.
+    * How often? Once, however many read it.
+    * What is kept? Every piece: each reader starts at the first, at its own pace.
+    * What does ``break`` do? That reader is gone. When none can come any more, the source is stopped and
+      closed.
+    * When does an error come? After every piece that came before it, the very exception that was raised.
+
+    Attributes:
+        buffer: the stream underneath, for code of this layer; readers use the three faces.
+
+    Args:
+        streamer: called once; its async iterable gives the pieces.
+        prefill_pieces: all the pieces, instead of a streamer.
+        resolver: makes the whole of the tuple of all pieces, once. The tuple itself without it.
+        replay: keep every piece for readers yet to come. Without it a piece is kept until all who read have
+            taken it: a later reader begins with the oldest one that is kept. Who awaits the whole must do so
+            before the first one has gone; from then on everything is kept.
+
+    Raises:
+        NoActiveContextError: no context is active.
+        TypeError: it was given both a streamer and pieces, or neither.
+        NotReplayedError: when awaited, with ``replay=False``, after readers have passed the beginning.
+
+    Example:
+        >>> from miniagents.core import PromisingContext, StreamedPromise
+        >>> async def main() -> int:
+        ...     return await StreamedPromise(prefill_pieces=[1, 2, 3], resolver=sum)
+        >>> PromisingContext().run(main())
+        6
+    """
+
+    __slots__ = ("_resolver",)
+
+    buffer: ReplayBuffer[PIECE]  # type: ignore[assignment]  # of whichever pieces; a promise of a value alone only looks at one
+
+    def __init__(
+        self,
+        streamer: Callable[[], AsyncIterable[PIECE]] | None = None,
+        *,
+        prefill_pieces: Iterable[PIECE] | None = None,
+        resolver: Callable[[tuple[PIECE, ...]], WHOLE] | None = None,
+        replay: bool = True,
+    ) -> None:
+        context = current_context()
+        if (streamer is None) == (prefill_pieces is None):
+            msg = f"{type(self).__name__} takes either a streamer or prefill_pieces, and exactly one of them."
+            raise TypeError(msg)
+        kind: type[ReplayBuffer[PIECE]] = ReplayBuffer if replay else NoReplayBuffer
+        if streamer is None:
+            buffer = kind(context, list(prefill_pieces or ()), closed=True)
+        else:
+            buffer = kind(context)
+            start_pump(context, getattr(streamer, "__name__", "streamer"), streamer, buffer)
+        self._resolver = resolver
+        self.take(buffer)
+
+    def __aiter__(self) -> AsyncGenerator[PIECE]:
+        """The pieces from the first one on, as they come."""
+        return iterate(self.buffer, self)
+
+    @property
+    def pieces(self) -> Stream[PIECE]:
+        """The pieces; see :class:`Stream`."""
+        return self._view("pieces", lambda: Stream(self.buffer))
+
+    @override
+    def _fold(self, buffer: ReplayBuffer[object]) -> object:
+        buffer.keep_all()
+        pieces = cast("tuple[PIECE, ...]", tuple(buffer.items))
+        resolver = getattr(self, "_resolver", None)  # a view made by `over` has none
+        return pieces if resolver is None else resolver(pieces)
+
+    @override
+    def _again(self) -> "Callable[[], StreamedPromise[PIECE, WHOLE]]":
+        view, resolver = super()._again(), getattr(self, "_resolver", None)
+
+        def again() -> StreamedPromise[PIECE, WHOLE]:
+            promise = cast("StreamedPromise[PIECE, WHOLE]", view())
+            promise._resolver = resolver  # noqa: SLF001 - same class
+            return promise
+
+        return again
+
+
+def start_pump(
+    context: Context,
+    name: str,
+    streamer: Callable[[], AsyncIterable[T]],
+    buffer: ReplayBuffer[T],
+    sink: Sink | None = None,
+) -> None:
+    """Fill ``buffer`` from what ``streamer`` gives, as a task of ``context``; ``sink`` says how it ends."""
+    task = ProducerTask(name, context, buffer, sink or buffer, part=True)
+    task.start(lambda: fill(buffer, streamer()))
 
 
 def when_complete(

@@ -7,12 +7,12 @@ from typing import Protocol, TypeVar, overload
 
 from reactivex import Observable
 
+from ._async_adapters import to_async_iter
 from ._context import Context
 from ._events import on_resolved
 from ._nested_run import run_in_thread
 from ._promise import Promise
 from ._run_loop import run_loop
-from ._to_async_iter import to_async_iter
 
 T = TypeVar("T")
 

@@ -1,10 +1,10 @@
-"""The roles around a buffer: who produces it, what a producer fills, who follows."""
+"""The roles around a buffer: what produces it, what a producer fills, who is pushed to, who passes demand on."""
 
 from typing import Protocol
 
 
 class Producer(Protocol):
-    """Whoever has to act before a buffer can grow: a running task, or a link to another buffer.
+    """What has to act before a stream can grow: a running task, or a processor of another stream.
 
     Example:
         >>> class Source:
@@ -21,7 +21,7 @@ class Producer(Protocol):
 
     @property
     def name(self) -> str:
-        """How the producer is called in errors."""
+        """How the producer is called in errors; empty if it is only a link between two streams."""
         ...
 
     def blocked_by(self) -> "Producer | None":
@@ -33,7 +33,7 @@ class Producer(Protocol):
         ...
 
     def abandon(self) -> None:
-        """Stop, because nobody can read the rest any more."""
+        """Stop, because nothing can read the rest any more."""
         ...
 
 
@@ -41,7 +41,7 @@ class Subscriber(Protocol):
     """Somebody to whom new pieces are pushed at once.
 
     Attributes:
-        position: how many pieces it has taken; of a buffer that lets go of them, how many of the kept ones.
+        position: how many pieces it has taken; of a buffer without replay, how many of the kept ones.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -64,45 +64,45 @@ class Subscriber(Protocol):
     position: int
 
     def deliver(self) -> None:
-        """Take everything that is new, then the terminal if it is there. Must not raise."""
+        """Take everything that is new, then the end if it is there. Must not raise."""
         ...
 
 
-class DemandLink(Protocol):
-    """Whoever writes a buffer from another one: what is wanted of the one is asked of the other.
+class Upstream(Protocol):
+    """What writes a stream from another one: what is requested of the one is requested of the other.
 
     Example:
-        >>> from miniagents.core import ReplayBuffer, Context
+        >>> from miniagents.core import Context, ReplayBuffer
         >>> class Doubling:
-        ...     def pass_on(self, buffer, *, hungry):
-        ...         print(f"{buffer.credits_left()} more", "now" if hungry else "at most")
-        ...     def slow_down(self):
+        ...     def pass_demand_on(self, buffer, *, waiting):
+        ...         print(f"{buffer.credit()} more", "now" if waiting else "at most")
+        ...     def withdraw_demand(self):
         ...         print("nobody takes everything any more")
         >>> buffer = ReplayBuffer(Context(prefetch=5))
-        >>> buffer.demand_link = Doubling()
-        >>> buffer.grant(8)
+        >>> buffer.write_from(Doubling())
+        >>> buffer.request(8)
         8 more at most
     """
 
-    def pass_on(self, buffer: object, *, hungry: bool) -> None:
+    def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
         """More may be written.
 
         Args:
             buffer: where; it knows how much.
-            hungry: a reader there waits for the next piece.
+            waiting: a reader there waits for the next piece.
         """
         ...
 
-    def slow_down(self) -> None:
-        """Whoever took everything at once has left."""
+    def withdraw_demand(self) -> None:
+        """The last reader that took everything at once has left."""
         ...
 
 
 class Sink(Protocol):
-    """What a driver fills; a buffer is one.
+    """What a task fills; a buffer is one.
 
     Example:
-        >>> from miniagents.core import ReplayBuffer, Context
+        >>> from miniagents.core import Context, ReplayBuffer
         >>> buffer = ReplayBuffer(Context())
         >>> sink: Sink = buffer
         >>> sink.finish()
@@ -114,11 +114,12 @@ class Sink(Protocol):
         """Everything was produced."""
         ...
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
         """It ends with an error after what is still on its way.
 
         Args:
             error: the terminal.
+            chain: the aliases of the agents that the error went through.
         """
         ...
 

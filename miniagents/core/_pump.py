@@ -5,12 +5,11 @@ takes its pieces. It runs at most ``prefetch`` pieces ahead of the fastest reade
 asking the source.
 """
 
-import asyncio
 from collections.abc import AsyncIterable, Callable
 from itertools import repeat
-from typing import TypeVar, cast
+from typing import TypeVar
 
-from ._buffer import BURST, UNBOUNDED, ReplayBuffer
+from ._buffer import ReplayBuffer
 
 T = TypeVar("T")
 
@@ -41,7 +40,7 @@ async def pump(source: AsyncIterable[T], buffer: ReplayBuffer[object], put: Call
             put(piece)
             # One comparison a piece: `limit` stands for pausing, for yielding to the loop, and for the end.
             # It comes before the source is asked again, which may do much for one more piece.
-            if len(items) >= buffer.limit and not await _look_up(buffer):
+            if len(items) >= buffer.check_at and not await buffer.may_go_on():
                 break
     finally:
         await close(iterator)
@@ -69,33 +68,32 @@ async def fill(buffer: ReplayBuffer[T], source: AsyncIterable[T]) -> None:
         [0, 1, 2]
     """
     iterator = aiter(source)
-    seen = cast("ReplayBuffer[object]", buffer)
     items = buffer.items
-    limit = buffer.limit
+    limit = buffer.check_at
     ticks = repeat(None, limit - len(items) - 1)
     try:
         async for piece in iterator:
             items.append(piece)
-            if buffer.heard:
+            if buffer.notify_next:
                 if buffer.closed:  # nothing follows the terminal; nobody has looked yet
                     items.pop()
-                buffer.tell()
-                if buffer.limit != limit:
-                    limit = buffer.limit
+                buffer.notify()
+                if buffer.check_at != limit:
+                    limit = buffer.check_at
                     ticks = repeat(None, limit - len(items))
             # Counts down to `limit` in C: to compare the length of `items` would make a number a piece.
             for _ in ticks:
                 break
             else:
-                if not await _look_up(seen):
+                if not await buffer.may_go_on():
                     break
-                limit = buffer.limit
+                limit = buffer.check_at
                 ticks = repeat(None, limit - len(items) - 1)
     finally:
         await close(iterator)
 
 
-async def until_room(buffer: ReplayBuffer[object]) -> None:
+async def until_requested(buffer: ReplayBuffer[object]) -> None:
     """Wait, after a piece was written, until more is wanted of ``buffer``, or it has ended.
 
     Args:
@@ -103,36 +101,17 @@ async def until_room(buffer: ReplayBuffer[object]) -> None:
 
     Example:
         >>> from miniagents import MiniAgents
-        >>> from miniagents.core import ReplayBuffer, current_context, until_room
+        >>> from miniagents.core import ReplayBuffer, current_context, until_requested
         >>> async def main():
         ...     buffer = ReplayBuffer(current_context())
         ...     buffer.append("one")
-        ...     await until_room(buffer)
-        ...     print(buffer.credits_left())
+        ...     await until_requested(buffer)
+        ...     print(buffer.credit())
         >>> MiniAgents(prefetch=5).run(main())
         4
     """
-    if len(buffer.items) >= buffer.limit:
-        await _look_up(buffer)
-
-
-async def _look_up(buffer: ReplayBuffer[object]) -> bool:
-    """Yield to the loop, wait until there is room; tell whether to go on."""
-    # Also at the end: if a reader of the piece, or the source itself, has cancelled this task, that comes out
-    # here, and not in the middle of the clean-up of the source.
-    await asyncio.sleep(0)
-    while (
-        not buffer.closed
-        and len(buffer.items) + buffer.backlog >= buffer.requested
-        and not buffer.context.draining
-    ):
-        buffer.room = buffer.context.loop.create_future()
-        await buffer.room
-    if buffer.closed:
-        return False
-    requested = UNBOUNDED if buffer.context.draining else buffer.requested
-    buffer.limit = min(requested, len(buffer.items) + BURST)
-    return True
+    if len(buffer.items) >= buffer.check_at:
+        await buffer.may_go_on()
 
 
 async def close(iterator: object) -> None:

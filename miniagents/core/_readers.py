@@ -1,10 +1,9 @@
-"""Reading a buffer: piece by piece with a cursor, or the whole at its end.
+"""Reading a buffer: piece by piece, or the whole at its end.
 
-Rule of this room: **a reader that leaves harms nobody.** It waits on a Future of its own and is counted only
-while it reads.
+A reader waits on a Future of its own and is counted only while it reads, so one that leaves harms no other.
 
 A source that gives a piece in every turn of the event loop is not worth a Future a piece: its reader waits
-one turn and looks again, for a sixth of the instructions less. It parks a Future if nothing came, and does
+one turn and looks again, for a sixth of the instructions less. It waits on a Future if nothing came, and does
 so at once, without that turn, up to `REST` times as long as turns are waited in vain: a slow source pays for
 a turn too many once in `REST` pieces.
 """
@@ -14,9 +13,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from itertools import islice
 from typing import Final, TypeVar, cast
 
-from ._buffer import ReplayBuffer
-from ._no_replay import NoReplayBuffer, ReaderPosition
-from ._producer_task import CURRENT_PRODUCER, record_wait
+from ._buffer import NoReplayBuffer, ReaderPosition, ReplayBuffer
+from ._deadlocks import current_producer, record_wait
+from ._producer_task import ProducerTask
 
 T = TypeVar("T")
 
@@ -64,7 +63,7 @@ def iterate(buffer: ReplayBuffer[T], owner: object, items: list[T] | None = None
         ['one', 'two']
     """
     if isinstance(buffer, NoReplayBuffer):
-        return started(_read_passing(buffer, owner))
+        return started(_read_without_replay(buffer, owner))
     return started(_read(buffer, owner, buffer.items if items is None else items))
 
 
@@ -105,8 +104,7 @@ def started(generator: AsyncGenerator[T]) -> AsyncGenerator[T]:
 
 
 async def _read(buffer: ReplayBuffer[T], owner: object, items: list[T]) -> AsyncGenerator[T]:
-    buffer.readers += 1
-    buffer.was_read = True
+    buffer.reader_came()
     position = 0
     hot = 0  # before this position a turn is waited first; from it on, the source is told to run on
     rest = backoff = 1
@@ -142,40 +140,36 @@ async def _read(buffer: ReplayBuffer[T], owner: object, items: list[T]) -> Async
                 hot = 0
                 rest = backoff = min(2 * backoff, REST)
             # What `until_more` does, without its coroutine and its calls: once per token of a live source.
-            future = buffer.wait_for_more()
-            if CURRENT_PRODUCER.get() is not None:
-                record_wait(cast("ReplayBuffer[object]", buffer), future)
+            future = buffer.wait()
+            record_wait(buffer, future)
             try:
                 await future
             except BaseException:
-                buffer.leave(future)
+                buffer.stop_waiting(future)
                 raise
             rest -= 1
-            if (
-                rest <= 0 and buffer.demand_link is None
-            ):  # whoever has a demand_link is written when it says that it waits
+            if rest <= 0 and buffer.upstream is None:  # else it is written when a reader says that it waits
                 hot = buffer.requested - half
     finally:
-        buffer.readers -= 1
+        buffer.reader_left()
     raise_error(buffer)
 
 
-async def _read_passing(buffer: NoReplayBuffer[T], owner: object) -> AsyncGenerator[T]:
-    buffer.readers += 1
-    buffer.was_read = True
-    place = ReaderPosition()
-    buffer.enter(place)
+async def _read_without_replay(buffer: NoReplayBuffer[T], owner: object) -> AsyncGenerator[T]:
+    buffer.reader_came()
+    reader = ReaderPosition()
+    buffer.enter(reader)
     try:
         yield owner  # type: ignore[misc]  # taken by `iterate`; never seen by a reader
         while True:
-            while place.position < len(buffer.items):
-                yield buffer.take(place)  # by no name: it would be kept until the next one is there
+            while reader.position < len(buffer.items):
+                yield buffer.take(reader)  # by no name: it would be kept until the next one is there
             if buffer.closed:
                 break
             await until_more(buffer)
     finally:
-        buffer.quit(place)
-        buffer.readers -= 1
+        buffer.quit(reader)
+        buffer.reader_left()
     raise_error(buffer)
 
 
@@ -186,7 +180,7 @@ async def until_more(buffer: ReplayBuffer[T]) -> None:
         buffer: what the reader has read to its present end.
 
     Raises:
-        DeadlockError: the run that waits would have to go on for that.
+        DeadlockError: the run that waits would have to go on for that; see ``_deadlocks`` for when.
 
     Example:
         >>> import asyncio
@@ -200,13 +194,12 @@ async def until_more(buffer: ReplayBuffer[T]) -> None:
         >>> MiniAgents().run(main())
         ['one']
     """
-    future = buffer.wait_for_more()
-    if CURRENT_PRODUCER.get() is not None:
-        record_wait(cast("ReplayBuffer[object]", buffer), future)
+    future = buffer.wait()
+    record_wait(buffer, future)
     try:
         await future
     except BaseException:
-        buffer.leave(future)
+        buffer.stop_waiting(future)
         raise
 
 
@@ -217,7 +210,7 @@ async def until_closed(buffer: ReplayBuffer[T]) -> None:
         buffer: what is waited for; its pump no longer waits for slower readers.
 
     Raises:
-        DeadlockError: ``buffer`` cannot end before the run that is waiting here goes on.
+        DeadlockError: the run that waits would have to go on for that; see ``_deadlocks`` for when.
 
     Example:
         >>> import asyncio
@@ -233,17 +226,16 @@ async def until_closed(buffer: ReplayBuffer[T]) -> None:
     """
     if buffer.closed:
         return
-    future = buffer.end()
-    buffer.readers += 1
-    buffer.was_read = True
+    future = buffer.wait_for_end()
+    buffer.reader_came()
     try:
-        record_wait(cast("ReplayBuffer[object]", buffer), future)
+        record_wait(buffer, future)
         await future
     except BaseException:
-        buffer.leave(future)
+        buffer.stop_waiting(future)
         raise
     finally:
-        buffer.readers -= 1
+        buffer.reader_left()
 
 
 def raise_error(buffer: ReplayBuffer[T]) -> None:
@@ -266,11 +258,9 @@ def raise_error(buffer: ReplayBuffer[T]) -> None:
             ...
         ValueError: the source broke
     """
-    error = buffer.error
-    if error is None:
+    if buffer.error is None:
         return
-    buffer.mark_error_handled()
-    driver = CURRENT_PRODUCER.get()
-    if driver is not None:
-        driver.received = (error, buffer.chain)
-    raise error.with_traceback(buffer.traceback)
+    producer = current_producer()
+    if isinstance(producer, ProducerTask):
+        producer.received = buffer.error, buffer.chain
+    buffer.raise_error()

@@ -1,30 +1,46 @@
 """``MessageSequencePromise``: a flat stream of message promises."""
 
 from collections.abc import Iterable
-from typing import ClassVar, cast
+from functools import partial
+from typing import ClassVar, Generic, cast
 
-from reactivex import Observable
 from typing_extensions import TypeVar, override
 
-from miniagents.values import Part
+from miniagents.values import MiniAgentsError, Part
 
-from ._ancestry import extend_chain
 from ._buffer import ReplayBuffer
 from ._context import Context
+from ._deadlocks import current_producer
 from ._flattener import Flattener, filled
 from ._join import join_tokens
+from ._lifetime import Lease, extend_chain
 from ._message import M_co, Message, MessagePromise
 from ._message_type import FlatStream, MessageType
 from ._messages import Messages
-from ._projections import final_of, parts_of
-from ._producer_task import CURRENT_PRODUCER
-from ._promise import Promise
+from ._part_buffer import PartBuffer
+from ._producer_task import ProducerTask
+from ._promise import Promise, StreamedPromise
 from ._readers import raise_error, until_more
-from ._stream import Stream
-from ._streamed import StreamedPromise
-from ._token_feed import TokenFeed, TokenTransformer
+from ._stream import Stream, TokenStream
+from ._token_feed import TokenFeed, TokenTransformer, resolved
 
 M = TypeVar("M", bound=Message, default=Message)
+
+
+class _Parts(TokenTransformer[Part]):
+    """Writes every part of every message."""
+
+    __slots__ = ()
+
+    in_step: ClassVar[bool] = True
+
+    @override
+    def pieces_of(self, buffer: ReplayBuffer[str], /) -> list[str]:
+        return cast("list[str]", buffer.parts) if isinstance(buffer, PartBuffer) else buffer.items
+
+    @override
+    def tokens(self, tokens: list[str], /) -> None:
+        self.target.extend(cast("list[Part]", tokens))
 
 
 class _Tokens(TokenTransformer[str]):
@@ -72,7 +88,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     __slots__ = ()
 
     def __init__(self, prefill_pieces: MessageType = (), *, replay: bool = True) -> None:
-        self._show(filled(Context.current(), prefill_pieces, replay=replay))
+        self.take(filled(Context.current(), prefill_pieces, replay=replay))
 
     @staticmethod
     def of_message(context: Context, message: M) -> "MessageSequencePromise[M]":
@@ -83,61 +99,45 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
             message: the only one.
         """
         promise = MessagePromise.of_message(context, message)
-        promise.buffer.kept = True
+        promise.buffer.contain()
         buffer = ReplayBuffer(context, [promise], closed=True)
         return cast("MessageSequencePromise[M]", MessageSequencePromise.over(buffer))
 
     @property
-    def messages(self) -> Observable[MessagePromise[M_co]]:
-        """The message promises as an Observable, each as soon as it begins.
-
-        * When does it start? The run goes on whether anybody subscribes or not.
-        * How often? It runs once; every subscriber gets every message promise from the first on.
-        * What is kept? Every message promise, as long as this promise or a subscription lives.
-        * What does ``break`` do? Disposing lets that subscriber go; when the last reader has left and none
-          can come any more, the run is stopped.
-        * When does an error come? That of one message with its own tokens; that of the whole at the end.
-        """
-        return Stream(self.buffer, self)
+    def messages(self) -> Stream[MessagePromise[M_co]]:
+        """The message promises, each as soon as it begins; see :class:`Stream`."""
+        return self._view("messages", lambda: Stream(self.buffer))
 
     @property
-    def tokens(self) -> Observable[str]:
-        """The tokens of all messages as an Observable, as they come, message after message.
+    def tokens(self) -> Stream[str]:
+        """The tokens of all messages as they come, message after message; a failing message ends them.
 
-        * When does it start? The run goes on whether anybody subscribes or not.
-        * How often? It runs once; every subscriber gets every token from the first on.
-        * What is kept? Every token, as long as this promise or a subscription lives.
-        * What does ``break`` do? Disposing lets that subscriber go; when the last reader has left and none
-          can come any more, the run is stopped.
-        * When does an error come? Where the failing message stands; it ends the Observable.
+        See :class:`Stream`.
         """
-        return tokens_of(cast("FlatStream[Message]", self)).pieces
+        return self._view("tokens", lambda: TokenStream(partial(_tokens, self._lease())))
 
     @property
-    def parts(self) -> StreamedPromise[Part, tuple[Part, ...]]:
+    def parts(self) -> Stream[Part]:
         """Every part of all messages, in order: text as `str`, reasoning, calls of tools, their results.
 
-        It starts, keeps, stops and fails as :class:`StreamedPromise` says; a failing message ends it.
-
-        Raises:
-            NoActiveContextError: no context is active.
+        A failing message ends them. See :class:`Stream`.
 
         Example:
             >>> from miniagents import AssistantMessage, MessageSequencePromise, MiniAgents
             >>> async def main():
             ...     turns = MessageSequencePromise([AssistantMessage("one", finish_reason="stop"), "two"])
-            ...     print([part async for part in turns.parts])
+            ...     print(await turns.parts)
             >>> MiniAgents().run(main())
-            ['one', Finish(reason='stop'), 'two']
+            ('one', Finish(reason='stop'), 'two')
         """
-        return parts_of(cast("FlatStream[Message]", self))
+        return self._view("parts", lambda: Stream(partial(_parts, self._lease())))
 
     @property
     def final(self) -> Promise[M_co]:
         """The last message, when all have come: of a model with tools, its answer.
 
         Raises:
-            NoActiveContextError: no context is active. MiniAgentsError, when awaited: no message came.
+            MiniAgentsError: when awaited: no message came.
 
         Example:
             >>> from miniagents import MessageSequencePromise, MiniAgents
@@ -146,7 +146,11 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
             >>> MiniAgents().run(main())
             It is cold.
         """
-        return final_of(self)
+        return self._view("final", lambda: cast("FinalMessage[M_co]", FinalMessage.quietly_over(self.buffer)))
+
+    def _lease(self) -> "FlatStream[Message, object]":
+        """Another view of the same messages, for what is made of them: it must not hold this one."""
+        return cast("FlatStream[Message, object]", self._again()())
 
     async def aresolve_messages(self) -> Messages[M_co]:
         """The same as awaiting it."""
@@ -199,50 +203,13 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     @override
     async def _whole(self) -> Messages[M_co]:
-        # Message by message, so that a failing one is raised without waiting for those behind it.
-        buffer = self.buffer
-        items = buffer.items
-        position = 0
-        buffer.keep_all()
-        buffer.readers += 1
-        buffer.was_read = True
-        try:
-            while True:
-                while position < len(items):
-                    promise = items[position]
-                    position += 1
-                    if not promise.buffer.closed or promise.buffer.error is not None:
-                        try:
-                            await promise
-                        except Exception as error:
-                            self._note_writer(error)
-                            raise
-                if buffer.closed:
-                    break
-                await until_more(buffer)
-        finally:
-            buffer.readers -= 1
-        if buffer.error is not None:
-            raise_error(buffer)
+        await _until_complete(cast("ReplayBuffer[MessagePromise[Message]]", self.buffer))
         return self._resolve()
-
-    def _note_writer(self, error: Exception) -> None:
-        """Write on the error of a message that it came through the run that passed the message on."""
-        writer, reader = self.buffer.ancestry, CURRENT_PRODUCER.get()
-        if writer is None or not writer.name:
-            return
-        if reader is not None and reader.received is not None and reader.received[0] is error:
-            reader.received = (error, extend_chain(error, reader.received[1], writer.name))
 
     @override
     def _fold(self, buffer: ReplayBuffer[object]) -> object:
         buffer.keep_all()
         return Messages(cast("list[Message]", [promise.buffer.result for promise in self.buffer.items]))
-
-    @override
-    def _read_parts(self) -> None:
-        for promise in self.buffer.items:
-            promise.buffer.was_read = True
 
     @override
     def _parts(self) -> Iterable[ReplayBuffer[object]]:
@@ -272,6 +239,80 @@ def open_sequence() -> tuple[Flattener, MessageSequencePromise[Message]]:
     return Flattener(context, buffer), MessageSequencePromise.over(buffer)
 
 
+class FinalMessage(Promise[M_co], Generic[M_co]):
+    """The last message of a sequence, as a view of that: nothing is started for it."""
+
+    __slots__ = ()
+
+    @override
+    async def _whole(self) -> M_co:
+        await _until_complete(cast("ReplayBuffer[MessagePromise[Message]]", self.buffer))
+        return self._resolve()
+
+    @override
+    def _resolve(self) -> M_co:
+        promises = cast("list[MessagePromise[M_co]]", self.buffer.items)
+        if not promises:
+            raise MiniAgentsError(
+                "no message came, so there is no final one; look at the messages themselves"
+            )
+        return resolved(promises[-1])
+
+    @override
+    def _parts(self) -> Iterable[ReplayBuffer[object]]:
+        return [cast("ReplayBuffer[object]", each.buffer) for each in cast("list[Lease]", self.buffer.items)]
+
+
+async def _until_complete(buffer: ReplayBuffer[MessagePromise[Message]]) -> None:
+    """Wait for every message, one after the other: a failing one is raised before those behind it come.
+
+    Raises:
+        Exception: the error of the first message that failed, or of the sequence.
+    """
+    items = buffer.items
+    position = 0
+    buffer.keep_all()
+    buffer.reader_came()
+    try:
+        while True:
+            while position < len(items):
+                promise = items[position]
+                position += 1
+                if not promise.buffer.closed or promise.buffer.error is not None:
+                    try:
+                        await promise
+                    except Exception as error:
+                        _note_writer(buffer, error)
+                        raise
+            if buffer.closed:
+                break
+            await until_more(buffer)
+    finally:
+        buffer.reader_left()
+    raise_error(buffer)
+
+
+def _note_writer(buffer: ReplayBuffer[MessagePromise[Message]], error: Exception) -> None:
+    """Write on the error of a message that it came through the run that passed the message on."""
+    writer, reader = buffer.ancestry, current_producer()
+    if writer is None or not isinstance(reader, ProducerTask):
+        return
+    if reader.received is not None and reader.received[0] is error:
+        reader.received = (error, extend_chain(error, reader.received[1], writer.name))
+
+
+def _tokens(source: FlatStream[Message, object]) -> ReplayBuffer[str]:
+    buffer: ReplayBuffer[str] = ReplayBuffer(source.buffer.context)
+    TokenFeed(source, _Tokens(buffer)).start()
+    return buffer
+
+
+def _parts(source: FlatStream[Message, object]) -> ReplayBuffer[Part]:
+    buffer: ReplayBuffer[Part] = ReplayBuffer(source.buffer.context)
+    TokenFeed(source, _Parts(buffer)).start()
+    return buffer
+
+
 def tokens_of(source: FlatStream[Message, object]) -> StreamedPromise[str, object]:
     """The tokens of all messages as they come, message after message.
 
@@ -287,6 +328,4 @@ def tokens_of(source: FlatStream[Message, object]) -> StreamedPromise[str, objec
         >>> MiniAgents().run(main())
         ['Hel', 'lo']
     """
-    buffer: ReplayBuffer[str] = ReplayBuffer(source.buffer.context)
-    TokenFeed(source, _Tokens(buffer)).start()
-    return StreamedPromise[str, object].over(buffer)
+    return StreamedPromise[str, object].over(_tokens(source))

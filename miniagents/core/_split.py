@@ -58,15 +58,14 @@ class _Cutter(TokenTransformer[MessagePromise[Message]]):
         self.target.finish()
 
     @override
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
         """The text that was held back still comes; the message it is in fails, and so does the sequence."""
         held_back = self._splitter.finish()
         self._write(held_back[:-1])
         if self._current is not None:
-            self._current.buffer.chain = self.target.chain
-            self._current.buffer.error_handled = True  # the sequence has the same error: it is told there
-            self._current.fail(error)
-        self.target.fail(error)
+            # The sequence has the same error: it is told there.
+            self._current.fail(error, chain, handled=True)
+        self.target.fail(error, chain)
 
     def _write(self, events: Iterable[SplitEvent]) -> None:
         for event in events:
@@ -80,7 +79,7 @@ class _Cutter(TokenTransformer[MessagePromise[Message]]):
     def _open(self) -> ReplayBuffer[str]:
         if self._current is None:
             buffer: ReplayBuffer[str] = ReplayBuffer(self.target.context)
-            buffer.producer = self.target.producer
+            buffer.produce_together_with(self.target)
             self._current = MessageSink(buffer, Message, dict(self._metadata))
             self.target.append(MessagePromise.of_tokens(buffer, Message, self._metadata))
         return self._current.buffer

@@ -1,8 +1,8 @@
-"""The observable face of a buffer.
+"""``Stream``: the pieces of a buffer, as an Observable, as an async iterator, and all of them awaited.
 
-Rule of this room: **a subscriber gets what a reader gets**: every piece from the first on, in order, one at a
-time, in the contextvars of whoever subscribed; then at most one terminal; then nothing, and it is let go. A
-subscriber that raises hurts nobody but itself.
+A subscriber gets what a reader gets: every piece from the first on, in order, one at a time, in the
+contextvars of whoever subscribed; then at most one terminal; then nothing, and it is let go. A subscriber that
+raises hurts no other one.
 
 It is an ``Observable``, so every reactivex operator works on it. ``subscribe`` is our own: the list is the
 replay buffer and there is no lock, no trampoline and no auto-detach layer per piece.
@@ -10,7 +10,7 @@ replay buffer and there is no lock, no trampoline and no auto-detach layer per p
 
 import contextvars
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Generic, TypeVar, cast
 
 from reactivex import Observable, abc
@@ -18,6 +18,8 @@ from reactivex.scheduler import CurrentThreadScheduler
 from typing_extensions import override
 
 from ._buffer import ReplayBuffer
+from ._lifetime import Lease
+from ._readers import iterate, raise_error, until_closed
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -29,35 +31,71 @@ def _ignore(*_: object) -> None: ...
 
 
 class Stream(Observable[T_co]):
-    """The pieces of a buffer as an Observable: hot, replayed from the first piece to every subscriber.
+    """The pieces of a stream with three faces; what a promise shows of itself, as ``promise.tokens``.
 
-    * When does it start? It does not: the buffer is filled whether anybody subscribes or not.
-    * How often? The buffer is written once; every subscriber gets all of it, in its own contextvars.
-    * What is kept? Nothing here; the buffer keeps every piece.
-    * What does ``break`` do? Disposing is idempotent, lets the subscriber go and harms nobody else.
-    * When does an error come? After every piece that came before it.
+    * ``stream.pipe(...)`` and ``stream.subscribe(...)``: it is an Observable, hot, replayed from the first
+      piece to every subscriber.
+    * ``async for piece in stream``: each iteration is a reader of its own, from the first piece on.
+    * ``await stream``: all the pieces as a tuple. (Of other Observables reactivex gives the last item.)
+
+    * When does it start? The source runs already. What has to be made of it (the tokens of all messages of a
+      sequence, the elements of a list) is made at the first read, not when it is named.
+    * How often? Once, however many read it.
+    * What is kept? Every piece, as long as the stream, its promise or a reader lives.
+    * What does ``break`` do? That reader is gone; disposing a subscription is idempotent. When the last reader
+      has left and none can come any more, the source is stopped.
+    * When does an error come? After every piece that came before it, the very exception that was raised.
 
     Args:
-        buffer: what is shown.
-        owner: kept alive as long as this face or a subscription lives (the promise).
-        items: what is shown of it, if it keeps more lists than one.
+        source: the buffer that is shown, or what makes it when somebody reads for the first time.
+        items: what is shown of the buffer, if it keeps more lists than one.
 
     Example:
-        >>> from miniagents.core import ReplayBuffer, Stream, Context
-        >>> face = Stream(ReplayBuffer(Context(), ["one", "two"], closed=True), owner=None)
-        >>> with face.subscribe(print), face.subscribe(lambda piece: print(piece.upper())):
-        ...     pass
-        one
-        two
-        ONE
-        TWO
+        >>> from miniagents import Message, MiniAgents
+        >>> async def write(metadata_so_far):
+        ...     yield "Hel"
+        ...     yield "lo"
+        >>> async def main():
+        ...     tokens = Message.promise(write).tokens
+        ...     print(await tokens, [token async for token in tokens])
+        ...     with tokens.subscribe(print):
+        ...         pass
+        >>> MiniAgents().run(main())
+        ('Hel', 'lo') ['Hel', 'lo']
+        Hel
+        lo
     """
 
-    def __init__(self, buffer: ReplayBuffer[T_co], owner: object, items: list[T_co] | None = None) -> None:
+    def __init__(
+        self, source: ReplayBuffer[T_co] | Callable[[], ReplayBuffer[T_co]], items: list[T_co] | None = None
+    ) -> None:
         super().__init__()
-        self._log = buffer
-        self._items = buffer.items if items is None else items
-        self._owner = owner
+        self._items = items
+        self._make: Callable[[], ReplayBuffer[T_co]] | None = None
+        self._lease: Lease | None = None  # on the buffer; never the promise, which holds this stream
+        if isinstance(source, ReplayBuffer):
+            self._lease = Lease(source)
+        else:
+            self._make = source
+
+    @property
+    def shown(self) -> ReplayBuffer[T_co]:
+        """The buffer that is shown, for code of this layer; made now if it has not been."""
+        if self._lease is None and self._make is not None:
+            self._lease = Lease(self._make())
+            self._make = None  # what was made holds what it is made of
+        return cast("ReplayBuffer[T_co]", cast("Lease", self._lease).buffer)
+
+    def __aiter__(self) -> AsyncGenerator[T_co]:
+        """The pieces from the first one on, as they come."""
+        buffer = self.shown
+        return iterate(buffer, self._lease, self._items)
+
+    @override
+    def __await__(self) -> Generator[object, None, tuple[T_co, ...]]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] # the last item is no whole
+        """All the pieces, when the last one has come."""
+        buffer = self.shown
+        return _all(buffer, self._lease, buffer.items if self._items is None else self._items).__await__()
 
     @override
     def subscribe(
@@ -72,8 +110,10 @@ class Stream(Observable[T_co]):
         if isinstance(on_next, abc.ObserverBase) or hasattr(on_next, "on_next"):
             observer = cast("abc.ObserverBase[T_co]", on_next)
             on_next, on_error, on_completed = observer.on_next, observer.on_error, observer.on_completed
+        buffer = self.shown
+        items = buffer.items if self._items is None else self._items
         subscription = Subscription(
-            self._log, self._items, self._owner, on_next or _ignore, on_error, on_completed or _ignore
+            buffer, items, self._lease, on_next or _ignore, on_error, on_completed or _ignore
         )
         trampoline = CurrentThreadScheduler.singleton()
         if trampoline.schedule_required():
@@ -85,18 +125,31 @@ class Stream(Observable[T_co]):
         return subscription
 
 
+class TokenStream(Stream[str]):
+    """Tokens of text: given where messages are taken they are one message, not one for each token."""
+
+
+async def _all(buffer: ReplayBuffer[T], lease: object, items: list[T]) -> tuple[T, ...]:
+    """All the pieces; ``lease`` is kept until they are there."""
+    buffer.keep_all()
+    await until_closed(buffer)
+    raise_error(buffer)
+    del lease
+    return tuple(items)
+
+
 class Subscription(abc.DisposableBase, Generic[T]):
     """One subscriber's position in a buffer; disposing it is idempotent and lets everything go."""
 
     __slots__ = (
+        "_buffer",
         "_busy",
-        "_context",
         "_items",
-        "_log",
+        "_lease",
         "_on_completed",
         "_on_error",
         "_on_next",
-        "_owner",
+        "_variables",
         "position",
     )
 
@@ -104,20 +157,20 @@ class Subscription(abc.DisposableBase, Generic[T]):
         self,
         buffer: ReplayBuffer[T],
         items: list[T],
-        owner: object,
+        lease: object,
         on_next: Callable[[T], None],
         on_error: Callable[[Exception], None] | None,
         on_completed: Callable[[], None],
     ) -> None:
-        self._log: ReplayBuffer[T] | None = buffer
+        self._buffer: ReplayBuffer[T] | None = buffer
         self._items = items
-        self._owner: object = owner
+        self._lease: object = lease
         self._on_next: Callable[[T], None] = on_next
         self._on_error = on_error
         self._on_completed = on_completed
         self.position = 0
         self._busy = True
-        self._context = contextvars.copy_context()
+        self._variables = contextvars.copy_context()
         buffer.attach(self)
 
     def start(self) -> None:
@@ -128,8 +181,8 @@ class Subscription(abc.DisposableBase, Generic[T]):
         except BaseException:
             self.dispose()
             raise
-        if self._log is not None:
-            self._log.let_go()
+        if self._buffer is not None:
+            self._buffer.drop_read()
 
     def start_later(self, scheduler: abc.SchedulerBase, state: object = None) -> None:
         """:meth:`start` as an action of a scheduler."""
@@ -138,10 +191,10 @@ class Subscription(abc.DisposableBase, Generic[T]):
 
     def deliver(self) -> None:
         """Deliver what is new; what the subscriber raises ends this subscription only."""
-        if self._busy or self._log is None:
+        if self._busy or self._buffer is None:
             return
         try:
-            self._context.run(self._deliver)
+            self._variables.run(self._deliver)
         except Exception:
             logger.exception(
                 "A subscriber raised; it was unsubscribed, the stream goes on for everybody else."
@@ -151,7 +204,7 @@ class Subscription(abc.DisposableBase, Generic[T]):
     def _deliver(self) -> None:
         self._busy = True
         try:
-            while (buffer := self._log) is not None:
+            while (buffer := self._buffer) is not None:
                 items = self._items
                 if self.position < len(items):
                     item = items[self.position]
@@ -167,7 +220,7 @@ class Subscription(abc.DisposableBase, Generic[T]):
     def _terminate(self, buffer: ReplayBuffer[T]) -> None:
         on_error, on_completed = self._on_error, self._on_completed
         if buffer.error is not None and on_error is not None:
-            buffer.mark_error_handled()  # first: if nobody else holds the stream, leaving it drops it
+            buffer.mark_error_handled()  # first: if nothing else holds the stream, leaving it drops it
         self.dispose()
         if buffer.error is None:
             on_completed()
@@ -181,11 +234,11 @@ class Subscription(abc.DisposableBase, Generic[T]):
     @override
     def dispose(self) -> None:
         """Leave: no further call, no reference kept."""
-        buffer, self._log = self._log, None
+        buffer, self._buffer = self._buffer, None
         if buffer is None:
             return
         buffer.detach(self)
-        self._owner = None
+        self._lease = None
         self._items = []
         self._on_next = self._on_completed = _ignore
         self._on_error = None

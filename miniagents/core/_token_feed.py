@@ -1,9 +1,7 @@
-"""Walking through the tokens of a sequence of messages, pushed, without a task.
+"""The token feed: the tokens of a sequence of messages, pushed into what makes something new of them.
 
-Whatever makes new text from messages (joining, splitting, mapping tokens) listens to one walk. It is a link
-in the chain of who waits for whom: the walk waits for the message it is in, or for the next one.
-
-Why so long: the walk, how far it may go and who waits for whom all turn on one position.
+Whatever makes new text from messages (joining, splitting, mapping tokens) is a :class:`TokenTransformer` that
+one feed tells what comes, without a task.
 """
 
 from typing import ClassVar, Generic, TypeVar, cast
@@ -12,23 +10,22 @@ from typing_extensions import override
 
 from miniagents.values import DeadlockError, InquiryCancelledError
 
-from ._buffer import UNBOUNDED, ReplayBuffer
-from ._demand import demand
+from ._buffer import ReplayBuffer
+from ._deadlocks import waits_for
+from ._flow import UNBOUNDED, request_upstream
 from ._message import Message, MessagePromise
 from ._message_type import FlatStream
+from ._processor import Processor
 from ._producer_task import current_ancestry
-from ._protocols import Producer
-from ._reentrancy import ReentrancyGuard
-from ._waits import chain_to
 
-BATCH = 1024  # tokens that are taken together at most: then whoever was told may leave, and wants no more
+BATCH = 1024  # tokens that are taken together at most: after them a reader that was told can leave
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
 
 class TokenTransformer(Generic[T]):
-    """What hears a walk and writes a buffer; override what is of interest.
+    """What is fed and writes a buffer; override what is of interest.
 
     By default a failing message ends the target with its error, and so does a failing sequence.
 
@@ -61,6 +58,14 @@ class TokenTransformer(Generic[T]):
 
     def __init__(self, target: ReplayBuffer[T]) -> None:
         self.target: ReplayBuffer[T] = target
+
+    def pieces_of(self, buffer: ReplayBuffer[str], /) -> list[str]:
+        """What of a message is told: its tokens.
+
+        Args:
+            buffer: of the message.
+        """
+        return buffer.items
 
     def writing(self) -> ReplayBuffer[str] | None:
         """The tokens of the message that is being written, if messages are what is written."""
@@ -104,31 +109,31 @@ class TokenTransformer(Generic[T]):
             chain: the aliases of the agents that the error came through.
 
         Returns:
-            Whether to walk on.
+            Whether to go on.
         """
-        self.target.chain = chain
-        self.fail(error)
+        self.fail(error, chain)
         return False
 
     def finish(self) -> None:
         """There are no more messages."""
         self.target.finish()
 
-    def fail(self, error: Exception) -> None:
-        """The sequence failed, or the walk was stopped.
+    def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
+        """The sequence failed, or the feed was stopped.
 
         Args:
             error: its terminal.
+            chain: the aliases of the agents that the error came through.
         """
-        self.target.fail(error)
+        self.target.fail(error, chain)
 
 
-class TokenFeed(ReentrancyGuard):
-    """Follows a flat stream of messages and tells ``listener`` what comes.
+class TokenFeed(Processor):
+    """Follows a flat stream of messages and tells ``transformer`` what comes.
 
     Args:
-        source: the messages; kept alive as long as the walk goes on.
-        listener: hears everything; when nobody can read its target any more, the walk ends.
+        source: the messages; kept alive as long as the feed goes on.
+        transformer: hears everything; when nobody can read its target any more, the feed ends.
 
     Example:
         >>> from miniagents import MessageSequencePromise, MiniAgents
@@ -146,34 +151,38 @@ class TokenFeed(ReentrancyGuard):
         the end
     """
 
-    __slots__ = (
-        "_held",
-        "_lagging",
-        "_listener",
-        "_message",
-        "_source",
-        "_token_position",
-        "position",
-    )
+    __slots__ = ("_batched", "_held", "_message", "_source", "_token_position", "_transformer")
 
-    name = ""  # in a chain of waiting it is only a link
-
-    def __init__(self, source: FlatStream[Message, object], listener: TokenTransformer[T]) -> None:
+    def __init__(self, source: FlatStream[Message, object], transformer: TokenTransformer[T]) -> None:
         super().__init__()
         self._source: FlatStream[Message, object] | None = source
-        self._listener = cast("TokenTransformer[object]", listener)  # what it writes is not of interest here
+        self._transformer = cast(
+            "TokenTransformer[object]", transformer
+        )  # what it writes is not of interest here
         self._message: MessagePromise[Message] | None = None
         self._held: ReplayBuffer[str] | None = None
-        self.position: int = 0
         self._token_position = 0
-        self._lagging = False
-        listener.target.producer = listener.target.demand_link = self
-        listener.target.ancestry = current_ancestry()
+        self._batched = False
+        transformer.target.produce_with(self, current_ancestry())
+        transformer.target.write_from(self)
+
+    @property
+    @override
+    def reading(self) -> ReplayBuffer[object] | None:
+        """The message that it is in, else the sequence."""
+        if self._message is not None:
+            return cast("ReplayBuffer[object]", self._message.buffer)
+        return None if self._source is None else cast("ReplayBuffer[object]", self._source.buffer)
+
+    @property
+    @override
+    def writing(self) -> ReplayBuffer[object]:
+        return self._transformer.target
 
     def start(self) -> None:
         """Begin to listen; what is there already is told at once."""
         if self._source is not None:
-            self._source.buffer.attach(self, eager=False)
+            self._source.buffer.attach(self, unbounded=False)
             self.deliver()
 
     @override
@@ -184,13 +193,13 @@ class TokenFeed(ReentrancyGuard):
                 return True
             self._ask()
         except Exception as error:  # noqa: BLE001 - what cannot be made of the messages harms only what is made
-            self._leave()
-            self._listener.fail(error)
+            self.leave()
+            self._transformer.fail(error)
         return False
 
     def _told(self) -> bool:
         if self._held is not None and self._held.closed:
-            self._leave()
+            self.leave()
         if self._message is not None:
             return self._told_within(self._message)
         if self._source is None:
@@ -200,9 +209,9 @@ class TokenFeed(ReentrancyGuard):
             self._message = buffer.items[self.position]
             self.position += 1
             self._token_position = 0
-            chain = chain_to(self, self._message.buffer.producer)
-            if chain is not None:
-                raise DeadlockError(" → ".join(["a message", *chain, "a message"]))
+            between = waits_for(self._message.buffer.producer, self)
+            if between is not None:
+                raise DeadlockError(" → ".join(["a message", *between, "a message"]))
             self._listen_to(self._message)
             return True
         if buffer.closed:
@@ -210,157 +219,160 @@ class TokenFeed(ReentrancyGuard):
         return False
 
     def _listen_to(self, message: MessagePromise[Message]) -> None:
-        self._listener.start_message(message)
+        self._transformer.start_message(message)
         if self._message is message:  # else left by whoever was told
-            self._lagging = not self._is_pushed()
-            message.buffer.attach(self, lagging=self._lagging, eager=False)
-            demand(cast("ReplayBuffer[object]", message.buffer), 0, self._room())
+            self._batched = not self._is_pushed()
+            message.buffer.attach(self, batched=self._batched, unbounded=False)
+            request_upstream(message.buffer, 0, self._credit())
 
     def _is_pushed(self) -> bool:
         """Whether somebody wants each token of what is written at once."""
-        written = self._listener.writing()
-        return (self._listener.target if written is None else written).pushed
+        written = self._transformer.writing()
+        return (self._transformer.target if written is None else written).pushed
 
     def _told_within(self, message: MessagePromise[Message]) -> bool:
         buffer = message.buffer
-        batch = buffer.items[self._token_position : self._token_position + BATCH]
+        pieces = self._transformer.pieces_of(buffer)
+        batch = pieces[self._token_position : self._token_position + BATCH]
         if batch:
             self._token_position += len(batch)
-            self._listener.tokens(batch)
+            self._transformer.tokens(batch)
             if len(batch) < BATCH or not buffer.context.pushing:
                 return True
             buffer.context.dispatch(self.deliver)  # first those who are to be told of these
             return False
         if not buffer.closed:
-            if self._lagging and self._is_pushed():
-                self._lagging = False
-                buffer.detach(self, eager=False)
-                buffer.attach(self, eager=False)
+            if self._batched and self._is_pushed():
+                self._batched = False
+                buffer.detach(self, unbounded=False)
+                buffer.attach(self, unbounded=False)
             return False
         self._leave_message()
         if buffer.error is None:
-            self._listener.end_message(resolved(message))
+            self._transformer.end_message(resolved(message))
             return True
         buffer.mark_error_handled()
-        if self._listener.fail_message(buffer.error, buffer.chain):
+        if self._transformer.fail_message(buffer.error, buffer.chain):
             return True
-        self._leave()
+        self.leave()
         return False
 
     def _conclude(self, buffer: ReplayBuffer[MessagePromise[Message]]) -> None:
-        listener, error = self._listener, buffer.error
+        transformer, error = self._transformer, buffer.error
         if error is not None:
             buffer.mark_error_handled()  # first: the source may go by being left
-        self._leave()
+        self.leave()
         if error is None:
-            listener.finish()
+            transformer.finish()
         else:
-            listener.target.chain = buffer.chain
-            listener.fail(error)
+            transformer.fail(error, buffer.chain)
 
     def _leave_message(self) -> None:
         message, self._message = self._message, None
         if message is not None:
-            message.buffer.detach(self, eager=False)
+            message.buffer.detach(self, unbounded=False)
 
-    def _leave(self) -> None:
+    @override
+    def leave(self) -> None:
         self._leave_message()
         self._leave_source()
 
     def _leave_source(self) -> None:
         source, self._source = self._source, None
         if source is not None:
-            source.buffer.detach(self, eager=False)
+            source.buffer.detach(self, unbounded=False)
 
-    # -- DemandLink -------------------------------------------------------------------------------------------
+    # -- demand ------------------------------------------------------------------------------------------
 
-    def pass_on(self, buffer: object, *, hungry: bool) -> None:
-        """What is wanted here is wanted of what is being read.
+    @override
+    def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
+        """What is requested here is requested of what is being read.
 
         Args:
-            buffer: the buffer that this writes, or the tokens of the message that is being written.
-            hungry: a reader waits for the next piece.
+            buffer: the buffer that is written, or the tokens of the message that is being written.
+            waiting: a reader waits for the next piece.
         """
-        whole = hungry and buffer is self._listener.target
+        whole = waiting and buffer is self._transformer.target
         if self._message is not None:
-            writing = self._listener.writing()
-            if whole and writing is not None and writing.requested < UNBOUNDED:
-                writing.grant(UNBOUNDED)  # what comes after it is waited for; it passes that on by itself
+            written = self._transformer.writing()
+            if whole and written is not None and written.requested < UNBOUNDED:
+                written.run_on()  # what comes after it is waited for; it passes that on by itself
             else:
-                if hungry and writing is not None:
-                    writing.was_read = True  # it is being read from now on
-                demand(cast("ReplayBuffer[object]", self._message.buffer), self._token_position, self._room())
+                if waiting and written is not None:
+                    written.expect_reader()
+                request_upstream(self._message.buffer, self._tokens_read(self._message), self._credit())
         elif self._source is not None:
-            room = max(self._source_room(), hungry)
-            demand(cast("ReplayBuffer[object]", self._source.buffer), self.position, room, hungry=hungry)
+            credit = max(self._source_credit(), waiting)
+            request_upstream(self._source.buffer, self.position, credit, waiting=waiting)
 
-    def slow_down(self) -> None:
-        """Whoever took everything at once has left, so it is not to be taken here either."""
+    @override
+    def withdraw_demand(self) -> None:
         for read in (self._message, self._source):
             if read is not None:
-                read.buffer.pace()
+                read.buffer.withdraw()
 
     def _ask(self) -> None:
-        """Ask for more of what has been read to the end of what was requested."""
-        if self._listener.in_step:
-            writing = self._listener.writing()
-            if writing is not None:
-                writing.demand_link = self
+        """Request more of what has been read to the end of what was requested."""
+        if self._transformer.in_step:
+            written = self._transformer.writing()
+            if written is not None:
+                written.write_from(self)
         if self._message is not None:
-            if self._token_position >= self._message.buffer.requested:
-                demand(cast("ReplayBuffer[object]", self._message.buffer), self._token_position, self._room())
+            read = self._tokens_read(self._message)
+            if read >= self._message.buffer.requested:
+                request_upstream(self._message.buffer, read, self._credit())
         elif self._source is not None and self.position >= self._source.buffer.requested:
-            demand(cast("ReplayBuffer[object]", self._source.buffer), self.position, self._source_room())
+            request_upstream(self._source.buffer, self.position, self._source_credit())
 
-    def _source_room(self) -> int:
+    def _tokens_read(self, message: MessagePromise[Message]) -> int:
+        """How many tokens of the message have been read, as its buffer counts them: without other parts."""
+        pieces = self._transformer.pieces_of(message.buffer)
+        return self._token_position - len(pieces) + len(message.buffer.items)
+
+    def _source_credit(self) -> int:
         """How many more messages are wanted."""
-        room, writing = self._listener.target.credits_left(), self._listener.writing()
-        if writing is not None and writing.was_read and writing.credits_left() > 0:
-            return max(room, 1)  # what is being written may end only with the next one that is read
-        return room
+        credit, written = self._transformer.target.credit(), self._transformer.writing()
+        if written is not None and written.was_read and written.credit() > 0:
+            return max(credit, 1)  # what is being written may end only with the next one that is read
+        return credit
 
-    def _room(self) -> int:
+    def _credit(self) -> int:
         """How many more tokens of the message are wanted."""
-        listener = self._listener
-        if not listener.in_step:
+        transformer = self._transformer
+        if not transformer.in_step:
             return UNBOUNDED
-        target, writing = listener.target, listener.writing()
+        target, writing = transformer.target, transformer.writing()
         if writing is None:
-            return target.credits_left()
+            return target.credit()
         if target.requested >= UNBOUNDED and not target.closed:
             return UNBOUNDED
-        if target.credits_left() <= 0 and not writing.was_read and not target.closed:
+        if target.credit() <= 0 and not writing.was_read and not target.closed:
             return 0
-        return writing.credits_left()
+        return writing.credit()
 
-    # -- Producer ----------------------------------------------------------------------------------------
+    # -- its life ----------------------------------------------------------------------------------------
 
-    def blocked_by(self) -> Producer | None:
-        """Whoever makes the message the walk is in, else whoever makes the sequence."""
-        if self._message is not None:
-            return self._message.buffer.producer
-        return None if self._source is None else self._source.buffer.producer
-
+    @override
     def cancel(self) -> None:
-        """Stop walking; the messages themselves are somebody else's."""
+        """Stop; the messages themselves are somebody else's."""
         if self._source is not None or self._message is not None:
-            self._leave()
-            self._listener.fail(InquiryCancelledError())
-            self._listener.target.mark_error_handled()
+            self.leave()
+            self._transformer.fail(InquiryCancelledError())
+            self._transformer.target.mark_error_handled()
 
+    @override
     def abandon(self) -> None:
-        """Stop walking, but for the message that is being written, if somebody holds that."""
-        held = self._listener.writing()
+        """Stop, but for the message that is being written, if somebody holds that."""
+        held = self._transformer.writing()
         if held is None or held.closed or not held.reachable:
             self.cancel()
         elif self._held is None:
             self._held = held
-            held.was_read = True  # from now on dropping it ends it
-            self._listener.target.fail(InquiryCancelledError())
-            self._listener.target.mark_error_handled()
-            if self._listener.within_message:
+            held.expect_reader()
+            self._transformer.target.end_cancelled()
+            if self._transformer.within_message:
                 self._leave_source()
-            self._listener.target.forget()  # a message that only the sequence held ends too
+            self._transformer.target.forget()  # a message that only the sequence held ends too
 
 
 def resolved(promise: MessagePromise[M]) -> M:

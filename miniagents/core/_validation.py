@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from typing_extensions import override
 
 from miniagents.values import (
-    InquiryCancelledError,
     MessageValidationError,
     MiniAgentsError,
     misfit,
@@ -24,9 +23,9 @@ from ._buffer import ReplayBuffer
 from ._context import Context
 from ._message import Message, MessagePromise
 from ._part_buffer import PartBuffer
-from ._protocols import Producer
+from ._processor import Processor
+from ._promise import StreamedPromise
 from ._sequence import MessageSequencePromise
-from ._streamed import StreamedPromise
 from ._token_feed import resolved
 
 T = TypeVar("T")
@@ -140,14 +139,12 @@ class Validation:
             validated = self.validated(message)
         except Exception as error:  # noqa: BLE001 - validation is user code
             set_partial_text(error, "".join(tokens.items))
-            tokens.chain = self.chain
-            tokens.fail(error)
+            tokens.fail(error, self.chain)
             return
         text = "" if tokens.items else str(validated)
         if text:
             tokens.append(text)
-        tokens.result = validated
-        tokens.finish()
+        tokens.finish(validated)
 
     def _shown(self, buffer: ReplayBuffer[str], source: MessagePromise[Message]) -> MessagePromise[Message]:
         known = self.classes[0] if len(self.classes) == 1 else source.message_class
@@ -228,97 +225,94 @@ def validated(
     return copied
 
 
-class _Copy(Generic[T]):
-    """Writes the pieces of a stream into another buffer as they come, without a task.
+class _Copy(Processor, Generic[T]):
+    """Writes the pieces of a stream into another buffer as they come.
 
-    It is as eager as whoever reads it: a copy that nobody has read runs to its end, one whose readers have
-    all gone leaves its source.
+    It is as eager as its readers: a copy that was never read runs to its end, one whose readers have all gone
+    leaves its source.
 
     Args:
         source: is kept alive as long as it is copied.
         target: gets the pieces.
     """
 
-    __slots__ = ("_source", "position", "target")
-
-    name = ""  # in a chain of waiting it is only a link
+    __slots__ = ("_source", "target")
 
     def __init__(self, source: StreamedPromise[T, object], target: ReplayBuffer[T]) -> None:
+        super().__init__()
         self._source: StreamedPromise[T, object] | None = source
-        self.position = 0
         self.target = target
-        target.producer = self
-        target.ancestry = source.buffer.ancestry
-        target.was_read = source.buffer.was_read
+        target.produce_with(self, source.buffer.ancestry)
+        if source.buffer.was_read:
+            target.expect_reader()
+
+    @property
+    @override
+    def reading(self) -> ReplayBuffer[object] | None:
+        return None if self._source is None else cast("ReplayBuffer[object]", self._source.buffer)
+
+    @property
+    @override
+    def writing(self) -> ReplayBuffer[object]:
+        return cast("ReplayBuffer[object]", self.target)
 
     def start(self) -> None:
-        """Begin to listen; what is there already is copied at once."""
+        """Begin to copy; what is there already is copied at once."""
         if self._source is not None:
-            buffer = self._source.buffer
-            was_read = buffer.was_read
-            buffer.attach(self)
-            buffer.was_read = was_read  # a copy is no reader before somebody reads it
+            self._source.buffer.attach(self, reads=False)  # a copy is no reader before somebody reads it
             self.deliver()
 
-    def deliver(self) -> None:
-        """Copy what is new."""
+    @override
+    def step(self) -> bool:
         source = self._source
         if source is None:
-            return
+            return False
         buffer = source.buffer
-        self._copy(buffer)
-        if buffer.closed and self._leave() is not None:
-            self._conclude(source)
+        if self._copy(buffer):
+            return True
+        if buffer.closed:
+            self.leave()
+            if buffer.error is None:
+                self._finish(source)
+            else:
+                buffer.mark_error_handled()
+                self.target.fail(buffer.error, buffer.chain)
+        return False
 
-    def _copy(self, buffer: ReplayBuffer[T]) -> None:
-        if self.position < len(buffer.items):
-            batch = buffer.items[self.position :]
-            self.position += len(batch)
-            self.target.extend(batch)
-
-    def _conclude(self, source: StreamedPromise[T, object]) -> None:
-        buffer = source.buffer
-        if buffer.error is None:
-            self._finish(source)
-        else:
-            buffer.mark_error_handled()
-            self.target.chain = buffer.chain
-            self.target.fail(buffer.error)
+    def _copy(self, buffer: ReplayBuffer[T]) -> bool:
+        """Copy what is new; whether there was anything."""
+        batch = buffer.items[self.position :]
+        self.position += len(batch)
+        self.target.extend(batch)
+        return bool(batch)
 
     def _finish(self, source: StreamedPromise[T, object]) -> None:
         del source
         self.target.finish()
 
-    def _leave(self) -> StreamedPromise[T, object] | None:
+    @override
+    def leave(self) -> None:
         source, self._source = self._source, None
         if source is not None:
             source.buffer.detach(self)
-        return source
 
-    # -- Producer ----------------------------------------------------------------------------------------
-
-    def blocked_by(self) -> Producer | None:
-        """Whoever makes the source."""
-        return None if self._source is None else self._source.buffer.producer
-
+    @override
     def cancel(self) -> None:
         """Stop the source: it is the same message, or the same sequence, to whoever reads it here."""
-        source = self._leave()
+        source = self._source
         if source is not None:
+            self.leave()
             source.cancel()
-            self._end()
+            self.target.end_cancelled()
 
+    @override
     def abandon(self) -> None:
-        """Leave the source, because nobody can read the rest."""
-        source = self._leave()
+        source = self._source
         if source is not None:
-            source.buffer.was_read = True  # from now on dropping it ends it
-            self._end()
+            source.buffer.expect_reader()
+            self.leave()
+            self.target.end_cancelled()
             self.target.forget()
-
-    def _end(self) -> None:
-        self.target.fail(InquiryCancelledError())
-        self.target.mark_error_handled()
 
 
 class _MessageCopy(_Copy[str]):
@@ -327,20 +321,19 @@ class _MessageCopy(_Copy[str]):
     __slots__ = ("_validation",)
 
     def __init__(self, source: MessagePromise[Message], validation: Validation, context: Context) -> None:
-        super().__init__(
-            source, PartBuffer(context) if isinstance(source.buffer, PartBuffer) else ReplayBuffer(context)
-        )
+        parts = isinstance(source.buffer, PartBuffer)
+        super().__init__(source, PartBuffer(context) if parts else ReplayBuffer(context))
         self._validation = validation
 
     @override
-    def _copy(self, buffer: ReplayBuffer[str]) -> None:
-        if isinstance(buffer, PartBuffer) and isinstance(self.target, PartBuffer):
-            parts = buffer.parts[self.position :]
-            self.position += len(parts)
-            for part in parts:
-                self.target.put(part)
-        else:
-            super()._copy(buffer)
+    def _copy(self, buffer: ReplayBuffer[str]) -> bool:
+        if not isinstance(buffer, PartBuffer) or not isinstance(self.target, PartBuffer):
+            return super()._copy(buffer)
+        parts = buffer.parts[self.position :]
+        self.position += len(parts)
+        for part in parts:
+            self.target.put(part)
+        return bool(parts)
 
     @override
     def _finish(self, source: StreamedPromise[str, object]) -> None:

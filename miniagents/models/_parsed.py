@@ -77,8 +77,7 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
             model: the type of the answer.
         """
         view = cls.__new__(cls)
-        view.buffer = replies.buffer
-        view.buffer.show()
+        view.take(replies.buffer, announced=False)
         view.read_as(model)
         return view
 

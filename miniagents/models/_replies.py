@@ -43,8 +43,7 @@ class ToolReplies(MessageSequencePromise[AssistantMessage | ToolMessage]):
             replies: those of a model with tools.
         """
         view = cls.__new__(cls)
-        view.buffer = replies.buffer
-        view.buffer.show()
+        view.take(replies.buffer, announced=False)
         return view
 
     @property

@@ -27,7 +27,7 @@ from miniagents.core import (
     UserMessage,
     raise_error,
     until_more,
-    until_room,
+    until_requested,
 )
 from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDelta, ToolResult
 
@@ -158,8 +158,7 @@ class TypedAnswer(Generic[T]):
         # Read by hand and not by generators, each of which would cost more than what it hands on.
         replies = self.model.inquire(conversation, **given)
         source = replies.buffer
-        source.was_read = True
-        source.readers += 1
+        source.reader_came()
         try:
             while True:
                 while len(said) < len(source.items):
@@ -172,7 +171,7 @@ class TypedAnswer(Generic[T]):
                     break
                 await until_more(source)
         finally:
-            source.readers -= 1
+            source.reader_left()
         raise_error(source)
         return said
 
@@ -183,8 +182,7 @@ class TypedAnswer(Generic[T]):
         native = self.mode == "native"
         first: int | None = None
         position = 0
-        source.was_read = True
-        source.readers += 1
+        source.reader_came()
         try:
             while True:
                 while position < len(parts):
@@ -197,12 +195,12 @@ class TypedAnswer(Generic[T]):
                         if part.index == first and part.arguments:
                             buffer.put(part.arguments)
                     if len(buffer.items) >= buffer.limit:
-                        await until_room(cast("ReplayBuffer[object]", buffer))
+                        await until_requested(cast("ReplayBuffer[object]", buffer))
                 if source.closed:
                     break
                 await until_more(source)
         finally:
-            source.readers -= 1
+            source.reader_left()
         raise_error(source)
 
     def _check(self, answer: Message, metadata: MutableMapping[str, object]) -> str | None:

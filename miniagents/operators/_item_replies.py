@@ -71,6 +71,5 @@ class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
             index: its place among all items, from 0.
             replies: what the inquiry of it gave.
         """
-        self.buffer = cast("MessageSequencePromise[Out]", replies).buffer
-        self.buffer.show()
+        self.take(replies.buffer, announced=False)
         self.item, self.index = cast("Item", item), index

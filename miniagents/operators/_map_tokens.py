@@ -45,7 +45,7 @@ class _Mapped(TokenTransformer[MessagePromise[Message]]):
     @override
     def start_message(self, promise: MessagePromise[Message], /) -> None:
         buffer: ReplayBuffer[str] = ReplayBuffer(self.target.context)
-        buffer.producer = self.target.producer
+        buffer.produce_together_with(self.target)
         self._current = MessageSink(buffer, promise.message_class, {})
         self.target.append(
             MessagePromise.of_tokens(buffer, promise.message_class, promise.preliminary_metadata)
@@ -76,22 +76,20 @@ class _Mapped(TokenTransformer[MessagePromise[Message]]):
         current, self._current = self._current, None
         if current is not None:
             text = "".join(current.buffer.items)
-            current.buffer.result = message.model_copy(update={"text": text})
-            current.buffer.finish()
+            current.buffer.finish(message.model_copy(update={"text": text}))
 
     @override
     def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
         current, self._current = self._current, None
         if current is not None:
-            current.buffer.chain = chain
-            current.fail(error)
+            current.fail(error, chain)
         return True
 
     @override
-    def fail(self, error: Exception) -> None:
-        if self._current is not None:  # the walk was stopped within a message
+    def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
+        if self._current is not None:  # the feed was stopped within a message
             self._current.fail(error)
-        super().fail(error)
+        super().fail(error, chain)
 
 
 class _MappedTokens(Lifted[MessagePromise[Message]]):

@@ -50,12 +50,33 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         self._now = now
         self._jobs = 0
         self._processes: WeakSet[asyncio.SubprocessTransport] = WeakSet()
-        super().__init__(VirtualSelector(now, io_patience, self._busy, self._stuck))
+        self._when_idle: list[Callable[[], bool]] = []
+        super().__init__(VirtualSelector(now, io_patience, self._busy, self._stuck, self._idle))
 
     @override
     def time(self) -> float:
         """Seconds of the virtual clock."""
         return self._now.seconds
+
+    def call_when_idle(self, callback: Callable[[], bool]) -> None:
+        """Call ``callback`` each time when nothing is ready, before time goes on or the loop is stuck.
+
+        Args:
+            callback: tells whether it did something, so that the loop looks again before it waits.
+        """
+        self._when_idle.append(callback)
+
+    def forget_idle(self, callback: Callable[[], bool]) -> None:
+        """Call ``callback`` no more; idempotent.
+
+        Args:
+            callback: what was given to :meth:`call_when_idle`.
+        """
+        if callback in self._when_idle:
+            self._when_idle.remove(callback)
+
+    def _idle(self) -> bool:
+        return any([callback() for callback in tuple(self._when_idle)])
 
     def _busy(self) -> bool:
         return self._jobs > 0 or any(process.get_returncode() is None for process in self._processes)

@@ -44,15 +44,22 @@ class VirtualSelector(selectors.BaseSelector):
             to have nothing under way.
         busy: whether something that is no file (a job on a thread) is going to wake the loop.
         stuck: called when nothing is left to wait for; raises.
+        idle: called when nothing is ready; tells whether the loop is to look again before it waits.
     """
 
     def __init__(
-        self, now: Now, io_patience: float, busy: Callable[[], bool], stuck: Callable[[], NoReturn]
+        self,
+        now: Now,
+        io_patience: float,
+        busy: Callable[[], bool],
+        stuck: Callable[[], NoReturn],
+        idle: Callable[[], bool],
     ) -> None:
         self._now = now
         self._patience = io_patience
         self._busy = busy
         self._stuck = stuck
+        self._idle = idle
         self._real = selectors.DefaultSelector()
         self._waker: int | None = None  # through which threads wake the loop: the first that it registers
         self._known: set[int] = set()
@@ -63,6 +70,8 @@ class VirtualSelector(selectors.BaseSelector):
         ready = self._real.select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
+        if self._idle():
+            return []
         watched = {key.fd for key in self._real.get_map().values()} - {self._waker}
         under_way = traffic(watched, self._known)
         if under_way.outside or self._busy():

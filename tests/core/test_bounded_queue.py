@@ -1,7 +1,4 @@
-"""A mailbox: whoever pushes puts in, from whatever thread; one reader takes out, on its event loop.
-
-Seen from outside: `to_async_iter` with an `Overflow`.
-"""
+"""`Overflow`: what becomes of items that nobody has had time to read."""
 
 import asyncio
 import gc
@@ -22,6 +19,25 @@ from miniagents import StreamOverflowError
 from miniagents.core import Context, Overflow, ReplayBuffer, to_async_iter
 from miniagents.core._bounded_queue import BoundedQueue
 from tests.support.sources import keep, turns
+
+# -- the policies ----------------------------------------------------------------------------------------
+
+
+def test_by_name() -> None:
+    """Each policy is made by its name; 1,024 items are kept unless told otherwise."""
+    dropped: list[object] = []
+    made = [Overflow.block(), Overflow.drop_oldest(5, on_drop=dropped.append), Overflow.fail(1)]
+    assert [("block", 1024), ("drop_oldest", 5), ("fail", 1)] == [(one.policy, one.capacity) for one in made]
+
+
+@pytest.mark.parametrize("make", [Overflow.block, Overflow.drop_oldest, Overflow.fail])
+def test_something_must_be_kept(make: type[Overflow]) -> None:
+    """A capacity under 1 is refused where it is given."""
+    with pytest.raises(ValueError, match=r"The capacity of Overflow\.\w+ is 0; at least 1"):
+        make(0)  # type: ignore[arg-type]  # each of them takes the capacity first
+
+
+# -- the queue -------------------------------------------------------------------------------------------
 
 USER: ContextVar[str] = ContextVar("user", default="nobody")
 

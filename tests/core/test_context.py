@@ -1,8 +1,10 @@
 """The owner of running tasks."""
 
 import asyncio
+import contextvars
 import logging
 import threading
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 
 import pytest
@@ -10,7 +12,11 @@ import pytest
 from miniagents.core import (
     CURRENT_CONTEXT,
     Context,
+    Message,
+    MessagePromise,
     ProducerTask,
+    Promise,
+    PromisingContext,
     ReplayBuffer,
     current_context,
     fill,
@@ -19,8 +25,10 @@ from miniagents.core import (
 from miniagents.values import InquiryCancelledError, NoActiveContextError, WrongLoopError
 from tests.support.sources import Source, turns
 
+# -- the tasks that it owns ------------------------------------------------------------------------------
 
-def open_scope(*, shutdown_timeout: float = 1.0) -> Context:
+
+def open_context(*, shutdown_timeout: float = 1.0) -> Context:
     """A context of the running loop."""
     context = Context(shutdown_timeout=shutdown_timeout)
     context.open()
@@ -47,7 +55,7 @@ async def test_nothing_starts_before_it_is_open() -> None:
 
 async def test_another_thread_is_refused() -> None:
     """A call from another thread or event loop is a typed error that says so."""
-    context = open_scope()
+    context = open_context()
     caught: list[BaseException] = []
 
     def elsewhere() -> None:
@@ -69,7 +77,7 @@ async def test_the_current_scope() -> None:
     """Where no context is active, that is a typed error; where one is, it is found."""
     with pytest.raises(NoActiveContextError):
         current_context()
-    context = open_scope()
+    context = open_context()
     token = CURRENT_CONTEXT.set(context)
     assert current_context() is context
     context.close()
@@ -80,7 +88,7 @@ async def test_the_current_scope() -> None:
 
 async def test_drain_waits_for_what_is_started_meanwhile() -> None:
     """A context that drains waits for every task, also for one that is started while it waits."""
-    context, ended = open_scope(), list[str]()
+    context, ended = open_context(), list[str]()
 
     async def second() -> None:
         await turns(3)
@@ -100,7 +108,7 @@ async def test_drain_waits_for_what_is_started_meanwhile() -> None:
 
 async def test_drain_finishes_what_was_left_open() -> None:
     """What is fed from outside of every task is finished by a drain; what nobody holds is forgotten."""
-    context = open_scope()
+    context = open_context()
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
     context.finish_at_end(buffer)
     context.finish_at_end(ReplayBuffer[int](context))
@@ -110,7 +118,7 @@ async def test_drain_finishes_what_was_left_open() -> None:
 
 async def test_cancel_all() -> None:
     """All tasks are cancelled, their clean-up and what that starts is waited for; all streams are closed."""
-    context, ended = open_scope(), list[str]()
+    context, ended = open_context(), list[str]()
     buffers = [ReplayBuffer[int](context) for _ in range(3)]
 
     async def last() -> None:
@@ -140,7 +148,7 @@ async def test_cancel_all() -> None:
 @pytest.mark.parametrize("seconds", [0, 0.02])
 async def test_a_stubborn_task_is_left_behind(caplog: pytest.LogCaptureFixture, seconds: float) -> None:
     """A task that does not end within `shutdown_timeout` is logged by name; its stream is closed as well."""
-    context, go = open_scope(shutdown_timeout=seconds), asyncio.Event()
+    context, go = open_context(shutdown_timeout=seconds), asyncio.Event()
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
 
     async def stubborn() -> None:
@@ -163,7 +171,7 @@ async def test_a_stubborn_task_is_left_behind(caplog: pytest.LogCaptureFixture, 
 
 async def test_pushes_are_not_nested() -> None:
     """A push that is caused by another push runs after it, in the order in which they were caused."""
-    context, trace = open_scope(), list[str]()
+    context, trace = open_context(), list[str]()
 
     def outer() -> None:
         trace.append("outer in")
@@ -177,7 +185,7 @@ async def test_pushes_are_not_nested() -> None:
 
 async def test_a_push_that_raises_does_not_block_the_next() -> None:
     """When a push is interrupted, later ones still run."""
-    context, trace = open_scope(), list[str]()
+    context, trace = open_context(), list[str]()
 
     def interrupted() -> None:
         context.dispatch(lambda: trace.append("left over"))
@@ -191,7 +199,7 @@ async def test_a_push_that_raises_does_not_block_the_next() -> None:
 
 async def test_callbacks_from_other_threads() -> None:
     """A callback from another thread runs on the loop; once the context is closed it does not run at all."""
-    context, called = open_scope(), asyncio.Event()
+    context, called = open_context(), asyncio.Event()
     threads: list[int] = []
 
     def callback() -> None:
@@ -210,7 +218,7 @@ async def test_callbacks_from_other_threads() -> None:
 
 async def test_tasks_cancelled_by_hand_before_they_began() -> None:
     """A task that somebody cancels before its first step leaves its context, and its readers are told."""
-    context = open_scope(shutdown_timeout=60)
+    context = open_context(shutdown_timeout=60)
     buffer: ReplayBuffer[str] = ReplayBuffer(context)
 
     async def body() -> None:
@@ -227,7 +235,7 @@ async def test_tasks_cancelled_by_hand_before_they_began() -> None:
 
 async def test_an_error_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     """An error of several streams is logged once, when the last has gone, unless a reader was told."""
-    context, error = open_scope(), ValueError("broken")
+    context, error = open_context(), ValueError("broken")
     one, two = object(), object()
     with caplog.at_level(logging.ERROR, "miniagents"):
         context.unhandled.watch(one, error)
@@ -285,3 +293,376 @@ async def test_a_scope_that_is_opened_again() -> None:
         assert 2 == source.produced
         await context.drain()
         context.close()
+
+
+# -- from its beginning to its end -----------------------------------------------------------------------
+
+
+def closing(name: str, told: list[str], error: BaseException | None = None) -> Callable[[], Awaitable[None]]:
+    """A callback for the end of a context."""
+
+    async def close() -> None:
+        await turns()
+        told.append(name)
+        if error is not None:
+            raise error
+
+    return close
+
+
+# -- the active one ------------------------------------------------------------------------------------
+
+
+async def test_the_current_one() -> None:
+    """The active owner is the current one, if it is of the class that is asked for; outside there is none."""
+    with pytest.raises(NoActiveContextError, match=r"use `async with MiniAgents\(\):`"):
+        Context.current()
+    async with Context() as owner:
+        assert owner is Context.current()
+        with pytest.raises(NoActiveContextError):
+            PromisingContext.current()
+        async with PromisingContext() as context:
+            assert context is PromisingContext.current() is Context.current()
+        assert owner is Context.current()
+
+
+async def test_a_bare_context_is_no_context_of_a_subclass() -> None:
+    """A bare context is found as such, and not as a context of a subclass."""
+    context = Context()
+    context.open()
+
+    async def main() -> None:
+        CURRENT_CONTEXT.set(context)
+        assert context is Context.current()
+        with pytest.raises(NoActiveContextError):
+            PromisingContext.current()
+
+    await asyncio.create_task(main())
+
+
+async def test_the_contextvar_is_restored() -> None:
+    """After the block the one that was active before is active again, however the block was left."""
+    async with PromisingContext() as outer:
+        with pytest.raises(ValueError, match="broken"):
+            await failing()
+        assert outer is CURRENT_CONTEXT.get()
+    assert CURRENT_CONTEXT.get() is None
+
+
+async def failing() -> None:
+    """A block that is left by an error."""
+    async with PromisingContext():
+        raise ValueError("broken")
+
+
+async def test_entering_an_active_one() -> None:
+    """Entering a context that is active is refused with what to do instead, and it stays active."""
+    async with PromisingContext() as context:
+        with pytest.raises(RuntimeError, match=r"already active; make another one with MiniAgents\(\)"):
+            await context.__aenter__()
+        assert context is Context.current()
+        assert 1 == await Promise(prefill_result=1)
+
+
+async def test_using_it_again() -> None:
+    """A context that has ended, in whatever way, may be entered again, on another event loop too."""
+    context = PromisingContext()
+    async with context:
+        assert 1 == await Promise(prefill_result=1)
+
+    async def broken() -> None:
+        async with context:
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        await broken()
+
+    async def again() -> str:
+        async with context:
+            return str(await Message.promise(Source(["a", "b"])))
+
+    assert "ab" == await again()
+    assert "ab" == await asyncio.to_thread(lambda: asyncio.run(again()))
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def test_left_in_another_context() -> None:
+    """The block may be left in other contextvars than it was entered in; the end is complete all the same."""
+    context, told = PromisingContext(), list[str]()
+
+    async def enter() -> None:
+        await context.__aenter__()
+        context.on_close(closing("closed", told))
+
+    async def leave() -> None:
+        await context.__aexit__(None, None, None)
+        assert CURRENT_CONTEXT.get() is None
+
+    for step in (enter(), leave()):
+        await asyncio.create_task(step, context=contextvars.copy_context())
+    assert ["closed"] == told
+
+
+# -- from elsewhere ------------------------------------------------------------------------------------
+
+
+async def test_after_its_end() -> None:
+    """Who kept a context beyond its end is told that it has ended."""
+    seen: list[contextvars.Context] = []
+    async with PromisingContext():
+        seen.append(contextvars.copy_context())
+    with pytest.raises(NoActiveContextError, match="has ended"):
+        seen[0].run(Context.current)
+    with pytest.raises(NoActiveContextError, match="has ended"):
+        seen[0].run(Message.promise, Source(["a"]))
+
+
+async def test_from_another_thread_or_loop() -> None:
+    """From another thread, with or without an event loop of its own, it is a typed error that says so."""
+
+    async def use() -> None:
+        Context.current()
+
+    async with PromisingContext():
+        assert Context.current() is not None
+        for elsewhere in (Context.current, lambda: asyncio.run(use())):
+            with pytest.raises(WrongLoopError, match="another event loop or thread"):
+                await asyncio.to_thread(elsewhere)
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+# -- a normal end --------------------------------------------------------------------------------------
+
+
+async def test_a_normal_end_waits() -> None:
+    """A normal end waits for everything that runs, and for what that starts meanwhile."""
+    ended: list[int] = []
+
+    def nested(depth: int) -> Callable[[], Coroutine[object, object, int]]:
+        async def run() -> int:
+            await turns()
+            if depth:
+                Promise(nested(depth - 1))
+            ended.append(depth)
+            return depth
+
+        return run
+
+    async with PromisingContext():
+        Promise(nested(3))
+    assert [3, 2, 1, 0] == ended
+
+
+async def test_an_inner_one_waits_for_its_own() -> None:
+    """An inner context waits for its own runs, and not for those of the outer one."""
+    source = Source(["a"], hold_at=0)
+    async with PromisingContext():
+        outer = Message.promise(source)
+        async with PromisingContext():
+            inner = Message.promise(Source(["inner"]))
+        assert (True, False) == (inner.done, outer.done)
+        source.go.set()
+        assert "a" == str(await outer)
+    assert "inner" == str(inner)
+
+
+async def test_a_normal_end_that_is_cancelled() -> None:
+    """Who is cancelled while it waits for the runs at a normal end cancels them and is cancelled."""
+    source, told = Source(["a", "b"], hold_at=1), list[str]()
+
+    async def main() -> None:
+        async with PromisingContext() as context:
+            context.on_close(closing("closed", told))
+            Message.promise(source)
+
+    task = asyncio.create_task(main())
+    await turns(4)
+    assert (1, 0) == (source.produced, source.closed)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (1, ["closed"]) == (source.closed, told)
+
+
+# -- any other end -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("broken"), asyncio.CancelledError(), KeyboardInterrupt(), SystemExit(3), GeneratorExit()],
+    ids=lambda error: type(error).__name__,
+)
+async def test_any_other_end_cancels(error: BaseException) -> None:
+    """An end by an exception of any kind cancels all runs, waits for their clean-up and raises it again."""
+    source, told, promises = Source(["a", "b"], hold_at=1), list[str](), list[MessagePromise[Message]]()
+
+    async def main() -> None:
+        async with PromisingContext() as context:
+            context.on_close(closing("closed", told))
+            promises.append(Message.promise(source))
+            await turns()
+            raise error
+
+    caught: BaseException | None = None
+    try:
+        await main()
+    except BaseException as raised:  # noqa: BLE001 - whatever it is, it must be the one that was raised
+        caught = raised
+    assert caught is error
+    assert (1, ["closed"]) == (source.closed, told)
+    assert CURRENT_CONTEXT.get() is None
+    with pytest.raises(InquiryCancelledError):
+        await promises[0]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_stubborn_task_of_a_block_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
+    """A task that does not end within `shutdown_timeout` is logged by name, and the context ends."""
+    go, ended, told = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await go.wait()
+            ended.set()
+
+    async def main() -> None:
+        async with PromisingContext(shutdown_timeout=60) as context:
+            context.on_close(closing("closed", told))
+            Promise(stubborn)
+            await turns()
+            raise ValueError("broken")
+
+    with caplog.at_level(logging.ERROR, "miniagents"), pytest.raises(ValueError, match="broken"):
+        await main()
+    (record,) = caplog.records
+    assert "stubborn did not end within shutdown_timeout=60 seconds" in record.getMessage()
+    assert (["closed"], False) == (told, ended.is_set())
+    go.set()
+    await ended.wait()
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_cleanup_is_let_finish(caplog: pytest.LogCaptureFixture) -> None:
+    """A clean-up that takes its time within `shutdown_timeout` is waited for, with what it starts."""
+    ended: list[str] = []
+
+    async def late() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("late")
+
+    async def careful() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            Promise(late)
+            await asyncio.sleep(59)
+            ended.append("careful")
+
+    async def main() -> None:
+        async with PromisingContext(shutdown_timeout=60):
+            Promise(careful)
+            await turns()
+            raise ValueError("broken")
+
+    with caplog.at_level(logging.ERROR, "miniagents"), pytest.raises(ValueError, match="broken"):
+        await main()
+    assert ["careful", "late"] == ended
+    assert not caplog.records
+
+
+# -- what it closes ------------------------------------------------------------------------------------
+
+
+async def test_closers() -> None:
+    """Callbacks are awaited after all runs, the last one added first, those that are added meanwhile too."""
+    told: list[str] = []
+    source = Source(["a"], hold_at=0)
+
+    async def last() -> None:
+        assert 1 == source.closed
+        told.append("last")
+        context.on_close(closing("added meanwhile", told))
+
+    async with PromisingContext() as context:
+        context.on_close(closing("first", told))
+        context.on_close(last)
+        Message.promise(source)
+        source.go.set()
+        await turns()
+        assert [] == told
+    assert ["last", "added meanwhile", "first"] == told
+    async with context:
+        pass
+    assert 3 == len(told)  # once each, not at every end
+
+
+async def test_a_failing_closer_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A callback that fails is logged; the others are awaited and the context ends as it would have."""
+    told: list[str] = []
+    with caplog.at_level(logging.ERROR, "miniagents"):
+        async with PromisingContext() as context:
+            context.on_close(closing("first", told))
+            context.on_close(closing("bad", told, OSError("no connection")))
+            context.on_close(closing("last", told))
+    assert ["last", "bad", "first"] == told
+    (record,) = caplog.records
+    assert "failed while its context was being closed" in record.getMessage()
+    assert "no connection" in caplog.text
+
+
+async def test_a_closer_that_is_interrupted() -> None:
+    """A cancellation within a callback is raised after all the others were awaited; it ends nothing else."""
+    context, told = PromisingContext(), list[str]()
+
+    async def main() -> None:
+        async with context:
+            context.resources["pool"] = object()
+            context.on_close(closing("first", told))
+            context.on_close(closing("bad", told, asyncio.CancelledError()))
+
+    with pytest.raises(asyncio.CancelledError):
+        await main()
+    assert (["bad", "first"], {}) == (told, context.resources)
+    with pytest.raises(NoActiveContextError):
+        context.check()
+    async with context:
+        assert context is Context.current()
+
+
+async def test_resources() -> None:
+    """Resources live as long as the context: callbacks at its end still see them, nobody later does."""
+    seen: list[object] = []
+    context = PromisingContext()
+
+    async def close() -> None:
+        seen.append(context.resources["pool"])
+
+    async with context:
+        context.resources["pool"] = "a pool"
+        context.on_close(close)
+    assert (["a pool"], {}) == (seen, context.resources)
+
+
+async def test_unseen_errors_are_logged_at_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    """An error that nobody saw by then is logged when the context ends, though its promise is held."""
+    with caplog.at_level(logging.ERROR, "miniagents"):
+        async with PromisingContext():
+            held = Message.promise(Source(["a"], error=ValueError("unseen")))
+            await turns(4)
+            assert not caplog.records
+        assert 1 == len(caplog.records)
+    assert "unseen" in caplog.text
+    with pytest.raises(ValueError, match="unseen"):
+        await held
+
+
+def test_settings() -> None:
+    """It keeps its bounds; one that allows no piece at all is refused."""
+    owner = Context(prefetch=3, shutdown_timeout=2.5)
+    assert (3, 2.5) == (owner.prefetch, owner.shutdown_timeout)
+    with pytest.raises(ValueError, match="at least 1 piece"):
+        Context(prefetch=0)

@@ -50,7 +50,7 @@ async def test_again_after_a_rest() -> None:
             post_event(context, event(name, told))
             await turns(8)
             assert f"{name} ends" == told[-1]
-            assert not context._drivers
+            assert not context.tasks
     assert 4 == len(told)
 
 

@@ -20,6 +20,7 @@ from miniagents.core import (
     open_sequence,
     to_async_iter,
 )
+from miniagents.core._flattener import ObservableProducer
 from miniagents.values import DeadlockError, InquiryCancelledError, NestingError
 from tests.support.sources import Source, turns
 
@@ -323,3 +324,30 @@ async def test_an_observable_of_another_thread() -> None:
         go.set()  # a debugged loop refuses whatever is not of its thread
         assert ["one", "two", "three"] == await reading
         threads[0].join()
+
+
+# -- an Observable that feeds it -------------------------------------------------------------------------
+
+
+def test_stopping_disposes_once() -> None:
+    """Cancelling and abandoning dispose of the subscription, once."""
+    disposed: list[bool] = []
+    feeder = ObservableProducer()
+    feeder.subscription.disposable = Disposable(lambda: disposed.append(True))
+    feeder.cancel()
+    feeder.abandon()
+    assert disposed == [True]
+
+
+def test_stopped_while_subscribing() -> None:
+    """What is stopped before ``subscribe`` has returned is disposed of when it has."""
+    disposed: list[bool] = []
+    feeder = ObservableProducer()
+    feeder.cancel()
+    feeder.subscription.disposable = Disposable(lambda: disposed.append(True))
+    assert disposed == [True]
+
+
+def test_it_waits_for_nobody_we_know() -> None:
+    """An Observable does not tell what it waits for."""
+    assert ObservableProducer().blocked_by() is None

@@ -8,6 +8,7 @@ The reader is stepped by hand: what it gives the event loop is a turn (None) or 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 
 import pytest
 
@@ -16,7 +17,7 @@ from miniagents.core import Context, ReplayBuffer, iterate
 TURN, FUTURE = "turn", "future"
 
 
-def open_log(prefetch: int = 1024) -> ReplayBuffer[int]:
+def open_buffer(prefetch: int = 1024) -> ReplayBuffer[int]:
     """A buffer of the running loop, filled by hand."""
     context = Context(prefetch=prefetch)
     context.open()
@@ -54,7 +55,7 @@ async def hot_reader(buffer: ReplayBuffer[int]) -> AsyncGenerator[int]:
 
 async def test_a_hot_source_costs_turns() -> None:
     """Who reads a piece in every turn parks a Future for the first one and once in half a prefetch."""
-    buffer = open_log(prefetch=1000)
+    buffer = open_buffer(prefetch=1000)
     waits = read(buffer, iterate(buffer, None), 2000, hot=True)
     assert 2000 == waits.total()
     assert 2000 // 500 == waits[FUTURE]
@@ -62,7 +63,7 @@ async def test_a_hot_source_costs_turns() -> None:
 
 async def test_a_slow_source_costs_futures() -> None:
     """Who reads a slow source waits a turn in vain once in 64 pieces, and parks a Future for every piece."""
-    buffer = open_log()
+    buffer = open_buffer()
     reader = iterate(buffer, None)
     read(buffer, reader, 130, hot=False)  # so often it tries until it knows
     waits = read(buffer, reader, 640, hot=False)
@@ -72,7 +73,7 @@ async def test_a_slow_source_costs_futures() -> None:
 
 async def test_a_source_that_becomes_hot() -> None:
     """A slow source that becomes a hot one is known as such within 64 pieces, and tried less at first."""
-    buffer = open_log()
+    buffer = open_buffer()
     reader = iterate(buffer, None)
     read(buffer, reader, 200, hot=False)
     assert 64 >= read(buffer, reader, 100, hot=True)[FUTURE]
@@ -82,7 +83,7 @@ async def test_a_source_that_becomes_hot() -> None:
 
 async def test_a_hot_source_that_stops_once() -> None:
     """A hot source that lets its reader wait once is read by turns again after two pieces."""
-    buffer = open_log()
+    buffer = open_buffer()
     reader = iterate(buffer, None)
     read(buffer, reader, 200, hot=False)
     read(buffer, reader, 100, hot=True)
@@ -93,19 +94,19 @@ async def test_a_hot_source_that_stops_once() -> None:
 @pytest.mark.parametrize("prefetch", [1, 2, 3, 8, 1000])
 async def test_the_source_is_not_paused(prefetch: int) -> None:
     """A reader that waits turns tells the source to run on before it could come to its bound."""
-    buffer = open_log(prefetch)
+    buffer = open_buffer(prefetch)
     reader = iterate(buffer, None)
     for _ in range(2 * prefetch + 50):
         read(buffer, reader, 1, hot=True)
-        assert buffer.credits_left() >= prefetch // 2
+        assert buffer.credit() >= prefetch // 2
 
 
 @pytest.mark.parametrize("error", [None, ValueError("the source broke")])
 async def test_the_end_in_a_turn(error: ValueError | None) -> None:
     """The end, or an error, that comes while a turn is waited is the next that the reader gets."""
-    buffer = open_log()
+    buffer = open_buffer()
     reader = await hot_reader(buffer)
-    ends = buffer.finish if error is None else lambda: buffer.fail(error)
+    ends: Callable[[], None] = buffer.finish if error is None else partial(buffer.fail, error)
     with pytest.raises(StopAsyncIteration if error is None else ValueError) as seen:
         waits_for(reader, lambda _: ends())
     assert error is None or seen.value is error
@@ -113,7 +114,7 @@ async def test_the_end_in_a_turn(error: ValueError | None) -> None:
 
 async def test_a_cancelled_turn() -> None:
     """A reader that is cancelled while it waits a turn has gone, and the next one reads everything."""
-    buffer = open_log()
+    buffer = open_buffer()
     reader = await hot_reader(buffer)
     step = anext(reader).__await__()
     assert next(step) is None
@@ -126,7 +127,7 @@ async def test_a_cancelled_turn() -> None:
 
 async def test_two_pieces_in_a_turn() -> None:
     """What comes together in a turn is read together, in order."""
-    buffer = open_log()
+    buffer = open_buffer()
     reader = await hot_reader(buffer)
 
     def two(wait: str) -> None:
@@ -143,18 +144,19 @@ class Source:
     def __init__(self) -> None:
         self.asked = 0
 
-    def pass_on(self, buffer: object, *, hungry: bool) -> None:
+    def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
         """Somebody wants more."""
         del buffer
-        self.asked += hungry
+        self.asked += waiting
 
-    def slow_down(self) -> None:
+    def withdraw_demand(self) -> None:
         """Somebody wants less."""
 
 
 async def test_a_source_that_is_asked() -> None:
     """Where the writer goes on only when a reader waits, each wait tells it so."""
-    buffer = open_log()
-    buffer.demand_link = source = Source()
+    buffer = open_buffer()
+    source = Source()
+    buffer.write_from(source)
     waits = read(buffer, iterate(buffer, None), 100, hot=True)
     assert 100 == waits[FUTURE] == source.asked

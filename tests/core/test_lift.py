@@ -383,7 +383,7 @@ async def test_a_source_of_a_context_that_has_ended() -> None:
     """A source that cannot be subscribed to any more is an error of the result, and not of the subscriber."""
     async with PromisingContext():
         buffer: ReplayBuffer[object] = ReplayBuffer(Context.current())
-    source = Stream(buffer, None)
+    source = Stream(buffer)
     async with PromisingContext():
         recorder = Recorder[MessagePromise[Message]]()
         Lifted(source, same).subscribe(recorder)

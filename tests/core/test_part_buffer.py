@@ -22,7 +22,7 @@ from miniagents import (
     join_messages,
     partial_text,
 )
-from miniagents.core import PartBuffer, PartStreamer
+from miniagents.core import Lease, PartBuffer, PartStreamer
 from miniagents.operators import map_tokens, resolve
 
 PARTS: tuple[Part, ...] = (
@@ -209,9 +209,9 @@ async def test_forgotten_together() -> None:
     """When nobody can read a message any more its parts go with its tokens; while somebody can, both stay."""
     async with MiniAgents() as context:
         buffer = PartBuffer(context, ["one", Reasoning("Hm.")])
-        buffer.show()
+        lease = Lease(buffer)
         buffer.forget()
         assert (1, 2) == (len(buffer.items), len(buffer.parts))
-        buffer.hide()
+        del lease
         buffer.forget()
         assert (0, 0) == (len(buffer.items), len(buffer.parts))

@@ -1,18 +1,28 @@
 """The task that produces a stream."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 
 import pytest
 
-from miniagents.core import CURRENT_PRODUCER, Context, ProducerTask, ReplayBuffer, iterate, until_closed
-from miniagents.values import DeadlockError, InquiryCancelledError
+from miniagents.core import (
+    Context,
+    Lease,
+    ProducerTask,
+    ReplayBuffer,
+    TaskLife,
+    WaitingTask,
+    current_producer,
+    iterate,
+    until_closed,
+)
+from miniagents.values import InquiryCancelledError, WrongLoopError
 from tests.support.sources import keep, turns
 
 Body = Callable[[], Coroutine[object, object, None]]
 
 
-def open_scope() -> Context:
+def open_context() -> Context:
     """A context of the running loop."""
     context = Context(shutdown_timeout=1)
     context.open()
@@ -46,7 +56,7 @@ async def read(buffer: ReplayBuffer[int]) -> list[int]:
 
 async def test_the_end_of_the_body_is_the_end_of_the_log() -> None:
     """When the body has ended, its buffer is finished, and nothing of the driver is left in the context."""
-    context = open_scope()
+    context = open_context()
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
 
     async def body() -> None:
@@ -60,7 +70,7 @@ async def test_the_end_of_the_body_is_the_end_of_the_log() -> None:
     assert "writer" == driver.task.get_name()
     assert [1] == await read(buffer)
     assert buffer.producer is None
-    assert not context._drivers
+    assert not context.tasks
     await context.drain()
 
 
@@ -71,7 +81,7 @@ async def test_an_error_of_the_body_is_the_error_of_the_log() -> None:
     async def body() -> None:
         raise error
 
-    buffer = start(open_scope(), "WRITER", body)
+    buffer = start(open_context(), "WRITER", body)
     with pytest.raises(ValueError, match="broken") as caught:
         await read(buffer)
     assert caught.value is error
@@ -81,7 +91,7 @@ async def test_an_error_of_the_body_is_the_error_of_the_log() -> None:
 
 async def test_the_note_names_the_chain() -> None:
     """An error that goes through several drivers has one note that names them in order, but no parts."""
-    context, error = open_scope(), ValueError("broken")
+    context, error = open_context(), ValueError("broken")
 
     async def fails() -> None:
         raise error
@@ -105,7 +115,7 @@ async def test_the_note_names_the_chain() -> None:
 
 async def test_an_error_on_two_ways() -> None:
     """An error that two drivers were told has a note for each way it went."""
-    context, error = open_scope(), ValueError("broken")
+    context, error = open_context(), ValueError("broken")
 
     async def fails() -> None:
         raise error
@@ -125,7 +135,7 @@ async def test_an_error_on_two_ways() -> None:
 
 async def test_cancel() -> None:
     """Who is cancelled closes its buffer at once, after what had come, and gets its clean-up done."""
-    context, ended = open_scope(), list[str]()
+    context, ended = open_context(), list[str]()
     buffer = start(context, "hanging", hanging(ended))
     buffer.append(1)
     await turns()
@@ -141,7 +151,7 @@ async def test_cancel() -> None:
 
 async def test_a_second_cancel_does_not_disturb_the_clean_up() -> None:
     """To cancel again, from wherever, does not interrupt a clean-up that waits."""
-    context, ended = open_scope(), list[str]()
+    context, ended = open_context(), list[str]()
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
     driver = ProducerTask("hanging", context, buffer, buffer)
     driver.start(hanging(ended))
@@ -155,7 +165,7 @@ async def test_a_second_cancel_does_not_disturb_the_clean_up() -> None:
 
 async def test_cancelled_before_its_first_step() -> None:
     """A driver that is cancelled before it ran a step belongs to its context until its task has ended."""
-    context, ended = open_scope(), list[str]()
+    context, ended = open_context(), list[str]()
     buffer = start(context, "never", hanging(ended))
     assert buffer.producer is not None
     buffer.producer.cancel()
@@ -166,7 +176,7 @@ async def test_cancelled_before_its_first_step() -> None:
 
 async def test_cancelled_by_hand_before_its_first_step() -> None:
     """A task that somebody else cancels before its first step ends its stream and leaves its context."""
-    context = open_scope()
+    context = open_context()
     ended = list[str]()
     buffer = start(context, "never", hanging(ended))
     driver = buffer.producer
@@ -176,7 +186,7 @@ async def test_cancelled_by_hand_before_its_first_step() -> None:
     with pytest.raises(InquiryCancelledError, match="never was cancelled before it had ended"):
         await read(buffer)
     assert [] == ended
-    assert not context._drivers
+    assert not context.tasks
 
 
 async def test_a_body_that_is_cancelled_by_another() -> None:
@@ -185,14 +195,14 @@ async def test_a_body_that_is_cancelled_by_another() -> None:
     async def body() -> None:
         raise asyncio.CancelledError
 
-    buffer = start(open_scope(), "body", body)
+    buffer = start(open_context(), "body", body)
     with pytest.raises(InquiryCancelledError):
         await read(buffer)
 
 
 async def test_a_cancelled_run_cancels_what_it_started() -> None:
     """A cancelled run cancels the runs it started that nobody else reads; the ones that are read go on."""
-    context, ended, buffers = open_scope(), list[str](), list[ReplayBuffer[int]]()
+    context, ended, buffers = open_context(), list[str](), list[ReplayBuffer[int]]()
 
     async def parent() -> None:
         buffers.extend(start(context, name, hanging(ended, name)) for name in ("unread", "read"))
@@ -214,11 +224,11 @@ async def test_a_cancelled_run_cancels_what_it_started() -> None:
 
 async def test_a_failing_run_cancels_what_it_started() -> None:
     """A failing run cancels the runs it started that nobody reads, but not what it had given away."""
-    context, ended = open_scope(), list[str]()
+    context, ended = open_context(), list[str]()
 
     async def parent() -> None:
         start(context, "unread", hanging(ended, "unread"))
-        start(context, "given away", hanging(ended, "given away")).kept = True
+        start(context, "given away", hanging(ended, "given away")).contain()
         await turns()
         raise ValueError("broken")
 
@@ -232,7 +242,7 @@ async def test_a_failing_run_cancels_what_it_started() -> None:
 
 async def test_what_a_run_started_survives_its_normal_end() -> None:
     """When a run ends normally, what it started goes on."""
-    context, go, ended = open_scope(), asyncio.Event(), list[str]()
+    context, go, ended = open_context(), asyncio.Event(), list[str]()
 
     async def child() -> None:
         await go.wait()
@@ -249,7 +259,7 @@ async def test_what_a_run_started_survives_its_normal_end() -> None:
 
 async def test_an_orphan_is_nobodys_child() -> None:
     """An orphan does not end with the run that happens to start it."""
-    context, ended = open_scope(), list[str]()
+    context, ended = open_context(), list[str]()
 
     async def parent() -> None:
         buffer: ReplayBuffer[int] = ReplayBuffer(context)
@@ -270,101 +280,24 @@ async def test_the_current_driver() -> None:
     seen: list[str] = []
 
     async def body() -> None:
-        driver = CURRENT_PRODUCER.get()
+        driver = current_producer()
         seen.append(driver.name if driver is not None else "")
 
-    await read(start(open_scope(), "body", body))
+    await read(start(open_context(), "body", body))
     assert ["body"] == seen
-    assert CURRENT_PRODUCER.get() is None
-
-
-async def test_waiting_for_oneself() -> None:
-    """A run that waits for its own stream gets a `DeadlockError` that says so."""
-    context = open_scope()
-    buffer: ReplayBuffer[int] = ReplayBuffer(context)
-
-    async def body() -> None:
-        await until_closed(buffer)
-
-    ProducerTask("A", context, buffer, buffer).start(body)
-    with pytest.raises(DeadlockError, match=r"^A → A"):
-        await read(buffer)
-    await context.drain()
-
-
-@pytest.mark.loop(fifo=True)  # who begins last closes the circle
-async def test_a_circle_is_found_when_it_closes() -> None:
-    """A circle of waiting is raised in the run that closed it, as the chain of names."""
-    context = open_scope()
-    buffers = {name: ReplayBuffer[int](context) for name in "ABC"}
-    caught: list[str] = []
-
-    def waits(name: str, other: str) -> Body:
-        async def body() -> None:
-            try:
-                await read(buffers[other])
-            except DeadlockError as error:
-                caught.append(f"{name}: {error}")
-
-        return body
-
-    for name, other in ("AB", "BC", "CA"):
-        ProducerTask(name, context, buffers[name], buffers[name]).start(waits(name, other))
-    await context.drain()
-    assert ["C: C → A → B → C"] == caught
-
-
-@pytest.mark.loop(virtual=True)
-async def test_a_wait_that_is_over_closes_no_circle() -> None:
-    """A run that has stopped waiting, by a timeout, is not in the way of others."""
-    context = open_scope()
-    first, second = ReplayBuffer[int](context), ReplayBuffer[int](context)
-    gave_up = asyncio.Event()
-
-    async def first_body() -> None:
-        try:
-            async with asyncio.timeout(60):
-                await until_closed(second)
-        except TimeoutError:
-            gave_up.set()
-        await asyncio.sleep(60)
-
-    async def second_body() -> None:
-        await gave_up.wait()
-        await until_closed(first)
-
-    ProducerTask("first", context, first, first).start(first_body)
-    ProducerTask("second", context, second, second).start(second_body)
-    await until_closed(second)
-    assert second.error is None
-    await context.drain()
-
-
-async def test_waiting_in_a_task_of_its_own_is_not_the_run() -> None:
-    """A task that a run made may wait for the run: the run itself goes on, so it is no deadlock."""
-    context = open_scope()
-    buffer: ReplayBuffer[int] = ReplayBuffer(context)
-    tasks: list[asyncio.Task[list[int]]] = []
-
-    async def body() -> None:
-        tasks.append(asyncio.create_task(read(buffer)))
-        await asyncio.sleep(0)
-        buffer.append(1)
-
-    ProducerTask("A", context, buffer, buffer).start(body)
-    await context.drain()
-    assert [1] == await tasks[0]
+    assert current_producer() is None
 
 
 async def test_abandoning_keeps_what_is_held() -> None:
     """An abandoned run ends what it started, except what somebody else holds; that goes on for them."""
-    context, ended, buffers = open_scope(), list[str](), dict[str, ReplayBuffer[int]]()
+    context, ended, buffers = open_context(), list[str](), dict[str, ReplayBuffer[int]]()
+    leases: dict[str, Lease] = {}
 
     async def parent() -> None:
         for name in ("held", "dropped"):
             buffers[name] = start(context, name, hanging(ended, name), part=True)
-            buffers[name].show()
-        buffers["dropped"].hide()
+            leases[name] = Lease(buffers[name])
+        del leases["dropped"]
         await asyncio.Event().wait()
 
     buffer = start(context, "parent", parent)
@@ -386,7 +319,7 @@ async def test_interrupts_leave_through_the_loop() -> None:
         raise KeyboardInterrupt
 
     async def main() -> None:
-        context = open_scope()
+        context = open_context()
         held.append(start(context, "interrupted", interrupted))
         await asyncio.Event().wait()
 
@@ -401,7 +334,7 @@ async def test_interrupts_leave_through_the_loop() -> None:
 
 async def test_cancel_ends_the_messages_that_are_read() -> None:
     """A part of what is cancelled (a message that it writes) ends with it, also for those who read that."""
-    context, ended, parts = open_scope(), list[str](), list[ReplayBuffer[int]]()
+    context, ended, parts = open_context(), list[str](), list[ReplayBuffer[int]]()
 
     async def body() -> None:
         parts.append(start(context, "part", hanging(ended, "part"), part=True))
@@ -421,14 +354,14 @@ async def test_cancel_ends_the_messages_that_are_read() -> None:
 
 async def test_what_has_ended_is_forgotten_by_who_started_it() -> None:
     """A run that goes on keeps nothing of those that it started and that have ended."""
-    context, go = open_scope(), asyncio.Event()
-    drivers: list[ProducerTask] = []
+    context, go = open_context(), asyncio.Event()
+    drivers: list[WaitingTask] = []
 
     async def nothing() -> None:
         pass
 
     async def body() -> None:
-        driver = CURRENT_PRODUCER.get()
+        driver = current_producer()
         assert driver is not None
         drivers.append(driver)
         for _ in range(3):
@@ -438,46 +371,107 @@ async def test_what_has_ended_is_forgotten_by_who_started_it() -> None:
     start(context, "parent", body)
     await turns(12)
     (driver,) = drivers
+    assert isinstance(driver, TaskLife)
     assert set() == driver._children
     go.set()
     await context.drain()
 
 
-async def test_a_wait_that_is_refused() -> None:
-    """Who may not wait is left nothing to wait on: the future that it had made is cancelled."""
-    context, told = open_scope(), list[bool]()
+# -- what it keeps open for ----------------------------------------------------------------------------
+
+
+def keeping(context: Context, *awaitables: Awaitable[object]) -> ReplayBuffer[int]:
+    """The buffer of a run that has nothing to do but to wait for these."""
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
+    task = ProducerTask("keeping", context, buffer, buffer)
 
     async def body() -> None:
-        driver = CURRENT_PRODUCER.get()
-        assert driver is not None
-        future = buffer.wait_for_more()
-        buffer.readers += 1
-        with pytest.raises(DeadlockError):
-            driver.wait_for(buffer, future)  # type: ignore[arg-type]  # as its caller casts it
-        told.append(future.cancelled())
+        for awaitable in awaitables:
+            task.keep_open_for(awaitable)
 
-    ProducerTask("A", context, buffer, buffer).start(body)
-    await context.drain()
-    assert [True] == told
+    task.start(body)
+    return buffer
 
 
-async def test_a_circle_of_a_run_that_nobody_reads() -> None:
-    """A run that has opened a call may be waited for, although nobody reads it: its circle is found."""
-    context, errors = open_scope(), list[Exception]()
+async def _never(ended: list[str], name: str) -> object:
+    try:
+        return await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(0)
+        ended.append(name)
+
+
+async def test_what_is_added_meanwhile_is_waited_for_too() -> None:
+    """A run ends when there is nothing more to wait for, not when what was there first has ended."""
+    context, loop = open_context(), asyncio.get_running_loop()
+    second = loop.create_future()
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
-    called: ReplayBuffer[int] = ReplayBuffer(context)
+    task = ProducerTask("keeping", context, buffer, buffer)
 
-    async def calls() -> None:
-        driver = CURRENT_PRODUCER.get()
-        assert driver is not None
-        driver.calls = True
-        called.producer = driver  # whoever is called waits for what this one sends
-        try:
-            await until_closed(called)
-        except DeadlockError as error:
-            errors.append(error)
+    async def first() -> None:
+        task.keep_open_for(second)
 
-    ProducerTask("A", context, buffer, buffer).start(calls)
+    async def body() -> None:
+        task.keep_open_for(first())
+
+    task.start(body)
+    await turns(5)
+    assert not buffer.closed
+    second.set_result(None)
     await context.drain()
-    assert ["A → A"] == [str(error) for error in errors]
+    assert (True, None) == (buffer.closed, buffer.error)
+
+
+async def test_the_first_error_ends_the_rest() -> None:
+    """What fails of that fails the run; the rest is stopped and waited for."""
+    context, ended = open_context(), list[str]()
+    failing = asyncio.get_running_loop().create_future()
+    buffer = keeping(context, failing, _never(ended, "second"))
+    await turns(4)
+    failing.set_exception(ValueError("of the first"))
+    with pytest.raises(ValueError, match="of the first"):
+        await read(buffer)
+    await context.drain()
+    assert ["second"] == ended
+
+
+async def test_what_is_released_has_ended() -> None:
+    """Each is cancelled with the run, and its clean-up is waited for, also when one of them fails in that."""
+    context, ended = open_context(), list[str]()
+
+    async def fails() -> object:
+        try:
+            return await asyncio.Event().wait()
+        finally:
+            raise ValueError("in its clean-up")
+
+    buffer = keeping(context, _never(ended, "one"), fails(), _never(ended, "two"))
+    await turns(4)
+    buffer.cancel()
+    await context.drain()
+    assert ({"one", "two"}, True) == (set(ended), buffer.closed)
+    assert [asyncio.current_task()] == list(asyncio.all_tasks())
+
+
+async def test_kept_open_from_elsewhere() -> None:
+    """A run is kept open on its own event loop only; from another thread it is a typed error."""
+    context, loop = open_context(), asyncio.get_running_loop()
+    buffer: ReplayBuffer[int] = ReplayBuffer(context)
+    task = ProducerTask("keeping", context, buffer, buffer)
+    future = loop.create_future()
+    with pytest.raises(WrongLoopError):
+        await asyncio.to_thread(task.keep_open_for, future)
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+def test_a_task_without_work() -> None:
+    """A task that is started without a body, and is no subclass that has work, says so."""
+
+    async def main() -> None:
+        context = open_context()
+        buffer: ReplayBuffer[int] = ReplayBuffer(context)
+        ProducerTask("idle", context, buffer, buffer).start()
+        with pytest.raises(TypeError, match=r"The task idle was started without a body\."):
+            await read(buffer)
+
+    asyncio.run(main())

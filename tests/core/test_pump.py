@@ -6,12 +6,22 @@ from itertools import count
 
 import pytest
 
-from miniagents.core import Context, ProducerTask, ReplayBuffer, Stream, fill, iterate, pump, until_closed
+from miniagents.core import (
+    Context,
+    Lease,
+    ProducerTask,
+    ReplayBuffer,
+    Stream,
+    fill,
+    iterate,
+    pump,
+    until_closed,
+)
 from miniagents.values import InquiryCancelledError
 from tests.support.sources import Recorder, Source, keep, turns
 
 
-def open_scope(*, prefetch: int = 1024) -> Context:
+def open_context(*, prefetch: int = 1024) -> Context:
     """A context of the running loop."""
     context = Context(prefetch=prefetch, shutdown_timeout=1)
     context.open()
@@ -21,13 +31,14 @@ def open_scope(*, prefetch: int = 1024) -> Context:
 def start(context: Context, source: Source[int]) -> ReplayBuffer[int]:
     """The buffer that `source` is pumped into."""
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
+    context.resources[buffer] = Lease(buffer)  # as a promise of it would be
     ProducerTask("pump", context, buffer, buffer).start(lambda: fill(buffer, source))
     return buffer
 
 
 async def test_every_piece_in_order() -> None:
     """Every piece of the source arrives, in order, and the source is iterated once and closed."""
-    context, source = open_scope(), Source(range(5))
+    context, source = open_context(), Source(range(5))
     buffer = start(context, source)
     assert [0, 1, 2, 3, 4] == [item async for item in iterate(buffer, None)]
     await context.drain()
@@ -36,7 +47,7 @@ async def test_every_piece_in_order() -> None:
 
 async def test_pump_with_a_function() -> None:
     """`pump` hands every piece to a function."""
-    context, source, taken = open_scope(), Source(range(3)), list[int]()
+    context, source, taken = open_context(), Source(range(3)), list[int]()
     status: ReplayBuffer[object] = ReplayBuffer(context)
     await pump(source, status, taken.append)
     assert ([0, 1, 2], 1) == (taken, source.closed)
@@ -45,7 +56,7 @@ async def test_pump_with_a_function() -> None:
 @pytest.mark.parametrize("prefetch", [1, 2, 3, 10])
 async def test_at_most_prefetch_ahead(prefetch: int) -> None:
     """A source runs at most `prefetch` pieces ahead of its fastest reader, and no piece further."""
-    context, source = open_scope(prefetch=prefetch), Source(range(100))
+    context, source = open_context(prefetch=prefetch), Source(range(100))
     buffer = start(context, source)
     await turns(20)
     assert prefetch == source.produced
@@ -65,7 +76,7 @@ async def test_at_most_prefetch_ahead(prefetch: int) -> None:
 
 async def test_a_paused_source_resumes_when_awaited() -> None:
     """Who awaits the whole lets a paused source run to its end."""
-    context, source = open_scope(prefetch=2), Source(range(100))
+    context, source = open_context(prefetch=2), Source(range(100))
     buffer = start(context, source)
     await turns(20)
     assert 2 == source.produced
@@ -75,17 +86,17 @@ async def test_a_paused_source_resumes_when_awaited() -> None:
 
 async def test_a_paused_source_resumes_for_a_subscriber() -> None:
     """A subscriber takes everything at once, so a paused source runs to its end for it."""
-    context, source, recorder = open_scope(prefetch=2), Source(range(100)), Recorder[int]()
+    context, source, recorder = open_context(prefetch=2), Source(range(100)), Recorder[int]()
     buffer = start(context, source)
     await turns(20)
-    Stream(buffer, None).subscribe(recorder)
+    Stream(buffer).subscribe(recorder)
     await until_closed(buffer)
     assert list(range(100)) == recorder.items
 
 
 async def test_a_paused_source_resumes_when_the_context_drains() -> None:
     """When the context drains, a paused source runs to its end; so does one that is started meanwhile."""
-    context, source, later = open_scope(prefetch=2), Source(range(100)), Source(range(50))
+    context, source, later = open_context(prefetch=2), Source(range(100)), Source(range(50))
     start(context, source)
     await turns(20)
     draining = asyncio.create_task(context.drain())
@@ -97,10 +108,10 @@ async def test_a_paused_source_resumes_when_the_context_drains() -> None:
 
 async def test_it_pauses_again() -> None:
     """When those who took everything at once have left, the source is paused again at `prefetch`."""
-    context, source = open_scope(prefetch=2), Source(count(), hold_at=10)
+    context, source = open_context(prefetch=2), Source(count(), hold_at=10)
     buffer = start(context, source)
     waiting = asyncio.create_task(until_closed(buffer))
-    subscription = Stream(buffer, None).subscribe()
+    subscription = Stream(buffer).subscribe()
     await turns(5)
     assert 10 == source.produced
     waiting.cancel()
@@ -115,7 +126,7 @@ async def test_it_pauses_again() -> None:
 @pytest.mark.loop(fifo=True)  # it counts what comes in a turn
 async def test_a_source_that_never_suspends_starves_nobody() -> None:
     """A source of 1,000,000 pieces that never suspends lets the loop turn every few thousand pieces."""
-    context = open_scope(prefetch=10_000_000)
+    context = open_context(prefetch=10_000_000)
     source = Source(range(1_000_000))
     buffer = start(context, source)
     waiting = asyncio.create_task(until_closed(buffer))
@@ -131,7 +142,7 @@ async def test_a_source_that_never_suspends_starves_nobody() -> None:
 
 async def test_the_error_comes_last() -> None:
     """An error of the source comes after all its pieces, the very object."""
-    context, error = open_scope(), ValueError("broken")
+    context, error = open_context(), ValueError("broken")
     source = Source(range(2), error=error)
     buffer, read = start(context, source), list[int]()
     with pytest.raises(ValueError, match="broken") as caught:
@@ -142,7 +153,7 @@ async def test_the_error_comes_last() -> None:
 
 async def test_cancelled_while_it_waits_for_the_source() -> None:
     """A cancelled pump closes its source, lets its clean-up wait, and gives nothing more."""
-    context, source = open_scope(), Source(range(5), hold_at=2)
+    context, source = open_context(), Source(range(5), hold_at=2)
     buffer = start(context, source)
     await turns(5)
     assert buffer.producer is not None
@@ -155,7 +166,7 @@ async def test_cancelled_while_it_waits_for_the_source() -> None:
 
 async def test_cancelled_while_it_is_paused() -> None:
     """A pump that is cancelled in its pause closes its source."""
-    context, source = open_scope(prefetch=1), Source(range(5))
+    context, source = open_context(prefetch=1), Source(range(5))
     buffer = start(context, source)
     await turns(5)
     assert buffer.producer is not None
@@ -166,14 +177,14 @@ async def test_cancelled_while_it_is_paused() -> None:
 
 async def test_cancelled_by_who_takes_the_piece() -> None:
     """A reader that cancels on a piece closes the source: no more is asked, its clean-up may wait."""
-    context, source = open_scope(), Source(range(5))
+    context, source = open_context(), Source(range(5))
     buffer = start(context, source)
 
     def stop(_: int) -> None:
         assert buffer.producer is not None
         buffer.producer.cancel()
 
-    Stream(buffer, None).subscribe(stop, lambda _: None)
+    Stream(buffer).subscribe(stop, lambda _: None)
     await context.drain()
     assert (1, 1) == (source.produced, source.closed)
     assert [0] == buffer.items
@@ -181,7 +192,7 @@ async def test_cancelled_by_who_takes_the_piece() -> None:
 
 async def test_a_source_that_goes_on_after_the_end() -> None:
     """What a source still gives after it was cancelled is ignored."""
-    context = open_scope()
+    context = open_context()
     closed: list[bool] = []
 
     async def stubborn() -> AsyncGenerator[int]:
@@ -206,7 +217,7 @@ async def test_a_source_that_goes_on_after_the_end() -> None:
 
 async def test_an_error_of_the_taker_closes_the_source() -> None:
     """A source is closed also by an error of whoever takes its pieces."""
-    context, source = open_scope(), Source(range(5))
+    context, source = open_context(), Source(range(5))
 
     def bad(_: int) -> None:
         raise RuntimeError("no more")
@@ -233,7 +244,7 @@ async def test_an_iterator_without_aclose() -> None:
             self.left -= 1
             return self.left
 
-    context = open_scope()
+    context = open_context()
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
     await fill(buffer, Numbers())
     assert [2, 1, 0] == buffer.items
@@ -241,7 +252,7 @@ async def test_an_iterator_without_aclose() -> None:
 
 async def test_a_source_that_begins_while_the_context_drains() -> None:
     """Once the context drains no source waits any more, not even a turn of the loop for each piece."""
-    context, source, hanging = open_scope(prefetch=2), Source(range(1000)), Source([0], hold_at=0)
+    context, source, hanging = open_context(prefetch=2), Source(range(1000)), Source([0], hold_at=0)
     start(context, hanging)
     draining = asyncio.create_task(context.drain())
     await turns(2)
@@ -254,7 +265,7 @@ async def test_a_source_that_begins_while_the_context_drains() -> None:
 
 async def test_an_endless_source_after_the_end() -> None:
     """When a buffer is ended by somebody else its source is not asked any more, and closed."""
-    context, source = open_scope(), Source(count())
+    context, source = open_context(), Source(count())
     buffer = start(context, source)
     await turns(2)
     buffer.finish()
@@ -265,11 +276,11 @@ async def test_an_endless_source_after_the_end() -> None:
 async def test_the_whole_is_awaited_by_another_one() -> None:
     """Who leaves does not bound a source that somebody else takes as a whole, by awaiting or subscribing."""
     for subscribes in (False, True):
-        context, source = open_scope(prefetch=2), Source(range(100), hold_at=10)
+        context, source = open_context(prefetch=2), Source(range(100), hold_at=10)
         buffer = start(context, source)
         leaving = asyncio.create_task(until_closed(buffer))
         staying = None if subscribes else asyncio.create_task(until_closed(buffer))
-        subscription = Stream(buffer, None).subscribe() if subscribes else None
+        subscription = Stream(buffer).subscribe() if subscribes else None
         await turns(5)
         leaving.cancel()
         await turns(2)
@@ -285,7 +296,7 @@ async def test_the_whole_is_awaited_by_another_one() -> None:
 
 async def test_it_pauses_again_without_who_awaited_it() -> None:
     """When the only one who awaited the whole has left, the source is paused again."""
-    context, source = open_scope(prefetch=2), Source(count(), hold_at=10)
+    context, source = open_context(prefetch=2), Source(count(), hold_at=10)
     buffer = start(context, source)
     waiting = asyncio.create_task(until_closed(buffer))
     await turns(5)

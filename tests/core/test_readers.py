@@ -14,7 +14,7 @@ class Holder:
     """Stands for a promise."""
 
 
-def open_log(*items: int) -> ReplayBuffer[int]:
+def open_buffer(*items: int) -> ReplayBuffer[int]:
     """A buffer of the running loop, filled by hand."""
     context = Context()
     context.open()
@@ -23,7 +23,7 @@ def open_log(*items: int) -> ReplayBuffer[int]:
 
 async def test_a_reader_counts_while_it_reads() -> None:
     """A reader is counted from its start to its end, however it ends."""
-    buffer = open_log(1, 2)
+    buffer = open_buffer(1, 2)
     broken = iterate(buffer, None)
     assert 1 == buffer.readers
     assert 1 == await anext(broken)
@@ -40,7 +40,7 @@ async def test_a_reader_counts_while_it_reads() -> None:
 
 async def test_break_lets_go_at_once() -> None:
     """A reader that leaves by `break` lets go of the promise at that moment, without garbage collection."""
-    buffer, owner = open_log(1, 2), Holder()
+    buffer, owner = open_buffer(1, 2), Holder()
     alive = weakref.ref(owner)
     gc.disable()
     try:
@@ -55,7 +55,7 @@ async def test_break_lets_go_at_once() -> None:
 
 async def test_a_reader_keeps_the_promise() -> None:
     """As long as somebody reads, the promise is kept alive."""
-    buffer, owner = open_log(1), Holder()
+    buffer, owner = open_buffer(1), Holder()
     alive = weakref.ref(owner)
     reader = iterate(buffer, owner)
     del owner
@@ -68,7 +68,7 @@ async def test_a_reader_keeps_the_promise() -> None:
 
 async def test_what_comes_while_reading_is_read() -> None:
     """A reader that writes the buffer it reads sees what it wrote."""
-    buffer, read = open_log(0), list[int]()
+    buffer, read = open_buffer(0), list[int]()
     async for item in iterate(buffer, None):
         read.append(item)
         if item < 5:
@@ -80,7 +80,7 @@ async def test_what_comes_while_reading_is_read() -> None:
 
 async def test_every_reader_gets_the_error_itself() -> None:
     """The error comes after all items, the same object to each reader, and its traceback does not grow."""
-    buffer, error = open_log(1), ValueError("broken")
+    buffer, error = open_buffer(1), ValueError("broken")
     buffer.fail(error)
     depths: list[int] = []
     for _ in range(3):
@@ -98,22 +98,20 @@ async def test_every_reader_gets_the_error_itself() -> None:
 
 async def test_items_before_the_error() -> None:
     """A reader has every item in its hands before the error is raised."""
-    buffer, read = open_log(1, 2), list[int]()
-    buffer.error_handled = True
-    buffer.fail(ValueError("broken"))
+    buffer, read = open_buffer(1, 2), list[int]()
+    buffer.fail(ValueError("broken"), handled=True)
     with pytest.raises(ValueError, match="broken"):
         await keep(read, iterate(buffer, None))
     assert [1, 2] == read
 
 
 async def test_waiting_for_the_end() -> None:
-    """`until_closed` waits for the terminal, whatever it is, raises nothing, and waits for no closed buffer."""
-    buffer = open_log()
+    """`until_closed` waits for the terminal, whatever it is, and raises nothing; never for a closed buffer."""
+    buffer = open_buffer()
     waiters = [asyncio.create_task(until_closed(buffer)) for _ in range(3)]
     await turns()
     assert 3 == buffer.readers
-    buffer.error_handled = True
-    buffer.fail(ValueError("broken"))
+    buffer.fail(ValueError("broken"), handled=True)
     await asyncio.gather(*waiters)
     await until_closed(buffer)
     assert 0 == buffer.readers
@@ -121,7 +119,7 @@ async def test_waiting_for_the_end() -> None:
 
 async def test_a_normal_end_raises_nothing() -> None:
     """There is nothing to raise in an open buffer, nor after a normal end."""
-    buffer = open_log()
+    buffer = open_buffer()
     raise_error(buffer)
     buffer.finish()
     raise_error(buffer)
@@ -130,7 +128,7 @@ async def test_a_normal_end_raises_nothing() -> None:
 @pytest.mark.loop(virtual=True)
 async def test_a_timeout_of_one_item() -> None:
     """A reader whose wait for the next item timed out has ended, and a new one starts from the first item."""
-    buffer = open_log(1)
+    buffer = open_buffer(1)
     reader = iterate(buffer, None)
     assert 1 == await anext(reader)
     with pytest.raises(TimeoutError):
@@ -144,7 +142,7 @@ async def test_a_timeout_of_one_item() -> None:
 @pytest.mark.loop(debug=False)
 async def test_a_million_items() -> None:
     """1,000,000 items that are there are read without a loop turn, in order."""
-    buffer = open_log(*range(1_000_000))
+    buffer = open_buffer(*range(1_000_000))
     buffer.finish()
     count = 0
     async for item in iterate(buffer, None):

@@ -7,10 +7,19 @@ from typing import TypeAlias, assert_type
 from weakref import ref
 
 import pytest
-from reactivex import operators as ops
+from reactivex import Observable, operators as ops
 
+from miniagents import (
+    AssistantMessage,
+    Finish,
+    MiniAgents,
+    MiniAgentsError,
+    Part,
+    Reasoning,
+    ToolCall,
+    ToolCallDelta,
+)
 from miniagents.core import (
-    CURRENT_PRODUCER,
     Flattener,
     Message,
     MessagePromise,
@@ -19,6 +28,7 @@ from miniagents.core import (
     ProducerTask,
     PromisingContext,
     UserMessage,
+    current_producer,
     open_sequence,
     to_async_iter,
     tokens_of,
@@ -389,7 +399,7 @@ async def test_abandoned() -> None:
 async def test_an_open_sequence() -> None:
     """An open sequence gives what is fed into it until it is finished, to readers of any time."""
     async with PromisingContext():
-        assert CURRENT_PRODUCER.get() is None
+        assert current_producer() is None
         flattener, promise = open_sequence()
         flattener.feed("one")
         assert not promise.done
@@ -453,10 +463,10 @@ async def test_who_gave_up_awaiting_leaves_nothing() -> None:
         flattener, sequence = open_sequence()
         waiting = asyncio.ensure_future(sequence)
         await turns()
-        assert (1, 1) == (sequence.buffer.readers, len(sequence.buffer._starved or ()))
+        assert (1, 1) == (sequence.buffer.readers, len(sequence.buffer._waiters or ()))
         waiting.cancel()
         await turns()
-        assert (0, 0) == (sequence.buffer.readers, len(sequence.buffer._starved or ()))
+        assert (0, 0) == (sequence.buffer.readers, len(sequence.buffer._waiters or ()))
         flattener.finish()
 
 
@@ -472,3 +482,68 @@ async def test_awaiting_keeps_all_without_replay() -> None:
         source.go.set()
         assert ["two"] == [str(await promise) async for promise in reading]
         assert "one\n\ntwo" == str(await waiting)
+
+
+# -- projections -----------------------------------------------------------------------------------------
+
+TURNS = (
+    AssistantMessage(
+        parts=[Reasoning("Hm."), "Let me look.", ToolCall("1", "look")], finish_reason="tool_use"
+    ),
+    Message("dark"),
+    AssistantMessage("It is dark.", finish_reason="stop"),
+)
+PARTS: list[Part] = [
+    Reasoning("Hm."),
+    "Let me look.",
+    ToolCallDelta(0, "1", "look", "{}"),
+    Finish("tool_use"),
+    "dark",
+    "It is dark.",
+    Finish("stop"),
+]
+
+
+async def test_parts_of_all_messages() -> None:
+    """All parts of all messages come in order, through each of the three faces."""
+    async with MiniAgents():
+        turns = MessageSequencePromise(TURNS)
+        parts: Observable[Part] = turns.parts
+        assert [part async for part in turns.parts] == PARTS
+        assert list(await turns.parts) == PARTS
+        assert [part async for part in to_async_iter(parts)] == PARTS
+
+
+async def test_leaving_parts_leaves_nothing() -> None:
+    """A reader that breaks off takes everything with it that read for it."""
+    async with MiniAgents():
+        async for part in MessageSequencePromise(TURNS).parts:
+            assert part == Reasoning("Hm.")
+            break
+
+
+async def test_final_message() -> None:
+    """The final message is the last one, as its own class."""
+    async with MiniAgents():
+        turns = MessageSequencePromise(TURNS)
+        assert await turns.final == TURNS[-1]
+        assert [await turns.final, *await turns] == [TURNS[-1], *TURNS]
+
+
+async def test_no_message_is_no_final_message() -> None:
+    """A sequence without messages has no final one, and says so."""
+    async with MiniAgents():
+        with pytest.raises(MiniAgentsError, match="no message came"):
+            await MessageSequencePromise().final
+
+
+async def test_errors() -> None:
+    """A failing message is the error of both, after the parts that came before it."""
+    async with MiniAgents():
+        turns = MessageSequencePromise(["one", ValueError("two"), "three"])
+        parts = aiter(turns.parts)
+        assert await anext(parts) == "one"
+        with pytest.raises(ValueError, match="two"):
+            await anext(parts)
+        with pytest.raises(ValueError, match="two"):
+            await turns.final

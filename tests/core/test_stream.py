@@ -12,31 +12,29 @@ import pytest
 import reactivex as rx
 from reactivex import abc, operators as ops
 
-from miniagents.core import Context, ReplayBuffer, Stream
+from miniagents.core import Context, Lease, ReplayBuffer, Stream
 from tests.support.sources import Recorder
 
 _NAME: ContextVar[str] = ContextVar("_NAME", default="nobody")
 
 
-class Holder:
-    """Stands for a promise."""
-
-
-def open_log(*items: int) -> ReplayBuffer[int]:
+def open_buffer(*items: int) -> ReplayBuffer[int]:
     """A buffer of the running loop, filled by hand."""
     context = Context()
     context.open()
-    return ReplayBuffer(context, list(items))
+    buffer = ReplayBuffer(context, list(items))
+    context.resources[buffer] = Lease(buffer)  # as a promise of it would be
+    return buffer
 
 
 def show(buffer: ReplayBuffer[int]) -> Stream[int]:
-    """The observable face of a buffer that nobody owns."""
-    return Stream(buffer, None)
+    """The stream that shows a buffer."""
+    return Stream(buffer)
 
 
 async def test_it_is_an_observable() -> None:
     """It is an Observable, so every reactivex operator works on it."""
-    buffer = open_log(1, 2, 3)
+    buffer = open_buffer(1, 2, 3)
     recorder: Recorder[int] = Recorder()
     shown = show(buffer)
     assert isinstance(shown, rx.Observable)
@@ -49,7 +47,7 @@ async def test_it_is_an_observable() -> None:
 
 async def test_an_item_that_causes_an_item_while_subscribing() -> None:
     """What a subscriber writes while it is being replayed to comes after the item that made it write."""
-    buffer = open_log(1, 2)
+    buffer = open_buffer(1, 2)
     told: list[str] = []
 
     def hear(item: int) -> None:
@@ -64,7 +62,7 @@ async def test_an_item_that_causes_an_item_while_subscribing() -> None:
 
 async def test_replay_then_push() -> None:
     """Every subscriber, however late, gets every item from the first one on, then the terminal."""
-    buffer = open_log(1)
+    buffer = open_buffer(1)
     early, late, after = Recorder[int](), Recorder[int](), Recorder[int]()
     show(buffer).subscribe(early)
     buffer.append(2)
@@ -78,7 +76,7 @@ async def test_replay_then_push() -> None:
 
 async def test_the_error_is_the_terminal() -> None:
     """An error comes after all items, the object that was raised, and has been seen then."""
-    buffer, error, recorder = open_log(1), ValueError("broken"), Recorder[int]()
+    buffer, error, recorder = open_buffer(1), ValueError("broken"), Recorder[int]()
     show(buffer).subscribe(recorder)
     buffer.fail(error)
     assert ([1], [error], 0) == (recorder.items, recorder.errors, recorder.completed)
@@ -87,7 +85,7 @@ async def test_the_error_is_the_terminal() -> None:
 
 async def test_a_subscriber_without_on_error_has_not_seen_it(caplog: pytest.LogCaptureFixture) -> None:
     """An error is not seen by a subscriber that does not ask for errors: it is still logged."""
-    buffer, items = open_log(1), list[int]()
+    buffer, items = open_buffer(1), list[int]()
     show(buffer).subscribe(items.append)
     buffer.fail(ValueError("broken"))
     assert not buffer.error_handled
@@ -98,7 +96,7 @@ async def test_a_subscriber_without_on_error_has_not_seen_it(caplog: pytest.LogC
 
 async def test_forms_of_subscribing() -> None:
     """Functions, a part of them, an observer, or nothing at all can subscribe."""
-    buffer, seen = open_log(1), list[object]()
+    buffer, seen = open_buffer(1), list[object]()
     shown = show(buffer)
     shown.subscribe()
     shown.subscribe(seen.append)
@@ -111,7 +109,7 @@ async def test_forms_of_subscribing() -> None:
 
 async def test_dispose_is_idempotent_and_final() -> None:
     """After dispose nothing comes, disposing again does nothing, and others are not affected."""
-    buffer, gone, other = open_log(1), Recorder[int](), Recorder[int]()
+    buffer, gone, other = open_buffer(1), Recorder[int](), Recorder[int]()
     subscription = show(buffer).subscribe(gone)
     show(buffer).subscribe(other)
     assert 2 == buffer.readers
@@ -128,12 +126,11 @@ async def test_dispose_is_idempotent_and_final() -> None:
 
 @pytest.mark.parametrize("how", ["dispose", "finish", "fail"])
 async def test_references_are_dropped(how: str) -> None:
-    """References to a subscriber and to the promise are dropped after the terminal or dispose."""
-    buffer, owner, recorder = open_log(1), Holder(), Recorder[int]()
-    subscription = Stream(buffer, owner).subscribe(recorder)
-    alive = weakref.ref(owner), weakref.ref(recorder)
-    del owner
-    assert alive[0]() is not None
+    """References to a subscriber and its lease on the stream are dropped after the terminal or dispose."""
+    buffer, recorder = open_buffer(1), Recorder[int]()
+    subscription = show(buffer).subscribe(recorder)
+    alive = weakref.ref(recorder)
+    assert 2 == buffer.leases
     gc.disable()
     try:
         if how == "dispose":
@@ -143,7 +140,7 @@ async def test_references_are_dropped(how: str) -> None:
         else:
             buffer.fail(ValueError("broken"))
         del recorder
-        assert (None, None) == (alive[0](), alive[1]())
+        assert (None, 1) == (alive(), buffer.leases)
     finally:
         gc.enable()
     subscription.dispose()
@@ -151,7 +148,7 @@ async def test_references_are_dropped(how: str) -> None:
 
 async def test_a_subscriber_that_raises_hurts_only_itself(caplog: pytest.LogCaptureFixture) -> None:
     """A subscriber that raises is logged and let go; the writer and all others go on."""
-    buffer, other, calls = open_log(), Recorder[int](), list[int]()
+    buffer, other, calls = open_buffer(), Recorder[int](), list[int]()
 
     def bad(item: int) -> None:
         calls.append(item)
@@ -172,7 +169,7 @@ async def test_a_subscriber_that_raises_hurts_only_itself(caplog: pytest.LogCapt
 
 async def test_a_replay_that_raises_reaches_the_subscriber() -> None:
     """What a subscriber raises while the past is replayed reaches who subscribed; nothing is left of it."""
-    buffer = open_log(1, 2)
+    buffer = open_buffer(1, 2)
 
     def bad(_: int) -> None:
         raise RuntimeError("bad subscriber")
@@ -186,7 +183,7 @@ async def test_a_replay_that_raises_reaches_the_subscriber() -> None:
 
 async def test_a_terminal_that_raises_hurts_only_itself(caplog: pytest.LogCaptureFixture) -> None:
     """A subscriber whose `on_completed` raises is logged, and others get their terminal."""
-    buffer, other = open_log(), Recorder[int]()
+    buffer, other = open_buffer(), Recorder[int]()
 
     def bad() -> None:
         raise RuntimeError("bad end")
@@ -201,7 +198,7 @@ async def test_a_terminal_that_raises_hurts_only_itself(caplog: pytest.LogCaptur
 
 async def test_take_stops_a_long_replay() -> None:
     """`take(1)` of a long replay stops it: the rest is not even looked at."""
-    buffer = open_log(*range(100_000))
+    buffer = open_buffer(*range(100_000))
     looked: list[int] = []
     recorder: Recorder[int] = Recorder()
     show(buffer).pipe(ops.do_action(looked.append), ops.take(1)).subscribe(recorder)
@@ -212,7 +209,7 @@ async def test_take_stops_a_long_replay() -> None:
 
 async def test_reentrant_dispose() -> None:
     """A subscriber that disposes within `on_next` gets nothing more, also while the past is replayed."""
-    buffer, items, held = open_log(), list[int](), list[abc.DisposableBase]()
+    buffer, items, held = open_buffer(), list[int](), list[abc.DisposableBase]()
 
     def once(item: int) -> None:
         items.append(item)
@@ -226,7 +223,7 @@ async def test_reentrant_dispose() -> None:
 
 async def test_reentrant_subscribe() -> None:
     """Who subscribes within `on_next` gets everything from the first item on, in order, once."""
-    buffer, inner = open_log(1), list[Recorder[int]]()
+    buffer, inner = open_buffer(1), list[Recorder[int]]()
 
     def subscribing(item: int) -> None:
         if item == 2:
@@ -242,7 +239,7 @@ async def test_reentrant_subscribe() -> None:
 
 async def test_reentrant_write_is_serial() -> None:
     """A subscriber that causes another item gets it after it has returned; all get the same order."""
-    buffer, trace, other = open_log(), list[str](), Recorder[int]()
+    buffer, trace, other = open_buffer(), list[str](), Recorder[int]()
 
     def writing(item: int) -> None:
         trace.append(f"in {item}")
@@ -261,7 +258,7 @@ async def test_reentrant_write_is_serial() -> None:
 
 async def test_the_context_of_the_subscriber() -> None:
     """A subscriber is called in the contextvars it subscribed in, whoever writes."""
-    buffer, names = open_log(1), list[str]()
+    buffer, names = open_buffer(1), list[str]()
 
     def subscribe(name: str) -> None:
         _NAME.set(name)
@@ -279,7 +276,7 @@ async def test_the_context_of_the_subscriber() -> None:
 
 async def test_a_chain_of_streams_does_not_recurse() -> None:
     """2,000 buffers, each written by a subscriber of the one before, pass an item on without a deep stack."""
-    first = last = open_log()
+    first = last = open_buffer()
     context = first.context
     for _ in range(2_000):
         following: ReplayBuffer[int] = ReplayBuffer(context)
@@ -295,7 +292,7 @@ async def test_a_chain_of_streams_does_not_recurse() -> None:
 @pytest.mark.loop(debug=False)
 async def test_a_burst_of_a_million() -> None:
     """1,000,000 items at once reach a subscriber, replayed and pushed, without overflowing the stack."""
-    buffer = open_log(*range(500_000))
+    buffer = open_buffer(*range(500_000))
     total = 0
 
     def count(_: int) -> None:
@@ -321,7 +318,7 @@ async def test_who_has_left_keeps_no_pieces() -> None:
     context.open()
     buffer = ReplayBuffer(context, [Piece()])
     alive = weakref.ref(buffer.items[0])
-    subscription = Stream(buffer, None).subscribe()
+    subscription = Stream(buffer).subscribe()
     subscription.dispose()
     del buffer
     gc.collect()

@@ -250,7 +250,7 @@ async def test_nobody_reads() -> None:
 
 
 async def test_validated_log() -> None:
-    """What is added to the buffer of a typed agent's replies is validated there; nothing comes after the end."""
+    """What is added to the buffer of a typed agent's replies is validated there; nothing follows the end."""
     async with MiniAgents() as context:
         buffer = ValidatedBuffer(context, ANSWERS)
         plain = Message("a", year=1).as_promise

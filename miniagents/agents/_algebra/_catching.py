@@ -84,7 +84,7 @@ class Catching:
                 await self._mend(promise, None, ctx)
             return
         copy = MessageCopy(promise, Context.current())
-        copy.buffer.ancestry = current_ancestry()
+        copy.buffer.produce_with(copy, current_ancestry())
         copy.held = True
         ctx.reply(copy.show())
         try:

@@ -68,7 +68,7 @@ class Stages:
         messages = ctx.messages
         for agent in self.agents:
             messages = agent.inquire(messages)
-            messages.buffer.was_read = True  # the next stage is its reader: when that ends, so does this
+            messages.buffer.expect_reader()  # the next stage is its reader: when that ends, so does this
         await relay(ctx, messages)  # the end of the last stage is the end of the chain, its error too
 
 

@@ -6,6 +6,7 @@ not counted as a reader, so a copy that nobody can read any more lets go of its 
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import cast
 
 from typing_extensions import override
 
@@ -14,14 +15,13 @@ from miniagents.core import (
     Message,
     MessagePromise,
     PartBuffer,
-    Producer,
-    ReentrancyGuard,
+    Processor,
     ReplayBuffer,
 )
 from miniagents.values import InquiryCancelledError, Part, set_partial_text
 
 
-class MessageCopy(ReentrancyGuard):
+class MessageCopy(Processor):
     """Writes the tokens of one message into a buffer of its own.
 
     The copy ends as its source does, unless it is ended before, or is ``held``: then an error of the source
@@ -37,9 +37,7 @@ class MessageCopy(ReentrancyGuard):
         held: an error of the source is left to whoever holds the copy.
     """
 
-    __slots__ = ("_heard", "_source", "buffer", "held", "position")
-
-    name = ""  # in a chain of waiting it is only a link
+    __slots__ = ("_heard", "_source", "buffer", "held")
 
     def __init__(
         self,
@@ -51,11 +49,20 @@ class MessageCopy(ReentrancyGuard):
         self.buffer: ReplayBuffer[str] = (
             PartBuffer(context) if isinstance(source.buffer, PartBuffer) else ReplayBuffer(context)
         )
-        self.buffer.producer = self
+        self.buffer.produce_with(self)
         self.held = False
         self._source: MessagePromise[Message] | None = source
         self._heard = heard
-        self.position = 0
+
+    @property
+    @override
+    def reading(self) -> ReplayBuffer[object] | None:
+        return None if self._source is None else cast("ReplayBuffer[object]", self._source.buffer)
+
+    @property
+    @override
+    def writing(self) -> ReplayBuffer[object]:
+        return cast("ReplayBuffer[object]", self.buffer)
 
     def show(self) -> MessagePromise[Message]:
         """The promise of the copy, and from now on it is written."""
@@ -82,10 +89,9 @@ class MessageCopy(ReentrancyGuard):
             self._put(part)
             return True
         if buffer.closed and not (self.held and buffer.error is not None):
-            self._leave()
+            self.leave()
             if buffer.error is None:
-                self.buffer.result = buffer.result
-                self.buffer.finish()
+                self.buffer.finish(buffer.result)
             else:
                 buffer.mark_error_handled()
                 self.fail(buffer.error, buffer.chain)
@@ -110,39 +116,35 @@ class MessageCopy(ReentrancyGuard):
 
     def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
         """End with ``error`` after what came."""
-        self._leave()
+        self.leave()
         if not self.buffer.closed:
             set_partial_text(error, self.text)
-            self.buffer.chain = chain
-            self.buffer.fail(error)
+            self.buffer.fail(error, chain)
 
     def end_here(self) -> None:
         """End as a message of what came, of its own class unless that needs data which did not come."""
         source = self._source
-        self._leave()
+        self.leave()
         message: Message = Message(self.text)
         if source is not None:
             with suppress(Exception):
                 message = source.message_class(self.text, **source.preliminary_metadata)
-        self.buffer.result = message
-        self.buffer.finish()
+        self.buffer.finish(message)
 
     @property
     def text(self) -> str:
         """What has come so far."""
         return "".join(self.buffer.items)
 
-    def _leave(self) -> None:
+    @override
+    def leave(self) -> None:
         source, self._source = self._source, None
         if source is not None:
             source.buffer.detach(self)
 
-    # -- Producer ------------------------------------------------------------------------------------------
+    # -- its life ------------------------------------------------------------------------------------------
 
-    def blocked_by(self) -> Producer | None:
-        """Whoever writes the source."""
-        return None if self._source is None else self._source.buffer.producer
-
+    @override
     def cancel(self) -> None:
         """Stop copying; the source is somebody else's."""
         if self._source is not None:

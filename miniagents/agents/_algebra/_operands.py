@@ -9,17 +9,18 @@ from collections.abc import Awaitable, Sequence
 from typing import ClassVar, Protocol, cast, runtime_checkable
 
 from miniagents.core import (
-    CURRENT_PRODUCER,
     Message,
     MessagePromise,
     MessageSequencePromise,
     MessageType,
     NoReplayBuffer,
     PartBuffer,
+    ProducerTask,
+    current_producer,
     raise_error,
     until_closed,
     until_more,
-    until_room,
+    until_requested,
 )
 from miniagents.values import Finish, Part, Usage
 
@@ -111,15 +112,15 @@ async def relay(ctx: ReplyContext, replies: MessageSequencePromise) -> None:
     """Reply what another agent replies, as far as it is wanted, and end as it ends; each message streams."""
     buffer = replies.buffer
     if buffer.closed and buffer.error is None and not isinstance(buffer, NoReplayBuffer):
-        buffer.was_read = True
+        buffer.expect_reader()
         for promise in buffer.items:  # all is there: no reader is needed, and nothing to be waited for
             ctx.reply(promise)
         return
-    run = CURRENT_PRODUCER.get()
+    run = current_producer()
     async for promise in replies:
         ctx.reply(promise)
-        if run is not None:
-            await until_room(run.buffer)
+        if isinstance(run, ProducerTask):
+            await until_requested(run.buffer)
 
 
 async def first_sign(replies: MessageSequencePromise) -> None:
@@ -129,13 +130,12 @@ async def first_sign(replies: MessageSequencePromise) -> None:
         Exception: the replies failed before that, each time the error of the agent.
     """
     buffer = replies.buffer
-    buffer.readers += 1
-    buffer.was_read = True
+    buffer.reader_came()
     try:
         while not buffer.items and not buffer.closed:
             await until_more(buffer)
     finally:
-        buffer.readers -= 1
+        buffer.reader_left()
     if buffer.items:
         await has_begun(buffer.items[0])
     else:
@@ -152,8 +152,7 @@ async def has_begun(promise: MessagePromise[Message]) -> bool:
     buffer = promise.buffer
     parts = cast("Sequence[Part]", buffer.parts if isinstance(buffer, PartBuffer) else buffer.items)
     position = 0
-    buffer.readers += 1
-    buffer.was_read = True
+    buffer.reader_came()
     try:
         while True:
             while position < len(parts):
@@ -164,7 +163,7 @@ async def has_begun(promise: MessagePromise[Message]) -> bool:
                 break
             await until_more(buffer)
     finally:
-        buffer.readers -= 1
+        buffer.reader_left()
     raise_error(buffer)
     return False
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from miniagents.core import (
-    CURRENT_PRODUCER,
     Context,
     MessagePromise,
     MessageSequencePromise,
     PartBuffer,
     ReplayBuffer,
     current_ancestry,
+    current_producer,
     raise_error,
 )
 from miniagents.values import AgentTimeoutError, Part, set_partial_text
@@ -119,7 +119,7 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._context = Context.current()
         self._ancestry = current_ancestry()
-        run = CURRENT_PRODUCER.get()
+        run = current_producer()
         self._run_name = alias if run is None else run.name
         self._begun = self._loop.time()
         self._waiting_since: float | None = None  # None before it has its input and gave a sign
@@ -188,7 +188,7 @@ class Watch:
 
     def _copy_foreign(self, promise: MessagePromise) -> None:
         copy = MessageCopy(promise, self._context, self._copied)
-        copy.buffer.ancestry = self._ancestry  # what delivers this is another run
+        copy.buffer.produce_with(copy, self._ancestry)  # what delivers this is another run
         self._open[copy] = None
         self._ctx.reply(copy.show())
 
@@ -354,8 +354,7 @@ class Open:
         self._buffer.detach(self)
         if not self._buffer.closed:
             set_partial_text(error, self.text)
-            self._buffer.chain = chain
-            self._buffer.fail(error)
+            self._buffer.fail(error, chain)
         if producer is not None:
             producer.cancel()
 

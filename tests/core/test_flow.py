@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from miniagents.core import UNBOUNDED, Context, ReplayBuffer, demand
+from miniagents.core import UNBOUNDED, Context, ReplayBuffer, request_upstream
 
 
 class Link:
@@ -13,15 +13,15 @@ class Link:
     def __init__(self, source: ReplayBuffer[object], target: ReplayBuffer[object]) -> None:
         self.source = source
         self.target = target
-        target.demand_link = self
+        target.write_from(self)
 
-    def pass_on(self, buffer: object, *, hungry: bool) -> None:
+    def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
         """Ask for more."""
-        demand(self.source, len(self.target.items), self.target.credits_left(), hungry=hungry)
+        request_upstream(self.source, len(self.target.items), self.target.credit(), waiting=waiting)
 
-    def slow_down(self) -> None:
+    def withdraw_demand(self) -> None:
         """Bound the source again."""
-        self.source.pace()
+        self.source.withdraw()
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ class Link:
 def test_what_is_asked(position: int, room: int, requested: int) -> None:
     """As much as there is room for, once half of what was requested is used up; never more, never less."""
     source: ReplayBuffer[object] = ReplayBuffer(Context(prefetch=10))
-    demand(source, position, room)
+    request_upstream(source, position, room)
     assert requested == source.requested
 
 
@@ -42,9 +42,9 @@ async def test_a_long_chain() -> None:
     context.open()
     buffers: list[ReplayBuffer[object]] = [ReplayBuffer(context) for _ in range(5_000)]
     links = [Link(source, target) for source, target in pairwise(buffers)]
-    buffers[-1].grant(UNBOUNDED)
+    buffers[-1].request(UNBOUNDED)
     assert {UNBOUNDED} == {buffer.requested for buffer in buffers}
-    buffers[-1].pace()
+    buffers[-1].withdraw()
     assert {10} == {buffer.requested for buffer in buffers}
     assert len(links) == len(buffers) - 1
 
@@ -52,5 +52,5 @@ async def test_a_long_chain() -> None:
 def test_a_closed_source_is_not_asked() -> None:
     """Of a buffer that has ended nothing is wanted."""
     source: ReplayBuffer[object] = ReplayBuffer(Context(prefetch=10), closed=True)
-    demand(source, 10, UNBOUNDED, hungry=True)
+    request_upstream(source, 10, UNBOUNDED, waiting=True)
     assert 10 == source.requested

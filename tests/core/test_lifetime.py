@@ -1,4 +1,4 @@
-from miniagents.core._ancestry import Ancestry
+from miniagents.core._lifetime import Ancestry
 
 
 def test_a_run_began_itself_and_what_it_began() -> None:

@@ -1,0 +1,210 @@
+"""``from_async`` and ``to_async_iter``: async iterables as Observables, and back."""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from contextvars import copy_context
+from functools import partial
+from typing import Generic, TypeVar
+
+from reactivex import Observable, abc, operators as ops
+from reactivex.disposable import Disposable
+
+from ._bounded_queue import BoundedQueue, Overflow
+from ._buffer import ReplayBuffer
+from ._context import Context, current_context
+from ._flow import BURST
+from ._producer_task import ProducerTask
+from ._pump import pump
+from ._readers import raise_error, started
+
+T = TypeVar("T")
+
+logger = logging.getLogger("miniagents")
+
+
+def from_async(source: AsyncIterable[T]) -> Observable[T]:
+    """Show an async iterable as an Observable of its items.
+
+    * When does it start? When someone subscribes, as a task of the active context.
+    * How often? Once per subscription. (An async *generator object* can be iterated only once; give an object
+      whose ``__aiter__`` makes a new iterator if several may subscribe.)
+    * What is kept? Nothing.
+    * What does ``break`` do? Whatever disposes the subscription cancels the task and closes the iterator.
+    * When does an error come? After every item that came before it.
+
+    Args:
+        source: what is iterated.
+
+    Returns:
+        A cold Observable.
+
+    Raises:
+        NoActiveContextError: on subscribing, when no context is active.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.core import from_async
+        >>> async def numbers():
+        ...     for number in range(3):
+        ...         await asyncio.sleep(0)
+        ...         yield number
+        >>> MiniAgents().run(from_async(numbers()))
+        [0, 1, 2]
+    """
+
+    def subscribe(
+        observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        del scheduler  # the event loop of the context is the only one there is
+        context = current_context()
+        status: ReplayBuffer[object] = ReplayBuffer(context)
+        sink = _ObserverSink(observer, status)
+        driver = ProducerTask("from_async", context, status, sink, part=True)
+        driver.start(lambda: pump(source, status, sink.append))
+
+        def leave() -> None:
+            sink.detach()  # first: who has left is not told that it was cancelled
+            driver.cancel()
+
+        return Disposable(leave)
+
+    return Observable(subscribe)
+
+
+class _ObserverSink(Generic[T]):
+    """Hands what is pumped to one observer, in the contextvars of whoever subscribed.
+
+    So what the observer begins belongs to whoever subscribed, and does not end with this pump.
+    """
+
+    __slots__ = ("_count", "_observer", "_status", "_variables")
+
+    def __init__(self, observer: abc.ObserverBase[T], status: ReplayBuffer[object]) -> None:
+        self._observer: abc.ObserverBase[T] | None = observer
+        self._status = status
+        self._count = 0
+        self._variables = copy_context()
+
+    def append(self, item: T) -> None:
+        if self._observer is None:
+            return
+        try:
+            self._variables.run(self._observer.on_next, item)
+        except Exception:
+            logger.exception("A subscriber raised; it was unsubscribed and the source is closed.")
+            self.detach()
+            self._status.finish()  # the pump looks up and leaves
+            return
+        self._count += 1
+        if self._count % BURST == 0:
+            # Nothing is kept that could fill up, so the event loop gets its turn by count.
+            self._status.look_up_next()
+
+    def detach(self) -> None:
+        self._observer = None
+
+    def finish(self) -> None:
+        observer, self._observer = self._observer, None
+        self._status.finish()
+        if observer is not None:
+            self._end(observer.on_completed)
+
+    def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
+        del chain  # an observer is told the error alone
+        observer, self._observer = self._observer, None
+        self._status.finish()
+        if observer is not None:
+            self._end(partial(observer.on_error, error))
+
+    abort = fail
+
+    def _end(self, tell: Callable[[], None]) -> None:
+        try:
+            self._variables.run(tell)
+        except Exception:
+            logger.exception("A subscriber raised when it was told the end.")
+
+
+def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None) -> AsyncGenerator[T]:
+    """Show an Observable as an async iterator of its items.
+
+    * When does it start? It subscribes when the first item is asked for.
+    * How often? Once: an async iterator is read once. Make another one to subscribe again.
+    * What is kept? What came since the reader last asked: all of it, since an Observable cannot be paused and
+      nothing is lost in silence. With ``overflow`` no more than its capacity.
+    * What does ``break`` do? It disposes the subscription at once.
+    * When does an error come? After every item that came before it.
+
+    Args:
+        observable: hot or cold; it may push from any thread.
+        overflow: how many unread items may wait, and what becomes of one too many; see :class:`Overflow`.
+
+    Returns:
+        An async generator of the items.
+
+    Raises:
+        StreamOverflowError: more came than may wait, and the policy is to fail, or it is to block and the
+            source pushes on the event loop of the reader.
+
+    Example:
+        >>> import asyncio
+        >>> import reactivex as rx
+        >>> from miniagents.core import to_async_iter
+        >>> async def main() -> list[int]:
+        ...     return [number async for number in to_async_iter(rx.of(1, 2, 3))]
+        >>> asyncio.run(main())
+        [1, 2, 3]
+    """
+    return started(_read(observable) if overflow is None else _read_bounded(observable, overflow))
+
+
+async def _read(observable: Observable[T]) -> AsyncGenerator[T]:
+    yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
+    buffer: ReplayBuffer[T] = ReplayBuffer(_here())
+    # An Observable may emit from any thread, as the timers of reactivex do.
+    on_loop_thread = buffer.context.on_loop_thread
+    subscription = observable.subscribe(
+        on_loop_thread(buffer.append), on_loop_thread(buffer.fail), on_loop_thread(buffer.finish)
+    )
+    try:
+        while True:
+            batch = buffer.take_all()
+            for item in batch:
+                yield item
+            if batch:
+                continue
+            if buffer.closed:
+                break
+            await buffer.wait()
+    finally:
+        subscription.dispose()
+    raise_error(buffer)
+
+
+async def _read_bounded(observable: Observable[T], overflow: Overflow) -> AsyncGenerator[T]:
+    yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
+    buffer: ReplayBuffer[object] = ReplayBuffer(_here())
+    on_loop_thread = buffer.context.on_loop_thread
+    queue: BoundedQueue[T] = BoundedQueue(buffer, overflow)
+    # Also a source that pushes all it has while it is being subscribed to must learn that it is not wanted.
+    wanted = observable.pipe(ops.take_while(queue.is_open))
+    subscription = wanted.subscribe(queue.put, on_loop_thread(buffer.fail), on_loop_thread(buffer.finish))
+    try:
+        while True:
+            for item in queue.take():
+                yield item
+            if buffer.closed:
+                break
+            await buffer.wait()
+    finally:
+        subscription.dispose()
+        queue.close()
+    raise_error(buffer)
+
+
+def _here() -> Context:
+    """A context in which nothing is started: it only lends the event loop."""
+    context = Context()
+    context.open()
+    return context
