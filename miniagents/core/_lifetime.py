@@ -534,6 +534,10 @@ class TaskLife(WaitingTask):
 
     def has_failed(self) -> None:
         """Event *run failed*: as if cancelled, but what it had replied before stands in somebody's sequence."""
+        replied = {id(item.buffer) for item in self.buffer.items if isinstance(item, Lease)}
         for child in tuple(self._children or ()):
-            if child.buffer.readers == 0 and not child.buffer.contained:
+            # A message of a run that has ended stands in the replies of that, whether these are read or not.
+            left_behind = child.part and child.parent is not self
+            kept = id(child.buffer) in replied if left_behind else child.buffer.contained
+            if child.buffer.readers == 0 and not kept:
                 child.cancel()

@@ -194,7 +194,7 @@ class TypedAnswer(Generic[T]):
                         first = part.index if first is None else first  # there should be no other one
                         if part.index == first and part.arguments:
                             buffer.put(part.arguments)
-                    if len(buffer.items) >= buffer.limit:
+                    if len(buffer.items) >= buffer.check_at:
                         await until_requested(cast("ReplayBuffer[object]", buffer))
                 if source.closed:
                     break

@@ -42,8 +42,7 @@ class Model:
 
 @pytest.mark.loop(virtual=True)
 @pytest.mark.parametrize("depth", [0, 1, 3])
-@pytest.mark.parametrize("errors_as_messages", [False, True])
-async def test_an_unread_inquiry(depth: int, *, errors_as_messages: bool) -> None:
+async def test_an_unread_inquiry(depth: int) -> None:
     """Of a run that is cancelled, an answer that it asked for and has not read yet is stopped at once."""
     model = Model()
     inner = model.agent
@@ -55,7 +54,7 @@ async def test_an_unread_inquiry(depth: int, *, errors_as_messages: bool) -> Non
         _unread = inner.inquire()
         await asyncio.sleep(3600)
 
-    async with MiniAgents(errors_as_messages=errors_as_messages):
+    async with MiniAgents():
         replies = asking_agent.inquire()
         await asyncio.sleep(4.5)
         replies.cancel()
