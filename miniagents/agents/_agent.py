@@ -43,8 +43,9 @@ from ._algebra._hedge import Hedge
 from ._algebra._operands import Composition, Operand, ReplyContext
 from ._call import AgentCall
 from ._configuration import NO_KEYWORDS
+from ._message_run import WritesMessage
 from ._pipeline import Operator, Pipeline
-from ._run import Run, WritesMessage, start_run
+from ._run import Run, start_run
 from ._run_context import RunContext
 from ._wrapping import WrappedAgent
 

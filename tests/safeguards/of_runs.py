@@ -280,10 +280,10 @@ RUNS: Final = (
     ),
     Removal(
         "a stage that the next one does not read to its end is stopped",
-        "agents/_stages.py",
-        "            messages.buffer.was_read = True",
+        "agents/_algebra/_chains.py",
+        "            messages.buffer.expect_reader()",
         "            pass",
-        "agents/test_stages.py::test_a_stage_that_is_not_listened_to",
+        "agents/algebra/test_chains.py::test_a_stage_that_is_not_listened_to",
     ),
     Removal(
         "a call that another thread drops is finished on its own loop",
