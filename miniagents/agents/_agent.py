@@ -505,6 +505,22 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
 
     # -- variants ------------------------------------------------------------------------------------------
 
+    def fork(self, *args: P.args, **kwargs: P.kwargs) -> Self:
+        """The same agent with other defaults; every keyword may still be given later.
+
+        To type checkers a required keyword stays required after ``fork``; the verb that closes the keywords
+        is :meth:`bind`.
+
+        Args:
+            *args: values of the agent's own parameters.
+            **kwargs: the same by name. Data is frozen as it is now; what is no data (a client) is kept.
+
+        Raises:
+            TypeError: the agent does not take such a keyword; the text names the ones it takes.
+        """
+        taken = self._keywords.taken(self.alias, args, kwargs)
+        return self._variant(defaults={**self._defaults, **taken})
+
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out]":
         """The same agent with its keywords closed: an ordinary operator.
 
