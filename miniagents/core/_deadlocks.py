@@ -88,11 +88,12 @@ class WaitingTask:
         waits_aside: the same of tasks that it has made.
     """
 
-    __slots__ = ("_former", "context", "task", "variables", "waiting", "waiting_for", "waits_aside")
+    __slots__ = ("_former", "context", "variables", "waiting", "waiting_for", "waits_aside")
+
+    task: "asyncio.Task[None] | None"
 
     def __init__(self, context: Context) -> None:
         self.context: Context = context
-        self.task: asyncio.Task[None] | None = None
         variables = copy_context()
         variables.run(CURRENT_TOKEN.set, RunToken(self))
         self.variables: Variables | None = variables

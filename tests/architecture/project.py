@@ -14,6 +14,8 @@ __all__ = [
     "LONGER",
     "MAX_LINES",
     "NAMED_PUBLIC_MODULES",
+    "SHARED_STATE_NAMES",
+    "STATE_OWNERS",
     "TESTED_ELSEWHERE",
 ]
 
@@ -46,6 +48,18 @@ FOREIGN: Final = MappingProxyType(
     }
 )
 """For each package of others, the modules that may import it."""
+
+STATE_OWNERS: Final = MappingProxyType(
+    {
+        "miniagents/core/_lifetime.py": ("Lifetime", "TaskLife"),
+        "miniagents/core/_flow.py": ("FlowControl",),
+        "miniagents/core/_deadlocks.py": ("WaitingTask",),
+    }
+)
+"""Module -> its classes whose attributes no other module assigns."""
+
+SHARED_STATE_NAMES: Final = frozenset({"buffer", "context", "error", "part", "task"})
+"""Names of such attributes that other classes have too: these are looked at where a class has them from its base."""
 
 INTERNAL: Final = frozenset({"miniagents.core"})
 """Layers of which users get the names from public modules alone: what those list is described."""
