@@ -223,7 +223,7 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
         return cast("ToolAgent[P]", over(ToolAgent, self, loop, f"{self.alias}_WITH_TOOLS"))
 
     def around(self, wrapper: "Wrapper") -> "ModelAgent[P]":
-        """The same model, each call of which goes through a function: for a buffer, a cache, a budget.
+        """The same model, each call of which goes through a function: for a log, a cache, a budget.
 
         Args:
             wrapper: an async function that is given the context of a call, and this model with the keywords
