@@ -125,7 +125,7 @@ async def test_a_failing_message_ends_it() -> None:
 
 
 async def test_walking_on() -> None:
-    """A transformer that says so is told of the messages behind a failing one; the error is told nowhere else."""
+    """A transformer that says so is told of the messages after a failing one; only it is told the error."""
     async with PromisingContext():
         heard = Heard(MessageSequencePromise(["one", ValueError("broken"), "two"]), walk_on=True)
         assert ["(", "one", ")one", "(", "!", "(", "two", ")two"] == heard.items

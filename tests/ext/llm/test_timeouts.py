@@ -125,7 +125,7 @@ async def _broken() -> None:
 
 @pytest.mark.loop(virtual=True)
 async def test_a_wait_that_ends_well_after_all() -> None:
-    """What comes although its time was up is taken, no task is left cancelled, and later errors are errors."""
+    """What comes after its time was up is taken, no task is left cancelled, and later errors are errors."""
     clock = Clock(Timeouts(first_token=1), streaming=True)
     assert await _within(clock, _stubborn()) == "late"
     assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]  # a test is a task
