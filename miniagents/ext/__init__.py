@@ -1,1 +1,1 @@
-"""LEAVES: language models, histories, the console, an offline partner; each imported by its own name."""
+"""Extensions: providers of language models, histories, the console, Eliza. Each is imported by its own name."""
