@@ -452,21 +452,29 @@ class TaskLife(WaitingTask):
     def has_ended(self) -> None:
         """Event *producer has ended*: it lets go of everything.
 
-        The messages that it was writing go on; from now on they end with the run that had started this one.
+        What still streams of it (a message that it was writing, replies that it passes on) goes on, and is from
+        now on stopped with the run that had started this one.
         """
         children, self._children = self._children, None
         self.task = None  # its contextvars know this object: what has ended should need no garbage collector
-        guardian, self._guardian = self._guardian, None
-        if guardian is not None and guardian._children is not None:  # noqa: SLF001 - same class
-            guardian._children.discard(self)  # noqa: SLF001 - same class
+        guardian = self._guardian
         for child in children or ():
             is_message = child.part or child.parent is not self  # of this run, or of one that ended before
             if is_message and guardian is not None and guardian.task is not None:
                 guardian.take_charge_of(child)
             else:
                 child._guardian = None  # noqa: SLF001 - same class
+        if self.buffer.closed or guardian is None:
+            self._leave_guardian()
+        else:
+            self.buffer.when_closed(self._leave_guardian)
         self.parent = None
         self.buffer.context.discard(self)
+
+    def _leave_guardian(self) -> None:
+        guardian, self._guardian = self._guardian, None
+        if guardian is not None and guardian._children is not None:  # noqa: SLF001 - same class
+            guardian._children.discard(self)  # noqa: SLF001 - same class
 
     # -- being stopped -----------------------------------------------------------------------------------
 

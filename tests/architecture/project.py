@@ -9,6 +9,7 @@ from typing import Final
 __all__ = [
     "ADAPTERS",
     "FOREIGN",
+    "INTERNAL",
     "JUSTIFIED_ANY",
     "LONGER",
     "MAX_LINES",
@@ -45,6 +46,9 @@ FOREIGN: Final = MappingProxyType(
     }
 )
 """For each package of others, the modules that may import it."""
+
+INTERNAL: Final = frozenset({"miniagents.core"})
+"""Layers of which users get the names from public modules alone: what those list is described."""
 
 TESTED_ELSEWHERE: Final = MappingProxyType(
     {

@@ -208,7 +208,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "iterating gives Any",
-        "core/_streamed.py",
+        "core/_promise.py",
         "def __aiter__(self) -> AsyncGenerator[PIECE]:",
         "def __aiter__(self) -> AsyncGenerator[Any]:",
     ),
@@ -365,8 +365,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "parts are Any",
         "core/_sequence.py",
-        "def parts(self) -> StreamedPromise[Part, tuple[Part, ...]]:",
-        "def parts(self) -> StreamedPromise[Any, tuple[Any, ...]]:",
+        "def parts(self) -> Stream[Part]:",
+        "def parts(self) -> Stream[Any]:",
     ),
     Mutation(
         "whose types a message did not fit is unknown",
