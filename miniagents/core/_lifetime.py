@@ -39,10 +39,11 @@ class Ancestry:
     It holds neither the run nor a stream, so that knowing where something came from keeps nothing alive.
     """
 
-    __slots__ = ("parent",)
+    __slots__ = ("name", "parent")
 
-    def __init__(self, parent: "Ancestry | None") -> None:
+    def __init__(self, parent: "Ancestry | None", name: str = "") -> None:
         self.parent: Ancestry | None = parent
+        self.name: str = name
 
     def began(self, other: "Ancestry | None") -> bool:
         """Whether ``other`` is this run, or was begun by it, through however many runs."""
@@ -51,6 +52,26 @@ class Ancestry:
                 return True
             other = other.parent
         return False
+
+
+def extend_chain(error: Exception, chain: tuple[str, ...], name: str | None) -> tuple[str, ...]:
+    """The agents that ``error`` went through, with one more at the end; its note tells all of them.
+
+    Args:
+        error: has a note with ``chain``, if it went through any agent yet.
+        chain: the aliases of the agents so far.
+        name: the alias of the next one; None if it went through no agent.
+    """
+    if not name or chain[-1:] == (name,):  # of no run, or it comes from another part of this run
+        return chain
+    longer = (*chain, name)
+    before, after = (f"agents: {' → '.join(names)}" for names in (chain, longer))
+    notes: list[str] = getattr(error, "__notes__", [])
+    if before in notes:
+        notes[notes.index(before)] = after
+    elif after not in notes:
+        error.add_note(after)
+    return longer
 
 
 class Fate(Enum):
@@ -427,7 +448,7 @@ class TaskLife(WaitingTask):
         if self.part:
             return self._begun_by
         if self._ancestry is None:
-            self._ancestry = self.buffer.ancestry = Ancestry(self._begun_by)
+            self._ancestry = self.buffer.ancestry = Ancestry(self._begun_by, self.name)
         return self._ancestry
 
     def begins(self) -> None:
@@ -521,6 +542,10 @@ class TaskLife(WaitingTask):
 
     def has_failed(self) -> None:
         """Event *run failed*: as if cancelled, but what it had replied before stands in somebody's sequence."""
+        replied = {id(item.buffer) for item in self.buffer.items if isinstance(item, Lease)}
         for child in tuple(self._children or ()):
-            if child.buffer.readers == 0 and not child.buffer.contained:
+            # A message of a run that has ended stands in the replies of that, whether these are read or not.
+            left_behind = child.part and child.parent is not self
+            kept = id(child.buffer) in replied if left_behind else child.buffer.contained
+            if child.buffer.readers == 0 and not kept:
                 child.cancel()

@@ -856,7 +856,6 @@ async def test_a_model_that_was_asked_and_not_read() -> None:
         assert (1, 1) == (source.produced, source.closed)
 
 
-@pytest.mark.xfail(reason="the pump of a reply whose run has ended counts as read by that reply", strict=True)
 async def test_a_stream_that_was_replied_and_not_read() -> None:
     """The same of an async generator that was replied by a run that has ended: no more is asked of it."""
     left: list[bool] = []

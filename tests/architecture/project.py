@@ -52,6 +52,13 @@ INTERNAL: Final = frozenset({"miniagents.core"})
 
 TESTED_ELSEWHERE: Final = MappingProxyType(
     {
+        # Two functions under the models, tried through what they make.
+        "miniagents/models/_agent_kinds.py": "tests/models/test_model_agent.py",
+        # What an agent consists of besides its runs: each of these is tried through agents.
+        "miniagents/agents/_wrapping.py": "tests/agents/test_around.py",
+        "miniagents/agents/_run_context.py": "tests/agents/test_ends.py",
+        "miniagents/agents/_message_run.py": "tests/models/test_typed_agent.py",
+        "miniagents/models/_typed_map.py": "tests/agents/test_around.py",
         # Aliases only, for type checkers: every member of them is tried there.
         "miniagents/core/_message_type_of.py": "tests/typing/core_agents.py",
         # Protocols only: the classes that have these roles are tested with the buffer.

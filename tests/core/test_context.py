@@ -282,7 +282,7 @@ def test_calls_when_the_loop_is_closed() -> None:
     assert ([], []) == (called, raised)
 
 
-async def test_a_scope_that_is_opened_again() -> None:
+async def test_a_context_that_is_opened_again() -> None:
     """A context that has drained bounds its sources again when it is opened again."""
     context = Context(prefetch=2)
     for _ in range(2):
@@ -575,8 +575,7 @@ async def test_a_cleanup_is_let_finish(caplog: pytest.LogCaptureFixture) -> None
     assert not caplog.records
 
 
-@pytest.mark.parametrize("patience", [0.0, 0.01])
-async def test_a_cancel_scope_of_anyio_around_it(patience: float) -> None:
+async def test_a_cancel_scope_of_anyio_around_it() -> None:
     """A cancel scope that cancels again and again leaves no task behind: the clean-up is waited for."""
     ended: list[str] = []
 
@@ -587,10 +586,9 @@ async def test_a_cancel_scope_of_anyio_around_it(patience: float) -> None:
             await asyncio.sleep(0.05)
             ended.append("careful")
 
-    with anyio.move_on_after(patience) as moved:
+    with anyio.move_on_after(0.05) as moved:
         async with PromisingContext(shutdown_timeout=5):
             Promise(careful)
-            await turns(4)
             await asyncio.Event().wait()
     assert moved.cancelled_caught
     assert ["careful"] == ended
@@ -608,7 +606,7 @@ async def test_a_cancel_scope_of_anyio_while_it_drains() -> None:
             await asyncio.sleep(0.05)
             ended.append("careful")
 
-    with anyio.move_on_after(0.01) as moved:
+    with anyio.move_on_after(0.05) as moved:
         async with PromisingContext(shutdown_timeout=5):
             Promise(careful)
     assert moved.cancelled_caught

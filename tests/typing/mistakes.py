@@ -244,7 +244,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "what is composed may lack a keyword",
-        "agents/_stages.py",
+        "agents/_algebra/_chains.py",
         "def inquire(self, messages: MessageSequencePromise[In_contra], /)",
         "inquire: Any\n\n    def _inquire(self, messages: In_contra, /)",
     ),
