@@ -1,1 +1,1 @@
-"""Extensions: providers of language models, histories, the console, Eliza. Each is imported by its own name."""
+"""Extensions: providers of models, histories, the console, Eliza; each is imported by its own name."""

@@ -238,7 +238,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             self._when_idle.remove(callback)
 
     def _idle(self) -> bool:
-        return any([callback() for callback in tuple(self._when_idle)])
+        return any([callback() for callback in tuple(self._when_idle)])  # noqa: C419 - each one is called
 
     def _busy(self) -> bool:
         return self._jobs > 0 or any(process.get_returncode() is None for process in self._processes)

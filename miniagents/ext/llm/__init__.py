@@ -7,15 +7,15 @@ A third provider is a third file; ``examples/third_provider.py`` is one, in less
 parts:
 
 1. `Provider`: the name (its settings are `NAME_MODEL`, `NAME_API_KEY`, `NAME_BASE_URL`), and its address.
-2. *encode*: a pure function from a `Conversation` and the keywords to a request. `conversation_of` gathers the
-   system texts and leaves out empty messages; `loaded` reads images and files from their paths;
+2. *encode*: a pure function from a `Conversation` and the keywords to a request. `conversation_of` gathers
+   the system texts and leaves out empty messages; `loaded` reads images and files from their paths;
    `joined_turns` makes roles alternate, for providers that want that.
 3. *decode*: a pure function from one `ServerEvent` to parts: text as `str`, the other parts of `miniagents`,
    and `Identity`, `Count` and `Progress`. `parsed` checks the JSON against a typed model, and raises a
    `WireError` for what does not fit the protocol; `error_of` finds the errors among the events, which decode
    raises. `Finish` comes only from the terminal marker: a stream without one is an `LLMTruncatedError`.
-4. `Wire`: which of the SDK's exceptions means what (`SDKErrors`), the decoders, and the header that has the id
-   of the request.
+4. `Wire`: which of the SDK's exceptions means what (`SDKErrors`), the decoders, and the header that has the
+   id of the request.
 5. The agent: `@miniagent`, the keywords, `own_client` for a client of the user's or else `shared_client`,
    one line that calls the network (the SDK's ``with_streaming_response``), and
    ``reply_with(ctx, ModelCall(...))``. With `@model_agent` and the keywords `tools`, `tool_choice` and
