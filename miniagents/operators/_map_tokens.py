@@ -56,8 +56,8 @@ class _Mapped(TokenTransformer[MessagePromise[Message]]):
         current = self._current
         if current is None:
             return
-        # Nested `map` objects: each token goes through all functions before the next one does, and the loop is in
-        # C: 0.05 µs for a token and function. A Python loop would take five times that.
+        # Nested `map` objects: each token goes through all functions before the next one does. The loop is in
+        # C and takes 0.05 µs for a token and function; a loop in Python would take five times that.
         through: Iterator[str] = iter(tokens)
         for function in self._functions:
             through = map(function, through)
@@ -121,9 +121,9 @@ def map_tokens(
 ) -> Callable[[Observable[MessagePromise[M]]], Observable[MessagePromise[M]]]:
     """``Observable[MessagePromise[M]] -> Observable[MessagePromise[M]]``: ``function`` over every token.
 
-    Tokens are mapped as they come. A text may be cut into tokens anywhere, so use functions for which the cuts
-    make no difference (upper case, one character for another). The data of a message stays; its text becomes
-    the mapped tokens.
+    Tokens are mapped as they come. A text may be cut into tokens anywhere, so use functions for which the
+    cuts make no difference (upper case, one character for another). The data of a message stays; its text
+    becomes the mapped tokens.
 
     Args:
         function: from token to token. If it raises, that message fails and the next ones still arrive.
