@@ -51,7 +51,7 @@ class PrintedAnswer:
 
     async def _show(self, promise: MessagePromise[Message]) -> None:
         self.known = dict(promise.preliminary_metadata)
-        # At a terminal the name is shown at once; on a pipe only when there is text, so that no line is empty.
+        # At a terminal the name is shown at once; on a pipe only when there is text, so no line is empty.
         named = self.screen.is_terminal
         if named:
             self.screen.alias(self.alias)
