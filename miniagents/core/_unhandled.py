@@ -1,6 +1,6 @@
 """Errors that no reader has been told yet.
 
-Rule of this room: **no error is swallowed, and none is told twice.** The same exception may end several
+Rule of this module: **no error is swallowed, and none is told twice.** The same exception may end several
 streams on its way; one reader of any of them is enough.
 """
 
