@@ -48,8 +48,6 @@ FOREIGN: Final = MappingProxyType(
 
 TESTED_ELSEWHERE: Final = MappingProxyType(
     {
-        # Aliases only, for type checkers: every member of them is tried there.
-        "miniagents/core/_message_type_of.py": "tests/typing/core_agents.py",
         # Protocols only: the classes that have these roles are tested with the log.
         "miniagents/core/_protocols.py": "tests/core/test_buffer.py",
         # The SDK behind two agents, each of which is tested against a server.
