@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         errors as errors,
         operators as operators,
         parts as parts,
+        promising as promising,
         streams as streams,
         testing as testing,
         tools as tools,
@@ -216,5 +217,5 @@ else:
             *("TypedAnswerError", "UnresolvedPromiseError", "UnroutedMessageError", "WrongLoopError"),
         ),
         layers=("values", "core", "agents", "models"),
-        modules=("errors", "operators", "parts", "streams", "testing", "tools", "types"),
+        modules=("errors", "operators", "parts", "promising", "streams", "testing", "tools", "types"),
     )

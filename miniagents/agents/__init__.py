@@ -1,6 +1,7 @@
 """WHO SPEAKS: agents, the context they run in, and the loops they talk in."""
 
-from ._agent import InteractionContext, MiniAgent
+from ._agent import Caught, InteractionContext, MiniAgent
+from ._algebra._chains import Stage
 from ._algebra._identity import identity
 from ._algebra._race import race
 from ._algebra._race_report import RaceEntry, RaceLostError, RaceReport
@@ -11,15 +12,17 @@ from ._call import AgentCall
 from ._chain_loop import achain_loop
 from ._decorator import miniagent
 from ._dialog_loop import adialog_loop
-from ._miniagents import MiniAgents, PersistMessageHandler
+from ._miniagents import MiniAgents
 from ._pipeline import Pipeline
 from ._records import AgentCallNode, AgentReplyNode
+from ._run_context import PersistMessageHandler
 
 __all__ = [
     "AgentCall",
     "AgentCallNode",
     "AgentReplyNode",
     "BaseAgent",
+    "Caught",
     "InteractionContext",
     "MiniAgent",
     "MiniAgents",
@@ -30,6 +33,7 @@ __all__ = [
     "RaceReport",
     "RetryPolicy",
     "Route",
+    "Stage",
     "achain_loop",
     "adialog_loop",
     "identity",

@@ -1,21 +1,24 @@
-"""``MiniAgent`` and ``InteractionContext``: who speaks, and the conversation it is in.
+"""``MiniAgent`` and ``InteractionContext``: an agent, and what its function is given in a run.
 
 An agent is an operator: from a stream of messages to a stream of messages. Called with an Observable it is
 cold, each subscription one run that the subscriber owns. Inquired it is hot: one run, owned by the context,
 replayed.
 
-Why so long: it is one recursive type. The context names the agent that runs (``ctx.this_agent``), and what is
-composed of agents is an agent again, so the operations of the algebra, each a room of its own, are made
-agents of here.
+The two classes stand in one module because each names the other: the context names the agent that runs
+(``ctx.this_agent``), and an agent's handlers and wrappers are given a context.
+
+Why so long: what is composed of agents is an agent again, so each operation has a documented method here;
+what the operations run is in ``_algebra``.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, Literal, Protocol, Self, TypeAlias, cast, overload
 
 from reactivex import Observable
-from typing_extensions import ParamSpec, TypeVar, override
+from typing_extensions import ParamSpec, TypeVar
 
 from miniagents.core import (
+    ConcurrencyLimits,
     ErrorMessage,
     Flattener,
     Lifted,
@@ -25,25 +28,26 @@ from miniagents.core import (
     MessageSequencePromise,
     MessageType,
     MessageTypeOf,
+    Overflow,
     Validation,
     current_producer,
     open_sequence,
     validated,
 )
-from miniagents.values import FrozenMapping
+from miniagents.operators import AgentMap
 
-from ._algebra._both import Both
+from ._algebra._around import AnyFunction, Around
 from ._algebra._catching import Catching, Handler
+from ._algebra._chains import Both, Stage, Stages
 from ._algebra._hedge import Hedge
-from ._algebra._operands import Composition, Operand
-from ._algebra._retry import RetryingAgent, RetryPolicy
-from ._algebra._timeout import Timeout
-from ._annotations import MessageClasses
+from ._algebra._operands import Composition, Operand, ReplyContext
 from ._call import AgentCall
-from ._keywords import NO_KEYWORDS, Keywords
+from ._configuration import NO_KEYWORDS
+from ._message_run import WritesMessage
 from ._pipeline import Operator, Pipeline
 from ._run import Run, start_run
-from ._stages import Stage, Stages
+from ._run_context import RunContext
+from ._wrapping import WrappedAgent
 
 # Users see these two names in signatures and hints; the variance is written out beside them.
 In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: PLC0105
@@ -58,8 +62,10 @@ Out2 = TypeVar("Out2", bound=Message)
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+Parts = TypeVar("Parts", Stages, Both)
 
-Caught: TypeAlias = MessageType | Stage[In1, Message]  # what may come in the place of an error
+Caught: TypeAlias = MessageType | Stage[In1, Message]
+"""What a handler of :meth:`MiniAgent.catching` puts in the place of an error: replies, or an agent."""
 
 
 class Start(Protocol[Out]):
@@ -157,8 +163,8 @@ class InteractionContext(Generic[In_co, Out_contra]):
         self._run.keep_open_for(awaitable)
 
 
-class MiniAgent(Generic[In, Out, P]):
-    """An agent: made of an async function by :func:`miniagent`, never changed, only forked.
+class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
+    """An agent: made of an async function by :func:`miniagent`, never changed, only copied.
 
     ``MiniAgent[Question, Answer]`` takes and replies messages of these classes and needs nothing else; a bare
     one takes and replies any. The third parameter is what else ``inquire`` and ``fork`` take.
@@ -170,6 +176,8 @@ class MiniAgent(Generic[In, Out, P]):
     Args:
         function: what a run calls, with the context and the keywords.
         keywords: which ones it takes.
+        alias: how it is called.
+        description: what it does.
         defaults: keywords that it will be called with if no others are given.
         errors_as_messages: whether its errors become messages; None leaves it to the context.
         classes: of the messages it takes and replies; None if any will do on both sides.
@@ -184,59 +192,26 @@ class MiniAgent(Generic[In, Out, P]):
         [<MessagePromise done, 1 pieces>]
     """
 
-    __slots__ = (
-        "_classes",
-        "_defaults",
-        "_errors_as_messages",
-        "_function",
-        "_keywords",
-        "alias",
-        "description",
-    )
-
-    alias: str
-    description: str
-
-    def __init__(
-        self,
-        function: Callable[..., Awaitable[None]],
-        keywords: Keywords,
-        *,
-        alias: str,
-        description: str,
-        defaults: Mapping[str, object],
-        errors_as_messages: bool | None = None,
-        classes: MessageClasses | None = None,
-    ) -> None:
-        self._function = function
-        self._classes = classes
-        self._keywords = keywords
-        self._defaults = FrozenMapping(defaults)
-        self._errors_as_messages = errors_as_messages
-        self.alias = alias
-        self.description = description
-
-    @override
-    def __repr__(self) -> str:
-        return f"<MiniAgent {self.alias}>"
+    __slots__ = ()
 
     @property
-    def defaults(self) -> FrozenMapping[str, object]:
-        """The keywords it will be called with if no others are given."""
-        return FrozenMapping({**self._keywords.defaults, **self._defaults})
+    def components(self) -> "tuple[MiniAgent[Message, Message, ...], ...]":
+        """The agents that this one is made of, in their order; empty for a leaf, which is made of none.
 
-    @property
-    def takes(self) -> tuple[type[Message], ...] | None:
-        """The classes of the messages that it takes; None if any message will do."""
-        return None if self._classes is None else self._classes.takes
+        ``a | b``, ``a & b``, a race, a hedge and a route have their parts; ``a.timeout(...)`` and whatever
+        else goes around ``a`` has ``a``; a model with tools or with a type has the model.
 
-    def takes_keyword(self, name: str) -> bool:
-        """Whether ``fork`` and ``inquire`` take a keyword.
-
-        Args:
-            name: of the keyword.
+        Example:
+            >>> from miniagents import identity
+            >>> from miniagents.testing import scripted_model
+            >>> model = scripted_model("Hi", alias="MODEL")
+            >>> model.components, (identity | model.timeout(total=60)).components
+            ((), (<MiniAgent identity>, <MiniAgent MODEL.timeout(total=60)>))
         """
-        return self._keywords.open or name in self._keywords.names
+        if self._wrapped is not None:
+            return (cast("MiniAgent[Message, Message, ...]", self._wrapped[0]),)
+        parts: object = getattr(self._function, "components", ())
+        return cast("tuple[MiniAgent[Message, Message, ...], ...]", parts)
 
     # -- hot -----------------------------------------------------------------------------------------------
 
@@ -348,7 +323,7 @@ class MiniAgent(Generic[In, Out, P]):
             TypeError: the agent has a keyword without a value (give it to ``fork`` or ``bind`` before), or
                 ``operator`` cannot be called with an Observable.
         """
-        cast("MiniAgent", self)._check_operator()  # noqa: SLF001 - it is one
+        cast("MiniAgent", self)._check_complete()  # noqa: SLF001 - it is one
         return Pipeline(self).then(operator)
 
     @overload
@@ -362,29 +337,22 @@ class MiniAgent(Generic[In, Out, P]):
             return NotImplemented
         return self.then(cast("Callable[[Observable[MessagePromise[Out]]], Observable[object]]", other))
 
-    def _check_operator(self) -> None:
-        """Refuse to be composed, where that is written, without a keyword that nobody could give later."""
-        self._keywords.check_complete(self.alias, self._defaults)
-
     def _followed_by(self, other: "MiniAgent[Message, Message]") -> "MiniAgent[In, Message]":
-        self._check_operator()
-        other._check_operator()  # noqa: SLF001 - same class
-        function = Stages((*self._stages(), *other._stages()))  # noqa: SLF001 - same class
-        return MiniAgent(
-            function,
-            Keywords.of(function, "Stages"),
-            alias=f"{self.alias} | {other.alias}",
-            description=f"{self.alias}, then {other.alias}.",
-            defaults={},
-        )
+        self._check_complete()
+        other._check_complete()  # noqa: SLF001 - same class
+        return cast("MiniAgent[In, Message]", composed(Stages((*self._stages(), *other._stages()))))  # noqa: SLF001
+
+    def _parts_as(self, kind: type[Parts]) -> Parts | None:
+        """What it runs, if that is a composition of this kind and nothing more."""
+        plain = self._errors_as_messages is None and self._wrapped is None
+        return self._function if plain and isinstance(self._function, kind) else None
 
     def _stages(self) -> tuple[Stage[Message, Message], ...]:
         """The agents of a chain, so that a chain of chains is one chain; any other agent is one stage."""
-        if isinstance(self._function, Stages) and self._errors_as_messages is None:
-            return self._function.agents
-        return (cast("Stage[Message, Message]", self),)
+        chain = self._parts_as(Stages)
+        return (cast("Stage[Message, Message]", self),) if chain is None else chain.agents
 
-    # -- the algebra: each of these is a room in `_algebra` ------------------------------------------------
+    # -- composition: what each of these runs is in `_algebra` -----------------------------------------------
 
     @overload  # the first form, because mypy takes `In1` from `self`, so that it would refuse a narrower one
     def __and__(self: Stage[Message, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1 | Out2]": ...
@@ -396,9 +364,8 @@ class MiniAgent(Generic[In, Out, P]):
 
     def _operands_of_and(self) -> "tuple[Operand, ...]":
         """The parts of ``a & b``, so that ``a & b & c`` has three; any other agent is one."""
-        if isinstance(self._function, Both) and self._errors_as_messages is None:
-            return self._function.agents
-        return (self.as_operand(),)
+        both = self._parts_as(Both)
+        return (self.as_operand(),) if both is None else both.agents
 
     def as_operand(self, *, strict: bool = False) -> "MiniAgent":
         """This agent as a part of another one, for whoever writes an operator on agents.
@@ -409,7 +376,7 @@ class MiniAgent(Generic[In, Out, P]):
         Raises:
             TypeError: a required keyword is missing, and nobody could give it any more.
         """
-        self._keywords.check_complete(self.alias, self._defaults)
+        self._check_complete()
         as_it_is = not strict or self._errors_as_messages is not None
         return cast("MiniAgent", self if as_it_is else self._variant(errors_as_messages=False))
 
@@ -456,69 +423,6 @@ class MiniAgent(Generic[In, Out, P]):
         )
         return composed(composition)
 
-    def timeout(
-        self: Stage[In1, Out1],
-        *,
-        first_token: float | None = None,
-        stall: float | None = None,
-        total: float | None = None,
-    ) -> "MiniAgent[In1, Out1]":
-        """This agent, stopped when a limit is up; all in seconds, None for none.
-
-        What had come stays; the message that was being written, and the replies, end with an
-        :class:`AgentTimeoutError`. A slow reader is no slow agent: this one runs on without regard to how far
-        its readers are.
-
-        Args:
-            first_token: from the end of its input to its first token. (In a chain all agents begin at once;
-                waiting for the one before is not counted.)
-            stall: between two tokens, or ends of messages; without ``first_token`` also before the first.
-            total: from the inquiry to the end of the last message.
-
-        Raises:
-            ValueError: a limit is negative.
-            TypeError: a required keyword is missing.
-
-        Example:
-            >>> import asyncio
-            >>> from miniagents import AgentTimeoutError, MiniAgents, miniagent
-            >>> @miniagent
-            ... async def stuck_agent(ctx):
-            ...     await asyncio.Event().wait()
-            >>> async def main():
-            ...     try:
-            ...         await stuck_agent.timeout(first_token=0.01, total=60).inquire()
-            ...     except AgentTimeoutError as error:
-            ...         print(error.agent, error.limit, error.tokens)
-            >>> MiniAgents().run(main())
-            STUCK_AGENT first_token 0
-        """
-        composition = Timeout(as_operand("timeout", self, strict=True), first_token, stall, total)
-        return cast("MiniAgent[In1, Out1]", composed(composition))
-
-    def retry(self: Stage[In1, Out1], policy: RetryPolicy) -> "MiniAgent[In1, Out1]":
-        """This agent, asked again after an error as long as it had given no token.
-
-        From its first token on it streams to its readers, who would see a restart: then its error is theirs.
-
-        Args:
-            policy: how often, after which errors, and with which pauses.
-
-        Raises:
-            TypeError: it is no policy, or a required keyword is missing.
-
-        Example:
-            >>> from miniagents import MiniAgents, RetryPolicy
-            >>> from miniagents.testing import scripted_model
-            >>> shaky = scripted_model(ConnectionError("gone"), "Hello!").retry(RetryPolicy(delay=0.01))
-            >>> async def main():
-            ...     print(await shaky.inquire("Hi"))
-            >>> MiniAgents().run(main())
-            Hello!
-        """
-        composition = RetryingAgent(as_operand("retry", self, strict=True), policy)
-        return cast("MiniAgent[In1, Out1]", composed(composition))
-
     def catching(
         self: Stage[In1, Out1],
         handler: Callable[[Exception, InteractionContext[In1, Out1]], "Caught[In1] | Awaitable[Caught[In1]]"],
@@ -550,10 +454,62 @@ class MiniAgent(Generic[In, Out, P]):
         composition = Catching(as_operand("catching", self, strict=True), cast("Handler", handler))
         return cast("MiniAgent[In1, Message]", composed(composition))
 
+    # -- a wrapper of the user's own; `timeout` and `retry` stand in `_wrapping` -----------------------------
+
+    def around(
+        self,
+        wrapper: Callable[["InteractionContext[In, Out]", Self], Awaitable[None]]
+        | Callable[[InteractionContext, "MiniAgent[Message, Message, ...]"], Awaitable[None]],
+    ) -> Self:
+        """This agent, each call of which goes through a function: for a cache, a budget, a log.
+
+        What the function replies is the reply. It may inquire the agent once, more often, or not at all, with
+        what it was sent or with something else. To pass the reply on as it streams, and copy nothing:
+        ``ctx.reply(call.inquire(ctx.messages))``. A function that needs no more than the end of the call
+        awaits the replies that it passed on, which takes them at full speed and copies nothing either.
+
+        Several of them are nested: of ``agent.around(f).around(g)`` ``g`` is the outermost. What shall go
+        around every run of a context is given to :class:`MiniAgents`.
+
+        Args:
+            wrapper: an async function that is given the context of the call, and this agent with the keywords
+                of the call (they are its ``defaults``; its errors stay errors). It may be written for any
+                agent; what it replies is validated if this agent is typed.
+
+        Returns:
+            The same agent: its class, alias, keywords and types.
+
+        Raises:
+            TypeError: it cannot be called.
+
+        Example:
+            >>> from miniagents import MiniAgents
+            >>> from miniagents.testing import scripted_model
+            >>> async def cautious(ctx, call):
+            ...     ctx.reply(call.inquire(["Be careful.", ctx.messages]))
+            >>> async def timed(ctx, call):
+            ...     replies = call.inquire(ctx.messages)
+            ...     ctx.reply(replies)
+            ...     print("begun")
+            ...     await replies
+            ...     print("complete")
+            >>> model = scripted_model(lambda messages: " ".join(map(str, messages)))
+            >>> async def main():
+            ...     print(await model.around(cautious).around(timed).inquire("Cross the street."))
+            >>> MiniAgents().run(main())
+            begun
+            complete
+            Be careful. Cross the street.
+        """
+        return self._wrapped_in(Around(wrapper))
+
     # -- variants ------------------------------------------------------------------------------------------
 
-    def fork(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out, P]":
+    def fork(self, *args: P.args, **kwargs: P.kwargs) -> Self:
         """The same agent with other defaults; every keyword may still be given later.
+
+        To type checkers a required keyword stays required after ``fork``; the verb that closes the keywords
+        is :meth:`bind`.
 
         Args:
             *args: values of the agent's own parameters.
@@ -573,20 +529,12 @@ class MiniAgent(Generic[In, Out, P]):
             **kwargs: the same by name.
 
         Raises:
-            TypeError: the agent does not take such a keyword; the text names the ones it takes.
+            TypeError: the agent does not take such a keyword, or one that it needs is missing; the text names
+                them.
         """
-        return cast("MiniAgent[In, Out]", self.fork(*args, **kwargs))
-
-    def described(
-        self, *, alias: str | None = None, description: str | None = None
-    ) -> "MiniAgent[In, Out, P]":
-        """The same agent under another alias or with another description.
-
-        Args:
-            alias: how it is called from now on; as before if None.
-            description: what it does; as before if None.
-        """
-        return self._variant(alias=alias, description=description)
+        bound = self.fork(*args, **kwargs)
+        bound._check_complete()  # noqa: SLF001 - same class
+        return cast("MiniAgent[In, Out]", bound)
 
     @overload
     def errors_as_messages(
@@ -603,24 +551,6 @@ class MiniAgent(Generic[In, Out, P]):
             enabled: False keeps errors errors, also where the context makes messages of them.
         """
         return self._variant(errors_as_messages=enabled)
-
-    def _variant(
-        self,
-        *,
-        defaults: Mapping[str, object] | None = None,
-        alias: str | None = None,
-        description: str | None = None,
-        errors_as_messages: bool | None = None,
-    ) -> Self:
-        return type(self)(
-            self._function,
-            self._keywords,
-            alias=self.alias if alias is None else alias,
-            description=self.description if description is None else description,
-            defaults=self._defaults if defaults is None else defaults,
-            errors_as_messages=self._errors_as_messages if errors_as_messages is None else errors_as_messages,
-            classes=self._classes,
-        )
 
     # -- running -------------------------------------------------------------------------------------------
 
@@ -641,17 +571,41 @@ class MiniAgent(Generic[In, Out, P]):
         given: Mapping[str, object],
         pending: Flattener | None = None,
     ) -> MessageSequencePromise[Out]:
+        context = RunContext.current()
+        agent: _Intercepted | MiniAgent[In, Out, P] = self
         classes = self._classes
+        if context.around_runs and self._around_done < len(context.around_runs):
+            wrapper = context.around_runs[self._around_done]
+            agent = _Intercepted(cast("MiniAgent[Message, Message, ...]", self), wrapper)
+        elif self._wrapped is not None and not self._wrapped[1].answers:
+            classes = None  # it is the wrapped agent's replies that come out, and they are of its classes
         promise = start_run(
+            context,
             self.alias,
             received,
             pending,
             given,
-            self,
+            agent=agent,
             errors_as_messages=self._errors_as_messages,
             classes=None if classes is None else classes.replies,
+            writer=self._writer() if agent is self and self._wrapped is None else None,
         )
         return cast("MessageSequencePromise[Out]", promise)
+
+    def __map_agent__(
+        self: Stage[In1, Out1], limits: ConcurrencyLimits, overflow: Overflow | None, /
+    ) -> AgentMap[In1, Out1]:
+        """What :func:`map_agent` makes of it.
+
+        Args:
+            limits: how many items at once, in which order, and what a failing item does.
+            overflow: how many items of an Observable may wait, and what becomes of one too many.
+        """
+        return AgentMap(self, limits, overflow)
+
+    def _writer(self) -> WritesMessage | None:
+        """Its function, if it replies one message that it writes itself; a class of agents may say so."""
+        return None
 
     def begin(
         self, received: MessageSequencePromise[Message], given: Mapping[str, object], run: Run
@@ -663,6 +617,11 @@ class MiniAgent(Generic[In, Out, P]):
             given: the keywords of this run.
             run: takes the replies.
         """
+        if self._wrapped is not None:
+            inner, wrapper = self._wrapped
+            whole = InteractionContext(self, cast("MessageSequencePromise[In]", received), run)
+            call = inner._bound_to(given)  # noqa: SLF001 - same class
+            return wrapper(cast("ReplyContext", whole), cast("Operand", call))
         classes = self._classes
         if classes is not None and classes.takes is not None:
             received = validated(received, Validation(classes.takes, self.alias, "takes"))
@@ -672,6 +631,24 @@ class MiniAgent(Generic[In, Out, P]):
     def _work(self, ctx: InteractionContext[In, Out], given: Mapping[str, object]) -> Awaitable[None]:
         """What a run does."""
         return self._function(ctx, **given)
+
+
+class _Intercepted:
+    """An agent, one run of which goes through a function of the context first."""
+
+    __slots__ = ("_agent", "_wrapper")
+
+    def __init__(self, agent: MiniAgent[Message, Message, ...], wrapper: AnyFunction) -> None:
+        self._agent = agent
+        self._wrapper = wrapper
+
+    def begin(
+        self, received: MessageSequencePromise[Message], given: Mapping[str, object], run: Run
+    ) -> Awaitable[None]:
+        """Call the function with the agent, which is not handed to it a second time."""
+        call = self._agent._bound_to(given)._copied()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+        call._around_done += 1  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same
+        return self._wrapper(InteractionContext(self._agent, received, run), call)
 
 
 def composed(composition: Composition) -> MiniAgent:

@@ -11,7 +11,7 @@ from pydantic import Field
 from typing_extensions import Format, get_annotations
 
 from ._annotations import Classes, MessageClasses
-from ._keywords import Keywords, frozen
+from ._configuration import Keywords, frozen, generator_text
 
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -127,6 +127,8 @@ def _run_of(made: type[object], root: type[object]) -> Callable[..., object]:
     if inherited or run is vars(root)["run"]:
         msg = f"{name} does not say what its agents do; {wanted}."
         raise TypeError(msg)
+    if inspect.isasyncgenfunction(run):
+        raise TypeError(generator_text(f"{name}.run", "async def run(self, ctx):"))
     if not inspect.iscoroutinefunction(run):
         msg = f"{name}.run is not an `async def` function; an agent awaits messages, so {wanted}."
         raise TypeError(msg)

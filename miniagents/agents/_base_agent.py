@@ -14,7 +14,7 @@ from miniagents.values import AgentFieldError, misfit
 
 from ._agent import In, InteractionContext, MiniAgent, Out, Start
 from ._agent_class import AgentClass, prepare
-from ._keywords import frozen
+from ._configuration import frozen
 
 C = TypeVar("C", bound=type[object])
 
@@ -119,8 +119,17 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
         return self._variant(defaults={**self._defaults, **changed})
 
     @override
-    def described(self, *, alias: str | None = None, description: str | None = None) -> Self:
-        return self._variant(alias=alias, description=description)
+    def bind(self, **fields: object) -> Self:
+        """The same as :meth:`fork`: what an agent of a class needs, it has.
+
+        Args:
+            **fields: those that change.
+
+        Raises:
+            TypeError: it has no such field.
+            AgentFieldError: a field does not fit.
+        """
+        return self.fork(**fields)
 
     @override
     def __repr__(self) -> str:
@@ -128,7 +137,7 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
 
     @override
     def __setattr__(self, name: str, value: object) -> None:
-        if name not in MiniAgent.__slots__:
+        if name not in self._copied_slots:
             raise AttributeError(_unchanging(self.alias, name))
         super().__setattr__(name, value)
 
@@ -185,19 +194,25 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
         description: str | None = None,
         errors_as_messages: bool | None = None,
     ) -> Self:
-        variant = self._copied() if defaults is None else self._made_of(defaults)
-        variant.alias = self.alias if alias is None else alias
-        variant.description = self.description if description is None else description
-        for_errors = self._errors_as_messages if errors_as_messages is None else errors_as_messages
-        variant._errors_as_messages = for_errors  # noqa: SLF001 - same class
-        return variant
+        if defaults is None:
+            return super()._variant(
+                alias=alias, description=description, errors_as_messages=errors_as_messages
+            )
+        made = self._made_of(defaults)
+        if self._wrapped is not None:
+            inner, wrapper = self._wrapped
+            made._wrapped = (inner._variant(defaults=defaults), wrapper)  # noqa: SLF001 - same class
+        made._around_done = self._around_done  # noqa: SLF001 - same class, here and below
+        flag = self._errors_as_messages if errors_as_messages is None else errors_as_messages
+        made._errors_as_messages = flag  # noqa: SLF001
+        made.alias = self.alias if alias is None else alias
+        made.description = self.description if description is None else description
+        return made
 
-    def _copied(self) -> Self:
-        copied = object.__new__(type(self))
-        vars(copied).update(vars(self))
-        for name in MiniAgent.__slots__:
-            setattr(copied, name, getattr(self, name))
-        return copied
+    @override
+    def _bound_to(self, given: Mapping[str, object]) -> Self:
+        # Its fields are those of the call already: an inquiry with others makes another agent first.
+        return self if self._errors_as_messages is False else super()._variant(errors_as_messages=False)
 
     def _made_of(self, values: Mapping[str, object]) -> Self:
         try:

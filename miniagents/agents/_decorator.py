@@ -10,7 +10,7 @@ from miniagents.core import Message
 
 from ._agent import InteractionContext, MiniAgent
 from ._annotations import MessageClasses
-from ._keywords import Keywords
+from ._configuration import Keywords
 
 A = TypeVar("A", bound=Message, default=Message)
 B = TypeVar("B", bound=Message, default=Message)

@@ -1,43 +1,21 @@
 """``MiniAgents``: the context in which agents run."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol, TypeVar, cast
-from weakref import WeakValueDictionary
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
-from miniagents.core import (
-    Message,
-    MessagePromise,
-    Promise,
-    PromiseResolvedHandler,
-    PromisingContext,
-    call_handlers,
-    on_resolved,
-)
-from miniagents.values import Frozen
+from miniagents.core import Message, PromiseResolvedHandler
 
+from ._agent import InteractionContext, MiniAgent
+from ._algebra._around import check_around
+from ._run_context import PersistMessageHandler, RunContext
 
-class PersistMessageHandler(Protocol):
-    """What ``on_persist_message`` takes: awaited once with each message that came to be.
-
-    Example:
-        >>> from miniagents import Message, MiniAgents
-        >>> async def store(promise, message):
-        ...     print(message.hash_key[:8], message)
-        >>> async def main():
-        ...     Message("Hello").as_promise
-        >>> MiniAgents(on_persist_message=store).run(main())
-        5fff2d07 Hello
-    """
-
-    async def __call__(self, promise: MessagePromise[Message], message: Message, /) -> None:
-        """Store one message."""
-        ...
+AroundFunction: TypeAlias = Callable[
+    [InteractionContext[Message, Message], MiniAgent[Message, Message, ...]], Awaitable[None]
+]
+"""What goes around every run of a context: given the context of the run, and the agent of this call."""
 
 
-HandlerT = TypeVar("HandlerT", bound=PersistMessageHandler)
-
-
-class MiniAgents(PromisingContext):
+class MiniAgents(RunContext):
     """The owner of every run and every promise that is made inside it.
 
     Use it as ``async with MiniAgents():`` or run a coroutine in it with ``MiniAgents().run(main())``. It ends
@@ -48,6 +26,10 @@ class MiniAgents(PromisingContext):
             the call and reply records of each run.
         on_promise_resolved: awaited with every promise that resolved, and its value.
         errors_as_messages: a failing agent or message leaves an ``ErrorMessage`` where it would have raised.
+        around: async functions that every run of this context goes through, the first one outermost, each as
+            in :meth:`MiniAgent.around`: it is given the context of the run and the agent, bound to this call.
+            Every run means those of all agents, also of the parts that a composition, a wrapped agent or a
+            model with tools asks: ``ctx.this_agent`` tells which, and has no ``components`` if it is a leaf.
         prefetch: how many pieces a source may run ahead of its fastest reader, in pieces.
         shutdown_timeout: seconds that cancelled runs get for their cleanup.
 
@@ -60,6 +42,20 @@ class MiniAgents(PromisingContext):
         ...     print(await hello.inquire("world"))
         >>> MiniAgents().run(main())
         Hello, world!
+        >>> async def counted(ctx, call):
+        ...     if not ctx.this_agent.components:  # a leaf: not what is made of other agents
+        ...         print("asked:", ctx.this_agent.alias)
+        ...     ctx.reply(call.inquire(ctx.messages))
+        >>> async def chain():
+        ...     print(await (hello | hello.timeout(total=60)).inquire("world"))
+        >>> MiniAgents(around=[counted]).run(chain())
+        asked: HELLO
+        asked: HELLO
+        Hello, Hello, world!!
+
+    Raises:
+        TypeError: something in ``around`` cannot be called.
+        ValueError: ``prefetch`` is less than 1.
     """
 
     def __init__(
@@ -68,71 +64,18 @@ class MiniAgents(PromisingContext):
         on_persist_message: PersistMessageHandler | None = None,
         on_promise_resolved: PromiseResolvedHandler | None = None,
         errors_as_messages: bool = False,
+        around: Sequence[AroundFunction] = (),
         prefetch: int = 1024,
         shutdown_timeout: float = 10.0,
     ) -> None:
+        for function in around:
+            check_around("MiniAgents", function)
         super().__init__(
-            on_promise_resolved=on_promise_resolved, prefetch=prefetch, shutdown_timeout=shutdown_timeout
+            on_promise_resolved=on_promise_resolved,
+            errors_as_messages=errors_as_messages,
+            around=around,
+            prefetch=prefetch,
+            shutdown_timeout=shutdown_timeout,
         )
-        self.errors_as_messages = errors_as_messages
-        self._persist_handlers: list[PersistMessageHandler] = []
-        # By identity: two equal messages came to be twice. An entry goes with its message.
-        self._persisted: WeakValueDictionary[int, Message] = WeakValueDictionary()
         if on_persist_message is not None:
             self.on_persist_message(on_persist_message)
-
-    @property
-    def persists(self) -> bool:
-        """Whether there is a handler that stores messages."""
-        return bool(self._persist_handlers)
-
-    def on_persist_message(self, handler: HandlerT) -> HandlerT:
-        """Add a handler; usable as a decorator. One that raises is logged and harms nobody.
-
-        Args:
-            handler: awaited once with each message that comes to be from now on, one call at a time.
-
-        Returns:
-            The handler itself.
-        """
-        if not self._persist_handlers:
-            on_resolved(self, self._persist_resolved)
-        self._persist_handlers.append(handler)
-        return handler
-
-    async def _persist_resolved(self, promise: Promise[object], result: object) -> None:
-        if isinstance(promise, MessagePromise) and isinstance(result, Message):
-            await self.persist(result, cast("MessagePromise[Message]", promise))
-
-    async def persist(self, message: Message, promise: MessagePromise[Message] | None = None) -> None:
-        """Have ``message`` stored, the messages in it first, unless it has been.
-
-        Args:
-            message: any message.
-            promise: what it came from, for the handlers; None for a finished one of its own.
-        """
-        if self._persisted.get(id(message)) is message:
-            return
-        self._persisted[id(message)] = message
-        for child in nested_messages(message):
-            await self.persist(child)
-        shown = MessagePromise.of_message(self, message, announced=False) if promise is None else promise
-        await call_handlers(self._persist_handlers, shown, message)
-
-
-def nested_messages(value: object) -> Iterator[Message]:
-    """The messages that stand directly in a frozen value, in order; not those in these."""
-    parts: Iterator[object]
-    if isinstance(value, Frozen):
-        parts = (part for _, part in value)
-    elif isinstance(value, Mapping):
-        parts = iter(cast("Mapping[object, object]", value).values())
-    elif isinstance(value, tuple | frozenset):
-        parts = iter(cast("Iterable[object]", value))
-    else:
-        return
-    for part in parts:
-        if isinstance(part, Message):
-            yield part
-        else:
-            yield from nested_messages(part)

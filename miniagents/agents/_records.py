@@ -8,7 +8,7 @@ from pydantic import Field
 from miniagents.core import Message, MessagePromise, ReplayBuffer, post_event, when_complete
 from miniagents.values import FreezeError, FrozenMapping, freeze, is_secret_name
 
-from ._miniagents import MiniAgents
+from ._run_context import RunContext
 
 
 class AgentCallNode(Message, deferred=True):
@@ -65,7 +65,7 @@ class AgentReplyNode(Message, deferred=True):
 
 
 def record_run(
-    context: MiniAgents,
+    context: RunContext,
     alias: str,
     keywords: Mapping[str, object],
     received: ReplayBuffer[MessagePromise[Message]],

@@ -10,7 +10,6 @@ from typing import Protocol, cast
 from typing_extensions import TypeVar, override
 
 from miniagents.core import (
-    Context,
     ErrorMessage,
     Flattener,
     Message,
@@ -22,14 +21,15 @@ from miniagents.core import (
     ReplayBuffer,
     ValidatedBuffer,
     Validation,
+    current_producer,
     one_message,
     replace_errors,
-    text_message,
 )
 from miniagents.values import MiniAgentsError
 
-from ._miniagents import MiniAgents
+from ._message_run import COMPLETED, MessageRun, WritesMessage, sequence_of, stopped
 from ._records import record_run
+from ._run_context import RunContext, RunInfo, RunOutcome
 from ._signals import signals
 
 M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
@@ -58,6 +58,11 @@ class Inquiry(MessageSequencePromise[M_co]):
     __slots__ = ("pending",)
 
     pending: Flattener | None
+
+    @classmethod
+    @override
+    def _public_name(cls) -> str:
+        return MessageSequencePromise.__name__
 
     def adopt(self) -> bool:
         """Keep the input of the run open, to hand it messages later; False if it has begun without any."""
@@ -112,14 +117,17 @@ class Run(ProducerTask):
         "_flattener",
         "_keywords",
         "_open",
+        "_outcome",
         "_pending",
         "_received",
+        "info",
+        "shown",
     )
 
     def __init__(
         self,
         alias: str,
-        context: Context,
+        context: RunContext,
         buffer: ReplayBuffer[MessagePromise[Message]],
         agent: Runnable,
         *,
@@ -136,6 +144,9 @@ class Run(ProducerTask):
         self._pending = pending
         self._open = True
         self._aborted = False
+        self._outcome: RunOutcome | None = None
+        self.shown: ReplayBuffer[MessagePromise[Message]] | None = None
+        self.info: RunInfo | None = None
 
     @override
     def work(self) -> Awaitable[None]:
@@ -145,8 +156,21 @@ class Run(ProducerTask):
             pending.finish()
         received, self._received = self._received, ""  # what was sent ends with whoever still reads it
         if isinstance(received, str):
-            received = _sequence(self.context, received)
+            received = sequence_of(self.context, received)
         return self._agent.begin(received, self._keywords, self)
+
+    @override
+    def refuse_result(self, returned: object) -> None:
+        """An agent replies with ``ctx.reply``; what its function returns would be lost.
+
+        Raises:
+            TypeError: always.
+        """
+        msg = (
+            f"Agent {self.name} returned a value of type {type(returned).__name__}, which reaches nobody; "
+            "an agent replies with `ctx.reply(...)` and returns None."
+        )
+        raise TypeError(msg)
 
     def add(self, value: object) -> None:
         """Reply anything that is messages.
@@ -186,16 +210,23 @@ class Run(ProducerTask):
         """
         self.context.check_place()
         self.finished()
+        if self.task is not None:
+            self.context.finished_early[self.buffer] = self
+            if self.shown is not None:
+                self.context.finished_early[self.shown] = self
 
     # -- the end of the driver -----------------------------------------------------------------------------
 
     @override
     def finished(self) -> None:
         self._open = False
+        if not self._aborted:  # one that was stopped and comes to its end all the same was stopped
+            self._outcome = COMPLETED
         (self._flattener or self.buffer).finish()
 
     @override
     def failed(self, error: Exception, chain: tuple[str, ...]) -> None:
+        self._outcome = RunOutcome("failed", error)
         # If the replies are closed already, all that can be done is to say so.
         if self._open:
             self._open = False
@@ -208,28 +239,33 @@ class Run(ProducerTask):
     def end_aborted(self, error: Exception) -> None:
         self._open = False
         self._aborted = True
+        self._outcome = RunOutcome("failed", error.__cause__) if error.__cause__ else None
         (self._flattener or self.buffer).abort(error)
 
-
-def _sequence(context: Context, text: str) -> MessageSequencePromise[Message]:
-    received = MessageSequencePromise.of_message(context, text_message(text))
-    received.buffer.expect_reader()  # the run: when that ends, so does this
-    return received
+    @override
+    def has_ended(self) -> None:
+        info, self.info = self.info, None
+        if info is not None:
+            self._context.run_ends(info, self._outcome or stopped(self._abandoned))
+        super().has_ended()
 
 
 def start_run(
+    context: RunContext,
     alias: str,
     received: MessageSequencePromise[Message] | str,
     pending: Flattener | None,
     keywords: Mapping[str, object],
-    agent: Runnable,
     *,
+    agent: Runnable,
     errors_as_messages: bool | None,
     classes: tuple[type[Message], ...] | None = None,
+    writer: WritesMessage | None = None,
 ) -> "Inquiry[Message]":
     """Schedule a run in the active context.
 
     Args:
+        context: the active one.
         alias: of the agent.
         received: what it was sent.
         pending: writes ``received`` if that may still be given something before the run begins.
@@ -237,31 +273,39 @@ def start_run(
         agent: what is run.
         errors_as_messages: whether errors become messages; None leaves it to the context.
         classes: of the replies; None if any message will do.
+        writer: the function of the agent, if that writes its one message itself.
 
     Returns:
         The promise of its replies.
     """
-    context = Context.current()
-    agents = context if isinstance(context, MiniAgents) else None
-    recorded = agents is not None and agents.persists
+    recorded = context.persists
     if isinstance(received, str) and (recorded or context.announcing):
-        received = _sequence(context, received)  # handlers and records are told of it before the run begins
+        received = sequence_of(context, received)  # handlers and records are told of it before the run begins
     if errors_as_messages is None:
-        errors_as_messages = agents is not None and agents.errors_as_messages
-    buffer: ReplayBuffer[MessagePromise[Message]]
-    if classes is None:
-        buffer = ReplayBuffer(context)
+        errors_as_messages = context.errors_as_messages
+    shown: ReplayBuffer[MessagePromise[Message]]
+    run: Run | MessageRun
+    if writer is not None:
+        run = MessageRun(alias, context, writer, received=received, keywords=keywords, pending=pending)
+        shown = run.sequence
     else:
-        # Errors that became messages further in stand for themselves out here, too.
-        passing = (ErrorMessage,) if errors_as_messages else ()
-        buffer = ValidatedBuffer(context, Validation(classes, alias, "replies", passing, chain=(alias,)))
-    run = Run(alias, context, buffer, agent, received=received, keywords=keywords, pending=pending)
+        if classes is None:
+            shown = ReplayBuffer(context)
+        else:
+            # Errors that became messages further in stand for themselves out here, too.
+            passing = (ErrorMessage,) if errors_as_messages else ()
+            shown = ValidatedBuffer(context, Validation(classes, alias, "replies", passing, chain=(alias,)))
+        run = Run(alias, context, shown, agent, received=received, keywords=keywords, pending=pending)
+    if context.run_observers:
+        starter = current_producer()
+        run.info = context.run_begins(alias, starter.info if isinstance(starter, Run | MessageRun) else None)
     run.start()
-    shown = buffer
-    if agents is not None and errors_as_messages:
-        shown = replace_errors(MessageSequencePromise.over(buffer), alias, but=signals())
-    if agents is not None and recorded and not isinstance(received, str):
-        record_run(agents, alias, keywords, received.buffer, shown)
+    if errors_as_messages:
+        shown = replace_errors(MessageSequencePromise.over(shown), alias, but=signals())
+        if isinstance(run, Run):
+            run.shown = shown
+    if recorded and not isinstance(received, str):
+        record_run(context, alias, keywords, received.buffer, shown)
     promise: Inquiry[Message] = Inquiry.over(shown)
     promise.pending = pending
     return promise

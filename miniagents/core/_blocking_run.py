@@ -144,7 +144,7 @@ def _interruptible() -> Generator[None]:
     stands still. A handler of somebody else stays.
     """
     handler = signal.getsignal(signal.SIGINT)
-    runner = getattr(handler.func, "__self__", None) if isinstance(handler, partial) else None
+    runner: object = getattr(getattr(handler, "func", None), "__self__", None)  # of a bound method, partially
     if threading.current_thread() is not threading.main_thread() or not isinstance(runner, asyncio.Runner):
         yield
         return

@@ -19,7 +19,7 @@ from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self, TypeVarTuple
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from miniagents.values import NoActiveContextError, WrongLoopError
 
@@ -141,6 +141,8 @@ class Context:
         self._entered = False
         self._block: asyncio.Task[object] | None = None  # whose `async with` it is
         self._interrupt: BaseException | None = None
+        # Runs that have closed their replies and go on: nobody but this knows them by their replies.
+        self.finished_early: WeakKeyDictionary[object, OwnedTask] = WeakKeyDictionary()
 
     @classmethod
     def current(cls) -> Self:

@@ -20,7 +20,7 @@ from ._buffer import NoReplayBuffer, ReplayBuffer
 from ._context import Context
 from ._deadlocks import waits_for
 from ._flow import request_upstream
-from ._lifetime import contain_all
+from ._lifetime import contain_all, extend_chain
 from ._message import Message, MessagePromise, failed_message
 from ._message_type import MAX_DEPTH, FlatStream, Piece, are_messages, one_message, pieces_of
 from ._processor import Processor
@@ -235,7 +235,9 @@ class Flattener(Processor):
         self.leave()
         if source.error is not None:
             source.mark_error_handled()
-            self.buffer.append(failed_message(self.context, source.error, source.chain))
+            writer = self.feeder.run_name() if isinstance(self.feeder, ProducerTask) else None
+            chain = extend_chain(source.error, source.chain, writer)
+            self.buffer.append(failed_message(self.context, source.error, chain))
         if not self._pending:
             self._close()
         return True

@@ -39,10 +39,11 @@ class Ancestry:
     It holds neither the run nor a stream, so that knowing where something came from keeps nothing alive.
     """
 
-    __slots__ = ("parent",)
+    __slots__ = ("name", "parent")
 
-    def __init__(self, parent: "Ancestry | None") -> None:
+    def __init__(self, parent: "Ancestry | None", name: str = "") -> None:
         self.parent: Ancestry | None = parent
+        self.name: str = name
 
     def began(self, other: "Ancestry | None") -> bool:
         """Whether ``other`` is this run, or was begun by it, through however many runs."""
@@ -51,6 +52,26 @@ class Ancestry:
                 return True
             other = other.parent
         return False
+
+
+def extend_chain(error: Exception, chain: tuple[str, ...], name: str | None) -> tuple[str, ...]:
+    """The agents that ``error`` went through, with one more at the end; its note tells all of them.
+
+    Args:
+        error: has a note with ``chain``, if it went through any agent yet.
+        chain: the aliases of the agents so far.
+        name: the alias of the next one; None if it went through no agent.
+    """
+    if not name or chain[-1:] == (name,):  # of no run, or it comes from another part of this run
+        return chain
+    longer = (*chain, name)
+    before, after = (f"agents: {' → '.join(names)}" for names in (chain, longer))
+    notes: list[str] = getattr(error, "__notes__", [])
+    if before in notes:
+        notes[notes.index(before)] = after
+    elif after not in notes:
+        error.add_note(after)
+    return longer
 
 
 class Fate(Enum):
@@ -427,7 +448,7 @@ class TaskLife(WaitingTask):
         if self.part:
             return self._begun_by
         if self._ancestry is None:
-            self._ancestry = self.buffer.ancestry = Ancestry(self._begun_by)
+            self._ancestry = self.buffer.ancestry = Ancestry(self._begun_by, self.name)
         return self._ancestry
 
     def begins(self) -> None:
@@ -452,21 +473,29 @@ class TaskLife(WaitingTask):
     def has_ended(self) -> None:
         """Event *producer has ended*: it lets go of everything.
 
-        The messages that it was writing go on; from now on they end with the run that had started this one.
+        What still streams of it (a message that it was writing, replies that it passes on) goes on, and is from
+        now on stopped with the run that had started this one.
         """
         children, self._children = self._children, None
         self.task = None  # its contextvars know this object: what has ended should need no garbage collector
-        guardian, self._guardian = self._guardian, None
-        if guardian is not None and guardian._children is not None:  # noqa: SLF001 - same class
-            guardian._children.discard(self)  # noqa: SLF001 - same class
+        guardian = self._guardian
         for child in children or ():
             is_message = child.part or child.parent is not self  # of this run, or of one that ended before
             if is_message and guardian is not None and guardian.task is not None:
                 guardian.take_charge_of(child)
             else:
                 child._guardian = None  # noqa: SLF001 - same class
+        if self.buffer.closed or guardian is None:
+            self._leave_guardian()
+        else:
+            self.buffer.when_closed(self._leave_guardian)
         self.parent = None
         self.buffer.context.discard(self)
+
+    def _leave_guardian(self) -> None:
+        guardian, self._guardian = self._guardian, None
+        if guardian is not None and guardian._children is not None:  # noqa: SLF001 - same class
+            guardian._children.discard(self)  # noqa: SLF001 - same class
 
     # -- being stopped -----------------------------------------------------------------------------------
 
@@ -513,6 +542,10 @@ class TaskLife(WaitingTask):
 
     def has_failed(self) -> None:
         """Event *run failed*: as if cancelled, but what it had replied before stands in somebody's sequence."""
+        replied = {id(item.buffer) for item in self.buffer.items if isinstance(item, Lease)}
         for child in tuple(self._children or ()):
-            if child.buffer.readers == 0 and not child.buffer.contained:
+            # A message of a run that has ended stands in the replies of that, whether these are read or not.
+            left_behind = child.part and child.parent is not self
+            kept = id(child.buffer) in replied if left_behind else child.buffer.contained
+            if child.buffer.readers == 0 and not kept:
                 child.cancel()

@@ -15,7 +15,7 @@ from typing_extensions import override
 from ._buffer import ReplayBuffer
 from ._context import Context
 from ._deadlocks import current_producer
-from ._lifetime import Ancestry, TaskLife
+from ._lifetime import Ancestry, TaskLife, extend_chain
 from ._protocols import Sink
 
 T = TypeVar("T")
@@ -100,7 +100,9 @@ class ProducerTask(TaskLife):
         try:
             await _BEGUN
             try:
-                await self.work()
+                returned = await self.work()
+                if returned is not None:
+                    self.refuse_result(returned)
                 if self._awaitables:
                     await self._settle()
             finally:
@@ -161,7 +163,14 @@ class ProducerTask(TaskLife):
             each.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
 
-    def work(self) -> Awaitable[None]:
+    def refuse_result(self, returned: object) -> None:
+        """What the task does returned something; a subclass may raise, for nobody gets it.
+
+        Args:
+            returned: the value, which is not None.
+        """
+
+    def work(self) -> Awaitable[object]:
         """What the task does.
 
         Raises:
@@ -198,19 +207,9 @@ class ProducerTask(TaskLife):
     def _chain_of(self, error: Exception) -> tuple[str, ...]:
         """The agents that ``error`` went through, this one last; they are written on it, too."""
         chain = self.received[1] if self.received is not None and self.received[0] is error else ()
-        name = self._run_name()
-        if name is None or chain[-1:] == (name,):  # of no run, or it comes from another part of this run
-            return chain
-        longer = (*chain, name)
-        before, after = (f"agents: {' → '.join(names)}" for names in (chain, longer))
-        notes: list[str] = getattr(error, "__notes__", [])
-        if before in notes:
-            notes[notes.index(before)] = after
-        elif after not in notes:
-            error.add_note(after)
-        return longer
+        return extend_chain(error, chain, self.run_name())
 
-    def _run_name(self) -> str | None:
+    def run_name(self) -> str | None:
         """The name of the run that this is, or is a part of; None if no run has started it."""
         task: TaskLife | None = self
         while task is not None and task.part:

@@ -18,7 +18,7 @@ from collections.abc import (
 )
 from functools import partial
 from types import TracebackType
-from typing import Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar, cast
 
 from typing_extensions import override
 
@@ -215,13 +215,37 @@ class Promise(Lease, Generic[T_co]):
 
     # -- text --------------------------------------------------------------------------------------------
 
+    # -- what it is not: a collection ----------------------------------------------------------------------
+
+    @classmethod
+    def _public_name(cls) -> str:
+        """The name of the class that users know, for errors."""
+        return cls.__name__
+
+    if not TYPE_CHECKING:  # for a type checker it has none of these, so it refuses them by itself
+
+        def __bool__(self) -> bool:
+            return True  # as any object; without this, `if promise:` would ask for its length
+
+        def __len__(self) -> int:
+            self._refuse("has no length yet")
+
+        def __getitem__(self, index: object) -> object:  # also what `for` and `list` call, without `__iter__`
+            self._refuse("has no items yet")
+
+        def _refuse(self, problem: str) -> NoReturn:
+            streamed = hasattr(type(self), "__aiter__")
+            hint = ", or read it with `async for`" if streamed else ""
+            msg = f"A {self._public_name()} {problem}: it is a promise; await it first{hint}."
+            raise TypeError(msg)
+
     @override
     def __repr__(self) -> str:
         buffer = getattr(self, "buffer", None)
         if buffer is None:
-            return f"<{type(self).__name__} (not constructed)>"
+            return f"<{self._public_name()} (not constructed)>"
         state = "failed" if buffer.error is not None else "done" if buffer.closed else "open"
-        return f"<{type(self).__name__} {state}, {buffer.gone + len(buffer.items)} pieces>"
+        return f"<{self._public_name()} {state}, {buffer.gone + len(buffer.items)} pieces>"
 
     @override
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ a turn too many once in `REST` pieces.
 
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from itertools import islice
 from typing import Final, TypeVar, cast
 
 from ._buffer import NoReplayBuffer, ReaderPosition, ReplayBuffer
@@ -107,20 +108,30 @@ async def _read(buffer: ReplayBuffer[T], owner: object, items: list[T]) -> Async
     position = 0
     hot = 0  # before this position a turn is waited first; from it on, the source is told to run on
     rest = backoff = 1
+    turns = 0  # how often in a row there was more without waiting
     half = buffer.context.prefetch >> 1
     try:
         yield owner  # type: ignore[misc]  # taken by `iterate`; never seen by a reader
         while True:
             # A plain `for` over a list iterator is the fastest read there is (it sees what is appended
             # meanwhile), and `__setstate__` puts a new one where the exhausted one stopped.
+            # Only what is there now: one who writes what is read, as it is read, would be read without end.
             batch = iter(items)
             if position:
                 _reposition(batch, position)
-            for item in batch:
+            end = len(items)
+            for item in islice(batch, end - position):
                 yield item
-            position = len(items)
+            position = end
+            if len(items) > end:
+                turns += 1
+                if turns >= REST:
+                    turns = 0
+                    await _NEXT_TURN  # so that timeouts and cancellation run
+                continue
             if buffer.closed:
                 break
+            turns = 0
             if position < hot:
                 await _NEXT_TURN
                 if len(items) > position or buffer.closed:

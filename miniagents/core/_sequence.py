@@ -11,13 +11,15 @@ from miniagents.values import MiniAgentsError, Part
 
 from ._buffer import ReplayBuffer
 from ._context import Context
+from ._deadlocks import current_producer
 from ._flattener import Flattener, filled
 from ._join import join_tokens
-from ._lifetime import Lease
+from ._lifetime import Lease, extend_chain
 from ._message import M_co, Message, MessagePromise
 from ._message_type import FlatStream, MessageType
 from ._messages import Messages
 from ._part_buffer import PartBuffer
+from ._producer_task import ProducerTask
 from ._promise import Promise, StreamedPromise
 from ._readers import raise_error, until_more
 from ._stream import Stream, TokenStream
@@ -189,6 +191,10 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         What others write (a message that was sent to the agent and passed on) goes on. Idempotent.
         """
         super().cancel()
+        early = self.buffer.context.finished_early.pop(self.buffer, None)
+        if early is not None:
+            self.buffer.context.check()
+            early.cancel()
         ancestry = self.buffer.ancestry
         if ancestry is None:
             return
@@ -235,8 +241,8 @@ def open_sequence() -> tuple[Flattener, MessageSequencePromise[Message]]:
 
 
 # What may be given where only messages of a class are taken. `MessageType`, where any message will do, takes
-# texts, mappings and whatever else becomes a `Message`; none of these is known to become an `M`: write `M(...)`.
-# Nested collections are left out for a reason of type checkers: `str` is an iterable of `str` for ever.
+# texts, mappings and whatever else becomes a `Message`; none of these is known to become an `M`: write
+# `M(...)`. Nested collections are left out for a reason of type checkers: `str` is an iterable of `str`.
 
 AnyM = TypeVar("AnyM", bound=Message)
 
@@ -295,13 +301,26 @@ async def _until_complete(buffer: ReplayBuffer[MessagePromise[Message]]) -> None
                 promise = items[position]
                 position += 1
                 if not promise.buffer.closed or promise.buffer.error is not None:
-                    await promise
+                    try:
+                        await promise
+                    except Exception as error:
+                        _note_writer(buffer, error)
+                        raise
             if buffer.closed:
                 break
             await until_more(buffer)
     finally:
         buffer.reader_left()
     raise_error(buffer)
+
+
+def _note_writer(buffer: ReplayBuffer[MessagePromise[Message]], error: Exception) -> None:
+    """Write on the error of a message that it came through the run that passed the message on."""
+    writer, reader = buffer.ancestry, current_producer()
+    if writer is None or not isinstance(reader, ProducerTask):
+        return
+    if reader.received is not None and reader.received[0] is error:
+        reader.received = (error, extend_chain(error, reader.received[1], writer.name))
 
 
 def _tokens(source: FlatStream[Message, object]) -> ReplayBuffer[str]:

@@ -22,7 +22,7 @@ Example:
 
 from collections.abc import Iterable
 from os import PathLike
-from typing import Final, cast
+from typing import Final, Self
 
 from typing_extensions import ParamSpec, override
 
@@ -90,13 +90,12 @@ class _FreshInEachFork(MiniAgent[Message, Message, P]):
         )
 
     @override
-    def fork(self, *args: P.args, **kwargs: P.kwargs) -> MiniAgent[Message, Message, P]:
+    def fork(self, *args: P.args, **kwargs: P.kwargs) -> Self:
         """The same agent with a history of its own, unless it is given one."""
         forked = super().fork(*args, **kwargs)
         if forked.defaults.get("history") is not None:
             return forked
-        own = _in_memory_history_agent.fork(history=InMemoryChatHistory())
-        return cast("MiniAgent[Message, Message, P]", own)
+        return forked._variant(defaults={**forked.defaults, "history": InMemoryChatHistory()})  # noqa: SLF001 - same class
 
 
 in_memory_history_agent: Final = _FreshInEachFork.like(_in_memory_history_agent)

@@ -7,6 +7,7 @@ from ._parsed import ParsedMessage, ParsedReplies
 from ._tool import Tool, ToolSpec, tool
 from ._tool_loop import AnyTool, Approval
 from ._typed_agent import AnswerMode, TypedAgent
+from ._typed_map import TypedAgentMap, TypedItemReplies
 
 __all__ = [
     "AnswerMode",
@@ -25,7 +26,9 @@ __all__ = [
     "ToolReplies",
     "ToolSpec",
     "TypedAgent",
+    "TypedAgentMap",
     "TypedAnswerError",
+    "TypedItemReplies",
     "model_agent",
     "tool",
 ]

@@ -1,8 +1,7 @@
 """`ModelAgent`: an agent on a language model, which can be given tools, and what it replies then."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Concatenate, TypeAlias, cast, overload
+from typing import Concatenate, cast, overload
 
 from pydantic import BaseModel
 from typing_extensions import ParamSpec, TypeVar, override
@@ -17,49 +16,13 @@ from miniagents.core import (
     ToolMessage,
 )
 
+from ._agent_kinds import as_kind, over
 from ._errors import ToolDefinitionError
 from ._tool import check_timeout
 from ._tool_loop import AnyTool, Approval, Toolbox, ToolCalls, ToolLoop
-from ._typed_agent import AnswerMode, TypedAgent, TypedAnswer, typed_answer
+from ._typed_agent import AnswerMode, TypedAgent, typed_agent, typed_answer
 
-__all__ = ["ModelAgent", "ToolAgent", "ToolReplies", "as_kind", "model_agent", "over"]
-
-A = TypeVar("A", bound=MiniAgent[Message, Message, ...])
-
-
-def as_kind(kind: type[A], agent: MiniAgent[Message, Message, ...]) -> A:
-    """Return the same agent as one of another class.
-
-    Args:
-        kind: a class of agents that has nothing of its own but methods.
-        agent: any agent.
-    """
-    same = kind.__new__(kind)
-    for name in MiniAgent.__slots__:
-        setattr(same, name, getattr(agent, name))
-    return same
-
-
-def over(
-    kind: type[A],
-    agent: MiniAgent[Message, Message, ...],
-    function: Callable[..., Awaitable[None]],
-    alias: str,
-) -> A:
-    """Return an agent with another function, which takes the same keywords and has the same defaults.
-
-    Args:
-        kind: its class.
-        agent: whose keywords, defaults and description it has.
-        function: is given the keywords of ``agent``; it may take and reply any messages.
-        alias: its own.
-    """
-    made = as_kind(kind, agent)
-    changed = {"_function": function, "_classes": None, "alias": alias}
-    for name in MiniAgent.__slots__:
-        if name in changed:
-            setattr(made, name, changed[name])
-    return made
+__all__ = ["ModelAgent", "ToolAgent", "ToolReplies", "model_agent"]
 
 
 class ToolReplies(MessageSequencePromise[AssistantMessage | ToolMessage]):
@@ -146,15 +109,11 @@ class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P]):
         Raises:
             SchemaError: a model cannot answer in this type; the text names the field and what to do.
         """
-        return _typed(typed_answer(self, answer, repairs, "native"), self)
+        return typed_agent(typed_answer(self, answer, repairs, "native"), self)
 
     @override
-    def fork(self, *args: P.args, **kwargs: P.kwargs) -> "ToolAgent[P]":
-        return cast("ToolAgent[P]", super().fork(*args, **kwargs))
-
-    @override
-    def described(self, *, alias: str | None = None, description: str | None = None) -> "ToolAgent[P]":
-        return cast("ToolAgent[P]", super().described(alias=alias, description=description))
+    def bind(self, *args: P.args, **kwargs: P.kwargs) -> "ToolAgent":
+        return cast("ToolAgent", super().bind(*args, **kwargs))
 
 
 class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
@@ -222,30 +181,6 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
         loop = ToolLoop(model, ToolCalls(Toolbox.of(tools), timeout, approve), max_turns)
         return cast("ToolAgent[P]", over(ToolAgent, self, loop, f"{self.alias}_WITH_TOOLS"))
 
-    def around(self, wrapper: "Wrapper") -> "ModelAgent[P]":
-        """The same model, each call of which goes through a function: for a buffer, a cache, a budget.
-
-        Args:
-            wrapper: an async function that is given the context of a call, and this model with the keywords
-                of the call (they are its `defaults`; its errors stay errors). What it replies is the reply.
-
-        Returns:
-            A model with the keywords, defaults and alias of this one.
-
-        Example:
-            >>> from miniagents import MiniAgents
-            >>> from miniagents.testing import scripted_model
-            >>> async def cautious(ctx, model):
-            ...     ctx.reply(model.inquire(["Be careful.", ctx.messages]))
-            >>> model = scripted_model(lambda messages: " ".join(map(str, messages))).around(cautious)
-            >>> async def main():
-            ...     print(await model.inquire("Cross the street."))
-            >>> MiniAgents().run(main())
-            Be careful. Cross the street.
-        """
-        model = cast("ModelAgent[...]", self.errors_as_messages(enabled=False))
-        return cast("ModelAgent[P]", over(ModelAgent, self, _Around(model, wrapper), self.alias))
-
     def as_type(
         self, answer: type[T], *, repairs: int = 1, mode: AnswerMode | None = None
     ) -> "TypedAgent[T, P]":
@@ -282,44 +217,11 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
             >>> MiniAgents().run(main())
             City(name='Oslo', people=717710)
         """
-        return _typed(typed_answer(self, answer, repairs, mode), self)
-
-    @override
-    def fork(self, *args: P.args, **kwargs: P.kwargs) -> "ModelAgent[P]":
-        return cast("ModelAgent[P]", super().fork(*args, **kwargs))
+        return typed_agent(typed_answer(self, answer, repairs, mode), self)
 
     @override
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "ModelAgent":
-        return cast("ModelAgent", self.fork(*args, **kwargs))
-
-    @override
-    def described(self, *, alias: str | None = None, description: str | None = None) -> "ModelAgent[P]":
-        return cast("ModelAgent[P]", super().described(alias=alias, description=description))
-
-
-@dataclass(frozen=True, slots=True)
-class _Around:
-    """The function of a model whose calls go through another one."""
-
-    model: ModelAgent[...]
-    wrapper: "Wrapper"
-
-    async def __call__(
-        self, ctx: InteractionContext[Message, AssistantMessage], /, **keywords: object
-    ) -> None:
-        """Hand the call on."""
-        await self.wrapper(ctx, self.model.fork(**keywords))
-
-
-Wrapper: TypeAlias = Callable[
-    [InteractionContext[Message, AssistantMessage], ModelAgent[...]], Awaitable[None]
-]
-"""A function that the calls of a model go through; see :meth:`ModelAgent.around`."""
-
-
-def _typed(function: TypedAnswer[T], model: MiniAgent[Message, Message, P]) -> TypedAgent[T, P]:
-    alias = f"{model.alias}_AS_{function.schema.name.upper()}"
-    return cast("TypedAgent[T, P]", over(TypedAgent, model, function, alias))
+        return cast("ModelAgent", super().bind(*args, **kwargs))
 
 
 @overload

@@ -276,8 +276,7 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
         title='North' cities=['Oslo', 'Bodø'] North
     """
 
-    __slots__ = ("_model",)
-
+    # No slots: a class that derives from this and from another one with slots of its own could not have both.
     _model: type[T]
 
     @classmethod
@@ -292,8 +291,16 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
         """
         view = cls.__new__(cls)
         view.take(replies.buffer, announced=False)
-        view._model = model  # noqa: SLF001 - same class
+        view.read_as(model)
         return view
+
+    def read_as(self, model: type[T]) -> None:
+        """Know the type of the answer; for classes of replies.
+
+        Args:
+            model: the type.
+        """
+        self._model = model
 
     @property
     def parsed(self) -> Promise[T]:

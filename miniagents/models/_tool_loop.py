@@ -233,6 +233,11 @@ class ToolLoop:
     calls: ToolCalls
     max_turns: int
 
+    @property
+    def components(self) -> tuple[MiniAgent[Message, Message, ...], ...]:
+        """The model."""
+        return (cast("MiniAgent[Message, Message, ...]", self.model),)
+
     async def __call__(
         self, ctx: InteractionContext[Message, AssistantMessage | ToolMessage], /, **keywords: object
     ) -> None:

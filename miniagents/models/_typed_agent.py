@@ -1,31 +1,54 @@
-"""`as_type`: a model that answers with a value of a type."""
+"""`as_type`: a model that answers with a value of a type.
 
-from collections.abc import AsyncGenerator, Mapping, MutableMapping
-from contextlib import aclosing
+Why so long: asking, reading and asking again are one conversation; the agent on it stands beside it.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Generic, Literal, TypeAlias, cast, get_args
+from typing import Generic, Literal, TypeAlias, cast, get_args, overload
 
 from pydantic import BaseModel, ValidationError
 from typing_extensions import ParamSpec, TypeVar, override
 
-from miniagents.agents import InteractionContext, MiniAgent
-from miniagents.core import AssistantMessage, Message, MessageType, Parts, ToolMessage, UserMessage
+from miniagents.agents import Caught, InteractionContext, MiniAgent, Stage
+from miniagents.core import (
+    AssistantMessage,
+    ConcurrencyLimits,
+    Context,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    MessageSink,
+    MessageType,
+    Overflow,
+    PartBuffer,
+    ReplayBuffer,
+    ToolMessage,
+    UserMessage,
+    raise_error,
+    until_more,
+    until_requested,
+)
 from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDelta, ToolResult
 
+from ._agent_kinds import as_kind, over
 from ._answer_schema import AnswerSchema
 from ._errors import SchemaError, TypedAnswerError
 from ._parameters import sentence_of
 from ._parsed import ParsedMessage, ParsedReplies
 from ._tool import ToolSpec
+from ._typed_map import TypedAgentMap
 
-__all__ = ["AnswerMode", "TypedAgent", "TypedAnswer", "typed_answer"]
+__all__ = ["AnswerMode", "TypedAgent", "TypedAnswer", "typed_agent", "typed_answer"]
 
 AnswerMode: TypeAlias = Literal["native", "tool"]
 """How a model is made to answer in a type: by its provider's own schema mode, or as a call of a tool."""
 
 T = TypeVar("T", bound=BaseModel)
 P = ParamSpec("P", default=[])
+Q = ParamSpec("Q")
+In1 = TypeVar("In1", bound=Message)
+Out2 = TypeVar("Out2", bound=Message)
 
 _TOOL = "answer"
 
@@ -35,76 +58,150 @@ class TypedAnswer(Generic[T]):
     """The function of an agent that asks a model for a type, and again if the answer does not fit.
 
     Attributes:
-        model: replies messages, the last of which is its answer; it is told the schema already.
-        fixed: the keywords by which it is told.
+        model: replies messages, the last of which is its answer.
         answer: the type.
         schema: what the model is told of it.
         repairs: how often it is asked again.
         mode: how it is made to answer so.
-        message_class: of the reply.
+        message_class: the class of the reply.
     """
 
     model: MiniAgent[Message, Message, ...]
-    fixed: frozenset[str]
     answer: type[T]
     schema: AnswerSchema
     repairs: int
     mode: AnswerMode
-    message_class: type[ParsedMessage[T]]
+    message_class: "type[ParsedMessage[T]]"
+
+    @property
+    def components(self) -> tuple[MiniAgent[Message, Message, ...], ...]:
+        """The model."""
+        return (self.model,)
 
     async def __call__(
         self, ctx: "InteractionContext[Message, ParsedMessage[T]]", /, **keywords: object
     ) -> None:
-        """Reply the answer, which streams.
+        """Reply the answer; for those who call it as any agent function.
 
         Args:
             ctx: the conversation.
             **keywords: those of the model.
         """
-        given = {name: value for name, value in keywords.items() if name not in self.fixed}
-        ctx.reply(self.message_class.promise_of_parts(partial(self._parts, ctx.messages, given)))
+        metadata: dict[str, object] = {}
+        buffer = PartBuffer(Context.current())
+        sink = MessageSink(buffer, self.message_class, metadata)
+        ctx.reply(MessagePromise.of_tokens(buffer, self.message_class))
+        try:
+            await self.write(ctx.messages, keywords, buffer, metadata)
+        except Exception as error:  # noqa: BLE001 - it is the error of the message
+            sink.fail(error)
+        else:
+            sink.finish()
 
-    async def _parts(
-        self, messages: MessageType, given: Mapping[str, object], metadata: MutableMapping[str, object]
-    ) -> AsyncGenerator[Part]:
-        """The parts of all attempts; what is only on the way to an answer is set apart by a `Restart`."""
-        asked: list[MessageType] = [messages]
-        conversation = messages  # itself, as long as nothing follows it: a list of it would be copied
+    async def write(
+        self,
+        messages: MessageSequencePromise[Message],
+        keywords: Mapping[str, object],
+        buffer: PartBuffer,
+        metadata: MutableMapping[str, object],
+        /,
+    ) -> None:
+        """Write the answer, which streams.
+
+        Args:
+            messages: the conversation.
+            keywords: those of the model.
+            buffer: of the reply.
+            metadata: the data of the reply.
+
+        Raises:
+            TypedAnswerError: the answer does not fit, also after the repairs.
+            LLMRefusalError: the model refuses to answer.
+        """
+        given = self._given(keywords)
+        conversation: list[MessageType] = [messages]
         for attempt in range(self.repairs + 1):
-            said: list[Message] = []
-            async with aclosing(aiter(self.model.inquire(conversation, **given))) as promises:
-                async for promise in promises:
-                    if said:
-                        yield Restart()
-                    native = self.mode == "native"
-                    async with aclosing(
-                        aiter(promise.parts) if native else _arguments(promise.parts)
-                    ) as parts:
-                        async for part in parts:
-                            yield part
-                    said.append(await promise)
+            asked = conversation if attempt else messages
+            said = await self._attempt(asked, given, buffer)
             answer = said[-1] if said else Message("")
             reason = self._check(answer, metadata)
             if reason is None:
                 return
-            self._give_up(answer, reason, attempt)
-            yield Restart(reason)
-            asked += [said, self._complaint(answer, reason)]
-            conversation = asked
+            if isinstance(answer, AssistantMessage) and Finish(answer.finish_reason or "").cut:
+                raise TypedAnswerError(
+                    f"the answer was cut off ({answer.finish_reason}), so it is no {self.schema.name}; "
+                    "raise max_tokens, or ask for less at once",
+                    partial_text=str(answer),
+                )
+            if attempt == self.repairs:
+                raise TypedAnswerError(
+                    f"the answer is no {self.schema.name} after {attempt} repairs: {reason}",
+                    partial_text=str(answer),
+                )
+            buffer.put(Restart(reason))
+            conversation += [said, self._complaint(answer, reason)]
 
-    def _give_up(self, answer: Message, reason: str, attempt: int) -> None:
-        """Raise if asking again would not help, or not be allowed."""
-        if isinstance(answer, AssistantMessage) and Finish(answer.finish_reason or "").cut:
-            raise TypedAnswerError(
-                f"the answer was cut off ({answer.finish_reason}), so it is no {self.schema.name}; "
-                "raise max_tokens, or ask for less at once",
-                partial_text=str(answer),
-            )
-        if attempt == self.repairs:
-            raise TypedAnswerError(
-                f"the answer is no {self.schema.name} after {attempt} repairs: {reason}",
-                partial_text=str(answer),
-            )
+    def _given(self, keywords: Mapping[str, object]) -> Mapping[str, object]:
+        """The keywords of the model, with those that make it answer so."""
+        if self.mode == "native":
+            return {**keywords, "answer_schema": self.schema}
+        told = self.schema.description or f"Give the answer: a {self.schema.name}."
+        spec = ToolSpec(_TOOL, told, self.schema.schema)
+        must = {"tool_choice": _TOOL} if self.model.takes_keyword("tool_choice") else {}
+        return {**keywords, "tools": (spec,), **must}
+
+    async def _attempt(
+        self, conversation: MessageType, given: Mapping[str, object], buffer: PartBuffer
+    ) -> list[Message]:
+        """One answer of the model; what is only on the way to it is set apart by a `Restart`."""
+        said: list[Message] = []
+        # Read by hand and not by generators, each of which would cost more than what it hands on.
+        replies = self.model.inquire(conversation, **given)
+        source = replies.buffer
+        source.reader_came()
+        try:
+            while True:
+                while len(said) < len(source.items):
+                    promise = source.items[len(said)]
+                    if said:
+                        buffer.put(Restart())
+                    await self._pass_on(promise, buffer)
+                    said.append(await promise)
+                if source.closed:
+                    break
+                await until_more(source)
+        finally:
+            source.reader_left()
+        raise_error(source)
+        return said
+
+    async def _pass_on(self, promise: MessagePromise[Message], buffer: PartBuffer) -> None:
+        """Write what the model says; in the mode of tools, the arguments of the first call are the text."""
+        source = promise.buffer
+        parts = cast("Sequence[Part]", source.parts if isinstance(source, PartBuffer) else source.items)
+        native = self.mode == "native"
+        first: int | None = None
+        position = 0
+        source.reader_came()
+        try:
+            while True:
+                while position < len(parts):
+                    part = parts[position]
+                    position += 1
+                    if native or not isinstance(part, ToolCallDelta):
+                        buffer.put(part)
+                    else:
+                        first = part.index if first is None else first  # there should be no other one
+                        if part.index == first and part.arguments:
+                            buffer.put(part.arguments)
+                    if len(buffer.items) >= buffer.check_at:
+                        await until_requested(cast("ReplayBuffer[object]", buffer))
+                if source.closed:
+                    break
+                await until_more(source)
+        finally:
+            source.reader_left()
+        raise_error(source)
 
     def _check(self, answer: Message, metadata: MutableMapping[str, object]) -> str | None:
         """Keep the answer as `parsed`, or say what is wrong with it."""
@@ -139,20 +236,6 @@ class TypedAnswer(Generic[T]):
         return UserMessage(text)
 
 
-async def _arguments(parts: Parts) -> AsyncGenerator[Part]:
-    """The parts of an answer that is given as a call: the arguments of the first call are its text."""
-    first: int | None = None
-    async with aclosing(aiter(parts)) as each:
-        async for part in each:
-            if not isinstance(part, ToolCallDelta):
-                yield part
-                continue
-            # There should be no other call.
-            first = part.index if first is None else first
-            if part.index == first and part.arguments:
-                yield part.arguments
-
-
 def typed_answer(
     model: MiniAgent[Message, Message, ...], answer: type[T], repairs: int, mode: AnswerMode | None
 ) -> TypedAnswer[T]:
@@ -180,22 +263,10 @@ def typed_answer(
             "use as_type(..., mode='tool') of a model without tools."
         )
     schema = AnswerSchema.of(answer, strict=chosen == "native")
-    told = _told(model, schema, chosen)
     # Errors of the model stay errors: an answer that failed is not one that does not fit.
-    strict = model.errors_as_messages(enabled=False).fork(**told)
+    model = model.errors_as_messages(enabled=False)
     message_class = cast("type[ParsedMessage[T]]", ParsedMessage.__class_getitem__(answer))
-    return TypedAnswer(strict, frozenset(told), answer, schema, repairs, chosen, message_class)
-
-
-def _told(
-    model: MiniAgent[Message, Message, ...], schema: AnswerSchema, mode: AnswerMode
-) -> dict[str, object]:
-    """The keywords by which a model is told the type of its answer."""
-    if mode == "native":
-        return {"answer_schema": schema}
-    spec = ToolSpec(_TOOL, schema.description or f"Give the answer: a {schema.name}.", schema.schema)
-    must = {"tool_choice": _TOOL} if model.takes_keyword("tool_choice") else {}
-    return {"tools": (spec,), **must}
+    return TypedAnswer(model, answer, schema, repairs, chosen, message_class)
 
 
 class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
@@ -212,17 +283,101 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
         <MiniAgent SCRIPTED_MODEL_AS_CITY>
     """
 
-    __slots__ = ()
+    __slots__ = ("_answer",)
+
+    _answer: type[T]
 
     @override
     def inquire(self, messages: MessageType = None, /, *args: P.args, **kwargs: P.kwargs) -> ParsedReplies[T]:
-        answer = cast("TypedAnswer[T]", self._function).answer
-        return ParsedReplies[T].of_model(super().inquire(messages, *args, **kwargs), answer)
+        return ParsedReplies[T].of_model(super().inquire(messages, *args, **kwargs), self._answer)
 
     @override
-    def fork(self, *args: P.args, **kwargs: P.kwargs) -> "TypedAgent[T, P]":
-        return cast("TypedAgent[T, P]", super().fork(*args, **kwargs))
+    def _writer(self) -> TypedAnswer[T] | None:
+        function: object = self._function  # of a hedge, say, it is another one
+        return cast("TypedAnswer[T]", function) if isinstance(function, TypedAnswer) else None
 
     @override
-    def described(self, *, alias: str | None = None, description: str | None = None) -> "TypedAgent[T, P]":
-        return cast("TypedAgent[T, P]", super().described(alias=alias, description=description))
+    def bind(self, *args: P.args, **kwargs: P.kwargs) -> "TypedAgent[T]":
+        return cast("TypedAgent[T]", super().bind(*args, **kwargs))
+
+    @override
+    def __map_agent__(self, limits: ConcurrencyLimits, overflow: Overflow | None, /) -> TypedAgentMap[T]:
+        """What :func:`map_agent` makes of it: rows with a value of the type.
+
+        Args:
+            limits: how many at once, in which order, and what a failing item does.
+            overflow: how many items of an Observable may wait, and what becomes of one too many.
+        """
+        return TypedAgentMap(
+            cast("MiniAgent[Message, ParsedMessage[T]]", self), limits, overflow, self._answer
+        )
+
+    @overload  # type: ignore[override]  # mypy does not see that these give what the forms of the base do
+    def hedge(self, other: "TypedAgent[T, Q]", *, after: float) -> "TypedAgent[T]": ...
+    @overload
+    def hedge(self, other: Stage[In1, Out2], *, after: float) -> MiniAgent[In1, ParsedMessage[T] | Out2]: ...
+    @override
+    def hedge(  # pyright: ignore[reportIncompatibleMethodOverride] - as above
+        self, other: object, *, after: float
+    ) -> object:
+        """As :meth:`MiniAgent.hedge`; with another model for the same type the whole has that type, too.
+
+        Args:
+            other: it takes the same messages.
+            after: seconds; 0 asks both at once.
+
+        Raises:
+            TypeError: it is no agent, or a required keyword is missing.
+            ValueError: ``after`` is negative.
+        """
+        made = MiniAgent.hedge(cast("MiniAgent", self), cast("MiniAgent", other), after=after)
+        same = isinstance(other, TypedAgent) and cast("TypedAgent[T]", other)._answer is self._answer  # noqa: SLF001
+        return self._typed(made) if same else made
+
+    @overload
+    def catching(
+        self,
+        handler: Callable[
+            [Exception, InteractionContext[Message, ParsedMessage[T]]],
+            "ParsedMessage[T] | TypedAgent[T] | Awaitable[ParsedMessage[T] | TypedAgent[T]]",
+        ],
+    ) -> "TypedAgent[T]": ...
+    @overload
+    def catching(
+        self,
+        handler: Callable[
+            [Exception, InteractionContext[Message, ParsedMessage[T]]],
+            "Caught[Message] | Awaitable[Caught[Message]]",
+        ],
+    ) -> MiniAgent[Message, Message]: ...
+    @override
+    def catching(self, handler: Callable[..., object]) -> object:
+        """As :meth:`MiniAgent.catching`; with a handler that gives the same type the whole has it, too.
+
+        Args:
+            handler: a function or an async function of the error and the context of the run.
+
+        Raises:
+            TypeError: it cannot be called, or a required keyword is missing.
+        """
+        made = MiniAgent.catching(cast("MiniAgent", self), cast("Callable[..., str]", handler))
+        return self._typed(made)
+
+    def _typed(self, agent: MiniAgent[Message, Message]) -> "TypedAgent[T]":
+        """``agent``, seen as one that answers in the same type."""
+        typed = cast("TypedAgent[T]", as_kind(TypedAgent, agent))
+        typed._answer = self._answer  # noqa: SLF001 - same class
+        return typed
+
+
+def typed_agent(function: TypedAnswer[T], model: MiniAgent[Message, Message, P]) -> TypedAgent[T, P]:
+    """The agent that asks ``model`` for a type.
+
+    Args:
+        function: asks the model, and again.
+        model: whose keywords it takes.
+    """
+    alias = f"{model.alias}_AS_{function.schema.name.upper()}"
+    agent = cast("TypedAgent[T, P]", over(TypedAgent, model, function, alias))
+    agent._answer = function.answer  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+    return agent

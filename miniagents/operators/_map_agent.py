@@ -75,9 +75,19 @@ class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
             question answer
         """
         promise = cast("ItemReplies[T, M]", object.__new__(ItemReplies))
-        promise.take(replies.buffer, announced=False)
-        promise.item, promise.index = item, index
+        promise.show_for(item, index, replies)
         return promise
+
+    def show_for(self, item: object, index: int, replies: MessageSequencePromise[Message]) -> None:
+        """Become the replies to an item; for classes of rows.
+
+        Args:
+            item: what the agent was sent.
+            index: its place among all items, from 0.
+            replies: what the inquiry of it gave.
+        """
+        self.take(replies.buffer, announced=False)
+        self.item, self.index = cast("Item", item), index
 
 
 In = TypeVar("In", bound=Message, contravariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
@@ -110,6 +120,30 @@ class Inquired(Protocol[In, Out]):
 
 A = TypeVar("A", bound=Message)
 B = TypeVar("B", bound=Message)
+Map_co = TypeVar("Map_co", covariant=True)
+
+
+class MapsItself(Protocol[Map_co]):
+    """An agent that knows what it is mapped as: one whose replies can do more has rows that can.
+
+    Example:
+        >>> from pydantic import BaseModel
+        >>> from miniagents.operators import map_agent
+        >>> from miniagents.testing import scripted_model
+        >>> class City(BaseModel):
+        ...     name: str
+        >>> type(map_agent(scripted_model().as_type(City))).__name__
+        'TypedAgentMap'
+    """
+
+    def __map_agent__(self, limits: ConcurrencyLimits, overflow: Overflow | None, /) -> Map_co:
+        """What maps it over items.
+
+        Args:
+            limits: how many at once, in which order, and what a failing item does.
+            overflow: how many items of an Observable may wait, and what becomes of one too many.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +230,10 @@ class AgentMap(Generic[A, B]):
             buffer: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(Context.current())
             buffer.fail(error)
             replies = cast("MessageSequencePromise[B]", MessageSequencePromise.over(buffer))
+        return self._row(item, index, replies)
+
+    def _row(self, item: object, index: int, replies: MessageSequencePromise[B]) -> ItemReplies[object, B]:
+        """The replies to one item."""
         return ItemReplies[object, B].to(item, index, replies)
 
 
@@ -228,18 +266,19 @@ async def _lazily(items: Iterable[object]) -> AsyncGenerator[object]:
 
 
 def map_agent(
-    agent: Inquired[A, B],
+    agent: MapsItself[Map_co],
     concurrency: int = 8,
     ordered: bool = True,
     *,
     on_error: Literal["keep_going", "stop"] = "keep_going",
     overflow: Overflow | None = None,
-) -> AgentMap[A, B]:
+) -> Map_co:
     """``Observable[In] -> Observable[ItemReplies[In, Out]]``: the agent is asked once for each item.
 
     Every item is an inquiry of its own, and its replies are a promise of their own that knows the item. Given
     an iterable or an async iterable (the rows of a file) the result is an async generator; the same operator
-    stands in a ``pipe``.
+    stands in a ``pipe``. The rows of a model with a type have what its replies have: ``parsed``, ``partials``
+    and so on.
 
     * When does it start? When the first result is asked for, or when someone subscribes.
     * How often? Once per reader or subscriber; an iterable can be read as often as it can itself.
@@ -289,6 +328,8 @@ def map_agent(
     if concurrency < 1:
         msg = f"concurrency is {concurrency}: at least 1 item must be allowed to be under way."
         raise ValueError(msg)
-    return AgentMap(
-        agent, ConcurrencyLimits(concurrency=concurrency, ordered=ordered, stop=on_error == "stop"), overflow
-    )
+    limits = ConcurrencyLimits(concurrency=concurrency, ordered=ordered, stop=on_error == "stop")
+    if hasattr(agent, "__map_agent__"):
+        return agent.__map_agent__(limits, overflow)
+    # What is no agent of ours and can be inquired.
+    return cast("Map_co", AgentMap(cast("Inquired[Message, Message]", agent), limits, overflow))

@@ -204,7 +204,7 @@ RUN = "async def run(self, ctx): ..."
         ("", "size: int = 1", "Wrong does not say what its agents do; write `async def run(self, ctx):`."),
         ("", "def run(self, ctx): ...", "Wrong.run is not an `async def` function; an agent awaits messages"),
         ("", "run = 5", "Wrong.run is not an `async def` function"),
-        ("", "async def run(self, ctx): yield ctx", "Wrong.run is not an `async def` function"),
+        ("", "async def run(self, ctx): yield ctx", "Wrong.run is an async generator"),
         ("", "async def run(self): ...", "Wrong.run takes no context; write `async def run(self, ctx):`."),
         ("", "async def run(): ...", "Wrong.run takes no context"),
         ("", "async def run(self, *, ctx): ...", "Wrong.run takes no context"),

@@ -96,6 +96,15 @@ async def test_within_a_second() -> None:
 
 
 @pytest.mark.loop(virtual=True)
+async def test_a_circle_that_nobody_reads(caplog: pytest.LogCaptureFixture) -> None:
+    """Runs that nobody reads are told of their circle, too, so that their context comes to an end."""
+    async with MiniAgents():
+        start("AB", "BA")
+    (record,) = caplog.records
+    assert "No reader ever saw this error: DeadlockError" in record.getMessage()
+
+
+@pytest.mark.loop(virtual=True)
 async def test_no_circle() -> None:
     """Many that wait for one are no circle."""
     async with MiniAgents():

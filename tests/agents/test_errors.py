@@ -303,3 +303,32 @@ def test_the_chain_in_a_pipe() -> None:
         MiniAgents().run(c(b(a(rx.of("x"))).pipe(map_tokens(str.upper), ops.skip(0))))
     assert caught.value is error
     assert notes(error) == ["agents: A → B → C"]
+
+
+@miniagent
+async def failing_agent(ctx: InteractionContext, within: bool = False) -> None:
+    """Fail, within a message or as a whole."""
+    if not within:
+        raise OwnError("mine")
+    ctx.reply(Message.promise(failing(OwnError("mine"), "half")))
+
+
+@pytest.mark.parametrize("within", [False, True])
+async def test_an_agent_that_only_passes_on_is_named(*, within: bool) -> None:
+    """The note names an agent that replied what another one replies, and so let its error through."""
+
+    @miniagent
+    async def middle_agent(ctx: InteractionContext) -> None:
+        ctx.reply(failing_agent.inquire(ctx.messages, within=within))
+
+    @miniagent
+    async def outer_agent(ctx: InteractionContext) -> None:
+        ctx.reply(await middle_agent.inquire(ctx.messages))
+
+    async with MiniAgents():
+        for _ in range(2):  # each time it is another error, and read twice it has one note
+            replies = outer_agent.inquire("x")
+            for _ in range(2):
+                with pytest.raises(OwnError) as caught:
+                    await replies
+                assert notes(caught.value) == ["agents: FAILING_AGENT → MIDDLE_AGENT → OUTER_AGENT"]

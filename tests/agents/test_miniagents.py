@@ -23,6 +23,7 @@ from miniagents import (
     join_messages,
     miniagent,
 )
+from miniagents.core import Promise
 from miniagents.values import FrozenMapping
 from tests.support.sources import turns
 from tests.support.typewriter import Typewriter
@@ -435,3 +436,23 @@ async def test_on_promise_resolved() -> None:
     assert (MessageSequencePromise, messages) in told
     assert not any(isinstance(result, Exception) for _, result in told)
     assert all(isinstance(result, Message | Messages) for _, result in told)
+
+
+@pytest.mark.parametrize("resolved", [False, True])
+async def test_a_message_of_a_plain_promise_is_persisted(*, resolved: bool) -> None:
+    """A message is stored once, too, that came to be as the value of a promise that is none of messages."""
+    stored: list[Message] = []
+    message = Message("made by hand", inner=Message("within"))
+
+    async def store(promise: MessagePromise[Message], stored_message: Message) -> None:
+        assert await promise is stored_message
+        stored.append(stored_message)
+
+    async def resolve() -> Message:
+        return message
+
+    async with MiniAgents(on_persist_message=store):
+        promise = Promise(resolve) if resolved else Promise(prefill_result=message)
+        assert await promise is message
+        assert await Promise(prefill_result=message) is message
+    assert [str(each) for each in stored] == ["within", "made by hand"]

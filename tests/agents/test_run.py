@@ -1,7 +1,9 @@
 """One run: what it may reply, how long its replies stay open, and what ends with it."""
 
 import asyncio
+import gc
 import logging
+import sys
 from collections.abc import AsyncIterator, Iterator
 from enum import StrEnum
 from typing import cast
@@ -15,6 +17,7 @@ from miniagents import (
     InteractionContext,
     Message,
     MessagePromise,
+    Messages,
     MessageSequencePromise,
     MessageType,
     MiniAgent,
@@ -828,3 +831,171 @@ async def test_what_is_held_of_an_abandoned_run_ends_when_it_is_dropped() -> Non
         held.clear()
         await turns(4)
         assert ["endless"] == ended
+
+
+async def test_a_model_that_was_asked_and_not_read() -> None:
+    """A run that has asked for a message and not read it yet, and is cancelled, stops the message with it."""
+    source: Source[str] = Source(["a", "b", "c"], hold_at=1)
+
+    @miniagent
+    async def model_like_agent(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise(source))
+
+    @miniagent
+    async def asking_agent(ctx: InteractionContext) -> None:
+        replies = model_like_agent.inquire()
+        await asyncio.Event().wait()
+        ctx.reply(replies)
+
+    async with MiniAgents():
+        replies = asking_agent.inquire()
+        await turns(6)
+        assert (1, 0) == (source.produced, source.closed)
+        replies.cancel()
+        await turns(6)
+        assert (1, 1) == (source.produced, source.closed)
+
+
+async def test_a_stream_that_was_replied_and_not_read() -> None:
+    """The same of an async generator that was replied by a run that has ended: no more is asked of it."""
+    left: list[bool] = []
+    given: list[int] = []
+
+    async def answer(_: Messages) -> AsyncIterator[str]:
+        try:
+            for number in range(1_000):
+                given.append(number)
+                yield "token "
+                await asyncio.sleep(0)
+        finally:
+            left.append(True)
+
+    @miniagent
+    async def writing_agent(ctx: InteractionContext) -> None:
+        ctx.reply(answer(await ctx.messages))
+
+    @miniagent
+    async def asking_agent(_: InteractionContext) -> None:
+        replies = writing_agent.inquire("go on")
+        await asyncio.Event().wait()
+        await replies
+
+    async with MiniAgents():
+        replies = asking_agent.inquire()
+        await turns(8)
+        assert given
+        assert not left
+        replies.cancel()
+        await turns(8)
+        assert [True] == left
+        assert len(given) < 100
+
+
+class OwnExit(BaseException):
+    """An exception of a test runner, say, that no `except Exception` catches."""
+
+
+@miniagent
+async def exiting_agent(_: InteractionContext, error: BaseException) -> None:
+    """Raise it."""
+    await asyncio.sleep(0)
+    raise error
+
+
+def outcome_exceptions() -> list[BaseException]:
+    """Some that are no `Exception`."""
+    failed, skipped = pytest.fail.Exception("failed within"), pytest.skip.Exception("skipped within")
+    return [failed, skipped, OwnExit("own")]
+
+
+@pytest.mark.parametrize("error", outcome_exceptions(), ids=lambda error: type(error).__name__)
+def test_an_exit_of_its_own_leaves_through_run(error: BaseException) -> None:
+    """What is no `Exception` and is raised in an agent comes out of `MiniAgents().run`, the very object."""
+    ended: list[bool] = []
+
+    @miniagent
+    async def endless_agent(_: InteractionContext) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    async def main() -> None:
+        endless_agent.inquire()
+        await exiting_agent.inquire(error=error)
+
+    with pytest.raises(type(error)) as caught:
+        MiniAgents().run(main())
+    assert caught.value is error
+    assert [True] == ended
+
+
+async def _reading(replies: MessageSequencePromise[Message], *, reads: bool) -> None:
+    """Read the replies, or wait for ever."""
+    await (replies if reads else asyncio.Event().wait())
+
+
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("error", outcome_exceptions(), ids=lambda error: type(error).__name__)
+async def test_an_exit_of_its_own_leaves_the_block(error: BaseException, *, reads: bool) -> None:
+    """It comes out of `async with MiniAgents()`, read or not, and the task of the block is not cancelled."""
+    with pytest.raises(type(error)) as caught:
+        async with MiniAgents():
+            await _reading(exiting_agent.inquire(error=error), reads=reads)
+    assert caught.value is error
+    task = asyncio.current_task()
+    assert task is not None
+    assert 0 == task.cancelling()
+    await asyncio.sleep(0)
+
+
+async def test_who_caught_an_error_is_not_kept_by_it() -> None:
+    """A half-read reply in the frame that caught an error is stopped when that frame has gone.
+
+    The error stays readable; no garbage collector is needed.
+    """
+    source: Source[str] = Source(["a", "b"], hold_at=1)
+
+    @miniagent
+    async def failing_agent(_: InteractionContext) -> None:
+        raise ValueError("broken")
+
+    async def catches(failing: MessageSequencePromise[Message]) -> str:
+        half_read = Message.promise(source)
+        async for token in half_read:
+            assert "a" == token
+            break
+        try:
+            await failing
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    async with MiniAgents():
+        failing = failing_agent.inquire()
+        gc.disable()
+        try:
+            assert "broken" == await catches(failing)
+            await turns(5)
+            assert (1, 1) == (source.produced, source.closed)
+        finally:
+            gc.enable()
+        with pytest.raises(ValueError, match="broken"):
+            await failing
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+def test_a_long_chain_of_eager_tasks() -> None:
+    """With eager tasks a chain of 1,500 agents comes to be, and gives its reply."""
+
+    @miniagent
+    async def passing_agent(ctx: InteractionContext, depth: int) -> None:
+        ctx.reply(passing_agent.inquire(ctx.messages, depth=depth - 1) if depth else ctx.messages)
+
+    async def main() -> str:
+        factory = getattr(asyncio, "eager_task_factory")  # noqa: B009 - 3.11 does not know it
+        asyncio.get_running_loop().set_task_factory(factory)
+        async with MiniAgents():
+            return str(await passing_agent.inquire("through", depth=1_500))
+
+    assert "through" == asyncio.run(main())

@@ -9,6 +9,7 @@ from typing import Final
 __all__ = [
     "ADAPTERS",
     "FOREIGN",
+    "INTERNAL",
     "JUSTIFIED_ANY",
     "LONGER",
     "MAX_LINES",
@@ -46,8 +47,18 @@ FOREIGN: Final = MappingProxyType(
 )
 """For each package of others, the modules that may import it."""
 
+INTERNAL: Final = frozenset({"miniagents.core"})
+"""Layers of which users get the names from public modules alone: what those list is described."""
+
 TESTED_ELSEWHERE: Final = MappingProxyType(
     {
+        # Two functions under the models, tried through what they make.
+        "miniagents/models/_agent_kinds.py": "tests/models/test_model_agent.py",
+        # What an agent consists of besides its runs: each of these is tried through agents.
+        "miniagents/agents/_wrapping.py": "tests/agents/test_around.py",
+        "miniagents/agents/_run_context.py": "tests/agents/test_ends.py",
+        "miniagents/agents/_message_run.py": "tests/models/test_typed_agent.py",
+        "miniagents/models/_typed_map.py": "tests/agents/test_around.py",
         # Protocols only: the classes that have these roles are tested with the log.
         "miniagents/core/_protocols.py": "tests/core/test_buffer.py",
         # The SDK behind two agents, each of which is tested against a server.

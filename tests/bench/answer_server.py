@@ -57,7 +57,7 @@ def reading(
         answers = ceil(count / tokens)
 
         async def main(url: str) -> float:
-            limits = httpx2.ConcurrencyLimits(max_connections=None)
+            limits = httpx2.Limits(max_connections=None)
             async with context(), httpx2.AsyncClient(trust_env=False, limits=limits) as client:
                 ask = await asking(url, client)
 

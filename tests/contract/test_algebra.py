@@ -137,6 +137,22 @@ class TestRetry(AgentContract):
     agent = strict_agent.retry(RetryPolicy(attempts=1))
 
 
+async def passing(ctx: InteractionContext, call: MiniAgent) -> None:
+    """Pass the call on."""
+    ctx.reply(call.inquire(ctx.messages))
+
+
+class TestAround(AgentContract):
+    """`a.around(...)`."""
+
+    covers = ("MiniAgent.around",)
+    agent = echo_agent.around(passing)
+
+    @override
+    def failed(self, error: Exception, *texts: str) -> list[object]:
+        return [*texts, error, True]  # a call that is replied as it is fails in its place
+
+
 class TestCatching(AgentContract):
     """`a.catching(...)`."""
 

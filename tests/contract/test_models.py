@@ -85,12 +85,12 @@ class OneAnswer(StreamContract):
 class TestModel(OneAnswer):
     """A model, and one that is made of it."""
 
-    covers = ("ModelAgent.around", "ModelAgent.described", "ModelAgent.fork", "model_agent", "scripted_model")
+    covers = ("model_agent", "scripted_model")
 
     @override
     def stream(self, source: Fed) -> Observable[object]:
         # A message that somebody holds would go on without the subscriber.
-        return repeating_model.fork().described(alias="ANOTHER")(source.observable).pipe(resolve())
+        return repeating_model.fork().described(alias="ANOTHER").bind()(source.observable).pipe(resolve())
 
     @override
     def failed(self, error: Exception, *texts: str) -> list[object]:
@@ -100,11 +100,11 @@ class TestModel(OneAnswer):
 class TestTools(OneAnswer):
     """`model.with_tools(...)`."""
 
-    covers = ("ModelAgent.with_tools", "ToolAgent.described", "ToolAgent.fork")
+    covers = ("ModelAgent.with_tools",)
 
     @override
     def stream(self, source: Fed) -> Observable[object]:
-        return repeating_model.with_tools(unused)(source.observable)
+        return repeating_model.with_tools(unused).bind()(source.observable)
 
 
 class View(StreamContract):
@@ -115,7 +115,7 @@ class View(StreamContract):
 
     @override
     def stream(self, source: Fed) -> Observable[object]:
-        replies = self.model.as_type(Lines).inquire(source)
+        replies = self.model.as_type(Lines).bind().inquire(source)
         return from_async(self.view(replies))
 
     def view(self, replies: ParsedReplies[Lines]) -> AsyncIterable[object]:
@@ -132,7 +132,7 @@ class TestElements(View):
 class TestField(View):
     """`replies.field`."""
 
-    covers = ("ParsedReplies.field", "TypedAgent.described", "TypedAgent.fork")
+    covers = ("ParsedReplies.field", "TypedAgent.bind")
     model = json_model('{"all": "', "", '"}')
 
     @override

@@ -24,12 +24,18 @@ from tests.support import run_async
 EXEMPT = {
     "Stream.__aiter__": "an async iterator: tests/core/test_sequence.py",
     "StreamedPromise.__aiter__": "an async iterator: tests/core/test_promise.py",
+    "TypedAgent.catching": "as MiniAgent.catching: tests/agents/test_around.py",
+    "TypedAgent.hedge": "as MiniAgent.hedge: tests/agents/test_around.py",
+    "TypedAgentMap.__call__": "as AgentMap.__call__: tests/agents/test_around.py",
+    "BaseAgent.bind": "as BaseAgent.fork",
+    "BaseAgent.fork": "a copy with other fields: tests/agents/test_base_agent.py",
+    "MiniAgent.components": "the agents that it is made of: tests/agents/test_around.py",
     "iterate": "an async iterator: tests/core/test_readers.py",
     "started": "an async iterator: tests/core/test_readers.py",
     "to_async_iter": "the way out of Observables: tests/core/test_async_adapters.py",
     "map_concurrently": "an async iterator; `map_agent` shows it: tests/operators/test_map_agent.py",
 }
-MAKES_AGENTS = {"miniagent", "model_agent"}  # they return decorators
+MAKES_AGENTS = {"map_agent", "miniagent", "model_agent"}  # the agent says what is made, or a decorator is
 DOORS = (agents, core, miniagents, models, operators, promising, streams, testing)
 STREAMS = re.compile(
     r"\bStream\[|\bParts\b|Observable\[|AsyncIterable\[|AsyncGenerator\[|Agent\[|AgentMap\[|Pipeline\["
@@ -56,8 +62,30 @@ def _streams_of(name: str, thing: object) -> set[str]:
     if not inspect.isclass(thing):
         makes = name in MAKES_AGENTS or isinstance(thing, MiniAgent) or _gives_a_stream(thing)
         return {name} if makes else set()
-    members = {f"{thing.__name__}.{own}" for own, each in vars(thing).items() if _is_stream(own, each)}
+    members = {
+        f"{thing.__name__}.{own}"
+        for base in _own_bases(thing)
+        for own, each in dict(vars(base)).items()
+        if _is_stream(own, each) or (issubclass(thing, MiniAgent) and _is_variant(own, each))
+    }
     return members | ({name} if issubclass(thing, Observable) else set())
+
+
+def _own_bases(thing: type[object]) -> list[type[object]]:
+    """The class, and those of its bases that only it makes public."""
+    public = {getattr(door, name) for door in DOORS for name in door.__all__ if name[0].isupper()}
+    found: list[type[object]] = []
+    for base in thing.__mro__:
+        if base is not thing and (base in public or not base.__module__.startswith("miniagents.")):
+            break
+        found.append(base)
+    return found
+
+
+def _is_variant(name: str, member: object) -> bool:
+    """Whether a method gives an agent of the class that it is called on."""
+    given = str(getattr(member, "__annotations__", {}).get("return"))
+    return not name.startswith("_") and given.rpartition(".")[2] == "Self"
 
 
 def _is_stream(name: str, member: object) -> bool:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 
+import anyio
 import pytest
 
 from miniagents.core import (
@@ -281,7 +282,7 @@ def test_calls_when_the_loop_is_closed() -> None:
     assert ([], []) == (called, raised)
 
 
-async def test_a_scope_that_is_opened_again() -> None:
+async def test_a_context_that_is_opened_again() -> None:
     """A context that has drained bounds its sources again when it is opened again."""
     context = Context(prefetch=2)
     for _ in range(2):
@@ -572,6 +573,63 @@ async def test_a_cleanup_is_let_finish(caplog: pytest.LogCaptureFixture) -> None
         await main()
     assert ["careful", "late"] == ended
     assert not caplog.records
+
+
+async def test_a_cancel_scope_of_anyio_around_it() -> None:
+    """A cancel scope that cancels again and again leaves no task behind: the clean-up is waited for."""
+    ended: list[str] = []
+
+    async def careful() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+            ended.append("careful")
+
+    with anyio.move_on_after(0.05) as moved:
+        async with PromisingContext(shutdown_timeout=5):
+            Promise(careful)
+            await asyncio.Event().wait()
+    assert moved.cancelled_caught
+    assert ["careful"] == ended
+    assert [asyncio.current_task()] == list(asyncio.all_tasks())
+
+
+async def test_a_cancel_scope_of_anyio_while_it_drains() -> None:
+    """The same if the scope ends while the context waits for its runs at a normal end."""
+    ended: list[str] = []
+
+    async def careful() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+            ended.append("careful")
+
+    with anyio.move_on_after(0.05) as moved:
+        async with PromisingContext(shutdown_timeout=5):
+            Promise(careful)
+    assert moved.cancelled_caught
+    assert ["careful"] == ended
+    assert [asyncio.current_task()] == list(asyncio.all_tasks())
+
+
+async def test_a_cancel_scope_of_anyio_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    """Within a cancel scope, too, a clean-up is waited for `shutdown_timeout` seconds at most."""
+    go = asyncio.Event()
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await go.wait()
+
+    with anyio.move_on_after(0.01):
+        async with PromisingContext(shutdown_timeout=0.1):
+            Promise(stubborn)
+    assert "did not end within shutdown_timeout=0.1 seconds" in caplog.text
+    go.set()
+    await turns(4)
 
 
 # -- what it closes ------------------------------------------------------------------------------------

@@ -1,4 +1,14 @@
-from miniagents.core._lifetime import Ancestry
+"""The life of a stream: who holds it, what becomes of it, and what its error keeps."""
+
+import contextlib
+import gc
+import traceback
+import weakref
+
+import pytest
+
+from miniagents.core import Ancestry, Context, Fate, Lease, ReplayBuffer, iterate
+from tests.support.sources import turns
 
 
 def test_a_run_began_itself_and_what_it_began() -> None:
@@ -25,3 +35,91 @@ def test_long_lines() -> None:
     assert first.began(last)
     while last.parent is not None:  # let go from the young end: a deep chain would be freed recursively
         last = last.parent
+
+
+class Held:
+    """Something in the frame of a reader."""
+
+
+def fails_with(error: Exception) -> ReplayBuffer[int]:
+    """A buffer that has failed, of a context of the running loop."""
+    context = Context()
+    context.open()
+    buffer: ReplayBuffer[int] = ReplayBuffer(context)
+    buffer.fail(error)
+    return buffer
+
+
+async def test_a_caught_error_keeps_no_frame_of_a_reader() -> None:
+    """What a reader held in the frame that caught an error goes with the frame, one turn later at most."""
+    buffer = fails_with(ValueError("broken"))
+    alive: list[weakref.ref[Held]] = []
+
+    async def reads() -> None:
+        held = Held()
+        alive.append(weakref.ref(held))
+        with contextlib.suppress(ValueError):
+            await anext(iterate(buffer, None))
+        assert held is not None
+
+    gc.disable()
+    try:
+        await reads()
+        await turns(2)
+        assert alive[0]() is None
+        assert buffer.error is not None
+        assert buffer.error.__traceback__ is buffer.traceback
+    finally:
+        gc.enable()
+
+
+async def test_each_reader_has_the_traceback_of_the_error() -> None:
+    """After one reader has caught the error, the next one gets the very object with its first traceback."""
+    error = ValueError("broken")
+    try:
+        raise error
+    except ValueError:
+        pass
+    first = error.__traceback__
+    buffer = fails_with(error)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="broken") as caught:
+            await anext(iterate(buffer, None))
+        assert caught.value is error
+        frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+        assert frames[-1] == "test_each_reader_has_the_traceback_of_the_error"
+        await turns(2)
+        assert error.__traceback__ is first
+
+
+def test_fate() -> None:
+    """What becomes of a stream: it is kept, runs on, is stopped, or is forgotten."""
+    context = Context()
+    assert Fate.KEEP is ReplayBuffer(context).fate()
+    unread: ReplayBuffer[int] = ReplayBuffer(context)
+    Lease(unread)  # and dropped
+    assert Fate.RUN_ON is unread.fate()
+    read: ReplayBuffer[int] = ReplayBuffer(context)
+    read.expect_reader()
+    Lease(read)  # and dropped
+    assert Fate.STOP is read.fate()
+    ended: ReplayBuffer[int] = ReplayBuffer(context, [1], closed=True)
+    Lease(ended)  # and dropped
+    assert Fate.FORGET is ended.fate()
+
+
+def test_leases_are_counted() -> None:
+    """Each lease counts; only when the last one has gone the stream is out of reach."""
+    buffer: ReplayBuffer[int] = ReplayBuffer(Context())
+    leases = [Lease(buffer) for _ in range(3)]
+    for left in (2, 1):
+        leases.pop()
+        assert (left, True) == (buffer.leases, buffer.reachable)
+    leases.pop()
+    assert (0, False) == (buffer.leases, buffer.reachable)
+
+
+def test_a_lease_of_nothing() -> None:
+    """A lease whose constructor raised gives nothing back."""
+    lease = Lease.__new__(Lease)
+    del lease

@@ -402,6 +402,7 @@ async def test_dropped_from_another_thread_before_its_end() -> None:
         assert 1 == slow.ended
 
 
+@pytest.mark.loop(fifo=True)  # who leaves lets one turn pass
 async def test_leaving_the_block_lets_the_clean_up_begin() -> None:
     """Right after the block the source has taken its way out, as far as that does not wait."""
     left: list[str] = []

@@ -106,7 +106,7 @@ async def test_items_before_the_error() -> None:
 
 
 async def test_waiting_for_the_end() -> None:
-    """`until_closed` waits for the terminal, whatever it is; it raises nothing, nor waits for a closed one."""
+    """`until_closed` waits for the terminal, whatever it is, raises nothing, and returns if it is there."""
     buffer = open_buffer()
     waiters = [asyncio.create_task(until_closed(buffer)) for _ in range(3)]
     await turns()

@@ -2,12 +2,15 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import TypeAlias, assert_type
+from asyncio import Future
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from itertools import permutations
+from typing import TypeAlias, assert_type, cast
 from weakref import ref
 
 import pytest
 from reactivex import Observable, operators as ops
+from reactivex.abc import DisposableBase
 
 from miniagents import (
     AssistantMessage,
@@ -27,6 +30,7 @@ from miniagents.core import (
     MessageSequencePromise,
     ProducerTask,
     PromisingContext,
+    Stream,
     UserMessage,
     current_producer,
     open_sequence,
@@ -547,3 +551,177 @@ async def test_errors() -> None:
             await anext(parts)
         with pytest.raises(ValueError, match="two"):
             await turns.final
+
+
+SOURCES: dict[str, Callable[[Source[str]], MessagePromise[Message] | MessageSequencePromise[Message]]] = {
+    "message": Message.promise,
+    "sequence": MessageSequencePromise,
+}
+FACES = [
+    *(("message", "tokens"), ("message", "parts")),
+    *(("sequence", "tokens"), ("sequence", "messages"), ("sequence", "parts")),
+]
+
+
+def projection(promise: object, name: str) -> Stream[object]:
+    """A projection, whatever its pieces are."""
+    found = getattr(promise, name)
+    assert isinstance(found, Stream)
+    return cast("Stream[object]", found)
+
+
+@pytest.mark.parametrize(("kind", "name"), FACES)
+async def test_three_faces_of_a_projection(kind: str, name: str) -> None:
+    """Awaited, iterated and subscribed to, while it comes and afterwards, a projection shows the same."""
+    async with MiniAgents():
+        source = Source(["a", "b", "c"], hold_at=2)
+        promise = SOURCES[kind](source)
+        shown = projection(promise, name)
+        early, late = Recorder[object](), Recorder[object]()
+        shown.subscribe(early)
+        awaiting = asyncio.ensure_future(shown)
+        await turns(5)
+        assert 2 == len(early.items)
+        source.go.set()
+        whole = await awaiting
+        shown.subscribe(late)
+        assert isinstance(whole, tuple)
+        assert [*whole] == [each async for each in shown] == early.items == late.items
+        assert (3, 1, 1) == (len(whole), early.completed, late.completed)
+        if name != "messages":
+            assert ("a", "b", "c") == whole
+
+
+@pytest.mark.parametrize(("kind", "name"), [*FACES, ("sequence", "final")])
+async def test_a_projection_is_made_once(kind: str, name: str) -> None:
+    """A projection is made once and kept by its promise; another promise has its own."""
+    async with MiniAgents():
+        promise, other = SOURCES[kind](Source(["a"])), SOURCES[kind](Source(["a"]))
+        assert getattr(promise, name) is getattr(promise, name)
+        assert getattr(promise, name) is not getattr(other, name)
+        await promise
+        await other
+
+
+@pytest.mark.parametrize(("kind", "name"), [*FACES, ("sequence", "final")])
+async def test_a_projection_starts_at_its_first_read(kind: str, name: str) -> None:
+    """To name a projection starts no task, and is not reading."""
+    async with MiniAgents() as context:
+        promise = SOURCES[kind](Source(["a", "b"], hold_at=1))
+        await turns(3)
+        tasks = {*context.tasks}
+        shown = getattr(promise, name)
+        await turns(3)
+        assert (tasks, 0, False) == ({*context.tasks}, promise.buffer.readers, promise.buffer.was_read)
+        reading = asyncio.ensure_future(shown)
+        await turns(3)
+        assert promise.buffer.was_read
+        assert promise.buffer.readers > 0
+        reading.cancel()
+        promise.cancel()
+
+
+def iterating(shown: Stream[object]) -> object:
+    """Read one piece, and keep the iterator."""
+    iterator = aiter(shown)
+    step = iterator.__anext__()
+    try:
+        step.send(None)
+    except StopIteration:
+        return iterator
+    raise AssertionError("a piece should be there")
+
+
+def subscribing(shown: Stream[object]) -> object:
+    """Subscribe."""
+    return shown.subscribe(lambda _: None)
+
+
+def awaiting(shown: object) -> object:
+    """Await the whole, in a task."""
+    return asyncio.ensure_future(cast("Awaitable[object]", shown))
+
+
+def leave(reader: object) -> None:
+    """The reader leaves; an iterator does so when it is dropped."""
+    if isinstance(reader, Future):
+        reader.cancel()
+    elif isinstance(reader, DisposableBase):
+        reader.dispose()
+
+
+@pytest.mark.parametrize("order", [*permutations(("promise", "projection", "reader"))], ids="-".join)
+@pytest.mark.parametrize("read", [iterating, subscribing, awaiting])
+@pytest.mark.parametrize(("kind", "name"), FACES)
+async def test_dropped_in_any_order(
+    kind: str, name: str, read: Callable[[Stream[object]], object], order: tuple[str, ...]
+) -> None:
+    """When promise, projection and reader have gone, in whatever order, the source is stopped at once.
+
+    As long as one of them is there it goes on. No garbage collector is needed.
+    """
+    async with MiniAgents():
+        source = Source(["a", "b"], hold_at=1)
+        held: dict[str, object] = {"promise": SOURCES[kind](source)}
+        held["projection"] = projection(held["promise"], name)
+        early = subscribing(projection(held["promise"], name))  # so that the first piece is there
+        await turns(4)
+        gc.disable()
+        try:
+            held["reader"] = read(projection(held["promise"], name))
+            await turns(3)
+            leave(early)
+            del early
+            for each in order:
+                await turns(4)
+                assert (1, 0) == (source.produced, source.closed), f"stopped before {each} has gone"
+                leave(held.pop(each))
+            await turns(5)
+            assert (1, 1) == (source.produced, source.closed)
+        finally:
+            gc.enable()
+
+
+@pytest.mark.parametrize("order", [*permutations(("promise", "final", "reader"))], ids="-".join)
+async def test_the_final_message_dropped_in_any_order(order: tuple[str, ...]) -> None:
+    """The promise of the final message is a lease as any other."""
+    async with MiniAgents():
+        source = Source(["a", "b"], hold_at=1)
+        promise = MessageSequencePromise(source)
+        held: dict[str, object] = {"promise": promise, "final": promise.final}
+        held["reader"] = awaiting(promise.final)
+        del promise
+        await turns(4)
+        gc.disable()
+        try:
+            for each in order:
+                await turns(4)
+                assert (1, 0) == (source.produced, source.closed), f"stopped before {each} has gone"
+                leave(held.pop(each))
+            await turns(5)
+            assert (1, 1) == (source.produced, source.closed)
+        finally:
+            gc.enable()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(("kind", "name"), FACES)
+async def test_a_projection_that_has_ended(kind: str, name: str, *, fails: bool) -> None:
+    """A projection that has ended has dropped its tasks and the leases on what it was made of."""
+    async with MiniAgents() as context:
+        promise = SOURCES[kind](Source(["a", "b"], error=ValueError("broken") if fails else None))
+        leases = promise.buffer.leases
+        shown = projection(promise, name)
+        gc.disable()
+        try:
+            (outcome,) = await asyncio.gather(shown, return_exceptions=True)
+            await turns(3)
+            assert isinstance(outcome, ValueError) is (fails and name != "messages")
+            assert (set(), None) == ({*context.tasks}, promise.buffer.producer)
+            made_of_it = {"tokens": 0, "parts": 0, "messages": 1}[name] if kind == "sequence" else 1
+            assert leases + made_of_it == promise.buffer.leases
+            assert (None, 0) == (shown.shown.producer, promise.buffer.readers)
+        finally:
+            gc.enable()
+        if name == "messages" and fails:
+            await asyncio.gather(promise, return_exceptions=True)

@@ -78,6 +78,7 @@ async def test_what_is_heard() -> None:
         heard = Heard(MessageSequencePromise([Message.promise(one), Message.promise(two), ""]))
         assert ["("] == heard.items
         await two.closed.wait()
+        await turns()
         assert ["(", "a"] == heard.items
         one.type("b")
         one.stop()

@@ -1,4 +1,4 @@
-"""Nothing depends on which of several tasks goes first: the tests of the kernel hold in any order.
+"""Nothing depends on which of several tasks goes first: the tests of the core hold in any order.
 
 python -m tests.laws.orders             in one order: what the gate does
 python -m tests.laws.orders 50          in fifty; the number of those in which a test was red is the exit code
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-TESTS: Final = ("tests/streams", "tests/promising", "tests/agents")
+TESTS: Final = ("tests/core", "tests/agents")
 CHOSEN: Final = "not gate and not loop(debug=False)"
 
 

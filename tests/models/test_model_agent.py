@@ -24,7 +24,7 @@ from miniagents import (
     tool,
 )
 from miniagents.core import Promise
-from miniagents.models._model_agent import as_kind
+from miniagents.models._agent_kinds import as_kind
 
 
 class Loud(MiniAgent):

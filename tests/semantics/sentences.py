@@ -254,8 +254,8 @@ SENTENCES = (
     # -- waiting for oneself ---------------------------------------------------------------------------------
     Sentence(
         _DEADLOCKS,
-        "A run whose own task awaits something that, through any chain of streams and by any face, awaits that "
-        "run is a deadlock.",
+        "A run whose own task awaits something that, through any chain of streams and by any face, awaits "
+        "that run is a deadlock.",
         (
             "tests/agents/test_deadlocks.py::test_its_own_reply",
             "tests/agents/test_deadlocks.py::test_three_runs",

@@ -94,7 +94,7 @@ def stuck() -> NoReturn:
 def selector(*, busy: bool = False) -> Generator[VirtualSelector]:
     """A selector whose first file, as with a loop, is the one through which it is woken."""
     waker, waking = socket.socketpair()
-    waiting = VirtualSelector(Now(), 0.01, lambda: busy, stuck)
+    waiting = VirtualSelector(Now(), 0.01, lambda: busy, stuck, lambda: False)
     with waker, waking:
         waiting.register(waker, selectors.EVENT_READ)
         yield waiting

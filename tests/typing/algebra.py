@@ -131,7 +131,7 @@ def what_goes_wrong() -> None:
     assert_type(answering_agent.catching(lambda error, _: str(error)), MiniAgent[Question, Message])
     assert_type(answering_agent.retry(RetryPolicy()), MiniAgent[Question, Answer])
     assert_type(answering_agent.timeout(first_token=1, stall=2.0, total=None), MiniAgent[Question, Answer])
-    assert_type(tuned_agent.timeout(total=1).retry(RetryPolicy(attempts=2)), MiniAgent)
+    assert_type(tuned_agent.timeout(total=1).retry(RetryPolicy(attempts=2)).bind(), MiniAgent)
     assert_type(AgentTimeoutError.__mro__[0], type)
     answering_agent.catching(count)  # type: ignore[arg-type]
     answering_agent.catching(answered)  # type: ignore[arg-type]
@@ -139,7 +139,7 @@ def what_goes_wrong() -> None:
     answering_agent.retry(3)  # type: ignore[arg-type]
     answering_agent.timeout(1.0)  # type: ignore[call-arg]
     answering_agent.timeout(totals=1.0)  # type: ignore[call-arg]
-    keyed_agent.retry(RetryPolicy())  # type: ignore[misc]
+    assert_type(keyed_agent.retry(RetryPolicy()).bind("k"), MiniAgent)
 
 
 def nothing_changes() -> None:

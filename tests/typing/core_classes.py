@@ -127,7 +127,7 @@ def variants(teacher: Teacher) -> None:
     assert_type(teacher.fork(strict=True), Teacher)
     assert_type(teacher.fork().fork().subject, str)
     assert_type(teacher.described(alias="B"), Teacher)
-    assert_type(teacher.bind(strict=True), MiniAgent[Question, Answer])
+    assert_type(teacher.bind(strict=True), Teacher)
     assert_type(teacher.errors_as_messages().bind(), MiniAgent[Question, Answer | ErrorMessage])
     assert_type(teacher.alias, str)
     teacher.fork(True)  # type: ignore[call-arg]  # noqa: FBT003
@@ -141,7 +141,7 @@ def algebra(teacher: Teacher, professor: Professor, questions: Observable[Questi
     assert_type(teacher & any_agent, MiniAgent[Question, Answer | Message])
     assert_type(race(teacher, professor), MiniAgent[Question, Answer])
     assert_type(teacher.hedge(professor, after=1), MiniAgent[Question, Answer])
-    assert_type(teacher.timeout(total=1), MiniAgent[Question, Answer])
+    assert_type(teacher.timeout(total=1), Teacher)
     assert_type(questions.pipe(teacher), Observable[MessagePromise[Answer]])
     assert_type(questions.pipe(teacher, grading_agent, resolve()), Observable[Message])
     pipeline: Pipeline[Question, Answer] = teacher | resolve()

@@ -208,7 +208,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "iterating gives Any",
-        "core/_streamed.py",
+        "core/_promise.py",
         "def __aiter__(self) -> AsyncGenerator[PIECE]:",
         "def __aiter__(self) -> AsyncGenerator[Any]:",
     ),
@@ -244,7 +244,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "what is composed may lack a keyword",
-        "agents/_stages.py",
+        "agents/_algebra/_chains.py",
         "def inquire(self, messages: MessageSequencePromise[In_contra], /)",
         "inquire: Any\n\n    def _inquire(self, messages: In_contra, /)",
     ),
@@ -365,8 +365,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "parts are Any",
         "core/_sequence.py",
-        "def parts(self) -> StreamedPromise[Part, tuple[Part, ...]]:",
-        "def parts(self) -> StreamedPromise[Any, tuple[Any, ...]]:",
+        "def parts(self) -> Stream[Part]:",
+        "def parts(self) -> Stream[Any]:",
     ),
     Mutation(
         "whose types a message did not fit is unknown",

@@ -1,6 +1,6 @@
-"""THE ALGEBRA: what agents are composed to; each operator is one room, and what it makes is an agent again.
+"""What compositions of agents run.
 
-A room holds what a composition *runs*: a frozen value that is called like an agent function. So it knows no
-``MiniAgent``; whoever inquires makes an agent of it. ``race``, ``route`` and ``identity`` begin with no agent
-in hand and make theirs by themselves.
+A module here holds what one operation *runs*: a value that is called like an agent function. So it knows no
+``MiniAgent``; the agent that the operation is called on makes one of it. ``race``, ``route`` and ``identity``
+begin with no agent in hand and make theirs by themselves.
 """

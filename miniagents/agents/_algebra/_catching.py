@@ -16,10 +16,10 @@ from miniagents.core import (
 
 from .._signals import signals
 from ._copy import MessageCopy
-from ._operands import Conversation, Operand, has_begun, named, relay
+from ._operands import Operand, ReplyContext, has_begun, named, relay
 
 # What is given here returns replies, an agent, or a coroutine of one of these; users see it typed.
-Handler: TypeAlias = Callable[[Exception, Conversation], object]
+Handler: TypeAlias = Callable[[Exception, ReplyContext], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,12 @@ class Catching:
         """Whose errors are caught."""
         return f"{self.agent.alias}; its errors are handled."
 
-    async def __call__(self, ctx: Conversation) -> None:
+    @property
+    def components(self) -> tuple[Operand, ...]:
+        """The parts."""
+        return (self.agent,)
+
+    async def __call__(self, ctx: ReplyContext) -> None:
         """Pass the replies on, and for each error what the handler makes of it."""
         replies = aiter(self.agent.inquire(ctx.messages))
         while True:
@@ -64,13 +69,13 @@ class Catching:
                 return
             await self._pass_on(promise, ctx)
 
-    async def _end_with(self, result: Operand | MessageType, ctx: Conversation) -> None:
+    async def _end_with(self, result: Operand | MessageType, ctx: ReplyContext) -> None:
         if isinstance(result, Operand):
             await relay(ctx, result.inquire(ctx.messages))  # its end is the end of this run
         else:
             ctx.reply(result)
 
-    async def _pass_on(self, promise: MessagePromise[Message], ctx: Conversation) -> None:
+    async def _pass_on(self, promise: MessagePromise[Message], ctx: ReplyContext) -> None:
         """Reply a message from its first token on; if it fails, what came of it stays."""
         if not await _says_something(promise):
             if promise.buffer.error is None:
@@ -90,7 +95,7 @@ class Catching:
             copy.release()  # also when this run is left: whoever holds the copy reads on
 
     async def _mend(
-        self, promise: MessagePromise[Message], copy: MessageCopy | None, ctx: Conversation
+        self, promise: MessagePromise[Message], copy: MessageCopy | None, ctx: ReplyContext
     ) -> None:
         """Put in the place of a failed message what the handler makes of it; what it raises is its error."""
         error, chain = cast("Exception", promise.buffer.error), promise.buffer.chain
@@ -108,7 +113,7 @@ class Catching:
             copy.end_here()
         ctx.reply(result.inquire(ctx.messages) if isinstance(result, Operand) else result)
 
-    async def _handled(self, error: Exception, ctx: Conversation) -> Operand | MessageType:
+    async def _handled(self, error: Exception, ctx: ReplyContext) -> Operand | MessageType:
         """What the handler returns."""
         if isinstance(error, signals()):
             raise error

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from miniagents.values import check_seconds
 
-from ._entrant import Entrant, report_on
-from ._operands import Conversation, Operand, first_sign, input_complete, named, relay
-from ._tasks import ended, first_good
+from ._entrant import Entrant, ended, first_good, report_on
+from ._operands import Operand, ReplyContext, first_sign, input_complete, named, relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,12 @@ class Hedge:
         first, second = self.first.alias, self.second.alias
         return f"{first}, or {second} if that begins before it, {self.after:g} s later."
 
-    async def __call__(self, ctx: Conversation) -> None:
+    @property
+    def components(self) -> tuple[Operand, ...]:
+        """The parts."""
+        return self.first, self.second
+
+    async def __call__(self, ctx: ReplyContext) -> None:
         """Find out who begins first, stop the other one, and pass on what comes."""
         entrants = [Entrant(self.first, ctx.messages)]
         tasks = [asyncio.ensure_future(_begun(entrants[0]))]
@@ -64,7 +68,7 @@ class Hedge:
             report_on(self.alias, entrants, None if place is None else chosen)
         await relay(ctx, chosen.replies)
 
-    async def _in_time(self, ctx: Conversation, begun: "asyncio.Task[bool]") -> bool:
+    async def _in_time(self, ctx: ReplyContext, begun: "asyncio.Task[bool]") -> bool:
         """Whether the first agent has begun before its time was up."""
         complete = input_complete(ctx.messages)
         try:

@@ -1,20 +1,25 @@
-"""What an operator of the algebra sees of its parts and of the run it works in.
+"""What a composition of agents sees of its parts and of the run it works in.
 
-Rule of this room: **errors of a part stay errors until the whole has looked at them**, and an agent that
-passes the replies of another one on ends as that one ends.
+Errors of a part stay errors until the whole has looked at them, and an agent that passes the replies of
+another one on ends as that one ends.
 """
 
 import asyncio
-from typing import Protocol, runtime_checkable
+from collections.abc import Awaitable, Sequence
+from typing import ClassVar, Protocol, cast, runtime_checkable
 
 from miniagents.core import (
     Message,
     MessagePromise,
     MessageSequencePromise,
     MessageType,
+    NoReplayBuffer,
+    PartBuffer,
     ProducerTask,
     current_producer,
+    raise_error,
     until_closed,
+    until_more,
     until_requested,
 )
 from miniagents.values import Finish, Part, Usage
@@ -29,13 +34,18 @@ class Operand(Protocol):
         """How it is called in errors and records."""
         ...
 
+    @property
+    def description(self) -> str:
+        """What it does."""
+        ...
+
     def inquire(self, messages: MessageType = None, /) -> MessageSequencePromise:
         """Its replies."""
         ...
 
 
-class Conversation(Protocol):
-    """What a run offers: messages and replies."""
+class ReplyContext(Protocol):
+    """What a composition uses of the context of its run: the messages, and the means to reply."""
 
     @property
     def messages(self) -> MessageSequencePromise:
@@ -64,8 +74,32 @@ class Composition(Protocol):
         """Tells what becomes of the parts, in a sentence."""
         ...
 
-    async def __call__(self, ctx: Conversation) -> None:
+    @property
+    def components(self) -> Sequence[object]:
+        """The agents that it is made of."""
+        ...
+
+    async def __call__(self, ctx: ReplyContext) -> None:
         """Run the parts."""
+        ...
+
+
+class Wrapper(Protocol):
+    """What goes around the runs of one agent, which stays of its class."""
+
+    answers: ClassVar[bool]
+    """Whether what comes out may be something else than what the wrapped agent replies."""
+
+    def alias_around(self, part: Operand) -> str:
+        """How the agent is called with this around it."""
+        ...
+
+    def description_around(self, part: Operand) -> str:
+        """What the agent does with this around it, in a sentence."""
+        ...
+
+    def __call__(self, ctx: ReplyContext, call: Operand) -> Awaitable[None]:
+        """Run the agent once, or more often; ``call`` has the keywords of this call."""
         ...
 
 
@@ -74,8 +108,14 @@ def named(part: Operand) -> str:
     return f"({part.alias})" if " " in part.alias else part.alias
 
 
-async def relay(ctx: Conversation, replies: MessageSequencePromise) -> None:
+async def relay(ctx: ReplyContext, replies: MessageSequencePromise) -> None:
     """Reply what another agent replies, as far as it is wanted, and end as it ends; each message streams."""
+    buffer = replies.buffer
+    if buffer.closed and buffer.error is None and not isinstance(buffer, NoReplayBuffer):
+        buffer.expect_reader()
+        for promise in buffer.items:  # all is there: no reader is needed, and nothing to be waited for
+            ctx.reply(promise)
+        return
     run = current_producer()
     async for promise in replies:
         ctx.reply(promise)
@@ -89,9 +129,17 @@ async def first_sign(replies: MessageSequencePromise) -> None:
     Raises:
         Exception: the replies failed before that, each time the error of the agent.
     """
-    async for promise in replies:
-        await has_begun(promise)
-        return
+    buffer = replies.buffer
+    buffer.reader_came()
+    try:
+        while not buffer.items and not buffer.closed:
+            await until_more(buffer)
+    finally:
+        buffer.reader_left()
+    if buffer.items:
+        await has_begun(buffer.items[0])
+    else:
+        raise_error(buffer)
 
 
 async def has_begun(promise: MessagePromise[Message]) -> bool:
@@ -100,15 +148,34 @@ async def has_begun(promise: MessagePromise[Message]) -> bool:
     Raises:
         Exception: it failed before that.
     """
-    async for part in promise.parts:
-        if is_content(part):
-            return True
+    # A loop and no reader: what is looked at is most often there already.
+    buffer = promise.buffer
+    parts = cast("Sequence[Part]", buffer.parts if isinstance(buffer, PartBuffer) else buffer.items)
+    position = 0
+    buffer.reader_came()
+    try:
+        while True:
+            while position < len(parts):
+                if is_content(parts[position]):
+                    return True
+                position += 1
+            if buffer.closed:
+                break
+            await until_more(buffer)
+    finally:
+        buffer.reader_left()
+    raise_error(buffer)
     return False
 
 
 def is_content(part: Part) -> bool:
     """Whether a part of a message is something that its agent says; numbers and the end are not."""
     return not isinstance(part, Usage | Finish)
+
+
+def is_complete(messages: MessageSequencePromise) -> bool:
+    """Whether all messages have ended, however they did."""
+    return messages.buffer.closed and all(promise.buffer.closed for promise in messages.buffer.items)
 
 
 def input_complete(messages: MessageSequencePromise) -> "asyncio.Task[None]":

@@ -11,11 +11,10 @@ from typing_extensions import TypeVar
 from miniagents.core import Message, Messages
 
 from .._agent import MiniAgent, as_operand, composed
-from .._stages import Stage
-from ._entrant import Entrant, report_on
-from ._operands import Conversation, Operand
+from ._chains import Stage
+from ._entrant import Entrant, ended, first_good, report_on
+from ._operands import Operand, ReplyContext
 from ._race_report import RaceLostError, RaceReport
-from ._tasks import ended, first_good
 
 A = TypeVar("A", bound=Message)
 B1 = TypeVar("B1", bound=Message)
@@ -50,7 +49,12 @@ class Race:
         """Who is asked."""
         return f"The first good reply of {', '.join(agent.alias for agent in self.agents)}."
 
-    async def __call__(self, ctx: Conversation) -> None:
+    @property
+    def components(self) -> tuple[Operand, ...]:
+        """The parts."""
+        return self.agents
+
+    async def __call__(self, ctx: ReplyContext) -> None:
         """Ask all, reply what the first one replied, stop the others."""
         entrants = [Entrant(agent, ctx.messages) for agent in self.agents]
         tasks = [asyncio.ensure_future(self._good(entrant)) for entrant in entrants]

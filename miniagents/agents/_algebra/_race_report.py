@@ -3,7 +3,7 @@
 from miniagents.core import CURRENT_CONTEXT, Message, post_event
 from miniagents.values import Frozen, MiniAgentsError, Usage
 
-from .._miniagents import MiniAgents
+from .._run_context import RunContext
 
 
 class RaceEntry(Frozen, deferred=True):
@@ -79,7 +79,7 @@ class RaceReport(Message, deferred=True):
     def record(self) -> None:
         """Have it stored by the handlers of the active context, if there are any."""
         context = CURRENT_CONTEXT.get()
-        if isinstance(context, MiniAgents) and context.persists:
+        if isinstance(context, RunContext) and context.persists:
             post_event(context, lambda: context.persist(self))
 
 

@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 from typing_extensions import override
 
 from miniagents.core import MessageSequencePromise
 from miniagents.values import Backoff, DeadlockError, InquiryCancelledError, StopLoop
 
-from ._operands import Conversation, Operand, first_sign, named, relay
+from ._operands import Operand, ReplyContext, first_sign, named, relay
 
 # Somebody wants the run to end, or asking again would do the very same.
 _FINAL = (InquiryCancelledError, StopLoop, EOFError, DeadlockError)
@@ -68,47 +68,45 @@ class RetryPolicy(Backoff):
 
 
 @dataclass(frozen=True, slots=True)
-class RetryingAgent:
-    """What ``a.retry(policy)`` runs.
+class Retrying:
+    """What ``a.retry(policy)`` puts around ``a``.
 
     Attributes:
-        agent: who is asked.
         policy: how often, and when.
+        answers: what comes out is what the agent replies.
     """
 
-    agent: Operand
     policy: RetryPolicy
+    answers: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not isinstance(cast("object", self.policy), RetryPolicy):
             msg = f"retry({self.policy!r}): how often, and when, is told by a RetryPolicy(attempts=...)."
             raise TypeError(msg)
 
-    @property
-    def alias(self) -> str:
-        """The part, and how often it is asked."""
-        return f"{named(self.agent)}.retry({self.policy.attempts})"
+    def alias_around(self, part: Operand) -> str:
+        """The agent, and how often it is asked."""
+        return f"{named(part)}.retry({self.policy.attempts})"
 
-    @property
-    def description(self) -> str:
+    def description_around(self, part: Operand) -> str:
         """Who is asked again."""
-        return f"{self.agent.alias}, asked up to {self.policy.attempts} times until it begins to reply."
+        return f"{part.alias}, asked up to {self.policy.attempts} times until it begins to reply."
 
-    async def __call__(self, ctx: Conversation) -> None:
+    async def __call__(self, ctx: ReplyContext, call: Operand) -> None:
         """Ask until a first token has come; from there on pass on what comes, errors too."""
         attempt = 1
-        while not await self._is_final(attempt, replies := self.agent.inquire(ctx.messages)):
+        while not await self._is_final(attempt, call, replies := call.inquire(ctx.messages)):
             replies.cancel()
             await asyncio.sleep(self.policy.pause(attempt))
             attempt += 1
         await relay(ctx, replies)
 
-    async def _is_final(self, attempt: int, replies: MessageSequencePromise) -> bool:
+    async def _is_final(self, attempt: int, call: Operand, replies: MessageSequencePromise) -> bool:
         try:
             await first_sign(replies)
         except Exception as error:  # noqa: BLE001 - the policy knows which errors are meant
             if attempt < self.policy.attempts and self.policy.covers(error):
                 return False
             if attempt > 1:
-                error.add_note(f"{self.alias} gave up after {attempt} attempts.")
+                error.add_note(f"{self.alias_around(call)} gave up after {attempt} attempts.")
         return True

@@ -9,9 +9,9 @@ from miniagents.core import Message, MessagePromise, resolved, until_closed
 from miniagents.values import UnroutedMessageError
 
 from .._agent import MiniAgent, as_operand, composed
-from .._keywords import NO_KEYWORDS
-from .._stages import Stage
-from ._operands import Conversation, Operand
+from .._configuration import NO_KEYWORDS
+from ._chains import Stage
+from ._operands import Operand, ReplyContext
 
 In = TypeVar("In", bound=Message, contravariant=True)  # noqa: PLC0105 - as in _agent
 Out = TypeVar("Out", bound=Message, covariant=True)  # noqa: PLC0105
@@ -45,7 +45,12 @@ class Routing:
             told.append(f"anything else to {self.rest.alias}")
         return f"{', '.join(told)}." if told else "Nothing goes anywhere yet."
 
-    async def __call__(self, ctx: Conversation) -> None:
+    @property
+    def components(self) -> tuple[Operand, ...]:
+        """The parts."""
+        return (*(agent for _, agent in self.cases), *(() if self.rest is None else (self.rest,)))
+
+    async def __call__(self, ctx: ReplyContext) -> None:
         """Ask for each message as it begins; the replies come in the order of the messages."""
         async for promise in ctx.messages:
             kind = await self._kind_of(promise)

@@ -1,11 +1,13 @@
 """What an operator of the algebra sees of its parts."""
 
 import asyncio
+import math
 
 import pytest
 
 from miniagents import Message, MessageSequencePromise, MiniAgents, identity
 from miniagents.agents._algebra._operands import Operand, first_sign, input_complete, named
+from miniagents.values import check_seconds
 from tests.support.sources import Source
 from tests.support.speakers import Speaker
 
@@ -73,3 +75,23 @@ async def test_a_paused_input() -> None:
         await input_complete(
             MessageSequencePromise([Message.promise(Source("abc")), Message.promise(Source("d"))])
         )
+
+
+@pytest.mark.parametrize("seconds", [None, 0, 1.5, math.inf])
+def test_times(seconds: float | None) -> None:
+    """None, zero, and any number of seconds will do."""
+    check_seconds("hedge", "after", seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error", "sentence"),
+    [
+        (-0.1, ValueError, r"hedge\(after=-0.1\): give a number of seconds, 0 or more\."),
+        (math.nan, ValueError, r"hedge\(after=nan\): give a number of seconds, 0 or more\."),
+        ("1", TypeError, r"hedge\(after='1'\): give a number of seconds\."),
+    ],
+)
+def test_no_times(seconds: object, error: type[Exception], sentence: str) -> None:
+    """What is no time to wait is refused with a sentence."""
+    with pytest.raises(error, match=sentence):
+        check_seconds("hedge", "after", seconds)

@@ -1,0 +1,58 @@
+"""``a.around(function)``: each call of an agent goes through a function of the user's own."""
+
+from collections.abc import Awaitable, Callable
+from typing import ClassVar, TypeAlias
+
+from ._operands import Operand, ReplyContext
+
+# Users see it typed: their function is given an `InteractionContext`, and an agent of the class that it is.
+AnyFunction: TypeAlias = Callable[..., Awaitable[None]]
+
+
+class Around:
+    """What ``a.around(function)`` puts around ``a``.
+
+    Attributes:
+        answers: it may reply something else than the wrapped agent does.
+
+    Args:
+        function: what the calls go through.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+
+    __slots__ = ("_function",)
+
+    answers: ClassVar[bool] = True
+
+    def __init__(self, function: AnyFunction) -> None:
+        check_around("around", function)
+        self._function = function
+
+    def alias_around(self, part: Operand) -> str:
+        """The agent is called as it was."""
+        return part.alias
+
+    def description_around(self, part: Operand) -> str:
+        """It does what it did."""
+        return part.description
+
+    def __call__(self, ctx: ReplyContext, call: Operand) -> Awaitable[None]:
+        """Hand a call to the function."""
+        return self._function(ctx, call)
+
+
+def check_around(operation: str, function: object) -> None:
+    """Refuse what cannot go around a run.
+
+    Args:
+        operation: where it was given, for the error.
+        function: what was given.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    if not callable(function):
+        msg = f"{operation}({function!r}): give an async function of the context and the called agent."
+        raise TypeError(msg)

@@ -1,0 +1,281 @@
+"""How an agent is configured: what it is called, which keywords it takes, and copies that differ in that.
+
+Every operation here returns an agent of the same class (``Self``): a typed agent stays typed, and an agent of
+a class keeps its fields.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final, Generic, Self, cast, get_args
+
+from pydantic import SecretStr
+from typing_extensions import ParamSpec, override
+
+from miniagents.core import Message
+from miniagents.values import FreezeError, FrozenMapping, freeze
+
+from ._annotations import MessageClasses
+
+P = ParamSpec("P", default=[])
+
+
+@dataclass(frozen=True, slots=True)
+class Keywords:
+    """Which keywords an agent takes.
+
+    Attributes:
+        names: in the order of the function.
+        required: those without a default of the function.
+        open: the function has ``**keywords``, so any name will do.
+        defaults: those of the function, as they are.
+        secret: those that may be a `SecretStr`: a text that is given for one becomes one at once.
+    """
+
+    names: tuple[str, ...]
+    required: frozenset[str]
+    open: bool
+    defaults: Mapping[str, object]
+    secret: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, function: Callable[..., object], name: str) -> Self:
+        """Read them from the signature of an agent function, or refuse the function.
+
+        Raises:
+            TypeError: it is not async, takes no context, or has parameters that have no name to call them by.
+        """
+        call = getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__ is a function too
+        if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(call):
+            raise TypeError(generator_text(name, f"async def {name}(ctx):"))
+        if not inspect.iscoroutinefunction(function) and not inspect.iscoroutinefunction(call):
+            msg = (
+                f"{name} is not an `async def` function; "
+                f"an agent awaits messages, so write `async def {name}(ctx):`."
+            )
+            raise TypeError(msg)
+        parameters = list(inspect.signature(function).parameters.values())
+        if not parameters or parameters[0].kind not in (
+            inspect.Parameter.POSITIONAL_ONLY,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        ):
+            msg = f"{name} takes no context; the first parameter of an agent is its InteractionContext."
+            raise TypeError(msg)
+        extras = parameters[1:]
+        for extra in extras:
+            if extra.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
+                msg = (
+                    f"The parameter {extra.name!r} of {name} cannot be given by keyword; "
+                    "fork and inquire need that."
+                )
+                raise TypeError(msg)
+        named = [extra for extra in extras if extra.kind is not inspect.Parameter.VAR_KEYWORD]
+        return cls(
+            names=tuple(extra.name for extra in named),
+            required=frozenset(extra.name for extra in named if extra.default is inspect.Parameter.empty),
+            open=len(named) < len(extras),
+            defaults={
+                extra.name: cast("object", extra.default)
+                for extra in named
+                if extra.default is not inspect.Parameter.empty
+            },
+            secret=frozenset(extra.name for extra in named if _is_secret(extra.annotation)),
+        )
+
+    def taken(self, alias: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
+        """What was given to ``fork`` or ``inquire``, by name; data frozen as it is now.
+
+        Raises:
+            TypeError: a keyword that the agent does not take, or one that is given twice.
+        """
+        return {
+            name: SecretStr(value) if name in self.secret and isinstance(value, str) else frozen(value)
+            for name, value in self.named(alias, args, kwargs).items()
+        }
+
+    def named(self, alias: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
+        """The same as it was given, nothing frozen.
+
+        Raises:
+            TypeError: a keyword that the agent does not take, or one that is given twice.
+        """
+        if not args and not kwargs:
+            return {}
+        if len(args) > len(self.names):
+            msg = f"Agent {alias} takes {len(self.names)} values after the messages, {len(args)} were given."
+            raise TypeError(msg)
+        given: dict[str, object] = dict(zip(self.names, args, strict=False))
+        for name, value in kwargs.items():
+            if name in given:
+                msg = f"Agent {alias} was given {name!r} twice, by position and by keyword."
+                raise TypeError(msg)
+            if name not in self.names and not self.open:
+                known = ", ".join(self.names) or "none"
+                msg = f"Agent {alias} takes no keyword {name!r}; it knows: {known}."
+                raise TypeError(msg)
+            given[name] = value
+        return given
+
+    def check_complete(self, alias: str, given: Mapping[str, object]) -> None:
+        """Refuse to run without a required keyword.
+
+        Raises:
+            TypeError: one is missing.
+        """
+        if not self.required <= given.keys():
+            missing = ", ".join(name for name in self.names if name in self.required and name not in given)
+            msg = f"Agent {alias} needs a value for: {missing}. Give it to inquire, or before to fork."
+            raise TypeError(msg)
+
+
+def generator_text(name: str, signature: str) -> str:
+    """What is told of an agent function that has a ``yield``.
+
+    Args:
+        name: of the function.
+        signature: its first line as it should be.
+    """
+    return (
+        f"{name} is an async generator, since it has a `yield`; an agent is an async function that replies "
+        f"with `ctx.reply(...)`: write `{signature}`, and `ctx.reply(x)` in the place of each `yield x`."
+    )
+
+
+def _is_secret(annotation: object) -> bool:
+    if isinstance(annotation, str):
+        return SecretStr.__name__ in annotation
+    return annotation is SecretStr or SecretStr in get_args(annotation)
+
+
+NO_KEYWORDS: Final = Keywords((), frozenset(), open=False, defaults=FrozenMapping())
+
+
+def frozen(value: object) -> object:
+    """Data frozen; what is not data (a client, a function, a promise) as it is."""
+    try:
+        return freeze(value)
+    except FreezeError:
+        return value
+
+
+class ConfiguredAgent(Generic[P]):
+    """What an agent is called and runs, and the keywords that it takes.
+
+    Attributes:
+        alias: how it is called in errors, records and by models.
+        description: what it does; models are told it.
+
+    Args:
+        function: what a run calls, with the context and the keywords.
+        keywords: which ones it takes.
+        alias: how it is called.
+        description: what it does.
+        defaults: keywords that it will be called with if no others are given.
+        errors_as_messages: whether its errors become messages; None leaves it to the context.
+        classes: of the messages it takes and replies; None if any will do on both sides.
+    """
+
+    __slots__ = (
+        "_classes",
+        "_defaults",
+        "_errors_as_messages",
+        "_function",
+        "_keywords",
+        "alias",
+        "description",
+    )
+    # Every slot that a copy of an agent of this class has to have; read once for each class.
+    _copied_slots: ClassVar[tuple[str, ...]] = __slots__
+
+    alias: str
+    description: str
+
+    def __init__(
+        self,
+        function: Callable[..., Awaitable[None]],
+        keywords: Keywords,
+        *,
+        alias: str,
+        description: str,
+        defaults: Mapping[str, object],
+        errors_as_messages: bool | None = None,
+        classes: MessageClasses | None = None,
+    ) -> None:
+        self._function = function
+        self._classes = classes
+        self._keywords = keywords
+        self._defaults = FrozenMapping(defaults)
+        self._errors_as_messages = errors_as_messages
+        self.alias = alias
+        self.description = description
+
+    @override
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        own: str | tuple[str, ...] = vars(cls).get("__slots__", ())
+        added = (own,) if isinstance(own, str) else tuple(own)
+        cls._copied_slots = tuple(dict.fromkeys((*cls._copied_slots, *added)))
+
+    @override
+    def __repr__(self) -> str:
+        return f"<MiniAgent {self.alias}>"
+
+    @property
+    def defaults(self) -> FrozenMapping[str, object]:
+        """The keywords it will be called with if no others are given."""
+        return FrozenMapping({**self._keywords.defaults, **self._defaults})
+
+    @property
+    def takes(self) -> tuple[type[Message], ...] | None:
+        """The classes of the messages that it takes; None if any message will do."""
+        return None if self._classes is None else self._classes.takes
+
+    def takes_keyword(self, name: str) -> bool:
+        """Whether ``fork`` and ``inquire`` take a keyword.
+
+        Args:
+            name: of the keyword.
+        """
+        return self._keywords.open or name in self._keywords.names
+
+    def described(self, *, alias: str | None = None, description: str | None = None) -> Self:
+        """The same agent under another alias or with another description.
+
+        Args:
+            alias: how it is called from now on; as before if None.
+            description: what it does; as before if None.
+        """
+        return self._variant(alias=alias, description=description)
+
+    def _check_complete(self) -> None:
+        """Refuse to be composed, where that is written, without a keyword that nobody could give later."""
+        self._keywords.check_complete(self.alias, self._defaults)
+
+    def _variant(
+        self,
+        *,
+        defaults: Mapping[str, object] | None = None,
+        alias: str | None = None,
+        description: str | None = None,
+        errors_as_messages: bool | None = None,
+    ) -> Self:
+        """A copy with some things changed; None leaves a thing as it is."""
+        variant = self._copied()
+        if defaults is not None:
+            variant._defaults = FrozenMapping(defaults)  # noqa: SLF001 - same class, here and below
+        if alias is not None:
+            variant.alias = alias
+        if description is not None:
+            variant.description = description
+        if errors_as_messages is not None:
+            variant._errors_as_messages = errors_as_messages  # noqa: SLF001
+        return variant
+
+    def _copied(self) -> Self:
+        copied = object.__new__(type(self))
+        own = getattr(self, "__dict__", None)
+        if own is not None:
+            vars(copied).update(own)
+        for name in self._copied_slots:
+            setattr(copied, name, getattr(self, name))
+        return copied

@@ -1,0 +1,155 @@
+"""A run of an agent that replies one message and writes it itself: one task for both."""
+
+from collections.abc import Awaitable, Mapping, MutableMapping
+from typing import Final, Protocol
+
+from typing_extensions import override
+
+from miniagents.core import (
+    Context,
+    Flattener,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    MessageSink,
+    PartBuffer,
+    ProducerTask,
+    ReplayBuffer,
+    text_message,
+)
+
+from ._run_context import RunContext, RunInfo, RunOutcome
+
+COMPLETED: Final = RunOutcome("completed")
+
+
+class WritesMessage(Protocol):
+    """The function of an agent that replies one message and writes it itself."""
+
+    @property
+    def message_class(self) -> type[Message]:
+        """The class of the message."""
+        ...
+
+    async def write(
+        self,
+        received: MessageSequencePromise[Message],
+        keywords: Mapping[str, object],
+        buffer: PartBuffer,
+        metadata: MutableMapping[str, object],
+        /,
+    ) -> None:
+        """Write the parts of the message into its buffer, and its data into ``metadata``."""
+        ...
+
+
+class MessageRun(ProducerTask):
+    """One run of an agent that replies one message: the task that writes the message is the run.
+
+    So such a run needs one task and not two. Its replies are there from the beginning: that one message.
+
+    Args:
+        alias: whose run it is.
+        context: who owns it.
+        function: writes the message.
+        received: what it was sent; a text becomes a sequence when the run begins.
+        keywords: what it was called with.
+        pending: writes the input, if that may still be given some before the run begins.
+
+    Attributes:
+        message: the buffer of the message.
+        info: for those who observe runs.
+    """
+
+    __slots__ = (
+        "_context",
+        "_function",
+        "_keywords",
+        "_outcome",
+        "_pending",
+        "_received",
+        "_sequence",
+        "info",
+        "message",
+        "metadata",
+    )
+
+    def __init__(
+        self,
+        alias: str,
+        context: RunContext,
+        function: WritesMessage,
+        *,
+        received: MessageSequencePromise[Message] | str,
+        keywords: Mapping[str, object],
+        pending: Flattener | None,
+    ) -> None:
+        self.message = PartBuffer(context)
+        self.metadata: dict[str, object] = {}
+        sink = MessageSink(self.message, function.message_class, self.metadata)
+        super().__init__(alias, context, self.message, sink)
+        self._context = context
+        self._function = function
+        self._received = received
+        self._keywords = keywords
+        self._pending = pending
+        self._outcome: RunOutcome | None = None
+        self.info: RunInfo | None = None
+        self.message.contain()
+        promise = MessagePromise.of_tokens(self.message, function.message_class)
+        self._sequence: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(context, [promise], closed=True)
+        self._sequence.produce_with(self, self.ancestry)  # cancelling the replies cancels the message
+
+    @property
+    def sequence(self) -> ReplayBuffer[MessagePromise[Message]]:
+        """The replies: the one message."""
+        return self._sequence
+
+    @override
+    def work(self) -> Awaitable[None]:
+        if self._pending is not None and self._pending.feeder is None:
+            self._pending.finish()
+        received, self._received = self._received, ""
+        if isinstance(received, str):
+            received = sequence_of(self.context, received)
+        return self._function.write(received, self._keywords, self.message, self.metadata)
+
+    @override
+    def finished(self) -> None:
+        super().finished()
+        error = self.message.error  # a message that cannot be made of what came
+        self._outcome = self._outcome or (COMPLETED if error is None else RunOutcome("failed", error))
+
+    @override
+    def failed(self, error: Exception, chain: tuple[str, ...]) -> None:
+        self._outcome = RunOutcome("failed", error)
+        super().failed(error, chain)
+
+    @override
+    def end_aborted(self, error: Exception) -> None:
+        self._outcome = RunOutcome("failed", error.__cause__) if error.__cause__ else stopped(self._abandoned)
+        super().end_aborted(error)
+
+    @override
+    def abandon(self) -> None:
+        if not self.message.reachable:  # else somebody has let go of the replies, and holds the message
+            super().abandon()
+
+    @override
+    def has_ended(self) -> None:
+        info, self.info = self.info, None
+        if info is not None:
+            self._context.run_ends(info, self._outcome or COMPLETED)
+        super().has_ended()
+
+
+def stopped(abandoned: bool) -> RunOutcome:
+    """How a run ended that was stopped."""
+    return RunOutcome("abandoned" if abandoned else "cancelled")
+
+
+def sequence_of(context: Context, text: str) -> MessageSequencePromise[Message]:
+    """What a run was sent that was given a text."""
+    received = MessageSequencePromise.of_message(context, text_message(text))
+    received.buffer.expect_reader()  # the run is its reader: when that ends, so does this
+    return received

@@ -1,0 +1,205 @@
+"""What a run needs to know of its context: what becomes of errors and records, and what goes around runs."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol, TypeVar, cast
+from weakref import WeakValueDictionary
+
+from miniagents.core import (
+    Message,
+    MessagePromise,
+    Promise,
+    PromiseResolvedHandler,
+    PromisingContext,
+    call_handlers,
+    on_resolved,
+)
+from miniagents.values import Frozen
+
+
+class PersistMessageHandler(Protocol):
+    """What ``on_persist_message`` takes: awaited once with each message that came to be.
+
+    Example:
+        >>> from miniagents import Message, MiniAgents
+        >>> async def store(promise, message):
+        ...     print(message.hash_key[:8], message)
+        >>> async def main():
+        ...     Message("Hello").as_promise
+        >>> MiniAgents(on_persist_message=store).run(main())
+        5fff2d07 Hello
+    """
+
+    async def __call__(self, promise: MessagePromise[Message], message: Message, /) -> None:
+        """Store one message."""
+        ...
+
+
+logger = logging.getLogger("miniagents")
+
+HandlerT = TypeVar("HandlerT", bound=PersistMessageHandler)
+
+
+class RunOutcome(NamedTuple):
+    """How a run ended.
+
+    Attributes:
+        kind: ``"completed"``, ``"failed"``, ``"cancelled"`` (by somebody, or with its context) or
+            ``"abandoned"`` (nobody could read its replies any more).
+        error: why it failed.
+    """
+
+    kind: Literal["completed", "failed", "cancelled", "abandoned"]
+    error: BaseException | None = None
+
+
+class RunInfo:
+    """One run, as those who observe runs are told of it; the same object at its beginning and at its end.
+
+    Args:
+        alias: of the agent.
+        parent: the run that began it, if that is observed too.
+
+    Attributes:
+        alias: of the agent.
+        parent: the run that began it, if that is observed too.
+    """
+
+    __slots__ = ("alias", "parent")
+
+    def __init__(self, alias: str, parent: "RunInfo | None") -> None:
+        self.alias: str = alias
+        self.parent: RunInfo | None = parent
+
+
+class RunObserver(Protocol):
+    """Is told of each run of a context: once when it begins, once when its task has ended.
+
+    It only watches: it must return at once. What it raises is logged and harms no run.
+    """
+
+    def begin(self, run: RunInfo, /) -> None:
+        """A run was inquired; it may be cancelled before its first step."""
+        ...
+
+    def end(self, run: RunInfo, outcome: RunOutcome, /) -> None:
+        """A run has ended; messages that it has replied may stream on."""
+        ...
+
+
+class RunContext(PromisingContext):
+    """The owner of runs; users know it as `MiniAgents`.
+
+    Args:
+        on_promise_resolved: awaited with every promise that resolved, and its value.
+        errors_as_messages: a failing agent or message leaves an ``ErrorMessage`` where it would have raised.
+        around: functions that every run goes through, the first one outermost.
+        prefetch: how many pieces a source may run ahead of its fastest reader, in pieces.
+        shutdown_timeout: seconds that cancelled runs get for their cleanup.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_promise_resolved: PromiseResolvedHandler | None = None,
+        errors_as_messages: bool = False,
+        around: Sequence[Callable[..., Awaitable[None]]] = (),
+        prefetch: int = 1024,
+        shutdown_timeout: float = 10.0,
+    ) -> None:
+        super().__init__(
+            on_promise_resolved=on_promise_resolved, prefetch=prefetch, shutdown_timeout=shutdown_timeout
+        )
+        self.errors_as_messages = errors_as_messages
+        self.around_runs = tuple(around)
+        self.run_observers: list[RunObserver] = []
+        self._persist_handlers: list[PersistMessageHandler] = []
+        # By identity: two equal messages came to be twice. An entry goes with its message.
+        self._persisted: WeakValueDictionary[int, Message] = WeakValueDictionary()
+
+    def run_begins(self, alias: str, parent: RunInfo | None) -> RunInfo:
+        """Tell the observers that a run was inquired.
+
+        Args:
+            alias: of the agent.
+            parent: the run that began it.
+        """
+        run = RunInfo(alias, parent)
+        for observer in tuple(self.run_observers):
+            try:
+                observer.begin(run)
+            except Exception:
+                logger.exception("%r failed at the beginning of a run of %s.", observer, alias)
+        return run
+
+    def run_ends(self, run: RunInfo, outcome: RunOutcome) -> None:
+        """Tell the observers that a run has ended.
+
+        Args:
+            run: what :meth:`run_begins` returned.
+            outcome: how it ended.
+        """
+        for observer in tuple(self.run_observers):
+            try:
+                observer.end(run, outcome)
+            except Exception:
+                logger.exception("%r failed at the end of a run of %s.", observer, run.alias)
+
+    @property
+    def persists(self) -> bool:
+        """Whether there is a handler that stores messages."""
+        return bool(self._persist_handlers)
+
+    def on_persist_message(self, handler: HandlerT) -> HandlerT:
+        """Add a handler; usable as a decorator. One that raises is logged and harms nobody.
+
+        Args:
+            handler: awaited once with each message that comes to be from now on, one call at a time.
+
+        Returns:
+            The handler itself.
+        """
+        if not self._persist_handlers:
+            on_resolved(self, self._persist_resolved)
+        self._persist_handlers.append(handler)
+        return handler
+
+    async def _persist_resolved(self, promise: Promise[object], result: object) -> None:
+        if isinstance(
+            result, Message
+        ):  # of a promise of any class: a plain one may resolve to a message, too
+            own = isinstance(promise, MessagePromise)
+            await self.persist(result, cast("MessagePromise[Message]", promise) if own else None)
+
+    async def persist(self, message: Message, promise: MessagePromise[Message] | None = None) -> None:
+        """Have ``message`` stored, the messages in it first, unless it has been.
+
+        Args:
+            message: any message.
+            promise: what it came from, for the handlers; None for a finished one of its own.
+        """
+        if self._persisted.get(id(message)) is message:
+            return
+        self._persisted[id(message)] = message
+        for child in nested_messages(message):
+            await self.persist(child)
+        shown = MessagePromise.of_message(self, message, announced=False) if promise is None else promise
+        await call_handlers(self._persist_handlers, shown, message)
+
+
+def nested_messages(value: object) -> Iterator[Message]:
+    """The messages that stand directly in a frozen value, in order; not those in these."""
+    parts: Iterator[object]
+    if isinstance(value, Frozen):
+        parts = (part for _, part in value)
+    elif isinstance(value, Mapping):
+        parts = iter(cast("Mapping[object, object]", value).values())
+    elif isinstance(value, tuple | frozenset):
+        parts = iter(cast("Iterable[object]", value))
+    else:
+        return
+    for part in parts:
+        if isinstance(part, Message):
+            yield part
+        else:
+            yield from nested_messages(part)

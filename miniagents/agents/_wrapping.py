@@ -1,0 +1,140 @@
+"""Agents with something around each of their runs: time limits, attempts, or a function of the user's own.
+
+What goes around is part of the agent, which is copied and stays of its class: a typed agent stays typed, and
+an agent of a class keeps its fields.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Self, cast
+
+from typing_extensions import ParamSpec, override
+
+from miniagents.values import FrozenMapping
+
+from ._algebra._operands import Operand, Wrapper
+from ._algebra._retry import Retrying, RetryPolicy
+from ._algebra._timeout import TimeLimits
+from ._annotations import MessageClasses
+from ._configuration import ConfiguredAgent, Keywords
+
+P = ParamSpec("P", default=[])
+
+
+class WrappedAgent(ConfiguredAgent[P]):
+    """An agent that may have something around each of its runs.
+
+    Args:
+        function: what a run calls, with the context and the keywords.
+        keywords: which ones it takes.
+        alias: how it is called.
+        description: what it does.
+        defaults: keywords that it will be called with if no others are given.
+        errors_as_messages: whether its errors become messages; None leaves it to the context.
+        classes: of the messages it takes and replies; None if any will do on both sides.
+    """
+
+    __slots__ = ("_around_done", "_wrapped")
+
+    # The same agent without its outermost wrapper, and that wrapper.
+    _wrapped: "tuple[Self, Wrapper] | None"
+    # Of the functions that the context puts around every run: how many have been given this agent already.
+    _around_done: int
+
+    @override
+    def __init__(
+        self,
+        function: Callable[..., Awaitable[None]],
+        keywords: Keywords,
+        *,
+        alias: str,
+        description: str,
+        defaults: Mapping[str, object],
+        errors_as_messages: bool | None = None,
+        classes: MessageClasses | None = None,
+    ) -> None:
+        super().__init__(
+            function,
+            keywords,
+            alias=alias,
+            description=description,
+            defaults=defaults,
+            errors_as_messages=errors_as_messages,
+            classes=classes,
+        )
+        self._wrapped = None
+        self._around_done = 0
+
+    def timeout(
+        self, *, first_token: float | None = None, stall: float | None = None, total: float | None = None
+    ) -> Self:
+        """This agent, stopped when a limit is up; all in seconds, None for none.
+
+        What had come stays; the message that was being written, and the replies, end with an
+        :class:`AgentTimeoutError`. A slow reader is no slow agent: this one runs on without regard to how far
+        its readers are. The agent stays what it is: it takes the same keywords, and a typed one stays typed.
+
+        Args:
+            first_token: from the end of its input to the first piece of its reply, a thought included: what
+                ``first_token_timeout`` of a provider means, too. (In a chain all agents begin at once;
+                waiting for the one before is not counted.)
+            stall: between two tokens, or ends of messages; without ``first_token`` also before the first.
+            total: from the inquiry to the end of the last message.
+
+        Raises:
+            ValueError: a limit is negative.
+            TypeError: a limit is no number.
+
+        Example:
+            >>> import asyncio
+            >>> from miniagents import AgentTimeoutError, MiniAgents, miniagent
+            >>> @miniagent
+            ... async def stuck_agent(ctx):
+            ...     await asyncio.Event().wait()
+            >>> async def main():
+            ...     try:
+            ...         await stuck_agent.timeout(first_token=0.01, total=60).inquire()
+            ...     except AgentTimeoutError as error:
+            ...         print(error.agent, error.limit, error.tokens)
+            >>> MiniAgents().run(main())
+            STUCK_AGENT first_token 0
+        """
+        return self._wrapped_in(TimeLimits(first_token, stall, total))
+
+    def retry(self, policy: RetryPolicy | None = None) -> Self:
+        """This agent, asked again after an error as long as it had given no token.
+
+        From its first token on it streams to its readers, who would see a restart: then its error is theirs.
+
+        Args:
+            policy: how often, after which errors, and with which pauses; by default ``RetryPolicy()``.
+
+        Raises:
+            TypeError: it is no policy.
+
+        Example:
+            >>> from miniagents import MiniAgents, RetryPolicy
+            >>> from miniagents.testing import scripted_model
+            >>> shaky = scripted_model(ConnectionError("gone"), "Hello!").retry(RetryPolicy(delay=0.01))
+            >>> async def main():
+            ...     print(await shaky.inquire("Hi"))
+            >>> MiniAgents().run(main())
+            Hello!
+        """
+        return self._wrapped_in(Retrying(RetryPolicy() if policy is None else policy))
+
+    def _wrapped_in(self, wrapper: Wrapper) -> Self:
+        """A copy of this agent, the runs of which are those of ``wrapper`` with this agent."""
+        inner = self._variant(errors_as_messages=False)
+        part = cast("Operand", self)
+        outer = self._variant(alias=wrapper.alias_around(part), description=wrapper.description_around(part))
+        outer._wrapped = (inner, wrapper)  # noqa: SLF001 - same class
+        return outer
+
+    def _bound_to(self, given: Mapping[str, object]) -> Self:
+        """This agent for one call through a wrapper: with the keywords of the call; errors stay errors."""
+        if given is self._defaults and self._errors_as_messages is False:
+            return self  # most often it is what is wanted already
+        bound = self._copied()
+        bound._defaults = FrozenMapping(given)  # noqa: SLF001 - same class, here and below
+        bound._errors_as_messages = False  # noqa: SLF001
+        return bound

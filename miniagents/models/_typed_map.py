@@ -1,0 +1,98 @@
+"""A model with a type, asked once for each of many items: rows that know their item and their value."""
+
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, cast, overload
+
+from pydantic import BaseModel
+from reactivex import Observable
+from typing_extensions import TypeVar, override
+
+from miniagents.core import Message, MessagePromise, MessageSequencePromise
+from miniagents.operators import AgentMap, ItemReplies
+
+from ._parsed import ParsedMessage, ParsedReplies
+
+__all__ = ["TypedAgentMap", "TypedItemReplies"]
+
+T = TypeVar("T", bound=BaseModel)
+Item = TypeVar("Item", covariant=True)  # noqa: PLC0105 - users see these in hints
+A = TypeVar("A", bound=Message)
+Row = TypeVar("Row", bound=str | Mapping[str, object] | MessagePromise[Message])
+
+
+class TypedItemReplies(ItemReplies[Item, ParsedMessage[T]], ParsedReplies[T], Generic[Item, T]):
+    """The reply to one item that :func:`map_agent` has sent to a model with a type.
+
+    It has the `item` and its `index`, and what the replies of such a model have: `parsed`, `partials`,
+    `elements`, `field`.
+
+    Example:
+        >>> from pydantic import BaseModel
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.operators import map_agent
+        >>> from miniagents.testing import scripted_model
+        >>> class City(BaseModel):
+        ...     name: str
+        >>> async def main():
+        ...     cities = map_agent(scripted_model(then='{"name": "Oslo"}').as_type(City))
+        ...     async for row in cities(["the capital of Norway"]):
+        ...         print(row.item, (await row.parsed).name)
+        >>> MiniAgents().run(main())
+        the capital of Norway Oslo
+    """
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class TypedAgentMap(AgentMap[Message, ParsedMessage[T]], Generic[T]):
+    """A model with a type mapped over items; what :func:`map_agent` returns for one.
+
+    Attributes:
+        answer: the type.
+
+    Example:
+        >>> from pydantic import BaseModel
+        >>> from miniagents.operators import map_agent
+        >>> from miniagents.testing import scripted_model
+        >>> class City(BaseModel):
+        ...     name: str
+        >>> map_agent(scripted_model().as_type(City), concurrency=2).limits.concurrency
+        2
+    """
+
+    answer: type[T]
+
+    @overload
+    def __call__(self, source: Observable[A], /) -> Observable[TypedItemReplies[A, T]]: ...
+    @overload
+    def __call__(self, source: Observable[Row], /) -> Observable[TypedItemReplies[Row, T]]: ...
+    @overload
+    def __call__(
+        self, source: AsyncIterable[A] | Iterable[A], /
+    ) -> AsyncGenerator[TypedItemReplies[A, T]]: ...
+    @overload
+    def __call__(
+        self, source: AsyncIterable[Row] | Iterable[Row], /
+    ) -> AsyncGenerator[TypedItemReplies[Row, T]]: ...
+    @override
+    def __call__(
+        self, source: Observable[object] | AsyncIterable[object] | Iterable[object], /
+    ) -> Observable[TypedItemReplies[object, T]] | AsyncGenerator[TypedItemReplies[object, T]]:
+        """The replies to the items of ``source``; see :func:`map_agent`.
+
+        Raises:
+            TypeError: it is one message, or nothing that has items.
+        """
+        mapped = super().__call__(cast("Iterable[str]", source))
+        return cast("AsyncGenerator[TypedItemReplies[object, T]]", mapped)
+
+    @override
+    def _row(
+        self, item: object, index: int, replies: MessageSequencePromise[ParsedMessage[T]]
+    ) -> TypedItemReplies[object, T]:
+        row = cast("TypedItemReplies[object, T]", object.__new__(TypedItemReplies))
+        row.show_for(item, index, replies)
+        row.read_as(self.answer)
+        return row

@@ -1,0 +1,85 @@
+"""What a user is told who takes an agent, or a promise, for something that it is not.
+
+Crosses rooms: the same mistake is met where an agent is made, where it runs, and in its replies.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import cast
+
+import pytest
+from typing_extensions import override
+
+from miniagents import BaseAgent, InteractionContext, MessageSequencePromise, MiniAgents, miniagent
+
+
+@miniagent
+async def echo(ctx: InteractionContext) -> None:
+    """Replies what it is sent."""
+    ctx.reply(ctx.messages)
+
+
+async def test_a_returned_value() -> None:
+    """What an agent function returns reaches nobody, so it is an error that says how to reply."""
+
+    async def returning_agent(ctx: InteractionContext) -> str:
+        ctx.reply("before")
+        return "hello"
+
+    agent = miniagent(cast("Callable[[InteractionContext], Awaitable[None]]", returning_agent))
+
+    async with MiniAgents():
+        replies = agent.inquire()
+        with pytest.raises(TypeError, match=r"RETURNING_AGENT returned a value of type str.*ctx\.reply\("):
+            await replies
+        assert str(await anext(aiter(replies))) == "before"
+
+
+def test_a_generator_for_an_agent() -> None:
+    """An async generator function is refused for what it is, and told what to write."""
+    sentence = r"is an async generator, since it has a `yield`.*write `async def .*ctx\.reply\(x\)`"
+
+    async def yielding(ctx: InteractionContext) -> AsyncGenerator[str]:
+        yield str(ctx)
+
+    with pytest.raises(TypeError, match="^yielding " + sentence):
+        miniagent(yielding)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^Yielding\.run " + sentence):
+
+        class Yielding(BaseAgent):  # pyright: ignore[reportUnusedClass] - it does not come to be
+            @override
+            async def run(self, ctx: InteractionContext) -> AsyncGenerator[str]:  # type: ignore[override]
+                yield str(ctx)
+
+
+Use = Callable[[Sequence[object]], object]
+USES: tuple[Use, ...] = (
+    len,
+    list,
+    tuple,
+    lambda replies: replies[0],
+    lambda replies: [message for message in replies],  # noqa: C416 - the loop is what is looked at
+    lambda replies: next(x for x in replies),
+    lambda replies: "hello" in replies,
+)
+
+
+@pytest.mark.parametrize("use", USES)
+async def test_a_promise_is_no_list(use: Use) -> None:
+    """Who takes replies for a list is told the public name of what they are, and to await them."""
+    async with MiniAgents():
+        for promise, name in (
+            (echo.inquire("x"), "MessageSequencePromise"),
+            (MessageSequencePromise("x"), "MessageSequencePromise"),
+        ):
+            with pytest.raises(
+                TypeError, match=rf"^A {name} has no .* yet: .*await it first, or read it with"
+            ):
+                use(cast("Sequence[object]", promise))
+        with pytest.raises(TypeError, match="MessageSequencePromise has no items yet"):
+            echo.inquire(x for x in echo.inquire("x"))  # type: ignore[attr-defined]
+
+
+async def test_a_promise_is_true() -> None:
+    """A promise has a truth value, as any object has."""
+    async with MiniAgents():
+        assert bool(echo.inquire("x")) is True
