@@ -1,4 +1,4 @@
-"""Three translations at once: whoever is inquired runs, and the replies keep their order.
+"""Three translations at once: an agent runs as soon as it is inquired, and the replies keep their order.
 
 Nothing is awaited between the inquiries, so all three requests are on their way before an answer comes.
 """

@@ -1,4 +1,4 @@
-"""A model that calls functions and an agent; who watches sees everything, also what the agent says meanwhile.
+"""A model that calls functions and an agent; its stream shows everything, also what the agent says meanwhile.
 
 A call that you do not approve does not happen, and the model is told why.
 """

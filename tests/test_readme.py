@@ -1,4 +1,4 @@
-"""Crosses rooms: the README does what it says.
+"""Crosses modules: the README does what it says.
 
 The rule: every Python block is a whole program. It is run as a file of its own, in an empty folder, with no
 network but a scripted server of Chat Completions on loopback, and must print the `text` block behind it

@@ -1,4 +1,4 @@
-"""WHO SPEAKS: agents, the context they run in, and the loops they talk in."""
+"""Agents: the classes and decorators that make them, the context of runs, the algebra, the loops."""
 
 from ._agent import Caught, InteractionContext, MiniAgent
 from ._algebra._chains import Stage

@@ -1,4 +1,4 @@
-"""One run of an agent: a driver that fills a flattener of replies.
+"""One run of an agent: a producer task that fills a flattener of replies.
 
 Each agent boundary adds one buffer, the replies; the messages that go in and out are passed on as they are.
 """
@@ -96,7 +96,7 @@ class _Adopter:
 class Run(ProducerTask):
     """One run of an agent: the task, and what it may reply for how long.
 
-    It is its own sink, and one object with its driver: an object less for the garbage collector to look at,
+    It is its own sink, and one object with its producer task: one less for the garbage collector to look at,
     which is a good part of what a call costs.
 
     Args:
@@ -215,7 +215,7 @@ class Run(ProducerTask):
             if self.shown is not None:
                 self.context.finished_early[self.shown] = self
 
-    # -- the end of the driver -----------------------------------------------------------------------------
+    # -- the end of the task -------------------------------------------------------------------------------
 
     @override
     def finished(self) -> None:

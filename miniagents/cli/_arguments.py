@@ -1,6 +1,6 @@
 """From the words of the command line to checked options, or one line on stderr that says what is wrong.
 
-What was given is tried out at the start, so that no message is typed for nothing.
+The options are tried out at the start, so that an error comes before the user types a message.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from miniagents.values import strip_control
 
 
 class BadInputError(Exception):
-    """What the user gave cannot be used: what was wrong, and what to do; the exit code is 2."""
+    """An option cannot be used; the text says what is wrong and what to do. The exit code is 2."""
 
 
 def complain(text: str) -> None:
@@ -60,7 +60,7 @@ class ChatOptions:
     """What `miniagents chat` was told.
 
     Attributes:
-        model: `PROVIDER:NAME`, `PROVIDER` or `eliza`; None to find out.
+        model: `PROVIDER:NAME`, `PROVIDER` or `eliza`; None for the provider whose key is set, or else Eliza.
         base_url: where the provider's API is, None for the usual place.
         system: instructions for the model, None for none.
         history: the file that keeps the conversation, None to keep nothing.
@@ -87,7 +87,7 @@ def parse_arguments(words: Sequence[str]) -> ChatOptions:
         words: without the name of the program.
 
     Raises:
-        BadInputError: they make no sense.
+        BadInputError: an option or its value is wrong.
         SystemExit: `--help` or `--version` was answered.
     """
     parser = _Parser(prog="miniagents", description="Agents on language models.", allow_abbrev=False)
@@ -129,9 +129,9 @@ _PATIENCE = 5.0
 
 
 async def check_base_url(url: str, *, patience: float = _PATIENCE) -> None:
-    """Connect once to the server that the address names, and leave.
+    """Connect to the server at the address, and close the connection.
 
-    When a proxy of the environment stands before the server, only the address is looked at.
+    If the environment sets a proxy for the server, only the form of the address is checked.
 
     Args:
         url: an http or https address.
@@ -175,13 +175,13 @@ def _address(url: str) -> tuple[str, str, int]:
 
 
 async def open_history(path: Path | None) -> tuple[ChatHistory, Messages]:
-    """Open what keeps the conversation; a file is not changed, nor made.
+    """Open the history of the conversation; a file is neither changed nor created.
 
     Args:
-        path: the file, None to keep it in memory.
+        path: the file, None to keep the conversation in memory.
 
     Returns:
-        Who keeps it, and the conversation so far.
+        The history, and the conversation so far.
 
     Raises:
         BadInputError: the file cannot be read or written.

@@ -20,14 +20,14 @@ from ._signals import StoppedError, until_signal
 
 @dataclass(slots=True)
 class PrintedAnswer:
-    """An answer as far as it was shown.
+    """An answer, as far as it has been shown.
 
     Attributes:
         screen: where it is shown.
         alias: the name in front of it.
-        finished: the messages that came to their end.
-        shown: the pieces of the message that did not, as they were sent.
-        known: what was known of that message before its text.
+        finished: the messages that are complete.
+        shown: the pieces of the message that is not complete, as they were sent.
+        known: the data of that message that was known before its text.
     """
 
     screen: Screen
@@ -37,7 +37,7 @@ class PrintedAnswer:
     known: dict[str, object] = field(default_factory=dict[str, object])
 
     async def show(self, replies: MessageSequencePromise[Message]) -> None:
-        """Show the replies token by token. However it ends, the run and its streams are stopped then.
+        """Show the replies token by token; they are stopped at the end and at an error.
 
         Raises:
             OutputError: the screen cannot be written.
@@ -45,13 +45,13 @@ class PrintedAnswer:
         """
         async with replies:
             async for promise in replies:
-                # A run that has returned its streams is over, so a stream is to be stopped by itself.
+                # A run may end before the streams that it replied, so each stream is stopped by itself.
                 async with promise:
                     await self._show(promise)
 
     async def _show(self, promise: MessagePromise[Message]) -> None:
         self.known = dict(promise.preliminary_metadata)
-        # Who waits at a terminal sees at once that something comes; on a pipe there are no lines of nothing.
+        # At a terminal the name is shown at once; on a pipe only when there is text, so no line is empty.
         named = self.screen.is_terminal
         if named:
             self.screen.alias(self.alias)
@@ -69,7 +69,7 @@ class PrintedAnswer:
                 self.screen.end()
 
     def to_keep(self, reason: str) -> list[Message]:
-        """Give what was shown; a message that did not come to its end says so.
+        """Return the messages that were shown; one that is not complete has a `finish_reason` that says so.
 
         Args:
             reason: its `finish_reason`.
@@ -88,7 +88,7 @@ class Chat:
     """A conversation at the console.
 
     Attributes:
-        model: who answers.
+        model: answers the user.
         history: keeps every message.
         screen: where the answers are shown.
         asker: asks the user. Ctrl-C at its prompt must be `EOFError`.

@@ -21,7 +21,7 @@ _BY_SIGNAL = 128
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    r"""Run the command line; never a traceback for what the user or the world did.
+    r"""Run the command line; wrong input and failures outside of the program show no traceback.
 
     Args:
         words: the arguments; those of the process when None.
@@ -46,7 +46,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         options = parse_arguments(sys.argv[1:] if words is None else words)
         screen = Screen.of_process()
-        # Here, not in the event loop: importing the package of a provider takes a second.
+        # Outside of the event loop, because importing the package of a provider takes a second.
         model = choose_model(options, os.environ, is_terminal=screen.is_terminal)
         return asyncio.run(until_signal(_chat(options, model, screen), "SIGTERM", "SIGHUP"))
     except BadInputError as error:
@@ -85,7 +85,7 @@ def _where(options: ChatOptions, messages: int) -> str:
 
 
 def _leave_output() -> None:
-    """Give up an output whose reader has left, so that the interpreter does not complain at its end."""
+    """Replace an output whose reader has left, so that the interpreter can flush it without an error."""
     try:
         sys.stdout.flush()
     except (OSError, AttributeError):

@@ -1,6 +1,6 @@
 """Which model answers.
 
-The only module of the command line that knows the providers. One is imported when it was chosen, so that the
+The only module of the command line that knows the providers. Only the chosen one is imported, so that the
 others need not be installed.
 """
 
@@ -17,7 +17,7 @@ from miniagents.ext.eliza import eliza_agent
 from ._arguments import BadInputError, ChatOptions
 
 _WORD_DELAY = 0.03
-"""How long eliza waits between two words when someone looks on, in seconds."""
+"""How long Eliza waits between two words at a terminal, in seconds."""
 
 _NOT_A_MODEL = (
     "I am Eliza, a small program of rules and not a language model. To talk with one: "
@@ -32,8 +32,8 @@ class ChatProvider:
     """A provider of language models.
 
     Attributes:
-        name: what stands before the colon of `--model`; also the module and the agent.
-        model: what is asked when nothing is said.
+        name: the word before the colon of `--model`; also the name of the module, and of its agent.
+        model: the model that is asked if the user names none.
     """
 
     name: str
@@ -45,11 +45,11 @@ class ChatProvider:
         return f"{self.name.upper()}_API_KEY"
 
     def default_model(self, environ: Mapping[str, str]) -> str:
-        """Give the model that is asked when nothing is said."""
+        """Return the model that is asked if the user names none."""
         return environ.get(f"{self.name.upper()}_MODEL") or self.model
 
     def base_url(self, environ: Mapping[str, str]) -> str | None:
-        """Give the address that the environment names."""
+        """Return the address that the environment sets, None if it sets none."""
         return environ.get(f"{self.name.upper()}_BASE_URL") or None
 
 
@@ -64,7 +64,7 @@ _CHOICES = "openai:NAME, anthropic:NAME or eliza"
 
 @dataclass(frozen=True, slots=True)
 class ChatModel:
-    """Who answers.
+    """The model that answers, and how it is shown.
 
     Attributes:
         agent: is sent the whole conversation, replies the answer.
@@ -82,12 +82,12 @@ class ChatModel:
 
 
 def choose_model(options: ChatOptions, environ: Mapping[str, str], *, is_terminal: bool) -> ChatModel:
-    """Find out who answers.
+    """Choose the model that answers.
 
     Args:
         options: of the command line.
         environ: the environment variables.
-        is_terminal: whether someone looks on while the words come.
+        is_terminal: whether the answer is shown at a terminal.
 
     Raises:
         BadInputError: no such provider, no key, no SDK, or an option that the model does not have.

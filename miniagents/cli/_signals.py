@@ -1,4 +1,4 @@
-"""Ctrl-C and the end of the process, as the program wants them."""
+"""Signals such as Ctrl-C cancel the work that runs, and only that."""
 
 import asyncio
 import signal
@@ -55,8 +55,8 @@ async def until_signal(work: Coroutine[object, object, T], *names: str) -> T:
 def _on_signal(number: int, callback: Callable[[int], object]) -> Generator[None]:
     """Call back in the event loop when the signal comes, as long as the block lasts.
 
-    What was there before is back afterwards, also when someone inside (prompt-toolkit) changed it. Where the
-    event loop cannot do it (Windows, not the main thread), nothing is changed.
+    Afterwards the signal has the handler that it had before, also if code in the block (prompt-toolkit)
+    changed it. Where the event loop cannot handle signals (Windows, not the main thread), nothing is changed.
     """
     loop = asyncio.get_running_loop()
     before = signal.getsignal(number)

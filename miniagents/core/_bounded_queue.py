@@ -10,7 +10,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Generic, Literal, Self, TypeVar
 
 from miniagents.values import StreamOverflowError
@@ -64,7 +63,7 @@ class Overflow:
 
     @classmethod
     def block(cls, capacity: int = 1024) -> Self:
-        """Make the source wait: its thread stands still until there is room, nothing is lost.
+        """Make the source wait: its thread stands still until there is space, nothing is lost.
 
         Only a thread can wait: a source that pushes on the reader's own event loop would wait for itself for
         ever, so its stream fails with ``StreamOverflowError`` when it is full.
@@ -132,7 +131,7 @@ class BoundedQueue(Generic[T]):
                 elif self._overflow.policy == "fail" or self._buffer.context.in_loop_thread():
                     refused = _refusal(self._overflow)
                 else:
-                    self._changed.wait_for(self._has_room)
+                    self._changed.wait_for(self._has_space)
             if self._closed:
                 return
             if refused is None:
@@ -140,7 +139,7 @@ class BoundedQueue(Generic[T]):
             else:
                 self._closed = True
         if refused is not None:
-            self._buffer.context.on_loop_thread(partial(self._buffer.fail, refused))()
+            self._buffer.context.on_loop_thread(self._end)(refused)
         else:
             self._tell()
         for each in lost:
@@ -150,8 +149,11 @@ class BoundedQueue(Generic[T]):
         """Whether there is any use in pushing."""
         return not self._closed
 
-    def _has_room(self) -> bool:
+    def _has_space(self) -> bool:
         return len(self._items) < self._overflow.capacity
+
+    def _end(self, error: StreamOverflowError) -> None:
+        self._buffer.fail(error)
 
     def _tell(self) -> None:
         if self._buffer.context.in_loop_thread():
@@ -175,7 +177,7 @@ class BoundedQueue(Generic[T]):
     # -- the side of the reader, on its event loop -------------------------------------------------------
 
     def take(self) -> Iterator[T]:
-        """Everything that is there, the oldest first; each item makes room when it is taken."""
+        """Everything that is there, the oldest first; each item makes space when it is taken."""
         while True:
             with self._changed:
                 if not self._items:

@@ -155,7 +155,7 @@ class BoundedConcurrentMap(Generic[T, R]):
     # -- the reader --------------------------------------------------------------------------------------
 
     def take(self) -> R:
-        """The next result; room for another one."""
+        """The next result; space for another one."""
         self._taken += 1
         replies = self.ready.popleft()
         self.buffer.resume()
@@ -207,7 +207,7 @@ def map_concurrently(
 ) -> AsyncGenerator[R]:
     """One inquiry for each item of ``source``, shown to one reader.
 
-    * When does it start? When the first result is asked for; ``source`` is asked for more as there is room.
+    * When does it start? When the first result is asked for; ``source`` is asked for more as there is space.
     * How often? Once.
     * What is kept? What is under way, and at most ``prefetch`` results that nobody has taken yet.
     * What does ``break`` do? It closes the source and stops what is under way, but for what somebody holds.

@@ -1,6 +1,6 @@
 """``Message`` and ``MessagePromise``: one thing seen twice, as the value and as the stream it comes from.
 
-They share a room because they speak of each other: a message class makes promises (``Message.promise``,
+They share a module because they speak of each other: a message class makes promises (``Message.promise``,
 ``message.as_promise``), and a promise resolves to a message of its class.
 
 Why so long: two classes that cannot be named apart from each other, each form with an example.

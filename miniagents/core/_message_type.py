@@ -1,6 +1,6 @@
 """What may be given wherever messages are taken: ``MessageType``, and how it becomes messages.
 
-Rule of this room: **what is given is taken as it is at the call.** Lists, dicts and generators are read at
+Rule of this module: **what is given is taken as it is at the call.** Lists, dicts and generators are read at
 once, so changing them later changes nothing; only what is itself a stream (a promise, an async iterable, an
 Observable) is left to come in its own time. The walk is iterative; nesting is capped.
 """

@@ -1,6 +1,6 @@
 """The buffer of a message that is more than text.
 
-Rule of this room: **readers of tokens pay nothing for parts.** `items` is the text, as in every buffer, so
+Rule of this module: **readers of tokens pay nothing for parts.** `items` is the text, as in every buffer, so
 whatever reads tokens (``async for``, operators, joins) works on it as it is; `parts` is everything, in order.
 A part that is no text uses up the pump's allowance as a token does, so a long thought waits for slow readers
 too.

@@ -1,6 +1,6 @@
 """The only pump from async iterables.
 
-Rule of this room: **a source is closed on every way out**, also by cancellation and by an error of whoever
+Rule of this module: **a source is closed on every way out**, also by cancellation and by an error of whoever
 takes its pieces. It runs at most ``prefetch`` pieces ahead of the fastest reader, then it waits without
 asking the source.
 """

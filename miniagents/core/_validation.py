@@ -1,6 +1,6 @@
 """Messages of one class where a typed agent was promised them: the types are real at run time, too.
 
-Rule of this room: **what fits passes as the same object, and tokens never wait.** A message is looked at
+Rule of this module: **what fits passes as the same object, and tokens never wait.** A message is looked at
 when it is complete. One that is not of the class, but still streams, is copied piece by piece into a stream
 that ends with the validated message, or with the error.
 """

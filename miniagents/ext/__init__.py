@@ -1,1 +1,1 @@
-"""LEAVES: language models, histories, the console, an offline partner; each imported by its own name."""
+"""Extensions: providers of models, histories, the console, Eliza; each is imported by its own name."""

@@ -1,9 +1,9 @@
-"""A log of calls of models: what is noted of one, its page in Markdown, and the folder.
+"""A log of calls of models: the record of a call, its page in Markdown, and the folder of pages.
 
 A log changes nothing about a call: the parts go through one by one, at the pace of their reader; the
 message that they make is the same, and so is the error.
 
-No text can forge a heading in a page: what was said stands in fences that are longer than any in it.
+No text can forge a heading in a page: texts are in fences that are longer than any fence in them.
 """
 
 import json
@@ -53,10 +53,10 @@ class LoggedCall:
         alias: of the agent.
         keywords: what it was given; a page shows only those that are known to be harmless.
         began: when, in UTC.
-        since: the same moment of the clock that the other times are read from, in seconds.
+        since: the same moment on the monotonic clock from which the other times are read, in seconds.
         prompt: the conversation; None if it never came.
         parts: everything that came, each with the seconds since the beginning.
-        message: what it all made; None if that did not come to be.
+        message: the whole answer; None if the call failed or was left.
         error: how it ended, if it failed.
         seconds: how long it took; None as long as it goes on.
     """
@@ -110,7 +110,7 @@ class LoggedCall:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no page may show: keys that the call was given, and those of the environment."""
+        """The secrets that no page may show: keys that the call was given, and those of the environment."""
         client = self.keywords.get("client")
         given = [value for name, value in self.keywords.items() if is_secret_name(name)]
         given += [getattr(client, name, None) for name in ("api_key", "auth_token")]

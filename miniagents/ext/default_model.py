@@ -1,4 +1,4 @@
-"""`default_model`: whichever language model there is a key for."""
+"""`default_model`: the language model whose key is set."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ _Bound_co = TypeVar("_Bound_co", covariant=True)
 _MODELS: Final[Mapping[str, str]] = MappingProxyType(
     {"openai": "gpt-5.4-mini", "anthropic": "claude-haiku-4-5"}
 )
-"""For each provider, in the order in which they are looked for, what is asked when nothing is said."""
+"""For each provider, in the order in which they are looked for, the model that is asked by default."""
 
 
 class _Bindable(Protocol[_Bound_co]):
@@ -47,7 +47,7 @@ def default_model(otherwise: _Bindable[MiniAgent] | None = None) -> MiniAgent:
     and `ANTHROPIC_MODEL` say which model. Without a key it is `otherwise`, and one line on stderr says so.
 
     Args:
-        otherwise: who answers when no key is set; Eliza, a program of rules, by default.
+        otherwise: the agent that answers when no key is set; Eliza, a program of rules, by default.
 
     Returns:
         An agent whose keywords are closed; for type checkers a model, which can be given tools, only if the
@@ -67,7 +67,7 @@ def default_model(otherwise: _Bindable[MiniAgent] | None = None) -> MiniAgent:
     """
     for provider, model in _MODELS.items():
         if os.environ.get(f"{provider.upper()}_API_KEY"):
-            # Imported when it was chosen: the SDKs of the others need not be installed.
+            # Only the chosen one is imported: the SDKs of the others need not be installed.
             module = import_module(f"miniagents.ext.llm.{provider}")
             agent = cast("ModelAgent[...]", getattr(module, f"{provider}_agent"))
             return agent.bind(model=os.environ.get(f"{provider.upper()}_MODEL") or model)

@@ -44,21 +44,21 @@ P = ParamSpec("P")
 
 
 def llm_logger(model: ModelAgent[P], folder: str | os.PathLike[str] = "llm_logs") -> ModelAgent[P]:
-    """Make an agent that does what a model does, and leaves a Markdown file of each call.
+    """Make an agent that does what a model does, and writes a Markdown file for each call.
 
     The file has the time, the keywords that are harmless, the prompt with the tools and the schema, every
     part of the answer and when it came, usage, and the error if there was one. There is never a key in it.
-    It holds what was said, so it can be read by its owner only; to ordinary logs nothing of it goes.
+    It holds prompts and answers, so only its owner can read it; ordinary logs get nothing of it.
 
-    The call is as it is without a log: the parts go through one by one, and the file is written in a thread
-    when the answer has ended, or was left. A folder that cannot be written into is one warning.
+    The log changes nothing about a call: the parts go through one by one, and the file is written in a
+    thread when the answer has ended or is no longer read. If that fails, there is one warning for the folder.
 
     Args:
-        model: given tools or a type later, each of its turns is a file.
-        folder: made with the first file.
+        model: the model. If it is given tools or a type later, each of its turns is a file.
+        folder: where the files are written; made with the first one.
 
     Raises:
-        TypeError: it is no model.
+        TypeError: ``model`` is no model.
 
     Returns:
         A model with the same keywords, defaults and alias.
@@ -95,7 +95,7 @@ class _Logger:
             async for promise in model.inquire(ctx.messages):
                 data = promise.preliminary_metadata
                 said = promise.message_class.promise_of_parts(partial(call.passing, promise), **data)
-                # No promise is held here while it streams: who drops it gives it up, as without a log.
+                # No promise is held here while it streams: dropping the reply stops the call.
                 ends.append(asyncio.get_running_loop().create_future())
                 said.buffer.when_closed(partial(_set, ends[-1]))
                 ctx.reply(said)

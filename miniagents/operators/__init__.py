@@ -2,13 +2,13 @@
 
 Each is an ordinary reactivex operator, usable beside ``reactivex.operators``. Unless it says otherwise:
 
-* When does it start? When someone subscribes, in their contextvars and their context.
+* When does it start? At each subscription, in the contextvars and the context of the subscriber.
 * How often? Once per subscription.
 * What is kept? The messages of that subscription, as long as it goes on.
-* What does ``break`` do? Disposing unsubscribes from the source and stops what runs for it; a message that
-  is still held goes on streaming for its holder.
-* When does an error come? Where it happened: that of a message with its own tokens, that of the source after
-  everything that came before it.
+* What does ``break`` do? Disposing unsubscribes from the source and stops what runs for this subscription; a
+  message that your program still holds streams on.
+* When does an error come? Where it happened: the error of a message after its tokens, the error of the source
+  after everything that came before it.
 
 Example:
     >>> import reactivex as rx

@@ -13,7 +13,7 @@ def errors_as_messages() -> Callable[
 ]:
     """``Observable[MessagePromise[M]] -> Observable[MessagePromise[Message]]``, which does not fail.
 
-    What had come of a failing message stays a message of its own; the ``ErrorMessage`` follows it.
+    The text that a failing message had before its error stays as a message; the ``ErrorMessage`` follows it.
 
     Returns:
         A cold operator.

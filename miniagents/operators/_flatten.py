@@ -16,7 +16,7 @@ def flatten() -> Callable[
 ]:
     """``Observable[MessageSequencePromise[M]] -> Observable[MessagePromise[M]]``.
 
-    The messages of every item, in order. The sequences run in parallel; theirs is the order of the items.
+    The messages of every item, in the order of the items. The sequences themselves run in parallel.
 
     Returns:
         A cold operator.

@@ -1,4 +1,4 @@
-"""``map_agent``: every item its own inquiry, so many at once and no more; each reply knows its item."""
+"""``map_agent``: an inquiry for each item, a limited number of them at once; each reply knows its item."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
 
     @staticmethod
     def to(item: T, index: int, replies: MessageSequencePromise[M]) -> "ItemReplies[T, M]":
-        """The promise of an inquiry, with its item; handlers have been told of it already.
+        """The promise of an inquiry, with its item. It is not announced to handlers again.
 
         Args:
             item: what the agent was sent.
@@ -99,7 +99,7 @@ _ONE: tuple[type[object], ...] = (str, Mapping, BaseModel)  # iterable, but each
 class Inquired(Protocol[In, Out]):
     """What can be mapped over items: an agent that needs nothing but messages.
 
-    Agents stand above operators; this is what they look like from here.
+    A protocol, because agents are in a layer above operators.
 
     Example:
         >>> from miniagents import MiniAgent, miniagent
@@ -185,7 +185,7 @@ class AgentMap(Generic[A, B]):
         """The replies to the items of ``source``; see :func:`map_agent`.
 
         Raises:
-            TypeError: it is one message, or nothing that has items.
+            TypeError: the source is a single message, or has no items.
         """
         if isinstance(source, Observable):
             return from_async(_Cold(self, source))
@@ -194,7 +194,7 @@ class AgentMap(Generic[A, B]):
         return self.read(_lazily(_checked(source)))
 
     def read(self, source: AsyncIterable[object]) -> AsyncGenerator[ItemReplies[object, B]]:
-        """The replies to the items of an async iterable of anything; a wrong item is an error in its place.
+        """The replies to the items of an async iterable; an item that is no message is an error in its place.
 
         Args:
             source: iterated once, from when the first result is asked for.
@@ -225,7 +225,7 @@ class AgentMap(Generic[A, B]):
         try:
             replies = self.agent.inquire(
                 cast("MessageSequencePromise[A]", item)
-            )  # or what else an agent takes
+            )  # or anything else that an agent takes
         except Exception as error:  # noqa: BLE001 - it is the error of this item
             buffer: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(Context.current())
             buffer.fail(error)
@@ -280,26 +280,26 @@ def map_agent(
     stands in a ``pipe``. The rows of a model with a type have what its replies have: ``parsed``, ``partials``
     and so on.
 
-    * When does it start? When the first result is asked for, or when someone subscribes.
-    * How often? Once per reader or subscriber; an iterable can be read as often as it can itself.
+    * When does it start? When the first result is asked for, or at a subscription.
+    * How often? Once per reader or subscriber, if the source can be read again.
     * What is kept? The items under way, and at most ``prefetch`` results (of the context) that are not
       taken yet; memory does not grow with the source. (A subscriber takes every result at once.)
     * What does ``break`` do? It closes the source and cancels what is under way, except what is
-      still held. So does disposing, and cancelling the reader.
-    * When does an error come? That of an item when its replies are read: the other items are not affected,
-      and an error that is never read is logged. With ``on_error="stop"`` the first failing item ends the
-      whole with its error. An error of the source comes after all items before it.
+      still held. Disposing and cancelling the reader do the same.
+    * When does an error come? The error of an item comes when its replies are read: the other items are not
+      affected, and an error that is never read is logged. With ``on_error="stop"`` the first failing item
+      ends the whole with its error. An error of the source comes after all items before it.
 
     Args:
         agent: its keywords must all have values; bind them with ``agent.bind(...)`` or ``agent.fork(...)``.
         concurrency: how many items may be under way at once, at least 1. An item is under way until its last
             reply is complete. The source is asked for more only when an item is complete.
-        ordered: replies in the order of the items, each as soon as it is begun, so that the first one can be
-            read while it streams. Otherwise each when it is complete.
+        ordered: True gives the replies in the order of the items, each as soon as it has begun, so that the
+            first one can be read while it streams; False gives each when it is complete.
         on_error: ``"keep_going"`` leaves an error in the place of its item; ``"stop"`` ends the whole with
-            it, and so that it can, shows items only when they are complete.
-        overflow: an Observable cannot be paused: how many of its items may wait, and what becomes of one
-            too many. Without it all are kept. An iterable needs none.
+            the first error, and therefore gives replies only when they are complete.
+        overflow: for an Observable, which cannot be paused: how many of its items may wait, and what becomes
+            of further ones. Without it all are kept. An iterable needs none.
 
     Returns:
         An operator over Observables, which takes iterables and async iterables too.

@@ -32,7 +32,7 @@ class _MappedMessages(TokenTransformer[MessagePromise[Message]]):
     ) -> None:
         super().__init__(target)
         self._function = function
-        self._variables = copy_context()  # of the subscriber; who writes the messages has others
+        self._variables = copy_context()  # of the subscriber; the writer of the messages has others
 
     @override
     def end_message(self, message: Message, /) -> None:
@@ -61,11 +61,11 @@ def map_messages(
 ) -> Callable[[Observable[MessagePromise[M]]], Observable[MessagePromise[N]]]:
     """``Observable[MessagePromise[M]] -> Observable[MessagePromise[N]]``.
 
-    ``function`` over every message, when it is complete.
+    ``function`` is called with each message when that is complete.
 
     Args:
-        function: from message to message. If it raises, a failing message stands there and the next ones
-            still arrive.
+        function: from message to message. If it raises, the result has a failing message in that place, and
+            the next ones still arrive.
 
     Returns:
         A cold operator.

@@ -35,7 +35,7 @@ class _Mapped(TokenTransformer[MessagePromise[Message]]):
     ) -> None:
         super().__init__(target)
         self._functions = functions
-        self._variables = copy_context()  # of the subscriber; who writes the messages has others
+        self._variables = copy_context()  # of the subscriber; the writer of the messages has others
         self._current: MessageSink[Message] | None = None
 
     @override
@@ -56,8 +56,8 @@ class _Mapped(TokenTransformer[MessagePromise[Message]]):
         current = self._current
         if current is None:
             return
-        # Every token goes through all functions before the next one does, and the loop is C: 0.05 µs a token
-        # and function, where a call of our own for each would cost five times that.
+        # Nested `map` objects: each token goes through all functions before the next one does. The loop is in
+        # C and takes 0.05 µs for a token and function; a loop in Python would take five times that.
         through: Iterator[str] = iter(tokens)
         for function in self._functions:
             through = map(function, through)
@@ -121,9 +121,9 @@ def map_tokens(
 ) -> Callable[[Observable[MessagePromise[M]]], Observable[MessagePromise[M]]]:
     """``Observable[MessagePromise[M]] -> Observable[MessagePromise[M]]``: ``function`` over every token.
 
-    Tokens are mapped as they come. How a text is cut into them is up to its author: map what holds for
-    any cut (upper case, one character for another). The data of a message stays; its text becomes the mapped
-    tokens.
+    Tokens are mapped as they come. A text may be cut into tokens anywhere, so use functions for which the
+    cuts make no difference (upper case, one character for another). The data of a message stays; its text
+    becomes the mapped tokens.
 
     Args:
         function: from token to token. If it raises, that message fails and the next ones still arrive.

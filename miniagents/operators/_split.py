@@ -17,7 +17,8 @@ def split(
 
     Args:
         delimiter: where to split.
-        code_block_delimiter: a fenced block is one message and protects delimiters; None switches fences off.
+        code_block_delimiter: a block between two of these is one message, and delimiters in it do not split
+            it; None for no such blocks.
         **metadata: data of every resulting message.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A language model that says what it is told to, and the pieces in which it says it."""
+"""A language model whose answers a test writes, and the pieces in which it streams them."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ Answer: TypeAlias = str | Tokens | AssistantMessage | Exception | Callable[[Mess
 * a text, which is streamed word by word,
 * the tokens themselves, and parts (`Reasoning`, `ToolCallDelta`, ...); an exception among them is raised
   where it stands,
-* a message, streamed as its text and its parts, which brings data of its own,
+* a message, streamed as its text and its parts, which keeps its own data,
 * an exception, which is raised,
 * a function of the conversation that gives one of these.
 """
@@ -29,11 +29,11 @@ _WORD = re.compile(r"\S+\s*|\s+")
 
 @dataclass(frozen=True, slots=True)
 class ScriptedAnswer:
-    """One answer, ready to be spoken.
+    """One answer, ready to be streamed.
 
     Attributes:
         pieces: tokens and parts; an exception is raised where it stands, and nothing comes after it.
-        message_class: of the message that comes of it.
+        message_class: the class of the message.
         metadata: its data.
     """
 
@@ -53,10 +53,10 @@ class ScriptedAnswer:
         return cls(words(answer) if isinstance(answer, str) else tuple(answer))
 
     def promise(self, model: str) -> MessagePromise[AssistantMessage]:
-        """Start to speak.
+        """Start to stream.
 
         Args:
-            model: what the message says it comes from, unless it says so itself.
+            model: the `model` of the message, unless the answer sets it.
 
         Returns:
             The promise of the message; its tokens come one turn of the event loop apart, as from a network.
@@ -81,12 +81,12 @@ def _pieces(answer: AssistantMessage) -> tuple[Part, ...]:
 
 
 def _data(answer: AssistantMessage) -> dict[str, object]:
-    # What it does not say itself is said while it streams.
+    # Fields that the answer does not set are set while it streams.
     return {name: value for name, value in answer if value is not None and name not in {"text", "parts"}}
 
 
 def words(text: str) -> tuple[str, ...]:
-    r"""Cut a text into words, each with the white space behind it; together they are the text again."""
+    r"""Cut a text into words, each with the white space behind it; joined, they are the text."""
     return tuple(_WORD.findall(text))
 
 
@@ -130,17 +130,17 @@ class ModelRequest:
 
 
 class ScriptedModel:
-    """A language model without a network, and a look at what it was asked.
+    """A language model without a network, and a record of what it was asked.
 
     Args:
         *answers: in the order of the requests. A text is streamed word by word; a sequence of texts is the
             tokens themselves; an exception is raised, also in the middle of a sequence; a function of the
-            conversation gives any of these; an `AssistantMessage` brings data of its own.
+            conversation gives any of these; an `AssistantMessage` keeps its own data.
         then: the answer to every further request; without it they fail with `ScriptEndedError`.
         alias: how the agent is called in errors and records.
 
     Attributes:
-        agent: an ordinary agent; it takes any keywords, since it stands in for agents of any provider.
+        agent: an ordinary agent; it takes any keywords, since it replaces agents of any provider.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -172,7 +172,7 @@ class ScriptedModel:
 
     @property
     def answers_left(self) -> int:
-        """How many answers were not asked for yet; a test may want it to be 0 at its end."""
+        """How many answers are left; at the end of a test it should often be 0."""
         return len(self._answers)
 
     async def _answer(

@@ -1,13 +1,13 @@
 """An event loop whose time is virtual.
 
-**Time jumps only when nothing else can happen.** As long as something outside of the loop may still come (a
-pipe, another process, a job on a thread), the loop really waits and its clock runs as a real one does.
-Otherwise the clock is put to the next timer at once; without a timer there is nothing to wait for, which is
-an error.
+**Time jumps only when nothing else can happen.** As long as something may come from outside of the loop
+(from a pipe, another process, a job on a thread), the loop really waits, and its clock runs as a real one.
+Otherwise the clock is set to the next timer at once. If there is no timer, nothing can happen any more, which
+is an error.
 
-**What is not known to be inside is outside.** A socket whose other end is a socket of the same loop (a
-server and its client in one test) is inside: when both are quiet, nothing is under way. A listening socket
-brings nothing by itself. A pipe, a terminal, a datagram socket, a socket of any other peer is outside.
+**What is outside.** A socket whose other end is a socket of the same loop (a server and its client in one
+test) is inside: when both are quiet, nothing is under way. A listening socket brings nothing by itself.
+Everything else is outside: a pipe, a terminal, a datagram socket, a socket with any other peer.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ def traffic(watched: Iterable[int], known: Iterable[int]) -> Traffic:
 
     Args:
         watched: the descriptors that the loop is waiting for right now.
-        known: all descriptors it ever waited for; one that is closed by now is looked over.
+        known: all descriptors that it ever waited for; those that are closed by now are skipped.
     """
     ends = {descriptor: _ends(descriptor) for descriptor in {*known, *watched}}
     own = {end[0] for end in ends.values() if end is not None}
@@ -100,8 +100,8 @@ class VirtualSelector(selectors.BaseSelector):
 
     Args:
         now: the clock that is put forward.
-        io_patience: seconds of real quiet after which sockets that are connected to this very loop are taken
-            to have nothing under way.
+        io_patience: seconds of real time without traffic after which sockets that are connected to this very
+            loop count as quiet.
         busy: whether something that is no file (a job on a thread) is going to wake the loop.
         stuck: called when nothing is left to wait for; raises.
         idle: called when nothing is ready; tells whether the loop is to look again before it waits.
@@ -238,7 +238,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             self._when_idle.remove(callback)
 
     def _idle(self) -> bool:
-        return any([callback() for callback in tuple(self._when_idle)])
+        return any([callback() for callback in tuple(self._when_idle)])  # noqa: C419 - each one is called
 
     def _busy(self) -> bool:
         return self._jobs > 0 or any(process.get_returncode() is None for process in self._processes)

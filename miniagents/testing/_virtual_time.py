@@ -1,4 +1,4 @@
-"""``virtual_time``: what a test waits for takes no time."""
+"""``virtual_time``: waiting in a test takes no time."""
 
 import asyncio
 import sys
@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from unittest.mock import patch
+
+from miniagents.core import running_loop
 
 from ._virtual_loop import Now, VirtualEventLoop
 
@@ -25,8 +27,8 @@ class VirtualClock:
         0.5
 
     Args:
-        io_patience: seconds of real quiet after which sockets that an event loop has connected to itself are
-            taken to have nothing under way.
+        io_patience: seconds of real time without traffic after which sockets that an event loop has connected
+            to itself count as quiet.
     """
 
     __slots__ = ("_io_patience", "_now")
@@ -49,7 +51,7 @@ class VirtualClock:
 
 @contextmanager
 def virtual_time(*, io_patience: float = 0.05) -> Generator[VirtualClock]:
-    """Let every event loop that is made inside the block have virtual time: no test waits for a clock.
+    """Give every event loop that is made inside the block virtual time: no test waits for a clock.
 
     When nothing on the loop is ready, its clock jumps to the next timer. So ``asyncio.sleep(3600)`` returns
     at once, in the order in which it would have returned, and a timeout of an hour can be tested.
@@ -61,13 +63,13 @@ def virtual_time(*, io_patience: float = 0.05) -> Generator[VirtualClock]:
       While something from outside may come (a pipe, another process, a socket to elsewhere, a job of
       ``asyncio.to_thread`` or ``run_in_executor``), nothing jumps: time runs as real time does.
     * What does leaving do? Loops made afterwards have real time again.
-    * When does an error come? When nothing is ready, no timer is set and no I/O is under way, all would wait
-      for ever: ``asyncio.run`` raises :class:`StuckLoopError`, which names the tasks and where they wait. A
-      thread that asyncio does not run is not seen: if it was to wake the loop, that error comes too.
+    * When does an error come? When nothing is ready, no timer is set and no I/O is under way, all tasks would
+      wait for ever: ``asyncio.run`` raises :class:`StuckLoopError`, which names the tasks and where they
+      wait. A thread that asyncio does not run is not seen: the error comes even if it would wake the loop.
 
     Args:
-        io_patience: seconds of real quiet after which sockets that a loop has connected to itself are taken
-            to have nothing under way.
+        io_patience: seconds of real time without traffic after which sockets that a loop has connected to
+            itself count as quiet.
 
     Yields:
         The clock.
@@ -91,7 +93,7 @@ def virtual_time(*, io_patience: float = 0.05) -> Generator[VirtualClock]:
         Good morning.
         3600.0
     """
-    if asyncio._get_running_loop() is not None:  # noqa: SLF001 - unlike the public one it never raises
+    if running_loop() is not None:
         msg = (
             "virtual_time() was entered inside a running event loop, which keeps its real time; enter it "
             "before the loop is made, or make the loop with VirtualClock().new_event_loop."
@@ -103,7 +105,7 @@ def virtual_time(*, io_patience: float = 0.05) -> Generator[VirtualClock]:
 
 
 def _policy() -> object:
-    """What `asyncio.run` asks for a loop; there is no other way in without changing the caller."""
+    """The object that `asyncio.run` asks for a loop; there is no other way in than to patch its method."""
     with warnings.catch_warnings():
         if sys.version_info >= (3, 14):  # deprecated there, and yet what `asyncio.run` goes by
             warnings.simplefilter("ignore", DeprecationWarning)

@@ -86,7 +86,8 @@ class InquiryCancelledError(MiniAgentsError):
 class DeadlockError(MiniAgentsError, RuntimeError):
     """A run awaits something that, through any chain, awaits that run; the text is the chain `A → B → A`.
 
-    It is raised in the run that closed the chain, at the moment it closes; nothing hangs.
+    It is raised within a second, in one run of the chain, if each of them waits in its own task. A chain
+    through a task that a run made (``asyncio.gather``, a task group) is logged instead.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent

@@ -87,7 +87,7 @@ async def test_inquire_returns_at_once() -> None:
 
 
 async def test_inquire_runs_unread() -> None:
-    """An inquiry runs to its end even if nobody reads it, or holds its promise."""
+    """An inquiry runs to its end even if it is not read and its promise is not held."""
     probe = Probe()
     probe.go_on.set()
     async with MiniAgents():
@@ -294,7 +294,7 @@ async def test_disposing_stops_only_its_own_run() -> None:
 
 
 async def test_take_one() -> None:
-    """After `take(1)` the taken message streams on for whoever holds it; the rest stops."""
+    """After `take(1)` the taken message streams on for its holder; the rest stops."""
     first, second = Typewriter("a"), Typewriter()
 
     @miniagent
@@ -314,7 +314,7 @@ async def test_take_one() -> None:
 
 
 async def test_take_one_and_drop_it() -> None:
-    """If nobody holds the taken message either, it stops too."""
+    """If the taken message is not held either, it stops too."""
     first = Typewriter("a")
 
     @miniagent

@@ -459,7 +459,7 @@ async def test_records() -> None:
 
 
 def test_it_is_let_go() -> None:
-    """An agent that nobody has is gone without the garbage collector: nothing in it names itself."""
+    """An agent without a reference is gone without the garbage collector: nothing in it names itself."""
 
     class Weak(BaseAgent):
         @override

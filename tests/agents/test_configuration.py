@@ -107,7 +107,7 @@ def test_given_twice() -> None:
 
 
 async def test_a_missing_keyword() -> None:
-    """A required keyword that nobody gave is missed where the agent is inquired, not later."""
+    """A required keyword that was not given is missed where the agent is inquired, not later."""
     async with MiniAgents():
         with pytest.raises(TypeError, match="Agent REQUIRED_AGENT needs a value for: client, mark"):
             untyped(required_agent.inquire)("hi")

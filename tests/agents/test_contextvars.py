@@ -1,6 +1,6 @@
-"""Every stage sees the contextvars of whoever inquired, or subscribed.
+"""Every stage sees the contextvars of the inquirer or of the subscriber.
 
-Crosses rooms: agents, streams, promises, operators.
+Crosses modules: agents, streams, promises, operators.
 """
 
 import asyncio
@@ -103,7 +103,7 @@ OF_A_SOURCE = {"source", "the clean-up of the source"}
 
 
 async def test_of_the_subscriber() -> None:
-    """In a cold pipe every stage sees the contextvars of the subscriber, whoever made the pipe."""
+    """In a cold pipe every stage sees the contextvars of the subscriber, not of the maker of the pipe."""
     stages = Stages()
     WHO.set("maker")
     async with MiniAgents():
@@ -122,7 +122,7 @@ async def test_of_the_subscriber() -> None:
 
 
 async def test_of_the_inquirer() -> None:
-    """What an inquiry begins sees the contextvars of the inquirer, whoever reads it."""
+    """What an inquiry begins sees the contextvars of the inquirer, not of a reader."""
     stages = Stages()
     async with MiniAgents():
         WHO.set("inquirer")

@@ -1,6 +1,6 @@
 """Runs that would wait for themselves, and runs that only look so.
 
-Crosses rooms: the circle goes through runs, replies, joined messages and pumps.
+Crosses modules: the circle goes through runs, replies, joined messages and pumps.
 """
 
 import asyncio
@@ -97,7 +97,7 @@ async def test_within_a_second() -> None:
 
 @pytest.mark.loop(virtual=True)
 async def test_a_circle_that_nobody_reads(caplog: pytest.LogCaptureFixture) -> None:
-    """Runs that nobody reads are told of their circle, too, so that their context comes to an end."""
+    """Runs without a reader are told of their circle, too, so that their context comes to an end."""
     async with MiniAgents():
         start("AB", "BA")
     (record,) = caplog.records
@@ -408,7 +408,7 @@ def stuck(edges: dict[str, list[str]]) -> set[str]:
 @settings(max_examples=150)
 @given(st.data())
 async def test_any_graph(data: st.DataObject) -> None:
-    """Whoever waits for whom, by whatever face: all reply but those who wait for a circle.
+    """Agents wait for each other in every way: all reply but those who wait for a circle.
 
     What is raised is a circle of own tasks, and no such circle is left.
     """

@@ -101,7 +101,7 @@ async def test_a_dialog_without_turns() -> None:
 
 
 async def test_an_explicit_history_agent() -> None:
-    """An explicit history agent keeps the conversation, each turn once; nobody else does."""
+    """An explicit history agent keeps the conversation, each turn once; nothing else does."""
     history, own = History(), History()
     talk = Talk("one", "two")
     async with MiniAgents():

@@ -1,6 +1,6 @@
 """One event loop per context: a call from another thread, loop or process is a typed error that says so.
 
-Crosses rooms: whatever a user holds can be carried elsewhere.
+Crosses modules: whatever a user holds can be carried elsewhere.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Errors on their way through agents.
 
-Crosses rooms: an error starts in `_run`, goes through promises and other runs, and ends at a reader.
+Crosses modules: an error starts in `_run`, goes through promises and other runs, and ends at a reader.
 """
 
 import asyncio

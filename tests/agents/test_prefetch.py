@@ -1,6 +1,6 @@
 """Every async edge runs at most `prefetch` pieces ahead of its fastest reader, whatever stands between.
 
-Crosses rooms: pumps, flatteners, walks, runs, chains of agents, operators.
+Crosses modules: pumps, flatteners, token feeds, runs, chains of agents, operators.
 """
 
 import asyncio
@@ -105,7 +105,7 @@ async def test_awaiting_the_whole(edge: Callable[[Source[str]], Sequence]) -> No
 
 @pytest.mark.parametrize("edge", MESSAGE_EDGES)
 async def test_the_end_of_the_context(edge: Callable[[Source[str]], Sequence]) -> None:
-    """A paused source that nobody reads goes on when the context drains."""
+    """A paused source without a reader goes on when the context drains."""
     source = Source(["text"] * MANY)
     async with MiniAgents(prefetch=PREFETCH):
         replies = edge(source)

@@ -91,7 +91,7 @@ async def test_the_record_of_a_run() -> None:
 
 
 async def test_the_record_of_an_unread_run() -> None:
-    """A run that nobody reads has its records, too, before the context ends."""
+    """A run that is not read has its records, too, before the context ends."""
     recorder = Recorder()
     async with MiniAgents(on_persist_message=recorder):
         plus_agent.inquire("a")
@@ -241,7 +241,7 @@ async def test_nothing_is_built_without_handlers(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_recording_keeps_nothing_going() -> None:
-    """A run that nobody can read any more is stopped although it is recorded."""
+    """A run that can no longer be read is stopped although it is recorded."""
     recorder = Recorder()
     begun, stopped = asyncio.Event(), asyncio.Event()
 

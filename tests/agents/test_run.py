@@ -417,7 +417,7 @@ class Child:
 
 
 async def test_a_failing_run_cancels_its_inquiries() -> None:
-    """The inquiries that a failing run started, and that nobody else reads, are cancelled with it."""
+    """The inquiries that a failing run started, and that have no other reader, are cancelled with it."""
     child = Child()
 
     @miniagent
@@ -434,7 +434,7 @@ async def test_a_failing_run_cancels_its_inquiries() -> None:
 
 @pytest.mark.loop(timeout=10)
 async def test_a_long_chain_left_just_before_the_end() -> None:
-    """A chain that nobody can read any more is stopped from its end to its beginning, also when all ends."""
+    """A chain that can no longer be read is stopped from its end to its beginning, also when all ends."""
     child = Child()
     chain: MiniAgent[Message, Message] = child.agent
     for _ in range(30):
@@ -457,7 +457,7 @@ async def passing_agent(ctx: InteractionContext) -> None:
 
 
 async def test_a_cancelled_run_cancels_what_nobody_reads() -> None:
-    """An inquiry of a cancelled run is cancelled if nobody reads it, although somebody might."""
+    """An inquiry of a cancelled run is cancelled if it has no reader, although one might come."""
     child = Child()
     held: list[MessageSequencePromise[Message]] = []
 
@@ -587,7 +587,7 @@ async def test_a_reader_that_leaves_harms_nobody() -> None:
 
 
 async def test_the_last_reader_leaves() -> None:
-    """When the last reader has left and nobody can reach the promise, the run is stopped."""
+    """When the last reader has left and the promise can no longer be reached, the run is stopped."""
     child = Child()
     async with MiniAgents():
         reading = asyncio.ensure_future(_all_of(child.agent.inquire()))
@@ -650,7 +650,7 @@ async def test_a_text_is_one_message(text: str) -> None:
 
 
 async def test_a_reply_after_the_run_was_cancelled(caplog: pytest.LogCaptureFixture) -> None:
-    """What a clean-up replies when its run was cancelled is dropped in silence: nobody can read it."""
+    """What a clean-up replies when its run was cancelled is dropped in silence: it can no longer be read."""
     told: list[str] = []
 
     @miniagent

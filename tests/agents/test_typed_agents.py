@@ -1,4 +1,4 @@
-"""Crosses rooms: agents whose messages are of declared classes, at run time too."""
+"""Crosses modules: agents whose messages are of declared classes, at run time too."""
 
 import logging
 import traceback
@@ -268,7 +268,7 @@ async def test_records_show_what_was_sent() -> None:
 
 
 async def test_nobody_reads_the_error(caplog: pytest.LogCaptureFixture) -> None:
-    """A reply that does not fit and that nobody reads is logged once."""
+    """A reply that does not fit and is not read is logged once."""
     with caplog.at_level(logging.ERROR, "miniagents"):
         async with MiniAgents():
             loose_agent.inquire({"grade": "x"})

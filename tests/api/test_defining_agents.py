@@ -122,7 +122,7 @@ async def test_inquire_returns_a_promise() -> None:
 
 
 async def test_inquire_starts_at_once() -> None:
-    """A run is scheduled when it is inquired, whoever reads; nobody has to."""
+    """A run is scheduled when it is inquired, and need not be read."""
     ran = asyncio.Event()
 
     @miniagent

@@ -17,6 +17,7 @@ __all__ = [
     "SHARED_STATE_NAMES",
     "STATE_OWNERS",
     "TESTED_ELSEWHERE",
+    "WORDS_MEANT",
 ]
 
 MAX_LINES: Final = 450
@@ -74,9 +75,7 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/agents/_run_context.py": "tests/agents/test_ends.py",
         "miniagents/agents/_message_run.py": "tests/models/test_typed_agent.py",
         "miniagents/models/_typed_map.py": "tests/agents/test_around.py",
-        # Aliases only, for type checkers: every member of them is tried there.
-        "miniagents/core/_message_type_of.py": "tests/typing/core_agents.py",
-        # Protocols only: the classes that have these roles are tested with the log.
+        # Protocols only: the classes that have these roles are tested with the buffer.
         "miniagents/core/_protocols.py": "tests/core/test_buffer.py",
         # The SDK behind two agents, each of which is tested against a server.
         "miniagents/ext/llm/_openai_sdk.py": "tests/ext/llm/test_openai.py",
@@ -100,3 +99,6 @@ ADAPTERS: Final = MappingProxyType(
     }
 )
 """What leads from one kind of stream to another one: its docstring answers the five questions."""
+
+WORDS_MEANT: Final = MappingProxyType({"miniagents/ext/llm/_options.py": "leaves no room for an answer"})
+"""File -> the words in which a word of `words.py` means the thing itself, and not a part of the code."""

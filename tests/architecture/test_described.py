@@ -92,7 +92,7 @@ def test_description_can_fail(tmp_path: Path, text: str, sentence: str) -> None:
     ],
 )
 def test_description_passes(tmp_path: Path, text: str) -> None:
-    """What is described is not found; nor is what nobody lists, overrides, or raises where it is called."""
+    """What is described is not found; nor is what is not listed, overrides, or raises where it is called."""
     imported = 'from ._a import a\n__all__ = ["a"]\n'
     assert undescribed(plant(tmp_path, {PUBLIC: imported, MODULE: text})) == []
 

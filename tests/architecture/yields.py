@@ -15,7 +15,7 @@ Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 def held_across_yields(root: Path) -> list[str]:
     """Return a sentence for each `yield` in a `with` block of a generator.
 
-    Whoever iterates decides in which task and which contextvars the generator goes on, and whether it does:
+    The caller decides in which task and which contextvars the generator goes on, and whether it does:
     what was entered there would be left somewhere else. Only `aclosing(...)` is free, which holds nothing of
     the kind, and context managers that are written as a generator, which is left where it was entered.
     """

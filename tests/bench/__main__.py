@@ -14,7 +14,7 @@ from .peers.known import ORIGINAL, PEERS
 from .plot import draw
 from .report import HEAD, Ratios, Report, peer_rows
 
-NOBODY: Ratios = MappingProxyType({})
+NO_PEERS: Ratios = MappingProxyType({})
 NOTES = Path(__file__).with_name("NOTES.md")
 
 
@@ -73,7 +73,7 @@ def main() -> None:
     for found in ours(names, small=wanted.small):
         print(found.row, flush=True)  # noqa: T201
         cases.append(found)
-    peers: Ratios = NOBODY
+    peers: Ratios = NO_PEERS
     if wanted.peers:
         peers = theirs(names, wanted.original, small=wanted.small)
     if peers:

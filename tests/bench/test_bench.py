@@ -1,4 +1,4 @@
-"""Crosses rooms: the benchmarks run. They are no timed tests; their figures are looked at by people."""
+"""Crosses modules: the benchmarks run. They are no timed tests; their figures are looked at by people."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Crosses rooms: how many packages a call and a token pass through, from `inquire` to the provider."""
+"""Crosses modules: how many packages a call and a token pass through, from `inquire` to the provider."""
 
 from collections.abc import Callable, Iterator
 from typing import cast

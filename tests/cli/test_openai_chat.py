@@ -1,4 +1,4 @@
-"""Crosses rooms: the whole command with a language model, through the real SDK and a real socket."""
+"""Crosses modules: the whole command with a language model, through the real SDK and a real socket."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Crosses rooms: the whole command, as people meet it at a terminal."""
+"""Crosses modules: the whole command, as people meet it at a terminal."""
 
 import signal
 from pathlib import Path

@@ -210,7 +210,7 @@ class StreamContract(ABC):
             assert await heard.told() == (self.failed(error, "a") if failing else self.completed("a"))
 
     async def test_required_spec1_08_must_stop_after_dispose(self) -> None:
-        """After dispose a subscriber is told nothing; when nobody is left, the source is left, too."""
+        """After dispose a subscriber is told nothing; when no subscriber is left, the source is left, too."""
         fed = Fed()
         async with MiniAgents():
             stream = self.stream(fed)
@@ -323,7 +323,7 @@ class StreamContract(ABC):
     @pytest.mark.logs("A subscriber raised")
     @pytest.mark.parametrize("failing", [True, False])
     async def test_required_spec2_13_raising_at_the_end_must_harm_nobody(self, *, failing: bool) -> None:
-        """A subscriber that raises when it is told the end harms nobody, and nothing is left of it."""
+        """A subscriber that raises when it is told the end harms no other one, and nothing is left of it."""
         fed, error = Fed(), ValueError("broken")
 
         def fail(*_: object) -> None:
@@ -378,7 +378,7 @@ class StreamContract(ABC):
             assert await other.told() == self.completed("a", "b")
 
     async def test_required_spec3_07_dispose_must_be_idempotent(self) -> None:
-        """Disposing again, and disposing after the end, does nothing and harms nobody."""
+        """Disposing again, and disposing after the end, does nothing."""
         fed = Fed()
         async with MiniAgents():
             stream = self.stream(fed)
@@ -396,7 +396,7 @@ class StreamContract(ABC):
 
     @pytest.mark.logs(
         "No reader ever saw this error: ValueError('broken')"
-    )  # of a message, which nobody awaits
+    )  # of a message, which is not awaited
     @pytest.mark.parametrize("how", ["dispose", "complete", "fail"])
     async def test_required_spec3_13_must_drop_references(self, how: str) -> None:
         """After dispose or the terminal nothing holds the subscriber any more, without any collection."""

@@ -153,7 +153,7 @@ async def test_a_subscriber_that_raises_hurts_only_itself(caplog: pytest.LogCapt
 
 
 async def test_the_context_of_the_subscriber() -> None:
-    """Source and subscriber run in the contextvars of whoever subscribed."""
+    """Source and subscriber run in the contextvars of the subscriber."""
     names: list[str] = []
 
     async def subscribe(name: str) -> None:
@@ -422,7 +422,7 @@ async def test_a_late_reader_gets_what_came_meanwhile() -> None:
 
 
 async def test_break_disposes_with_a_bound_too() -> None:
-    """With a bound, too, whoever leaves disposes the subscription at once, also of a silent source."""
+    """With a bound, too, a reader who leaves disposes the subscription at once, also of a silent source."""
     counted = Counted()
     stream = to_async_iter(counted.observable, overflow=Overflow.fail(2))
     first = asyncio.ensure_future(anext(stream))

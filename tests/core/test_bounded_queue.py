@@ -1,4 +1,4 @@
-"""`Overflow`: what becomes of items that nobody has had time to read."""
+"""`Overflow`: what becomes of items that come faster than they are read."""
 
 import asyncio
 import gc
@@ -92,7 +92,7 @@ async def test_nothing_dropped_nothing_said(caplog: pytest.LogCaptureFixture) ->
 
 @pytest.mark.logs("on_drop", "unread items were dropped")
 async def test_who_is_told_of_drops_sees_the_variables_of_the_reader() -> None:
-    """`on_drop` runs in the contextvars of whoever reads; if it raises, that is logged and harms nobody."""
+    """`on_drop` runs in the contextvars of the reader; if it raises, that is logged and does no harm."""
     seen: list[str] = []
 
     def on_drop(item: object) -> None:
@@ -125,7 +125,7 @@ async def test_one_too_many_fails() -> None:
 
 
 async def test_a_reader_makes_room() -> None:
-    """An item that was taken makes room for one."""
+    """An item that was taken lets one more in."""
     source: Subject[int] = Subject()
     stream = to_async_iter(source, overflow=Overflow.fail(2))
     first = asyncio.ensure_future(anext(stream))
@@ -207,7 +207,7 @@ class Item:
 
 
 def full(overflow: Overflow) -> "BoundedQueue[Item]":
-    """A mailbox that can take no more."""
+    """A queue that can take no more."""
     context = Context()
     context.open()
     box: BoundedQueue[Item] = BoundedQueue(ReplayBuffer(context), overflow)

@@ -145,7 +145,7 @@ async def test_watchers_are_no_readers() -> None:
 
 
 async def test_forgetting() -> None:
-    """A buffer is emptied when nobody can reach it, but not while a watcher is going to look at it."""
+    """A buffer is emptied when it can no longer be reached, but not while a watcher will look at it."""
     buffer, watched = ReplayBuffer[int](open_context(), [1]), ReplayBuffer[int](open_context(), [1])
     watched.when_closed(lambda: None)
     buffer.forget()
@@ -304,7 +304,7 @@ async def test_a_batched_subscriber() -> None:
     late = Late(buffer)
     buffer.attach(late, batched=True)
     buffer.extend([1, 2])
-    assert not buffer.notify_next, "until it was told, nobody wants to hear of a piece"
+    assert not buffer.notify_next, "until it was told, no subscriber wants to hear of a piece"
     buffer.append(3)
     assert [] == late.told
     await turns(1)
@@ -315,7 +315,7 @@ async def test_a_batched_subscriber() -> None:
 
 
 async def test_leaving_before_the_batch() -> None:
-    """A batched subscriber that has left is not told any more, and holds up nobody."""
+    """A batched subscriber that has left is not told any more, and holds up nothing."""
     buffer: ReplayBuffer[int] = ReplayBuffer(open_context(), [1])
     late, other = Late(buffer), Late(buffer)
     buffer.attach(late, batched=True)
@@ -329,7 +329,7 @@ async def test_leaving_before_the_batch() -> None:
 
 
 async def test_a_reader_that_is_cancelled_right_now() -> None:
-    """What comes after a reader was cancelled and before it could leave harms nobody, nor does the end."""
+    """What comes after a reader was cancelled and before it could leave does no harm, nor does the end."""
     buffer: ReplayBuffer[int] = ReplayBuffer(open_context())
     leaving, staying = asyncio.create_task(whole(buffer)), asyncio.create_task(whole(buffer))
     waiting = asyncio.create_task(until_closed(buffer))
@@ -408,7 +408,7 @@ class Piece:
 
 
 async def test_what_all_have_passed_goes() -> None:
-    """A piece goes when the last one who reads has taken it, not earlier; what nobody read yet is kept."""
+    """A piece goes when the last one who reads has taken it, not earlier; what no reader took yet is kept."""
     context = Context()
     context.open()
     pieces = [Piece() for _ in range(3)]

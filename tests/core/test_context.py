@@ -108,7 +108,7 @@ async def test_drain_waits_for_what_is_started_meanwhile() -> None:
 
 
 async def test_drain_finishes_what_was_left_open() -> None:
-    """What is fed from outside of every task is finished by a drain; what nobody holds is forgotten."""
+    """What is fed from outside of every task is finished by a drain; what is not held is forgotten."""
     context = open_context()
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
     context.finish_at_end(buffer)
@@ -692,7 +692,7 @@ async def test_a_closer_that_is_interrupted() -> None:
 
 
 async def test_resources() -> None:
-    """Resources live as long as the context: callbacks at its end still see them, nobody later does."""
+    """Resources live as long as the context: callbacks at its end still see them, nothing later does."""
     seen: list[object] = []
     context = PromisingContext()
 
@@ -706,7 +706,7 @@ async def test_resources() -> None:
 
 
 async def test_unseen_errors_are_logged_at_its_end(caplog: pytest.LogCaptureFixture) -> None:
-    """An error that nobody saw by then is logged when the context ends, though its promise is held."""
+    """An error that no reader saw by then is logged when the context ends, though its promise is held."""
     with caplog.at_level(logging.ERROR, "miniagents"):
         async with PromisingContext():
             held = Message.promise(Source(["a"], error=ValueError("unseen")))

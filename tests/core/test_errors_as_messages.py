@@ -250,7 +250,7 @@ async def test_several_readers() -> None:
 
 
 async def test_leaving_closes_the_source() -> None:
-    """When nobody can reach it any more the source is closed, but for a message of it that is held."""
+    """When it can no longer be reached the source is closed, but for a message of it that is held."""
     gc.disable()
     try:
         async with PromisingContext():

@@ -128,7 +128,7 @@ async def test_nothing_after_the_end() -> None:
 
 
 async def test_abandoned_streams_stop() -> None:
-    """When nobody can read the whole any more, all streams in it stop, the waiting ones too."""
+    """When the whole can no longer be read, all streams in it stop, the waiting ones too."""
     gc.disable()
     try:
         async with PromisingContext():
@@ -157,7 +157,7 @@ async def test_a_stream_that_others_hold_goes_on() -> None:
 
 
 async def test_cancelling_cancels_the_feeder() -> None:
-    """Cancelling the whole stops whoever feeds it: the task is ended, the Observable unsubscribed."""
+    """Cancelling the whole stops what feeds it: the task is ended, the Observable unsubscribed."""
     disposed: list[bool] = []
 
     def subscribe(observer: abc.ObserverBase[str], _: abc.SchedulerBase | None = None) -> abc.DisposableBase:

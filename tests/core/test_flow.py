@@ -25,13 +25,13 @@ class Link:
 
 
 @pytest.mark.parametrize(
-    ("position", "room", "requested"),
+    ("position", "credit", "requested"),
     [(0, 10, 10), (4, 10, 10), (5, 10, 15), (10, 1, 11), (10, 0, 10), (3, -5, 10), (0, UNBOUNDED, UNBOUNDED)],
 )
-def test_what_is_asked(position: int, room: int, requested: int) -> None:
-    """As much as there is room for, once half of what was requested is used up; never more, never less."""
+def test_what_is_asked(position: int, credit: int, requested: int) -> None:
+    """As much as there is credit for, once half of what was requested is used up; never more, never less."""
     source: ReplayBuffer[object] = ReplayBuffer(Context(prefetch=10))
-    request_upstream(source, position, room)
+    request_upstream(source, position, credit)
     assert requested == source.requested
 
 

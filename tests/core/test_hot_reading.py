@@ -1,6 +1,6 @@
 """Reading a source that gives a piece in every turn of the event loop: a turn is waited, and no Future.
 
-Crosses rooms: the cursor that waits, and how far the buffer lets its writer run on.
+Crosses modules: the cursor that waits, and how far the buffer lets its writer run on.
 
 The reader is stepped by hand: what it gives the event loop is a turn (None) or a Future.
 """

@@ -213,7 +213,7 @@ async def test_the_chain_of_agents() -> None:
 
 
 async def test_an_error_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    """An error that nobody saw is logged once, not for each of its streams; a seen one is not logged."""
+    """An error that no reader saw is logged once, not for each of its streams; a seen one is not logged."""
     with caplog.at_level(logging.ERROR, "miniagents"):
         async with PromisingContext():
             join_messages(["one", Message.promise(Source(["a"], error=ValueError("unseen")))])
@@ -235,7 +235,7 @@ async def test_data_that_does_not_fit() -> None:
 
 
 async def test_leaving_closes_the_sources() -> None:
-    """When the last reader has left and nobody can reach it, all that it was made of is closed."""
+    """When the last reader has left and it can no longer be reached, all that it was made of is closed."""
     gc.disable()
     try:
         async with PromisingContext():

@@ -285,7 +285,7 @@ async def test_leaving_before_the_source() -> None:
 async def test_take_one(
     transform: Callable[[MessageSequencePromise[Message]], MessageSequencePromise[Message]],
 ) -> None:
-    """After `take(1)` the message that was taken streams on for whoever holds it; then the source is left."""
+    """After `take(1)` the message that was taken streams on for its holder; then the source is left."""
     gc.disable()
     try:
         async with PromisingContext():
@@ -327,7 +327,7 @@ async def test_what_is_behind_a_taken_message() -> None:
 
 
 async def test_a_taken_message_that_is_dropped() -> None:
-    """When nobody holds the message that was taken, it stops, too."""
+    """When the message that was taken is not held, it stops, too."""
     gc.disable()
     try:
         async with PromisingContext():

@@ -345,7 +345,7 @@ async def test_a_streamer_that_ignores_being_cancelled() -> None:
 
 
 async def test_abandoned() -> None:
-    """A message that nobody can read any more is stopped and its generator closed."""
+    """A message that can no longer be read is stopped and its generator closed."""
     gc.disable()
     try:
         async with PromisingContext():

@@ -158,7 +158,7 @@ async def test_slow_reader_holds_a_long_thought() -> None:
 
 
 async def test_a_break_stops_the_source() -> None:
-    """When the last reader of parts has left and nobody can come, the source is closed."""
+    """When the last reader of parts has left and no other one can come, the source is closed."""
     closed = asyncio.Event()
 
     async def thoughts(metadata: MutableMapping[str, object]) -> AsyncGenerator[Part]:
@@ -206,7 +206,7 @@ async def test_nothing_after_the_end() -> None:
 
 
 async def test_forgotten_together() -> None:
-    """When nobody can read a message any more its parts go with its tokens; while somebody can, both stay."""
+    """When a message can no longer be read its parts go with its tokens; while it can, both stay."""
     async with MiniAgents() as context:
         buffer = PartBuffer(context, ["one", Reasoning("Hm.")])
         lease = Lease(buffer)

@@ -56,7 +56,7 @@ def test_it_goes_on_until_there_is_nothing() -> None:
 
 
 def test_no_step_begins_within_a_step() -> None:
-    """What a step pushes to its own follower is taken after it, and before what came later."""
+    """What a step pushes to its own subscriber is taken after it, and before what came later."""
     reader = _Reader("again", "last")
     reader.deliver()
     assert ["again", "pushed", "last"] == reader.taken

@@ -30,7 +30,7 @@ def open_context() -> Context:
 
 
 def start(context: Context, name: str, body: Body, *, part: bool = False) -> ReplayBuffer[int]:
-    """The buffer that a new driver ends."""
+    """The buffer that a new producer task ends."""
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
     ProducerTask(name, context, buffer, buffer, part=part).start(body)
     return buffer
@@ -54,27 +54,27 @@ async def read(buffer: ReplayBuffer[int]) -> list[int]:
     return [item async for item in iterate(buffer, None)]
 
 
-async def test_the_end_of_the_body_is_the_end_of_the_log() -> None:
-    """When the body has ended, its buffer is finished, and nothing of the driver is left in the context."""
+async def test_the_end_of_the_body_is_the_end_of_the_buffer() -> None:
+    """When the body has ended, its buffer is finished, and nothing of its task is left in the context."""
     context = open_context()
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
 
     async def body() -> None:
         buffer.append(1)
 
-    driver = ProducerTask("writer", context, buffer, buffer)
-    driver.start(body)
+    producer = ProducerTask("writer", context, buffer, buffer)
+    producer.start(body)
     writer = buffer.producer
-    assert writer is driver
-    assert driver.task is not None
-    assert "writer" == driver.task.get_name()
+    assert writer is producer
+    assert producer.task is not None
+    assert "writer" == producer.task.get_name()
     assert [1] == await read(buffer)
     assert buffer.producer is None
     assert not context.tasks
     await context.drain()
 
 
-async def test_an_error_of_the_body_is_the_error_of_the_log() -> None:
+async def test_an_error_of_the_body_is_the_error_of_the_buffer() -> None:
     """An error is the terminal of its stream; a note tells whose it was."""
     error = ValueError("broken")
 
@@ -90,7 +90,7 @@ async def test_an_error_of_the_body_is_the_error_of_the_log() -> None:
 
 
 async def test_the_note_names_the_chain() -> None:
-    """An error that goes through several drivers has one note that names them in order, but no parts."""
+    """An error that goes through several tasks has one note that names them in order, but no parts."""
     context, error = open_context(), ValueError("broken")
 
     async def fails() -> None:
@@ -114,7 +114,7 @@ async def test_the_note_names_the_chain() -> None:
 
 
 async def test_an_error_on_two_ways() -> None:
-    """An error that two drivers were told has a note for each way it went."""
+    """An error that two producer tasks were told has a note for each way it went."""
     context, error = open_context(), ValueError("broken")
 
     async def fails() -> None:
@@ -153,18 +153,18 @@ async def test_a_second_cancel_does_not_disturb_the_clean_up() -> None:
     """To cancel again, from wherever, does not interrupt a clean-up that waits."""
     context, ended = open_context(), list[str]()
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
-    driver = ProducerTask("hanging", context, buffer, buffer)
-    driver.start(hanging(ended))
+    producer = ProducerTask("hanging", context, buffer, buffer)
+    producer.start(hanging(ended))
     await turns()
-    driver.cancel()
+    producer.cancel()
     await turns(1)
-    driver.cancel()
+    producer.cancel()
     await context.cancel_all()
     assert ["hanging"] == ended
 
 
 async def test_cancelled_before_its_first_step() -> None:
-    """A driver that is cancelled before it ran a step belongs to its context until its task has ended."""
+    """A producer task that is cancelled before its first step belongs to its context until it has ended."""
     context, ended = open_context(), list[str]()
     buffer = start(context, "never", hanging(ended))
     assert buffer.producer is not None
@@ -179,10 +179,10 @@ async def test_cancelled_by_hand_before_its_first_step() -> None:
     context = open_context()
     ended = list[str]()
     buffer = start(context, "never", hanging(ended))
-    driver = buffer.producer
-    assert isinstance(driver, ProducerTask)
-    assert driver.task is not None
-    driver.task.cancel()
+    producer = buffer.producer
+    assert isinstance(producer, ProducerTask)
+    assert producer.task is not None
+    producer.task.cancel()
     with pytest.raises(InquiryCancelledError, match="never was cancelled before it had ended"):
         await read(buffer)
     assert [] == ended
@@ -201,7 +201,7 @@ async def test_a_body_that_is_cancelled_by_another() -> None:
 
 
 async def test_a_cancelled_run_cancels_what_it_started() -> None:
-    """A cancelled run cancels the runs it started that nobody else reads; the ones that are read go on."""
+    """A cancelled run cancels the runs it started that have no other reader; the ones that are read go on."""
     context, ended, buffers = open_context(), list[str](), list[ReplayBuffer[int]]()
 
     async def parent() -> None:
@@ -223,7 +223,7 @@ async def test_a_cancelled_run_cancels_what_it_started() -> None:
 
 
 async def test_a_failing_run_cancels_what_it_started() -> None:
-    """A failing run cancels the runs it started that nobody reads, but not what it had given away."""
+    """A failing run cancels the runs it started that have no reader, but not what it had given away."""
     context, ended = open_context(), list[str]()
 
     async def parent() -> None:
@@ -276,12 +276,12 @@ async def test_an_orphan_is_nobodys_child() -> None:
 
 
 async def test_the_current_driver() -> None:
-    """Within its body a driver is the current one; outside there is none."""
+    """Within its body a producer task is the current one; outside there is none."""
     seen: list[str] = []
 
     async def body() -> None:
-        driver = current_producer()
-        seen.append(driver.name if driver is not None else "")
+        producer = current_producer()
+        seen.append(producer.name if producer is not None else "")
 
     await read(start(open_context(), "body", body))
     assert ["body"] == seen
@@ -355,24 +355,24 @@ async def test_cancel_ends_the_messages_that_are_read() -> None:
 async def test_what_has_ended_is_forgotten_by_who_started_it() -> None:
     """A run that goes on keeps nothing of those that it started and that have ended."""
     context, go = open_context(), asyncio.Event()
-    drivers: list[WaitingTask] = []
+    producers: list[WaitingTask] = []
 
     async def nothing() -> None:
         pass
 
     async def body() -> None:
-        driver = current_producer()
-        assert driver is not None
-        drivers.append(driver)
+        producer = current_producer()
+        assert producer is not None
+        producers.append(producer)
         for _ in range(3):
             await until_closed(start(context, "child", nothing))
         await go.wait()
 
     start(context, "parent", body)
     await turns(12)
-    (driver,) = drivers
-    assert isinstance(driver, TaskLife)
-    assert set() == driver._children
+    (producer,) = producers
+    assert isinstance(producer, TaskLife)
+    assert set() == producer._children
     go.set()
     await context.drain()
 

@@ -140,7 +140,7 @@ async def test_a_reader_that_times_out_harms_nobody() -> None:
 
 @pytest.mark.loop(virtual=True)
 async def test_abandoned() -> None:
-    """When the last reader has left and nobody can reach the promise, it is stopped within two loop turns."""
+    """When the last reader has left and the promise can no longer be reached, it is stopped in two turns."""
     gc.disable()
     try:
         async with PromisingContext():
@@ -159,7 +159,7 @@ async def test_abandoned() -> None:
 
 
 async def test_fire_and_forget() -> None:
-    """A promise that nobody ever read runs to its end, though nobody can reach it."""
+    """A promise that was never read runs to its end, though it can no longer be reached."""
     async with PromisingContext():
         slow = Slow()
         Promise(slow)
@@ -516,7 +516,7 @@ async def test_error_after_the_pieces() -> None:
 
 
 async def test_a_break_closes_the_source() -> None:
-    """After `break`, when nobody can reach it any more, the source's `finally` has run in two turns."""
+    """After `break`, when it can no longer be reached, the source's `finally` has run in two turns."""
     gc.disable()
     try:
         async with PromisingContext():
@@ -600,7 +600,7 @@ async def test_one_of_two_readers_leaves() -> None:
 
 
 async def test_a_stream_that_no_reader_reads() -> None:
-    """What nobody ever read runs to its end, however long it is."""
+    """What was never read runs to its end, however long it is."""
     async with PromisingContext(prefetch=10):
         source = Source(range(5000))
         StreamedPromise[int, object](source)
@@ -753,7 +753,7 @@ async def test_without_replay_awaited() -> None:
 
 
 async def test_a_subscription_may_be_all_that_holds_it(caplog: pytest.LogCaptureFixture) -> None:
-    """Its error is told to the subscriber, and not logged as one that nobody saw."""
+    """Its error is told to the subscriber, and not logged as one that no reader saw."""
     recorder, error = Recorder[str](), ValueError("broken")
     async with PromisingContext():
         StreamedPromise[str, object](Source(["a"], error=error)).pieces.subscribe(recorder)

@@ -216,7 +216,7 @@ async def test_a_source_that_goes_on_after_the_end() -> None:
 
 
 async def test_an_error_of_the_taker_closes_the_source() -> None:
-    """A source is closed also by an error of whoever takes its pieces."""
+    """A source is closed also by an error of the function that takes its pieces."""
     context, source = open_context(), Source(range(5))
 
     def bad(_: int) -> None:

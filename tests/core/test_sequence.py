@@ -282,8 +282,8 @@ async def test_repr_and_hash() -> None:
 def start(context: PromisingContext, body: Body) -> MessageSequencePromise[Message]:
     """A run, as that of an agent: `body` is given what it feeds its replies into."""
     flattener, promise = open_sequence()
-    driver = flattener.feeder = ProducerTask("AGENT", context, promise.buffer, flattener)
-    driver.start(lambda: body(flattener))
+    producer = flattener.feeder = ProducerTask("AGENT", context, promise.buffer, flattener)
+    producer.start(lambda: body(flattener))
     return promise
 
 
@@ -380,7 +380,7 @@ async def test_leaving_the_block() -> None:
 
 
 async def test_abandoned() -> None:
-    """When it was read and nobody can reach it any more, the messages that only it held are stopped."""
+    """When it was read and can no longer be reached, the messages that only it held are stopped."""
     gc.disable()
     try:
         async with PromisingContext():

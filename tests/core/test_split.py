@@ -281,7 +281,7 @@ async def test_the_chain_of_agents() -> None:
 
 
 async def test_an_error_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    """An error that nobody saw is logged once, not for each of its streams; a seen one is not logged."""
+    """An error that no reader saw is logged once, not for each of its streams; a seen one is not logged."""
     with caplog.at_level(logging.ERROR, "miniagents"):
         async with PromisingContext():
             split_messages(Message.promise(Source(["one\n\ntwo"], error=ValueError("unseen"))))
@@ -295,7 +295,7 @@ async def test_an_error_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_leaving_closes_the_source() -> None:
-    """When the last reader has left and nobody can reach it, the source is closed."""
+    """When the last reader has left and it can no longer be reached, the source is closed."""
     gc.disable()
     try:
         async with PromisingContext():

@@ -257,7 +257,7 @@ async def test_reentrant_write_is_serial() -> None:
 
 
 async def test_the_context_of_the_subscriber() -> None:
-    """A subscriber is called in the contextvars it subscribed in, whoever writes."""
+    """A subscriber is called in the contextvars it subscribed in, not in the writer's."""
     buffer, names = open_buffer(1), list[str]()
 
     def subscribe(name: str) -> None:

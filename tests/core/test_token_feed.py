@@ -97,8 +97,8 @@ async def test_what_is_there_already() -> None:
         assert ([], True) == (heard.items, heard.target.closed)
 
 
-async def test_a_listener_that_hears_nothing() -> None:
-    """What a listener does not override it does not hear; the target ends as the sequence ends."""
+async def test_a_transformer_that_hears_nothing() -> None:
+    """What a transformer does not override it is not told of; the target ends as the sequence ends."""
     async with PromisingContext():
         error = ValueError("broken")
         cases: list[tuple[list[str | Exception], Exception | None]] = [
@@ -113,7 +113,7 @@ async def test_a_listener_that_hears_nothing() -> None:
 
 
 async def test_a_failing_message_ends_it() -> None:
-    """A failing message ends the walk by default: the target gets the error, nothing behind it is read."""
+    """A failing message ends the feed by default: the target gets the error, nothing behind it is read."""
     error = ValueError("broken")
     async with PromisingContext():
         after = Message("after").as_promise
@@ -126,7 +126,7 @@ async def test_a_failing_message_ends_it() -> None:
 
 
 async def test_walking_on() -> None:
-    """A listener that says so is told of the messages behind a failing one; nobody else is owed the error."""
+    """A transformer that says so is told of the messages after a failing one; only it is told the error."""
     async with PromisingContext():
         heard = Heard(MessageSequencePromise(["one", ValueError("broken"), "two"]), walk_on=True)
         assert ["(", "one", ")one", "(", "!", "(", "two", ")two"] == heard.items
@@ -155,7 +155,7 @@ async def test_a_failing_sequence() -> None:
 
 
 async def test_an_error_that_was_heard(caplog: pytest.LogCaptureFixture) -> None:
-    """An error that a listener took is not logged any more."""
+    """An error that a transformer took is not logged any more."""
     with caplog.at_level(logging.ERROR, "miniagents"):
         async with PromisingContext():
             Heard(
@@ -165,9 +165,9 @@ async def test_an_error_that_was_heard(caplog: pytest.LogCaptureFixture) -> None
     assert not caplog.records
 
 
-async def test_a_listener_that_raises() -> None:
-    """What a listener raises is the error of its target; the messages and other readers are unharmed."""
-    error = ZeroDivisionError("of the listener")
+async def test_a_transformer_that_raises() -> None:
+    """What a transformer raises is the error of its target; the messages and other readers are unharmed."""
+    error = ZeroDivisionError("of the transformer")
 
     told: list[str] = []
 
@@ -192,8 +192,8 @@ async def test_a_listener_that_raises() -> None:
         assert (0, 0) == (message.buffer.readers, sequence.buffer.readers)
 
 
-async def test_a_listener_that_writes() -> None:
-    """A listener may add messages to what it walks through; they are told after what is there, not nested."""
+async def test_a_transformer_that_writes() -> None:
+    """A transformer may add messages to what it reads; they are told after what is there, not nested."""
     async with PromisingContext():
         flattener, promise = open_sequence()
 
@@ -209,7 +209,7 @@ async def test_a_listener_that_writes() -> None:
         assert heard.target.closed
 
 
-async def test_a_listener_that_writes_at_once() -> None:
+async def test_a_transformer_that_writes_at_once() -> None:
     """That holds for messages that are there already, too, and for however many that are added."""
     async with PromisingContext():
         flattener, promise = open_sequence()
@@ -228,7 +228,7 @@ async def test_a_listener_that_writes_at_once() -> None:
 
 
 async def test_it_waits_for_itself() -> None:
-    """A walk through what can only grow with the walk itself is a `DeadlockError`, not a silent wait."""
+    """A feed from what can only grow with the feed itself is a `DeadlockError`, not a silent wait."""
     async with PromisingContext():
         flattener, promise = open_sequence()
         flattener.feed("first")
@@ -266,7 +266,7 @@ async def test_it_waits_for_itself_through_others() -> None:
 
 @pytest.mark.logs("Executing")  # one long step
 async def test_many_messages() -> None:
-    """A hundred thousand messages are walked through in one go, without recursion."""
+    """A hundred thousand messages are fed in one go, without recursion."""
     async with PromisingContext():
         heard: list[str] = []
 
@@ -277,14 +277,14 @@ async def test_many_messages() -> None:
 
         message = Message("a").as_promise
         target: ReplayBuffer[str] = ReplayBuffer(message.buffer.context)
-        walk = TokenFeed(MessageSequencePromise([message] * 100_000), Counter(target))
-        walk.start()
+        feed = TokenFeed(MessageSequencePromise([message] * 100_000), Counter(target))
+        feed.start()
         assert (100_000, True) == (len(heard), target.closed)
 
 
 @pytest.mark.loop(debug=False)
 async def test_many_walks_in_a_chain() -> None:
-    """A chain of 1,000 walks, each through what another one writes, neither recurses to run nor to leave."""
+    """A chain of 1,000 feeds, each from what another one writes, neither recurses to run nor to leave."""
     gc.disable()
     try:
         async with PromisingContext():
@@ -307,7 +307,7 @@ async def test_many_walks_in_a_chain() -> None:
 
 
 async def test_it_keeps_what_it_reads() -> None:
-    """As long as somebody can read the target, what is walked through is kept, whoever else drops it."""
+    """As long as somebody can read the target, what is read for it is kept, even when all else drops it."""
     gc.disable()
     try:
         async with PromisingContext():
@@ -329,7 +329,7 @@ async def test_it_keeps_what_it_reads() -> None:
 
 
 async def test_cancel() -> None:
-    """Cancelling the target ends the walk: it gets `InquiryCancelledError`, once, and nothing after it."""
+    """Cancelling the target ends the feed: it gets `InquiryCancelledError`, once, and nothing after it."""
     async with PromisingContext():
         typewriter = Typewriter("a")
         message = Message.promise(typewriter)
@@ -352,20 +352,20 @@ async def test_who_it_waits_for() -> None:
         messages, tokens = Source([""], hold_at=0), Source(["a"], hold_at=0)
         sequence = MessageSequencePromise([Message.promise(tokens), messages])
         heard = Heard(sequence)
-        walk = heard.target.producer
-        assert walk is not None
-        assert ("", sequence.buffer.items[0].buffer.producer) == (walk.name, walk.blocked_by())
+        feed = heard.target.producer
+        assert feed is not None
+        assert ("", sequence.buffer.items[0].buffer.producer) == (feed.name, feed.blocked_by())
         tokens.go.set()
         await turns(4)
-        assert walk.blocked_by() is sequence.buffer.producer
+        assert feed.blocked_by() is sequence.buffer.producer
         messages.go.set()
         await turns(4)
-        assert walk.blocked_by() is None
+        assert feed.blocked_by() is None
         assert heard.target.producer is None
 
 
 async def test_whose_it_is() -> None:
-    """What a run writes by a walk belongs to it: cancelling the replies stops it, though it was passed on."""
+    """What a run writes by a feed belongs to it: cancelling the replies stops it, though it was passed on."""
     source = Source(["a", "b"], hold_at=1)
     mine: list[MessagePromise[Message]] = []
 

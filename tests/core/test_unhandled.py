@@ -8,7 +8,7 @@ class Stream:
 
 
 def test_reported_once(caplog: pytest.LogCaptureFixture) -> None:
-    """An error that nobody was told is logged once, however many streams it stands in, with its traceback."""
+    """An error that no reader was told is logged once, with its traceback, however many streams have it."""
     unseen, error = UnhandledErrors(), ValueError("lost")
     unseen.watch(Stream(), error)
     unseen.watch(Stream(), error)

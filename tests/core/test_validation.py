@@ -223,7 +223,7 @@ async def test_cancel() -> None:
 
 
 async def test_leaving() -> None:
-    """When the last reader of a copy has gone, and nobody holds the source, the source is stopped."""
+    """When the last reader of a copy has gone, and the source is not held, the source is stopped."""
     source = Source(["a", "b"], hold_at=1)
     async with MiniAgents() as context:
         promise = ANSWERS.admit(Message.promise(source), context)
@@ -236,7 +236,7 @@ async def test_leaving() -> None:
 
 
 async def test_nobody_reads() -> None:
-    """A copy that nobody ever read lets its source run to the end."""
+    """A copy that was never read lets its source run to the end."""
     source = Source(["a", "b"], hold_at=1)
     async with MiniAgents() as context:
         promise = ANSWERS.admit(Message.promise(source), context)
@@ -249,7 +249,7 @@ async def test_nobody_reads() -> None:
     assert (source.produced, source.closed) == (2, 1)
 
 
-async def test_validated_log() -> None:
+async def test_validated_buffer() -> None:
     """What is added to the buffer of a typed agent's replies is validated there; nothing follows the end."""
     async with MiniAgents() as context:
         buffer = ValidatedBuffer(context, ANSWERS)
@@ -294,7 +294,7 @@ async def test_a_sequence_that_is_still_coming() -> None:
 
 
 async def test_leaving_a_sequence() -> None:
-    """When nobody can read the copy of a sequence any more, what feeds the sequence is stopped."""
+    """When the copy of a sequence can no longer be read, what feeds the sequence is stopped."""
     source = Source(["a", "b"], hold_at=1)
     async with MiniAgents():
         copied = validated(MessageSequencePromise(source), ANSWERS)
@@ -351,7 +351,7 @@ async def test_parts() -> None:
 
 
 async def test_who_waits_for_whom() -> None:
-    """A copy is a link in the chain in which deadlocks are found: it waits for whoever writes its source."""
+    """A copy is a link in the chain in which deadlocks are found: it waits for the writer of its source."""
     async with MiniAgents() as context:
         source = Message.promise(Source(["a"], hold_at=0))
         promise: MessagePromise[Message] = ANSWERS.admit(source, context)

@@ -1,4 +1,4 @@
-"""Crosses rooms: what a provider of one's own gets from `miniagents.ext.llm`, over a real socket."""
+"""Crosses modules: what a provider of one's own gets from `miniagents.ext.llm`, over a real socket."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

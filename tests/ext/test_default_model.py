@@ -10,7 +10,7 @@ KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_MODEL", "ANTHROPIC_MODEL"
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget the keys of whoever runs the tests."""
+    """Forget the keys of the developer who runs the tests."""
     for name in KEYS:
         monkeypatch.delenv(name, raising=False)
 

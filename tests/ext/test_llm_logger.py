@@ -96,7 +96,7 @@ async def test_errors_are_the_same(tmp_path: Path) -> None:
 
 
 class Talk:
-    """A model that talks until nobody listens, and counts."""
+    """A model that talks as long as it is read, and counts."""
 
     def __init__(self) -> None:
         self.said = 0
@@ -119,7 +119,7 @@ class Talk:
 
 
 async def test_who_leaves_ends_the_call(tmp_path: Path) -> None:
-    """A call that nobody reads any more is stopped as without a log, and its page says so."""
+    """A call that is no longer read is stopped as it is without a logger, and its page says so."""
     talk = Talk()
 
     async def listen() -> None:

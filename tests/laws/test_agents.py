@@ -69,7 +69,7 @@ LAWS: dict[str, Law] = {
 
 pytestmark = pytest.mark.logs(
     "No reader ever saw this error"
-)  # what is drawn may be broken where nobody reads
+)  # what is drawn may be broken where it is not read
 
 
 async def looked_at(agent: Agent, messages: Sequence[Sequence[str]]) -> Faces:
@@ -142,7 +142,7 @@ async def test_cancelling_the_whole(recipe: Recipe, messages: list[list[str]], s
 @settings(max_examples=40)
 @given(recipe=agents, messages=INPUTS)
 async def test_leaving_the_whole(recipe: Recipe, messages: list[list[str]]) -> None:
-    """When the last reader has left and nobody can read any more, all its parts are stopped."""
+    """When the last reader has left and no other one can come, all its parts are stopped."""
     runs = Runs()
     async with MiniAgents():
         sent = MessageSequencePromise(told(messages, pause=0.0))

@@ -1,4 +1,4 @@
-"""Wherever a graph of agents is stopped, nothing of it is left, and nobody else notices.
+"""Wherever a graph of agents is stopped, nothing of it is left, and nothing else is disturbed.
 
 A graph is some jobs of `graph.py` at once, drawn by a seed; it is run once to its end, which says how many
 steps there are and what its readers get. Then it is run again for each point: before a drawn step something
@@ -40,7 +40,7 @@ class Stop:
     """What is stopped, and when.
 
     Attributes:
-        kind: the ``context`` by cancelling whoever is in it, or by an error of its ``body``; an ``inquiry``;
+        kind: the ``context`` by cancelling the task in it, or by an error of its ``body``; an ``inquiry``;
             the task of a ``reader``; a reader that is to ``leave``; any ``task``, or ``all`` of them by hand,
             as some do when a process is to end.
         step: before which step.
@@ -130,7 +130,7 @@ class Graph:
             outcome.steps = loop.steps
             # What the context owned is gone now; readers that outlive it were told, and end by themselves.
             if context.tasks:
-                outcome.left.append(f"drivers {context.tasks}")
+                outcome.left.append(f"producer tasks {context.tasks}")
             await asyncio.wait(self._readers or [self._main])
             outcome.end = None if self._main.cancelled() else self._main.exception()
             if self._main.cancelled():
@@ -228,7 +228,7 @@ def check(outcome: Outcome, whole: Outcome, stop: Stop) -> None:
     for job, reference in zip(outcome.jobs, whole.jobs, strict=True):
         assert [] == job.wrong
         assert job.begun == job.ended
-        if stop.kind not in {"task", "all"}:  # whoever cancels a task by hand may hit its clean-up
+        if stop.kind not in {"task", "all"}:  # a task that is cancelled by hand may be in its clean-up
             assert job.disturbed == 0
         if stop.kind in {"context", "body", "all"} or job is outcome.touched:
             check_stopped(job, reference, stop)
@@ -301,7 +301,7 @@ def points(seed: object, steps: int) -> list[Stop]:
 
 @pytest.mark.parametrize("seed", range(GRAPHS))
 def test_stopped_anywhere(seed: int) -> None:
-    """Stopped before any step, whatever it is, a graph leaves nothing running and harms nobody else."""
+    """Stopped before any step, whatever it is, a graph leaves nothing running and harms no other one."""
     graph = Graph(seed)
     whole = graph.run()
     assert (None, []) == (whole.end, whole.left)

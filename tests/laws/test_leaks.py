@@ -151,7 +151,7 @@ async def inquired_token_by_token() -> None:
 
 
 async def inquired_and_never_read() -> None:
-    """Nobody reads the replies: the run goes to its end."""
+    """The replies have no reader: the run goes to its end."""
     echo_agent.inquire("x")
     await turns(6)
 

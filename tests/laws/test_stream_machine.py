@@ -152,7 +152,7 @@ class StreamMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.promise is not None)
     @rule()
     def let_go(self) -> None:
-        """Nobody holds the promise any more but those who read it."""
+        """Only its readers hold the promise any more."""
 
         async def step() -> None:
             self.promise = None
@@ -185,8 +185,8 @@ class StreamMachine(RuleBasedStateMachine):
     def _subscribe(self, heard: Heard) -> None:
         self.subscribers.append((heard, False))
         assert self.promise is not None
-        log_face = cast("StreamedPromise[object, object]", self.promise).pieces
-        heard.subscription = log_face.subscribe(heard)
+        pieces = cast("StreamedPromise[object, object]", self.promise).pieces
+        heard.subscription = pieces.subscribe(heard)
 
     @precondition(lambda self: self.subscribers)
     @rule(data=st.data())
@@ -237,7 +237,7 @@ class StreamMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.promise is not None)
     @rule(whole=st.booleans())
     def read_with_timeout(self, *, whole: bool) -> None:
-        """Read with a timeout: who gives up harms nobody, and sees what was there."""
+        """Read with a timeout: who gives up harms no other reader, and sees what was there."""
         promise = self.promise
         assert promise is not None
         expected = list(self.model.items)

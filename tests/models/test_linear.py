@@ -1,4 +1,4 @@
-"""Crosses rooms: a byte of a typed answer costs no more to read in a large answer than in a small one.
+"""Crosses modules: a byte of a typed answer costs no more to read in a large answer than in a small one.
 
 Counted, not timed: every call of a function, of Python or of C, and what is copied into partials. So the
 figures are the same on every machine; seconds are measured in `tests/bench`.

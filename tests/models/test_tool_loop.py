@@ -208,7 +208,7 @@ async def test_approval() -> None:
 
 
 async def test_an_approval_that_raises() -> None:
-    """What the approval raises is the error of the call: nobody decided."""
+    """What the approval raises is the error of the call: nothing was decided."""
 
     async def approve(call: ToolCall) -> bool:
         raise PermissionError(call.name)
@@ -218,7 +218,7 @@ async def test_an_approval_that_raises() -> None:
 
 
 async def test_what_tools_say_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """The buffer names the tool and the type of the error, and nothing of what was said."""
+    """The log names the tool and the type of the error, and nothing of what was said."""
     with caplog.at_level(logging.DEBUG):
         await called("fail")
     assert [record.getMessage() for record in caplog.records if record.name.startswith("miniagents")] == [
@@ -259,7 +259,7 @@ async def test_an_agent_that_is_late_is_stopped() -> None:
 
 
 async def test_a_tool_that_was_cancelled_by_something_else() -> None:
-    """A tool that waits for what is cancelled has failed; nobody has cancelled the inquiry."""
+    """A tool that waits for what is cancelled has failed; the inquiry was not cancelled."""
 
     @tool
     async def wait() -> None:

@@ -270,7 +270,7 @@ async def test_a_failure_is_not_repaired() -> None:
 
 
 async def test_what_was_cut_off_is_not_repaired() -> None:
-    """An answer for which there was no room would not fit again: the error says what to do."""
+    """An answer that had not enough tokens would not fit again: the error says what to do."""
     scripted = ScriptedModel(["{", Finish("length")], GOOD)
     async with MiniAgents():
         with pytest.raises(TypedAnswerError, match=r"cut off \(length\), so it is no City; raise max_tokens"):
@@ -279,7 +279,7 @@ async def test_what_was_cut_off_is_not_repaired() -> None:
 
 
 async def test_several_calls_of_one_answer() -> None:
-    """A model that gives its answer twice has given the first one; nobody is shown a mixture."""
+    """A model that gives its answer twice has given the first one; no reader is shown a mixture."""
     twice: list[Part] = [
         ToolCallDelta(0, "1", "answer"),
         ToolCallDelta(0, arguments=GOOD[:9]),

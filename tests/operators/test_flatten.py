@@ -105,7 +105,7 @@ def test_a_failing_source() -> None:
 
 
 async def test_leaving() -> None:
-    """Disposing stops the sequences that nobody else holds."""
+    """Disposing stops the sequences that are not held elsewhere."""
     typewriter = Typewriter("a")
     async with MiniAgents():
         source = rx.concat(promises("x"), typed(typewriter)).pipe(ops.map(lambda item: [item]))

@@ -115,7 +115,7 @@ async def test_take_one() -> None:
 
 
 async def test_a_joined_message_is_dropped() -> None:
-    """When nobody holds the joined message any more, the messages in it stop."""
+    """When the joined message is no longer held, the messages in it stop."""
     typewriter = Typewriter("a")
     async with MiniAgents():
         taken = [item async for item in to_async_iter(typed(typewriter).pipe(join(), ops.take(1)))]

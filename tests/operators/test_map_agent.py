@@ -310,7 +310,7 @@ async def test_a_cancelled_run_takes_its_items_with_it() -> None:
 
 
 async def test_unread_replies_run_to_their_end() -> None:
-    """Whoever is only after the effects need not read the replies."""
+    """A caller who only wants the effects need not read the replies."""
     desk = Desk()
     async with MiniAgents():
         async for _ in map_agent(desk_agent.bind(desk=desk), concurrency=2)(["a", "b", "c"]):
@@ -331,7 +331,7 @@ async def test_a_half_read_item_is_given_up() -> None:
 
 
 async def test_an_error_nobody_read_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever does not read the replies to a failing item finds its error in the buffer."""
+    """The error of a failing item whose replies are not read is in the log."""
     async with MiniAgents():
         async for _ in map_agent(desk_agent.bind(desk=Desk()))(["bad"]):
             pass
@@ -423,7 +423,7 @@ async def test_too_many_items_of_an_observable() -> None:
 
 
 async def test_the_source_is_paused() -> None:
-    """No reader, no more than `prefetch` items; each one that is taken makes room for one."""
+    """No reader, no more than `prefetch` items; each one that is taken lets one more in."""
     source = Source([str(number) for number in range(100)])
     async with MiniAgents(prefetch=10):
         stream = map_agent(echo_agent, concurrency=4)(source)

@@ -115,7 +115,7 @@ def test_a_failing_source() -> None:
 
 
 async def test_leaving_with_a_message() -> None:
-    """A message that was taken streams on for whoever holds it; the ones behind it stop."""
+    """A message that was taken streams on for its holder; the ones behind it stop."""
     first, second = Typewriter("a"), Typewriter("b")
     async with MiniAgents():
         stream = to_async_iter(typed(first, second).pipe(map_tokens(str.upper)))
@@ -143,7 +143,7 @@ async def test_take_one() -> None:
 
 
 async def test_a_taken_message_is_dropped() -> None:
-    """A message that was taken stops when nobody holds it any more."""
+    """A message that was taken stops when it is no longer held."""
     typewriter = Typewriter("a")
     async with MiniAgents():
         source = typed(typewriter).pipe(map_tokens(str.upper), ops.take(1))

@@ -1,6 +1,6 @@
 """Many operators together.
 
-Crosses rooms: what holds for every operator, and for operators beside those of reactivex.
+Crosses modules: what holds for every operator, and for operators beside those of reactivex.
 """
 
 import asyncio
@@ -159,7 +159,7 @@ user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobo
 
 
 async def test_contextvars_of_the_subscriber() -> None:
-    """Callbacks and agents of a pipeline see the contextvars of whoever subscribed, not of who emits."""
+    """Callbacks and agents of a pipeline see the contextvars of the subscriber, not of the emitter."""
     seen: list[str] = []
 
     def look(token: str) -> str:

@@ -70,7 +70,7 @@ async def test_a_failing_source() -> None:
 
 
 async def test_leaving() -> None:
-    """Disposing stops the message that is waited for, if nobody else holds it."""
+    """Disposing stops the message that is waited for, if it is not held elsewhere."""
     typewriter = Typewriter("a")
     async with MiniAgents():
         outcome = Outcome(rx.concat(promises("x"), typed(typewriter)).pipe(resolve(), ops.map(text_of)))

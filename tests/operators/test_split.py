@@ -135,7 +135,7 @@ async def test_take_one_over_two_messages() -> None:
 
 
 async def test_leaving() -> None:
-    """Disposing stops the messages that are read, if nobody holds the result."""
+    """Disposing stops the messages that are read, if the result is not held."""
     typewriter = Typewriter("a")
     async with MiniAgents():
         outcome = Outcome(typed(typewriter).pipe(split("|")))

@@ -1,4 +1,4 @@
-"""Crosses rooms: what is written to stderr turns the run red; `python -m tests.quiet` runs all tests so."""
+"""Crosses modules: what is written to stderr turns the run red; `python -m tests.quiet` runs all tests so."""
 
 import re
 import sys

@@ -1,6 +1,6 @@
 """A plugin of pytest: what a test lets out to stderr turns the run red, though the test itself is green.
 
-Looked at is what pytest has captured of descriptor 2, whoever wrote to it (a subprocess, too), in the set-up,
+Looked at is what pytest has captured of descriptor 2, also from subprocesses, in the set-up,
 the call and the end of a test and while modules are imported. What a test reads by `capsys` or `capfd` it is
 about.
 

@@ -1,4 +1,4 @@
-"""Crosses rooms: every case of scale holds at a small size; `python -m tests.scale` has the full ones."""
+"""Crosses modules: every case of scale holds at a small size; `python -m tests.scale` has the full ones."""
 
 import pytest
 

@@ -105,7 +105,7 @@ SENTENCES = (
         "`KeyboardInterrupt` and `SystemExit` leave through `MiniAgents.run`.",
         (
             "tests/agents/test_miniagents.py::test_exits_leave_through_run",
-            "tests/core/test_run_loop.py::test_what_leaves_at_once",
+            "tests/core/test_blocking_run.py::test_what_leaves_at_once",
         ),
     ),
     Sentence(
@@ -142,7 +142,7 @@ SENTENCES = (
     ),
     Sentence(
         _LEAVING,
-        "When the last reader has left before the end and nobody can reach the promise, the run is "
+        "When the last reader has left before the end and the promise can no longer be reached, the run is "
         "abandoned: cancelled, its generators closed, within one turn of the loop.",
         (
             "tests/semantics/test_ways_out.py::test_abandoned_within_a_turn",
@@ -160,7 +160,7 @@ SENTENCES = (
     ),
     Sentence(
         _LEAVING,
-        "An inquiry that nobody ever read runs to its end.",
+        "An inquiry that was never read runs to its end.",
         (
             "tests/agents/test_agent.py::test_inquire_runs_unread",
             "tests/core/test_promise.py::test_fire_and_forget",
@@ -185,8 +185,8 @@ SENTENCES = (
     ),
     Sentence(
         _LEAVING,
-        "With a run that is cancelled or fails, the inquiries that it started and nobody else reads are "
-        "cancelled.",
+        "With a run that is cancelled or fails, the inquiries that it started and that have no other "
+        "reader are cancelled.",
         (
             "tests/agents/test_run.py::test_a_failing_run_cancels_its_inquiries",
             "tests/agents/test_run.py::test_a_cancelled_run_cancels_its_inquiries",
@@ -443,7 +443,7 @@ SENTENCES = (
     # -- context ---------------------------------------------------------------------------------------------
     Sentence(
         _CONTEXT,
-        "A run sees the contextvars of whoever inquired.",
+        "A run sees the contextvars of its inquirer.",
         (
             "tests/agents/test_contextvars.py::test_of_the_inquirer",
             "tests/agents/test_miniagents.py::test_contextvars_of_the_inquirer",

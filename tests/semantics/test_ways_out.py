@@ -1,6 +1,6 @@
 """However something ends, its stream ends, and nothing is left.
 
-Crosses rooms: sources, runs, contexts, a whole process.
+Crosses modules: sources, runs, contexts, a whole process.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A key and a prompt that no text may show, and the wall that looks for them around every test.
+"""A key and a prompt that no text may show, and the check that looks for them around every test.
 
 Looked at are: every record of every log, every `LLMError` as it is made (its text, its `repr`, its pickle),
 and what a test gives to `shows`. A prompt may stand in messages, that is what they are; a key nowhere.

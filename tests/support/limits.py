@@ -1,6 +1,6 @@
 """The hard time limit: a test that hangs fails with a traceback, whatever it hangs in.
 
-Three walls, one behind the other: `run_async` cancels a coroutine that waits too long; an alarm raises in a
+Three guards, one behind the other: `run_async` cancels a coroutine that waits too long; an alarm raises in a
 main thread that is stuck in Python; `faulthandler` prints all stacks and ends the process if it is stuck
 outside Python.
 """
@@ -43,7 +43,7 @@ class Limits:
             with _alarm(seconds + _ALARM_AFTER):
                 yield
         except BaseException:
-            self.end()  # whoever looks into it with a debugger has time
+            self.end()  # a debugger has time to look into it
             raise
 
     def _watch(self, seconds: float) -> None:

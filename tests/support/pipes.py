@@ -41,7 +41,7 @@ def written(*messages: Sequence[str]) -> Promises:
 
 
 def typed(*typewriters: Typewriter) -> Promises:
-    """Return messages that a test types, one for each typewriter; nobody but the subscriber holds them."""
+    """Return messages that a test types, one for each typewriter; only the subscriber holds them."""
 
     def subscribe(observer: ObserverBase[MessagePromise[Message]], scheduler: object) -> Disposable:
         for typewriter in typewriters:

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 async def turns(count: int = 2) -> None:
-    """Let the event loop make `count` turns; on a shuffled one whoever waits may be the first of a turn."""
+    """Let the event loop make `count` turns; on a shuffled one a waiting task may be the first of a turn."""
     for _ in range(count + isinstance(asyncio.get_running_loop(), Shuffling)):
         await asyncio.sleep(0)
 

@@ -196,7 +196,7 @@ def raw(*steps: Step) -> Script:
 
 
 def refused_url() -> str:
-    """Return the address of a port on which nobody listens."""
+    """Return the address of a port without a listener."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port: int = closed.getsockname()[1]

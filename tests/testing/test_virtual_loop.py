@@ -355,7 +355,7 @@ def test_a_server_elsewhere() -> None:
 
 
 def test_a_socket_pair() -> None:
-    """Of a pair of sockets without addresses nobody knows who holds the other end: time is real."""
+    """Of a pair of sockets without addresses it is not known who holds the other end: time is real."""
     one, other = socket.socketpair()
     answering = threading.Timer(0.02, other.sendall, [b"x"])
 

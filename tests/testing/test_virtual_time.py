@@ -1,4 +1,4 @@
-"""Time that nobody waits for."""
+"""Time that passes without waiting."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ async def sleepy_agent(ctx: InteractionContext, seconds: float = HOUR) -> None:
 
 
 def test_an_hour_takes_no_time() -> None:
-    """An hour of sleep is an hour for the loop and the clock, and nothing for whoever waits."""
+    """An hour of sleep is an hour for the loop and the clock, and nothing for the test that waits."""
     begun = time.monotonic()
 
     async def main() -> float:

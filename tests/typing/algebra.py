@@ -57,7 +57,7 @@ async def is_slowly_good(replies: Messages[Answer | HardQuestion]) -> bool:
 
 
 def the_first_good_one() -> None:
-    """Whoever judges is given what they all may reply."""
+    """The judge is given what they all may reply."""
     assert_type(race(answering_agent), MiniAgent[Question, Answer])
     assert_type(race(answering_agent, hard_agent, win=is_good), MiniAgent[HardQuestion, Answer])
     assert_type(

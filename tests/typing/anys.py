@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.typing.checkers import ROOT
 
 FEW = 3
-"""How many a room may have without being named in the table."""
+"""How many a module may have without being named in the table."""
 
 _ROW = re.compile(r"(?P<module>miniagents\.\S+)\s+(?P<anys>\d+)\s+(?P<all>\d+)")
 _SHARE = re.compile(r"at most ([\d.]+) % of the expressions are `Any`")
@@ -24,8 +24,8 @@ class Anys:
     """What mypy counted.
 
     Attributes:
-        of: for each room with an `Any`, how many of its expressions are.
-        expressions: how many there are in all rooms together.
+        of: for each module with an `Any`, how many of its expressions are.
+        expressions: how many there are in all modules together.
     """
 
     of: Mapping[str, int]
@@ -47,12 +47,12 @@ class Anys:
         if not rows:
             raise ValueError("The report says nothing of miniagents; is it any-exprs.txt of a run over it?")
         counted = {row["module"].replace(".", "/") + ".py": int(row["anys"]) for row in rows}
-        some = {room: number for room, number in counted.items() if number}
+        some = {module: number for module, number in counted.items() if number}
         return cls(some, sum(int(row["all"]) for row in rows))
 
 
 def named_in(table: str) -> frozenset[str]:
-    """The rooms that the table names."""
+    """The modules that the table names."""
     return frozenset(_NAMED.findall(table.partition("is named here:")[2].partition("\n## ")[0]))
 
 
@@ -67,9 +67,9 @@ def complaints(anys: Anys, table: str) -> Sequence[str]:
     if limit is None:
         return ["CONTRIBUTING.md does not say any more how much may be Any."]
     found = [
-        f"{room} has {number} expressions of type Any: give them types, or justify them in the table."
-        for room, number in sorted(anys.of.items())
-        if number > FEW and room not in named
+        f"{module} has {number} expressions of type Any: give them types, or justify them in the table."
+        for module, number in sorted(anys.of.items())
+        if number > FEW and module not in named
     ]
     if anys.share > float(limit[1]):
         found.append(f"{anys.share:.2f} % of the expressions are Any, more than the table's {limit[1]} %.")

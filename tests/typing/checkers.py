@@ -15,7 +15,7 @@ SCRIPTS = frozenset({"anys", "checkers", "mistakes", "mutations"})
 PYRIGHT = ("--project", "tests/typing", f"--pythonpath={sys.executable}", "--outputjson")
 TIMEOUT = 300  # seconds
 
-# The package has its own check. What only its rooms are made with is not read: that halves the time.
+# The package has its own check. What only its modules are made with is not read: that halves the time.
 _QUICK = """
 [mypy-miniagents.*]
 follow_imports = silent

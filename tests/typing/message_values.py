@@ -1,4 +1,4 @@
-"""Messages as values: how they are made, what they have, and that nobody can change them."""
+"""Messages as values: how they are made, what they have, and that they cannot be changed."""
 
 from typing import Any, assert_type
 

@@ -267,7 +267,7 @@ MUTATIONS: Sequence[Mutation] = (
         '(self: Stage[In1, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1]": ...',
     ),
     Mutation(
-        "whoever judges a race is given anything",
+        "the judge of a race is given anything",
         "agents/_algebra/_race.py",
         "win: Predicate[B1 | B2] | None",
         "win: AnyPredicate | None",

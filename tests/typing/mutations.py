@@ -6,7 +6,7 @@
     python -m tests.typing.mutations --some            those that the gate tries
 
 Only what is reported in the corpus counts; that the package itself does not check any more is not enough.
-A text that is to be replaced must stand in its file exactly once: whoever changes it changes it here too.
+A text that is to be replaced must stand in its file exactly once: if it changes there, change it here too.
 """
 
 import argparse

@@ -137,7 +137,7 @@ async def a_more_special_promise_will_do(
     resolved: Messages[HardQuestion],
     number: Promise[bool],
 ) -> None:
-    """Promises and `Messages` are covariant: nobody can put anything in."""
+    """Promises and `Messages` are covariant: nothing can be put in."""
     _question: MessagePromise[Question] = hard
     _message: MessagePromise = hard
     _promise: Promise[Message] = hard

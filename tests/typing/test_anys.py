@@ -23,7 +23,7 @@ GATE = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_only_the_package_counts() -> None:
-    """The share is that of the rooms of the package."""
+    """The share is that of the modules of the package."""
     anys = Anys.read(REPORT)
     assert anys == Anys({"miniagents/a/_b.py": 5, "miniagents/_d.py": 1}, 1000)
     assert anys.share == pytest.approx(0.6)
@@ -41,15 +41,15 @@ def test_only_the_package_counts() -> None:
     ],
 )
 def test_the_table_must_justify_it(table: str, count: int) -> None:
-    """A share above that of the table is found, and a room with many that is not in it."""
+    """A share above that of the table is found, and a module with many that is not in it."""
     assert len(complaints(Anys.read(REPORT), table)) == count
 
 
 def test_the_table_is_there() -> None:
-    """CONTRIBUTING.md allows 2 % at most, and names rooms that are there; the gate holds them to it."""
+    """CONTRIBUTING.md allows 2 % at most, and names modules that are there; the gate holds them to it."""
     table = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert complaints(Anys({}, 1), table) == []
     assert len(complaints(Anys({"miniagents/_x.py": FEW}, 50 * FEW - 1), table)) == 1
     assert named_in(table)
-    assert [room for room in named_in(table) if not (ROOT / room).is_file()] == []
+    assert [module for module in named_in(table) if not (ROOT / module).is_file()] == []
     assert "python -m tests.typing.anys" in GATE

@@ -349,7 +349,7 @@ def test_frozen_as_they_are_at_the_moment() -> None:
 
 
 def test_a_foreign_model_is_copied_deep() -> None:
-    """A pydantic model stays one, of its own class, and is out of reach of whoever gave it."""
+    """A pydantic model stays one, of its own class, and is out of reach of its giver."""
     original = Foreign(items=[1])
     kept = freeze(original)
     original.items.append(2)

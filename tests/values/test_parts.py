@@ -107,7 +107,7 @@ def test_wrong_data() -> None:
 
 
 def test_an_end_in_the_middle() -> None:
-    """A model that had no room left, or may not say it, was cut; one that calls tools was not."""
+    """A model that had no tokens left, or may not say it, was cut; one that calls tools was not."""
     reasons = ("length", "max_tokens", "max_output_tokens", "content_filter", "refusal")
     assert [Finish(reason).cut for reason in reasons] == [True] * 5
     assert [Finish(reason).cut for reason in ("stop", "end_turn", "tool_use", "completed")] == [False] * 4

@@ -1,6 +1,6 @@
 """A message passed on token by token, the end of which somebody else decides.
 
-Rule of this room: **the copy keeps its source going, and nothing else keeps the copy**: whoever holds it is
+Rule of this module: **the copy keeps its source going, and nothing else keeps the copy**: whoever holds it is
 not counted as a reader, so a copy that nobody can read any more lets go of its source.
 """
 

@@ -1,4 +1,4 @@
-"""How a chat history is kept: who keeps it, the Markdown form of messages, the file on the disk."""
+"""How a chat history is kept: the classes of histories, messages in Markdown, the file on the disk."""
 
 from ._chat_history import ChatHistory, ChatHistoryMD, InMemoryChatHistory, keep_and_reply
 from ._markdown_file import HistoryFileError, MarkdownFile

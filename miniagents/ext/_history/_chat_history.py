@@ -54,7 +54,7 @@ class ChatHistory(ABC):
 
     @property
     def agent(self) -> MiniAgent[Message, Message]:
-        """An agent that keeps what it is sent, each message once it is finished, and replies the whole.
+        """An agent that keeps each message it is sent when it is finished, and replies all of them.
 
         When a message fails, those before it are kept, and the reader of the reply gets the error.
         """
@@ -75,7 +75,7 @@ async def keep_and_reply(ctx: InteractionContext, history: ChatHistory) -> None:
 
 
 async def finished(messages: MessageType) -> AsyncIterator[Message]:
-    """Anything that is messages becomes finished messages, each as soon as it is.
+    """Yield finished messages from anything that is messages, each as soon as it is finished.
 
     Raises:
         NoActiveContextError: there are promises among them, and no context is active.

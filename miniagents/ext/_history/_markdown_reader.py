@@ -199,7 +199,7 @@ class _Scanner:
         return ending.next
 
     def unended(self, opening: Opening, start: int) -> int | None:
-        """Read a message nothing behind it speaks of: torn, or its end mark was removed by hand."""
+        """Read a message without an end mark: it was torn, or the mark was removed by hand."""
         end, size = start + opening.size, len(self.data)
         if self.is_whole(opening, start, size) and not self.title_is_torn(opening):
             after_text = self.keep_counted(opening, start)

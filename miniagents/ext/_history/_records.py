@@ -56,7 +56,7 @@ class Record:
         role: who speaks; stands in the heading.
         class_name: the name of the message class; one that is not registered is only a name.
         text: the text, or None for a message that has none.
-        shown: what stands in the file in place of a text that is None; for the human reader only.
+        shown: what the file shows in place of a text that is None, for people who read it.
         data: every other field, as JSON (see `encode_data`).
     """
 
@@ -89,7 +89,7 @@ Decoder = Callable[[str, "Json"], object]
 
 
 def refuse(value: object) -> Json:
-    """The encoder of those who know no further types: every value is refused.
+    """An encoder that knows no further types: every value is refused.
 
     Raises:
         TypeError: always.
@@ -267,7 +267,7 @@ class Registry:
     def __init__(self, classes: Iterable[type[Message]] = ()) -> None:
         known: dict[str, type[Message]] = {}
         for cls in (*_BUILT_IN, *classes):
-            # Checked for those who have no type checker.
+            # Checked for users without a type checker.
             if not (isinstance(cls, type) and issubclass(cls, Message)):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(f"message_classes takes subclasses of Message; {cls!r} is none")
             if known.setdefault(cls.__name__, cls) is not cls:

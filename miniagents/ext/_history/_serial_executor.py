@@ -1,7 +1,7 @@
 """Blocking work of one object, off the event loop, one call after another.
 
 A thread cannot be stopped in the middle of a write, and should not be. So a call that has begun is waited
-for, also when its task is cancelled (a moment, at most the patience of the file lock); a call still waiting
+for, also when its task is cancelled (a moment, at most the timeout of the file lock). A call that still waits
 for its turn is cancelled at once and does nothing.
 """
 
@@ -48,6 +48,6 @@ async def _ended(work: "asyncio.Future[R]") -> None:
         try:
             await asyncio.wait([work])
         except asyncio.CancelledError:
-            continue  # told again; the answer is the same
+            continue  # cancelled again; the answer is the same
     if not work.cancelled() and (error := work.exception()):
         logger.error("an error of a call that was cancelled", exc_info=error)

@@ -56,7 +56,7 @@ def _without_end(line: str) -> str:
 
 
 async def _readable(descriptor: int) -> None:
-    """Wait until a read does not wait."""
+    """Wait until a read would not block."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     try:
@@ -77,7 +77,7 @@ def _take(descriptor: int, line: bytearray) -> bool:
     for _ in range(_AT_ONCE):
         try:
             byte = os.read(descriptor, 1)
-        except BlockingIOError:  # someone else was faster
+        except BlockingIOError:  # another reader was faster
             return True
         line += byte
         if byte in {b"", b"\n"}:
@@ -106,7 +106,7 @@ async def ask_at(session: "PromptSession[str]", alias: str) -> str:
 
     Raises:
         EOFError: Ctrl-D on an empty line.
-        BaseException: what the session was told that Ctrl-C raises.
+        BaseException: what the prompt was told to raise at Ctrl-C.
     """
     question = FormattedText([("ansigreen bold", alias), ("", ": ")])
     return await session.prompt_async(question, set_exception_handler=False)

@@ -1,6 +1,6 @@
-"""What people see: replies as they stream, under the alias of their agent.
+"""The screen: replies as they stream, under the alias of their agent.
 
-No character of a text can command the screen.
+Characters that could control the terminal are removed.
 """
 
 import sys
@@ -14,7 +14,7 @@ from miniagents.values import strip_control
 
 
 class OutputError(OSError):
-    """What should be shown could not be written; the cause says why (`BrokenPipeError`: its reader has left).
+    """The output could not be written; the cause says why (`BrokenPipeError`: its reader has left).
 
     Example:
         >>> import io
@@ -62,7 +62,7 @@ class Screen:
         """Begin a reply.
 
         Args:
-            alias: of who speaks.
+            alias: of the agent.
 
         Raises:
             OutputError: it cannot be written.
@@ -76,7 +76,7 @@ class Screen:
         """Write a piece of a reply at once.
 
         Args:
-            text: any piece; characters that could command the screen are removed.
+            text: any piece; characters that could control the terminal are removed.
 
         Raises:
             OutputError: it cannot be written.
@@ -118,7 +118,7 @@ class Screen:
 
 
 def is_terminal() -> bool:
-    """Tell whether people sit at both ends: the input and the output are a terminal.
+    """Tell whether both the input and the output are a terminal.
 
     Example:
         >>> import io, sys

@@ -1,30 +1,30 @@
 """Language models as agents: one provider, one file.
 
 `openai.py`, `openai_responses.py` and `anthropic.py` need their SDKs (``pip install 'miniagents[openai]'``),
-so import from them; this door holds what they share.
+so their agents are imported from them. This public module has what the providers share.
 
-A third provider is a third file; ``examples/third_provider.py`` is one, in less than 80 lines. It is these
-five things:
+A third provider is a third file; ``examples/third_provider.py`` is one, in less than 80 lines. It has five
+parts:
 
 1. `Provider`: the name (its settings are `NAME_MODEL`, `NAME_API_KEY`, `NAME_BASE_URL`), and its address.
-2. *encode*: pure; from a `Conversation` and the keywords to a request. `conversation_of` gathers the system
-   texts and leaves out what nobody said; `loaded` reads images and files that stand at paths; `joined_turns`
-   makes roles alternate, if the provider wants that.
-3. *decode*: pure; from one `ServerEvent` to parts: text as `str`, the other parts of `miniagents`, and
-   `Identity`, `Count` and `Progress`. `parsed` checks the JSON against a typed model and raises a `WireError`
-   for what is not the protocol; `error_of` finds errors that stand among the events, which are raised.
-   `Finish` comes only from the terminal marker: a stream without one is an `LLMTruncatedError`.
-4. `Wire`: which of the SDK's exceptions means what (`SDKErrors`), the decoders, the header with the request's
-   id.
-5. The agent: `@miniagent`, the keywords, `own_client` for the client that a user gives, else `shared_client`,
+2. *encode*: a pure function from a `Conversation` and the keywords to a request. `conversation_of` gathers
+   the system texts and leaves out empty messages; `loaded` reads images and files from their paths;
+   `joined_turns` makes roles alternate, for providers that want that.
+3. *decode*: a pure function from one `ServerEvent` to parts: text as `str`, the other parts of `miniagents`,
+   and `Identity`, `Count` and `Progress`. `parsed` checks the JSON against a typed model, and raises a
+   `WireError` for what does not fit the protocol; `error_of` finds the errors among the events, which decode
+   raises. `Finish` comes only from the terminal marker: a stream without one is an `LLMTruncatedError`.
+4. `Wire`: which of the SDK's exceptions means what (`SDKErrors`), the decoders, and the header that has the
+   id of the request.
+5. The agent: `@miniagent`, the keywords, `own_client` for a client of the user's or else `shared_client`,
    one line that calls the network (the SDK's ``with_streaming_response``), and
    ``reply_with(ctx, ModelCall(...))``. With `@model_agent` and the keywords `tools`, `tool_choice` and
    `answer_schema`, which `Wanted.of` checks, it has `with_tools` and `as_type` too.
 
-Then the event stream, timeouts, retries, errors, truncation, size caps, metadata and letting go of the
-connection are there.
+The rest is shared: the event stream, timeouts, retries, errors, truncation, size caps, metadata, and closing
+the connection.
 
-A model that needs none of this is even less: an agent that replies
+A model that needs none of this is shorter: an agent that replies
 ``AssistantMessage.promise(token_streamer)``.
 """
 

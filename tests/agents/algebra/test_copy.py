@@ -92,7 +92,7 @@ async def test_data_that_did_not_come() -> None:
 
 
 async def test_held() -> None:
-    """Held, it leaves the error of its source to whoever holds it; released, it is its own."""
+    """Held, it leaves the error of its source to its holder; released, it is its own."""
     typewriter = Typewriter("half")
     typewriter.fail(OUT_OF_IDEAS)
     async with MiniAgents():
@@ -110,7 +110,7 @@ async def test_held() -> None:
 
 
 async def test_heard() -> None:
-    """Whoever hears it is told of each token before a reader gets it, and of the end."""
+    """Its listener is told of each token before a reader gets it, and of the end."""
     told: list[tuple[object, str]] = []
     typewriter = Typewriter("a", "b")
     typewriter.stop()
@@ -139,7 +139,7 @@ async def test_all_parts() -> None:
 
 
 async def test_nobody_can_read_it() -> None:
-    """A copy that nobody can read any more lets go of its source, which is stopped then."""
+    """A copy that can no longer be read lets go of its source, which is stopped then."""
     typewriter = Typewriter("a")
     async with MiniAgents():
         source = Message.promise(typewriter)
@@ -164,7 +164,7 @@ async def test_cancelled() -> None:
 
 
 async def test_who_it_waits_for_and_whom_it_leaves() -> None:
-    """It waits for whoever writes its source, and reads that no more when it has ended before it."""
+    """It waits for the writer of its source, and reads that no more when it has ended before it."""
     typewriter = Typewriter("a")
     async with MiniAgents():
         source = Message.promise(typewriter)
@@ -177,7 +177,7 @@ async def test_who_it_waits_for_and_whom_it_leaves() -> None:
 
 
 async def test_who_hears_it_is_told_that_it_was_cancelled() -> None:
-    """Whoever hears a copy is told of its end, also when that is a cancellation."""
+    """The listener of a copy is told of its end, also when that is a cancellation."""
     told: list[Part | None] = []
     typewriter = Typewriter()
     async with MiniAgents():

@@ -70,7 +70,7 @@ async def test_a_complete_input() -> None:
 
 @pytest.mark.loop(virtual=True)
 async def test_a_paused_input() -> None:
-    """An input that nobody reads is taken to its end, however little may come unread."""
+    """An input without a reader is taken to its end, however little may come unread."""
     async with MiniAgents(prefetch=1):
         await input_complete(
             MessageSequencePromise([Message.promise(Source("abc")), Message.promise(Source("d"))])

@@ -118,7 +118,7 @@ async def test_cancelling() -> None:
 
 @pytest.mark.loop(virtual=True)
 async def test_leaving() -> None:
-    """Whoever stops waiting for a race that nobody else can read stops all who are in it."""
+    """The last reader who stops waiting for a race stops all who are in it."""
     speakers = [Speaker(name, 3600.0) for name in "AB"]
     async with MiniAgents():
         with pytest.raises(TimeoutError):
@@ -161,7 +161,7 @@ def test_what_it_is_called() -> None:
 
 
 def test_what_is_no_race() -> None:
-    """A race of nobody, of no agent, or of one that lacks a keyword is refused where it is written."""
+    """A race of nothing, of no agent, or of one that lacks a keyword is refused where it is written."""
 
     @miniagent
     async def needy_agent(ctx: InteractionContext, model: str) -> None:

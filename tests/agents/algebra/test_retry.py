@@ -1,4 +1,4 @@
-"""`a.retry(policy)`: asked again as long as nobody has seen anything."""
+"""`a.retry(policy)`: asked again as long as no reader has seen anything."""
 
 import asyncio
 import math

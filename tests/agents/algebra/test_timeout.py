@@ -192,7 +192,7 @@ async def test_a_held_message_goes_on() -> None:
 
 @pytest.mark.loop(virtual=True)
 async def test_leaving() -> None:
-    """When nobody can read any more, the agent is stopped."""
+    """When no reader can come any more, the agent is stopped."""
     speaker = Speaker("A", ["one ", 3600.0])
     async with MiniAgents():
         message = await anext(aiter(speaker.agent.timeout(total=60).inquire()))

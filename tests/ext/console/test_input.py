@@ -89,7 +89,7 @@ async def test_the_loop_runs_on_while_a_pipe_is_waited_for() -> None:
 
 
 async def test_not_a_byte_more_than_the_line_is_taken() -> None:
-    """What stands behind the line is left for whoever reads next."""
+    """What stands behind the line is left for the next reader."""
     with a_pipe() as (source, sink):
         sink.write(b"mine\nyours")
         assert "mine" == await read_line(source)

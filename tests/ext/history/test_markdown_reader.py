@@ -84,7 +84,7 @@ def test_the_first_heading_decides_the_form() -> None:
 
 
 def test_empty_turns_and_strays() -> None:
-    """A heading with nothing below it is no turn; text before the first belongs to nobody."""
+    """A heading with nothing below it is no turn; text before the first belongs to no turn."""
     turns = read_plain("notes\n\nuser\n====\n\n")
     assert ((), "notes") == (turns.records, turns.stray)
     assert ((), "notes") == (read_plain("notes").records, read_plain("notes\n").stray)
@@ -303,7 +303,7 @@ def test_a_turn_typed_by_hand() -> None:
 
 
 def test_text_outside_of_messages_is_told() -> None:
-    """What belongs to nobody stays in the file, is no turn, and is not silent."""
+    """What belongs to no turn stays in the file, is no turn, and is not silent."""
     data = b"My notes\n\n" + file_of(NEXT)
     assert (NEXT,) == scan(data).records
     assert ["not in the conversation" in note.sentence for note in scan(data).notes] == [True]

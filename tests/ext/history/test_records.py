@@ -25,7 +25,7 @@ from tests.ext.history.samples import TEXTS
 
 
 def test_a_record_is_a_frozen_value() -> None:
-    """Equal fields make equal records, and nobody changes one."""
+    """Equal fields make equal records, and none can be changed."""
     record = Record("user", text="hi")
     assert Record(role="user", class_name="Message", text="hi", data={}) == record
     with pytest.raises(dataclasses.FrozenInstanceError):

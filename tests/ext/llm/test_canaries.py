@@ -1,4 +1,4 @@
-"""Crosses rooms: the key and the prompt of the canary are found wherever they are shown."""
+"""Crosses modules: the key and the prompt of the canary are found wherever they are shown."""
 
 import logging
 

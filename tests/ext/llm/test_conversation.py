@@ -53,7 +53,7 @@ def test_data_and_templates() -> None:
     [([], "nothing"), ([SystemMessage("x")], "nothing"), ([ErrorMessage("x")], "1 error message left out")],
 )
 def test_nothing_to_answer(messages: list[Message], hint: str) -> None:
-    """A conversation in which nobody said anything is refused, and why is told."""
+    """A conversation without a word is refused, and why is told."""
     with pytest.raises(LLMConfigError, match=hint):
         conversation_of(messages)
 

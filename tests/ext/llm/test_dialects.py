@@ -1,4 +1,4 @@
-"""Crosses rooms: what compatible servers say in their own way is healthy, over a real socket."""
+"""Crosses modules: what compatible servers say in their own way is healthy, over a real socket."""
 
 import json
 
@@ -29,7 +29,7 @@ OLLAMA = said(
     {"id": "chatcmpl-1", "model": "llama3", "choices": [], "usage": COUNT},
 )
 VLLM = said(
-    # The reason is "" until the end, a count stands in every chunk, fields are there that nobody knows.
+    # The reason is "" until the end, a count stands in every chunk, unknown fields are there.
     {"id": "cmpl-1", "choices": [choice("", role="assistant", content="")], "usage": {"prompt_tokens": 7}},
     {"id": "cmpl-1", "choices": [{**choice("", content="Hel"), "logprobs": None, "stop_reason": None}]},
     {"id": "cmpl-1", "choices": [{**choice("stop", content="lo"), "stop_reason": 2}], "kv_transfer": None},

@@ -32,7 +32,7 @@ async def test_status(wire: Wire, status: int) -> None:
 
 
 async def test_refused(wire: Wire) -> None:
-    """An address where nobody listens is a connection error that names it."""
+    """An address without a listener is a connection error that names it."""
     url = refused_url()
     error = await error_of(wire, hold, base_url=url)
     assert isinstance(error, LLMConnectionError)

@@ -1,4 +1,4 @@
-"""Crosses rooms: a conversation of fifty turns with tools, over each wire and through its real SDK.
+"""Crosses modules: a conversation of fifty turns with tools, over each wire and through its real SDK.
 
 Every request body and every part is compared whole with what `tests.support.spoken` says that it must be.
 """

@@ -1,4 +1,4 @@
-"""Crosses rooms: every way in which a wire breaks or is odd, over a real socket, for every provider.
+"""Crosses modules: every way in which a wire breaks or is odd, over a real socket, for every provider.
 
 None is silent, none hangs, none is a false error, and every error is ours, with all that it knows.
 """

@@ -1,6 +1,6 @@
-"""A model's HTTP stream is paused: while nobody wants more, the socket is not read.
+"""A model's HTTP stream is paused: while no reader wants more, the socket is not read.
 
-Crosses rooms: the prefetch of a context reaches through messages and agents down to the socket of the SDK.
+Crosses modules: the prefetch of a context reaches through messages and agents down to the socket of the SDK.
 """
 
 import asyncio
@@ -116,7 +116,7 @@ async def test_the_socket_is_not_read(wire: Wire, *, through: bool) -> None:
 
 
 async def test_who_awaits_it_all(wire: Wire) -> None:
-    """A stream that is paused, because nobody reads, goes on when somebody awaits the whole."""
+    """A stream that is paused, because it is not read, goes on when the whole is awaited."""
     async with asking(wire) as (meter, _, client), MiniAgents(prefetch=PREFETCH):
         replies = asked(wire, client)
         await meter.begun.wait()

@@ -1,4 +1,4 @@
-"""Crosses rooms: an answer that is cut or reset at any byte is never taken for a whole one.
+"""Crosses modules: an answer that is cut or reset at any byte is never taken for a whole one.
 
 The sweeps go over every byte: of a recorded answer with everything in it without a socket, of the shortest
 one over sockets. What would turn them green by accident is tried too: without the rule of the terminal

@@ -125,7 +125,7 @@ async def _broken() -> None:
 
 @pytest.mark.loop(virtual=True)
 async def test_a_wait_that_ends_well_after_all() -> None:
-    """What comes although its time was up is taken, and nobody is left cancelled; later errors are errors."""
+    """What comes after its time was up is taken, no task is left cancelled, and later errors are errors."""
     clock = Clock(Timeouts(first_token=1), streaming=True)
     assert await _within(clock, _stubborn()) == "late"
     assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]  # a test is a task
@@ -148,7 +148,7 @@ async def test_cancelled_when_the_time_is_up() -> None:
 @on_each_wire
 @pytest.mark.loop(virtual=True)
 async def test_the_timer_of_a_call_ends_with_it(wire: Wire) -> None:
-    """After an answer no timer waits for a limit that nobody is going to pass."""
+    """After an answer no timer waits for a limit that can no longer be passed."""
     async with slowly(wire, *wire.good("Hello")) as client, MiniAgents():
         assert str(await wire.agent.fork(model="m", client=client).inquire("Hi")) == "Hello"
         gc.collect()

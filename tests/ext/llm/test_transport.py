@@ -109,7 +109,7 @@ def test_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_calls_of_a_context_share_a_client() -> None:
-    """Whoever asks for the client of a place in the active context is given the same one."""
+    """Each caller who asks for the client of a place in the active context is given the same one."""
     async with MiniAgents() as context:
         client = shared_client(endpoint(), Client, Client)
         assert client is shared_client(endpoint(), Client, Client)

@@ -1,4 +1,4 @@
-"""Crosses rooms: answers of a type, over each wire and through its real SDK."""
+"""Crosses modules: answers of a type, over each wire and through its real SDK."""
 
 import asyncio
 from dataclasses import replace

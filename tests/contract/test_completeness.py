@@ -1,4 +1,4 @@
-"""The wall of the contract: every public operator has one, and every rule can fail."""
+"""The contract is complete: every public operator has one, and every rule can fail."""
 
 import inspect
 import re
@@ -36,7 +36,7 @@ EXEMPT = {
     "map_concurrently": "an async iterator; `map_agent` shows it: tests/operators/test_map_agent.py",
 }
 MAKES_AGENTS = {"map_agent", "miniagent", "model_agent"}  # the agent says what is made, or a decorator is
-DOORS = (agents, core, miniagents, models, operators, promising, streams, testing)
+PUBLIC_MODULES = (agents, core, miniagents, models, operators, promising, streams, testing)
 STREAMS = re.compile(
     r"\bStream\[|\bParts\b|Observable\[|AsyncIterable\[|AsyncGenerator\[|Agent\[|AgentMap\[|Pipeline\["
 )
@@ -51,10 +51,13 @@ def contracts(*modules: ModuleType) -> list[type[StreamContract]]:
 CONTRACTS = contracts(test_algebra, test_models, test_operators, test_streams)
 
 
-def streams_of(*doors: ModuleType) -> set[str]:
+def streams_of(*public_modules: ModuleType) -> set[str]:
     """Whatever is public and is a stream or gives one: Observables, async iterables, agents."""
     return {
-        found for door in doors for name in door.__all__ for found in _streams_of(name, getattr(door, name))
+        found
+        for module in public_modules
+        for name in module.__all__
+        for found in _streams_of(name, getattr(module, name))
     }
 
 
@@ -73,7 +76,7 @@ def _streams_of(name: str, thing: object) -> set[str]:
 
 def _own_bases(thing: type[object]) -> list[type[object]]:
     """The class, and those of its bases that only it makes public."""
-    public = {getattr(door, name) for door in DOORS for name in door.__all__ if name[0].isupper()}
+    public = {getattr(door, name) for door in PUBLIC_MODULES for name in door.__all__ if name[0].isupper()}
     found: list[type[object]] = []
     for base in thing.__mro__:
         if base is not thing and (base in public or not base.__module__.startswith("miniagents.")):
@@ -109,7 +112,7 @@ def uncovered(names: set[str], classes: list[type[StreamContract]]) -> set[str]:
 
 def test_every_stream_has_a_contract() -> None:
     """Whatever is public and gives a stream inherits the contract, or says here why it cannot."""
-    names = streams_of(*DOORS)
+    names = streams_of(*PUBLIC_MODULES)
     assert uncovered(names, CONTRACTS) == set()
     assert {name for each in CONTRACTS for name in each.covers} | set(EXEMPT) <= names
 
@@ -126,9 +129,9 @@ def subclasses(kind: type[object]) -> set[type[object]]:
     return {kind}.union(*(subclasses(each) for each in kind.__subclasses__()))
 
 
-def test_the_wall_can_fail() -> None:
+def test_completeness_can_fail() -> None:
     """What has no contract class is found: a new name, a name whose class is gone, a stream of any kind."""
-    names = streams_of(*DOORS)
+    names = streams_of(*PUBLIC_MODULES)
     assert uncovered(names | {"shout"}, CONTRACTS) == {"shout"}
     assert uncovered(names, [each for each in CONTRACTS if "join" not in each.covers]) == {"join"}
     assert {"race", "join", "MiniAgent.hedge", "MessagePromise.parts", "ParsedReplies.field"} <= names
@@ -224,7 +227,7 @@ def deaf_to_dispose(fed: Fed) -> Observable[object]:
 
 
 def keeping(fed: Fed) -> Observable[object]:
-    """It keeps whoever has subscribed."""
+    """It keeps its subscribers."""
     kept: list[object] = []
 
     class Keeping(Observable[object]):

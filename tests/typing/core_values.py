@@ -1,4 +1,4 @@
-"""The ground: streams in and out, frozen values, histories, and models that say what they are told."""
+"""Below the agents: streams in and out, frozen values, histories, models that say what they are told."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable
 from typing import assert_type
