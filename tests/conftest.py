@@ -39,7 +39,7 @@ from hypothesis import HealthCheck, settings
 from typing_extensions import override
 
 from tests.support.canaries import watched
-from tests.support.eager import SUPPORTED, eager_tasks, start_eagerly
+from tests.support.eager import SUPPORTED, eager_tasks
 from tests.support.leaks import Snapshot, leaks_since
 from tests.support.limits import Limits
 from tests.support.loops import TIME_LIMIT, run_async, without_leaks
@@ -131,6 +131,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             "--uvloop needs uvloop, which pip install -e '.[test]' installs where it can."
         )
+    if config.getoption("--uvloop") and config.getoption("--eager-tasks"):
+        raise pytest.UsageError("--uvloop and --eager-tasks are for two runs: choose one.")
     if config.getoption("--eager-tasks") and not SUPPORTED:
         raise pytest.UsageError("--eager-tasks needs Python 3.12 or newer; asyncio has none before.")
     config.stash[_mode] = ExitStack()
@@ -274,16 +276,8 @@ def _ordinary(item: pytest.Item) -> LoopFactory | None:
     if factory is None and item.config.getoption("--uvloop"):
         from uvloop import new_event_loop  # noqa: PLC0415 - not every platform has it
 
-        return _eager_uvloop if item.config.getoption("--eager-tasks") else new_event_loop
+        return new_event_loop
     return factory
-
-
-def _eager_uvloop() -> asyncio.AbstractEventLoop:
-    from uvloop import new_event_loop  # noqa: PLC0415 - not every platform has it
-
-    loop = new_event_loop()
-    start_eagerly(loop)
-    return loop
 
 
 def _option(item: pytest.Item, name: str, default: T) -> T:

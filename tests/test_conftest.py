@@ -355,12 +355,6 @@ def test_what_is_clean_is_green(pytester: pytest.Pytester, monkeypatch: pytest.M
         ([], ("asyncio", False), {}),
         pytest.param(["--uvloop"], ("uvloop", False), {"skipped": 1, "deselected": 1}, marks=needs_uvloop),
         pytest.param(["--eager-tasks"], ("asyncio", True), {"skipped": 1}, marks=needs_eager_tasks),
-        pytest.param(
-            ["--uvloop", "--eager-tasks"],
-            ("uvloop", True),
-            {"skipped": 1, "deselected": 1},
-            marks=[needs_uvloop, needs_eager_tasks],
-        ),
     ],
 )
 def test_an_option_chooses_the_loops(

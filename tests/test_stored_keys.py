@@ -1,6 +1,7 @@
 """Crosses modules: the keys under which users have stored values, one of each class of the library."""
 
 import pkgutil
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 
@@ -116,7 +117,10 @@ def names_of(kind: type) -> Iterator[str]:
     """The names of the library's public classes that extend ``kind``."""
     subclasses: list[type] = type.__subclasses__(kind)
     for each in subclasses:
-        if each.__module__.startswith("miniagents.") and "[" not in each.__qualname__:
+        # The module of a class in a docstring that was executed does not have it.
+        if getattr(sys.modules.get(each.__module__), each.__name__, None) is each and (
+            each.__module__.startswith("miniagents.") and "[" not in each.__qualname__
+        ):
             yield each.__qualname__
         yield from names_of(each)
 

@@ -455,6 +455,7 @@ class Context:
         if self.pushing:
             return
         self.pushing = True
+        del push  # what only it holds goes when it has run, as with all others, and not when all have
         try:
             while self._pushes:
                 self._pushes.popleft()()

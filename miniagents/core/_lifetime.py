@@ -224,15 +224,14 @@ class Lifetime(Generic[T]):
 
     def _stop_producer(self) -> None:
         """Stop the producer now, or, from the thread of a garbage collection, on its own event loop."""
-        producer = self.producer
-        if producer is None:
+        if self.producer is None:
             return
+        # Not nested: what is stopped may release a chain of others. No variable holds the producer: if it went
+        # after the dispatch, what only it holds would be released on the stack of its own release.
         if self.context.in_loop_thread():
-            self.context.dispatch(
-                producer.abandon
-            )  # not nested: what is stopped may release a chain of others
+            self.context.dispatch(self.producer.abandon)
         else:
-            self.context.call_soon(producer.abandon)
+            self.context.call_soon(self.producer.abandon)
 
     def forget(self) -> None:
         """Let go of the pieces of a stream that nothing can read; what only they held ends with them.

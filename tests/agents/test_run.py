@@ -29,6 +29,8 @@ from tests.support.eager import SUPPORTED, start_eagerly
 from tests.support.sources import Source, keep, turns
 from tests.support.typewriter import Typewriter
 
+eager = pytest.mark.skipif(not SUPPORTED, reason="eager tasks came with Python 3.12")
+
 
 @miniagent
 async def echo_agent(ctx: InteractionContext) -> None:
@@ -985,7 +987,8 @@ async def test_who_caught_an_error_is_not_kept_by_it() -> None:
             await failing
 
 
-@pytest.mark.skipif(not SUPPORTED, reason="eager tasks came with Python 3.12")
+@eager
+@pytest.mark.no_uvloop("uvloop does not know the eager tasks of each Python")
 def test_a_long_chain_of_eager_tasks() -> None:
     """With eager tasks a chain of 1,500 agents comes to be, and gives its reply."""
 
@@ -1001,7 +1004,8 @@ def test_a_long_chain_of_eager_tasks() -> None:
     assert "through" == asyncio.run(main())
 
 
-@pytest.mark.skipif(not SUPPORTED, reason="eager tasks came with Python 3.12")
+@eager
+@pytest.mark.no_uvloop("uvloop does not know the eager tasks of each Python")
 @pytest.mark.parametrize("turns_before", [0, 1])
 def test_a_generator_exit_of_an_eager_task(turns_before: int) -> None:
     """With eager tasks a raised GeneratorExit ends the replies; the loop's handler is told of no error."""

@@ -3,7 +3,16 @@
 import asyncio
 import gc
 import tracemalloc
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    MutableMapping,
+)
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -47,6 +56,24 @@ async def silent(metadata: MutableMapping[str, object]) -> AsyncGenerator[str]:
     yield TOKEN
 
 
+class Steps:
+    """Sources that wait within a step; they end with this, as they do not by themselves.
+
+    Args:
+        sources: those that wait.
+        steps: where they wait.
+    """
+
+    def __init__(self, sources: list[AsyncGenerator[str]], steps: list[Coroutine[object, None, str]]) -> None:
+        self.sources = sources
+        self.steps = steps
+
+    def __del__(self) -> None:
+        for step in self.steps:
+            with suppress(GeneratorExit):
+                step.throw(GeneratorExit)
+
+
 async def tokens(count: int) -> object:
     """A finished message of ``count`` tokens."""
     promise = Message.promise(lambda metadata: typed(count))
@@ -72,7 +99,7 @@ async def waiting(count: int) -> object:
     steps = [source.__anext__() for source in sources]
     for step in steps:
         step.send(None)
-    return sources, steps
+    return Steps(sources, steps)
 
 
 async def calls(count: int) -> object:

@@ -12,6 +12,7 @@ import termios
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 __all__ = ["COMMAND", "Done", "Terminal", "at_terminal", "environment", "on_pipe", "quiet"]
@@ -115,6 +116,15 @@ class Terminal:
         self.news.set()
 
 
+def _take_terminal(screen: int) -> None:
+    """Have Ctrl-C at this terminal be a signal for this process, which is just being made.
+
+    Not by `start_new_session` and descriptor 0: with uvloop neither is there yet.
+    """
+    os.setsid()
+    fcntl.ioctl(screen, termios.TIOCSCTTY, 0)
+
+
 @asynccontextmanager
 async def at_terminal(
     folder: Path, *options: str, env: Mapping[str, str] | None = None
@@ -131,8 +141,7 @@ async def at_terminal(
         stdin=screen,
         stdout=screen,
         stderr=screen,
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C is a signal there
+        preexec_fn=partial(_take_terminal, screen),
     )
     os.close(screen)
     terminal = Terminal(process, keyboard)
