@@ -119,6 +119,42 @@ def test_leases_are_counted() -> None:
     assert (0, False) == (buffer.leases, buffer.reachable)
 
 
+class Link:
+    """A producer that holds a lease on what it reads until it goes itself, and notes how deep it is stopped."""
+
+    name = ""
+
+    def __init__(self, writes: ReplayBuffer[int], reads: Lease | None, depths: list[int]) -> None:
+        self.writes = writes
+        self.reads = reads
+        self.depths = depths
+
+    def blocked_by(self) -> None:
+        """It can go on by itself."""
+
+    def cancel(self) -> None:
+        """Note the depth of the stack, and end."""
+        self.depths.append(len(list(traceback.walk_stack(None))))
+        self.writes.end_cancelled()
+
+    abandon = cancel
+
+
+async def test_a_chain_is_stopped_without_nested_calls() -> None:
+    """When the end of a chain of streams is left, each producer is stopped at the same depth of the stack."""
+    context = Context()
+    context.open()
+    depths: list[int] = []
+    last: Lease | None = None
+    for _ in range(100):
+        buffer: ReplayBuffer[int] = ReplayBuffer(context)
+        buffer.expect_reader()
+        buffer.produce_with(Link(buffer, last, depths))
+        last = Lease(buffer)
+    del buffer, last
+    assert (100, 1) == (len(depths), len({*depths}))
+
+
 def test_a_lease_of_nothing() -> None:
     """A lease whose constructor raised gives nothing back."""
     lease = Lease.__new__(Lease)
