@@ -1,6 +1,6 @@
 """How runs end that nobody waits for: stopped with what they began, and never for others in silence.
 
-Crosses rooms: whoever begins a run, the run, and what it leaves behind have a part in its end.
+Crosses modules: whoever begins a run, the run, and what it leaves behind have a part in its end.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """What a user is told who takes an agent, or a promise, for something that it is not.
 
-Crosses rooms: the same mistake is met where an agent is made, where it runs, and in its replies.
+Crosses modules: the same mistake is met where an agent is made, where it runs, and in its replies.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
