@@ -4,7 +4,7 @@ from ._async_adapters import from_async, to_async_iter
 from ._bounded_queue import Overflow
 from ._buffer import NoReplayBuffer, ReaderPosition, ReplayBuffer
 from ._concurrent_map import ConcurrencyLimits, map_concurrently
-from ._context import CURRENT_CONTEXT, Context, current_context
+from ._context import CURRENT_CONTEXT, Context, current_context, running_loop
 from ._deadlocks import DeadlockWatch, WaitingTask, current_producer, record_wait
 from ._errors_as_messages import error_message, replace_errors
 from ._events import call_handlers, on_resolved, post_event
@@ -120,6 +120,7 @@ __all__ = [
     "replace_errors",
     "request_upstream",
     "resolved",
+    "running_loop",
     "split_messages",
     "split_tokens",
     "started",

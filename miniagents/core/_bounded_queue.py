@@ -10,7 +10,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Generic, Literal, Self, TypeVar
 
 from miniagents.values import StreamOverflowError
@@ -140,7 +139,7 @@ class BoundedQueue(Generic[T]):
             else:
                 self._closed = True
         if refused is not None:
-            self._buffer.context.on_loop_thread(partial(self._buffer.fail, refused))()
+            self._buffer.context.on_loop_thread(self._end)(refused)
         else:
             self._tell()
         for each in lost:
@@ -152,6 +151,9 @@ class BoundedQueue(Generic[T]):
 
     def _has_space(self) -> bool:
         return len(self._items) < self._overflow.capacity
+
+    def _end(self, error: StreamOverflowError) -> None:
+        self._buffer.fail(error)
 
     def _tell(self) -> None:
         if self._buffer.context.in_loop_thread():

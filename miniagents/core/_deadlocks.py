@@ -88,11 +88,12 @@ class WaitingTask:
         waits_aside: the same of tasks that it has made.
     """
 
-    __slots__ = ("_former", "context", "task", "variables", "waiting", "waiting_for", "waits_aside")
+    __slots__ = ("_former", "context", "variables", "waiting", "waiting_for", "waits_aside")
+
+    task: "asyncio.Task[None] | None"
 
     def __init__(self, context: Context) -> None:
         self.context: Context = context
-        self.task: asyncio.Task[None] | None = None
         variables = copy_context()
         variables.run(CURRENT_TOKEN.set, RunToken(self))
         self.variables: Variables | None = variables
@@ -112,13 +113,13 @@ class WaitingTask:
             return None
         return self.waiting_for.producer
 
-    def open_waits_aside(self) -> "list[Awaited]":
-        """What tasks that it has made wait for right now."""
+    def open_waits_aside(self) -> "list[tuple[Awaited, Future[None]]]":
+        """What tasks that it has made wait for right now, and how."""
         waits = () if self.waits_aside is None else tuple(self.waits_aside.values())
-        return [buffer for buffer, future in waits if not future.done()]
+        return [(buffer, future) for buffer, future in waits if not future.done()]
 
     def has_helpers(self) -> bool:
-        """Whether anything but its own task carries its token: a task that it made, a callback, a subscriber."""
+        """Whether anything but its own task carries its token: a task that it made, a callback."""
         if self.variables is None:
             return False
         former = (*self._former, ref(cast("RunToken", self.variables[CURRENT_TOKEN])))
@@ -127,7 +128,7 @@ class WaitingTask:
         return bool(self._former)
 
     def forget_waits(self) -> None:
-        """It has ended. (Its variables know it: what has ended should need no garbage collector.)"""
+        """Note that it has ended. Its variables know it: what has ended should need no garbage collector."""
         self.waiting = self.waiting_for = self.waits_aside = self.variables = None
         self._former = ()
 
@@ -221,21 +222,20 @@ class DeadlockWatch:
             self.stop()  # the next wait begins anew
             return
         self._last &= waits
-        if self._last or self._has_waits_aside():
+        if self._last:
             self._find()
         self._last = waits
         pause = max(INTERVAL, SHARE * (self._loop.time() - begun))
         self._timer = self._loop.call_later(pause, self._look, context=Variables())
 
     def _waits(self) -> "Iterator[Future[None]]":
-        """What the tasks of the context await that wait for a stream."""
+        """What the tasks of the context, and tasks that they have made, await that wait for a stream."""
         for task in cast("Iterable[WaitingTask]", self._context.tasks):
             future = task.waiting
             if future is not None and not future.done():
                 yield future
-
-    def _has_waits_aside(self) -> bool:
-        return any(task.waits_aside for task in cast("Iterable[WaitingTask]", self._context.tasks))
+            if task.waits_aside:
+                yield from (future for _, future in task.open_waits_aside())
 
     # -- circles -----------------------------------------------------------------------------------------
 
@@ -249,7 +249,7 @@ class DeadlockWatch:
                 if circle is not None:
                     told = self._judge(circle) or told
         aside = [task for task in cast("Iterable[WaitingTask]", self._context.tasks) if task.waits_aside]
-        for circle in _circles_aside(aside):
+        for circle in _circles_aside(aside, self._last):
             self._log(circle)
         return told
 
@@ -301,15 +301,20 @@ def _circle(start: WaitingTask, seen: set[int]) -> "list[Producer] | None":
     return None
 
 
-def _circles_aside(runs: "Iterable[WaitingTask]") -> "Iterator[list[Producer]]":
-    """Circles in which a run waits in a task that it has made; one for each wait that closes any."""
+def _circles_aside(runs: "Iterable[WaitingTask]", lasting: "set[Future[None]]") -> "Iterator[list[Producer]]":
+    """Circles in which a run waits in a task that it has made; one for each wait that closes any.
+
+    Args:
+        runs: which have made tasks that wait.
+        lasting: the waits that are old enough; a task that is handed a piece every now and then is well.
+    """
     done: set[int] = set()
     for run in runs:
         if id(run) in done:
             continue
         # Depth first, each wait once: who is on the way, the waits of each that are left, whether aside.
         way: list[Producer] = [cast("Producer", run)]
-        left = [_blockers(way[0])]
+        left = [_blockers(way[0], lasting)]
         places, asides = {id(run): 0}, [False]
         while way:
             producer, aside = next(left[-1], (None, False))
@@ -327,17 +332,17 @@ def _circles_aside(runs: "Iterable[WaitingTask]") -> "Iterator[list[Producer]]":
                 places[id(producer)] = len(way)
                 way.append(producer)
                 asides.append(aside)
-                left.append(_blockers(producer))
+                left.append(_blockers(producer, lasting))
 
 
-def _blockers(producer: Producer) -> "Iterator[tuple[Producer, bool]]":
+def _blockers(producer: Producer, lasting: "set[Future[None]]") -> "Iterator[tuple[Producer, bool]]":
     """What blocks a producer, and whether that is a wait of a task that it has made."""
     blocking = producer.blocked_by()
     if blocking is not None:
         yield blocking, False
     if isinstance(producer, WaitingTask):
-        for buffer in producer.open_waits_aside():
-            if buffer.producer is not None:
+        for buffer, future in producer.open_waits_aside():
+            if buffer.producer is not None and future in lasting:
                 yield buffer.producer, True
 
 

@@ -205,9 +205,7 @@ class FlowControl(Lifetime[T]):
         """
         if not self.closed:
             self.context.check()
-        self.readers += 1
-        if reads:
-            self.was_read = True
+        self.reader_came(reads=reads)
         if batched:
             self._batched = [*(self._batched or ()), subscriber]
         else:

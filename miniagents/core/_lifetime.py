@@ -13,6 +13,7 @@ reads another one. What *produces* a stream never holds a lease on it. So the mo
 is known at once, without a garbage collection.
 """
 
+from asyncio import Task
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from types import TracebackType
@@ -170,10 +171,15 @@ class Lifetime(Generic[T]):
 
     # -- who can read it ---------------------------------------------------------------------------------
 
-    def reader_came(self) -> None:
-        """Event *reader comes*: somebody reads it from now on."""
+    def reader_came(self, *, reads: bool = True) -> None:
+        """Event *reader comes*: somebody reads it from now on.
+
+        Args:
+            reads: the stream counts as read; False for a copy that nobody has read yet.
+        """
         self.readers += 1
-        self.was_read = True
+        if reads:
+            self.was_read = True
 
     def reader_left(self) -> None:
         """Event *reader leaves*. It still holds its lease; what becomes of the stream is decided by that."""
@@ -415,17 +421,19 @@ class TaskLife(WaitingTask):
     Attributes:
         buffer: the stream that its readers see.
         part: it is a part of a run.
+        task: the asyncio task, None before it begins and after it has ended.
     """
 
     __slots__ = (
         *("_abandoned", "_ancestry", "_begun_by", "_children", "_guardian", "parent", "_stopping"),
-        *("buffer", "part"),
+        *("buffer", "part", "task"),
     )
 
     def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None", *, part: bool) -> None:
         _begin_waits(self, buffer.context)
         self.buffer: Lifetime[object] = buffer  # type: ignore[assignment]  # it is only looked at here
         self.part: bool = part
+        self.task: Task[None] | None = None
         self.parent: TaskLife | None = parent  # whose name its errors bear
         self._guardian: TaskLife | None = parent  # who stops it if it is stopped itself
         self._children: set[TaskLife] | None = None
@@ -461,6 +469,10 @@ class TaskLife(WaitingTask):
         buffer.context.add(self)
         if self._guardian is not None:
             self._guardian.take_charge_of(self)
+
+    def runs_as(self, task: "Task[None]") -> None:
+        """Event *producer has begun*: ``task`` is going to make its first step."""
+        self.task = task
 
     def take_charge_of(self, child: "TaskLife") -> None:
         """Stop ``child`` when this is stopped, unless somebody else reads what it writes."""

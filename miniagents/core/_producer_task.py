@@ -94,7 +94,7 @@ class ProducerTask(TaskLife):
         drive = self._drive()
         drive.send(None)  # up to `_BEGUN`: whatever ends the task from now on is told in `_drive`
         # Not `loop.create_task`: a factory of eager tasks would run it here, on the stack of who starts it.
-        self.task = Task(drive, loop=self.context.loop, name=self._name, context=self.variables)
+        self.runs_as(Task(drive, loop=self.context.loop, name=self._name, context=self.variables))
 
     async def _drive(self) -> None:
         try:

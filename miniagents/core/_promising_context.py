@@ -1,6 +1,5 @@
 """``PromisingContext``: where promises live."""
 
-import asyncio
 import inspect
 from collections.abc import Awaitable
 from typing import Protocol, TypeVar, overload
@@ -8,7 +7,7 @@ from typing import Protocol, TypeVar, overload
 from reactivex import Observable
 
 from ._async_adapters import to_async_iter
-from ._context import Context
+from ._context import Context, running_loop
 from ._events import on_resolved
 from ._nested_run import run_in_thread
 from ._promise import Promise
@@ -102,7 +101,7 @@ class PromisingContext(Context):
             TypeError: it is neither; an async function has to be called first.
         """
         _check_runnable(main)
-        if asyncio._get_running_loop() is None:  # noqa: SLF001 - unlike the public one it never raises
+        if running_loop() is None:
             return run_loop(lambda: self._run(main))
         return run_in_thread(lambda: self._run(main))
 

@@ -73,10 +73,10 @@ class Stream(Observable[T_co]):
         self._items = items
         self._make: Callable[[], ReplayBuffer[T_co]] | None = None
         self._lease: Lease | None = None  # on the buffer; never the promise, which holds this stream
-        if isinstance(source, ReplayBuffer):
-            self._lease = Lease(source)
-        else:
+        if callable(source):
             self._make = source
+        else:
+            self._lease = Lease(source)
 
     @property
     def shown(self) -> ReplayBuffer[T_co]:

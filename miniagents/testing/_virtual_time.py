@@ -7,6 +7,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from unittest.mock import patch
 
+from miniagents.core import running_loop
+
 from ._virtual_loop import Now, VirtualEventLoop
 
 
@@ -91,7 +93,7 @@ def virtual_time(*, io_patience: float = 0.05) -> Generator[VirtualClock]:
         Good morning.
         3600.0
     """
-    if asyncio._get_running_loop() is not None:  # noqa: SLF001 - unlike the public one it never raises
+    if running_loop() is not None:
         msg = (
             "virtual_time() was entered inside a running event loop, which keeps its real time; enter it "
             "before the loop is made, or make the loop with VirtualClock().new_event_loop."

@@ -14,6 +14,8 @@ __all__ = [
     "LONGER",
     "MAX_LINES",
     "NAMED_PUBLIC_MODULES",
+    "SHARED_STATE_NAMES",
+    "STATE_OWNERS",
     "TESTED_ELSEWHERE",
     "WORDS_MEANT",
 ]
@@ -48,6 +50,18 @@ FOREIGN: Final = MappingProxyType(
 )
 """For each package of others, the modules that may import it."""
 
+STATE_OWNERS: Final = MappingProxyType(
+    {
+        "miniagents/core/_lifetime.py": ("Lifetime", "TaskLife"),
+        "miniagents/core/_flow.py": ("FlowControl",),
+        "miniagents/core/_deadlocks.py": ("WaitingTask",),
+    }
+)
+"""Module -> its classes whose attributes no other module assigns."""
+
+SHARED_STATE_NAMES: Final = frozenset({"buffer", "context", "error", "part", "task"})
+"""Names of such attributes that other classes have too: these are looked at where a class has them from its base."""
+
 INTERNAL: Final = frozenset({"miniagents.core"})
 """Layers of which users get the names from public modules alone: what those list is described."""
 
@@ -56,6 +70,7 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         # Two functions under the models, tried through what they make.
         "miniagents/models/_agent_kinds.py": "tests/models/test_model_agent.py",
         # What an agent consists of besides its runs: each of these is tried through agents.
+        "miniagents/agents/_algebra/_around.py": "tests/agents/test_around.py",
         "miniagents/agents/_wrapping.py": "tests/agents/test_around.py",
         "miniagents/agents/_run_context.py": "tests/agents/test_ends.py",
         "miniagents/agents/_message_run.py": "tests/models/test_typed_agent.py",

@@ -29,7 +29,8 @@ def test_no_module_is_hidden() -> None:
     """`miniagents.ext.console_user_agent` is a module, though a function in it has the same name."""
     for name in ("miniagents.miniagents", "miniagents.ext.console_user_agent"):
         parent, _, child = name.rpartition(".")
-        assert getattr(importlib.import_module(parent), child) is importlib.import_module(name)
+        module = importlib.import_module(name)
+        assert getattr(importlib.import_module(parent), child) is module
 
 
 @pytest.mark.parametrize(

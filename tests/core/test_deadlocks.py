@@ -140,7 +140,7 @@ async def test_what_its_tasks_wait_for() -> None:
 
     start(context, "making", body)
     await turns(3)
-    assert [source] == runs[0].open_waits_aside()
+    assert [source] == [buffer for buffer, _ in runs[0].open_waits_aside()]
     assert runs[0].blocked_by() is None
     go.set()
     await ended(context)

@@ -53,8 +53,9 @@ class SteppedLoop(ShuffledVirtualLoop):
         context: Context | None = None,
     ) -> asyncio.Handle:
         # Not in `create_task`: the library makes its tasks by themselves. What each has is a first step.
-        task = getattr(callback, "__self__", None)
-        if isinstance(task, asyncio.Task) and id(task) not in self._known:
+        owner: object = getattr(callback, "__self__", None)
+        task = cast("asyncio.Task[object]", owner) if isinstance(owner, asyncio.Task) else None
+        if task is not None and id(task) not in self._known:
             self._known.add(id(task))
             self._tasks.append(weakref.ref(task, partial(self._forget, id(task))))
         return super().call_soon(callback, *args, context=context)

@@ -3,7 +3,7 @@
 
 import threading
 from collections.abc import Callable, Generator
-from typing import Any, Self, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from reactivex import abc
 from reactivex._letters import _First
@@ -64,7 +64,7 @@ class Observable(
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase: ...
     @overload
-    def pipe(self) -> Self: ...
+    def pipe(self) -> Observable[_T_co]: ...  # and not Self: a list of operators may be empty, or not
     @overload
     def pipe(self, op1: Callable[[Observable[_T_co]], _A], /) -> _A: ...
     @overload
