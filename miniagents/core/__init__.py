@@ -11,6 +11,7 @@ from ._events import call_handlers, on_resolved, post_event
 from ._flattener import Flattener
 from ._flow import UNBOUNDED, FlowControl, request_upstream
 from ._join import join_tokens
+from ._join_and_split import join_messages, split_messages
 from ._lifetime import NO_RESULT, Ancestry, Fate, Lease, Lifetime, TaskLife
 from ._lift import Lifted
 from ._message import (
@@ -24,7 +25,6 @@ from ._message import (
     text_message,
 )
 from ._message_type import FlatStream, MessageType, one_message
-from ._message_type_of import MessageItemOf, MessageTypeOf
 from ._messages import Messages
 from ._part_buffer import PartBuffer, Parts
 from ._processor import Processor
@@ -35,11 +35,10 @@ from ._protocols import Producer, Sink, Subscriber, Upstream
 from ._pump import close, fill, pump, until_requested
 from ._readers import iterate, raise_error, started, until_closed, until_more
 from ._roles import AssistantMessage, ErrorMessage, SystemMessage, ToolMessage, UserMessage
-from ._sequence import MessageSequencePromise, open_sequence, tokens_of
+from ._sequence import MessageItemOf, MessageSequencePromise, MessageTypeOf, open_sequence, tokens_of
 from ._split import split_tokens
 from ._stream import Stream, TokenStream
 from ._token_feed import TokenFeed, TokenTransformer, resolved
-from ._utils import join_messages, split_messages
 from ._validation import ValidatedBuffer, Validation, validated
 
 __all__ = [

@@ -7,11 +7,10 @@ from typing import Protocol, TypeVar, overload
 from reactivex import Observable
 
 from ._async_adapters import to_async_iter
+from ._blocking_run import run_in_thread, run_loop
 from ._context import Context, running_loop
 from ._events import on_resolved
-from ._nested_run import run_in_thread
 from ._promise import Promise
-from ._run_loop import run_loop
 
 T = TypeVar("T")
 

@@ -1,9 +1,10 @@
 """``MessageSequencePromise``: a flat stream of message promises."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Iterable
 from functools import partial
-from typing import ClassVar, Generic, cast
+from typing import ClassVar, Generic, TypeAlias, cast
 
+from reactivex import Observable
 from typing_extensions import TypeVar, override
 
 from miniagents.values import MiniAgentsError, Part
@@ -237,6 +238,27 @@ def open_sequence() -> tuple[Flattener, MessageSequencePromise[Message]]:
     context = Context.current()
     buffer: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(context)
     return Flattener(context, buffer), MessageSequencePromise.over(buffer)
+
+
+# What may be given where only messages of a class are taken. `MessageType`, where any message will do, takes
+# texts, mappings and whatever else becomes a `Message`; none of these is known to become an `M`: write
+# `M(...)`. Nested collections are left out for a reason of type checkers: `str` is an iterable of `str`.
+
+AnyM = TypeVar("AnyM", bound=Message)
+
+MessageItemOf: TypeAlias = (
+    AnyM | MessagePromise[AnyM] | MessageSequencePromise[AnyM] | Messages[AnyM] | Exception
+)
+"""One piece of what may be given where messages of class ``M`` are taken."""
+
+MessageTypeOf: TypeAlias = (
+    MessageItemOf[AnyM]
+    | Iterable[MessageItemOf[AnyM]]
+    | AsyncIterable[MessageItemOf[AnyM]]
+    | Observable[MessageItemOf[AnyM]]
+    | None
+)
+"""What may be given where messages of class ``M`` are taken: a piece, many of them, or nothing."""
 
 
 class FinalMessage(Promise[M_co], Generic[M_co]):

@@ -1,7 +1,7 @@
 """Errors that no reader has been told yet.
 
-Rule of this module: **no error is swallowed, and none is told twice.** The same exception may end several
-streams on its way; one reader of any of them is enough.
+**No error is swallowed, and none is told twice.** The same exception may end several streams on its way; one
+reader of any of them is enough.
 """
 
 import logging
@@ -31,14 +31,14 @@ class UnhandledErrors:
         self._streams.pop(id(error), None)
 
     def drop(self, stream: Failed, error: BaseException) -> None:
-        """``stream`` has gone: buffer its error if no reader was told and it stands in no other stream."""
+        """``stream`` has gone: log its error if no reader was told and it stands in no other stream."""
         _, streams = self._streams.get(id(error), (error, set[Failed]()))
         streams.discard(stream)
         if not streams:
             self._report(error)
 
     def report(self) -> None:
-        """ReplayBuffer every error that no reader was told."""
+        """Log every error that no reader was told."""
         for error, _ in tuple(self._streams.values()):
             self._report(error)
 

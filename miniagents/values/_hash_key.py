@@ -14,6 +14,7 @@ from decimal import Decimal
 from enum import Enum
 from hashlib import sha256
 from pathlib import PurePath, PureWindowsPath
+from types import MappingProxyType
 from typing import Final, TypeAlias, TypeGuard
 from uuid import UUID
 
@@ -85,9 +86,51 @@ class HashWalk:
         }
 
 
+_KEPT_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "AgentCallNode": "miniagents.agents._records.AgentCallNode",
+        "AgentPart": "miniagents.values._parts.AgentPart",
+        "AgentReplyNode": "miniagents.agents._records.AgentReplyNode",
+        "AssistantMessage": "miniagents.promising._roles.AssistantMessage",
+        "Citation": "miniagents.values._parts.Citation",
+        "ContentMessage": "miniagents.promising._spoken.Spoken",
+        "ErrorMessage": "miniagents.promising._roles.ErrorMessage",
+        "File": "miniagents.values._attachments.File",
+        "Finish": "miniagents.values._parts.Finish",
+        "Frozen": "miniagents.values._frozen.Frozen",
+        "Image": "miniagents.values._attachments.Image",
+        "Message": "miniagents.promising._message.Message",
+        "ParsedMessage": "miniagents.models._parsed.ParsedMessage",
+        "RaceEntry": "miniagents.agents._algebra._race_report.RaceEntry",
+        "RaceReport": "miniagents.agents._algebra._race_report.RaceReport",
+        "Reasoning": "miniagents.values._parts.Reasoning",
+        "Refusal": "miniagents.values._parts.Refusal",
+        "Restart": "miniagents.values._parts.Restart",
+        "Retry": "miniagents.values._parts.Retry",
+        "SystemMessage": "miniagents.promising._roles.SystemMessage",
+        "ToolCall": "miniagents.values._content.ToolCall",
+        "ToolCallDelta": "miniagents.values._parts.ToolCallDelta",
+        "ToolMessage": "miniagents.promising._roles.ToolMessage",
+        "ToolResult": "miniagents.values._parts.ToolResult",
+        "Usage": "miniagents.values._parts.Usage",
+        "UserMessage": "miniagents.promising._roles.UserMessage",
+    }
+)
+"""The name that a class of the library has in hash keys: the one of its first release, wherever it is now.
+
+Users store messages by their keys, so these names never change. A class that is not listed is
+``miniagents.NAME`` in keys, which no move changes either: add nothing here.
+"""
+
+
 def class_name_of(cls: type) -> str:
-    """Return the qualified name of a class, with its module."""
-    return f"{cls.__module__}.{cls.__qualname__}"
+    """Return the qualified name of a class, with its module; of a class of the library a name that lasts."""
+    # The module of `ParsedMessage[Poem]` is the one that says so first, or that of `ParsedMessage`.
+    origin = cls.__pydantic_generic_metadata__["origin"] if issubclass(cls, BaseModel) else None
+    if (origin or cls).__module__.partition(".")[0] != "miniagents":
+        return f"{cls.__module__}.{cls.__qualname__}"
+    own, bracket, parameters = cls.__qualname__.partition("[")
+    return f"{_KEPT_NAMES.get(own, f'miniagents.{own}')}{bracket}{parameters}"
 
 
 def _scalar(value: object, path: DataPath) -> Json:  # noqa: PLR0911 - a table of types

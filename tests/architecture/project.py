@@ -75,8 +75,6 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/agents/_run_context.py": "tests/agents/test_ends.py",
         "miniagents/agents/_message_run.py": "tests/models/test_typed_agent.py",
         "miniagents/models/_typed_map.py": "tests/agents/test_around.py",
-        # Aliases only, for type checkers: every member of them is tried there.
-        "miniagents/core/_message_type_of.py": "tests/typing/core_agents.py",
         # Protocols only: the classes that have these roles are tested with the buffer.
         "miniagents/core/_protocols.py": "tests/core/test_buffer.py",
         # The SDK behind two agents, each of which is tested against a server.

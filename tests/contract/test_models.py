@@ -1,7 +1,7 @@
 """The contract of models: with tools, with types, and what of a typed answer is read while it comes."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, MutableMapping, Sequence
 from typing import ClassVar
 
 from pydantic import BaseModel
@@ -9,7 +9,6 @@ from reactivex import Observable
 from typing_extensions import override
 
 from miniagents import AssistantMessage, InteractionContext, Message, MiniAgents, Part, tool
-from miniagents.core import from_async
 from miniagents.models import ModelAgent, ParsedReplies, model_agent
 from miniagents.operators import resolve
 from tests.contract.fed import Fed
@@ -116,9 +115,9 @@ class View(StreamContract):
     @override
     def stream(self, source: Fed) -> Observable[object]:
         replies = self.model.as_type(Lines).bind().inquire(source)
-        return from_async(self.view(replies))
+        return self.view(replies)
 
-    def view(self, replies: ParsedReplies[Lines]) -> AsyncIterable[object]:
+    def view(self, replies: ParsedReplies[Lines]) -> Observable[object]:
         """What is read of it."""
         return replies.elements(lambda answer: answer.lines)
 
@@ -136,7 +135,7 @@ class TestField(View):
     model = json_model('{"all": "', "", '"}')
 
     @override
-    def view(self, replies: ParsedReplies[Lines]) -> AsyncIterable[object]:
+    def view(self, replies: ParsedReplies[Lines]) -> Observable[object]:
         return replies.field(lambda answer: answer.all)
 
 
@@ -146,7 +145,7 @@ class TestPartials(View):
     covers = ("ParsedReplies.partials",)
 
     @override
-    def view(self, replies: ParsedReplies[Lines]) -> AsyncIterable[object]:
+    def view(self, replies: ParsedReplies[Lines]) -> Observable[object]:
         return replies.partials
 
     @override

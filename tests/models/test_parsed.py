@@ -18,7 +18,7 @@ from miniagents import (
     SchemaError,
     TypedAnswerError,
 )
-from miniagents.models._parsed import Elements, FieldTokens, PartialAnswers, field_of
+from miniagents.models._parsed import field_of
 
 
 class City(BaseModel):
@@ -44,6 +44,13 @@ def answered(pieces: Sequence[Part | Exception]) -> MessageSequencePromise[Messa
     return MessageSequencePromise(AssistantMessage.promise_of_parts(parts))
 
 
+def typed(pieces: Sequence[Part | Exception]) -> ParsedReplies[Trip]:
+    """The same, as the replies of a model that was asked for a trip."""
+    return ParsedReplies[Trip].of_model(
+        cast("MessageSequencePromise[ParsedMessage[Trip]]", answered(pieces)), Trip
+    )
+
+
 FIRST = [
     '```json\n{"Ti',
     'tle": "No',
@@ -55,12 +62,12 @@ FIRST = [
 
 async def elements(pieces: Sequence[Part | Exception]) -> list[object]:
     async with MiniAgents():
-        return [each async for each in Elements(answered(pieces), "cities", Trip)]
+        return [each async for each in typed(pieces).elements("cities")]
 
 
 async def tokens(pieces: Sequence[Part | Exception], field: str = "title") -> list[str]:
     async with MiniAgents():
-        return [each async for each in FieldTokens(answered(pieces), field, Trip)]
+        return [each async for each in typed(pieces).field(field)]
 
 
 async def test_elements_come_when_they_close() -> None:
@@ -73,10 +80,13 @@ async def test_elements_come_when_they_close() -> None:
                 seen.append(at)
                 yield piece
 
-        replies = MessageSequencePromise(AssistantMessage.promise_of_parts(parts))
-        found = [each async for each in Elements(replies, "cities", Trip)]
+        answer = MessageSequencePromise(AssistantMessage.promise_of_parts(parts))
+        replies = ParsedReplies[Trip].of_model(
+            cast("MessageSequencePromise[ParsedMessage[Trip]]", answer), Trip
+        )
+        found = [each async for each in replies.elements("cities")]
         assert found == [City(name="Oslo"), City(name="Bodø")]
-        assert [each async for each in Elements(replies, "cities", Trip)] == found
+        assert [each async for each in replies.elements("cities")] == found
         assert seen == [0, 1, 2, 3, 4]
 
 
@@ -90,12 +100,8 @@ async def test_text_of_a_field() -> None:
 async def test_leaving_leaves_nothing() -> None:
     """A reader that breaks off takes everything with it that read for it."""
     async with MiniAgents():
-        replies = answered(FIRST)
-        for view in (
-            Elements(replies, "cities", Trip),
-            FieldTokens(replies, "title", Trip),
-            PartialAnswers(replies, Trip),
-        ):
+        replies = typed(FIRST)
+        for view in (replies.elements("cities"), replies.field("title"), replies.partials):
             iterator = aiter(view)
             await anext(iterator)
             await iterator.aclose()
@@ -121,11 +127,24 @@ async def test_a_repaired_answer_that_is_another_one() -> None:
         await tokens(repaired)
 
 
+@pytest.mark.parametrize("less", ['{"Title": "Nor"}', '{"Title": "North", "cities": []}', "{}"])
+async def test_a_repaired_answer_that_has_less(less: str) -> None:
+    """What was handed out and is missing in the repaired answer is an error, too, at the end."""
+    repaired: list[Part] = [*FIRST[:4], Restart("no"), less]
+    with pytest.raises(TypedAnswerError, match=r"Trip.cities\[0\] was handed out, and is another one"):
+        await elements(repaired)
+    if "North" in less:
+        assert await tokens(repaired) == ["No", "rth"]
+    else:
+        with pytest.raises(TypedAnswerError, match=r"Trip.title was handed out"):
+            await tokens(repaired)
+
+
 async def test_partials_start_again() -> None:
     """Partials go on with the repaired answer."""
     async with MiniAgents():
         pieces: list[Part] = ['{"Title": "No', '", 3', Restart("no JSON"), '{"Title": "So', 'uth"}']
-        found = [each.title async for each in PartialAnswers(answered(pieces), Trip)]
+        found = [each.title async for each in typed(pieces).partials]
         assert found == ["No", "So", "South"]
 
 
@@ -145,9 +164,9 @@ async def test_what_does_not_fit_is_not_handed_out(wrong: str) -> None:
 async def test_errors_come_after_what_came_before() -> None:
     """An error of the answer is raised after the elements that were complete."""
     async with MiniAgents():
-        cut = answered([*FIRST[:4], ConnectionError("cut")])
+        cut = typed([*FIRST[:4], ConnectionError("cut")])
         found: list[object] = []
-        view = aiter(Elements(cut, "cities", Trip))
+        view = aiter(cut.elements("cities"))
         found.append(await anext(view))
         with pytest.raises(ConnectionError, match="cut"):
             await anext(view)
@@ -162,8 +181,8 @@ async def test_errors_come_after_what_came_before() -> None:
             "Trip has no field 'citys'; its fields are: title, cities, note, days",
         ),
         (lambda: field_of(Trip, lambda trip: 1), "returns no field of Trip; write it like"),
-        (lambda: Elements(MessageSequencePromise(), "title", Trip), "Trip.title is no list"),
-        (lambda: FieldTokens(MessageSequencePromise(), "days", Trip), "Trip.days is no text"),
+        (lambda: typed([]).elements("title"), "Trip.title is no list"),
+        (lambda: typed([]).field("days"), "Trip.days is no text"),
     ],
 )
 async def test_fields_that_are_refused(make: Callable[[], object], sentence: str) -> None:

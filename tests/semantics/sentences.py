@@ -105,7 +105,7 @@ SENTENCES = (
         "`KeyboardInterrupt` and `SystemExit` leave through `MiniAgents.run`.",
         (
             "tests/agents/test_miniagents.py::test_exits_leave_through_run",
-            "tests/core/test_run_loop.py::test_what_leaves_at_once",
+            "tests/core/test_blocking_run.py::test_what_leaves_at_once",
         ),
     ),
     Sentence(

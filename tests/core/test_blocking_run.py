@@ -1,20 +1,100 @@
-"""A blocking run inside a running event loop."""
+"""A blocking run: on an event loop of its own, and inside a running event loop."""
 
 import asyncio
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from textwrap import dedent
 from typing import TypeAlias
 
 import pytest
 
-from miniagents.core import Message, PromisingContext
-from miniagents.core._nested_run import run_in_thread
-from miniagents.core._run_loop import run_loop
-from miniagents.testing import virtual_time
-from tests.support.sources import Source
+from miniagents.core import Message, Promise, PromisingContext
+from miniagents.core._blocking_run import run_in_thread, run_loop
+from miniagents.testing import StuckLoopError, virtual_time
+from tests.support.sources import Source, turns
+
+
+async def slow_to_leave(left: list[str]) -> None:
+    """Wait for ever, and clean up in several loop turns."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await turns(5)
+        left.append("cleaned up")
+
+
+def test_like_asyncio_run() -> None:
+    """It gives what the coroutine returns, and raises what it raises."""
+
+    async def main() -> int:
+        return 5
+
+    async def failing() -> int:
+        raise ValueError("broken")
+
+    assert run_loop(main) == 5
+    with pytest.raises(ValueError, match="broken"):
+        run_loop(failing)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_what_leaves_at_once(kind: type[BaseException]) -> None:
+    """What a task raises past everybody leaves the run after what the run began has cleaned up."""
+    left: list[str] = []
+
+    async def leaving() -> None:
+        await turns(3)
+        raise kind
+
+    async def main() -> None:
+        async with PromisingContext():
+            Promise(lambda: slow_to_leave(left))
+            await Promise(leaving)
+
+    with pytest.raises(kind):
+        run_loop(main)
+    assert left == ["cleaned up"]
+
+
+def test_sources_are_closed() -> None:
+    """`sys.exit` in a run closes every source, also one whose clean-up waits."""
+    source = Source(["a", "b"], hold_at=1)
+
+    async def leaving() -> None:
+        await turns(3)
+        raise SystemExit(3)
+
+    async def main() -> None:
+        Message.promise(source)
+        await Promise(leaving)
+
+    with pytest.raises(SystemExit) as caught:
+        PromisingContext().run(main())
+    assert (caught.value.code, source.closed) == (3, 1)
+
+
+def test_stuck() -> None:
+    """So does the error of a loop on which nothing can happen any more."""
+    left: list[str] = []
+
+    async def main() -> None:
+        promises = [
+            Promise(lambda: slow_to_leave(left)) for _ in range(20)
+        ]  # in whatever order they are stopped
+        for promise in promises:
+            await promise
+
+    with virtual_time(), pytest.raises(StuckLoopError):
+        PromisingContext().run(main())
+    assert left == ["cleaned up"] * 20
+
+
+# -- inside a running event loop --------------------------------------------------------------------------
 
 Interrupts: TypeAlias = Callable[[], None]
 
@@ -150,7 +230,7 @@ def test_an_interrupt_before_the_run_has_begun(monkeypatch: pytest.MonkeyPatch) 
         steps.append("began")
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("miniagents.core._nested_run.run_loop", slow_run)
+    monkeypatch.setattr("miniagents.core._blocking_run.run_loop", slow_run)
     with interrupts() as interrupt, pytest.raises(Interrupted):
         run_in_thread(main)
     assert ["began"] == steps
@@ -167,7 +247,7 @@ def test_an_interrupt_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> int:
         return 1
 
-    monkeypatch.setattr("miniagents.core._nested_run.run_loop", long_run)
+    monkeypatch.setattr("miniagents.core._blocking_run.run_loop", long_run)
     with interrupts() as interrupt, pytest.raises(Interrupted):
         run_in_thread(main)
 
@@ -183,3 +263,70 @@ def test_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading.Thread, "start", start)
     with pytest.raises(RuntimeError, match="can't start"):
         run_in_thread(main)
+
+
+# -- Ctrl-C ----------------------------------------------------------------------------------------------
+
+DEPTHS = """
+    import asyncio, sys
+    from miniagents.core import PromisingContext
+
+    async def run(depth):
+        try:
+            if depth:
+                PromisingContext().run(run(depth - 1))
+            else:
+                print("waiting", flush=True)
+                await asyncio.sleep(60)
+        except BaseException as error:
+            print(depth, type(error).__name__, flush=True)
+            raise
+        finally:
+            await asyncio.sleep(0.01)
+            print(depth, "cleaned up", flush=True)
+
+    PromisingContext().run(run(int(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_ctrl_c(depth: int) -> None:
+    """The first Ctrl-C cancels the innermost run, and each one around it after the clean-up of that."""
+    program = [sys.executable, "-c", dedent(DEPTHS), str(depth)]
+    with subprocess.Popen(  # noqa: S603 - a program of this test
+        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "waiting\n"
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == -signal.SIGINT
+    assert err.endswith("KeyboardInterrupt\n")
+    kinds = ["CancelledError"] * depth + ["KeyboardInterrupt" if depth else "CancelledError"]
+    expected = [line for at, kind in enumerate(kinds) for line in (f"{at} {kind}", f"{at} cleaned up")]
+    assert expected == out.splitlines()
+
+
+def test_a_handler_of_somebody_else_stays() -> None:
+    """What a program has installed for Ctrl-C is called during a nested run, too, and afterwards."""
+    seen = threading.Event()
+
+    async def inner() -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        assert await asyncio.to_thread(seen.wait, 5)
+
+    async def outer() -> None:
+        PromisingContext().run(inner())
+
+    def handle(number: int, frame: object) -> None:
+        seen.set()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        PromisingContext().run(outer())
+        assert signal.getsignal(signal.SIGINT) is handle
+    finally:
+        signal.signal(signal.SIGINT, before)
