@@ -19,7 +19,7 @@ async def echo(ctx: InteractionContext) -> None:
 
 
 async def test_a_returned_value() -> None:
-    """What an agent function returns reaches nobody, so it is an error that says how to reply."""
+    """What an agent function returns reaches no reader, so it is an error that says how to reply."""
 
     async def returning_agent(ctx: InteractionContext) -> str:
         ctx.reply("before")
