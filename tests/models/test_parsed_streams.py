@@ -129,7 +129,7 @@ async def test_starts_at_the_first_read(name: str) -> None:
         await turns(3)
         assert (tasks, True) == ({*context.tasks}, replies.buffer.was_read)
         reading.cancel()
-        replies.cancel()
+        replies.buffer.items[0].cancel()
 
 
 def iterating(shown: Stream[object]) -> object:
@@ -226,7 +226,7 @@ async def test_one_outlives_its_promise(name: str) -> None:
         replies = replies_of(source)
         shown = projection(replies, name)
         reading = aiter(shown)
-        first: object = await anext(reading) if name != "field" else await anext(reading)
+        first: object = await anext(reading)
         del replies, shown
         await turns(3)
         source.go.set()
@@ -311,7 +311,7 @@ async def test_a_slow_reader_slows_the_model_down(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_long_answer_leaves_the_loop_its_turns(name: str) -> None:
-    """Of a long answer that is there already so many parts are parsed at once, and then others have a turn."""
+    """A long answer that is there already is parsed bit by bit: between the bits others have a turn."""
     async with MiniAgents(prefetch=1_000_000):
         count = 40 * AT_ONCE
         source = Source(['{"title": "x", "cities": ["x"', *[', "x"'] * count, "]}"])
@@ -326,21 +326,22 @@ async def test_a_long_answer_leaves_the_loop_its_turns(name: str) -> None:
         assert 0 < len(whole.result())
 
 
-async def test_outside_of_a_loop_turn() -> None:
-    """The value is there without waiting when the answer is: as text, and as a promise that is done."""
+async def test_the_value_without_waiting() -> None:
+    """The value can be shown as text when the answer is there; as a promise it is named so."""
     async with MiniAgents():
-        replies = replies_of(Source(PIECES))
-        parsed = replies.parsed
-        assert not parsed.done
-        given = ParsedReplies[Trip].of_model(
-            cast(
-                "MessageSequencePromise[ParsedMessage[Trip]]",
-                MessageSequencePromise(ParsedMessage[Trip]("{}", parsed=Trip(title="North"))),
-            ),
-            Trip,
-        )
-        assert "title='North' cities=[]" == str(given.parsed)
-        assert given.parsed.done
-        with pytest.raises(AttributeError):  # it was no typed agent that said this
-            await parsed
-        assert Message is not ParsedMessage
+        message = ParsedMessage[Trip]("{}", parsed=Trip(title="North"))
+        replies = cast("MessageSequencePromise[ParsedMessage[Trip]]", MessageSequencePromise(message))
+        parsed = ParsedReplies[Trip].of_model(replies, Trip).parsed
+        assert "title='North' cities=[]" == str(parsed)
+        assert parsed.done
+        assert "<Promise done, 1 pieces>" == repr(parsed)
+
+
+async def test_no_value() -> None:
+    """The error of the answer is that of its value, the very object."""
+    async with MiniAgents():
+        broken = ValueError("broken")
+        replies = replies_of(Source(PIECES, error=broken))
+        with pytest.raises(ValueError, match="broken") as raised:
+            await replies.parsed
+        assert broken is raised.value
