@@ -279,6 +279,11 @@ class _ParsedAnswer(Promise[T], Generic[T]):
     async def _whole(self) -> T:
         return (await self._final).parsed
 
+    @classmethod
+    @override
+    def _public_name(cls) -> str:
+        return "Promise"
+
     @override
     def _resolve(self) -> T:
         return self._final._resolve().parsed  # noqa: SLF001 - a promise, too
