@@ -66,6 +66,13 @@ class Fate(Enum):
     """It has ended and nothing can read it: what it holds is let go."""
 
 
+# Looked up once: at each look `Fate.KEEP` costs as much as all of `Lifetime.fate`, and this is per promise.
+_KEEP: Final = Fate.KEEP
+_RUN_ON: Final = Fate.RUN_ON
+_STOP: Final = Fate.STOP
+_FORGET: Final = Fate.FORGET
+
+
 class Lifetime(Generic[T]):
     """The state of one stream's life; the base of its buffer.
 
@@ -179,9 +186,9 @@ class Lifetime(Generic[T]):
                     break  # pieces are all of one kind
                 piece.buffer.was_read = True
         fate = self.fate()
-        if fate is Fate.STOP:
+        if fate is _STOP:
             self._stop_producer()
-        elif fate is Fate.FORGET:
+        elif fate is _FORGET:
             if self.was_read:
                 self.forget()
             if self.error is not None and not self.error_handled:
@@ -190,10 +197,10 @@ class Lifetime(Generic[T]):
     def fate(self) -> Fate:
         """What becomes of the stream as things stand now: the one decision about its life."""
         if self.reachable:
-            return Fate.KEEP
+            return _KEEP
         if self.closed:
-            return Fate.FORGET
-        return Fate.STOP if self.was_read else Fate.RUN_ON
+            return _FORGET
+        return _STOP if self.was_read else _RUN_ON
 
     def _stop_producer(self) -> None:
         """Stop the producer now, or, from the thread of a garbage collection, on its own event loop."""

@@ -6,7 +6,7 @@ They share a room because they speak of each other: a message class makes promis
 Why so long: two classes that cannot be named apart from each other, each form with an example.
 """
 
-from collections.abc import AsyncIterable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterable, Callable, Generator, Mapping, MutableMapping
 from typing import ClassVar, Generic, Self, cast
 
 from pydantic import Field
@@ -22,6 +22,7 @@ from ._stream import Stream, TokenStream
 
 M_co = TypeVar("M_co", bound="Message", covariant=True, default="Message")
 M = TypeVar("M", bound="Message")
+V = TypeVar("V")
 
 TokenStreamer = Callable[[MutableMapping[str, object]], AsyncIterable[str]]
 """What ``Message.promise`` takes: an async generator function of tokens, given ``metadata_so_far``."""
@@ -346,6 +347,14 @@ class MessagePromise(StreamedPromise[str, M_co]):
         return promise
 
     @override
+    def __await__(self) -> Generator[object, None, M_co]:
+        """The message, when it is there."""
+        buffer = self.buffer
+        if buffer.closed and buffer.error is None:  # what is there needs no coroutine
+            return _ready(self._resolve())
+        return self._whole().__await__()
+
+    @override
     def _again(self) -> "Callable[[], MessagePromise[M_co]]":
         buffer, message_class, metadata = self.buffer, self.message_class, self.preliminary_metadata
 
@@ -377,10 +386,18 @@ class MessagePromise(StreamedPromise[str, M_co]):
         return self._view("parts", lambda: parts_of_message(self.buffer))
 
 
+def _ready(value: V) -> Generator[object, None, V]:
+    """What `await` takes of a value that is there."""
+    return value
+    yield  # makes it a generator
+
+
 def _finished(context: Context, message: Message) -> ReplayBuffer[str]:
     """The buffer of a message that is there: one token, or the parts of a message that has more."""
-    if type(message) is Message and message.text is not None:  # what comes most, and is its own text
-        return ReplayBuffer(context, [message.text] if message.text else [], closed=True, result=message)
+    if type(message) is Message:
+        text = message.text  # once: an attribute of a pydantic model is looked up slowly
+        if text is not None:  # what comes most, and is its own text
+            return ReplayBuffer(context, [text] if text else [], closed=True, result=message)
     if streamed := message._streamed():  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
         return PartBuffer(context, streamed, closed=True, result=message)
     text = str(message)

@@ -407,7 +407,7 @@ def of_atoms(kind: type[F], fields: dict[str, object]) -> F:
         >>> of_atoms(Point, {"x": 1}) == Point(x=1)
         True
     """
-    made = kind.__new__(kind)
+    made = object.__new__(kind)  # an attribute of a class of pydantic's, such as `__new__`, is looked up slowly
     _set(made, "__dict__", fields)
     _set(made, "__pydantic_fields_set__", set(fields))
     _set(made, "__pydantic_extra__", _EMPTY)
