@@ -184,7 +184,9 @@ class Lifetime(Generic[T]):
             for piece in self.items:
                 if not isinstance(piece, Lease):
                     break  # pieces are all of one kind
-                piece.buffer.was_read = True
+                held = piece.held
+                if held is not None:
+                    held.was_read = True
         fate = self.fate()
         if fate is _STOP:
             self._stop_producer()
@@ -344,11 +346,14 @@ class Lease:
 
     Attributes:
         buffer: the stream.
+        held: the stream as far as there is one: None for a value that is there, as long as nothing has looked
+            at its stream.
     """
 
-    __slots__ = ("__weakref__", "buffer")
+    __slots__ = ("__weakref__", "buffer", "held")
 
     buffer: "Lifetime[object]"
+    held: "Lifetime[object] | None"
 
     def __init__(self, buffer: Lifetime[T]) -> None:
         self.take(buffer)
@@ -361,7 +366,7 @@ class Lease:
             announced: handlers of the context are told of it, if there are any.
         """
         # `typing.cast` is a call, and this is done for each promise that there is.
-        self.buffer = buffer  # type: ignore[assignment]  # of whichever pieces: here they are only looked at
+        self.buffer = self.held = buffer  # type: ignore[assignment]  # of whichever pieces: here they are only looked at
         buffer.leases += 1
         if buffer.context.announcing and announced:
             self.announce()
@@ -371,10 +376,16 @@ class Lease:
 
     def __del__(self) -> None:
         try:
-            buffer = self.buffer
+            held = self.held
         except AttributeError:  # a constructor has raised before there was a stream
             return
-        buffer.release()
+        if held is not None:
+            held.release()
+
+    def contain(self) -> None:
+        """Event *kept by another stream*; what has no stream cannot be stopped, so it need not know."""
+        if self.held is not None:
+            self.held.contained = True
 
 
 def contain_all(leases: "Iterable[Lease]") -> None:
@@ -384,7 +395,9 @@ def contain_all(leases: "Iterable[Lease]") -> None:
         leases: on the streams.
     """
     for lease in leases:
-        lease.buffer.contained = True
+        held = lease.held
+        if held is not None:
+            held.contained = True
 
 
 _begin_waits: Final = WaitingTask.__init__  # once per run: `super()` makes an object for the call

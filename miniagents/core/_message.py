@@ -279,6 +279,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
             :meth:`Message.promise`.)
 
     Attributes:
+        given: the message that it was made of; None if that is or was being written.
         preliminary_metadata: the data that was known when the promise was made; it never changes.
         message_class: the class of the message that is going to come.
 
@@ -302,15 +303,16 @@ class MessagePromise(StreamedPromise[str, M_co]):
         Hello
     """
 
-    __slots__ = ("message_class", "preliminary_metadata")
+    __slots__ = ("_context", "given", "message_class", "preliminary_metadata")
 
     preliminary_metadata: FrozenMapping[str, object]
     message_class: type[M_co]
+    given: M_co | None
 
     def __init__(self, message: M_co) -> None:
         self.preliminary_metadata = _NOTHING
         self.message_class = type(message)
-        self.take(_finished(Context.current(), message))
+        self._stand_for(Context.current(), message, announced=True)
 
     @staticmethod
     def of_message(context: Context, message: M, *, announced: bool = True) -> "MessagePromise[M]":
@@ -325,9 +327,32 @@ class MessagePromise(StreamedPromise[str, M_co]):
         promise: MessagePromise[M] = object.__new__(MessagePromise)
         promise.preliminary_metadata = _NOTHING
         promise.message_class = type(message)
-
-        promise.take(_finished(context, message), announced=announced)
+        promise._stand_for(context, message, announced=announced)
         return promise
+
+    def _stand_for(self, context: Context, message: M_co, *, announced: bool) -> None:  # type: ignore[misc]  # it is there already
+        """Be the promise of ``message``; of a text alone the stream is made when something looks at it.
+
+        Most finished messages are read as the value that they are, and a stream is most of what a promise costs.
+        """
+        self.given = message
+        if type(message) is Message and message.text is not None and not (announced and context.announcing):
+            self.held = None
+            self._context = context
+        else:
+            self.take(_finished(context, message), announced=announced)
+
+    @property
+    @override
+    def buffer(self) -> ReplayBuffer[str]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride] # it can be written, too
+        """The stream underneath, for code of this layer; readers use the three faces."""
+        if self.held is None:
+            self.take(_finished(self._context, cast("Message", self.given)), announced=False)
+        return cast("ReplayBuffer[str]", self.held)
+
+    @buffer.setter
+    def buffer(self, buffer: ReplayBuffer[str]) -> None:
+        """Nothing: it is what is held."""
 
     @staticmethod
     def of_tokens(
@@ -343,23 +368,29 @@ class MessagePromise(StreamedPromise[str, M_co]):
         promise = cast("MessagePromise[M]", object.__new__(MessagePromise))
         promise.preliminary_metadata = metadata
         promise.message_class = message_class
+        promise.given = None
         promise.take(buffer)
         return promise
 
     @override
     def __await__(self) -> Generator[object, None, M_co]:
         """The message, when it is there."""
-        buffer = self.buffer
-        if buffer.closed and buffer.error is None:  # what is there needs no coroutine
-            return _ready(self._resolve())
+        if self.given is not None:  # what is there needs no coroutine
+            return _ready(self.given)
         return self._whole().__await__()
+
+    @override
+    def _resolve(self) -> M_co:
+        return super()._resolve() if self.given is None else self.given
 
     @override
     def _again(self) -> "Callable[[], MessagePromise[M_co]]":
         buffer, message_class, metadata = self.buffer, self.message_class, self.preliminary_metadata
+        given = self.given
 
         def view() -> MessagePromise[M_co]:
             promise = cast("MessagePromise[M_co]", object.__new__(MessagePromise))
+            promise.given = given
             promise.take(buffer, announced=False)
             promise.message_class, promise.preliminary_metadata = message_class, metadata
             return promise

@@ -97,7 +97,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
             message: the only one.
         """
         promise = MessagePromise.of_message(context, message)
-        promise.buffer.contain()
+        promise.contain()
         buffer = ReplayBuffer(context, [promise], closed=True)
         return cast("MessageSequencePromise[M]", MessageSequencePromise.over(buffer))
 
@@ -192,7 +192,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         if ancestry is None:
             return
         for promise in tuple(self.buffer.items):
-            if not promise.buffer.closed and ancestry.began(promise.buffer.ancestry):
+            if promise.given is None and not promise.buffer.closed and ancestry.began(promise.buffer.ancestry):
                 promise.cancel()
 
     @override
@@ -203,7 +203,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     @override
     def _fold(self, buffer: ReplayBuffer[object]) -> object:
         buffer.keep_all()
-        return Messages(cast("list[Message]", [promise.buffer.result for promise in self.buffer.items]))
+        return Messages([resolved(promise) for promise in self.buffer.items])
 
     @override
     def _parts(self) -> Iterable[ReplayBuffer[object]]:
@@ -272,7 +272,7 @@ async def _until_complete(buffer: ReplayBuffer[MessagePromise[Message]]) -> None
             while position < len(items):
                 promise = items[position]
                 position += 1
-                if not promise.buffer.closed or promise.buffer.error is not None:
+                if promise.given is None and (not promise.buffer.closed or promise.buffer.error is not None):
                     await promise
             if buffer.closed:
                 break
