@@ -12,7 +12,7 @@ from typing import ClassVar, Generic, Self, cast
 from pydantic import Field
 from typing_extensions import TypeVar, override
 
-from miniagents.values import Frozen, FrozenMapping, Part, freeze, of_atoms, set_partial_text
+from miniagents.values import Frozen, FrozenMapping, Part, fill_with_atoms, freeze, of_atoms, set_partial_text
 
 from ._buffer import ReplayBuffer
 from ._context import Context
@@ -54,6 +54,9 @@ class Message(Frozen, deferred=True):
     text: str | None = Field(default=None, kw_only=False)
 
     def __init__(self, /, text: str | None = None, **fields: object) -> None:
+        if type(self) is Message and type(text) is str and not fields:
+            fill_with_atoms(self, {"text": text})  # as in `text_message`: valid and frozen as it is
+            return
         if text is not None:  # a class may have a text of its own where none is given
             fields["text"] = text  # in the mapping: `text` is not declared on Frozen
         super().__init__(**fields)
@@ -324,16 +327,16 @@ class MessagePromise(StreamedPromise[str, M_co]):
             announced: handlers are told of it, as of every promise; False for one that is made for them.
         """
         # `typing.cast` is a call, and this is done for each message that there is.
-        promise: MessagePromise[M] = object.__new__(MessagePromise)
+        promise: MessagePromise[M] = object.__new__(MessagePromise)  # pyright: ignore[reportAssignmentType]
         promise.preliminary_metadata = _NOTHING
         promise.message_class = type(message)
         promise._stand_for(context, message, announced=announced)
         return promise
 
-    def _stand_for(self, context: Context, message: M_co, *, announced: bool) -> None:  # type: ignore[misc]  # it is there already
+    def _stand_for(self, context: Context, message: M_co, *, announced: bool) -> None:  # type: ignore[misc]  # as in a constructor
         """Be the promise of ``message``; of a text alone the stream is made when something looks at it.
 
-        Most finished messages are read as the value that they are, and a stream is most of what a promise costs.
+        Most of them are read as the value that they are, and a stream is most of what a promise costs.
         """
         self.given = message
         if type(message) is Message and message.text is not None and not (announced and context.announcing):
@@ -342,17 +345,18 @@ class MessagePromise(StreamedPromise[str, M_co]):
         else:
             self.take(_finished(context, message), announced=announced)
 
-    @property
+    # Made at the first look, so it is a property here and an attribute of every other promise.
+    @property  # type: ignore[override,explicit-override]
     @override
-    def buffer(self) -> ReplayBuffer[str]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride] # it can be written, too
+    def buffer(self) -> ReplayBuffer[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The stream underneath, for code of this layer; readers use the three faces."""
         if self.held is None:
             self.take(_finished(self._context, cast("Message", self.given)), announced=False)
         return cast("ReplayBuffer[str]", self.held)
 
     @buffer.setter
-    def buffer(self, buffer: ReplayBuffer[str]) -> None:
-        """Nothing: it is what is held."""
+    def buffer(self, buffer: ReplayBuffer[str]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Nothing: what is shown is what is held."""
 
     @staticmethod
     def of_tokens(
@@ -419,8 +423,8 @@ class MessagePromise(StreamedPromise[str, M_co]):
 
 def _ready(value: V) -> Generator[object, None, V]:
     """What `await` takes of a value that is there."""
+    yield from ()  # makes it a generator
     return value
-    yield  # makes it a generator
 
 
 def _finished(context: Context, message: Message) -> ReplayBuffer[str]:

@@ -192,7 +192,11 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         if ancestry is None:
             return
         for promise in tuple(self.buffer.items):
-            if promise.given is None and not promise.buffer.closed and ancestry.began(promise.buffer.ancestry):
+            if (
+                promise.given is None
+                and not promise.buffer.closed
+                and ancestry.began(promise.buffer.ancestry)
+            ):
                 promise.cancel()
 
     @override
