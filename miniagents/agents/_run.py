@@ -190,7 +190,7 @@ class Run(ProducerTask):
         if one is None:
             self._writer().feed(value)
         else:  # what is replied most needs nobody who puts streams in order: a thirtieth of what a call costs
-            one.buffer.contain()
+            one.contain()
             self.buffer.append(one)
 
     def _writer(self) -> Flattener:

@@ -94,13 +94,19 @@ class WaitingTask:
 
     def __init__(self, context: Context) -> None:
         self.context: Context = context
-        variables = copy_context()
-        variables.run(CURRENT_TOKEN.set, RunToken(self))
-        self.variables: Variables | None = variables
+        self.variables: Variables | None = copy_context()
         self.waiting: Future[None] | None = None
         self.waiting_for: Awaited | None = None
         self.waits_aside: WeakKeyDictionary[object, tuple[Awaited, Future[None]]] | None = None
         self._former: tuple[ReferenceType[RunToken], ...] = ()  # tokens that its helpers still hold
+
+    def mark_as_current(self) -> None:
+        """The task has begun: what is started in it from now on inherits its token.
+
+        Not before: ten thousand tasks that wait for their first step would be thirty thousand objects more for
+        the garbage collector to look at.
+        """
+        CURRENT_TOKEN.set(RunToken(self))
 
     @property
     def name(self) -> str:

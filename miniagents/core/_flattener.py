@@ -113,7 +113,7 @@ class Flattener(Processor):
         clear = self._current is None and not self._pending  # nothing has to be waited for
         one = one_message(value, self.context) if clear else None
         if one is not None:  # what is given most, without a list of one
-            one.buffer.contain()
+            one.contain()
             self.buffer.append(one)
             return
         pieces = pieces_of(value, self.context, self._open)
@@ -210,10 +210,9 @@ class Flattener(Processor):
         if pending is None:
             pending = self._pending = deque()
         for piece in pieces:
-            buffer = piece.buffer
-            buffer.contain()
+            piece.contain()
             if not isinstance(piece, MessagePromise):
-                buffer.expect_reader()  # this one
+                piece.buffer.expect_reader()  # this one
             if not self.buffer.closed:  # else left while this was being opened
                 pending.append(piece)
         self.deliver()

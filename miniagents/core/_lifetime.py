@@ -88,6 +88,13 @@ class Fate(Enum):
     """It has ended and nothing can read it: what it holds is let go."""
 
 
+# Looked up once: at each look `Fate.KEEP` costs as much as all of `Lifetime.fate`, and this is per promise.
+_KEEP: Final = Fate.KEEP
+_RUN_ON: Final = Fate.RUN_ON
+_STOP: Final = Fate.STOP
+_FORGET: Final = Fate.FORGET
+
+
 class Lifetime(Generic[T]):
     """The state of one stream's life; the base of its buffer.
 
@@ -204,11 +211,13 @@ class Lifetime(Generic[T]):
             for piece in self.items:
                 if not isinstance(piece, Lease):
                     break  # pieces are all of one kind
-                piece.buffer.was_read = True
+                held = piece.held
+                if held is not None:
+                    held.was_read = True
         fate = self.fate()
-        if fate is Fate.STOP:
+        if fate is _STOP:
             self._stop_producer()
-        elif fate is Fate.FORGET:
+        elif fate is _FORGET:
             if self.was_read:
                 self.forget()
             if self.error is not None and not self.error_handled:
@@ -217,10 +226,10 @@ class Lifetime(Generic[T]):
     def fate(self) -> Fate:
         """What becomes of the stream as things stand now: the one decision about its life."""
         if self.reachable:
-            return Fate.KEEP
+            return _KEEP
         if self.closed:
-            return Fate.FORGET
-        return Fate.STOP if self.was_read else Fate.RUN_ON
+            return _FORGET
+        return _STOP if self.was_read else _RUN_ON
 
     def _stop_producer(self) -> None:
         """Stop the producer now, or, from the thread of a garbage collection, on its own event loop."""
@@ -364,11 +373,14 @@ class Lease:
 
     Attributes:
         buffer: the stream.
+        held: the stream as far as there is one: None for a value that is there, as long as nothing has looked
+            at its stream.
     """
 
-    __slots__ = ("__weakref__", "buffer")
+    __slots__ = ("__weakref__", "buffer", "held")
 
     buffer: "Lifetime[object]"
+    held: "Lifetime[object] | None"
 
     def __init__(self, buffer: Lifetime[T]) -> None:
         self.take(buffer)
@@ -381,7 +393,7 @@ class Lease:
             announced: handlers of the context are told of it, if there are any.
         """
         # `typing.cast` is a call, and this is done for each promise that there is.
-        self.buffer = buffer  # type: ignore[assignment]  # of whichever pieces: here they are only looked at
+        self.buffer = self.held = buffer  # type: ignore[assignment]  # of whichever pieces: here they are only looked at
         buffer.leases += 1
         if buffer.context.announcing and announced:
             self.announce()
@@ -391,10 +403,16 @@ class Lease:
 
     def __del__(self) -> None:
         try:
-            buffer = self.buffer
+            held = self.held
         except AttributeError:  # a constructor has raised before there was a stream
             return
-        buffer.release()
+        if held is not None:
+            held.release()
+
+    def contain(self) -> None:
+        """Event *kept by another stream*; what has no stream cannot be stopped, so it need not know."""
+        if self.held is not None:
+            self.held.contained = True
 
 
 def contain_all(leases: "Iterable[Lease]") -> None:
@@ -404,7 +422,9 @@ def contain_all(leases: "Iterable[Lease]") -> None:
         leases: on the streams.
     """
     for lease in leases:
-        lease.buffer.contained = True
+        held = lease.held
+        if held is not None:
+            held.contained = True
 
 
 _begin_waits: Final = WaitingTask.__init__  # once per run: `super()` makes an object for the call

@@ -6,7 +6,7 @@ Observable) is left to come in its own time. The walk is iterative; nesting is c
 """
 
 from collections.abc import AsyncIterable, Callable, Collection, Iterable, Iterator, Mapping
-from typing import TypeAlias, TypeGuard, Union, cast
+from typing import Final, TypeAlias, TypeGuard, Union, cast
 
 from pydantic import BaseModel
 from reactivex import Observable
@@ -83,7 +83,12 @@ def pieces_of(value: object, context: Context, open_stream: Opener) -> list[Piec
     given = _flat(value) if single is None else [single]
     if are_messages(given):
         return cast("list[Piece]", given)
-    return [_piece(item, context, open_stream) for item in given]
+    return [
+        MessagePromise.of_message(context, item)
+        if type(item) is Message
+        else _piece(item, context, open_stream)
+        for item in given
+    ]
 
 
 def one_message(value: object, context: Context) -> MessagePromise[Message] | None:
@@ -130,7 +135,7 @@ def _flat(value: object) -> list[object]:
             if len(stack) > MAX_DEPTH:
                 msg = f"Messages are nested more than {MAX_DEPTH} collections deep; flatten them first."
                 raise NestingError(msg)
-            if isinstance(item, _PLAIN) and are_messages(cast("Collection[object]", item)):
+            if isinstance(item, _PLAIN) and _LEAVES.issuperset(map(type, cast("Collection[object]", item))):
                 found.extend(cast("Collection[object]", item))
                 continue
             stack.append(enumerate(cast("Iterable[object]", item)))
@@ -140,6 +145,7 @@ def _flat(value: object) -> list[object]:
     return found
 
 
+_LEAVES: Final = frozenset({Message, MessagePromise})
 _PLAIN = (list, tuple)  # what most collections are; the walk looks at them as a whole, at the speed of C
 
 
@@ -152,11 +158,18 @@ def _is_collection(item: object) -> bool:
     return isinstance(item, Iterable) and not isinstance(item, BINARY)
 
 
+# Tuples, made once: `A | B` makes an object at each look.
+_SINGLE: Final = (StreamedPromise, Message, Exception, Observable, AsyncIterable)
+_FLAT: Final = (MessagePromise, FlatStream)
+
+
 def _single(item: object) -> object:
     """The one message, stream or error that ``item`` is; None if it is a collection or nothing we know."""
+    if type(item) is Message or type(item) is MessagePromise:  # what comes most, before what is looked up
+        return cast("object", item)
     if isinstance(item, str):
         return text_message(item)
-    if isinstance(item, StreamedPromise | Message | Exception | Observable | AsyncIterable):
+    if isinstance(item, _SINGLE):
         return cast("object", item)
     if isinstance(item, BaseModel):
         return _from_mapping(dict(item))
@@ -166,7 +179,7 @@ def _single(item: object) -> object:
 
 
 def _piece(item: object, context: Context, open_stream: Opener) -> Piece:
-    if isinstance(item, MessagePromise | FlatStream):
+    if isinstance(item, _FLAT):
         return cast("Piece", item)
     if isinstance(item, Message):
         return MessagePromise.of_message(context, item)

@@ -99,6 +99,7 @@ class ProducerTask(TaskLife):
     async def _drive(self) -> None:
         try:
             await _BEGUN
+            self.mark_as_current()
             try:
                 returned = await self.work()
                 if returned is not None:

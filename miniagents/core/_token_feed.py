@@ -388,4 +388,5 @@ def resolved(promise: MessagePromise[M]) -> M:
         >>> MiniAgents().run(main())
         one
     """
-    return cast("M", promise.buffer.result)
+    given = promise.given
+    return cast("M", promise.buffer.result) if given is None else given

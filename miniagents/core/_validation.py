@@ -95,8 +95,10 @@ class Validation:
         Args:
             promise: streaming, finished or failed.
         """
-        buffer = promise.buffer
         fitting = (*self.classes, *self.passing)
+        if promise.given is not None:
+            return isinstance(promise.given, fitting)
+        buffer = promise.buffer
         if not buffer.closed:
             return issubclass(promise.message_class, fitting)
         return buffer.error is not None or isinstance(resolved(promise), fitting)

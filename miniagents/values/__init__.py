@@ -44,7 +44,7 @@ from ._errors import (
     set_partial_text,
 )
 from ._freeze import MAX_NESTING, FrozenMapping, freeze
-from ._frozen import Frozen, FrozenMeta, of_atoms
+from ._frozen import Frozen, FrozenMeta, fill_with_atoms, of_atoms
 from ._json_parser import JsonEnd, JsonError, JsonEvent, JsonFrame, JsonParser, JsonPath, JsonText
 from ._parts import (
     AgentPart,
@@ -132,6 +132,7 @@ __all__ = [
     "WrongLoopError",
     "check_seconds",
     "content_of",
+    "fill_with_atoms",
     "freeze",
     "is_limit",
     "is_secret_name",

@@ -407,9 +407,19 @@ def of_atoms(kind: type[F], fields: dict[str, object]) -> F:
         >>> of_atoms(Point, {"x": 1}) == Point(x=1)
         True
     """
-    made = kind.__new__(kind)
+    made = object.__new__(kind)  # `kind.__new__` is looked up slowly, as every attribute of such a class
+    fill_with_atoms(made, fields)
+    return made
+
+
+def fill_with_atoms(made: Frozen, fields: dict[str, object]) -> None:
+    """What :func:`of_atoms` does, for the constructor of a class.
+
+    Args:
+        made: has no field yet.
+        fields: every declared field, each a string, a number or None, of the declared type; kept as it is.
+    """
     _set(made, "__dict__", fields)
     _set(made, "__pydantic_fields_set__", set(fields))
     _set(made, "__pydantic_extra__", _EMPTY)
     _set(made, "__pydantic_private__", None)
-    return made
