@@ -326,7 +326,7 @@ class Context:
 
     def path(self) -> "list[Context]":
         """The contexts that it is nested in, the outermost first, and itself."""
-        path = [self]
+        path: list[Context] = [self]
         while (parent := path[-1].parent) is not None:
             path.append(parent)
         return path[::-1]

@@ -482,7 +482,7 @@ SENTENCES = (
     ),
     Sentence(
         _CONTEXT,
-        "A context inside another on the same event loop is its child: it ends its own runs and shares clients, "
+        "A context inside another on the same loop is its child: it ends its own runs and shares clients, "
         "settings, handlers and what goes around runs.",
         (
             "tests/core/test_context.py::test_a_child_ends_its_own_runs",
