@@ -296,7 +296,7 @@ def start_run(
             passing = (ErrorMessage,) if errors_as_messages else ()
             shown = ValidatedBuffer(context, Validation(classes, alias, "replies", passing, chain=(alias,)))
         run = Run(alias, context, shown, agent, received=received, keywords=keywords, pending=pending)
-    if context.run_observers:
+    if context.observers():
         starter = current_producer()
         run.info = context.run_begins(alias, starter.info if isinstance(starter, Run | MessageRun) else None)
     run.start()

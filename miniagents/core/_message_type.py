@@ -17,6 +17,8 @@ from miniagents.values import NestingError
 from ._context import Context
 from ._message import M_co, Message, MessagePromise, failed_message, text_message
 from ._promise import StreamedPromise
+from ._stream import TokenStream
+from ._token_message import TokenMessage
 
 MAX_DEPTH = 64
 BINARY: tuple[type[object], ...] = (bytes, bytearray, memoryview)  # iterable, but of numbers
@@ -37,6 +39,7 @@ MessageType: TypeAlias = Union[
 * a text; a mapping (``Message(**it)``); a message; any other pydantic model (its fields),
 * an exception, which is raised where it stands,
 * a promise, an Observable, an async iterable: their messages when they come,
+* the ``tokens`` of a message or a sequence: one message, which streams as they come,
 * any iterable of all these, nested 64 levels deep at most,
 * None at the top: no messages.
 """
@@ -187,6 +190,8 @@ def _piece(item: object, context: Context, open_stream: Opener) -> Piece:
         return failed_message(context, item)
     if isinstance(item, StreamedPromise):
         return open_stream(cast("StreamedPromise[object, object]", item).pieces)
+    if isinstance(item, TokenStream):
+        return TokenMessage(context, item).start()
     return open_stream(cast("Observable[object] | AsyncIterable[object]", item))
 
 

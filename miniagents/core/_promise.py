@@ -26,7 +26,7 @@ from miniagents.values import UnresolvedPromiseError
 
 from ._buffer import NoReplayBuffer, ReplayBuffer
 from ._context import Context, current_context
-from ._events import call_handlers, post_event
+from ._events import post_event, tell_resolved
 from ._lifetime import NO_RESULT, Lease
 from ._producer_task import ProducerTask
 from ._protocols import Sink
@@ -139,7 +139,7 @@ class Promise(Lease, Generic[T_co]):
         again = self._again()
 
         async def tell(view: "Promise[T_co]") -> None:
-            await call_handlers(context.resolved_handlers, view, view._resolve())  # noqa: SLF001 - same class
+            await tell_resolved(context, view, view._resolve())  # noqa: SLF001 - same class
 
         def complete(parts: Sequence[ReplayBuffer[object]]) -> None:
             view = again()

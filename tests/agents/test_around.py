@@ -464,3 +464,40 @@ async def test_the_rows_of_a_typed_agent() -> None:
             assert [each.name async for each in rows[0].partials][-1] == "Oslo"
         seen = await map_agent(model.as_type(City))(rx.of("c"))
         assert (await seen.parsed).name == "Oslo"
+
+
+# -- a context inside another ----------------------------------------------------------------------------
+
+
+async def test_around_of_an_inner_context() -> None:
+    """What goes around the runs of the outer context is further out than what the inner one has."""
+    notes: list[str] = []
+    agent = Speaker("DONE", "x").agent
+    async with MiniAgents(around=[noted(notes, "one"), noted(notes, "two")]):
+        async with MiniAgents(around=[noted(notes, "three")]), MiniAgents():
+            assert str(await agent.inquire()) == "x"
+        assert [note.partition(":")[0] for note in notes] == ["one", "two", "three"]
+        notes.clear()
+        assert str(await agent.inquire()) == "x"
+    assert [note.partition(":")[0] for note in notes] == ["one", "two"]
+
+
+async def test_observers_of_the_outer_context() -> None:
+    """The observers of the outer context are told of the runs of the inner one, before its own."""
+    order: list[str] = []
+
+    class Named(Told):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        @override
+        def begin(self, run: RunInfo) -> None:
+            super().begin(run)
+            order.append(self.name)
+
+    outer, inner = Named("outer"), Named("inner")
+    async with observed(outer), observed(inner), MiniAgents():
+        await heard(Speaker("DONE", "x").agent.inquire())
+    assert order == ["outer", "inner"]
+    assert outer.ends == inner.ends == ["DONE completed"]
