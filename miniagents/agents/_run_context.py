@@ -96,6 +96,12 @@ class RunContext(PromisingContext):
         around: functions that every run goes through, the first one outermost.
         prefetch: how many pieces a source may run ahead of its fastest reader, in pieces.
         shutdown_timeout: seconds that cancelled runs get for their cleanup.
+
+    Attributes:
+        around_runs: functions that every run goes through, the first one outermost.
+        errors_as_messages: a failing agent or message leaves an ``ErrorMessage``.
+        persists: there is a handler that stores messages.
+        run_observers: are told of every run.
     """
 
     def __init__(
@@ -113,6 +119,7 @@ class RunContext(PromisingContext):
         self.errors_as_messages = errors_as_messages
         self.around_runs = tuple(around)
         self.run_observers: list[RunObserver] = []
+        self.persists = False
         self._persist_handlers: list[PersistMessageHandler] = []
         # By identity: two equal messages came to be twice. An entry goes with its message.
         self._persisted: WeakValueDictionary[int, Message] = WeakValueDictionary()
@@ -145,11 +152,6 @@ class RunContext(PromisingContext):
             except Exception:
                 logger.exception("%r failed at the end of a run of %s.", observer, run.alias)
 
-    @property
-    def persists(self) -> bool:
-        """Whether there is a handler that stores messages."""
-        return bool(self._persist_handlers)
-
     def on_persist_message(self, handler: HandlerT) -> HandlerT:
         """Add a handler; usable as a decorator. One that raises is logged and harms nobody.
 
@@ -161,6 +163,7 @@ class RunContext(PromisingContext):
         """
         if not self._persist_handlers:
             on_resolved(self, self._persist_resolved)
+            self.persists = True
         self._persist_handlers.append(handler)
         return handler
 

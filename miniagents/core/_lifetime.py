@@ -413,19 +413,21 @@ class TaskLife(WaitingTask):
         part: it is a part of the run that starts it (a message being written), not a run of its own.
 
     Attributes:
+        at_end: called once when it has ended; None if there is nothing to be told.
         buffer: the stream that its readers see.
         part: it is a part of a run.
     """
 
     __slots__ = (
         *("_abandoned", "_ancestry", "_begun_by", "_children", "_guardian", "parent", "_stopping"),
-        *("buffer", "part"),
+        *("at_end", "buffer", "part"),
     )
 
     def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None", *, part: bool) -> None:
         _begin_waits(self, buffer.context)
         self.buffer: Lifetime[object] = buffer  # type: ignore[assignment]  # it is only looked at here
         self.part: bool = part
+        self.at_end: Callable[[], None] | None = None
         self.parent: TaskLife | None = parent  # whose name its errors bear
         self._guardian: TaskLife | None = parent  # who stops it if it is stopped itself
         self._children: set[TaskLife] | None = None
@@ -476,6 +478,9 @@ class TaskLife(WaitingTask):
         What still streams of it (a message that it was writing, replies that it passes on) goes on, and is from
         now on stopped with the run that had started this one.
         """
+        at_end, self.at_end = self.at_end, None
+        if at_end is not None:
+            at_end()
         children, self._children = self._children, None
         self.task = None  # its contextvars know this object: what has ended should need no garbage collector
         guardian = self._guardian
