@@ -8,6 +8,7 @@ from typing_extensions import override
 from miniagents.core import (
     Context,
     Flattener,
+    Lifetime,
     Message,
     MessagePromise,
     MessageSequencePromise,
@@ -127,6 +128,10 @@ class MessageRun(ProducerTask):
     def end_aborted(self, error: Exception) -> None:
         self._outcome = RunOutcome("failed", error.__cause__) if error.__cause__ else stopped(self._abandoned)
         super().end_aborted(error)
+
+    @override
+    def seen(self) -> tuple[Lifetime[object], ...]:
+        return (self._sequence.seen_as(), self.message.seen_as())
 
     @override
     def abandon(self) -> None:

@@ -208,6 +208,10 @@ class Lifetime(Generic[T]):
             if self.error is not None and not self.error_handled:
                 self.context.unhandled.drop(self, self.error)
 
+    def seen_as(self) -> "Lifetime[object]":
+        """What readers see of it: itself, or, if nothing else reads it, the copy that is shown in its place."""
+        return self  # type: ignore[return-value]  # it is only looked at
+
     def fate(self) -> Fate:
         """What becomes of the stream as things stand now: the one decision about its life."""
         if self.reachable:
@@ -444,6 +448,10 @@ class TaskLife(WaitingTask):
         """Run on without regard to how far the readers are."""
         raise NotImplementedError
 
+    def seen(self) -> tuple[Lifetime[object], ...]:
+        """The streams in which readers see what it writes; the first one is what its starter was given."""
+        return (self.buffer.seen_as(),)
+
     @property
     def ancestry(self) -> Ancestry | None:
         """The run that this is or is a part of, for what it begins; made when it begins something."""
@@ -541,8 +549,9 @@ class TaskLife(WaitingTask):
     def was_cancelled(self) -> None:
         """Event *run cancelled*, in its task: what it began and nobody else reads is cancelled too."""
         for child in tuple(self._children or ()):
-            kept = self._abandoned and child.buffer.reachable
-            if child.buffer.readers == 0 and not kept:
+            seen = child.seen()
+            kept = self._abandoned and any(each.reachable for each in seen)
+            if not kept and not any(each.readers for each in seen):
                 child.cancel()
 
     def has_failed(self) -> None:
@@ -551,6 +560,7 @@ class TaskLife(WaitingTask):
         for child in tuple(self._children or ()):
             # A message of a run that has ended stands in the replies of that, whether these are read or not.
             left_behind = child.part and child.parent is not self
-            kept = id(child.buffer) in replied if left_behind else child.buffer.contained
-            if child.buffer.readers == 0 and not kept:
+            seen = child.seen()
+            kept = id(seen[0]) in replied if left_behind else seen[0].contained
+            if not kept and not any(each.readers for each in seen):
                 child.cancel()
