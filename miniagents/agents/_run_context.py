@@ -99,6 +99,10 @@ class RunContext(PromisingContext):
         around: functions that every run goes through, the first one outermost.
         prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.
         shutdown_timeout: seconds that cancelled runs get for their cleanup; 10 by default.
+
+    Attributes:
+        around_runs: functions that every run goes through, the first one outermost.
+        run_observers: are told of every run.
     """
 
     def __init__(

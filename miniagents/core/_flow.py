@@ -15,9 +15,10 @@ writes that state; an architecture test holds everybody else to it.
 
 import sys
 from asyncio import Future, sleep
+from collections.abc import Callable
 from functools import partial
 from operator import is_
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from typing_extensions import override
 
@@ -233,6 +234,17 @@ class FlowControl(Lifetime[T]):
         self._unbounded -= unbounded
         self._listen()
         self.withdraw()
+
+    @override
+    def seen_as(self) -> Lifetime[object]:
+        subscribers = (*(self._subscribers or ()), *(self._batched or ()))
+        if self.readers == len(subscribers) == 1:
+            shown_for: Callable[[object], Lifetime[object] | None] | None
+            shown_for = getattr(subscribers[0], "shown_for", None)
+            shown = None if shown_for is None else shown_for(self)
+            if shown is not None:
+                return shown
+        return cast("Lifetime[object]", self)
 
     @property
     def pushed(self) -> bool:

@@ -223,6 +223,10 @@ class Lifetime(Generic[T]):
             if self.error is not None and not self.error_handled:
                 self.context.unhandled.drop(self, self.error)
 
+    def seen_as(self) -> "Lifetime[object]":
+        """What readers see of it: itself, or, if nothing else reads it, the copy that is shown in its place."""
+        return self  # type: ignore[return-value]  # it is only looked at
+
     def fate(self) -> Fate:
         """What becomes of the stream as things stand now: the one decision about its life."""
         if self.reachable:
@@ -439,6 +443,7 @@ class TaskLife(WaitingTask):
         part: it is a part of the run that starts it (a message being written), not a run of its own.
 
     Attributes:
+        at_end: called once when it has ended; None if there is nothing to be told.
         buffer: the stream that its readers see.
         part: it is a part of a run.
         task: the asyncio task, None before it begins and after it has ended.
@@ -446,7 +451,7 @@ class TaskLife(WaitingTask):
 
     __slots__ = (
         *("_abandoned", "_ancestry", "_begun_by", "_children", "_guardian", "parent", "_stopping"),
-        *("buffer", "part", "task"),
+        *("at_end", "buffer", "part", "task"),
     )
 
     def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None", *, part: bool) -> None:
@@ -454,6 +459,7 @@ class TaskLife(WaitingTask):
         self.buffer: Lifetime[object] = buffer  # type: ignore[assignment]  # it is only looked at here
         self.part: bool = part
         self.task: Task[None] | None = None
+        self.at_end: Callable[[], None] | None = None
         self.parent: TaskLife | None = parent  # whose name its errors bear
         self._guardian: TaskLife | None = parent  # who stops it if it is stopped itself
         self._children: set[TaskLife] | None = None
@@ -469,6 +475,10 @@ class TaskLife(WaitingTask):
     def drain(self) -> None:
         """Run on without regard to how far the readers are."""
         raise NotImplementedError
+
+    def seen(self) -> tuple[Lifetime[object], ...]:
+        """The streams in which readers see what it writes; the first one is what its starter was given."""
+        return (self.buffer.seen_as(),)
 
     @property
     def ancestry(self) -> Ancestry | None:
@@ -508,6 +518,9 @@ class TaskLife(WaitingTask):
         What still streams of it (a message that it was writing, replies that it passes on) goes on, and is from
         now on stopped with the run that had started this one.
         """
+        at_end, self.at_end = self.at_end, None
+        if at_end is not None:
+            at_end()
         children, self._children = self._children, None
         self.task = None  # its contextvars know this object: what has ended should need no garbage collector
         guardian = self._guardian
@@ -568,8 +581,9 @@ class TaskLife(WaitingTask):
     def was_cancelled(self) -> None:
         """Event *run cancelled*, in its task: what it began and nobody else reads is cancelled too."""
         for child in tuple(self._children or ()):
-            kept = self._abandoned and child.buffer.reachable
-            if child.buffer.readers == 0 and not kept:
+            seen = child.seen()
+            kept = self._abandoned and any(each.reachable for each in seen)
+            if not kept and not any(each.readers for each in seen):
                 child.cancel()
 
     def has_failed(self) -> None:
@@ -578,6 +592,7 @@ class TaskLife(WaitingTask):
         for child in tuple(self._children or ()):
             # A message of a run that has ended stands in the replies of that, whether these are read or not.
             left_behind = child.part and child.parent is not self
-            kept = id(child.buffer) in replied if left_behind else child.buffer.contained
-            if child.buffer.readers == 0 and not kept:
+            seen = child.seen()
+            kept = id(seen[0]) in replied if left_behind else seen[0].contained
+            if not kept and not any(each.readers for each in seen):
                 child.cancel()

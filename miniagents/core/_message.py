@@ -12,7 +12,7 @@ from typing import ClassVar, Generic, Self, cast
 from pydantic import Field
 from typing_extensions import TypeVar, override
 
-from miniagents.values import Frozen, FrozenMapping, Part, fill_with_atoms, freeze, of_atoms, set_partial_text
+from miniagents.values import ATOMS, Frozen, FrozenMapping, Part, fill_with_atoms, freeze, set_partial_text
 
 from ._buffer import ReplayBuffer
 from ._context import Context
@@ -30,6 +30,8 @@ PartStreamer = Callable[[MutableMapping[str, object]], AsyncIterable[Part]]
 """What ``Message.promise_of_parts`` takes: as a token streamer, but it yields parts."""
 
 _NOTHING: FrozenMapping[str, object] = FrozenMapping()
+_new = object.__new__
+_set = object.__setattr__  # around the guard of `Frozen.__setattr__`
 
 
 class Message(Frozen, deferred=True):
@@ -169,8 +171,15 @@ def text_message(text: str) -> Message:
         >>> text_message("Hello") == Message("Hello")
         True
     """
-    # What is more than a str (a member of an enumeration) is pydantic's to make one of.
-    return of_atoms(Message, {"text": text}) if type(text) is str else Message(text)
+    if type(text) is not str:  # what is more (a member of an enumeration) is pydantic's to make a str of
+        return Message(text)
+    # `values.of_atoms` written out: every text that flows between agents becomes one.
+    message = _new(Message)
+    _set(message, "__dict__", {"text": text})
+    _set(message, "__pydantic_fields_set__", {"text"})
+    _set(message, "__pydantic_extra__", _NOTHING)
+    _set(message, "__pydantic_private__", None)
+    return message
 
 
 def freeze_metadata(metadata: Mapping[str, object]) -> FrozenMapping[str, object]:
@@ -186,7 +195,12 @@ def freeze_metadata(metadata: Mapping[str, object]) -> FrozenMapping[str, object
         >>> freeze_metadata({"tags": ["a", "b"]})
         FrozenMapping({'tags': ('a', 'b')})
     """
-    return cast("FrozenMapping[str, object]", freeze(dict(metadata))) if metadata else _NOTHING
+    if not metadata:
+        return _NOTHING
+    for value in metadata.values():
+        if type(value) not in ATOMS:
+            return cast("FrozenMapping[str, object]", freeze(dict(metadata)))
+    return FrozenMapping(metadata)
 
 
 class MessageSink(Generic[M]):

@@ -43,7 +43,7 @@ from ._errors import (
     partial_text,
     set_partial_text,
 )
-from ._freeze import MAX_NESTING, FrozenMapping, freeze
+from ._freeze import ATOMS, MAX_NESTING, FrozenMapping, freeze, freeze_data
 from ._frozen import Frozen, FrozenMeta, fill_with_atoms, of_atoms
 from ._json_parser import JsonEnd, JsonError, JsonEvent, JsonFrame, JsonParser, JsonPath, JsonText
 from ._parts import (
@@ -66,6 +66,7 @@ from ._splitter import SPLIT_END, SplitEndType, SplitEvent, TextSplitter
 from ._terminal_text import strip_control
 
 __all__ = [
+    "ATOMS",
     "AWAIT",
     "CLEAR",
     "MAX_NESTING",
@@ -134,6 +135,7 @@ __all__ = [
     "content_of",
     "fill_with_atoms",
     "freeze",
+    "freeze_data",
     "is_limit",
     "is_secret_name",
     "media_type_of",

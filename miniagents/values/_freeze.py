@@ -200,6 +200,9 @@ ATOMS: Final[frozenset[type]] = frozenset(
 
 _IMMUTABLE: Final = (Enum, date, time, timedelta, UUID, Decimal, PurePath)
 
+_DATA: Final = (*_IMMUTABLE, str, int, float, bytes, Mapping, tuple, list, set, frozenset, BaseModel)
+"""What may be data; of anything else it is known at once that it is none."""
+
 
 def freeze(value: object, name: str = "value") -> object:
     """Make data immutable: dicts become `FrozenMapping`, lists tuples, sets frozensets, all the way down.
@@ -223,6 +226,29 @@ def freeze(value: object, name: str = "value") -> object:
         FrozenMapping({'a': (1, frozenset({2}))})
     """
     return value if type(value) in ATOMS else freeze_at(value, DataPath(None, name))
+
+
+def freeze_data(given: Mapping[str, object]) -> dict[str, object]:
+    """Freeze each value that is data; what is none (a client, a function, a promise) stays as it is.
+
+    Args:
+        given: Values by name, taken as they are at the moment of the call.
+
+    Example:
+        >>> freeze_data({"tags": ["a", "b"], "key": len})
+        {'tags': ('a', 'b'), 'key': <built-in function len>}
+    """
+    return {
+        name: _frozen_if_data(value) if isinstance(value, _DATA) and type(value) not in ATOMS else value
+        for name, value in given.items()
+    }
+
+
+def _frozen_if_data(value: object) -> object:
+    try:
+        return freeze_at(value, DataPath(None, "value"))
+    except FreezeError:
+        return value
 
 
 def freeze_at(value: object, path: DataPath) -> object:

@@ -287,6 +287,25 @@ async def test_each_end_is_told_once() -> None:
 
 
 @pytest.mark.loop(virtual=True)
+async def test_ends_where_errors_become_messages() -> None:
+    """A run is told of as what it was, also where errors become messages: cancelled, abandoned or failed."""
+    told = Told()
+    context = MiniAgents(errors_as_messages=True)
+    context.run_observers.append(told)
+    async with context:
+        await Speaker("FAILED", GONE).agent.inquire()
+        replies = Speaker("CANCELLED", "x", 3600.0).agent.inquire()
+        await asyncio.sleep(1)
+        replies.cancel()
+        await asyncio.sleep(1)
+        replies = Speaker("ABANDONED", "x", 3600.0).agent.inquire()
+        await anext(aiter(replies))
+        del replies
+        await asyncio.sleep(1)
+    assert told.ends == ["FAILED failed", "CANCELLED cancelled", "ABANDONED abandoned"]
+
+
+@pytest.mark.loop(virtual=True)
 async def test_the_end_of_the_context() -> None:
     """Whatever runs when its context is left by an error has ended cancelled, each once."""
     told = Told()

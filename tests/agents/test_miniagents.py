@@ -23,7 +23,7 @@ from miniagents import (
     join_messages,
     miniagent,
 )
-from miniagents.core import Promise
+from miniagents.core import Promise, PromisingContext
 from miniagents.values import FrozenMapping
 from tests.support.sources import turns
 from tests.support.typewriter import Typewriter
@@ -493,3 +493,11 @@ async def test_a_message_of_a_plain_promise_is_persisted(*, resolved: bool) -> N
         assert await promise is message
         assert await Promise(prefill_result=message) is message
     assert [str(each) for each in stored] == ["within", "made by hand"]
+
+
+async def test_agents_in_a_context_of_promises() -> None:
+    """Agents run in a plain `PromisingContext`, too: one that has no settings for them."""
+    async with PromisingContext():
+        assert str(await (echo_agent | echo_agent.timeout(total=60)).inquire("Hello")) == "Hello"
+        with pytest.raises(ValueError, match="broken"):
+            await failing_agent.inquire()
