@@ -100,7 +100,6 @@ def it_stands_in_a_pipe(replies: MessageSequencePromise[Answer], typed: ParsedRe
     assert_type(typed.field(lambda city: city.name).pipe(ops.map(len)), Observable[int])
     assert_type(replies.messages.pipe(resolve()), Observable[Answer])
     assert_type(rx.merge(replies.tokens, typed.field("name")), Observable[str])
-    typed.partials.subscribe(lambda city: city.people)
     typed.partials.subscribe(on_next=print, on_error=print, on_completed=print)
 
 
@@ -126,5 +125,3 @@ async def what_is_refused(
     typed.partials.map(lambda city: city.mayor)  # type: ignore[attr-defined]
     (await typed.partials).people  # type: ignore[attr-defined]  # noqa: B018
     await typed.elements  # type: ignore[misc]
-    for _ in typed.partials:  # type: ignore[attr-defined]
-        pass
