@@ -6,7 +6,8 @@ they leave open is done here:
 * under `@given` each example has a fresh loop of its own, not one for all examples;
 * a task or an async generator that a coroutine leaves running is an error, not silently cancelled;
 * `@pytest.mark.loop(...)` chooses the loop of a test: virtual time, debug mode, its time limit;
-* `--loop-seed` shuffles the order of tasks, `PYTHONASYNCIODEBUG=1` has all loops in debug mode.
+* `--loop-seed` shuffles the order of tasks, `PYTHONASYNCIODEBUG=1` has all loops in debug mode;
+* `--uvloop` runs on uvloop what has no loop of a kind of its own, `--eager-tasks` starts tasks at once.
 
 There are no async fixtures: use `async with` in the test.
 
@@ -27,9 +28,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial, wraps
-from typing import IO, TypeVar
+from importlib.util import find_spec
+from typing import IO, TypeAlias, TypeVar
 from unittest.mock import patch
 
 import pytest
@@ -37,6 +39,7 @@ from hypothesis import HealthCheck, settings
 from typing_extensions import override
 
 from tests.support.canaries import watched
+from tests.support.eager import SUPPORTED, eager_tasks, start_eagerly
 from tests.support.leaks import Snapshot, leaks_since
 from tests.support.limits import Limits
 from tests.support.loops import TIME_LIMIT, run_async, without_leaks
@@ -61,6 +64,9 @@ _failed = pytest.StashKey[bool]()
 _stderr = pytest.StashKey[IO[str]]()
 _limits = pytest.StashKey[Limits]()
 _loops = pytest.StashKey["_Loops"]()
+_mode = pytest.StashKey[ExitStack]()
+
+LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 
 
 class _Records(logging.Handler):
@@ -84,7 +90,7 @@ class _Loops:
     """
 
     def __init__(self) -> None:
-        self.factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+        self.factory: LoopFactory | None = None
 
     def make(self) -> asyncio.AbstractEventLoop:
         """Return a new loop for the test that runs now."""
@@ -92,9 +98,19 @@ class _Loops:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that shuffles the loops."""
+    """Add the options that choose the loops of all tests."""
     parser.addoption(
         "--loop-seed", help="shuffle the ready queue of every event loop (tests/support/shuffled.py)"
+    )
+    parser.addoption(
+        "--uvloop",
+        action="store_true",
+        help="run on uvloop what is neither on virtual time, which is left out, nor shuffled",
+    )
+    parser.addoption(
+        "--eager-tasks",
+        action="store_true",
+        help="have every event loop start its tasks at once, by asyncio.eager_task_factory (Python 3.12)",
     )
 
 
@@ -111,10 +127,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_stderr] = os.fdopen(os.dup(2), "w")
     config.stash[_limits] = Limits(config.stash[_stderr])
     config.stash[_loops] = _Loops()
+    if config.getoption("--uvloop") and find_spec("uvloop") is None:
+        raise pytest.UsageError(
+            "--uvloop needs uvloop, which pip install -e '.[test]' installs where it can."
+        )
+    if config.getoption("--eager-tasks") and not SUPPORTED:
+        raise pytest.UsageError("--eager-tasks needs Python 3.12 or newer; asyncio has none before.")
+    config.stash[_mode] = ExitStack()
+    if config.getoption("--eager-tasks"):
+        config.stash[_mode].enter_context(eager_tasks())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Close what `pytest_configure` opened."""
+    if _mode in config.stash:  # not if an option was refused
+        config.stash[_mode].close()
     config.stash[_limits].end()
     config.stash[_stderr].close()
 
@@ -135,9 +162,20 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
-def pytest_asyncio_loop_factories(
-    config: pytest.Config,
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not about the loops that the options ask for."""
+    if config.getoption("--uvloop"):
+        virtual = [item for item in items if _option(item, "virtual", default=False)]
+        config.hook.pytest_deselected(items=virtual)
+        items[:] = [item for item in items if not _option(item, "virtual", default=False)]
+    for option, name in (("--uvloop", "no_uvloop"), ("--eager-tasks", "no_eager_tasks")):
+        if config.getoption(option):
+            for item in items:
+                if marker := item.get_closest_marker(name):
+                    item.add_marker(pytest.mark.skip(f"not with {option}: {marker.args[0]}"))
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config) -> Mapping[str, LoopFactory]:
     """Have pytest-asyncio take its loops from here."""
     return {"fresh": config.stash[_loops].make}
 
@@ -153,7 +191,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Stop a test that hangs, and remember if it failed: then its frames keep alive what it made."""
     item.config.stash[_failed] = False
     try:
-        with item.config.stash[_limits].within(_limit(item)), _new_loops(loops(_seed(item))):
+        with item.config.stash[_limits].within(_limit(item)), _new_loops(_ordinary(item)):
             if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
                 item.obj = _without_leaks(item.obj, item)
             return (yield)
@@ -200,7 +238,7 @@ def nothing_shown() -> Generator[list[str]]:
 
 
 @contextmanager
-def _new_loops(factory: Callable[[], asyncio.AbstractEventLoop] | None) -> Generator[None]:
+def _new_loops(factory: LoopFactory | None) -> Generator[None]:
     """Have the loops that the test makes by itself made by `factory`, too."""
     if factory is None:
         yield
@@ -224,8 +262,28 @@ def _debug(item: pytest.Item) -> bool:
     return bool(item.config.getoption("asyncio_debug")) if marked is None else marked
 
 
-def _factory(item: pytest.Item) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    return loops(_seed(item), virtual=_option(item, "virtual", default=False))
+def _factory(item: pytest.Item) -> LoopFactory | None:
+    """Return what makes the loop of an async test."""
+    virtual = _option(item, "virtual", default=False)
+    return loops(_seed(item), virtual=True) if virtual else _ordinary(item)
+
+
+def _ordinary(item: pytest.Item) -> LoopFactory | None:
+    """Return what makes the loops that a test makes by itself."""
+    factory = loops(_seed(item))
+    if factory is None and item.config.getoption("--uvloop"):
+        from uvloop import new_event_loop  # noqa: PLC0415 - not every platform has it
+
+        return _eager_uvloop if item.config.getoption("--eager-tasks") else new_event_loop
+    return factory
+
+
+def _eager_uvloop() -> asyncio.AbstractEventLoop:
+    from uvloop import new_event_loop  # noqa: PLC0415 - not every platform has it
+
+    loop = new_event_loop()
+    start_eagerly(loop)
+    return loop
 
 
 def _option(item: pytest.Item, name: str, default: T) -> T:

@@ -2,12 +2,18 @@
 
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
+from tests.support.eager import SUPPORTED
+
 ROOT = Path(__file__).parents[1]
+
+needs_uvloop = pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not there for this platform")
+needs_eager_tasks = pytest.mark.skipif(not SUPPORTED, reason="eager tasks came with Python 3.12")
 
 LEAVERS = """
 import asyncio
@@ -246,7 +252,68 @@ def test_sync(server):
 """
 
 
-def run(pytester: pytest.Pytester, tests: str, monkeypatch: pytest.MonkeyPatch) -> pytest.RunResult:
+KINDS = """
+import asyncio
+
+import pytest
+from hypothesis import given, strategies as st
+
+from miniagents import MiniAgents
+from miniagents.testing import virtual_time
+
+EXPECTED = {expected}
+
+
+async def kind():
+    begun = []
+
+    async def begin():
+        begun.append(True)
+
+    task = asyncio.create_task(begin())
+    eager = bool(begun)
+    await task
+    return type(asyncio.get_running_loop()).__module__.partition(".")[0], eager
+
+
+async def test_async():
+    assert EXPECTED == await kind()
+
+
+@given(st.just(1))
+async def test_examples(number):
+    assert EXPECTED == await kind()
+
+
+@pytest.mark.parametrize("run", [asyncio.run, MiniAgents().run])
+def test_loops_of_its_own(run):
+    assert EXPECTED == run(kind())
+
+
+async def test_in_a_thread():
+    assert EXPECTED == await asyncio.to_thread(lambda: asyncio.run(kind()))
+
+
+def test_virtual_time_by_hand():
+    with virtual_time():
+        assert ("miniagents", EXPECTED[1]) == asyncio.run(kind())
+
+
+@pytest.mark.loop(virtual=True)
+async def test_virtual_time():
+    assert ("miniagents", EXPECTED[1]) == await kind()
+
+
+@pytest.mark.no_uvloop("it is about asyncio's own loop")
+@pytest.mark.no_eager_tasks("it is about the order of tasks")
+async def test_left_out():
+    assert ("asyncio", False) == await kind()
+"""
+
+
+def run(
+    pytester: pytest.Pytester, tests: str, monkeypatch: pytest.MonkeyPatch, *options: str
+) -> pytest.RunResult:
     """Run a file of tests under our conftest and our settings, in a process of its own."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     for setting in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONWARNINGS"):  # of tests.quiet
@@ -255,7 +322,7 @@ def run(pytester: pytest.Pytester, tests: str, monkeypatch: pytest.MonkeyPatch) 
     pytester.makepyprojecttoml((ROOT / "pyproject.toml").read_text())
     file = pytester.path / "test_inner.py"
     file.write_text(dedent(tests))
-    return pytester.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", file)
+    return pytester.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, file)
 
 
 def sections(output: str) -> dict[str, str]:
@@ -280,6 +347,42 @@ def test_what_is_left_behind_is_red(
 def test_what_is_clean_is_green(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that clean up pass, with fixtures, parameters, markers, examples, executors, shared servers."""
     run(pytester, CLEAN, monkeypatch).assert_outcomes(passed=12)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected", "left_out"),
+    [
+        ([], ("asyncio", False), {}),
+        pytest.param(["--uvloop"], ("uvloop", False), {"skipped": 1, "deselected": 1}, marks=needs_uvloop),
+        pytest.param(["--eager-tasks"], ("asyncio", True), {"skipped": 1}, marks=needs_eager_tasks),
+        pytest.param(
+            ["--uvloop", "--eager-tasks"],
+            ("uvloop", True),
+            {"skipped": 1, "deselected": 1},
+            marks=[needs_uvloop, needs_eager_tasks],
+        ),
+    ],
+)
+def test_an_option_chooses_the_loops(
+    options: list[str],
+    expected: tuple[str, bool],
+    left_out: dict[str, int],
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every loop of a test is of the kind that an option asks for; what is about another kind is left out."""
+    result = run(pytester, KINDS.replace("{expected}", repr(expected)), monkeypatch, "-rs", *options)
+    result.assert_outcomes(passed=8 - sum(left_out.values()), **left_out)
+    if left_out:
+        result.stdout.fnmatch_lines(["*not with --*: it is about *"])
+
+
+@pytest.mark.skipif(SUPPORTED, reason="this Python has eager tasks")
+def test_eager_tasks_need_python_3_12(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11 refuses the option, with a sentence."""
+    result = run(pytester, KINDS, monkeypatch, "--eager-tasks")
+    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    result.stderr.fnmatch_lines(["ERROR: --eager-tasks needs Python 3.12 or newer*"])
 
 
 def test_failures_are_told_alone(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 GATE = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-STEPS = [line.partition(" ")[2].strip("\"'") for line in GATE.splitlines() if line.startswith("step ")]
+LINES = [line.strip() for line in GATE.splitlines()]
+STEPS = [line.partition(" ")[2].strip("\"'") for line in LINES if line.startswith("step ")]
 
 
 def test_the_command_of_the_readme_is_first() -> None:
@@ -16,7 +17,16 @@ def test_the_command_of_the_readme_is_first() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["ruff check", "ruff format --check", "pyright", "pytest -m gate", "tests.quiet", "tests.laws.orders"],
+    [
+        "ruff check",
+        "ruff format --check",
+        "pyright",
+        "pytest -m gate",
+        "tests.quiet",
+        "tests.laws.orders",
+        "pytest --uvloop $other_loops",
+        "pytest --eager-tasks $other_loops",
+    ],
 )
 def test_a_step_is_there(command: str) -> None:
     """The gate has the step."""

@@ -3,8 +3,7 @@
 import asyncio
 import gc
 import logging
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, MutableMapping
 from enum import StrEnum
 from typing import cast
 
@@ -23,8 +22,10 @@ from miniagents import (
     MiniAgent,
     MiniAgents,
     MiniAgentsError,
+    Promise,
     miniagent,
 )
+from tests.support.eager import SUPPORTED, start_eagerly
 from tests.support.sources import Source, keep, turns
 from tests.support.typewriter import Typewriter
 
@@ -1053,7 +1054,7 @@ async def test_who_caught_an_error_is_not_kept_by_it() -> None:
             await failing
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+@pytest.mark.skipif(not SUPPORTED, reason="eager tasks came with Python 3.12")
 def test_a_long_chain_of_eager_tasks() -> None:
     """With eager tasks a chain of 1,500 agents comes to be, and gives its reply."""
 
@@ -1062,9 +1063,49 @@ def test_a_long_chain_of_eager_tasks() -> None:
         ctx.reply(passing_agent.inquire(ctx.messages, depth=depth - 1) if depth else ctx.messages)
 
     async def main() -> str:
-        factory = getattr(asyncio, "eager_task_factory")  # noqa: B009 - 3.11 does not know it
-        asyncio.get_running_loop().set_task_factory(factory)
+        start_eagerly(asyncio.get_running_loop())
         async with MiniAgents():
             return str(await passing_agent.inquire("through", depth=1_500))
 
     assert "through" == asyncio.run(main())
+
+
+@pytest.mark.skipif(not SUPPORTED, reason="eager tasks came with Python 3.12")
+@pytest.mark.parametrize("turns_before", [0, 1])
+def test_a_generator_exit_of_an_eager_task(turns_before: int) -> None:
+    """With eager tasks a raised GeneratorExit ends the replies; the loop's handler is told of no error."""
+    told: list[Mapping[str, object]] = []
+
+    async def leave() -> None:
+        await turns(turns_before)
+        raise GeneratorExit
+
+    @miniagent
+    async def leaving_agent(ctx: InteractionContext, place: str) -> None:
+        ctx.reply("a")
+        if place == "run":
+            await leave()
+        elif place == "source":
+            ctx.reply(Message.promise(leaving_source))
+        else:
+            ctx.wait_for(leave())
+
+    async def leaving_source(_: MutableMapping[str, object]) -> AsyncGenerator[str]:
+        yield "b"
+        await leave()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        start_eagerly(loop)
+        loop.set_exception_handler(lambda _, context: told.append(context))
+        async with MiniAgents():
+            for place in ("run", "source", "awaitable"):
+                with pytest.raises(InquiryCancelledError):
+                    await leaving_agent.inquire(place=place)
+            with pytest.raises(InquiryCancelledError):
+                await Promise(leave)
+        gc.collect()  # an error that was not asked for is told when its task goes
+        await turns(1)
+
+    asyncio.run(main())
+    assert [] == told
