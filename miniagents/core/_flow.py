@@ -239,8 +239,10 @@ class FlowControl(Lifetime[T]):
     def seen_as(self) -> Lifetime[object]:
         subscribers = (*(self._subscribers or ()), *(self._batched or ()))
         if self.readers == len(subscribers) == 1:
-            shown_for: Callable[[object], Lifetime[object] | None] | None
-            shown_for = getattr(subscribers[0], "shown_for", None)
+            shown_for = cast(
+                "Callable[[object], Lifetime[object] | None] | None",
+                getattr(subscribers[0], "shown_for", None),
+            )
             shown = None if shown_for is None else shown_for(self)
             if shown is not None:
                 return shown

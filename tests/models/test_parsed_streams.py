@@ -297,7 +297,7 @@ async def test_a_slow_reader_slows_the_model_down(name: str) -> None:
     items = {"partials": '"x", ', "elements": '"x", ', "field": "x"}[name]
     start, end = ('{"title": "', '"}') if name == "field" else ('{"title": "", "cities": [', '"x"]}')
     async with MiniAgents(prefetch=4):
-        source = Source([start, *[items] * 500, end])
+        source = Source[Part]([start, *[items] * 500, end])
         shown = projection(replies_of(source), name)
         reading = aiter(shown)
         for _ in range(10):
@@ -313,7 +313,7 @@ async def test_a_long_answer_leaves_the_loop_its_turns(name: str) -> None:
     """A long answer that is there already is parsed bit by bit: between the bits others have a turn."""
     async with MiniAgents(prefetch=1_000_000):
         count = 40 * AT_ONCE
-        source = Source(['{"title": "x", "cities": ["x"', *[', "x"'] * count, "]}"])
+        source = Source[Part](['{"title": "x", "cities": ["x"', *[', "x"'] * count, "]}"])
         replies = replies_of(source)
         await replies.parts
         whole = asyncio.ensure_future(projection(replies, name))
