@@ -316,4 +316,4 @@ def _observe(context: RunContext, run: Run | MessageRun) -> None:
     starter = current_producer()
     info = context.run_begins(run.name, starter.info if isinstance(starter, Run | MessageRun) else None)
     run.info = info
-    run.at_end = lambda: context.run_ends(info, run.outcome)
+    run.when_ended(lambda: context.run_ends(info, run.outcome))

@@ -2,8 +2,8 @@
 
 A wait costs two assignments: the task that is going to wait notes what it waits for (:func:`record_wait`).
 As long as any task of a context waits, a watch looks now and then at all notes, and at what each awaited
-stream waits for in turn. On an ordinary event loop it looks twice a second, and takes a wait into account that
-was there the last time, too; on one with virtual time it looks when the loop is idle, which is when time is
+stream waits for in turn. On an ordinary event loop it looks twice a second, and takes a wait into account
+that was there the last time, too; on one with virtual time it looks when the loop is idle, which is when time is
 about to jump.
 
 It claims only what these notes tell:
@@ -15,8 +15,8 @@ It claims only what these notes tell:
 * Anything else (events, queues, locks) is not seen.
 
 Whether a run has another task is known without asking asyncio: what a run makes inherits its context
-variables, and in these a token of the run (:class:`RunToken`). When a circle is suspected, the run's own task is
-given a new token; if somebody still holds the old one, another task or callback of the run is alive.
+variables, and in these a token of the run (:class:`RunToken`). When a circle is suspected, the run's own task
+is given a new token; if somebody still holds the old one, another task or callback of the run is alive.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class IdleLoop(Protocol):
     """An event loop that tells when nothing on it is ready, before time goes on."""
 
     def call_when_idle(self, callback: Callable[[], bool]) -> None:
-        """Call ``callback`` each time when nothing is ready; it tells whether to look again before waiting."""
+        """Call ``callback`` each time nothing is ready; it tells whether to look again before waiting."""
         ...
 
     def forget_idle(self, callback: Callable[[], bool]) -> None:
@@ -103,8 +103,8 @@ class WaitingTask:
     def mark_as_current(self) -> None:
         """The task has begun: what is started in it from now on inherits its token.
 
-        Not before: ten thousand tasks that wait for their first step would be thirty thousand objects more for
-        the garbage collector to look at.
+        Not before: ten thousand tasks that wait for their first step would be thirty thousand objects more
+        for the garbage collector to look at.
         """
         CURRENT_TOKEN.set(RunToken(self))
 

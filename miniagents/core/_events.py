@@ -30,7 +30,7 @@ def on_resolved(context: Context, handler: Callable[..., Awaitable[None]]) -> No
 
 
 def post_event(context: Context, event: Event) -> None:
-    """Have ``event`` called and awaited after the ones that are there; the context does not end before that."""
+    """Have ``event`` called and awaited after the ones that are there, before the context ends."""
     context.event_queue.append(event)
     if not context.handling_events:
         context.handling_events = True

@@ -1,7 +1,7 @@
 """The flattener: many streams of messages become one, in order, without a task.
 
-The order is that of giving, whatever comes first. A piece waits until everything before it has come; meanwhile
-the streams behind run already, each into its own buffer. A stream that fails is a failing message where it
+The order is that of giving, whatever comes first. A piece waits until everything before it has come;
+meanwhile the streams behind run already, each into its own buffer. A stream that fails is a failing message where it
 stands, and what stands after it still arrives.
 """
 

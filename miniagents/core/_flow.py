@@ -168,7 +168,7 @@ class FlowControl(Lifetime[T]):
         return future
 
     def wait_for_end(self) -> "Future[None]":
-        """A new Future of one reader, done at the end. The source need not wait for slower readers any more."""
+        """A new Future of one reader, done at the end. The source waits for no slower reader any more."""
         future = self.context.future()
         if self._end_waiters is None:
             self._end_waiters = [future]
@@ -288,7 +288,7 @@ class FlowControl(Lifetime[T]):
     # -- the source --------------------------------------------------------------------------------------
 
     def write_from(self, upstream: Upstream) -> None:
-        """Have ``upstream``, which writes this stream from another one, told what is requested of this one."""
+        """Have ``upstream``, which writes this stream from another one, told what is requested here."""
         self.upstream = upstream
 
     def consume(self) -> None:

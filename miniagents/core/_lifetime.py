@@ -5,8 +5,8 @@ an architecture test holds everybody else to it. The states and every transition
 ``docs/core.md``, and ``tests/core/test_lifetime.py`` drives each of its cells.
 
 Two questions decide everything: can the stream still be read (does somebody hold a lease on it), and has it
-ever been read? A stream that nothing can reach any more is stopped if it had been read, because its reader has
-left, and runs to its end if it never was, because "fire and forget" is legal.
+ever been read? A stream that nothing can reach any more is stopped if it had been read, because its reader
+has left, and runs to its end if it never was, because "fire and forget" is legal.
 
 A lease is counted, not traced: a promise is a lease, so is every view of a stream, and so is a stream that
 reads another one. What *produces* a stream never holds a lease on it. So the moment when the last lease goes
@@ -224,7 +224,7 @@ class Lifetime(Generic[T]):
                 self.context.unhandled.drop(self, self.error)
 
     def seen_as(self) -> "Lifetime[object]":
-        """What readers see of it: itself, or, if nothing else reads it, the copy that is shown in its place."""
+        """What readers see of it: itself, or the copy in its place if nothing else reads it."""
         return self  # type: ignore[return-value]  # it is only looked at
 
     def fate(self) -> Fate:
@@ -350,7 +350,7 @@ class Lifetime(Generic[T]):
     def raise_error(self) -> None:
         """Raise the error that the stream ended with, the very object, if there is one.
 
-        Each reader gets the traceback that the error had when it came here: it would otherwise grow with each.
+        Each reader gets the traceback that the error had when it came here: else it would grow with each.
         What is raised goes through the frames of the reader, and the stream must not keep these alive: after
         this turn of the event loop the error has its first traceback again.
 
@@ -490,7 +490,7 @@ class TaskLife(WaitingTask):
         return self._ancestry
 
     def begins(self) -> None:
-        """Event *producer begins*: it is about to be a task, which its context owns and its guardian stops."""
+        """Event *producer begins*: it is about to be a task; its context owns it, its guardian stops it."""
         buffer = self.buffer
         if buffer.producer is None:
             buffer.producer = self
@@ -504,6 +504,14 @@ class TaskLife(WaitingTask):
         """Event *producer has begun*: ``task`` is going to make its first step."""
         self.task = task
 
+    def when_ended(self, tell: "Callable[[], None]") -> None:
+        """Call ``tell`` once, when the task has ended, however it did.
+
+        Args:
+            tell: must not raise.
+        """
+        self.at_end = tell
+
     def take_charge_of(self, child: "TaskLife") -> None:
         """Stop ``child`` when this is stopped, unless somebody else reads what it writes."""
         child._guardian = self  # noqa: SLF001 - same class
@@ -515,8 +523,8 @@ class TaskLife(WaitingTask):
     def has_ended(self) -> None:
         """Event *producer has ended*: it lets go of everything.
 
-        What still streams of it (a message that it was writing, replies that it passes on) goes on, and is from
-        now on stopped with the run that had started this one.
+        What still streams of it (a message that it was writing, replies that it passes on) goes on, and
+        is from now on stopped with the run that had started this one.
         """
         at_end, self.at_end = self.at_end, None
         if at_end is not None:
@@ -587,7 +595,7 @@ class TaskLife(WaitingTask):
                 child.cancel()
 
     def has_failed(self) -> None:
-        """Event *run failed*: as if cancelled, but what it had replied before stands in somebody's sequence."""
+        """Event *run failed*: as if cancelled, but for what it had replied: that stands in a sequence."""
         replied = {id(item.buffer) for item in self.buffer.items if isinstance(item, Lease)}
         for child in tuple(self._children or ()):
             # A message of a run that has ended stands in the replies of that, whether these are read or not.

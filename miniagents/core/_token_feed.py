@@ -146,7 +146,8 @@ class TokenFeed(Processor):
         ...     def finish(self):
         ...         print("the end")
         >>> async def main():
-        ...     TokenFeed(MessageSequencePromise(["one", "two"]), Printer(ReplayBuffer(current_context()))).start()
+        ...     printer = Printer(ReplayBuffer(current_context()))
+        ...     TokenFeed(MessageSequencePromise(["one", "two"]), printer).start()
         >>> MiniAgents().run(main())
         token: one
         token: two
@@ -355,7 +356,7 @@ class TokenFeed(Processor):
     # -- its life ----------------------------------------------------------------------------------------
 
     def shown_for(self, buffer: object) -> ReplayBuffer[object] | None:
-        """What readers see in the place of ``buffer``, which this reads; None if this is a reader like others.
+        """What readers see in the place of ``buffer``; None if this is a reader like others.
 
         Args:
             buffer: the sequence or the message that is being read.

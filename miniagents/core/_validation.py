@@ -165,7 +165,8 @@ class ValidatedBuffer(ReplayBuffer[MessagePromise[Message]]):
         >>> from miniagents.core import ValidatedBuffer, Validation
         >>> from miniagents.core import current_context
         >>> async def main():
-        ...     buffer = ValidatedBuffer(current_context(), Validation((AssistantMessage,), "POET", "replies"))
+        ...     answers = Validation((AssistantMessage,), "POET", "replies")
+        ...     buffer = ValidatedBuffer(current_context(), answers)
         ...     buffer.append(Message("Roses are red").as_promise)
         ...     print(type(await buffer.items[0]).__name__)
         >>> MiniAgents().run(main())

@@ -418,6 +418,14 @@ def fill_with_atoms(made: Frozen, fields: dict[str, object]) -> None:
     Args:
         made: has no field yet.
         fields: every declared field, each a string, a number or None, of the declared type; kept as it is.
+
+    Example:
+        >>> class Point(Frozen):
+        ...     x: int
+        >>> point = object.__new__(Point)
+        >>> fill_with_atoms(point, {"x": 1})
+        >>> point
+        Point(x=1)
     """
     _set(made, "__dict__", fields)
     _set(made, "__pydantic_fields_set__", set(fields))

@@ -895,7 +895,7 @@ async def test_a_stream_that_was_replied_and_not_read() -> None:
 @pytest.mark.parametrize("ending", ["cancelled", "failed"])
 @pytest.mark.parametrize("child_ended", [False, True])
 async def test_errors_as_messages_are_no_reader(ending: str, *, child_ended: bool) -> None:
-    """Where errors become messages, an inquiry that its run did not read is cancelled with it all the same."""
+    """Where errors become messages, an inquiry that its run did not read is cancelled with it, too."""
     source: Source[str] = Source(["a", "b", "c"], hold_at=1)
     left: list[bool] = []
     go_on = asyncio.Event()

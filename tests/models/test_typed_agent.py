@@ -297,7 +297,7 @@ async def test_several_calls_of_one_answer() -> None:
 @pytest.mark.parametrize("ending", ["cancelled", "failed"])
 @pytest.mark.parametrize("errors_as_messages", [False, True])
 async def test_an_answer_that_was_not_read(ending: str, *, errors_as_messages: bool) -> None:
-    """A typed inquiry that its run did not read ends with it, however that ends; the model is asked no more."""
+    """A typed inquiry that its run did not read ends with it, however that ends."""
     left: list[str] = []
 
     @model_agent
