@@ -14,7 +14,6 @@ from reactivex.abc import DisposableBase
 
 from miniagents import (
     AssistantMessage,
-    Message,
     MessageSequencePromise,
     MiniAgents,
     ParsedMessage,
