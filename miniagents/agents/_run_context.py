@@ -111,7 +111,7 @@ class RunContext(PromisingContext):
             on_promise_resolved=on_promise_resolved, prefetch=prefetch, shutdown_timeout=shutdown_timeout
         )
         self.errors_as_messages = errors_as_messages
-        self.around_runs = tuple(around)
+        self.around_runs: tuple[Callable[..., Awaitable[None]], ...] = tuple(around)
         self.run_observers: list[RunObserver] = []
         self._persist_handlers: list[PersistMessageHandler] = []
         # By identity: two equal messages came to be twice. An entry goes with its message.

@@ -187,7 +187,7 @@ class DeadlockWatch:
         self._logged: set[tuple[str, ...]] = set()
         self._timer: TimerHandle | None = None
         self._suspects = False  # there is a circle with helpers, which may end without a wait
-        self.changed = True
+        self.changed: bool = True
         idle = self._idle_loop()
         if idle is None:
             self._timer = self._loop.call_later(INTERVAL, self._look, context=Variables())
@@ -210,7 +210,8 @@ class DeadlockWatch:
     def _look_when_idle(self) -> bool:
         if not self.changed and not self._suspects:
             return False
-        self.changed = self._suspects = False
+        self.changed = False
+        self._suspects = False
         self._last = set(self._waits())
         return self._find()
 

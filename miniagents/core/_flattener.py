@@ -64,6 +64,8 @@ class Flattener(Processor):
         "feeder",
     )
 
+    position: int
+
     def __init__(
         self, context: Context, buffer: "ReplayBuffer[MessagePromise[Message]]", *, depth: int = 0
     ) -> None:

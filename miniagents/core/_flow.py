@@ -62,6 +62,8 @@ class FlowControl(Lifetime[T]):
         "upstream",
     )
 
+    readers: int
+
     def __init__(
         self,
         context: Context,

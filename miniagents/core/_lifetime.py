@@ -13,6 +13,7 @@ reads another one. What *produces* a stream never holds a lease on it. So the mo
 is known at once, without a garbage collection.
 """
 
+from asyncio import Task
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from types import TracebackType
@@ -421,6 +422,8 @@ class TaskLife(WaitingTask):
         *("_abandoned", "_ancestry", "_begun_by", "_children", "_guardian", "parent", "_stopping"),
         *("buffer", "part"),
     )
+
+    task: "Task[None] | None"
 
     def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None", *, part: bool) -> None:
         _begin_waits(self, buffer.context)
