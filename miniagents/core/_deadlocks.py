@@ -3,8 +3,8 @@
 A wait costs two assignments: the task that is going to wait notes what it waits for (:func:`record_wait`).
 As long as any task of a context waits, a watch looks now and then at all notes, and at what each awaited
 stream waits for in turn. On an ordinary event loop it looks twice a second, and takes a wait into account
-that was there the last time, too; on one with virtual time it looks when the loop is idle, which is when time is
-about to jump.
+that was there the last time, too; on one with virtual time it looks when the loop is idle, which is when
+time is about to jump.
 
 It claims only what these notes tell:
 
@@ -194,7 +194,7 @@ class DeadlockWatch:
         self._logged: set[tuple[str, ...]] = set()
         self._timer: TimerHandle | None = None
         self._suspects = False  # there is a circle with helpers, which may end without a wait
-        self.changed = True
+        self.changed: bool = True
         idle = self._idle_loop()
         if idle is None:
             self._timer = self._loop.call_later(INTERVAL, self._look, context=Variables())
@@ -217,7 +217,8 @@ class DeadlockWatch:
     def _look_when_idle(self) -> bool:
         if not self.changed and not self._suspects:
             return False
-        self.changed = self._suspects = False
+        self.changed = False
+        self._suspects = False
         self._last = set(self._waits())
         return self._find()
 

@@ -1,8 +1,8 @@
 """The flattener: many streams of messages become one, in order, without a task.
 
 The order is that of giving, whatever comes first. A piece waits until everything before it has come;
-meanwhile the streams behind run already, each into its own buffer. A stream that fails is a failing message where it
-stands, and what stands after it still arrives.
+meanwhile the streams behind run already, each into its own buffer. A stream that fails is a failing message
+where it stands, and what stands after it still arrives.
 """
 
 from collections import deque
@@ -63,6 +63,8 @@ class Flattener(Processor):
         "depth",
         "feeder",
     )
+
+    position: int
 
     def __init__(
         self, context: Context, buffer: "ReplayBuffer[MessagePromise[Message]]", *, depth: int = 0

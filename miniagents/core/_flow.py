@@ -63,6 +63,8 @@ class FlowControl(Lifetime[T]):
         "upstream",
     )
 
+    readers: int
+
     def __init__(
         self,
         context: Context,

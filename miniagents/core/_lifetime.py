@@ -454,6 +454,8 @@ class TaskLife(WaitingTask):
         *("at_end", "buffer", "part", "task"),
     )
 
+    task: "Task[None] | None"
+
     def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None", *, part: bool) -> None:
         _begin_waits(self, buffer.context)
         self.buffer: Lifetime[object] = buffer  # type: ignore[assignment]  # it is only looked at here

@@ -56,6 +56,8 @@ class ProducerTask(TaskLife):
 
     __slots__ = ("_awaitables", "_body", "_name", "received", "sink")
 
+    task: "Task[None] | None"
+
     buffer: ReplayBuffer[object]
 
     def __init__(

@@ -156,6 +156,8 @@ class TokenFeed(Processor):
 
     __slots__ = ("_batched", "_held", "_message", "_source", "_token_position", "_transformer")
 
+    position: int
+
     def __init__(self, source: FlatStream[Message, object], transformer: TokenTransformer[T]) -> None:
         super().__init__()
         self._source: FlatStream[Message, object] | None = source

@@ -23,7 +23,7 @@ from miniagents import (
     TypedAnswerError,
 )
 from miniagents.core import Stream
-from miniagents.models._parsed import AT_ONCE
+from miniagents.models._parsed_streams import AT_ONCE
 from miniagents.testing import scripted_model
 from tests.support.sources import Recorder, Source, turns
 
@@ -297,7 +297,8 @@ async def test_a_slow_reader_slows_the_model_down(name: str) -> None:
     items = {"partials": '"x", ', "elements": '"x", ', "field": "x"}[name]
     start, end = ('{"title": "', '"}') if name == "field" else ('{"title": "", "cities": [', '"x"]}')
     async with MiniAgents(prefetch=4):
-        source = Source[Part]([start, *[items] * 500, end])
+        pieces: list[Part] = [start, *[items] * 500, end]
+        source = Source(pieces)
         shown = projection(replies_of(source), name)
         reading = aiter(shown)
         for _ in range(10):
@@ -313,8 +314,8 @@ async def test_a_long_answer_leaves_the_loop_its_turns(name: str) -> None:
     """A long answer that is there already is parsed bit by bit: between the bits others have a turn."""
     async with MiniAgents(prefetch=1_000_000):
         count = 40 * AT_ONCE
-        source = Source[Part](['{"title": "x", "cities": ["x"', *[', "x"'] * count, "]}"])
-        replies = replies_of(source)
+        pieces: list[Part] = ['{"title": "x", "cities": ["x"', *[', "x"'] * count, "]}"]
+        replies = replies_of(Source(pieces))
         await replies.parts
         whole = asyncio.ensure_future(projection(replies, name))
         taken = 0
