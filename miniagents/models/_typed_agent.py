@@ -289,7 +289,9 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
 
     @override
     def inquire(self, messages: MessageType = None, /, *args: P.args, **kwargs: P.kwargs) -> ParsedReplies[T]:
-        return ParsedReplies[T].of_model(super().inquire(messages, *args, **kwargs), self._answer)
+        # Without brackets: to look a parametrized class up would be done for each call.
+        of_model = cast("Callable[..., ParsedReplies[T]]", ParsedReplies.of_model)
+        return of_model(super().inquire(messages, *args, **kwargs), self._answer)
 
     @override
     def _writer(self) -> TypedAnswer[T] | None:
