@@ -335,8 +335,12 @@ class WatchingRun(Run):
     @override
     def _stop(self) -> None:
         self.end_aborted(self.cancellation())
+        watching = self._watching
+        # Held until then, so that what is watched is cancelled with this, and not abandoned by it before.
+        held = None if watching is None or self._abandoned else watching.replies
         if self._leave():
             self.was_cancelled()
+            del held
             self.forget_waits()
             self.has_ended()
         else:

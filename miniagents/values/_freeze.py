@@ -256,13 +256,12 @@ def freeze_data(given: Mapping[str, object]) -> dict[str, object]:
         >>> freeze_data({"tags": ["a", "b"], "key": len})
         {'tags': ('a', 'b'), 'key': <built-in function len>}
     """
-    return {
-        name: _frozen_if_data(value) if isinstance(value, _DATA) and type(value) not in ATOMS else value
-        for name, value in given.items()
-    }
+    return {name: value if type(value) in ATOMS else _frozen_if_data(value) for name, value in given.items()}
 
 
 def _frozen_if_data(value: object) -> object:
+    if not _may_be_data(value):
+        return value
     try:
         return freeze_at(value, DataPath(None, "value"))
     except FreezeError:
@@ -416,6 +415,10 @@ def _plain(value: object) -> object:
     if isinstance(value, float):
         return float.__float__(value)
     return bytes.__getitem__(value, slice(None)) if isinstance(value, bytes) else None
+
+
+def _may_be_data(value: object) -> bool:
+    return isinstance(value, _DATA)
 
 
 def _same(old: object, new: object) -> bool:

@@ -208,7 +208,8 @@ class PlainFields:
         """The fields, frozen, and what is given beside them; None if the validator has to look."""
         if not self._required <= given.keys() or not self._idle.isdisjoint(given):
             return None
-        types, fields, extra = self._types, self._blank.copy(), None
+        types, fields = self._types, self._blank.copy()
+        extra: dict[str, object] | None = None
         for name, value in given.items():
             kind = type(value)
             if name not in types:
@@ -237,7 +238,7 @@ def _exact_types(annotation: object) -> frozenset[type]:
                 return frozenset()
             found.add(each)
         elif each in ATOMS or issubclass(each, FrozenValue):
-            found.add(each)
+            found.add(cast("type[object]", each))
         else:
             return frozenset()
     return frozenset(found)
