@@ -18,7 +18,7 @@ from asyncio import Future, sleep
 from collections.abc import Callable
 from functools import partial
 from operator import is_
-from typing import Final, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
 
@@ -27,6 +27,9 @@ from ._lifetime import NO_RESULT, Lifetime
 from ._protocols import Subscriber, Upstream
 
 T = TypeVar("T")
+
+# What a subscriber may have that is shown in the place of what it reads; see `TokenFeed.shown_for`.
+_ShownFor: TypeAlias = Callable[[object], Lifetime[object] | None]
 
 UNBOUNDED = sys.maxsize
 """As many pieces as come."""
@@ -241,10 +244,7 @@ class FlowControl(Lifetime[T]):
     def seen_as(self) -> Lifetime[object]:
         subscribers = (*(self._subscribers or ()), *(self._batched or ()))
         if self.readers == len(subscribers) == 1:
-            shown_for = cast(
-                "Callable[[object], Lifetime[object] | None] | None",
-                getattr(subscribers[0], "shown_for", None),
-            )
+            shown_for = cast("_ShownFor | None", getattr(subscribers[0], "shown_for", None))
             shown = None if shown_for is None else shown_for(self)
             if shown is not None:
                 return shown

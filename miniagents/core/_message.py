@@ -7,12 +7,21 @@ Why so long: two classes that cannot be named apart from each other, each form w
 """
 
 from collections.abc import AsyncIterable, Callable, Generator, Mapping, MutableMapping
-from typing import ClassVar, Generic, Self, cast
+from typing import ClassVar, Final, Generic, Self, cast
 
 from pydantic import Field
 from typing_extensions import TypeVar, override
 
-from miniagents.values import ATOMS, Frozen, FrozenMapping, Part, fill_with_atoms, freeze, set_partial_text
+from miniagents.values import (
+    ATOMS,
+    Frozen,
+    FrozenMapping,
+    Part,
+    fill_with_atoms,
+    freeze,
+    made_of,
+    set_partial_text,
+)
 
 from ._buffer import ReplayBuffer
 from ._context import Context
@@ -159,6 +168,9 @@ class Message(Frozen, deferred=True):
         return MessagePromise.of_tokens(buffer, cls, known)
 
 
+_OWN_INIT: Final = Message.__init__
+
+
 def text_message(text: str) -> Message:
     """``Message(text)``, for less: one of text alone is valid and frozen as it is.
 
@@ -180,6 +192,31 @@ def text_message(text: str) -> Message:
     _set(message, "__pydantic_extra__", _NOTHING)
     _set(message, "__pydantic_private__", None)
     return message
+
+
+def message_of(kind: type[M], text: str, data: Mapping[str, object]) -> M:
+    """``kind(text, **data)``, for less where the data are of exactly the declared types.
+
+    Args:
+        kind: the class of the message.
+        text: what it says.
+        data: its declared fields and whatever else.
+
+    Raises:
+        pydantic.ValidationError: as the constructor of the class.
+        FreezeError: as that.
+
+    Example:
+        >>> from miniagents import AssistantMessage
+        >>> from miniagents.core import message_of
+        >>> message_of(AssistantMessage, "Hello", {"model": "m-1"})
+        AssistantMessage(text='Hello', parts=(), model='m-1', ...)
+    """
+    if kind is Message and not data:
+        return cast("M", text_message(text))
+    if kind.__init__ is _OWN_INIT and type(text) is str:
+        return made_of(kind, {"text": text, **data})
+    return kind(text, **data)
 
 
 def freeze_metadata(metadata: Mapping[str, object]) -> FrozenMapping[str, object]:
@@ -245,8 +282,7 @@ class MessageSink(Generic[M]):
                 data |= told_by(self.buffer.parts)
             # Of an answer that began anew, only the new one is the text.
             text = str(data.pop("text")) if "text" in data else _join(self.buffer.items)
-            plain = self.message_class is Message and not data
-            message = text_message(text) if plain else self.message_class(text, **data)
+            message = message_of(self.message_class, text, data)
         except Exception as error:  # noqa: BLE001 - validation is user code
             self.fail(error)
         else:

@@ -44,7 +44,7 @@ from ._errors import (
     set_partial_text,
 )
 from ._freeze import ATOMS, MAX_NESTING, FrozenMapping, freeze, freeze_data
-from ._frozen import Frozen, FrozenMeta, fill_with_atoms, of_atoms
+from ._frozen import Frozen, FrozenMeta, fill_with_atoms, made_of, of_atoms
 from ._json_parser import JsonEnd, JsonError, JsonEvent, JsonFrame, JsonParser, JsonPath, JsonText
 from ._parts import (
     AgentPart,
@@ -138,6 +138,7 @@ __all__ = [
     "freeze_data",
     "is_limit",
     "is_secret_name",
+    "made_of",
     "media_type_of",
     "misfit",
     "of_atoms",

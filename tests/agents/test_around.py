@@ -520,3 +520,63 @@ async def test_observers_of_the_outer_context() -> None:
         await heard(Speaker("DONE", "x").agent.inquire())
     assert order == ["outer", "inner"]
     assert outer.ends == inner.ends == ["DONE completed"]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_wrapper_that_only_watches_is_no_task() -> None:
+    """`timeout` and `retry` are runs of their own, and begin no task of asyncio as long as nothing fails."""
+    told = Told()
+    agent = Speaker("A", ["x", 1.0, "y"]).agent
+    before = len(asyncio.all_tasks())
+    async with observed(told):
+        plain = agent.inquire("Hi")
+        await asyncio.sleep(0.5)
+        alone = len(asyncio.all_tasks()) - before
+        await heard(plain)
+        replies = agent.timeout(total=60).retry(RetryPolicy(attempts=3)).inquire("Hi")
+        await asyncio.sleep(0.5)
+        assert len(asyncio.all_tasks()) - before == alone
+        assert await heard(replies) == [("x", "y")]
+    assert [run.alias for run in told.begun] == [
+        "A",
+        "A.timeout(total=60).retry(3)",
+        "A.timeout(total=60)",
+        "A",
+    ]
+    assert told.begun[3].parent is told.begun[2]
+    assert told.begun[2].parent is told.begun[1]
+    assert {kind for _, (kind, _) in told.ended} == {"completed"}
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("how", ["cancelled", "abandoned", "failed parent"])
+async def test_stopping_a_wrapper_that_only_watches(how: str) -> None:
+    """Whatever stops the run of a wrapper stops the agent in it, and each is told of once."""
+    told = Told()
+    agent = Speaker("A", "x", 3600.0).agent.timeout(total=9000).retry(RetryPolicy(attempts=3))
+
+    @miniagent
+    async def asking_agent(ctx: InteractionContext) -> None:
+        agent.inquire()
+        await asyncio.sleep(1)
+        raise GONE
+
+    async with observed(told):
+        if how == "failed parent":
+            await heard(asking_agent.inquire())
+        else:
+            replies = agent.inquire()
+            await anext(aiter(replies))
+            await asyncio.sleep(1)
+            if how == "cancelled":
+                replies.cancel()
+            del replies
+        await asyncio.sleep(1)
+        assert asyncio.get_running_loop().time() < 10
+        ends = [(run.alias, outcome.kind) for run, outcome in told.ended if run.alias != "ASKING_AGENT"]
+        assert sorted(alias for alias, _ in ends) == [
+            "A",
+            "A.timeout(total=9000)",
+            "A.timeout(total=9000).retry(3)",
+        ]
+        assert {kind for _, kind in ends} == {"abandoned" if how == "abandoned" else "cancelled"}
