@@ -42,12 +42,12 @@ from ._algebra._around import AnyFunction, Around
 from ._algebra._catching import Catching, Handler
 from ._algebra._chains import Both, Stage, Stages
 from ._algebra._hedge import Hedge
-from ._algebra._operands import Composition, Operand, ReplyContext, Watching
+from ._algebra._operands import Composition, Operand, ReplyContext
 from ._call import AgentCall
 from ._configuration import NO_KEYWORDS
 from ._message_run import WritesMessage, sequence_of
 from ._pipeline import Operator, Pipeline
-from ._run import Run, WatchingRun, start_run
+from ._run import Run, start_run
 from ._run_context import RunContext
 from ._wrapping import WrappedAgent
 
@@ -600,7 +600,6 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
             errors_as_messages=self._errors_as_messages,
             classes=None if classes is None else classes.replies,
             writer=self._writer() if agent is self and self._wrapped is None else None,
-            watches=self._wrapped is not None and agent is self and not self._wrapped[1].answers,
         )
         return cast("MessageSequencePromise[Out]", promise)
 
@@ -618,26 +617,6 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
     def _writer(self) -> WritesMessage | None:
         """Its function, if it replies one message that it writes itself; a class of agents may say so."""
         return None
-
-    def watch(
-        self, received: MessageSequencePromise[Message] | str, given: Mapping[str, object], run: WatchingRun
-    ) -> Watching | None:
-        """Have the wrapper watch the agent that it is around; for the run that does so.
-
-        Args:
-            received: what it was sent.
-            given: the keywords of this run.
-            run: takes the replies.
-
-        Returns:
-            What watches; None if it needs a task.
-        """
-        if self._wrapped is None:
-            return None
-        inner, wrapper = self._wrapped
-        whole = InteractionContext(self, cast("MessageSequencePromise[In] | str", received), run)
-        call = inner._bound_to(given)  # noqa: SLF001 - same class
-        return wrapper.watch(cast("ReplyContext", whole), cast("Operand", call), run)
 
     def begin(
         self, received: MessageSequencePromise[Message] | str, given: Mapping[str, object], run: Run

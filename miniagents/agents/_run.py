@@ -5,13 +5,11 @@ Each agent boundary adds one buffer, the replies; the messages that go in and ou
 
 import logging
 from collections.abc import Awaitable, Mapping
-from contextvars import Context as Variables
 from typing import Protocol, cast
 
 from typing_extensions import TypeVar, override
 
 from miniagents.core import (
-    Body,
     Context,
     ErrorMessage,
     Flattener,
@@ -25,13 +23,11 @@ from miniagents.core import (
     ValidatedBuffer,
     Validation,
     current_producer,
-    extend_chain,
     one_message,
     replace_errors,
 )
 from miniagents.values import MiniAgentsError
 
-from ._algebra._operands import Watching
 from ._message_run import COMPLETED, MessageRun, WritesMessage, sequence_of, stopped
 from ._records import record_run
 from ._run_context import RunContext, RunInfo, RunOutcome
@@ -220,7 +216,7 @@ class Run(ProducerTask):
         """
         self.context.check_place()
         self.finished()
-        if self.running:
+        if self.task is not None:
             self.context.finished_early[self.buffer] = self
             if self.shown is not None:
                 self.context.finished_early[self.shown] = self
@@ -249,112 +245,6 @@ class Run(ProducerTask):
         return self._outcome or (stopped(self._abandoned) if self._aborted else COMPLETED)
 
 
-class WatchableAgent(Runnable, Protocol):
-    """An agent that may watch another one."""
-
-    def watch(
-        self,
-        received: MessageSequencePromise[Message] | str,
-        keywords: Mapping[str, object],
-        run: "WatchingRun",
-        /,
-    ) -> Watching | None:
-        """Begin to watch; None if that needs a task."""
-        ...
-
-
-class WatchingRun(Run):
-    """The run of a wrapper that watches another agent: what comes of that moves it on, so it needs no task.
-
-    It becomes a task when there is something to be waited for.
-    """
-
-    __slots__ = ("_begun", "_watching")
-
-    @override
-    def start(self, body: Body | None = None) -> None:
-        self._watching: Watching | None = None
-        self._begun = True
-        self.begins()
-        variables = cast("Variables", self.variables)
-        agent = cast("WatchableAgent", self._agent)
-        try:
-            watching = variables.run(agent.watch, self._received, self._keywords, self)
-        except Exception as error:  # noqa: BLE001 - it is the end of this run
-            self.end(error)
-            return
-        if watching is None:
-            self._begun = False
-            super().start()
-            return
-        self._received = ""
-        if self._begun:
-            self._watching = watching
-
-    @property
-    @override
-    def running(self) -> bool:
-        return self._begun or self.task is not None
-
-    @override
-    def blocked_by(self) -> Producer | None:
-        replies = None if self._watching is None else self._watching.replies
-        return super().blocked_by() if replies is None else replies.buffer.producer
-
-    @override
-    def work(self) -> Awaitable[None]:
-        body, self._body = self._body, None
-        return super().work() if body is None else body()
-
-    def go_on(self, body: Body) -> None:
-        """Become a task; what watched has left.
-
-        Args:
-            body: what the task does.
-        """
-        self._begun, self._watching = False, None
-        super().start(body)
-
-    def end(self, error: Exception | None, chain: tuple[str, ...] = ()) -> None:
-        """All is done, or has failed.
-
-        Args:
-            error: why it failed.
-            chain: the aliases of the agents that the error came through.
-        """
-        if not self._leave():
-            return
-        if error is None:
-            self.finished()
-        else:
-            self.failed(error, extend_chain(error, chain, self.run_name()))
-            self.has_failed()
-        self.forget_waits()
-        self.has_ended()
-
-    @override
-    def _stop(self) -> None:
-        self.end_aborted(self.cancellation())
-        watching = self._watching
-        # Held until then, so that what is watched is cancelled with this, and not abandoned by it before.
-        held = None if watching is None or self._abandoned else watching.replies
-        if self._leave():
-            self.was_cancelled()
-            del held
-            self.forget_waits()
-            self.has_ended()
-        else:
-            super()._stop()
-
-    def _leave(self) -> bool:
-        """Watch no more; whether it did."""
-        begun, self._begun = self._begun, False
-        watching, self._watching = self._watching, None
-        if watching is not None:
-            watching.leave()
-        return begun
-
-
 def start_run(
     context: Context,
     alias: str,
@@ -366,7 +256,6 @@ def start_run(
     errors_as_messages: bool | None,
     classes: tuple[type[Message], ...] | None = None,
     writer: WritesMessage | None = None,
-    watches: bool = False,
 ) -> "Inquiry[Message]":
     """Schedule a run in the active context.
 
@@ -380,7 +269,6 @@ def start_run(
         errors_as_messages: whether errors become messages; None leaves it to the context.
         classes: of the replies; None if any message will do.
         writer: the function of the agent, if that writes its one message itself.
-        watches: the agent is a wrapper that may watch without a task.
 
     Returns:
         The promise of its replies.
@@ -397,7 +285,7 @@ def start_run(
         run = MessageRun(alias, context, writer, received=received, keywords=keywords, pending=pending)
         shown = run.sequence
     else:
-        run = (WatchingRun if watches and pending is None else Run)(
+        run = Run(
             alias,
             context,
             agent,

@@ -12,7 +12,7 @@ from ._flattener import Flattener
 from ._flow import UNBOUNDED, FlowControl, request_upstream
 from ._join import join_tokens
 from ._join_and_split import join_messages, split_messages
-from ._lifetime import NO_RESULT, Ancestry, Fate, Lease, Lifetime, TaskLife, extend_chain
+from ._lifetime import NO_RESULT, Ancestry, Fate, Lease, Lifetime, TaskLife
 from ._lift import Lifted
 from ._message import (
     Message,
@@ -29,7 +29,7 @@ from ._message_type import FlatStream, MessageType, one_message
 from ._messages import Messages
 from ._part_buffer import PartBuffer, Parts
 from ._processor import Processor
-from ._producer_task import Body, ProducerTask, current_ancestry
+from ._producer_task import ProducerTask, current_ancestry
 from ._promise import Promise, StreamedPromise, when_complete
 from ._promising_context import PromiseResolvedHandler, PromisingContext
 from ._protocols import Producer, Sink, Subscriber, Upstream
@@ -48,7 +48,6 @@ __all__ = [
     "UNBOUNDED",
     "Ancestry",
     "AssistantMessage",
-    "Body",
     "ConcurrencyLimits",
     "Context",
     "DeadlockWatch",
@@ -103,7 +102,6 @@ __all__ = [
     "current_context",
     "current_producer",
     "error_message",
-    "extend_chain",
     "failed_message",
     "fill",
     "freeze_metadata",

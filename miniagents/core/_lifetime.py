@@ -491,11 +491,6 @@ class TaskLife(WaitingTask):
             self._ancestry = self.buffer.ancestry = Ancestry(self._begun_by, self.name)
         return self._ancestry
 
-    @property
-    def running(self) -> bool:
-        """Whether it has begun and not ended; what runs need not be an asyncio task."""
-        return self.task is not None
-
     def begins(self) -> None:
         """Event *producer begins*: it is about to be a task; its context owns it, its guardian stops it."""
         buffer = self.buffer
@@ -541,7 +536,7 @@ class TaskLife(WaitingTask):
         guardian = self._guardian
         for child in children or ():
             is_message = child.part or child.parent is not self  # of this run, or of one that ended before
-            if is_message and guardian is not None and guardian.running:
+            if is_message and guardian is not None and guardian.task is not None:
                 guardian.take_charge_of(child)
             else:
                 child._guardian = None  # noqa: SLF001 - same class

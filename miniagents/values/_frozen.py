@@ -238,7 +238,7 @@ def _exact_types(annotation: object) -> frozenset[type]:
                 return frozenset()
             found.add(each)
         elif each in ATOMS or issubclass(each, FrozenValue):
-            found.add(each)
+            found.add(each)  # pyright: ignore[reportUnknownArgumentType]  # of whatever class
         else:
             return frozenset()
     return frozenset(found)

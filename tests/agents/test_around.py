@@ -523,34 +523,8 @@ async def test_observers_of_the_outer_context() -> None:
 
 
 @pytest.mark.loop(virtual=True)
-async def test_a_wrapper_that_only_watches_is_no_task() -> None:
-    """`timeout` and `retry` are runs of their own, and begin no task of asyncio as long as nothing fails."""
-    told = Told()
-    agent = Speaker("A", ["x", 1.0, "y"]).agent
-    before = len(asyncio.all_tasks())
-    async with observed(told):
-        plain = agent.inquire("Hi")
-        await asyncio.sleep(0.5)
-        alone = len(asyncio.all_tasks()) - before
-        await heard(plain)
-        replies = agent.timeout(total=60).retry(RetryPolicy(attempts=3)).inquire("Hi")
-        await asyncio.sleep(0.5)
-        assert len(asyncio.all_tasks()) - before == alone
-        assert await heard(replies) == [("x", "y")]
-    assert [run.alias for run in told.begun] == [
-        "A",
-        "A.timeout(total=60).retry(3)",
-        "A.timeout(total=60)",
-        "A",
-    ]
-    assert told.begun[3].parent is told.begun[2]
-    assert told.begun[2].parent is told.begun[1]
-    assert {kind for _, (kind, _) in told.ended} == {"completed"}
-
-
-@pytest.mark.loop(virtual=True)
 @pytest.mark.parametrize("how", ["cancelled", "abandoned", "failed parent"])
-async def test_stopping_a_wrapper_that_only_watches(how: str) -> None:
+async def test_stopping_the_run_of_a_wrapper(how: str) -> None:
     """Whatever stops the run of a wrapper stops the agent in it, and each is told of once."""
     told = Told()
     agent = Speaker("A", "x", 3600.0).agent.timeout(total=9000).retry(RetryPolicy(attempts=3))

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, TypeAlias
 
-from ._operands import Operand, ReplyContext, WatchedRun
+from ._operands import Operand, ReplyContext
 
 # Users see it typed: their function is given an `InteractionContext`, and an agent of the class that it is.
 AnyFunction: TypeAlias = Callable[..., Awaitable[None]]
@@ -41,9 +41,6 @@ class Around:
     def __call__(self, ctx: ReplyContext, call: Operand) -> Awaitable[None]:
         """Hand a call to the function."""
         return self._function(ctx, call)
-
-    def watch(self, ctx: ReplyContext, call: Operand, run: WatchedRun) -> None:
-        """It calls a function, so it needs a task."""
 
 
 def check_around(operation: str, function: object) -> None:

@@ -5,7 +5,7 @@ another one on ends as that one ends.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import ClassVar, Protocol, cast, runtime_checkable
 
 from miniagents.core import (
@@ -16,7 +16,6 @@ from miniagents.core import (
     NoReplayBuffer,
     PartBuffer,
     ProducerTask,
-    ReplayBuffer,
     current_producer,
     raise_error,
     until_closed,
@@ -101,40 +100,6 @@ class Wrapper(Protocol):
 
     def __call__(self, ctx: ReplyContext, call: Operand) -> Awaitable[None]:
         """Run the agent once, or more often; ``call`` has the keywords of this call."""
-        ...
-
-    def watch(self, ctx: ReplyContext, call: Operand, run: "WatchedRun") -> "Watching | None":
-        """Do the same without a task, by watching what comes; None where that cannot be done."""
-        ...
-
-
-class WatchedRun(Protocol):
-    """A run without a task, as what watches for it sees it."""
-
-    @property
-    def buffer(self) -> ReplayBuffer[object]:
-        """Its replies."""
-        ...
-
-    def end(self, error: Exception | None, chain: tuple[str, ...] = ()) -> None:
-        """All is done, or has failed; ``chain`` is the agents that the error went through before."""
-        ...
-
-    def go_on(self, body: Callable[[], Coroutine[object, object, None]]) -> None:
-        """Become a task, which runs ``body``; what watches has left before."""
-        ...
-
-
-class Watching(Protocol):
-    """What watches for a run."""
-
-    @property
-    def replies(self) -> MessageSequencePromise | None:
-        """What is watched."""
-        ...
-
-    def leave(self) -> None:
-        """Watch no more; idempotent."""
         ...
 
 

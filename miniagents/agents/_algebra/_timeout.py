@@ -8,7 +8,7 @@ Why so long: what is heard of an agent and which limit is up next turn on the sa
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -25,7 +25,7 @@ from miniagents.core import (
 from miniagents.values import AgentTimeoutError, Part, check_seconds, set_partial_text
 
 from ._copy import MessageCopy
-from ._operands import Operand, ReplyContext, WatchedRun, input_complete, is_complete, is_content, named
+from ._operands import Operand, ReplyContext, input_complete, is_complete, is_content, named
 
 LIMITS = ("first_token", "stall", "total")
 NEVER = float("inf")
@@ -63,51 +63,17 @@ class TimeLimits:
 
     async def __call__(self, ctx: ReplyContext, call: Operand) -> None:
         """Pass the replies on until a limit is up."""
-        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def end(error: Exception | None) -> None:
-            if over.done():
-                return
-            if error is None:
-                over.set_result(None)
-            else:
-                over.set_exception(error)
-
-        complete = None if is_complete(ctx.messages) else input_complete(ctx.messages)
-        watch = Watch(self, ctx, call.alias, call.inquire(ctx.messages), end)
+        watch = Watch(self, ctx, call.alias, call.inquire(ctx.messages))
         try:
-            watch.start(complete)
-            await over
-            raise_error(watch.replies.buffer)
+            await watch.until_over()
         finally:
-            watch.leave()
-            if complete is not None and not complete.done():
-                complete.cancel()
-                await asyncio.gather(complete, return_exceptions=True)
-
-    def watch(self, ctx: ReplyContext, call: Operand, run: WatchedRun) -> "Watch | None":
-        """The same without a task, unless the limits count from the end of an input that still comes."""
-        if not (self.first_token is None and self.stall is None) and not is_complete(ctx.messages):
-            return None
-        replies = call.inquire(ctx.messages)
-
-        def end(error: Exception | None) -> None:
-            buffer = replies.buffer
-            if error is None and buffer.error is not None:
-                buffer.mark_error_handled()
-                run.end(buffer.error, buffer.chain)
-            else:
-                run.end(error)
-
-        watch = Watch(self, ctx, call.alias, replies, end)
-        watch.start(None)
-        return watch
+            await watch.leave()
 
 
 class Watch:
     """Watches the replies of one run, and stops it when the last sign of it came too long ago.
 
-    It tells the run that it belongs to once, at the end: all else happens where tokens arrive, and in a
+    It wakes the run that it belongs to once, at the end: all else happens where tokens arrive, and in a
     timer.
 
     Args:
@@ -115,43 +81,33 @@ class Watch:
         ctx: where the replies go.
         alias: of the agent, for the error.
         replies: what is watched.
-        end: called once, with the error when a limit is up and the replies were still open, else with None
-            when they and all their messages have ended.
 
     Attributes:
         position: how many messages have been passed on.
-        replies: what is watched.
     """
 
     __slots__ = (
-        *("_alias", "_ancestry", "_begun", "_complete", "_context", "_ctx", "_end", "_ended"),
+        *("_alias", "_ancestry", "_begun", "_complete", "_context", "_ctx", "_ended", "_limits", "_loop"),
         *(
-            "_limits",
-            "_loop",
             "_open",
+            "_over",
+            "_replies",
             "_run_name",
             "_signs",
             "_timer",
             "_tokens",
             "_waiting_since",
             "position",
-            "replies",
         ),
     )
 
     def __init__(
-        self,
-        limits: TimeLimits,
-        ctx: ReplyContext,
-        alias: str,
-        replies: MessageSequencePromise,
-        end: Callable[[Exception | None], None],
+        self, limits: TimeLimits, ctx: ReplyContext, alias: str, replies: MessageSequencePromise
     ) -> None:
         self._limits = limits
         self._ctx = ctx
         self._alias = alias
-        self.replies = replies
-        self._end: Callable[[Exception | None], None] | None = end
+        self._replies = replies
         self._loop = asyncio.get_running_loop()
         self._context = Context.current()
         self._ancestry = current_ancestry()
@@ -165,33 +121,38 @@ class Watch:
         self._ended = False  # there are no further messages, and the replies say so
         self._complete: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._over: asyncio.Future[None] | None = None
         self.position = 0
 
-    def start(self, complete: "asyncio.Task[None] | None") -> None:
-        """Begin to watch.
+    async def until_over(self) -> None:
+        """Wait until the replies and all their messages have ended, or a limit is up.
 
-        Args:
-            complete: done when the agent has got its input; None if it has.
+        Raises:
+            AgentTimeoutError: a limit is up, and the replies were still open.
+            Exception: the error of the replies.
         """
-        if complete is None:
+        if is_complete(self._ctx.messages):
             self._waiting_since = self._begun
         else:
-            self._complete = complete
-            complete.add_done_callback(self._input_came)
+            self._complete = input_complete(self._ctx.messages)
+            self._complete.add_done_callback(self._input_came)
         self.deliver()
-        if self._end is not None:
-            self.replies.buffer.attach(self)
+        if not self._is_over():
+            self._over = self._loop.create_future()
+            self._replies.buffer.attach(self)
             self._set_timer()
+            await self._over
+        raise_error(self._replies.buffer)
 
     def _is_over(self) -> bool:
-        buffer = self.replies.buffer
+        buffer = self._replies.buffer
         return buffer.closed and self.position == len(buffer.items) and not self._open
 
     # -- what is heard of the agent --------------------------------------------------------------------------
 
     def deliver(self) -> None:
         """Pass on the messages that are new."""
-        buffer = self.replies.buffer
+        buffer = self._replies.buffer
         while self.position < len(buffer.items):
             promise = buffer.items[self.position]
             self.position += 1
@@ -259,15 +220,14 @@ class Watch:
     def _input_came(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and self._waiting_since is None:
             self._waiting_since = self._loop.time()
-            if self._timer is not None and self._end is not None:  # it counts from now on
+            if self._timer is not None and self._over is not None:  # it counts from now on
                 self._timer.cancel()
                 self._set_timer()
 
     def look(self) -> None:
-        """Tell the run if all has ended."""
-        if self._end is not None and self._is_over():
-            end, self._end = self._end, None
-            end(None)
+        """Wake the run if all has ended."""
+        if self._over is not None and not self._over.done() and self._is_over():
+            self._over.set_result(None)
 
     # -- the limits ------------------------------------------------------------------------------------------
 
@@ -303,7 +263,7 @@ class Watch:
                 self._set_timer()
             else:
                 self._timer = self._loop.call_at(deadline, self._time_is_up)
-        elif self._end is not None:
+        elif self._over is not None and not self._over.done():
             self._stop(limit, seconds)
 
     def _stop(self, limit: str, seconds: float) -> None:
@@ -319,24 +279,29 @@ class Watch:
             tokens=self._tokens,
             partial_text=next((each.text for each in self._open), ""),
         )
-        end, self._end = self._end, None  # what ends now is no end that is waited for
+        over, self._over = self._over, None  # what ends now is no end that is waited for
         for each in tuple(self._open):
             each.fail(error, (self._run_name,))
-        self.replies.cancel()
-        if end is not None:
-            end(
-                None if self._ended else error
-            )  # if it has ended, only messages were left: each has the error
+        self._replies.cancel()
+        if over is None:
+            return
+        if self._ended:  # all that was left were messages, and each has its error
+            over.set_result(None)
+        else:
+            over.set_exception(error)
 
-    def leave(self) -> None:
+    async def leave(self) -> None:
         """Watch no more; messages that somebody holds go on for them."""
-        self._end = None
+        self._over = None
         if self._timer is not None:
             self._timer.cancel()
-        self.replies.buffer.detach(self)
+        self._replies.buffer.detach(self)
         for each in tuple(self._open):
             each.release()
         self._open.clear()  # a circle would keep the replies until the next garbage collection
+        if self._complete is not None and not self._complete.done():
+            self._complete.cancel()
+            await asyncio.gather(self._complete, return_exceptions=True)
 
 
 class Open:
