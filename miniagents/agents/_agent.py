@@ -19,6 +19,7 @@ from typing_extensions import ParamSpec, TypeVar
 
 from miniagents.core import (
     ConcurrencyLimits,
+    Context,
     ErrorMessage,
     Flattener,
     Lifted,
@@ -30,6 +31,7 @@ from miniagents.core import (
     MessageTypeOf,
     Overflow,
     Validation,
+    current_context,
     current_producer,
     open_sequence,
     validated,
@@ -43,7 +45,7 @@ from ._algebra._hedge import Hedge
 from ._algebra._operands import Composition, Operand, ReplyContext
 from ._call import AgentCall
 from ._configuration import NO_KEYWORDS
-from ._message_run import WritesMessage
+from ._message_run import WritesMessage, sequence_of
 from ._pipeline import Operator, Pipeline
 from ._run import Run, start_run
 from ._run_context import RunContext
@@ -73,6 +75,7 @@ class Start(Protocol[Out]):
 
     def __call__(
         self,
+        context: Context,
         received: MessageSequencePromise[Message] | str,
         given: Mapping[str, object],
         pending: Flattener | None = None,
@@ -93,6 +96,8 @@ class InteractionContext(Generic[In_co, Out_contra]):
         message_promises: what it was sent; a sequence that may still be coming.
 
     Args:
+        this_agent: the agent that runs.
+        message_promises: what it was sent; a text becomes a sequence of one message.
         run: takes the replies.
 
     Example:
@@ -116,12 +121,16 @@ class InteractionContext(Generic[In_co, Out_contra]):
     def __init__(
         self,
         this_agent: "MiniAgent[In_co, Out_contra, ...]",
-        message_promises: "MessageSequencePromise[In_co]",
+        message_promises: "MessageSequencePromise[In_co] | str",
         run: Run,
     ) -> None:
         # To the letter of variance it would take and give any message, as it may be a context of narrower
         # classes that is seen as one of wider ones. What that lets through is still validated when it runs.
         self.this_agent: MiniAgent[In_co, Out_contra, ...] = this_agent
+        if isinstance(message_promises, str):
+            message_promises = cast(
+                "MessageSequencePromise[In_co]", sequence_of(run.context, message_promises)
+            )
         self.message_promises: MessageSequencePromise[In_co] = message_promises
         self._run = run
 
@@ -246,16 +255,17 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
             TypeError: a keyword is unknown or missing, or the messages are none.
         """
         start, given = self._asked(args, kwargs)
+        context = current_context()
         if messages is None:
             pending, received = open_sequence()
-            return start(received, given, pending)
+            return start(context, received, given, pending)
         if isinstance(messages, MessageSequencePromise):
-            return start(cast("MessageSequencePromise[Message]", messages), given)
+            return start(context, cast("MessageSequencePromise[Message]", messages), given)
         if isinstance(messages, str):  # what is given most, and never refused
-            return start(messages, given)
+            return start(context, messages, given)
         received = MessageSequencePromise(cast("MessageType", messages))
         received.buffer.expect_reader()  # the run: when that ends, so does this
-        return start(received, given)
+        return start(context, received, given)
 
     def initiate_inquiry(self, *args: P.args, **kwargs: P.kwargs) -> AgentCall[In, Out]:
         """Run the agent now and send it messages later; see :class:`AgentCall`.
@@ -273,7 +283,7 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         if current_producer() is None:
             # No end of a run drops this call: at the latest the end of the context finishes it.
             flattener.context.finish_at_end(flattener)
-        return AgentCall(self.alias, flattener, start(received, given))
+        return AgentCall(self.alias, flattener, start(flattener.context, received, given))
 
     # -- cold ----------------------------------------------------------------------------------------------
 
@@ -311,7 +321,7 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
             )
             raise TypeError(msg)
         start, given = self._asked(args, kwargs)
-        return Lifted(source, lambda received: start(received, given))
+        return Lifted(source, lambda received: start(current_context(), received, given))
 
     def then(self: Operator[A, B], operator: Callable[[Observable[B]], Observable[C]]) -> Pipeline[A, C]:
         """This agent and then an operator: what ``source.pipe(agent, operator)`` does, as one operator.
@@ -560,23 +570,24 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         """What starts a run when it is called like this, and the keywords of that run."""
         if not args and not kwargs and not self._keywords.required:
             return self._start, self._defaults
-        taken = self._keywords.taken(self.alias, args, kwargs)
-        given = {**self._defaults, **taken} if taken else self._defaults
-        self._keywords.check_complete(self.alias, given)
-        return self._start, given
+        keywords = self._keywords
+        named = keywords.named(self.alias, args, kwargs)
+        if keywords.required:
+            keywords.check_complete(self.alias, {**self._defaults, **named})
+        return self._start, {**self._defaults, **keywords.frozen(named)} if named else self._defaults
 
     def _start(
         self,
+        context: Context,
         received: MessageSequencePromise[Message] | str,
         given: Mapping[str, object],
         pending: Flattener | None = None,
     ) -> MessageSequencePromise[Out]:
-        context = RunContext.current()
         agent: _Intercepted | MiniAgent[In, Out, P] = self
         classes = self._classes
-        if context.around_runs and self._around_done < len(context.around_runs):
-            wrapper = context.around_runs[self._around_done]
-            agent = _Intercepted(cast("MiniAgent[Message, Message, ...]", self), wrapper)
+        around = context.around_runs if isinstance(context, RunContext) else ()
+        if self._around_done < len(around):
+            agent = _Intercepted(cast("MiniAgent[Message, Message, ...]", self), around[self._around_done])
         elif self._wrapped is not None and not self._wrapped[1].answers:
             classes = None  # it is the wrapped agent's replies that come out, and they are of its classes
         promise = start_run(
@@ -608,7 +619,7 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         return None
 
     def begin(
-        self, received: MessageSequencePromise[Message], given: Mapping[str, object], run: Run
+        self, received: MessageSequencePromise[Message] | str, given: Mapping[str, object], run: Run
     ) -> Awaitable[None]:
         """Call the agent function; for the run that does so.
 
@@ -619,18 +630,16 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         """
         if self._wrapped is not None:
             inner, wrapper = self._wrapped
-            whole = InteractionContext(self, cast("MessageSequencePromise[In]", received), run)
+            whole = InteractionContext(self, cast("MessageSequencePromise[In] | str", received), run)
             call = inner._bound_to(given)  # noqa: SLF001 - same class
             return wrapper(cast("ReplyContext", whole), cast("Operand", call))
         classes = self._classes
         if classes is not None and classes.takes is not None:
+            if isinstance(received, str):
+                received = sequence_of(run.context, received)
             received = validated(received, Validation(classes.takes, self.alias, "takes"))
-        context = InteractionContext(self, cast("MessageSequencePromise[In]", received), run)
-        return self._work(context, given)
-
-    def _work(self, ctx: InteractionContext[In, Out], given: Mapping[str, object]) -> Awaitable[None]:
-        """What a run does."""
-        return self._function(ctx, **given)
+        context = InteractionContext(self, cast("MessageSequencePromise[In] | str", received), run)
+        return self._function(context, **given)
 
 
 class _Intercepted:
@@ -643,7 +652,7 @@ class _Intercepted:
         self._wrapper = wrapper
 
     def begin(
-        self, received: MessageSequencePromise[Message], given: Mapping[str, object], run: Run
+        self, received: MessageSequencePromise[Message] | str, given: Mapping[str, object], run: Run
     ) -> Awaitable[None]:
         """Call the function with the agent, which is not handed to it a second time."""
         call = self._agent._bound_to(given)._copied()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module

@@ -10,8 +10,10 @@ from typing import Self, cast, get_args, get_origin
 from pydantic import Field
 from typing_extensions import Format, get_annotations
 
+from miniagents.values import freeze_data
+
 from ._annotations import Classes, MessageClasses
-from ._configuration import Keywords, frozen, generator_text
+from ._configuration import Keywords, generator_text
 
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -95,7 +97,7 @@ def prepare(made: type[object], root: type[object]) -> None:
             raise TypeError(msg)
     for each, annotation in annotations.items():
         if each in body and "ClassVar" not in str(annotation):
-            default = frozen(body[each])
+            default = freeze_data({each: body[each]})[each]
             # A dataclass refuses what has no hash, as a pydantic model has none, unless a Field has it.
             hashed = getattr(default, "__hash__", None) is not None
             setattr(made, each, default if hashed else Field(default=default))

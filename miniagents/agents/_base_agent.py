@@ -10,11 +10,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ArgsKwargs
 from typing_extensions import dataclass_transform, override
 
-from miniagents.values import AgentFieldError, misfit
+from miniagents.values import AgentFieldError, freeze_data, misfit
 
 from ._agent import In, InteractionContext, MiniAgent, Out, Start
 from ._agent_class import AgentClass, prepare
-from ._configuration import frozen
 
 C = TypeVar("C", bound=type[object])
 
@@ -159,10 +158,10 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
         if hasattr(self, "_function"):
             return self  # an agent already, seen again as a field of another one
         values: dict[str, object] = vars(self)
-        values.update({name: frozen(value) for name, value in values.items()})
+        values.update(freeze_data(values))
         known = self.__agent_class__
         super().__init__(
-            type(self).run,
+            _run_of,
             known.keywords,
             alias=known.alias,
             description=known.description,
@@ -180,10 +179,6 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
             return self._start, self._defaults
         agent = self.fork(**given)
         return agent._start, agent._defaults  # noqa: SLF001 - same class
-
-    @override
-    def _work(self, ctx: InteractionContext[In, Out], given: Mapping[str, object]) -> Awaitable[None]:
-        return self.run(ctx)
 
     @override
     def _variant(
@@ -222,6 +217,11 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
         # Outside of the handler: the text of pydantic's error may hold what must not be told.
         msg = f"Agent {self.alias} cannot have these fields: {problem}"
         raise AgentFieldError(msg, self.alias)
+
+
+def _run_of(ctx: InteractionContext, **_: object) -> Awaitable[None]:
+    """What an agent of a class runs: its method. Its keywords are the fields of the instance."""
+    return cast("BaseAgent", ctx.this_agent).run(ctx)
 
 
 def _unchanging(alias: str, name: str) -> str:

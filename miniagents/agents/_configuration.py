@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from typing_extensions import ParamSpec, override
 
 from miniagents.core import Message
-from miniagents.values import FreezeError, FrozenMapping, freeze
+from miniagents.values import FrozenMapping, freeze_data
 
 from ._annotations import MessageClasses
 
@@ -88,10 +88,15 @@ class Keywords:
         Raises:
             TypeError: a keyword that the agent does not take, or one that is given twice.
         """
-        return {
-            name: SecretStr(value) if name in self.secret and isinstance(value, str) else frozen(value)
-            for name, value in self.named(alias, args, kwargs).items()
-        }
+        return self.frozen(self.named(alias, args, kwargs))
+
+    def frozen(self, named: dict[str, object]) -> dict[str, object]:
+        """The values that were given, as they are now: data frozen, and a text for a secret made one."""
+        for name in self.secret:
+            value = named.get(name)
+            if isinstance(value, str):
+                named[name] = SecretStr(value)
+        return freeze_data(named)
 
     def named(self, alias: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
         """The same as it was given, nothing frozen.
@@ -148,14 +153,6 @@ def _is_secret(annotation: object) -> bool:
 
 
 NO_KEYWORDS: Final = Keywords((), frozenset(), open=False, defaults=FrozenMapping())
-
-
-def frozen(value: object) -> object:
-    """Data frozen; what is not data (a client, a function, a promise) as it is."""
-    try:
-        return freeze(value)
-    except FreezeError:
-        return value
 
 
 class ConfiguredAgent(Generic[P]):

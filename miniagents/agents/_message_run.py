@@ -8,6 +8,7 @@ from typing_extensions import override
 from miniagents.core import (
     Context,
     Flattener,
+    Lifetime,
     Message,
     MessagePromise,
     MessageSequencePromise,
@@ -18,7 +19,7 @@ from miniagents.core import (
     text_message,
 )
 
-from ._run_context import RunContext, RunInfo, RunOutcome
+from ._run_context import RunInfo, RunOutcome
 
 COMPLETED: Final = RunOutcome("completed")
 
@@ -62,7 +63,6 @@ class MessageRun(ProducerTask):
     """
 
     __slots__ = (
-        "_context",
         "_function",
         "_keywords",
         "_outcome",
@@ -77,7 +77,7 @@ class MessageRun(ProducerTask):
     def __init__(
         self,
         alias: str,
-        context: RunContext,
+        context: Context,
         function: WritesMessage,
         *,
         received: MessageSequencePromise[Message] | str,
@@ -88,7 +88,6 @@ class MessageRun(ProducerTask):
         self.metadata: dict[str, object] = {}
         sink = MessageSink(self.message, function.message_class, self.metadata)
         super().__init__(alias, context, self.message, sink)
-        self._context = context
         self._function = function
         self._received = received
         self._keywords = keywords
@@ -131,16 +130,18 @@ class MessageRun(ProducerTask):
         super().end_aborted(error)
 
     @override
+    def seen(self) -> tuple[Lifetime[object], ...]:
+        return (self._sequence.seen_as(), self.message.seen_as())
+
+    @override
     def abandon(self) -> None:
         if not self.message.reachable:  # else somebody has let go of the replies, and holds the message
             super().abandon()
 
-    @override
-    def has_ended(self) -> None:
-        info, self.info = self.info, None
-        if info is not None:
-            self._context.run_ends(info, self._outcome or COMPLETED)
-        super().has_ended()
+    @property
+    def outcome(self) -> RunOutcome:
+        """How it ended, when it has."""
+        return self._outcome or COMPLETED
 
 
 def stopped(abandoned: bool) -> RunOutcome:

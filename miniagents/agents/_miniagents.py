@@ -21,17 +21,23 @@ class MiniAgents(RunContext):
     Use it as ``async with MiniAgents():`` or run a coroutine in it with ``MiniAgents().run(main())``. It ends
     when all runs have; by an exception, Ctrl-C or cancellation it cancels them first.
 
+    ``async with MiniAgents():`` inside another one on the same event loop is its child: it waits for its own
+    runs and shares the connections to models; what was not given to it is as there; handlers, observers and
+    what goes ``around`` runs of the outer one come first, then its own. A nested blocking ``run`` has an
+    event loop of its own and is no child.
+
     Args:
         on_persist_message: awaited once for each message that came to be, children before parents, and for
             the call and reply records of each run.
         on_promise_resolved: awaited with every promise that resolved, and its value.
-        errors_as_messages: a failing agent or message leaves an ``ErrorMessage`` where it would have raised.
+        errors_as_messages: a failing agent or message leaves an ``ErrorMessage`` where it would have raised;
+            False by default.
         around: async functions that every run of this context goes through, the first one outermost, each as
             in :meth:`MiniAgent.around`: it is given the context of the run and the agent, bound to this call.
             Every run means those of all agents, also of the parts that a composition, a wrapped agent or a
             model with tools asks: ``ctx.this_agent`` tells which, and has no ``components`` if it is a leaf.
-        prefetch: how many pieces a source may run ahead of its fastest reader, in pieces.
-        shutdown_timeout: seconds that cancelled runs get for their cleanup.
+        prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.
+        shutdown_timeout: seconds that cancelled runs get for their cleanup; 10 by default.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -63,10 +69,10 @@ class MiniAgents(RunContext):
         *,
         on_persist_message: PersistMessageHandler | None = None,
         on_promise_resolved: PromiseResolvedHandler | None = None,
-        errors_as_messages: bool = False,
+        errors_as_messages: bool | None = None,
         around: Sequence[AroundFunction] = (),
-        prefetch: int = 1024,
-        shutdown_timeout: float = 10.0,
+        prefetch: int | None = None,
+        shutdown_timeout: float | None = None,
     ) -> None:
         for function in around:
             check_around("MiniAgents", function)

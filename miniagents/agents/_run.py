@@ -10,6 +10,7 @@ from typing import Protocol, cast
 from typing_extensions import TypeVar, override
 
 from miniagents.core import (
+    Context,
     ErrorMessage,
     Flattener,
     Message,
@@ -41,7 +42,7 @@ class Runnable(Protocol):
     """What is run: an agent."""
 
     def begin(
-        self, received: MessageSequencePromise[Message], keywords: Mapping[str, object], run: "Run", /
+        self, received: MessageSequencePromise[Message] | str, keywords: Mapping[str, object], run: "Run", /
     ) -> Awaitable[None]:
         """Call the agent function with a context."""
         ...
@@ -102,21 +103,24 @@ class Run(ProducerTask):
     Args:
         alias: whose run it is.
         context: who owns it.
-        buffer: the replies.
         agent: what is run.
         received: what it was sent; a text becomes a sequence when the run begins, so that a call that waits
             is few objects.
         keywords: what it was called with.
         pending: writes the input, if that may still be given some before the run begins.
+        classes: of the replies; None if any message will do.
+        passing: of replies that are shown as they are, without being of the classes.
+
+    Attributes:
+        info: for those who observe runs.
+        shown: the replies as readers see them, if errors in them become messages.
     """
 
     __slots__ = (
         "_aborted",
         "_agent",
-        "_context",
         "_flattener",
         "_keywords",
-        "_open",
         "_outcome",
         "_pending",
         "_received",
@@ -127,22 +131,26 @@ class Run(ProducerTask):
     def __init__(
         self,
         alias: str,
-        context: RunContext,
-        buffer: ReplayBuffer[MessagePromise[Message]],
+        context: Context,
         agent: Runnable,
         *,
         received: MessageSequencePromise[Message] | str,
         keywords: Mapping[str, object],
         pending: Flattener | None,
+        classes: tuple[type[Message], ...] | None,
+        passing: tuple[type[Message], ...],
     ) -> None:
+        buffer: ReplayBuffer[MessagePromise[Message]] = (
+            ReplayBuffer(context)
+            if classes is None
+            else ValidatedBuffer(context, Validation(classes, alias, "replies", passing, chain=(alias,)))
+        )
         super().__init__(alias, context, buffer, buffer)
-        self._context = context
         self._flattener: Flattener | None = None
         self._agent = agent
         self._received = received
         self._keywords = keywords
         self._pending = pending
-        self._open = True
         self._aborted = False
         self._outcome: RunOutcome | None = None
         self.shown: ReplayBuffer[MessagePromise[Message]] | None = None
@@ -155,8 +163,6 @@ class Run(ProducerTask):
         if pending is not None and pending.feeder is None:
             pending.finish()
         received, self._received = self._received, ""  # what was sent ends with whoever still reads it
-        if isinstance(received, str):
-            received = sequence_of(self.context, received)
         return self._agent.begin(received, self._keywords, self)
 
     @override
@@ -182,23 +188,23 @@ class Run(ProducerTask):
         """
         if self._aborted:
             return  # the run was cancelled and learns it at its next await
-        if not self._open:
+        flattener = self._flattener
+        if self.buffer.closed if flattener is None else flattener.ended:
             msg = f"Agent {self.name} replied after its replies were closed (by finish_early, or by its end)."
             raise MiniAgentsError(msg)
         self.context.check_place()
-        one = one_message(value, self._context) if self._flattener is None else None
+        one = one_message(value, self.context) if flattener is None else None
         if one is None:
             self._writer().feed(value)
         else:  # what is replied most needs nobody who puts streams in order: a thirtieth of what a call costs
-            one.buffer.contain()
+            one.contain()
             self.buffer.append(one)
 
     def _writer(self) -> Flattener:
         """What takes replies that are more than a message; made when the first one comes."""
         if self._flattener is None:
-            self._flattener = Flattener(
-                self._context, cast("ReplayBuffer[MessagePromise[Message]]", self.buffer)
-            )
+            buffer = cast("ReplayBuffer[MessagePromise[Message]]", self.buffer)
+            self.sink = self._flattener = Flattener(self.context, buffer)
             self._flattener.feeder = self
         return self._flattener
 
@@ -218,40 +224,29 @@ class Run(ProducerTask):
     # -- the end of the task -------------------------------------------------------------------------------
 
     @override
-    def finished(self) -> None:
-        self._open = False
-        if not self._aborted:  # one that was stopped and comes to its end all the same was stopped
-            self._outcome = COMPLETED
-        (self._flattener or self.buffer).finish()
-
-    @override
     def failed(self, error: Exception, chain: tuple[str, ...]) -> None:
         self._outcome = RunOutcome("failed", error)
-        # If the replies are closed already, all that can be done is to say so.
-        if self._open:
-            self._open = False
+        flattener = self._flattener
+        if not (self.buffer.closed if flattener is None else flattener.ended):
             self._writer().fail(error, chain)
-        else:
+        else:  # all that can be done is to say so
             text = "Agent %s failed after its replies were closed: %r"
             logger.error(text, self.name, error, exc_info=error)
 
     @override
     def end_aborted(self, error: Exception) -> None:
-        self._open = False
         self._aborted = True
         self._outcome = RunOutcome("failed", error.__cause__) if error.__cause__ else None
-        (self._flattener or self.buffer).abort(error)
+        self.sink.abort(error)
 
-    @override
-    def has_ended(self) -> None:
-        info, self.info = self.info, None
-        if info is not None:
-            self._context.run_ends(info, self._outcome or stopped(self._abandoned))
-        super().has_ended()
+    @property
+    def outcome(self) -> RunOutcome:
+        """How it ended, when it has; one that was stopped and came to its end all the same was stopped."""
+        return self._outcome or (stopped(self._abandoned) if self._aborted else COMPLETED)
 
 
 def start_run(
-    context: RunContext,
+    context: Context,
     alias: str,
     received: MessageSequencePromise[Message] | str,
     pending: Flattener | None,
@@ -278,34 +273,47 @@ def start_run(
     Returns:
         The promise of its replies.
     """
-    recorded = context.persists
+    settings = context if isinstance(context, RunContext) else None
+    recorded = settings is not None and settings.persists
     if isinstance(received, str) and (recorded or context.announcing):
         received = sequence_of(context, received)  # handlers and records are told of it before the run begins
     if errors_as_messages is None:
-        errors_as_messages = context.errors_as_messages
+        errors_as_messages = settings is not None and settings.errors_as_messages
     shown: ReplayBuffer[MessagePromise[Message]]
     run: Run | MessageRun
     if writer is not None:
         run = MessageRun(alias, context, writer, received=received, keywords=keywords, pending=pending)
         shown = run.sequence
     else:
-        if classes is None:
-            shown = ReplayBuffer(context)
-        else:
+        run = Run(
+            alias,
+            context,
+            agent,
+            received=received,
+            keywords=keywords,
+            pending=pending,
+            classes=classes,
             # Errors that became messages further in stand for themselves out here, too.
-            passing = (ErrorMessage,) if errors_as_messages else ()
-            shown = ValidatedBuffer(context, Validation(classes, alias, "replies", passing, chain=(alias,)))
-        run = Run(alias, context, shown, agent, received=received, keywords=keywords, pending=pending)
-    if context.run_observers:
-        starter = current_producer()
-        run.info = context.run_begins(alias, starter.info if isinstance(starter, Run | MessageRun) else None)
+            passing=(ErrorMessage,) if errors_as_messages else (),
+        )
+        shown = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)
+    if settings is not None and settings.observers():
+        _observe(settings, run)
     run.start()
     if errors_as_messages:
         shown = replace_errors(MessageSequencePromise.over(shown), alias, but=signals())
         if isinstance(run, Run):
             run.shown = shown
-    if recorded and not isinstance(received, str):
-        record_run(context, alias, keywords, received.buffer, shown)
+    if settings is not None and recorded and not isinstance(received, str):
+        record_run(settings, alias, keywords, received.buffer, shown)
     promise: Inquiry[Message] = Inquiry.over(shown)
     promise.pending = pending
     return promise
+
+
+def _observe(context: RunContext, run: Run | MessageRun) -> None:
+    """Tell the observers of the context that a run was inquired, and, when it has ended, how."""
+    starter = current_producer()
+    info = context.run_begins(run.name, starter.info if isinstance(starter, Run | MessageRun) else None)
+    run.info = info
+    run.when_ended(lambda: context.run_ends(info, run.outcome))

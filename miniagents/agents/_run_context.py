@@ -5,7 +5,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from typing import Literal, NamedTuple, Protocol, TypeVar, cast
 from weakref import WeakValueDictionary
 
+from typing_extensions import override
+
 from miniagents.core import (
+    Context,
     Message,
     MessagePromise,
     Promise,
@@ -94,28 +97,49 @@ class RunContext(PromisingContext):
         on_promise_resolved: awaited with every promise that resolved, and its value.
         errors_as_messages: a failing agent or message leaves an ``ErrorMessage`` where it would have raised.
         around: functions that every run goes through, the first one outermost.
-        prefetch: how many pieces a source may run ahead of its fastest reader, in pieces.
-        shutdown_timeout: seconds that cancelled runs get for their cleanup.
+        prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.
+        shutdown_timeout: seconds that cancelled runs get for their cleanup; 10 by default.
+
+    Attributes:
+        around_runs: functions that every run goes through, the first one outermost.
+        run_observers: are told of every run.
     """
 
     def __init__(
         self,
         *,
         on_promise_resolved: PromiseResolvedHandler | None = None,
-        errors_as_messages: bool = False,
+        errors_as_messages: bool | None = None,
         around: Sequence[Callable[..., Awaitable[None]]] = (),
-        prefetch: int = 1024,
-        shutdown_timeout: float = 10.0,
+        prefetch: int | None = None,
+        shutdown_timeout: float | None = None,
     ) -> None:
         super().__init__(
             on_promise_resolved=on_promise_resolved, prefetch=prefetch, shutdown_timeout=shutdown_timeout
         )
-        self.errors_as_messages = errors_as_messages
-        self.around_runs = tuple(around)
+        self._given_errors_as_messages = errors_as_messages
+        self.errors_as_messages = bool(errors_as_messages)
+        self._own_around = tuple(around)
+        self.around_runs: tuple[Callable[..., Awaitable[None]], ...] = self._own_around
         self.run_observers: list[RunObserver] = []
         self._persist_handlers: list[PersistMessageHandler] = []
         # By identity: two equal messages came to be twice. An entry goes with its message.
         self._persisted: WeakValueDictionary[int, Message] = WeakValueDictionary()
+
+    @override
+    def become_child_of(self, parent: Context | None) -> None:
+        super().become_child_of(parent)
+        outer = parent if isinstance(parent, RunContext) else None
+        self.around_runs = (() if outer is None else outer.around_runs) + self._own_around
+        if self._given_errors_as_messages is None:
+            self.errors_as_messages = outer is not None and outer.errors_as_messages
+
+    def observers(self) -> list[RunObserver]:
+        """Who is told of its runs: the observers of its parents first."""
+        if self.parent is None:
+            return self.run_observers
+        contexts = [each for each in self.path() if isinstance(each, RunContext)]
+        return [observer for each in contexts for observer in each.run_observers]
 
     def run_begins(self, alias: str, parent: RunInfo | None) -> RunInfo:
         """Tell the observers that a run was inquired.
@@ -125,7 +149,7 @@ class RunContext(PromisingContext):
             parent: the run that began it.
         """
         run = RunInfo(alias, parent)
-        for observer in tuple(self.run_observers):
+        for observer in tuple(self.observers()):
             try:
                 observer.begin(run)
             except Exception:
@@ -139,7 +163,7 @@ class RunContext(PromisingContext):
             run: what :meth:`run_begins` returned.
             outcome: how it ended.
         """
-        for observer in tuple(self.run_observers):
+        for observer in tuple(self.observers()):
             try:
                 observer.end(run, outcome)
             except Exception:
@@ -147,8 +171,10 @@ class RunContext(PromisingContext):
 
     @property
     def persists(self) -> bool:
-        """Whether there is a handler that stores messages."""
-        return bool(self._persist_handlers)
+        """Whether there is a handler that stores messages, here or in a context that this one is within."""
+        if self.parent is None:
+            return bool(self._persist_handlers)
+        return any(each._persist_handlers for each in self.told() if isinstance(each, RunContext))  # noqa: SLF001
 
     def on_persist_message(self, handler: HandlerT) -> HandlerT:
         """Add a handler; usable as a decorator. One that raises is logged and harms nobody.
@@ -169,20 +195,27 @@ class RunContext(PromisingContext):
             result, Message
         ):  # of a promise of any class: a plain one may resolve to a message, too
             own = isinstance(promise, MessagePromise)
-            await self.persist(result, cast("MessagePromise[Message]", promise) if own else None)
+            await self._persist_here(result, cast("MessagePromise[Message]", promise) if own else None)
 
     async def persist(self, message: Message, promise: MessagePromise[Message] | None = None) -> None:
-        """Have ``message`` stored, the messages in it first, unless it has been.
+        """Have ``message`` stored, the messages in it first, unless it has been; also by parents' handlers.
 
         Args:
             message: any message.
             promise: what it came from, for the handlers; None for a finished one of its own.
         """
+        for each in self.told():
+            if isinstance(each, RunContext):
+                await each._persist_here(message, promise)  # noqa: SLF001 - same class
+
+    async def _persist_here(self, message: Message, promise: MessagePromise[Message] | None = None) -> None:
+        if not self._persist_handlers:
+            return
         if self._persisted.get(id(message)) is message:
             return
         self._persisted[id(message)] = message
         for child in nested_messages(message):
-            await self.persist(child)
+            await self._persist_here(child)
         shown = MessagePromise.of_message(self, message, announced=False) if promise is None else promise
         await call_handlers(self._persist_handlers, shown, message)
 

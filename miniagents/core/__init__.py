@@ -22,6 +22,7 @@ from ._message import (
     TokenStreamer,
     failed_message,
     freeze_metadata,
+    message_of,
     text_message,
 )
 from ._message_type import FlatStream, MessageType, one_message
@@ -109,6 +110,7 @@ __all__ = [
     "join_messages",
     "join_tokens",
     "map_concurrently",
+    "message_of",
     "on_resolved",
     "one_message",
     "open_sequence",

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import Generic, TypeVar
 
 from typing_extensions import override
@@ -101,7 +100,8 @@ class _NestedRun(threading.Thread, Generic[T]):
     async def _begin(self) -> T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         if task is not None:
-            self._cancel_main = partial(loop.call_soon_threadsafe, task.cancel)
+            cancel = task.cancel
+            self._cancel_main = lambda: loop.call_soon_threadsafe(cancel)
         self._begun.set()
         return await self._main()
 

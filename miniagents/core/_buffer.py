@@ -3,9 +3,9 @@
 One producer writes, everybody else only remembers a position. Per piece the producer does one
 ``list.append`` and one check (is anybody to be told?), nothing else.
 
-A buffer is one object with three concerns, each a class and a module of its own: its life (``_lifetime``), its
-demand (``_flow``), its pieces (here). One object, because ten thousand streams that wait are then ten thousand
-objects for the garbage collector to look at and not thirty thousand.
+A buffer is one object with three concerns, each a class and a module of its own: its life (``_lifetime``),
+its demand (``_flow``), its pieces (here). One object, because ten thousand streams that wait are then ten
+thousand objects for the garbage collector to look at and not thirty thousand.
 """
 
 from asyncio import Future
@@ -71,7 +71,7 @@ class ReplayBuffer(FlowControl[T]):
             self.notify()
 
     def take_all(self) -> list[T]:
-        """Every piece that is there; afterwards none is. For the only reader of a stream that keeps nothing."""
+        """Every piece that is there; afterwards none is. For the only reader of a stream."""
         items = self.items[:]
         self.items.clear()
         return items

@@ -1,7 +1,7 @@
 """A bounded concurrent map: many inquiries at once, but only so many, and nothing kept.
 
-What has been taken is forgotten. So memory does not grow with the source, which is asked for the next item only
-when there is a free place.
+What has been taken is forgotten. So memory does not grow with the source, which is asked for the next item
+only when there is a free place.
 """
 
 from collections import deque

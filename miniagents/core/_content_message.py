@@ -18,6 +18,8 @@ class ContentMessage(Message, deferred=True):
         parts: everything it is made of, in order, its texts too. Empty if it is only a text.
     """
 
+    __validators_of_one_field__: ClassVar[Mapping[str, str]] = {"_text_from_parts": "parts"}
+
     role: ClassVar[str] = "user"
     parts: tuple[ContentField, ...] = Field(default=(), exclude_if=lambda parts: not parts)
 

@@ -1,11 +1,16 @@
 """The context: owns the tasks that were started within it, and decides when they end.
 
-A context is entered on one event loop. It knows every task that produces a stream, waits for all of them at a
-normal end, and cancels all of them at any other end; then it closes what lives as long as it does, and logs the
-errors that no reader saw. So nothing that was started within it outlives it.
+A context is entered on one event loop. It knows every task that produces a stream, waits for all of them at
+a normal end, and cancels all of them at any other end; then it closes what lives as long as it does, and logs
+the errors that no reader saw. So nothing that was started within it outlives it.
 
-It also serialises pushes: a push that is caused by another push waits in a queue instead of on the call stack,
-so chains of any depth neither recurse nor interleave.
+**A context inside another on the same event loop is its child.** It owns its own runs, and ends them at its
+end. It has its parent's settings unless it was given others, its promises are told to the parent's handlers
+before its own, and what is shared (clients of models) is that of the outermost one. A context on an event
+loop of its own (a nested blocking run), or one that is entered when the outer one is closing, has no parent.
+
+It also serialises pushes: a push that is caused by another push waits in a queue instead of on the call
+stack, so chains of any depth neither recurse nor interleave.
 """
 
 import asyncio
@@ -18,7 +23,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
-from typing import Protocol, Self, TypeVarTuple
+from typing import Final, Protocol, Self, TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary, WeakSet
 
 from miniagents.values import NoActiveContextError, WrongLoopError
@@ -28,6 +33,9 @@ from ._unhandled import UnhandledErrors
 logger = logging.getLogger("miniagents")
 
 Ts = TypeVarTuple("Ts")
+
+PREFETCH: Final = 1024  # pieces
+SHUTDOWN_TIMEOUT: Final = 10.0  # seconds
 
 
 class OwnedTask(Protocol):
@@ -60,6 +68,17 @@ class Finishable(Protocol):
         ...
 
 
+class Closable(Protocol):
+    """Something that contexts share."""
+
+    def close(self) -> Awaitable[object]:
+        """The last context that shared it has ended."""
+        ...
+
+
+C = TypeVar("C", bound=Closable)
+
+
 class Watch(Protocol):
     """What looks for deadlocks among the tasks of a context."""
 
@@ -80,18 +99,18 @@ class Context:
     """Owns the tasks that were started within it.
 
     Args:
-        prefetch: how many pieces a source may run ahead of its fastest reader.
-        shutdown_timeout: seconds that cancelled tasks get for their cleanup.
+        prefetch: pieces that a source may run ahead of its fastest reader. None: as its parent, or 1024.
+        shutdown_timeout: seconds that cancelled tasks get for their cleanup. None: as its parent, or 10.
 
     Attributes:
-        announcing: somebody wants to be told of the promises that resolve.
+        announcing: somebody wants to be told of the promises that resolve: a handler of it or of its parents.
         draining: it waits for its tasks to end, so that no source is paused any more.
         event_queue: what handlers are going to be told.
         handling_events: a task is telling handlers.
+        parent: the context of the same event loop that it was entered in, None if there is none.
         passing: the error that an Observable is handing over right now, and the agents it went through.
         pushing: a push is running, so that the next one waits for its end.
         resolved_handlers: what is awaited for each promise that resolves.
-        resources: what lives as long as the context, for those who know the key (a pool of clients).
         tasks: every task that it owns.
         unhandled: the errors that no reader has been given yet.
         watch: looks for deadlocks as long as tasks wait; None while none does.
@@ -113,21 +132,25 @@ class Context:
         ['one']
     """
 
-    def __init__(self, *, prefetch: int = 1024, shutdown_timeout: float = 10.0) -> None:
-        if prefetch < 1:
+    def __init__(self, *, prefetch: int | None = None, shutdown_timeout: float | None = None) -> None:
+        if prefetch is not None and prefetch < 1:
             msg = f"prefetch is {prefetch}: a source must be allowed at least 1 piece ahead of its reader."
             raise ValueError(msg)
-        self.prefetch = prefetch
-        self.shutdown_timeout = shutdown_timeout
+        self._given_prefetch = prefetch
+        self._given_shutdown_timeout = shutdown_timeout
+        self.prefetch: int = PREFETCH if prefetch is None else prefetch
+        self.shutdown_timeout: float = SHUTDOWN_TIMEOUT if shutdown_timeout is None else shutdown_timeout
+        self.parent: Context | None = None
         self.draining: bool = False
         self.announcing = False
         self.pushing: bool = False
         self.passing: tuple[Exception, tuple[str, ...]] | None = None
         self.unhandled: UnhandledErrors = UnhandledErrors()
         self.watch: Watch | None = None
-        self.resources: dict[object, object] = {}
         self.event_queue: deque[Callable[[], Awaitable[None]]] = deque()
         self.handling_events: bool = False
+        self._handlers_turn: asyncio.Lock = asyncio.Lock()
+        self._within_handler = False
         # Their first parameter is a Promise, which stands on this module and so cannot be named in it.
         self.resolved_handlers: list[Callable[..., Awaitable[None]]] = []
         self.tasks: set[OwnedTask] = set()
@@ -136,6 +159,9 @@ class Context:
         self._idle: asyncio.Future[None] | None = None
         self._pushes: deque[Callable[[], None]] = deque()
         self._open: WeakSet[Finishable] = WeakSet()
+        self._children: set[Context] = set()
+        self._closing = False
+        self._shared: dict[object, object] = {}
         self._closers: list[Callable[[], Awaitable[object]]] = []
         self._outer: Context | None = None
         self._entered = False
@@ -277,6 +303,70 @@ class Context:
         if loop is not None:
             loop.call_soon(callback, context=contextvars.Context())
 
+    # -- its parents -------------------------------------------------------------------------------------
+
+    def become_child_of(self, parent: "Context | None") -> None:
+        """Take what was not given to this one from ``parent``; from the defaults if there is none.
+
+        Args:
+            parent: the context of the running event loop that this one is being entered in.
+        """
+        self.parent = parent
+        if self._given_prefetch is None:
+            self.prefetch = PREFETCH if parent is None else parent.prefetch
+        if self._given_shutdown_timeout is None:
+            self.shutdown_timeout = SHUTDOWN_TIMEOUT if parent is None else parent.shutdown_timeout
+        self._within_handler = WITHIN_HANDLER.get()
+        self._handlers_turn = asyncio.Lock()
+        self.announcing = bool(self.resolved_handlers)
+        if parent is not None:
+            parent._children.add(self)  # noqa: SLF001 - same class
+            if not self._within_handler:
+                self.announcing = self.announcing or parent.announcing
+
+    def path(self) -> "list[Context]":
+        """The contexts that it is nested in, the outermost first, and itself."""
+        path: list[Context] = [self]
+        while (parent := path[-1].parent) is not None:
+            path.append(parent)
+        return path[::-1]
+
+    def told(self) -> "list[Context]":
+        """Those of :meth:`path` whose handlers are told of its promises, in this order.
+
+        What a handler does in a context of its own is not told to the handlers further out: they would be
+        told of what they do themselves, for ever.
+        """
+        path = self.path()
+        within = [at for at, each in enumerate(path) if each._within_handler]  # noqa: SLF001 - same class
+        return path[within[-1] :] if within else path
+
+    def announce_all(self) -> None:
+        """A handler was added: from now on it is to be told of all promises, also of the contexts within."""
+        self.announcing = True
+        for child in self._children:
+            if not child._within_handler:  # noqa: SLF001 - same class
+                child.announce_all()
+
+    def handlers_turn(self) -> asyncio.Lock:
+        """What is held while handlers are called: one call at a time, of whatever context they are told."""
+        return self.told()[0]._handlers_turn  # noqa: SLF001 - same class
+
+    def shared(self, kind: Callable[[], C]) -> C:
+        """What ``kind`` makes, one for this context and all that it is nested in.
+
+        It is closed when the outermost of them ends, after all its runs.
+
+        Args:
+            kind: a class of what is shared (a pool of clients); called at the first use.
+        """
+        owner = self.path()[0]
+        held = owner._shared  # noqa: SLF001 - same class
+        if kind not in held:
+            made = held[kind] = kind()
+            owner.on_close(made.close)
+        return cast("C", held[kind])
+
     # -- the tasks that it owns --------------------------------------------------------------------------
 
     def add(self, task: OwnedTask) -> None:
@@ -386,9 +476,11 @@ class Context:
             msg = "This context is already active; make another one with MiniAgents() to nest them."
             raise RuntimeError(msg)
         self._entered = True
-        self._outer = CURRENT_CONTEXT.get()
+        self._outer = outer = CURRENT_CONTEXT.get()
         self._block = asyncio.current_task()
         self.open()
+        nested = outer is not None and outer._loop is self._loop and not outer._closing  # noqa: SLF001 - same class
+        self.become_child_of(outer if nested else None)
         CURRENT_CONTEXT.set(self)
         return self
 
@@ -422,6 +514,10 @@ class Context:
         # No token is kept: the block may be left in another contextvars.Context than it was entered in.
         CURRENT_CONTEXT.set(self._outer)
         self._outer = None
+        self._closing = True
+        for child in self._children:  # they go on in other tasks, and share nothing with this one any more
+            child.parent = None
+        self._children.clear()
         cancelled: CancelledError | None = None
         try:
             while self._closers:
@@ -432,10 +528,13 @@ class Context:
             if cancelled is not None:
                 raise cancelled
         finally:
-            self.resources.clear()
+            self._shared.clear()
             self.unhandled.report()
             self.close()
-            self._entered = False
+            if self.parent is not None:
+                self.parent._children.discard(self)  # noqa: SLF001 - same class
+                self.parent = None
+            self._entered = self._closing = False
 
     async def _call_closer(self, closer: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -462,6 +561,9 @@ class Context:
         finally:
             self.pushing = False
 
+
+WITHIN_HANDLER: ContextVar[bool] = ContextVar("miniagents_within_handler", default=False)
+"""Whether a handler of a context is being called, or something that it has started."""
 
 CURRENT_CONTEXT: ContextVar[Context | None] = ContextVar("miniagents_context", default=None)
 """The context that was entered last, whether it may be used here or not; see :func:`current_context`."""

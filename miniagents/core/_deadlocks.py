@@ -2,9 +2,9 @@
 
 A wait costs two assignments: the task that is going to wait notes what it waits for (:func:`record_wait`).
 As long as any task of a context waits, a watch looks now and then at all notes, and at what each awaited
-stream waits for in turn. On an ordinary event loop it looks twice a second, and takes a wait into account that
-was there the last time, too; on one with virtual time it looks when the loop is idle, which is when time is
-about to jump.
+stream waits for in turn. On an ordinary event loop it looks twice a second, and takes a wait into account
+that was there the last time, too; on one with virtual time it looks when the loop is idle, which is when
+time is about to jump.
 
 It claims only what these notes tell:
 
@@ -15,8 +15,8 @@ It claims only what these notes tell:
 * Anything else (events, queues, locks) is not seen.
 
 Whether a run has another task is known without asking asyncio: what a run makes inherits its context
-variables, and in these a token of the run (:class:`RunToken`). When a circle is suspected, the run's own task is
-given a new token; if somebody still holds the old one, another task or callback of the run is alive.
+variables, and in these a token of the run (:class:`RunToken`). When a circle is suspected, the run's own task
+is given a new token; if somebody still holds the old one, another task or callback of the run is alive.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class IdleLoop(Protocol):
     """An event loop that tells when nothing on it is ready, before time goes on."""
 
     def call_when_idle(self, callback: Callable[[], bool]) -> None:
-        """Call ``callback`` each time when nothing is ready; it tells whether to look again before waiting."""
+        """Call ``callback`` each time nothing is ready; it tells whether to look again before waiting."""
         ...
 
     def forget_idle(self, callback: Callable[[], bool]) -> None:
@@ -94,13 +94,19 @@ class WaitingTask:
 
     def __init__(self, context: Context) -> None:
         self.context: Context = context
-        variables = copy_context()
-        variables.run(CURRENT_TOKEN.set, RunToken(self))
-        self.variables: Variables | None = variables
+        self.variables: Variables | None = copy_context()
         self.waiting: Future[None] | None = None
         self.waiting_for: Awaited | None = None
         self.waits_aside: WeakKeyDictionary[object, tuple[Awaited, Future[None]]] | None = None
         self._former: tuple[ReferenceType[RunToken], ...] = ()  # tokens that its helpers still hold
+
+    def mark_as_current(self) -> None:
+        """The task has begun: what is started in it from now on inherits its token.
+
+        Not before: ten thousand tasks that wait for their first step would be thirty thousand objects more
+        for the garbage collector to look at.
+        """
+        CURRENT_TOKEN.set(RunToken(self))
 
     @property
     def name(self) -> str:
@@ -188,7 +194,7 @@ class DeadlockWatch:
         self._logged: set[tuple[str, ...]] = set()
         self._timer: TimerHandle | None = None
         self._suspects = False  # there is a circle with helpers, which may end without a wait
-        self.changed = True
+        self.changed: bool = True
         idle = self._idle_loop()
         if idle is None:
             self._timer = self._loop.call_later(INTERVAL, self._look, context=Variables())
@@ -211,7 +217,8 @@ class DeadlockWatch:
     def _look_when_idle(self) -> bool:
         if not self.changed and not self._suspects:
             return False
-        self.changed = self._suspects = False
+        self.changed = False
+        self._suspects = False
         self._last = set(self._waits())
         return self._find()
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 
 from ._buffer import ReplayBuffer
-from ._context import Context
+from ._context import WITHIN_HANDLER, Context
 from ._producer_task import ProducerTask
 
 logger = logging.getLogger("miniagents")
@@ -24,13 +24,13 @@ Handler: TypeAlias = Callable[[P, R], Awaitable[None]]
 
 
 def on_resolved(context: Context, handler: Callable[..., Awaitable[None]]) -> None:
-    """Have ``handler`` awaited for every promise of ``context`` that resolves."""
+    """Have ``handler`` awaited for every promise of ``context``, or of one within it, that resolves."""
     context.resolved_handlers.append(handler)
-    context.announcing = True
+    context.announce_all()
 
 
 def post_event(context: Context, event: Event) -> None:
-    """Have ``event`` called and awaited after the ones that are there; the context does not end before that."""
+    """Have ``event`` called and awaited after the ones that are there, before the context ends."""
     context.event_queue.append(event)
     if not context.handling_events:
         context.handling_events = True
@@ -40,9 +40,11 @@ def post_event(context: Context, event: Event) -> None:
 
 
 async def _handle_events(context: Context) -> None:
+    WITHIN_HANDLER.set(True)  # in the variables of this task
     try:
         while context.event_queue:
-            await _guarded(context.event_queue.popleft())
+            async with context.handlers_turn():
+                await _guarded(context.event_queue.popleft())
     finally:
         context.handling_events = False
 
@@ -52,6 +54,12 @@ async def _guarded(event: Event) -> None:
         await event()
     except Exception:
         logger.exception("A handler raised; the run it was told about is not affected.")
+
+
+async def tell_resolved(context: Context, promise: object, result: object) -> None:
+    """Tell the handlers of ``context``, those of its parents first, what ``promise`` resolved to."""
+    for each in context.told():
+        await call_handlers(each.resolved_handlers, promise, result)
 
 
 async def call_handlers(handlers: Sequence[Handler[P, R]], promise: P, result: R) -> None:

@@ -1,8 +1,8 @@
 """The flattener: many streams of messages become one, in order, without a task.
 
-The order is that of giving, whatever comes first. A piece waits until everything before it has come; meanwhile
-the streams behind run already, each into its own buffer. A stream that fails is a failing message where it
-stands, and what stands after it still arrives.
+The order is that of giving, whatever comes first. A piece waits until everything before it has come;
+meanwhile the streams behind run already, each into its own buffer. A stream that fails is a failing message
+where it stands, and what stands after it still arrives.
 """
 
 from collections import deque
@@ -64,6 +64,8 @@ class Flattener(Processor):
         "feeder",
     )
 
+    position: int
+
     def __init__(
         self, context: Context, buffer: "ReplayBuffer[MessagePromise[Message]]", *, depth: int = 0
     ) -> None:
@@ -113,7 +115,7 @@ class Flattener(Processor):
         clear = self._current is None and not self._pending  # nothing has to be waited for
         one = one_message(value, self.context) if clear else None
         if one is not None:  # what is given most, without a list of one
-            one.buffer.contain()
+            one.contain()
             self.buffer.append(one)
             return
         pieces = pieces_of(value, self.context, self._open)
@@ -210,10 +212,9 @@ class Flattener(Processor):
         if pending is None:
             pending = self._pending = deque()
         for piece in pieces:
-            buffer = piece.buffer
-            buffer.contain()
+            piece.contain()
             if not isinstance(piece, MessagePromise):
-                buffer.expect_reader()  # this one
+                piece.buffer.expect_reader()  # this one
             if not self.buffer.closed:  # else left while this was being opened
                 pending.append(piece)
         self.deliver()

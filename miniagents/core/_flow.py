@@ -15,9 +15,10 @@ writes that state; an architecture test holds everybody else to it.
 
 import sys
 from asyncio import Future, sleep
+from collections.abc import Callable
 from functools import partial
 from operator import is_
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
 
@@ -26,6 +27,9 @@ from ._lifetime import NO_RESULT, Lifetime
 from ._protocols import Subscriber, Upstream
 
 T = TypeVar("T")
+
+# What a subscriber may have that is shown in the place of what it reads; see `TokenFeed.shown_for`.
+_ShownFor: TypeAlias = Callable[[object], Lifetime[object] | None]
 
 UNBOUNDED = sys.maxsize
 """As many pieces as come."""
@@ -61,6 +65,8 @@ class FlowControl(Lifetime[T]):
         "requested",
         "upstream",
     )
+
+    readers: int
 
     def __init__(
         self,
@@ -167,7 +173,7 @@ class FlowControl(Lifetime[T]):
         return future
 
     def wait_for_end(self) -> "Future[None]":
-        """A new Future of one reader, done at the end. The source need not wait for slower readers any more."""
+        """A new Future of one reader, done at the end. The source waits for no slower reader any more."""
         future = self.context.future()
         if self._end_waiters is None:
             self._end_waiters = [future]
@@ -234,6 +240,16 @@ class FlowControl(Lifetime[T]):
         self._listen()
         self.withdraw()
 
+    @override
+    def seen_as(self) -> Lifetime[object]:
+        subscribers = (*(self._subscribers or ()), *(self._batched or ()))
+        if self.readers == len(subscribers) == 1:
+            shown_for = cast("_ShownFor | None", getattr(subscribers[0], "shown_for", None))
+            shown = None if shown_for is None else shown_for(self)
+            if shown is not None:
+                return shown
+        return cast("Lifetime[object]", self)
+
     @property
     def pushed(self) -> bool:
         """Whether somebody wants every piece at once, rather than together with others."""
@@ -274,7 +290,7 @@ class FlowControl(Lifetime[T]):
     # -- the source --------------------------------------------------------------------------------------
 
     def write_from(self, upstream: Upstream) -> None:
-        """Have ``upstream``, which writes this stream from another one, told what is requested of this one."""
+        """Have ``upstream``, which writes this stream from another one, told what is requested here."""
         self.upstream = upstream
 
     def consume(self) -> None:

@@ -5,8 +5,8 @@ an architecture test holds everybody else to it. The states and every transition
 ``docs/core.md``, and ``tests/core/test_lifetime.py`` drives each of its cells.
 
 Two questions decide everything: can the stream still be read (does somebody hold a lease on it), and has it
-ever been read? A stream that nothing can reach any more is stopped if it had been read, because its reader has
-left, and runs to its end if it never was, because "fire and forget" is legal.
+ever been read? A stream that nothing can reach any more is stopped if it had been read, because its reader
+has left, and runs to its end if it never was, because "fire and forget" is legal.
 
 A lease is counted, not traced: a promise is a lease, so is every view of a stream, and so is a stream that
 reads another one. What *produces* a stream never holds a lease on it. So the moment when the last lease goes
@@ -86,6 +86,13 @@ class Fate(Enum):
     """Its last reader has left: the producer is stopped, and the stream ends with a cancellation."""
     FORGET = auto()
     """It has ended and nothing can read it: what it holds is let go."""
+
+
+# Looked up once: at each look `Fate.KEEP` costs as much as all of `Lifetime.fate`, and this is per promise.
+_KEEP: Final = Fate.KEEP
+_RUN_ON: Final = Fate.RUN_ON
+_STOP: Final = Fate.STOP
+_FORGET: Final = Fate.FORGET
 
 
 class Lifetime(Generic[T]):
@@ -204,23 +211,29 @@ class Lifetime(Generic[T]):
             for piece in self.items:
                 if not isinstance(piece, Lease):
                     break  # pieces are all of one kind
-                piece.buffer.was_read = True
+                held = piece.held
+                if held is not None:
+                    held.was_read = True
         fate = self.fate()
-        if fate is Fate.STOP:
+        if fate is _STOP:
             self._stop_producer()
-        elif fate is Fate.FORGET:
+        elif fate is _FORGET:
             if self.was_read:
                 self.forget()
             if self.error is not None and not self.error_handled:
                 self.context.unhandled.drop(self, self.error)
 
+    def seen_as(self) -> "Lifetime[object]":
+        """What readers see of it: itself, or the copy in its place if nothing else reads it."""
+        return self  # type: ignore[return-value]  # it is only looked at
+
     def fate(self) -> Fate:
         """What becomes of the stream as things stand now: the one decision about its life."""
         if self.reachable:
-            return Fate.KEEP
+            return _KEEP
         if self.closed:
-            return Fate.FORGET
-        return Fate.STOP if self.was_read else Fate.RUN_ON
+            return _FORGET
+        return _STOP if self.was_read else _RUN_ON
 
     def _stop_producer(self) -> None:
         """Stop the producer now, or, from the thread of a garbage collection, on its own event loop."""
@@ -336,7 +349,7 @@ class Lifetime(Generic[T]):
     def raise_error(self) -> None:
         """Raise the error that the stream ended with, the very object, if there is one.
 
-        Each reader gets the traceback that the error had when it came here: it would otherwise grow with each.
+        Each reader gets the traceback that the error had when it came here: else it would grow with each.
         What is raised goes through the frames of the reader, and the stream must not keep these alive: after
         this turn of the event loop the error has its first traceback again.
 
@@ -363,11 +376,14 @@ class Lease:
 
     Attributes:
         buffer: the stream.
+        held: the stream as far as there is one: None for a value that is there, as long as nothing has looked
+            at its stream.
     """
 
-    __slots__ = ("__weakref__", "buffer")
+    __slots__ = ("__weakref__", "buffer", "held")
 
     buffer: "Lifetime[object]"
+    held: "Lifetime[object] | None"
 
     def __init__(self, buffer: Lifetime[T]) -> None:
         self.take(buffer)
@@ -380,7 +396,7 @@ class Lease:
             announced: handlers of the context are told of it, if there are any.
         """
         # `typing.cast` is a call, and this is done for each promise that there is.
-        self.buffer = buffer  # type: ignore[assignment]  # of whichever pieces: here they are only looked at
+        self.buffer = self.held = buffer  # type: ignore[assignment]  # of whichever pieces: here they are only looked at
         buffer.leases += 1
         if buffer.context.announcing and announced:
             self.announce()
@@ -390,10 +406,16 @@ class Lease:
 
     def __del__(self) -> None:
         try:
-            buffer = self.buffer
+            held = self.held
         except AttributeError:  # a constructor has raised before there was a stream
             return
-        buffer.release()
+        if held is not None:
+            held.release()
+
+    def contain(self) -> None:
+        """Event *kept by another stream*; what has no stream cannot be stopped, so it need not know."""
+        if self.held is not None:
+            self.held.contained = True
 
 
 def contain_all(leases: "Iterable[Lease]") -> None:
@@ -403,7 +425,9 @@ def contain_all(leases: "Iterable[Lease]") -> None:
         leases: on the streams.
     """
     for lease in leases:
-        lease.buffer.contained = True
+        held = lease.held
+        if held is not None:
+            held.contained = True
 
 
 _begin_waits: Final = WaitingTask.__init__  # once per run: `super()` makes an object for the call
@@ -418,6 +442,7 @@ class TaskLife(WaitingTask):
         part: it is a part of the run that starts it (a message being written), not a run of its own.
 
     Attributes:
+        at_end: called once when it has ended; None if there is nothing to be told.
         buffer: the stream that its readers see.
         part: it is a part of a run.
         task: the asyncio task, None before it begins and after it has ended.
@@ -425,14 +450,17 @@ class TaskLife(WaitingTask):
 
     __slots__ = (
         *("_abandoned", "_ancestry", "_begun_by", "_children", "_guardian", "parent", "_stopping"),
-        *("buffer", "part", "task"),
+        *("at_end", "buffer", "part", "task"),
     )
+
+    task: "Task[None] | None"
 
     def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None", *, part: bool) -> None:
         _begin_waits(self, buffer.context)
         self.buffer: Lifetime[object] = buffer  # type: ignore[assignment]  # it is only looked at here
         self.part: bool = part
         self.task: Task[None] | None = None
+        self.at_end: Callable[[], None] | None = None
         self.parent: TaskLife | None = parent  # whose name its errors bear
         self._guardian: TaskLife | None = parent  # who stops it if it is stopped itself
         self._children: set[TaskLife] | None = None
@@ -449,6 +477,10 @@ class TaskLife(WaitingTask):
         """Run on without regard to how far the readers are."""
         raise NotImplementedError
 
+    def seen(self) -> tuple[Lifetime[object], ...]:
+        """The streams in which readers see what it writes; the first one is what its starter was given."""
+        return (self.buffer.seen_as(),)
+
     @property
     def ancestry(self) -> Ancestry | None:
         """The run that this is or is a part of, for what it begins; made when it begins something."""
@@ -459,7 +491,7 @@ class TaskLife(WaitingTask):
         return self._ancestry
 
     def begins(self) -> None:
-        """Event *producer begins*: it is about to be a task, which its context owns and its guardian stops."""
+        """Event *producer begins*: it is about to be a task; its context owns it, its guardian stops it."""
         buffer = self.buffer
         if buffer.producer is None:
             buffer.producer = self
@@ -473,6 +505,14 @@ class TaskLife(WaitingTask):
         """Event *producer has begun*: ``task`` is going to make its first step."""
         self.task = task
 
+    def when_ended(self, tell: "Callable[[], None]") -> None:
+        """Call ``tell`` once, when the task has ended, however it did.
+
+        Args:
+            tell: must not raise.
+        """
+        self.at_end = tell
+
     def take_charge_of(self, child: "TaskLife") -> None:
         """Stop ``child`` when this is stopped, unless somebody else reads what it writes."""
         child._guardian = self  # noqa: SLF001 - same class
@@ -484,9 +524,12 @@ class TaskLife(WaitingTask):
     def has_ended(self) -> None:
         """Event *producer has ended*: it lets go of everything.
 
-        What still streams of it (a message that it was writing, replies that it passes on) goes on, and is from
-        now on stopped with the run that had started this one.
+        What still streams of it (a message that it was writing, replies that it passes on) goes on, and
+        is from now on stopped with the run that had started this one.
         """
+        at_end, self.at_end = self.at_end, None
+        if at_end is not None:
+            at_end()
         children, self._children = self._children, None
         self.task = None  # its contextvars know this object: what has ended should need no garbage collector
         guardian = self._guardian
@@ -547,16 +590,18 @@ class TaskLife(WaitingTask):
     def was_cancelled(self) -> None:
         """Event *run cancelled*, in its task: what it began and nobody else reads is cancelled too."""
         for child in tuple(self._children or ()):
-            kept = self._abandoned and child.buffer.reachable
-            if child.buffer.readers == 0 and not kept:
+            seen = child.seen()
+            kept = self._abandoned and any(each.reachable for each in seen)
+            if not kept and not any(each.readers for each in seen):
                 child.cancel()
 
     def has_failed(self) -> None:
-        """Event *run failed*: as if cancelled, but what it had replied before stands in somebody's sequence."""
+        """Event *run failed*: as if cancelled, but for what it had replied: that stands in a sequence."""
         replied = {id(item.buffer) for item in self.buffer.items if isinstance(item, Lease)}
         for child in tuple(self._children or ()):
             # A message of a run that has ended stands in the replies of that, whether these are read or not.
             left_behind = child.part and child.parent is not self
-            kept = id(child.buffer) in replied if left_behind else child.buffer.contained
-            if child.buffer.readers == 0 and not kept:
+            seen = child.seen()
+            kept = id(seen[0]) in replied if left_behind else seen[0].contained
+            if not kept and not any(each.readers for each in seen):
                 child.cancel()

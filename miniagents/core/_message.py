@@ -6,13 +6,22 @@ They share a module because they speak of each other: a message class makes prom
 Why so long: two classes that cannot be named apart from each other, each form with an example.
 """
 
-from collections.abc import AsyncIterable, Callable, Mapping, MutableMapping
-from typing import ClassVar, Generic, Self, cast
+from collections.abc import AsyncIterable, Callable, Generator, Mapping, MutableMapping
+from typing import ClassVar, Final, Generic, Self, cast
 
 from pydantic import Field
 from typing_extensions import TypeVar, override
 
-from miniagents.values import Frozen, FrozenMapping, Part, freeze, of_atoms, set_partial_text
+from miniagents.values import (
+    ATOMS,
+    Frozen,
+    FrozenMapping,
+    Part,
+    fill_with_atoms,
+    freeze,
+    made_of,
+    set_partial_text,
+)
 
 from ._buffer import ReplayBuffer
 from ._context import Context
@@ -22,6 +31,7 @@ from ._stream import Stream, TokenStream
 
 M_co = TypeVar("M_co", bound="Message", covariant=True, default="Message")
 M = TypeVar("M", bound="Message")
+V = TypeVar("V")
 
 TokenStreamer = Callable[[MutableMapping[str, object]], AsyncIterable[str]]
 """What ``Message.promise`` takes: an async generator function of tokens, given ``metadata_so_far``."""
@@ -29,6 +39,8 @@ PartStreamer = Callable[[MutableMapping[str, object]], AsyncIterable[Part]]
 """What ``Message.promise_of_parts`` takes: as a token streamer, but it yields parts."""
 
 _NOTHING: FrozenMapping[str, object] = FrozenMapping()
+_new = object.__new__
+_set = object.__setattr__  # around the guard of `Frozen.__setattr__`
 
 
 class Message(Frozen, deferred=True):
@@ -53,6 +65,9 @@ class Message(Frozen, deferred=True):
     text: str | None = Field(default=None, kw_only=False)
 
     def __init__(self, /, text: str | None = None, **fields: object) -> None:
+        if type(self) is Message and type(text) is str and not fields:
+            fill_with_atoms(self, {"text": text})  # as in `text_message`: valid and frozen as it is
+            return
         if text is not None:  # a class may have a text of its own where none is given
             fields["text"] = text  # in the mapping: `text` is not declared on Frozen
         super().__init__(**fields)
@@ -153,6 +168,9 @@ class Message(Frozen, deferred=True):
         return MessagePromise.of_tokens(buffer, cls, known)
 
 
+_OWN_INIT: Final = Message.__init__
+
+
 def text_message(text: str) -> Message:
     """``Message(text)``, for less: one of text alone is valid and frozen as it is.
 
@@ -165,8 +183,40 @@ def text_message(text: str) -> Message:
         >>> text_message("Hello") == Message("Hello")
         True
     """
-    # What is more than a str (a member of an enumeration) is pydantic's to make one of.
-    return of_atoms(Message, {"text": text}) if type(text) is str else Message(text)
+    if type(text) is not str:  # what is more (a member of an enumeration) is pydantic's to make a str of
+        return Message(text)
+    # `values.of_atoms` written out: every text that flows between agents becomes one.
+    message = _new(Message)
+    _set(message, "__dict__", {"text": text})
+    _set(message, "__pydantic_fields_set__", {"text"})
+    _set(message, "__pydantic_extra__", _NOTHING)
+    _set(message, "__pydantic_private__", None)
+    return message
+
+
+def message_of(kind: type[M], text: str, data: Mapping[str, object]) -> M:
+    """``kind(text, **data)``, for less where the data are of exactly the declared types.
+
+    Args:
+        kind: the class of the message.
+        text: what it says.
+        data: its declared fields and whatever else.
+
+    Raises:
+        pydantic.ValidationError: as the constructor of the class.
+        FreezeError: as that.
+
+    Example:
+        >>> from miniagents import AssistantMessage
+        >>> from miniagents.core import message_of
+        >>> message_of(AssistantMessage, "Hello", {"model": "m-1"})
+        AssistantMessage(text='Hello', parts=(), model='m-1', ...)
+    """
+    if kind is Message and not data:
+        return cast("M", text_message(text))
+    if kind.__init__ is _OWN_INIT and type(text) is str:
+        return made_of(kind, {"text": text, **data})
+    return kind(text, **data)
 
 
 def freeze_metadata(metadata: Mapping[str, object]) -> FrozenMapping[str, object]:
@@ -182,7 +232,12 @@ def freeze_metadata(metadata: Mapping[str, object]) -> FrozenMapping[str, object
         >>> freeze_metadata({"tags": ["a", "b"]})
         FrozenMapping({'tags': ('a', 'b')})
     """
-    return cast("FrozenMapping[str, object]", freeze(dict(metadata))) if metadata else _NOTHING
+    if not metadata:
+        return _NOTHING
+    for value in metadata.values():
+        if type(value) not in ATOMS:
+            return cast("FrozenMapping[str, object]", freeze(dict(metadata)))
+    return FrozenMapping(metadata)
 
 
 class MessageSink(Generic[M]):
@@ -227,8 +282,7 @@ class MessageSink(Generic[M]):
                 data |= told_by(self.buffer.parts)
             # Of an answer that began anew, only the new one is the text.
             text = str(data.pop("text")) if "text" in data else _join(self.buffer.items)
-            plain = self.message_class is Message and not data
-            message = text_message(text) if plain else self.message_class(text, **data)
+            message = message_of(self.message_class, text, data)
         except Exception as error:  # noqa: BLE001 - validation is user code
             self.fail(error)
         else:
@@ -278,6 +332,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
             :meth:`Message.promise`.)
 
     Attributes:
+        given: the message that it was made of; None if that is or was being written.
         preliminary_metadata: the data that was known when the promise was made; it never changes.
         message_class: the class of the message that is going to come.
 
@@ -301,15 +356,16 @@ class MessagePromise(StreamedPromise[str, M_co]):
         Hello
     """
 
-    __slots__ = ("message_class", "preliminary_metadata")
+    __slots__ = ("_context", "given", "message_class", "preliminary_metadata")
 
     preliminary_metadata: FrozenMapping[str, object]
     message_class: type[M_co]
+    given: M_co | None
 
     def __init__(self, message: M_co) -> None:
         self.preliminary_metadata = _NOTHING
         self.message_class = type(message)
-        self.take(_finished(Context.current(), message))
+        self._stand_for(Context.current(), message, announced=True)
 
     @staticmethod
     def of_message(context: Context, message: M, *, announced: bool = True) -> "MessagePromise[M]":
@@ -321,12 +377,36 @@ class MessagePromise(StreamedPromise[str, M_co]):
             announced: handlers are told of it, as of every promise; False for one that is made for them.
         """
         # `typing.cast` is a call, and this is done for each message that there is.
-        promise: MessagePromise[M] = object.__new__(MessagePromise)
+        promise: MessagePromise[M] = object.__new__(MessagePromise)  # pyright: ignore[reportAssignmentType]
         promise.preliminary_metadata = _NOTHING
         promise.message_class = type(message)
-
-        promise.take(_finished(context, message), announced=announced)
+        promise._stand_for(context, message, announced=announced)
         return promise
+
+    def _stand_for(self, context: Context, message: M_co, *, announced: bool) -> None:  # type: ignore[misc]  # as in a constructor
+        """Be the promise of ``message``; of a text alone the stream is made when something looks at it.
+
+        Most of them are read as the value that they are, and a stream is most of what a promise costs.
+        """
+        self.given = message
+        if type(message) is Message and message.text is not None and not (announced and context.announcing):
+            self.held = None
+            self._context = context
+        else:
+            self.take(_finished(context, message), announced=announced)
+
+    # Made at the first look, so it is a property here and an attribute of every other promise.
+    @property  # type: ignore[override,explicit-override]
+    @override
+    def buffer(self) -> ReplayBuffer[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The stream underneath, for code of this layer; readers use the three faces."""
+        if self.held is None:
+            self.take(_finished(self._context, cast("Message", self.given)), announced=False)
+        return cast("ReplayBuffer[str]", self.held)
+
+    @buffer.setter
+    def buffer(self, buffer: ReplayBuffer[str]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Nothing: what is shown is what is held."""
 
     @staticmethod
     def of_tokens(
@@ -342,15 +422,29 @@ class MessagePromise(StreamedPromise[str, M_co]):
         promise = cast("MessagePromise[M]", object.__new__(MessagePromise))
         promise.preliminary_metadata = metadata
         promise.message_class = message_class
+        promise.given = None
         promise.take(buffer)
         return promise
 
     @override
+    def __await__(self) -> Generator[object, None, M_co]:
+        """The message, when it is there."""
+        if self.given is not None:  # what is there needs no coroutine
+            return _ready(self.given)
+        return self._whole().__await__()
+
+    @override
+    def _resolve(self) -> M_co:
+        return super()._resolve() if self.given is None else self.given
+
+    @override
     def _again(self) -> "Callable[[], MessagePromise[M_co]]":
         buffer, message_class, metadata = self.buffer, self.message_class, self.preliminary_metadata
+        given = self.given
 
         def view() -> MessagePromise[M_co]:
             promise = cast("MessagePromise[M_co]", object.__new__(MessagePromise))
+            promise.given = given
             promise.take(buffer, announced=False)
             promise.message_class, promise.preliminary_metadata = message_class, metadata
             return promise
@@ -377,10 +471,18 @@ class MessagePromise(StreamedPromise[str, M_co]):
         return self._view("parts", lambda: parts_of_message(self.buffer))
 
 
+def _ready(value: V) -> Generator[object, None, V]:
+    """What `await` takes of a value that is there."""
+    yield from ()  # makes it a generator
+    return value
+
+
 def _finished(context: Context, message: Message) -> ReplayBuffer[str]:
     """The buffer of a message that is there: one token, or the parts of a message that has more."""
-    if type(message) is Message and message.text is not None:  # what comes most, and is its own text
-        return ReplayBuffer(context, [message.text] if message.text else [], closed=True, result=message)
+    if type(message) is Message:
+        text = message.text  # once: an attribute of a pydantic model is looked up slowly
+        if text is not None:  # what comes most, and is its own text
+            return ReplayBuffer(context, [text] if text else [], closed=True, result=message)
     if streamed := message._streamed():  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
         return PartBuffer(context, streamed, closed=True, result=message)
     text = str(message)

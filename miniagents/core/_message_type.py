@@ -6,7 +6,7 @@ Observable) is left to come in its own time. The walk is iterative; nesting is c
 """
 
 from collections.abc import AsyncIterable, Callable, Collection, Iterable, Iterator, Mapping
-from typing import TypeAlias, TypeGuard, Union, cast
+from typing import Final, TypeAlias, TypeGuard, Union, cast
 
 from pydantic import BaseModel
 from reactivex import Observable
@@ -17,6 +17,8 @@ from miniagents.values import NestingError
 from ._context import Context
 from ._message import M_co, Message, MessagePromise, failed_message, text_message
 from ._promise import StreamedPromise
+from ._stream import TokenStream
+from ._token_message import TokenMessage
 
 MAX_DEPTH = 64
 BINARY: tuple[type[object], ...] = (bytes, bytearray, memoryview)  # iterable, but of numbers
@@ -37,6 +39,7 @@ MessageType: TypeAlias = Union[
 * a text; a mapping (``Message(**it)``); a message; any other pydantic model (its fields),
 * an exception, which is raised where it stands,
 * a promise, an Observable, an async iterable: their messages when they come,
+* the ``tokens`` of a message or a sequence: one message, which streams as they come,
 * any iterable of all these, nested 64 levels deep at most,
 * None at the top: no messages.
 """
@@ -83,7 +86,12 @@ def pieces_of(value: object, context: Context, open_stream: Opener) -> list[Piec
     given = _flat(value) if single is None else [single]
     if are_messages(given):
         return cast("list[Piece]", given)
-    return [_piece(item, context, open_stream) for item in given]
+    return [
+        MessagePromise.of_message(context, item)
+        if type(item) is Message
+        else _piece(item, context, open_stream)
+        for item in given
+    ]
 
 
 def one_message(value: object, context: Context) -> MessagePromise[Message] | None:
@@ -130,7 +138,7 @@ def _flat(value: object) -> list[object]:
             if len(stack) > MAX_DEPTH:
                 msg = f"Messages are nested more than {MAX_DEPTH} collections deep; flatten them first."
                 raise NestingError(msg)
-            if isinstance(item, _PLAIN) and are_messages(cast("Collection[object]", item)):
+            if isinstance(item, _PLAIN) and _LEAVES.issuperset(map(type, cast("Collection[object]", item))):
                 found.extend(cast("Collection[object]", item))
                 continue
             stack.append(enumerate(cast("Iterable[object]", item)))
@@ -140,6 +148,7 @@ def _flat(value: object) -> list[object]:
     return found
 
 
+_LEAVES: Final = frozenset({Message, MessagePromise})
 _PLAIN = (list, tuple)  # what most collections are; the walk looks at them as a whole, at the speed of C
 
 
@@ -152,11 +161,18 @@ def _is_collection(item: object) -> bool:
     return isinstance(item, Iterable) and not isinstance(item, BINARY)
 
 
+# Tuples, made once: `A | B` makes an object at each look.
+_SINGLE: Final = (StreamedPromise, Message, Exception, Observable, AsyncIterable)
+_FLAT: Final = (MessagePromise, FlatStream)
+
+
 def _single(item: object) -> object:
     """The one message, stream or error that ``item`` is; None if it is a collection or nothing we know."""
+    if type(item) is Message or type(item) is MessagePromise:  # what comes most, before what is looked up
+        return cast("object", item)
     if isinstance(item, str):
         return text_message(item)
-    if isinstance(item, StreamedPromise | Message | Exception | Observable | AsyncIterable):
+    if isinstance(item, _SINGLE):
         return cast("object", item)
     if isinstance(item, BaseModel):
         return _from_mapping(dict(item))
@@ -166,7 +182,7 @@ def _single(item: object) -> object:
 
 
 def _piece(item: object, context: Context, open_stream: Opener) -> Piece:
-    if isinstance(item, MessagePromise | FlatStream):
+    if isinstance(item, _FLAT):
         return cast("Piece", item)
     if isinstance(item, Message):
         return MessagePromise.of_message(context, item)
@@ -174,6 +190,8 @@ def _piece(item: object, context: Context, open_stream: Opener) -> Piece:
         return failed_message(context, item)
     if isinstance(item, StreamedPromise):
         return open_stream(cast("StreamedPromise[object, object]", item).pieces)
+    if isinstance(item, TokenStream):
+        return TokenMessage(context, item).start()
     return open_stream(cast("Observable[object] | AsyncIterable[object]", item))
 
 

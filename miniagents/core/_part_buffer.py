@@ -122,12 +122,19 @@ def start_part_pump(
 def told_by(parts: Sequence[Part]) -> dict[str, object]:
     """What the parts of a stream say about the message that they make, as its data."""
     told: dict[str, object] = {}
-    content = content_of(parts)
+    only_text = True
     for part in parts:
+        if type(part) is str:
+            continue
         if isinstance(part, Finish):
             told["finish_reason"] = part.reason
         elif isinstance(part, Usage):
             told["usage"] = part
+        else:
+            only_text = False
+    if only_text:
+        return told
+    content = content_of(parts)
     behind = next((at for at in range(len(parts), 0, -1) if isinstance(parts[at - 1], Restart)), 0)
     if behind:
         told["text"] = "".join(map(_shown, parts[behind:]))

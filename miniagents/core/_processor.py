@@ -1,8 +1,8 @@
 """Processors: what reads one stream and writes another, pushed, without a task.
 
-A processor is both ends at once (Reactive Streams call it so): to the stream that it reads it is a subscriber,
-to the one that it writes it is the producer, and it passes the demand for the one on to the other. The
-flattener, the token feed and the copies of messages are processors.
+A processor is both ends at once (Reactive Streams call it so): to the stream that it reads it is a
+subscriber, to the one that it writes it is the producer, and it passes the demand for the one on to the
+other. The flattener, the token feed and the copies of messages are processors.
 
 No step is taken within a step: what a step sets free may push to the one who makes it. What came by that is
 taken by the next step, so that the order holds and no stack grows.

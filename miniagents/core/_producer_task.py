@@ -56,6 +56,8 @@ class ProducerTask(TaskLife):
 
     __slots__ = ("_awaitables", "_body", "_name", "received", "sink")
 
+    task: "Task[None] | None"
+
     buffer: ReplayBuffer[object]
 
     def __init__(
@@ -99,6 +101,7 @@ class ProducerTask(TaskLife):
     async def _drive(self) -> None:
         try:
             await _BEGUN
+            self.mark_as_current()
             try:
                 returned = await self.work()
                 if returned is not None:

@@ -1,8 +1,8 @@
 """``Promise`` and ``StreamedPromise``: a value that comes once, or in pieces, for everybody.
 
 A promise is a view of a buffer and a fold over its pieces. It is a lease on the buffer: what produces the
-value holds the buffer and never the promise, so that the promise going away means that nothing can read it any
-more. Then, if a reader had come, the producer is stopped; if none ever had, it runs to its end.
+value holds the buffer and never the promise, so that the promise going away means that nothing can read it
+any more. Then, if a reader had come, the producer is stopped; if none ever had, it runs to its end.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from miniagents.values import UnresolvedPromiseError
 
 from ._buffer import NoReplayBuffer, ReplayBuffer
 from ._context import Context, current_context
-from ._events import call_handlers, post_event
+from ._events import post_event, tell_resolved
 from ._lifetime import NO_RESULT, Lease
 from ._producer_task import ProducerTask
 from ._protocols import Sink
@@ -139,7 +139,7 @@ class Promise(Lease, Generic[T_co]):
         again = self._again()
 
         async def tell(view: "Promise[T_co]") -> None:
-            await call_handlers(context.resolved_handlers, view, view._resolve())  # noqa: SLF001 - same class
+            await tell_resolved(context, view, view._resolve())  # noqa: SLF001 - same class
 
         def complete(parts: Sequence[ReplayBuffer[object]]) -> None:
             view = again()
@@ -227,7 +227,7 @@ class Promise(Lease, Generic[T_co]):
         def __bool__(self) -> bool:
             return True  # as any object; without this, `if promise:` would ask for its length
 
-        def __len__(self) -> int:
+        def __len__(self) -> int:  # noqa: PLE0303 - it raises
             self._refuse("has no length yet")
 
         def __getitem__(self, index: object) -> object:  # also what `for` and `list` call, without `__iter__`

@@ -40,12 +40,16 @@ class PromisingContext(Context):
     """The owner of every promise that is made inside its ``async with`` block, or inside :meth:`run`.
 
     A normal end waits for all runs. An end by an exception, Ctrl-C or cancellation cancels all runs, waits
-    for their cleanup and re-raises. An inner context has runs of its own.
+    for their cleanup and re-raises.
+
+    A context inside another on the same event loop is its child: it has runs of its own, which end with it,
+    and shares the clients of models. Its promises are told to the handlers of the outer one first; a keyword
+    that is not given is as there.
 
     Args:
         on_promise_resolved: awaited with every promise that resolved and its value, one call at a time.
-        prefetch: how many pieces a source may run ahead of its fastest reader, in pieces.
-        shutdown_timeout: seconds that cancelled runs get for their cleanup.
+        prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.
+        shutdown_timeout: seconds that cancelled runs get for their cleanup; 10 by default.
 
     Example:
         >>> from miniagents.core import Promise, PromisingContext
@@ -61,8 +65,8 @@ class PromisingContext(Context):
         self,
         *,
         on_promise_resolved: PromiseResolvedHandler | None = None,
-        prefetch: int = 1024,
-        shutdown_timeout: float = 10.0,
+        prefetch: int | None = None,
+        shutdown_timeout: float | None = None,
     ) -> None:
         super().__init__(prefetch=prefetch, shutdown_timeout=shutdown_timeout)
         if on_promise_resolved is not None:

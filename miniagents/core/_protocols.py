@@ -1,4 +1,4 @@
-"""The roles around a buffer: what produces it, what a producer fills, who is pushed to, who passes demand on."""
+"""The roles around a buffer: its producer, the sink of a task, subscribers, and upstream."""
 
 from typing import Protocol
 

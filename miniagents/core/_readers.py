@@ -103,7 +103,9 @@ def started(generator: AsyncGenerator[T]) -> AsyncGenerator[T]:
     return generator
 
 
-async def _read(buffer: ReplayBuffer[T], owner: object, items: list[T]) -> AsyncGenerator[T]:
+async def _read(  # noqa: C901 - calls would cost more than the branches
+    buffer: ReplayBuffer[T], owner: object, items: list[T]
+) -> AsyncGenerator[T]:
     buffer.reader_came()
     position = 0
     hot = 0  # before this position a turn is waited first; from it on, the source is told to run on

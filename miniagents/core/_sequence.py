@@ -100,7 +100,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
             message: the only one.
         """
         promise = MessagePromise.of_message(context, message)
-        promise.buffer.contain()
+        promise.contain()
         buffer = ReplayBuffer(context, [promise], closed=True)
         return cast("MessageSequencePromise[M]", MessageSequencePromise.over(buffer))
 
@@ -199,7 +199,11 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         if ancestry is None:
             return
         for promise in tuple(self.buffer.items):
-            if not promise.buffer.closed and ancestry.began(promise.buffer.ancestry):
+            if (
+                promise.given is None
+                and not promise.buffer.closed
+                and ancestry.began(promise.buffer.ancestry)
+            ):
                 promise.cancel()
 
     @override
@@ -210,7 +214,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     @override
     def _fold(self, buffer: ReplayBuffer[object]) -> object:
         buffer.keep_all()
-        return Messages(cast("list[Message]", [promise.buffer.result for promise in self.buffer.items]))
+        return Messages([resolved(promise) for promise in self.buffer.items])
 
     @override
     def _parts(self) -> Iterable[ReplayBuffer[object]]:
@@ -300,7 +304,7 @@ async def _until_complete(buffer: ReplayBuffer[MessagePromise[Message]]) -> None
             while position < len(items):
                 promise = items[position]
                 position += 1
-                if not promise.buffer.closed or promise.buffer.error is not None:
+                if promise.given is None and (not promise.buffer.closed or promise.buffer.error is not None):
                     try:
                         await promise
                     except Exception as error:

@@ -1,8 +1,8 @@
 """``Stream``: the pieces of a buffer, as an Observable, as an async iterator, and all of them awaited.
 
 A subscriber gets what a reader gets: every piece from the first on, in order, one at a time, in the
-contextvars of whoever subscribed; then at most one terminal; then nothing, and it is let go. A subscriber that
-raises hurts no other one.
+contextvars of whoever subscribed; then at most one terminal; then nothing, and it is let go. A subscriber
+that raises hurts no other one.
 
 It is an ``Observable``, so every reactivex operator works on it. ``subscribe`` is our own: the list is the
 replay buffer and there is no lock, no trampoline and no auto-detach layer per piece.
@@ -42,8 +42,8 @@ class Stream(Observable[T_co]):
       sequence, the elements of a list) is made at the first read, not when it is named.
     * How often? Once, however many read it.
     * What is kept? Every piece, as long as the stream, its promise or a reader lives.
-    * What does ``break`` do? That reader is gone; disposing a subscription is idempotent. When the last reader
-      has left and none can come any more, the source is stopped.
+    * What does ``break`` do? That reader is gone; disposing a subscription is idempotent. When the last
+      reader has left and none can come any more, the source is stopped.
     * When does an error come? After every piece that came before it, the very exception that was raised.
 
     Args:

@@ -35,6 +35,7 @@ class TokenTransformer(Generic[T]):
     Attributes:
         within_message: no message that is written needs more than one that is read.
         in_step: what is written is as long as what is read, so reading may wait for readers.
+        replaces: what is written is shown in the place of what is read: to its readers it is the same.
 
     Example:
         >>> from miniagents import MessageSequencePromise, MiniAgents
@@ -54,6 +55,7 @@ class TokenTransformer(Generic[T]):
     __slots__ = ("target",)
 
     within_message: ClassVar[bool] = True  # no message that is written needs more than one that is read
+    replaces: ClassVar[bool] = False
     in_step: ClassVar[bool] = False  # whole messages are taken, however slowly what becomes of them is read
 
     def __init__(self, target: ReplayBuffer[T]) -> None:
@@ -144,7 +146,8 @@ class TokenFeed(Processor):
         ...     def finish(self):
         ...         print("the end")
         >>> async def main():
-        ...     TokenFeed(MessageSequencePromise(["one", "two"]), Printer(ReplayBuffer(current_context()))).start()
+        ...     printer = Printer(ReplayBuffer(current_context()))
+        ...     TokenFeed(MessageSequencePromise(["one", "two"]), printer).start()
         >>> MiniAgents().run(main())
         token: one
         token: two
@@ -152,6 +155,8 @@ class TokenFeed(Processor):
     """
 
     __slots__ = ("_batched", "_held", "_message", "_source", "_token_position", "_transformer")
+
+    position: int
 
     def __init__(self, source: FlatStream[Message, object], transformer: TokenTransformer[T]) -> None:
         super().__init__()
@@ -352,9 +357,29 @@ class TokenFeed(Processor):
 
     # -- its life ----------------------------------------------------------------------------------------
 
+    def shown_for(self, buffer: object) -> ReplayBuffer[object] | None:
+        """What readers see in the place of ``buffer``; None if this is a reader like others.
+
+        Args:
+            buffer: the sequence or the message that is being read.
+        """
+        transformer = self._transformer
+        if not transformer.replaces:
+            return None
+        written = None
+        if self._message is not None and buffer is self._message.buffer:
+            written = cast("ReplayBuffer[object] | None", transformer.writing())
+        return transformer.target if written is None else written
+
     @override
     def cancel(self) -> None:
-        """Stop; the messages themselves are somebody else's."""
+        """Stop; the messages themselves are somebody else's, unless these are shown in their place."""
+        source = self._source
+        self._stop()
+        if source is not None and self._transformer.replaces:
+            source.cancel()
+
+    def _stop(self) -> None:
         if self._source is not None or self._message is not None:
             self.leave()
             self._transformer.fail(InquiryCancelledError())
@@ -365,7 +390,7 @@ class TokenFeed(Processor):
         """Stop, but for the message that is being written, if somebody holds that."""
         held = self._transformer.writing()
         if held is None or held.closed or not held.reachable:
-            self.cancel()
+            self._stop()
         elif self._held is None:
             self._held = held
             held.expect_reader()
@@ -388,4 +413,5 @@ def resolved(promise: MessagePromise[M]) -> M:
         >>> MiniAgents().run(main())
         one
     """
-    return cast("M", promise.buffer.result)
+    given = promise.given
+    return cast("M", promise.buffer.result) if given is None else given

@@ -95,8 +95,10 @@ class Validation:
         Args:
             promise: streaming, finished or failed.
         """
-        buffer = promise.buffer
         fitting = (*self.classes, *self.passing)
+        if promise.given is not None:
+            return isinstance(promise.given, fitting)
+        buffer = promise.buffer
         if not buffer.closed:
             return issubclass(promise.message_class, fitting)
         return buffer.error is not None or isinstance(resolved(promise), fitting)
@@ -163,7 +165,8 @@ class ValidatedBuffer(ReplayBuffer[MessagePromise[Message]]):
         >>> from miniagents.core import ValidatedBuffer, Validation
         >>> from miniagents.core import current_context
         >>> async def main():
-        ...     buffer = ValidatedBuffer(current_context(), Validation((AssistantMessage,), "POET", "replies"))
+        ...     answers = Validation((AssistantMessage,), "POET", "replies")
+        ...     buffer = ValidatedBuffer(current_context(), answers)
         ...     buffer.append(Message("Roses are red").as_promise)
         ...     print(type(await buffer.items[0]).__name__)
         >>> MiniAgents().run(main())

@@ -289,7 +289,9 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
 
     @override
     def inquire(self, messages: MessageType = None, /, *args: P.args, **kwargs: P.kwargs) -> ParsedReplies[T]:
-        return ParsedReplies[T].of_model(super().inquire(messages, *args, **kwargs), self._answer)
+        # Without brackets at run time: to look a parametrized class up would be done for each call.
+        replies = cast("type[ParsedReplies[T]]", ParsedReplies)
+        return replies.of_model(super().inquire(messages, *args, **kwargs), self._answer)
 
     @override
     def _writer(self) -> TypedAnswer[T] | None:

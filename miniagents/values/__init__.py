@@ -43,8 +43,8 @@ from ._errors import (
     partial_text,
     set_partial_text,
 )
-from ._freeze import MAX_NESTING, FrozenMapping, freeze
-from ._frozen import Frozen, FrozenMeta, of_atoms
+from ._freeze import ATOMS, MAX_NESTING, FrozenMapping, freeze, freeze_data
+from ._frozen import Frozen, FrozenMeta, fill_with_atoms, made_of, of_atoms
 from ._json_parser import JsonEnd, JsonError, JsonEvent, JsonFrame, JsonParser, JsonPath, JsonText
 from ._parts import (
     AgentPart,
@@ -66,6 +66,7 @@ from ._splitter import SPLIT_END, SplitEndType, SplitEvent, TextSplitter
 from ._terminal_text import strip_control
 
 __all__ = [
+    "ATOMS",
     "AWAIT",
     "CLEAR",
     "MAX_NESTING",
@@ -132,9 +133,12 @@ __all__ = [
     "WrongLoopError",
     "check_seconds",
     "content_of",
+    "fill_with_atoms",
     "freeze",
+    "freeze_data",
     "is_limit",
     "is_secret_name",
+    "made_of",
     "media_type_of",
     "misfit",
     "of_atoms",

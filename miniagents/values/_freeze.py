@@ -92,6 +92,7 @@ class FrozenValue:
 
 
 K = TypeVar("K", bound=Hashable)
+M = TypeVar("M", bound=BaseModel)
 V = TypeVar("V")
 
 
@@ -200,6 +201,26 @@ ATOMS: Final[frozenset[type]] = frozenset(
 
 _IMMUTABLE: Final = (Enum, date, time, timedelta, UUID, Decimal, PurePath)
 
+_DATA: Final = (*_IMMUTABLE, str, int, float, bytes, Mapping, tuple, list, set, frozenset, BaseModel)
+"""What may be data; of anything else it is known at once that it is none."""
+
+
+_set = object.__setattr__  # around the guard of a model that is frozen
+
+
+def _flat_copy(model: M) -> M:
+    """What ``model.model_copy()`` does for a model without extra and private data, for a fifth of it."""
+    copied = type(model).__new__(type(model))
+    _set(copied, "__dict__", model.__dict__.copy())
+    _set(copied, "__pydantic_fields_set__", model.__pydantic_fields_set__.copy())
+    _set(copied, "__pydantic_extra__", model.__pydantic_extra__)
+    _set(copied, "__pydantic_private__", None)
+    return copied
+
+
+_MODEL_COPY: Final = BaseModel.model_copy
+_DEEP_COPY: Final = BaseModel.__deepcopy__
+
 
 def freeze(value: object, name: str = "value") -> object:
     """Make data immutable: dicts become `FrozenMapping`, lists tuples, sets frozensets, all the way down.
@@ -223,6 +244,28 @@ def freeze(value: object, name: str = "value") -> object:
         FrozenMapping({'a': (1, frozenset({2}))})
     """
     return value if type(value) in ATOMS else freeze_at(value, DataPath(None, name))
+
+
+def freeze_data(given: Mapping[str, object]) -> dict[str, object]:
+    """Freeze each value that is data; what is none (a client, a function, a promise) stays as it is.
+
+    Args:
+        given: Values by name, taken as they are at the moment of the call.
+
+    Example:
+        >>> freeze_data({"tags": ["a", "b"], "key": len})
+        {'tags': ('a', 'b'), 'key': <built-in function len>}
+    """
+    return {name: value if type(value) in ATOMS else _frozen_if_data(value) for name, value in given.items()}
+
+
+def _frozen_if_data(value: object) -> object:
+    if not _may_be_data(value):
+        return value
+    try:
+        return freeze_at(value, DataPath(None, "value"))
+    except FreezeError:
+        return value
 
 
 def freeze_at(value: object, path: DataPath) -> object:
@@ -336,6 +379,14 @@ class _Freezer:
         return FrozenMapping(items)
 
     def _model(self, value: BaseModel, path: DataPath) -> BaseModel:
+        fields = value.__dict__
+        flat = not value.__pydantic_extra__ and value.__pydantic_private__ is None
+        if flat and type(value).model_copy is _MODEL_COPY and type(value).__deepcopy__ is _DEEP_COPY:
+            for item in fields.values():
+                if type(item) not in ATOMS:
+                    break
+            else:  # of atoms alone a deep copy is a shallow one
+                return _flat_copy(value)
         for name, item in model_data(value).items():  # only a check: the copy stays as its class declares it
             self.freeze(item, DataPath(path, name))
         try:
@@ -364,6 +415,10 @@ def _plain(value: object) -> object:
     if isinstance(value, float):
         return float.__float__(value)
     return bytes.__getitem__(value, slice(None)) if isinstance(value, bytes) else None
+
+
+def _may_be_data(value: object) -> bool:
+    return isinstance(value, _DATA)
 
 
 def _same(old: object, new: object) -> bool:

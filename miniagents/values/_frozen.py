@@ -8,8 +8,8 @@ import; pyproject pins the range of pydantic and `test_frozen.py` proves it is t
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from types import new_class
-from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeVar, cast
+from types import UnionType, new_class
+from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -93,6 +93,11 @@ class ClassFacts:
         self.reserved: frozenset[str] = own - self.replaceable
         self.template: Template | None = self._template()
 
+    @cached_property
+    def special(self) -> frozenset[str]:
+        """The names of data that change what the value is like, beside being kept."""
+        return self.replaceable | {TEMPLATE_FIELD}
+
     def _template(self) -> Template | None:
         field = self._cls.__pydantic_fields__.get(TEMPLATE_FIELD)
         if field is None:
@@ -114,6 +119,11 @@ class ClassFacts:
         return Template(source, self._cls.__qualname__)
 
     @cached_property
+    def plain(self) -> "PlainFields | None":
+        """What is known of a class that only looks at the types of its fields; None for any other."""
+        return PlainFields.of(self._cls)
+
+    @cached_property
     def updates(self) -> TypeAdapter[dict[str, object]]:
         """What checks new values of declared fields: any part of the fields, as their annotations say."""
         cls = self._cls
@@ -128,6 +138,110 @@ class ClassFacts:
             cls.__qualname__, (TypedDict,), {"total": False}, lambda body: body.update(namespace)
         )
         return TypeAdapter(cast("type[dict[str, object]]", part))
+
+
+_NONE_TYPE: Final = type(None)
+_UNIONS: Final = (Union, UnionType)
+
+
+class PlainFields:
+    """The fields of a class whose validator does nothing but look at the types of their values.
+
+    Values of exactly these types are valid as they are, so a value of the class can be made without it.
+
+    Args:
+        types: For each field the types of which a value needs no validating.
+        blank: The fields in their order with their defaults; None for one that has none.
+        required: The fields that have no default.
+        idle: The fields that must not be given, since a validator of the class reads them.
+    """
+
+    __slots__ = ("_blank", "_idle", "_required", "_types")
+
+    def __init__(
+        self,
+        types: dict[str, frozenset[type]],
+        blank: dict[str, object],
+        required: frozenset[str],
+        idle: frozenset[str],
+    ) -> None:
+        self._types = types
+        self._blank = blank
+        self._required = required
+        self._idle = idle
+
+    @classmethod
+    def of(cls, kind: type[BaseModel]) -> "PlainFields | None":
+        """Read the declarations of a class; None if it may validate more than types."""
+        decorators = kind.__pydantic_decorators__
+        reads: Mapping[str, str] = getattr(kind, "__validators_of_one_field__", {})
+        more = decorators.model_validators.keys() - reads.keys() - {"_freeze_when_validated"}
+        if (
+            more
+            or decorators.field_validators
+            or decorators.validators
+            or decorators.root_validators
+            or kind.__private_attributes__
+            or kind.__pydantic_post_init__ is not None
+            or TEMPLATE_FIELD in kind.__pydantic_fields__
+            or kind.model_config != Frozen.model_config
+        ):
+            return None
+        types: dict[str, frozenset[type]] = {}
+        blank: dict[str, object] = {}
+        required: set[str] = set()
+        for name, field in kind.__pydantic_fields__.items():
+            if field.alias is not None or field.validation_alias is not None:
+                return None
+            types[name] = frozenset() if field.metadata else _exact_types(field.annotation)
+            blank[name] = None
+            if not field.is_required() and (type(field.default) in ATOMS or field.default == ()):
+                blank[name] = field.default
+            else:
+                required.add(name)
+        idle = frozenset(reads[name] for name in decorators.model_validators if name in reads)
+        return cls(types, blank, frozenset(required), idle)
+
+    def filled(
+        self, given: Mapping[str, object]
+    ) -> tuple[dict[str, object], dict[str, object] | None] | None:
+        """The fields, frozen, and what is given beside them; None if the validator has to look."""
+        if not self._required <= given.keys() or not self._idle.isdisjoint(given):
+            return None
+        types, fields = self._types, self._blank.copy()
+        extra: dict[str, object] | None = None
+        for name, value in given.items():
+            kind = type(value)
+            if name not in types:
+                if kind not in ATOMS:
+                    return None
+                if extra is None:
+                    extra = {}
+                extra[name] = value
+            elif kind not in types[name]:
+                return None
+            else:
+                fields[name] = value if kind in ATOMS else freeze_at(value, DataPath(None, name))
+        return fields, extra
+
+
+def _exact_types(annotation: object) -> frozenset[type]:
+    """Return the types of which an instance is valid as it is; none where that cannot be told."""
+    found: set[type] = set()
+    for each in get_args(annotation) if get_origin(annotation) in _UNIONS else (annotation,):
+        if each is None or each is _NONE_TYPE:
+            found.add(_NONE_TYPE)
+        elif not isinstance(each, type):
+            return frozenset()
+        elif issubclass(each, BaseModel):
+            if each.model_config.get("revalidate_instances") not in {None, "never"}:
+                return frozenset()
+            found.add(each)
+        elif each in ATOMS or issubclass(each, FrozenValue):
+            found.add(each)  # pyright: ignore[reportUnknownArgumentType]  # of whatever class
+        else:
+            return frozenset()
+    return frozenset(found)
 
 
 _EMPTY: Final[FrozenMapping[str, object]] = FrozenMapping()
@@ -407,9 +521,64 @@ def of_atoms(kind: type[F], fields: dict[str, object]) -> F:
         >>> of_atoms(Point, {"x": 1}) == Point(x=1)
         True
     """
-    made = kind.__new__(kind)
+    made = object.__new__(kind)  # `kind.__new__` is looked up slowly, as every attribute of such a class
+    fill_with_atoms(made, fields)
+    return made
+
+
+def fill_with_atoms(made: Frozen, fields: dict[str, object]) -> None:
+    """What :func:`of_atoms` does, for the constructor of a class.
+
+    Args:
+        made: has no field yet.
+        fields: every declared field, each a string, a number or None, of the declared type; kept as it is.
+
+    Example:
+        >>> class Point(Frozen):
+        ...     x: int
+        >>> point = object.__new__(Point)
+        >>> fill_with_atoms(point, {"x": 1})
+        >>> point
+        Point(x=1)
+    """
     _set(made, "__dict__", fields)
     _set(made, "__pydantic_fields_set__", set(fields))
     _set(made, "__pydantic_extra__", _EMPTY)
+    _set(made, "__pydantic_private__", None)
+
+
+def made_of(kind: type[F], given: Mapping[str, object]) -> F:
+    """Make ``kind(**given)``, for less where every value is of exactly the declared type.
+
+    Args:
+        kind: Its class, which has no constructor of its own.
+        given: The values by name.
+
+    Raises:
+        FreezeError: As the constructor.
+        pydantic.ValidationError: As the constructor.
+
+    Example:
+        >>> from miniagents.values import Frozen, made_of
+        >>> class Point(Frozen):
+        ...     x: int
+        >>> made_of(Point, {"x": 1, "color": "red"})
+        Point(x=1, color='red')
+    """
+    facts = kind.__frozen_facts__
+    plain = facts.plain
+    filled = None if plain is None else plain.filled(given)
+    if filled is None:
+        return kind(**given)
+    fields, more = filled
+    extra: FrozenMapping[str, object] = _EMPTY
+    if more is not None:
+        if not facts.reserved.isdisjoint(more) or not facts.special.isdisjoint(more):
+            return kind(**given)
+        extra = FrozenMapping(more)
+    made = kind.__new__(kind)
+    _set(made, "__dict__", fields)
+    _set(made, "__pydantic_fields_set__", set(given))
+    _set(made, "__pydantic_extra__", extra)
     _set(made, "__pydantic_private__", None)
     return made

@@ -1,6 +1,6 @@
 """What goes around runs: of one agent, of every agent in a context, and what only observes them.
 
-Crosses rooms: `_wrapping`, `_agent`, `_run` and `_run_context` act together.
+Crosses modules: `_wrapping`, `_agent`, `_run` and `_run_context` act together.
 """
 
 import asyncio
@@ -287,6 +287,25 @@ async def test_each_end_is_told_once() -> None:
 
 
 @pytest.mark.loop(virtual=True)
+async def test_ends_where_errors_become_messages() -> None:
+    """A run is told of as what it was, also where errors become messages: cancelled, abandoned or failed."""
+    told = Told()
+    context = MiniAgents(errors_as_messages=True)
+    context.run_observers.append(told)
+    async with context:
+        await Speaker("FAILED", GONE).agent.inquire()
+        replies = Speaker("CANCELLED", "x", 3600.0).agent.inquire()
+        await asyncio.sleep(1)
+        replies.cancel()
+        await asyncio.sleep(1)
+        replies = Speaker("ABANDONED", "x", 3600.0).agent.inquire()
+        await anext(aiter(replies))
+        del replies
+        await asyncio.sleep(1)
+    assert told.ends == ["FAILED failed", "CANCELLED cancelled", "ABANDONED abandoned"]
+
+
+@pytest.mark.loop(virtual=True)
 async def test_the_end_of_the_context() -> None:
     """Whatever runs when its context is left by an error has ended cancelled, each once."""
     told = Told()
@@ -464,3 +483,74 @@ async def test_the_rows_of_a_typed_agent() -> None:
             assert [each.name async for each in rows[0].partials][-1] == "Oslo"
         seen = await map_agent(model.as_type(City))(rx.of("c"))
         assert (await seen.parsed).name == "Oslo"
+
+
+# -- a context inside another ----------------------------------------------------------------------------
+
+
+async def test_around_of_an_inner_context() -> None:
+    """What goes around the runs of the outer context is further out than what the inner one has."""
+    notes: list[str] = []
+    agent = Speaker("DONE", "x").agent
+    async with MiniAgents(around=[noted(notes, "one"), noted(notes, "two")]):
+        async with MiniAgents(around=[noted(notes, "three")]), MiniAgents():
+            assert str(await agent.inquire()) == "x"
+        assert [note.partition(":")[0] for note in notes] == ["one", "two", "three"]
+        notes.clear()
+        assert str(await agent.inquire()) == "x"
+    assert [note.partition(":")[0] for note in notes] == ["one", "two"]
+
+
+async def test_observers_of_the_outer_context() -> None:
+    """The observers of the outer context are told of the runs of the inner one, before its own."""
+    order: list[str] = []
+
+    class Named(Told):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        @override
+        def begin(self, run: RunInfo) -> None:
+            super().begin(run)
+            order.append(self.name)
+
+    outer, inner = Named("outer"), Named("inner")
+    async with observed(outer), observed(inner), MiniAgents():
+        await heard(Speaker("DONE", "x").agent.inquire())
+    assert order == ["outer", "inner"]
+    assert outer.ends == inner.ends == ["DONE completed"]
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("how", ["cancelled", "abandoned", "failed parent"])
+async def test_stopping_the_run_of_a_wrapper(how: str) -> None:
+    """Whatever stops the run of a wrapper stops the agent in it, and each is told of once."""
+    told = Told()
+    agent = Speaker("A", "x", 3600.0).agent.timeout(total=9000).retry(RetryPolicy(attempts=3))
+
+    @miniagent
+    async def asking_agent(ctx: InteractionContext) -> None:
+        agent.inquire()
+        await asyncio.sleep(1)
+        raise GONE
+
+    async with observed(told):
+        if how == "failed parent":
+            await heard(asking_agent.inquire())
+        else:
+            replies = agent.inquire()
+            await anext(aiter(replies))
+            await asyncio.sleep(1)
+            if how == "cancelled":
+                replies.cancel()
+            del replies
+        await asyncio.sleep(1)
+        assert asyncio.get_running_loop().time() < 10
+        ends = [(run.alias, outcome.kind) for run, outcome in told.ended if run.alias != "ASKING_AGENT"]
+        assert sorted(alias for alias, _ in ends) == [
+            "A",
+            "A.timeout(total=9000)",
+            "A.timeout(total=9000).retry(3)",
+        ]
+        assert {kind for _, kind in ends} == {"abandoned" if how == "abandoned" else "cancelled"}

@@ -1,6 +1,6 @@
-"""How runs end that nobody waits for: stopped with what they began, and never for others in silence.
+"""How runs end that are not waited for: stopped with what they began, and never silently for their readers.
 
-Crosses rooms: whoever begins a run, the run, and what it leaves behind have a part in its end.
+Crosses modules: the beginner of a run, the run, and what it leaves behind have a part in its end.
 """
 
 import asyncio
@@ -211,12 +211,12 @@ async def test_an_error_that_is_no_exception(*, read: bool) -> None:
         raised = error
     assert str(raised) == "mine"
     assert other.ended == ["cancelled"]
-    await asyncio.sleep(1)  # whoever has caught it is not cancelled
+    await asyncio.sleep(1)  # the task that has caught it is not cancelled
     assert asyncio.get_running_loop().time() == 1 + 1
 
 
 def test_an_error_that_is_no_exception_out_of_run() -> None:
-    """It leaves through `run`, also when nobody reads; who reads is told of it as the cause."""
+    """It leaves through `run`, also without a reader; a reader is told of it as the cause."""
     causes: list[BaseException | None] = []
 
     @miniagent

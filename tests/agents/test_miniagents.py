@@ -23,7 +23,7 @@ from miniagents import (
     join_messages,
     miniagent,
 )
-from miniagents.core import Promise
+from miniagents.core import Promise, PromisingContext
 from miniagents.values import FrozenMapping
 from tests.support.sources import turns
 from tests.support.typewriter import Typewriter
@@ -397,13 +397,50 @@ async def test_several_handlers() -> None:
 
 
 async def test_handlers_of_an_inner_context() -> None:
-    """Each context tells its own handlers, and only of what came to be in it."""
-    outer, inner = Recorder(), Recorder()
-    async with MiniAgents(on_persist_message=outer):
-        await echo_agent.inquire("outer")
-        async with MiniAgents(on_persist_message=inner):
-            await echo_agent.inquire("inner")
-    assert (outer.texts, inner.texts) == (["outer"], ["inner"])
+    """What comes to be in an inner context is stored by handlers of the outer one, then by its own."""
+    told: list[str] = []
+
+    def storing(name: str) -> MiniAgents:
+        context = MiniAgents()
+
+        @context.on_persist_message
+        async def store(promise: MessagePromise[Message], message: Message) -> None:
+            told.append(f"{name} {type(message).__name__} {message.text or ''}".strip())
+
+        return context
+
+    async with storing("outer"):
+        async with storing("inner"):
+            await echo_agent.inquire("x")
+        await Message("y").as_promise
+    kinds = ("Message x", "AgentCallNode", "AgentReplyNode")
+    stored = [f"{name} {kind}" for kind in kinds for name in ("outer", "inner")]
+    assert told == [*stored, "outer Message y"]
+
+
+async def test_handlers_of_the_outer_context_alone() -> None:
+    """An inner context without a handler has its messages and records stored by those of the outer one."""
+    kinds: list[str] = []
+
+    async def store(promise: MessagePromise[Message], message: Message) -> None:
+        kinds.append(type(message).__name__)
+
+    async with MiniAgents(on_persist_message=store), MiniAgents():
+        await echo_agent.inquire("x")
+    assert kinds == ["Message", "AgentCallNode", "AgentReplyNode"]
+
+
+async def test_settings_of_the_outer_context() -> None:
+    """`errors_as_messages` that was not given to a context is as in the one around it."""
+    async with MiniAgents(errors_as_messages=True):
+        async with MiniAgents() as inner, MiniAgents(errors_as_messages=False) as strict:
+            with pytest.raises(ValueError, match="broken"):
+                await failing_agent.inquire()
+            assert (inner.errors_as_messages, strict.errors_as_messages) == (True, False)
+        async with inner:
+            assert isinstance((await failing_agent.inquire())[-1], ErrorMessage)
+    async with inner:
+        assert not inner.errors_as_messages
 
 
 async def test_a_handler_may_inquire() -> None:
@@ -456,3 +493,11 @@ async def test_a_message_of_a_plain_promise_is_persisted(*, resolved: bool) -> N
         assert await promise is message
         assert await Promise(prefill_result=message) is message
     assert [str(each) for each in stored] == ["within", "made by hand"]
+
+
+async def test_agents_in_a_context_of_promises() -> None:
+    """Agents run in a plain `PromisingContext`, too: one that has no settings for them."""
+    async with PromisingContext():
+        assert str(await (echo_agent | echo_agent.timeout(total=60)).inquire("Hello")) == "Hello"
+        with pytest.raises(ValueError, match="broken"):
+            await failing_agent.inquire()

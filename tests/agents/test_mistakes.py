@@ -1,6 +1,6 @@
 """What a user is told who takes an agent, or a promise, for something that it is not.
 
-Crosses rooms: the same mistake is met where an agent is made, where it runs, and in its replies.
+Crosses modules: the same mistake is met where an agent is made, where it runs, and in its replies.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -19,7 +19,7 @@ async def echo(ctx: InteractionContext) -> None:
 
 
 async def test_a_returned_value() -> None:
-    """What an agent function returns reaches nobody, so it is an error that says how to reply."""
+    """What an agent function returns reaches no reader, so it is an error that says how to reply."""
 
     async def returning_agent(ctx: InteractionContext) -> str:
         ctx.reply("before")

@@ -894,6 +894,75 @@ async def test_a_stream_that_was_replied_and_not_read() -> None:
         assert len(given) < 100
 
 
+@pytest.mark.parametrize("ending", ["cancelled", "failed"])
+@pytest.mark.parametrize("child_ended", [False, True])
+async def test_errors_as_messages_are_no_reader(ending: str, *, child_ended: bool) -> None:
+    """Where errors become messages, an inquiry that its run did not read is cancelled with it, too."""
+    source: Source[str] = Source(["a", "b", "c"], hold_at=1)
+    left: list[bool] = []
+    go_on = asyncio.Event()
+
+    @miniagent
+    async def model_like_agent(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise(source))
+        if not child_ended:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                left.append(True)
+
+    @miniagent
+    async def asking_agent(ctx: InteractionContext) -> None:
+        replies = model_like_agent.inquire()
+        await go_on.wait()
+        if ending == "failed":
+            raise ValueError("broken")
+        await asyncio.Event().wait()
+        ctx.reply(replies)
+
+    async with MiniAgents(errors_as_messages=True):
+        replies = asking_agent.inquire()
+        await turns(6)
+        assert (1, 0) == (source.produced, source.closed)
+        go_on.set()
+        await turns(2)
+        if ending == "cancelled":
+            replies.cancel()
+        await turns(8)
+        assert (1, 1) == (source.produced, source.closed)
+        assert left == [] if child_ended else [True]
+
+
+async def test_what_was_replied_of_an_inquiry_with_errors_as_messages_goes_on() -> None:
+    """A message that a failing run has replied goes on, also where errors become messages."""
+    source: Source[str] = Source(["a", "b", "c"], hold_at=1)
+
+    @miniagent
+    async def model_like_agent(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise(source))
+
+    @miniagent
+    async def replying_agent(ctx: InteractionContext, *, whole: bool) -> None:
+        replies = model_like_agent.inquire()
+        if whole:
+            ctx.reply(replies)
+        else:
+            async for promise in replies:
+                ctx.reply(promise)
+                break
+        await turns(3)
+        raise ValueError("broken")
+
+    for whole in (True, False):
+        source = Source(["a", "b", "c"], hold_at=1)
+        async with MiniAgents(errors_as_messages=True):
+            replies = replying_agent.inquire(whole=whole)
+            await turns(12)
+            assert 0 == source.closed
+            source.go.set()
+            assert ["abc", "ValueError: broken"] == [str(message) for message in await replies]
+
+
 class OwnExit(BaseException):
     """An exception of a test runner, say, that no `except Exception` catches."""
 

@@ -34,8 +34,8 @@ def _strings(node: ast.ClassDef) -> Iterator[str]:
 def written_elsewhere(root: Path, owned: Mapping[str, tuple[str, ...]], shared: frozenset[str]) -> list[str]:
     """Return a sentence for each assignment of owned state outside of its module.
 
-    What a class without a base from the owning modules assigns on its own `self` is its own state, whatever it
-    is called.
+    What a class without a base from the owning modules assigns on its own `self` is its own state,
+    whatever it is called.
 
     Args:
         root: the folder that holds the package.

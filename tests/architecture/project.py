@@ -59,8 +59,8 @@ STATE_OWNERS: Final = MappingProxyType(
 )
 """Module -> its classes whose attributes no other module assigns."""
 
-SHARED_STATE_NAMES: Final = frozenset({"buffer", "context", "error", "part", "task"})
-"""Names of such attributes that other classes have too: these are looked at where a class has them from its base."""
+SHARED_STATE_NAMES: Final = frozenset({"buffer", "context", "error", "parent", "part", "task"})
+"""Names of such attributes that other classes have too: looked at where a class has them from its base."""
 
 INTERNAL: Final = frozenset({"miniagents.core"})
 """Layers of which users get the names from public modules alone: what those list is described."""

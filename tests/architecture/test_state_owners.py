@@ -34,6 +34,6 @@ def test_state_is_written_by_its_owner() -> None:
     ],
 )
 def test_it_can_fail(tmp_path: Path, text: str, count: int) -> None:
-    """An assignment from outside is found, on another object and in a subclass; a class's own state is not."""
+    """An assignment from outside is found, also in a subclass; a class's own state is not."""
     plant(tmp_path, {OWNER: LIFE, "miniagents/core/_a.py": text})
     assert count == len(written_elsewhere(tmp_path, OWNED, frozenset({"error"})))

@@ -42,9 +42,9 @@ from miniagents.operators import to_async_iter
 from tests.support.chat_wire import chat
 
 BOUNDS: Mapping[str, int] = MappingProxyType(
-    {"inquire": 12, "begin": 23, "ask": 60, "token": 5, "tokens": 9},
+    {"inquire": 4, "begin": 7, "ask": 15, "token": 4, "tokens": 4},
 )
-"""The most changes of package that each path may have; those of ``ask`` are to come down to 15.
+"""The most changes of package that each path may have.
 
 A change of the code that lowers a count lowers its bound here too.
 """

@@ -46,9 +46,9 @@ def test_what_is_counted() -> None:
     assert (4, 2) == (path.files, path.changes)
     assert ["   0 miniagents.a", "         miniagents.a._one:1 function"] == list(path.trace)[:2]
     assert 0 == CodePath([]).changes
-    assert "| inquire | 5 | 4 | 2 | 12 | holds |" == row("inquire", path)
+    assert "| inquire | 5 | 4 | 2 | 4 | holds |" == row("inquire", path)
     long = CodePath([Frame(f"miniagents.{number}", "function", 1) for number in range(20)])
-    assert row("inquire", long).endswith("| 19 | 12 | missed |")
+    assert row("inquire", long).endswith("| 19 | 4 | missed |")
 
 
 def test_only_frames_of_miniagents_are_counted() -> None:

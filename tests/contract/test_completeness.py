@@ -76,7 +76,9 @@ def _streams_of(name: str, thing: object) -> set[str]:
 
 def _own_bases(thing: type[object]) -> list[type[object]]:
     """The class, and those of its bases that only it makes public."""
-    public = {getattr(door, name) for door in PUBLIC_MODULES for name in door.__all__ if name[0].isupper()}
+    public = {
+        getattr(module, name) for module in PUBLIC_MODULES for name in module.__all__ if name[0].isupper()
+    }
     found: list[type[object]] = []
     for base in thing.__mro__:
         if base is not thing and (base in public or not base.__module__.startswith("miniagents.")):

@@ -5,6 +5,7 @@ import contextvars
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 
 import anyio
@@ -678,31 +679,132 @@ async def test_a_closer_that_is_interrupted() -> None:
 
     async def main() -> None:
         async with context:
-            context.resources["pool"] = object()
             context.on_close(closing("first", told))
             context.on_close(closing("bad", told, asyncio.CancelledError()))
 
     with pytest.raises(asyncio.CancelledError):
         await main()
-    assert (["bad", "first"], {}) == (told, context.resources)
+    assert ["bad", "first"] == told
     with pytest.raises(NoActiveContextError):
         context.check()
     async with context:
         assert context is Context.current()
 
 
-async def test_resources() -> None:
-    """Resources live as long as the context: callbacks at its end still see them, nothing later does."""
-    seen: list[object] = []
-    context = PromisingContext()
+# -- a context inside another -----------------------------------------------------------------------------
+
+
+class Pool:
+    """Something that contexts share."""
+
+    def __init__(self) -> None:
+        self.closings = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self.closings > 0
+
+    async def close(self) -> None:
+        """It is not used any more."""
+        self.closings += 1
+
+
+async def test_shared_until_the_outermost_ends() -> None:
+    """What is shared is made once, whoever asks first, and is closed with the outermost context."""
+    async with PromisingContext() as outer:
+        async with PromisingContext(), PromisingContext() as inner:
+            pool = inner.shared(Pool)
+        async with PromisingContext() as second:
+            assert pool is second.shared(Pool) is outer.shared(Pool)
+        before = pool.closings
+    assert (0, 1) == (before, pool.closings)
+    async with outer:
+        assert pool is not outer.shared(Pool)
+
+
+async def test_shared_with_nobody() -> None:
+    """Contexts side by side share nothing, nor does one that goes on after the outer one has ended."""
+    ended, going = asyncio.Event(), asyncio.Event()
+
+    async def work() -> tuple[Pool, bool]:
+        async with PromisingContext() as inner:
+            before = inner.shared(Pool)
+            going.set()
+            await ended.wait()
+            assert inner.parent is None
+            own = inner.shared(Pool)
+            assert own is not before
+            was_closed = own.closed
+        return own, was_closed
+
+    async with PromisingContext() as outer:
+        pool = outer.shared(Pool)
+        task = asyncio.create_task(work())
+        await going.wait()
+    ended.set()
+    own, was_closed = await task
+    assert (True, False, True) == (pool.closed, was_closed, own.closed)
+    async with PromisingContext() as other:
+        assert pool is not other.shared(Pool)
+
+
+async def test_a_context_in_a_closer() -> None:
+    """A context that is entered while another one closes has no parent: it would outlive what that shares."""
+    parents: list[Context | None] = []
+    outer = PromisingContext()
 
     async def close() -> None:
-        seen.append(context.resources["pool"])
+        CURRENT_CONTEXT.set(outer)
+        async with PromisingContext() as inner:
+            parents.append(inner.parent)
+        CURRENT_CONTEXT.set(None)
 
-    async with context:
-        context.resources["pool"] = "a pool"
-        context.on_close(close)
-    assert (["a pool"], {}) == (seen, context.resources)
+    async with outer:
+        outer.on_close(close)
+    assert parents == [None]
+
+
+async def test_settings_of_the_parent() -> None:
+    """What was not given to a context is as in the one around it, and as usual where there is none."""
+    loose, given = PromisingContext(), PromisingContext(prefetch=5, shutdown_timeout=2.0)
+    async with PromisingContext(prefetch=3, shutdown_timeout=4.0) as outer:
+        async with loose:
+            assert (outer, 3, 4.0) == (loose.parent, loose.prefetch, loose.shutdown_timeout)
+            async with given:
+                assert (loose, 5, 2.0) == (given.parent, given.prefetch, given.shutdown_timeout)
+        assert loose.parent is None
+    async with loose:
+        assert (None, 1024, 10.0) == (loose.parent, loose.prefetch, loose.shutdown_timeout)
+
+
+async def test_a_nested_run_is_no_child() -> None:
+    """A blocking run inside a context has a loop of its own, so it shares nothing with that."""
+
+    async def main() -> tuple[Context | None, int]:
+        context = Context.current()
+        return context.parent, context.prefetch
+
+    async with PromisingContext(prefetch=3):
+        assert (None, 1024) == PromisingContext().run(main())
+
+
+async def test_a_child_ends_its_own_runs() -> None:
+    """An error in an inner block cancels the runs of that, and none of the outer one."""
+    outer_source, inner_source = Source(["a", "b"], hold_at=1), Source(["a", "b"], hold_at=1)
+    async with PromisingContext():
+        outer = Message.promise(outer_source)
+        inner: MessagePromise[Message] | None = None
+        with suppress(KeyError):
+            async with PromisingContext():
+                inner = Message.promise(inner_source)
+                await turns(3)
+                raise KeyError
+        assert inner is not None
+        assert (True, False) == (inner.buffer.closed, outer.buffer.closed)
+        assert (1, 0) == (inner_source.closed, outer_source.closed)
+        outer_source.go.set()
+        assert "ab" == str(await outer)
 
 
 async def test_unseen_errors_are_logged_at_its_end(caplog: pytest.LogCaptureFixture) -> None:

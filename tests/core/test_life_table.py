@@ -32,7 +32,7 @@ CELLS = [
     pytest.param(state, event, TABLE[state][event], id=f"{state}, {event}")
     for state in TABLE
     for event in EVENTS
-    if TABLE[state][event] != "–"
+    if TABLE[state][event] != "\N{EN DASH}"
 ]
 
 
@@ -133,7 +133,7 @@ _EVENTS: dict[str, Callable[[Life], None]] = {
 @pytest.mark.logs("No reader ever saw")
 @pytest.mark.parametrize(("state", "event", "cell"), CELLS)
 async def test_each_cell(state: str, event: str, cell: str, caplog: pytest.LogCaptureFixture) -> None:
-    """In each state, each event leads to the state that the page names, and to what stands behind the colon."""
+    """In each state, each event leads to the state on the page, and to what stands behind the colon."""
     life = Life(state)
     assert state == life.state
     with caplog.at_level(logging.ERROR, "miniagents"):

@@ -201,25 +201,84 @@ async def test_handlers_in_order() -> None:
     assert "second" == second.__name__  # a decorator leaves the function what it was
 
 
+def telling(name: str, told: list[tuple[str, object]]) -> PromisingContext:
+    """Return a context with a handler that says what it is told."""
+    context = PromisingContext()
+
+    @context.on_promise_resolved
+    async def tell(promise: Promise[object], result: object) -> None:
+        await turns(2)
+        told.append((name, result))
+
+    return context
+
+
 async def test_handlers_of_each_context() -> None:
-    """Each context tells its own handlers of its own promises."""
+    """What resolves in an inner context is told to the handlers of the outer one first, then to its own."""
     told: list[tuple[str, object]] = []
+    async with telling("outer", told):
+        async with telling("inner", told), PromisingContext():
+            Promise(prefill_result=1)
+        Promise(prefill_result=2)
+    assert [("outer", 1), ("inner", 1), ("outer", 2)] == told
 
-    def handler(name: str) -> PromisingContext:
-        context = PromisingContext()
 
-        @context.on_promise_resolved
-        async def tell(promise: Promise[object], result: object) -> None:
-            told.append((name, result))
+async def test_handlers_one_at_a_time() -> None:
+    """A handler is called for one promise at a time, of whichever of several inner contexts."""
+    busy: list[int] = []
+    most = 0
 
-        return context
+    async def handle(promise: Promise[object], result: object) -> None:
+        nonlocal most
+        busy.append(1)
+        most = max(most, len(busy))
+        await turns(3)
+        busy.pop()
 
-    async with handler("outer"):
-        Promise(prefill_result=1)
-        async with handler("inner"):
+    async def inner() -> None:
+        async with PromisingContext():
+            Promise(prefill_result=1)
             Promise(prefill_result=2)
-    assert {("outer", 1), ("inner", 2)} == set(told)
-    assert 2 == len(told)
+
+    async with PromisingContext(on_promise_resolved=handle):
+        Promise(prefill_result=0)
+        await asyncio.gather(inner(), inner(), inner())
+    assert most == 1
+
+
+async def test_a_handler_that_comes_later() -> None:
+    """A handler that is added to a context is told of what comes in those within it from then on."""
+    told: list[object] = []
+    async with PromisingContext() as outer, PromisingContext(), PromisingContext():
+        Promise(prefill_result=1)
+
+        @outer.on_promise_resolved
+        async def tell(promise: Promise[object], result: object) -> None:
+            told.append(result)
+
+        Promise(prefill_result=2)
+    assert told == [2]
+
+
+async def test_a_context_within_a_handler() -> None:
+    """What a handler does in a context of its own is told to handlers of that, and not to itself again."""
+    told: list[tuple[str, object]] = []
+    context = PromisingContext()
+
+    @context.on_promise_resolved
+    async def tell(promise: Promise[object], result: object) -> None:
+        told.append(("outer", result))
+
+        async def work() -> None:
+            async with telling("inner", told) as inner:
+                assert inner.parent is context
+                assert await Promise(prefill_result=2) == 2
+
+        await asyncio.create_task(work())
+
+    async with context:
+        Promise(prefill_result=1)
+    assert [("outer", 1), ("inner", 2)] == told
 
 
 async def test_its_keywords() -> None:

@@ -31,7 +31,7 @@ def open_context(*, prefetch: int = 1024) -> Context:
 def start(context: Context, source: Source[int]) -> ReplayBuffer[int]:
     """The buffer that `source` is pumped into."""
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
-    context.resources[buffer] = Lease(buffer)  # as a promise of it would be
+    vars(context)[f"lease {id(buffer)}"] = Lease(buffer)  # as a promise of it would be
     ProducerTask("pump", context, buffer, buffer).start(lambda: fill(buffer, source))
     return buffer
 

@@ -23,7 +23,7 @@ def open_buffer(*items: int) -> ReplayBuffer[int]:
     context = Context()
     context.open()
     buffer = ReplayBuffer(context, list(items))
-    context.resources[buffer] = Lease(buffer)  # as a promise of it would be
+    vars(context)[f"lease {id(buffer)}"] = Lease(buffer)  # as a promise of it would be
     return buffer
 
 

@@ -242,11 +242,17 @@ def test_time_is_linear(document: object) -> None:
 
 
 def test_of_large_answers_some_tokens_make_no_partial() -> None:
-    """A long answer has fewer partials than tokens, and the last one is still the whole."""
-    text = json.dumps({"title": "word " * 12_000, "cities": []})
+    """A long answer has fewer partials than tokens, so that keeping all of them costs 64 bytes a character.
+
+    The last one is still the whole, and of what is not long each token makes one.
+    """
+    text = json.dumps({"title": "word " * 40_000, "cities": []})
     found = partials_of([text[at : at + 4] for at in range(0, len(text), 4)])
+    titles = [len(each.title) for each in found if isinstance(each, Trip)]
     assert 50 < len(found) < len(text) / 8
-    assert found[-1] == Trip(title="word " * 12_000, cities=[])
+    assert sum(titles) < 64 * len(text) + (1 << 21) + len(text)
+    assert len([each for each in titles if each <= 4_000]) > 998
+    assert found[-1] == Trip(title="word " * 40_000, cities=[])
 
 
 def test_keys_that_the_model_does_not_know() -> None:

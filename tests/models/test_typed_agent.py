@@ -1,5 +1,6 @@
 """Tests of models that answer with values of types."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -290,3 +291,41 @@ async def test_several_calls_of_one_answer() -> None:
         replies = scripted_model(twice).as_type(City, mode="tool", repairs=0).inquire("City?")
         assert (await replies.parsed, str(await replies)) == (OSLO, GOOD)
         assert [part async for part in replies.parts] == [GOOD[:9], GOOD[9:]]
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("ending", ["cancelled", "failed"])
+@pytest.mark.parametrize("errors_as_messages", [False, True])
+async def test_an_answer_that_was_not_read(ending: str, *, errors_as_messages: bool) -> None:
+    """A typed inquiry that its run did not read ends with it, however that ends."""
+    left: list[str] = []
+
+    @model_agent
+    async def slow_model(
+        ctx: InteractionContext[Message, AssistantMessage],
+        *,
+        tools: tuple[ToolSpec, ...] = (),
+        answer_schema: AnswerSchema | None = None,
+    ) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            left.append("model")
+
+    @miniagent
+    async def asking_agent(ctx: InteractionContext) -> None:
+        replies = slow_model.as_type(City).inquire("Which city?")
+        await asyncio.sleep(1)
+        if ending == "failed":
+            raise ValueError("broken")
+        await asyncio.sleep(60)
+        ctx.reply(replies)
+
+    async with MiniAgents(errors_as_messages=errors_as_messages):
+        replies = asking_agent.inquire()
+        await asyncio.sleep(0.5)
+        if ending == "cancelled":
+            replies.cancel()
+        await asyncio.sleep(1)
+        assert left == ["model"]
+        replies.buffer.mark_error_handled()

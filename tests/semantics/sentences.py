@@ -480,5 +480,22 @@ SENTENCES = (
         "So is a call from a forked process.",
         ("tests/agents/test_elsewhere.py::test_after_fork",),
     ),
+    Sentence(
+        _CONTEXT,
+        "A context inside another on the same loop is its child: it ends its own runs and shares clients, "
+        "settings, handlers and what goes around runs.",
+        (
+            "tests/core/test_context.py::test_a_child_ends_its_own_runs",
+            "tests/core/test_context.py::test_shared_until_the_outermost_ends",
+            "tests/core/test_context.py::test_settings_of_the_parent",
+            "tests/agents/test_miniagents.py::test_handlers_of_an_inner_context",
+            "tests/agents/test_around.py::test_around_of_an_inner_context",
+        ),
+    ),
+    Sentence(
+        _CONTEXT,
+        "A nested blocking `run` has an event loop of its own and is no child.",
+        ("tests/core/test_context.py::test_a_nested_run_is_no_child",),
+    ),
 )
 """Every sentence, in order."""

@@ -130,7 +130,7 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "fork forgets the keywords",
         "agents/_agent.py",
-        'def fork(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out, P]":',
+        "def fork(self, *args: P.args, **kwargs: P.kwargs) -> Self:",
         'def fork(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out, ...]":',
     ),
     Mutation(
@@ -298,15 +298,15 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "a limit forgets what the agent replies",
-        "agents/_agent.py",
-        ') -> "MiniAgent[In1, Out1]":\n        """This agent, stopped',
-        ') -> "MiniAgent[In1, Message]":\n        """This agent, stopped',
+        "agents/_wrapping.py",
+        ') -> Self:\n        """This agent, stopped',
+        ') -> "MiniAgent[Any, Message, ...]":\n        """This agent, stopped',
     ),
     Mutation(
         "map_agent forgets what is replied",
-        "operators/_map_agent.py",
-        ") -> AgentMap[A, B]:\n",
-        ") -> AgentMap[A, Message]:\n",
+        "agents/_agent.py",
+        ") -> AgentMap[In1, Out1]:\n",
+        ") -> AgentMap[In1, Message]:\n",
     ),
     Mutation(
         "a mapped agent takes any items",
@@ -359,8 +359,32 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "elements of an answer are Any",
         "models/_parsed.py",
-        "-> AsyncIterable[E]: ...",
-        "-> AsyncIterable[Any]: ...",
+        "-> Stream[E]: ...",
+        "-> Stream[Any]: ...",
+    ),
+    Mutation(
+        "partials of an answer are Any",
+        "models/_parsed.py",
+        "def partials(self) -> Stream[T]:",
+        "def partials(self) -> Stream[Any]:",
+    ),
+    Mutation(
+        "the value of an answer is any model",
+        "models/_parsed.py",
+        "def parsed(self) -> Promise[T]:",
+        "def parsed(self) -> Promise[BaseModel]:",
+    ),
+    Mutation(
+        "a stream is awaited as any Observable: its last item",
+        "core/_stream.py",
+        "def __await__(self) -> Generator[object, None, tuple[T_co, ...]]:",
+        "def __await__(self) -> Generator[object, None, T_co]:",
+    ),
+    Mutation(
+        "iterating a stream gives Any",
+        "core/_stream.py",
+        "def __aiter__(self) -> AsyncGenerator[T_co]:",
+        "def __aiter__(self) -> AsyncGenerator[Any]:",
     ),
     Mutation(
         "parts are Any",

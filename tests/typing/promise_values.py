@@ -16,6 +16,7 @@ from miniagents import (
     join_messages,
     split_messages,
 )
+from miniagents.streams import Stream
 from miniagents.values import FrozenMapping
 from tests.typing.message_classes import Answer, HardQuestion, Question
 
@@ -63,7 +64,7 @@ async def a_finished_message_as_a_promise(question: Question) -> None:
 
 async def the_faces_of_a_message(promise: MessagePromise[Answer]) -> None:
     assert_type([token async for token in promise], list[str])
-    assert_type(promise.tokens, Observable[str])
+    assert_type(promise.tokens, Stream[str])
     assert_type(promise.tokens.map(lambda token: len(token)), Observable[int])  # noqa: PLW0108
     assert_type(promise.done, bool)
     async with promise as held:
@@ -82,8 +83,8 @@ async def the_faces_of_a_sequence(promise: MessageSequencePromise[Answer]) -> No
     assert_type([each async for each in promise], list[MessagePromise[Answer]])
     assert_type([await each async for each in promise], list[Answer])
     assert_type([token async for each in promise async for token in each], list[str])
-    assert_type(promise.messages, Observable[MessagePromise[Answer]])
-    assert_type(promise.tokens, Observable[str])
+    assert_type(promise.messages, Stream[MessagePromise[Answer]])
+    assert_type(promise.tokens, Stream[str])
     assert_type(promise.as_single_promise(delimiter=" ", lang="en"), MessagePromise[Message])
     assert_type(hash(promise), int)
     promise[0]  # type: ignore[index]
@@ -126,7 +127,7 @@ async def any_stream_as_a_promise() -> None:
     stream = StreamedPromise[int, tuple[int, ...]](numbers)
     assert_type([piece async for piece in stream], list[int])
     assert_type(await stream, tuple[int, ...])
-    assert_type(stream.pieces, Observable[int])
+    assert_type(stream.pieces, Stream[int])
     StreamedPromise(tokens, resolver=total)  # type: ignore[arg-type]
     StreamedPromise(prefill_pieces=["a"], resolver=total)  # type: ignore[arg-type]
 

@@ -19,7 +19,15 @@ from hypothesis import given, strategies as st
 from pydantic import BaseModel, PrivateAttr, SecretStr, TypeAdapter, ValidationError
 from typing_extensions import override
 
-from miniagents.values import MAX_NESTING, FreezeError, Frozen, FrozenMapping, NestingError, freeze
+from miniagents.values import (
+    MAX_NESTING,
+    FreezeError,
+    Frozen,
+    FrozenMapping,
+    NestingError,
+    freeze,
+    freeze_data,
+)
 from miniagents.values._freeze import DataPath, FrozenValue, Index, Member, depth_of, model_data
 
 
@@ -493,3 +501,15 @@ def test_the_name_in_an_error() -> None:
     """Who freezes something says what it is called."""
     with pytest.raises(FreezeError, match=r"^agent\.fork\.tools\[0\] is of type object"):
         freeze([object()], "agent.fork.tools")
+
+
+def test_what_is_no_data_stays_as_it_is() -> None:
+    """`freeze_data` freezes each value that is data, and keeps clients, functions and circles as they are."""
+    circle: list[object] = []
+    circle.append(circle)
+    client, data = object(), {"a": [1]}
+    kept = freeze_data({"client": client, "function": len, "circle": circle, "data": data, "key": None})
+    data["a"].append(2)
+    assert {"client": client, "function": len, "circle": circle, "data": {"a": (1,)}, "key": None} == kept
+    assert kept["circle"] is circle
+    assert isinstance(kept["data"], FrozenMapping)

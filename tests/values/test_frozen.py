@@ -4,6 +4,7 @@ import copy
 import inspect
 import json
 import pickle
+import re
 import warnings
 import weakref
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from miniagents.values import (
     HashKeyError,
     NestingError,
     TemplateError,
+    made_of,
 )
 from miniagents.values._frozen import ClassFacts, is_frozen_error
 
@@ -688,3 +690,89 @@ def test_a_class_is_checked_where_it_is_defined() -> None:
 
     with pytest.raises(PydanticSchemaGenerationError):
         Deferred(value=Unknown())
+
+
+class Inner(BaseModel):
+    """A model that is no frozen value."""
+
+    name: str = ""
+    tags: list[str] = []
+
+
+class Plain(Frozen):
+    """A class that only looks at types."""
+
+    text: str | None = None
+    number: int = 0
+    inner: Inner | None = None
+
+
+class Upper(Plain):
+    """A class with a validator of its own."""
+
+    @field_validator("text")
+    @classmethod
+    def _upper(cls, text: str | None) -> str | None:
+        return None if text is None else text.upper()
+
+
+class Bounded(Frozen):
+    """A class with a constraint."""
+
+    number: Annotated[int, Field(ge=0)]
+
+
+class Templated(Frozen):
+    """A class with a template for each value."""
+
+    text_template: str = "{a}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        (Plain, {}),
+        (Plain, {"text": "x", "number": 5, "more": 1.5}),
+        (Plain, {"number": "5"}),
+        (Plain, {"number": True}),
+        (Plain, {"inner": Inner(name="a")}),
+        (Plain, {"inner": Inner(name="a", tags=["b"])}),
+        (Plain, {"inner": {"name": "a"}}),
+        (Plain, {"data": {"a": [1]}}),
+        (Plain, {"text_template": "{number}"}),
+        (Upper, {"text": "x"}),
+        (Bounded, {"number": 5}),
+        (Templated, {"a": 1}),
+    ],
+)
+def test_made_of_is_the_constructor(kind: type[Frozen], given: dict[str, object]) -> None:
+    """What `made_of` makes is what the constructor makes, to the last attribute; it shares no data."""
+    made, called = made_of(kind, given), kind(**given)
+    assert made == called
+    for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__"):
+        assert getattr(made, name) == getattr(called, name)
+    assert list(made.__dict__) == list(called.__dict__)
+    assert (made.hash_key, str(made), repr(made)) == (called.hash_key, str(called), repr(called))
+    inner: object = getattr(made, "inner", None)
+    assert inner is None or inner is not given["inner"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [(Bounded, {"number": -1}), (Bounded, {}), (Plain, {"number": "x"}), (Plain, {"hash_key": "x"})],
+)
+def test_made_of_refuses_what_the_constructor_refuses(kind: type[Frozen], given: dict[str, object]) -> None:
+    """What the constructor refuses `made_of` refuses with the same error."""
+    with pytest.raises((ValidationError, FreezeError)) as made:
+        made_of(kind, given)
+    with pytest.raises(type(made.value), match=re.escape(str(made.value).splitlines()[0])):
+        kind(**given)
+
+
+def test_made_of_does_without_the_validator() -> None:
+    """Values of exactly the declared types are not validated, which is what makes it cheap."""
+    facts = Plain.__frozen_facts__.plain
+    assert facts is not None
+    assert facts.filled({"text": "x"}) == ({"text": "x", "number": 0, "inner": None}, None)
+    assert facts.filled({"number": "5"}) is None
+    assert [each.__frozen_facts__.plain for each in (Upper, Templated)] == [None, None]

@@ -57,7 +57,7 @@ C = TypeVar("C", bound=Closable)
 
 
 class ClientPool:
-    """The clients of one context, one for each endpoint, closed with it.
+    """The clients of a context and of those within it, one for each endpoint, closed with it.
 
     Building a client blocks for 30 to 170 ms, and a client that is used on two event loops breaks. A context
     lives on one event loop, so what it keeps is safe to use again.
@@ -65,15 +65,6 @@ class ClientPool:
 
     def __init__(self) -> None:
         self._clients: dict[Endpoint, Closable] = {}
-
-    @classmethod
-    def of(cls, context: PromisingContext) -> "ClientPool":
-        """Return the pool of a context, made at its first use."""
-        pool = context.resources.get(cls)
-        if not isinstance(pool, cls):
-            pool = context.resources[cls] = cls()
-            context.on_close(pool.close)
-        return pool
 
     def get(self, endpoint: Endpoint, kind: type[C], build: Callable[[Endpoint], C]) -> C:
         """Return the client for an endpoint, built if there is none of this class."""
@@ -147,7 +138,7 @@ def shared_client(endpoint: Endpoint, kind: type[C], build: Callable[[Endpoint],
         True
         closed
     """
-    return ClientPool.of(PromisingContext.current()).get(endpoint, kind, build)
+    return PromisingContext.current().shared(ClientPool).get(endpoint, kind, build)
 
 
 def no_certificates(endpoint: Endpoint) -> ssl.SSLContext | None:

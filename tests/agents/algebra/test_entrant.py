@@ -93,7 +93,7 @@ async def after(seconds: float, *, good: bool) -> bool:
 
 @pytest.mark.loop(virtual=True)
 async def test_the_first_good_one() -> None:
-    """The first that says True is it, whoever says False before; of two at once the one that stands first."""
+    """The first that says True is it, after any that say False; of two at once the one that stands first."""
     for tasks, place in (
         (((1, False), (3, True), (2, True)), 2),
         (((2, True), (2, True)), 0),

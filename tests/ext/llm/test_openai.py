@@ -262,6 +262,16 @@ async def test_one_client() -> None:
         assert len(asked.server.connections) == 2
 
 
+async def test_one_client_of_nested_contexts() -> None:
+    """Inquiries in contexts of their own inside a common one share its connection."""
+    async with asking(CHAT, sse(*chat("Hello"))) as asked:
+        for _ in range(4):
+            async with MiniAgents():
+                await asked.inquire()
+        assert len(asked.server.requests) == 4
+        assert len(asked.server.connections) == 1
+
+
 @pytest.mark.parametrize(
     ("keywords", "hint"),
     [

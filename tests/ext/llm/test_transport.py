@@ -61,9 +61,9 @@ def endpoint(key: str = "key", url: str = "https://one") -> Endpoint:
 async def test_built_once() -> None:
     """The same endpoint has the same client; another key or address has another."""
     async with MiniAgents() as context:
-        pool = ClientPool.of(context)
+        pool = context.shared(ClientPool)
         client = pool.get(endpoint(), Client, Client)
-        assert ClientPool.of(context).get(endpoint(), Client, Client) is client
+        assert context.shared(ClientPool).get(endpoint(), Client, Client) is client
         assert pool.get(endpoint(key="other"), Client, Client) is not client
         assert pool.get(endpoint(url="https://two"), Client, Client) is not client
 
@@ -71,7 +71,7 @@ async def test_built_once() -> None:
 async def test_closed_with_the_context() -> None:
     """When the context ends its clients are closed, also beside one that cannot be."""
     async with MiniAgents() as context:
-        pool = ClientPool.of(context)
+        pool = context.shared(ClientPool)
         clients = [
             pool.get(endpoint(key), kind, kind) for key, kind in (("a", Client), ("b", Broken), ("c", Client))
         ]
@@ -79,22 +79,25 @@ async def test_closed_with_the_context() -> None:
     assert all(client.closed for client in clients)
 
 
-async def test_contexts_share_nothing() -> None:
-    """A nested context has clients of its own, which do not outlive it."""
-    async with MiniAgents() as outer:
-        client = ClientPool.of(outer).get(endpoint(), Client, Client)
-        async with MiniAgents() as inner:
-            assert ClientPool.of(inner).get(endpoint(), Client, Client) is not client
+async def test_contexts_share_clients() -> None:
+    """A context inside another uses its clients, and what it adds is closed with the outermost."""
+    async with MiniAgents():
+        async with MiniAgents():
+            client = shared_client(endpoint(), Client, Client)
+        async with MiniAgents():
+            assert shared_client(endpoint(), Client, Client) is client
+        assert shared_client(endpoint(), Client, Client) is client
         assert not client.closed
+    assert client.closed
 
 
 async def test_no_key_is_shown() -> None:
     """Neither the pool nor what it is keyed by shows a key."""
     async with MiniAgents() as context:
-        pool = ClientPool.of(context)
+        pool = context.shared(ClientPool)
         pool.get(endpoint("canary-key"), Client, Client)
         assert "canary-key" not in repr(vars(pool))
-        assert "canary-key" not in repr(context.resources)
+        assert "canary-key" not in repr(vars(context))
 
 
 def test_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +116,7 @@ async def test_calls_of_a_context_share_a_client() -> None:
     async with MiniAgents() as context:
         client = shared_client(endpoint(), Client, Client)
         assert client is shared_client(endpoint(), Client, Client)
-        assert client is ClientPool.of(context).get(endpoint(), Client, Client)
+        assert client is context.shared(ClientPool).get(endpoint(), Client, Client)
     assert client.closed
 
 

@@ -1,0 +1,334 @@
+"""What of a typed answer is read while it streams: partials, elements of a list, the text of a field.
+
+Each is written by a transformer of tokens from the parts of the answer, without a task, once for all who read
+it. What comes before the first ``{`` is no JSON (a fence, a word of introduction) and is passed over.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from asyncio import get_running_loop
+from dataclasses import dataclass
+from typing import ClassVar, Final, Generic, cast
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from typing_extensions import TypeVar, override
+
+from miniagents.core import FlatStream, Message, PartBuffer, ReplayBuffer, TokenFeed, TokenTransformer
+from miniagents.values import JsonEnd, JsonError, JsonEvent, JsonParser, JsonText, Part, Restart
+
+from ._errors import SchemaError, TypedAnswerError
+from ._partials import MISSING, Partials, item_type
+
+__all__ = ["AT_ONCE", "ListField", "TextField", "write_elements", "write_field", "write_partials"]
+
+T = TypeVar("T", bound=BaseModel)
+U = TypeVar("U")
+
+AT_ONCE: Final = 256  # parts: of an answer that is there already, so many are parsed in a turn of the loop
+
+
+@dataclass(frozen=True, slots=True)
+class TextField:
+    """A field of an answer that is a text.
+
+    Attributes:
+        name: with its model, for errors.
+        key: in the JSON.
+    """
+
+    name: str
+    key: str
+
+    @staticmethod
+    def of(model: type[BaseModel], field: str) -> "TextField":
+        """Look at a field.
+
+        Args:
+            model: that has it.
+            field: its name.
+
+        Raises:
+            SchemaError: it is no text, or may have several keys.
+        """
+        annotation: object = model.__pydantic_fields__[field].annotation
+        if annotation is not str and annotation != (str | None):
+            raise SchemaError(f"{model.__name__}.{field} is no text; use elements or partials.")
+        return TextField(f"{model.__name__}.{field}", _key(model, field))
+
+
+@dataclass(frozen=True, slots=True)
+class ListField:
+    """A field of an answer that is a list.
+
+    Attributes:
+        name: with its model, for errors.
+        key: in the JSON.
+        adapter: validates an element.
+    """
+
+    name: str
+    key: str
+    adapter: TypeAdapter[object]
+
+    @staticmethod
+    def of(model: type[BaseModel], field: str) -> "ListField":
+        """Look at a field.
+
+        Args:
+            model: that has it.
+            field: its name.
+
+        Raises:
+            SchemaError: it is no list, or may have several keys.
+        """
+        item = item_type(model.__pydantic_fields__[field].annotation)
+        if item is MISSING:
+            raise SchemaError(f"{model.__name__}.{field} is no list, so it has no elements; use field.")
+        adapter = TypeAdapter(cast("type[object]", item))
+        return ListField(f"{model.__name__}.{field}", _key(model, field), adapter)
+
+
+def _key(model: type[BaseModel], field: str) -> str:
+    info = model.__pydantic_fields__[field]
+    alias = info.validation_alias or info.alias or field
+    if not isinstance(alias, str):
+        raise SchemaError(f"{model.__name__}.{field} may have several keys in JSON; give it one alias.")
+    return alias
+
+
+class _AnswerFeed(TokenFeed):
+    """A feed that leaves the event loop a turn between the parts of a long answer: parsing takes a while."""
+
+    __slots__ = ()
+
+    @override
+    def step(self) -> bool:
+        before = self._token_position
+        more = super().step()
+        if not more or self._token_position - before < AT_ONCE:
+            return more
+        try:
+            get_running_loop().call_soon(self.deliver)
+        except RuntimeError:  # it is read outside of any loop
+            return True
+        return False
+
+
+class _AnswerTransformer(TokenTransformer[U], ABC, Generic[U]):
+    """Finds the JSON in the parts of an answer, from its first character on."""
+
+    __slots__ = ("_begun",)
+
+    in_step: ClassVar[bool] = True  # nobody wants more of the answer than what is made of it
+
+    def __init__(self, target: ReplayBuffer[U]) -> None:
+        super().__init__(target)
+        self._begun = False
+
+    @override
+    def pieces_of(self, buffer: ReplayBuffer[str], /) -> list[str]:
+        return cast("list[str]", buffer.parts) if isinstance(buffer, PartBuffer) else buffer.items
+
+    @override
+    def tokens(self, tokens: list[str], /) -> None:
+        for part in cast("list[Part]", tokens):
+            if self.target.closed:  # the last reader has left
+                return
+            if isinstance(part, Restart):
+                self._begun = False
+                self.restart()
+            elif isinstance(part, str):
+                text = part if self._begun else part[part.find("{") :] if "{" in part else ""
+                if text:
+                    self._begun = True
+                    self.feed(text)
+
+    @abstractmethod
+    def feed(self, text: str) -> None:
+        """Take the next piece of the JSON; never empty."""
+
+    @abstractmethod
+    def restart(self) -> None:
+        """The answer did not fit: another one begins."""
+
+
+class _PartialAnswers(_AnswerTransformer[T]):
+    """Writes the partials of an answer."""
+
+    __slots__ = ("_model", "_partials")
+
+    def __init__(self, target: ReplayBuffer[T], model: type[T]) -> None:
+        super().__init__(target)
+        self._model = model
+        self._partials = Partials(model)
+
+    @override
+    def feed(self, text: str) -> None:
+        partial_answer = self._partials.feed(text)
+        if partial_answer is not None:
+            self.target.append(partial_answer)
+
+    @override
+    def restart(self) -> None:
+        self._partials = Partials(self._model)
+
+
+class _FieldTransformer(_AnswerTransformer[U]):
+    """Parses an answer for one of its fields.
+
+    Attributes:
+        depth: how deep what it is told of stands.
+    """
+
+    __slots__ = ("_field", "_key", "_parser")
+
+    depth: ClassVar[int]
+
+    def __init__(self, target: ReplayBuffer[U], field: TextField | ListField) -> None:
+        super().__init__(target)
+        self._field = field
+        self._key = field.key
+        self._parser: JsonParser | None = JsonParser(self.depth, ignore_rest=True)
+
+    @override
+    def feed(self, text: str) -> None:
+        if self._parser is None:
+            return
+        try:
+            events = self._parser.feed(text)
+        except JsonError:  # the answer does not fit: there will be another one, or an error
+            self._parser = None
+            return
+        for event in events:
+            self.event(event)
+
+    @override
+    def restart(self) -> None:
+        self._parser = JsonParser(self.depth, ignore_rest=True)
+
+    @abstractmethod
+    def event(self, event: JsonEvent) -> None:
+        """Take what the parser tells."""
+
+    def changed(self, where: str = "") -> TypedAnswerError:
+        """The error of a repaired answer that is not what was handed out."""
+        return TypedAnswerError(
+            f"{self._field.name}{where} was handed out, and is another one in the repaired "
+            "answer; await the answer, or ask for it with repairs=0"
+        )
+
+
+class _Elements(_FieldTransformer[object]):
+    """Writes the elements of a list."""
+
+    __slots__ = ("_adapter", "_seen", "_valid")
+
+    depth: ClassVar[int] = 2
+
+    def __init__(self, target: ReplayBuffer[object], field: ListField) -> None:
+        super().__init__(target, field)
+        self._adapter = field.adapter
+        self._seen = 0  # of the answer that is read now
+        self._valid = True
+
+    @override
+    def restart(self) -> None:
+        super().restart()
+        self._seen = 0
+        self._valid = True
+
+    @override
+    def event(self, event: JsonEvent) -> None:
+        if not self._valid or not isinstance(event, JsonEnd) or event.path[:-1] != (self._key,):
+            return
+        try:
+            element = self._adapter.validate_json(json.dumps(event.value))
+        except ValidationError:  # the answer does not fit: there will be another one, or an error
+            self._valid = False
+            return
+        given, at = self.target.items, int(event.path[1])
+        self._seen = at + 1
+        if at == len(given):
+            self.target.append(element)
+        elif given[at] != element:
+            raise self.changed(f"[{at}]")
+
+    @override
+    def finish(self) -> None:
+        if self._seen < len(self.target.items):
+            raise self.changed(f"[{self._seen}]")
+        super().finish()
+
+
+class _FieldTokens(_FieldTransformer[str]):
+    """Writes the text of a field."""
+
+    __slots__ = ("_at", "_given", "_text")
+
+    depth: ClassVar[int] = 1
+
+    def __init__(self, target: ReplayBuffer[str], field: TextField) -> None:
+        super().__init__(target, field)
+        self._text = ""  # what was handed out of answers that did not fit
+        self._given = 0  # how many pieces these were
+        self._at = 0  # how far the answer that is read now has come in it
+
+    @override
+    def restart(self) -> None:
+        super().restart()
+        self._text += "".join(self.target.items[self._given :])
+        self._given = len(self.target.items)
+        self._at = 0
+
+    @override
+    def event(self, event: JsonEvent) -> None:
+        if not isinstance(event, JsonText) or event.path != (self._key,):
+            return
+        known = self._text[self._at : self._at + len(event.text)]
+        if not event.text.startswith(known):
+            raise self.changed()
+        self._at += len(event.text)
+        if new := event.text[len(known) :]:
+            self.target.append(new)
+
+    @override
+    def finish(self) -> None:
+        if self._at < len(self._text):
+            raise self.changed()
+        super().finish()
+
+
+def write_partials(source: FlatStream[Message, object], model: type[T]) -> ReplayBuffer[T]:
+    """Begin to write the partials of an answer.
+
+    Args:
+        source: the replies that bring it.
+        model: its type.
+    """
+    buffer: ReplayBuffer[T] = ReplayBuffer(source.buffer.context)
+    _AnswerFeed(source, _PartialAnswers(buffer, model)).start()
+    return buffer
+
+
+def write_elements(source: FlatStream[Message, object], field: ListField) -> ReplayBuffer[object]:
+    """Begin to write the elements of a list of an answer.
+
+    Args:
+        source: the replies that bring it.
+        field: the list.
+    """
+    buffer: ReplayBuffer[object] = ReplayBuffer(source.buffer.context)
+    _AnswerFeed(source, _Elements(buffer, field)).start()
+    return buffer
+
+
+def write_field(source: FlatStream[Message, object], field: TextField) -> ReplayBuffer[str]:
+    """Begin to write the text of a field of an answer.
+
+    Args:
+        source: the replies that bring it.
+        field: the text.
+    """
+    buffer: ReplayBuffer[str] = ReplayBuffer(source.buffer.context)
+    _AnswerFeed(source, _FieldTokens(buffer, field)).start()
+    return buffer
