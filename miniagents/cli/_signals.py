@@ -32,7 +32,6 @@ async def until_signal(work: Coroutine[object, object, T], *names: str) -> T:
     Raises:
         StoppedError: a signal came, and the work has ended.
     """
-    task = asyncio.create_task(work)
     came: list[int] = []
 
     def stop(number: int) -> None:
@@ -43,6 +42,7 @@ async def until_signal(work: Coroutine[object, object, T], *names: str) -> T:
         numbers: list[int] = [getattr(signal, name) for name in names if hasattr(signal, name)]
         for number in numbers:
             stack.enter_context(_on_signal(number, stop))
+        task = asyncio.create_task(work)  # not before: an eager task may get its signal at once
         try:
             return await task
         except asyncio.CancelledError:

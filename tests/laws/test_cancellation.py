@@ -123,9 +123,9 @@ class Graph:
         with _generators() as generators:
             self._failing: asyncio.Future[None] = loop.create_future()
             self._outermost = asyncio.current_task()
-            self._main = asyncio.ensure_future(self._inside(context))
             self._readers: list[asyncio.Task[None]] = []
             loop.stop_at(-1 if self._stop is None else self._stop.step, self._do_stop)
+            self._main = asyncio.ensure_future(self._inside(context))
             await asyncio.wait([self._main])
             outcome.steps = loop.steps
             # What the context owned is gone now; readers that outlive it were told, and end by themselves.
