@@ -120,7 +120,7 @@ def test_leases_are_counted() -> None:
 
 
 class Link:
-    """A producer that holds a lease on what it reads until it goes itself, and notes how deep it is stopped."""
+    """A producer that holds a lease on what it reads as long as it lives; it notes how deep it is stopped."""
 
     name = ""
 
