@@ -140,18 +140,23 @@ class Link:
     abandon = cancel
 
 
+def linked(context: Context, reads: Lease | None, depths: list[int]) -> Lease:
+    """A lease on a stream that was read, and whose producer reads another one."""
+    buffer: ReplayBuffer[int] = ReplayBuffer(context)
+    buffer.expect_reader()
+    buffer.produce_with(Link(buffer, reads, depths))
+    return Lease(buffer)
+
+
 async def test_a_chain_is_stopped_without_nested_calls() -> None:
     """When the end of a chain of streams is left, each producer is stopped at the same depth of the stack."""
     context = Context()
     context.open()
     depths: list[int] = []
-    last: Lease | None = None
-    for _ in range(100):
-        buffer: ReplayBuffer[int] = ReplayBuffer(context)
-        buffer.expect_reader()
-        buffer.produce_with(Link(buffer, last, depths))
-        last = Lease(buffer)
-    del buffer, last
+    last = linked(context, None, depths)
+    for _ in range(99):
+        last = linked(context, last, depths)
+    del last
     assert (100, 1) == (len(depths), len({*depths}))
 
 
