@@ -274,7 +274,10 @@ def start_run(
         The promise of its replies.
     """
     settings = context if isinstance(context, RunContext) else None
-    recorded = settings is not None and settings.persists
+    # Asked before the run is made: from there to its start the path stays in the core.
+    recorded, observed = (
+        (False, False) if settings is None else (settings.persists, bool(settings.observers()))
+    )
     if isinstance(received, str) and (recorded or context.announcing):
         received = sequence_of(context, received)  # handlers and records are told of it before the run begins
     if errors_as_messages is None:
@@ -297,7 +300,7 @@ def start_run(
             passing=(ErrorMessage,) if errors_as_messages else (),
         )
         shown = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)
-    if settings is not None and settings.observers():
+    if settings is not None and observed:
         _observe(settings, run)
     run.start()
     if errors_as_messages:

@@ -36,7 +36,8 @@ UNBOUNDED = sys.maxsize
 BURST = 2048  # pieces without a look at the event loop, for sources that never suspend
 
 
-_begin_life: Final = Lifetime.__init__  # once per stream: `super()` makes an object for the call
+# Once per stream: `super()` makes an object for the call.
+_begin_life: Final = Lifetime.__init__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - any
 
 
 class FlowControl(Lifetime[T]):

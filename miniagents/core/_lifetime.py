@@ -239,8 +239,8 @@ class Lifetime(Generic[T]):
         """Stop the producer now, or, from the thread of a garbage collection, on its own event loop."""
         if self.producer is None:
             return
-        # Not nested: what is stopped may release a chain of others. No variable holds the producer: if it went
-        # after the dispatch, what only it holds would be released on the stack of its own release.
+        # Not nested: what is stopped may release a chain of others. No variable holds the producer: if it
+        # went after the dispatch, what only it holds would be released on the stack of its own release.
         if self.context.in_loop_thread():
             self.context.dispatch(self.producer.abandon)
         else:
@@ -430,9 +430,6 @@ def contain_all(leases: "Iterable[Lease]") -> None:
             held.contained = True
 
 
-_begin_waits: Final = WaitingTask.__init__  # once per run: `super()` makes an object for the call
-
-
 class TaskLife(WaitingTask):
     """The life of a task that produces a stream: who started it, what it started, and how it is stopped.
 
@@ -453,10 +450,8 @@ class TaskLife(WaitingTask):
         *("at_end", "buffer", "part", "task"),
     )
 
-    task: "Task[None] | None"
-
     def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None", *, part: bool) -> None:
-        _begin_waits(self, buffer.context)
+        WaitingTask.__init__(self, buffer.context)  # once per run: `super()` makes an object for the call
         self.buffer: Lifetime[object] = buffer  # type: ignore[assignment]  # it is only looked at here
         self.part: bool = part
         self.task: Task[None] | None = None

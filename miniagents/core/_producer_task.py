@@ -56,9 +56,7 @@ class ProducerTask(TaskLife):
 
     __slots__ = ("_awaitables", "_body", "_name", "received", "sink")
 
-    task: "Task[None] | None"
-
-    buffer: ReplayBuffer[object]
+    buffer: ReplayBuffer[object]  # pyright: ignore[reportIncompatibleVariableOverride] - written once
 
     def __init__(
         self,

@@ -76,7 +76,7 @@ class Promise(Lease, Generic[T_co]):
 
     __slots__ = ("_views",)
 
-    buffer: ReplayBuffer[object]
+    buffer: ReplayBuffer[object]  # pyright: ignore[reportIncompatibleVariableOverride] - `take` alone writes it
     _views: dict[str, object]
 
     def __init__(
@@ -318,11 +318,13 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
         if (streamer is None) == (prefill_pieces is None):
             msg = f"{type(self).__name__} takes either a streamer or prefill_pieces, and exactly one of them."
             raise TypeError(msg)
-        kind: type[ReplayBuffer[PIECE]] = ReplayBuffer if replay else NoReplayBuffer
-        if streamer is None:
-            buffer = kind(context, list(prefill_pieces or ()), closed=True)
-        else:
-            buffer = kind(context)
+        pieces = None if streamer is not None else list(prefill_pieces or ())
+        buffer: ReplayBuffer[PIECE] = (
+            ReplayBuffer(context, pieces, closed=streamer is None)
+            if replay
+            else NoReplayBuffer(context, pieces, closed=streamer is None)
+        )
+        if streamer is not None:
             start_pump(context, getattr(streamer, "__name__", "streamer"), streamer, buffer)
         self._resolver = resolver
         self.take(buffer)

@@ -180,13 +180,13 @@ async def test_dropped_in_any_order(
         held: dict[str, object] = {"promise": replies_of(source)}
         gc.disable()
         try:
-            held["projection"] = projection(cast("ParsedReplies[Trip]", held["promise"]), name)
-            early = subscribing(cast("Stream[object]", held["projection"]))  # so that an item is there
+            projected = held["projection"] = projection(cast("ParsedReplies[Trip]", held["promise"]), name)
+            early = subscribing(projected)  # so that an item is there
             await turns(4)
-            held["reader"] = read(cast("Stream[object]", held["projection"]))
+            held["reader"] = read(projected)
             await turns(3)
             leave(early)
-            del early
+            del early, projected
             for each in order:
                 await turns(4)
                 assert (2, 0) == (source.produced, source.closed), f"stopped before {each} has gone"
