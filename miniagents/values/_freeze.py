@@ -296,7 +296,8 @@ def depth_of(value: object) -> int:
 def model_data(model: BaseModel) -> dict[str, object]:
     """Return the fields and the extra data of any pydantic model, without what else is cached on it."""
     declared = type(model).__pydantic_fields__
-    data: dict[str, object] = {name: item for name, item in model.__dict__.items() if name in declared}
+    attributes: Mapping[str, object] = model.__dict__
+    data = {name: item for name, item in attributes.items() if name in declared}
     data.update(model.__pydantic_extra__ or {})
     return data
 
@@ -379,7 +380,7 @@ class _Freezer:
         return FrozenMapping(items)
 
     def _model(self, value: BaseModel, path: DataPath) -> BaseModel:
-        fields = value.__dict__
+        fields: Mapping[str, object] = value.__dict__
         flat = not value.__pydantic_extra__ and value.__pydantic_private__ is None
         if flat and type(value).model_copy is _MODEL_COPY and type(value).__deepcopy__ is _DEEP_COPY:
             for item in fields.values():
