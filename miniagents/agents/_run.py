@@ -20,6 +20,7 @@ from miniagents.core import (
     Producer,
     ProducerTask,
     ReplayBuffer,
+    Sink,
     ValidatedBuffer,
     Validation,
     current_producer,
@@ -127,6 +128,8 @@ class Run(ProducerTask):
         "info",
         "shown",
     )
+
+    sink: Sink
 
     def __init__(
         self,

@@ -118,7 +118,7 @@ class RunContext(PromisingContext):
             on_promise_resolved=on_promise_resolved, prefetch=prefetch, shutdown_timeout=shutdown_timeout
         )
         self._given_errors_as_messages = errors_as_messages
-        self.errors_as_messages = bool(errors_as_messages)
+        self.errors_as_messages: bool = bool(errors_as_messages)
         self._own_around = tuple(around)
         self.around_runs: tuple[Callable[..., Awaitable[None]], ...] = self._own_around
         self.run_observers: list[RunObserver] = []

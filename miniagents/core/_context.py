@@ -142,7 +142,7 @@ class Context:
         self.shutdown_timeout: float = SHUTDOWN_TIMEOUT if shutdown_timeout is None else shutdown_timeout
         self.parent: Context | None = None
         self.draining: bool = False
-        self.announcing = False
+        self.announcing: bool = False
         self.pushing: bool = False
         self.passing: tuple[Exception, tuple[str, ...]] | None = None
         self.unhandled: UnhandledErrors = UnhandledErrors()

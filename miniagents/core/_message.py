@@ -25,6 +25,7 @@ from miniagents.values import (
 
 from ._buffer import ReplayBuffer
 from ._context import Context
+from ._lifetime import Lifetime
 from ._part_buffer import PartBuffer, parts_of_message, start_part_pump, told_by
 from ._promise import StreamedPromise, start_pump
 from ._stream import Stream, TokenStream
@@ -361,6 +362,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
     preliminary_metadata: FrozenMapping[str, object]
     message_class: type[M_co]
     given: M_co | None
+    held: Lifetime[object] | None
 
     def __init__(self, message: M_co) -> None:
         self.preliminary_metadata = _NOTHING

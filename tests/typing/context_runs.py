@@ -73,7 +73,7 @@ async def a_context_is_entered() -> None:
         assert_type(plain, PromisingContext)
     assert_type(MiniAgents.current(), MiniAgents)
     MiniAgents(prefetch="all")  # type: ignore[arg-type]
-    MiniAgents(errors_as_messages=None)  # type: ignore[arg-type]
+    MiniAgents(errors_as_messages="yes")  # type: ignore[arg-type]
     MiniAgents(on_persist=stores)  # type: ignore[call-arg]
     with MiniAgents():  # type: ignore[attr-defined]
         pass
