@@ -61,7 +61,7 @@ class BoundedConcurrentMap(Generic[T, R]):
         self._limits = limits
         self._begun = 0
         self._taken = 0
-        # By index. The buffer and not the promise: the reader was given that and may drop it.
+        # By index. The buffer and not the promise: the reader has the promise and may drop it.
         self._under_way: dict[int, ReplayBuffer[object]] = {}
         self._waiting: dict[int, R] = {}  # for its end, or for its turn
         self._failed: dict[int, ReplayBuffer[object]] = {}

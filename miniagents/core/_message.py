@@ -91,8 +91,8 @@ class Message(Frozen, deferred=True):
 
         Args:
             token_streamer: called once, at once, with a mutable mapping ``metadata_so_far``; yields tokens
-                (``str``). What it puts there lands in the final message. It is closed when its
-                last reader has left and no promise of it is left.
+                (``str``). What it puts there lands in the final message. It is closed when the last
+                reader and the last holder of the message have gone.
             **preliminary_metadata: data that is known already; the mapping starts with it.
 
         Returns:

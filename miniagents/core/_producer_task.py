@@ -117,7 +117,7 @@ class ProducerTask(TaskLife):
             self.failed(error, chain)
             self.has_failed()
         except (KeyboardInterrupt, SystemExit):
-            # asyncio takes it out of the loop; no code here retrieves it from the task.
+            # asyncio takes it out of the loop; no caller asks the task for it.
             self.end_aborted(self.cancellation())
             if self.task is not None:
                 self.task.add_done_callback(_retrieve)

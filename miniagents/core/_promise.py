@@ -47,8 +47,8 @@ class Promise(Lease, Generic[T_co]):
     * When does it start? At once, as a task of the active context.
     * How often? Once, however many await it.
     * What is kept? The value.
-    * What does ``break`` do? A reader that is cancelled or times out leaves; the others are not affected.
-      When the last one has left and no promise of it is left, the task is cancelled.
+    * What does ``break`` do? A reader that is cancelled or times out while awaiting it leaves; no other is
+      affected. When the last reader and the last holder of the promise have gone, the task is cancelled.
     * When does an error come? When it is awaited: to everybody the very exception that was raised.
 
     Attributes:
