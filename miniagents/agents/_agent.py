@@ -378,13 +378,13 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         return (self.as_operand(),) if both is None else both.agents
 
     def as_operand(self, *, strict: bool = False) -> "MiniAgent":
-        """This agent as a part of another one, for whoever writes an operator on agents.
+        """This agent as a part of another one, for authors of operators on agents.
 
         Args:
             strict: its errors stay errors, for the whole to look at, also where errors become messages.
 
         Raises:
-            TypeError: a required keyword is missing, and nobody could give it any more.
+            TypeError: a required keyword is missing, and could not be given later.
         """
         self._check_complete()
         as_it_is = not strict or self._errors_as_messages is not None

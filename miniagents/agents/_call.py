@@ -14,7 +14,7 @@ Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PL
 class AgentCall(Generic[In, Out]):
     """A conversation with one run of an agent: messages can be sent while replies are already coming.
 
-    It is made by :meth:`MiniAgent.initiate_inquiry`. Whoever drops it without finishing has finished it.
+    It is made by :meth:`MiniAgent.initiate_inquiry`. Dropping it finishes it, too.
 
     * When does it start? At once: the agent runs, and waits for messages when it wants some.
     * How often? One run.
@@ -80,7 +80,7 @@ class AgentCall(Generic[In, Out]):
         Args:
             finish_call: close the input too. Without it, replies can be read while messages are still being
                 sent. Who awaits all of them before the call is finished waits for itself: in a run that is a
-                ``DeadlockError``; outside of every run nobody can tell who is going to finish the call.
+                ``DeadlockError``; outside of every run it is not known who is going to finish the call.
         """
         if finish_call:
             self.finish()

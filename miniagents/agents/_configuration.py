@@ -245,7 +245,7 @@ class ConfiguredAgent(Generic[P]):
         return self._variant(alias=alias, description=description)
 
     def _check_complete(self) -> None:
-        """Refuse to be composed, where that is written, without a keyword that nobody could give later."""
+        """Refuse to be composed, where that is written, without a keyword that could not be given later."""
         self._keywords.check_complete(self.alias, self._defaults)
 
     def _variant(

@@ -62,7 +62,7 @@ async def adialog_loop(
         with looping():
             answering: MessageSequencePromise | None = None
             while True:
-                # Leaving the block cancels: if the answer fails, nobody is asked any more.
+                # Leaving the block cancels: if the answer fails, the user is not asked any more.
                 async with user_agent.inquire(answering) as user_turn:
                     if answering is not None:
                         answer = await history.log(await answering, AssistantMessage)

@@ -81,12 +81,12 @@ class Inquiry(MessageSequencePromise[M_co]):
 
 
 class _Adopter:
-    """Whoever is going to hand a run its input: it cannot be stopped through the run."""
+    """The caller that is going to hand a run its input: it cannot be stopped through the run."""
 
     name = ""
 
     def blocked_by(self) -> Producer | None:
-        """Nobody knows."""
+        """Not known."""
         return None
 
     def cancel(self) -> None:
@@ -165,7 +165,7 @@ class Run(ProducerTask):
         pending = self._pending
         if pending is not None and pending.feeder is None:
             pending.finish()
-        received, self._received = self._received, ""  # what was sent ends with whoever still reads it
+        received, self._received = self._received, ""  # so that this object does not keep what was sent
         return self._agent.begin(received, self._keywords, self)
 
     @override
@@ -199,7 +199,7 @@ class Run(ProducerTask):
         one = one_message(value, self.context) if flattener is None else None
         if one is None:
             self._writer().feed(value)
-        else:  # what is replied most needs nobody who puts streams in order: a thirtieth of what a call costs
+        else:  # what is replied most needs no flattener: a thirtieth of what a call costs
             one.contain()
             self.buffer.append(one)
 

@@ -48,7 +48,7 @@ class RunOutcome(NamedTuple):
 
     Attributes:
         kind: ``"completed"``, ``"failed"``, ``"cancelled"`` (by somebody, or with its context) or
-            ``"abandoned"`` (nobody could read its replies any more).
+            ``"abandoned"`` (its replies could have no reader any more).
         error: why it failed.
     """
 
@@ -177,7 +177,7 @@ class RunContext(PromisingContext):
         return any(each._persist_handlers for each in self.told() if isinstance(each, RunContext))  # noqa: SLF001
 
     def on_persist_message(self, handler: HandlerT) -> HandlerT:
-        """Add a handler; usable as a decorator. One that raises is logged and harms nobody.
+        """Add a handler; usable as a decorator. One that raises is logged; nothing else is affected.
 
         Args:
             handler: awaited once with each message that comes to be from now on, one call at a time.

@@ -73,9 +73,9 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
 
 
 class _ObserverSink(Generic[T]):
-    """Hands what is pumped to one observer, in the contextvars of whoever subscribed.
+    """Hands what is pumped to one observer, in the subscriber's contextvars.
 
-    So what the observer begins belongs to whoever subscribed, and does not end with this pump.
+    So what the observer begins belongs to the subscriber, and does not end with this pump.
     """
 
     __slots__ = ("_count", "_observer", "_status", "_variables")

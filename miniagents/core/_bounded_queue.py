@@ -1,4 +1,4 @@
-"""A bounded queue between whoever pushes, on whatever thread, and one reader on its event loop.
+"""A bounded queue between producers, on any thread, and one reader on its event loop.
 
 It never holds more than its capacity, and what cannot be kept is dealt with by the policy that was named,
 never in silence.
@@ -187,7 +187,7 @@ class BoundedQueue(Generic[T]):
             yield item
 
     def close(self) -> None:
-        """The reader has left: nothing is taken any more, nobody is kept waiting. Idempotent."""
+        """The reader has left: nothing is taken any more, no producer is kept waiting. Idempotent."""
         with self._changed:
             self._closed = True
             self._items.clear()

@@ -47,7 +47,7 @@ class ReplayBuffer(FlowControl[T]):
     __slots__ = ()
 
     def append(self, item: T) -> None:
-        """Add one piece and tell whoever waits for it; nothing after the end.
+        """Add one piece and tell subscribers and waiting readers; nothing after the end.
 
         Args:
             item: the piece.
@@ -59,7 +59,7 @@ class ReplayBuffer(FlowControl[T]):
             self.notify()
 
     def extend(self, items: list[T]) -> None:
-        """Add several pieces and tell whoever waits for them; nothing after the end.
+        """Add several pieces and tell subscribers and waiting readers; nothing after the end.
 
         Args:
             items: the pieces, in order.
@@ -112,7 +112,7 @@ class ReaderPosition:
 class NoReplayBuffer(ReplayBuffer[T]):
     """A buffer that drops a piece when everybody who reads has taken it: a stream with ``replay=False``.
 
-    As long as nobody reads, everything is kept (the source is paused at ``prefetch``). A reader that comes
+    While it has no reader, everything is kept (the source is paused at ``prefetch``). A reader that comes
     later begins with the oldest piece that is kept. A reader of the whole makes it keep everything. Positions
     count from the oldest piece that is kept, so a reader of any other buffer reads this one, too.
 

@@ -61,7 +61,7 @@ class BoundedConcurrentMap(Generic[T, R]):
         self._limits = limits
         self._begun = 0
         self._taken = 0
-        # By index. The buffer and not the promise: whoever was given that may drop it.
+        # By index. The buffer and not the promise: the reader has the promise and may drop it.
         self._under_way: dict[int, ReplayBuffer[object]] = {}
         self._waiting: dict[int, R] = {}  # for its end, or for its turn
         self._failed: dict[int, ReplayBuffer[object]] = {}
@@ -162,7 +162,7 @@ class BoundedConcurrentMap(Generic[T, R]):
         return replies
 
     def leave(self) -> None:
-        """Nobody is going to take any more: stop what is under way, but for what somebody holds."""
+        """The reader has left: stop what is under way, but for what somebody holds."""
         self.buffer.reader_left()
         self.ready.clear()
         if self._context.in_loop_thread():
@@ -209,7 +209,7 @@ def map_concurrently(
 
     * When does it start? When the first result is asked for; ``source`` is asked for more as there is space.
     * How often? Once.
-    * What is kept? What is under way, and at most ``prefetch`` results that nobody has taken yet.
+    * What is kept? What is under way, and at most ``prefetch`` results that the reader has not taken yet.
     * What does ``break`` do? It closes the source and stops what is under way, but for what somebody holds.
     * When does an error come? That of ``source`` when all that was begun before it has ended.
 

@@ -167,7 +167,7 @@ class Context:
         self._entered = False
         self._block: asyncio.Task[object] | None = None  # whose `async with` it is
         self._interrupt: BaseException | None = None
-        # Runs that have closed their replies and go on: nobody but this knows them by their replies.
+        # Runs that have closed their replies and go on: only this finds them by their replies.
         self.finished_early: WeakKeyDictionary[object, OwnedTask] = WeakKeyDictionary()
 
     @classmethod

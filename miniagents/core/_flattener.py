@@ -277,13 +277,13 @@ class Flattener(Processor):
 
     @override
     def blocked_by(self) -> Producer | None:
-        """What writes the stream that is being taken from, else whoever feeds this."""
+        """What writes the stream that is being taken from, else the feeder."""
         current = self._current
         return current.buffer.producer if current is not None else self.feeder
 
     @override
     def cancel(self) -> None:
-        """Stop, and whoever feeds this too."""
+        """Stop, and stop the feeder too."""
         if self.feeder is not None:
             self.feeder.cancel()
         self.abort(InquiryCancelledError())
@@ -385,7 +385,7 @@ def pump_into(flattener: Flattener, stream: AsyncIterable[object]) -> None:
 
 
 def follow_observable(flattener: Flattener, stream: Observable[object]) -> None:
-    """Feed every item of an Observable: it is subscribed to now, and disposed of when nobody can read it."""
+    """Feed every item of an Observable: it is subscribed to now, and disposed of when nothing can read it."""
     feeder = ObservableProducer()
     flattener.feeder = feeder
     on_loop_thread = flattener.context.on_loop_thread  # an Observable may emit from any thread

@@ -8,7 +8,7 @@ writes that state; an architecture test holds everybody else to it.
   reader for all.
 * The end is told apart from the pieces, so that a reader of the whole is not woken for each.
 * A source looks up only at ``check_at`` pieces, and at a piece where ``notify_next`` is set: that is all that
-  a token costs when nobody waits.
+  a token costs when no reader waits.
 * A stream that is written from another one (``upstream``) passes on what is requested of it. So a chain of
   any length runs at most ``prefetch`` pieces ahead of its reader, not that many at each link.
 """
@@ -204,7 +204,7 @@ class FlowControl(Lifetime[T]):
             batched: it may take the pieces of one turn of the event loop together, after that turn. The end
                 is never late.
             unbounded: it takes everything at once; otherwise it requests what its own readers want.
-            reads: the stream counts as read; False for a copy that nobody has read yet.
+            reads: the stream counts as read; False for a copy that has had no reader yet.
 
         Raises:
             NoActiveContextError: the stream is open, and its context has ended.
@@ -295,7 +295,7 @@ class FlowControl(Lifetime[T]):
         self.upstream = upstream
 
     def consume(self) -> None:
-        """Count something that came and is no piece as one, and tell whoever waits."""
+        """Count something that came and is no piece as one, and tell subscribers and waiting readers."""
         self.requested -= 1
         self.check_at -= 1
         if self.notify_next:

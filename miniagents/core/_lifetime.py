@@ -182,7 +182,7 @@ class Lifetime(Generic[T]):
         """Event *reader comes*: somebody reads it from now on.
 
         Args:
-            reads: the stream counts as read; False for a copy that nobody has read yet.
+            reads: the stream counts as read; False for a copy that has had no reader yet.
         """
         self.readers += 1
         if reads:
@@ -583,7 +583,7 @@ class TaskLife(WaitingTask):
         return InquiryCancelledError(f"{self.name} was cancelled before it had ended.")
 
     def was_cancelled(self) -> None:
-        """Event *run cancelled*, in its task: what it began and nobody else reads is cancelled too."""
+        """Event *run cancelled*, in its task: what it began is cancelled too, if no other reader is left."""
         for child in tuple(self._children or ()):
             seen = child.seen()
             kept = self._abandoned and any(each.reachable for each in seen)

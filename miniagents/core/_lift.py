@@ -77,8 +77,8 @@ class Lifted(Observable[B]):
 class _Subscription(DisposableBase):
     """Leaving it abandons the result, which is less than cancelling it.
 
-    After ``take(1)`` the message that was taken goes on streaming for whoever holds it, together with what it
-    still needs of the input. The rest stops.
+    After ``take(1)`` the message that was taken goes on streaming for its holder, together with what it still
+    needs of the input. The rest stops.
     """
 
     __slots__ = ("_received", "_result", "_subscription")

@@ -92,8 +92,8 @@ class Message(Frozen, deferred=True):
 
         Args:
             token_streamer: called once, at once, with a mutable mapping ``metadata_so_far``; yields tokens
-                (``str``). What it puts there lands in the final message. It is closed when nobody can
-                read it any more.
+                (``str``). What it puts there lands in the final message. It is closed when the last
+                reader and the last holder of the message have gone.
             **preliminary_metadata: data that is known already; the mapping starts with it.
 
         Returns:
@@ -320,7 +320,7 @@ def _join(tokens: list[str]) -> str:
 class MessagePromise(StreamedPromise[str, M_co]):
     """A message that may still be streaming: await it, iterate its tokens, or subscribe to them.
 
-    * When does it start? Whoever made it has started it: an agent that runs, or :meth:`Message.promise`.
+    * When does it start? What made it has started it: a running agent, or :meth:`Message.promise`.
     * How often? It is written once, however many read it.
     * What is kept? Every token: each reader starts at the first, at its own pace.
     * What does ``break`` do? That reader is gone. When none can come any more, the source is stopped and

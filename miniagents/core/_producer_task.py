@@ -117,7 +117,7 @@ class ProducerTask(TaskLife):
             self.failed(error, chain)
             self.has_failed()
         except (KeyboardInterrupt, SystemExit):
-            # asyncio takes it out of the loop; here nobody will ask the task for it.
+            # asyncio takes it out of the loop; no caller asks the task for it.
             self.end_aborted(self.cancellation())
             if self.task is not None:
                 self.task.add_done_callback(_retrieve)
@@ -165,7 +165,7 @@ class ProducerTask(TaskLife):
         await asyncio.gather(*pending, return_exceptions=True)
 
     def refuse_result(self, returned: object) -> None:
-        """What the task does returned something; a subclass may raise, for nobody gets it.
+        """The work of the task returned a value, which no reader gets; a subclass may raise.
 
         Args:
             returned: the value, which is not None.

@@ -47,8 +47,8 @@ class Promise(Lease, Generic[T_co]):
     * When does it start? At once, as a task of the active context.
     * How often? Once, however many await it.
     * What is kept? The value.
-    * What does ``break`` do? Whoever is cancelled or times out while awaiting it has gone, and harms nobody
-      else; when the last one has gone and nobody can reach the promise any more, the task is cancelled.
+    * What does ``break`` do? A reader that is cancelled or times out while awaiting it leaves; no other is
+      affected. When the last reader and the last holder of the promise have gone, the task is cancelled.
     * When does an error come? When it is awaited: to everybody the very exception that was raised.
 
     Attributes:
@@ -98,7 +98,7 @@ class Promise(Lease, Generic[T_co]):
 
     @classmethod
     def over(cls, buffer: ReplayBuffer[T]) -> Self:
-        """The promise that shows ``buffer``, whoever fills it.
+        """The promise that shows ``buffer``, whatever fills it.
 
         Args:
             buffer: the stream; this promise is one more that shows it.

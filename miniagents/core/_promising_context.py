@@ -73,7 +73,7 @@ class PromisingContext(Context):
             self.on_promise_resolved(on_promise_resolved)
 
     def on_promise_resolved(self, handler: HandlerT) -> HandlerT:
-        """Add a handler; usable as a decorator. One that raises is logged and harms nobody.
+        """Add a handler; usable as a decorator. One that raises is logged; nothing else is affected.
 
         Args:
             handler: awaited with every promise that resolves from now on and its value, one call at a time.

@@ -1,7 +1,7 @@
 """The only pump from async iterables.
 
-Rule of this module: **a source is closed on every way out**, also by cancellation and by an error of whoever
-takes its pieces. It runs at most ``prefetch`` pieces ahead of the fastest reader, then it waits without
+Rule of this module: **a source is closed on every way out**, also by cancellation and by an error of the
+consumer of its pieces. It runs at most ``prefetch`` pieces ahead of the fastest reader, then it waits without
 asking the source.
 """
 
@@ -75,7 +75,7 @@ async def fill(buffer: ReplayBuffer[T], source: AsyncIterable[T]) -> None:
         async for piece in iterator:
             items.append(piece)
             if buffer.notify_next:
-                if buffer.closed:  # nothing follows the terminal; nobody has looked yet
+                if buffer.closed:  # nothing follows the terminal; no reader has looked yet
                     items.pop()
                 buffer.notify()
                 if buffer.check_at != limit:
@@ -97,7 +97,7 @@ async def until_requested(buffer: ReplayBuffer[object]) -> None:
     """Wait, after a piece was written, until more is wanted of ``buffer``, or it has ended.
 
     Args:
-        buffer: what is written by hand, by whoever waits here.
+        buffer: what the caller writes by hand.
 
     Example:
         >>> from miniagents import MiniAgents

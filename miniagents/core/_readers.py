@@ -41,9 +41,9 @@ _reposition = cast("Callable[[Iterator[object], int], None]", getattr(_LIST_ITER
 def iterate(buffer: ReplayBuffer[T], owner: object, items: list[T] | None = None) -> AsyncGenerator[T]:
     """The pieces of ``buffer`` from the first on, as they come; then its error, if it has one.
 
-    The generator is started here, up to a first yield that nobody sees, with the event loop's finalizer hooks
-    switched off. So a reader that is dropped in the middle (a ``break``) is closed at that very moment and
-    not some loop turns later, which is how a source is stopped at once when its last reader leaves.
+    The generator is started here, up to a first yield that no reader sees, with the event loop's finalizer
+    hooks switched off. So a reader that is dropped in the middle (a ``break``) is closed at that very moment
+    and not some loop turns later, which is how a source is stopped at once when its last reader leaves.
 
     Args:
         buffer: what is read.
@@ -71,7 +71,7 @@ def started(generator: AsyncGenerator[T]) -> AsyncGenerator[T]:
     """``generator`` run up to its first yield, with the event loop's finalizer hooks switched off for it.
 
     Args:
-        generator: what it yields first is seen by nobody; until then it must not await anything.
+        generator: no reader sees what it yields first; until then it must not await anything.
 
     Returns:
         The same generator: dropping it closes it at that very moment, so its clean-up must not await.

@@ -59,7 +59,7 @@ class _Tokens(TokenTransformer[str]):
 class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     """Messages that may still be coming: await them all, iterate their promises, or subscribe.
 
-    * When does it start? Whoever made it has started it: ``agent.inquire(...)`` does at once.
+    * When does it start? What made it has started it: ``agent.inquire(...)`` does at once.
     * How often? It is made once, however many read it.
     * What is kept? Every message promise, with its tokens: each reader starts at the first, at its own pace.
     * What does ``break`` do? That reader is gone. When none can come any more, the run is stopped.
@@ -70,7 +70,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         prefill_pieces: any ``MessageType``; each becomes a message promise.
         replay: keep every message for readers yet to come. Without it a message goes when all who read have
             passed it, so that memory does not grow with the sequence: a later reader begins with the oldest
-            one that is kept. Whoever awaits the whole must do so before the first one has gone.
+            one that is kept. Await the whole before the first one has gone.
 
     Raises:
         NoActiveContextError: no context is active.

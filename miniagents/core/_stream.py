@@ -1,7 +1,7 @@
 """``Stream``: the pieces of a buffer, as an Observable, as an async iterator, and all of them awaited.
 
 A subscriber gets what a reader gets: every piece from the first on, in order, one at a time, in the
-contextvars of whoever subscribed; then at most one terminal; then nothing, and it is let go. A subscriber
+subscriber's contextvars; then at most one terminal; then nothing, and it is let go. A subscriber
 that raises hurts no other one.
 
 It is an ``Observable``, so every reactivex operator works on it. ``subscribe`` is our own: the list is the

@@ -135,7 +135,7 @@ class TokenFeed(Processor):
 
     Args:
         source: the messages; kept alive as long as the feed goes on.
-        transformer: hears everything; when nobody can read its target any more, the feed ends.
+        transformer: hears everything; when its target can have no reader any more, the feed ends.
 
     Example:
         >>> from miniagents import MessageSequencePromise, MiniAgents
@@ -225,7 +225,7 @@ class TokenFeed(Processor):
 
     def _listen_to(self, message: MessagePromise[Message]) -> None:
         self._transformer.start_message(message)
-        if self._message is message:  # else left by whoever was told
+        if self._message is message:  # else left during that call
             self._batched = not self._is_pushed()
             message.buffer.attach(self, batched=self._batched, unbounded=False)
             request_upstream(message.buffer, 0, self._credit())

@@ -23,7 +23,7 @@ class UnhandledErrors:
         self._streams: dict[int, tuple[BaseException, set[Failed]]] = {}  # by the identity of the error
 
     def watch(self, stream: Failed, error: BaseException) -> None:
-        """``stream`` failed with ``error``, and nobody has been told yet."""
+        """``stream`` failed with ``error``, and no reader has been told yet."""
         self._streams.setdefault(id(error), (error, set()))[1].add(stream)
 
     def forget(self, error: BaseException) -> None:

@@ -301,7 +301,7 @@ class _Copy(Processor, Generic[T]):
 
     @override
     def cancel(self) -> None:
-        """Stop the source: it is the same message, or the same sequence, to whoever reads it here."""
+        """Stop the source: it is the same message, or the same sequence, to its readers here."""
         source = self._source
         if source is not None:
             self.leave()

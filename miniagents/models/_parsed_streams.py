@@ -119,7 +119,7 @@ class _AnswerTransformer(TokenTransformer[U], ABC, Generic[U]):
 
     __slots__ = ("_begun",)
 
-    in_step: ClassVar[bool] = True  # nobody wants more of the answer than what is made of it
+    in_step: ClassVar[bool] = True  # no reader wants more of the answer than what is made of it
 
     def __init__(self, target: ReplayBuffer[U]) -> None:
         super().__init__(target)

@@ -92,7 +92,7 @@ class Catching:
             if promise.buffer.error is not None:
                 await self._mend(promise, copy, ctx)
         finally:
-            copy.release()  # also when this run is left: whoever holds the copy reads on
+            copy.release()  # also when this run is left: the holder of the copy reads on
 
     async def _mend(
         self, promise: MessagePromise[Message], copy: MessageCopy | None, ctx: ReplyContext
@@ -132,5 +132,5 @@ async def _next(replies: AsyncIterator[MessagePromise[Message]]) -> MessagePromi
 async def _says_something(promise: MessagePromise[Message]) -> bool:
     try:
         return await has_begun(promise)
-    except Exception:  # noqa: BLE001 - whoever asks looks at the error itself
+    except Exception:  # noqa: BLE001 - the caller looks at the error itself
         return False

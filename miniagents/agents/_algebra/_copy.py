@@ -1,7 +1,7 @@
 """A message passed on token by token, the end of which somebody else decides.
 
-Rule of this module: **the copy keeps its source going, and nothing else keeps the copy**: whoever holds it is
-not counted as a reader, so a copy that nobody can read any more lets go of its source.
+Rule of this module: **the copy keeps its source going, and nothing else keeps the copy**: its holder is not
+counted as a reader, so a copy that can have no reader any more lets go of its source.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ class MessageCopy(Processor):
     """Writes the tokens of one message into a buffer of its own.
 
     The copy ends as its source does, unless it is ended before, or is ``held``: then an error of the source
-    is left to whoever holds it.
+    is left to the holder of the copy.
 
     Args:
         source: the message.
@@ -34,7 +34,7 @@ class MessageCopy(Processor):
 
     Attributes:
         buffer: what is written.
-        held: an error of the source is left to whoever holds the copy.
+        held: an error of the source is left to the holder of the copy.
     """
 
     __slots__ = ("_heard", "_source", "buffer", "held")
@@ -109,7 +109,7 @@ class MessageCopy(Processor):
             self._heard(self, part)
 
     def release(self) -> None:
-        """Nobody holds or hears it any more: it ends as its source does, for whoever reads it."""
+        """It is not held or heard any more: for its readers it ends as its source does."""
         self.held = False
         self._heard = None
         self.deliver()

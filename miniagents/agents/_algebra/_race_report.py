@@ -10,8 +10,8 @@ class RaceEntry(Frozen, deferred=True):
     """One agent in a race or a hedge, as it stood when that was decided.
 
     Only what is known is told: a provider tells its ``usage`` at the end of a message (some tell the input
-    at its beginning), so an agent that was stopped in the middle has often tokens and no usage. What the
-    provider charges for what it goes on to write after it was hung up on, nobody is told.
+    at its beginning), so an agent that was stopped in the middle has often tokens and no usage. A
+    provider does not tell what it charges for text that it goes on to write after it was hung up on.
 
     Args:
         agent_alias: which agent.

@@ -1,4 +1,4 @@
-"""``a.retry(policy)``: ask again, as long as nobody has seen anything of the reply that failed."""
+"""``a.retry(policy)``: ask again, as long as nothing of the reply that failed was passed on."""
 
 import asyncio
 from collections.abc import Callable

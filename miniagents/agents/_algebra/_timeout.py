@@ -2,7 +2,7 @@
 
 Nothing is copied: the messages that the agent writes are shown as they are and only watched. When a limit is
 up, what is still open ends with the error, and its producer is stopped. Only a message that comes from
-outside of the agent, and may have readers there, is copied, so that its end here harms nobody else.
+outside of the agent, and may have readers there, is copied, so that its end here does not affect them.
 
 Why so long: what is heard of an agent and which limit is up next turn on the same few numbers.
 """

@@ -133,7 +133,7 @@ class Clock:
         self._left_at = self._now()
         if self._fired and task is not None:
             self._fired = False
-            # If nobody else has cancelled the task, the error is the cancellation of this clock.
+            # If nothing else has cancelled the task, the error is the cancellation of this clock.
             if task.uncancel() <= self._cancelled_before and error is not None:
                 raise self._overdue() from None
 

@@ -142,7 +142,7 @@ def shared_client(endpoint: Endpoint, kind: type[C], build: Callable[[Endpoint],
 
 
 def no_certificates(endpoint: Endpoint) -> ssl.SSLContext | None:
-    """Return TLS settings that trust nobody, for an endpoint that needs none; None if it may need some.
+    """Return TLS settings that trust no server, for an endpoint that needs none; None if it may need some.
 
     Most of the time that building a client takes goes into loading certificates, which a server behind plain
     ``http://`` does not use. A redirect to ``https://`` fails then, and is not trusted blindly.
