@@ -372,9 +372,12 @@ def test_an_option_chooses_the_loops(
 
 
 @pytest.mark.skipif(SUPPORTED, reason="this Python has eager tasks")
-def test_eager_tasks_need_python_3_12(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_eager_tasks_need_python_3_12(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Python 3.11 refuses the option, with a sentence."""
     result = run(pytester, KINDS, monkeypatch, "--eager-tasks")
+    capfd.readouterr()
     assert pytest.ExitCode.USAGE_ERROR == result.ret
     result.stderr.fnmatch_lines(["ERROR: --eager-tasks needs Python 3.12 or newer*"])
 

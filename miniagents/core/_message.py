@@ -333,6 +333,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
             :meth:`Message.promise`.)
 
     Attributes:
+        held: the stream, None until something looks at that of a text that was there from the start.
         given: the message that it was made of; None if that is or was being written.
         preliminary_metadata: the data that was known when the promise was made; it never changes.
         message_class: the class of the message that is going to come.

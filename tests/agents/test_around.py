@@ -328,6 +328,7 @@ async def test_the_end_of_the_context() -> None:
 
 
 @pytest.mark.loop(virtual=True)
+@pytest.mark.logs("failed after its replies were closed")
 async def test_who_began_it() -> None:
     """A run knows the run that began it; after `finish_early` it goes on until its function has ended."""
     told = Told()
@@ -347,7 +348,7 @@ async def test_who_began_it() -> None:
     assert [outcome.kind for _, outcome in told.ended] == ["completed", "failed"]
 
 
-async def test_an_observer_that_raises() -> None:
+async def test_an_observer_that_raises(caplog: pytest.LogCaptureFixture) -> None:
     """What an observer raises is logged, and the run goes on."""
 
     class Broken(Told):
@@ -361,6 +362,8 @@ async def test_an_observer_that_raises() -> None:
 
     async with observed(Broken()):
         assert str(await marking_agent.inquire("x")) == "x!"
+    said = [record.getMessage().partition("> failed at ")[2] for record in caplog.records]
+    assert said == ["the beginning of a run of MARKING_AGENT.", "the end of a run of MARKING_AGENT."]
 
 
 A = TypeVar("A", bound=MiniAgent[Any, Any, ...])

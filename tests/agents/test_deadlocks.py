@@ -404,7 +404,7 @@ def stuck(edges: dict[str, list[str]]) -> set[str]:
 
 
 @pytest.mark.loop(virtual=True)
-@pytest.mark.logs("these may wait for each other")
+@pytest.mark.logs("these may wait for each other", "failed after its replies were closed")
 @settings(max_examples=150)
 @given(st.data())
 async def test_any_graph(data: st.DataObject) -> None:
@@ -657,6 +657,7 @@ async def test_runs_that_sleep(caplog: pytest.LogCaptureFixture) -> None:
     assert [] == caplog.records
 
 
+@pytest.mark.logs("these may wait for each other")
 async def test_a_second_of_waiting() -> None:
     """On an ordinary event loop, too, a run that shows what a task of it replies is not killed."""
     box: Inquiries = {}

@@ -215,6 +215,7 @@ async def test_an_error_that_is_no_exception(*, read: bool) -> None:
     assert asyncio.get_running_loop().time() == 1 + 1
 
 
+@pytest.mark.loop(fifo=True)  # else the reader may be cancelled with its block before it has looked
 def test_an_error_that_is_no_exception_out_of_run() -> None:
     """It leaves through `run`, also without a reader; a reader is told of it as the cause."""
     causes: list[BaseException | None] = []

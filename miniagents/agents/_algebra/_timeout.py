@@ -87,7 +87,18 @@ class Watch:
     """
 
     __slots__ = (
-        *("_alias", "_ancestry", "_begun", "_complete", "_context", "_ctx", "_ended", "_limits", "_loop"),
+        *(
+            "_alias",
+            "_ancestry",
+            "_begun",
+            "_buffer",
+            "_complete",
+            "_context",
+            "_ctx",
+            "_ended",
+            "_limits",
+            "_loop",
+        ),
         *(
             "_open",
             "_over",
@@ -107,7 +118,8 @@ class Watch:
         self._limits = limits
         self._ctx = ctx
         self._alias = alias
-        self._replies = replies
+        self._replies: MessageSequencePromise | None = replies  # None when all of them have been passed on
+        self._buffer = replies.buffer
         self._loop = asyncio.get_running_loop()
         self._context = Context.current()
         self._ancestry = current_ancestry()
@@ -139,20 +151,20 @@ class Watch:
         self.deliver()
         if not self._is_over():
             self._over = self._loop.create_future()
-            self._replies.buffer.attach(self)
+            self._buffer.attach(self)
             self._set_timer()
             await self._over
-        raise_error(self._replies.buffer)
+        raise_error(self._buffer)
 
     def _is_over(self) -> bool:
-        buffer = self._replies.buffer
-        return buffer.closed and self.position == len(buffer.items) and not self._open
+        passed_on = self._ended or (self._buffer.closed and self.position == len(self._buffer.items))
+        return passed_on and not self._open
 
     # -- what is heard of the agent --------------------------------------------------------------------------
 
     def deliver(self) -> None:
         """Pass on the messages that are new."""
-        buffer = self._replies.buffer
+        buffer = self._buffer
         while self.position < len(buffer.items):
             promise = buffer.items[self.position]
             self.position += 1
@@ -168,6 +180,8 @@ class Watch:
             if buffer.error is None and self._open and not self._ended:
                 self._ended = True
                 self._ctx.finish_early()
+                buffer.detach(self)
+                self._replies = None  # it would keep the messages going when their readers have left
             self.look()
 
     def _watch_own(self, promise: MessagePromise) -> None:
@@ -282,7 +296,12 @@ class Watch:
         over, self._over = self._over, None  # what ends now is no end that is waited for
         for each in tuple(self._open):
             each.fail(error, (self._run_name,))
-        self._replies.cancel()
+        if self._replies is not None:
+            self._replies.cancel()
+        else:  # a run that had closed its replies may work on
+            early = self._buffer.context.finished_early.pop(self._buffer, None)
+            if early is not None:
+                early.cancel()
         if over is None:
             return
         if self._ended:  # all that was left were messages, and each has its error
@@ -295,7 +314,7 @@ class Watch:
         self._over = None
         if self._timer is not None:
             self._timer.cancel()
-        self._replies.buffer.detach(self)
+        self._buffer.detach(self)
         for each in tuple(self._open):
             each.release()
         self._open.clear()  # a circle would keep the replies until the next garbage collection

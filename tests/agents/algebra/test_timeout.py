@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -9,9 +10,11 @@ from miniagents import (
     AgentTimeoutError,
     ErrorMessage,
     InquiryCancelledError,
+    InteractionContext,
     Message,
     MiniAgents,
     identity,
+    miniagent,
     partial_text,
 )
 from tests.support.sources import Source
@@ -199,7 +202,31 @@ async def test_leaving() -> None:
         assert await anext(aiter(message)) == "one "
         del message
         await asyncio.sleep(1)
-        assert now() == 1
+    assert now() == 1  # else the context would have waited for the message
+
+
+@pytest.mark.loop(virtual=True)
+async def test_finished_early() -> None:
+    """An agent that works on after its replies is stopped with the message that takes too long."""
+    ended: list[float] = []
+
+    async def tokens(_: object) -> AsyncIterator[str]:
+        yield "one "
+        await asyncio.sleep(3600)
+
+    @miniagent
+    async def early_agent(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise(tokens))
+        ctx.finish_early()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.append(now())
+
+    async with MiniAgents():
+        with pytest.raises(AgentTimeoutError):
+            await early_agent.timeout(total=60).inquire()
+    assert (ended, now()) == ([60], 60)
 
 
 @pytest.mark.loop(virtual=True)
