@@ -334,6 +334,7 @@ def sections(output: str) -> dict[str, str]:
     return found
 
 
+@pytest.mark.gate("pytest in pytest, with waits")
 def test_what_is_left_behind_is_red(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -344,6 +345,7 @@ def test_what_is_left_behind_is_red(
     assert "ResourceWarning: unclosed <socket" in capsys.readouterr().err  # and once more, of the interpreter
 
 
+@pytest.mark.gate("pytest in pytest")
 def test_what_is_clean_is_green(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that clean up pass, with fixtures, parameters, markers, examples, executors, shared servers."""
     run(pytester, CLEAN, monkeypatch).assert_outcomes(passed=12)
@@ -357,6 +359,7 @@ def test_what_is_clean_is_green(pytester: pytest.Pytester, monkeypatch: pytest.M
         pytest.param(["--eager-tasks"], ("asyncio", True), {"skipped": 1}, marks=needs_eager_tasks),
     ],
 )
+@pytest.mark.gate("pytest in pytest")
 def test_an_option_chooses_the_loops(
     options: list[str],
     expected: tuple[str, bool],
@@ -382,6 +385,7 @@ def test_eager_tasks_need_python_3_12(
     result.stderr.fnmatch_lines(["ERROR: --eager-tasks needs Python 3.12 or newer*"])
 
 
+@pytest.mark.gate("pytest in pytest")
 def test_failures_are_told_alone(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stuck synchronous code is stopped by an alarm; what a failed test left is not told on top."""
     failing = """

@@ -658,6 +658,7 @@ async def test_runs_that_sleep(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.logs("these may wait for each other")
+@pytest.mark.gate("seconds of real time")
 async def test_a_second_of_waiting() -> None:
     """On an ordinary event loop, too, a run that shows what a task of it replies is not killed."""
     box: Inquiries = {}

@@ -27,6 +27,7 @@ async def kept(path: Path) -> list[tuple[str, str]]:
 # -- on a pipe --
 
 
+@pytest.mark.gate("many processes")
 async def test_a_pipe_is_talked_with_in_plain_lines(tmp_path: Path) -> None:
     """A pipe is told who answers and where it is kept, gets its answer, and the exit code is 0."""
     done = await on_pipe(tmp_path, "hello\nexit\nmore\n")

@@ -38,6 +38,7 @@ def options(server: ScriptedServer) -> list[str]:
     return ["--model", "openai:m", "--base-url", f"{server.url}/v1"]
 
 
+@pytest.mark.gate("processes with an SDK each")
 async def test_a_model_on_a_pipe(tmp_path: Path) -> None:
     """The model is asked with instructions and the whole history; its answer is shown and kept."""
     async with serve(says("Hel", "lo"), says("Again")) as server:

@@ -66,6 +66,7 @@ async def test_a_signal_ends_it_cleanly(tmp_path: Path) -> None:
     assert answer[1].startswith("No. I am")
 
 
+@pytest.mark.gate("a process with a terminal")
 async def test_killed_in_the_middle_of_an_answer(tmp_path: Path) -> None:
     """Kill -9 loses at most the unfinished message, and the next chat goes on."""
     async with at_terminal(tmp_path) as terminal:

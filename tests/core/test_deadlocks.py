@@ -228,6 +228,7 @@ async def test_no_watch_without_a_wait() -> None:
     assert not watched(context)
 
 
+@pytest.mark.gate("seconds of real time")
 async def test_the_watch_ends_with_the_runs() -> None:
     """When no run is left, the watch ends by itself within two looks; the next wait begins another one."""
     context = open_context()

@@ -74,6 +74,7 @@ ITEMS = st.lists(st.text(max_size=3) | st.builds(ValueError, st.text(max_size=3)
 
 
 @given(items=ITEMS, end=st.none() | st.builds(ValueError, st.text(max_size=3)))
+@pytest.mark.gate("many cases")
 async def test_each_in_its_place(items: list[str | Exception], end: Exception | None) -> None:
     """Each error is a message in its place, those behind it still arrive, and the sequence ends normally."""
 

@@ -289,6 +289,7 @@ def test_a_limit_of_the_system(tmp_path: Path) -> None:
     assert len(done) + 1 == len(file.load())
 
 
+@pytest.mark.gate("processes of their own")
 def test_two_processes(tmp_path: Path) -> None:
     """Two processes that append at once lose nothing, and each keeps its order."""
     path = tmp_path / "CHAT.md"
