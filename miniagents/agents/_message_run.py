@@ -1,7 +1,7 @@
 """A run of an agent that replies one message and writes it itself: one task for both."""
 
 from collections.abc import Awaitable, Mapping, MutableMapping
-from typing import Final, Protocol
+from typing import Protocol
 
 from typing_extensions import override
 
@@ -20,8 +20,7 @@ from miniagents.core import (
 )
 
 from ._run_context import RunInfo, RunOutcome
-
-COMPLETED: Final = RunOutcome("completed")
+from ._taskless_run import COMPLETED, stopped
 
 
 class WritesMessage(Protocol):
@@ -142,11 +141,6 @@ class MessageRun(ProducerTask):
     def outcome(self) -> RunOutcome:
         """How it ended, when it has."""
         return self._outcome or COMPLETED
-
-
-def stopped(abandoned: bool) -> RunOutcome:
-    """How a run ended that was stopped."""
-    return RunOutcome("abandoned" if abandoned else "cancelled")
 
 
 def sequence_of(context: Context, text: str) -> MessageSequencePromise[Message]:

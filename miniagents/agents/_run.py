@@ -29,10 +29,11 @@ from miniagents.core import (
 )
 from miniagents.values import MiniAgentsError
 
-from ._message_run import COMPLETED, MessageRun, WritesMessage, sequence_of, stopped
+from ._message_run import MessageRun, WritesMessage, sequence_of
 from ._records import record_run
 from ._run_context import RunContext, RunInfo, RunOutcome
 from ._signals import signals
+from ._taskless_run import COMPLETED, MakeWork, TasklessRun, stopped
 
 M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
 
@@ -259,6 +260,7 @@ def start_run(
     errors_as_messages: bool | None,
     classes: tuple[type[Message], ...] | None = None,
     writer: WritesMessage | None = None,
+    make: MakeWork | None = None,
 ) -> "Inquiry[Message]":
     """Schedule a run in the active context.
 
@@ -272,6 +274,7 @@ def start_run(
         errors_as_messages: whether errors become messages; None leaves it to the context.
         classes: of the replies; None if any message will do.
         writer: the function of the agent, if that writes its one message itself.
+        make: makes what the run does, if that needs no task.
 
     Returns:
         The promise of its replies.
@@ -286,8 +289,11 @@ def start_run(
     if errors_as_messages is None:
         errors_as_messages = settings is not None and settings.errors_as_messages
     shown: ReplayBuffer[MessagePromise[Message]]
-    run: Run | MessageRun
-    if writer is not None:
+    run: Run | MessageRun | TasklessRun
+    if make is not None:
+        shown = ReplayBuffer(context)
+        run = TasklessRun(alias, shown, make, received, pending)
+    elif writer is not None:
         run = MessageRun(alias, context, writer, received=received, keywords=keywords, pending=pending)
         shown = run.sequence
     else:
@@ -308,7 +314,7 @@ def start_run(
     run.start()
     if errors_as_messages:
         shown = replace_errors(MessageSequencePromise.over(shown), alias, but=signals())
-        if isinstance(run, Run):
+        if not isinstance(run, MessageRun):
             run.shown = shown
     if settings is not None and recorded and not isinstance(received, str):
         record_run(settings, alias, keywords, received.buffer, shown)
@@ -317,9 +323,11 @@ def start_run(
     return promise
 
 
-def _observe(context: RunContext, run: Run | MessageRun) -> None:
+def _observe(context: RunContext, run: Run | MessageRun | TasklessRun) -> None:
     """Tell the observers of the context that a run was inquired, and, when it has ended, how."""
     starter = current_producer()
-    info = context.run_begins(run.name, starter.info if isinstance(starter, Run | MessageRun) else None)
+    info = context.run_begins(
+        run.name, starter.info if isinstance(starter, Run | MessageRun | TasklessRun) else None
+    )
     run.info = info
     run.when_ended(lambda: context.run_ends(info, run.outcome))

@@ -6,7 +6,7 @@ replayed.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import ClassVar, Generic, Protocol, cast, overload
+from typing import ClassVar, Generic, Protocol, Self, cast, overload
 
 from reactivex import Observable
 from typing_extensions import ParamSpec, TypeVar
@@ -31,14 +31,15 @@ from miniagents.core import (
 )
 from miniagents.operators import AgentMap
 
-from ._algebra._around import AnyFunction
+from ._algebra._around import AnyFunction, Around
 from ._algebra._chains import Stage
-from ._algebra._operands import Operand, ReplyContext
+from ._algebra._operands import Operand, ReplyContext, Watching
 from ._call import AgentCall
 from ._message_run import WritesMessage, sequence_of
 from ._pipeline import Operator, Pipeline
 from ._run import Run, start_run
 from ._run_context import RunContext
+from ._taskless_run import Call, MakeWork, TasklessRun, Work
 from ._wrapping import WrappedAgent
 
 # Users see these two names in signatures and hints; the variance is written out beside them.
@@ -222,12 +223,14 @@ class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
         agent: _Intercepted | RunnableAgent[In, Out, P] = self
         classes = self._classes
         around = context.around_runs if isinstance(context, RunContext) else ()
+        make: MakeWork | None = None
         if self._around_done < len(around):
             agent = _Intercepted(
                 cast("RunnableAgent[Message, Message, ...]", self), around[self._around_done]
             )
-        elif self._wrapped is not None and not self._wrapped[1].answers:
+        elif self._wrapped is not None and not isinstance(self._wrapped[1], Around):
             classes = None  # it is the wrapped agent's replies that come out, and they are of its classes
+            make = self._watching(self._wrapped[0], self._wrapped[1], given)
         promise = start_run(
             context,
             self.alias,
@@ -238,8 +241,25 @@ class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
             errors_as_messages=self._errors_as_messages,
             classes=None if classes is None else classes.replies,
             writer=self._writer() if agent is self and self._wrapped is None else None,
+            make=make,
         )
         return cast("MessageSequencePromise[Out]", promise)
+
+    def _watching(self, inner: Self, wrapper: Watching, given: Mapping[str, object]) -> MakeWork:
+        """What makes the work of a run of this agent: ``wrapper`` watches a run of ``inner``."""
+        call = inner._bound_to(given)
+
+        def make(
+            run: TasklessRun, received: MessageSequencePromise[Message] | str, pending: Flattener | None
+        ) -> Work:
+            def start(
+                received: MessageSequencePromise[Message] | str, pending: Flattener | None
+            ) -> MessageSequencePromise[Message]:
+                return call._start(run.context, received, given, pending)  # noqa: SLF001 - same class
+
+            return wrapper.watch(run, Call(call.alias, start, received, pending))
+
+        return make
 
     def __map_agent__(
         self: Stage[In1, Out1], limits: ConcurrencyLimits, overflow: Overflow | None, /
@@ -266,8 +286,8 @@ class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
             given: the keywords of this run.
             run: takes the replies.
         """
-        if self._wrapped is not None:
-            inner, wrapper = self._wrapped
+        if self._wrapped is not None and isinstance(self._wrapped[1], Around):
+            inner, wrapper = self._wrapped[0], self._wrapped[1]
             call = inner._bound_to(given)  # noqa: SLF001 - same class
             return wrapper(self._context_class(self, received, run), cast("Operand", call))
         classes = self._classes

@@ -11,7 +11,8 @@ from typing_extensions import ParamSpec, override
 
 from miniagents.values import FrozenMapping
 
-from ._algebra._operands import Operand, Wrapper
+from ._algebra._around import Around
+from ._algebra._operands import Operand, Watching
 from ._algebra._retry import Retrying, RetryPolicy
 from ._algebra._timeout import TimeLimits
 from ._annotations import MessageClasses
@@ -36,7 +37,7 @@ class WrappedAgent(ConfiguredAgent[P]):
     __slots__ = ("_around_done", "_wrapped")
 
     # The same agent without its outermost wrapper, and that wrapper.
-    _wrapped: "tuple[Self, Wrapper] | None"
+    _wrapped: "tuple[Self, Around | Watching] | None"
     # Of the functions that the context puts around every run: how many have been given this agent already.
     _around_done: int
 
@@ -122,7 +123,7 @@ class WrappedAgent(ConfiguredAgent[P]):
         """
         return self._wrapped_in(Retrying(RetryPolicy() if policy is None else policy))
 
-    def _wrapped_in(self, wrapper: Wrapper) -> Self:
+    def _wrapped_in(self, wrapper: Around | Watching) -> Self:
         """A copy of this agent, the runs of which are those of ``wrapper`` with this agent."""
         inner = self._variant(errors_as_messages=False)
         part = cast("Operand", self)

@@ -12,7 +12,7 @@ from ._flattener import Flattener
 from ._flow import UNBOUNDED, FlowControl, request_upstream
 from ._join import join_tokens
 from ._join_and_split import join_messages, split_messages
-from ._lifetime import NO_RESULT, Ancestry, Fate, Lease, Lifetime, TaskLife
+from ._lifetime import NO_RESULT, Ancestry, Fate, Lease, Lifetime, TasklessLife, TaskLife, extend_chain
 from ._lift import Lifted
 from ._message import (
     Message,
@@ -86,6 +86,7 @@ __all__ = [
     "Subscriber",
     "SystemMessage",
     "TaskLife",
+    "TasklessLife",
     "TokenFeed",
     "TokenStream",
     "TokenStreamer",
@@ -102,6 +103,7 @@ __all__ = [
     "current_context",
     "current_producer",
     "error_message",
+    "extend_chain",
     "failed_message",
     "fill",
     "freeze_metadata",

@@ -24,7 +24,7 @@ from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar, TypeVarTuple, cast
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 from miniagents.values import NoActiveContextError, WrongLoopError
 
@@ -168,7 +168,8 @@ class Context:
         self._block: asyncio.Task[object] | None = None  # whose `async with` it is
         self._interrupt: BaseException | None = None
         # Runs that have closed their replies and go on: only this finds them by their replies.
-        self._finished_early: WeakKeyDictionary[object, OwnedTask] = WeakKeyDictionary()
+        self._finished_early: dict[object, OwnedTask] = {}
+        self._closed_replies: dict[OwnedTask, list[object]] = {}
 
     @classmethod
     def current(cls) -> Self:
@@ -384,17 +385,21 @@ class Context:
             task: one that has ended.
         """
         self.tasks.discard(task)
+        if self._closed_replies:
+            for replies in self._closed_replies.pop(task, ()):
+                self._finished_early.pop(replies, None)
         if not self.tasks and self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
     def note_finished_early(self, run: OwnedTask, replies: object) -> None:
-        """Note that a run has closed its replies, and goes on.
+        """Note, until its end, that a run has closed its replies, and goes on.
 
         Args:
             run: which one.
-            replies: their buffer; held weakly.
+            replies: their buffer.
         """
         self._finished_early[replies] = run
+        self._closed_replies.setdefault(run, []).append(replies)
 
     def cancel_finished_early(self, replies: object) -> None:
         """Stop the run that has closed these replies and may still go on, if there is such a run.

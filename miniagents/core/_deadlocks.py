@@ -261,7 +261,7 @@ class DeadlockWatch:
         return told
 
     def _judge(self, circle: "list[Producer]") -> bool:
-        runs = [each for each in circle if isinstance(each, WaitingTask)]
+        runs = [each for each in circle if isinstance(each, WaitingTask) and _has_task(each)]
         if not all(run.waiting in self._last for run in runs):
             return False  # one of them has just begun to wait: look again later
         if any(run.has_helpers() for run in runs):
@@ -297,7 +297,12 @@ def _circle(start: WaitingTask, seen: set[int]) -> "list[Producer] | None":
         place = places.get(id(producer))
         if place is not None:
             circle = way[place:]
-            first = next((at for at, each in enumerate(circle) if isinstance(each, WaitingTask)), None)
+            tasks = (
+                at
+                for at, each in enumerate(circle)
+                if isinstance(each, WaitingTask) and each.task is not None
+            )
+            first = next(tasks, None)
             return None if first is None else circle[first:] + circle[:first]
         if id(producer) in seen:
             return None
@@ -306,6 +311,11 @@ def _circle(start: WaitingTask, seen: set[int]) -> "list[Producer] | None":
         way.append(producer)
         producer = producer.blocked_by()
     return None
+
+
+def _has_task(producer: Producer) -> bool:
+    """Whether a producer is a run with a task, which can be told; a run without is a link with a name."""
+    return isinstance(producer, WaitingTask) and producer.task is not None
 
 
 def _circles_aside(runs: "Iterable[WaitingTask]", lasting: "set[Future[None]]") -> "Iterator[list[Producer]]":

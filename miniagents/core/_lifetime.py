@@ -19,7 +19,7 @@ from enum import Enum, auto
 from types import TracebackType
 from typing import Final, Generic
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from miniagents.values import InquiryCancelledError
 
@@ -485,6 +485,11 @@ class TaskLife(WaitingTask):
             self._ancestry = self.buffer.ancestry = Ancestry(self._begun_by, self.name)
         return self._ancestry
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it has begun and not ended, so that it can be stopped."""
+        return self.task is not None
+
     def begins(self) -> None:
         """Event *producer begins*: it is about to be a task; its context owns it, its guardian stops it."""
         buffer = self.buffer
@@ -530,7 +535,7 @@ class TaskLife(WaitingTask):
         guardian = self._guardian
         for child in children or ():
             is_message = child.part or child.parent is not self  # of this run, or of one that ended before
-            if is_message and guardian is not None and guardian.task is not None:
+            if is_message and guardian is not None and guardian.goes_on:
                 guardian.take_charge_of(child)
             else:
                 child._guardian = None  # noqa: SLF001 - same class
@@ -600,3 +605,49 @@ class TaskLife(WaitingTask):
             kept = id(seen[0]) in replied if left_behind else seen[0].contained
             if not kept and not any(each.readers for each in seen):
                 child.cancel()
+
+
+class TasklessLife(TaskLife):
+    """The life of a run without a task: what it does happens where the streams that it reads deliver.
+
+    It is stopped in the call that stops it, and not at its next step.
+    """
+
+    __slots__ = ("_over",)
+
+    def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None") -> None:
+        TaskLife.__init__(self, buffer, parent, part=False)
+        self._over = False
+
+    @property
+    @override
+    def goes_on(self) -> bool:
+        return not self._over
+
+    def leave(self) -> object:
+        """Read no more; idempotent.
+
+        Returns:
+            What it held of what it read. The caller lets go of it last: what this began is told first how it
+            is stopped, and not by nobody reading it any more.
+        """
+        raise NotImplementedError
+
+    @override
+    def has_ended(self) -> None:
+        """Event *producer has ended*: it lets go of everything; once."""
+        if not self._over:
+            self._over = True
+            self.forget_waits()
+            super().has_ended()
+
+    @override
+    def _stop(self) -> None:
+        if self._over or self._stopping:
+            return
+        self._stopping = True
+        self.end_aborted(self.cancellation())
+        held = self.leave()
+        self.was_cancelled()
+        self.has_ended()
+        del held

@@ -63,8 +63,8 @@ class Processor(ABC):
         """
 
     @abstractmethod
-    def leave(self) -> None:
-        """Read no more; idempotent."""
+    def leave(self) -> object:
+        """Read no more; idempotent. What it returns is nobody's concern but a run's without a task."""
 
     def deliver(self) -> None:
         """Move on as far as that is possible now."""

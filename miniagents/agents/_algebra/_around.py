@@ -1,7 +1,7 @@
 """``a.around(function)``: each call of an agent goes through a function of the user's own."""
 
 from collections.abc import Awaitable, Callable
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 from ._operands import Operand, ReplyContext
 
@@ -12,9 +12,6 @@ AnyFunction: TypeAlias = Callable[..., Awaitable[None]]
 class Around:
     """What ``a.around(function)`` puts around ``a``.
 
-    Attributes:
-        answers: it may reply something else than the wrapped agent does.
-
     Args:
         function: what the calls go through.
 
@@ -23,8 +20,6 @@ class Around:
     """
 
     __slots__ = ("_function",)
-
-    answers: ClassVar[bool] = True
 
     def __init__(self, function: AnyFunction) -> None:
         check_around("around", function)

@@ -5,8 +5,8 @@ another one on ends as that one ends.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from typing import ClassVar, Protocol, cast, runtime_checkable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, cast, runtime_checkable
 
 from miniagents.core import (
     Message,
@@ -16,6 +16,7 @@ from miniagents.core import (
     NoReplayBuffer,
     PartBuffer,
     ProducerTask,
+    ReplayBuffer,
     current_producer,
     raise_error,
     until_closed,
@@ -23,6 +24,8 @@ from miniagents.core import (
     until_requested,
 )
 from miniagents.values import Finish, Part, Usage
+
+from .._taskless_run import Call, TasklessRun, Work
 
 
 @runtime_checkable
@@ -87,9 +90,6 @@ class Composition(Protocol):
 class Wrapper(Protocol):
     """What goes around the runs of one agent, which stays of its class."""
 
-    answers: ClassVar[bool]
-    """Whether what comes out may be something else than what the wrapped agent replies."""
-
     def alias_around(self, part: Operand) -> str:
         """How the agent is called with this around it."""
         ...
@@ -98,12 +98,25 @@ class Wrapper(Protocol):
         """What the agent does with this around it, in a sentence."""
         ...
 
-    def __call__(self, ctx: ReplyContext, call: Operand) -> Awaitable[None]:
-        """Run the agent once, or more often; ``call`` has the keywords of this call."""
+
+class Watching(Wrapper, Protocol):
+    """A wrapper that only watches: what comes out is what the wrapped agent replies, and it needs no task."""
+
+    def watch(self, run: TasklessRun, call: Call, /) -> Work:
+        """What one run of it does with a call of the agent."""
         ...
 
 
-def named(part: Operand) -> str:
+class Named(Protocol):
+    """What is called something."""
+
+    @property
+    def alias(self) -> str:
+        """How."""
+        ...
+
+
+def named(part: Named) -> str:
     """The alias of a part inside that of a whole: in parentheses if it is an operation itself."""
     return f"({part.alias})" if " " in part.alias else part.alias
 
@@ -178,13 +191,61 @@ def is_complete(messages: MessageSequencePromise) -> bool:
     return messages.buffer.closed and all(promise.buffer.closed for promise in messages.buffer.items)
 
 
-def input_complete(messages: MessageSequencePromise) -> "asyncio.Task[None]":
-    """A task that is done when all messages have ended, however they did; cancel it to wait no more.
+class InputEnd:
+    """Tells when all messages of an input have ended, however they did.
 
     In a chain all agents begin at once. What an agent is given time for begins when it has got its input. So
     this is a reader too, one that takes everything: otherwise the input of an agent that is stuck before it
     reads would be paused, and its time would never begin.
+
+    Args:
+        messages: the input.
+        then: called once, at its end, unless this was left before.
+
+    Attributes:
+        position: nothing is taken.
     """
+
+    __slots__ = ("_current", "_left", "_messages", "_then", "position")
+
+    def __init__(self, messages: MessageSequencePromise, then: Callable[[], None]) -> None:
+        self._messages = messages.buffer  # and not the promise: this keeps nothing going
+        self._left: Iterator[ReplayBuffer[str]] | None = None
+        self._current: ReplayBuffer[object] | None = None
+        self._then = then
+        self.position: int = 0
+
+    def begin(self) -> None:
+        """Begin to read."""
+        self._listen_to(cast("ReplayBuffer[object]", self._messages))
+
+    def _listen_to(self, buffer: ReplayBuffer[object]) -> None:
+        self._current = buffer
+        buffer.attach(self)
+        self.deliver()
+
+    def deliver(self) -> None:
+        """Go on with the next message if the current one has ended."""
+        if self._current is None or not self._current.closed:
+            return
+        if self._left is None:
+            self._left = iter([promise.buffer for promise in self._messages.items])
+        self.leave()
+        following = next((each for each in self._left if not each.closed), None)
+        if following is None:
+            self._then()
+        else:
+            self._listen_to(cast("ReplayBuffer[object]", following))
+
+    def leave(self) -> None:
+        """Read no more; idempotent."""
+        current, self._current = self._current, None
+        if current is not None:
+            current.detach(self)
+
+
+def input_complete(messages: MessageSequencePromise) -> "asyncio.Task[None]":
+    """As an :class:`InputEnd`, for who waits in a task: cancel it to wait no more."""
     return asyncio.ensure_future(_until_ended(messages))
 
 

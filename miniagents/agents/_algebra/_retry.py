@@ -1,16 +1,28 @@
 """``a.retry(policy)``: ask again, as long as nothing of the reply that failed was passed on."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import TypeVar, cast
 
 from typing_extensions import override
 
-from miniagents.core import MessageSequencePromise
-from miniagents.values import Backoff, DeadlockError, InquiryCancelledError, StopLoop
+from miniagents.core import (
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    PartBuffer,
+    Processor,
+    Producer,
+    ReplayBuffer,
+    request_upstream,
+)
+from miniagents.values import Backoff, DeadlockError, InquiryCancelledError, Part, StopLoop
 
-from ._operands import Operand, ReplyContext, first_sign, named, relay
+from .._taskless_run import Call, TasklessRun
+from ._operands import Operand, is_content, named
+
+T = TypeVar("T")
 
 # Somebody wants the run to end, or asking again would do the very same.
 _FINAL = (InquiryCancelledError, StopLoop, EOFError, DeadlockError)
@@ -73,11 +85,9 @@ class Retrying:
 
     Attributes:
         policy: how often, and when.
-        answers: what comes out is what the agent replies.
     """
 
     policy: RetryPolicy
-    answers: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not isinstance(cast("object", self.policy), RetryPolicy):
@@ -92,21 +102,177 @@ class Retrying:
         """Who is asked again."""
         return f"{part.alias}, asked up to {self.policy.attempts} times until it begins to reply."
 
-    async def __call__(self, ctx: ReplyContext, call: Operand) -> None:
+    def watch(self, run: TasklessRun, call: Call, /) -> "Attempts":
         """Ask until a first token has come; from there on pass on what comes, errors too."""
-        attempt = 1
-        while not await self._is_final(attempt, call, replies := call.inquire(ctx.messages)):
-            replies.cancel()
-            await asyncio.sleep(self.policy.pause(attempt))
-            attempt += 1
-        await relay(ctx, replies)
+        return Attempts(self.policy, f"{named(call)}.retry({self.policy.attempts})", run, call)
 
-    async def _is_final(self, attempt: int, call: Operand, replies: MessageSequencePromise) -> bool:
+
+class Attempts(Processor):
+    """One run of an agent that is asked again: it shows the replies of the attempt that begins.
+
+    It has no task: what an attempt gives is looked at where it arrives, and in between there is a timer.
+
+    Args:
+        policy: how often, and when.
+        alias: of the whole, for the note on an error.
+        run: shows the replies.
+        call: of the agent.
+    """
+
+    __slots__ = ("_alias", "_attempt", "_begun", "_call", "_first", "_looked_at", "_policy", "_replies")
+    __slots__ += ("_run", "_timer")
+
+    def __init__(self, policy: RetryPolicy, alias: str, run: TasklessRun, call: Call) -> None:
+        super().__init__()
+        self._policy = policy
+        self._alias = alias
+        self._run = run
+        self._call: Call | None = call  # until the end, since it holds what the run was sent
+        self._attempt = 0
+        self._begun = False  # it has given a sign, or is the last one: its replies are shown
+        self._replies: MessageSequencePromise | None = None
+        self._first: ReplayBuffer[str] | None = None  # the first message, as long as that has no content
+        self._looked_at = 0
+        self._timer: asyncio.Handle | None = None
+
+    @property
+    @override
+    def reading(self) -> ReplayBuffer[object] | None:
+        return None if self._replies is None else cast("ReplayBuffer[object]", self._replies.buffer)
+
+    @property
+    @override
+    def writing(self) -> ReplayBuffer[object]:
+        return cast("ReplayBuffer[object]", self._run.buffer)
+
+    @override
+    def blocked_by(self) -> Producer | None:
+        return super().blocked_by() if self._first is None else self._first.producer
+
+    def begin(self) -> None:
+        """Ask once more."""
+        self._timer = None
+        if self._call is None:
+            return
+        self._attempt += 1
+        self._replies = replies = self._call.inquire()
+        if self._attempt == 1:
+            self.writing.write_from(self)
+        replies.buffer.attach(self, unbounded=False)
+        self.deliver()
+
+    @override
+    def step(self) -> bool:
+        replies = self._replies
+        if replies is None:
+            return False
+        buffer = replies.buffer
+        if not self._begun:
+            return self._has_begun(buffer)
+        if self.position < len(buffer.items):
+            batch = buffer.items[self.position :]
+            self.position += len(batch)
+            for promise in batch:
+                self._run.reply(promise)
+            return True
+        if buffer.closed:
+            if buffer.error is None:
+                self._run.finished()
+            else:
+                buffer.mark_error_handled()
+                self._run.failed(buffer.error, buffer.chain)
+        return False
+
+    # -- before the first sign -----------------------------------------------------------------------------
+
+    def _has_begun(self, buffer: ReplayBuffer[MessagePromise[Message]]) -> bool:
+        """Whether there is a first token, a first message without any, or an end without a message."""
+        if self._timer is not None:  # how this attempt has ended is being judged
+            return False
+        if self._first is None:
+            if not buffer.items:
+                return self._has_ended(buffer) if buffer.closed else False
+            promise = buffer.items[0]
+            if promise.given is not None:
+                return self._show()
+            first = promise.buffer
+            if not first.closed:
+                self._first = first
+                first.attach(self, unbounded=False)
+            return self._looked(first)
+        return self._looked(self._first)
+
+    def _looked(self, first: ReplayBuffer[str]) -> bool:
+        parts = cast("Sequence[Part]", first.parts if isinstance(first, PartBuffer) else first.items)
+        while self._looked_at < len(parts):
+            if is_content(parts[self._looked_at]):
+                return self._show()
+            self._looked_at += 1
+        if first.closed:
+            return self._has_ended(first)
+        if len(first.items) >= first.requested:  # parts without content have used up what was requested
+            request_upstream(first, len(first.items), 1, waiting=True)
+        return False
+
+    def _has_ended(self, buffer: ReplayBuffer[T]) -> bool:
+        """Show an attempt that has ended without a sign, unless it failed and another one is to come."""
+        error = buffer.error
+        if error is None:
+            return self._show()
+        buffer.mark_error_handled()
+        # In a turn of its own: what the policy calls is code of the user's.
+        variables = self._run.variables
+        self._timer = self._run.context.loop.call_soon(self._judge, error, buffer.chain, context=variables)
+        return False
+
+    def _judge(self, error: Exception, chain: tuple[str, ...]) -> None:
+        """Ask again after ``error``, or show it."""
+        self._timer = None
         try:
-            await first_sign(replies)
-        except Exception as error:  # noqa: BLE001 - the policy knows which errors are meant
-            if attempt < self.policy.attempts and self.policy.covers(error):
-                return False
-            if attempt > 1:
-                error.add_note(f"{self.alias_around(call)} gave up after {attempt} attempts.")
+            again = self._attempt < self._policy.attempts and self._policy.covers(error)
+            pause = self._policy.pause(self._attempt) if again else 0.0
+        except Exception as failure:  # noqa: BLE001 - the policy's own
+            self._run.failed(failure, chain if failure is error else ())
+            return
+        if again:
+            self._drop()
+            loop, variables = self._run.context.loop, self._run.variables
+            self._timer = loop.call_later(pause, self.begin, context=variables)
+            return
+        if self._attempt > 1:
+            error.add_note(f"{self._alias} gave up after {self._attempt} attempts.")
+        self._show()
+        self.deliver()
+
+    def _drop(self) -> None:
+        """Cancel an attempt of which nothing was shown."""
+        replies = self._stop_reading()
+        if replies is not None:
+            replies.cancel()
+
+    def _show(self) -> bool:
+        """From now on show what the attempt replies."""
+        self._begun = True
+        self._leave_first()
         return True
+
+    def _leave_first(self) -> None:
+        first, self._first = self._first, None
+        self._looked_at = 0
+        if first is not None:
+            first.detach(self, unbounded=False)
+
+    def _stop_reading(self) -> MessageSequencePromise | None:
+        self._leave_first()
+        replies, self._replies = self._replies, None
+        if replies is not None:
+            replies.buffer.detach(self, unbounded=False)
+        return replies
+
+    @override
+    def leave(self) -> object:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        call, self._call = self._call, None
+        return call, self._stop_reading()

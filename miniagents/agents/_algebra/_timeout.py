@@ -10,22 +10,20 @@ Why so long: what is heard of an agent and which limit is up next turn on the sa
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import cast
 
 from miniagents.core import (
-    Context,
+    Message,
     MessagePromise,
     MessageSequencePromise,
     PartBuffer,
     ReplayBuffer,
-    current_ancestry,
-    current_producer,
-    raise_error,
 )
 from miniagents.values import AgentTimeoutError, Part, check_seconds, set_partial_text
 
+from .._taskless_run import Call, TasklessRun
 from ._copy import MessageCopy
-from ._operands import Operand, ReplyContext, input_complete, is_complete, is_content, named
+from ._operands import InputEnd, Operand, is_complete, is_content, named
 
 LIMITS = ("first_token", "stall", "total")
 NEVER = float("inf")
@@ -39,13 +37,11 @@ class TimeLimits:
         first_token: from the end of its input to its first token, or first message without any.
         stall: between two signs of it; before the first one it counts if there is no ``first_token``.
         total: from the inquiry to the end of its last message.
-        answers: what comes out is what the agent replies.
     """
 
     first_token: float | None
     stall: float | None
     total: float | None
-    answers: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name in LIMITS:
@@ -61,100 +57,70 @@ class TimeLimits:
         """Who is waited for."""
         return f"{part.alias}, stopped when it takes too long."
 
-    async def __call__(self, ctx: ReplyContext, call: Operand) -> None:
+    def watch(self, run: TasklessRun, call: Call, /) -> "Watch":
         """Pass the replies on until a limit is up."""
-        watch = Watch(self, ctx, call.alias, call.inquire(ctx.messages))
-        try:
-            await watch.until_over()
-        finally:
-            await watch.leave()
+        return Watch(self, run, call)
 
 
 class Watch:
     """Watches the replies of one run, and stops it when the last sign of it came too long ago.
 
-    It wakes the run that it belongs to once, at the end: all else happens where tokens arrive, and in a
-    timer.
+    It has no task: all happens where tokens arrive, and in a timer.
 
     Args:
         limits: how long is waited.
-        ctx: where the replies go.
-        alias: of the agent, for the error.
-        replies: what is watched.
+        run: shows the replies.
+        call: of the agent.
 
     Attributes:
         position: how many messages have been passed on.
     """
 
     __slots__ = (
-        *(
-            "_alias",
-            "_ancestry",
-            "_begun",
-            "_buffer",
-            "_complete",
-            "_context",
-            "_ctx",
-            "_ended",
-            "_limits",
-            "_loop",
-        ),
-        *(
-            "_open",
-            "_over",
-            "_replies",
-            "_run_name",
-            "_signs",
-            "_timer",
-            "_tokens",
-            "_waiting_since",
-            "position",
-        ),
+        *("_alias", "_ancestry", "_begun", "_buffer", "_call", "_context", "_ended", "_input", "_limits"),
+        *("_loop", "_open", "_over", "_replies", "_run", "_signs", "_timer", "_tokens", "_waiting_since"),
+        "position",
     )
 
-    def __init__(
-        self, limits: TimeLimits, ctx: ReplyContext, alias: str, replies: MessageSequencePromise
-    ) -> None:
+    def __init__(self, limits: TimeLimits, run: TasklessRun, call: Call) -> None:
         self._limits = limits
-        self._ctx = ctx
-        self._alias = alias
-        self._replies: MessageSequencePromise | None = replies  # None when all of them have been passed on
-        self._buffer = replies.buffer
-        self._loop = asyncio.get_running_loop()
-        self._context = Context.current()
-        self._ancestry = current_ancestry()
-        run = current_producer()
-        self._run_name = alias if run is None else run.name
+        self._run = run
+        self._alias = call.alias
+        self._call: Call | None = call  # until the end, since it holds what the run was sent
+        self._replies: MessageSequencePromise | None = None  # None when all of them have been passed on
+        self._buffer = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)  # until they are there
+        self._context = run.context
+        self._loop = run.context.loop
+        self._ancestry = run.ancestry
         self._begun = self._loop.time()
         self._waiting_since: float | None = None  # None before it has its input and gave a sign
         self._signs = 0  # tokens and ends of messages
         self._tokens = 0
         self._open: dict[Open | MessageCopy, None] = {}
         self._ended = False  # there are no further messages, and the replies say so
-        self._complete: asyncio.Task[None] | None = None
+        self._input: InputEnd | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._over: asyncio.Future[None] | None = None
+        self._over = False
         self.position = 0
 
-    async def until_over(self) -> None:
-        """Wait until the replies and all their messages have ended, or a limit is up.
-
-        Raises:
-            AgentTimeoutError: a limit is up, and the replies were still open.
-            Exception: the error of the replies.
-        """
-        if is_complete(self._ctx.messages):
+    def begin(self) -> None:
+        """Ask the agent, and watch its replies until they and all their messages have ended."""
+        call = self._call
+        if call is None:
+            return
+        if isinstance(call.received, str) or is_complete(call.received):
             self._waiting_since = self._begun
         else:
-            self._complete = input_complete(self._ctx.messages)
-            self._complete.add_done_callback(self._input_came)
+            self._input = InputEnd(call.received, self._input_came)
+            self._input.begin()
+        self._replies = call.inquire()
+        self._buffer = self._replies.buffer
+        self._buffer.attach(self)
+        self._set_timer()
         self.deliver()
-        if not self._is_over():
-            self._over = self._loop.create_future()
-            self._buffer.attach(self)
-            self._set_timer()
-            await self._over
-        raise_error(self._buffer)
+
+    def blocked_by(self) -> None:
+        """Nothing: when the time is up, it goes on by itself."""
 
     def _is_over(self) -> bool:
         passed_on = self._ended or (self._buffer.closed and self.position == len(self._buffer.items))
@@ -170,7 +136,7 @@ class Watch:
             self.position += 1
             if promise.buffer.closed and promise.buffer.error is None:
                 self._tokens += len(promise.buffer.items)
-                self._ctx.reply(promise)
+                self._run.reply(promise)
                 self.sign()
             elif self._ancestry is not None and self._ancestry.began(promise.buffer.ancestry):
                 self._watch_own(promise)
@@ -179,13 +145,13 @@ class Watch:
         if buffer.closed:
             if buffer.error is None and self._open and not self._ended:
                 self._ended = True
-                self._ctx.finish_early()
+                self._run.finish_early()
                 buffer.detach(self)
                 self._replies = None  # it would keep the messages going when their readers have left
             self.look()
 
     def _watch_own(self, promise: MessagePromise) -> None:
-        self._ctx.reply(promise)
+        self._run.reply(promise)
         if not promise.buffer.closed:
             watched = Open(self, promise.buffer)
             self._open[watched] = None
@@ -196,7 +162,7 @@ class Watch:
         copy = MessageCopy(promise, self._context, self._copied)
         copy.buffer.produce_with(copy, self._ancestry)  # what delivers this is another run
         self._open[copy] = None
-        self._ctx.reply(copy.show())
+        self._run.reply(copy.show())
 
     def _copied(self, copy: MessageCopy, part: Part | None) -> None:
         if part is None:
@@ -228,20 +194,27 @@ class Watch:
         """The agent has been heard of."""
         self._waiting_since = self._loop.time()
         self._signs += 1
-        if self._signs == 1 and self._complete is not None:
-            self._complete.cancel()  # from now on the agent alone says how much of its input is wanted
+        if self._signs == 1 and self._input is not None:
+            self._input.leave()  # from now on the agent alone says how much of its input is wanted
 
-    def _input_came(self, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and self._waiting_since is None:
+    def _input_came(self) -> None:
+        if self._waiting_since is None:
             self._waiting_since = self._loop.time()
-            if self._timer is not None and self._over is not None:  # it counts from now on
+            if self._timer is not None:  # it counts from now on
                 self._timer.cancel()
                 self._set_timer()
 
     def look(self) -> None:
-        """Wake the run if all has ended."""
-        if self._over is not None and not self._over.done() and self._is_over():
-            self._over.set_result(None)
+        """End the run if all has ended."""
+        if self._over or not self._is_over():
+            return
+        self._over = True
+        buffer = self._buffer
+        if buffer.error is None:
+            self._run.finished()
+        else:
+            buffer.mark_error_handled()
+            self._run.failed(buffer.error, buffer.chain)
 
     # -- the limits ------------------------------------------------------------------------------------------
 
@@ -277,7 +250,7 @@ class Watch:
                 self._set_timer()
             else:
                 self._timer = self._loop.call_at(deadline, self._time_is_up)
-        elif self._over is not None and not self._over.done():
+        elif not self._over:
             self._stop(limit, seconds)
 
     def _stop(self, limit: str, seconds: float) -> None:
@@ -293,32 +266,32 @@ class Watch:
             tokens=self._tokens,
             partial_text=next((each.text for each in self._open), ""),
         )
-        over, self._over = self._over, None  # what ends now is no end that is waited for
+        self._over = True  # what ends now is no end that is waited for
         for each in tuple(self._open):
-            each.fail(error, (self._run_name,))
+            each.fail(error, (self._run.name,))
         if self._replies is not None:
             self._replies.cancel()
         else:  # a run that had closed its replies may work on
             self._buffer.context.cancel_finished_early(self._buffer)
-        if over is None:
-            return
         if self._ended:  # all that was left were messages, and each has its error
-            over.set_result(None)
+            self._run.finished()
         else:
-            over.set_exception(error)
+            self._run.failed(error)
 
-    async def leave(self) -> None:
+    def leave(self) -> object:
         """Watch no more; messages that somebody holds go on for them."""
-        self._over = None
+        self._over = True
         if self._timer is not None:
             self._timer.cancel()
         self._buffer.detach(self)
         for each in tuple(self._open):
             each.release()
         self._open.clear()  # a circle would keep the replies until the next garbage collection
-        if self._complete is not None and not self._complete.done():
-            self._complete.cancel()
-            await asyncio.gather(self._complete, return_exceptions=True)
+        if self._input is not None:
+            self._input.leave()
+        held = (self._replies, self._call)
+        self._replies = self._call = None
+        return held
 
 
 class Open:

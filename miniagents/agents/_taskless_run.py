@@ -1,0 +1,224 @@
+"""A run without a task: of a wrapper that only watches, or of an agent that only writes from another stream.
+
+What such a run does happens where the streams that it reads deliver, so a row of a data job that goes through
+a time limit and attempts costs no task for either. To everybody else it is a run: it has a name, a parent and
+an ancestry, it is observed, cancelled, abandoned and named in errors as one that has a task.
+"""
+
+from collections.abc import Callable
+from typing import Final, Protocol, TypeAlias, TypeVar, cast
+
+from typing_extensions import override
+
+from miniagents.core import (
+    Flattener,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    Producer,
+    ReplayBuffer,
+    TasklessLife,
+    TaskLife,
+    current_producer,
+    extend_chain,
+)
+from miniagents.values import InquiryCancelledError
+
+from ._run_context import RunInfo, RunOutcome
+
+T = TypeVar("T")
+
+COMPLETED: Final = RunOutcome("completed")
+
+
+def stopped(abandoned: bool) -> RunOutcome:
+    """How a run ended that was stopped."""
+    return RunOutcome("abandoned" if abandoned else "cancelled")
+
+
+class Work(Protocol):
+    """What a run without a task does; it ends the run with ``finished`` or ``failed``."""
+
+    def begin(self) -> None:
+        """Begin, in the context variables of the run."""
+        ...
+
+    def leave(self) -> object:
+        """Read no more, and give up what was read, which the caller lets go of; idempotent."""
+        ...
+
+    def blocked_by(self) -> Producer | None:
+        """The producer that it waits for; None if it can go on by itself."""
+        ...
+
+
+class Call:
+    """The call of an agent, which may be begun more often than once.
+
+    Args:
+        alias: of the agent.
+        start: starts a run of it.
+        received: what it is sent.
+        pending: writes ``received``, if that may still be given some before the run begins.
+    """
+
+    __slots__ = ("_pending", "_start", "alias", "received")
+
+    def __init__(
+        self,
+        alias: str,
+        start: "Callable[[MessageSequencePromise | str, Flattener | None], MessageSequencePromise]",
+        received: MessageSequencePromise | str,
+        pending: Flattener | None,
+    ) -> None:
+        self.alias: str = alias
+        self.received: MessageSequencePromise | str = received
+        self._start = start
+        self._pending = pending
+
+    def inquire(self) -> MessageSequencePromise:
+        """Begin; its replies."""
+        pending, self._pending = self._pending, None  # the first run is the one that begins with its input
+        return self._start(self.received, pending)
+
+
+MakeWork: TypeAlias = Callable[["TasklessRun", MessageSequencePromise | str, Flattener | None], Work]
+"""What makes the work of a run, of that and of what was sent."""
+
+
+class TasklessRun(TasklessLife):
+    """One run without a task.
+
+    Args:
+        alias: whose run it is.
+        buffer: the stream that readers see.
+        make: makes what it does, when it begins.
+        received: what it was sent.
+        pending: writes the input, if that may still be given some before the run begins.
+
+    Attributes:
+        info: for those who observe runs.
+        shown: the replies as readers see them, if errors in them become messages.
+    """
+
+    __slots__ = ("_make", "_name", "_outcome", "_pending", "_received", "_work", "info", "shown")
+
+    def __init__(
+        self,
+        alias: str,
+        buffer: ReplayBuffer[T],
+        make: MakeWork,
+        received: MessageSequencePromise | str,
+        pending: Flattener | None,
+    ) -> None:
+        super().__init__(buffer, cast("TaskLife | None", current_producer()))
+        self._name = alias
+        self._make: MakeWork | None = make
+        self._received = received
+        self._pending = pending
+        self._work: Work | None = None
+        self._outcome: RunOutcome | None = None
+        self.info: RunInfo | None = None
+        self.shown: ReplayBuffer[MessagePromise[Message]] | None = None
+
+    @property
+    @override
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def outcome(self) -> RunOutcome:
+        """How it ended, when it has."""
+        return self._outcome or COMPLETED
+
+    def start(self) -> None:
+        """Begin at once: nothing of it is code of the user's own, which would have to wait for its turn."""
+        self.begins()
+        if self.variables is not None:
+            self.variables.run(self._begin)
+
+    def _begin(self) -> None:
+        self.mark_as_current()
+        make, self._make = self._make, None
+        received, self._received = self._received, ""  # it is the work that knows how long this is needed
+        pending, self._pending = self._pending, None
+        if make is None:
+            return
+        try:
+            self._work = work = make(self, received, pending)
+            work.begin()
+        except Exception as error:  # noqa: BLE001 - it is the terminal of this run
+            self.failed(error)
+
+    @override
+    def blocked_by(self) -> Producer | None:
+        return None if self._work is None else self._work.blocked_by()
+
+    # -- what its work tells -------------------------------------------------------------------------------
+
+    def reply(self, promise: MessagePromise[Message]) -> None:
+        """Show a message."""
+        promise.contain()
+        cast("ReplayBuffer[MessagePromise[Message]]", self.buffer).append(promise)
+
+    def finish_early(self) -> None:
+        """Show no more messages; the run goes on."""
+        self.buffer.finish()
+        context = self.buffer.context
+        context.note_finished_early(self, self.buffer)
+        if self.shown is not None:
+            context.note_finished_early(self, self.shown)
+
+    def finished(self) -> None:
+        """The run has come to its end."""
+        if self.goes_on:
+            held = self.leave()
+            self.end()
+            self.has_ended()
+            del held
+
+    def failed(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
+        """The run has failed.
+
+        Args:
+            error: of which its readers are told.
+            chain: the aliases of the agents that it went through before.
+        """
+        if self.goes_on:
+            held = self.leave()
+            # It only passes on: what it passes on was stopped, so it was.
+            stop = isinstance(error, InquiryCancelledError)
+            self._outcome = stopped(abandoned=False) if stop else RunOutcome("failed", error)
+            self.end_failed(error, extend_chain(error, chain, self._name))
+            self.has_failed()
+            self.has_ended()
+            del held
+
+    # -- its end -------------------------------------------------------------------------------------------
+
+    def end(self) -> None:
+        """End what it writes."""
+        self.buffer.finish()
+
+    def end_failed(self, error: Exception, chain: tuple[str, ...]) -> None:
+        """End what it writes with an error.
+
+        Args:
+            error: of which its readers are told.
+            chain: the aliases of the agents that it went through, this one included.
+        """
+        self.buffer.fail(error, chain)
+
+    @override
+    def end_aborted(self, error: Exception) -> None:
+        self._outcome = self._outcome or stopped(self._abandoned)
+        self.buffer.abort(error)
+
+    @override
+    def leave(self) -> object:
+        work, self._work = self._work, None  # which knows this: no circle of references is left
+        return None if work is None else work.leave()
+
+    @override
+    def drain(self) -> None:
+        cast("ReplayBuffer[object]", self.buffer).run_on()
