@@ -1,7 +1,8 @@
-"""A run of an agent that replies one message and writes it itself: one task for both."""
+"""A run of an agent that replies one message and writes it from what other agents reply: it needs no task."""
 
-from collections.abc import Awaitable, Mapping, MutableMapping
-from typing import Protocol
+from collections.abc import Mapping
+from functools import partial
+from typing import Protocol, cast
 
 from typing_extensions import override
 
@@ -14,13 +15,12 @@ from miniagents.core import (
     MessageSequencePromise,
     MessageSink,
     PartBuffer,
-    ProducerTask,
     ReplayBuffer,
     text_message,
 )
 
-from ._run_context import RunInfo, RunOutcome
-from ._taskless_run import COMPLETED, stopped
+from ._run_context import RunOutcome
+from ._taskless_run import COMPLETED, TasklessRun, Work
 
 
 class WritesMessage(Protocol):
@@ -31,47 +31,32 @@ class WritesMessage(Protocol):
         """The class of the message."""
         ...
 
-    async def write(
-        self,
-        received: MessageSequencePromise[Message],
-        keywords: Mapping[str, object],
-        buffer: PartBuffer,
-        metadata: MutableMapping[str, object],
-        /,
-    ) -> None:
-        """Write the parts of the message into its buffer, and its data into ``metadata``."""
+    def writing(
+        self, run: "MessageRun", received: MessageSequencePromise | str, keywords: Mapping[str, object], /
+    ) -> Work:
+        """What writes the parts of the message into its buffer, and its data into its ``metadata``."""
         ...
 
 
-class MessageRun(ProducerTask):
-    """One run of an agent that replies one message: the task that writes the message is the run.
+class MessageRun(TasklessRun):
+    """One run of an agent that replies one message: what writes the message is the run.
 
-    So such a run needs one task and not two. Its replies are there from the beginning: that one message.
+    Its replies are there from the beginning: that one message.
 
     Args:
         alias: whose run it is.
         context: who owns it.
         function: writes the message.
-        received: what it was sent; a text becomes a sequence when the run begins.
+        received: what it was sent.
         keywords: what it was called with.
         pending: writes the input, if that may still be given some before the run begins.
 
     Attributes:
         message: the buffer of the message.
-        info: for those who observe runs.
+        metadata: the data of the message.
     """
 
-    __slots__ = (
-        "_function",
-        "_keywords",
-        "_outcome",
-        "_pending",
-        "_received",
-        "_sequence",
-        "info",
-        "message",
-        "metadata",
-    )
+    __slots__ = ("_function", "_keywords", "_sequence", "_sink", "message", "metadata")
 
     def __init__(
         self,
@@ -85,14 +70,10 @@ class MessageRun(ProducerTask):
     ) -> None:
         self.message = PartBuffer(context)
         self.metadata: dict[str, object] = {}
-        sink = MessageSink(self.message, function.message_class, self.metadata)
-        super().__init__(alias, context, self.message, sink)
+        self._sink = MessageSink(self.message, function.message_class, self.metadata)
+        super().__init__(alias, self.message, MessageRun._writing, received, pending)
         self._function = function
-        self._received = received
         self._keywords = keywords
-        self._pending = pending
-        self._outcome: RunOutcome | None = None
-        self.info: RunInfo | None = None
         self.message.contain()
         promise = MessagePromise.of_tokens(self.message, function.message_class)
         self._sequence: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(context, [promise], closed=True)
@@ -103,30 +84,26 @@ class MessageRun(ProducerTask):
         """The replies: the one message."""
         return self._sequence
 
-    @override
-    def work(self) -> Awaitable[None]:
-        if self._pending is not None and self._pending.feeder is None:
-            self._pending.finish()
-        received, self._received = self._received, ""
-        if isinstance(received, str):
-            received = sequence_of(self.context, received)
-        return self._function.write(received, self._keywords, self.message, self.metadata)
+    @staticmethod
+    def _writing(run: TasklessRun, received: MessageSequencePromise | str, pending: Flattener | None) -> Work:
+        own = cast("MessageRun", run)
+        if pending is not None:
+            run.context.loop.call_soon(partial(_close, pending))  # until then a chain can still hand it some
+        return own._function.writing(own, received, own._keywords)  # noqa: SLF001 - same class
 
     @override
-    def finished(self) -> None:
-        super().finished()
+    def end(self) -> None:
+        self._sink.finish()
         error = self.message.error  # a message that cannot be made of what came
-        self._outcome = self._outcome or (COMPLETED if error is None else RunOutcome("failed", error))
+        self._outcome = COMPLETED if error is None else RunOutcome("failed", error)
 
     @override
-    def failed(self, error: Exception, chain: tuple[str, ...]) -> None:
-        self._outcome = RunOutcome("failed", error)
-        super().failed(error, chain)
+    def end_failed(self, error: Exception, chain: tuple[str, ...]) -> None:
+        self._sink.fail(error, chain)
 
     @override
-    def end_aborted(self, error: Exception) -> None:
-        self._outcome = RunOutcome("failed", error.__cause__) if error.__cause__ else stopped(self._abandoned)
-        super().end_aborted(error)
+    def abort(self, error: Exception) -> None:
+        self._sink.abort(error)
 
     @override
     def seen(self) -> tuple[Lifetime[object], ...]:
@@ -137,10 +114,11 @@ class MessageRun(ProducerTask):
         if not self.message.reachable:  # else somebody has let go of the replies, and holds the message
             super().abandon()
 
-    @property
-    def outcome(self) -> RunOutcome:
-        """How it ended, when it has."""
-        return self._outcome or COMPLETED
+
+def _close(pending: Flattener) -> None:
+    """No input comes any more, unless a chain has said that it is going to hand some."""
+    if pending.feeder is None:
+        pending.finish()
 
 
 def sequence_of(context: Context, text: str) -> MessageSequencePromise[Message]:

@@ -6,7 +6,8 @@ replayed.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import ClassVar, Generic, Protocol, Self, cast, overload
+from functools import partial
+from typing import ClassVar, Generic, Protocol, cast, overload
 
 from reactivex import Observable
 from typing_extensions import ParamSpec, TypeVar
@@ -39,7 +40,7 @@ from ._message_run import WritesMessage, sequence_of
 from ._pipeline import Operator, Pipeline
 from ._run import Run, start_run
 from ._run_context import RunContext
-from ._taskless_run import Call, MakeWork, TasklessRun, Work
+from ._taskless_run import Call, MakeWork, Start, TasklessRun, Work
 from ._wrapping import WrappedAgent
 
 # Users see these two names in signatures and hints; the variance is written out beside them.
@@ -51,20 +52,6 @@ Out1 = TypeVar("Out1", bound=Message)
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
-
-
-class Start(Protocol[Out]):
-    """What starts one run."""
-
-    def __call__(
-        self,
-        context: Context,
-        received: MessageSequencePromise[Message] | str,
-        given: Mapping[str, object],
-        pending: Flattener | None = None,
-    ) -> MessageSequencePromise[Out]:
-        """Its replies."""
-        ...
 
 
 class ContextClass(Protocol):
@@ -230,7 +217,10 @@ class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
             )
         elif self._wrapped is not None and not isinstance(self._wrapped[1], Around):
             classes = None  # it is the wrapped agent's replies that come out, and they are of its classes
-            make = self._watching(self._wrapped[0], self._wrapped[1], given)
+            call = self._wrapped[0]._bound_to(given)
+            make = partial(
+                _watch, self._wrapped[1], cast("RunnableAgent[Message, Message, ...]", call), given
+            )
         promise = start_run(
             context,
             self.alias,
@@ -244,22 +234,6 @@ class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
             make=make,
         )
         return cast("MessageSequencePromise[Out]", promise)
-
-    def _watching(self, inner: Self, wrapper: Watching, given: Mapping[str, object]) -> MakeWork:
-        """What makes the work of a run of this agent: ``wrapper`` watches a run of ``inner``."""
-        call = inner._bound_to(given)
-
-        def make(
-            run: TasklessRun, received: MessageSequencePromise[Message] | str, pending: Flattener | None
-        ) -> Work:
-            def start(
-                received: MessageSequencePromise[Message] | str, pending: Flattener | None
-            ) -> MessageSequencePromise[Message]:
-                return call._start(run.context, received, given, pending)  # noqa: SLF001 - same class
-
-            return wrapper.watch(run, Call(call.alias, start, received, pending))
-
-        return make
 
     def __map_agent__(
         self: Stage[In1, Out1], limits: ConcurrencyLimits, overflow: Overflow | None, /
@@ -296,6 +270,19 @@ class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
                 received = sequence_of(run.context, received)
             received = validated(received, Validation(classes.takes, self.alias, "takes"))
         return self._function(self._context_class(self, received, run), **given)
+
+
+def _watch(
+    wrapper: Watching,
+    agent: RunnableAgent[Message, Message, ...],
+    given: Mapping[str, object],
+    run: TasklessRun,
+    received: MessageSequencePromise[Message] | str,
+    pending: Flattener | None,
+) -> Work:
+    """The work of one run of an agent that only watches another one."""
+    start = agent._start  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+    return wrapper.watch(run, Call(agent.alias, start, run.context, received, given, pending))
 
 
 class _Intercepted:

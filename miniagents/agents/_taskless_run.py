@@ -5,12 +5,13 @@ a time limit and attempts costs no task for either. To everybody else it is a ru
 an ancestry, it is observed, cancelled, abandoned and named in errors as one that has a task.
 """
 
-from collections.abc import Callable
-from typing import Final, Protocol, TypeAlias, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol, TypeAlias, cast
 
-from typing_extensions import override
+from typing_extensions import TypeVar, override
 
 from miniagents.core import (
+    Context,
     Flattener,
     Message,
     MessagePromise,
@@ -27,6 +28,7 @@ from miniagents.values import InquiryCancelledError
 from ._run_context import RunInfo, RunOutcome
 
 T = TypeVar("T")
+Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PLC0105 - as users see it
 
 COMPLETED: Final = RunOutcome("completed")
 
@@ -52,34 +54,54 @@ class Work(Protocol):
         ...
 
 
+class Start(Protocol[Out]):
+    """What starts one run."""
+
+    def __call__(
+        self,
+        context: Context,
+        received: MessageSequencePromise[Message] | str,
+        given: Mapping[str, object],
+        pending: Flattener | None = None,
+    ) -> MessageSequencePromise[Out]:
+        """Its replies."""
+        ...
+
+
 class Call:
     """The call of an agent, which may be begun more often than once.
 
     Args:
         alias: of the agent.
         start: starts a run of it.
+        context: the active one.
         received: what it is sent.
+        given: the keywords of the call.
         pending: writes ``received``, if that may still be given some before the run begins.
     """
 
-    __slots__ = ("_pending", "_start", "alias", "received")
+    __slots__ = ("_context", "_given", "_pending", "_start", "alias", "received")
 
     def __init__(
         self,
         alias: str,
-        start: "Callable[[MessageSequencePromise | str, Flattener | None], MessageSequencePromise]",
+        start: Start[Message],
+        context: Context,
         received: MessageSequencePromise | str,
+        given: Mapping[str, object],
         pending: Flattener | None,
     ) -> None:
         self.alias: str = alias
         self.received: MessageSequencePromise | str = received
         self._start = start
+        self._context = context
+        self._given = given
         self._pending = pending
 
     def inquire(self) -> MessageSequencePromise:
         """Begin; its replies."""
         pending, self._pending = self._pending, None  # the first run is the one that begins with its input
-        return self._start(self.received, pending)
+        return self._start(self._context, self.received, self._given, pending)
 
 
 MakeWork: TypeAlias = Callable[["TasklessRun", MessageSequencePromise | str, Flattener | None], Work]
@@ -212,6 +234,10 @@ class TasklessRun(TasklessLife):
     @override
     def end_aborted(self, error: Exception) -> None:
         self._outcome = self._outcome or stopped(self._abandoned)
+        self.abort(error)
+
+    def abort(self, error: Exception) -> None:
+        """End what it writes with ``error`` at once."""
         self.buffer.abort(error)
 
     @override

@@ -3,9 +3,10 @@
 Why so long: asking, reading and asking again are one conversation; the agent on it stands beside it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextvars import Context as Variables, copy_context
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeAlias, cast, get_args, overload
+from typing import Generic, Literal, Protocol, TypeAlias, cast, get_args, overload
 
 from pydantic import BaseModel, ValidationError
 from typing_extensions import ParamSpec, TypeVar, override
@@ -22,17 +23,15 @@ from miniagents.core import (
     MessageType,
     Overflow,
     PartBuffer,
-    ReplayBuffer,
     ToolMessage,
     UserMessage,
-    raise_error,
-    until_more,
-    until_requested,
+    until_closed,
 )
-from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDelta, ToolResult
+from miniagents.values import Finish, LLMRefusalError, ToolResult
 
 from ._agent_kinds import as_kind, over
 from ._answer_schema import AnswerSchema
+from ._answer_writer import AnswerEnd, AnswerWriter
 from ._errors import SchemaError, TypedAnswerError
 from ._parameters import sentence_of
 from ._parsed import ParsedMessage, ParsedReplies
@@ -45,12 +44,47 @@ AnswerMode: TypeAlias = Literal["native", "tool"]
 """How a model is made to answer in a type: by its provider's own schema mode, or as a call of a tool."""
 
 T = TypeVar("T", bound=BaseModel)
+M = TypeVar("M", bound=Message)
 P = ParamSpec("P", default=[])
 Q = ParamSpec("Q")
 In1 = TypeVar("In1", bound=Message)
 Out2 = TypeVar("Out2", bound=Message)
 
 _TOOL = "answer"
+
+
+class AnswerRun(AnswerEnd, Protocol):
+    """A run that writes an answer."""
+
+    @property
+    def message(self) -> PartBuffer:
+        """The answer."""
+        ...
+
+    @property
+    def metadata(self) -> MutableMapping[str, object]:
+        """The data of the answer."""
+        ...
+
+    @property
+    def variables(self) -> Variables | None:
+        """The context variables of the run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _End(Generic[M]):
+    """Ends the message of an answer."""
+
+    sink: MessageSink[M]
+
+    def finished(self) -> None:
+        """The answer fits."""
+        self.sink.finish()
+
+    def failed(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
+        """There is no answer."""
+        self.sink.fail(error, chain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,59 +121,76 @@ class TypedAnswer(Generic[T]):
             ctx: the conversation.
             **keywords: those of the model.
         """
-        metadata: dict[str, object] = {}
         buffer = PartBuffer(Context.current())
-        sink = MessageSink(buffer, self.message_class, metadata)
+        metadata: dict[str, object] = {}
+        end = _End(MessageSink(buffer, self.message_class, metadata))
+        writer = self._writer(ctx.messages, keywords, buffer, metadata, copy_context(), end)
+        buffer.produce_with(writer)
         ctx.reply(MessagePromise.of_tokens(buffer, self.message_class))
+        writer.begin()
         try:
-            await self.write(ctx.messages, keywords, buffer, metadata)
-        except Exception as error:  # noqa: BLE001 - it is the error of the message
-            sink.fail(error)
-        else:
-            sink.finish()
+            await until_closed(buffer)
+        finally:
+            writer.cancel()
 
-    async def write(
+    def writing(
+        self, run: "AnswerRun", received: MessageSequencePromise | str, keywords: Mapping[str, object], /
+    ) -> AnswerWriter:
+        """What writes the answer in a run that needs no task.
+
+        Args:
+            run: one of the agent.
+            received: the conversation.
+            keywords: those of the model.
+        """
+        variables = run.variables or copy_context()
+        return self._writer(received, keywords, run.message, run.metadata, variables, run)
+
+    def _writer(
         self,
-        messages: MessageSequencePromise[Message],
+        received: MessageSequencePromise | str,
         keywords: Mapping[str, object],
         buffer: PartBuffer,
         metadata: MutableMapping[str, object],
-        /,
-    ) -> None:
-        """Write the answer, which streams.
+        variables: Variables,
+        end: AnswerEnd,
+    ) -> AnswerWriter:
+        return AnswerWriter(
+            self.model,
+            received,
+            self._given(keywords),
+            judge=self._judge,
+            buffer=buffer,
+            metadata=metadata,
+            variables=variables,
+            end=end,
+            calls=self.mode == "tool",
+        )
 
-        Args:
-            messages: the conversation.
-            keywords: those of the model.
-            buffer: of the reply.
-            metadata: the data of the reply.
+    def _judge(
+        self, answer: Message, attempt: int, metadata: MutableMapping[str, object], /
+    ) -> tuple[str, Message] | None:
+        """None if an answer fits; else what is wrong with it, and what the model is told.
 
         Raises:
             TypedAnswerError: the answer does not fit, also after the repairs.
             LLMRefusalError: the model refuses to answer.
         """
-        given = self._given(keywords)
-        conversation: list[MessageType] = [messages]
-        for attempt in range(self.repairs + 1):
-            asked = conversation if attempt else messages
-            said = await self._attempt(asked, given, buffer)
-            answer = said[-1] if said else Message("")
-            reason = self._check(answer, metadata)
-            if reason is None:
-                return
-            if isinstance(answer, AssistantMessage) and Finish(answer.finish_reason or "").cut:
-                raise TypedAnswerError(
-                    f"the answer was cut off ({answer.finish_reason}), so it is no {self.schema.name}; "
-                    "raise max_tokens, or ask for less at once",
-                    partial_text=str(answer),
-                )
-            if attempt == self.repairs:
-                raise TypedAnswerError(
-                    f"the answer is no {self.schema.name} after {attempt} repairs: {reason}",
-                    partial_text=str(answer),
-                )
-            buffer.put(Restart(reason))
-            conversation += [said, self._complaint(answer, reason)]
+        reason = self._check(answer, metadata)
+        if reason is None:
+            return None
+        if isinstance(answer, AssistantMessage) and Finish(answer.finish_reason or "").cut:
+            raise TypedAnswerError(
+                f"the answer was cut off ({answer.finish_reason}), so it is no {self.schema.name}; "
+                "raise max_tokens, or ask for less at once",
+                partial_text=str(answer),
+            )
+        if attempt == self.repairs:
+            raise TypedAnswerError(
+                f"the answer is no {self.schema.name} after {attempt} repairs: {reason}",
+                partial_text=str(answer),
+            )
+        return reason, self._complaint(answer, reason)
 
     def _given(self, keywords: Mapping[str, object]) -> Mapping[str, object]:
         """The keywords of the model, with those that make it answer so."""
@@ -149,59 +200,6 @@ class TypedAnswer(Generic[T]):
         spec = ToolSpec(_TOOL, told, self.schema.schema)
         must = {"tool_choice": _TOOL} if self.model.takes_keyword("tool_choice") else {}
         return {**keywords, "tools": (spec,), **must}
-
-    async def _attempt(
-        self, conversation: MessageType, given: Mapping[str, object], buffer: PartBuffer
-    ) -> list[Message]:
-        """One answer of the model; what is only on the way to it is set apart by a `Restart`."""
-        said: list[Message] = []
-        # Read by hand and not by generators, each of which would cost more than what it hands on.
-        replies = self.model.inquire(conversation, **given)
-        source = replies.buffer
-        source.reader_came()
-        try:
-            while True:
-                while len(said) < len(source.items):
-                    promise = source.items[len(said)]
-                    if said:
-                        buffer.put(Restart())
-                    await self._pass_on(promise, buffer)
-                    said.append(await promise)
-                if source.closed:
-                    break
-                await until_more(source)
-        finally:
-            source.reader_left()
-        raise_error(source)
-        return said
-
-    async def _pass_on(self, promise: MessagePromise[Message], buffer: PartBuffer) -> None:
-        """Write what the model says; in the mode of tools, the arguments of the first call are the text."""
-        source = promise.buffer
-        parts = cast("Sequence[Part]", source.parts if isinstance(source, PartBuffer) else source.items)
-        native = self.mode == "native"
-        first: int | None = None
-        position = 0
-        source.reader_came()
-        try:
-            while True:
-                while position < len(parts):
-                    part = parts[position]
-                    position += 1
-                    if native or not isinstance(part, ToolCallDelta):
-                        buffer.put(part)
-                    else:
-                        first = part.index if first is None else first  # there should be no other one
-                        if part.index == first and part.arguments:
-                            buffer.put(part.arguments)
-                    if len(buffer.items) >= buffer.check_at:
-                        await until_requested(cast("ReplayBuffer[object]", buffer))
-                if source.closed:
-                    break
-                await until_more(source)
-        finally:
-            source.reader_left()
-        raise_error(source)
 
     def _check(self, answer: Message, metadata: MutableMapping[str, object]) -> str | None:
         """Keep the answer as `parsed`, or say what is wrong with it."""

@@ -1,0 +1,242 @@
+"""Asking a model for a type, reading what it says, and asking again: one conversation, without a task.
+
+What the model says is passed on where it arrives. At the end of an answer it is validated there, too.
+"""
+
+from collections.abc import Mapping, MutableMapping
+from contextvars import Context as Variables
+from typing import Protocol, TypeAlias, cast
+
+from typing_extensions import override
+
+from miniagents.agents import MiniAgent
+from miniagents.core import (
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    MessageType,
+    PartBuffer,
+    Processor,
+    ReplayBuffer,
+    request_upstream,
+    resolved,
+)
+from miniagents.values import Part, Restart, ToolCallDelta
+
+__all__ = ["AnswerEnd", "AnswerWriter", "Judge"]
+
+
+class AnswerEnd(Protocol):
+    """Who is told how a conversation has ended."""
+
+    def finished(self) -> None:
+        """The answer fits."""
+        ...
+
+    def failed(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
+        """There is no answer.
+
+        Args:
+            error: why.
+            chain: the aliases of the agents that it went through.
+        """
+        ...
+
+
+class Judge(Protocol):
+    """Who looks at each answer."""
+
+    def __call__(
+        self, answer: Message, attempt: int, metadata: MutableMapping[str, object], /
+    ) -> "tuple[str, Message] | None":
+        """None if the answer fits; else why not, and what the model is told.
+
+        Raises:
+            Exception: it is not to be asked again.
+        """
+        ...
+
+
+Asked: TypeAlias = MiniAgent[Message, Message, ...]
+
+
+class AnswerWriter(Processor):
+    """Writes the answer of a model into a buffer, and asks it again if the answer does not fit.
+
+    Args:
+        model: who is asked.
+        received: what it is asked.
+        given: the keywords of the call.
+        judge: looks at each answer.
+        buffer: gets everything that is said.
+        metadata: of the answer.
+        variables: the context variables in which the model is asked.
+        end: is told of the end.
+        calls: the arguments of the first call of a tool are the text.
+    """
+
+    __slots__ = ("_attempt", "_buffer", "_calls", "_end", "_first", "_given", "_judge", "_message")
+    __slots__ += ("_metadata", "_model", "_received", "_replies", "_said", "_taken", "_variables")
+
+    def __init__(
+        self,
+        model: Asked,
+        received: MessageSequencePromise | str,
+        given: Mapping[str, object],
+        *,
+        judge: Judge,
+        buffer: PartBuffer,
+        metadata: MutableMapping[str, object],
+        variables: Variables,
+        end: AnswerEnd,
+        calls: bool,
+    ) -> None:
+        super().__init__()
+        self._model = model
+        self._received: MessageSequencePromise | str | list[MessageType] = received
+        self._given = given
+        self._judge = judge
+        self._buffer = buffer
+        self._metadata = metadata
+        self._variables = variables
+        self._end: AnswerEnd | None = end
+        self._calls = calls
+        self._attempt = 0
+        self._said: list[Message] = []
+        self._replies: MessageSequencePromise | None = None
+        self._taken = 0  # of the replies; `position` is within a message
+        self._message: MessagePromise[Message] | None = None
+        self._first: int | None = None  # the call whose arguments are the text
+
+    @property
+    @override
+    def reading(self) -> ReplayBuffer[object] | None:
+        read = self._replies if self._message is None else self._message
+        return None if read is None else cast("ReplayBuffer[object]", read.buffer)
+
+    @property
+    @override
+    def writing(self) -> ReplayBuffer[object]:
+        return self._buffer  # type: ignore[return-value]  # of texts; here it is only looked at
+
+    def begin(self) -> None:
+        """Ask the model, in the context variables of the caller."""
+        self._buffer.write_from(self)
+        self._ask()
+
+    def _ask(self) -> None:
+        self._said = []
+        self._taken = 0
+        self._replies = replies = self._model.inquire(self._received, **self._given)
+        replies.buffer.attach(self, unbounded=False)
+        if replies.buffer.items or replies.buffer.closed:  # not now: this may be in a step, or beginning
+            replies.buffer.context.loop.call_soon(self.deliver)
+
+    @override
+    def step(self) -> bool:
+        """Pass on what is new, and look at the answer when all of it has come."""
+        replies = self._replies
+        if replies is None:
+            return False
+        if self._message is not None:
+            return self._read(self._message)
+        source = replies.buffer
+        if self._taken < len(source.items):
+            self._listen_to(source.items[self._taken])
+            return True
+        if not source.closed:
+            request_upstream(cast("ReplayBuffer[object]", source), self._taken, 1)
+            return False
+        if source.error is None:
+            self._variables.run(self._conclude)
+        else:
+            self._fail(source)
+        return False
+
+    def _listen_to(self, message: MessagePromise[Message]) -> None:
+        if self._said:
+            self._buffer.put(Restart())
+        self._taken += 1
+        self.position = 0
+        self._first = None
+        self._message = message
+        buffer = message.buffer
+        if not buffer.closed:
+            buffer.attach(self, unbounded=False)
+
+    def _read(self, message: MessagePromise[Message]) -> bool:
+        source = message.buffer
+        parts: list[Part] = source.parts if isinstance(source, PartBuffer) else source.items  # type: ignore[assignment]  # texts are parts
+        while self.position < len(parts):
+            part = parts[self.position]
+            self.position += 1
+            if self._calls and isinstance(part, ToolCallDelta):
+                self._first = part.index if self._first is None else self._first  # there should be no other
+                if part.index == self._first and part.arguments:
+                    self._buffer.put(part.arguments)
+            else:
+                self._buffer.put(part)
+        if not source.closed:
+            if len(source.items) >= source.requested:
+                request_upstream(source, len(source.items), self._buffer.credit())
+            return False
+        self._message = None
+        source.detach(self, unbounded=False)
+        if source.error is not None:
+            self._fail(source)
+            return False
+        self._said.append(resolved(message))
+        return True
+
+    def _conclude(self) -> None:
+        """Look at the answer: it is the one, or the model is asked again."""
+        replies, self._replies = self._replies, None
+        if replies is None or self._end is None:
+            return
+        answer = self._said[-1] if self._said else Message("")
+        try:
+            complaint = self._judge(answer, self._attempt, self._metadata)
+        except Exception as error:  # noqa: BLE001 - it is the error of the answer
+            self._end.failed(error)
+            return
+        if complaint is None:
+            self._end.finished()
+            return
+        reason, told = complaint
+        self._buffer.put(Restart(reason))
+        before = self._received if isinstance(self._received, list) else [self._received]
+        self._received = [*before, self._said, told]
+        self._attempt += 1
+        self._ask()
+
+    def _fail(self, source: "ReplayBuffer[str] | ReplayBuffer[MessagePromise[Message]]") -> None:
+        error = source.error
+        if self._end is not None and error is not None:
+            source.mark_error_handled()
+            self._end.failed(error, source.chain)
+
+    @override
+    def leave(self) -> object:
+        message, self._message = self._message, None
+        replies, self._replies = self._replies, None
+        received, self._received = self._received, ""
+        self._end = None  # which may know this: no circle of references is left
+        if message is not None:
+            message.buffer.detach(self, unbounded=False)
+        if replies is not None:
+            replies.buffer.detach(self, unbounded=False)
+        return replies, message, received
+
+    @override
+    def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
+        """What is requested of the answer is requested of the message that is being read.
+
+        Args:
+            buffer: the answer.
+            waiting: a reader of it waits for the next piece.
+        """
+        if self._message is not None:
+            source = self._message.buffer
+            request_upstream(source, len(source.items), self._buffer.credit(), waiting=waiting)
+        elif self._replies is not None:
+            request_upstream(self._replies.buffer, self._taken, 1, waiting=waiting)
