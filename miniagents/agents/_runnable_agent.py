@@ -217,10 +217,8 @@ class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
             )
         elif self._wrapped is not None and not isinstance(self._wrapped[1], Around):
             classes = None  # it is the wrapped agent's replies that come out, and they are of its classes
-            call = self._wrapped[0]._bound_to(given)
-            make = partial(
-                _watch, self._wrapped[1], cast("RunnableAgent[Message, Message, ...]", call), given
-            )
+            inner, wrapper = cast("tuple[RunnableAgent[Message, Message, ...], Watching]", self._wrapped)
+            make = partial(_watch, wrapper, inner._bound_to(given), given)  # noqa: SLF001 - same class
         promise = start_run(
             context,
             self.alias,
@@ -272,7 +270,7 @@ class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
         return self._function(self._context_class(self, received, run), **given)
 
 
-def _watch(
+def _watch(  # noqa: PLR0917 - the last three are given by the run
     wrapper: Watching,
     agent: RunnableAgent[Message, Message, ...],
     given: Mapping[str, object],
@@ -282,7 +280,7 @@ def _watch(
 ) -> Work:
     """The work of one run of an agent that only watches another one."""
     start = agent._start  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
-    return wrapper.watch(run, Call(agent.alias, start, run.context, received, given, pending))
+    return wrapper.watch(run, Call(agent.alias, start, run.context, received, given, pending=pending))
 
 
 class _Intercepted:

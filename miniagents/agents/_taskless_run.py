@@ -89,6 +89,7 @@ class Call:
         context: Context,
         received: MessageSequencePromise | str,
         given: Mapping[str, object],
+        *,
         pending: Flattener | None,
     ) -> None:
         self.alias: str = alias

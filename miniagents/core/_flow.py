@@ -230,7 +230,9 @@ class FlowControl(Lifetime[T]):
             unbounded: as it was said in :meth:`attach`.
         """
         subscribers, batched = self._subscribers, self._batched
-        if subscribers is not None and any(map(partial(is_, subscriber), subscribers)):
+        if subscribers is not None and len(subscribers) == 1 and subscribers[0] is subscriber:
+            self._subscribers = None  # as it is most often
+        elif subscribers is not None and any(map(partial(is_, subscriber), subscribers)):
             self._subscribers = [each for each in subscribers if each is not subscriber] or None
         elif batched is not None and any(map(partial(is_, subscriber), batched)):
             self._batched = [each for each in batched if each is not subscriber] or None
@@ -238,7 +240,23 @@ class FlowControl(Lifetime[T]):
             return
         self.reader_left()
         self._unbounded -= unbounded
-        self._listen()
+        if not self.closed:
+            self._listen()
+            self.withdraw()
+
+    def request_all(self) -> None:
+        """Let the source run on, without being told of its pieces, until :meth:`request_no_more`.
+
+        It counts as a reader: for somebody who waits for the end only, and must not slow it down.
+        """
+        self.reader_came()
+        self._unbounded += 1
+        self.request(UNBOUNDED, waiting=True)
+
+    def request_no_more(self) -> None:
+        """Take a :meth:`request_all` back."""
+        self.reader_left()
+        self._unbounded -= 1
         self.withdraw()
 
     @override

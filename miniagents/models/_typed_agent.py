@@ -93,6 +93,8 @@ class TypedAnswer(Generic[T]):
 
     Attributes:
         model: replies messages, the last of which is its answer.
+        told: the keywords that make it answer so.
+        asked: the model with these.
         answer: the type.
         schema: what the model is told of it.
         repairs: how often it is asked again.
@@ -101,6 +103,8 @@ class TypedAnswer(Generic[T]):
     """
 
     model: MiniAgent[Message, Message, ...]
+    told: Mapping[str, object]
+    asked: MiniAgent[Message, Message, ...]
     answer: type[T]
     schema: AnswerSchema
     repairs: int
@@ -124,7 +128,9 @@ class TypedAnswer(Generic[T]):
         buffer = PartBuffer(Context.current())
         metadata: dict[str, object] = {}
         end = _End(MessageSink(buffer, self.message_class, metadata))
-        writer = self._writer(ctx.messages, keywords, buffer, metadata, copy_context(), end)
+        writer = self._writer(
+            ctx.messages, keywords, buffer=buffer, metadata=metadata, variables=copy_context(), end=end
+        )
         buffer.produce_with(writer)
         ctx.reply(MessagePromise.of_tokens(buffer, self.message_class))
         writer.begin()
@@ -144,21 +150,24 @@ class TypedAnswer(Generic[T]):
             keywords: those of the model.
         """
         variables = run.variables or copy_context()
-        return self._writer(received, keywords, run.message, run.metadata, variables, run)
+        return self._writer(
+            received, keywords, buffer=run.message, metadata=run.metadata, variables=variables, end=run
+        )
 
     def _writer(
         self,
         received: MessageSequencePromise | str,
         keywords: Mapping[str, object],
+        *,
         buffer: PartBuffer,
         metadata: MutableMapping[str, object],
         variables: Variables,
         end: AnswerEnd,
     ) -> AnswerWriter:
         return AnswerWriter(
-            self.model,
+            self.model if keywords else self.asked,
             received,
-            self._given(keywords),
+            {**keywords, **self.told} if keywords else keywords,
             judge=self._judge,
             buffer=buffer,
             metadata=metadata,
@@ -191,15 +200,6 @@ class TypedAnswer(Generic[T]):
                 partial_text=str(answer),
             )
         return reason, self._complaint(answer, reason)
-
-    def _given(self, keywords: Mapping[str, object]) -> Mapping[str, object]:
-        """The keywords of the model, with those that make it answer so."""
-        if self.mode == "native":
-            return {**keywords, "answer_schema": self.schema}
-        told = self.schema.description or f"Give the answer: a {self.schema.name}."
-        spec = ToolSpec(_TOOL, told, self.schema.schema)
-        must = {"tool_choice": _TOOL} if self.model.takes_keyword("tool_choice") else {}
-        return {**keywords, "tools": (spec,), **must}
 
     def _check(self, answer: Message, metadata: MutableMapping[str, object]) -> str | None:
         """Keep the answer as `parsed`, or say what is wrong with it."""
@@ -264,7 +264,20 @@ def typed_answer(
     # Errors of the model stay errors: an answer that failed is not one that does not fit.
     model = model.errors_as_messages(enabled=False)
     message_class = cast("type[ParsedMessage[T]]", ParsedMessage.__class_getitem__(answer))
-    return TypedAnswer(model, answer, schema, repairs, chosen, message_class)
+    told = _told(model, schema, chosen)
+    return TypedAnswer(model, told, model.fork(**told), answer, schema, repairs, chosen, message_class)
+
+
+def _told(
+    model: MiniAgent[Message, Message, ...], schema: AnswerSchema, mode: AnswerMode
+) -> Mapping[str, object]:
+    """The keywords that make a model answer in a type."""
+    if mode == "native":
+        return {"answer_schema": schema}
+    told = schema.description or f"Give the answer: a {schema.name}."
+    spec = ToolSpec(_TOOL, told, schema.schema)
+    must = {"tool_choice": _TOOL} if model.takes_keyword("tool_choice") else {}
+    return {"tools": (spec,), **must}
 
 
 class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):

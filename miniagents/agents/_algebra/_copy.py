@@ -136,6 +136,11 @@ class MessageCopy(Processor):
         """What has come so far."""
         return "".join(self.buffer.items)
 
+    @property
+    def uncounted(self) -> int:
+        """How many tokens have come of which nobody was told: none."""
+        return 0
+
     @override
     def leave(self) -> None:
         source, self._source = self._source, None

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from typing_extensions import override
+
 from miniagents.core import (
     Message,
     MessagePromise,
@@ -152,11 +154,17 @@ class Watch:
 
     def _watch_own(self, promise: MessagePromise) -> None:
         self._run.reply(promise)
-        if not promise.buffer.closed:
-            watched = Open(self, promise.buffer)
-            self._open[watched] = None
-            promise.buffer.attach(watched)
-            watched.deliver()
+        buffer = promise.buffer
+        if buffer.closed:
+            return
+        limits = self._limits
+        # What only bounds the whole need not be told of each token.
+        whole = limits.stall is None and (
+            self._signs > 0 or (limits.first_token is None and self._input is None)
+        )
+        watched = Open(self, buffer) if whole else OpenInSteps(self, buffer)
+        self._open[watched] = None
+        watched.begin()
 
     def _copy_foreign(self, promise: MessagePromise) -> None:
         copy = MessageCopy(promise, self._context, self._copied)
@@ -186,6 +194,7 @@ class Watch:
     def closed(self, message: "Open | MessageCopy") -> None:
         """Note that a message has ended, however it did."""
         if self._open.pop(message, self) is None:
+            self._tokens += message.uncounted
             self.sign()
             if not self._open:
                 self.look()
@@ -256,14 +265,15 @@ class Watch:
     def _stop(self, limit: str, seconds: float) -> None:
         """End what is still open with the error, and the agent with it."""
         elapsed = self._loop.time() - self._begun
+        tokens = self._tokens + sum(each.uncounted for each in self._open)
         error = AgentTimeoutError(
             f"{self._alias} was stopped after {elapsed:.3g} s: its limit {limit}={seconds:g} s was up; "
-            f"tokens so far: {self._tokens}.",
+            f"tokens so far: {tokens}.",
             agent=self._alias,
             limit=limit,
             seconds=seconds,
             elapsed=elapsed,
-            tokens=self._tokens,
+            tokens=tokens,
             partial_text=next((each.text for each in self._open), ""),
         )
         self._over = True  # what ends now is no end that is waited for
@@ -300,30 +310,31 @@ class Open:
     It holds the buffer and not the promise, so that it does not count as somebody who can read the message.
 
     Args:
-        watch: is told what comes.
+        watch: is told of the end.
         buffer: of the message.
-
-    Attributes:
-        position: how many parts have come.
     """
 
-    __slots__ = ("_buffer", "_parts", "_watch", "position")
+    __slots__ = ("_buffer", "_watch")
 
     def __init__(self, watch: Watch, buffer: ReplayBuffer[str]) -> None:
-        self._watch = watch
+        self._watch: Watch | None = watch
         self._buffer = buffer
-        self._parts = cast("Sequence[Part]", buffer.parts if isinstance(buffer, PartBuffer) else buffer.items)
-        self.position = 0
 
-    def deliver(self) -> None:
-        """Tell of the parts that are new, and of the end."""
-        if self.position < len(self._parts):
-            new = self._parts[self.position :]
-            self.position += len(new)
-            self._watch.came(new)
-        if self._buffer.closed:
-            self._buffer.detach(self)
-            self._watch.closed(self)
+    def begin(self) -> None:
+        """Watch it: it need not wait for its readers, and tells when it has ended."""
+        self._buffer.request_all()
+        self._buffer.when_closed(self._closed)
+
+    def _closed(self) -> None:
+        watch = self._watch
+        self.release()
+        if watch is not None:
+            watch.closed(self)
+
+    @property
+    def uncounted(self) -> int:
+        """How many tokens have come of which the watch was not told."""
+        return len(self._buffer.items)
 
     @property
     def text(self) -> str:
@@ -333,7 +344,7 @@ class Open:
     def fail(self, error: Exception, chain: tuple[str, ...]) -> None:
         """End the message with ``error`` after what came, and stop who writes it."""
         producer = self._buffer.producer
-        self._buffer.detach(self)
+        self.release()
         if not self._buffer.closed:
             set_partial_text(error, self.text)
             self._buffer.fail(error, chain)
@@ -341,5 +352,51 @@ class Open:
             producer.cancel()
 
     def release(self) -> None:
-        """It is not watched any more."""
+        """It is not watched any more; idempotent."""
+        if self._watch is not None:
+            self._watch = None
+            self._leave()
+
+    def _leave(self) -> None:
+        self._buffer.request_no_more()
+
+
+class OpenInSteps(Open):
+    """An open message, of each part of which the watch is told.
+
+    Attributes:
+        position: how many parts have come.
+    """
+
+    __slots__ = ("_parts", "position")
+
+    def __init__(self, watch: Watch, buffer: ReplayBuffer[str]) -> None:
+        super().__init__(watch, buffer)
+        self._parts = cast("Sequence[Part]", buffer.parts if isinstance(buffer, PartBuffer) else buffer.items)
+        self.position: int = 0
+
+    @override
+    def begin(self) -> None:
+        self._buffer.attach(self)
+        self.deliver()
+
+    @property
+    @override
+    def uncounted(self) -> int:
+        return 0
+
+    def deliver(self) -> None:
+        """Tell of the parts that are new, and of the end."""
+        watch = self._watch
+        if watch is None:
+            return
+        if self.position < len(self._parts):
+            new = self._parts[self.position :]
+            self.position += len(new)
+            watch.came(new)
+        if self._buffer.closed:
+            self._closed()
+
+    @override
+    def _leave(self) -> None:
         self._buffer.detach(self)
