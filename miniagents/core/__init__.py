@@ -34,7 +34,7 @@ from ._promise import Promise, StreamedPromise, when_complete
 from ._promising_context import PromiseResolvedHandler, PromisingContext
 from ._protocols import Producer, Sink, Subscriber, Upstream
 from ._pump import close, fill, pump, until_requested
-from ._readers import iterate, raise_error, started, until_closed, until_more
+from ._readers import NEXT_TURN, iterate, raise_error, started, until_closed, until_more
 from ._roles import AssistantMessage, ErrorMessage, SystemMessage, ToolMessage, UserMessage
 from ._sequence import MessageItemOf, MessageSequencePromise, MessageTypeOf, open_sequence, tokens_of
 from ._split import split_tokens
@@ -44,6 +44,7 @@ from ._validation import ValidatedBuffer, Validation, validated
 
 __all__ = [
     "CURRENT_CONTEXT",
+    "NEXT_TURN",
     "NO_RESULT",
     "UNBOUNDED",
     "Ancestry",

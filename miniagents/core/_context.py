@@ -577,12 +577,16 @@ class Context:
         Args:
             push: lets subscribers take what is new.
         """
-        self._pushes.append(push)
         if self.pushing:
+            self._pushes.append(push)
             return
         self.pushing = True
-        del push  # what only it holds goes when it has run, as with all others, and not when all have
         try:
+            if self._pushes:  # an earlier push was interrupted, and these are left
+                self._pushes.append(push)
+            else:
+                push()
+            del push  # what only it holds goes when it has run, as with all others, and not when all have
             while self._pushes:
                 self._pushes.popleft()()
         finally:

@@ -403,9 +403,12 @@ class MessagePromise(StreamedPromise[str, M_co]):
     @override
     def buffer(self) -> ReplayBuffer[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The stream underneath, for code of this layer; readers use the three faces."""
-        if self.held is None:
+        held = self.held
+        if held is None:
             self.take(_finished(self._context, cast("Message", self.given)), announced=False)
-        return cast("ReplayBuffer[str]", self.held)
+            held = self.held
+        # `typing.cast` is a call, and this is looked at several times for each message that there is.
+        return held  # type: ignore[return-value] # pyright: ignore[reportReturnType] - it is what was taken
 
     @buffer.setter
     def buffer(self, buffer: ReplayBuffer[str]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -76,7 +76,7 @@ class PartBuffer(ReplayBuffer[str]):
         """
         if self.closed:
             return
-        text = _shown(part)
+        text = part if type(part) is str else _shown(part)  # most are: a call less
         self.parts.append(part)
         if text:
             self.append(text)

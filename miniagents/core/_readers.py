@@ -32,7 +32,8 @@ class _NextTurn:
 
 
 _ONE_YIELD: Final = (None,)
-_NEXT_TURN: Final = cast("Awaitable[None]", _NextTurn())  # any iterator will do for `await`
+NEXT_TURN: Final = cast("Awaitable[None]", _NextTurn())  # any iterator will do for `await`
+"""Awaited, it lets the event loop turn once, as ``asyncio.sleep(0)`` does, for a sixth of what that costs."""
 
 _LIST_ITERATOR: object = type(iter([]))
 _reposition = cast("Callable[[Iterator[object], int], None]", getattr(_LIST_ITERATOR, "__setstate__"))  # noqa: B009 - typeshed does not know it
@@ -129,13 +130,13 @@ async def _read(  # noqa: C901 - calls would cost more than the branches
                 turns += 1
                 if turns >= REST:
                     turns = 0
-                    await _NEXT_TURN  # so that timeouts and cancellation run
+                    await NEXT_TURN  # so that timeouts and cancellation run
                 continue
             if buffer.closed:
                 break
             turns = 0
             if position < hot:
-                await _NEXT_TURN
+                await NEXT_TURN
                 if len(items) > position or buffer.closed:
                     backoff = 1
                     continue

@@ -76,7 +76,17 @@ class AnswerWriter(Processor):
     """
 
     __slots__ = ("_attempt", "_buffer", "_calls", "_end", "_first", "_given", "_judge", "_message")
-    __slots__ += ("_metadata", "_model", "_received", "_replies", "_said", "_taken", "_variables")
+    __slots__ += (
+        "_metadata",
+        "_model",
+        "_received",
+        "_parts",
+        "_replies",
+        "_said",
+        "_source",
+        "_taken",
+        "_variables",
+    )
 
     def __init__(
         self,
@@ -106,6 +116,8 @@ class AnswerWriter(Processor):
         self._replies: MessageSequencePromise | None = None
         self._taken = 0  # of the replies; `position` is within a message
         self._message: MessagePromise[Message] | None = None
+        self._source: ReplayBuffer[str] | None = None  # the buffer of that message, and its parts
+        self._parts: list[Part] = []
         self._first: int | None = None  # the call whose arguments are the text
 
     @property
@@ -138,8 +150,8 @@ class AnswerWriter(Processor):
         replies = self._replies
         if replies is None:
             return False
-        if self._message is not None:
-            return self._read(self._message)
+        if self._message is not None and self._source is not None:
+            return self._read(self._message, self._source)
         source = replies.buffer
         if self._taken < len(source.items):
             self._listen_to(source.items[self._taken])
@@ -160,33 +172,39 @@ class AnswerWriter(Processor):
         self.position = 0
         self._first = None
         self._message = message
-        buffer = message.buffer
-        if not buffer.closed:
-            buffer.attach(self, unbounded=False)
+        self._source = source = message.buffer
+        self._parts = cast("list[Part]", source.parts if isinstance(source, PartBuffer) else source.items)
+        if not source.closed:
+            source.attach(self, unbounded=False)
 
-    def _read(self, message: MessagePromise[Message]) -> bool:
-        source = message.buffer
-        parts: list[Part] = source.parts if isinstance(source, PartBuffer) else source.items  # type: ignore[assignment]  # texts are parts
+    def _read(self, message: MessagePromise[Message], source: ReplayBuffer[str]) -> bool:
+        parts = self._parts
+        put = self._put_call if self._calls else self._buffer.put
         while self.position < len(parts):
             part = parts[self.position]
             self.position += 1
-            if self._calls and isinstance(part, ToolCallDelta):
-                self._first = part.index if self._first is None else self._first  # there should be no other
-                if part.index == self._first and part.arguments:
-                    self._buffer.put(part.arguments)
-            else:
-                self._buffer.put(part)
+            put(part)
         if not source.closed:
             if len(source.items) >= source.requested:
                 request_upstream(source, len(source.items), self._buffer.credit())
             return False
-        self._message = None
+        self._message = self._source = None
+        self._parts = []
         source.detach(self, unbounded=False)
         if source.error is not None:
             self._fail(source)
             return False
         self._said.append(resolved(message))
         return True
+
+    def _put_call(self, part: Part) -> None:
+        """Write a part of an answer whose text is the arguments of its first call."""
+        if not isinstance(part, ToolCallDelta):
+            self._buffer.put(part)
+            return
+        self._first = part.index if self._first is None else self._first  # there should be no other one
+        if part.index == self._first and part.arguments:
+            self._buffer.put(part.arguments)
 
     def _conclude(self) -> None:
         """Look at the answer: it is the one, or the model is asked again."""
@@ -218,11 +236,12 @@ class AnswerWriter(Processor):
     @override
     def leave(self) -> object:
         message, self._message = self._message, None
+        source, self._source = self._source, None
         replies, self._replies = self._replies, None
         received, self._received = self._received, ""
         self._end = None  # which may know this: no circle of references is left
-        if message is not None:
-            message.buffer.detach(self, unbounded=False)
+        if source is not None:
+            source.detach(self, unbounded=False)
         if replies is not None:
             replies.buffer.detach(self, unbounded=False)
         return replies, message, received
@@ -235,8 +254,8 @@ class AnswerWriter(Processor):
             buffer: the answer.
             waiting: a reader of it waits for the next piece.
         """
-        if self._message is not None:
-            source = self._message.buffer
+        source = self._source
+        if source is not None:
             request_upstream(source, len(source.items), self._buffer.credit(), waiting=waiting)
         elif self._replies is not None:
             request_upstream(self._replies.buffer, self._taken, 1, waiting=waiting)

@@ -1,6 +1,5 @@
 """A language model whose answers a test writes, and the pieces in which it streams them."""
 
-import asyncio
 import re
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from miniagents.agents import InteractionContext
-from miniagents.core import AssistantMessage, Message, MessagePromise, Messages
+from miniagents.core import NEXT_TURN, AssistantMessage, Message, MessagePromise, Messages
 from miniagents.models import ModelAgent, model_agent
 from miniagents.values import FrozenMapping, MiniAgentsError, Part, parts_of_content
 
@@ -64,7 +63,7 @@ class ScriptedAnswer:
 
         async def parts(metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[Part]:
             for piece in self.pieces:
-                await asyncio.sleep(0)
+                await NEXT_TURN
                 if isinstance(piece, Exception):
                     raise piece
                 yield piece

@@ -75,6 +75,7 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/agents/_wrapping.py": "tests/agents/test_around.py",
         "miniagents/agents/_run_context.py": "tests/agents/test_ends.py",
         "miniagents/agents/_message_run.py": "tests/models/test_typed_agent.py",
+        "miniagents/models/_answer_writer.py": "tests/models/test_typed_agent.py",
         "miniagents/models/_typed_map.py": "tests/agents/test_around.py",
         # Protocols only: the classes that have these roles are tested with the buffer.
         "miniagents/core/_protocols.py": "tests/core/test_buffer.py",

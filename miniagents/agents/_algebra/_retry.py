@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextvars import Context as Variables
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -119,8 +120,10 @@ class Attempts(Processor):
         call: of the agent.
     """
 
-    __slots__ = ("_alias", "_attempt", "_begun", "_call", "_first", "_looked_at", "_policy", "_replies")
-    __slots__ += ("_run", "_timer")
+    __slots__ = (
+        *("_alias", "_attempt", "_begun", "_call", "_first", "_looked_at", "_policy", "_replies"),
+        *("_run", "_timer"),
+    )
 
     def __init__(self, policy: RetryPolicy, alias: str, run: TasklessRun, call: Call) -> None:
         super().__init__()
@@ -236,13 +239,17 @@ class Attempts(Processor):
             return
         if again:
             self._drop()
-            loop, variables = self._run.context.loop, self._run.variables
-            self._timer = loop.call_later(pause, self.begin, context=variables)
+            # In no context variables: a cancelled timer keeps its own until its time, and with these the run.
+            self._timer = self._run.context.loop.call_later(pause, self._again, context=Variables())
             return
         if self._attempt > 1:
             error.add_note(f"{self._alias} gave up after {self._attempt} attempts.")
         self._show()
         self.deliver()
+
+    def _again(self) -> None:
+        if self._run.variables is not None:
+            self._run.variables.run(self.begin)
 
     def _drop(self) -> None:
         """Cancel an attempt of which nothing was shown."""

@@ -9,6 +9,7 @@ Why so long: what is heard of an agent and which limit is up next turn on the sa
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import Context as Variables
 from dataclasses import dataclass
 from typing import cast
 
@@ -249,7 +250,11 @@ class Watch:
         given = [each for each in (limits.first_token, limits.stall, limits.total) if each is not None]
         if given:
             # Whatever comes until then, none is up before the shortest of them has passed.
-            self._timer = self._loop.call_at(self._loop.time() + min(given), self._time_is_up)
+            self._call_at(self._loop.time() + min(given))
+
+    def _call_at(self, when: float) -> None:
+        # In no context variables: a cancelled timer keeps its own until its time, and with these the run.
+        self._timer = self._loop.call_at(when, self._time_is_up, context=Variables())
 
     def _time_is_up(self) -> None:
         self._timer = None
@@ -258,9 +263,9 @@ class Watch:
             if deadline == NEVER:  # it has not got its input yet
                 self._set_timer()
             else:
-                self._timer = self._loop.call_at(deadline, self._time_is_up)
-        elif not self._over:
-            self._stop(limit, seconds)
+                self._call_at(deadline)
+        elif not self._over and self._run.variables is not None:
+            self._run.variables.run(self._stop, limit, seconds)
 
     def _stop(self, limit: str, seconds: float) -> None:
         """End what is still open with the error, and the agent with it."""

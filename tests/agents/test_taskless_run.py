@@ -1,0 +1,151 @@
+"""Runs without a task: of `timeout` and `retry`, which only watch, and of `as_type`, which only passes on."""
+
+import asyncio
+import weakref
+
+import pytest
+from pydantic import BaseModel
+
+from miniagents import (
+    DeadlockError,
+    InquiryCancelledError,
+    InteractionContext,
+    MessageSequencePromise,
+    MiniAgent,
+    MiniAgents,
+    RetryPolicy,
+    miniagent,
+    model_agent,
+)
+from miniagents.models._typed_agent import typed_answer
+from miniagents.testing import scripted_model
+from tests.support.speakers import Speaker
+
+
+class City(BaseModel):
+    """What a model answers."""
+
+    name: str
+
+
+OVER = RuntimeError("over")
+OSLO = '{"name": "Oslo"}'
+
+
+async def tasks_of(agent: MiniAgent) -> int:
+    """Return how many tasks an inquiry begins at once."""
+    before = len(asyncio.all_tasks())
+    replies = agent.inquire("Which city?")
+    begun = len(asyncio.all_tasks()) - before
+    await replies
+    return begun
+
+
+async def test_no_task_of_their_own() -> None:
+    """What goes through `timeout`, `retry` and `as_type` has the tasks of the model alone."""
+    model = scripted_model(then=OSLO)
+    async with MiniAgents():
+        assert await tasks_of(model) == 1
+        assert await tasks_of(model.as_type(City)) == 1
+        assert await tasks_of(model.as_type(City).timeout(total=60).retry()) == 1
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_circle_through_a_wrapper() -> None:
+    """A run that waits for itself through `retry` is a deadlock, which names both."""
+    known: list[MessageSequencePromise] = []
+
+    @miniagent
+    async def asks_itself(ctx: InteractionContext) -> None:
+        ctx.reply(await known[0])
+
+    async with MiniAgents():
+        known.append(asks_itself.retry().inquire())
+        with pytest.raises(DeadlockError, match=r"ASKS_ITSELF → ASKS_ITSELF.retry\(3\) → ASKS_ITSELF"):
+            await known[0]
+        known.clear()
+
+
+@pytest.mark.loop(virtual=True)
+async def test_the_context_waits_for_the_next_attempt() -> None:
+    """A run that nobody reads is asked again before its context ends."""
+    speaker = Speaker("A", ValueError("not yet"))
+    async with MiniAgents():
+        speaker.agent.retry(
+            RetryPolicy(attempts=3, delay=10.0, factor=1.0, jitter=0.0, errors=(ValueError,))
+        ).catching(lambda error, ctx: "enough").inquire()
+    assert speaker.runs == 3
+
+
+@pytest.mark.loop(virtual=True)
+async def test_cancelling_the_context_between_attempts() -> None:
+    """A context that ends by an error waits for no further attempt."""
+    speaker, shown = Speaker("A", ValueError("not yet")), list[MessageSequencePromise]()
+
+    async def ends_by_an_error() -> None:
+        async with MiniAgents():
+            shown.append(speaker.agent.retry(RetryPolicy(delay=3600.0, jitter=0.0)).inquire())
+            await asyncio.sleep(1)
+            raise OVER
+
+    with pytest.raises(RuntimeError, match="over"):
+        await ends_by_an_error()
+    assert speaker.runs == 1
+    assert asyncio.get_running_loop().time() < 10
+    with pytest.raises(InquiryCancelledError):
+        await shown[0]
+
+
+async def test_an_error_of_the_policy() -> None:
+    """What a function of the policy raises is the error of the run."""
+
+    def undecided(error: Exception) -> bool:
+        raise LookupError("who knows")
+
+    agent = Speaker("A", ValueError("not yet")).agent.retry(RetryPolicy(errors=undecided))
+    async with MiniAgents():
+        with pytest.raises(LookupError, match="who knows"):
+            await agent.inquire()
+
+
+async def test_closed_replies_are_forgotten() -> None:
+    """Of a run that had closed its replies while its message streamed nothing is left when it has ended."""
+    agent = scripted_model(then="one two three").timeout(total=60)
+    async with MiniAgents():
+        replies = agent.inquire("Hi")
+        assert str(await replies) == "one two three"
+        buffer = weakref.ref(replies.buffer)
+        del replies
+        assert buffer() is None
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_model_whose_replies_are_there() -> None:
+    """A model that is a run without a task itself is read from its beginning."""
+    model = scripted_model(then=OSLO).timeout(total=60).retry()
+    async with MiniAgents():
+        assert (await model.as_type(City).inquire("Which city?").parsed).name == "Oslo"
+
+
+@pytest.mark.loop(virtual=True)
+async def test_the_function_of_a_typed_agent() -> None:
+    """The function of an agent with a type can be called by hand; cancelled, it ends its message."""
+
+    @model_agent
+    async def stuck_agent(ctx: InteractionContext, *, tools: tuple[object, ...] = ()) -> None:
+        ctx.reply(Speaker("WORDS", [OSLO, *([3600.0] if await ctx.messages == () else [])]).agent.inquire())
+
+    function = typed_answer(stuck_agent, City, 0, "tool")
+
+    @miniagent
+    async def by_hand(ctx: InteractionContext) -> None:
+        await function(ctx)
+
+    async with MiniAgents():
+        assert str(await by_hand.inquire("Which city?")) == OSLO
+        replies = by_hand.inquire()
+        promise = await anext(aiter(replies))
+        await asyncio.sleep(1)
+        replies.cancel()
+        with pytest.raises(InquiryCancelledError):
+            await promise
