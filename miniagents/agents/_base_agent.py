@@ -14,7 +14,8 @@ from miniagents.values import AgentFieldError, freeze_data, misfit
 
 from ._agent import InteractionContext, MiniAgent
 from ._agent_class import AgentClass, prepare
-from ._runnable_agent import In, Out, Start
+from ._runnable_agent import In, Out
+from ._taskless_run import Start
 
 C = TypeVar("C", bound=type[object])
 

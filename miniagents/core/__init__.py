@@ -12,7 +12,7 @@ from ._flattener import Flattener
 from ._flow import UNBOUNDED, FlowControl, request_upstream
 from ._join import join_tokens
 from ._join_and_split import join_messages, split_messages
-from ._lifetime import NO_RESULT, Ancestry, Fate, Lease, Lifetime, TasklessLife, TaskLife, extend_chain
+from ._lifetime import NO_RESULT, Ancestry, Fate, Lease, Lifetime, TaskLife, extend_chain
 from ._lift import Lifted
 from ._message import (
     Message,
@@ -39,6 +39,7 @@ from ._roles import AssistantMessage, ErrorMessage, SystemMessage, ToolMessage, 
 from ._sequence import MessageItemOf, MessageSequencePromise, MessageTypeOf, open_sequence, tokens_of
 from ._split import split_tokens
 from ._stream import Stream, TokenStream
+from ._taskless_life import TasklessLife
 from ._token_feed import TokenFeed, TokenTransformer, resolved
 from ._validation import ValidatedBuffer, Validation, validated
 

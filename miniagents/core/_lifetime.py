@@ -19,7 +19,7 @@ from enum import Enum, auto
 from types import TracebackType
 from typing import Final, Generic
 
-from typing_extensions import TypeVar, override
+from typing_extensions import TypeVar
 
 from miniagents.values import InquiryCancelledError
 
@@ -315,10 +315,8 @@ class Lifetime(Generic[T]):
         """
         if self.closed:
             watcher()
-        elif self._watchers is None:
-            self._watchers = [watcher]
         else:
-            self._watchers.append(watcher)
+            self._watchers = [*(self._watchers or ()), watcher]
 
     def mark_error_handled(self) -> None:
         """Note that a reader was given the error, so that it is not logged."""
@@ -516,10 +514,8 @@ class TaskLife(WaitingTask):
     def take_charge_of(self, child: "TaskLife") -> None:
         """Stop ``child`` when this is stopped, unless somebody else reads what it writes."""
         child._guardian = self  # noqa: SLF001 - same class
-        if self._children is None:
-            self._children = {child}
-        else:
-            self._children.add(child)
+        children = self._children = self._children or set()
+        children.add(child)
 
     def has_ended(self) -> None:
         """Event *producer has ended*: it lets go of everything.
@@ -578,10 +574,13 @@ class TaskLife(WaitingTask):
 
     def _stop(self) -> None:
         self.end_aborted(self.cancellation())
-        if self.task is None or self._stopping:
-            return  # a second cancellation would hit the clean-up that the first one began
-        self._stopping = True
-        self.task.cancel()
+        if self.task is not None and self.stops():
+            self.task.cancel()
+
+    def stops(self) -> bool:
+        """Whether it is to be stopped, which it is once: a second time would hit the first one's clean-up."""
+        first, self._stopping = not self._stopping, True
+        return first
 
     def cancellation(self) -> InquiryCancelledError:
         """What readers of a stopped task get."""
@@ -605,49 +604,3 @@ class TaskLife(WaitingTask):
             kept = id(seen[0]) in replied if left_behind else seen[0].contained
             if not kept and not any(each.readers for each in seen):
                 child.cancel()
-
-
-class TasklessLife(TaskLife):
-    """The life of a run without a task: what it does happens where the streams that it reads deliver.
-
-    It is stopped in the call that stops it, and not at its next step.
-    """
-
-    __slots__ = ("_over",)
-
-    def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None") -> None:
-        TaskLife.__init__(self, buffer, parent, part=False)
-        self._over = False
-
-    @property
-    @override
-    def goes_on(self) -> bool:
-        return not self._over
-
-    def leave(self) -> object:
-        """Read no more; idempotent.
-
-        Returns:
-            What it held of what it read. The caller lets go of it last: what this began is told first how it
-            is stopped, and not by nobody reading it any more.
-        """
-        raise NotImplementedError
-
-    @override
-    def has_ended(self) -> None:
-        """Event *producer has ended*: it lets go of everything; once."""
-        if not self._over:
-            self._over = True
-            self.forget_waits()
-            super().has_ended()
-
-    @override
-    def _stop(self) -> None:
-        if self._over or self._stopping:
-            return
-        self._stopping = True
-        self.end_aborted(self.cancellation())
-        held = self.leave()
-        self.was_cancelled()
-        self.has_ended()
-        del held

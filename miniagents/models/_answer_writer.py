@@ -75,17 +75,9 @@ class AnswerWriter(Processor):
         calls: the arguments of the first call of a tool are the text.
     """
 
-    __slots__ = ("_attempt", "_buffer", "_calls", "_end", "_first", "_given", "_judge", "_message")
-    __slots__ += (
-        "_metadata",
-        "_model",
-        "_received",
-        "_parts",
-        "_replies",
-        "_said",
-        "_source",
-        "_taken",
-        "_variables",
+    __slots__ = (
+        *("_attempt", "_buffer", "_calls", "_end", "_first", "_given", "_judge", "_message", "_metadata"),
+        *("_model", "_parts", "_received", "_replies", "_said", "_source", "_taken", "_variables"),
     )
 
     def __init__(

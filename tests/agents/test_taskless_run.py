@@ -2,14 +2,17 @@
 
 import asyncio
 import weakref
+from collections.abc import AsyncGenerator
 
 import pytest
 from pydantic import BaseModel
 
 from miniagents import (
+    AssistantMessage,
     DeadlockError,
     InquiryCancelledError,
     InteractionContext,
+    Message,
     MessageSequencePromise,
     MiniAgent,
     MiniAgents,
@@ -132,8 +135,16 @@ async def test_the_function_of_a_typed_agent() -> None:
     """The function of an agent with a type can be called by hand; cancelled, it ends its message."""
 
     @model_agent
-    async def stuck_agent(ctx: InteractionContext, *, tools: tuple[object, ...] = ()) -> None:
-        ctx.reply(Speaker("WORDS", [OSLO, *([3600.0] if await ctx.messages == () else [])]).agent.inquire())
+    async def stuck_agent(
+        ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[object, ...] = ()
+    ) -> None:
+        pause = 0 if await ctx.messages else 3600
+
+        async def write(_: object) -> AsyncGenerator[str]:
+            yield OSLO
+            await asyncio.sleep(pause)
+
+        ctx.reply(AssistantMessage.promise(write))
 
     function = typed_answer(stuck_agent, City, 0, "tool")
 

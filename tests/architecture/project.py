@@ -81,6 +81,8 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/core/_protocols.py": "tests/core/test_buffer.py",
         # The SDK behind two agents, each of which is tested against a server.
         "miniagents/ext/llm/_openai_sdk.py": "tests/ext/llm/test_openai.py",
+        # The life of runs without a task, tried through agents that have none.
+        "miniagents/core/_taskless_life.py": "tests/agents/test_taskless_run.py",
         # What `map_agent` runs on: it is nothing without inquiries, so it is tested with them.
         "miniagents/core/_concurrent_map.py": "tests/operators/test_map_agent.py",
     }
