@@ -601,6 +601,23 @@ async def test_a_cancel_scope_of_anyio(*, drains: bool) -> None:
     assert [asyncio.current_task()] == list(asyncio.all_tasks())
 
 
+@pytest.mark.loop(virtual=True)
+async def test_a_cancel_scope_of_anyio_keeps_no_loop_busy() -> None:
+    """While the clean-up waits the event loop is idle: here time goes on only then."""
+
+    async def careful() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(3)
+
+    begun = asyncio.get_running_loop().time()
+    with anyio.move_on_after(1) as moved:
+        async with PromisingContext(shutdown_timeout=5):
+            Promise(careful)
+    assert (True, 4) == (moved.cancelled_caught, asyncio.get_running_loop().time() - begun)
+
+
 async def test_a_cancel_scope_of_anyio_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> None:
     """Within a cancel scope, too, a clean-up is waited for `shutdown_timeout` seconds at most."""
     go = asyncio.Event()
