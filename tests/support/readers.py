@@ -4,6 +4,7 @@ import asyncio
 import gc
 from asyncio import Future
 from collections.abc import Awaitable, MutableMapping, Sequence
+from typing import TypeVar
 
 from reactivex.abc import DisposableBase
 
@@ -11,6 +12,8 @@ from miniagents.core import Stream
 from tests.support.sources import Source, turns
 
 __all__ = ["awaiting", "iterating", "leave", "stops_with_the_last_one", "subscribing"]
+
+T = TypeVar("T")
 
 
 def iterating(shown: Stream[object]) -> object:
@@ -43,7 +46,7 @@ def leave(reader: object) -> None:
 
 
 async def stops_with_the_last_one(
-    source: Source[str], held: MutableMapping[str, object], order: Sequence[str], *, produced: int
+    source: Source[T], held: MutableMapping[str, object], order: Sequence[str], *, produced: int
 ) -> None:
     """Drop what is held, one after the other: the source goes on until the last one has gone, and then stops.
 
