@@ -30,6 +30,7 @@ from miniagents.core import (
     MessageType,
     MessageTypeOf,
     Overflow,
+    RunKind,
     Validation,
     current_context,
     current_producer,
@@ -202,6 +203,11 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
     """
 
     __slots__ = ()
+
+    @property
+    def run_kind(self) -> RunKind:
+        """What observers are told that its runs are: ``"agent"``, or ``"model"`` where it asks one itself."""
+        return "agent"
 
     @property
     def components(self) -> "tuple[MiniAgent[Message, Message, ...], ...]":
@@ -650,6 +656,11 @@ class _Intercepted:
     def __init__(self, agent: MiniAgent[Message, Message, ...], wrapper: AnyFunction) -> None:
         self._agent = agent
         self._wrapper = wrapper
+
+    @property
+    def run_kind(self) -> RunKind:
+        """The run of the function is that of an agent; what it calls has a run of its own."""
+        return "agent"
 
     def begin(
         self, received: MessageSequencePromise[Message] | str, given: Mapping[str, object], run: Run

@@ -1,7 +1,7 @@
 """A run of an agent that replies one message and writes it itself: one task for both."""
 
 from collections.abc import Awaitable, Mapping, MutableMapping
-from typing import Final, Protocol
+from typing import Protocol
 
 from typing_extensions import override
 
@@ -13,15 +13,15 @@ from miniagents.core import (
     MessagePromise,
     MessageSequencePromise,
     MessageSink,
+    Outcome,
     PartBuffer,
     ProducerTask,
     ReplayBuffer,
+    RunWatch,
+    new_part_buffer,
+    outcome_of,
     text_message,
 )
-
-from ._run_context import RunInfo, RunOutcome
-
-COMPLETED: Final = RunOutcome("completed")
 
 
 class WritesMessage(Protocol):
@@ -56,20 +56,18 @@ class MessageRun(ProducerTask):
         received: what it was sent; a text becomes a sequence when the run begins.
         keywords: what it was called with.
         pending: writes the input, if that may still be given some before the run begins.
+        watch: for those who observe it, if anybody does.
 
     Attributes:
         message: the buffer of the message.
-        info: for those who observe runs.
     """
 
     __slots__ = (
         "_function",
         "_keywords",
-        "_outcome",
         "_pending",
         "_received",
         "_sequence",
-        "info",
         "message",
         "metadata",
     )
@@ -83,17 +81,18 @@ class MessageRun(ProducerTask):
         received: MessageSequencePromise[Message] | str,
         keywords: Mapping[str, object],
         pending: Flattener | None,
+        watch: RunWatch | None = None,
     ) -> None:
-        self.message = PartBuffer(context)
         self.metadata: dict[str, object] = {}
+        self.message: PartBuffer = (
+            PartBuffer(context) if watch is None else new_part_buffer(context, self.metadata, watch)
+        )
         sink = MessageSink(self.message, function.message_class, self.metadata)
         super().__init__(alias, context, self.message, sink)
         self._function = function
         self._received = received
         self._keywords = keywords
         self._pending = pending
-        self._outcome: RunOutcome | None = None
-        self.info: RunInfo | None = None
         self.message.contain()
         promise = MessagePromise.of_tokens(self.message, function.message_class)
         self._sequence: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(context, [promise], closed=True)
@@ -114,22 +113,6 @@ class MessageRun(ProducerTask):
         return self._function.write(received, self._keywords, self.message, self.metadata)
 
     @override
-    def finished(self) -> None:
-        super().finished()
-        error = self.message.error  # a message that cannot be made of what came
-        self._outcome = self._outcome or (COMPLETED if error is None else RunOutcome("failed", error))
-
-    @override
-    def failed(self, error: Exception, chain: tuple[str, ...]) -> None:
-        self._outcome = RunOutcome("failed", error)
-        super().failed(error, chain)
-
-    @override
-    def end_aborted(self, error: Exception) -> None:
-        self._outcome = RunOutcome("failed", error.__cause__) if error.__cause__ else stopped(self._abandoned)
-        super().end_aborted(error)
-
-    @override
     def seen(self) -> tuple[Lifetime[object], ...]:
         return (self._sequence.seen_as(), self.message.seen_as())
 
@@ -139,14 +122,9 @@ class MessageRun(ProducerTask):
             super().abandon()
 
     @property
-    def outcome(self) -> RunOutcome:
-        """How it ended, when it has."""
-        return self._outcome or COMPLETED
-
-
-def stopped(abandoned: bool) -> RunOutcome:
-    """How a run ended that was stopped."""
-    return RunOutcome("abandoned" if abandoned else "cancelled")
+    def outcome(self) -> tuple[Outcome, BaseException | None]:
+        """How it ended, when it has, and why it failed."""
+        return outcome_of(self.message.error)
 
 
 def sequence_of(context: Context, text: str) -> MessageSequencePromise[Message]:

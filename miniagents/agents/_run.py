@@ -4,7 +4,7 @@ Each agent boundary adds one buffer, the replies; the messages that go in and ou
 """
 
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol, cast
 
 from typing_extensions import TypeVar, override
@@ -17,21 +17,27 @@ from miniagents.core import (
     MessagePromise,
     MessageSequencePromise,
     MessageType,
+    Outcome,
     Producer,
     ProducerTask,
     ReplayBuffer,
+    RunKind,
+    RunWatch,
     Sink,
     ValidatedBuffer,
     Validation,
-    current_producer,
     one_message,
+    outcome_of,
+    parts_of_finished,
     replace_errors,
+    watch_run,
+    when_complete,
 )
 from miniagents.values import MiniAgentsError
 
-from ._message_run import COMPLETED, MessageRun, WritesMessage, sequence_of, stopped
+from ._message_run import MessageRun, WritesMessage, sequence_of
 from ._records import record_run
-from ._run_context import RunContext, RunInfo, RunOutcome
+from ._run_context import RunContext
 from ._signals import signals
 
 M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
@@ -41,6 +47,11 @@ logger = logging.getLogger("miniagents")
 
 class Runnable(Protocol):
     """What is run: an agent."""
+
+    @property
+    def run_kind(self) -> RunKind:
+        """What observers are told that its runs are."""
+        ...
 
     def begin(
         self, received: MessageSequencePromise[Message] | str, keywords: Mapping[str, object], run: "Run", /
@@ -113,7 +124,6 @@ class Run(ProducerTask):
         passing: of replies that are shown as they are, without being of the classes.
 
     Attributes:
-        info: for those who observe runs.
         shown: the replies as readers see them, if errors in them become messages.
     """
 
@@ -125,7 +135,6 @@ class Run(ProducerTask):
         "_outcome",
         "_pending",
         "_received",
-        "info",
         "shown",
     )
 
@@ -155,9 +164,8 @@ class Run(ProducerTask):
         self._keywords = keywords
         self._pending = pending
         self._aborted = False
-        self._outcome: RunOutcome | None = None
+        self._outcome: tuple[Outcome, BaseException | None] | None = None
         self.shown: ReplayBuffer[MessagePromise[Message]] | None = None
-        self.info: RunInfo | None = None
 
     @override
     def work(self) -> Awaitable[None]:
@@ -196,6 +204,8 @@ class Run(ProducerTask):
             msg = f"Agent {self.name} replied after its replies were closed (by finish_early, or by its end)."
             raise MiniAgentsError(msg)
         self.context.check_place()
+        if self.watch is not None:
+            tell_ready(self.watch, value)
         one = one_message(value, self.context) if flattener is None else None
         if one is None:
             self._writer().feed(value)
@@ -228,7 +238,7 @@ class Run(ProducerTask):
 
     @override
     def failed(self, error: Exception, chain: tuple[str, ...]) -> None:
-        self._outcome = RunOutcome("failed", error)
+        self._outcome = "failed", error
         flattener = self._flattener
         if not (self.buffer.closed if flattener is None else flattener.ended):
             self._writer().fail(error, chain)
@@ -239,13 +249,13 @@ class Run(ProducerTask):
     @override
     def end_aborted(self, error: Exception) -> None:
         self._aborted = True
-        self._outcome = RunOutcome("failed", error.__cause__) if error.__cause__ else None
+        self._outcome = outcome_of(error)
         self.sink.abort(error)
 
     @property
-    def outcome(self) -> RunOutcome:
-        """How it ended, when it has; one that was stopped and came to its end all the same was stopped."""
-        return self._outcome or (stopped(self._abandoned) if self._aborted else COMPLETED)
+    def outcome(self) -> tuple[Outcome, BaseException | None]:
+        """How its function ended, when it has; one that was stopped and came to its end was stopped."""
+        return self._outcome or ("done", None)
 
 
 def start_run(
@@ -278,9 +288,9 @@ def start_run(
     """
     settings = context if isinstance(context, RunContext) else None
     # Asked before the run is made: from there to its start the path stays in the core.
-    recorded, observed = (
-        (False, False) if settings is None else (settings.persists, bool(settings.observers()))
-    )
+    recorded = settings is not None and settings.persists
+    observers = context.observers
+    watch = None if observers is None else watch_run(context, observers, alias, agent.run_kind, keywords)
     if isinstance(received, str) and (recorded or context.announcing):
         received = sequence_of(context, received)  # handlers and records are told of it before the run begins
     if errors_as_messages is None:
@@ -288,7 +298,9 @@ def start_run(
     shown: ReplayBuffer[MessagePromise[Message]]
     run: Run | MessageRun
     if writer is not None:
-        run = MessageRun(alias, context, writer, received=received, keywords=keywords, pending=pending)
+        run = MessageRun(
+            alias, context, writer, received=received, keywords=keywords, pending=pending, watch=watch
+        )
         shown = run.sequence
     else:
         run = Run(
@@ -303,8 +315,8 @@ def start_run(
             passing=(ErrorMessage,) if errors_as_messages else (),
         )
         shown = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)
-    if settings is not None and observed:
-        _observe(settings, run)
+    if watch is not None:
+        _observe(run, watch)
     run.start()
     if errors_as_messages:
         shown = replace_errors(MessageSequencePromise.over(shown), alias, but=signals())
@@ -317,9 +329,52 @@ def start_run(
     return promise
 
 
-def _observe(context: RunContext, run: Run | MessageRun) -> None:
-    """Tell the observers of the context that a run was inquired, and, when it has ended, how."""
-    starter = current_producer()
-    info = context.run_begins(run.name, starter.info if isinstance(starter, Run | MessageRun) else None)
-    run.info = info
-    run.when_ended(lambda: context.run_ends(info, run.outcome))
+def tell_ready(watch: RunWatch, value: object) -> None:
+    """Tell observers of messages that are there as a whole when they are replied; what streams tells itself.
+
+    Args:
+        watch: of the run that replies.
+        value: what it replies.
+    """
+    if isinstance(value, str):
+        watch.replied((value,) if value else (), {})
+    elif isinstance(value, Message):
+        data = {name: field for name, field in value if name not in {"text", "parts"}}
+        watch.replied(parts_of_finished(value), data)
+    elif isinstance(value, list | tuple):
+        for each in cast("Sequence[object]", value):
+            tell_ready(watch, each)
+
+
+def _observe(run: Run | MessageRun, watch: RunWatch) -> None:
+    """Tell the observers that a run was inquired, and, when it and all that it replied have ended, how."""
+    run.watch = watch
+    waits_for = 2
+    failed: BaseException | None = None
+
+    def one_ended() -> None:
+        nonlocal waits_for
+        waits_for -= 1
+        if not waits_for:
+            outcome, error = run.outcome
+            if outcome == "done":
+                outcome, error = outcome_of(failed)
+            watch.ended(outcome, error)
+
+    def replies_ended(parts: Sequence[ReplayBuffer[object]]) -> None:
+        nonlocal failed
+        failed = next((part.error for part in parts if part.error is not None), None)
+        one_ended()
+
+    if isinstance(run, Run):
+        replies = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)
+        # Watched from now on: whoever reads them may let go of them before they are complete.
+        when_complete(
+            replies,
+            lambda: [cast("ReplayBuffer[object]", each.buffer) for each in replies.items],
+            replies_ended,
+        )
+    else:
+        run.message.when_closed(one_ended)
+    run.when_ended(one_ended)
+    watch.began(run.variables)

@@ -580,7 +580,9 @@ class TaskLife(WaitingTask):
 
     def cancellation(self) -> InquiryCancelledError:
         """What readers of a stopped task get."""
-        return InquiryCancelledError(f"{self.name} was cancelled before it had ended.")
+        return InquiryCancelledError(
+            f"{self.name} was cancelled before it had ended.", abandoned=self._abandoned
+        )
 
     def was_cancelled(self) -> None:
         """Event *run cancelled*, in its task: what it began is cancelled too, if no other reader is left."""

@@ -16,6 +16,7 @@ from ._buffer import ReplayBuffer
 from ._context import Context
 from ._deadlocks import current_producer
 from ._lifetime import Ancestry, TaskLife, extend_chain
+from ._observers import RunWatch
 from ._protocols import Sink
 
 T = TypeVar("T")
@@ -39,6 +40,7 @@ class ProducerTask(TaskLife):
 
     Attributes:
         received: the last error that it was given by a stream it read, and the agents that went through.
+        watch: for those who observe it, if it is a run, or the call of a tool, that is observed.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -54,7 +56,7 @@ class ProducerTask(TaskLife):
         ['one']
     """
 
-    __slots__ = ("_awaitables", "_body", "_name", "received", "sink")
+    __slots__ = ("_awaitables", "_body", "_name", "received", "sink", "watch")
 
     buffer: ReplayBuffer[object]  # pyright: ignore[reportIncompatibleVariableOverride] - written once
 
@@ -76,6 +78,7 @@ class ProducerTask(TaskLife):
         self.received: tuple[Exception, tuple[str, ...]] | None = None
         self._body: Body | None = None
         self._awaitables: list[Future[object]] | None = None
+        self.watch: RunWatch | None = None
 
     @property
     @override

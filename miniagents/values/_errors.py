@@ -65,6 +65,13 @@ class UnresolvedPromiseError(MiniAgentsError, RuntimeError):
 class InquiryCancelledError(MiniAgentsError):
     """The inquiry behind a promise was cancelled; what had arrived before stays readable.
 
+    Args:
+        *args: the text, as of every exception.
+        abandoned: nobody cancelled it: its replies could have no reader any more.
+
+    Attributes:
+        abandoned: nobody cancelled it: its replies could have no reader any more.
+
     Example:
         >>> from miniagents import MiniAgents
         >>> from miniagents.testing import scripted_model
@@ -77,6 +84,10 @@ class InquiryCancelledError(MiniAgentsError):
             ...
         miniagents...InquiryCancelledError: SCRIPTED_MODEL was cancelled before it had ended.
     """
+
+    def __init__(self, *args: object, abandoned: bool = False) -> None:
+        super().__init__(*args)
+        self.abandoned: bool = abandoned
 
     @override
     def __str__(self) -> str:

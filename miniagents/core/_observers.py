@@ -1,0 +1,418 @@
+"""Who watches runs, and what they are told: typed events, with times of the event loop.
+
+Rule of this module: **observers only watch, and cost nothing where there are none.** Nothing here reads a
+stream or holds a lease on one. The times of parts are noted as they come and told in batches, so that a part
+costs one look at the clock, however many observers there are.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import Context as Variables
+from dataclasses import dataclass
+from itertools import count
+from typing import ClassVar, Final, Literal, TypeAlias
+
+from miniagents.values import (
+    FreezeError,
+    FrozenMapping,
+    InquiryCancelledError,
+    Part,
+    Retry,
+    Usage,
+    freeze,
+    is_secret_name,
+)
+
+logger = logging.getLogger("miniagents")
+
+BATCH: Final = 512  # parts that are told at once
+RunKind: TypeAlias = Literal["agent", "model", "tool"]
+Outcome: TypeAlias = Literal["done", "failed", "cancelled", "abandoned"]
+
+_numbers = count(1)
+
+
+class RunInfo:
+    """One run, as observers are told of it: the same object in each of its events.
+
+    Args:
+        alias: of the agent, or the name of the tool.
+        kind: ``"agent"``, ``"model"`` (an agent on a language model that asks it itself) or ``"tool"``.
+        parent: the run that began it, if that is observed too.
+        keywords: what it was called with.
+        epoch: what makes seconds since 1970 of its times.
+
+    Attributes:
+        alias: of the agent, or the name of the tool.
+        kind: ``"agent"``, ``"model"`` or ``"tool"``.
+        parent: the run that began it, None if none did, or none that is observed.
+        number: tells it from every other run of this process; later runs have higher ones.
+        epoch: added to a time of an event it makes seconds since 1970.
+    """
+
+    __slots__ = ("_keywords", "alias", "epoch", "kind", "number", "parent")
+
+    def __init__(
+        self,
+        alias: str,
+        kind: RunKind,
+        parent: "RunInfo | None",
+        keywords: Mapping[str, object],
+        epoch: float,
+    ) -> None:
+        self.alias: str = alias
+        self.kind: RunKind = kind
+        self.parent: RunInfo | None = parent
+        self.number: int = next(_numbers)
+        self.epoch: float = epoch
+        self._keywords = keywords
+
+    @property
+    def keywords(self) -> FrozenMapping[str, object]:
+        """The keywords that are data. Clients are left out, and so is what is named like a secret."""
+        return public_data(self._keywords)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} run {self.number} of {self.alias}>"
+
+
+@dataclass(frozen=True, slots=True)
+class RunBegan:
+    """A run was inquired; it may be cancelled before its first step.
+
+    It is told with the context variables of the run: what an observer sets there, the run inherits, and all
+    that it starts.
+
+    Attributes:
+        run: which one.
+        at: when, in seconds of the event loop.
+    """
+
+    run: RunInfo
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPart:
+    """The first part that a run writes has come; told at once.
+
+    Attributes:
+        run: which one.
+        at: when, in seconds of the event loop.
+        part: a text, or another part.
+    """
+
+    run: RunInfo
+    at: float
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class PartsCame:
+    """Parts that a run writes have come.
+
+    They are told in batches: a batch comes at the latest with the end of its message. An observer that is
+    :attr:`Observer.live` makes each part a batch.
+
+    Attributes:
+        run: which one.
+        message: which message of the run they belong to: 0 is the first one that it began to write.
+        parts: what came, in order.
+        times: when each of them did, in seconds of the event loop.
+    """
+
+    run: RunInfo
+    message: int
+    parts: tuple[Part, ...]
+    times: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageCame:
+    """A model has told what its answer has cost so far; what it tells later in the same message replaces it.
+
+    Attributes:
+        run: which one.
+        at: when, in seconds of the event loop.
+        message: which message of the run; see :class:`PartsCame`.
+        usage: the tokens.
+        model: the name of the model, None if it is not known.
+    """
+
+    run: RunInfo
+    at: float
+    message: int
+    usage: Usage
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRetried:
+    """A model is going to be asked again, since the last attempt failed before anything came.
+
+    Attributes:
+        run: which one.
+        at: when, in seconds of the event loop.
+        retry: why, and when it is asked again.
+    """
+
+    run: RunInfo
+    at: float
+    retry: Retry
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """A run has ended: its function, and every message that it had replied. Told once for each run.
+
+    Attributes:
+        run: which one.
+        at: when, in seconds of the event loop.
+        outcome: ``"done"``, ``"failed"``, ``"cancelled"`` (by somebody, or with its context) or
+            ``"abandoned"`` (its replies could have no reader any more).
+        error: why it failed; None otherwise.
+        messages: the data of each message that it wrote itself, without its text: ``model``,
+            ``finish_reason``, ``response_id`` and whatever its writer put there.
+    """
+
+    run: RunInfo
+    at: float
+    outcome: Outcome
+    error: BaseException | None
+    messages: tuple[Mapping[str, object], ...]
+
+
+RunEvent: TypeAlias = RunBegan | FirstPart | PartsCame | UsageCame | RunRetried | RunEnded
+"""What observers are told."""
+
+
+class Observer:
+    """Is told what happens to the runs of a context. Subclass it, and give it to ``MiniAgents(observers=[...])``.
+
+    It only watches: it must return at once. What it raises is logged, once for each observer, and harms no run.
+
+    Attributes:
+        live: each part is told by itself and at once, which costs a call a part; else they come in batches.
+
+    Example:
+        >>> from miniagents import MiniAgents, miniagent
+        >>> from miniagents.observers import Observer, RunBegan, RunEnded
+        >>> class Printer(Observer):
+        ...     def on_event(self, event):
+        ...         if isinstance(event, RunBegan | RunEnded):
+        ...             print(type(event).__name__, event.run.alias, getattr(event, "outcome", ""))
+        >>> @miniagent
+        ... async def hello(ctx):
+        ...     ctx.reply("Hello")
+        >>> async def main():
+        ...     await hello.inquire()
+        >>> MiniAgents(observers=[Printer()]).run(main())
+        RunBegan HELLO
+        RunEnded HELLO done
+    """
+
+    live: ClassVar[bool] = False
+
+    def on_event(self, event: RunEvent, /) -> None:
+        """Something has happened.
+
+        Args:
+            event: what.
+        """
+        raise NotImplementedError
+
+
+class Observers:
+    """The observers of one context: those of the contexts around it first, then its own.
+
+    Args:
+        members: who is told, in this order; of the end of a run in reverse.
+        epoch: what makes seconds since 1970 of the event loop's times.
+    """
+
+    __slots__ = ("_broken", "batch", "epoch", "members")
+
+    def __init__(self, members: Iterable[Observer], epoch: float) -> None:
+        self.members: tuple[Observer, ...] = tuple(members)
+        self.epoch: float = epoch
+        self.batch: int = 1 if any(each.live for each in self.members) else BATCH
+        self._broken: set[int] = set()
+
+    def tell(self, event: RunEvent) -> None:
+        """Tell all of them.
+
+        Args:
+            event: what has happened.
+        """
+        for observer in self.members:
+            self._tell_one(observer, event)
+
+    def tell_end(self, event: RunEnded) -> None:
+        """Tell all of them, the last one first.
+
+        Args:
+            event: which run has ended.
+        """
+        for observer in reversed(self.members):
+            self._tell_one(observer, event)
+
+    def _tell_one(self, observer: Observer, event: RunEvent) -> None:
+        try:
+            observer.on_event(event)
+        except Exception:
+            if id(observer) not in self._broken:
+                self._broken.add(id(observer))
+                text = "The observer %r failed at %s of %r; what else it raises is not logged."
+                logger.exception(text, observer, type(event).__name__, event.run)
+
+
+class RunWatch:
+    """What is known of a run that is observed, until it has ended.
+
+    Args:
+        info: the run.
+        observers: who is told.
+        clock: tells the time of the event loop.
+
+    Attributes:
+        info: the run.
+        failure: why a tool failed, if that is told to a model and is no error of a stream.
+        clock: tells the time of the event loop.
+        observers: who is told.
+        messages: how many messages it has begun to write.
+    """
+
+    __slots__ = ("_data", "_first", "_variables", "clock", "failure", "info", "messages", "observers")
+
+    def __init__(self, info: RunInfo, observers: Observers, clock: Callable[[], float]) -> None:
+        self.info: RunInfo = info
+        self.observers: Observers = observers
+        self.clock: Callable[[], float] = clock
+        self.messages: int = 0
+        self.failure: BaseException | None = None
+        self._variables: Variables | None = None
+        self._first = True
+        self._data: list[Mapping[str, object]] = []
+
+    def began(self, variables: Variables | None) -> None:
+        """Tell that it was inquired, with its context variables, before its first step.
+
+        Args:
+            variables: the context variables of the run.
+        """
+        self._variables = variables
+        event = RunBegan(self.info, self.clock())
+        if self._variables is None:
+            self.observers.tell(event)
+        else:
+            self._variables.run(self.observers.tell, event)
+
+    def next_message(self, data: Mapping[str, object]) -> int:
+        """The number of a message that it begins to write.
+
+        Args:
+            data: what is known of it, and will be.
+        """
+        self._data.append(data)
+        self.messages += 1
+        return self.messages - 1
+
+    def came(self, message: int, parts: Sequence[Part], times: Sequence[float]) -> None:
+        """Tell of parts.
+
+        Args:
+            message: which message they belong to.
+            parts: the parts.
+            times: when each of them came.
+        """
+        self.observers.tell(PartsCame(self.info, message, tuple(parts), tuple(times)))
+
+    def one_came(self, message: int, part: Part, at: float) -> None:
+        """Tell of a part that may be the first one, or of a kind that has an event of its own.
+
+        Args:
+            message: which message it belongs to.
+            part: the part.
+            at: when it came.
+        """
+        if isinstance(part, Retry):
+            self.observers.tell(RunRetried(self.info, at, part))
+            return
+        if self._first:
+            self._first = False
+            self.observers.tell(FirstPart(self.info, at, part))
+        if isinstance(part, Usage):
+            model = self._data[message].get("model")
+            self.observers.tell(
+                UsageCame(self.info, at, message, part, model if isinstance(model, str) else None)
+            )
+
+    def replied(self, parts: Sequence[Part], data: Mapping[str, object]) -> None:
+        """Tell of a message that was there as a whole when it was replied.
+
+        Args:
+            parts: all of it.
+            data: what else is known of it.
+        """
+        number, at = self.next_message(data), self.clock()
+        for part in parts:
+            self.one_came(number, part, at)
+        self.came(number, parts, [at] * len(parts))
+
+    def ended(self, outcome: Outcome, error: BaseException | None) -> None:
+        """Tell that it has ended; once.
+
+        Args:
+            outcome: how.
+            error: why it failed.
+        """
+        data = tuple(FrozenMapping(each) for each in self._data)
+        event = RunEnded(self.info, self.clock(), outcome, error, data)
+        variables, self._variables = self._variables, None
+        if variables is None:
+            self.observers.tell_end(event)
+        else:  # a copy: the end may be told in the task of the run, which has entered the variables themselves
+            variables.copy().run(self.observers.tell_end, event)
+
+
+def outcome_of(error: BaseException | None) -> tuple[Outcome, BaseException | None]:
+    """How a stream ended, and why it failed.
+
+    Args:
+        error: what it ended with.
+    """
+    if error is None:
+        return "done", None
+    if not isinstance(error, InquiryCancelledError):
+        return "failed", error
+    if error.__cause__ is not None:
+        return "failed", error.__cause__
+    return ("abandoned" if error.abandoned else "cancelled"), None
+
+
+def public_data(keywords: Mapping[str, object]) -> FrozenMapping[str, object]:
+    """The keywords that are data, frozen.
+
+    Clients and functions are left out, and so is what is named like a secret, however deep it stands.
+
+    Args:
+        keywords: what an agent was called with.
+    """
+    kept: dict[str, object] = {}
+    for name, value in keywords.items():
+        try:
+            kept[name] = freeze(value)
+        except FreezeError:
+            continue  # a client, a function: not data
+    return _without_secrets(FrozenMapping(kept))  # type: ignore[return-value]  # of a mapping it makes one
+
+
+def _without_secrets(value: object) -> object:
+    """Frozen data without what is named like a secret, however deep it stands."""
+    if isinstance(value, Mapping):
+        return FrozenMapping(
+            {key: _without_secrets(item) for key, item in value.items() if not is_secret_name(str(key))}
+        )
+    if isinstance(value, tuple):
+        return tuple(_without_secrets(item) for item in value)
+    return value
