@@ -186,7 +186,7 @@ def write_message(
     buffer = new_part_buffer(context, metadata, watch)
     name = getattr(part_streamer, "__name__", "part_streamer")
     sink = MessageSink(buffer, kind, metadata)
-    start_part_pump(context, name, lambda: part_streamer(metadata), buffer, sink, watch)
+    start_part_pump(context, name, lambda: part_streamer(metadata), buffer, sink, watch=watch)
     return MessagePromise.of_tokens(buffer, kind, known)
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import ClassVar, Final, Literal, TypeAlias
 
+from typing_extensions import override
+
 from miniagents.values import (
     FreezeError,
     FrozenMapping,
@@ -72,6 +74,7 @@ class RunInfo:
         """The keywords that are data. Clients are left out, and so is what is named like a secret."""
         return public_data(self._keywords)
 
+    @override
     def __repr__(self) -> str:
         return f"<{self.kind} run {self.number} of {self.alias}>"
 
@@ -187,9 +190,9 @@ RunEvent: TypeAlias = RunBegan | FirstPart | PartsCame | UsageCame | RunRetried 
 
 
 class Observer:
-    """Is told what happens to the runs of a context. Subclass it, and give it to ``MiniAgents(observers=[...])``.
+    """Is told what happens to the runs of a context: subclass it, and say ``MiniAgents(observers=[...])``.
 
-    It only watches: it must return at once. What it raises is logged, once for each observer, and harms no run.
+    It only watches: it must return at once. What it raises is logged, once for each observer; it harms no run.
 
     Attributes:
         live: each part is told by itself and at once, which costs a call a part; else they come in batches.
@@ -199,8 +202,10 @@ class Observer:
         >>> from miniagents.observers import Observer, RunBegan, RunEnded
         >>> class Printer(Observer):
         ...     def on_event(self, event):
-        ...         if isinstance(event, RunBegan | RunEnded):
-        ...             print(type(event).__name__, event.run.alias, getattr(event, "outcome", ""))
+        ...         if isinstance(event, RunBegan):
+        ...             print(event.run.alias, "began")
+        ...         elif isinstance(event, RunEnded):
+        ...             print(event.run.alias, event.outcome)
         >>> @miniagent
         ... async def hello(ctx):
         ...     ctx.reply("Hello")
@@ -371,7 +376,7 @@ class RunWatch:
         variables, self._variables = self._variables, None
         if variables is None:
             self.observers.tell_end(event)
-        else:  # a copy: the end may be told in the task of the run, which has entered the variables themselves
+        else:  # a copy: the end may be told in the task of the run, which has entered the others
             variables.copy().run(self.observers.tell_end, event)
 
 

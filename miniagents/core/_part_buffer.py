@@ -126,6 +126,7 @@ def start_part_pump(
     streamer: Callable[[], AsyncIterable[Part]],
     buffer: PartBuffer,
     sink: Sink,
+    *,
     watch: RunWatch | None = None,
 ) -> None:
     """Fill ``buffer`` from what ``streamer`` gives, as a task of ``context``; ``sink`` says how it ends."""

@@ -236,7 +236,7 @@ class ToolCalls:
 
 
 def _told_end(watch: RunWatch, buffer: ReplayBuffer[str]) -> None:
-    """Tell the observers how the call of a tool has ended; what the model is told of as an error has failed."""
+    """Tell the observers how the call of a tool has ended; what the model is told as an error has failed."""
     outcome, error = outcome_of(buffer.error)
     parts = buffer.parts if isinstance(buffer, PartBuffer) else ()
     if outcome == "done" and any(isinstance(part, ToolResult) and part.is_error for part in parts[-1:]):
