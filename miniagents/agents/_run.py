@@ -349,32 +349,42 @@ def tell_ready(watch: RunWatch, value: object) -> None:
 def _observe(run: Run | MessageRun, watch: RunWatch) -> None:
     """Tell the observers that a run was inquired, and, when it and all that it replied have ended, how."""
     run.watch = watch
-    waits_for = 2
-    failed: BaseException | None = None
-
-    def one_ended() -> None:
-        nonlocal waits_for
-        waits_for -= 1
-        if not waits_for:
-            outcome, error = run.outcome
-            if outcome == "done":
-                outcome, error = outcome_of(failed)
-            watch.ended(outcome, error)
-
-    def replies_ended(parts: Sequence[ReplayBuffer[object]]) -> None:
-        nonlocal failed
-        failed = next((part.error for part in parts if part.error is not None), None)
-        one_ended()
-
+    end = _End(run, watch)
     if isinstance(run, Run):
-        replies = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)
-        # Watched from now on: whoever reads them may let go of them before they are complete.
-        when_complete(
-            replies,
-            lambda: [cast("ReplayBuffer[object]", each.buffer) for each in replies.items],
-            replies_ended,
-        )
+        # Watched from now on: whoever reads the replies may let go of them before they are complete.
+        when_complete(cast("ReplayBuffer[object]", run.buffer), end.replies, end.replies_ended)
     else:
-        run.message.when_closed(one_ended)
-    run.when_ended(one_ended)
+        run.message.when_closed(end.one_ended)
+    run.when_ended(end.one_ended)
     watch.began(run.variables)
+
+
+class _End:
+    """Waits for the end of a run that is observed: of its function, and of all that it replied."""
+
+    __slots__ = ("_failed", "_run", "_waits_for", "_watch")
+
+    def __init__(self, run: Run | MessageRun, watch: RunWatch) -> None:
+        self._run = run
+        self._watch = watch
+        self._waits_for = 2
+        self._failed: BaseException | None = None
+
+    def replies(self) -> "list[ReplayBuffer[object]]":
+        """The messages that were replied."""
+        promises = cast("list[MessagePromise[Message]]", self._run.buffer.items)
+        return [cast("ReplayBuffer[object]", promise.buffer) for promise in promises]
+
+    def replies_ended(self, replies: "Sequence[ReplayBuffer[object]]") -> None:
+        """All replies are complete."""
+        self._failed = next((each.error for each in replies if each.error is not None), None)
+        self.one_ended()
+
+    def one_ended(self) -> None:
+        """The function has ended, or the replies have; after both the observers are told."""
+        self._waits_for -= 1
+        if not self._waits_for:
+            outcome, error = self._run.outcome
+            if outcome == "done":
+                outcome, error = outcome_of(self._failed)
+            self._watch.ended(outcome, error)

@@ -26,7 +26,7 @@ from miniagents.values import (
 from ._buffer import ReplayBuffer
 from ._context import Context
 from ._lifetime import Lifetime
-from ._observed_buffers import new_buffer, new_part_buffer
+from ._observed_buffers import new_part_buffer, observed_buffer, start_noted_pump
 from ._observers import RunWatch
 from ._part_buffer import PartBuffer, parts_of_message, start_part_pump, told_by
 from ._promise import StreamedPromise, start_pump
@@ -119,10 +119,14 @@ class Message(Frozen, deferred=True):
         context = Context.current()
         known = freeze_metadata(preliminary_metadata)
         metadata: dict[str, object] = dict(known)
-        buffer = new_buffer(context, metadata)
-        sink = MessageSink(buffer, cls, metadata)
         name = getattr(token_streamer, "__name__", "token_streamer")
-        start_pump(context, name, lambda: token_streamer(metadata), buffer, sink)
+        observed = observed_buffer(context, metadata)
+        buffer: ReplayBuffer[str] = ReplayBuffer(context) if observed is None else observed
+        sink = MessageSink(buffer, cls, metadata)
+        if observed is None:
+            start_pump(context, name, lambda: token_streamer(metadata), buffer, sink)
+        else:
+            start_noted_pump(context, name, lambda: token_streamer(metadata), observed, sink)
         return MessagePromise.of_tokens(buffer, cls, known)
 
     @classmethod

@@ -4,7 +4,10 @@ Rule of this module: **a part costs one look at the clock.** Observers are told 
 first part, and parts that have an event of their own, are told when they come.
 """
 
-from collections.abc import Mapping
+import asyncio
+import time
+from collections.abc import AsyncIterable, Callable, Mapping
+from typing import cast
 
 from typing_extensions import override
 
@@ -14,8 +17,10 @@ from ._buffer import ReplayBuffer
 from ._context import Context
 from ._deadlocks import current_producer
 from ._observers import Observers, RunInfo, RunKind, RunWatch
-from ._part_buffer import PartBuffer, shown_text
+from ._part_buffer import PartBuffer
 from ._producer_task import ProducerTask
+from ._protocols import Sink
+from ._pump import fill_and_note
 
 
 class _Notes:
@@ -27,43 +32,51 @@ class _Notes:
         data: what is known of the message, and will be.
 
     Attributes:
-        times: when each part came that has not been told.
-        look_at: how many parts there are when it is to be asked again.
+        clock: tells the time of the event loop.
+        look_at: how many parts there are when :meth:`look` is to be called.
+        note: takes the time of a part.
     """
 
-    __slots__ = ("_number", "_parts", "_told", "_watch", "look_at", "times")
+    __slots__ = ("_number", "_parts", "_times", "_told", "_watch", "clock", "look_at", "note")
 
-    def __init__(self, watch: RunWatch, parts: "list[Part]", data: Mapping[str, object]) -> None:
+    def __init__(self, watch: RunWatch, parts: list[Part], data: Mapping[str, object]) -> None:
         self._watch = watch
         self._parts = parts
-        self._told = 0
         self._number = watch.next_message(data)
-        self.times: list[float] = []
+        self._told = 0
+        self._times: list[float] = []
+        self.note: Callable[[float], None] = self._times.append
+        self.clock: Callable[[], float] = watch.clock
         self.look_at: int = 1
 
-    def look(self, part: Part) -> None:
+    def look(self, part: Part, /) -> None:
         """A part has come that may have to be told: the first one, one that is no text, one of a full batch.
 
         Args:
             part: the last one.
         """
-        self._watch.one_came(self._number, part, self.times[-1])
+        self._watch.one_came(self._number, part, self._times[-1])
         batch = self._watch.observers.batch
         if len(self._parts) - self._told >= batch:
             self.tell()
         self.look_at = self._told + batch
 
+    def drop_last(self) -> None:
+        """The last part came too late and is none."""
+        self._times.pop()
+
     def tell(self) -> None:
         """Tell of all parts that have not been told."""
-        times = self.times[:]
-        if times:
-            self.times.clear()
+        if self._times:
+            times = tuple(self._times)
+            self._times.clear()
             new = self._parts[self._told : self._told + len(times)]
             self._told += len(times)
             self._watch.came(self._number, new, times)
 
-    def forgotten(self) -> None:
-        """Count anew: what was told is not kept any more."""
+    def forget(self) -> None:
+        """Tell of all parts, which are going to be dropped."""
+        self.tell()
         self._told = 0
 
 
@@ -74,36 +87,26 @@ class ObservedBuffer(ReplayBuffer[str]):
         context: the context that owns it.
         watch: of the run that writes the message.
         data: what is known of the message, and will be.
+
+    Attributes:
+        notes: take the times.
     """
 
-    __slots__ = ("_clock", "_notes")
+    __slots__ = ("notes",)
 
     def __init__(self, context: Context, watch: RunWatch, data: Mapping[str, object]) -> None:
         super().__init__(context)
-        self._clock = watch.clock
-        self._notes = _Notes(watch, self.items, data)  # type: ignore[arg-type]  # tokens are parts
-
-    @override
-    def append(self, item: str) -> None:
-        if self.closed:
-            return
-        notes = self._notes
-        notes.times.append(self._clock())
-        super().append(item)
-        if len(self.items) >= notes.look_at:
-            notes.look(item)
+        self.notes: _Notes = _Notes(watch, cast("list[Part]", self.items), data)  # tokens are parts
 
     @override
     def _tell_end(self) -> None:
-        self._notes.tell()
+        self.notes.tell()
         super()._tell_end()
 
     @override
     def forget(self) -> None:
-        self._notes.tell()
+        self.notes.forget()
         super().forget()
-        if not self.items:
-            self._notes.forgotten()
 
 
 class ObservedPartBuffer(PartBuffer):
@@ -115,27 +118,31 @@ class ObservedPartBuffer(PartBuffer):
         data: what is known of the message, and will be.
     """
 
-    __slots__ = ("_clock", "_notes")
+    __slots__ = ("_clock", "_note", "_notes")
 
     def __init__(self, context: Context, watch: RunWatch, data: Mapping[str, object]) -> None:
         super().__init__(context)
-        self._clock = watch.clock
         self._notes = _Notes(watch, self.parts, data)
+        self._clock = self._notes.clock  # looked up once less per part
+        self._note = self._notes.note
 
     @override
     def put(self, part: Part) -> None:
         if self.closed:
             return
-        text = shown_text(part)  # `PartBuffer.put` written out: a call per part less
-        notes, parts = self._notes, self.parts
-        parts.append(part)
-        notes.times.append(self._clock())
-        if text:
-            self.append(text)
+        if type(part) is str and part:  # `PartBuffer.put` written out for what comes most: two calls less
+            parts = self.parts
+            parts.append(part)
+            self._note(self._clock())
+            self.items.append(part)
+            if self.notify_next:
+                self.notify()
+            if len(parts) >= self._notes.look_at:
+                self._notes.look(part)
         else:
-            self.consume()
-        if text is not part or len(parts) >= notes.look_at:
-            notes.look(part)
+            super().put(part)
+            self._note(self._clock())
+            self._notes.look(part)
 
     @override
     def _tell_end(self) -> None:
@@ -144,10 +151,8 @@ class ObservedPartBuffer(PartBuffer):
 
     @override
     def forget(self) -> None:
-        self._notes.tell()
+        self._notes.forget()
         super().forget()
-        if not self.items:
-            self._notes.forgotten()
 
 
 def current_watch() -> RunWatch | None:
@@ -174,18 +179,28 @@ def watch_run(
     """
     parent = current_watch()
     info = RunInfo(alias, kind, None if parent is None else parent.info, keywords, observers.epoch)
-    return RunWatch(info, observers, context.loop.time)
+    return RunWatch(info, observers, clock_of(context.loop))
 
 
-def new_buffer(context: Context, data: Mapping[str, object]) -> ReplayBuffer[str]:
-    """The buffer of a message of tokens that is going to be written here.
+def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """What tells the time of ``loop``, by as few calls as can be: it is asked for each part.
+
+    Args:
+        loop: any event loop, also one with virtual time.
+    """
+    plain = type(loop).time is asyncio.BaseEventLoop.time
+    return time.monotonic if plain else loop.time
+
+
+def observed_buffer(context: Context, data: Mapping[str, object]) -> ObservedBuffer | None:
+    """The buffer of a message of tokens that the run here is going to write; None if it is not observed.
 
     Args:
         context: the context that owns it.
         data: what is known of the message, and will be.
     """
     watch = None if context.observers is None else current_watch()
-    return ReplayBuffer(context) if watch is None else ObservedBuffer(context, watch, data)
+    return None if watch is None else ObservedBuffer(context, watch, data)
 
 
 def new_part_buffer(
@@ -201,3 +216,15 @@ def new_part_buffer(
     if watch is None and context.observers is not None:
         watch = current_watch()
     return PartBuffer(context) if watch is None else ObservedPartBuffer(context, watch, data)
+
+
+def start_noted_pump(
+    context: Context,
+    name: str,
+    streamer: Callable[[], AsyncIterable[str]],
+    buffer: ObservedBuffer,
+    sink: Sink,
+) -> None:
+    """:func:`start_pump` for a message whose run is observed."""
+    task = ProducerTask(name, context, buffer, sink, part=True)
+    task.start(lambda: fill_and_note(buffer, streamer(), buffer.notes))

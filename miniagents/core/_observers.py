@@ -192,7 +192,7 @@ RunEvent: TypeAlias = RunBegan | FirstPart | PartsCame | UsageCame | RunRetried 
 class Observer:
     """Is told what happens to the runs of a context: subclass it, and say ``MiniAgents(observers=[...])``.
 
-    It only watches: it must return at once. What it raises is logged, once for each observer; it harms no run.
+    It only watches, and must return at once. What it raises is logged once, and harms no run.
 
     Attributes:
         live: each part is told by itself and at once, which costs a call a part; else they come in batches.

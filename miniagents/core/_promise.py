@@ -30,7 +30,7 @@ from ._events import post_event, tell_resolved
 from ._lifetime import NO_RESULT, Lease
 from ._producer_task import ProducerTask
 from ._protocols import Sink
-from ._pump import fill, pump
+from ._pump import fill
 from ._readers import iterate, raise_error, until_closed
 from ._stream import Stream
 
@@ -366,15 +366,7 @@ def start_pump(
 ) -> None:
     """Fill ``buffer`` from what ``streamer`` gives, as a task of ``context``; ``sink`` says how it ends."""
     task = ProducerTask(name, context, buffer, sink or buffer, part=True)
-    # `fill` writes the items itself; a buffer that does more than that is given each piece.
-    plain = type(buffer).append is ReplayBuffer.append
-    task.start(
-        lambda: (
-            fill(buffer, streamer())
-            if plain
-            else pump(streamer(), cast("ReplayBuffer[object]", buffer), buffer.append)
-        )
-    )
+    task.start(lambda: fill(buffer, streamer()))
 
 
 def when_complete(

@@ -13,8 +13,8 @@ def run_events() -> Stream[RunEvent]:
     """What happens from now on to the runs of the active context, and of the contexts within it.
 
     The stream ends when the context has: read it in a task of your own, since a run of the same context that
-    waits for its end keeps the context from ending. It is told of each part by itself; an :class:`Observer` that
-    is not `live` costs less. When its last reader has left, nothing is kept any more.
+    waits for its end keeps the context from ending. It is told of each part by itself, which costs more than
+    an :class:`Observer` that is not `live`. When its last reader has left, nothing is kept any more.
 
     Raises:
         NoActiveContextError: no context is active.
