@@ -17,7 +17,6 @@ import asyncio
 import contextvars
 import logging
 import threading
-import time
 from asyncio import CancelledError, Future, get_running_loop
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
@@ -350,12 +349,10 @@ class Context:
 
     def _gather_observers(self) -> None:
         outer = None if self.parent is None else self.parent.observers
-        members = (*(() if outer is None else outer.members), *self._own_observers)
-        if not members:
+        if outer is None and not self._own_observers:
             self.observers = None
         elif self._loop is not None:  # else they are gathered when it is entered
-            epoch = time.time() - self._loop.time() if outer is None else outer.epoch
-            self.observers = Observers(members, epoch)
+            self.observers = Observers(outer, self._own_observers, self._loop)
         for child in self._children:
             child._gather_observers()  # noqa: SLF001 - same class
 

@@ -59,7 +59,7 @@ class _Notes:
         batch = self._watch.observers.batch
         if len(self._parts) - self._told >= batch:
             self.tell()
-        self.look_at = self._told + batch
+        self.look_at = self._told + batch if self._watch.began_to_write else len(self._parts) + 1
 
     def drop_last(self) -> None:
         """The last part came too late and is none."""
@@ -73,6 +73,11 @@ class _Notes:
             new = self._parts[self._told : self._told + len(times)]
             self._told += len(times)
             self._watch.came(self._number, new, times)
+
+    def end(self) -> None:
+        """The message has ended: tell of what has not been told."""
+        self.tell()
+        self._watch.message_ended(self._number)
 
     def forget(self) -> None:
         """Tell of all parts, which are going to be dropped."""
@@ -100,7 +105,7 @@ class ObservedBuffer(ReplayBuffer[str]):
 
     @override
     def _tell_end(self) -> None:
-        self.notes.tell()
+        self.notes.end()
         super()._tell_end()
 
     @override
@@ -146,7 +151,7 @@ class ObservedPartBuffer(PartBuffer):
 
     @override
     def _tell_end(self) -> None:
-        self._notes.tell()
+        self._notes.end()
         super()._tell_end()
 
     @override
@@ -178,7 +183,7 @@ def watch_run(
         keywords: what it is called with.
     """
     parent = current_watch()
-    info = RunInfo(alias, kind, None if parent is None else parent.info, keywords, observers.epoch)
+    info = RunInfo(alias, kind, None if parent is None else parent.info, keywords, observers.anchor)
     return RunWatch(info, observers, clock_of(context.loop))
 
 

@@ -6,7 +6,9 @@ costs one look at the clock, however many observers there are.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context as Variables
 from dataclasses import dataclass
 from itertools import count
@@ -31,7 +33,23 @@ BATCH: Final = 512  # parts that are told at once
 RunKind: TypeAlias = Literal["agent", "model", "tool"]
 Outcome: TypeAlias = Literal["done", "failed", "cancelled", "abandoned"]
 
-_numbers = count(1)
+
+class Anchor:
+    """What the runs of a context and of those within it are counted from.
+
+    Args:
+        now: the time of the event loop, in seconds.
+
+    Attributes:
+        epoch: added to a time of the event loop it makes seconds since 1970.
+        numbers: of the runs that begin.
+    """
+
+    __slots__ = ("epoch", "numbers")
+
+    def __init__(self, now: float) -> None:
+        self.epoch: float = time.time() - now
+        self.numbers: Iterator[int] = count(1)
 
 
 class RunInfo:
@@ -42,14 +60,26 @@ class RunInfo:
         kind: ``"agent"``, ``"model"`` (an agent on a language model that asks it itself) or ``"tool"``.
         parent: the run that began it, if that is observed too.
         keywords: what it was called with.
-        epoch: what makes seconds since 1970 of its times.
+        anchor: what its number and its times are counted from.
 
     Attributes:
         alias: of the agent, or the name of the tool.
         kind: ``"agent"``, ``"model"`` or ``"tool"``.
         parent: the run that began it, None if none did, or none that is observed.
-        number: tells it from every other run of this process; later runs have higher ones.
+        number: tells it from the other runs of its outermost context; later runs have higher ones.
         epoch: added to a time of an event it makes seconds since 1970.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.observers import run_events
+        >>> from miniagents.testing import scripted_model
+        >>> async def main():
+        ...     events = run_events()
+        ...     await scripted_model("Hi").inquire("Hello", temperature=0.5)
+        ...     run = (await anext(aiter(events))).run
+        ...     print(run, run.kind, run.parent, dict(run.keywords))
+        >>> MiniAgents().run(main())
+        <model run 1 of SCRIPTED_MODEL> model None {'temperature': 0.5}
     """
 
     __slots__ = ("_keywords", "alias", "epoch", "kind", "number", "parent")
@@ -60,13 +90,13 @@ class RunInfo:
         kind: RunKind,
         parent: "RunInfo | None",
         keywords: Mapping[str, object],
-        epoch: float,
+        anchor: "Anchor",
     ) -> None:
         self.alias: str = alias
         self.kind: RunKind = kind
         self.parent: RunInfo | None = parent
-        self.number: int = next(_numbers)
-        self.epoch: float = epoch
+        self.number: int = next(anchor.numbers)
+        self.epoch: float = anchor.epoch
         self._keywords = keywords
 
     @property
@@ -89,6 +119,19 @@ class RunBegan:
     Attributes:
         run: which one.
         at: when, in seconds of the event loop.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.observers import RunBegan, Observer
+        >>> from miniagents.testing import scripted_model
+        >>> class Printer(Observer):
+        ...     def on_event(self, event):
+        ...         if isinstance(event, RunBegan):
+        ...             print(event.run.alias)
+        >>> async def main():
+        ...     await scripted_model("Hi there").inquire("Hello")
+        >>> MiniAgents(observers=[Printer()]).run(main())
+        SCRIPTED_MODEL
     """
 
     run: RunInfo
@@ -103,6 +146,19 @@ class FirstPart:
         run: which one.
         at: when, in seconds of the event loop.
         part: a text, or another part.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.observers import FirstPart, Observer
+        >>> from miniagents.testing import scripted_model
+        >>> class Printer(Observer):
+        ...     def on_event(self, event):
+        ...         if isinstance(event, FirstPart):
+        ...             print(repr(event.part))
+        >>> async def main():
+        ...     await scripted_model("Hi there").inquire("Hello")
+        >>> MiniAgents(observers=[Printer()]).run(main())
+        'Hi '
     """
 
     run: RunInfo
@@ -122,6 +178,19 @@ class PartsCame:
         message: which message of the run they belong to: 0 is the first one that it began to write.
         parts: what came, in order.
         times: when each of them did, in seconds of the event loop.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.observers import PartsCame, Observer
+        >>> from miniagents.testing import scripted_model
+        >>> class Printer(Observer):
+        ...     def on_event(self, event):
+        ...         if isinstance(event, PartsCame):
+        ...             print(event.parts[:2], len(event.parts) == len(event.times))
+        >>> async def main():
+        ...     await scripted_model("Hi there").inquire("Hello")
+        >>> MiniAgents(observers=[Printer()]).run(main())
+        ('Hi ', 'there') True
     """
 
     run: RunInfo
@@ -140,6 +209,20 @@ class UsageCame:
         message: which message of the run; see :class:`PartsCame`.
         usage: the tokens.
         model: the name of the model, None if it is not known.
+
+    Example:
+        >>> from miniagents import AssistantMessage, MiniAgents, Usage
+        >>> from miniagents.observers import Observer, UsageCame
+        >>> from miniagents.testing import scripted_model
+        >>> class Counter(Observer):
+        ...     def on_event(self, event):
+        ...         if isinstance(event, UsageCame):
+        ...             print(event.usage.output_tokens)
+        >>> answer = AssistantMessage('Hi', usage=Usage(output_tokens=1))
+        >>> async def main():
+        ...     await scripted_model(answer).inquire("Hello")
+        >>> MiniAgents(observers=[Counter()]).run(main())
+        1
     """
 
     run: RunInfo
@@ -157,6 +240,24 @@ class RunRetried:
         run: which one.
         at: when, in seconds of the event loop.
         retry: why, and when it is asked again.
+
+    Example:
+        >>> from miniagents import AssistantMessage, MiniAgents, Retry, miniagent
+        >>> from miniagents.observers import Observer, RunRetried
+        >>> class Printer(Observer):
+        ...     def on_event(self, event):
+        ...         if isinstance(event, RunRetried):
+        ...             print(event.retry.reason)
+        >>> async def parts(metadata_so_far):
+        ...     yield Retry(1, 0.5, "refused with status 429")
+        ...     yield "Hi"
+        >>> @miniagent
+        ... async def busy(ctx):
+        ...     ctx.reply(AssistantMessage.promise_of_parts(parts))
+        >>> async def main():
+        ...     await busy.inquire("Hello")
+        >>> MiniAgents(observers=[Printer()]).run(main())
+        refused with status 429
     """
 
     run: RunInfo
@@ -176,6 +277,19 @@ class RunEnded:
         error: why it failed; None otherwise.
         messages: the data of each message that it wrote itself, without its text: ``model``,
             ``finish_reason``, ``response_id`` and whatever its writer put there.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.observers import RunEnded, Observer
+        >>> from miniagents.testing import scripted_model
+        >>> class Printer(Observer):
+        ...     def on_event(self, event):
+        ...         if isinstance(event, RunEnded):
+        ...             print(event.run.alias, event.outcome, event.error)
+        >>> async def main():
+        ...     await scripted_model("Hi there").inquire("Hello")
+        >>> MiniAgents(observers=[Printer()]).run(main())
+        SCRIPTED_MODEL done None
     """
 
     run: RunInfo
@@ -212,8 +326,8 @@ class Observer:
         >>> async def main():
         ...     await hello.inquire()
         >>> MiniAgents(observers=[Printer()]).run(main())
-        RunBegan HELLO
-        RunEnded HELLO done
+        HELLO began
+        HELLO done
     """
 
     live: ClassVar[bool] = False
@@ -223,6 +337,9 @@ class Observer:
 
         Args:
             event: what.
+
+        Raises:
+            NotImplementedError: a subclass does not say what to do.
         """
         raise NotImplementedError
 
@@ -231,15 +348,21 @@ class Observers:
     """The observers of one context: those of the contexts around it first, then its own.
 
     Args:
-        members: who is told, in this order; of the end of a run in reverse.
-        epoch: what makes seconds since 1970 of the event loop's times.
+        outer: those of the context around it, if that has any.
+        own: who else is told, in this order; of the end of a run in reverse.
+        loop: tells the time.
+
+    Attributes:
+        anchor: what runs and times are counted from.
+        batch: how many parts are told at once.
+        members: all who are told.
     """
 
-    __slots__ = ("_broken", "batch", "epoch", "members")
+    __slots__ = ("_broken", "anchor", "batch", "members")
 
-    def __init__(self, members: Iterable[Observer], epoch: float) -> None:
-        self.members: tuple[Observer, ...] = tuple(members)
-        self.epoch: float = epoch
+    def __init__(self, outer: "Observers | None", own: Iterable[Observer], loop: AbstractEventLoop) -> None:
+        self.members: tuple[Observer, ...] = (*(() if outer is None else outer.members), *own)
+        self.anchor: Anchor = Anchor(loop.time()) if outer is None else outer.anchor
         self.batch: int = 1 if any(each.live for each in self.members) else BATCH
         self._broken: set[int] = set()
 
@@ -280,6 +403,7 @@ class RunWatch:
         clock: tells the time of the event loop.
 
     Attributes:
+        began_to_write: its first part has come.
         info: the run.
         failure: why a tool failed, if that is told to a model and is no error of a stream.
         clock: tells the time of the event loop.
@@ -287,17 +411,28 @@ class RunWatch:
         messages: how many messages it has begun to write.
     """
 
-    __slots__ = ("_data", "_first", "_variables", "clock", "failure", "info", "messages", "observers")
+    __slots__ = (
+        "_data",
+        "_usage_told",
+        "_variables",
+        "began_to_write",
+        "clock",
+        "failure",
+        "info",
+        "messages",
+        "observers",
+    )
 
     def __init__(self, info: RunInfo, observers: Observers, clock: Callable[[], float]) -> None:
         self.info: RunInfo = info
         self.observers: Observers = observers
         self.clock: Callable[[], float] = clock
         self.messages: int = 0
+        self.began_to_write: bool = False
         self.failure: BaseException | None = None
         self._variables: Variables | None = None
-        self._first = True
         self._data: list[Mapping[str, object]] = []
+        self._usage_told: set[int] = set()
 
     def began(self, variables: Variables | None) -> None:
         """Tell that it was inquired, with its context variables, before its first step.
@@ -343,14 +478,27 @@ class RunWatch:
         if isinstance(part, Retry):
             self.observers.tell(RunRetried(self.info, at, part))
             return
-        if self._first:
-            self._first = False
+        if not self.began_to_write:
+            self.began_to_write = True
             self.observers.tell(FirstPart(self.info, at, part))
         if isinstance(part, Usage):
-            model = self._data[message].get("model")
-            self.observers.tell(
-                UsageCame(self.info, at, message, part, model if isinstance(model, str) else None)
-            )
+            self._tell_usage(message, part, at)
+
+    def _tell_usage(self, message: int, usage: Usage, at: float) -> None:
+        self._usage_told.add(message)
+        model = self._data[message].get("model")
+        name = model if isinstance(model, str) else None
+        self.observers.tell(UsageCame(self.info, at, message, usage, name))
+
+    def message_ended(self, message: int) -> None:
+        """Tell of a usage that stands in the data of a message only.
+
+        Args:
+            message: which one has ended.
+        """
+        usage = self._data[message].get("usage")
+        if isinstance(usage, Usage) and message not in self._usage_told:
+            self._tell_usage(message, usage, self.clock())
 
     def replied(self, parts: Sequence[Part], data: Mapping[str, object]) -> None:
         """Tell of a message that was there as a whole when it was replied.
@@ -363,6 +511,7 @@ class RunWatch:
         for part in parts:
             self.one_came(number, part, at)
         self.came(number, parts, [at] * len(parts))
+        self.message_ended(number)
 
     def ended(self, outcome: Outcome, error: BaseException | None) -> None:
         """Tell that it has ended; once.

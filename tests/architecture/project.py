@@ -80,6 +80,9 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/core/_protocols.py": "tests/core/test_buffer.py",
         # The SDK behind two agents, each of which is tested against a server.
         "miniagents/ext/llm/_openai_sdk.py": "tests/ext/llm/test_openai.py",
+        # Three modules that tell one story: who watches, what notes the times, and the same as a stream.
+        "miniagents/core/_observed_buffers.py": "tests/core/test_observers.py",
+        "miniagents/core/_run_events.py": "tests/core/test_observers.py",
         # What `map_agent` runs on: it is nothing without inquiries, so it is tested with them.
         "miniagents/core/_concurrent_map.py": "tests/operators/test_map_agent.py",
     }
