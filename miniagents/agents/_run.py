@@ -352,7 +352,7 @@ def _observe(run: Run | MessageRun, watch: RunWatch) -> None:
     end = _End(run, watch)
     if isinstance(run, Run):
         # Watched from now on: whoever reads the replies may let go of them before they are complete.
-        when_complete(cast("ReplayBuffer[object]", run.buffer), end.replies, end.replies_ended)
+        when_complete(run.buffer, end.replies, end.replies_ended)
     else:
         run.message.when_closed(end.one_ended)
     run.when_ended(end.one_ended)

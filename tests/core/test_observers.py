@@ -449,18 +449,22 @@ async def test_run_events() -> None:
 async def test_run_events_that_nobody_reads() -> None:
     """When the last reader of `run_events` has left, nothing more is told or kept."""
     async with MiniAgents() as context:
+
+        def observed() -> bool:
+            return context.observers is not None
+
         events = run_events()
         await slow_model.inquire(size=0)
         async for event in events:
             assert isinstance(event, RunBegan)
             break
-        assert context.observers is not None
+        assert observed()
         del events, event
-        assert context.observers is None
+        assert not observed()
         unread = run_events()
-        assert context.observers is not None
+        assert observed()
         del unread
-        assert context.observers is None
+        assert not observed()
 
 
 async def test_nothing_is_kept() -> None:
@@ -471,7 +475,7 @@ async def test_nothing_is_kept() -> None:
         async with MiniAgents(observers=[Observing()]):
             replies = slow_model.inquire(size=0)
             message = (await replies)[0]
-            gone = [weakref.ref(replies.buffer), weakref.ref(message)]
+            gone: list[weakref.ReferenceType[object]] = [weakref.ref(replies.buffer), weakref.ref(message)]
             del replies, message
             await asyncio.sleep(0)
             await asyncio.sleep(0)
