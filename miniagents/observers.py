@@ -5,6 +5,7 @@ Give an :class:`Observer` to ``MiniAgents(observers=[...])``, or read :func:`run
 
 from .core import (
     FirstPart,
+    ModelAsked,
     Observer,
     PartsCame,
     RunBegan,
@@ -18,6 +19,7 @@ from .core import (
 
 __all__ = [
     "FirstPart",
+    "ModelAsked",
     "Observer",
     "PartsCame",
     "RunBegan",

@@ -81,7 +81,7 @@ def record_run(
     def call_is_complete(parts: Sequence[ReplayBuffer[object]]) -> None:
         nonlocal call
         node = call = AgentCallNode(
-            agent_alias=alias, messages=_came_to_be(parts), keywords=public_data(keywords)
+            agent_alias=alias, messages=came_to_be(parts), keywords=public_data(keywords)
         )
         post_event(context, lambda: context.persist(node))
         reply_if_complete()
@@ -95,7 +95,7 @@ def record_run(
         if call is None or replies is None:
             return
         error = _first_error((*replies, cast("ReplayBuffer[object]", replied)))
-        node = AgentReplyNode(agent_alias=alias, call=call, replies=_came_to_be(replies), error=error)
+        node = AgentReplyNode(agent_alias=alias, call=call, replies=came_to_be(replies), error=error)
         post_event(context, lambda: context.persist(node))
 
     # Both are watched from now on: who reads them may let go of them before the other is complete.
@@ -107,7 +107,12 @@ def _parts(buffer: ReplayBuffer[MessagePromise[Message]]) -> Iterable[ReplayBuff
     return [cast("ReplayBuffer[object]", promise.buffer) for promise in buffer.items]
 
 
-def _came_to_be(buffers: Iterable[ReplayBuffer[object]]) -> tuple[Message, ...]:
+def came_to_be(buffers: Iterable[ReplayBuffer[object]]) -> tuple[Message, ...]:
+    """The messages of buffers that have ended; one that failed has none.
+
+    Args:
+        buffers: of messages.
+    """
     return tuple(cast("Message", buffer.result) for buffer in buffers if buffer.error is None)
 
 

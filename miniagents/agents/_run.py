@@ -30,13 +30,14 @@ from miniagents.core import (
     outcome_of,
     parts_of_finished,
     replace_errors,
+    text_message,
     watch_run,
     when_complete,
 )
 from miniagents.values import MiniAgentsError
 
 from ._message_run import MessageRun, WritesMessage, sequence_of
-from ._records import record_run
+from ._records import came_to_be, record_run
 from ._run_context import RunContext
 from ._signals import signals
 
@@ -316,7 +317,7 @@ def start_run(
         )
         shown = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)
     if watch is not None:
-        _observe(run, watch)
+        _observe(run, watch, received)
     run.start()
     if errors_as_messages:
         shown = replace_errors(MessageSequencePromise.over(shown), alias, but=signals())
@@ -346,10 +347,12 @@ def tell_ready(watch: RunWatch, value: object) -> None:
             tell_ready(watch, each)
 
 
-def _observe(run: Run | MessageRun, watch: RunWatch) -> None:
+def _observe(run: Run | MessageRun, watch: RunWatch, received: MessageSequencePromise[Message] | str) -> None:
     """Tell the observers that a run was inquired, and, when it and all that it replied have ended, how."""
     run.watch = watch
     end = _End(run, watch)
+    if watch.observers.content:
+        end.keep_content(received)
     if isinstance(run, Run):
         # Watched from now on: whoever reads the replies may let go of them before they are complete.
         when_complete(run.buffer, end.replies, end.replies_ended)
@@ -362,13 +365,30 @@ def _observe(run: Run | MessageRun, watch: RunWatch) -> None:
 class _End:
     """Waits for the end of a run that is observed: of its function, and of all that it replied."""
 
-    __slots__ = ("_failed", "_run", "_waits_for", "_watch")
+    __slots__ = ("_failed", "_received", "_replied", "_run", "_waits_for", "_watch")
 
     def __init__(self, run: Run | MessageRun, watch: RunWatch) -> None:
         self._run = run
         self._watch = watch
         self._waits_for = 2
         self._failed: BaseException | None = None
+        self._received: tuple[Message, ...] = ()
+        self._replied: tuple[Message, ...] = ()
+
+    def keep_content(self, received: MessageSequencePromise[Message] | str) -> None:
+        """Keep what the run was sent until it has ended; it is watched, and not read."""
+        if isinstance(received, str):
+            self._received = (text_message(received),)
+            return
+        buffer = received.buffer
+        when_complete(
+            buffer,
+            lambda: [cast("ReplayBuffer[object]", promise.buffer) for promise in buffer.items],
+            self._received_all,
+        )
+
+    def _received_all(self, messages: "Sequence[ReplayBuffer[object]]") -> None:
+        self._received = came_to_be(messages)
 
     def replies(self) -> "list[ReplayBuffer[object]]":
         """The messages that were replied."""
@@ -378,6 +398,8 @@ class _End:
     def replies_ended(self, replies: "Sequence[ReplayBuffer[object]]") -> None:
         """All replies are complete."""
         self._failed = next((each.error for each in replies if each.error is not None), None)
+        if self._watch.observers.content:
+            self._replied = came_to_be(replies)
         self.one_ended()
 
     def one_ended(self) -> None:
@@ -387,4 +409,6 @@ class _End:
             outcome, error = self._run.outcome
             if outcome == "done":
                 outcome, error = outcome_of(self._failed)
-            self._watch.ended(outcome, error)
+            if self._watch.observers.content and isinstance(self._run, MessageRun):
+                self._replied = came_to_be([cast("ReplayBuffer[object]", self._run.message)])
+            self._watch.ended(outcome, error, self._received, self._replied)

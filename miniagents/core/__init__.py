@@ -32,6 +32,7 @@ from ._messages import Messages
 from ._observed_buffers import current_watch, new_part_buffer, watch_run
 from ._observers import (
     FirstPart,
+    ModelAsked,
     Observer,
     Observers,
     Outcome,
@@ -89,6 +90,7 @@ __all__ = [
     "MessageType",
     "MessageTypeOf",
     "Messages",
+    "ModelAsked",
     "NoReplayBuffer",
     "Observer",
     "Observers",

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context as Variables
 from dataclasses import dataclass
 from itertools import count
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from typing_extensions import override
 
 from miniagents.values import (
+    Finish,
     FreezeError,
+    Frozen,
     FrozenMapping,
     InquiryCancelledError,
     Part,
@@ -136,6 +138,31 @@ class RunBegan:
 
     run: RunInfo
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAsked:
+    """A provider is asked for an answer, once for all its retries.
+
+    Attributes:
+        run: which one.
+        at: when, in seconds of the event loop.
+        provider: ``"openai"``, ``"anthropic"``, or another one.
+        model: the model that is asked for.
+        server: the host that is asked.
+        stream: whether the answer is to come piece by piece.
+
+    Example:
+        >>> ModelAsked.__slots__
+        ('run', 'at', 'provider', 'model', 'server', 'stream')
+    """
+
+    run: RunInfo
+    at: float
+    provider: str
+    model: str
+    server: str
+    stream: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +304,8 @@ class RunEnded:
         error: why it failed; None otherwise.
         messages: the data of each message that it wrote itself, without its text: ``model``,
             ``finish_reason``, ``response_id`` and whatever its writer put there.
+        received: what it was sent, and
+        replied: what it has replied, as far as it came to be; both empty if no observer is told of `content`.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -297,9 +326,11 @@ class RunEnded:
     outcome: Outcome
     error: BaseException | None
     messages: tuple[Mapping[str, object], ...]
+    received: tuple[Frozen, ...] = ()
+    replied: tuple[Frozen, ...] = ()
 
 
-RunEvent: TypeAlias = RunBegan | FirstPart | PartsCame | UsageCame | RunRetried | RunEnded
+RunEvent: TypeAlias = RunBegan | ModelAsked | FirstPart | PartsCame | UsageCame | RunRetried | RunEnded
 """What observers are told."""
 
 
@@ -310,6 +341,7 @@ class Observer:
 
     Attributes:
         live: each part is told by itself and at once, which costs a call a part; else they come in batches.
+        content: the end of a run tells the messages that it was sent and has replied.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -330,7 +362,8 @@ class Observer:
         HELLO done
     """
 
-    live: ClassVar[bool] = False
+    live: bool = False
+    content: bool = False
 
     def on_event(self, event: RunEvent, /) -> None:
         """Something has happened.
@@ -355,14 +388,16 @@ class Observers:
     Attributes:
         anchor: what runs and times are counted from.
         batch: how many parts are told at once.
+        content: whether anybody is told of messages.
         members: all who are told.
     """
 
-    __slots__ = ("_broken", "anchor", "batch", "members")
+    __slots__ = ("_broken", "anchor", "batch", "content", "members")
 
     def __init__(self, outer: "Observers | None", own: Iterable[Observer], loop: AbstractEventLoop) -> None:
         self.members: tuple[Observer, ...] = (*(() if outer is None else outer.members), *own)
         self.anchor: Anchor = Anchor(loop.time()) if outer is None else outer.anchor
+        self.content: bool = any(each.content for each in self.members)
         self.batch: int = 1 if any(each.live for each in self.members) else BATCH
         self._broken: set[int] = set()
 
@@ -413,6 +448,7 @@ class RunWatch:
 
     __slots__ = (
         "_data",
+        "_finished",
         "_usage_told",
         "_variables",
         "began_to_write",
@@ -433,6 +469,7 @@ class RunWatch:
         self._variables: Variables | None = None
         self._data: list[Mapping[str, object]] = []
         self._usage_told: set[int] = set()
+        self._finished: dict[int, str] = {}
 
     def began(self, variables: Variables | None) -> None:
         """Tell that it was inquired, with its context variables, before its first step.
@@ -483,6 +520,8 @@ class RunWatch:
             self.observers.tell(FirstPart(self.info, at, part))
         if isinstance(part, Usage):
             self._tell_usage(message, part, at)
+        elif isinstance(part, Finish):
+            self._finished[message] = part.reason
 
     def _tell_usage(self, message: int, usage: Usage, at: float) -> None:
         self._usage_told.add(message)
@@ -513,15 +552,37 @@ class RunWatch:
         self.came(number, parts, [at] * len(parts))
         self.message_ended(number)
 
-    def ended(self, outcome: Outcome, error: BaseException | None) -> None:
+    def asked(self, provider: str, model: str, server: str, *, stream: bool) -> None:
+        """Tell that a provider is asked for an answer.
+
+        Args:
+            provider: which one.
+            model: the model that is asked for.
+            server: the host that is asked.
+            stream: whether the answer is to come piece by piece.
+        """
+        self.observers.tell(ModelAsked(self.info, self.clock(), provider, model, server, stream))
+
+    def ended(
+        self,
+        outcome: Outcome,
+        error: BaseException | None,
+        received: tuple[Frozen, ...] = (),
+        replied: tuple[Frozen, ...] = (),
+    ) -> None:
         """Tell that it has ended; once.
 
         Args:
             outcome: how.
             error: why it failed.
+            received: what it was sent.
+            replied: what it has replied.
         """
-        data = tuple(FrozenMapping(each) for each in self._data)
-        event = RunEnded(self.info, self.clock(), outcome, error, data)
+        data = tuple(
+            FrozenMapping(each | {"finish_reason": self._finished[at]} if at in self._finished else each)
+            for at, each in enumerate(map(dict, self._data))
+        )
+        event = RunEnded(self.info, self.clock(), outcome, error, data, received, replied)
         variables, self._variables = self._variables, None
         if variables is None:
             self.observers.tell_end(event)

@@ -56,7 +56,7 @@ class _Recorder(Observer):
         buffer: what it writes.
     """
 
-    live = True
+    live = True  # each part by itself
     name = "run_events"
 
     def __init__(self, context: Context, buffer: ReplayBuffer[RunEvent]) -> None:

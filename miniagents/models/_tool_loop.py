@@ -241,7 +241,9 @@ def _told_end(watch: RunWatch, buffer: ReplayBuffer[str]) -> None:
     parts = buffer.parts if isinstance(buffer, PartBuffer) else ()
     if outcome == "done" and any(isinstance(part, ToolResult) and part.is_error for part in parts[-1:]):
         outcome, error = "failed", watch.failure
-    watch.ended(outcome, error)
+    result = buffer.result
+    replied = (result,) if watch.observers.content and isinstance(result, Message) else ()
+    watch.ended(outcome, error, (), replied)
 
 
 def _error(call: ToolCall, text: str) -> ToolResult:

@@ -132,7 +132,7 @@ async def test_one_answer_of_a_model() -> None:
     assert isinstance(usage, UsageCame)
     assert (usage.model, usage.usage.output_tokens) == ("slow-1", 3)
     assert isinstance(ended, RunEnded)
-    assert [dict(message) for message in ended.messages] == [{"model": "slow-1"}]
+    assert [dict(message) for message in ended.messages] == [{"model": "slow-1", "finish_reason": "stop"}]
     assert {event.run for event in told.events} == set(told.runs)
     assert told.runs[0].kind == "model"
 

@@ -17,7 +17,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from miniagents.agents import InteractionContext
-from miniagents.core import AssistantMessage, Message
+from miniagents.core import AssistantMessage, Message, current_watch
 from miniagents.values import LLMError, LLMProtocolError, LLMRefusalError, LLMTruncatedError, Part, Retry
 
 from ._answer import AnswerAssembler, Decode
@@ -306,4 +306,7 @@ def reply_with(ctx: InteractionContext[Message, AssistantMessage], call: ModelCa
         LLMConnectionError m-1
     """
     alias = ctx.this_agent.alias
+    watch = current_watch()
+    if watch is not None:
+        watch.asked(call.wire.provider, call.model, call.server, stream=call.stream)
     ctx.reply(AssistantMessage.promise_of_parts(call.parts, model=call.model, agent_alias=alias))
