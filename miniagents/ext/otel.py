@@ -226,9 +226,9 @@ class _Open:
     span: Span
     began: float
     first: float | None = None
-    last: dict[int, float] = field(default_factory=dict)
-    usage: dict[int, Usage] = field(default_factory=dict)
-    totals: dict[str, int] = field(default_factory=dict)
+    last: dict[int, float] = field(default_factory=dict[int, float])
+    usage: dict[int, Usage] = field(default_factory=dict[int, Usage])
+    totals: dict[str, int] = field(default_factory=dict[str, int])
     asked: ModelAsked | None = None
 
 
@@ -351,7 +351,7 @@ class _Tracing(Observer):
     def _answered(self, event: RunEnded, opened: _Open, error: str | None) -> dict[str, _Value]:
         """What is known of the answer of a model, for its span; recorded in the metrics, too."""
         call = _call(opened.asked)
-        last = event.messages[-1] if event.messages else {}
+        last: Mapping[str, object] = event.messages[-1] if event.messages else {}
         attributes: dict[str, _Value] = {}
         if isinstance(last.get("model"), str):
             attributes["gen_ai.response.model"] = call["gen_ai.response.model"] = str(last["model"])

@@ -220,9 +220,8 @@ async def test_broken_off(how: str) -> None:
     async def block() -> None:
         async with MiniAgents(observers=[told]):
             replies = counting_model.inquire()
-            async for message in replies:
-                assert await anext(aiter(message)) == "one"
-                break
+            message = await anext(aiter(replies))
+            assert await anext(aiter(message)) == "one"
             await asyncio.sleep(0.5)
             if how == "cancelled":
                 replies.cancel()
@@ -455,11 +454,9 @@ async def test_run_events_that_nobody_reads() -> None:
 
         events = run_events()
         await slow_model.inquire(size=0)
-        async for event in events:
-            assert isinstance(event, RunBegan)
-            break
+        assert isinstance(await anext(aiter(events)), RunBegan)
         assert observed()
-        del events, event
+        del events
         assert not observed()
         unread = run_events()
         assert observed()
