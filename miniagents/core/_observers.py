@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context as Variables
 from dataclasses import dataclass
 from itertools import count
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, cast
 
 from typing_extensions import override
 
@@ -619,15 +619,16 @@ def public_data(keywords: Mapping[str, object]) -> FrozenMapping[str, object]:
             kept[name] = freeze(value)
         except FreezeError:
             continue  # a client, a function: not data
-    return _without_secrets(FrozenMapping(kept))  # type: ignore[return-value]  # of a mapping it makes one
+    return cast("FrozenMapping[str, object]", _without_secrets(FrozenMapping(kept)))
 
 
 def _without_secrets(value: object) -> object:
     """Frozen data without what is named like a secret, however deep it stands."""
     if isinstance(value, Mapping):
+        pairs = cast("Mapping[object, object]", value).items()
         return FrozenMapping(
-            {key: _without_secrets(item) for key, item in value.items() if not is_secret_name(str(key))}
+            {key: _without_secrets(item) for key, item in pairs if not is_secret_name(str(key))}
         )
     if isinstance(value, tuple):
-        return tuple(_without_secrets(item) for item in value)
+        return tuple(_without_secrets(item) for item in cast("tuple[object, ...]", value))
     return value
