@@ -205,8 +205,8 @@ class Run(ProducerTask):
             msg = f"Agent {self.name} replied after its replies were closed (by finish_early, or by its end)."
             raise MiniAgentsError(msg)
         self.context.check_place()
-        if self.watch is not None:
-            tell_ready(self.watch, value)
+        if self.run_watch is not None:
+            tell_ready(self.run_watch, value)
         one = one_message(value, self.context) if flattener is None else None
         if one is None:
             self._writer().feed(value)
@@ -349,7 +349,6 @@ def tell_ready(watch: RunWatch, value: object) -> None:
 
 def _observe(run: Run | MessageRun, watch: RunWatch, received: MessageSequencePromise[Message] | str) -> None:
     """Tell the observers that a run was inquired, and, when it and all that it replied have ended, how."""
-    run.watch = watch
     end = _End(run, watch)
     if watch.observers.content:
         end.keep_content(received)
@@ -359,7 +358,7 @@ def _observe(run: Run | MessageRun, watch: RunWatch, received: MessageSequencePr
     else:
         run.message.when_closed(end.one_ended)
     run.when_ended(end.one_ended)
-    watch.began(run.variables)
+    run.observe(watch)
 
 
 class _End:

@@ -16,6 +16,7 @@ from miniagents.values import Part
 from ._buffer import ReplayBuffer
 from ._context import Context
 from ._deadlocks import current_producer
+from ._lifetime import TaskLife
 from ._observers import Observers, RunInfo, RunKind, RunWatch
 from ._part_buffer import PartBuffer
 from ._producer_task import ProducerTask
@@ -34,18 +35,17 @@ class _Notes:
     Attributes:
         clock: tells the time of the event loop.
         look_at: how many parts there are when :meth:`look` is to be called.
-        note: takes the time of a part.
+        times: when each part came that has not been told.
     """
 
-    __slots__ = ("_number", "_parts", "_times", "_told", "_watch", "clock", "look_at", "note")
+    __slots__ = ("_number", "_parts", "_told", "_watch", "clock", "look_at", "times")
 
     def __init__(self, watch: RunWatch, parts: list[Part], data: Mapping[str, object]) -> None:
         self._watch = watch
         self._parts = parts
         self._number = watch.next_message(data)
         self._told = 0
-        self._times: list[float] = []
-        self.note: Callable[[float], None] = self._times.append
+        self.times: list[float] = []
         self.clock: Callable[[], float] = watch.clock
         self.look_at: int = 1
 
@@ -55,7 +55,7 @@ class _Notes:
         Args:
             part: the last one.
         """
-        self._watch.one_came(self._number, part, self._times[-1])
+        self._watch.one_came(self._number, part, self.times[-1])
         batch = self._watch.observers.batch
         if len(self._parts) - self._told >= batch:
             self.tell()
@@ -63,13 +63,13 @@ class _Notes:
 
     def drop_last(self) -> None:
         """The last part came too late and is none."""
-        self._times.pop()
+        self.times.pop()
 
     def tell(self) -> None:
         """Tell of all parts that have not been told."""
-        if self._times:
-            times = tuple(self._times)
-            self._times.clear()
+        if self.times:
+            times = tuple(self.times)
+            self.times.clear()
             new = self._parts[self._told : self._told + len(times)]
             self._told += len(times)
             self._watch.came(self._number, new, times)
@@ -129,7 +129,7 @@ class ObservedPartBuffer(PartBuffer):
         super().__init__(context)
         self._notes = _Notes(watch, self.parts, data)
         self._clock = self._notes.clock  # looked up once less per part
-        self._note = self._notes.note
+        self._note = self._notes.times.append
 
     @override
     def put(self, part: Part) -> None:
@@ -163,9 +163,9 @@ class ObservedPartBuffer(PartBuffer):
 def current_watch() -> RunWatch | None:
     """The observed run in which this is; None outside of every run, or if it is not observed."""
     task = current_producer()
-    while isinstance(task, ProducerTask):
-        if task.watch is not None:
-            return task.watch
+    while isinstance(task, TaskLife):
+        if task.run_watch is not None:
+            return task.run_watch
         task = task.parent
     return None
 

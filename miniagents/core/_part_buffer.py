@@ -132,8 +132,7 @@ def start_part_pump(
     """Fill ``buffer`` from what ``streamer`` gives, as a task of ``context``; ``sink`` says how it ends."""
     driver = ProducerTask(name, context, buffer, sink, part=True)
     if watch is not None:
-        driver.watch = watch
-        watch.began(driver.variables)
+        driver.observe(watch)
     driver.start(lambda: pump(streamer(), cast("ReplayBuffer[object]", buffer), buffer.put))
 
 

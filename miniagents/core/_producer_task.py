@@ -16,7 +16,6 @@ from ._buffer import ReplayBuffer
 from ._context import Context
 from ._deadlocks import current_producer
 from ._lifetime import Ancestry, TaskLife, extend_chain
-from ._observers import RunWatch
 from ._protocols import Sink
 
 T = TypeVar("T")
@@ -40,7 +39,6 @@ class ProducerTask(TaskLife):
 
     Attributes:
         received: the last error that it was given by a stream it read, and the agents that went through.
-        watch: for those who observe it, if it is a run, or the call of a tool, that is observed.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -56,7 +54,7 @@ class ProducerTask(TaskLife):
         ['one']
     """
 
-    __slots__ = ("_awaitables", "_body", "_name", "received", "sink", "watch")
+    __slots__ = ("_awaitables", "_body", "_name", "received", "sink")
 
     buffer: ReplayBuffer[object]  # pyright: ignore[reportIncompatibleVariableOverride] - written once
 
@@ -78,7 +76,6 @@ class ProducerTask(TaskLife):
         self.received: tuple[Exception, tuple[str, ...]] | None = None
         self._body: Body | None = None
         self._awaitables: list[Future[object]] | None = None
-        self.watch: RunWatch | None = None
 
     @property
     @override

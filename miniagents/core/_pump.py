@@ -97,14 +97,20 @@ class Notes(Protocol):
     """Notes of when pieces come.
 
     Attributes:
-        clock: tells the time.
-        note: takes the time of a piece.
         look_at: how many pieces there are when :meth:`look` is to be called.
     """
 
-    clock: Callable[[], float]
-    note: Callable[[float], None]
     look_at: int
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Tells the time."""
+        ...
+
+    @property
+    def times(self) -> list[float]:
+        """When each piece came."""
+        ...
 
     def drop_last(self) -> None:
         """The last piece came too late and is none."""
@@ -126,7 +132,7 @@ async def fill_and_note(buffer: ReplayBuffer[str], source: AsyncIterable[str], n
         notes: take the times.
     """
     iterator = aiter(source)
-    items, note, clock = buffer.items, notes.note, notes.clock
+    items, note, clock = buffer.items, notes.times.append, notes.clock
     limit = min(buffer.check_at, notes.look_at)
     ticks = repeat(None, limit - len(items) - 1)
     try:
