@@ -232,4 +232,4 @@ def start_noted_pump(
 ) -> None:
     """:func:`start_pump` for a message whose run is observed."""
     task = ProducerTask(name, context, buffer, sink, part=True)
-    task.start(lambda: fill_and_note(buffer, streamer(), buffer.notes))
+    task.start(lambda: fill_and_note(buffer, streamer(), buffer.notes, buffer.notes.clock))

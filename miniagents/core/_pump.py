@@ -103,11 +103,6 @@ class Notes(Protocol):
     look_at: int
 
     @property
-    def clock(self) -> Callable[[], float]:
-        """Tells the time."""
-        ...
-
-    @property
     def times(self) -> list[float]:
         """When each piece came."""
         ...
@@ -121,7 +116,9 @@ class Notes(Protocol):
         ...
 
 
-async def fill_and_note(buffer: ReplayBuffer[str], source: AsyncIterable[str], notes: Notes) -> None:
+async def fill_and_note(
+    buffer: ReplayBuffer[str], source: AsyncIterable[str], notes: Notes, clock: Callable[[], float]
+) -> None:
     """:func:`fill`, and note when each piece comes.
 
     Two loops, so that who is not observed pays nothing.
@@ -130,9 +127,10 @@ async def fill_and_note(buffer: ReplayBuffer[str], source: AsyncIterable[str], n
         buffer: what is filled; it is not ended.
         source: iterated once; its iterator is closed whatever happens.
         notes: take the times.
+        clock: tells them.
     """
     iterator = aiter(source)
-    items, note, clock = buffer.items, notes.times.append, notes.clock
+    items, note = buffer.items, notes.times.append
     limit = min(buffer.check_at, notes.look_at)
     ticks = repeat(None, limit - len(items) - 1)
     try:
