@@ -21,9 +21,11 @@ from miniagents.values import (
     LLMTimeoutError,
     Part,
     Refusal,
+    ResponseHeaders,
     strip_control,
 )
 
+from ._headers import response_headers
 from ._json import ProviderError, WireError, encodable, integer_at, look
 from ._reasons import Reason, reason_in
 from ._refusals import advice, can_pass, reason_of
@@ -119,7 +121,7 @@ class CallRecord:
         attached: whether images or files were sent.
         schemas: whether tools or the schema of an answer were sent.
         attempts: how many times the request was sent.
-        request_id: the provider's id of the request, once there was a response.
+        headers: what those of the last response say; None as long as they say nothing.
         pieces: the text that went to the reader.
     """
 
@@ -131,13 +133,18 @@ class CallRecord:
     attached: bool = False
     schemas: bool = False
     attempts: int = 1
-    request_id: str | None = None
+    headers: ResponseHeaders | None = None
     pieces: list[str] = field(default_factory=list[str])
 
     def again(self) -> None:
         """Note that the request is sent once more."""
         self.attempts += 1
-        self.request_id = None
+        self.headers = None
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's id of the request, once there was a response."""
+        return None if self.headers is None else self.headers.request_id
 
     def note(self, part: Part) -> None:
         """Note what went to the reader."""
@@ -157,6 +164,7 @@ class CallRecord:
             request_id=self.request_id,
             attempts=self.attempts,
             partial_text="".join(self.pieces),
+            retry_after=None if self.headers is None else self.headers.retry_after,
         )
 
     def without_secrets(self, text: str) -> str:
@@ -228,7 +236,10 @@ def error_from(exc: Exception, call: CallRecord, sdk: SDKErrors) -> LLMError:
     """Return the error to raise, ``from exc``, for what the SDK, the network or a decoder raised."""
     if isinstance(exc, LLMError):
         return exc
-    call.request_id = _request_id(exc) or call.request_id
+    if look(exc, "response") is not None:
+        told = look(exc, "request_id")
+        request_id = told if isinstance(told, str) else call.request_id
+        call.headers = response_headers(headers_of(exc), status=status_of(exc), request_id=request_id)
     _cover_secrets(exc, call)
     if isinstance(exc, sdk.status):
         return _status_error(exc, call)
@@ -310,11 +321,6 @@ def _reason(exc: Exception) -> Reason:
     if body is not None:
         return reason_in(body)
     return Reason("", str(look(exc, "message") or exc))
-
-
-def _request_id(exc: Exception) -> str | None:
-    found = look(exc, "request_id")
-    return found if isinstance(found, str) else None
 
 
 def headers_of(value: object) -> Mapping[str, object]:

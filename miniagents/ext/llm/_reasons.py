@@ -16,8 +16,8 @@ from ._json import look
 __all__ = ["Reason", "reason_in"]
 
 _TEXTS: Final = (
-    *("message", "msg", "detail", "error_msg", "error_message", "errorMessage", "status_msg", "Message"),
-    *("faultstring", "error_description", "description", "reason", "title", "error"),
+    *("message", "msg", "error_msg", "error_message", "errorMessage", "status_msg", "Message", "faultstring"),
+    *("detail", "error_description", "description", "reason", "title", "error"),
 )
 _INSIDE: Final = ("error", "errors", "detail", "fault", "base_resp", "message")
 _KINDS: Final = ("type", "status", "code", "error_code", "errorcode", "status_code", "__type")

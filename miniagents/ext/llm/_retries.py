@@ -6,12 +6,11 @@ The SDK's own retries are switched off: it does not tell how often it asked, and
 
 import logging
 from collections.abc import Awaitable, Callable
-from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
 from miniagents.values import Backoff, Retry
 
-from ._errors import CallRecord, SDKErrors, error_from, headers_of, may_pass
+from ._errors import CallRecord, SDKErrors, error_from, may_pass
 from ._timeouts import Clock
 
 __all__ = ["ask_or_retry"]
@@ -43,40 +42,10 @@ async def ask_or_retry(
         error = error_from(exc, call, sdk)
         if call.attempts > max_retries or not may_pass(exc, sdk):
             raise error from exc
-        asked = _retry_after(exc)
+        asked = error.retry_after
         delay = _BACKOFF.pause(call.attempts) if asked is None else asked
         if delay >= clock.remaining:
             error.add_note(f"It asked to wait {delay:.0f} s, which is longer than this call may take.")
             raise error from exc
     _LOG.info("attempt %d failed, the next one is in %.1f s: %s", call.attempts, delay, error)
     return Retry(call.attempts, delay, str(error))
-
-
-def _retry_after(exc: Exception) -> float | None:
-    """Return the seconds that the server asks to wait; None if it does not say."""
-    headers = headers_of(exc)
-    for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
-        seconds = _number(headers.get(name))
-        if seconds is not None:
-            return seconds / per_second
-    return _until(headers.get("retry-after"), headers.get("date"))
-
-
-def _number(value: object) -> float | None:
-    """Return the number that a header is, if it is one that is not negative."""
-    try:
-        number = float(value) if isinstance(value, str) else -1.0
-    except ValueError:
-        return None
-    return number if number >= 0 else None
-
-
-def _until(when: object, now: object) -> float | None:
-    """Return the seconds from one date of a header to another one; None if either is no date."""
-    # Both times are the server's own, so a wrong clock here does no harm.
-    if not isinstance(when, str) or not isinstance(now, str):
-        return None
-    try:
-        return max((parsedate_to_datetime(when) - parsedate_to_datetime(now)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None
