@@ -34,8 +34,8 @@ LLAMA_CPP = {"error": {"code": 500, "message": NO_IMAGES, "type": "server_error"
             "502 Bad Gateway; nginx",
         ),
         (
-            b"<title>Oh &amp; no</title><style>p {}</style><h1>Oh &amp; no</h1><script>a</script><p>Gone<br>away",
-            "Oh & no; Gone away",
+            b"<title>A &amp; b</title><style>p {}</style><h1>A &amp; b</h1><script>a</script><p>Gone<br>away",
+            "A & b; Gone away",
         ),
         (b"<Error><Code>Denied</Code><Message>No.</Message></Error>", "Denied No."),
         (b'data: {"error": {"message": "No.", "type": "gone"}}\n\ndata: [DONE]\n\n', "gone: No."),
