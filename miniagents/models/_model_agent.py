@@ -260,7 +260,8 @@ def model_agent(
         description: as of `miniagent`.
 
     Returns:
-        The agent.
+        The agent; it has `with_tools`, `as_type`, and what every agent has: ``around`` puts a limiter, a
+        budget or a log around each call.
 
     Raises:
         TypeError: as `miniagent`, or the function does not take ``tools``.

@@ -448,6 +448,7 @@ class LLMError(MiniAgentsError):
         request_id: The provider's id of the request.
         attempts: How many times the request was sent.
         partial_text: The text that had arrived before the error.
+        retry_after: The seconds that the provider asked to wait, if it did.
 
     Example:
         >>> error = LLMError("the stream ended early", provider="openai", partial_text="Hel")
@@ -461,6 +462,7 @@ class LLMError(MiniAgentsError):
     request_id: str | None
     attempts: int
     partial_text: str
+    retry_after: float | None
 
     def __init__(
         self,
@@ -472,6 +474,7 @@ class LLMError(MiniAgentsError):
         request_id: str | None = None,
         attempts: int = 1,
         partial_text: str = "",
+        retry_after: float | None = None,
     ) -> None:
         # Only the redacted sentence is kept, also in `args`: pickles and tracebacks show that one.
         super().__init__(redact_keys(message))
@@ -481,6 +484,7 @@ class LLMError(MiniAgentsError):
         self.request_id = request_id
         self.attempts = attempts
         self.partial_text = partial_text
+        self.retry_after = retry_after
 
     @override
     def __str__(self) -> str:

@@ -22,7 +22,7 @@ from miniagents.core import (
     until_more,
     until_requested,
 )
-from miniagents.values import Finish, Part, Usage
+from miniagents.values import Finish, Part, ResponseHeaders, Usage
 
 
 @runtime_checkable
@@ -169,8 +169,8 @@ async def has_begun(promise: MessagePromise[Message]) -> bool:
 
 
 def is_content(part: Part) -> bool:
-    """Whether a part of a message is something that its agent says; numbers and the end are not."""
-    return not isinstance(part, Usage | Finish)
+    """Whether a part of a message is something that its agent says; headers, numbers and the end are not."""
+    return not isinstance(part, Usage | Finish | ResponseHeaders)
 
 
 def is_complete(messages: MessageSequencePromise) -> bool:
