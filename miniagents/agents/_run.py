@@ -317,12 +317,15 @@ def start_run(
         )
         shown = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)
     if watch is not None:
+        watch.observers.anchor.runs[shown] = watch.info
         _observe(run, watch, received)
     run.start()
     if errors_as_messages:
         shown = replace_errors(MessageSequencePromise.over(shown), alias, but=signals())
         if isinstance(run, Run):
             run.shown = shown
+        if watch is not None:
+            watch.observers.anchor.runs[shown] = watch.info
     if settings is not None and recorded and not isinstance(received, str):
         record_run(settings, alias, keywords, received.buffer, shown)
     promise: Inquiry[Message] = Inquiry.over(shown)

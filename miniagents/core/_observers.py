@@ -13,6 +13,7 @@ from contextvars import Context as Variables
 from dataclasses import dataclass
 from itertools import count
 from typing import Final, Literal, TypeAlias, cast
+from weakref import WeakKeyDictionary
 
 from typing_extensions import override
 
@@ -23,6 +24,7 @@ from miniagents.values import (
     FrozenMapping,
     InquiryCancelledError,
     Part,
+    ResponseHeaders,
     Retry,
     Usage,
     freeze,
@@ -45,13 +47,15 @@ class Anchor:
     Attributes:
         epoch: added to a time of the event loop it makes seconds since 1970.
         numbers: of the runs that begin.
+        runs: by the buffers of their replies.
     """
 
-    __slots__ = ("epoch", "numbers")
+    __slots__ = ("epoch", "numbers", "runs")
 
     def __init__(self, now: float) -> None:
         self.epoch: float = time.time() - now
         self.numbers: Iterator[int] = count(1)
+        self.runs: WeakKeyDictionary[object, RunInfo] = WeakKeyDictionary()
 
 
 class RunInfo:
@@ -84,7 +88,7 @@ class RunInfo:
         <model run 1 of SCRIPTED_MODEL> model None {'temperature': 0.5}
     """
 
-    __slots__ = ("_keywords", "alias", "epoch", "kind", "number", "parent")
+    __slots__ = ("__weakref__", "_keywords", "alias", "epoch", "kind", "number", "parent")
 
     def __init__(
         self,
@@ -514,6 +518,8 @@ class RunWatch:
         """
         if isinstance(part, Retry):
             self.observers.tell(RunRetried(self.info, at, part))
+            return
+        if isinstance(part, ResponseHeaders):
             return
         if not self.began_to_write:
             self.began_to_write = True

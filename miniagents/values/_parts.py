@@ -202,7 +202,7 @@ class Usage(PartValue):
         cache_write_tokens: those of the input that were written to a cache.
         kind: which part this is, for JSON.
 
-    Usages are added, with `+` and with `sum`: the numbers that are known, None where none is.
+    Usages are added, with `+` and with `sum`, and subtracted: the numbers that are known, None where none is.
 
     Example:
         >>> Usage(7, 3).output_tokens
@@ -235,6 +235,23 @@ class Usage(PartValue):
             _sum(self.cache_write_tokens, other.cache_write_tokens),
         )
 
+    def __sub__(self, other: "Usage") -> "Usage":
+        """Return what has come since ``other``; what that does not know counts as nothing.
+
+        Example:
+            >>> Usage(12, 3) - Usage(5)
+            Usage(input_tokens=7, output_tokens=3, ...)
+        """
+        if not isinstance(other, Usage):
+            return NotImplemented
+        return Usage(
+            _difference(self.input_tokens, other.input_tokens),
+            _difference(self.output_tokens, other.output_tokens),
+            _difference(self.cached_tokens, other.cached_tokens),
+            _difference(self.reasoning_tokens, other.reasoning_tokens),
+            _difference(self.cache_write_tokens, other.cache_write_tokens),
+        )
+
     def __radd__(self, other: int) -> "Usage":
         """Return these tokens: `sum` begins with 0."""
         return self if other == 0 else NotImplemented
@@ -243,6 +260,11 @@ class Usage(PartValue):
 def _sum(one: int | None, other: int | None) -> int | None:
     """Return the sum of what is known."""
     return other if one is None else one if other is None else one + other
+
+
+def _difference(one: int | None, other: int | None) -> int | None:
+    """Return the difference of what is known."""
+    return one if other is None else (one or 0) - other
 
 
 # In the words of all providers: too long, or not allowed.
