@@ -2,6 +2,7 @@
 
 from ._answer_schema import AnswerSchema
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, ToolDefinitionError, TypedAnswerError
+from ._limiter import Limiter
 from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
 from ._parsed import ParsedMessage, ParsedReplies
 from ._tool import Tool, ToolSpec, tool
@@ -14,6 +15,7 @@ __all__ = [
     "AnswerSchema",
     "AnyTool",
     "Approval",
+    "Limiter",
     "MaxTurnsError",
     "ModelAgent",
     "ParsedMessage",
