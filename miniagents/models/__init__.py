@@ -5,6 +5,8 @@ from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, ToolDefinit
 from ._limiter import Limiter
 from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
 from ._parsed import ParsedMessage, ParsedReplies
+from ._prices import dollars
+from ._run_usage import Price, RunUsage, UsageReport
 from ._tool import Tool, ToolSpec, tool
 from ._tool_loop import AnyTool, Approval
 from ._typed_agent import AnswerMode, TypedAgent
@@ -20,6 +22,8 @@ __all__ = [
     "ModelAgent",
     "ParsedMessage",
     "ParsedReplies",
+    "Price",
+    "RunUsage",
     "SchemaError",
     "Tool",
     "ToolAgent",
@@ -31,6 +35,8 @@ __all__ = [
     "TypedAgentMap",
     "TypedAnswerError",
     "TypedItemReplies",
+    "UsageReport",
+    "dollars",
     "model_agent",
     "tool",
 ]

@@ -45,7 +45,6 @@ FOREIGN: Final = MappingProxyType(
         "reactivex": r".*",  # not in values: see the import contracts
         "openai": r"miniagents\.ext\.llm\.(openai|openai_responses|_openai_sdk)",
         "anthropic": r"miniagents\.ext\.llm\.anthropic",
-        "genai_prices": r"miniagents\.ext\.prices",
         "opentelemetry": r"miniagents\.ext\.otel",
         "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",
     }
