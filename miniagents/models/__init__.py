@@ -3,6 +3,7 @@
 from ._answer_schema import AnswerSchema
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, ToolDefinitionError, TypedAnswerError
 from ._limiter import Limiter
+from ._limits import Budget, ConcurrencyLimit, RateLimiter, budget, limit, rate_limit
 from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
 from ._parsed import ParsedMessage, ParsedReplies
 from ._prices import dollars
@@ -17,12 +18,15 @@ __all__ = [
     "AnswerSchema",
     "AnyTool",
     "Approval",
+    "Budget",
+    "ConcurrencyLimit",
     "Limiter",
     "MaxTurnsError",
     "ModelAgent",
     "ParsedMessage",
     "ParsedReplies",
     "Price",
+    "RateLimiter",
     "RunUsage",
     "SchemaError",
     "Tool",
@@ -36,7 +40,10 @@ __all__ = [
     "TypedAnswerError",
     "TypedItemReplies",
     "UsageReport",
+    "budget",
     "dollars",
+    "limit",
     "model_agent",
+    "rate_limit",
     "tool",
 ]

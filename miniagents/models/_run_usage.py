@@ -20,6 +20,7 @@ from miniagents.core import (
     RunInfo,
     RunRetried,
     UsageCame,
+    run_of,
 )
 from miniagents.values import Usage
 
@@ -212,17 +213,16 @@ class RunUsage(Observer):
         """What all of it costs; see :attr:`UsageReport.dollars`."""
         return self.report.dollars
 
-    def of(self, replies: MessageSequencePromise[Message]) -> UsageReport:
+    def of(self, replies: MessageSequencePromise[Message] | RunInfo) -> UsageReport:
         """What one inquiry has used until now, with everything that it has caused.
 
         Args:
-            replies: of the inquiry.
+            replies: of the inquiry; or its run, as observers are told of it.
 
         Raises:
             LookupError: its run is not observed by this.
         """
-        observers = replies.buffer.context.observers
-        run = None if observers is None else observers.anchor.runs.get(replies.buffer)
+        run = replies if isinstance(replies, RunInfo) else run_of(replies.buffer)
         if run is None or run not in self._by_run:
             raise LookupError(
                 "This RunUsage was not told of the run of these replies; give it to the context in which the "

@@ -68,6 +68,8 @@ INTERNAL: Final = frozenset({"miniagents.core"})
 
 TESTED_ELSEWHERE: Final = MappingProxyType(
     {
+        # Names of the layer below, for users.
+        "miniagents/ext/usage.py": "tests/models/test_run_usage.py",
         # Two functions under the models, tried through what they make.
         "miniagents/models/_agent_kinds.py": "tests/models/test_model_agent.py",
         # What an agent consists of: each of these is tried through agents.
