@@ -193,6 +193,9 @@ def budget(
     little is left waits for those that run; if nothing is left, it fails. An answer that grows beyond what is
     left is stopped, with what had come.
 
+    If the price of a model is not known, its answer is an error as soon as it tells what it has used, and so
+    is every later call.
+
     It counts what models tell, and until they do the tokens that have come; so the part of a prompt whose
     size is told at the end only may pass the budget.
 
@@ -258,6 +261,7 @@ class Budget:
         self._reserve = reserve
         self._price = price
         self._dearest = Decimal()
+        self._unknown: LookupError | None = None
         self._watched = WatchedCalls(price)
         self._set_aside: dict[object, Decimal] = {}
         self._waiting: deque[Future[object]] = deque()
@@ -272,6 +276,7 @@ class Budget:
 
         Raises:
             BudgetExceededError: nothing is left.
+            LookupError: the price of a call before was not known.
         """
         self._watched.begin(Context.current())
         key = await self._enough()
@@ -287,7 +292,8 @@ class Budget:
         def ended(watched: WatchedCall) -> None:
             try:
                 used = self._used(watched)
-            except LookupError:
+            except LookupError as error:  # nobody knows how much is left
+                self._unknown = error
                 used = self._set_aside[key]
             self._tokens += watched.tokens
             self.spent += used
@@ -342,7 +348,10 @@ class Budget:
 
         Raises:
             BudgetExceededError: nothing is left, and nothing will be given back.
+            LookupError: the price of a call before was not known.
         """
+        if self._unknown is not None:
+            raise self._unknown
         left, need = self.left, self._reserve or self._dearest * _MORE
         if self._set_aside:
             return need if need and left >= need else None
@@ -357,7 +366,7 @@ class Budget:
             if not turn.done():
                 try:
                     amount = self._next_part()
-                except BudgetExceededError as error:
+                except (BudgetExceededError, LookupError) as error:
                     turn.set_exception(error)
                 else:
                     if amount is None:

@@ -287,7 +287,8 @@ async def test_dollars() -> None:
         assert caught.value.dollars == Decimal("0.00037")
         assert caught.value.tokens == 30, "of the calls that have ended"
         answer = AssistantMessage("x", model="unheard-of", usage=Usage(1, 1))
-        unknown = scripted_model(answer).around(budget(dollars=1))
+        unknown = scripted_model(answer, answer).around(budget(dollars=1))
+        await unknown.inquire("x")  # it has told what it used when it had ended
         with pytest.raises(LookupError, match="The price of unheard-of is not known"):
             await unknown.inquire("x")
         priced = scripted_model(answer).around(budget(dollars=1, price=lambda *_: Decimal("0.5")))
