@@ -302,7 +302,7 @@ def test_no_budget() -> None:
             budget(**wrong)  # type: ignore[arg-type]
     for nothing in ({"tokens": 0}, {"dollars": "-1"}, {"tokens": 5, "reserve": 0}):
         with pytest.raises(ValueError, match="lets nothing go; give a number greater than 0"):
-            budget(**nothing)  # type: ignore[arg-type]
+            budget(**nothing)
 
 
 @pytest.mark.loop(virtual=True)
