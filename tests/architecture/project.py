@@ -70,6 +70,9 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
     {
         # Names of the layer below, for users.
         "miniagents/ext/usage.py": "tests/models/test_run_usage.py",
+        "miniagents/ext/limits.py": "tests/models/test_limits.py",
+        # What limits know of calls: it is nothing without them.
+        "miniagents/models/_watched_calls.py": "tests/models/test_limits.py",
         # Two functions under the models, tried through what they make.
         "miniagents/models/_agent_kinds.py": "tests/models/test_model_agent.py",
         # What an agent consists of: each of these is tried through agents.
