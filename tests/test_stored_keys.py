@@ -36,6 +36,7 @@ from miniagents import (
     UserMessage,
 )
 from miniagents.core._content_message import ContentMessage
+from miniagents.parts import RateLimit, ResponseHeaders
 from miniagents.values import PartValue
 
 
@@ -84,6 +85,11 @@ STORED: dict[str, tuple[object, str]] = {
         "b92bf9805bda89df17effd19b09191aee6764d5c",
     ),
     "RaceEntry": (entry(), "48af5be339bc65bb14d54a8e2d364ef1416defe0"),
+    "RateLimit": (RateLimit(500, 499, 0.12), "de08ebc0fd2eafe21744fe36a7d7222dc05332b0"),
+    "ResponseHeaders": (
+        ResponseHeaders(200, "req-1", tokens=RateLimit(500, 499, 0.12)),
+        "268ae671a0fd68ec1f89603e62c903672aebfd11",
+    ),
     "RaceReport": (
         RaceReport(agent_alias="R", winner="A", entries=(entry(),)),
         "e114eff2db5cb898c7ef34297d5d6cc0dc688d27",

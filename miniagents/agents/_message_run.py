@@ -16,11 +16,13 @@ from miniagents.core import (
     MessageSink,
     PartBuffer,
     ReplayBuffer,
+    RunWatch,
+    new_part_buffer,
+    outcome_of,
     text_message,
 )
 
-from ._run_context import RunOutcome
-from ._taskless_run import COMPLETED, TasklessRun, Work
+from ._taskless_run import TasklessRun, Work
 
 
 class WritesMessage(Protocol):
@@ -50,6 +52,7 @@ class MessageRun(TasklessRun):
         received: what it was sent.
         keywords: what it was called with.
         pending: writes the input, if that may still be given some before the run begins.
+        watch: for those who observe it, if anybody does.
 
     Attributes:
         message: the buffer of the message.
@@ -67,9 +70,12 @@ class MessageRun(TasklessRun):
         received: MessageSequencePromise[Message] | str,
         keywords: Mapping[str, object],
         pending: Flattener | None,
+        watch: RunWatch | None = None,
     ) -> None:
-        self.message = PartBuffer(context)
         self.metadata: dict[str, object] = {}
+        self.message: PartBuffer = (
+            PartBuffer(context) if watch is None else new_part_buffer(context, self.metadata, watch)
+        )
         self._sink = MessageSink(self.message, function.message_class, self.metadata)
         super().__init__(alias, self.message, MessageRun._writing, received, pending)
         self._function = function
@@ -94,8 +100,8 @@ class MessageRun(TasklessRun):
     @override
     def end(self) -> None:
         self._sink.finish()
-        error = self.message.error  # a message that cannot be made of what came
-        self._outcome = COMPLETED if error is None else RunOutcome("failed", error)
+        # A message that cannot be made of what came is the error of the run.
+        self._outcome = outcome_of(self.message.error)
 
     @override
     def end_failed(self, error: Exception, chain: tuple[str, ...]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from miniagents.core import Message, PromiseResolvedHandler
+from miniagents.core import Message, Observer, PromiseResolvedHandler
 
 from ._agent import InteractionContext, MiniAgent
 from ._algebra._around import check_around
@@ -36,6 +36,8 @@ class MiniAgents(RunContext):
             in :meth:`MiniAgent.around`: it is given the context of the run and the agent, bound to this call.
             Every run means those of all agents, also of the parts that a composition, a wrapped agent or a
             model with tools asks: ``ctx.this_agent`` tells which, and has no ``components`` if it is a leaf.
+        observers: are told of every run: when it begins, what it writes, what it costs, how it ends; see
+            :class:`miniagents.observers.Observer`. At the end of a run the last one is told first.
         prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.
         shutdown_timeout: seconds that cancelled runs get for their cleanup; 10 by default.
 
@@ -71,6 +73,7 @@ class MiniAgents(RunContext):
         on_promise_resolved: PromiseResolvedHandler | None = None,
         errors_as_messages: bool | None = None,
         around: Sequence[AroundFunction] = (),
+        observers: Sequence[Observer] = (),
         prefetch: int | None = None,
         shutdown_timeout: float | None = None,
     ) -> None:
@@ -80,6 +83,7 @@ class MiniAgents(RunContext):
             on_promise_resolved=on_promise_resolved,
             errors_as_messages=errors_as_messages,
             around=around,
+            observers=observers,
             prefetch=prefetch,
             shutdown_timeout=shutdown_timeout,
         )

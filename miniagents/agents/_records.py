@@ -5,8 +5,8 @@ from typing import cast
 
 from pydantic import Field
 
-from miniagents.core import Message, MessagePromise, ReplayBuffer, post_event, when_complete
-from miniagents.values import FreezeError, FrozenMapping, freeze, is_secret_name
+from miniagents.core import Message, MessagePromise, ReplayBuffer, post_event, public_data, when_complete
+from miniagents.values import FrozenMapping
 
 from ._run_context import RunContext
 
@@ -80,7 +80,9 @@ def record_run(
 
     def call_is_complete(parts: Sequence[ReplayBuffer[object]]) -> None:
         nonlocal call
-        node = call = AgentCallNode(agent_alias=alias, messages=_came_to_be(parts), keywords=_data(keywords))
+        node = call = AgentCallNode(
+            agent_alias=alias, messages=came_to_be(parts), keywords=public_data(keywords)
+        )
         post_event(context, lambda: context.persist(node))
         reply_if_complete()
 
@@ -93,7 +95,7 @@ def record_run(
         if call is None or replies is None:
             return
         error = _first_error((*replies, cast("ReplayBuffer[object]", replied)))
-        node = AgentReplyNode(agent_alias=alias, call=call, replies=_came_to_be(replies), error=error)
+        node = AgentReplyNode(agent_alias=alias, call=call, replies=came_to_be(replies), error=error)
         post_event(context, lambda: context.persist(node))
 
     # Both are watched from now on: who reads them may let go of them before the other is complete.
@@ -105,32 +107,15 @@ def _parts(buffer: ReplayBuffer[MessagePromise[Message]]) -> Iterable[ReplayBuff
     return [cast("ReplayBuffer[object]", promise.buffer) for promise in buffer.items]
 
 
-def _came_to_be(buffers: Iterable[ReplayBuffer[object]]) -> tuple[Message, ...]:
+def came_to_be(buffers: Iterable[ReplayBuffer[object]]) -> tuple[Message, ...]:
+    """The messages of buffers that have ended; one that failed has none.
+
+    Args:
+        buffers: of messages.
+    """
     return tuple(cast("Message", buffer.result) for buffer in buffers if buffer.error is None)
 
 
 def _first_error(buffers: Iterable[ReplayBuffer[object]]) -> str | None:
     errors = (buffer.error for buffer in buffers)
     return next((f"{type(error).__name__}: {error}" for error in errors if error is not None), None)
-
-
-def _data(keywords: Mapping[str, object]) -> FrozenMapping[str, object]:
-    kept: dict[str, object] = {}
-    for name, value in keywords.items():
-        try:
-            kept[name] = freeze(value)
-        except FreezeError:
-            continue  # a client, a function: not data
-    return cast("FrozenMapping[str, object]", _without_secrets(FrozenMapping(kept)))
-
-
-def _without_secrets(value: object) -> object:
-    """Frozen data without what is named like a secret, however deep it stands."""
-    if isinstance(value, Mapping):
-        pairs = cast("Mapping[object, object]", value).items()
-        return FrozenMapping(
-            {key: _without_secrets(item) for key, item in pairs if not is_secret_name(str(key))}
-        )
-    if isinstance(value, tuple):
-        return tuple(_without_secrets(item) for item in cast("tuple[object, ...]", value))
-    return value

@@ -4,7 +4,7 @@ Each agent boundary adds one buffer, the replies; the messages that go in and ou
 """
 
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol, cast
 
 from typing_extensions import TypeVar, override
@@ -17,23 +17,30 @@ from miniagents.core import (
     MessagePromise,
     MessageSequencePromise,
     MessageType,
+    Outcome,
     Producer,
     ProducerTask,
     ReplayBuffer,
+    RunKind,
+    RunWatch,
     Sink,
     ValidatedBuffer,
     Validation,
-    current_producer,
     one_message,
+    outcome_of,
+    parts_of_finished,
     replace_errors,
+    text_message,
+    watch_run,
+    when_complete,
 )
 from miniagents.values import MiniAgentsError
 
 from ._message_run import MessageRun, WritesMessage, sequence_of
-from ._records import record_run
-from ._run_context import RunContext, RunInfo, RunOutcome
+from ._records import came_to_be, record_run
+from ._run_context import RunContext
 from ._signals import signals
-from ._taskless_run import COMPLETED, MakeWork, TasklessRun, stopped
+from ._taskless_run import MakeWork, TasklessRun
 
 M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
 
@@ -42,6 +49,11 @@ logger = logging.getLogger("miniagents")
 
 class Runnable(Protocol):
     """What is run: an agent."""
+
+    @property
+    def run_kind(self) -> RunKind:
+        """What observers are told that its runs are."""
+        ...
 
     def begin(
         self, received: MessageSequencePromise[Message] | str, keywords: Mapping[str, object], run: "Run", /
@@ -114,7 +126,6 @@ class Run(ProducerTask):
         passing: of replies that are shown as they are, without being of the classes.
 
     Attributes:
-        info: for those who observe runs.
         shown: the replies as readers see them, if errors in them become messages.
     """
 
@@ -126,7 +137,6 @@ class Run(ProducerTask):
         "_outcome",
         "_pending",
         "_received",
-        "info",
         "shown",
     )
 
@@ -156,9 +166,8 @@ class Run(ProducerTask):
         self._keywords = keywords
         self._pending = pending
         self._aborted = False
-        self._outcome: RunOutcome | None = None
+        self._outcome: tuple[Outcome, BaseException | None] | None = None
         self.shown: ReplayBuffer[MessagePromise[Message]] | None = None
-        self.info: RunInfo | None = None
 
     @override
     def work(self) -> Awaitable[None]:
@@ -197,6 +206,8 @@ class Run(ProducerTask):
             msg = f"Agent {self.name} replied after its replies were closed (by finish_early, or by its end)."
             raise MiniAgentsError(msg)
         self.context.check_place()
+        if self.run_watch is not None:
+            tell_ready(self.run_watch, value)
         one = one_message(value, self.context) if flattener is None else None
         if one is None:
             self._writer().feed(value)
@@ -229,7 +240,7 @@ class Run(ProducerTask):
 
     @override
     def failed(self, error: Exception, chain: tuple[str, ...]) -> None:
-        self._outcome = RunOutcome("failed", error)
+        self._outcome = "failed", error
         flattener = self._flattener
         if not (self.buffer.closed if flattener is None else flattener.ended):
             self._writer().fail(error, chain)
@@ -240,13 +251,13 @@ class Run(ProducerTask):
     @override
     def end_aborted(self, error: Exception) -> None:
         self._aborted = True
-        self._outcome = RunOutcome("failed", error.__cause__) if error.__cause__ else None
+        self._outcome = outcome_of(error)
         self.sink.abort(error)
 
     @property
-    def outcome(self) -> RunOutcome:
-        """How it ended, when it has; one that was stopped and came to its end all the same was stopped."""
-        return self._outcome or (stopped(self._abandoned) if self._aborted else COMPLETED)
+    def outcome(self) -> tuple[Outcome, BaseException | None]:
+        """How its function ended, when it has; one that was stopped and came to its end was stopped."""
+        return self._outcome or ("done", None)
 
 
 def start_run(
@@ -281,9 +292,9 @@ def start_run(
     """
     settings = context if isinstance(context, RunContext) else None
     # Asked before the run is made: from there to its start the path stays in the core.
-    recorded, observed = (
-        (False, False) if settings is None else (settings.persists, bool(settings.observers()))
-    )
+    recorded = settings is not None and settings.persists
+    observers = context.observers
+    watch = None if observers is None else watch_run(context, observers, alias, agent.run_kind, keywords)
     if isinstance(received, str) and (recorded or context.announcing):
         received = sequence_of(context, received)  # handlers and records are told of it before the run begins
     if errors_as_messages is None:
@@ -294,7 +305,9 @@ def start_run(
         shown = ReplayBuffer(context)
         run = TasklessRun(alias, shown, make, received, pending)
     elif writer is not None:
-        run = MessageRun(alias, context, writer, received=received, keywords=keywords, pending=pending)
+        run = MessageRun(
+            alias, context, writer, received=received, keywords=keywords, pending=pending, watch=watch
+        )
         shown = run.sequence
     else:
         run = Run(
@@ -309,13 +322,16 @@ def start_run(
             passing=(ErrorMessage,) if errors_as_messages else (),
         )
         shown = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)
-    if settings is not None and observed:
-        _observe(settings, run)
+    if watch is not None:
+        watch.observers.anchor.runs[shown] = watch.info
+        _observe(run, watch, received)
     run.start()
     if errors_as_messages:
         shown = replace_errors(MessageSequencePromise.over(shown), alias, but=signals())
         if not isinstance(run, MessageRun):
             run.shown = shown
+        if watch is not None:
+            watch.observers.anchor.runs[shown] = watch.info
     if settings is not None and recorded and not isinstance(received, str):
         record_run(settings, alias, keywords, received.buffer, shown)
     promise: Inquiry[Message] = Inquiry.over(shown)
@@ -323,11 +339,86 @@ def start_run(
     return promise
 
 
-def _observe(context: RunContext, run: Run | MessageRun | TasklessRun) -> None:
-    """Tell the observers of the context that a run was inquired, and, when it has ended, how."""
-    starter = current_producer()
-    info = context.run_begins(
-        run.name, starter.info if isinstance(starter, Run | MessageRun | TasklessRun) else None
-    )
-    run.info = info
-    run.when_ended(lambda: context.run_ends(info, run.outcome))
+def tell_ready(watch: RunWatch, value: object) -> None:
+    """Tell observers of messages that are there as a whole when they are replied; what streams tells itself.
+
+    Args:
+        watch: of the run that replies.
+        value: what it replies.
+    """
+    if isinstance(value, str):
+        watch.replied((value,) if value else (), {})
+    elif isinstance(value, Message):
+        data = {name: field for name, field in value if name not in {"text", "parts"}}
+        watch.replied(parts_of_finished(value), data)
+    elif isinstance(value, list | tuple):
+        for each in cast("Sequence[object]", value):
+            tell_ready(watch, each)
+
+
+def _observe(
+    run: Run | MessageRun | TasklessRun, watch: RunWatch, received: MessageSequencePromise[Message] | str
+) -> None:
+    """Tell the observers that a run was inquired, and, when it and all that it replied have ended, how."""
+    end = _End(run, watch)
+    if watch.observers.content:
+        end.keep_content(received)
+    if isinstance(run, MessageRun):
+        run.message.when_closed(end.one_ended)
+    else:
+        # Watched from now on: whoever reads the replies may let go of them before they are complete.
+        when_complete(cast("ReplayBuffer[object]", run.buffer), end.replies, end.replies_ended)
+    run.when_ended(end.one_ended)
+    run.observe(watch)
+
+
+class _End:
+    """Waits for the end of a run that is observed: of its function, and of all that it replied."""
+
+    __slots__ = ("_failed", "_received", "_replied", "_run", "_waits_for", "_watch")
+
+    def __init__(self, run: Run | MessageRun | TasklessRun, watch: RunWatch) -> None:
+        self._run = run
+        self._watch = watch
+        self._waits_for = 2
+        self._failed: BaseException | None = None
+        self._received: tuple[Message, ...] = ()
+        self._replied: tuple[Message, ...] = ()
+
+    def keep_content(self, received: MessageSequencePromise[Message] | str) -> None:
+        """Keep what the run was sent until it has ended; it is watched, and not read."""
+        if isinstance(received, str):
+            self._received = (text_message(received),)
+            return
+        buffer = received.buffer
+        when_complete(
+            buffer,
+            lambda: [cast("ReplayBuffer[object]", promise.buffer) for promise in buffer.items],
+            self._received_all,
+        )
+
+    def _received_all(self, messages: "Sequence[ReplayBuffer[object]]") -> None:
+        self._received = came_to_be(messages)
+
+    def replies(self) -> "list[ReplayBuffer[object]]":
+        """The messages that were replied."""
+        promises = cast("list[MessagePromise[Message]]", self._run.buffer.items)
+        return [cast("ReplayBuffer[object]", promise.buffer) for promise in promises]
+
+    def replies_ended(self, replies: "Sequence[ReplayBuffer[object]]") -> None:
+        """All replies are complete."""
+        self._failed = next((each.error for each in replies if each.error is not None), None)
+        if self._watch.observers.content:
+            self._replied = came_to_be(replies)
+        self.one_ended()
+
+    def one_ended(self) -> None:
+        """The function has ended, or the replies have; after both the observers are told."""
+        self._waits_for -= 1
+        if not self._waits_for:
+            outcome, error = self._run.outcome
+            if outcome == "done":
+                outcome, error = outcome_of(self._failed)
+            if self._watch.observers.content and isinstance(self._run, MessageRun):
+                self._replied = came_to_be([cast("ReplayBuffer[object]", self._run.message)])
+            self._watch.ended(outcome, error, self._received, self._replied)

@@ -1,8 +1,7 @@
 """What a run needs to know of its context: what becomes of errors and records, and what goes around runs."""
 
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from typing_extensions import override
@@ -11,6 +10,7 @@ from miniagents.core import (
     Context,
     Message,
     MessagePromise,
+    Observer,
     Promise,
     PromiseResolvedHandler,
     PromisingContext,
@@ -38,56 +38,7 @@ class PersistMessageHandler(Protocol):
         ...
 
 
-logger = logging.getLogger("miniagents")
-
 HandlerT = TypeVar("HandlerT", bound=PersistMessageHandler)
-
-
-class RunOutcome(NamedTuple):
-    """How a run ended.
-
-    Attributes:
-        kind: ``"completed"``, ``"failed"``, ``"cancelled"`` (by somebody, or with its context) or
-            ``"abandoned"`` (its replies could have no reader any more).
-        error: why it failed.
-    """
-
-    kind: Literal["completed", "failed", "cancelled", "abandoned"]
-    error: BaseException | None = None
-
-
-class RunInfo:
-    """One run, as those who observe runs are told of it; the same object at its beginning and at its end.
-
-    Args:
-        alias: of the agent.
-        parent: the run that began it, if that is observed too.
-
-    Attributes:
-        alias: of the agent.
-        parent: the run that began it, if that is observed too.
-    """
-
-    __slots__ = ("alias", "parent")
-
-    def __init__(self, alias: str, parent: "RunInfo | None") -> None:
-        self.alias: str = alias
-        self.parent: RunInfo | None = parent
-
-
-class RunObserver(Protocol):
-    """Is told of each run of a context: once when it begins, once when its task has ended.
-
-    It only watches: it must return at once. What it raises is logged and harms no run.
-    """
-
-    def begin(self, run: RunInfo, /) -> None:
-        """A run was inquired; it may be cancelled before its first step."""
-        ...
-
-    def end(self, run: RunInfo, outcome: RunOutcome, /) -> None:
-        """A run has ended; messages that it has replied may stream on."""
-        ...
 
 
 class RunContext(PromisingContext):
@@ -97,12 +48,12 @@ class RunContext(PromisingContext):
         on_promise_resolved: awaited with every promise that resolved, and its value.
         errors_as_messages: a failing agent or message leaves an ``ErrorMessage`` where it would have raised.
         around: functions that every run goes through, the first one outermost.
+        observers: are told of every run.
         prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.
         shutdown_timeout: seconds that cancelled runs get for their cleanup; 10 by default.
 
     Attributes:
         around_runs: functions that every run goes through, the first one outermost.
-        run_observers: are told of every run.
     """
 
     def __init__(
@@ -111,6 +62,7 @@ class RunContext(PromisingContext):
         on_promise_resolved: PromiseResolvedHandler | None = None,
         errors_as_messages: bool | None = None,
         around: Sequence[Callable[..., Awaitable[None]]] = (),
+        observers: Sequence[Observer] = (),
         prefetch: int | None = None,
         shutdown_timeout: float | None = None,
     ) -> None:
@@ -121,7 +73,8 @@ class RunContext(PromisingContext):
         self.errors_as_messages: bool = bool(errors_as_messages)
         self._own_around = tuple(around)
         self.around_runs: tuple[Callable[..., Awaitable[None]], ...] = self._own_around
-        self.run_observers: list[RunObserver] = []
+        for observer in observers:
+            self.observe(observer)
         self._persist_handlers: list[PersistMessageHandler] = []
         # By identity: two equal messages came to be twice. An entry goes with its message.
         self._persisted: WeakValueDictionary[int, Message] = WeakValueDictionary()
@@ -133,41 +86,6 @@ class RunContext(PromisingContext):
         self.around_runs = (() if outer is None else outer.around_runs) + self._own_around
         if self._given_errors_as_messages is None:
             self.errors_as_messages = outer is not None and outer.errors_as_messages
-
-    def observers(self) -> list[RunObserver]:
-        """Who is told of its runs: the observers of its parents first."""
-        if self.parent is None:
-            return self.run_observers
-        contexts = [each for each in self.path() if isinstance(each, RunContext)]
-        return [observer for each in contexts for observer in each.run_observers]
-
-    def run_begins(self, alias: str, parent: RunInfo | None) -> RunInfo:
-        """Tell the observers that a run was inquired.
-
-        Args:
-            alias: of the agent.
-            parent: the run that began it.
-        """
-        run = RunInfo(alias, parent)
-        for observer in tuple(self.observers()):
-            try:
-                observer.begin(run)
-            except Exception:
-                logger.exception("The observer %r failed at the beginning of a run of %s.", observer, alias)
-        return run
-
-    def run_ends(self, run: RunInfo, outcome: RunOutcome) -> None:
-        """Tell the observers that a run has ended.
-
-        Args:
-            run: what :meth:`run_begins` returned.
-            outcome: how it ended.
-        """
-        for observer in tuple(self.observers()):
-            try:
-                observer.end(run, outcome)
-            except Exception:
-                logger.exception("The observer %r failed at the end of a run of %s.", observer, run.alias)
 
     @property
     def persists(self) -> bool:

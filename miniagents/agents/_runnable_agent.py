@@ -24,6 +24,7 @@ from miniagents.core import (
     MessageType,
     MessageTypeOf,
     Overflow,
+    RunKind,
     Validation,
     current_context,
     current_producer,
@@ -71,6 +72,11 @@ class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
 
     # Given by the class of agents that users see, which its contexts name (`ctx.this_agent`).
     _context_class: ClassVar[ContextClass]
+
+    @property
+    def run_kind(self) -> RunKind:
+        """What observers are told that its runs are: ``"agent"``, or ``"model"`` where it asks one itself."""
+        return "agent"
 
     # -- hot -----------------------------------------------------------------------------------------------
 
@@ -291,6 +297,11 @@ class _Intercepted:
     def __init__(self, agent: RunnableAgent[Message, Message, ...], wrapper: AnyFunction) -> None:
         self._agent = agent
         self._wrapper = wrapper
+
+    @property
+    def run_kind(self) -> RunKind:
+        """The run of the function is that of an agent; what it calls has a run of its own."""
+        return "agent"
 
     def begin(
         self, received: MessageSequencePromise[Message] | str, given: Mapping[str, object], run: Run

@@ -6,7 +6,7 @@ an ancestry, it is observed, cancelled, abandoned and named in errors as one tha
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol, TypeAlias, cast
+from typing import Protocol, TypeAlias, cast
 
 from typing_extensions import TypeVar, override
 
@@ -16,26 +16,18 @@ from miniagents.core import (
     Message,
     MessagePromise,
     MessageSequencePromise,
+    Outcome,
     Producer,
     ReplayBuffer,
     TasklessLife,
     TaskLife,
     current_producer,
     extend_chain,
+    outcome_of,
 )
-from miniagents.values import InquiryCancelledError
-
-from ._run_context import RunInfo, RunOutcome
 
 T = TypeVar("T")
 Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PLC0105 - as users see it
-
-COMPLETED: Final = RunOutcome("completed")
-
-
-def stopped(abandoned: bool) -> RunOutcome:
-    """How a run ended that was stopped."""
-    return RunOutcome("abandoned" if abandoned else "cancelled")
 
 
 class Work(Protocol):
@@ -120,11 +112,10 @@ class TasklessRun(TasklessLife):
         pending: writes the input, if that may still be given some before the run begins.
 
     Attributes:
-        info: for those who observe runs.
         shown: the replies as readers see them, if errors in them become messages.
     """
 
-    __slots__ = ("_make", "_name", "_outcome", "_pending", "_received", "_work", "info", "shown")
+    __slots__ = ("_make", "_name", "_outcome", "_pending", "_received", "_work", "shown")
 
     def __init__(
         self,
@@ -140,8 +131,7 @@ class TasklessRun(TasklessLife):
         self._received = received
         self._pending = pending
         self._work: Work | None = None
-        self._outcome: RunOutcome | None = None
-        self.info: RunInfo | None = None
+        self._outcome: tuple[Outcome, BaseException | None] | None = None
         self.shown: ReplayBuffer[MessagePromise[Message]] | None = None
 
     @property
@@ -150,9 +140,9 @@ class TasklessRun(TasklessLife):
         return self._name
 
     @property
-    def outcome(self) -> RunOutcome:
-        """How it ended, when it has."""
-        return self._outcome or COMPLETED
+    def outcome(self) -> tuple[Outcome, BaseException | None]:
+        """How it ended, when it has, and why it failed."""
+        return self._outcome or ("done", None)
 
     def start(self) -> None:
         """Begin at once: nothing of it is code of the user's own, which would have to wait for its turn."""
@@ -209,9 +199,7 @@ class TasklessRun(TasklessLife):
         """
         if self.goes_on:
             held = self.leave()
-            # It only passes on: what it passes on was stopped, so it was.
-            stop = isinstance(error, InquiryCancelledError)
-            self._outcome = stopped(abandoned=False) if stop else RunOutcome("failed", error)
+            self._outcome = outcome_of(error)  # it only passes on: what it passes on was stopped, so it was
             self.end_failed(error, extend_chain(error, chain, self._name))
             self.has_failed()
             self.has_ended()
@@ -234,7 +222,7 @@ class TasklessRun(TasklessLife):
 
     @override
     def end_aborted(self, error: Exception) -> None:
-        self._outcome = self._outcome or stopped(self._abandoned)
+        self._outcome = self._outcome or outcome_of(error)
         self.abort(error)
 
     def abort(self, error: Exception) -> None:

@@ -45,7 +45,11 @@ Without --model the provider whose key is set answers: with OPENAI_API_KEY the m
 OPENAI_MODEL (else gpt-5.4-mini), with ANTHROPIC_API_KEY the model ANTHROPIC_MODEL
 (else claude-haiku-4-5). Without any key eliza answers: a small program of rules, no
 language model. What a provider needs comes with: pip install 'miniagents[openai]'
-(or [anthropic], or [all]).
+(or [anthropic], or [all]). openai speaks Chat Completions, as most servers do,
+openai-responses the Responses API; both have the settings of OpenAI.
+
+Without --base-url the server is the one of OPENAI_BASE_URL or ANTHROPIC_BASE_URL,
+else the provider. A server of your own may do without a key.
 
 At a terminal Enter sends, Ctrl+Space breaks a line, Ctrl-C stops an answer; 'exit',
 Ctrl-D, or Ctrl-C at the prompt ends. On a pipe each line is a message.
@@ -101,8 +105,10 @@ def parse_arguments(words: Sequence[str]) -> ChatOptions:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    chat.add_argument("--model", metavar="MODEL", help="openai:NAME, anthropic:NAME, or eliza")
-    chat.add_argument("--base-url", metavar="URL", help="where a compatible server answers")
+    chat.add_argument(
+        "--model", metavar="MODEL", help="openai:NAME, openai-responses:NAME, anthropic:NAME, or eliza"
+    )
+    chat.add_argument("--base-url", metavar="URL", help="where a compatible server of that provider answers")
     chat.add_argument("--system", metavar="TEXT", help="instructions for the model")
     keeping = chat.add_mutually_exclusive_group()
     keeping.add_argument(

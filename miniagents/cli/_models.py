@@ -32,34 +32,41 @@ class ChatProvider:
     """A provider of language models.
 
     Attributes:
-        name: the word before the colon of `--model`; also the name of the module, and of its agent.
+        name: the word before the colon of `--model`; with `_` also the name of the module, and of its agent.
+        settings: what its settings in the environment begin with.
         model: the model that is asked if the user names none.
     """
 
     name: str
+    settings: str
     model: str
 
     @property
     def key_variable(self) -> str:
         """The environment variable with the key."""
-        return f"{self.name.upper()}_API_KEY"
+        return f"{self.settings}_API_KEY"
 
     def default_model(self, environ: Mapping[str, str]) -> str:
         """Return the model that is asked if the user names none."""
-        return environ.get(f"{self.name.upper()}_MODEL") or self.model
+        return environ.get(f"{self.settings}_MODEL") or self.model
 
     def base_url(self, environ: Mapping[str, str]) -> str | None:
         """Return the address that the environment sets, None if it sets none."""
-        return environ.get(f"{self.name.upper()}_BASE_URL") or None
+        return environ.get(f"{self.settings}_BASE_URL") or None
 
 
+# In the order in which a key is looked for: the two of OpenAI have the same settings, so the first is found.
 _PROVIDERS: Final[Mapping[str, ChatProvider]] = MappingProxyType(
     {
-        "openai": ChatProvider("openai", "gpt-5.4-mini"),
-        "anthropic": ChatProvider("anthropic", "claude-haiku-4-5"),
+        each.name: each
+        for each in (
+            ChatProvider("openai", "OPENAI", "gpt-5.4-mini"),
+            ChatProvider("openai-responses", "OPENAI", "gpt-5.4-mini"),
+            ChatProvider("anthropic", "ANTHROPIC", "claude-haiku-4-5"),
+        )
     }
 )
-_CHOICES = "openai:NAME, anthropic:NAME or eliza"
+_CHOICES = "openai:NAME, openai-responses:NAME, anthropic:NAME or eliza"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +146,9 @@ def _eliza(options: ChatOptions, *, is_terminal: bool) -> ChatModel:
 
 
 def _agent_of(provider: ChatProvider) -> MiniAgent[Message, Message, ...]:
+    name = provider.name.replace("-", "_")
     try:
-        module = import_module(f"miniagents.ext.llm.{provider.name}")
+        module = import_module(f"miniagents.ext.llm.{name}")
     except ImportError as error:
         raise BadInputError(" ".join(str(error).split())) from error
-    return cast("MiniAgent[Message, Message, ...]", getattr(module, f"{provider.name}_agent"))
+    return cast("MiniAgent[Message, Message, ...]", getattr(module, f"{name}_agent"))

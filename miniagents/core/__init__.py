@@ -23,10 +23,32 @@ from ._message import (
     failed_message,
     freeze_metadata,
     message_of,
+    parts_of_finished,
     text_message,
+    write_message,
 )
 from ._message_type import FlatStream, MessageType, one_message
 from ._messages import Messages
+from ._observed_buffers import current_watch, new_part_buffer, run_of, watch_run
+from ._observers import (
+    FirstPart,
+    HeadersCame,
+    ModelAsked,
+    Observer,
+    Observers,
+    Outcome,
+    PartsCame,
+    RunBegan,
+    RunEnded,
+    RunEvent,
+    RunInfo,
+    RunKind,
+    RunRetried,
+    RunWatch,
+    UsageCame,
+    outcome_of,
+    public_data,
+)
 from ._part_buffer import PartBuffer, Parts
 from ._processor import Processor
 from ._producer_task import ProducerTask, current_ancestry
@@ -36,6 +58,7 @@ from ._protocols import Producer, Sink, Subscriber, Upstream
 from ._pump import close, fill, pump, until_requested
 from ._readers import NEXT_TURN, iterate, raise_error, started, until_closed, until_more
 from ._roles import AssistantMessage, ErrorMessage, SystemMessage, ToolMessage, UserMessage
+from ._run_events import run_events
 from ._sequence import MessageItemOf, MessageSequencePromise, MessageTypeOf, open_sequence, tokens_of
 from ._split import split_tokens
 from ._stream import Stream, TokenStream
@@ -55,9 +78,11 @@ __all__ = [
     "DeadlockWatch",
     "ErrorMessage",
     "Fate",
+    "FirstPart",
     "FlatStream",
     "Flattener",
     "FlowControl",
+    "HeadersCame",
     "Lease",
     "Lifetime",
     "Lifted",
@@ -69,11 +94,16 @@ __all__ = [
     "MessageType",
     "MessageTypeOf",
     "Messages",
+    "ModelAsked",
     "NoReplayBuffer",
+    "Observer",
+    "Observers",
+    "Outcome",
     "Overflow",
     "PartBuffer",
     "PartStreamer",
     "Parts",
+    "PartsCame",
     "Processor",
     "Producer",
     "ProducerTask",
@@ -82,6 +112,13 @@ __all__ = [
     "PromisingContext",
     "ReaderPosition",
     "ReplayBuffer",
+    "RunBegan",
+    "RunEnded",
+    "RunEvent",
+    "RunInfo",
+    "RunKind",
+    "RunRetried",
+    "RunWatch",
     "Sink",
     "Stream",
     "StreamedPromise",
@@ -95,6 +132,7 @@ __all__ = [
     "TokenTransformer",
     "ToolMessage",
     "Upstream",
+    "UsageCame",
     "UserMessage",
     "ValidatedBuffer",
     "Validation",
@@ -104,6 +142,7 @@ __all__ = [
     "current_ancestry",
     "current_context",
     "current_producer",
+    "current_watch",
     "error_message",
     "extend_chain",
     "failed_message",
@@ -115,16 +154,22 @@ __all__ = [
     "join_tokens",
     "map_concurrently",
     "message_of",
+    "new_part_buffer",
     "on_resolved",
     "one_message",
     "open_sequence",
+    "outcome_of",
+    "parts_of_finished",
     "post_event",
+    "public_data",
     "pump",
     "raise_error",
     "record_wait",
     "replace_errors",
     "request_upstream",
     "resolved",
+    "run_events",
+    "run_of",
     "running_loop",
     "split_messages",
     "split_tokens",
@@ -136,5 +181,7 @@ __all__ = [
     "until_more",
     "until_requested",
     "validated",
+    "watch_run",
     "when_complete",
+    "write_message",
 ]

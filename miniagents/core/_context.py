@@ -30,6 +30,7 @@ from weakref import WeakSet
 
 from miniagents.values import NoActiveContextError, WrongLoopError
 
+from ._observers import Observer, Observers
 from ._unhandled import UnhandledErrors
 
 logger = logging.getLogger("miniagents")
@@ -123,6 +124,7 @@ class Context:
         draining: it waits for its tasks to end, so that no source is paused any more.
         event_queue: what handlers are going to be told.
         handling_events: a task is telling handlers.
+        observers: who is told of its runs, those of its parents first; None if nobody is.
         parent: the context of the same event loop that it was entered in, None if there is none.
         passing: the error that an Observable is handing over right now, and the agents it went through.
         pushing: a push is running, so that the next one waits for its end.
@@ -157,6 +159,8 @@ class Context:
         self.prefetch: int = PREFETCH if prefetch is None else prefetch
         self.shutdown_timeout: float = SHUTDOWN_TIMEOUT if shutdown_timeout is None else shutdown_timeout
         self.parent: Context | None = None
+        self.observers: Observers | None = None
+        self._own_observers: list[Observer] = []
         self.draining: bool = False
         self.announcing: bool = False
         self.pushing: bool = False
@@ -336,10 +340,38 @@ class Context:
         self._within_handler = WITHIN_HANDLER.get()
         self._handlers_turn = asyncio.Lock()
         self.announcing = bool(self.resolved_handlers)
+        self._gather_observers()
         if parent is not None:
             parent._children.add(self)  # noqa: SLF001 - same class
             if not self._within_handler:
                 self.announcing = self.announcing or parent.announcing
+
+    def observe(self, observer: Observer) -> None:
+        """Tell ``observer`` of every run that begins from now on, here or in a context within.
+
+        Args:
+            observer: is told after those that were there before.
+        """
+        self._own_observers.append(observer)
+        self._gather_observers()
+
+    def stop_observing(self, observer: Observer) -> None:
+        """Tell ``observer`` of no run that begins from now on.
+
+        Args:
+            observer: one that was given to :meth:`observe`.
+        """
+        self._own_observers.remove(observer)
+        self._gather_observers()
+
+    def _gather_observers(self) -> None:
+        outer = None if self.parent is None else self.parent.observers
+        if outer is None and not self._own_observers:
+            self.observers = None
+        elif self._loop is not None:  # else they are gathered when it is entered
+            self.observers = Observers(outer, self._own_observers, self._loop)
+        for child in self._children:
+            child._gather_observers()  # noqa: SLF001 - same class
 
     def path(self) -> "list[Context]":
         """The contexts that it is nested in, the outermost first, and itself."""

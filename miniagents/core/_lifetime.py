@@ -25,6 +25,7 @@ from miniagents.values import InquiryCancelledError
 
 from ._context import Context
 from ._deadlocks import WaitingTask
+from ._observers import RunWatch
 from ._protocols import Producer
 
 T = TypeVar("T")
@@ -441,11 +442,12 @@ class TaskLife(WaitingTask):
         buffer: the stream that its readers see.
         part: it is a part of a run.
         task: the asyncio task, None before it begins and after it has ended.
+        run_watch: for those who observe it, if it is a run, or the call of a tool, that is observed.
     """
 
     __slots__ = (
         *("_abandoned", "_ancestry", "_begun_by", "_children", "_guardian", "parent", "_stopping"),
-        *("at_end", "buffer", "part", "task"),
+        *("at_end", "buffer", "part", "run_watch", "task"),
     )
 
     def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None", *, part: bool) -> None:
@@ -454,6 +456,7 @@ class TaskLife(WaitingTask):
         self.part: bool = part
         self.task: Task[None] | None = None
         self.at_end: Callable[[], None] | None = None
+        self.run_watch: RunWatch | None = None
         self.parent: TaskLife | None = parent  # whose name its errors bear
         self._guardian: TaskLife | None = parent  # who stops it if it is stopped itself
         self._children: set[TaskLife] | None = None
@@ -502,6 +505,15 @@ class TaskLife(WaitingTask):
     def runs_as(self, task: "Task[None]") -> None:
         """Event *producer has begun*: ``task`` is going to make its first step."""
         self.task = task
+
+    def observe(self, watch: RunWatch) -> None:
+        """Tell observers of it from now on: that it was inquired is told now.
+
+        Args:
+            watch: knows the observers.
+        """
+        self.run_watch = watch
+        watch.began(self.variables)
 
     def when_ended(self, tell: "Callable[[], None]") -> None:
         """Call ``tell`` once, when the task has ended, however it did.
@@ -584,7 +596,9 @@ class TaskLife(WaitingTask):
 
     def cancellation(self) -> InquiryCancelledError:
         """What readers of a stopped task get."""
-        return InquiryCancelledError(f"{self.name} was cancelled before it had ended.")
+        return InquiryCancelledError(
+            f"{self.name} was cancelled before it had ended.", abandoned=self._abandoned
+        )
 
     def was_cancelled(self) -> None:
         """Event *run cancelled*, in its task: what it began is cancelled too, if no other reader is left."""

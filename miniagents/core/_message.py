@@ -6,7 +6,7 @@ They share a module because they speak of each other: a message class makes prom
 Why so long: two classes that cannot be named apart from each other, each form with an example.
 """
 
-from collections.abc import AsyncIterable, Callable, Generator, Mapping, MutableMapping
+from collections.abc import AsyncIterable, Callable, Generator, Mapping, MutableMapping, Sequence
 from typing import ClassVar, Final, Generic, Self, cast
 
 from pydantic import Field
@@ -26,6 +26,8 @@ from miniagents.values import (
 from ._buffer import ReplayBuffer
 from ._context import Context
 from ._lifetime import Lifetime
+from ._observed_buffers import new_part_buffer, observed_buffer, start_noted_pump
+from ._observers import RunWatch
 from ._part_buffer import PartBuffer, parts_of_message, start_part_pump, told_by
 from ._promise import StreamedPromise, start_pump
 from ._stream import Stream, TokenStream
@@ -117,10 +119,14 @@ class Message(Frozen, deferred=True):
         context = Context.current()
         known = freeze_metadata(preliminary_metadata)
         metadata: dict[str, object] = dict(known)
-        buffer: ReplayBuffer[str] = ReplayBuffer(context)
-        sink = MessageSink(buffer, cls, metadata)
         name = getattr(token_streamer, "__name__", "token_streamer")
-        start_pump(context, name, lambda: token_streamer(metadata), buffer, sink)
+        observed = observed_buffer(context, metadata)
+        buffer: ReplayBuffer[str] = ReplayBuffer(context) if observed is None else observed
+        sink = MessageSink(buffer, cls, metadata)
+        if observed is None:
+            start_pump(context, name, lambda: token_streamer(metadata), buffer, sink)
+        else:
+            start_noted_pump(context, name, lambda: token_streamer(metadata), observed, sink)
         return MessagePromise.of_tokens(buffer, cls, known)
 
     @classmethod
@@ -158,15 +164,34 @@ class Message(Frozen, deferred=True):
             ['Hello'] 3
             Hello They greet me. stop
         """
-        context = Context.current()
-        known = freeze_metadata(preliminary_metadata)
-        metadata: dict[str, object] = dict(known)
-        buffer = PartBuffer(context)
-        name = getattr(part_streamer, "__name__", "part_streamer")
-        start_part_pump(
-            context, name, lambda: part_streamer(metadata), buffer, MessageSink(buffer, cls, metadata)
-        )
-        return MessagePromise.of_tokens(buffer, cls, known)
+        return write_message(cls, part_streamer, preliminary_metadata)
+
+
+def write_message(
+    kind: type[M],
+    part_streamer: PartStreamer,
+    preliminary_metadata: Mapping[str, object],
+    watch: RunWatch | None = None,
+) -> "MessagePromise[M]":
+    """:meth:`Message.promise_of_parts`, also of the call of a tool, which observers are told of as of a run.
+
+    Args:
+        kind: the class of the message.
+        part_streamer: called once, at once, with a mutable mapping ``metadata_so_far``; yields parts.
+        preliminary_metadata: data that is known already.
+        watch: of the call of a tool; None if the message belongs to the run that writes it.
+
+    Raises:
+        NoActiveContextError: no context is active.
+    """
+    context = Context.current()
+    known = freeze_metadata(preliminary_metadata)
+    metadata: dict[str, object] = dict(known)
+    buffer = new_part_buffer(context, metadata, watch)
+    name = getattr(part_streamer, "__name__", "part_streamer")
+    sink = MessageSink(buffer, kind, metadata)
+    start_part_pump(context, name, lambda: part_streamer(metadata), buffer, sink, watch=watch)
+    return MessagePromise.of_tokens(buffer, kind, known)
 
 
 _OWN_INIT: Final = Message.__init__
@@ -481,6 +506,17 @@ def _ready(value: V) -> Generator[object, None, V]:
     """What `await` takes of a value that is there."""
     yield from ()  # makes it a generator
     return value
+
+
+def parts_of_finished(message: Message) -> Sequence[Part]:
+    """What a message that is there streams: its parts, or its text as one token.
+
+    Args:
+        message: one that is complete.
+    """
+    streamed = message._streamed()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+    text = str(message)
+    return streamed or ([text] if text else [])
 
 
 def _finished(context: Context, message: Message) -> ReplayBuffer[str]:

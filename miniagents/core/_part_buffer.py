@@ -16,6 +16,7 @@ from miniagents.values import Finish, Part, PartValue, Refusal, Restart, Usage, 
 from ._buffer import ReplayBuffer
 from ._context import Context
 from ._lifetime import NO_RESULT
+from ._observers import RunWatch
 from ._producer_task import ProducerTask
 from ._protocols import Sink
 from ._pump import pump
@@ -62,7 +63,7 @@ class PartBuffer(ReplayBuffer[str]):
         result: object = NO_RESULT,
     ) -> None:
         self.parts: list[Part] = [] if parts is None else parts
-        texts = [text for text in map(_shown, self.parts) if text]
+        texts = [text for text in map(shown_text, self.parts) if text]
         super().__init__(context, texts, closed=closed, result=result)
 
     def put(self, part: Part) -> None:
@@ -76,7 +77,7 @@ class PartBuffer(ReplayBuffer[str]):
         """
         if self.closed:
             return
-        text = part if type(part) is str else _shown(part)  # most are: a call less
+        text = part if type(part) is str else shown_text(part)  # most are: a call less
         self.parts.append(part)
         if text:
             self.append(text)
@@ -90,7 +91,15 @@ class PartBuffer(ReplayBuffer[str]):
             self.parts.clear()
 
 
-def _shown(part: Part) -> str:
+def shown_text(part: Part) -> str:
+    """The text of a part that is shown as a token; empty for all others.
+
+    Args:
+        part: anything that a message streams.
+
+    Raises:
+        TypeError: it is no part.
+    """
     if isinstance(part, str):
         return part
     if isinstance(part, Refusal):
@@ -112,10 +121,18 @@ def parts_of_message(buffer: ReplayBuffer[str]) -> Stream[Part]:
 
 
 def start_part_pump(
-    context: Context, name: str, streamer: Callable[[], AsyncIterable[Part]], buffer: PartBuffer, sink: Sink
+    context: Context,
+    name: str,
+    streamer: Callable[[], AsyncIterable[Part]],
+    buffer: PartBuffer,
+    sink: Sink,
+    *,
+    watch: RunWatch | None = None,
 ) -> None:
     """Fill ``buffer`` from what ``streamer`` gives, as a task of ``context``; ``sink`` says how it ends."""
     driver = ProducerTask(name, context, buffer, sink, part=True)
+    if watch is not None:
+        driver.observe(watch)
     driver.start(lambda: pump(streamer(), cast("ReplayBuffer[object]", buffer), buffer.put))
 
 
@@ -137,7 +154,7 @@ def told_by(parts: Sequence[Part]) -> dict[str, object]:
     content = content_of(parts)
     behind = next((at for at in range(len(parts), 0, -1) if isinstance(parts[at - 1], Restart)), 0)
     if behind:
-        told["text"] = "".join(map(_shown, parts[behind:]))
+        told["text"] = "".join(map(shown_text, parts[behind:]))
     if not all(isinstance(each, str) for each in content):
         told["parts"] = content
     return told

@@ -7,7 +7,7 @@ asking the source.
 
 from collections.abc import AsyncIterable, Callable
 from itertools import repeat
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ._buffer import ReplayBuffer
 
@@ -88,6 +88,71 @@ async def fill(buffer: ReplayBuffer[T], source: AsyncIterable[T]) -> None:
                 if not await buffer.may_go_on():
                     break
                 limit = buffer.check_at
+                ticks = repeat(None, limit - len(items) - 1)
+    finally:
+        await close(iterator)
+
+
+class Notes(Protocol):
+    """Notes of when pieces come.
+
+    Attributes:
+        look_at: how many pieces there are when :meth:`look` is to be called.
+    """
+
+    look_at: int
+
+    @property
+    def times(self) -> list[float]:
+        """When each piece came."""
+        ...
+
+    def drop_last(self) -> None:
+        """The last piece came too late and is none."""
+        ...
+
+    def look(self, piece: str, /) -> None:
+        """So many pieces have come, and this is the last one."""
+        ...
+
+
+async def fill_and_note(
+    buffer: ReplayBuffer[str], source: AsyncIterable[str], notes: Notes, clock: Callable[[], float]
+) -> None:
+    """:func:`fill`, and note when each piece comes.
+
+    Two loops, so that who is not observed pays nothing.
+
+    Args:
+        buffer: what is filled; it is not ended.
+        source: iterated once; its iterator is closed whatever happens.
+        notes: take the times.
+        clock: tells them.
+    """
+    iterator = aiter(source)
+    items, note = buffer.items, notes.times.append
+    limit = min(buffer.check_at, notes.look_at)
+    ticks = repeat(None, limit - len(items) - 1)
+    try:
+        async for piece in iterator:
+            items.append(piece)
+            note(clock())
+            if buffer.notify_next:
+                if buffer.closed:
+                    items.pop()
+                    notes.drop_last()
+                buffer.notify()
+                if buffer.check_at < limit:
+                    limit = buffer.check_at
+                    ticks = repeat(None, limit - len(items))
+            for _ in ticks:
+                break
+            else:
+                if len(items) >= notes.look_at:
+                    notes.look(piece)
+                if len(items) >= buffer.check_at and not await buffer.may_go_on():
+                    break
+                limit = min(buffer.check_at, notes.look_at)
                 ticks = repeat(None, limit - len(items) - 1)
     finally:
         await close(iterator)

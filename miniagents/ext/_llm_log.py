@@ -30,6 +30,8 @@ from miniagents.values import (
     Part,
     Reasoning,
     Refusal,
+    ResponseHeaders,
+    Retry,
     ToolCall,
     ToolCallDelta,
     ToolResult,
@@ -167,19 +169,21 @@ def _facts(call: LoggedCall) -> Iterator[tuple[str, object]]:
         yield "finish", message.finish_reason
     usage = next((part for _, part in reversed(call.parts) if isinstance(part, Usage)), None)
     if usage is not None:
-        yield "tokens in", _counted(usage.input_tokens, usage.cached_tokens, "cached")
-        yield "tokens out", _counted(usage.output_tokens, usage.reasoning_tokens, "reasoning")
-    if call.parts:
-        yield "first part after", f"{call.parts[0][0]:.3f} s"
+        cached = (usage.cached_tokens, "cached"), (usage.cache_write_tokens, "written to a cache")
+        yield "tokens in", _counted(usage.input_tokens, *cached)
+        yield "tokens out", _counted(usage.output_tokens, (usage.reasoning_tokens, "reasoning"))
+    first = next((at for at, part in call.parts if not isinstance(part, ResponseHeaders | Retry)), None)
+    if first is not None:
+        yield "first part after", f"{first:.3f} s"
     if call.seconds is not None:
         yield "whole after", f"{call.seconds:.3f} s"
     if message is None:
         yield "end", "an error" if call.error is not None else "stopped: its readers had left"
 
 
-def _counted(count: int | None, of_them: int | None, name: str) -> str:
+def _counted(count: int | None, *of_them: tuple[int | None, str]) -> str:
     known = "?" if count is None else str(count)
-    return known if of_them is None else f"{known}, {of_them} of them {name}"
+    return ", ".join([known, *(f"{some} of them {name}" for some, name in of_them if some is not None)])
 
 
 def _prompt(call: LoggedCall) -> Iterator[str]:
@@ -232,7 +236,7 @@ def _blocks(timed: Iterable[tuple[float, Part]]) -> list[_Block]:
     open_ones: dict[object, _Block] = {}
     last: object = None
     for at, part in timed:
-        if isinstance(part, Usage | Finish):
+        if isinstance(part, Usage | Finish | ResponseHeaders):
             continue
         key = _key(part)
         if not isinstance(part, ToolCallDelta) and key != last:

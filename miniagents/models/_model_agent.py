@@ -13,6 +13,7 @@ from miniagents.core import (
     MessageSequencePromise,
     MessageType,
     Promise,
+    RunKind,
     ToolMessage,
 )
 
@@ -128,6 +129,12 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
     """
 
     __slots__ = ()
+
+    @property
+    @override
+    def run_kind(self) -> RunKind:
+        """``"model"``; but what goes around a model (``model.timeout(...)``) is an agent that asks it."""
+        return "agent" if self.components else "model"
 
     def with_tools(
         self,
@@ -253,7 +260,8 @@ def model_agent(
         description: as of `miniagent`.
 
     Returns:
-        The agent.
+        The agent; it has `with_tools`, `as_type`, and what every agent has: ``around`` puts a limiter, a
+        budget or a log around each call.
 
     Raises:
         TypeError: as `miniagent`, or the function does not take ``tools``.

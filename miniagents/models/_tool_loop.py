@@ -13,7 +13,21 @@ from functools import partial
 from typing import Final, Never, Protocol, TypeAlias, cast
 
 from miniagents.agents import InteractionContext, MiniAgent
-from miniagents.core import AssistantMessage, Message, MessagePromise, MessageType, ToolMessage
+from miniagents.core import (
+    AssistantMessage,
+    Message,
+    MessagePromise,
+    MessageType,
+    PartBuffer,
+    ReplayBuffer,
+    RunWatch,
+    ToolMessage,
+    current_context,
+    current_watch,
+    outcome_of,
+    watch_run,
+    write_message,
+)
 from miniagents.values import AgentPart, DeadlockError, Finish, Part, StopLoop, ToolCall, ToolResult
 
 from ._agent_tool import AgentTool
@@ -147,7 +161,14 @@ class ToolCalls:
             tool is a result, too, which says so; what the approval raises, and `StopLoop`, are errors of it.
         """
         streamer = partial(self._not_called if cut else self._parts, call)
-        return ToolMessage.promise_of_parts(streamer, tool=call.name, call_id=call.id)
+        data = {"tool": call.name, "call_id": call.id}
+        context = current_context()
+        if context.observers is None:
+            return write_message(ToolMessage, streamer, data)
+        watch = watch_run(context, context.observers, call.name, "tool", {"arguments": call.arguments})
+        result = write_message(ToolMessage, streamer, data, watch)
+        result.buffer.when_closed(partial(_told_end, watch, result.buffer))
+        return result
 
     async def _not_called(self, call: ToolCall, _: MutableMapping[str, object]) -> AsyncGenerator[Part]:
         yield _error(call, f"Your answer was cut off, so {call.name} was not called; call it again.")
@@ -177,6 +198,9 @@ class ToolCalls:
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is told to the model
             # Without its text, which may be what the model or a user said.
             _LOG.info("tool %s failed with %s; the model is told", call.name, type(error).__name__)
+            watch = current_watch()
+            if watch is not None:
+                watch.failure = error
             yield _error(call, error_text(error))
 
     async def _asked(self, approve: Approval, call: ToolCall) -> bool | str:
@@ -209,6 +233,17 @@ class ToolCalls:
                 yield piece
         finally:
             await pieces.aclose()
+
+
+def _told_end(watch: RunWatch, buffer: ReplayBuffer[str]) -> None:
+    """Tell the observers how the call of a tool has ended; what the model is told as an error has failed."""
+    outcome, error = outcome_of(buffer.error)
+    parts = buffer.parts if isinstance(buffer, PartBuffer) else ()
+    if outcome == "done" and any(isinstance(part, ToolResult) and part.is_error for part in parts[-1:]):
+        outcome, error = "failed", watch.failure
+    result = buffer.result
+    replied = (result,) if watch.observers.content and isinstance(result, Message) else ()
+    watch.ended(outcome, error, (), replied)
 
 
 def _error(call: ToolCall, text: str) -> ToolResult:

@@ -23,6 +23,7 @@ from ._parts import (
     PartValue,
     Reasoning,
     Refusal,
+    ResponseHeaders,
     Restart,
     Retry,
     ToolCallDelta,
@@ -197,7 +198,7 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
     calls: dict[int, _ContentBlock] = {}
     for part in parts:
         match part:
-            case Usage() | Finish() | AgentPart() | Retry():
+            case Usage() | Finish() | AgentPart() | Retry() | ResponseHeaders():
                 continue
             case Restart():
                 blocks.clear()
@@ -240,7 +241,7 @@ class _ContentBlock:
                 return _call([piece for piece in self.pieces if isinstance(piece, ToolCallDelta)])
             case ToolResult() | Citation():
                 return first
-            case Usage() | Finish() | AgentPart() | Restart() | Retry():
+            case Usage() | Finish() | AgentPart() | Restart() | Retry() | ResponseHeaders():
                 raise AssertionError  # never a piece of content
 
 
@@ -303,6 +304,7 @@ _KINDS: Final[Mapping[str, type[PartValue]]] = MappingProxyType(
         "agent_part": AgentPart,
         "restart": Restart,
         "retry": Retry,
+        "response_headers": ResponseHeaders,
     }
 )
 

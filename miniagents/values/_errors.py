@@ -6,6 +6,8 @@ arrived before it. First the errors of promises, streams and values, then those 
 language models, which know who failed, how, and what had arrived before.
 """
 
+from decimal import Decimal
+
 from typing_extensions import override
 
 from ._redact import redact_keys
@@ -65,6 +67,13 @@ class UnresolvedPromiseError(MiniAgentsError, RuntimeError):
 class InquiryCancelledError(MiniAgentsError):
     """The inquiry behind a promise was cancelled; what had arrived before stays readable.
 
+    Args:
+        *args: the text, as of every exception.
+        abandoned: nobody cancelled it: its replies could have no reader any more.
+
+    Attributes:
+        abandoned: nobody cancelled it: its replies could have no reader any more.
+
     Example:
         >>> from miniagents import MiniAgents
         >>> from miniagents.testing import scripted_model
@@ -78,9 +87,36 @@ class InquiryCancelledError(MiniAgentsError):
         miniagents...InquiryCancelledError: SCRIPTED_MODEL was cancelled before it had ended.
     """
 
+    def __init__(self, *args: object, abandoned: bool = False) -> None:
+        super().__init__(*args)
+        self.abandoned: bool = abandoned
+
     @override
     def __str__(self) -> str:
         return super().__str__() or "the inquiry was cancelled before it was complete"
+
+
+class BudgetExceededError(MiniAgentsError):
+    """A budget of tokens or of money is spent.
+
+    Args:
+        message: the sentence.
+        tokens: the tokens that were spent.
+        dollars: the dollars that were spent; None if the budget is one of tokens.
+
+    Attributes:
+        tokens: the tokens that were spent.
+        dollars: the dollars that were spent; None if the budget is one of tokens.
+
+    Example:
+        >>> BudgetExceededError("the budget of 10 tokens is spent", tokens=11).tokens
+        11
+    """
+
+    def __init__(self, message: str, *, tokens: int, dollars: Decimal | None = None) -> None:
+        super().__init__(message)
+        self.tokens: int = tokens
+        self.dollars: Decimal | None = dollars
 
 
 class DeadlockError(MiniAgentsError, RuntimeError):
@@ -437,6 +473,7 @@ class LLMError(MiniAgentsError):
         request_id: The provider's id of the request.
         attempts: How many times the request was sent.
         partial_text: The text that had arrived before the error.
+        retry_after: The seconds that the provider asked to wait, if it did.
 
     Example:
         >>> error = LLMError("the stream ended early", provider="openai", partial_text="Hel")
@@ -450,6 +487,7 @@ class LLMError(MiniAgentsError):
     request_id: str | None
     attempts: int
     partial_text: str
+    retry_after: float | None
 
     def __init__(
         self,
@@ -461,6 +499,7 @@ class LLMError(MiniAgentsError):
         request_id: str | None = None,
         attempts: int = 1,
         partial_text: str = "",
+        retry_after: float | None = None,
     ) -> None:
         # Only the redacted sentence is kept, also in `args`: pickles and tracebacks show that one.
         super().__init__(redact_keys(message))
@@ -470,6 +509,7 @@ class LLMError(MiniAgentsError):
         self.request_id = request_id
         self.attempts = attempts
         self.partial_text = partial_text
+        self.retry_after = retry_after
 
     @override
     def __str__(self) -> str:

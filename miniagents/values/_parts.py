@@ -20,8 +20,10 @@ __all__ = [
     "Finish",
     "Part",
     "PartValue",
+    "RateLimit",
     "Reasoning",
     "Refusal",
+    "ResponseHeaders",
     "Restart",
     "Retry",
     "ToolCallDelta",
@@ -62,7 +64,14 @@ class PartValue(FrozenValue):
     @override
     def __hash_key_of__(self, path: DataPath) -> tuple[str, bool]:
         walk = HashWalk()
-        return walk.key(class_name_of(type(self)), self.as_data(), path), walk.lasting
+        data = {
+            name: value for name, value in self.as_data().items() if value is not None or name not in _NEW
+        }
+        return walk.key(class_name_of(type(self)), data, path), walk.lasting
+
+
+# Fields that were not there when users stored the first keys: one that is None is left out of the key.
+_NEW: Final = frozenset({"cache_write_tokens"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,18 +199,72 @@ class Usage(PartValue):
         output_tokens: of the answer, reasoning included.
         cached_tokens: those of the input that came from a cache.
         reasoning_tokens: those of the output that were reasoning.
+        cache_write_tokens: those of the input that were written to a cache.
         kind: which part this is, for JSON.
+
+    Usages are added, with `+` and with `sum`, and subtracted: the numbers that are known, None where none is.
 
     Example:
         >>> Usage(7, 3).output_tokens
         3
+        >>> sum([Usage(7, 3), Usage(5, 4, cached_tokens=2)], Usage()).cached_tokens
+        2
     """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_tokens: int | None = None
     kind: Literal["usage"] = field(default="usage", kw_only=True, repr=False)
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return the tokens of both.
+
+        Example:
+            >>> Usage(7, 3) + Usage(5, None)
+            Usage(input_tokens=12, output_tokens=3, ...)
+        """
+        if not isinstance(other, Usage):
+            return NotImplemented
+        return Usage(
+            _sum(self.input_tokens, other.input_tokens),
+            _sum(self.output_tokens, other.output_tokens),
+            _sum(self.cached_tokens, other.cached_tokens),
+            _sum(self.reasoning_tokens, other.reasoning_tokens),
+            _sum(self.cache_write_tokens, other.cache_write_tokens),
+        )
+
+    def __sub__(self, other: "Usage") -> "Usage":
+        """Return what has come since ``other``; what that does not know counts as nothing.
+
+        Example:
+            >>> Usage(12, 3) - Usage(5)
+            Usage(input_tokens=7, output_tokens=3, ...)
+        """
+        if not isinstance(other, Usage):
+            return NotImplemented
+        return Usage(
+            _difference(self.input_tokens, other.input_tokens),
+            _difference(self.output_tokens, other.output_tokens),
+            _difference(self.cached_tokens, other.cached_tokens),
+            _difference(self.reasoning_tokens, other.reasoning_tokens),
+            _difference(self.cache_write_tokens, other.cache_write_tokens),
+        )
+
+    def __radd__(self, other: int) -> "Usage":
+        """Return these tokens: `sum` begins with 0."""
+        return self if other == 0 else NotImplemented
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    """Return the sum of what is known."""
+    return other if one is None else one if other is None else one + other
+
+
+def _difference(one: int | None, other: int | None) -> int | None:
+    """Return the difference of what is known."""
+    return one if other is None else (one or 0) - other
 
 
 # In the words of all providers: too long, or not allowed.
@@ -254,6 +317,7 @@ class AgentPart(PartValue):
     agents: tuple[str, ...]
     part: (
         "str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Usage | Finish | Restart | Retry"
+        " | ResponseHeaders"
     )
     kind: Literal["agent_part"] = field(default="agent_part", kw_only=True, repr=False)
 
@@ -300,6 +364,58 @@ class Retry(PartValue):
     kind: Literal["retry"] = field(default="retry", kw_only=True, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class RateLimit(PartValue):
+    """How much of something a provider still gives, as it says; None is not known.
+
+    Attributes:
+        limit: how much there is in a period.
+        remaining: how much of it is left.
+        resets_in: seconds until all of it is there again.
+
+    Example:
+        >>> RateLimit(limit=500, remaining=499, resets_in=0.12).remaining
+        499
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    resets_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHeaders(PartValue):
+    """What the headers of a provider's response say: its id, and how much may still be asked.
+
+    It stands in the stream only, before what the response brings: an answer, a `Retry`, or an error. None is
+    what the headers do not say.
+
+    Attributes:
+        status: the HTTP status.
+        request_id: the provider's id of the request.
+        retry_after: seconds that the provider asks to wait.
+        requests: the limit of requests.
+        tokens: the limit of tokens of both kinds.
+        input_tokens: the limit of tokens that are sent.
+        output_tokens: the limit of tokens that are answered.
+        kind: which part this is, for JSON.
+
+    Example:
+        >>> headers = ResponseHeaders(200, "req-1", tokens=RateLimit(limit=30_000, remaining=29_000))
+        >>> headers.tokens.remaining
+        29000
+    """
+
+    status: int | None = None
+    request_id: str | None = None
+    retry_after: float | None = None
+    requests: RateLimit | None = None
+    tokens: RateLimit | None = None
+    input_tokens: RateLimit | None = None
+    output_tokens: RateLimit | None = None
+    kind: Literal["response_headers"] = field(default="response_headers", kw_only=True, repr=False)
+
+
 Part: TypeAlias = (
     str
     | Reasoning
@@ -312,5 +428,6 @@ Part: TypeAlias = (
     | AgentPart
     | Restart
     | Retry
+    | ResponseHeaders
 )
 """Anything that a model's answer streams; `match` over the classes narrows it to nothing."""

@@ -28,7 +28,7 @@ from miniagents import (
     route,
     tool,
 )
-from miniagents.agents._run_context import RunInfo, RunOutcome
+from miniagents.observers import Observer, RunBegan, RunEnded, RunEvent, RunInfo
 from miniagents.operators import ItemReplies, map_agent
 from miniagents.testing import scripted_model
 from tests.support.speakers import Speaker, heard
@@ -227,41 +227,34 @@ def test_what_is_no_function() -> None:
         MiniAgents(around=[5])  # type: ignore[list-item]
 
 
-class Told:
+class Told(Observer):
     """An observer that writes down what it is told."""
 
     def __init__(self) -> None:
         self.begun: list[RunInfo] = []
-        self.ended: list[tuple[RunInfo, RunOutcome]] = []
+        self.ended: list[RunEnded] = []
 
-    def begin(self, run: RunInfo) -> None:
-        """A run was inquired."""
-        self.begun.append(run)
-
-    def end(self, run: RunInfo, outcome: RunOutcome) -> None:
-        """It has ended."""
-        self.ended.append((run, outcome))
+    @override
+    def on_event(self, event: RunEvent, /) -> None:
+        if isinstance(event, RunBegan):
+            self.begun.append(event.run)
+        elif isinstance(event, RunEnded):
+            self.ended.append(event)
 
     @property
     def ends(self) -> list[str]:
         """The name of each run, and how it ended; every run that begun is told of exactly once."""
-        assert [run for run, _ in self.ended] == [run for run in self.begun if run in dict(self.ended)]
-        assert len({id(run) for run, _ in self.ended}) == len(self.ended)
-        return [f"{run.alias} {outcome.kind}" for run, outcome in self.ended]
-
-
-def observed(told: Told) -> MiniAgents:
-    """Return a context that `told` observes."""
-    context = MiniAgents()
-    context.run_observers.append(told)
-    return context
+        ended = [event.run for event in self.ended]
+        assert all(run in self.begun for run in ended)
+        assert len(set(ended)) == len(ended)
+        return [f"{event.run.alias} {event.outcome}" for event in self.ended]
 
 
 @pytest.mark.loop(virtual=True)
 async def test_each_end_is_told_once() -> None:
     """A run is told of when it is inquired, and once more when it has ended, with how it did."""
     told = Told()
-    async with observed(told):
+    async with MiniAgents(observers=[told]):
         await heard(Speaker("DONE", "x").agent.inquire())
         await heard(Speaker("FAILED", GONE).agent.inquire())
         Speaker("BEFORE_ITS_FIRST_STEP", "x").agent.inquire().cancel()
@@ -276,13 +269,13 @@ async def test_each_end_is_told_once() -> None:
         del replies
         await asyncio.sleep(1)
     assert told.ends == [
-        "DONE completed",
+        "DONE done",
         "FAILED failed",
         "BEFORE_ITS_FIRST_STEP cancelled",
         "CANCELLED cancelled",
         "ABANDONED abandoned",
     ]
-    assert told.ended[1][1].error is GONE
+    assert told.ended[1].error is GONE
     assert len(told.begun) == 5
 
 
@@ -290,8 +283,7 @@ async def test_each_end_is_told_once() -> None:
 async def test_ends_where_errors_become_messages() -> None:
     """A run is told of as what it was, also where errors become messages: cancelled, abandoned or failed."""
     told = Told()
-    context = MiniAgents(errors_as_messages=True)
-    context.run_observers.append(told)
+    context = MiniAgents(errors_as_messages=True, observers=[told])
     async with context:
         await Speaker("FAILED", GONE).agent.inquire()
         replies = Speaker("CANCELLED", "x", 3600.0).agent.inquire()
@@ -311,7 +303,7 @@ async def test_the_end_of_the_context() -> None:
     told = Told()
 
     async def block() -> None:
-        async with observed(told):
+        async with MiniAgents(observers=[told]):
             Speaker("A", 3600.0).agent.inquire()
             Speaker("B", "x").agent.inquire()
             await asyncio.sleep(1)
@@ -320,9 +312,9 @@ async def test_the_end_of_the_context() -> None:
 
     with pytest.raises(ConnectionError):
         await block()
-    assert sorted(f"{run.alias} {outcome.kind}" for run, outcome in told.ended) == [
+    assert sorted(f"{event.run.alias} {event.outcome}" for event in told.ended) == [
         "A cancelled",
-        "B completed",
+        "B done",
         "C cancelled",
     ]
 
@@ -340,30 +332,29 @@ async def test_who_began_it() -> None:
         await asyncio.sleep(5)
         raise InquiryCancelledError
 
-    async with observed(told):
+    async with MiniAgents(observers=[told]):
         await early_agent.inquire()
-        assert told.ends == ["MARKING_AGENT completed"]
+        assert told.ends == ["MARKING_AGENT done"]
     outer, inner = told.begun
     assert (outer.parent, inner.parent) == (None, outer)
-    assert [outcome.kind for _, outcome in told.ended] == ["completed", "failed"]
+    assert [event.outcome for event in told.ended] == ["done", "failed"]
 
 
 async def test_an_observer_that_raises(caplog: pytest.LogCaptureFixture) -> None:
-    """What an observer raises is logged, and the run goes on."""
+    """What an observer raises is logged once; the runs and the other observers go on."""
 
-    class Broken(Told):
+    class Broken(Observer):
         @override
-        def begin(self, run: RunInfo) -> None:
-            raise ValueError(run.alias)
+        def on_event(self, event: RunEvent, /) -> None:
+            raise ValueError(event)
 
-        @override
-        def end(self, run: RunInfo, outcome: RunOutcome) -> None:
-            raise ValueError(outcome.kind)
-
-    async with observed(Broken()):
+    told = Told()
+    async with MiniAgents(observers=[Broken(), told]):
         assert str(await marking_agent.inquire("x")) == "x!"
-    said = [record.getMessage().partition("> failed at ")[2] for record in caplog.records]
-    assert said == ["the beginning of a run of MARKING_AGENT.", "the end of a run of MARKING_AGENT."]
+        assert str(await marking_agent.inquire("y")) == "y!"
+    assert told.ends == ["MARKING_AGENT done", "MARKING_AGENT done"]
+    (record,) = caplog.records
+    assert "failed at RunBegan of <agent run" in record.getMessage()
 
 
 A = TypeVar("A", bound=MiniAgent[Any, Any, ...])
@@ -514,15 +505,16 @@ async def test_observers_of_the_outer_context() -> None:
             self.name = name
 
         @override
-        def begin(self, run: RunInfo) -> None:
-            super().begin(run)
-            order.append(self.name)
+        def on_event(self, event: RunEvent, /) -> None:
+            super().on_event(event)
+            if isinstance(event, RunBegan | RunEnded):
+                order.append(self.name)
 
     outer, inner = Named("outer"), Named("inner")
-    async with observed(outer), observed(inner), MiniAgents():
+    async with MiniAgents(observers=[outer]), MiniAgents(observers=[inner]), MiniAgents():
         await heard(Speaker("DONE", "x").agent.inquire())
-    assert order == ["outer", "inner"]
-    assert outer.ends == inner.ends == ["DONE completed"]
+    assert order == ["outer", "inner", "inner", "outer"]
+    assert outer.ends == inner.ends == ["DONE done"]
 
 
 @pytest.mark.loop(virtual=True)
@@ -538,7 +530,7 @@ async def test_stopping_the_run_of_a_wrapper(how: str) -> None:
         await asyncio.sleep(1)
         raise GONE
 
-    async with observed(told):
+    async with MiniAgents(observers=[told]):
         if how == "failed parent":
             await heard(asking_agent.inquire())
         else:
@@ -550,7 +542,7 @@ async def test_stopping_the_run_of_a_wrapper(how: str) -> None:
             del replies
         await asyncio.sleep(1)
         assert asyncio.get_running_loop().time() < 10
-        ends = [(run.alias, outcome.kind) for run, outcome in told.ended if run.alias != "ASKING_AGENT"]
+        ends = [(event.run.alias, event.outcome) for event in told.ended if event.run.alias != "ASKING_AGENT"]
         assert sorted(alias for alias, _ in ends) == [
             "A",
             "A.timeout(total=9000)",

@@ -45,6 +45,7 @@ FOREIGN: Final = MappingProxyType(
         "reactivex": r".*",  # not in values: see the import contracts
         "openai": r"miniagents\.ext\.llm\.(openai|openai_responses|_openai_sdk)",
         "anthropic": r"miniagents\.ext\.llm\.anthropic",
+        "opentelemetry": r"miniagents\.ext\.otel",
         "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",
     }
 )
@@ -67,6 +68,11 @@ INTERNAL: Final = frozenset({"miniagents.core"})
 
 TESTED_ELSEWHERE: Final = MappingProxyType(
     {
+        # Names of the layer below, for users.
+        "miniagents/ext/usage.py": "tests/models/test_run_usage.py",
+        "miniagents/ext/limits.py": "tests/models/test_limits.py",
+        # What limits know of calls: it is nothing without them.
+        "miniagents/models/_watched_calls.py": "tests/models/test_limits.py",
         # Two functions under the models, tried through what they make.
         "miniagents/models/_agent_kinds.py": "tests/models/test_model_agent.py",
         # What an agent consists of: each of these is tried through agents.
@@ -83,6 +89,9 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/llm/_openai_sdk.py": "tests/ext/llm/test_openai.py",
         # The life of runs without a task, tried through agents that have none.
         "miniagents/core/_taskless_life.py": "tests/agents/test_taskless_run.py",
+        # Three modules that tell one story: who watches, what notes the times, and the same as a stream.
+        "miniagents/core/_observed_buffers.py": "tests/core/test_observers.py",
+        "miniagents/core/_run_events.py": "tests/core/test_observers.py",
         # What `map_agent` runs on: it is nothing without inquiries, so it is tested with them.
         "miniagents/core/_concurrent_map.py": "tests/operators/test_map_agent.py",
     }

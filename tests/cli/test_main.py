@@ -127,7 +127,7 @@ OPENAI = ("--model", "openai:m", "--no-history")
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--model", "acme:m"], "unknown provider 'acme'; write openai:NAME, anthropic:NAME or eliza"),
+        (["--model", "acme:m"], "unknown provider 'acme'; write openai:NAME, openai-responses:NAME, "),
         (["--model", "gpt-5"], "unknown provider 'gpt-5'"),
         (["--model", "openai:"], "the name of the model is missing"),
         (["--model", "openai:m"], "OPENAI_API_KEY is not set"),

@@ -9,6 +9,7 @@ from miniagents.cli._arguments import BadInputError, ChatOptions
 from miniagents.cli._models import ChatModel, choose_model
 from miniagents.ext.llm.anthropic import anthropic_agent
 from miniagents.ext.llm.openai import openai_agent
+from miniagents.ext.llm.openai_responses import openai_responses_agent
 
 OPENAI = {"OPENAI_API_KEY": "k"}
 ANTHROPIC = {"ANTHROPIC_API_KEY": "k"}
@@ -37,6 +38,8 @@ def chosen(
         (OPENAI | ANTHROPIC, "anthropic:c", "c of anthropic"),
         (OPENAI | {"OPENAI_MODEL": "big"}, "openai", "big of openai"),
         (OPENAI, "openai:library/m:7b", "library/m:7b of openai"),
+        (OPENAI, "openai-responses:m", "m of openai-responses"),
+        (OPENAI | {"OPENAI_MODEL": "big"}, "openai-responses", "big of openai-responses"),
     ],
 )
 def test_who_answers(environ: dict[str, str], model: str | None, title: str) -> None:
@@ -50,6 +53,10 @@ def test_the_address_to_look_at() -> None:
     environ = OPENAI | {"OPENAI_BASE_URL": "http://env"}
     assert "http://env" == chosen(environ).base_url
     assert "http://said" == chosen(environ, base_url="http://said").base_url
+    environ = {"OPENAI_BASE_URL": "http://one", "ANTHROPIC_BASE_URL": "http://other"}
+    for model in ("openai:m", "openai-responses:m"):
+        assert "http://one" == chosen(environ, model).base_url
+    assert "http://other" == chosen(environ, "anthropic:m").base_url
 
 
 def test_the_agent_is_told_what_was_said() -> None:
@@ -57,6 +64,8 @@ def test_the_agent_is_told_what_was_said() -> None:
     agent = chosen(OPENAI, "openai:m", "http://said", "Be kind").agent
     said = {"model": "m", "base_url": "http://said", "system": "Be kind"}
     assert {**openai_agent.defaults, **said} == agent.defaults
+    agent = chosen(OPENAI, "openai-responses:m", "http://said", "Be kind").agent
+    assert {**openai_responses_agent.defaults, **said} == agent.defaults
     agent = chosen(ANTHROPIC, "anthropic:m").agent
     assert {**anthropic_agent.defaults, "model": "m"} == agent.defaults
 
@@ -75,7 +84,7 @@ async def test_eliza_says_what_she_is() -> None:
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        ("acme:m", "--model acme:m: unknown provider 'acme'; write openai:NAME, anthropic:NAME or eliza"),
+        ("acme:m", "--model acme:m: unknown provider 'acme'; write openai:NAME, openai-responses:NAME, "),
         ("", "unknown provider ''"),
         ("OPENAI:m", "unknown provider 'OPENAI'"),
         ("eliza:2", "unknown provider 'eliza'"),
@@ -83,6 +92,8 @@ async def test_eliza_says_what_she_is() -> None:
         ("anthropic: ", "the name of the model is missing"),
         ("openai:m", "OPENAI_API_KEY is not set"),
         ("anthropic:m", "ANTHROPIC_API_KEY is not set"),
+        ("openai-responses:m", "OPENAI_API_KEY is not set"),
+        ("openai_responses:m", "unknown provider 'openai_responses'"),
     ],
 )
 def test_what_cannot_answer_is_refused(model: str, said: str) -> None:

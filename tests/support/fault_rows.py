@@ -226,6 +226,44 @@ def _asked_again() -> Iterable[Row]:
         yield Row(f"{status}", (refused,), LLMStatusError, "", "busy_error", status, keywords=again)
 
 
+NO_IMAGES = "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj"
+_FORMS: tuple[tuple[str, object, str], ...] = (
+    ("detail", {"detail": "Not loaded."}, "Not loaded."),
+    (
+        "a list of FastAPI",
+        {"detail": [{"loc": ["body", "n"], "msg": "Gone", "input": 1}]},
+        "body.n: Gone",
+    ),
+    ("an object in a list", [{"error": {"code": 400, "message": "No key."}}], "400: No key."),
+    ("code and msg", {"code": 1001, "msg": "quota gone"}, "1001: quota gone"),
+    ("a text under error", {"error": "no such model"}, "no such model"),
+    ("a text", b"no such path", "no such path"),
+    ("HTML", b"<html><title>Bad Gateway</title></html>", "Bad Gateway"),
+    ("events", b'data: {"error": {"message": "not begun"}}\n\n', "not begun"),
+)
+
+
+def _refused() -> Iterable[Row]:
+    again = {"max_retries": 2}
+    for status, kind in ((500, "server_error"), (503, "")):
+        blind = (_whole(status, {"error": {"code": status, "message": NO_IMAGES, "type": kind}}, **SOON),)
+        name = f"an image refused with {status}"
+        yield Row(name, blind, LLMStatusError, "", f"{NO_IMAGES}; correct", status, keywords=again)
+    for name, body, says in _FORMS:
+        for status in (400, 502):
+            made = (_whole(status, body),)
+            yield Row(f"{status} with {name}", made, LLMStatusError, "", f", {says}; ", status)
+    busy = (_whole(400, {"error": {"type": "busy_error", "message": "Not now, x is 1."}}),)
+    for key in ("x", "1", "ollama"):
+        keywords = {"api_key": key}
+        yield Row(f"the key {key}", busy, LLMStatusError, "", "Not now, x is 1.", 400, keywords=keywords)
+    packed = zlib.compress(b'{"detail": "A bomb. ' + bytes(64 * 2**20), 9)
+    made = (_whole(400, packed, content_encoding="deflate"),)
+    yield Row("a bomb as the body of an error", made, LLMStatusError, "", "A bomb.", 400)
+    made = (_whole(400, b"\x28\xb5\x2f\xfd", content_encoding="zstd"),)
+    yield Row("an error packed as nobody asked for", made, LLMStatusError, "", "packed as 'zstd'", 400)
+
+
 def _kept_waiting() -> Iterable[Row]:
     # Where something has to come before the limit, that is longer than a busy machine takes for it.
     nothing, first = {"first_token_timeout": 0.1}, {"first_token_timeout": 0.5}
@@ -362,6 +400,7 @@ def _bombs() -> Iterable[Row]:
 
 ROWS = (
     *_asked_again(),
+    *_refused(),
     *_kept_waiting(),
     *_broken(),
     *_no_answer(),

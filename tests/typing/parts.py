@@ -19,9 +19,10 @@ from miniagents import (
     ToolResult,
     Usage,
 )
+from miniagents.parts import RateLimit, ResponseHeaders
 
 
-def kind_of(part: Part) -> str:  # noqa: C901, PLR0911 - one line for each kind
+def kind_of(part: Part) -> str:  # noqa: C901, PLR0911, PLR0912 - one line for each kind
     """Every kind has its case; one that is left out is an error of types."""
     match part:
         case str():
@@ -48,6 +49,9 @@ def kind_of(part: Part) -> str:  # noqa: C901, PLR0911 - one line for each kind
             assert_type(attempt, int)
             assert_type(delay, float)
             return reason
+        case ResponseHeaders():
+            assert_type(part.tokens, RateLimit | None)
+            return part.request_id or ""
         case AgentPart(agents, inner):
             assert_type(agents, tuple[str, ...])
             return kind_of(inner)

@@ -29,6 +29,7 @@ from miniagents import (
     model_agent,
     tool,
 )
+from miniagents.parts import ResponseHeaders
 from miniagents.testing import scripted_model
 
 
@@ -92,7 +93,7 @@ def shown(part: Part) -> str:
             return part.content
         case AgentPart():
             return f"{part.agents}: {shown(part.part)}"
-        case Usage() | Finish() | Restart() | Retry():
+        case Usage() | Finish() | Restart() | Retry() | ResponseHeaders():
             return ""
 
 

@@ -14,8 +14,10 @@ from miniagents.values import (
     Finish,
     Frozen,
     PartValue,
+    RateLimit,
     Reasoning,
     Refusal,
+    ResponseHeaders,
     Restart,
     Retry,
     ToolCall,
@@ -67,11 +69,12 @@ ALL: tuple[PartValue, ...] = (
     ToolCall("call-1", "look", "{}"),
     ToolResult("call-1", "dark", is_error=True),
     Citation("https://example.org", "Title", "words", 1, 6),
-    Usage(7, 3, 2, 1),
+    Usage(7, 3, 2, 1, 4),
     Finish("stop"),
     AgentPart(("READER",), "words"),
     Restart("name: Field required"),
     Retry(1, 0.5, "busy"),
+    ResponseHeaders(200, "req-1", 0.5, RateLimit(500, 499, 0.12)),
 )
 
 
@@ -111,3 +114,21 @@ def test_an_end_in_the_middle() -> None:
     reasons = ("length", "max_tokens", "max_output_tokens", "content_filter", "refusal")
     assert [Finish(reason).cut for reason in reasons] == [True] * 5
     assert [Finish(reason).cut for reason in ("stop", "end_turn", "tool_use", "completed")] == [False] * 4
+
+
+def test_usages_add() -> None:
+    """Tokens are added where they are known; what nobody knows stays unknown."""
+    one, other = Usage(7, 3, 2, None, None), Usage(5, None, 1, None, 4)
+    assert one + other == Usage(12, 3, 3, None, 4)
+    assert sum([one, other]) == sum([one, other], Usage()) == one + other
+    assert one + Usage() == Usage() + one == one
+    with pytest.raises(TypeError):
+        one + 1  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnusedExpression]
+    with pytest.raises(TypeError):
+        1 + one  # pyright: ignore[reportUnusedExpression]
+
+
+def test_keys_of_usages() -> None:
+    """What was written to a cache is part of a key where it is known."""
+    key = Frozen(usage=Usage(7, 3)).hash_key
+    assert key != Frozen(usage=Usage(7, 3, cache_write_tokens=1)).hash_key

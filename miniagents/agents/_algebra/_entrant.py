@@ -5,6 +5,7 @@ Also the tasks that wait for it, none of which outlives the call that made it.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import cast
 
 from miniagents.core import Message, MessagePromise, MessageSequencePromise, PartBuffer, resolved
@@ -13,7 +14,7 @@ from miniagents.values import Usage
 from ._operands import Operand
 from ._race_report import RaceEntry, RaceReport
 
-_COUNTED = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
+_COUNTED = tuple(each.name for each in fields(Usage) if each.name != "kind")
 
 
 class Entrant:
@@ -75,12 +76,11 @@ def _usage_of(promise: MessagePromise[Message]) -> object:
     return cast("Mapping[str, object]", metadata).get("usage") if isinstance(metadata, Mapping) else None
 
 
-def _sum(usages: Sequence[object]) -> Usage | None:
+def _sum(usages: Iterable[object]) -> Usage | None:
     """The sums of the numbers that are known; None if no number is."""
-    columns = [
-        [number for usage in usages if (number := _number(usage, name)) is not None] for name in _COUNTED
-    ]
-    return Usage(*(sum(known) if known else None for known in columns)) if any(columns) else None
+    known = (Usage(*(_number(usage, name) for name in _COUNTED)) for usage in usages)
+    total = sum(known, Usage())
+    return None if total == Usage() else total
 
 
 def _number(usage: object, name: str) -> int | None:

@@ -23,7 +23,7 @@ from miniagents.core import (
     until_more,
     until_requested,
 )
-from miniagents.values import Finish, Part, Usage
+from miniagents.values import Finish, Part, ResponseHeaders, Usage
 
 from .._taskless_run import Call, TasklessRun, Work
 
@@ -182,8 +182,8 @@ async def has_begun(promise: MessagePromise[Message]) -> bool:
 
 
 def is_content(part: Part) -> bool:
-    """Whether a part of a message is something that its agent says; numbers and the end are not."""
-    return not isinstance(part, Usage | Finish)
+    """Whether a part of a message is something that its agent says; headers, numbers and the end are not."""
+    return not isinstance(part, Usage | Finish | ResponseHeaders)
 
 
 def is_complete(messages: MessageSequencePromise) -> bool:

@@ -21,8 +21,12 @@ parts:
    ``reply_with(ctx, ModelCall(...))``. With `@model_agent` and the keywords `tools`, `tool_choice` and
    `answer_schema`, which `Wanted.of` checks, it has `with_tools` and `as_type` too.
 
-The rest is shared: the event stream, timeouts, retries, errors, truncation, size caps, metadata, and closing
-the connection.
+The rest is shared: the event stream, timeouts, retries, errors with the server's reason, truncation, size
+caps, what the headers say (`ResponseHeaders`, the first of the parts), metadata, and closing the connection.
+
+What goes around each call of a model is no part of a provider: ``model.around(function)``, a method of every
+agent, gives the function the call, for a limiter, a budget, a cache, a log. What it needs to know streams: it
+reads `ResponseHeaders`, `Retry` and `Usage` among the parts of the reply, and `LLMError` has `retry_after`.
 
 A model that needs none of this is shorter: an agent that replies
 ``AssistantMessage.promise(token_streamer)``.

@@ -17,7 +17,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from miniagents.agents import InteractionContext
-from miniagents.core import AssistantMessage, Message
+from miniagents.core import AssistantMessage, Message, current_watch
 from miniagents.values import LLMError, LLMProtocolError, LLMRefusalError, LLMTruncatedError, Part, Retry
 
 from ._answer import AnswerAssembler, Decode
@@ -120,8 +120,9 @@ class ModelCall:
                 more than one.
 
         Yields:
-            A `Retry` each time before the provider is asked again, which is while nothing has come; then
-            text, never empty, never with half a character, and the other parts of the answer.
+            What the headers of a response say, before what it brings; a `Retry` each time before the
+            provider is asked again, which is while nothing has come; then text, never empty, never with half
+            a character, and the other parts of the answer.
 
         Raises:
             LLMError: whatever went wrong; with the text that had arrived.
@@ -138,24 +139,23 @@ class ModelCall:
         clock = Clock(self.timeouts, streaming=self.stream)
         reading: _Reading | None = None
         try:
-            while isinstance(step := await self._ask(call, clock, metadata_so_far), Retry):
-                yield step
-                with clock:
-                    await asyncio.sleep(step.delay)
-                call.again()
-            reading = step
+            while reading is None:
+                step = await self._ask(call, clock, metadata_so_far)
+                if call.headers is not None:
+                    yield call.headers
+                if isinstance(step, Retry):
+                    yield step
+                    await self._wait(step, call, clock)
+                else:
+                    reading = _begun(step)
             while True:
                 for part in reading.parts:
                     call.note(part)
                     yield part
                 if reading.over:
                     break
-                try:
-                    await reading.next()
-                except Exception as exc:
-                    if reading.answer.finished:  # nothing can be missing any more
-                        break
-                    raise error_from(exc, call, self.wire.sdk) from exc
+                if not await self._go_on(reading, call):
+                    break
             if rest := reading.answer.rest():
                 call.note(rest)
                 yield rest
@@ -167,11 +167,30 @@ class ModelCall:
 
     async def _ask(
         self, call: CallRecord, clock: Clock, metadata: MutableMapping[str, object]
-    ) -> "_Reading | Retry":
-        """Ask once; the result is an answer that has begun, or a `Retry`."""
-        return await ask_or_retry(
-            lambda: self._begin(call, clock, metadata), call, clock, self.wire.sdk, self.max_retries
-        )
+    ) -> "_Reading | Retry | LLMError":
+        """Ask once; the result is an answer that has begun, a `Retry`, or what is to be raised."""
+        try:
+            return await ask_or_retry(
+                lambda: self._begin(call, clock, metadata), call, clock, self.wire.sdk, self.max_retries
+            )
+        except LLMError as error:  # what the headers say comes before it
+            return error
+
+    async def _wait(self, retry: Retry, call: CallRecord, clock: Clock) -> None:
+        """Wait until the provider is to be asked again."""
+        with clock:
+            await asyncio.sleep(retry.delay)
+        call.again()
+
+    async def _go_on(self, reading: "_Reading", call: CallRecord) -> bool:
+        """Read on; the result is whether something may have come."""
+        try:
+            await reading.next()
+        except Exception as exc:
+            if reading.answer.finished:  # nothing can be missing any more
+                return False
+            raise error_from(exc, call, self.wire.sdk) from exc
+        return True
 
     async def _begin(
         self, call: CallRecord, clock: Clock, metadata: MutableMapping[str, object]
@@ -180,7 +199,7 @@ class ModelCall:
         with clock:
             response = await self.ask().__aenter__()
         source = EventSource(response, stream=self.stream, request_id_header=self.wire.request_id_header)
-        call.request_id = source.request_id
+        call.headers = source.headers
         decode = self.wire.decoder() if self.stream else self.wire.decode_whole
         reading = _Reading(source, AnswerAssembler(decode, metadata), clock)
         try:
@@ -215,6 +234,13 @@ class ModelCall:
             f"the answer ended after {length} characters without its {self.wire.terminal}, "
             "so a part is missing; ask again",
         )
+
+
+def _begun(answer: "_Reading | LLMError") -> "_Reading":
+    """Return an answer that has begun; raise what came in its place."""
+    if isinstance(answer, LLMError):
+        raise answer
+    return answer
 
 
 class _Reading:
@@ -260,7 +286,7 @@ class _Reading:
             except Exception as exc:  # noqa: BLE001 - it is raised after what came before it
                 # What was cut in the middle is missing, not wrong.
                 if not (isinstance(exc, WireError) and source.may_be_cut):
-                    self._failure = exc
+                    self._failure = source.error_in_place(events) or exc
         if source.ended:
             self.over = self._failure is None
         if answer.finished:
@@ -306,4 +332,7 @@ def reply_with(ctx: InteractionContext[Message, AssistantMessage], call: ModelCa
         LLMConnectionError m-1
     """
     alias = ctx.this_agent.alias
+    watch = current_watch()
+    if watch is not None:
+        watch.asked(call.wire.provider, call.model, call.server, stream=call.stream)
     ctx.reply(AssistantMessage.promise_of_parts(call.parts, model=call.model, agent_alias=alias))

@@ -21,37 +21,41 @@ from miniagents.values import (
     LLMTimeoutError,
     Part,
     Refusal,
+    ResponseHeaders,
+    strip_control,
 )
 
-from ._json import ProviderError, WireError, integer_at, look
+from ._headers import response_headers
+from ._json import ProviderError, WireError, encodable, integer_at, look
+from ._reasons import Reason, reason_in
+from ._refusals import advice, can_pass, reason_of
 
-__all__ = ["CallRecord", "Overdue", "SDKErrors", "error_from", "headers_of"]
+__all__ = ["CallRecord", "Overdue", "SDKErrors", "error_from", "headers_of", "may_pass"]
 
 E = TypeVar("E", bound=LLMError)
 
-_LONGEST_QUOTE: Final = 300
-_LONGEST_READ: Final = 2_000
+_LONGEST_QUOTE: Final = 500
+_LONGEST_READ: Final = 4_000
 _SHORTEST_COVER: Final = 12
+_BLOCK: Final = 8
 _FIRST_ERROR_STATUS: Final = 400
-_BAD_REQUEST: Final = frozenset({400, 415, 422})
-_TOO_LONG: Final = re.compile(
-    r"context_length_exceeded|context (length|window|size)|prompt is too long", re.IGNORECASE
+# What looks like a key; a shorter one, or one that is a plain word ("ollama", "not-needed"), is a placeholder
+# for a server that needs none, and stands in texts by chance.
+_SHORTEST_KEY: Final = 8
+_SURELY_A_KEY: Final = 16
+_PLAIN_WORDS: Final = re.compile(r"(?:[a-z]+|[A-Z]+)(?:[-_. ](?:[a-z]+|[A-Z]+))*")
+# What quotes the request: a field of it, whole or cut; the data of an image; a letter as JSON escapes it.
+_QUOTED_FIELD: Final = re.compile(
+    r"""((["'])(?:content|text|input|prompt|system|arguments)\2\s*:\s*)"""
+    r"""("(?:[^"\\]|\\.)*(?:"|\Z)|'(?:[^'\\]|\\.)*(?:'|\Z))""",
+    re.DOTALL,
 )
-_OF_SCHEMAS: Final = re.compile(r"schema|tool|function|format|output_config", re.IGNORECASE)
-_SERVER_ERROR: Final = 500
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{100,}={0,2}")
+_ESCAPED: Final = re.compile(r"""\\(?:u([0-9a-fA-F]{4})|([nrt"'\\/]))""")
+_LETTERS: Final = MappingProxyType({ord("n"): "\n", ord("r"): "\r", ord("t"): "\t"})
 # The errors of the HTTP library below, which one SDK lets through as they are. By name: it is the SDK's own
 # choice which library that is (httpx2 or httpx), and nothing here depends on it.
 _TRANSPORT: Final = frozenset({"RequestError", "StreamError", "EndOfStream"})
-_ADVICE: Final[Mapping[int, str]] = MappingProxyType(
-    {
-        400: "correct what it complains about",
-        401: "check the API key",
-        403: "check what the API key is allowed to use",
-        404: "check the model's name and the base URL",
-        413: "send a shorter conversation",
-        429: "wait, or ask less often",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ class CallRecord:
         attached: whether images or files were sent.
         schemas: whether tools or the schema of an answer were sent.
         attempts: how many times the request was sent.
-        request_id: the provider's id of the request, once there was a response.
+        headers: what those of the last response say; None as long as they say nothing.
         pieces: the text that went to the reader.
     """
 
@@ -129,13 +133,18 @@ class CallRecord:
     attached: bool = False
     schemas: bool = False
     attempts: int = 1
-    request_id: str | None = None
+    headers: ResponseHeaders | None = None
     pieces: list[str] = field(default_factory=list[str])
 
     def again(self) -> None:
         """Note that the request is sent once more."""
         self.attempts += 1
-        self.request_id = None
+        self.headers = None
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's id of the request, once there was a response."""
+        return None if self.headers is None else self.headers.request_id
 
     def note(self, part: Part) -> None:
         """Note what went to the reader."""
@@ -155,20 +164,39 @@ class CallRecord:
             request_id=self.request_id,
             attempts=self.attempts,
             partial_text="".join(self.pieces),
+            retry_after=None if self.headers is None else self.headers.retry_after,
         )
 
     def without_secrets(self, text: str) -> str:
         """Return the text with every secret of this call covered."""
         for secret in self.secrets:
-            if value := secret.get_secret_value():
+            value = secret.get_secret_value()
+            if _looks_like_a_key(value):
                 text = text.replace(value, "[redacted]")
         return text
 
     def quoted(self, text: str) -> str:
         """Return what somebody else said, in one line that is not too long, without keys and prompts."""
-        line = " ".join(self.without_secrets(text[:_LONGEST_READ]).split())
+        read = self.without_secrets(text[:_LONGEST_READ])
+        read = _ESCAPED.sub(_unescaped, _QUOTED_FIELD.sub(r"\1[prompt]", read))
+        read = _BASE64.sub(
+            "[data]", _QUOTED_FIELD.sub(r"\1[prompt]", read)
+        )  # what was JSON within a text too
+        line = strip_control(" ".join(read.split()))
         line = without_prompt(line, " ".join(self.prompt.split()))
-        return line if len(line) <= _LONGEST_QUOTE else line[:_LONGEST_QUOTE] + "..."
+        return line if len(line) <= _LONGEST_QUOTE else line[: _LONGEST_QUOTE - 3] + "..."
+
+
+def _looks_like_a_key(value: str) -> bool:
+    """Whether a text is a key, and not a placeholder, which would be covered wherever it stands by chance."""
+    if len(value) >= _SURELY_A_KEY:
+        return True
+    return len(value) >= _SHORTEST_KEY and _PLAIN_WORDS.fullmatch(value) is None
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    """Return the character that an escape of JSON stands for."""
+    return encodable(chr(int(found[1], 16))) if found[1] else found[2].translate(_LETTERS)
 
 
 def without_prompt(text: str, prompt: str) -> str:
@@ -176,31 +204,49 @@ def without_prompt(text: str, prompt: str) -> str:
 
     Providers quote what they complain about, and an error goes into logs.
     """
+    quoted = _in_both(text, prompt)
     kept: list[str] = []
-    at = 0
-    while at < len(text):
-        length = 0
-        if text[at : at + _SHORTEST_COVER] in prompt and len(text) - at >= _SHORTEST_COVER:
-            length = _SHORTEST_COVER
-            while at + length < len(text) and text[at : at + length + 1] in prompt:
-                length += 1
-        kept.append("[prompt]" if length else text[at])
-        at += length or 1
+    covered_to = 0
+    for at in range(len(text)):
+        if text[at : at + _SHORTEST_COVER] in quoted:
+            if at > covered_to or not covered_to:
+                kept.append("[prompt]")
+            covered_to = at + _SHORTEST_COVER
+        elif at >= covered_to:
+            kept.append(text[at])
     return "".join(kept)
+
+
+def _in_both(text: str, prompt: str) -> set[str]:
+    """Return the pieces of 12 characters that stand in a short text and in a prompt of any length."""
+    windows = {text[at : at + _SHORTEST_COVER] for at in range(len(text) - _SHORTEST_COVER + 1)}
+    blocks = {text[at : at + _BLOCK] for at in range(len(text) - _BLOCK + 1)}
+    # The prompt may have megabytes, so it is not searched for each of them: in all 12 characters there is a
+    # block of 8 that begins at a multiple of 5.
+    stride = _SHORTEST_COVER - _BLOCK + 1
+    found: set[str] = set()
+    for at in range(0, len(prompt) if windows else 0, stride):
+        if prompt[at : at + _BLOCK] in blocks:
+            starts = range(max(at - stride + 1, 0), at + 1)
+            found.update(windows.intersection(prompt[each : each + _SHORTEST_COVER] for each in starts))
+    return found
 
 
 def error_from(exc: Exception, call: CallRecord, sdk: SDKErrors) -> LLMError:
     """Return the error to raise, ``from exc``, for what the SDK, the network or a decoder raised."""
     if isinstance(exc, LLMError):
         return exc
-    call.request_id = _request_id(exc) or call.request_id
+    if look(exc, "response") is not None:
+        told = look(exc, "request_id")
+        request_id = told if isinstance(told, str) else call.request_id
+        call.headers = response_headers(headers_of(exc), status=status_of(exc), request_id=request_id)
     _cover_secrets(exc, call)
     if isinstance(exc, sdk.status):
         return _status_error(exc, call)
     if isinstance(exc, Overdue):
         return call.error(LLMTimeoutError, f"{exc}; try again, or raise the limit")
     if isinstance(exc, ProviderError):
-        return call.error(LLMStatusError, f"the provider reported {call.quoted(str(exc))}; try again")
+        return _reported(Reason(exc.kind, exc.message), call)
     return _protocol_error(exc, call) or _sdk_error(exc, call, sdk)
 
 
@@ -222,7 +268,7 @@ def _sdk_error(exc: Exception, call: CallRecord, sdk: SDKErrors) -> LLMError:
             LLMConnectionError, f"the connection to {call.server} {broke} ({_root(exc, call)}); {check}"
         )
     if isinstance(exc, sdk.reported):
-        return call.error(LLMStatusError, f"the provider reported {_told(exc, call)}; try again")
+        return _reported(_reason(exc), call)
     if isinstance(exc, (sdk.base, TypeError, ValueError)):
         sentence = f"the SDK refused the request: {call.quoted(str(exc))}; check the keywords"
         return call.error(LLMConfigError, sentence)
@@ -230,42 +276,51 @@ def _sdk_error(exc: Exception, call: CallRecord, sdk: SDKErrors) -> LLMError:
 
 
 def _status_error(exc: Exception, call: CallRecord) -> LLMStatusError:
-    status = integer_at(exc, "status_code")
-    if status is None or status < _FIRST_ERROR_STATUS:
-        # An error event inside a stream that had begun with 200: the provider's own type is what tells.
-        return call.error(LLMStatusError, f"the provider reported {_told(exc, call)}; try again")
-    told = _told(exc, call)
-    advice = _ADVICE.get(status, "try again later" if status >= _SERVER_ERROR else "check the request")
-    if _TOO_LONG.search(told):
-        advice = "send a shorter conversation"
-    elif call.attached and status in _BAD_REQUEST:
-        advice += "; if this model takes no images or files, leave them out or choose another model"
-    elif call.schemas and status in _BAD_REQUEST and _OF_SCHEMAS.search(told):
-        advice += (
-            "; if it is a schema, give that tool or answer plainer types, or use as_type(..., mode='tool'); "
-            "or choose a model that takes tools and schemas"
-        )
+    status, reason = status_of(exc), _reason(exc)
+    if status is None:
+        return _reported(reason, call)
     tries = f" after {call.attempts} attempts" if call.attempts > 1 else ""
-    return call.error(LLMStatusError, f"refused with status {status}{tries}, {told}; {advice}", status=status)
+    told = f", {said}" if (said := call.quoted(str(reason))) else ""
+    help_ = advice(status, reason, attached=call.attached, schemas=call.schemas)
+    return call.error(LLMStatusError, f"refused with status {status}{tries}{told}; {help_}", status=status)
 
 
-def _told(exc: Exception, call: CallRecord) -> str:
-    # Both SDKs keep the parsed body: the whole of it, or what stood under "error".
+def _reported(reason: Reason, call: CallRecord) -> LLMStatusError:
+    """Return the error of an error event in a stream that had begun well: its own words are what tells."""
+    told = call.quoted(str(reason)) or "an error without a text"
+    help_ = advice(None, reason, attached=call.attached, schemas=call.schemas)
+    return call.error(LLMStatusError, f"the provider reported {told}; {help_}")
+
+
+def status_of(exc: Exception) -> int | None:
+    """Return the status of the response that an SDK's exception is about; None if that was no error."""
+    status = integer_at(exc, "status_code")
+    return None if status is None or status < _FIRST_ERROR_STATUS else status
+
+
+def may_pass(exc: Exception, sdk: SDKErrors) -> bool:
+    """Whether what went wrong may pass by itself, so that asking again can help."""
+    if isinstance(exc, ProviderError):
+        return can_pass(None, Reason(exc.kind, exc.message))
+    if not isinstance(exc, sdk.status):
+        return sdk.is_timeout(exc) or sdk.is_connection(exc)
+    told = headers_of(exc).get("x-should-retry")
+    if told in {"true", "false"}:
+        return told == "true"
+    return can_pass(status_of(exc), _reason(exc))
+
+
+def _reason(exc: Exception) -> Reason:
+    """Return what the server said: from the body itself, else from what the SDK made of it."""
+    response = look(exc, "response")
+    # A body that nobody has read cannot be looked at.
+    content = look(response, "content") if look(response, "is_stream_consumed") else None
+    if isinstance(content, bytes):
+        return reason_of(content, str(headers_of(exc).get("content-type") or ""))
     body = look(exc, "body")
-    error = look(body, "error") or body
-    kind = look(error, "type") or look(error, "code")
-    text = (
-        look(error, "message")
-        or (body if isinstance(body, str) else None)
-        or look(exc, "message")
-        or str(exc)
-    )
-    return call.quoted(f"{kind}: {text}" if kind else str(text))
-
-
-def _request_id(exc: Exception) -> str | None:
-    found = look(exc, "request_id")
-    return found if isinstance(found, str) else None
+    if body is not None:
+        return reason_in(body)
+    return Reason("", str(look(exc, "message") or exc))
 
 
 def headers_of(value: object) -> Mapping[str, object]:

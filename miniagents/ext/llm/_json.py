@@ -58,6 +58,7 @@ class ProviderError(Exception):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"{kind}: {message}" if kind and message else kind or message or "no text was given")
         self.kind = kind
+        self.message = message
 
 
 def look(value: object, *path: str) -> object:

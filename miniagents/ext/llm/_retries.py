@@ -6,13 +6,11 @@ The SDK's own retries are switched off: it does not tell how often it asked, and
 
 import logging
 from collections.abc import Awaitable, Callable
-from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
 from miniagents.values import Backoff, Retry
 
-from ._errors import CallRecord, SDKErrors, error_from, headers_of
-from ._json import ProviderError, integer_at
+from ._errors import CallRecord, SDKErrors, error_from, may_pass
 from ._timeouts import Clock
 
 __all__ = ["ask_or_retry"]
@@ -21,11 +19,6 @@ T = TypeVar("T")
 
 _LOG: Final = logging.getLogger("miniagents.ext.llm")
 _BACKOFF: Final = Backoff(delay=0.5, max_delay=8.0, jitter=0.25)
-_RETRIED_STATUSES: Final = frozenset({408, 409, 429})
-_SERVER_ERROR: Final = 500
-_RETRIED_KINDS: Final = frozenset(
-    {"overloaded_error", "rate_limit_error", "api_error", "timeout_error", "server_error"}
-)
 
 
 async def ask_or_retry(
@@ -33,9 +26,9 @@ async def ask_or_retry(
 ) -> T | Retry:
     """Send the request once, and read until the first piece of an answer is there.
 
-    Connection failures, 408, 409, 429, 5xx, and a provider that says that it is overloaded are tried again,
-    after what `Retry-After` says, else after 0.5, 1, 2, ... up to 8 s. A wait that would end
-    after the call's deadline is not begun.
+    Connection failures, 408, 409, 425, 429, 5xx, and a provider that says that it is overloaded are tried
+    again, unless it says that the request is at fault. The wait is what `Retry-After` says, else 0.5, 1, 2,
+    ... up to 8 s. One that would end after the call's deadline is not begun.
 
     Returns:
         What `ask` returned; or a `Retry`, if asking again after its delay can help.
@@ -47,55 +40,12 @@ async def ask_or_retry(
         return await ask()
     except Exception as exc:
         error = error_from(exc, call, sdk)
-        if call.attempts > max_retries or not _can_help(exc, sdk):
+        if call.attempts > max_retries or not may_pass(exc, sdk):
             raise error from exc
-        asked = _retry_after(exc)
+        asked = error.retry_after
         delay = _BACKOFF.pause(call.attempts) if asked is None else asked
         if delay >= clock.remaining:
             error.add_note(f"It asked to wait {delay:.0f} s, which is longer than this call may take.")
             raise error from exc
     _LOG.info("attempt %d failed, the next one is in %.1f s: %s", call.attempts, delay, error)
     return Retry(call.attempts, delay, str(error))
-
-
-def _can_help(exc: Exception, sdk: SDKErrors) -> bool:
-    """Whether what went wrong may pass by itself."""
-    if isinstance(exc, ProviderError):
-        return exc.kind in _RETRIED_KINDS
-    if not isinstance(exc, sdk.status):
-        return sdk.is_timeout(exc) or sdk.is_connection(exc)
-    told = headers_of(exc).get("x-should-retry")
-    if told in {"true", "false"}:
-        return told == "true"
-    status = integer_at(exc, "status_code") or 0
-    return status in _RETRIED_STATUSES or status >= _SERVER_ERROR
-
-
-def _retry_after(exc: Exception) -> float | None:
-    """Return the seconds that the server asks to wait; None if it does not say."""
-    headers = headers_of(exc)
-    for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
-        seconds = _number(headers.get(name))
-        if seconds is not None:
-            return seconds / per_second
-    return _until(headers.get("retry-after"), headers.get("date"))
-
-
-def _number(value: object) -> float | None:
-    """Return the number that a header is, if it is one that is not negative."""
-    try:
-        number = float(value) if isinstance(value, str) else -1.0
-    except ValueError:
-        return None
-    return number if number >= 0 else None
-
-
-def _until(when: object, now: object) -> float | None:
-    """Return the seconds from one date of a header to another one; None if either is no date."""
-    # Both times are the server's own, so a wrong clock here does no harm.
-    if not isinstance(when, str) or not isinstance(now, str):
-        return None
-    try:
-        return max((parsedate_to_datetime(when) - parsedate_to_datetime(now)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None

@@ -12,6 +12,7 @@ Two dialects that the standard would drop silently are passed on, since they car
 from typing import Final, NamedTuple
 
 from ._json import ProviderError, WireError, look, untyped
+from ._reasons import reason_in
 
 __all__ = ["MAX_EVENT", "MAX_STREAM", "STRAY", "SSEDecoder", "ServerEvent", "error_of"]
 
@@ -192,7 +193,7 @@ def error_of(event: ServerEvent) -> ProviderError | None:
     """Return the error that an event of a dialect stands for, None if it is no such event.
 
     These are events of the type ``error`` and lines that are JSON by themselves, with an error in one of the
-    forms that servers write: under ``error``, or flat.
+    forms that servers write: under ``error``, or flat (``detail``, ``code`` and ``msg``, ...).
 
     Args:
         event: as it came.
@@ -206,12 +207,16 @@ def error_of(event: ServerEvent) -> ProviderError | None:
     except WireError:
         return ProviderError("", event.data.decode("utf-8", "replace")) if event.name == "error" else None
     inner = look(value, "error")
-    if inner is None and event.name == "error":
+    if inner is None and (event.name == "error" or (event.name == STRAY and _tells(value))):
         inner = value
     if inner is None:
         return None
-    kind = look(inner, "type")
-    if kind in {None, "", "error"}:  # the last is the type of the event, where the error is flat
-        kind = look(inner, "code") or kind or ""
-    told = look(inner, "message") or (inner if isinstance(inner, str) else "")
-    return ProviderError(str(kind), str(told))
+    reason = reason_in(inner)
+    return ProviderError(reason.kind, reason.text)
+
+
+def _tells(value: object) -> bool:
+    """Whether JSON that stands where an answer belongs has the fields of an error; no answer has them."""
+    return isinstance(look(value, "message"), str) or any(
+        look(value, name) is not None for name in ("detail", "msg", "error_msg", "errors")
+    )

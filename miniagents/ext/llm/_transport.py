@@ -4,15 +4,15 @@
   user's own is used as it is (`own_client`).
 * `EventSource` reads a response of the client's ``with_streaming_response`` and lets the connection go.
 * **A small body cannot become a large one.** The server is asked for no compression; a body that is
-  compressed nevertheless is unpacked in steps, so that its size can be checked on the way.
+  compressed nevertheless is unpacked in steps, so that its size can be checked on the way. The body of an
+  error, which an SDK would read whole by itself, is read before (`bound_errors`).
 """
 
 import asyncio
 import ssl
-import zlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Final, Protocol, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeVar
 from urllib.request import getproxies
 
 from pydantic import SecretStr
@@ -20,9 +20,12 @@ from pydantic import SecretStr
 from miniagents.core import PromisingContext
 from miniagents.values import LLMConfigError
 
-from ._json import WireError
+from ._error_bodies import bound_errors
+from ._headers import response_headers
+from ._json import ProviderError, WireError, integer_at
 from ._settings import Endpoint
-from ._sse import MAX_EVENT, STRAY, ServerEvent, SSEDecoder
+from ._sse import MAX_EVENT, STRAY, ServerEvent, SSEDecoder, error_of
+from ._unpacking import unpacker
 
 __all__ = [
     "NO_KEY",
@@ -33,7 +36,6 @@ __all__ = [
     "no_certificates",
     "own_client",
     "shared_client",
-    "unpacker",
 ]
 
 NO_KEY: Final = "no-key"
@@ -71,6 +73,7 @@ class ClientPool:
         client = self._clients.get(endpoint)
         if not isinstance(client, kind):
             client = self._clients[endpoint] = build(endpoint)
+            bound_errors(client)
         return client
 
     async def close(self) -> None:
@@ -111,6 +114,7 @@ def own_client(
     if not isinstance(client, kind):
         package = kind.__module__.partition(".")[0]
         raise LLMConfigError(f"client is of type {type(client).__name__}; give {package}.{kind.__name__}")
+    bound_errors(client, only_ours=True)
     return client
 
 
@@ -229,7 +233,7 @@ class EventSource:
     Attributes:
         body: the bytes, as they come from the network.
         content_type: what the response says it is, without parameters.
-        request_id: the provider's id of the request.
+        headers: what the headers of the response say; None if nothing.
         spoke: whether there was an event.
         ended: the body has ended.
         may_be_cut: the last event came without its own end, so a part of it may be missing.
@@ -243,8 +247,8 @@ class EventSource:
         "body",
         "content_type",
         "ended",
+        "headers",
         "may_be_cut",
-        "request_id",
         "spoke",
     )
 
@@ -252,7 +256,9 @@ class EventSource:
         self._http = response.http_response
         headers = self._http.headers
         self.content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        self.request_id = headers.get(request_id_header)
+        self.headers = response_headers(
+            headers, status=integer_at(self._http, "status_code"), request_id=headers.get(request_id_header)
+        )
         self.spoke = False
         self.ended = False
         self.may_be_cut = False
@@ -291,6 +297,12 @@ class EventSource:
         self.spoke = True
         return [ServerEvent("", bytes(self._whole))]
 
+    def error_in_place(self, events: Iterable[ServerEvent]) -> ProviderError | None:
+        """Return the error that a whole body is which is no answer; gateways send such with status 200."""
+        if self._sse is not None:
+            return None
+        return next((error for event in events if (error := error_of(ServerEvent(STRAY, event.data)))), None)
+
     def _unpacked(self, sse: SSEDecoder, pieces: Iterable[bytes]) -> list[ServerEvent]:
         """Feed a decoder with bytes that were compressed."""
         return [event for piece in pieces for event in sse.feed(piece)]
@@ -314,40 +326,3 @@ class EventSource:
 async def _once(body: bytes) -> AsyncGenerator[bytes]:
     """Return a body that has been read already, as a stream."""
     yield body
-
-
-# -- compressed bodies -----------------------------------------------------------------------------------
-
-Unpack: TypeAlias = Callable[[bytes], Iterable[bytes]]
-
-_STEP: Final = 2**16  # bytes
-_AUTOMATIC: Final = 32 + zlib.MAX_WBITS  # gzip or zlib, as the first bytes say
-
-
-def unpacker(encoding: str) -> Unpack | None:
-    """Return what unpacks the pieces of a body with this ``Content-Encoding``, None if it is not packed."""
-    name = encoding.strip().lower()
-    if name in {"", "identity"}:
-        return None
-    if name in {"gzip", "x-gzip", "deflate"}:
-        return _Inflater().feed
-    raise WireError(f"the body is packed as {name!r}, which was not asked for")
-
-
-class _Inflater:
-    """Unpacks one body, in order."""
-
-    __slots__ = ("_inflate",)
-
-    def __init__(self) -> None:
-        self._inflate = zlib.decompressobj(_AUTOMATIC)
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what a piece of the body unpacks to, in steps."""
-        try:
-            while data and not self._inflate.eof:
-                if out := self._inflate.decompress(data, _STEP):
-                    yield out
-                data = self._inflate.unconsumed_tail
-        except zlib.error:
-            raise ConnectionError("the compressed body is damaged") from None

@@ -553,7 +553,7 @@ class _Counts:
                 self._told[path] = number
         fresh, read, written, output, thought = map(self._told.get, _NUMBERS)
         whole = None if fresh is None else fresh + (read or 0) + (written or 0)
-        yield Count(Usage(whole, output, read or None, thought), final=final)
+        yield Count(Usage(whole, output, read or None, thought, written or None), final=final)
 
 
 # -- the network -----------------------------------------------------------------------------------------

@@ -468,6 +468,7 @@ def _count(usage: object, *, final: bool) -> Count:
         integer_at(usage, "completion_tokens"),
         integer_at(usage, "prompt_tokens_details", "cached_tokens"),
         integer_at(usage, "completion_tokens_details", "reasoning_tokens"),
+        integer_at(usage, "prompt_tokens_details", "cache_write_tokens"),
     )
     return Count(counted, final=final)
 

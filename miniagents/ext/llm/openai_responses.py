@@ -499,6 +499,7 @@ def _finish(answer: _Answer) -> Iterator[Decoded]:
             integer_at(usage, "output_tokens"),
             integer_at(usage, "input_tokens_details", "cached_tokens"),
             integer_at(usage, "output_tokens_details", "reasoning_tokens"),
+            integer_at(usage, "input_tokens_details", "cache_write_tokens"),
         )
         yield Count(counted, final=True)
     if status == "completed":

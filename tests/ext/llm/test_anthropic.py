@@ -156,7 +156,7 @@ def test_usage_counts_the_cache() -> None:
         "output_tokens": 4,
     }
     parts = _decode_message(as_event({**message("Hello"), "usage": usage}))
-    assert parts[1:] == ["Hello", Count(Usage(321, 4, 20)), Finish("end_turn")]
+    assert parts[1:] == ["Hello", Count(Usage(321, 4, 20, cache_write_tokens=300)), Finish("end_turn")]
 
 
 def test_usage_of_a_stream() -> None:

@@ -1,0 +1,247 @@
+"""The buffers of messages whose run is observed: they note when each part comes.
+
+Rule of this module: **a part costs one look at the clock.** Observers are told of parts in batches; only the
+first part, and parts that have an event of their own, are told when they come.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, Callable, Mapping
+from typing import TypeVar, cast
+
+from typing_extensions import override
+
+from miniagents.values import Part
+
+from ._buffer import ReplayBuffer
+from ._context import Context
+from ._deadlocks import current_producer
+from ._lifetime import TaskLife
+from ._observers import Observers, RunInfo, RunKind, RunWatch
+from ._part_buffer import PartBuffer
+from ._producer_task import ProducerTask
+from ._protocols import Sink
+from ._pump import fill_and_note
+
+T = TypeVar("T")
+
+
+class _Notes:
+    """When the parts of one message came, until observers have been told.
+
+    Args:
+        watch: of the run that writes the message.
+        parts: what has come.
+        data: what is known of the message, and will be.
+
+    Attributes:
+        clock: tells the time of the event loop.
+        look_at: how many parts there are when :meth:`look` is to be called.
+        times: when each part came that has not been told.
+    """
+
+    __slots__ = ("_number", "_parts", "_told", "_watch", "clock", "look_at", "times")
+
+    def __init__(self, watch: RunWatch, parts: list[Part], data: Mapping[str, object]) -> None:
+        self._watch = watch
+        self._parts = parts
+        self._number = watch.next_message(data)
+        self._told = 0
+        self.times: list[float] = []
+        self.clock: Callable[[], float] = watch.clock
+        self.look_at: int = 1
+
+    def look(self, part: Part, /) -> None:
+        """A part has come that may have to be told: the first one, one that is no text, one of a full batch.
+
+        Args:
+            part: the last one.
+        """
+        self._watch.one_came(self._number, part, self.times[-1])
+        batch = self._watch.observers.batch
+        if len(self._parts) - self._told >= batch:
+            self.tell()
+        self.look_at = self._told + batch if self._watch.began_to_write else len(self._parts) + 1
+
+    def drop_last(self) -> None:
+        """The last part came too late and is none."""
+        self.times.pop()
+
+    def tell(self) -> None:
+        """Tell of all parts that have not been told."""
+        if self.times:
+            times = tuple(self.times)
+            self.times.clear()
+            new = self._parts[self._told : self._told + len(times)]
+            self._told += len(times)
+            self._watch.came(self._number, new, times)
+
+    def end(self) -> None:
+        """The message has ended: tell of what has not been told."""
+        self.tell()
+        self._watch.message_ended(self._number)
+
+    def forget(self) -> None:
+        """Tell of all parts, which are going to be dropped."""
+        self.tell()
+        self._told = 0
+
+
+class ObservedBuffer(ReplayBuffer[str]):
+    """A buffer of tokens that notes when each of them comes.
+
+    Args:
+        context: the context that owns it.
+        watch: of the run that writes the message.
+        data: what is known of the message, and will be.
+
+    Attributes:
+        notes: take the times.
+    """
+
+    __slots__ = ("notes",)
+
+    def __init__(self, context: Context, watch: RunWatch, data: Mapping[str, object]) -> None:
+        super().__init__(context)
+        self.notes: _Notes = _Notes(watch, cast("list[Part]", self.items), data)  # tokens are parts
+
+    @override
+    def _tell_end(self) -> None:
+        self.notes.end()
+        super()._tell_end()
+
+    @override
+    def forget(self) -> None:
+        self.notes.forget()
+        super().forget()
+
+
+class ObservedPartBuffer(PartBuffer):
+    """A buffer of parts that notes when each of them comes.
+
+    Args:
+        context: the context that owns it.
+        watch: of the run that writes the message.
+        data: what is known of the message, and will be.
+    """
+
+    __slots__ = ("_clock", "_note", "_notes")
+
+    def __init__(self, context: Context, watch: RunWatch, data: Mapping[str, object]) -> None:
+        super().__init__(context)
+        self._notes = _Notes(watch, self.parts, data)
+        self._clock = self._notes.clock  # looked up once less per part
+        self._note = self._notes.times.append
+
+    @override
+    def put(self, part: Part) -> None:
+        if self.closed:
+            return
+        if type(part) is str and part:  # `PartBuffer.put` written out for what comes most: two calls less
+            parts = self.parts
+            parts.append(part)
+            self._note(self._clock())
+            self.items.append(part)
+            if self.notify_next:
+                self.notify()
+            if len(parts) >= self._notes.look_at:
+                self._notes.look(part)
+        else:
+            super().put(part)
+            self._note(self._clock())
+            self._notes.look(part)
+
+    @override
+    def _tell_end(self) -> None:
+        self._notes.end()
+        super()._tell_end()
+
+    @override
+    def forget(self) -> None:
+        self._notes.forget()
+        super().forget()
+
+
+def current_watch() -> RunWatch | None:
+    """The observed run in which this is; None outside of every run, or if it is not observed."""
+    task = current_producer()
+    while isinstance(task, TaskLife):
+        if task.run_watch is not None:
+            return task.run_watch
+        task = task.parent
+    return None
+
+
+def watch_run(
+    context: Context, observers: Observers, alias: str, kind: RunKind, keywords: Mapping[str, object]
+) -> RunWatch:
+    """What watches a run that is begun here.
+
+    Args:
+        context: owns it.
+        observers: those of the context.
+        alias: of the agent, or the name of the tool.
+        kind: what it is.
+        keywords: what it is called with.
+    """
+    parent = current_watch()
+    info = RunInfo(alias, kind, None if parent is None else parent.info, keywords, observers.anchor)
+    return RunWatch(info, observers, clock_of(context.loop))
+
+
+def run_of(replies: ReplayBuffer[T]) -> RunInfo | None:
+    """The run that has these replies; None if it is not observed.
+
+    Args:
+        replies: their buffer.
+    """
+    observers = replies.context.observers
+    return None if observers is None else observers.anchor.runs.get(replies)
+
+
+def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """What tells the time of ``loop``, by as few calls as can be: it is asked for each part.
+
+    Args:
+        loop: any event loop, also one with virtual time.
+    """
+    plain = type(loop).time is asyncio.BaseEventLoop.time
+    return time.monotonic if plain else loop.time
+
+
+def observed_buffer(context: Context, data: Mapping[str, object]) -> ObservedBuffer | None:
+    """The buffer of a message of tokens that the run here is going to write; None if it is not observed.
+
+    Args:
+        context: the context that owns it.
+        data: what is known of the message, and will be.
+    """
+    watch = None if context.observers is None else current_watch()
+    return None if watch is None else ObservedBuffer(context, watch, data)
+
+
+def new_part_buffer(
+    context: Context, data: Mapping[str, object], watch: RunWatch | None = None
+) -> PartBuffer:
+    """The buffer of a message of parts that is going to be written here.
+
+    Args:
+        context: the context that owns it.
+        data: what is known of the message, and will be.
+        watch: of the run that writes it; None for the one in which this is.
+    """
+    if watch is None and context.observers is not None:
+        watch = current_watch()
+    return PartBuffer(context) if watch is None else ObservedPartBuffer(context, watch, data)
+
+
+def start_noted_pump(
+    context: Context,
+    name: str,
+    streamer: Callable[[], AsyncIterable[str]],
+    buffer: ObservedBuffer,
+    sink: Sink,
+) -> None:
+    """:func:`start_pump` for a message whose run is observed."""
+    task = ProducerTask(name, context, buffer, sink, part=True)
+    task.start(lambda: fill_and_note(buffer, streamer(), buffer.notes, buffer.notes.clock))

@@ -1,0 +1,149 @@
+"""What the headers of a response say, as a value: the id of the request, rate limits, how long to wait.
+
+OpenAI and the many that write as it does tell of ``x-ratelimit-remaining-tokens`` and its like, Anthropic of
+``anthropic-ratelimit-tokens-remaining``; the time at which a limit is there again is a duration (``6m0s``),
+a number of seconds or a date. **A header is somebody else's text**: what is no number, or none that can be
+meant (a limit of 0 or -1 requests), is not known.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from math import isfinite
+from typing import Final
+
+from miniagents.values import RateLimit, ResponseHeaders
+
+__all__ = ["response_headers", "retry_after"]
+
+_COUNT: Final = re.compile(r"[0-9]{1,15}(?:\.0*)?")
+_SECONDS: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
+_DURATION: Final = re.compile(
+    r"(?=.)(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?"
+    r"(?:([0-9]{1,9}(?:\.[0-9]{1,12})?)s)?(?:([0-9]{1,12}(?:\.[0-9]{1,12})?)ms)?"
+)
+_UNITS: Final = (86_400, 3_600, 60, 1, 0.001)
+_LONGEST_ID: Final = 200
+_LATEST: Final = 10**9
+"""Seconds; a greater number is a date, counted from 1970."""
+
+
+def response_headers(
+    headers: Mapping[str, object], *, status: int | None = None, request_id: str | None = None
+) -> ResponseHeaders | None:
+    """Return what headers say; None if they say nothing.
+
+    Args:
+        headers: by their names, in any case; those of the HTTP libraries are.
+        status: the HTTP status.
+        request_id: the provider's id of the request.
+
+    Example:
+        >>> told = {"x-ratelimit-limit-requests": "500", "x-ratelimit-reset-requests": "120ms"}
+        >>> response_headers(told, status=200)
+        ResponseHeaders(status=200, ..., requests=RateLimit(limit=500, remaining=None, resets_in=0.12), ...)
+    """
+    found = ResponseHeaders(
+        status,
+        request_id[:_LONGEST_ID] if request_id else None,
+        retry_after(headers),
+        _limit(headers, "requests"),
+        _limit(headers, "tokens"),
+        _limit(headers, "input-tokens"),
+        _limit(headers, "output-tokens"),
+    )
+    return None if found == ResponseHeaders(status) else found
+
+
+def retry_after(headers: Mapping[str, object]) -> float | None:
+    """Return the seconds that the server asks to wait; None if it does not say.
+
+    Args:
+        headers: by their names.
+
+    Example:
+        >>> retry_after({"retry-after-ms": "20", "retry-after": "1"})
+        0.02
+    """
+    for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
+        seconds = _number(headers.get(name))
+        if seconds is not None:
+            return seconds / per_second
+    return _until(headers.get("retry-after"), headers.get("date"))
+
+
+def _limit(headers: Mapping[str, object], what: str) -> RateLimit | None:
+    """Return the limit of one kind, in the words of either family."""
+    limit, remaining, reset = (
+        headers.get(f"anthropic-ratelimit-{what}-{field}") or headers.get(f"x-ratelimit-{field}-{what}")
+        for field in ("limit", "remaining", "reset")
+    )
+    found = RateLimit(_count(limit) or None, _count(remaining), _reset(reset, headers.get("date")))
+    return None if found == RateLimit() else found
+
+
+def _count(value: object) -> int | None:
+    """Return the whole number that a header is."""
+    return int(value.partition(".")[0]) if isinstance(value, str) and _COUNT.fullmatch(value) else None
+
+
+def _reset(value: object, now: object) -> float | None:
+    """Return the seconds until a limit is there again: a duration, a number or a date."""
+    if not isinstance(value, str) or not value:
+        return None
+    if _SECONDS.fullmatch(value):
+        return _from_epoch(float(value), now)
+    if duration := _DURATION.fullmatch(value):
+        return sum(
+            float(count) * unit for count, unit in zip(duration.groups(), _UNITS, strict=True) if count
+        )
+    try:
+        return _between(datetime.fromisoformat(value), now)
+    except ValueError:
+        return _until(value, now)
+
+
+def _from_epoch(seconds: float, now: object) -> float | None:
+    """Return a number of seconds as it is, and one that counts from 1970, by the second or a thousandth."""
+    if seconds < _LATEST:
+        return seconds
+    try:
+        moment = datetime.fromtimestamp(seconds if seconds < _LATEST * 100 else seconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return _between(moment, now)
+
+
+def _number(value: object) -> float | None:
+    """Return the number that a header is, if it is one that is not negative."""
+    try:
+        number = float(value) if isinstance(value, str) else -1.0
+    except ValueError:
+        return None
+    return number if number >= 0 and isfinite(number) else None
+
+
+def _until(when: object, now: object) -> float | None:
+    """Return the seconds from one date of a header to another one; None if either is no date."""
+    # Both times are the server's own, so a wrong clock here does no harm.
+    if not isinstance(when, str) or not isinstance(now, str):
+        return None
+    try:
+        return _between(parsedate_to_datetime(when), now)
+    except (ValueError, TypeError):
+        return None
+
+
+def _between(when: datetime, now: object) -> float | None:
+    """Return the seconds until a moment, by the server's clock if it tells its time."""
+    try:
+        present = parsedate_to_datetime(now) if isinstance(now, str) else datetime.now(UTC)
+        return max((_in_utc(when) - _in_utc(present)).total_seconds(), 0.0)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Return a moment with its zone; one that names none is in UTC."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,446 @@
+"""OpenTelemetry: a span for each run of an agent, a model and a tool, and the metrics of models.
+
+Needs ``pip install 'miniagents[otel]'``, which is the API of OpenTelemetry alone; your program brings the SDK
+and an exporter. Without these nothing is recorded.
+
+Spans and metrics follow the conventions for generative AI, which are still in development. Their names are
+in one table here, with a switch for the version.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias, cast
+
+from opentelemetry import context as otel_context, metrics, trace
+from opentelemetry.metrics import Histogram, MeterProvider
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
+from typing_extensions import override
+
+from miniagents.core import Message
+from miniagents.observers import (
+    FirstPart,
+    ModelAsked,
+    Observer,
+    PartsCame,
+    RunBegan,
+    RunEnded,
+    RunEvent,
+    RunInfo,
+    RunRetried,
+    UsageCame,
+)
+from miniagents.values import Content, LLMError, Reasoning, Refusal, ToolCall, ToolResult, Usage
+
+__all__ = ["Conventions", "tracing"]
+
+Conventions: TypeAlias = Literal["1.41", "latest"]
+"""Which names are used: those of the semantic conventions 1.41, or of the newest ones for generative AI."""
+
+_NAME: Final = "miniagents"
+_CAPTURE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+_CAPTURED: Final = frozenset({"true", "1", "span_only", "span_and_event"})
+_SECONDS: Final = tuple(0.01 * 2**step for step in range(14))  # 0.01 to 81.92
+_FIRST: Final = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+_BETWEEN: Final = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+_TOKENS: Final = tuple(4**step for step in range(14))  # 1 to 67108864
+
+_Value: TypeAlias = str | int | float | bool | Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What differs between the versions of the conventions.
+
+    Attributes:
+        duration: the metric of how long an answer took, in seconds.
+        first: the metric of the time to its first chunk, in seconds.
+        between: the metric of the time between two chunks, in seconds.
+        usage: the metrics of tokens by what is counted; with one name for all of them, an attribute tells it.
+        cache_write: the attribute of the tokens that were written to a cache.
+    """
+
+    duration: str
+    first: str
+    between: str
+    usage: Mapping[str, str]
+    cache_write: str
+
+
+_ONE_USAGE: Final = "gen_ai.client.token.usage"
+_NAMES: Final[Mapping[Conventions, _Names]] = MappingProxyType(
+    {
+        "1.41": _Names(
+            "gen_ai.client.operation.duration",
+            "gen_ai.client.operation.time_to_first_chunk",
+            "gen_ai.client.operation.time_per_output_chunk",
+            {"input": _ONE_USAGE, "output": _ONE_USAGE},
+            "gen_ai.usage.cache_creation.input_tokens",
+        ),
+        "latest": _Names(
+            "gen_ai.client.inference.duration",
+            "gen_ai.client.inference.time_to_first_chunk",
+            "gen_ai.client.inference.time_per_output_chunk",
+            {
+                "input": "gen_ai.client.inference.usage.input_tokens",
+                "output": "gen_ai.client.inference.usage.output_tokens",
+                "cached": "gen_ai.client.inference.usage.cache_read.input_tokens",
+                "reasoning": "gen_ai.client.inference.usage.reasoning.output_tokens",
+            },
+            "gen_ai.usage.cache_write.input_tokens",
+        ),
+    }
+)
+
+_COUNTS: Final = MappingProxyType(
+    {
+        "input": "input_tokens",
+        "output": "output_tokens",
+        "cached": "cached_tokens",
+        "reasoning": "reasoning_tokens",
+    }
+)
+"""What is counted -> the attribute of `Usage`."""
+
+_USAGE_ATTRIBUTES: Final = MappingProxyType(
+    {
+        "input": "gen_ai.usage.input_tokens",
+        "output": "gen_ai.usage.output_tokens",
+        "cached": "gen_ai.usage.cache_read.input_tokens",
+        "reasoning": "gen_ai.usage.reasoning.output_tokens",
+    }
+)
+_REQUEST: Final = MappingProxyType(
+    {
+        "temperature": "gen_ai.request.temperature",
+        "top_p": "gen_ai.request.top_p",
+        "top_k": "gen_ai.request.top_k",
+        "max_tokens": "gen_ai.request.max_tokens",
+        "seed": "gen_ai.request.seed",
+        "frequency_penalty": "gen_ai.request.frequency_penalty",
+        "presence_penalty": "gen_ai.request.presence_penalty",
+    }
+)
+"""A keyword of a model -> the attribute of its span."""
+
+
+def tracing(
+    *,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    content: bool | None = None,
+    conventions: Conventions = "1.41",
+) -> Observer:
+    """An observer that tells OpenTelemetry of every run: ``MiniAgents(observers=[tracing()])``.
+
+    Each run is a span: ``chat MODEL`` for a model, with all its retries, ``invoke_agent ALIAS`` for an agent,
+    ``execute_tool NAME`` for a tool. Its parent is the span of the run that began it, or the one that was
+    current where it was inquired. It ends when the run and all that it replied have ended, also when nobody
+    reads it any more. Nothing is recorded for each token; metrics of models are.
+
+    A span on which nothing of the conventions fits tells how its run ended in ``miniagents.outcome``. The
+    tokens of all models below an agent that nobody began stand there in ``miniagents.usage.input_tokens`` and
+    ``...output_tokens``, where no backend adds them a second time.
+
+    Args:
+        tracer_provider: makes the spans; None for the global one.
+        meter_provider: makes the metrics; None for the global one.
+        content: whether messages, arguments and results of tools, and texts of errors are recorded. None: if
+            the environment variable ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` says so.
+        conventions: which names are used.
+
+    Raises:
+        ValueError: there are no conventions of this name.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
+        >>> async def main():
+        ...     print(await scripted_model("Hi").inquire("Hello"))
+        >>> MiniAgents(observers=[tracing()]).run(main())
+        Hi
+    """
+    if conventions not in _NAMES:
+        known = ", ".join(map(repr, _NAMES))
+        raise ValueError(f"conventions={conventions!r} is not known; there are: {known}.")
+    if content is None:
+        content = os.environ.get(_CAPTURE, "").lower() in _CAPTURED
+    return _Tracing(
+        trace.get_tracer(_NAME, tracer_provider=tracer_provider),
+        _Metrics(metrics.get_meter(_NAME, meter_provider=meter_provider), _NAMES[conventions]),
+        content=content,
+    )
+
+
+class _Metrics:
+    """The metrics of models.
+
+    Args:
+        meter: makes them.
+        names: what they are called.
+    """
+
+    def __init__(self, meter: metrics.Meter, names: _Names) -> None:
+        def histogram(name: str, unit: str, text: str, buckets: Sequence[float]) -> Histogram:
+            return meter.create_histogram(name, unit, text, explicit_bucket_boundaries_advisory=buckets)
+
+        self.names: _Names = names
+        self.duration: Histogram = histogram(names.duration, "s", "How long an answer took.", _SECONDS)
+        self.first: Histogram = histogram(names.first, "s", "Until the first chunk of an answer.", _FIRST)
+        self.between: Histogram = histogram(names.between, "s", "From a chunk to the next one.", _BETWEEN)
+        self._usage: dict[str, Histogram] = {
+            name: histogram(name, "{token}", "Tokens that were counted.", _TOKENS)
+            for name in dict.fromkeys(names.usage.values())
+        }
+
+    def count(self, usage: Usage, attributes: Mapping[str, _Value]) -> None:
+        """Record the tokens of one answer.
+
+        Args:
+            usage: what the provider has counted.
+            attributes: of the call.
+        """
+        for what, name in self.names.usage.items():
+            counted = cast("int | None", getattr(usage, _COUNTS[what]))
+            if counted is not None:
+                more = {"gen_ai.token.type": what} if name == _ONE_USAGE else {}
+                self._usage[name].record(counted, {**attributes, **more})
+
+
+@dataclass(slots=True)
+class _Open:
+    """A run whose span is open.
+
+    Attributes:
+        span: the span.
+        began: when the run did, in seconds of the event loop.
+        first: when its first part came.
+        last: when its last part came, for each message.
+        usage: what was counted last, for each message.
+        totals: of all models below it, by what is counted.
+        asked: whom it asked, if it is a model.
+    """
+
+    span: Span
+    began: float
+    first: float | None = None
+    last: dict[int, float] = field(default_factory=dict[int, float])
+    usage: dict[int, Usage] = field(default_factory=dict[int, Usage])
+    totals: dict[str, int] = field(default_factory=dict[str, int])
+    asked: ModelAsked | None = None
+
+
+class _Tracing(Observer):
+    """Makes spans and metrics of events.
+
+    Args:
+        tracer: makes the spans.
+        measured: the metrics.
+        content: whether messages are recorded.
+    """
+
+    def __init__(self, tracer: trace.Tracer, measured: _Metrics, *, content: bool) -> None:
+        self.content = content
+        self._tracer = tracer
+        self._metrics = measured
+        self._open: dict[RunInfo, _Open] = {}
+        self._told: Mapping[type[object], Callable[..., None]] = {
+            RunBegan: self._began,
+            ModelAsked: self._asked,
+            FirstPart: self._first,
+            PartsCame: self._came,
+            UsageCame: self._used,
+            RunRetried: self._retried,
+            RunEnded: self._ended,
+        }
+
+    @override
+    def on_event(self, event: RunEvent, /) -> None:
+        if isinstance(event, RunBegan) or event.run in self._open:
+            self._told[type(event)](event)
+
+    def _began(self, event: RunBegan) -> None:
+        run = event.run
+        operation, kind = _OPERATIONS[run.kind]
+        attributes: dict[str, _Value] = {"gen_ai.operation.name": operation}
+        if run.kind == "model":
+            given = run.keywords
+            for keyword, name in _REQUEST.items():
+                value = given.get(keyword)
+                if isinstance(value, int | float):
+                    attributes[name] = value
+        else:
+            attributes[f"gen_ai.{run.kind}.name"] = run.alias
+        if run.kind == "tool":
+            attributes["gen_ai.tool.type"] = "function"
+            if self.content:
+                attributes["gen_ai.tool.call.arguments"] = str(run.keywords.get("arguments", ""))
+        span = self._tracer.start_span(
+            f"{operation} {run.alias}",
+            kind=kind,
+            attributes=attributes,
+            start_time=_nanoseconds(run, event.at),
+        )
+        self._open[run] = _Open(span, event.at)
+        # In the context variables of the run, which end with it: nobody has to detach it.
+        otel_context.attach(trace.set_span_in_context(span))
+
+    def _asked(self, event: ModelAsked) -> None:
+        opened = self._open[event.run]
+        opened.asked = event
+        opened.span.update_name(f"chat {event.model}")
+        opened.span.set_attributes(_call(event))
+        opened.span.set_attribute("gen_ai.request.stream", event.stream)
+
+    def _first(self, event: FirstPart) -> None:
+        opened = self._open[event.run]
+        opened.first = event.at
+        if event.run.kind == "model":
+            after = event.at - opened.began
+            opened.span.set_attribute("gen_ai.response.time_to_first_chunk", after)
+            if opened.asked is None or opened.asked.stream:
+                self._metrics.first.record(after, _call(opened.asked))
+
+    def _came(self, event: PartsCame) -> None:
+        if event.run.kind != "model" or not event.times:
+            return
+        opened = self._open[event.run]
+        before = opened.last.get(event.message)
+        attributes = _call(opened.asked)
+        if opened.asked is None or opened.asked.stream:
+            for at in event.times:
+                if before is not None:
+                    self._metrics.between.record(at - before, attributes)
+                before = at
+        opened.last[event.message] = event.times[-1]
+
+    def _used(self, event: UsageCame) -> None:
+        self._open[event.run].usage[event.message] = event.usage
+
+    def _retried(self, event: RunRetried) -> None:
+        attributes: dict[str, _Value] = {"attempt": event.retry.attempt, "delay": event.retry.delay}
+        at = _nanoseconds(event.run, event.at)
+        self._open[event.run].span.add_event("retry", attributes, at)
+
+    def _ended(self, event: RunEnded) -> None:
+        run = event.run
+        opened = self._open.pop(run)
+        span = opened.span
+        attributes: dict[str, _Value] = {}
+        if event.outcome != "done":
+            attributes["miniagents.outcome"] = event.outcome
+        error = None if event.outcome != "failed" else _type_of(event.error)
+        if error is not None:
+            attributes["error.type"] = error
+            span.set_status(Status(StatusCode.ERROR, error))
+            if self.content and event.error is not None:
+                span.record_exception(event.error, timestamp=_nanoseconds(run, event.at))
+        if run.kind == "model":
+            attributes |= self._answered(event, opened, error)
+        elif run.parent is None:
+            attributes |= {f"miniagents.usage.{_COUNTS[what]}": sum_ for what, sum_ in opened.totals.items()}
+        if run.kind == "tool" and event.messages and event.messages[-1].get("call_id"):
+            attributes["gen_ai.tool.call.id"] = str(event.messages[-1]["call_id"])
+        if self.content:
+            attributes |= _content(event)
+        span.set_attributes(attributes)
+        span.end(_nanoseconds(run, event.at))
+
+    def _answered(self, event: RunEnded, opened: _Open, error: str | None) -> dict[str, _Value]:
+        """What is known of the answer of a model, for its span; recorded in the metrics, too."""
+        call = _call(opened.asked)
+        last: Mapping[str, object] = event.messages[-1] if event.messages else {}
+        attributes: dict[str, _Value] = {}
+        if isinstance(last.get("model"), str):
+            attributes["gen_ai.response.model"] = call["gen_ai.response.model"] = str(last["model"])
+        if isinstance(last.get("response_id"), str):
+            attributes["gen_ai.response.id"] = str(last["response_id"])
+        reasons = [str(data["finish_reason"]) for data in event.messages if data.get("finish_reason")]
+        if reasons:
+            attributes["gen_ai.response.finish_reasons"] = reasons
+        totals: dict[str, int] = {}
+        for usage in opened.usage.values():
+            for what, name in _COUNTS.items():
+                counted = cast("int | None", getattr(usage, name))
+                if counted is not None:
+                    totals[what] = totals.get(what, 0) + counted
+            self._metrics.count(usage, call)
+        attributes |= {_USAGE_ATTRIBUTES[what]: total for what, total in totals.items()}
+        above = event.run.parent
+        while above is not None:
+            if above in self._open:
+                of_above = self._open[above].totals
+                for what, total in totals.items():
+                    of_above[what] = of_above.get(what, 0) + total
+            above = above.parent
+        failed = {} if error is None else {"error.type": error}
+        self._metrics.duration.record(event.at - opened.began, {**call, **failed})
+        return attributes
+
+
+_OPERATIONS: Final = MappingProxyType(
+    {
+        "model": ("chat", SpanKind.CLIENT),
+        "agent": ("invoke_agent", SpanKind.INTERNAL),
+        "tool": ("execute_tool", SpanKind.INTERNAL),
+    }
+)
+
+
+def _nanoseconds(run: RunInfo, at: float) -> int:
+    return int((at + run.epoch) * 1e9)
+
+
+def _call(asked: ModelAsked | None) -> dict[str, _Value]:
+    """The attributes of a call of a model that spans and metrics have alike."""
+    attributes: dict[str, _Value] = {"gen_ai.operation.name": "chat"}
+    if asked is not None:
+        attributes |= {
+            "gen_ai.provider.name": asked.provider,
+            "gen_ai.request.model": asked.model,
+            "server.address": asked.server,
+        }
+    return attributes
+
+
+def _type_of(error: BaseException | None) -> str:
+    """What kind of error it was, in few different words: the status of the server, or the class."""
+    if error is None:
+        return "error"
+    status = error.status if isinstance(error, LLMError) else None
+    return type(error).__name__ if status is None else str(status)
+
+
+def _content(event: RunEnded) -> dict[str, _Value]:
+    """What was said, as JSON."""
+    if event.run.kind == "tool":
+        return {"gen_ai.tool.call.result": "\n".join(map(str, event.replied))}
+    said = {"gen_ai.input.messages": event.received, "gen_ai.output.messages": event.replied}
+    return {
+        name: json.dumps([_message(cast("Message", each)) for each in messages], ensure_ascii=False)
+        for name, messages in said.items()
+        if messages
+    }
+
+
+def _message(message: Message) -> dict[str, object]:
+    content = cast("Sequence[Content]", getattr(message, "parts", ())) or (str(message),)
+    told: dict[str, object] = {"role": message.role, "parts": [_part(part) for part in content]}
+    reason = getattr(message, "finish_reason", None)
+    return told if reason is None else {**told, "finish_reason": reason}
+
+
+def _part(part: object) -> dict[str, object]:
+    if isinstance(part, str):
+        return {"type": "text", "content": part}
+    if isinstance(part, Reasoning):
+        return {"type": "reasoning", "content": part.text}
+    if isinstance(part, Refusal):
+        return {"type": "text", "content": part.text}
+    if isinstance(part, ToolCall):
+        return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": part.arguments}
+    if isinstance(part, ToolResult):
+        return {"type": "tool_call_response", "id": part.call_id, "response": part.content}
+    return {"type": type(part).__name__.lower()}  # an image, a file: what it is, not what is in it

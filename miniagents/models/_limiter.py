@@ -1,0 +1,249 @@
+"""``Limiter``: so many requests, and so many tokens, a minute; the one limiter of calls of models.
+
+Requests are let go in the order in which they came, spread over the minute, a burst of one second at most:
+providers count in windows shorter than a minute, and refuse who lets a whole minute's requests go at once.
+What a call will cost in tokens is estimated before it, and settled after it.
+
+Where no limits are given, those that the provider tells in its headers hold. Where it tells none either, the
+limiter does as TCP does: slow start, and when it is refused multiplicative decrease and additive increase.
+"""
+
+import asyncio
+from asyncio import AbstractEventLoop, Future, TimerHandle
+from collections import deque
+from typing import Final
+
+from miniagents.values import RateLimit, ResponseHeaders
+
+__all__ = ["Limiter"]
+
+_MINUTE: Final = 60.0
+_BURST: Final = 1.0  # seconds
+_START: Final = 20.0  # requests a second, where nobody tells a limit; each answer allows one more
+_LESS: Final = 0.7  # of the rate at which it was refused
+_MORE: Final = 0.02  # of that rate, more in each second in which nothing is refused
+_LONGEST: Final = 3600.0  # seconds that a header may make it wait
+
+
+class _Bucket:
+    """What flows back at a steady rate, and may be taken as long as there is some.
+
+    Args:
+        rate: how much flows back in a second; None for no limit.
+    """
+
+    __slots__ = ("_last", "_level", "rate")
+
+    def __init__(self, rate: float | None) -> None:
+        self.rate: float | None = rate
+        self._level = self._capacity
+        self._last: float | None = None
+
+    @property
+    def _capacity(self) -> float:
+        return 0.0 if self.rate is None else max(1.0, self.rate * _BURST)
+
+    def change(self, rate: float | None, now: float) -> None:
+        """Flow at another rate from now on."""
+        self._fill(now)
+        new = self.rate is None
+        self.rate = rate
+        self._level = self._capacity if new else min(self._level, self._capacity)
+
+    def wait(self, weight: float, now: float) -> float:
+        """Seconds until ``weight`` may be taken. What is more than a burst waits for a full bucket."""
+        if self.rate is None:
+            return 0.0
+        self._fill(now)
+        missing = min(weight, self._capacity) - self._level
+        return max(0.0, missing / self.rate) if missing > 1e-9 else 0.0  # noqa: PLR2004 - what floats lose
+
+    def take(self, weight: float) -> None:
+        """Take ``weight``; below nothing if need be, so that what follows waits for it."""
+        self._level -= weight
+
+    def restart(self) -> None:
+        """Another clock counts from now on."""
+        self._last = None
+
+    def _fill(self, now: float) -> None:
+        if self.rate is not None and self._last is not None:
+            self._level = min(self._capacity, self._level + (now - self._last) * self.rate)
+        self._last = now
+
+
+class Limiter:
+    """Lets requests go at the pace that a provider allows, first come, first served.
+
+    Args:
+        requests_per_minute: how many requests may be made in a minute; None if the provider is to tell.
+        tokens_per_minute: how many tokens of both kinds they may cost; None if the provider is to tell.
+
+    Raises:
+        ValueError: a limit is not greater than 0.
+
+    Example:
+        >>> import asyncio
+        >>> async def main():
+        ...     limiter = Limiter(requests_per_minute=60_000)
+        ...     for _ in range(3):
+        ...         await limiter.acquire()
+        ...     return "three requests"
+        >>> asyncio.run(main())
+        'three requests'
+    """
+
+    def __init__(
+        self, *, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
+    ) -> None:
+        for name, limit in (("requests", requests_per_minute), ("tokens", tokens_per_minute)):
+            if limit is not None and not limit > 0:
+                raise ValueError(f"{name}_per_minute={limit} lets nothing go; give a number greater than 0.")
+        self._given_requests = requests_per_minute is not None
+        self._given_tokens = tokens_per_minute is not None
+        rate = _START if requests_per_minute is None else requests_per_minute / _MINUTE
+        self._requests = _Bucket(rate)
+        self._tokens = _Bucket(None if tokens_per_minute is None else tokens_per_minute / _MINUTE)
+        self._told = False  # the provider's headers tell its limits
+        self._not_before = 0.0
+        self._waiting: deque[tuple[Future[None], float]] = deque()
+        self._timer: TimerHandle | None = None
+        self._loop: AbstractEventLoop | None = None
+        self._refused_at: float | None = None  # the rate at which it was refused last
+        self._slowed_at = float("-inf")
+
+    async def acquire(self, tokens: float = 0) -> None:
+        """Wait until one more request may be made; cancelled, it takes nothing.
+
+        Args:
+            tokens: what it is likely to cost, to be settled afterwards.
+
+        Raises:
+            RuntimeError: requests of another event loop are waiting.
+        """
+        loop = self._here()
+        if not self._waiting and self._delay(tokens, loop.time()) <= 0:
+            self._take(tokens)
+            return
+        turn: Future[None] = loop.create_future()
+        self._waiting.append((turn, tokens))
+        self._set_timer(loop)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._waiting = deque(each for each in self._waiting if each[0] is not turn)
+            else:  # its turn had come in the same moment
+                self._requests.take(-1)
+                self._tokens.take(-tokens)
+            self._set_timer(loop)
+            raise
+
+    def settle(self, estimated: float, actual: float) -> None:
+        """A request has cost other than it was likely to.
+
+        Args:
+            estimated: the tokens that were given to :meth:`acquire`.
+            actual: the tokens that it has cost.
+        """
+        self._tokens.take(actual - estimated)
+        if self._loop is not None and not self._loop.is_closed():
+            self._set_timer(self._loop)
+
+    def told(self, headers: ResponseHeaders) -> None:
+        """A provider has told how much may be asked; what makes no sense is ignored.
+
+        Args:
+            headers: of its response.
+
+        Raises:
+            RuntimeError: requests of another event loop are waiting.
+        """
+        now = self._here().time()
+        self._learn(self._requests, headers.requests, now, given=self._given_requests)
+        self._learn(self._tokens, headers.tokens, now, given=self._given_tokens)
+        if headers.retry_after is not None:
+            self._wait_until(now + headers.retry_after)
+        if headers.status == 429:  # noqa: PLR2004 - too many requests
+            self._slow_down(now)
+        else:
+            self._speed_up(now)
+        self._set_timer(self._here())
+
+    def _learn(self, bucket: _Bucket, limit: RateLimit | None, now: float, *, given: bool) -> None:
+        if limit is None:
+            return
+        if limit.limit is not None and limit.limit > 0 and not given:
+            self._told = True
+            if bucket.rate != limit.limit / _MINUTE:
+                bucket.change(limit.limit / _MINUTE, now)
+        if limit.remaining is not None and limit.remaining <= 0 and (limit.resets_in or 0) > 0:
+            self._wait_until(now + (limit.resets_in or 0))
+
+    def _wait_until(self, at: float) -> None:
+        now = self._here().time()
+        if now < at:
+            self._not_before = max(self._not_before, min(at, now + _LONGEST))
+
+    def _slow_down(self, now: float) -> None:
+        """It was refused; what was sent before it slowed down is refused, too, and counts once."""
+        rate = self._requests.rate
+        if self._given_requests or rate is None or now - self._slowed_at < _BURST:
+            return
+        self._slowed_at = now
+        self._refused_at = rate
+        self._requests.change(max(rate * _LESS, 1 / _MINUTE), now)
+
+    def _speed_up(self, now: float) -> None:
+        rate = self._requests.rate
+        if self._given_requests or self._told or rate is None:
+            return
+        more = 1.0 if self._refused_at is None else _MORE * self._refused_at / rate
+        self._requests.change(rate + more, now)
+
+    def _here(self) -> AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            if any(not turn.done() for turn, _ in self._waiting) and not (
+                self._loop is None or self._loop.is_closed()
+            ):
+                raise RuntimeError(
+                    "This limiter is in use on another event loop; a limiter is for one loop at a time."
+                )
+            self._waiting.clear()
+            self._loop = loop
+            self._timer = None
+            self._not_before = 0.0
+            self._slowed_at = float("-inf")
+            self._requests.restart()
+            self._tokens.restart()
+        return loop
+
+    def _delay(self, tokens: float, now: float) -> float:
+        waits = (self._requests.wait(1, now), self._tokens.wait(tokens, now), self._not_before - now)
+        return max(waits)
+
+    def _take(self, tokens: float) -> None:
+        self._requests.take(1)
+        self._tokens.take(tokens)
+
+    def _set_timer(self, loop: AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting and self._waiting[0][0].done():
+            self._waiting.popleft()
+        if self._waiting:
+            self._timer = loop.call_later(self._delay(self._waiting[0][1], loop.time()), self._let_go, loop)
+
+    def _let_go(self, loop: AbstractEventLoop) -> None:
+        self._timer = None
+        while self._waiting:
+            turn, tokens = self._waiting[0]
+            if not turn.done():
+                if self._delay(tokens, loop.time()) > 0:
+                    break
+                self._take(tokens)
+                turn.set_result(None)
+            self._waiting.popleft()
+        self._set_timer(loop)

@@ -1,0 +1,207 @@
+"""The limiter, in virtual time, against a provider that counts."""
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+
+import pytest
+
+from miniagents.models import Limiter
+from miniagents.values import RateLimit, ResponseHeaders
+
+
+def now() -> float:
+    """The time of the event loop, in seconds."""
+    return asyncio.get_running_loop().time()
+
+
+class Provider:
+    """Refuses what is more than its limits in a sliding second, as the real ones do.
+
+    Args:
+        requests: how many it takes in a minute.
+        tokens: how many tokens it takes in a minute.
+        tells: whether it tells its limits in its headers.
+    """
+
+    def __init__(self, requests: float, tokens: float = float("inf"), *, tells: bool = False) -> None:
+        self.requests = requests
+        self.tokens = tokens
+        self.tells = tells
+        self.refused = 0
+        self.served = 0
+        self._taken: deque[tuple[float, float]] = deque()
+
+    def ask(self, tokens: float) -> ResponseHeaders:
+        """Serve a request, or refuse it."""
+        while self._taken and self._taken[0][0] <= now() - 1:
+            self._taken.popleft()
+        # A tenth more than the limit: windows of providers are no clockwork either.
+        many = len(self._taken) + 1 > 2.2 * self.requests / 60
+        costly = sum(cost for _, cost in self._taken) + tokens > 2.2 * self.tokens / 60
+        if many or costly:
+            self.refused += 1
+            return ResponseHeaders(429, retry_after=1.0)
+        self.served += 1
+        self._taken.append((now(), tokens))
+        told = RateLimit(limit=int(self.requests)) if self.tells else None
+        return ResponseHeaders(200, requests=told)
+
+
+async def all_calls(limiter: Limiter, provider: Provider, calls: int, tokens: float = 0.0) -> float:
+    """Make all calls, each until it is served; how many seconds that took."""
+    begun = now()
+
+    async def call() -> None:
+        while True:
+            await limiter.acquire(tokens)
+            await asyncio.sleep(0.05)
+            headers = provider.ask(tokens)
+            limiter.told(headers)
+            if headers.status == 200:
+                return
+
+    await asyncio.gather(*(call() for _ in range(calls)))
+    return now() - begun
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize(
+    ("rpm", "tpm", "tokens", "seconds"),
+    [(600, None, 0.0, 149), (600, 60_000, 225.0, 336), (None, 60_000, 225.0, 336)],
+)
+async def test_pace(rpm: float | None, tpm: float | None, tokens: float, seconds: float) -> None:
+    """Requests are spread over the minute, with a burst of a second; the tighter limit decides."""
+    limiter = Limiter(requests_per_minute=rpm, tokens_per_minute=tpm)
+    provider = Provider(600, 60_000 if tpm else float("inf"))
+    if rpm is None:
+        provider.requests = float("inf")
+    assert await all_calls(limiter, provider, 1500, tokens) == pytest.approx(seconds, abs=2)
+    assert provider.refused == 0
+
+
+@pytest.mark.loop(virtual=True)
+async def test_limits_that_the_provider_tells() -> None:
+    """A limit that stands in the provider's headers holds as if it had been given."""
+    provider = Provider(600, tells=True)
+    limiter = Limiter()
+    await all_calls(limiter, provider, 1, 0)
+    assert await all_calls(limiter, provider, 1500) == pytest.approx(150, abs=3)
+    assert provider.refused == 0
+
+
+@pytest.mark.loop(virtual=True)
+async def test_limits_that_nobody_tells() -> None:
+    """Where nobody tells a limit, refusals slow it down and answers speed it up: one in ten is refused."""
+    provider = Provider(600)
+    seconds = await all_calls(Limiter(), provider, 1500)
+    assert provider.served == 1500
+    assert provider.refused <= 150
+    assert seconds <= 150 * 1.5
+    generous = Provider(float("inf"))
+    assert await all_calls(Limiter(), generous, 5000) <= 20, "slow start doubles the rate in each second"
+
+
+@pytest.mark.loop(virtual=True)
+async def test_first_come_first_served() -> None:
+    """Requests go in the order in which they came, heavy ones too."""
+    limiter = Limiter(tokens_per_minute=60)
+    order: list[int] = []
+
+    async def call(number: int, tokens: float) -> None:
+        await limiter.acquire(tokens)
+        order.append(number)
+
+    await asyncio.gather(*(call(number, 10 if number == 1 else 0.1) for number in range(5)))
+    assert order == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_settled() -> None:
+    """What a call has cost more than was estimated, the next ones wait for; what less, they need not."""
+    limiter = Limiter(tokens_per_minute=60)  # one in a second
+    await limiter.acquire(1)
+    limiter.settle(1, 11)
+    begun = now()
+    await limiter.acquire(1)
+    assert now() - begun == pytest.approx(11)
+    limiter.settle(1, 0)
+    begun = now()
+    await limiter.acquire(1)
+    assert now() == begun
+
+
+@pytest.mark.loop(virtual=True)
+async def test_cancelled() -> None:
+    """Who waits and is cancelled takes nothing, also if its turn came in the same moment."""
+    limiter = Limiter(requests_per_minute=60)
+    await limiter.acquire()
+    tasks = [asyncio.ensure_future(limiter.acquire()) for _ in range(3)]
+    await asyncio.sleep(0.5)
+    tasks[0].cancel()
+    await asyncio.wait([tasks[1]])
+    assert now() == pytest.approx(1.0)
+    assert not tasks[2].done()
+    waiter = tasks[2]
+    asyncio.get_running_loop().call_at(2.0, waiter.cancel)
+    await asyncio.wait([waiter])
+    await limiter.acquire()
+    assert now() == pytest.approx(2.0)
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        (ResponseHeaders(200, retry_after=7.0), 7.0),
+        (ResponseHeaders(200, requests=RateLimit(10_000, 0, 3.0)), 3.0),
+        (ResponseHeaders(200, tokens=RateLimit(10_000, 0, 4.0)), 4.0),
+        (ResponseHeaders(200, requests=RateLimit(-1, -1, -5.0), retry_after=-3.0), 0.0),
+        (ResponseHeaders(200, requests=RateLimit(0, 5, 5.0)), 0.0),
+        (ResponseHeaders(200, retry_after=1e12), 3600.0),
+    ],
+)
+async def test_headers(headers: ResponseHeaders, seconds: float) -> None:
+    """It waits as the provider asks; what makes no sense is ignored; an hour is the longest wait."""
+    limiter = Limiter()
+    await limiter.acquire()
+    limiter.told(headers)
+    begun = now()
+    await limiter.acquire()
+    assert now() - begun == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, float("nan")])
+def test_no_limit(limit: float) -> None:
+    """A limit that lets nothing go is refused."""
+    with pytest.raises(ValueError, match=r"requests_per_minute=.* lets nothing go"):
+        Limiter(requests_per_minute=limit)
+    with pytest.raises(ValueError, match="tokens_per_minute"):
+        Limiter(tokens_per_minute=limit)
+
+
+def test_one_event_loop_after_the_other() -> None:
+    """A limiter serves one event loop after the other, and refuses a second one while calls wait."""
+    limiter = Limiter(requests_per_minute=60_000)
+
+    async def call() -> str:
+        await limiter.acquire()
+        return "done"
+
+    assert asyncio.run(call()) == asyncio.run(call()) == "done"
+    slow = Limiter(requests_per_minute=0.001)
+
+    async def waiting() -> None:
+        await slow.acquire()
+        task = asyncio.ensure_future(slow.acquire())
+        await asyncio.sleep(0)
+
+        def other(coroutine: Coroutine[object, object, None]) -> None:
+            with asyncio.Runner() as runner:
+                runner.run(coroutine)
+
+        with pytest.raises(RuntimeError, match="another event loop"):
+            await asyncio.to_thread(other, slow.acquire())
+        task.cancel()
+
+    asyncio.run(waiting())

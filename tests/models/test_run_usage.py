@@ -1,0 +1,153 @@
+"""What `RunUsage` counts."""
+
+import asyncio
+import gc
+from collections.abc import AsyncGenerator
+from decimal import Decimal
+
+import pytest
+from pydantic import BaseModel
+
+from miniagents import (
+    AssistantMessage,
+    InteractionContext,
+    Message,
+    MiniAgents,
+    Part,
+    Retry,
+    ToolCall,
+    Usage,
+    miniagent,
+    tool,
+)
+from miniagents.ext.usage import RunUsage, dollars
+from miniagents.models import model_agent
+from miniagents.testing import scripted_model
+
+
+def answer(text: str, count: int, model: str = "gpt-4o") -> AssistantMessage:
+    """An answer that has used `count` tokens of each kind."""
+    return AssistantMessage(text, model=model, usage=Usage(count, count, count, count, count))
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+
+
+async def test_a_graph() -> None:
+    """Each model counts once, however many agents, tools and types stand around it; agents by their names."""
+    usage = RunUsage(dollars)
+    typed = scripted_model(answer('{"name": 5}', 1), answer('{"name": "Oslo"}', 2), alias="TYPED").as_type(
+        City
+    )
+
+    @tool
+    async def which() -> str:
+        """Tell the city."""
+        return (await typed.inquire("?").parsed).name
+
+    call = AssistantMessage(parts=[ToolCall("1", "which", "{}")], model="gpt-4o", usage=Usage(10, 20))
+    model = scripted_model(call, answer("done", 100), alias="MODEL").with_tools(which)
+
+    @miniagent
+    async def asking_agent(ctx: InteractionContext) -> None:
+        ctx.reply(model.timeout(total=5).inquire(ctx.messages))
+
+    async with MiniAgents(observers=[usage]):
+        replies = asking_agent.inquire("Hello")
+        await replies
+        other = scripted_model(answer("x", 1000, model="unheard-of")).inquire("x")
+        await other
+    everything = usage.of(replies)
+    assert everything.total == Usage(113, 123, 103, 103, 103)
+    assert everything.requests == 4
+    assert everything.by_model == {"gpt-4o": everything.total}
+    assert everything.by_agent["MODEL_WITH_TOOLS"] == Usage(110, 120, 100, 100, 100)
+    assert sum(everything.by_agent.values(), Usage()) == everything.total
+    price = dollars(everything.total, "gpt-4o")
+    assert price is not None
+    assert everything.dollars == pytest.approx(price)
+    assert usage.of(other).by_agent == {"SCRIPTED_MODEL": Usage(1000, 1000, 1000, 1000, 1000)}
+    assert usage.dollars is None, "a model without a price"
+    assert (everything + usage.of(other)).total == usage.total
+    assert (usage.report - everything).by_model["unheard-of"] == usage.of(other).total
+    assert usage.requests == 5
+    assert RunUsage(lambda *_: Decimal(2)).dollars == 0
+
+
+@model_agent(alias="SLOW")
+async def slow_model(ctx: InteractionContext[Message, AssistantMessage], *, tools: object = ()) -> None:
+    """Tell its usage twice, an hour between."""
+    del tools
+
+    async def parts(metadata: object) -> AsyncGenerator[Part]:
+        del metadata
+        yield Retry(1, 0.0, "busy")
+        yield Usage(5, 1)
+        yield "one"
+        await asyncio.sleep(3600)
+        yield Usage(5, 9)
+
+    ctx.reply(AssistantMessage.promise_of_parts(parts, model="slow-1"))
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("broken", [True, False])
+async def test_while_it_streams(broken: bool) -> None:
+    """What a model has told counts at once, also if its answer is broken off; later counts replace it."""
+    usage = RunUsage()
+    async with MiniAgents(observers=[usage]):
+        replies = slow_model.inquire()
+        await asyncio.sleep(1)
+        assert usage.of(replies).total == Usage(5, 1)
+        assert usage.requests == 0, "the answer is on its way"
+        if broken:
+            replies.cancel()
+    assert usage.total == Usage(5, 1) if broken else Usage(5, 9)
+    assert usage.requests == 2, "a retry is a request, too"
+
+
+async def test_a_model_that_is_an_agent() -> None:
+    """What an agent tells itself counts, unless a model that it asked has told it."""
+    usage = RunUsage()
+
+    @miniagent
+    async def own_agent(ctx: InteractionContext) -> None:
+        ctx.reply(answer("x", 3, model="own"))
+
+    @miniagent
+    async def copying_agent(ctx: InteractionContext) -> None:
+        ctx.reply(await scripted_model(answer("y", 4)).inquire(ctx.messages))
+
+    async with MiniAgents(observers=[usage]):
+        await own_agent.inquire()
+        await copying_agent.inquire()
+    assert {name: count.input_tokens for name, count in usage.by_model.items()} == {"own": 3, "gpt-4o": 4}
+    assert list(usage.by_agent) == ["OWN_AGENT", "COPYING_AGENT"]
+
+
+async def test_not_observed() -> None:
+    """The usage of replies that it was not told of is an error that says what to do."""
+    usage = RunUsage()
+    async with MiniAgents():
+        replies = scripted_model("x").inquire()
+        with pytest.raises(LookupError, match=r"MiniAgents\(observers=\[usage\]\)"):
+            usage.of(replies)
+        async with MiniAgents(observers=[usage]):
+            with pytest.raises(LookupError, match="was not told of the run"):
+                usage.of(replies)
+
+
+async def test_nothing_is_kept() -> None:
+    """What runs have used is summed: of the runs themselves nothing is kept."""
+    usage = RunUsage()
+    model = scripted_model(then=answer("x", 1))
+    async with MiniAgents(observers=[usage]):
+        for _ in range(100):
+            await model.inquire()
+        gc.collect()
+        kept = [each for each in gc.get_objects() if type(each).__name__ == "RunInfo"]
+        assert len(kept) <= 1
+    assert usage.total.input_tokens == 100
