@@ -1,10 +1,11 @@
 """The core: streams, promises and messages; how it works is told in docs/core.md."""
 
+from ._ancestry import Ancestry, extend_chain
 from ._async_adapters import from_async, to_async_iter
 from ._bounded_queue import Overflow
 from ._buffer import NoReplayBuffer, ReaderPosition, ReplayBuffer
 from ._concurrent_map import ConcurrencyLimits, map_concurrently
-from ._context import CURRENT_CONTEXT, Context, current_context, running_loop
+from ._context import CURRENT_CONTEXT, Context, current_context
 from ._deadlocks import DeadlockWatch, WaitingTask, current_producer, record_wait
 from ._errors_as_messages import error_message, replace_errors
 from ._events import call_handlers, on_resolved, post_event
@@ -12,8 +13,9 @@ from ._flattener import Flattener
 from ._flow import UNBOUNDED, FlowControl, request_upstream
 from ._join import join_tokens
 from ._join_and_split import join_messages, split_messages
-from ._lifetime import NO_RESULT, Ancestry, Fate, Lease, Lifetime, TaskLife, extend_chain
+from ._lifetime import NO_RESULT, Fate, Lease, Lifetime, TaskLife
 from ._lift import Lifted
+from ._loop_bound import running_loop
 from ._message import (
     Message,
     MessagePromise,

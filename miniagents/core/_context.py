@@ -14,28 +14,26 @@ stack, so chains of any depth neither recurse nor interleave.
 """
 
 import asyncio
-import contextvars
 import logging
-import threading
-from asyncio import CancelledError, Future, get_running_loop
+from asyncio import CancelledError
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from contextvars import ContextVar
-from functools import partial
 from sys import modules
 from types import TracebackType
-from typing import Final, Protocol, Self, TypeVar, TypeVarTuple, cast
+from typing import Final, Protocol, Self, TypeVar, cast
 from weakref import WeakSet
 
-from miniagents.values import NoActiveContextError, WrongLoopError
+from typing_extensions import override
 
+from miniagents.values import NoActiveContextError
+
+from ._loop_bound import LoopBound
 from ._observers import Observer, Observers
 from ._unhandled import UnhandledErrors
 
 logger = logging.getLogger("miniagents")
-
-Ts = TypeVarTuple("Ts")
 
 PREFETCH: Final = 1024  # pieces
 SHUTDOWN_TIMEOUT: Final = 10.0  # seconds
@@ -104,15 +102,7 @@ def _shield() -> AbstractContextManager[object]:
     return nullcontext() if anyio is None else cast("CancelScopes", anyio).CancelScope(shield=True)
 
 
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that is running on this thread, None if none is."""
-    try:
-        return get_running_loop()
-    except RuntimeError:
-        return None
-
-
-class Context:
+class Context(LoopBound):
     """Owns the tasks that were started within it.
 
     Args:
@@ -154,6 +144,7 @@ class Context:
         if prefetch is not None and prefetch < 1:
             msg = f"prefetch is {prefetch}: a source must be allowed at least 1 piece ahead of its reader."
             raise ValueError(msg)
+        super().__init__()
         self._given_prefetch = prefetch
         self._given_shutdown_timeout = shutdown_timeout
         self.prefetch: int = PREFETCH if prefetch is None else prefetch
@@ -174,8 +165,6 @@ class Context:
         # Their first parameter is a Promise, which stands on this module and so cannot be named in it.
         self.resolved_handlers: list[Callable[..., Awaitable[None]]] = []
         self.tasks: set[OwnedTask] = set()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = 0
         self._idle: asyncio.Future[None] | None = None
         self._pushes: deque[Callable[[], None]] = deque()
         self._open: WeakSet[Finishable] = WeakSet()
@@ -204,125 +193,16 @@ class Context:
             return context
         raise NoActiveContextError
 
-    # -- where it is -------------------------------------------------------------------------------------
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop of this context.
-
-        Raises:
-            NoActiveContextError: it has not been entered yet, or has ended.
-        """
-        if self._loop is None:
-            raise NoActiveContextError
-        return self._loop
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has ended, or has not been entered yet."""
-        return self._loop is None
-
+    @override
     def open(self) -> None:
-        """Bind the context to the running event loop and this thread."""
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
+        super().open()
         self.draining = False
 
     def close(self) -> None:
         """The context has ended: nothing can be started in it any more."""
         if self.watch is not None:
             self.watch.stop()
-        self._loop = None
-
-    def check(self) -> None:
-        """Refuse to be used from another thread or event loop than the one it was entered on.
-
-        Raises:
-            NoActiveContextError: it has ended.
-            WrongLoopError: this call comes from elsewhere.
-        """
-        if self._loop is None:
-            msg = "This MiniAgents context has ended; use `async with MiniAgents():` around this call."
-            raise NoActiveContextError(msg)
-        try:
-            if get_running_loop() is self._loop:
-                return
-        except RuntimeError:
-            pass
-        raise WrongLoopError
-
-    def check_place(self) -> None:
-        """Refuse a call from another thread, event loop or process; that it has ended does not matter.
-
-        Raises:
-            WrongLoopError: this call comes from elsewhere.
-        """
-        if self._loop is None:
-            return
-        try:
-            if get_running_loop() is self._loop:
-                return
-        except RuntimeError:
-            pass
-        raise WrongLoopError
-
-    def future(self) -> "asyncio.Future[None]":
-        """A new Future of this context's event loop, for somebody who is going to wait on it.
-
-        Raises:
-            NoActiveContextError: the context has ended.
-            WrongLoopError: this call comes from elsewhere.
-        """
-        loop = self._loop
-        try:
-            here = get_running_loop()  # once per token of a live source: no call that is not needed
-        except RuntimeError:
-            here = None
-        if loop is None or here is not loop:
-            self.check()
-            loop = self.loop
-        return Future(loop=loop)  # what `create_future` of asyncio and of uvloop does, without a call a token
-
-    def in_loop_thread(self) -> bool:
-        """Whether the caller runs on the thread of this context's event loop."""
-        return threading.get_ident() == self._thread
-
-    def on_loop_thread(self, function: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
-        """``function``, run on the thread of this context from whatever thread it is called.
-
-        A call from another thread runs in the contextvars of now, soon, in the order of the calls.
-
-        Args:
-            function: what is run; its result is dropped.
-        """
-        variables = contextvars.copy_context()
-
-        def call(*args: *Ts) -> None:
-            if self.in_loop_thread():
-                function(*args)
-            elif self._loop is not None and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(partial(function, *args), context=variables)
-
-        return call
-
-    def call_soon(self, callback: Callable[[], None]) -> None:
-        """Run ``callback`` on this context's event loop, from whatever thread; not at all once it is closed.
-
-        Args:
-            callback: what is run.
-        """
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(callback)
-
-    def call_soon_here(self, callback: Callable[[], None]) -> None:
-        """Run ``callback`` in the next turn of the event loop that is running, if one is.
-
-        Args:
-            callback: what is run.
-        """
-        loop = running_loop()
-        if loop is not None:
-            loop.call_soon(callback, context=contextvars.Context())
+        self.unbind()
 
     # -- its parents -------------------------------------------------------------------------------------
 

@@ -16,11 +16,12 @@ from typing_extensions import override
 
 from miniagents.values import DeadlockError, InquiryCancelledError, NestingError
 
+from ._ancestry import extend_chain
 from ._buffer import NoReplayBuffer, ReplayBuffer
 from ._context import Context
 from ._deadlocks import waits_for
 from ._flow import request_upstream
-from ._lifetime import contain_all, extend_chain
+from ._lifetime import contain_all
 from ._message import Message, MessagePromise, failed_message
 from ._message_type import MAX_DEPTH, FlatStream, Piece, are_messages, one_message, pieces_of
 from ._processor import Processor

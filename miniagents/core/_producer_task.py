@@ -12,10 +12,11 @@ from typing import Final, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
 
+from ._ancestry import Ancestry, extend_chain
 from ._buffer import ReplayBuffer
 from ._context import Context
 from ._deadlocks import current_producer
-from ._lifetime import Ancestry, TaskLife, extend_chain
+from ._lifetime import TaskLife
 from ._protocols import Sink
 
 T = TypeVar("T")

@@ -8,8 +8,9 @@ from reactivex import Observable
 
 from ._async_adapters import to_async_iter
 from ._blocking_run import run_in_thread, run_loop
-from ._context import Context, running_loop
+from ._context import Context
 from ._events import on_resolved
+from ._loop_bound import running_loop
 from ._promise import Promise
 
 T = TypeVar("T")

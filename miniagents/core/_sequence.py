@@ -9,12 +9,13 @@ from typing_extensions import TypeVar, override
 
 from miniagents.values import MiniAgentsError, Part
 
+from ._ancestry import extend_chain
 from ._buffer import ReplayBuffer
 from ._context import Context
 from ._deadlocks import current_producer
 from ._flattener import Flattener, filled
 from ._join import join_tokens
-from ._lifetime import Lease, extend_chain
+from ._lifetime import Lease
 from ._message import M_co, Message, MessagePromise
 from ._message_type import FlatStream, MessageType
 from ._messages import Messages

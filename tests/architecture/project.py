@@ -89,6 +89,9 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/llm/_openai_sdk.py": "tests/ext/llm/test_openai.py",
         # The life of runs without a task, tried through agents that have none.
         "miniagents/core/_taskless_life.py": "tests/agents/test_taskless_run.py",
+        # What a context and the life of a stream are made of.
+        "miniagents/core/_loop_bound.py": "tests/core/test_context.py",
+        "miniagents/core/_ancestry.py": "tests/agents/test_errors.py",
         # Three modules that tell one story: who watches, what notes the times, and the same as a stream.
         "miniagents/core/_observed_buffers.py": "tests/core/test_observers.py",
         "miniagents/core/_run_events.py": "tests/core/test_observers.py",
