@@ -24,6 +24,7 @@ from ._answer import AnswerAssembler, Decode
 from ._errors import CallRecord, SDKErrors, error_from
 from ._json import WireError
 from ._retries import ask_or_retry
+from ._sse import STRAY, ServerEvent, error_of
 from ._timeouts import Clock, Timeouts
 from ._transport import EventSource, Response
 
@@ -279,14 +280,13 @@ class _Reading:
                 events = source.end()
             if self.began:
                 self.parts = []
-            try:
-                for event in events:
+            for event in events:
+                try:
                     self.parts += answer.take(event)
-                    progressed = progressed or answer.progressed
-            except Exception as exc:  # noqa: BLE001 - it is raised after what came before it
-                # What was cut in the middle is missing, not wrong.
-                if not (isinstance(exc, WireError) and source.may_be_cut):
-                    self._failure = source.error_in_place(events) or exc
+                except Exception as exc:  # noqa: BLE001 - it is raised after what came before it
+                    self._failure = self._failed(exc, event)
+                    break
+                progressed = progressed or answer.progressed
         if source.ended:
             self.over = self._failure is None
         if answer.finished:
@@ -294,6 +294,13 @@ class _Reading:
         elif progressed:
             self.began = True
             self._clock.progressed()
+
+    def _failed(self, exc: Exception, event: ServerEvent) -> Exception | None:
+        """Return what is wrong with an event; None if it was cut in the middle: it is missing, not wrong."""
+        if not isinstance(exc, WireError):
+            return exc
+        # What stands where an answer belongs may be an error; gateways send one with status 200.
+        return None if self.source.may_be_cut else error_of(ServerEvent(STRAY, event.data)) or exc
 
     def _finished(self) -> None:
         """Note that the terminal marker has come."""
