@@ -1,0 +1,277 @@
+"""Crosses modules: answers of independent servers are understood exactly, and broken ones are noticed.
+
+Each of `tests/support/recorded_answers.py` is asked for over a real socket, with the agent of its wire, and cut
+by the network in three ways. What is compared: each piece of text that a reader sees, the text and the calls of
+the message, its reason; that a call whose arguments cannot be used is not made and the model is told; that a
+broken answer is an error, for who reads it and for who awaits it.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+import pytest
+
+from miniagents import AssistantMessage, LLMError, MiniAgents, Tool, ToolMessage, ToolResult, tool
+from tests.support.canaries import KEY
+from tests.support.recorded_answers import SPLITS, RecordedAnswer, Split, as_json, recorded_answers
+from tests.support.sse_server import Exchange, answer, serve, sse
+from tests.support.wires import WIRES, Wire
+
+RED: Final = MappingProxyType(
+    {
+        "openai": frozenset(
+            {
+                "llmock-chat-badargs-stream",
+                "synthetic-chat-content-list-a",
+                "synthetic-chat-finish-every-chunk-a",
+                "synthetic-chat-finish-every-chunk-c",
+                "synthetic-chat-finish-every-chunk-thought-a",
+                "synthetic-chat-id-number-a",
+                "synthetic-chat-message-for-delta-a",
+                "synthetic-chat-no-finish-done-allowed-a",
+                "synthetic-chat-sse-empty-data-a",
+                "synthetic-chat-text-for-delta-a",
+                "synthetic-chat-tool-args-cut-a",
+                "synthetic-chat-tool-args-no-json-a",
+                "synthetic-chat-tool-args-no-json-c",
+                "synthetic-chat-tool-args-object-a",
+                "synthetic-chat-tool-args-object-c",
+                "synthetic-chat-tool-args-trailing-a",
+                "synthetic-chat-tool-index-0-twice-a",
+                "synthetic-chat-tool-index-0-twice-c",
+                "synthetic-chat-tool-index-0-twice-in-one-a",
+                "synthetic-chat-tool-index-0-twice-no-args-a",
+                "synthetic-chat-tool-index-0-twice-no-args-c",
+                "synthetic-chat-tool-no-index-id-repeated-a",
+                "synthetic-chat-tool-no-index-id-repeated-c",
+                "synthetic-chat-tool-no-name-a",
+                "synthetic-chat-whole-content-list-a",
+                "synthetic-chat-whole-finish-missing-allowed-a",
+                "synthetic-chat-whole-finish-null-allowed-a",
+                "synthetic-chat-whole-id-number-a",
+                "synthetic-chat-whole-id-number-c",
+                "synthetic-chat-whole-tool-args-no-json-a",
+                "synthetic-chat-whole-tool-args-object-a",
+            }
+        ),
+        "openai_responses": frozenset(
+            {
+                "llama.cpp-responses-multiturn-whole",
+                "llama.cpp-responses-stream",
+                "llama.cpp-responses-tools-stream",
+                "llama.cpp-responses-typed-stream",
+                "llmock-responses-badargs-stream",
+                "open-responses-server-responses-stream",
+                "open-responses-server-responses-tools-stream",
+                "open-responses-server-responses-typed-stream",
+                "synthetic-responses-created-twice-a",
+                "synthetic-responses-created-twice-c",
+                "synthetic-responses-delta-twice-a",
+                "synthetic-responses-delta-twice-c",
+                "synthetic-responses-deltas-differ-a",
+                "synthetic-responses-deltas-lost-completed-a",
+                "synthetic-responses-deltas-lost-done-a",
+                "synthetic-responses-deltas-lost-done-c",
+                "synthetic-responses-end-only-first-piece-a",
+                "synthetic-responses-no-item-added-a",
+                "synthetic-responses-no-item-added-no-index-a",
+                "synthetic-responses-no-output-index-a",
+                "synthetic-responses-status-missing-a",
+                "synthetic-responses-thought-no-index-a",
+                "synthetic-responses-thought-no-index-c",
+                "synthetic-responses-tool-args-differ-a",
+                "synthetic-responses-tool-args-no-json-a",
+                "synthetic-responses-tool-llamacpp-a",
+                "synthetic-responses-tool-no-output-index-a",
+                "synthetic-responses-tool-no-output-index-c",
+                "synthetic-responses-tool-two-no-index-a",
+                "synthetic-responses-tool-two-no-index-c",
+                "synthetic-responses-whole-text-number-a",
+                "synthetic-responses-whole-tool-args-no-json-a",
+            }
+        ),
+        "anthropic": frozenset(
+            {
+                "llmock-messages-badargs-stream",
+                "synthetic-messages-json-in-text-block-a",
+                "synthetic-messages-no-block-start-a",
+                "synthetic-messages-ping-empty-a",
+                "synthetic-messages-second-start-a",
+                "synthetic-messages-text-after-stop-a",
+                "synthetic-messages-tool-args-cut-a",
+                "synthetic-messages-tool-args-cut-c",
+                "synthetic-messages-tool-args-no-json-a",
+                "synthetic-messages-tool-args-no-json-c",
+                "synthetic-messages-tool-index-reused-a",
+                "synthetic-messages-tool-input-and-empty-delta-a",
+                "synthetic-messages-tool-input-in-start-a",
+            }
+        ),
+    }
+)
+"""What is not understood yet, by wire; what is understood and stands here is an error, too."""
+
+AT_ONCE: Final = 16
+"""How many answers are asked for at the same time."""
+
+
+class Server:
+    """Answers with the recording that is named in place of a model; when asked again, with "Told."."""
+
+    def __init__(self, split: Split) -> None:
+        self._split: Split = split
+        self._recordings = {each.name: each for each in recorded_answers()}
+        self._asked: set[object] = set()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Follow the script of the recording."""
+        model = exchange.request.json["model"]
+        recording = self._recordings[str(model).partition("+")[0]]
+        again = (
+            sse(*recording.wire.good("Told."))
+            if recording.stream
+            else answer(200, recording.wire.whole("Told."))
+        )
+        script = again if model in self._asked else recording.script(self._split)
+        self._asked.add(model)
+        await script(exchange)
+
+
+@dataclass(slots=True)
+class Ended:
+    """What a reader saw of a reply, and how it ended for who reads and for who awaits."""
+
+    read: str = ""
+    message: AssistantMessage | None = None
+    errors: list[LLMError] = field(default_factory=list[LLMError])
+
+
+async def ended(recording: RecordedAnswer, url: str) -> Ended:
+    """Ask for a recording, read it token by token, and await it."""
+    agent = recording.wire.agent.fork(tools=recording.tools, **keywords(recording, url))
+    replies = agent.inquire(recording.conversation)
+    seen = Ended()
+    try:
+        async for reply in replies:
+            async for token in reply:
+                seen.read += token
+    except LLMError as error:
+        seen.errors.append(error)
+    try:
+        (seen.message,) = await replies
+    except LLMError as error:
+        seen.errors.append(error)
+    return seen
+
+
+def keywords(recording: RecordedAnswer, url: str, suffix: str = "") -> dict[str, object]:
+    """What the agent is told, but for the tools."""
+    return {
+        "model": recording.name + suffix,
+        "api_key": KEY,
+        "base_url": url + recording.wire.path,
+        "max_retries": 0,
+        "stream": recording.stream,
+        **recording.options,
+    }
+
+
+async def faults(recording: RecordedAnswer, url: str) -> list[str]:
+    """Ask for a recording; what is wrong with what comes of it, in a sentence each."""
+    seen = await ended(recording, url)
+    expected, message = recording.expected, seen.message
+    if expected is None:
+        if message is not None:
+            return [f"taken for whole: {message!r}"]
+        return [
+            f"{seen.read!r} was read, and the error tells of {error.partial_text!r}"
+            for error in seen.errors
+            if error.partial_text != seen.read
+        ] + (["only one of reading and awaiting is an error"] if len(seen.errors) < 2 else [])
+    if message is None:
+        return [f"refused: {seen.errors[-1]}"]
+    finish = message.finish_reason if expected.finish is not None else None
+    compared: tuple[tuple[str, object, object], ...] = (
+        ("the pieces", expected.text, seen.read),
+        ("the text", expected.text, message.text),
+        (
+            "the calls",
+            expected.calls,
+            tuple((each.name, as_json(each.arguments)) for each in message.tool_calls),
+        ),
+        ("the reason", expected.finish, finish),
+    )
+    wrong = [f"{what}: {given!r}, not {wanted!r}" for what, wanted, given in compared if given != wanted]
+    return wrong + (await not_told(recording, url) if recording.goes_back else [])
+
+
+async def not_told(recording: RecordedAnswer, url: str) -> list[str]:
+    """Ask for a recording, with tools; what is wrong if they are called, or the model is not told."""
+    called: list[str] = []
+
+    def recorded(name: str) -> Tool[[str | None], str]:
+        @tool(name=name)
+        def call(city: str | None = None) -> str:
+            """Do what the tool of the recording did."""
+            called.append(f"{name} was called with {city!r}")
+            return "Rain."
+
+        return call
+
+    tools = [recorded(spec.name) for spec in recording.tools]
+    agent = recording.wire.agent.fork(**keywords(recording, url, "+tools")).with_tools(*tools)
+    try:
+        messages = await agent.inquire(recording.conversation)
+    except LLMError as error:
+        return [f"the run ends: {error}"]
+    results = [each for message in messages if isinstance(message, ToolMessage) for each in message.content]
+    told = results and all(isinstance(each, ToolResult) and each.is_error for each in results)
+    wrong = [] if told else [f"the model is told {results!r}"]
+    last = messages[-1].text
+    return called + wrong + ([] if last == "Told." else [f"the run ends with {last!r}"])
+
+
+async def replay(wire: Wire, split: Split, *, few: bool) -> None:
+    """Ask for the recordings of a wire, many at once, and compare what is wrong with what is known."""
+    known = RED[repr(wire)]
+    chosen = [each for each in recorded_answers() if each.wire is wire]
+    # Each fifth, and short ones: the others are dialects of the same kind, or as long as a chapter.
+    chosen = [each for each in chosen if len(b"".join(each.chunks)) < 4_000][::5] if few else chosen
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def one(recording: RecordedAnswer, url: str) -> list[str]:
+        async with limit:
+            return await faults(recording, url)
+
+    async with serve(Server(split)) as server, MiniAgents():
+        found = await asyncio.gather(*(one(each, server.url) for each in chosen))
+    wrong = {each.name: sentences for each, sentences in zip(chosen, found, strict=True) if sentences}
+    unexpected = [f"{name}: {'; '.join(sentences)}" for name, sentences in wrong.items() if name not in known]
+    unexpected += [
+        f"{each.name} is right, and listed in RED" for each in chosen if each.name in known - wrong.keys()
+    ]
+    assert not unexpected, "\n".join(["", *unexpected])
+
+
+@pytest.mark.parametrize("wire", WIRES, ids=repr)
+async def test_some(wire: Wire) -> None:
+    """Recorded answers are understood exactly, and broken ones are noticed."""
+    await replay(wire, "chunks", few=True)
+
+
+@pytest.mark.gate("each recording three times, over sockets")
+@pytest.mark.loop(debug=False, timeout=120)
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("wire", WIRES, ids=repr)
+async def test_all(wire: Wire, split: Split) -> None:
+    """However the network cuts them, recorded answers are understood exactly, and broken ones are noticed."""
+    await replay(wire, split, few=False)
+
+
+def test_there_are_all() -> None:
+    """Each recording has a name of its own, and what is listed is one."""
+    names = [each.name for each in recorded_answers()]
+    assert (len(names), len(set(names))) == (415, 415)
+    assert frozenset[str]().union(*RED.values()) <= set(names)
