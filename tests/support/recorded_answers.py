@@ -1,7 +1,7 @@
 """Answers of independent servers, byte for byte, and what a client must make of each.
 
-`tests/ext/llm/recordings` has them, one a line: those of servers as they were recorded, and those that are made
-by hand after a dialect that servers and gateways are known to speak. A line is an object:
+`tests/ext/llm/recordings` has them, one a line: those of servers as they were recorded, and those that are
+made by hand after a dialect that servers and gateways are known to speak. A line is an object:
 
 * `name`, `server`; `wire`: `chat`, `responses` or `messages`; `request`: the body that was asked;
 * `options`: keywords that the agent needs; `needs`: what the request must have, and what is answered else;
@@ -14,7 +14,7 @@ by hand after a dialect that servers and gateways are known to speak. A line is 
 import asyncio
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing_extensions import override
 
 from miniagents import AssistantMessage, Message, UserMessage
 from miniagents.models import ToolSpec
-from tests.support.sse_server import Exchange, Script
+from tests.support.sse_server import Exchange, Script, answer
 from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, Wire
 
 __all__ = ["SPLITS", "RecordedAnswer", "Split", "as_json", "recorded_answers"]
@@ -144,15 +144,12 @@ class RecordedAnswer:
 
         async def script(exchange: Exchange) -> None:
             if not self._suits(exchange.request.json):
-                await _answer(
-                    exchange, self.refusal[0], {"content-type": "application/json"}, self.refusal[1]
-                )
+                await answer(self.refusal[0], self.refusal[1].encode())(exchange)
                 return
             body = b"".join(self.chunks)
-            pieces = {"bytes": [bytes([each]) for each in body], "chunks": self.chunks, "whole": [body]}[
-                split
-            ]
-            await exchange.head(self.status, {**self.headers, **({} if self._ends_itself else CLOSING)})
+            single = [bytes([each]) for each in body]
+            pieces = {"bytes": single, "chunks": self.chunks, "whole": [body]}[split]
+            await exchange.head(self.status, self.headers)
             if "transfer-encoding" in self.headers:
                 framed = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces if piece]
                 # A single write: what the client is handed is each HTTP chunk by itself all the same.
@@ -161,13 +158,11 @@ class RecordedAnswer:
                 for piece in pieces:
                     await exchange.send(piece)
                     await asyncio.sleep(0)
-            exchange.keep = self.clean and self._ends_itself
+            exchange.keep = self.clean and not {"transfer-encoding", "content-length"}.isdisjoint(
+                self.headers
+            )
 
         return script
-
-    @property
-    def _ends_itself(self) -> bool:
-        return "transfer-encoding" in self.headers or "content-length" in self.headers
 
     def _suits(self, request: JSON) -> bool:
         items = cast("list[JSON]", request.get("messages", request.get("input")))
@@ -178,21 +173,10 @@ class RecordedAnswer:
         )
 
 
-CLOSING: Final = {"connection": "close"}
-
-
-async def _answer(exchange: Exchange, status: int, headers: Mapping[str, str], body: str) -> None:
-    await exchange.head(status, {**headers, "content-length": str(len(body.encode()))})
-    await exchange.send(body.encode())
-    exchange.keep = True
-
-
 def _bytes(chunk: object) -> bytes:
-    return (
-        chunk.encode()
-        if isinstance(chunk, str)
-        else base64.b64decode(cast("dict[str, str]", chunk)["base64"])
-    )
+    if isinstance(chunk, str):
+        return chunk.encode()
+    return base64.b64decode(cast("dict[str, str]", chunk)["base64"])
 
 
 def _expected(told: JSON) -> Expected:
@@ -228,9 +212,5 @@ def _tool(told: JSON) -> ToolSpec:
 @cache
 def recorded_answers() -> tuple[RecordedAnswer, ...]:
     """All of them."""
-    files: Iterable[Path] = sorted(FOLDER.glob("*.jsonl"))
-    return tuple(
-        RecordedAnswer.of(line)
-        for path in files
-        for line in path.read_text(encoding="utf-8").strip("\n").split("\n")
-    )
+    texts = [path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.jsonl"))]
+    return tuple(RecordedAnswer.of(line) for text in texts for line in text.strip("\n").split("\n"))

@@ -1,9 +1,9 @@
 """Crosses modules: answers of independent servers are understood exactly, and broken ones are noticed.
 
-Each of `tests/support/recorded_answers.py` is asked for over a real socket, with the agent of its wire, and cut
-by the network in three ways. What is compared: each piece of text that a reader sees, the text and the calls of
-the message, its reason; that a call whose arguments cannot be used is not made and the model is told; that a
-broken answer is an error, for who reads it and for who awaits it.
+Each of `tests/support/recorded_answers.py` is asked for over a real socket, with the agent of its wire, and
+cut by the network in three ways. What is compared: each piece of text that a reader sees, the text and the
+calls of the message, its reason; that a call whose arguments cannot be used is not made and the model is told;
+that a broken answer is an error, for who reads it and for who awaits it.
 """
 
 import asyncio
@@ -129,12 +129,9 @@ class Server:
         """Follow the script of the recording."""
         model = exchange.request.json["model"]
         recording = self._recordings[str(model).partition("+")[0]]
-        again = (
-            sse(*recording.wire.good("Told."))
-            if recording.stream
-            else answer(200, recording.wire.whole("Told."))
-        )
-        script = again if model in self._asked else recording.script(self._split)
+        wire, script = recording.wire, recording.script(self._split)
+        if model in self._asked:
+            script = sse(*wire.good("Told.")) if recording.stream else answer(200, wire.whole("Told."))
         self._asked.add(model)
         await script(exchange)
 
@@ -193,14 +190,11 @@ async def faults(recording: RecordedAnswer, url: str) -> list[str]:
     if message is None:
         return [f"refused: {seen.errors[-1]}"]
     finish = message.finish_reason if expected.finish is not None else None
+    calls = tuple((call.name, as_json(call.arguments)) for call in message.tool_calls)
     compared: tuple[tuple[str, object, object], ...] = (
         ("the pieces", expected.text, seen.read),
         ("the text", expected.text, message.text),
-        (
-            "the calls",
-            expected.calls,
-            tuple((each.name, as_json(each.arguments)) for each in message.tool_calls),
-        ),
+        ("the calls", expected.calls, calls),
         ("the reason", expected.finish, finish),
     )
     wrong = [f"{what}: {given!r}, not {wanted!r}" for what, wanted, given in compared if given != wanted]
@@ -249,9 +243,8 @@ async def replay(wire: Wire, split: Split, *, few: bool) -> None:
         found = await asyncio.gather(*(one(each, server.url) for each in chosen))
     wrong = {each.name: sentences for each, sentences in zip(chosen, found, strict=True) if sentences}
     unexpected = [f"{name}: {'; '.join(sentences)}" for name, sentences in wrong.items() if name not in known]
-    unexpected += [
-        f"{each.name} is right, and listed in RED" for each in chosen if each.name in known - wrong.keys()
-    ]
+    right = known - wrong.keys()
+    unexpected += [f"{each.name} is right, and listed in RED" for each in chosen if each.name in right]
     assert not unexpected, "\n".join(["", *unexpected])
 
 
