@@ -458,7 +458,7 @@ def _chat_calls() -> Iterable[Row]:
     none = (("look", ""), ("look", ""))
     without = [_calls(look(index=0, id="a")), _calls(look("", index=0, id="b"))]
     yield Row("calls without arguments", (_said([*without, stop]),), None, "", calls=none, wires=(CHAT,))
-    for name, said in (
+    pieces: tuple[tuple[str, list[object]], ...] = (
         ("an id in each piece", [_calls(look('{"n": ', id="a")), _calls(look("1}", id="a"))]),
         ("a name in each piece", [_calls(look('{"n": ', index=0)), _calls(look("1}", index=0))]),
         ("the whole call again", [_calls(look(one, index=0, id="a"))] * 2),
@@ -466,7 +466,8 @@ def _chat_calls() -> Iterable[Row]:
         ("an empty object first", [_calls(look({}, index=0, id="a")), _calls(go_on(one, index=0))]),
         ("the old form", [{"delta": {"function_call": {"name": "look", "arguments": one}}}]),
         ("no place", [_calls(look('{"n": ', id="a")), _calls(go_on("1}"))]),
-    ):
+    )
+    for name, said in pieces:
         yield Row(f"a call: {name}", (_said([*said, stop]),), None, "", calls=both[:1], wires=(CHAT,))
     unnamed = _said([_calls(go_on(one, index=0, id="a")), stop])
     yield Row("a call of nothing", (unnamed,), LLMProtocolError, "", "names no tool", wires=(CHAT,))

@@ -27,7 +27,7 @@ in the message as they came; the tool is not called, and the model is told.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final, NamedTuple, TypeAlias, TypeVar, cast
 
@@ -306,7 +306,7 @@ def _parts_in(content: object) -> Iterator[Decoded]:
         if kind in _THOUGHTS:
             thought = _text_of(next((each for name in (kind, "text") if (each := look(part, name))), None))
             yield Reasoning(thought) if thought else Progress()
-        elif isinstance(part, Mapping) and isinstance(text := look(part, "text"), str):
+        elif isinstance(text := look(part, "text"), str):
             yield text
         elif kind == "refusal" and isinstance(refusal := look(part, "refusal"), str):
             yield Refusal(refusal)

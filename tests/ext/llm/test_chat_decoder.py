@@ -145,7 +145,10 @@ def test_decode_whole_dialects(answer: Mapping[str, object], parts: list[Decoded
     assert decode_completion(as_event({"choices": [answer]})) == [Identity("", None), *parts]
 
 
-@pytest.mark.parametrize("answer", [{}, {"choices": []}, {"choices": [{}]}, {"choices": [{"message": None}]}])
+NO_ANSWERS: tuple[object, ...] = ({}, {"choices": []}, {"choices": [{}]}, {"choices": [{"message": None}]})
+
+
+@pytest.mark.parametrize("answer", NO_ANSWERS)
 def test_decode_whole_refuses(answer: object) -> None:
     """A whole answer that says nothing at all is refused: it is a filtered one, or none."""
     with pytest.raises(WireError, match="no choices"):
@@ -172,7 +175,7 @@ def test_lists_of_parts(content: object, parts: list[Decoded]) -> None:
     assert decode(as_event({"choices": [{"delta": {"content": content}}]})) == parts
 
 
-NO_TEXTS = (
+NO_TEXTS: tuple[object, ...] = (
     ["a"],
     [None],
     [{}],

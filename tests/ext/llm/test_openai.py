@@ -29,7 +29,7 @@ from miniagents.ext.llm.openai import (
     create_openai_agent,
     openai_agent,
 )
-from miniagents.values import Usage
+from miniagents.values import ToolCall, Usage
 from tests.support.chat_wire import DONE, chat, chunk, event
 from tests.support.sse_server import answer, serve, sse
 from tests.support.wires import CHAT, KEY, asking, reply_to
@@ -49,6 +49,15 @@ def test_encode() -> None:
         {"role": "assistant", "content": "Hello"},
     ]
     assert request.body == {"stream_options": {"include_usage": True}, "seed": 7}
+
+
+def test_encode_arguments() -> None:
+    """Arguments go back as the model wrote them; what is no object, which no server takes, inside of one."""
+    calls = (ToolCall("a", "look", '{"n":1}'), ToolCall("b", "look", "{'n'"), ToolCall("c", "look", ""))
+    talk = Conversation("", (Turn("assistant", calls),))
+    request = _encode(talk, stream=False, max_tokens=None, temperature=None, is_openai=True, extra={})
+    told = cast("list[dict[str, dict[str, str]]]", request.messages[0]["tool_calls"])
+    assert ['{"n":1}', '{"no object": "{\'n\'"}', "{}"] == [call["function"]["arguments"] for call in told]
 
 
 @pytest.mark.parametrize(("is_openai", "name"), [(True, "max_completion_tokens"), (False, "max_tokens")])
