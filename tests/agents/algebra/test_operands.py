@@ -106,4 +106,5 @@ def test_what_an_agent_says() -> None:
     """Text and thoughts are said; headers, numbers and the end are no sign of an answer."""
     said: list[Part] = ["Hi", Reasoning("Hm.")]
     assert all(map(is_content, said))
-    assert not any(map(is_content, [Usage(1, 2), Finish("stop"), ResponseHeaders(200, "req-1")]))
+    told: list[Part] = [Usage(1, 2), Finish("stop"), ResponseHeaders(200, "req-1")]
+    assert not any(map(is_content, told))
