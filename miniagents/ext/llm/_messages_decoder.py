@@ -24,11 +24,11 @@ from pydantic import TypeAdapter
 from miniagents.values import Finish, Reasoning
 
 from ._answer import Decoded, Progress
-from ._fields import arguments_of, identifier, identity_of, list_of, object_of, text_of
+from ._fields import arguments_of, identifier, identity_of, list_of, object_of, raise_error, text_of
 from ._json import WireError, look, parsed, untyped
 from ._messages_fields import CALL, SPEAKERS, TEXT, THOUGHTS, Counts, Event, citation_of, kind_of
 from ._pieces import CallPieces, missing
-from ._sse import STRAY, ServerEvent, error_of
+from ._sse import STRAY, ServerEvent
 
 __all__ = ["MessagesDecoder", "decode_message"]
 
@@ -120,7 +120,8 @@ class MessagesDecoder:
     def __call__(self, event: ServerEvent) -> list[Decoded]:
         """Return the parts of an event; none for a type that it does not know."""
         if event.name in _ERRORS:
-            _raise(event)
+            raise_error(event)
+            return []
         try:
             known = parsed(_EVENT, event.data)
         except WireError:
@@ -143,9 +144,9 @@ class MessagesDecoder:
         if (handle := _HANDLERS.get(kind)) is not None:
             yield from handle(self, known)
         elif kind == "error":
-            _raise(ServerEvent("error", event.data))
+            raise_error(ServerEvent("error", event.data))
         elif known and not kind:
-            _raise(ServerEvent("", event.data))
+            raise_error(ServerEvent("", event.data))
             raise WireError("an event has no type")
 
     # -- blocks ------------------------------------------------------------------------------------------
@@ -351,26 +352,16 @@ def decode_message(event: ServerEvent) -> list[Decoded]:
     """
     answer = parsed(_OBJECT, event.data)
     if answer.get("type") == "error":
-        _raise(ServerEvent("error", event.data))
+        raise_error(ServerEvent("error", event.data))
     content = answer.get("content")
-    if isinstance(content, str):
-        content = [{"type": TEXT, "text": content}]
-    if not isinstance(content, list):
-        _raise(event)
+    if not isinstance(content, list | str):
+        raise_error(event)
         raise WireError("the answer has no content")
-    parts = [
-        identity_of(answer),
-        *MessagesDecoder().whole(list_of(content)),
-        *Counts().take(answer, final=True),
-    ]
+    told = [{"type": TEXT, "text": content}] if isinstance(content, str) else list_of(answer.get("content"))
+    blocks, count = MessagesDecoder().whole(told), Counts().take(answer, final=True)
+    parts = [identity_of(answer), *blocks, *count]
     reason = text_of(answer.get("stop_reason"))
     return [*parts, Finish(reason)] if reason else parts
-
-
-def _raise(event: ServerEvent) -> None:
-    """Raise the error that an event is, if it is one."""
-    if (error := error_of(event)) is not None:
-        raise error
 
 
 def _place(event: Event) -> int | None:

@@ -6,7 +6,17 @@ from typing import Final
 
 import pytest
 
-from miniagents.ext.llm import Count, Decoded, Identity, Progress, ProviderError, ServerEvent, WireError
+from miniagents.ext.llm import (
+    Count,
+    Decoded,
+    End,
+    Identity,
+    Progress,
+    ProviderError,
+    Reason,
+    ServerEvent,
+    WireError,
+)
 from miniagents.ext.llm._messages_decoder import MessagesDecoder, decode_message
 from miniagents.values import Citation, Finish, Reasoning, ToolCall, ToolCallDelta, Usage, content_of
 from tests.support.anthropic_wire import message
@@ -15,6 +25,8 @@ JSON: Final = '{"city": "Oslo"}'
 INPUT: Final = {"city": "Oslo"}
 
 Data = Mapping[str, object]
+NONE: Final[Data] = {}
+OTHERS: Final = (Identity, Count, Progress, Reason, End)
 
 
 def as_event(data: object) -> ServerEvent:
@@ -30,7 +42,7 @@ def decoded(*events: Data) -> list[Decoded]:
 
 def heard(*events: Data) -> tuple[str, list[tuple[str, str]]]:
     """What a reader hears of a stream: the text, and the ids and arguments of calls."""
-    parts = [part for part in decoded(*events) if not isinstance(part, Identity | Count | Progress)]
+    parts = [part for part in decoded(*events) if not isinstance(part, OTHERS)]
     assert parts[-1:] == [Finish("end_turn")]
     calls = [part for part in content_of(parts) if isinstance(part, ToolCall)]
     assert ["look"] * len(calls) == [call.name for call in calls]
@@ -46,7 +58,8 @@ def begin(kind: str = "text", index: int | None = 0, **fields: object) -> dict[s
 
 def call(index: int | None = 0, call_id: str | None = "c", **fields: object) -> dict[str, object]:
     """The beginning of a call of `look`."""
-    return begin("tool_use", index, **{"id": call_id, "name": "look", "input": {}, **fields})
+    given: dict[str, object] = {"id": call_id, "name": "look", "input": NONE, **fields}
+    return begin("tool_use", index, **given)
 
 
 def piece(kind: str, index: int | None = 0, **delta: object) -> dict[str, object]:
@@ -389,12 +402,12 @@ def test_decode_whole() -> None:
     ("answer", "error"),
     [
         (None, WireError),
-        ({}, WireError),
+        (NONE, WireError),
         ({"content": None}, WireError),
         ({"content": ["x"]}, WireError),
         ({"content": [{"type": "text", "text": 7}]}, WireError),
         ({"content": [{"type": "text"}]}, WireError),
-        ({"content": [{"type": "tool_use", "id": "c", "input": {}}]}, WireError),
+        ({"content": [{"type": "tool_use", "id": "c", "input": NONE}]}, WireError),
         ({"content": "Hi", "stop_reason": 7}, WireError),
         ({"error": {"message": "No."}}, ProviderError),
         ({"type": "error", "error": {"message": "No."}}, ProviderError),
