@@ -6,7 +6,7 @@ in a message, has a hash key, and goes through JSON with its `kind`.
 """
 
 from dataclasses import dataclass, field, fields
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias, cast
 
 from pydantic import ConfigDict
 from typing_extensions import override
@@ -225,7 +225,7 @@ class Usage(PartValue):
             >>> Usage(7, 3) + Usage(5, None)
             Usage(input_tokens=12, output_tokens=3, ...)
         """
-        if not isinstance(other, Usage):
+        if not isinstance(cast("object", other), Usage):
             return NotImplemented
         return Usage(
             _sum(self.input_tokens, other.input_tokens),
@@ -296,30 +296,6 @@ class Finish(PartValue):
             (True, False)
         """
         return self.reason in _CUT
-
-
-@dataclass(frozen=True, slots=True)
-class AgentPart(PartValue):
-    """What an agent that was called as a tool streams, while its result is not there yet.
-
-    It stands in the stream only: the message keeps the result.
-
-    Attributes:
-        agents: the aliases on the way to who speaks, the called agent first.
-        part: what it streams; never an `AgentPart`, since the way is one.
-        kind: which part this is, for JSON.
-
-    Example:
-        >>> AgentPart(("RESEARCHER", "READER"), "The page says").agents[-1]
-        'READER'
-    """
-
-    agents: tuple[str, ...]
-    part: (
-        "str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Usage | Finish | Restart | Retry"
-        " | ResponseHeaders"
-    )
-    kind: Literal["agent_part"] = field(default="agent_part", kw_only=True, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,6 +390,39 @@ class ResponseHeaders(PartValue):
     input_tokens: RateLimit | None = None
     output_tokens: RateLimit | None = None
     kind: Literal["response_headers"] = field(default="response_headers", kw_only=True, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPart(PartValue):
+    """What an agent that was called as a tool streams, while its result is not there yet.
+
+    It stands in the stream only: the message keeps the result.
+
+    Attributes:
+        agents: the aliases on the way to who speaks, the called agent first.
+        part: what it streams; never an `AgentPart`, since the way is one.
+        kind: which part this is, for JSON.
+
+    Example:
+        >>> AgentPart(("RESEARCHER", "READER"), "The page says").agents[-1]
+        'READER'
+    """
+
+    agents: tuple[str, ...]
+    part: (
+        str
+        | Reasoning
+        | Refusal
+        | ToolCallDelta
+        | ToolResult
+        | Citation
+        | Usage
+        | Finish
+        | Restart
+        | Retry
+        | ResponseHeaders
+    )
+    kind: Literal["agent_part"] = field(default="agent_part", kw_only=True, repr=False)
 
 
 Part: TypeAlias = (

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
+from typing_extensions import override
+
 from ._json import look
 
 __all__ = ["Reason", "reason_in"]
@@ -44,6 +46,7 @@ class Reason:
     text: str = ""
     status: int | None = None
 
+    @override
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}" if self.kind and self.text else self.kind or self.text
 

@@ -67,6 +67,7 @@ _ADVICE: Final[Mapping[int, str]] = MappingProxyType(
         403: "check what the API key is allowed to use",
         404: "check the model's name and the base URL",
         413: "send a shorter conversation",
+        422: "correct what it complains about",
         429: "wait, or ask less often",
     }
 )
@@ -187,7 +188,7 @@ def advice(status: int | None, reason: Reason, *, attached: bool, schemas: bool)
     elif at_fault:
         if attached and _OF_ATTACHMENTS.search(told):
             return "leave the images and files out, or choose a model that takes them"
-        best = "correct what it complains about"
+        best = _ADVICE.get(reason.status or 0, "correct what it complains about")
     else:
         best = "try again" if status is None else "try again later"
     of_request = at_fault or status in _BAD_REQUEST

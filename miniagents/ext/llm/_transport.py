@@ -22,9 +22,9 @@ from miniagents.values import LLMConfigError
 
 from ._error_bodies import bound_errors
 from ._headers import response_headers
-from ._json import ProviderError, WireError, integer_at
+from ._json import WireError, integer_at
 from ._settings import Endpoint
-from ._sse import MAX_EVENT, STRAY, ServerEvent, SSEDecoder, error_of
+from ._sse import MAX_EVENT, STRAY, ServerEvent, SSEDecoder
 from ._unpacking import unpacker
 
 __all__ = [
@@ -296,12 +296,6 @@ class EventSource:
             return self._sse.rest()
         self.spoke = True
         return [ServerEvent("", bytes(self._whole))]
-
-    def error_in_place(self, events: Iterable[ServerEvent]) -> ProviderError | None:
-        """Return the error that a whole body is which is no answer; gateways send such with status 200."""
-        if self._sse is not None:
-            return None
-        return next((error for event in events if (error := error_of(ServerEvent(STRAY, event.data)))), None)
 
     def _unpacked(self, sse: SSEDecoder, pieces: Iterable[bytes]) -> list[ServerEvent]:
         """Feed a decoder with bytes that were compressed."""

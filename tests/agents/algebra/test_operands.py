@@ -6,7 +6,8 @@ import math
 import pytest
 
 from miniagents import Message, MessageSequencePromise, MiniAgents, identity
-from miniagents.agents._algebra._operands import Operand, first_sign, input_complete, named
+from miniagents.agents._algebra._operands import Operand, first_sign, input_complete, is_content, named
+from miniagents.parts import Finish, Part, Reasoning, ResponseHeaders, Usage
 from miniagents.values import check_seconds
 from tests.support.sources import Source, turns
 from tests.support.speakers import Speaker
@@ -99,3 +100,11 @@ def test_no_times(seconds: object, error: type[Exception], sentence: str) -> Non
     """What is no time to wait is refused with a sentence."""
     with pytest.raises(error, match=sentence):
         check_seconds("hedge", "after", seconds)
+
+
+def test_what_an_agent_says() -> None:
+    """Text and thoughts are said; headers, numbers and the end are no sign of an answer."""
+    said: list[Part] = ["Hi", Reasoning("Hm.")]
+    assert all(map(is_content, said))
+    told: list[Part] = [Usage(1, 2), Finish("stop"), ResponseHeaders(200, "req-1")]
+    assert not any(map(is_content, told))

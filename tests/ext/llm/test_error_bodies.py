@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 
 import httpx2
 import pytest
+from anthropic import AsyncAnthropic
+from openai import AsyncOpenAI
 
-from miniagents import LLMStatusError
+from miniagents import LLMStatusError, MiniAgents
 from miniagents.ext.llm import _error_bodies
 from miniagents.ext.llm._error_bodies import bound_errors
-from tests.support.sse_server import Exchange, Script, Step, answer, cut, hold, repeat, reset
-from tests.support.wires import WIRES, Wire, asking
+from tests.support.sse_server import Exchange, Script, Step, answer, cut, hold, repeat, reset, serve
+from tests.support.wires import ANTHROPIC, CHAT, KEY, RESPONSES, WIRES, Asked, Wire, asking
 
 on_each_wire = pytest.mark.parametrize("wire", WIRES, ids=repr)
 
@@ -48,20 +50,25 @@ def bomb(wbits: int) -> Iterator[bytes]:
     yield from [block] * 256
 
 
-async def refused(wire: Wire, steps: Sequence[Step], encoding: str, **keywords: object) -> tuple[str, int]:
-    """Be refused; return the sentence, and the most memory that it took."""
-    async with asking(wire, answer(400, {}), refusal(*steps, encoding=encoding), **keywords) as asked:
-        with pytest.raises(LLMStatusError):  # the client is made, and the SDK imported what it needs
+async def traced(asked: Asked) -> tuple[str, int]:
+    """Be refused twice; return the sentence of the second time, and the most memory that it took."""
+    with pytest.raises(LLMStatusError):  # the client is made, and the SDK has imported what it needs
+        await asked.inquire()
+    tracemalloc.start()
+    try:
+        with pytest.raises(LLMStatusError) as caught:
             await asked.inquire()
-        tracemalloc.start()
-        try:
-            with pytest.raises(LLMStatusError) as caught:
-                await asked.inquire()
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     assert caught.value.status == 400
     return str(caught.value), peak
+
+
+async def refused(wire: Wire, steps: Sequence[Step], encoding: str) -> tuple[str, int]:
+    """The same with a body of these steps."""
+    async with asking(wire, answer(400, {}), refusal(*steps, encoding=encoding)) as asked:
+        return await traced(asked)
 
 
 @on_each_wire
@@ -74,6 +81,24 @@ async def test_bomb(wire: Wire, encoding: str, wbits: int) -> None:
     assert "refused with status 400, a bomb: [data]; " in told
     assert peak < ENOUGH
     assert time.perf_counter() - began < 3.0
+
+
+@pytest.mark.parametrize(
+    ("wire", "kind"), [(CHAT, AsyncOpenAI), (RESPONSES, AsyncOpenAI), (ANTHROPIC, AsyncAnthropic)]
+)
+async def test_bomb_for_a_client_of_ones_own(
+    wire: Wire, kind: type[AsyncOpenAI] | type[AsyncAnthropic]
+) -> None:
+    """A client of the user's own is kept from it too."""
+    async with (
+        serve(answer(400, {}), refusal(*bomb(31), encoding="gzip")) as server,
+        kind(api_key=KEY, base_url=server.url + wire.path, max_retries=0) as client,
+        MiniAgents(),
+    ):
+        asked = Asked(server, wire.agent.fork(model="m", client=client))
+        told, peak = await traced(asked)
+    assert "refused with status 400, a bomb" in told
+    assert peak < ENOUGH
 
 
 @on_each_wire

@@ -161,6 +161,24 @@ async def test_told(wire: Wire, stream: bool, status: int, body: object, told: s
 
 
 @on_each_wire
+async def test_told_in_a_stream(wire: Wire) -> None:
+    """An error inside a stream is told, also in a form that is not that of the wire."""
+    told = json.dumps({"error": {"message": "boom", "type": "odd"}})
+    error = await error_of(wire, sse(*wire.begun("Hel"), f"data: {told}\n\n".encode()))
+    assert "odd: boom" in str(error)
+    assert error.partial_text == "Hel"
+
+
+def test_advice_by_the_body() -> None:
+    """Inside a stream, or in a server error, the status that the body names says what to do."""
+    missing = Reason("not_found_error", "No such model", 404)
+    for status in (None, 500):
+        assert "check the model's name and the base URL" == advice(
+            status, missing, attached=False, schemas=False
+        )
+
+
+@on_each_wire
 @pytest.mark.parametrize("key", ["x", "1", "ollama", "not-needed", "EMPTY", "lm-studio"])
 async def test_a_placeholder(wire: Wire, key: str) -> None:
     """A key that is a placeholder covers nothing in a sentence, and changes no advice."""
