@@ -206,19 +206,21 @@ def test_a_repeated_message_of_calls() -> None:
         parts(message={"tool_calls": [{"function": {"name": "n"}}]})
 
 
-@pytest.mark.parametrize(
-    ("pieces", "numbers"),
-    [
-        ([[{}, {}]], [0, 1]),
-        ([[{}], [{}]], [0, 0]),
-        ([[{"arguments": "{}"}], [{"arguments": "{}"}]], [0, 1]),
-        ([[{"arguments": "{}"}], [{"arguments": " "}]], [0, 0]),
-        ([[{"arguments": "{}}"}], [{"arguments": "{}"}], [{"arguments": "{}"}]], [0, 0, 0]),
-        ([[{"arguments": "{"}], [{"arguments": "}"}]], [0, 0]),
-        ([[{"arguments": "{"}], [{"name": "m", "arguments": "{}"}]], [0, 1]),
-    ],
+NOTHING: Mapping[str, str] = {}
+NAMES: tuple[tuple[list[list[Mapping[str, str]]], list[int]], ...] = (
+    ([[NOTHING, NOTHING]], [0, 1]),
+    ([[NOTHING], [NOTHING]], [0, 0]),
+    ([[{"arguments": "{}"}], [{"arguments": "{}"}]], [0, 1]),
+    ([[{"arguments": "{}"}], [{"arguments": " "}]], [0, 0]),
+    ([[{"arguments": "{}}"}], [{"arguments": "{}"}], [{"arguments": "{}"}]], [0, 0, 0]),
+    ([[{"arguments": "{"}], [{"arguments": "}"}]], [0, 0]),
+    ([[{"arguments": "{"}], [{"name": "m", "arguments": "{}"}]], [0, 1]),
 )
-def test_names_in_one_place(pieces: list[list[dict[str, str]]], numbers: list[int]) -> None:
+"""What one event after the other says of calls in one place, and which call each piece belongs to."""
+
+
+@pytest.mark.parametrize(("pieces", "numbers"), NAMES)
+def test_names_in_one_place(pieces: list[list[Mapping[str, str]]], numbers: list[int]) -> None:
     """Without ids a name begins another call where it cannot mean the same one."""
     decode = ChunkDecoder()
     calls = [[{"index": 0, "function": {"name": "n", **each}} for each in event] for event in pieces]
