@@ -36,6 +36,7 @@ __all__ = ["MessagesDecoder", "decode_message"]
 _EVENT: Final = TypeAdapter(Event)
 _OBJECT: Final = TypeAdapter(dict[str, object])
 _ERRORS: Final = frozenset({"error", STRAY})
+_NOWHERE: Final = -1
 # In which field a piece stands, by its type.
 _FIELDS: Final = MappingProxyType(
     {
@@ -107,7 +108,7 @@ class MessagesDecoder:
         self._number = 0  # of the next block
         self._next = 0  # the place that follows
         self._last = 0  # the place of the block that began last
-        self._text: int | None = None  # the place of the text to which the last piece belonged
+        self._text = _NOWHERE  # the place of the text to which the last piece belonged
         self._announced = False  # an event has begun a block
         self._spoke = False  # something has come that a reader sees
         self._others = False  # there were pieces of types that are not known here
@@ -128,11 +129,11 @@ class MessagesDecoder:
             if self._ended or _says_nothing(event):
                 return []
             raise
-        if known.get("type") == "content_block_delta":
-            delta, index = known.get("delta"), known.get("index")
-            if delta is not None and index == self._text and delta.get("type") == "text_delta":
+        if known.get("type") == "content_block_delta" and known.get("index") == self._text:
+            delta = known.get("delta")
+            if delta is not None and delta.get("type") == "text_delta":
                 text = delta.get("text")
-                if type(text) is str and index is not None:  # most events are no more than text
+                if type(text) is str:  # most events are no more than text
                     return [text]
         return list(self._rarer(known, event))
 
@@ -145,9 +146,10 @@ class MessagesDecoder:
             yield from handle(self, known)
         elif kind == "error":
             raise_error(ServerEvent("error", event.data))
-        elif known and not kind:
+        elif not kind:
             raise_error(ServerEvent("", event.data))
-            raise WireError("an event has no type")
+            if known:
+                raise WireError("an event has no type")
 
     # -- blocks ------------------------------------------------------------------------------------------
 
@@ -165,7 +167,7 @@ class MessagesDecoder:
 
     def _begin(self, fields: Mapping[str, object], place: int | None) -> Iterator[Decoded]:
         """Begin a block with all that is told of it."""
-        self._text = None
+        self._text = _NOWHERE
         self._announced = True
         kind, call_id = kind_of(fields), identifier(fields.get("id"))
         place = self._next if place is None else place
@@ -195,7 +197,7 @@ class MessagesDecoder:
 
     def _stop(self, block: _Block) -> Iterator[Decoded]:
         """End a block; it may have ended already."""
-        self._text = None
+        self._text = _NOWHERE
         block.stopped = True
         if block.kind == CALL:
             block.call.end("")
@@ -250,7 +252,7 @@ class MessagesDecoder:
             block = self._block_of_piece(TEXT if kind == "text_delta" else "thinking", place)
             if kind == "text_delta":
                 yield self._say(block, text)
-                self._text = None if self._whole else place
+                self._text = _NOWHERE if self._whole or place is None else place
             else:
                 yield from self._thought(block, cast("Mapping[str, object]", delta))
 
@@ -299,7 +301,7 @@ class MessagesDecoder:
     def stops(self, _: Event) -> Iterator[Decoded]:
         """Take the end of the stream."""
         self._ended = self._finished
-        self._text = None
+        self._text = _NOWHERE
         yield from ()
 
     def whole(self, content: Sequence[object]) -> Iterator[Decoded]:

@@ -130,9 +130,10 @@ class ResponsesDecoder:
             self._ended = True
         elif kind in {"error", "response.error"}:
             raise_error(ServerEvent("error", raw.data))
-        elif not kind and event:
+        elif not kind:
             raise_error(ServerEvent("", raw.data))
-            raise WireError("an event has no type")
+            if event:
+                raise WireError("an event has no type")
         elif kind.endswith(".delta"):
             self._others = True
 
