@@ -4,6 +4,7 @@ from ._async_adapters import from_async, to_async_iter
 from ._bounded_queue import Overflow
 from ._buffer import NoReplayBuffer, ReaderPosition, ReplayBuffer
 from ._concurrent_map import ConcurrencyLimits, map_concurrently
+from ._content_message import ContentMessage
 from ._context import CURRENT_CONTEXT, Context, current_context, running_loop
 from ._deadlocks import DeadlockWatch, WaitingTask, current_producer, record_wait
 from ._errors_as_messages import error_message, replace_errors
@@ -25,7 +26,7 @@ from ._message import (
     message_of,
     text_message,
 )
-from ._message_type import FlatStream, MessageType, one_message
+from ._message_type import FlatStream, MessageType, flat_messages, one_message
 from ._messages import Messages
 from ._part_buffer import PartBuffer, Parts
 from ._processor import Processor
@@ -49,6 +50,7 @@ __all__ = [
     "Ancestry",
     "AssistantMessage",
     "ConcurrencyLimits",
+    "ContentMessage",
     "Context",
     "DeadlockWatch",
     "ErrorMessage",
@@ -104,6 +106,7 @@ __all__ = [
     "error_message",
     "failed_message",
     "fill",
+    "flat_messages",
     "freeze_metadata",
     "from_async",
     "iterate",
