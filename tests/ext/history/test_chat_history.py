@@ -133,11 +133,15 @@ def _seconds_of_load(path: Path) -> float:
 
 
 def _framed(count: int) -> bytes:
-    registry, pieces, last = Registry(), list[bytes](), ""
+    registry, before = Registry(), "a" * 12
+    said = (UserMessage("Why?"), AssistantMessage("So.", model="m-1"))
+    units = [write_record(registry.record_of(each), before, partial(str, "b" * 12)) for each in said]
+    pieces = list[bytes]()
     for number in range(count):
-        message = UserMessage(f"Question {number}?") if number % 2 else AssistantMessage("Yes.", model="m-1")
-        before, last = last, f"{number:012x}"
-        pieces.append(write_record(registry.record_of(message), before, partial(str, last)))
+        last = f"{number:012x}"
+        unit = units[number % 2].replace(b"b" * 12, last.encode())
+        pieces.append(unit.replace(b"a" * 12, before.encode()))
+        before = last
     return b"".join(pieces)
 
 
