@@ -63,6 +63,7 @@ __all__ = [
     "miniagent",
     "model_agent",
     "partial_text",
+    "prompt",
     "race",
     "route",
     "split_messages",
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
         adialog_loop,
         identity,
         miniagent,
+        prompt,
         race,
         route,
     )

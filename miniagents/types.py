@@ -12,9 +12,11 @@ from miniagents.agents import (
     AgentReplyNode,
     PersistMessageHandler,
     Pipeline,
+    Prompt,
     RaceEntry,
     RaceReport,
     Route,
+    SlotValue,
 )
 from miniagents.core import (
     MessageItemOf,
@@ -76,9 +78,11 @@ __all__ = [
     "Pipeline",
     "PromiseResolvedHandler",
     "PromisingContext",
+    "Prompt",
     "RaceEntry",
     "RaceReport",
     "Route",
+    "SlotValue",
     "TokenStreamer",
     "ToolAgent",
     "ToolReplies",

@@ -118,6 +118,7 @@ EVER = frozenset(
         "miniagent",
         "model_agent",
         "partial_text",
+        "prompt",
         "race",
         "route",
         "split_messages",

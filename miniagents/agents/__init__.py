@@ -14,6 +14,7 @@ from ._decorator import miniagent
 from ._dialog_loop import adialog_loop
 from ._miniagents import MiniAgents
 from ._pipeline import Pipeline
+from ._prompt import Prompt, SlotValue, prompt
 from ._records import AgentCallNode, AgentReplyNode
 from ._run_context import PersistMessageHandler
 
@@ -28,16 +29,19 @@ __all__ = [
     "MiniAgents",
     "PersistMessageHandler",
     "Pipeline",
+    "Prompt",
     "RaceEntry",
     "RaceLostError",
     "RaceReport",
     "RetryPolicy",
     "Route",
+    "SlotValue",
     "Stage",
     "achain_loop",
     "adialog_loop",
     "identity",
     "miniagent",
+    "prompt",
     "race",
     "route",
 ]

@@ -5,6 +5,7 @@ from ._async_adapters import from_async, to_async_iter
 from ._bounded_queue import Overflow
 from ._buffer import NoReplayBuffer, ReaderPosition, ReplayBuffer
 from ._concurrent_map import ConcurrencyLimits, map_concurrently
+from ._content_message import ContentMessage
 from ._context import CURRENT_CONTEXT, Context, current_context
 from ._deadlocks import DeadlockWatch, WaitingTask, current_producer, record_wait
 from ._errors_as_messages import error_message, replace_errors
@@ -29,7 +30,7 @@ from ._message import (
     text_message,
     write_message,
 )
-from ._message_type import FlatStream, MessageType, one_message
+from ._message_type import FlatStream, MessageType, flat_messages, one_message
 from ._messages import Messages
 from ._observed_buffers import current_watch, new_part_buffer, run_of, watch_run
 from ._observers import (
@@ -76,6 +77,7 @@ __all__ = [
     "Ancestry",
     "AssistantMessage",
     "ConcurrencyLimits",
+    "ContentMessage",
     "Context",
     "DeadlockWatch",
     "ErrorMessage",
@@ -149,6 +151,7 @@ __all__ = [
     "extend_chain",
     "failed_message",
     "fill",
+    "flat_messages",
     "freeze_metadata",
     "from_async",
     "iterate",

@@ -17,6 +17,7 @@ from miniagents.values import NestingError
 from ._context import Context
 from ._message import M_co, Message, MessagePromise, failed_message, text_message
 from ._promise import StreamedPromise
+from ._role_dicts import RoleDictError, message_of_role, refuse_pair
 from ._stream import TokenStream
 from ._token_message import TokenMessage
 
@@ -36,7 +37,8 @@ MessageType: TypeAlias = Union[
 ]
 """Whatever ``inquire``, ``reply`` and the operators take for messages.
 
-* a text; a mapping (``Message(**it)``); a message; any other pydantic model (its fields),
+* a text; a message; ``{"role": "user", "content": ...}``, as OpenAI's and Anthropic's libraries have them:
+  a message of that role; any other mapping (``Message(**it)``); any other pydantic model (its fields),
 * an exception, which is raised where it stands,
 * a promise, an Observable, an async iterable: their messages when they come,
 * the ``tokens`` of a message or a sequence: one message, which streams as they come,
@@ -82,8 +84,7 @@ def pieces_of(value: object, context: Context, open_stream: Opener) -> list[Piec
     if one is not None:
         return [one]
     # All of it, before anything is started: it is taken as a whole or not at all.
-    single = _single(value)
-    given = _flat(value) if single is None else [single]
+    given = _flat(value)
     if are_messages(given):
         return cast("list[Piece]", given)
     return [
@@ -118,6 +119,26 @@ def one_message(value: object, context: Context) -> MessagePromise[Message] | No
     return None
 
 
+def flat_messages(value: object) -> list[MessageType]:
+    """Everything that is given, out of its collections, in order; needs no context, since nothing is started.
+
+    Args:
+        value: any ``MessageType``.
+
+    Returns:
+        Messages, exceptions, and whatever streams.
+
+    Raises:
+        TypeError: something in it cannot become a message; the text names its type and where it stands.
+        NestingError: collections are nested more than 64 deep.
+
+    Example:
+        >>> [str(message) for message in flat_messages(["one", [{"text": "two"}]])]
+        ['one', 'two']
+    """
+    return [] if value is None else cast("list[MessageType]", _flat(value))
+
+
 def _flat(value: object) -> list[object]:
     """Everything in ``value`` that is one message, stream or error, in order; nothing is started yet."""
     found: list[object] = []
@@ -131,7 +152,13 @@ def _flat(value: object) -> list[object]:
                 path.pop()
             continue
         index, item = step
-        single = _single(item)
+        try:
+            single = _single(item)
+            if single is None:
+                _check_pair(item, nested=len(stack) > 1)
+        except RoleDictError as error:
+            at = _where(path, index)
+            raise TypeError(f"{error} (at {at} of what was given)" if at else str(error)) from None
         if single is not None:
             found.append(single)
         elif _is_collection(item):
@@ -144,7 +171,7 @@ def _flat(value: object) -> list[object]:
             stack.append(enumerate(cast("Iterable[object]", item)))
             path.append(index)
         else:
-            raise TypeError(_refusal(item, [*path[1:], index] if path else []))
+            raise TypeError(_refusal(item, _where(path, index)))
     return found
 
 
@@ -201,6 +228,9 @@ def _from_mapping(fields: Mapping[object, object]) -> Message:
         msg = f"A mapping becomes a Message, with its keys as fields: they must be str, not {wrong[0]!r}."
         raise TypeError(msg)
     data = {str(key): value for key, value in fields.items()}
+    said = message_of_role(data)
+    if said is not None:
+        return said
     text = data.pop("text", None)
     if text is not None and not isinstance(text, str):
         msg = f"A mapping becomes a Message, so its 'text' must be str or None; it is {type(text).__name__}."
@@ -208,8 +238,20 @@ def _from_mapping(fields: Mapping[object, object]) -> Message:
     return Message(text, **data)
 
 
-def _refusal(item: object, path: list[int]) -> str:
-    where = "".join(f"[{index}]" for index in path)
+def _where(path: list[int], index: int) -> str:
+    """Where an item stands in what was given: ``[1][0]``; nothing if it is what was given."""
+    return "".join(f"[{each}]" for each in [*path[1:], index]) if path else ""
+
+
+def _check_pair(item: object, *, nested: bool) -> None:
+    # A list at the top may well be of two texts, of which the first happens to be "user".
+    if isinstance(item, _PLAIN if nested else tuple):
+        pair = cast("list[object] | tuple[object, ...]", item)
+        if len(pair) == 2:  # noqa: PLR2004 - a pair
+            refuse_pair(pair[0], pair[1])
+
+
+def _refusal(item: object, where: str) -> str:
     at = f" at {where} of what was given" if where else ""
     what = "None" if item is None else f"a value of type {type(item).__name__}"
     return (

@@ -36,6 +36,8 @@ class TokenTransformer(Generic[T]):
         within_message: no message that is written needs more than one that is read.
         in_step: what is written is as long as what is read, so reading may wait for readers.
         replaces: what is written is shown in the place of what is read: to its readers it is the same.
+        at_once: each token is told when it comes, and not those of one turn of the event loop together, which
+            costs less where they come in bursts, and more where they come one by one.
 
     Example:
         >>> from miniagents import MessageSequencePromise, MiniAgents
@@ -56,6 +58,7 @@ class TokenTransformer(Generic[T]):
 
     within_message: ClassVar[bool] = True  # no message that is written needs more than one that is read
     replaces: ClassVar[bool] = False
+    at_once: ClassVar[bool] = False
     in_step: ClassVar[bool] = False  # whole messages are taken, however slowly what becomes of them is read
 
     def __init__(self, target: ReplayBuffer[T]) -> None:
@@ -154,7 +157,16 @@ class TokenFeed(Processor):
         the end
     """
 
-    __slots__ = ("_batched", "_held", "_message", "_source", "_token_position", "_transformer")
+    __slots__ = (
+        "_batched",
+        "_held",
+        "_message",
+        "_pieces",
+        "_read",
+        "_source",
+        "_token_position",
+        "_transformer",
+    )
 
     position: int
 
@@ -165,6 +177,8 @@ class TokenFeed(Processor):
             "TokenTransformer[object]", transformer
         )  # what it writes is not of interest here
         self._message: MessagePromise[Message] | None = None
+        self._read: ReplayBuffer[str] | None = None  # that of the message, which is asked for at each token
+        self._pieces: list[str] = []  # those of the message that are told
         self._held: ReplayBuffer[str] | None = None
         self._token_position = 0
         self._batched = False
@@ -175,8 +189,8 @@ class TokenFeed(Processor):
     @override
     def reading(self) -> ReplayBuffer[object] | None:
         """The message that it is in, else the sequence."""
-        if self._message is not None:
-            return cast("ReplayBuffer[object]", self._message.buffer)
+        if self._read is not None:
+            return cast("ReplayBuffer[object]", self._read)
         return None if self._source is None else cast("ReplayBuffer[object]", self._source.buffer)
 
     @property
@@ -205,16 +219,18 @@ class TokenFeed(Processor):
     def _told(self) -> bool:
         if self._held is not None and self._held.closed:
             self.leave()
-        if self._message is not None:
-            return self._told_within(self._message)
+        if self._message is not None and self._read is not None:
+            return self._told_within(self._message, self._read)
         if self._source is None:
             return False
         buffer = self._source.buffer
         if self.position < len(buffer.items):
             self._message = buffer.items[self.position]
+            self._read = self._message.buffer
+            self._pieces = self._transformer.pieces_of(self._read)
             self.position += 1
             self._token_position = 0
-            between = waits_for(self._message.buffer.producer, self)
+            between = waits_for(self._read.producer, self)
             if between is not None:
                 raise DeadlockError(" → ".join(["a message", *between, "a message"]))
             self._listen_to(self._message)
@@ -226,7 +242,7 @@ class TokenFeed(Processor):
     def _listen_to(self, message: MessagePromise[Message]) -> None:
         self._transformer.start_message(message)
         if self._message is message:  # else left during that call
-            self._batched = not self._is_pushed()
+            self._batched = not (self._transformer.at_once or self._is_pushed())
             message.buffer.attach(self, batched=self._batched, unbounded=False)
             request_upstream(message.buffer, 0, self._credit())
 
@@ -235,17 +251,19 @@ class TokenFeed(Processor):
         written = self._transformer.writing()
         return (self._transformer.target if written is None else written).pushed
 
-    def _told_within(self, message: MessagePromise[Message]) -> bool:
-        buffer = message.buffer
-        pieces = self._transformer.pieces_of(buffer)
-        batch = pieces[self._token_position : self._token_position + BATCH]
-        if batch:
-            self._token_position += len(batch)
-            self._transformer.tokens(batch)
-            if len(batch) < BATCH or not buffer.context.pushing:
+    def _told_within(self, message: MessagePromise[Message], buffer: ReplayBuffer[str]) -> bool:
+        pieces, position = self._pieces, self._token_position
+        count = len(pieces) - position
+        if count > 0:
+            count = min(count, BATCH)
+            self._token_position = position + count
+            self._transformer.tokens(pieces[position : position + count])
+            if count == BATCH and buffer.context.pushing:
+                buffer.context.dispatch(self.deliver)  # first those who are to be told of these
+                return False
+            # Looked at again only if there may be something: most often one token has come, and was that.
+            if self._token_position < len(pieces) or self._read is not buffer or self._held is not None:
                 return True
-            buffer.context.dispatch(self.deliver)  # first those who are to be told of these
-            return False
         if not buffer.closed:
             if self._batched and self._is_pushed():
                 self._batched = False
@@ -273,9 +291,10 @@ class TokenFeed(Processor):
             transformer.fail(error, buffer.chain)
 
     def _leave_message(self) -> None:
-        message, self._message = self._message, None
-        if message is not None:
-            message.buffer.detach(self, unbounded=False)
+        read, self._read = self._read, None
+        self._message, self._pieces = None, []
+        if read is not None:
+            read.detach(self, unbounded=False)
 
     @override
     def leave(self) -> None:
@@ -298,23 +317,24 @@ class TokenFeed(Processor):
             waiting: a reader waits for the next piece.
         """
         whole = waiting and buffer is self._transformer.target
-        if self._message is not None:
+        if self._read is not None:
             written = self._transformer.writing()
             if whole and written is not None and written.requested < UNBOUNDED:
                 written.run_on()  # what comes after it is waited for; it passes that on by itself
             else:
                 if waiting and written is not None:
                     written.expect_reader()
-                request_upstream(self._message.buffer, self._tokens_read(self._message), self._credit())
+                request_upstream(self._read, self._tokens_read(self._read), self._credit())
         elif self._source is not None:
             credit = max(self._source_credit(), waiting)
             request_upstream(self._source.buffer, self.position, credit, waiting=waiting)
 
     @override
     def withdraw_demand(self) -> None:
-        for read in (self._message, self._source):
-            if read is not None:
-                read.buffer.withdraw()
+        if self._read is not None:
+            self._read.withdraw()
+        if self._source is not None:
+            self._source.buffer.withdraw()
 
     def _ask(self) -> None:
         """Request more of what has been read to the end of what was requested."""
@@ -322,17 +342,16 @@ class TokenFeed(Processor):
             written = self._transformer.writing()
             if written is not None:
                 written.write_from(self)
-        if self._message is not None:
-            read = self._tokens_read(self._message)
-            if read >= self._message.buffer.requested:
-                request_upstream(self._message.buffer, read, self._credit())
+        if self._read is not None:
+            read = self._tokens_read(self._read)
+            if read >= self._read.requested:
+                request_upstream(self._read, read, self._credit())
         elif self._source is not None and self.position >= self._source.buffer.requested:
             request_upstream(self._source.buffer, self.position, self._source_credit())
 
-    def _tokens_read(self, message: MessagePromise[Message]) -> int:
+    def _tokens_read(self, buffer: ReplayBuffer[str]) -> int:
         """How many tokens of the message have been read, as its buffer counts them: without other parts."""
-        pieces = self._transformer.pieces_of(message.buffer)
-        return self._token_position - len(pieces) + len(message.buffer.items)
+        return self._token_position - len(self._pieces) + len(buffer.items)
 
     def _source_credit(self) -> int:
         """How many more messages are wanted."""
@@ -367,7 +386,7 @@ class TokenFeed(Processor):
         if not transformer.replaces:
             return None
         written = None
-        if self._message is not None and buffer is self._message.buffer:
+        if self._read is not None and buffer is self._read:
             written = cast("ReplayBuffer[object] | None", transformer.writing())
         return transformer.target if written is None else written
 

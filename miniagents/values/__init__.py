@@ -66,6 +66,7 @@ from ._parts import (
 from ._redact import is_secret_name, misfit, redact_keys
 from ._sentinels import AWAIT, CLEAR, AwaitType, ClearType
 from ._splitter import SPLIT_END, SplitEndType, SplitEvent, TextSplitter
+from ._template import named_fields
 from ._terminal_text import strip_control
 
 __all__ = [
@@ -147,6 +148,7 @@ __all__ = [
     "made_of",
     "media_type_of",
     "misfit",
+    "named_fields",
     "of_atoms",
     "part_from_data",
     "partial_text",

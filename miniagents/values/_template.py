@@ -1,12 +1,12 @@
-"""`text_template`: a text with plain field names in braces, and nothing that runs code."""
+"""Texts with plain names in braces, and nothing that runs code: `text_template`, and prompts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from string import Formatter
 from typing import Final
 
 from ._errors import TemplateError
 
-_HELP: Final = "a text_template knows plain field names only, such as {name}; {{ and }} stand for braces"
+_HELP: Final = "it may have plain field names only, such as {name}; {{ and }} stand for braces"
 
 
 class Template:
@@ -30,7 +30,7 @@ class Template:
             )
         self.source: str = source
         self._owner = owner
-        self._parts = tuple(_parse(source, owner))
+        self._parts = named_fields(source, f"the text_template of {owner}")
 
     def fill(self, values: Mapping[str, object]) -> str:
         """Return the text with every field replaced by `str` of its value.
@@ -56,13 +56,26 @@ class Template:
         return "".join(pieces)
 
 
-def _parse(source: str, owner: str) -> Iterable[tuple[str, str | None]]:
+def named_fields(source: str, where: str) -> tuple[tuple[str, str | None], ...]:
+    """Return the literal texts, each with the name that stands behind it; None behind the last one.
+
+    Args:
+        source: The text with names in braces.
+        where: What it is, for the text of an error.
+
+    Raises:
+        TemplateError: If a brace has no partner, or what is in braces is anything but a plain name.
+
+    Example:
+        >>> named_fields("{{Hello}}, {name}!", "the prompt")
+        (('{', None), ('Hello}', None), (', ', 'name'), ('!', None))
+    """
     try:
-        parts = list(Formatter().parse(source))
+        parts = tuple((literal, field, spec, how) for literal, field, spec, how in Formatter().parse(source))
     except ValueError as error:
-        raise TemplateError(f"the text_template of {owner} is malformed ({error}); {_HELP}") from None
-    for literal, field, spec, conversion in parts:
+        raise TemplateError(f"{where} is malformed ({error}); {_HELP}") from None
+    for _, field, spec, conversion in parts:
         if field is not None and (not field.isidentifier() or spec or conversion):
             shown = field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
-            raise TemplateError(f"the text_template of {owner} has the field {{{shown}}}; {_HELP}")
-        yield literal, field
+            raise TemplateError(f"{where} has the field {{{shown}}}; {_HELP}")
+    return tuple((literal, field) for literal, field, _, _ in parts)

@@ -1,4 +1,4 @@
-"""The cases S1 to S10, and D for decoding: what is measured, and the limit that it is measured against."""
+"""The cases S1 to S13, and D for decoding: what is measured, and the limit that it is measured against."""
 
 import os
 import subprocess
@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import cast
 
 from .map_cases import map_limit, map_ours
+from .prompt_cases import prompt_limit, prompt_ours
 from .rewrite_cases import HOPS, rewriting_limit, rewriting_ours
 from .run_cases import (
     answers_limit,
@@ -45,6 +46,7 @@ class Case:
         small: the size of a check that it runs.
         target: what the ratio must not exceed.
         in_us: the target is no ratio but so many microseconds an item.
+        added: the target is so many microseconds an item that ours may take more than the limit.
     """
 
     limit: Role
@@ -53,6 +55,7 @@ class Case:
     small: int
     target: float
     in_us: bool = False
+    added: bool = False
 
 
 def import_seconds(statement: str, compiled: str) -> float:
@@ -153,6 +156,7 @@ CASES = MappingProxyType(
         "S9": sdk_case("http_cases", "answers", 30_000, 20, 1.3),
         "S9L": sdk_case("http_cases", "live", 30_000, 20, 1.3),
         "S10": Case(map_limit, map_ours, 5_000, 20, 150.0, in_us=True),
+        "S13": Case(prompt_limit, prompt_ours, 50_000, 100, 5.0, added=True),
         "D-chat": sdk_case("decode_cases", "chat", 10_000, 100, 0.2),
         "D-responses": sdk_case("decode_cases", "responses", 10_000, 100, 0.2),
         "D-anthropic": sdk_case("decode_cases", "anthropic", 20_000, 100, 0.2),

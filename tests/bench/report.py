@@ -16,7 +16,7 @@ Ratios = Mapping[str, Mapping[str, float]]
 METHOD = f"""CPU time, each figure from a process of its own. A ratio is what ours takes over the limit that
 the interpreter sets (for each case: `cases.py`), of two neighbouring runs. The table has the median of
 {ROUNDS} such ratios (of peers {PEER_ROUNDS}), and between which the middle half of them is. A target in µs is
-compared with what ours takes."""
+compared with what ours takes, and one with a plus with what ours takes more than the limit."""
 
 HEAD = (
     "| case | limit, µs | ours, µs | ratio | middle half | target | |",

@@ -39,6 +39,15 @@ def test_a_target_may_be_microseconds() -> None:
     assert (7.0, 139) == (holds.target_ratio, Measured("S0", rounds, count=1000, target=139).target_ratio)
 
 
+def test_a_target_may_be_what_is_added() -> None:
+    """Such a target is compared with the median of what ours takes more than the limit in each round."""
+    rounds = [(0.010, 0.014), (0.020, 0.026), (0.030, 0.090)]
+    missed, holds = (Measured("S0", rounds, count=1000, target=target, added=True) for target in (5.5, 6))
+    assert missed.row == "| S0 | 20.000 | 26.000 | 1.40 | 1.35 to 2.20 | +5.5 µs | missed |"
+    assert holds.row.endswith("| +6 µs | holds |")
+    assert 1.3 == holds.target_ratio
+
+
 @pytest.mark.parametrize("name", SERIES)
 def test_series_runs(name: str) -> None:
     """Every series of growth runs at a small size, and takes time."""

@@ -30,6 +30,7 @@ EXEMPT = {
     "BaseAgent.bind": "as BaseAgent.fork",
     "BaseAgent.fork": "a copy with other fields: tests/agents/test_base_agent.py",
     "MiniAgent.components": "the agents that it is made of: tests/agents/test_around.py",
+    "flat_messages": "takes streams out of collections and reads none: tests/core/test_message_type.py",
     "iterate": "an async iterator: tests/core/test_readers.py",
     "started": "an async iterator: tests/core/test_readers.py",
     "to_async_iter": "the way out of Observables: tests/core/test_async_adapters.py",

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 from typing_extensions import override
@@ -86,6 +87,25 @@ async def test_what_is_heard() -> None:
         await turns()
         assert ["(", "a", "b", ")ab", "(", "x", "y", ")xy", "(", ")"] == heard.items
         assert (True, None) == (heard.target.closed, heard.target.error)
+
+
+async def test_tokens_at_once_or_together() -> None:
+    """Tokens of one turn of the loop are told together after it, or each at once if that is wanted."""
+
+    class Hasty(Heard):
+        at_once: ClassVar[bool] = True
+
+    async with PromisingContext():
+        for kind, in_the_turn in ((Heard, ["("]), (Hasty, ["(", "a", "b"])):
+            buffer: ReplayBuffer[str] = ReplayBuffer(PromisingContext.current())
+            heard = kind(MessageSequencePromise(MessagePromise.of_tokens(buffer, Message)))
+            buffer.append("a")
+            buffer.append("b")
+            assert in_the_turn == heard.items
+            await turns(2)
+            assert ["(", "a", "b"] == heard.items
+            buffer.finish(Message("ab"))
+            assert ["(", "a", "b", ")ab"] == heard.items
 
 
 async def test_what_is_there_already() -> None:

@@ -4,12 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable
 from os import PathLike
 from pathlib import Path
-from typing import cast
 
 from typing_extensions import override
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
-from miniagents.core import Message, Messages, MessageSequencePromise, MessageType
+from miniagents.core import Message, Messages, MessageSequencePromise, MessageType, flat_messages
 
 from ._markdown_file import MarkdownFile
 from ._records import Registry
@@ -80,17 +79,17 @@ async def finished(messages: MessageType) -> AsyncIterator[Message]:
     Raises:
         NoActiveContextError: there are promises among them, and no context is active.
         TypeError: something in it is no message.
+        Exception: one that stands among them; those before it have been yielded.
     """
-    if isinstance(messages, str):
-        yield Message(messages)
-    elif isinstance(messages, Message):
-        yield messages
-    elif isinstance(messages, Messages):
-        for message in cast("Messages", messages):
-            yield message
-    else:
-        async for promise in MessageSequencePromise(messages):
-            yield await promise
+    given = flat_messages(messages)
+    for at, each in enumerate(given):
+        if isinstance(each, Exception):
+            raise each
+        if not isinstance(each, Message):  # it streams, so from here on a context is needed
+            async for promise in MessageSequencePromise(given[at:]):
+                yield await promise
+            return
+        yield each
 
 
 class InMemoryChatHistory(ChatHistory):
@@ -108,7 +107,8 @@ class InMemoryChatHistory(ChatHistory):
     """
 
     def __init__(self, messages: Iterable[Message] = ()) -> None:
-        self._messages = Messages(messages)
+        self._messages: list[Message] = list(messages)
+        self._loaded: Messages | None = None  # what `load` returned, as long as nothing was added
 
     @override
     async def append(self, messages: MessageType) -> None:
@@ -118,12 +118,15 @@ class InMemoryChatHistory(ChatHistory):
             NoActiveContextError: there are promises among them, and no context is active.
         """
         async for message in finished(messages):
-            self._messages = Messages((*self._messages, message))
+            self._messages.append(message)
+            self._loaded = None
 
     @override
     async def load(self) -> Messages:
         """The whole conversation."""
-        return self._messages
+        if self._loaded is None:
+            self._loaded = Messages(self._messages)
+        return self._loaded
 
 
 class ChatHistoryMD(ChatHistory):

@@ -13,19 +13,20 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import cast
 
 from ._records import Json
 
 VERBATIM, ESCAPED, SHOWN = "verbatim", "escaped", "shown"
 """How a text stands in the file: as it is; with escapes; not at all (it is None, and something is shown)."""
+_OTHER_FORMS = frozenset({ESCAPED, SHOWN})
 
 OPENING_START = b"<!-- miniagents "
 _MARK_LINE = re.compile(rb"<!-- /?miniagents [^\n]*", re.DOTALL)
 _OPENING_LINE = re.compile(rb"<!-- miniagents (\{[^\n]*\}) -->[ \t]*(\r?)\n")
 _NAME, _PREFIXES, _BOM = b"miniagents ", (b"<!-- ", b"<!-- /"), b"\xef\xbb\xbf"
 _ENDING_LINE = re.compile(rb"<!-- (/miniagents|miniagents cut) ([0-9a-f]+) -->[ \t]*(?:\r?\n|\Z)")
+_HEAD = re.compile(rb'<!-- miniagents \{"v":1,"id":"[0-9a-f]{8,64}","after":"([0-9a-f]{8,64})"[,}]')
 _ID = re.compile(rb'\{"v":1,"id":"([0-9a-f]{8,64})"')
 
 # Not for a comment (`-->`, and `--` for strict HTML readers), and not raw in a line of a file (see
@@ -126,7 +127,9 @@ def is_mark(line: bytes) -> bool:
 
 
 class Marks:
-    """All marks of a file, read in one pass: looking for one takes no time, however hostile the file is.
+    """All marks of a file, found in one pass: looking for one takes no time, however hostile the file is.
+
+    What is kept of them are places, which cost little; a line is read when it is asked for.
 
     Args:
         data: the bytes of the file.
@@ -134,46 +137,92 @@ class Marks:
     """
 
     def __init__(self, data: bytes, start: int) -> None:
-        self._openings: list[Opening] = []
-        self._endings: dict[str, list[Ending]] = {}
+        self._data = data
+        self._openings: list[int] = []
+        # Where the lines begin that end a message, by its id: the first end or cut mark, the first opening
+        # line of the one behind it, and whatever names it once more.
+        self._marked: dict[str, int] = {}
+        self._followed: dict[str, int] = {}
+        self._further: dict[str, list[int]] = {}
         for line in _mark_lines(data, start):
-            opening = _OPENING_LINE.match(data, line)
-            if opening:
-                self._add_opening(_read(opening))
+            if _OPENING_LINE.match(data, line):
+                self._openings.append(line)
+                if head := _HEAD.match(data, line):
+                    self._add_ending(self._followed, head.group(1), line)
             elif ending := _ENDING_LINE.match(data, line):
-                cut = ending.group(1) != b"/miniagents"
-                self._add_ending(ending.group(2).decode(), Ending(ending.start(), ending.end(), cut=cut))
+                self._add_ending(self._marked, ending.group(2), line)
 
     def next_opening(self, start: int) -> Opening | None:
         """The next opening line at or after `start`, or None.
 
         A damaged line counts when its id can be read and the end of that message is there.
         """
-        first = bisect_left(self._openings, start, key=lambda opening: opening.start)
-        return next(
-            (
-                opening
-                for opening in islice(self._openings, first, None)
-                if opening.size >= 0 or self.ending(opening.id, opening.end)
-            ),
-            None,
-        )
+        # By index: a slice of what is left, for each message, would take time in proportion to the square.
+        for at in range(bisect_left(self._openings, start), len(self._openings)):
+            line = _OPENING_LINE.match(self._data, self._openings[at])
+            opening = None if line is None else _read(line)
+            if opening is not None and (opening.size >= 0 or self.ending(opening.id, opening.end)):
+                return opening
+        return None
 
     def ending(self, message_id: str, start: int) -> Ending | None:
         """The first line at or after `start` that ends the message, or None."""
-        endings = self._endings.get(message_id, [])
-        first = bisect_left(endings, start, key=lambda ending: ending.start)
-        return endings[first] if first < len(endings) else None
+        marked, followed = self._marked.get(message_id, -1), self._followed.get(message_id, -1)
+        if start <= marked < followed and message_id not in self._further:  # as it was written
+            return self._ending_at(marked)
+        places = [line for line in (marked, followed) if line >= start]
+        further = self._further.get(message_id, [])
+        at = bisect_left(further, start)
+        if at < len(further):
+            places.append(further[at])
+        return self._ending_at(min(places)) if places else None
 
-    def _add_opening(self, opening: Opening | None) -> None:
-        if opening is None:
-            return
-        self._openings.append(opening)
-        if opening.after:
-            self._add_ending(opening.after, Ending(opening.start, opening.start, marked=False))
+    def _ending_at(self, line: int) -> Ending:
+        ending = _ENDING_LINE.match(self._data, line)
+        if ending is None:  # the opening line of the next message
+            return Ending(line, line, marked=False)
+        return Ending(line, ending.end(), cut=ending.group(1) != b"/miniagents")
 
-    def _add_ending(self, message_id: str, ending: Ending) -> None:
-        self._endings.setdefault(message_id, []).append(ending)
+    def _add_ending(self, lines: dict[str, int], name: bytes, line: int) -> None:
+        message_id = name.decode()
+        if lines.setdefault(message_id, line) != line:
+            self._further.setdefault(message_id, []).append(line)
+
+
+@dataclass(frozen=True, slots=True)
+class LastMark:
+    """The last mark of a file, as far as its end was read.
+
+    Attributes:
+        sound: it ends a message, so what stands behind it is outside of every message.
+        id: of that message.
+        start: where the line begins; `end` where the next one does.
+    """
+
+    sound: bool
+    id: str = ""
+    start: int = 0
+    end: int = 0
+
+
+def last_mark(data: bytes, start: int = 0) -> LastMark | None:
+    """The last line of `data` that is a mark; None if there is none.
+
+    Args:
+        data: the end of a file.
+        start: how much of it to leave out: what stands before it is too little to tell whether a line begins.
+    """
+    at = data.rfind(_NAME, start)
+    while at >= 0:
+        for prefix in _PREFIXES:
+            line = at - len(prefix)
+            if line >= start and data.startswith(prefix, line) and _begins_line(data, line):
+                ending = _ENDING_LINE.match(data, line)
+                if ending is None:
+                    return LastMark(sound=False)
+                return LastMark(sound=True, id=ending.group(2).decode(), start=line, end=ending.end())
+        at = data.rfind(_NAME, start, at)
+    return None
 
 
 def _mark_lines(data: bytes, start: int) -> Iterator[int]:
@@ -195,35 +244,38 @@ def _begins_line(data: bytes, at: int) -> bool:
 def _read(match: re.Match[bytes]) -> Opening | None:
     crlf = bool(match.group(2))
     try:
-        fields: dict[str, object] = json.loads(match.group(1))  # what it is, the patterns find out
+        fields: dict[str, object] = json.loads(match.group(1).decode())  # what it is, the patterns find out
     except (ValueError, RecursionError):
         fields = {}
-    match fields:
-        case {
-            "v": 1,
-            "id": str(i),
-            "role": str(role),
-            "class": str(name),
-            "bytes": int(size),
-            "sha256": str(digest),
-        } if _ID.match(match.group(1)) and size >= 0:
-            after, form, fence, data = (fields.get(key) for key in ("after", "form", "fence", "data"))
-            return Opening(
-                id=i,
-                after=after if isinstance(after, str) else "",
-                role=role,
-                class_name=name,
-                size=size,
-                digest=digest,
-                form=form if isinstance(form, str) and form in {ESCAPED, SHOWN} else VERBATIM,
-                fence=fence if isinstance(fence, str) else "",
-                data=cast("dict[str, Json]", data) if isinstance(data, dict) else {},
-                crlf=crlf,
-                start=match.start(),
-                end=match.end(),
-            )
-        case _:
-            damaged = _ID.match(match.group(1))
-            if damaged is None:
-                return None
-            return Opening(id=damaged.group(1).decode(), start=match.start(), end=match.end(), crlf=crlf)
+    known = _ID.match(match.group(1))
+    if known is None:
+        return None
+    get = fields.get
+    message_id, role, name, size, digest = get("id"), get("role"), get("class"), get("bytes"), get("sha256")
+    # Not a pattern of `match`: those take a third of the time that it takes to load a conversation.
+    if (
+        get("v") == 1
+        and isinstance(message_id, str)
+        and isinstance(role, str)
+        and isinstance(name, str)
+        and isinstance(size, int)
+        and isinstance(digest, str)
+        and size >= 0
+    ):
+        after, form, fence, data = get("after"), get("form"), get("fence"), get("data")
+        return Opening(
+            id=message_id,
+            after=after if isinstance(after, str) else "",
+            role=role,
+            class_name=name,
+            size=size,
+            digest=digest,
+            form=form if isinstance(form, str) and form in _OTHER_FORMS else VERBATIM,
+            fence=fence if isinstance(fence, str) else "",
+            data=cast("dict[str, Json]", data) if isinstance(data, dict) else {},
+            crlf=crlf,
+            start=match.start(),
+            end=match.end(),
+        )
+    form = ESCAPED if b'"form":"escaped"' in match.group(1) else VERBATIM
+    return Opening(id=known.group(1).decode(), form=form, start=match.start(), end=match.end(), crlf=crlf)

@@ -30,9 +30,9 @@ from typing_extensions import override
 
 from miniagents.values import MiniAgentsError
 
-from ._comments import end_mark
+from ._comments import end_mark, last_mark
 from ._markdown_format import write_record
-from ._markdown_reader import Scan, scan
+from ._markdown_reader import Scan, scan, scan_unmarked
 from ._records import Note, Record
 
 
@@ -131,6 +131,9 @@ logger = logging.getLogger(__name__)
 _PRIVATE = 0o600
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 _NOT_UTF_8 = "{} is UTF-16 text; save it as UTF-8 in an editor first"
+# What an append reads of the end of a file at first, in bytes, and how much more if there is no mark in it.
+_PIECE, _PIECES = 16_384, 4
+_BEFORE_A_LINE = 4  # bytes, at most, that tell whether a line begins behind them
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -159,6 +162,7 @@ class MarkdownFile:
         self._lock_timeout = lock_timeout
         self._mutex = threading.Lock()
         self._last = _EndMark(0, "")
+        self._suspect = False  # when it was loaded, something before its end had to be repaired
 
     def load(self) -> tuple[Record, ...]:
         """All messages of the file; none if there is no file. What is not as it was written is logged.
@@ -174,6 +178,8 @@ class MarkdownFile:
         except OSError as error:
             raise self._failure("read", error) from error
         found = scan(data)
+        # What is behind a message without an end would be its text: the next append must find the place.
+        self._suspect = bool(found.repair)
         self._log(found.notes, data)
         return found.records
 
@@ -238,10 +244,27 @@ class MarkdownFile:
             data = _read_from(fd, start)
             if data.startswith(mark):
                 return scan(data, len(mark), self._last.message_id)
-        data = _read_from(fd, 0)
-        if data.startswith(_UTF_16):
-            raise HistoryFileError(_NOT_UTF_8.format(self.path), str(self.path))
+        return self._scan_whole(fd) if self._suspect else self._scan_last_mark(fd)
+
+    def _scan_last_mark(self, fd: int) -> Scan:
+        """The same of a file that this object has not written to: its end is read, up to the last mark."""
+        size, piece = os.fstat(fd).st_size, _PIECE
+        while piece < size:
+            data = _read_from(fd, size - piece)
+            last = last_mark(data, _BEFORE_A_LINE)
+            if last is not None:
+                if last.sound:
+                    return scan(data, last.end, last.id)
+                break  # of a message that was not written to its end, or that somebody edited
+            piece *= _PIECES
+        return self._scan_whole(fd)
+
+    def _scan_whole(self, fd: int) -> Scan:
+        data = self._read_checked(fd)
+        if last_mark(data) is None:
+            return scan_unmarked(data)
         found = scan(data)
+        self._suspect = False
         if found.anchor:
             self._last = _EndMark(found.anchor, found.last_id)
         return found

@@ -31,7 +31,9 @@ one that was written.
 **Escapes.** A text of ordinary characters stands in the file as it is. Control characters and lone surrogates
 would make the file binary for editors and for git, dangerous for a terminal (`cat`), or no UTF-8 at all, so a
 text with one of them, and only such a text, is written with backslash escapes and its record says so. `\t`,
-`\n` and the pair `\r\n` are ordinary; a `\r` alone is not.
+`\n` and the pair `\r\n` are ordinary; a `\r` alone is not. The beginning of a mark (`<!-- miniagents `) is
+escaped too, so the last mark of a file is one that a writer or its owner put there: that is all an append
+must read of it.
 
 **Code fences.** A model's answer that was cut off often ends inside a fence. Left open, it would swallow the
 rest of the file in a viewer, so the frame of the record closes it. Rules: CommonMark 0.31, section 4.5
@@ -41,13 +43,13 @@ rest of the file in a viewer, so the frame of the record closes it. Rules: Commo
 import hashlib
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ._comments import ESCAPED, SHOWN, VERBATIM, Opening, end_mark, opening_line
 from ._records import Record
 
-_UNUSUAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|\r(?!\n)")
+_UNUSUAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|\r(?!\n)|<(?=!-- /?miniagents )")
 _UNUSUAL_OR_BACKSLASH = re.compile(_UNUSUAL.pattern + r"|\\")
 _TWO_DIGITS = 0x100
 _ESCAPE = re.compile(r"\\(?:(\\)|x([0-9a-f]{2})|u([0-9a-f]{4}))")
@@ -194,21 +196,23 @@ def read_body(opening: Opening, raw: bytes) -> ReadBody:
     Line ends that a tool converted are restored when the digest proves it; else the text is what is there
     now.
     """
+    size, fence = opening.size, opening.fence.encode()
     for candidate in _restored(raw):
-        if is_whole(opening, candidate) and candidate[opening.size :].strip() in {
-            b"",
-            opening.fence.encode(),
-        }:
-            return ReadBody(_text(opening, candidate[: opening.size]))
+        if is_whole(opening, candidate) and candidate[size:].strip() in (b"", fence):
+            return ReadBody(_text(opening, candidate[:size]))
     if opening.crlf:
         raw = raw.replace(b"\r\n", b"\n")
-    now = _without_frame(raw, opening.fence.encode())
+    now = _without_frame(raw, fence)
     return ReadBody(_text(opening, now, edited=True), edited=True)
 
 
-def _restored(raw: bytes) -> "list[bytes]":
-    plain = raw.replace(b"\r\n", b"\n")
-    return [raw, plain, plain.replace(b"\n", b"\r\n")] if b"\n" in raw else [raw]
+def _restored(raw: bytes) -> Iterator[bytes]:
+    """What may have been written: what is there, and that with the line ends of the one or the other kind."""
+    yield raw
+    if b"\n" in raw:
+        plain = raw.replace(b"\r\n", b"\n")
+        yield plain
+        yield plain.replace(b"\n", b"\r\n")
 
 
 def _without_frame(raw: bytes, fence: bytes) -> bytes:

@@ -74,7 +74,7 @@ def read_plain(text: str) -> PlainTurns:
 def _headings(lines: list[str]) -> list[_Heading]:
     """The headings outside of code fences, all of the form of the first."""
     found: list[_Heading] = []
-    fence = ""
+    fence, last = "", len(lines) - 1
     last_closing = _last_lines_of_fences(lines)
     for number, line in enumerate(lines):
         opened = fence_after(line, fence)
@@ -82,7 +82,8 @@ def _headings(lines: list[str]) -> list[_Heading]:
             # Never closed: it protects nothing, or a cut-off answer would swallow every later turn.
             opened = ""
         inside, fence = fence, opened
-        if inside:
+        # Two looks at what a heading has spare most lines the patterns, which cost ten times as much.
+        if inside or (line[:3] != "## " and "===" not in lines[min(number + 1, last)]):
             continue
         heading = _heading(lines, number)
         if heading and (not found or found[0].lines == heading.lines):
@@ -158,6 +159,17 @@ def scan(data: bytes, start: int = 0, last_id: str = "") -> Scan:
     while position is not None:
         position = scanner.step(position)
     return Scan(tuple(scanner.records), tuple(scanner.notes), scanner.repair, scanner.last_id, scanner.anchor)
+
+
+def scan_unmarked(data: bytes) -> Scan:
+    """What must be known of a file without any mark before something is added; its turns are not read.
+
+    Args:
+        data: the bytes.
+    """
+    scanner = _Scanner(data, Marks(b"", 0), last_id="", anchor=0)
+    scanner.torn_opening(len(_BOM) if data.startswith(_BOM) else 0)
+    return Scan((), (), scanner.repair, "", 0)
 
 
 @dataclass(slots=True)

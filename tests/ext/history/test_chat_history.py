@@ -2,8 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, MutableMapping
+import time
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from typing_extensions import override
 from miniagents import MiniAgents
 from miniagents.ext._history._chat_history import finished
 from miniagents.ext._history._markdown_file import file_lock
+from miniagents.ext._history._markdown_format import write_record
+from miniagents.ext._history._records import Registry
 from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
 from miniagents.ext.chat_history_md import ChatHistoryMD, HistoryFileError
 from miniagents.messages import (
@@ -94,16 +98,90 @@ async def test_a_failing_message_keeps_what_came_before() -> None:
 
 
 async def test_messages_in_every_form() -> None:
-    """Texts and messages need no context; anything else that is messages works in one."""
-    for given in ("a", Message("a"), Messages([Message("a")])):
+    """What is there needs no context, in whatever collections; promises and streams do."""
+    for given in ("a", Message("a"), Messages([Message("a")]), [[Message("a")]], ({"text": t} for t in "a")):
         assert ["a"] == [str(message) async for message in finished(given)]
     assert [] == [message async for message in finished(Messages())]
+    assert [] == [message async for message in finished(None)]
+    with pytest.raises(TypeError, match=r"a value of type int at \[1\]"):
+        _ = [message async for message in finished(["a", 1])]  # type: ignore[list-item]  # what is tested
+    async with MiniAgents():
+        promise = Message.promise(_tokens)
+        await promise
+    seen = list[str]()
     with pytest.raises(NoActiveContextError):
-        _ = [message async for message in finished({"text": "a"})]
+        seen += [str(message) async for message in finished(["a", promise])]
     async with MiniAgents():
         mixed = MessageSequencePromise(["a", [{"text": "b"}, Message.promise(_tokens)]])
         assert ["a", "b", "streamed"] == [str(message) async for message in finished(mixed)]
         assert [] == [message async for message in finished(None)]
+
+
+async def test_a_list_is_appended_without_a_context(tmp_path: Path) -> None:
+    """Only promises need a context; what stands before an error in a list is kept."""
+    for history in (InMemoryChatHistory(), ChatHistoryMD(tmp_path / "CHAT.md")):
+        await history.append([UserMessage("a"), ["b", {"role": "assistant", "content": "c"}]])
+        with pytest.raises(ValueError, match="gone"):
+            await history.append(["d", ValueError("gone"), "e"])
+        assert ["a", "b", "c", "d"] == [message.text for message in await history.load()]
+
+
+def _seconds_of_load(path: Path) -> float:
+    started = time.process_time()
+    asyncio.run(ChatHistoryMD(path).load())
+    return time.process_time() - started
+
+
+def _framed(count: int) -> bytes:
+    registry, before = Registry(), "a" * 12
+    said = (UserMessage("Why?"), AssistantMessage("So.", model="m-1"))
+    units = [write_record(registry.record_of(each), before, partial(str, "b" * 12)) for each in said]
+    pieces = list[bytes]()
+    for number in range(count):
+        last = f"{number:012x}"
+        unit = units[number % 2].replace(b"b" * 12, last.encode())
+        pieces.append(unit.replace(b"a" * 12, before.encode()))
+        before = last
+    return b"".join(pieces)
+
+
+def _plain(heading: str) -> Callable[[int], bytes]:
+    return lambda count: "".join(
+        f"{heading.format('assistant' if number % 2 else 'user')}\n\nText {number}\n\n"
+        for number in range(count)
+    ).encode()
+
+
+@pytest.mark.gate("times the loading of large files")
+@pytest.mark.parametrize(
+    "file_of", [_framed, _plain("## {}"), _plain("{}\n====")], ids=["framed", "typed", "old"]
+)
+def test_loading_takes_time_in_proportion(tmp_path: Path, file_of: Callable[[int], bytes]) -> None:
+    """A conversation of 40,000 messages takes about four times as long to load as one of 10,000."""
+    small, large = tmp_path / "small.md", tmp_path / "large.md"
+    small.write_bytes(file_of(10_000))
+    large.write_bytes(file_of(40_000))
+    ratios = sorted(_seconds_of_load(large) / _seconds_of_load(small) for _ in range(3))
+    assert ratios[1] < 7, ratios
+
+
+@pytest.mark.gate("times many appends")
+def test_appending_in_memory_takes_time_in_proportion() -> None:
+    """Four times as many messages take about four times as long to append to a history in memory."""
+
+    def seconds(count: int) -> float:
+        async def append() -> None:
+            history = InMemoryChatHistory()
+            for _ in range(count):
+                await history.append(message)
+
+        message = UserMessage("Hi")
+        started = time.process_time()
+        asyncio.run(append())
+        return time.process_time() - started
+
+    ratios = sorted(seconds(40_000) / seconds(10_000) for _ in range(3))
+    assert ratios[1] < 7, ratios
 
 
 def test_both_methods_must_be_written() -> None:

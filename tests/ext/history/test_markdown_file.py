@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from miniagents.ext._history import HistoryFileError, MarkdownFile
+from miniagents.ext._history import HistoryFileError, MarkdownFile, _markdown_file
 from miniagents.ext._history._markdown_file import file_lock
+from miniagents.ext._history._markdown_reader import scan
 from miniagents.ext._history._records import Record
 from miniagents.values import MiniAgentsError
-from tests.ext.history.samples import RECORDS
+from tests.ext.history.samples import RECORDS, added, file_of
 
 
 def test_it_is_an_error_of_the_library_and_of_the_system() -> None:
@@ -198,6 +199,73 @@ def test_an_append_reads_only_what_is_new(tmp_path: Path) -> None:
     assert b"miniagents cut" in path.read_bytes()
 
 
+def test_the_first_append_reads_the_end_of_the_file_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a chat is, an object that has not seen it reads its last mark and what is behind it."""
+    path = tmp_path / "CHAT.md"
+    path.write_bytes(file_of(*[Record("user", text="x" * 500)] * 500) + b"## user\n\ntyped\n")
+    pieces = list[int]()
+
+    def counted(fd: int, start: int) -> bytes:
+        data = read_from(fd, start)
+        pieces.append(len(data))
+        return data
+
+    read_from = _markdown_file._read_from  # pyright: ignore[reportPrivateUsage] - what is counted
+    monkeypatch.setattr(_markdown_file, "_read_from", counted)
+    MarkdownFile(path).append(Record("user", text="next"))
+    assert [16_384] == pieces
+    long = Record("user", text="y" * 100_000)
+    MarkdownFile(path).append(long)
+    MarkdownFile(path).append(Record("user", text="behind"))
+    assert [16_384] * 3 == pieces
+    assert ["typed", "next", long.text, "behind"] == _texts(MarkdownFile(path))[500:]
+
+
+def test_the_first_append_to_a_file_without_marks(tmp_path: Path) -> None:
+    """An old or typed file of any length goes on, its turns unread; what was torn in it is sealed."""
+    path = tmp_path / "CHAT.md"
+    typed = "".join(f"## user\n\ntyped {number}\n\n" for number in range(2_000)).encode()
+    for torn in (b"", b"<!-- minia", b"and more"):
+        path.write_bytes(b"\xef\xbb\xbf" + typed + torn)
+        before = _texts(MarkdownFile(path))
+        MarkdownFile(path).append(Record("user", text="next"))
+        assert [*before, "next"] == _texts(MarkdownFile(path))
+        assert 2_001 == len(before) + 1
+
+
+@pytest.mark.logs("not written to its end")
+def test_a_cut_at_every_byte_of_a_long_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever a file is cut, an object that reads its end only appends soundly, whatever the texts say."""
+    monkeypatch.setattr(_markdown_file, "_PIECE", 64)
+    monkeypatch.setattr(_markdown_file, "_PIECES", 2)
+    monkeypatch.setattr(os, "fsync", str)  # which does nothing with the disk
+    path = tmp_path / "CHAT.md"
+    first = file_of(RECORDS[2], Record("assistant", text="yes"))
+    forged = Record("assistant", text=first.decode() + "\n\n" + first.decode())
+    data = added(first, forged)
+    for cut in range(len(first), len(data) + 1, 3):
+        path.write_bytes(data[:cut])
+        before = scan(data[:cut]).records
+        MarkdownFile(path).append(RECORDS[3])
+        assert (*before, RECORDS[3]) == scan(path.read_bytes()).records, cut
+
+
+@pytest.mark.logs("not written to its end")
+def test_what_was_damaged_in_the_middle_is_sealed_after_it_was_loaded(tmp_path: Path) -> None:
+    """Who has loaded a long file that is damaged far from its end appends where it is read."""
+    path = tmp_path / "CHAT.md"
+    data = file_of(*[Record("user", text=f"{number} " + "x" * 500) for number in range(100)])
+    middle = data.index(b"50 x")
+    damaged = data[:middle] + data[data.index(b"53 x") :]
+    path.write_bytes(damaged)
+    file = MarkdownFile(path)
+    assert 50 == len(file.load())
+    file.append(Record("user", text="next"))
+    assert "next" == _texts(MarkdownFile(path))[-1]
+
+
 def _emptied(data: bytes) -> bytes:
     return data[:0]
 
@@ -287,6 +355,45 @@ def test_a_limit_of_the_system(tmp_path: Path) -> None:
     assert len(done) == len(file.load()) > 1
     file.append(RECORDS[2])
     assert len(done) + 1 == len(file.load())
+
+
+_SLOW_WRITER = """
+import os, sys
+from pathlib import Path
+from miniagents.ext._history import MarkdownFile, Record
+def write(fd, data):
+    half = os.write(fd, data[:len(data) // 2])
+    print("half", flush=True)
+    sys.stdin.readline()
+    return half + os.write(fd, data[half:])
+MarkdownFile(Path(sys.argv[1]), write=write).append(Record("user", text="theirs " * 20))
+print("done", flush=True)
+"""
+
+
+def test_nobody_writes_into_the_message_of_another_process(tmp_path: Path) -> None:
+    """While one process is in the middle of a message, others that append or load wait for its end."""
+    path = tmp_path / "CHAT.md"
+    mine = Record("user", text="mine")
+    arguments = [sys.executable, "-c", _SLOW_WRITER, str(path)]
+    with subprocess.Popen(  # noqa: S603 (our own interpreter)
+        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        assert "half\n" == writer.stdout.readline()
+        half = path.read_bytes()
+        hurried = MarkdownFile(path, lock_timeout=0.05)
+        with pytest.raises(HistoryFileError, match="another writer kept its lock"):
+            hurried.append(mine)
+        with pytest.raises(HistoryFileError, match="another writer kept its lock"):
+            hurried.load()
+        assert half == path.read_bytes()
+        patient = threading.Thread(target=MarkdownFile(path).append, args=(mine,))
+        patient.start()
+        _start(writer)
+        assert "done\n" == writer.stdout.readline()
+        patient.join()
+    assert ["theirs " * 20, "mine"] == _texts(hurried)
 
 
 @pytest.mark.gate("processes of their own")

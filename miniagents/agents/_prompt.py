@@ -1,0 +1,245 @@
+"""``prompt()``: a template with named slots, as an agent; what streams into a slot streams through."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, time
+from decimal import Decimal
+from textwrap import shorten
+from typing import Final, Generic, TypeAlias, cast
+from uuid import UUID
+
+from typing_extensions import ParamSpec, override
+
+from miniagents.core import (
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    MessageType,
+    flat_messages,
+)
+
+from ._agent import MiniAgent
+from ._algebra._operands import ReplyContext
+from ._configuration import Keywords
+from ._prompt_text import PromptText
+
+P = ParamSpec("P", default=...)
+Q = ParamSpec("Q")
+
+SlotValue: TypeAlias = MessageType | float | Decimal | date | time | UUID
+"""What may fill a slot of a prompt: anything that is messages, and what is written as `str` writes it."""
+
+_READ_AGAIN: Final = (str, Message, MessagePromise, MessageSequencePromise)
+_WRITTEN: Final = (int, float, Decimal, date, time, UUID)
+_LONGEST: Final = 80  # characters of a prompt in a description
+
+
+class Slots(Keywords):
+    """The slots of a prompt as keywords: one of them may be left to the messages that it is sent."""
+
+    __slots__ = ()
+
+    @override
+    def check_complete(self, alias: str, given: Mapping[str, object]) -> None:
+        missing = [name for name in self.names if name not in given]
+        if len(missing) > 1:
+            msg = (
+                f"Agent {alias} has no value for its slots {', '.join(missing)}. Give all but one of them to "
+                "inquire, or before to fork or bind; the one that is left gets the messages that it is sent."
+            )
+            raise TypeError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What a prompt runs.
+
+    Attributes:
+        texts: of its messages.
+    """
+
+    texts: tuple[PromptText, ...]
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The names of all slots, each once, in the order in which they come."""
+        return tuple(dict.fromkeys(slot for text in self.texts for slot in text.slots))
+
+    @property
+    def description(self) -> str:
+        """The beginning of the prompt."""
+        told = [
+            "".join(
+                f"{literal}{{{slot}}}" if slot else str(literal)
+                for literal, slot in zip(text.literals, (*text.slots, ""), strict=True)
+            )
+            for text in self.texts
+        ]
+        return f"Fills in the prompt: {shorten(' '.join(told), _LONGEST, placeholder='...')}"
+
+    async def __call__(self, ctx: ReplyContext, /, **values: object) -> None:
+        """Reply the prompt, and behind it what was sent and fills no slot."""
+        filled: dict[str, MessageType] = {name: _filling(name, value) for name, value in values.items()}
+        free = next((slot for slot in self.slots if slot not in filled), None)
+        if free is not None:
+            filled[free] = ctx.messages
+        for text in self.texts:
+            ctx.reply(text.filled(filled, free))
+        if free is None:
+            ctx.reply(ctx.messages)
+
+
+def _filling(name: str, value: object) -> MessageType:
+    """What fills a slot, as messages that may be read several times.
+
+    Raises:
+        TypeError: it is nothing that can be said.
+    """
+    if value is None:
+        msg = f'the slot {{{name}}} of a prompt was given None; give "" if nothing is to stand there'
+        raise TypeError(msg)
+    if isinstance(value, _WRITTEN):
+        return str(value)
+    if isinstance(value, _READ_AGAIN):
+        return cast("MessageType", value)
+    try:
+        return MessageSequencePromise(cast("MessageType", value))
+    except TypeError as error:
+        msg = f"the slot {{{name}}} of a prompt cannot be filled: {error}"
+        raise TypeError(msg) from None
+
+
+class Prompt(MiniAgent[Message, Message, P], Generic[P]):
+    """An agent that replies a prompt; made by :func:`prompt`, and never changed.
+
+    Example:
+        >>> from miniagents import prompt
+        >>> prompt("Hello, {name}!")
+        <MiniAgent PROMPT>
+    """
+
+    __slots__ = ()
+
+    def typed(self, function: Callable[Q, object], /) -> "Prompt[Q]":
+        """The same prompt with the keywords of a function, checked by name and type by type checkers.
+
+        The slot that is no parameter gets the messages that the agent is sent.
+
+        Args:
+            function: only its signature, its name and its docstring are used: they become the keywords, the
+                alias and the description. It is never called.
+
+        Raises:
+            TypeError: a parameter is no slot, or cannot be given by keyword, or more than one slot is left.
+
+        Example:
+            >>> from miniagents import MiniAgents, prompt
+            >>> @prompt("Summarise in {language}: {text}").typed
+            ... def summarise(language: str = "English") -> None:
+            ...     '''Asks for a summary.'''
+            >>> async def main():
+            ...     print(await summarise.inquire("Once upon a time...", language="French"))
+            >>> MiniAgents().run(main())
+            Summarise in French: Once upon a time...
+        """
+        name = getattr(function, "__name__", type(function).__name__)
+        slots = self._keywords.names
+        defaults = dict(self._defaults)
+        required: list[str] = []
+        parameters = inspect.signature(function).parameters
+        for parameter in parameters.values():
+            if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+                msg = (
+                    f"The parameter {parameter.name!r} of {name} cannot be given by keyword; slots need that."
+                )
+                raise TypeError(msg)
+            if parameter.name not in slots:
+                known = ", ".join(slots) or "none"
+                msg = f"The parameter {parameter.name!r} of {name} is no slot of the prompt; it has: {known}."
+                raise TypeError(msg)
+            if parameter.default is not parameter.empty:
+                defaults[parameter.name] = parameter.default
+            elif parameter.name not in defaults:
+                required.append(parameter.name)
+        left = [slot for slot in slots if slot not in parameters and slot not in defaults]
+        if len(left) > 1:
+            msg = (
+                f"{name} has no parameter for the slots {', '.join(left)}. The messages that are sent "
+                "can fill one slot only; make the others parameters."
+            )
+            raise TypeError(msg)
+        keywords = Keywords(tuple(parameters), frozenset(required), open=False, defaults={})
+        description = inspect.getdoc(function) or self.description
+        return Prompt(
+            self._function,
+            keywords,
+            alias=name.upper(),
+            description=description,
+            defaults=keywords.frozen(defaults),
+        )
+
+
+def prompt(*templates: MessageType, **values: SlotValue) -> Prompt:
+    r"""Make an agent that writes a prompt: texts with named slots, through which what fills them streams.
+
+    A slot is a name in braces: ``{text}``. It is filled by the keyword of its name, given here, to ``bind``,
+    ``fork`` or ``inquire``; the one slot that no keyword fills gets the messages that the agent is sent. The
+    text before a slot goes on at once, then the tokens of the slot as they come. Several messages in one slot
+    are joined by a blank line; their images and files stay in their places. If every slot is filled by a
+    keyword, what the agent is sent goes on behind the prompt as it is: ``prompt(SystemMessage("..."))`` puts
+    instructions before a conversation.
+
+    What fills a slot is never read as a template. ``{{`` and ``}}`` are braces. Attributes, indexes,
+    conversions and format specs are refused. A slot that comes twice is read once.
+
+    Args:
+        *templates: a text, which is a ``UserMessage``; a ``SystemMessage`` or another message, or its form
+            ``{"role": "system", "content": "..."}``, the texts of which are templates; or a list of these.
+        **values: what fills slots: texts, numbers, messages, promises and streams of messages.
+
+    Returns:
+        The agent. Its slots are its keywords, checked when it is called; :meth:`Prompt.typed` has type
+        checkers check them. It replies one message for each template.
+
+    Raises:
+        TemplateError: braces hold anything but a plain name, or have no partner.
+        TypeError: there is no template, one of them streams or is no message, or a value has no slot.
+
+    Example:
+        >>> from miniagents import MiniAgents, SystemMessage, prompt
+        >>> from miniagents.testing import scripted_model
+        >>> model = scripted_model("Ein Rabe und ein Fuchs.", "Court.")
+        >>> summarise = prompt(SystemMessage("Be {tone}."), "Summarise in {language}: {text}", tone="brief")
+        >>> async def main():
+        ...     print(await summarise.inquire("A raven sat in a tree.", language="German"))
+        ...     print(await (summarise.bind(language="German") | model).inquire("A raven sat in a tree."))
+        >>> MiniAgents().run(main())
+        Be brief.
+        <BLANKLINE>
+        Summarise in German: A raven sat in a tree.
+        Ein Rabe und ein Fuchs.
+    """
+    texts: list[PromptText] = []
+    for template in templates:
+        for message in flat_messages(template):
+            if not isinstance(message, Message):
+                msg = (
+                    f"a prompt is made of texts and messages that are there, and this is a value of type "
+                    f"{type(message).__name__}; let it fill a slot"
+                )
+                raise TypeError(msg)
+            texts.append(PromptText.of(message))
+    if not texts:
+        msg = 'a prompt has at least one text: write prompt("Summarise: {text}")'
+        raise TypeError(msg)
+    filling = Filling(tuple(texts))
+    slots = filling.slots
+    keywords = Slots(slots, frozenset(slots), open=False, defaults={})
+    return Prompt(
+        filling,
+        keywords,
+        alias="PROMPT",
+        description=filling.description,
+        defaults=keywords.taken("PROMPT", (), values),
+    )

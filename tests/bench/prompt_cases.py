@@ -1,0 +1,39 @@
+"""A case of a prompt: what a template of three slots adds to each token that streams through one of them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+
+from miniagents import Message, MessageSequencePromise, MiniAgent, identity, prompt
+
+from .sources import Role, expect, live, timed
+from .timing import in_context
+
+_TEXTS = 6  # tokens that are no message's: the literal texts of the prompt, and what fills two slots
+
+PROMPT = prompt("Summarise in {language}, {words} words at most: {text}\n", language="English", words=100)
+
+
+def _reading(agent: MiniAgent, count: int, more: int) -> Callable[[], Awaitable[object]]:
+    """Read a message that streams through an agent, token by token."""
+
+    async def tokens(metadata: MutableMapping[str, object]) -> AsyncIterator[str]:
+        del metadata
+        async for token in live(count):
+            yield token
+
+    async def read() -> None:
+        replies: MessageSequencePromise[Message] = agent.inquire(Message.promise(tokens))
+        async for message in replies:
+            await expect(aiter(message), count + more)
+
+    return read
+
+
+def passing(agent: MiniAgent, more: int) -> Role:
+    """The seconds that it takes."""
+    return lambda count: in_context(lambda: timed(_reading(agent, count, more)))
+
+
+prompt_limit = passing(identity, 0)
+"""The message is passed on."""
+prompt_ours = passing(PROMPT.bind(), _TEXTS)
+"""It fills the last of three slots."""
