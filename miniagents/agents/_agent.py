@@ -103,7 +103,7 @@ class InteractionContext(Generic[In_co, Out_contra]):
     Example:
         >>> from miniagents import InteractionContext, Message, MiniAgents, miniagent
         >>> class Sum(Message):
-        ...     numbers: list[int]
+        ...     numbers: tuple[int, ...]
         >>> class Total(Message):
         ...     total: int
         >>> @miniagent
@@ -111,7 +111,7 @@ class InteractionContext(Generic[In_co, Out_contra]):
         ...     async for promise in ctx.messages:
         ...         ctx.reply(Total(total=sum((await promise).numbers)))
         >>> async def main() -> int:
-        ...     return (await add.inquire(Sum(numbers=[1, 2, 3])))[0].total
+        ...     return (await add.inquire(Sum(numbers=(1, 2, 3))))[0].total
         >>> MiniAgents().run(main())
         6
     """

@@ -2,7 +2,14 @@
 
 from typing import Protocol, runtime_checkable
 
-from miniagents.core import AssistantMessage, Message, Messages, MessageSequencePromise, UserMessage
+from miniagents.core import (
+    AssistantMessage,
+    Message,
+    Messages,
+    MessageSequencePromise,
+    UserMessage,
+    message_of,
+)
 
 from ._agent import MiniAgent
 from ._signals import END_OF_LOOP, looping
@@ -92,7 +99,7 @@ class _History:
 def _spoken(messages: Messages, speaker: type[Message]) -> Messages:
     """Plain messages get the role of who said them, so that a model can tell them apart."""
     return Messages(
-        speaker(message.text, **{name: value for name, value in message if name != "text"})
+        message_of(speaker, message.text, {name: value for name, value in message if name != "text"})
         if type(message) is Message
         else message
         for message in messages

@@ -79,8 +79,8 @@ class Repeater(BaseAgent):
     """Repeats."""
 
     times: int = 2
-    words: list[str] = ["a"]  # noqa: RUF012 - it is frozen
-    sizes: dict[str, list[int]] = {"x": [1]}  # noqa: RUF012 - the same
+    words: tuple[str, ...] = ("a",)
+    sizes: Mapping[str, tuple[int, ...]] = {"x": (1,)}  # noqa: RUF012 - it is frozen
 
     @override
     async def run(self, ctx: InteractionContext) -> None:
@@ -189,7 +189,8 @@ def test_validators() -> None:
 def test_data_is_frozen() -> None:
     """Data in fields is frozen as it is when the agent is made, defaults too; what is no data stays."""
     client, words = Client(), ["x"]
-    repeater = Repeater(words=words)
+    repeater = untyped(Repeater)(words=words)
+    assert isinstance(repeater, Repeater)
     words.append("y")
     assert data(repeater.words) == ("x",)
     assert data(Repeater().words) == data(Repeater.words) == ("a",)
