@@ -12,8 +12,9 @@ from typing_extensions import dataclass_transform, override
 
 from miniagents.values import AgentFieldError, freeze_data, misfit, refuse_changeable
 
-from ._agent import In, InteractionContext, MiniAgent, Out, Start
+from ._agent import InteractionContext, MiniAgent
 from ._agent_class import AgentClass, prepare
+from ._runnable_agent import In, Out, Start
 
 C = TypeVar("C", bound=type[object])
 

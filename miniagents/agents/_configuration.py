@@ -244,6 +244,22 @@ class ConfiguredAgent(Generic[P]):
         """
         return self._variant(alias=alias, description=description)
 
+    def fork(self, *args: P.args, **kwargs: P.kwargs) -> Self:
+        """The same agent with other defaults; every keyword may still be given later.
+
+        To type checkers a required keyword stays required after ``fork``; the verb that closes the keywords
+        is :meth:`bind`.
+
+        Args:
+            *args: values of the agent's own parameters.
+            **kwargs: the same by name. Data is frozen as it is now; what is no data (a client) is kept.
+
+        Raises:
+            TypeError: the agent does not take such a keyword; the text names the ones it takes.
+        """
+        taken = self._keywords.taken(self.alias, args, kwargs)
+        return self._variant(defaults={**self._defaults, **taken})
+
     def _check_complete(self) -> None:
         """Refuse to be composed, where that is written, without a keyword that could not be given later."""
         self._keywords.check_complete(self.alias, self._defaults)

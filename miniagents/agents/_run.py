@@ -220,9 +220,9 @@ class Run(ProducerTask):
         self.context.check_place()
         self.finished()
         if self.task is not None:
-            self.context.finished_early[self.buffer] = self
+            self.context.note_finished_early(self, self.buffer)
             if self.shown is not None:
-                self.context.finished_early[self.shown] = self
+                self.context.note_finished_early(self, self.shown)
 
     # -- the end of the task -------------------------------------------------------------------------------
 

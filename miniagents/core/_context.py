@@ -168,7 +168,7 @@ class Context:
         self._block: asyncio.Task[object] | None = None  # whose `async with` it is
         self._interrupt: BaseException | None = None
         # Runs that have closed their replies and go on: only this finds them by their replies.
-        self.finished_early: WeakKeyDictionary[object, OwnedTask] = WeakKeyDictionary()
+        self._finished_early: WeakKeyDictionary[object, OwnedTask] = WeakKeyDictionary()
 
     @classmethod
     def current(cls) -> Self:
@@ -386,6 +386,28 @@ class Context:
         self.tasks.discard(task)
         if not self.tasks and self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
+
+    def note_finished_early(self, run: OwnedTask, replies: object) -> None:
+        """Note that a run has closed its replies, and goes on.
+
+        Args:
+            run: which one.
+            replies: their buffer; held weakly.
+        """
+        self._finished_early[replies] = run
+
+    def cancel_finished_early(self, replies: object) -> None:
+        """Stop the run that has closed these replies and may still go on, if there is such a run.
+
+        Args:
+            replies: their buffer.
+
+        Raises:
+            WrongLoopError: there is one, and this call comes from another event loop or thread.
+        """
+        if replies in self._finished_early:
+            self.check_place()
+            self._finished_early.pop(replies).cancel()
 
     def finish_at_end(self, sink: Finishable) -> None:
         """Finish ``sink`` when the context drains, at the latest.

@@ -191,10 +191,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         What others write (a message that was sent to the agent and passed on) goes on. Idempotent.
         """
         super().cancel()
-        early = self.buffer.context.finished_early.pop(self.buffer, None)
-        if early is not None:
-            self.buffer.context.check()
-            early.cancel()
+        self.buffer.context.cancel_finished_early(self.buffer)
         ancestry = self.buffer.ancestry
         if ancestry is None:
             return
