@@ -4,7 +4,7 @@ import asyncio
 import gc
 import pickle
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Self, cast
 
