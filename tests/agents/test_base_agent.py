@@ -80,7 +80,7 @@ class Repeater(BaseAgent):
 
     times: int = 2
     words: tuple[str, ...] = ("a",)
-    sizes: Mapping[str, tuple[int, ...]] = {"x": (1,)}  # noqa: RUF012 - it is frozen
+    sizes: Mapping[str, tuple[int, ...]] = {"x": (1,)}
 
     @override
     async def run(self, ctx: InteractionContext) -> None:

@@ -6,7 +6,15 @@ import reactivex as rx
 from hypothesis import given, strategies as st
 from reactivex import operators as ops
 
-from miniagents import AssistantMessage, ErrorMessage, InteractionContext, Message, MiniAgents, StopLoop, miniagent
+from miniagents import (
+    AssistantMessage,
+    ErrorMessage,
+    InteractionContext,
+    Message,
+    MiniAgents,
+    StopLoop,
+    miniagent,
+)
 from miniagents.operators import as_messages, errors_as_messages, resolve, to_async_iter, tokens
 from tests.support.pipes import Outcome, Promises, outcomes, promises, texts, typed, written
 from tests.support.typewriter import Typewriter
