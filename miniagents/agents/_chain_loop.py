@@ -19,7 +19,7 @@ ChainItem: TypeAlias = (
     | ClearType
     | None
 )
-"""What stands in a chain: agents of whatever messages, calls that are under way, inquiries, None and sentinels.
+"""What stands in a chain: agents of any messages, calls that are under way, inquiries, None and sentinels.
 
 A list is annotated with it, since type checkers find nothing that its items have in common: ``chain:
 list[ChainItem] = [user_agent, AWAIT]``.

@@ -13,8 +13,8 @@ from ._annotations import MessageClasses
 from ._configuration import Keywords
 
 A = TypeVar("A", bound=Message, default=Message)
-# Not `Message`: pyright finds no `B` where the context of the function has a type variable in its place, as in
-# `def twice(agent: MiniAgent[I, O]) -> MiniAgent[I, O]`, and would refuse the agent that is made there.
+# Not `Message`: pyright finds no `B` where the context of the function has a type variable there, as in
+# `def twice(agent: MiniAgent[I, O]) -> MiniAgent[I, O]`, and would refuse the agent that is made in it.
 B = TypeVar("B", bound=Message, default=Any)
 P = ParamSpec("P", default=[])
 

@@ -27,6 +27,7 @@ from miniagents import (
     AssistantMessage,
     BaseAgent,
     ErrorMessage,
+    FreezeError,
     InteractionContext,
     Message,
     MessagePromise,
@@ -536,3 +537,17 @@ async def test_it_is_no_message() -> None:
         for wrong in (Teacher(), [Teacher()], {"text": Teacher()}):
             with pytest.raises(TypeError, match="Teacher"):
                 await untyped(loud_agent.inquire)(wrong)  # type: ignore[misc]
+
+
+def test_a_field_that_could_be_changed_is_refused() -> None:
+    """Its value would be frozen: the error says what to write, where the class is defined."""
+    with pytest.raises(
+        FreezeError, match=r"\.Lister\.words is declared as list\[str\], .* write tuple\[str, \.\.\.\]"
+    ):
+
+        class Lister(BaseAgent):  # pyright: ignore[reportUnusedClass]  # it must not come to be
+            words: list[str]
+
+            @override
+            async def run(self, ctx: InteractionContext) -> None:
+                """Do nothing."""
