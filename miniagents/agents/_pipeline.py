@@ -23,7 +23,7 @@ class Operator(Protocol[A, B]):
 MYPY: Final = False  # mypy knows the name, and takes it for true
 if MYPY:
 
-    class PlainOperator(Protocol[A, B]):
+    class PlainOperator(Protocol[A, B]):  # pyright: ignore[reportRedeclaration]
         """An operator that is no agent.
 
         Every object has a `__sizeof__`, and that of an agent is declared as something else: so nothing is

@@ -63,14 +63,14 @@ class TypedAgentMap(AgentMap[Message, ParsedMessage[T]], Generic[T]):
 
     answer: type[T]
 
-    @overload
+    @overload  # type: ignore[override]  # a message is a row, which mypy does not see
     def __call__(self, source: Observable[Row], /) -> Observable[TypedItemReplies[Row, T]]: ...
     @overload
     def __call__(
         self, source: AsyncIterable[Row] | Iterable[Row], /
     ) -> AsyncGenerator[TypedItemReplies[Row, T]]: ...
     @override
-    def __call__(
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride] - the same
         self, source: Observable[object] | AsyncIterable[object] | Iterable[object], /
     ) -> Observable[TypedItemReplies[object, T]] | AsyncGenerator[TypedItemReplies[object, T]]:
         """The replies to the items of ``source``; see :func:`map_agent`.

@@ -16,22 +16,26 @@ from ._errors import FreezeError
 
 _Kind: TypeAlias = Literal["tuple", "frozenset", "Mapping"]
 
-_CHANGEABLE: Final[Mapping[type[object], _Kind]] = MappingProxyType(
-    {
-        list: "tuple",
-        deque: "tuple",
-        MutableSequence: "tuple",
-        set: "frozenset",
-        MutableSet: "frozenset",
-        dict: "Mapping",
-        MutableMapping: "Mapping",
-    }
+_CHANGEABLE: Final = cast(
+    "Mapping[type[object], _Kind]",
+    MappingProxyType(
+        {
+            list: "tuple",
+            deque: "tuple",
+            MutableSequence: "tuple",
+            set: "frozenset",
+            MutableSet: "frozenset",
+            dict: "Mapping",
+            MutableMapping: "Mapping",
+        }
+    ),
 )
 _NOUNS: Final[Mapping[_Kind, str]] = MappingProxyType(
     {"tuple": "lists", "frozenset": "sets", "Mapping": "dicts"}
 )
 # What may stand in a field and has values in it; nothing is looked for in a `Callable[[list[int]], None]`.
-_CONTAINERS: Final = (Union, UnionType, Annotated)
+_UNIONS: Final = (Union, UnionType)
+_CONTAINERS: Final = (*_UNIONS, Annotated)
 
 
 def refuse_changeable(owner: str, annotations: Mapping[str, object]) -> None:
@@ -77,8 +81,15 @@ def _changeable_in(annotation: object) -> _Kind | None:
 def _kind_of(origin: object) -> _Kind | None:
     if not isinstance(origin, type) or is_typeddict(origin):
         return None
-    bases = (_CHANGEABLE.get(base) for base in cast("type[object]", origin).__mro__)
-    return next((kind for kind in bases if kind is not None), None)
+    for base in cast("type[object]", origin).__mro__:
+        kind = _CHANGEABLE.get(base)
+        if kind is not None:
+            return kind
+    return None
+
+
+def _is_union(origin: object) -> bool:
+    return any(origin is each for each in _UNIONS)
 
 
 def _is_container(origin: object) -> bool:
@@ -96,7 +107,7 @@ def _frozen(annotation: object) -> str:
         return _frozen(annotation.__value__)
     origin: object = get_origin(annotation) or annotation
     arguments = [_frozen(each) for each in _arguments(annotation)]
-    if origin in {Union, UnionType}:
+    if _is_union(origin):
         return " | ".join(arguments)
     if origin is Annotated:
         return f"Annotated[{arguments[0]}, ...]"
@@ -116,7 +127,7 @@ def _shown(annotation: object) -> str:
     if annotation is type(None):
         return "None"
     origin = cast("object", get_origin(annotation))
-    if origin in {Union, UnionType}:
+    if _is_union(origin):
         return " | ".join(map(_shown, _arguments(annotation)))
     if isinstance(annotation, type) and origin is None:
         return annotation.__name__

@@ -1,7 +1,7 @@
 """Messages that say who speaks."""
 
 from collections.abc import Callable
-from typing import ClassVar, assert_type
+from typing import ClassVar, assert_type, cast
 
 import pytest
 from pydantic import ValidationError
@@ -50,7 +50,7 @@ def test_kinds_are_different() -> None:
 def test_data() -> None:
     """Each takes its own fields only where it is made; what is validated keeps any further data."""
     for kind in (UserMessage, SystemMessage, AssistantMessage, ToolMessage, ErrorMessage):
-        make: Callable[..., Message] = kind
+        make = cast("Callable[..., Message]", kind)
         with pytest.raises(
             ValidationError, match=rf"{kind.__name__} has no field 'txt' \(did you mean 'text'\?\)"
         ):
