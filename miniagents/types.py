@@ -10,6 +10,7 @@ Example:
 from miniagents.agents import (
     AgentCallNode,
     AgentReplyNode,
+    ChainItem,
     PersistMessageHandler,
     Pipeline,
     Prompt,
@@ -60,6 +61,7 @@ __all__ = [
     "AnswerSchema",
     "AnyTool",
     "AwaitType",
+    "ChainItem",
     "ClearType",
     "Frozen",
     "FrozenMapping",

@@ -52,7 +52,7 @@ async def parrot(
 class Sum(Message):
     """Numbers."""
 
-    numbers: list[int]
+    numbers: tuple[int, ...]
 
 
 @miniagent

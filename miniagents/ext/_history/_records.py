@@ -308,8 +308,7 @@ class Registry:
         cls = self._classes.get(record.class_name)
         if cls is not None:
             try:
-                # Of a text and what is of the declared types it is made for less than by validating all.
-                return cls(None, **data) if record.text is None else message_of(cls, record.text, data)
+                return message_of(cls, record.text, data)
             except (ValueError, TypeError) as error:
                 said = "a %s in a history does not fit its class and is read as a Message: %s"
                 logger.warning(said, cls.__name__, error)
