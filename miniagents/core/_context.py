@@ -176,8 +176,7 @@ class Context(LoopBound):
         self._entered = False
         self._block: asyncio.Task[object] | None = None  # whose `async with` it is
         self._interrupt: BaseException | None = None
-        # Runs that have closed their replies and go on: only this finds them by their replies.
-        self._finished_early: dict[object, OwnedTask] = {}
+        self._finished_early: dict[object, OwnedTask] = {}  # runs that go on, by replies that are closed
         self._closed_replies: dict[OwnedTask, list[object]] = {}
 
     @classmethod
@@ -313,9 +312,8 @@ class Context(LoopBound):
             task: one that has ended.
         """
         self.tasks.discard(task)
-        if self._closed_replies:
-            for replies in self._closed_replies.pop(task, ()):
-                self._finished_early.pop(replies, None)
+        for replies in self._closed_replies.pop(task, ()):
+            self._finished_early.pop(replies, None)
         if not self.tasks and self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
@@ -514,10 +512,9 @@ class Context(LoopBound):
             return
         self.pushing = True
         try:
-            if self._pushes:  # an earlier push was interrupted, and these are left
-                self._pushes.append(push)
-            else:
-                push()
+            while self._pushes:  # left over by a push that was interrupted
+                self._pushes.popleft()()
+            push()
             del push  # what only it holds goes when it has run, as with all others, and not when all have
             while self._pushes:
                 self._pushes.popleft()()
