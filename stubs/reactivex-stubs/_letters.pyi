@@ -7,10 +7,21 @@
 # only. pyright needs no help, and with the bound it would infer `Any`. `MYPY` is true for mypy only: it
 # knows the name.
 # ruff: noqa: PYI002 - nothing else tells mypy from pyright
-# ruff: noqa: PYI018, PYI046, PYI047 - the other stubs use them
+# ruff: noqa: PYI018, PYI047 - the other stubs use them
 
-from collections.abc import Callable
-from typing import Any, Final, Never, Protocol, TypeAlias, TypeVar, TypeVarTuple, overload, type_check_only
+from collections.abc import Callable, Iterable
+from typing import (
+    Any,
+    Final,
+    Generic,
+    Never,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    TypeVarTuple,
+    overload,
+    type_check_only,
+)
 
 from reactivex import Observable
 
@@ -32,8 +43,10 @@ if MYPY:
     @type_check_only
     class _Operator(Protocol[_In_contra, _Out_co]):
         def __call__(self, source: _In_contra, /) -> _Out_co: ...
+        def __dir__(self) -> Iterable[str]: ...
 
     _First: TypeAlias = _Operator[_A, _B] | Callable[[_A], Never]
+    _Sink: TypeAlias = Callable[[object], None]
 else:
     _T = TypeVar("_T")  # an item of the source
     _R = TypeVar("_R")  # a result
@@ -42,14 +55,22 @@ else:
     _V = TypeVar("_V")  # a value at a key
 
     _First: TypeAlias = Callable[[_A], _B]
+    _Sink: TypeAlias = Callable[[], None]
 
 _Ts = TypeVarTuple("_Ts")  # the items of a tuple
 _U = TypeVar("_U")
 
+# An operator that changes no item. As the first one of a `pipe` it is known by its class: of what is generic
+# mypy would not know yet what it gives when it looks at a lambda behind it.
+@type_check_only
+class _Keeps:
+    def __call__(self, source: Observable[_U], /) -> Observable[_U]: ...
+    def __dir__(self, _: Never, /) -> Iterable[str]: ...  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+
 # An operator that adds items of another type. Not two overloads of a function: of these mypy takes the
 # first one wherever it does not yet know what comes before, and then refuses the source.
 @type_check_only
-class _With(Protocol[_A]):
+class _With(Generic[_A]):
     @overload
     def __call__(self, source: Observable[_A], /) -> Observable[_A]: ...
     @overload

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeVar, overload
 
 from reactivex import abc
-from reactivex._letters import _First
+from reactivex._letters import _First, _Keeps
 
 from .mixins import (
     CombinationMixin,
@@ -68,11 +68,24 @@ class Observable(
     @overload
     def pipe(self, op1: Callable[[Observable[_T_co]], _A], /) -> _A: ...
     @overload
+    def pipe(self, op1: _Keeps, op2: Callable[[Observable[_T_co]], _B], /) -> _B: ...
+    @overload
     def pipe(self, op1: _First[Observable[_T_co], _A], op2: Callable[[_A], _B], /) -> _B: ...
+    @overload
+    def pipe(self, op1: _Keeps, op2: Callable[[Observable[_T_co]], _B], op3: Callable[[_B], _C], /) -> _C: ...
     @overload
     def pipe(
         self, op1: _First[Observable[_T_co], _A], op2: Callable[[_A], _B], op3: Callable[[_B], _C], /
     ) -> _C: ...
+    @overload
+    def pipe(
+        self,
+        op1: _Keeps,
+        op2: Callable[[Observable[_T_co]], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        /,
+    ) -> _D: ...
     @overload
     def pipe(
         self,
@@ -82,6 +95,16 @@ class Observable(
         op4: Callable[[_C], _D],
         /,
     ) -> _D: ...
+    @overload
+    def pipe(
+        self,
+        op1: _Keeps,
+        op2: Callable[[Observable[_T_co]], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        /,
+    ) -> _E: ...
     @overload
     def pipe(
         self,
@@ -95,8 +118,8 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _First[Observable[_T_co], _A],
-        op2: Callable[[_A], _B],
+        op1: _Keeps,
+        op2: Callable[[Observable[_T_co]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
         op5: Callable[[_D], _E],
@@ -112,6 +135,17 @@ class Observable(
         op4: Callable[[_C], _D],
         op5: Callable[[_D], _E],
         op6: Callable[[_E], _F],
+        /,
+    ) -> _F: ...
+    @overload
+    def pipe(
+        self,
+        op1: _Keeps,
+        op2: Callable[[Observable[_T_co]], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        op6: Callable[[_E], _F],
         op7: Callable[[_F], _G],
         /,
     ) -> _G: ...
@@ -120,6 +154,18 @@ class Observable(
         self,
         op1: _First[Observable[_T_co], _A],
         op2: Callable[[_A], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        op6: Callable[[_E], _F],
+        op7: Callable[[_F], _G],
+        /,
+    ) -> _G: ...
+    @overload
+    def pipe(
+        self,
+        op1: _Keeps,
+        op2: Callable[[Observable[_T_co]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
         op5: Callable[[_D], _E],
@@ -139,6 +185,19 @@ class Observable(
         op6: Callable[[_E], _F],
         op7: Callable[[_F], _G],
         op8: Callable[[_G], _H],
+        /,
+    ) -> _H: ...
+    @overload
+    def pipe(
+        self,
+        op1: _Keeps,
+        op2: Callable[[Observable[_T_co]], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        op6: Callable[[_E], _F],
+        op7: Callable[[_F], _G],
+        op8: Callable[[_G], _H],
         op9: Callable[[_H], _I],
         /,
     ) -> _I: ...
@@ -147,6 +206,20 @@ class Observable(
         self,
         op1: _First[Observable[_T_co], _A],
         op2: Callable[[_A], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        op6: Callable[[_E], _F],
+        op7: Callable[[_F], _G],
+        op8: Callable[[_G], _H],
+        op9: Callable[[_H], _I],
+        /,
+    ) -> _I: ...
+    @overload
+    def pipe(
+        self,
+        op1: _Keeps,
+        op2: Callable[[Observable[_T_co]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
         op5: Callable[[_D], _E],
@@ -170,9 +243,57 @@ class Observable(
         op8: Callable[[_G], _H],
         op9: Callable[[_H], _I],
         op10: Callable[[_I], _J],
+        /,
+    ) -> _J: ...
+    @overload
+    def pipe(
+        self,
+        op1: _Keeps,
+        op2: Callable[[Observable[_T_co]], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        op6: Callable[[_E], _F],
+        op7: Callable[[_F], _G],
+        op8: Callable[[_G], _H],
+        op9: Callable[[_H], _I],
+        op10: Callable[[_I], _J],
         op11: Callable[[_J], _K],
         /,
     ) -> _K: ...
+    @overload
+    def pipe(
+        self,
+        op1: _First[Observable[_T_co], _A],
+        op2: Callable[[_A], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        op6: Callable[[_E], _F],
+        op7: Callable[[_F], _G],
+        op8: Callable[[_G], _H],
+        op9: Callable[[_H], _I],
+        op10: Callable[[_I], _J],
+        op11: Callable[[_J], _K],
+        /,
+    ) -> _K: ...
+    @overload
+    def pipe(
+        self,
+        op1: _Keeps,
+        op2: Callable[[Observable[_T_co]], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        op6: Callable[[_E], _F],
+        op7: Callable[[_F], _G],
+        op8: Callable[[_G], _H],
+        op9: Callable[[_H], _I],
+        op10: Callable[[_I], _J],
+        op11: Callable[[_J], _K],
+        op12: Callable[[_K], _L],
+        /,
+    ) -> _L: ...
     @overload
     def pipe(
         self,
