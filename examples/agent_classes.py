@@ -23,7 +23,7 @@ class Clerk(BaseAgent[Review, Reply]):
 
     name: str
     content_from: int = Field(default=4, ge=1, le=5)
-    phrases: list[str] = ["Thank you!", "We are sorry."]  # noqa: RUF012 (a default is frozen, as all data is)
+    phrases: tuple[str, ...] = ("Thank you!", "We are sorry.")
 
     @override
     async def run(self, ctx: InteractionContext[Review, Reply]) -> None:

@@ -95,7 +95,10 @@ STORED: dict[str, tuple[object, str]] = {
     "SystemMessage": (SystemMessage("Hello"), "71a67f27a00636fd00c561b9dde27bd2439f9e7d"),
     "ToolCall": (ToolCall("1", "add", "{}"), "2d1f00a846a1cbe9d4451004f69a9525091b5245"),
     "ToolCallDelta": (ToolCallDelta(0, "1", "add"), "722d3a6739a55917707bd65ee07c98e04cc6947b"),
-    "ToolMessage": (ToolMessage("12", tool_call_id="1"), "00bd541c3f2a6b957bbc985aa8602ee533a32277"),
+    "ToolMessage": (
+        ToolMessage.model_validate({"text": "12", "tool_call_id": "1"}),
+        "00bd541c3f2a6b957bbc985aa8602ee533a32277",
+    ),
     "ToolResult": (ToolResult("1", "12"), "8883225c49cf7d21d5c30d1ef31ea535ce5dfdbc"),
     "Usage": (Usage(1, 2), "2d0487b966319f40d7e43783833800031378c4cf"),
     "UserMessage": (

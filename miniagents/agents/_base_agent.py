@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ArgsKwargs
 from typing_extensions import dataclass_transform, override
 
-from miniagents.values import AgentFieldError, freeze_data, misfit
+from miniagents.values import AgentFieldError, freeze_data, misfit, refuse_changeable
 
 from ._agent import InteractionContext, MiniAgent
 from ._agent_class import AgentClass, prepare
@@ -93,6 +93,8 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
         super().__init_subclass__()
         prepare(cls, BaseAgent)
         _with_fields(cls)
+        fields = cls.__pydantic_fields__
+        refuse_changeable(cls.__qualname__, {name: field.annotation for name, field in fields.items()})
         cls.__agent_class__ = AgentClass.of(
             cls, BaseAgent, InteractionContext, alias=alias, description=description
         )

@@ -9,6 +9,7 @@ from miniagents.core import (
     Messages,
     MessageSequencePromise,
     UserMessage,
+    message_of,
 )
 from miniagents.ext.chat_history import ChatHistory
 from miniagents.ext.console import Asker, OutputError, Screen
@@ -77,7 +78,7 @@ class PrintedAnswer:
         text = "".join(self.shown)
         if not text:
             return self.finished
-        return [*self.finished, AssistantMessage(text, **{**self.known, "finish_reason": reason})]
+        return [*self.finished, message_of(AssistantMessage, text, {**self.known, "finish_reason": reason})]
 
 
 _HOW_TO = "Enter sends, Ctrl+Space breaks a line, Ctrl-C stops an answer, exit ends."

@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from ._buffer import ReplayBuffer
 from ._context import Context
-from ._message import Message, MessagePromise, MessageSink, failed_message
+from ._message import Message, MessagePromise, MessageSink, failed_message, message_of
 from ._message_type import FlatStream
 from ._roles import ErrorMessage
 from ._token_feed import TokenFeed, TokenTransformer
@@ -82,7 +82,7 @@ class _Replacer(TokenTransformer[MessagePromise[Message]]):
         text = "".join(current.items)
         if self._promise is not None:
             with suppress(Exception):
-                return self._promise.message_class(text, **self._promise.preliminary_metadata)
+                return message_of(self._promise.message_class, text, self._promise.preliminary_metadata)
         return Message(text)
 
     @override

@@ -49,10 +49,12 @@ class Message(Frozen, deferred=True):
 
     Args:
         text: what it says; None for a message of data only, which is shown by its template or as JSON.
-        **fields: declared fields of the class, and any others; kept frozen all the way down.
+        **fields: declared fields of the class, kept frozen all the way down; ``Message`` itself, and a
+            subclass that says ``extra="allow"``, take any others, too.
 
     Raises:
-        pydantic.ValidationError: a declared field does not fit.
+        pydantic.ValidationError: a declared field does not fit, or a subclass has no such field; the error
+            has the nearest name.
         TypeError: a value is none of the allowed types; the error names the field's path.
 
     Example:
@@ -69,9 +71,16 @@ class Message(Frozen, deferred=True):
         if type(self) is Message and type(text) is str and not fields:
             fill_with_atoms(self, {"text": text})  # as in `text_message`: valid and frozen as it is
             return
+        kind = type(self)
+        # A constructor of a subclass says itself what it takes.
+        if fields and kind is not Message and kind.__init__ is _OWN_INIT:
+            kind.__frozen_facts__.refuse_unknown(fields)
         if text is not None:  # a class may have a text of its own where none is given
             fields["text"] = text  # in the mapping: `text` is not declared on Frozen
         super().__init__(**fields)
+
+    # What pydantic validates it makes without the constructor: there any further data is kept.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # pyright: ignore[reportFunctionMemberAccess]
 
     @property
     def as_promise(self) -> "MessagePromise[Self]":
@@ -195,12 +204,12 @@ def text_message(text: str) -> Message:
     return message
 
 
-def message_of(kind: type[M], text: str, data: Mapping[str, object]) -> M:
-    """``kind(text, **data)``, for less where the data are of exactly the declared types.
+def message_of(kind: type[M], text: str | None, data: Mapping[str, object]) -> M:
+    """``kind(text, **data)`` with any further data; cheap where the data are of exactly the declared types.
 
     Args:
         kind: the class of the message.
-        text: what it says.
+        text: what it says; None if it has only data.
         data: its declared fields and whatever else.
 
     Raises:
@@ -213,10 +222,10 @@ def message_of(kind: type[M], text: str, data: Mapping[str, object]) -> M:
         >>> message_of(AssistantMessage, "Hello", {"model": "m-1"})
         AssistantMessage(text='Hello', parts=(), model='m-1', ...)
     """
-    if kind is Message and not data:
+    if kind is Message and not data and text is not None:
         return cast("M", text_message(text))
-    if kind.__init__ is _OWN_INIT and type(text) is str:
-        return made_of(kind, {"text": text, **data})
+    if kind.__init__ is _OWN_INIT:
+        return made_of(kind, data if text is None else {"text": text, **data})
     return kind(text, **data)
 
 

@@ -1,7 +1,6 @@
 """Messages that say who speaks.
 
-For a type checker a subclass of ``Message`` takes its declared fields only. Those here say that they take any
-further keyword as data, as ``Message`` does.
+What they are made of is written out for type checkers: a tuple of parts may be given as any iterable.
 """
 
 from collections.abc import Iterable
@@ -30,7 +29,7 @@ class UserMessage(ContentMessage, deferred=True):
 
     if TYPE_CHECKING:
 
-        def __init__(self, /, text: str | None = None, **fields: object) -> None: ...
+        def __init__(self, /, text: str | None = None, *, parts: Iterable[Content] = ()) -> None: ...
 
 
 class SystemMessage(Message, deferred=True):
@@ -43,10 +42,6 @@ class SystemMessage(Message, deferred=True):
     """
 
     role: ClassVar[str] = "system"
-
-    if TYPE_CHECKING:
-
-        def __init__(self, /, text: str | None = None, **fields: object) -> None: ...
 
 
 class AssistantMessage(ContentMessage, deferred=True):
@@ -73,7 +68,17 @@ class AssistantMessage(ContentMessage, deferred=True):
 
     if TYPE_CHECKING:
 
-        def __init__(self, /, text: str | None = None, **fields: object) -> None: ...
+        def __init__(
+            self,
+            /,
+            text: str | None = None,
+            *,
+            parts: Iterable[Content] = (),
+            model: str | None = None,
+            response_id: str | None = None,
+            finish_reason: str | None = None,
+            usage: Usage | None = None,
+        ) -> None: ...
 
     @property
     def reasoning(self) -> str | None:
@@ -117,7 +122,7 @@ class ToolMessage(ContentMessage, deferred=True):
 
     if TYPE_CHECKING:
 
-        def __init__(self, /, text: str | None = None, **fields: object) -> None: ...
+        def __init__(self, /, text: str | None = None, *, parts: Iterable[Content] = ()) -> None: ...
 
     @classmethod
     @override

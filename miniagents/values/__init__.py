@@ -14,6 +14,7 @@ from ._content import (
     parts_of_content,
 )
 from ._deadlines import Deadline, check_seconds, is_limit
+from ._declared import refuse_changeable
 from ._errors import (
     AgentFieldError,
     AgentTimeoutError,
@@ -146,6 +147,7 @@ __all__ = [
     "partial_text",
     "parts_of_content",
     "redact_keys",
+    "refuse_changeable",
     "set_partial_text",
     "strip_control",
 ]

@@ -7,9 +7,7 @@ import; pyproject pins the range of pydantic and `test_frozen.py` proves it is t
 
 import json
 from collections.abc import Mapping
-from functools import cached_property
-from types import UnionType, new_class
-from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeVar, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeVar, cast
 
 from pydantic import (
     BaseModel,
@@ -17,19 +15,19 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     PrivateAttr,
-    TypeAdapter,
     ValidationError,
     model_validator,
 )
 from pydantic._internal._model_construction import ModelMetaclass
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, PydanticSerializationError
-from typing_extensions import TypedDict, Unpack, dataclass_transform, override
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticSerializationError
+from typing_extensions import Unpack, dataclass_transform, override
 
+from ._class_facts import CONFIG, TEMPLATE_FIELD, ClassFacts, refusal_of
+from ._declared import refuse_changeable
 from ._errors import FreezeError
 from ._freeze import ATOMS, DataPath, FrozenMapping, FrozenValue, depth_of, freeze_at, model_data
 from ._frozen_schema import thaw_in_serializers
 from ._hash_key import HashWalk, class_name_of
-from ._template import Template
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field, PrivateAttr))
@@ -59,189 +57,7 @@ def is_frozen_error(owner: str, name: str) -> ValidationError:
         "{owner} is frozen; make a changed copy with model_copy(update=...)",
         {"owner": owner},
     )
-    details = InitErrorDetails(type=problem, loc=(name,), input=None)
-    return ValidationError.from_exception_data(owner, [details], hide_input=True)
-
-
-TEMPLATE_FIELD: Final = "text_template"
-
-
-class ClassFacts:
-    """The facts of one frozen class.
-
-    Args:
-        cls: The class.
-        base: The root of all frozen classes; what it has cannot be given as data.
-
-    Attributes:
-        reserved: The names of methods and attributes, which no data can have.
-        replaceable: The names of class variables with plain data, which a single value may have in its own
-            way.
-        template: The template of the class, if it has one.
-
-    Raises:
-        TemplateError: If the template is wrong.
-    """
-
-    def __init__(self, cls: type[BaseModel], base: type[BaseModel] | None) -> None:
-        self._cls = cls
-        own = frozenset[str]().union(*(vars(each) for each in cls.__mro__))
-        added = frozenset[str]() if base is None else cls.__class_vars__ - base.__class_vars__
-        self.replaceable: frozenset[str] = frozenset(
-            name for name in added if not callable(getattr(cls, name, None))
-        )
-        self.reserved: frozenset[str] = own - self.replaceable
-        self.template: Template | None = self._template()
-
-    @cached_property
-    def special(self) -> frozenset[str]:
-        """The names of data that change what the value is like, beside being kept."""
-        return self.replaceable | {TEMPLATE_FIELD}
-
-    def _template(self) -> Template | None:
-        field = self._cls.__pydantic_fields__.get(TEMPLATE_FIELD)
-        if field is None:
-            source: object = getattr(self._cls, TEMPLATE_FIELD, None)
-            if isinstance(source, property):  # made for each value, and checked then
-                return None
-        else:
-            source = None if field.is_required() else field.default
-        return None if source is None else Template(source, self._cls.__qualname__)
-
-    def template_for(self, source: object) -> Template:
-        """Return the checked template of one value; nearly always it is the one of the class.
-
-        Raises:
-            TemplateError: If the template is wrong.
-        """
-        if self.template is not None and self.template.source == source:
-            return self.template
-        return Template(source, self._cls.__qualname__)
-
-    @cached_property
-    def plain(self) -> "PlainFields | None":
-        """What is known of a class that only looks at the types of its fields; None for any other."""
-        return PlainFields.of(self._cls)
-
-    @cached_property
-    def updates(self) -> TypeAdapter[dict[str, object]]:
-        """What checks new values of declared fields: any part of the fields, as their annotations say."""
-        cls = self._cls
-        namespace: dict[str, object] = {
-            "__annotations__": {
-                name: field.rebuild_annotation() for name, field in cls.__pydantic_fields__.items()
-            },
-            "__pydantic_config__": cls.model_config,
-            "__module__": cls.__module__,
-        }
-        part = new_class(
-            cls.__qualname__, (TypedDict,), {"total": False}, lambda body: body.update(namespace)
-        )
-        return TypeAdapter(cast("type[dict[str, object]]", part))
-
-
-_NONE_TYPE: Final = type(None)
-_UNIONS: Final = (Union, UnionType)
-
-
-class PlainFields:
-    """The fields of a class whose validator does nothing but look at the types of their values.
-
-    Values of exactly these types are valid as they are, so a value of the class can be made without it.
-
-    Args:
-        types: For each field the types of which a value needs no validating.
-        blank: The fields in their order with their defaults; None for one that has none.
-        required: The fields that have no default.
-        idle: The fields that must not be given, since a validator of the class reads them.
-    """
-
-    __slots__ = ("_blank", "_idle", "_required", "_types")
-
-    def __init__(
-        self,
-        types: dict[str, frozenset[type]],
-        blank: dict[str, object],
-        required: frozenset[str],
-        idle: frozenset[str],
-    ) -> None:
-        self._types = types
-        self._blank = blank
-        self._required = required
-        self._idle = idle
-
-    @classmethod
-    def of(cls, kind: type[BaseModel]) -> "PlainFields | None":
-        """Read the declarations of a class; None if it may validate more than types."""
-        decorators = kind.__pydantic_decorators__
-        reads: Mapping[str, str] = getattr(kind, "__validators_of_one_field__", {})
-        more = decorators.model_validators.keys() - reads.keys() - {"_freeze_when_validated"}
-        if (
-            more
-            or decorators.field_validators
-            or decorators.validators
-            or decorators.root_validators
-            or kind.__private_attributes__
-            or kind.__pydantic_post_init__ is not None
-            or TEMPLATE_FIELD in kind.__pydantic_fields__
-            or kind.model_config != Frozen.model_config
-        ):
-            return None
-        types: dict[str, frozenset[type]] = {}
-        blank: dict[str, object] = {}
-        required: set[str] = set()
-        for name, field in kind.__pydantic_fields__.items():
-            if field.alias is not None or field.validation_alias is not None:
-                return None
-            types[name] = frozenset() if field.metadata else _exact_types(field.annotation)
-            blank[name] = None
-            if not field.is_required() and (type(field.default) in ATOMS or field.default == ()):
-                blank[name] = field.default
-            else:
-                required.add(name)
-        idle = frozenset(reads[name] for name in decorators.model_validators if name in reads)
-        return cls(types, blank, frozenset(required), idle)
-
-    def filled(
-        self, given: Mapping[str, object]
-    ) -> tuple[dict[str, object], dict[str, object] | None] | None:
-        """The fields, frozen, and what is given beside them; None if the validator has to look."""
-        if not self._required <= given.keys() or not self._idle.isdisjoint(given):
-            return None
-        types, fields = self._types, self._blank.copy()
-        extra: dict[str, object] | None = None
-        for name, value in given.items():
-            kind = type(value)
-            if name not in types:
-                if kind not in ATOMS:
-                    return None
-                if extra is None:
-                    extra = {}
-                extra[name] = value
-            elif kind not in types[name]:
-                return None
-            else:
-                fields[name] = value if kind in ATOMS else freeze_at(value, DataPath(None, name))
-        return fields, extra
-
-
-def _exact_types(annotation: object) -> frozenset[type]:
-    """Return the types of which an instance is valid as it is; none where that cannot be told."""
-    found: set[type] = set()
-    for each in get_args(annotation) if get_origin(annotation) in _UNIONS else (annotation,):
-        if each is None or each is _NONE_TYPE:
-            found.add(_NONE_TYPE)
-        elif not isinstance(each, type):
-            return frozenset()
-        elif issubclass(each, BaseModel):
-            if each.model_config.get("revalidate_instances") not in {None, "never"}:
-                return frozenset()
-            found.add(each)
-        elif each in ATOMS or issubclass(each, FrozenValue):
-            found.add(each)  # pyright: ignore[reportUnknownArgumentType]  # of whatever class
-        else:
-            return frozenset()
-    return frozenset(found)
+    return refusal_of(owner, name, problem)
 
 
 _EMPTY: Final[FrozenMapping[str, object]] = FrozenMapping()
@@ -251,8 +67,9 @@ _set = object.__setattr__  # around the guard of `Frozen.__setattr__`
 class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
     """An immutable value: declared fields and any further keyword, frozen all the way down.
 
-    Dicts become `FrozenMapping`, lists tuples, sets frozensets, as they are at the moment of construction;
-    fields declared as `list[int]` too, after they were validated as that. A pydantic model that is no
+    Dicts become `FrozenMapping`, lists tuples, sets frozensets, as they are at the moment of construction.
+    Fields are declared as what they hold: `tuple[int, ...]`, `Mapping[str, int]`, `frozenset[int]`; one that
+    is declared as a list, a dict or a set is refused where the class is defined. A pydantic model that is no
     `Frozen` is kept as a deep copy. `str(value)` is its `text` if it has one, else its `text_template`
     filled in, else its JSON. A template is a ``ClassVar[str]`` or a field. A class variable with plain data
     can be given per value as well.
@@ -282,15 +99,7 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
     # The caches live in slots: pydantic copies `__dict__` but never these, so no copy has a stale one.
     __slots__ = ("__weakref__", "_depth", "_hash_key")
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True,
-        defer_build=True,  # see __init_subclass__
-        extra="allow",
-        ser_json_bytes="base64",
-        val_json_bytes="base64",
-        ser_json_inf_nan="strings",
-        polymorphic_serialization=True,  # a field declared as Message keeps the fields of its subclasses
-    )
+    model_config: ClassVar[ConfigDict] = CONFIG
 
     __frozen_facts__: ClassVar[ClassFacts]
 
@@ -326,6 +135,12 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
         if not deferred:
             cls.model_rebuild(raise_errors=False, _parent_namespace_depth=0)
         cls.__frozen_facts__ = ClassFacts(cls, Frozen)
+
+    @classmethod
+    @override
+    def __pydantic_on_complete__(cls) -> None:
+        fields = cls.__pydantic_fields__
+        refuse_changeable(cls.__qualname__, {name: field.annotation for name, field in fields.items()})
 
     @classmethod
     @override
@@ -548,7 +363,7 @@ def fill_with_atoms(made: Frozen, fields: dict[str, object]) -> None:
 
 
 def made_of(kind: type[F], given: Mapping[str, object]) -> F:
-    """Make ``kind(**given)``, for less where every value is of exactly the declared type.
+    """Make ``kind(**given)`` with any further data; cheap where every value is of exactly the declared type.
 
     Args:
         kind: Its class, which has no constructor of its own.
@@ -569,12 +384,12 @@ def made_of(kind: type[F], given: Mapping[str, object]) -> F:
     plain = facts.plain
     filled = None if plain is None else plain.filled(given)
     if filled is None:
-        return kind(**given)
+        return kind.model_validate(dict(given))
     fields, more = filled
     extra: FrozenMapping[str, object] = _EMPTY
     if more is not None:
         if not facts.reserved.isdisjoint(more) or not facts.special.isdisjoint(more):
-            return kind(**given)
+            return kind.model_validate(dict(given))
         extra = FrozenMapping(more)
     made = kind.__new__(kind)
     _set(made, "__dict__", fields)

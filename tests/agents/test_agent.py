@@ -551,7 +551,7 @@ def test_a_thousand_agents() -> None:
 class Sum(Message):
     """Numbers."""
 
-    numbers: list[int]
+    numbers: tuple[int, ...]
 
 
 @miniagent

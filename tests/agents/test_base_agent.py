@@ -4,7 +4,7 @@ import asyncio
 import gc
 import pickle
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Self, cast
 
@@ -27,6 +27,7 @@ from miniagents import (
     AssistantMessage,
     BaseAgent,
     ErrorMessage,
+    FreezeError,
     InteractionContext,
     Message,
     MessagePromise,
@@ -79,8 +80,8 @@ class Repeater(BaseAgent):
     """Repeats."""
 
     times: int = 2
-    words: list[str] = ["a"]  # noqa: RUF012 - it is frozen
-    sizes: dict[str, list[int]] = {"x": [1]}  # noqa: RUF012 - the same
+    words: tuple[str, ...] = ("a",)
+    sizes: Mapping[str, tuple[int, ...]] = {"x": (1,)}
 
     @override
     async def run(self, ctx: InteractionContext) -> None:
@@ -189,7 +190,8 @@ def test_validators() -> None:
 def test_data_is_frozen() -> None:
     """Data in fields is frozen as it is when the agent is made, defaults too; what is no data stays."""
     client, words = Client(), ["x"]
-    repeater = Repeater(words=words)
+    repeater = untyped(Repeater)(words=words)
+    assert isinstance(repeater, Repeater)
     words.append("y")
     assert data(repeater.words) == ("x",)
     assert data(Repeater().words) == data(Repeater.words) == ("a",)
@@ -535,3 +537,17 @@ async def test_it_is_no_message() -> None:
         for wrong in (Teacher(), [Teacher()], {"text": Teacher()}):
             with pytest.raises(TypeError, match="Teacher"):
                 await untyped(loud_agent.inquire)(wrong)  # type: ignore[misc]
+
+
+def test_a_field_that_could_be_changed_is_refused() -> None:
+    """Its value would be frozen: the error says what to write, where the class is defined."""
+    with pytest.raises(
+        FreezeError, match=r"\.Lister\.words is declared as list\[str\], .* write tuple\[str, \.\.\.\]"
+    ):
+
+        class Lister(BaseAgent):  # pyright: ignore[reportUnusedClass]  # it must not come to be
+            words: list[str]
+
+            @override
+            async def run(self, ctx: InteractionContext) -> None:
+                """Do nothing."""

@@ -53,4 +53,4 @@ def test_json() -> None:
 def test_wrong_parts(parts: object) -> None:
     """What is no content is refused."""
     with pytest.raises(ValueError, match="parts"):
-        UserMessage("Hi", parts=parts)
+        UserMessage.model_validate({"text": "Hi", "parts": parts})

@@ -130,7 +130,7 @@ async def test_a_message_without_a_token() -> None:
 async def test_what_does_not_fail() -> None:
     """A message that does not fail is the very message, also an empty one; no messages stay none."""
     async with PromisingContext():
-        given_ = [AssistantMessage("one", tag=1), Message(""), Message(answer=42)]
+        given_ = [AssistantMessage("one", model="m"), Message(""), Message(answer=42)]
         got = await replaced(MessageSequencePromise(given_))
         assert [True] * 3 == [one is other for one, other in zip(given_, got, strict=True)]
         assert () == await replaced(MessageSequencePromise())

@@ -11,11 +11,11 @@ from hypothesis import given, strategies as st
 
 from miniagents import InteractionContext, MiniAgents, miniagent
 from miniagents.core import (
+    AssistantMessage,
     Message,
     MessagePromise,
     MessageSequencePromise,
     PromisingContext,
-    UserMessage,
     join_messages,
     join_tokens,
 )
@@ -125,7 +125,7 @@ async def test_messages_without_text() -> None:
 async def test_original_messages() -> None:
     """The very messages that were joined are kept, with their classes; unless they are not wanted."""
     async with PromisingContext():
-        one, two = UserMessage("one", tag=1), Message("two")
+        one, two = AssistantMessage("one", model="m"), Message("two")
         first, second = originals(await joined(MessageSequencePromise([one, two])))
         assert (True, True) == (first is one, second is two)
         without = await joined(MessageSequencePromise([one, two]), keep=False)

@@ -9,6 +9,7 @@ from hypothesis import given, strategies as st
 from pydantic import BaseModel
 
 from miniagents.core import (
+    AssistantMessage,
     Message,
     MessagePromise,
     Messages,
@@ -97,7 +98,7 @@ async def test_none_and_nothing() -> None:
 async def test_data_is_kept() -> None:
     """A mapping becomes `Message(**it)`, a model its fields; a message stays the object it was."""
     async with PromisingContext():
-        message = UserMessage("mine", tag=1)
+        message = AssistantMessage("mine", model="m")
         mapping, model, same = await MessageSequencePromise([{"text": "a", "tags": ["x"]}, Answer(), message])
         assert ("a", ("x",)) == (mapping.text, mapping.tags)  # type: ignore[attr-defined]
         assert ("of a model", 1) == (model.text, model.score)  # type: ignore[attr-defined]

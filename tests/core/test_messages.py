@@ -89,7 +89,7 @@ def test_equality() -> None:
 
 def test_copies() -> None:
     """A copy, a deep copy and what was pickled are equal to it and `Messages` too."""
-    messages = Messages([ONE, UserMessage("two", tags=["a"])])
+    messages = Messages([ONE, UserMessage("two", parts=["two"])])
     for other in (copy.copy(messages), copy.deepcopy(messages), pickle.loads(pickle.dumps(messages))):  # noqa: S301
         assert type(other) is Messages
         assert messages == other

@@ -1,6 +1,7 @@
 """Messages that say who speaks."""
 
-from typing import ClassVar, assert_type
+from collections.abc import Callable
+from typing import ClassVar, assert_type, cast
 
 import pytest
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from miniagents.core import (
     MessagePromise,
     PromisingContext,
     SystemMessage,
+    ToolMessage,
     UserMessage,
 )
 from tests.support.sources import Source
@@ -46,13 +48,15 @@ def test_kinds_are_different() -> None:
 
 
 def test_data() -> None:
-    """Each takes any further keyword as data, also for a type checker."""
-    messages = [
-        UserMessage("hi", name="ann"),
-        SystemMessage("hi", name="ann"),
-        AssistantMessage("hi", name="ann"),
-    ]
-    assert [{"name": "ann"}] * 3 == [message.model_extra for message in messages]
+    """Each takes its own fields only where it is made; what is validated keeps any further data."""
+    for kind in (UserMessage, SystemMessage, AssistantMessage, ToolMessage, ErrorMessage):
+        make = cast("Callable[..., Message]", kind)
+        with pytest.raises(
+            ValidationError, match=rf"{kind.__name__} has no field 'txt' \(did you mean 'text'\?\)"
+        ):
+            make(txt="hi")
+        assert {"name": "ann"} == kind.model_validate({"text": "hi", "name": "ann"}).model_extra
+    assert {"name": "ann"} == Message("hi", name="ann").model_extra
 
 
 def test_a_role_as_data() -> None:

@@ -38,7 +38,7 @@ from miniagents.testing import scripted_model
 async def test_parts_go_through() -> None:
     """Every part is passed on and noted with its time, and the data of the message goes on too."""
     data = {"usage": Usage(1, 2), "finish_reason": "stop", "lang": "en"}
-    said = AssistantMessage(None, parts=[Reasoning("Hm."), "Hi"], **data)
+    said = AssistantMessage.model_validate({"parts": [Reasoning("Hm."), "Hi"], **data})
     call = LoggedCall("MODEL", {})
     metadata: dict[str, object] = {}
     async with MiniAgents():

@@ -69,7 +69,7 @@ def test_agents_that_are_refused() -> None:
 class Sum(Message):
     """Numbers to add."""
 
-    numbers: list[int]
+    numbers: tuple[int, ...]
     unit: str = "m"
 
 

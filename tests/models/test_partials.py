@@ -71,11 +71,11 @@ def test_messages_are_frozen() -> None:
     """A message of which only the beginning has come is frozen like any other."""
 
     class Note(Message):
-        tags: list[str]
+        tags: tuple[str, ...]
 
     plan = plan_of(Note)
     assert isinstance(plan, Object)
-    assert plan.beginning({"tags": ["a"]}) == Note(tags=["a"])
+    assert plan.beginning({"tags": ["a"]}) == Note(tags=("a",))
 
 
 def test_limits_hold_for_what_is_complete() -> None:

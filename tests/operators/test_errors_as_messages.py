@@ -6,7 +6,15 @@ import reactivex as rx
 from hypothesis import given, strategies as st
 from reactivex import operators as ops
 
-from miniagents import ErrorMessage, InteractionContext, Message, MiniAgents, StopLoop, UserMessage, miniagent
+from miniagents import (
+    AssistantMessage,
+    ErrorMessage,
+    InteractionContext,
+    Message,
+    MiniAgents,
+    StopLoop,
+    miniagent,
+)
 from miniagents.operators import as_messages, errors_as_messages, resolve, to_async_iter, tokens
 from tests.support.pipes import Outcome, Promises, outcomes, promises, texts, typed, written
 from tests.support.typewriter import Typewriter
@@ -65,7 +73,7 @@ def test_the_agent() -> None:
 
 def test_classes_and_data_stay() -> None:
     """A message that does not fail is passed on as it is."""
-    message = UserMessage("x", n=1)
+    message = AssistantMessage("x", model="m")
     (got,) = MiniAgents().run(tolerant(promises(message)).pipe(resolve()))
     assert got is message
 

@@ -48,7 +48,7 @@ def test_text_and_data() -> None:
     """The text becomes the mapped tokens; the class and the data of a message stay."""
 
     async def main() -> Message:
-        message = UserMessage("hello", n=1)
+        message = UserMessage.model_validate({"text": "hello", "n": 1})
         (mapped,) = [item async for item in to_async_iter(promises(message).pipe(map_tokens(str.upper)))]
         return await mapped
 

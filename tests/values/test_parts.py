@@ -103,7 +103,7 @@ def test_wrong_data() -> None:
     with pytest.raises(ValueError, match="data of a finish does not fit"):
         part_from_data({"kind": "finish", "why": "because"})
     with pytest.raises(ValidationError, match="cost"):
-        AssistantMessage("Hi", usage={"cost": 7})
+        AssistantMessage.model_validate({"text": "Hi", "usage": {"cost": 7}})
 
 
 def test_an_end_in_the_middle() -> None:

@@ -17,6 +17,7 @@ from miniagents.core import (
     PartBuffer,
     Processor,
     ReplayBuffer,
+    message_of,
 )
 from miniagents.values import InquiryCancelledError, Part, set_partial_text
 
@@ -128,7 +129,7 @@ class MessageCopy(Processor):
         message: Message = Message(self.text)
         if source is not None:
             with suppress(Exception):
-                message = source.message_class(self.text, **source.preliminary_metadata)
+                message = message_of(source.message_class, self.text, source.preliminary_metadata)
         self.buffer.finish(message)
 
     @property

@@ -42,6 +42,7 @@ from miniagents.core import (
     SystemMessage,
     ToolMessage,
     UserMessage,
+    message_of,
 )
 from miniagents.values import FrozenMapping, PartValue, part_from_data
 
@@ -307,7 +308,7 @@ class Registry:
         cls = self._classes.get(record.class_name)
         if cls is not None:
             try:
-                return cls(record.text, **data)
+                return message_of(cls, record.text, data)
             except (ValueError, TypeError) as error:
                 said = "a %s in a history does not fit its class and is read as a Message: %s"
                 logger.warning(said, cls.__name__, error)

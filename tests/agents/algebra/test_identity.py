@@ -12,7 +12,7 @@ OUT_OF_IDEAS = ValueError("out of ideas")
 
 async def test_the_same_messages() -> None:
     """It replies the very messages, of whatever class."""
-    message = UserMessage("x", page=3)
+    message = UserMessage("x", parts=["x"])
     async with MiniAgents():
         (reply,) = await identity.inquire(message)
         assert reply is message

@@ -10,6 +10,7 @@ import pytest
 from typing_extensions import override
 
 from miniagents import MiniAgents
+from miniagents.core import message_of
 from miniagents.ext._history._chat_history import finished
 from miniagents.ext._history._markdown_file import file_lock
 from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
@@ -122,8 +123,7 @@ THOUGHT = (Reasoning("Hm.", signature="s"), "# No\r\n")
 
 
 def _said(text: str, **data: object) -> Message:
-    speaker: type[Message] = AssistantMessage
-    return speaker(text, **data)
+    return message_of(AssistantMessage, text, data)
 
 
 async def test_a_conversation_goes_on(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, strategies as st
 from pydantic import BaseModel
 
+from miniagents.core import message_of
 from miniagents.ext._history._markdown_format import write_record
 from miniagents.ext._history._markdown_reader import scan
 from miniagents.ext._history._records import Json, Note, Record, Registry, decode_data, encode_data
@@ -216,7 +217,7 @@ class Template(Message):
 
 
 def _made(cls: type[Message], text: str | None = None, **data: object) -> Message:
-    return cls(text, **data)
+    return message_of(cls, text, data)
 
 
 def _through_file(message: Message, *classes: type[Message]) -> Message:

@@ -1,0 +1,136 @@
+"""What fields that are frozen may be declared as: nothing that type checkers take for changeable.
+
+A field that is declared as ``list[str]`` would hold a tuple, and ``message.tags.append("x")`` would pass
+every type checker and fail when it runs. So it is refused where the class is defined, with what to write
+instead.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, MutableMapping, MutableSequence, MutableSet
+from types import MappingProxyType, UnionType
+from typing import Annotated, Final, Literal, TypeAlias, Union, cast, get_args, get_origin
+
+from typing_extensions import TypeAliasType, is_typeddict
+
+from ._errors import FreezeError
+
+_Kind: TypeAlias = Literal["tuple", "frozenset", "Mapping"]
+
+_CHANGEABLE: Final = cast(
+    "Mapping[type[object], _Kind]",
+    MappingProxyType(
+        {
+            list: "tuple",
+            deque: "tuple",
+            MutableSequence: "tuple",
+            set: "frozenset",
+            MutableSet: "frozenset",
+            dict: "Mapping",
+            MutableMapping: "Mapping",
+        }
+    ),
+)
+_NOUNS: Final[Mapping[_Kind, str]] = MappingProxyType(
+    {"tuple": "lists", "frozenset": "sets", "Mapping": "dicts"}
+)
+# What may stand in a field and has values in it; nothing is looked for in a `Callable[[list[int]], None]`.
+_UNIONS: Final = (Union, UnionType)
+_CONTAINERS: Final = (*_UNIONS, Annotated)
+
+
+def refuse_changeable(owner: str, annotations: Mapping[str, object]) -> None:
+    """Look at the fields of a class that freezes its values.
+
+    Args:
+        owner: The name of the class.
+        annotations: Of its fields, by name; what is still a text is not looked at.
+
+    Raises:
+        FreezeError: If one is declared as a list, a dict or a set; the text says what to write.
+
+    Example:
+        >>> refuse_changeable("Question", {"hints": list[str]})
+        Traceback (most recent call last):
+            ...
+        miniagents...FreezeError: Question.hints is declared as list[str], but its value is frozen: write ...
+    """
+    for name, annotation in annotations.items():
+        found = _changeable_in(annotation)
+        if found is not None:
+            raise FreezeError(
+                f"{owner}.{name} is declared as {_shown(annotation)}, but its value is frozen: write "
+                f"{_frozen(annotation)}. {_NOUNS[found].capitalize()} are still accepted as values."
+            )
+
+
+def _changeable_in(annotation: object) -> _Kind | None:
+    if isinstance(annotation, TypeAliasType):
+        return _changeable_in(annotation.__value__)
+    origin: object = get_origin(annotation) or annotation
+    found = _kind_of(origin)
+    if found is not None:
+        return found
+    if _is_container(origin):
+        for each in _arguments(annotation):
+            found = _changeable_in(each)
+            if found is not None:
+                return found
+    return None
+
+
+def _kind_of(origin: object) -> _Kind | None:
+    if not isinstance(origin, type) or is_typeddict(origin):
+        return None
+    for base in cast("type[object]", origin).__mro__:
+        kind = _CHANGEABLE.get(base)
+        if kind is not None:
+            return kind
+    return None
+
+
+def _is_union(origin: object) -> bool:
+    return any(origin is each for each in _UNIONS)
+
+
+def _is_container(origin: object) -> bool:
+    return origin in _CONTAINERS or (isinstance(origin, type) and issubclass(origin, Iterable))
+
+
+def _arguments(annotation: object) -> tuple[object, ...]:
+    arguments = cast("tuple[object, ...]", get_args(annotation))
+    return arguments[:1] if get_origin(annotation) is Annotated else arguments
+
+
+def _frozen(annotation: object) -> str:
+    """What to write instead."""
+    if isinstance(annotation, TypeAliasType):
+        return _frozen(annotation.__value__)
+    origin: object = get_origin(annotation) or annotation
+    arguments = [_frozen(each) for each in _arguments(annotation)]
+    if _is_union(origin):
+        return " | ".join(arguments)
+    if origin is Annotated:
+        return f"Annotated[{arguments[0]}, ...]"
+    kind = _kind_of(origin)
+    if kind == "tuple":
+        return f"tuple[{arguments[0] if arguments else 'object'}, ...]"
+    name = kind or _shown(origin)
+    if kind is not None and not arguments:
+        arguments = ["object"] if kind == "frozenset" else ["str", "object"]
+    return f"{name}[{', '.join(arguments)}]" if arguments else name
+
+
+def _shown(annotation: object) -> str:
+    """An annotation as it is written."""
+    if annotation is Ellipsis:
+        return "..."
+    if annotation is type(None):
+        return "None"
+    origin = cast("object", get_origin(annotation))
+    if _is_union(origin):
+        return " | ".join(map(_shown, _arguments(annotation)))
+    if isinstance(annotation, type) and origin is None:
+        return annotation.__name__
+    if isinstance(origin, type):
+        return f"{origin.__name__}[{', '.join(map(_shown, _arguments(annotation)))}]"
+    return str(annotation)
