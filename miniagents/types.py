@@ -10,6 +10,7 @@ Example:
 from miniagents.agents import (
     AgentCallNode,
     AgentReplyNode,
+    ChainItem,
     PersistMessageHandler,
     Pipeline,
     RaceEntry,
@@ -58,6 +59,7 @@ __all__ = [
     "AnswerSchema",
     "AnyTool",
     "AwaitType",
+    "ChainItem",
     "ClearType",
     "Frozen",
     "FrozenMapping",

@@ -9,7 +9,7 @@ from ._algebra._retry import RetryPolicy
 from ._algebra._route import Route, route
 from ._base_agent import BaseAgent
 from ._call import AgentCall
-from ._chain_loop import achain_loop
+from ._chain_loop import ChainItem, achain_loop
 from ._decorator import miniagent
 from ._dialog_loop import adialog_loop
 from ._miniagents import MiniAgents
@@ -23,6 +23,7 @@ __all__ = [
     "AgentReplyNode",
     "BaseAgent",
     "Caught",
+    "ChainItem",
     "InteractionContext",
     "MiniAgent",
     "MiniAgents",

@@ -9,10 +9,10 @@ The two classes stand in one module because each names the other: the context na
 """
 
 from collections.abc import Awaitable, Callable
-from typing import ClassVar, Generic, Literal, Self, TypeAlias, cast, overload
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Never, Self, TypeAlias, cast, overload
 
 from reactivex import Observable
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from miniagents.core import (
     ErrorMessage,
@@ -25,12 +25,12 @@ from miniagents.core import (
 
 from ._algebra._around import Around
 from ._algebra._catching import Catching, Handler
-from ._algebra._chains import Both, Stage, Stages
+from ._algebra._chains import Beside, Both, Stage, Stages
 from ._algebra._hedge import Hedge
 from ._algebra._operands import Composition, Operand
 from ._configuration import NO_KEYWORDS
 from ._message_run import sequence_of
-from ._pipeline import Operator, Pipeline
+from ._pipeline import Operator, Pipeline, PlainOperator
 from ._run import Run
 from ._runnable_agent import ContextClass, In, Out, P, RunnableAgent
 
@@ -68,7 +68,7 @@ class InteractionContext(Generic[In_co, Out_contra]):
     Example:
         >>> from miniagents import InteractionContext, Message, MiniAgents, miniagent
         >>> class Sum(Message):
-        ...     numbers: list[int]
+        ...     numbers: tuple[int, ...]
         >>> class Total(Message):
         ...     total: int
         >>> @miniagent
@@ -76,7 +76,7 @@ class InteractionContext(Generic[In_co, Out_contra]):
         ...     async for promise in ctx.messages:
         ...         ctx.reply(Total(total=sum((await promise).numbers)))
         >>> async def main() -> int:
-        ...     return (await add.inquire(Sum(numbers=[1, 2, 3])))[0].total
+        ...     return (await add.inquire(Sum(numbers=(1, 2, 3))))[0].total
         >>> MiniAgents().run(main())
         6
     """
@@ -193,10 +193,22 @@ class MiniAgent(RunnableAgent[In, Out, P]):
 
     # -- composition: what each of these runs is in `_algebra` -----------------------------------------------
 
+    if TYPE_CHECKING:
+        # It tells an agent from any other operator; see `PlainOperator`.
+        @override
+        def __sizeof__(self, _: Never, /) -> int: ...  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+
+        # What the two are together. They take what the second takes, and that is narrower.
+        def __beside__(
+            self: Stage[In1, Out2], first: Stage[In1, Out1], /
+        ) -> "MiniAgent[In1, Out1 | Out2]": ...
+
+    @overload
+    def __or__(self: Stage[In1, Out1], other: "Identity") -> "MiniAgent[In1, Out1]": ...
     @overload
     def __or__(self: Stage[In1, Out1], other: Stage[Out1, Out2]) -> "MiniAgent[In1, Out2]": ...
     @overload
-    def __or__(self: Operator[A, B], other: Callable[[Observable[B]], Observable[C]]) -> Pipeline[A, C]: ...
+    def __or__(self: Operator[A, B], other: PlainOperator[B, C]) -> Pipeline[A, C]: ...
     def __or__(self, other: object) -> object:
         if isinstance(other, MiniAgent):
             return self._followed_by(cast("MiniAgent[Message, Message]", other))
@@ -219,10 +231,10 @@ class MiniAgent(RunnableAgent[In, Out, P]):
         chain = self._parts_as(Stages)
         return (cast("Stage[Message, Message]", self),) if chain is None else chain.agents
 
-    @overload  # the first form, because mypy takes `In1` from `self`, so that it would refuse a narrower one
-    def __and__(self: Stage[Message, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1 | Out2]": ...
     @overload
     def __and__(self: Stage[In1, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1 | Out2]": ...
+    @overload  # of a second one that takes a narrower class
+    def __and__(self: A, other: Beside[A, C]) -> C: ...
     def __and__(self, other: object) -> object:
         parts = (*as_operand("&", self)._operands_of_and(), *as_operand("&", other)._operands_of_and())
         return composed(Both(parts))
@@ -245,14 +257,12 @@ class MiniAgent(RunnableAgent[In, Out, P]):
         as_it_is = not strict or self._errors_as_messages is not None
         return cast("MiniAgent", self if as_it_is else self._variant(errors_as_messages=False))
 
-    @overload  # two forms for the same reason
-    def hedge(
-        self: Stage[Message, Out1], other: Stage[In1, Out2], *, after: float
-    ) -> "MiniAgent[In1, Out1 | Out2]": ...
     @overload
     def hedge(
         self: Stage[In1, Out1], other: Stage[In1, Out2], *, after: float
     ) -> "MiniAgent[In1, Out1 | Out2]": ...
+    @overload  # of a second one that takes a narrower class
+    def hedge(self: A, other: Beside[A, C], *, after: float) -> C: ...
     def hedge(self, other: object, *, after: float) -> object:
         """This agent, and another one too if this one is slow to begin; the first to begin replies.
 
@@ -400,6 +410,22 @@ class MiniAgent(RunnableAgent[In, Out, P]):
             enabled: False has errors raised, also where the context makes messages of them.
         """
         return self._variant(errors_as_messages=enabled)
+
+
+class Identity(MiniAgent[Message, Message]):
+    """The class of :data:`identity`: in a chain it leaves the types as they are."""
+
+    __slots__ = ()
+
+    @overload
+    def __or__(self, other: "Identity") -> "Identity": ...
+    @overload
+    def __or__(self, other: Stage[In1, Out2]) -> MiniAgent[In1, Out2]: ...
+    @overload
+    def __or__(self: Operator[A, B], other: PlainOperator[B, C]) -> Pipeline[A, C]: ...
+    @override
+    def __or__(self, other: object) -> object:
+        return super().__or__(cast("Identity", other))
 
 
 def composed(composition: Composition) -> MiniAgent:

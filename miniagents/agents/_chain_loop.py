@@ -1,7 +1,7 @@
 """``achain_loop``: agents in a row, round and round."""
 
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Never, TypeAlias, cast
 
 from miniagents.core import Message, Messages, MessageSequencePromise, MessageType
 from miniagents.values import AWAIT, CLEAR, AwaitType, ClearType
@@ -12,8 +12,18 @@ from ._run import Inquiry
 from ._signals import END_OF_LOOP, looping
 
 ChainItem: TypeAlias = (
-    MiniAgent[Message, Message, ...] | AgentCall | MessageSequencePromise | AwaitType | ClearType | None
+    MiniAgent[Never, Message, ...]
+    | AgentCall[Never, Message]
+    | MessageSequencePromise[Message]
+    | AwaitType
+    | ClearType
+    | None
 )
+"""What stands in a chain: agents of any messages, calls that are under way, inquiries, None and sentinels.
+
+A list is annotated with it, since type checkers find nothing that its items have in common: ``chain:
+list[ChainItem] = [user_agent, AWAIT]``.
+"""
 
 
 async def achain_loop(
@@ -82,9 +92,9 @@ def _next(item: ChainItem, current: MessageType) -> MessageType:
     if item is CLEAR:
         return None
     if isinstance(item, MiniAgent):
-        return item.inquire(current)
+        return cast("MiniAgent", item).inquire(current)
     if isinstance(item, AgentCall):
-        return item.send_message(current).reply_sequence()
+        return cast("AgentCall", item).send_message(current).reply_sequence()
     if isinstance(item, Inquiry) and item.adopt():
         item.hand(current)
         return item

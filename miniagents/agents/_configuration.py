@@ -66,7 +66,8 @@ class Keywords:
             if extra.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
                 msg = (
                     f"The parameter {extra.name!r} of {name} cannot be given by keyword; "
-                    "fork and inquire give all values by keyword."
+                    "fork and inquire give all values by keyword. To go around an agent, whatever its "
+                    "keywords are, use agent.around(...)."
                 )
                 raise TypeError(msg)
         named = [extra for extra in extras if extra.kind is not inspect.Parameter.VAR_KEYWORD]
@@ -129,7 +130,7 @@ class Keywords:
         """
         if not self.required <= given.keys():
             missing = ", ".join(name for name in self.names if name in self.required and name not in given)
-            msg = f"Agent {alias} needs a value for: {missing}. Give it to inquire, or to fork before that."
+            msg = f"Agent {alias} needs a value for: {missing}. Give it to inquire, or to bind before that."
             raise TypeError(msg)
 
 

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Concatenate, Protocol, TypeAlias, overload
+from typing import Any, Concatenate, Protocol, TypeAlias, overload
 
 from typing_extensions import ParamSpec, TypeVar
 
@@ -13,7 +13,9 @@ from ._annotations import MessageClasses
 from ._configuration import Keywords
 
 A = TypeVar("A", bound=Message, default=Message)
-B = TypeVar("B", bound=Message, default=Message)
+# Not `Message`: pyright finds no `B` where the context of the function has a type variable there, as in
+# `def twice(agent: MiniAgent[I, O]) -> MiniAgent[I, O]`, and would refuse the agent that is made in it.
+B = TypeVar("B", bound=Message, default=Any)
 P = ParamSpec("P", default=[])
 
 # mypy does not take `(ctx, **keywords)` for `(ctx, /, **keywords)`, since `ctx` could be one of the keywords.

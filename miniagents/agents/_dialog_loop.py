@@ -1,11 +1,21 @@
 """``adialog_loop``: a user and an assistant, and one history that somebody keeps."""
 
-from typing import Protocol, runtime_checkable
+from typing import Never, Protocol, TypeAlias, cast, runtime_checkable
 
-from miniagents.core import AssistantMessage, Message, Messages, MessageSequencePromise, UserMessage
+from miniagents.core import (
+    AssistantMessage,
+    Message,
+    Messages,
+    MessageSequencePromise,
+    UserMessage,
+    message_of,
+)
 
 from ._agent import MiniAgent
 from ._signals import END_OF_LOOP, looping
+
+# What an agent takes is validated when it runs.
+_AnyAgent: TypeAlias = MiniAgent[Message, Message, ...]
 
 
 @runtime_checkable
@@ -19,9 +29,9 @@ class KeepsHistory(Protocol):
 
 
 async def adialog_loop(
-    user_agent: MiniAgent[Message, Message, ...],
-    assistant_agent: MiniAgent[Message, Message, ...],
-    history_agent: MiniAgent[Message, Message, ...] | None = None,
+    user_agent: MiniAgent[Never, Message, ...],
+    assistant_agent: MiniAgent[Never, Message, ...],
+    history_agent: MiniAgent[Never, Message, ...] | None = None,
 ) -> Messages:
     """Let a user and an assistant speak in turns, until one of them raises ``StopLoop`` or ``EOFError``.
 
@@ -50,24 +60,26 @@ async def adialog_loop(
         >>> [str(message) for message in model.requests[1].messages]
         ['Hello!', 'Hello, who are you?', 'And what is my name?']
     """
-    own = user_agent.defaults.get("chat_history")
+    user, assistant = cast("_AnyAgent", user_agent), cast("_AnyAgent", assistant_agent)
+    keeper = cast("_AnyAgent | None", history_agent)
+    own = user.defaults.get("chat_history")
     if isinstance(own, KeepsHistory):
         # The loop has it kept, so the user agent must not keep it a second time.
-        user_agent = user_agent.fork(**{"chat_history": None})  # noqa: PIE804 - a keyword that the type does not name
-        history_agent = history_agent or own.agent
+        user = user.fork(**{"chat_history": None})  # noqa: PIE804 - a keyword that the type does not name
+        keeper = keeper or own.agent
     # A fork, because an in-memory history agent keeps a history in each: this dialog gets one of its own.
-    history = _History(None if history_agent is None else history_agent.fork())
+    history = _History(None if keeper is None else keeper.fork())
     answer = Messages[Message]()
     try:
         with looping():
             answering: MessageSequencePromise | None = None
             while True:
                 # Leaving the block cancels: if the answer fails, the user is not asked any more.
-                async with user_agent.inquire(answering) as user_turn:
+                async with user.inquire(answering) as user_turn:
                     if answering is not None:
                         answer = await history.log(await answering, AssistantMessage)
                     _ = await history.log(await user_turn, UserMessage)
-                answering = assistant_agent.inquire(history.whole)
+                answering = assistant.inquire(history.whole)
     except END_OF_LOOP:
         return answer
 
@@ -92,7 +104,7 @@ class _History:
 def _spoken(messages: Messages, speaker: type[Message]) -> Messages:
     """Plain messages get the role of who said them, so that a model can tell them apart."""
     return Messages(
-        speaker(message.text, **{name: value for name, value in message if name != "text"})
+        message_of(speaker, message.text, {name: value for name, value in message if name != "text"})
         if type(message) is Message
         else message
         for message in messages

@@ -17,8 +17,7 @@ __all__ = ["TypedAgentMap", "TypedItemReplies"]
 
 T = TypeVar("T", bound=BaseModel)
 Item = TypeVar("Item", covariant=True)  # noqa: PLC0105 - users see these in hints
-A = TypeVar("A", bound=Message)
-Row = TypeVar("Row", bound=str | Mapping[str, object] | MessagePromise[Message])
+Row = TypeVar("Row", bound=str | Mapping[str, object] | BaseModel | MessagePromise[Message])
 
 
 class TypedItemReplies(ItemReplies[Item, ParsedMessage[T]], ParsedReplies[T], Generic[Item, T]):
@@ -64,20 +63,14 @@ class TypedAgentMap(AgentMap[Message, ParsedMessage[T]], Generic[T]):
 
     answer: type[T]
 
-    @overload
-    def __call__(self, source: Observable[A], /) -> Observable[TypedItemReplies[A, T]]: ...
-    @overload
+    @overload  # type: ignore[override]  # a message is a row, which mypy does not see
     def __call__(self, source: Observable[Row], /) -> Observable[TypedItemReplies[Row, T]]: ...
-    @overload
-    def __call__(
-        self, source: AsyncIterable[A] | Iterable[A], /
-    ) -> AsyncGenerator[TypedItemReplies[A, T]]: ...
     @overload
     def __call__(
         self, source: AsyncIterable[Row] | Iterable[Row], /
     ) -> AsyncGenerator[TypedItemReplies[Row, T]]: ...
     @override
-    def __call__(
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride] - the same
         self, source: Observable[object] | AsyncIterable[object] | Iterable[object], /
     ) -> Observable[TypedItemReplies[object, T]] | AsyncGenerator[TypedItemReplies[object, T]]:
         """The replies to the items of ``source``; see :func:`map_agent`.

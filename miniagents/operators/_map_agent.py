@@ -91,7 +91,7 @@ class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
 
 
 In = TypeVar("In", bound=Message, contravariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
-Row = TypeVar("Row", bound=str | Mapping[str, object] | MessagePromise[Message])
+Row = TypeVar("Row", bound=str | Mapping[str, object] | BaseModel | MessagePromise[Message])
 
 _ONE: tuple[type[object], ...] = (str, Mapping, BaseModel)  # iterable, but each is one item
 
@@ -169,16 +169,27 @@ class AgentMap(Generic[A, B]):
     limits: ConcurrencyLimits
     overflow: Overflow | None
 
+    # Whoever takes any message is asked with anything that becomes one, everybody else with what they take.
+    @overload
+    def __call__(
+        self: "AgentMap[Message, B]", source: Observable[Row], /
+    ) -> Observable[ItemReplies[Row, B]]: ...
+    @overload
+    def __call__(
+        self: "AgentMap[Message, B]", source: AsyncIterable[Row] | Iterable[Row], /
+    ) -> AsyncGenerator[ItemReplies[Row, B]]: ...
     @overload
     def __call__(self, source: Observable[A], /) -> Observable[ItemReplies[A, B]]: ...
     @overload
-    def __call__(self, source: Observable[Row], /) -> Observable[ItemReplies[Row, B]]: ...
+    def __call__(
+        self, source: Observable[MessagePromise[A]], /
+    ) -> Observable[ItemReplies[MessagePromise[A], B]]: ...
     @overload
     def __call__(self, source: AsyncIterable[A] | Iterable[A], /) -> AsyncGenerator[ItemReplies[A, B]]: ...
     @overload
     def __call__(
-        self, source: AsyncIterable[Row] | Iterable[Row], /
-    ) -> AsyncGenerator[ItemReplies[Row, B]]: ...
+        self, source: AsyncIterable[MessagePromise[A]] | Iterable[MessagePromise[A]], /
+    ) -> AsyncGenerator[ItemReplies[MessagePromise[A], B]]: ...
     def __call__(
         self, source: Observable[object] | AsyncIterable[object] | Iterable[object], /
     ) -> Observable[ItemReplies[object, B]] | AsyncGenerator[ItemReplies[object, B]]:

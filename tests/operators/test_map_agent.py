@@ -3,13 +3,15 @@
 import asyncio
 import gc
 import tracemalloc
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from threading import Thread
+from typing import cast
 
 import pytest
 import reactivex as rx
 from hypothesis import given, strategies as st
+from pydantic import BaseModel
 from reactivex import Observable, operators as ops
 
 from miniagents import (
@@ -20,8 +22,10 @@ from miniagents import (
     MiniAgents,
     Promise,
     StreamOverflowError,
+    identity,
     miniagent,
 )
+from miniagents.errors import MessageValidationError
 from miniagents.operators import ItemReplies, Overflow, flatten, map_agent, resolve, to_async_iter
 from tests.support.sources import Source, turns
 
@@ -505,3 +509,53 @@ async def test_more_at_once_than_are_kept() -> None:
             gate.set()
         assert "a" == (await first).item
         assert 6 == len([replies async for replies in stream])
+
+
+class Need(Message):
+    """What an agent takes that takes nothing else."""
+
+    n: int
+
+
+class Row(BaseModel):
+    """A row of a table."""
+
+    n: int
+
+
+class WrongRow(BaseModel):
+    """A row without a number."""
+
+    name: str = "x"
+
+
+@miniagent
+async def needing_agent(ctx: InteractionContext[Need, Message]) -> None:
+    async for promise in ctx.messages:
+        ctx.reply(f"{(await promise).n + 1}")
+
+
+async def test_rows_are_validated_as_an_inquiry_is() -> None:
+    """A row becomes what the agent takes, or is an error in its place, which tells what does not fit."""
+    items: list[object] = [Need(n=1), {"n": 2}, Row(n=3), "text", WrongRow(), {"n": "x"}]
+    mapped = cast(
+        "Callable[[Iterable[object]], AsyncGenerator[ItemReplies[object, Message]]]", map_agent(needing_agent)
+    )
+    told: list[str] = []
+    async with MiniAgents():
+        async for replies in mapped(items):
+            try:
+                told.append(str(await replies))
+            except MessageValidationError as error:
+                told.append(str(error))
+    assert ["2", "3", "4"] == told[:3]
+    assert ["Need", "Need", "Need"] == [text.split(" takes ")[1][:4] for text in told[3:]]
+    assert ["n: Field required", "n: Field required"] == [text[-17:] for text in told[3:5]]
+    assert "n: " in told[5]
+
+
+async def test_a_row_is_what_it_was() -> None:
+    """Also a row of a class of its own, and one of a model that is no message."""
+    items: list[Need | Row] = [Need(n=1), Row(n=2)]
+    async with MiniAgents():
+        assert items == [replies.item async for replies in map_agent(identity)(items)]

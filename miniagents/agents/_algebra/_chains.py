@@ -1,7 +1,7 @@
 """Agents in a row and side by side: ``a | b``, ``a & b``, and the agent that changes nothing."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Never, Protocol
 
 from typing_extensions import TypeVar
 
@@ -11,6 +11,8 @@ from ._operands import Operand, ReplyContext, named, relay
 
 In_contra = TypeVar("In_contra", bound=Message, contravariant=True)
 Out_co = TypeVar("Out_co", bound=Message, covariant=True)
+First_contra = TypeVar("First_contra", contravariant=True)
+Whole_co = TypeVar("Whole_co", covariant=True)
 
 
 class Stage(Protocol[In_contra, Out_co]):
@@ -30,6 +32,25 @@ class Stage(Protocol[In_contra, Out_co]):
         ...
 
     def inquire(self, messages: MessageSequencePromise[In_contra], /) -> MessageSequencePromise[Out_co]:
+        """Its replies.
+
+        Args:
+            messages: what it is sent.
+        """
+        ...
+
+
+class Beside(Protocol[First_contra, Whole_co]):
+    """An agent that can be asked the same as another one; for type checkers alone.
+
+    It tells what the two of them take and reply, and needs nothing but messages.
+    """
+
+    def __beside__(self, first: First_contra, /) -> Whole_co:
+        """What the two are together."""
+        ...
+
+    def inquire(self, messages: MessageSequencePromise[Never], /) -> MessageSequencePromise[Message]:
         """Its replies.
 
         Args:

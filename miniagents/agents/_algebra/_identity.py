@@ -2,10 +2,13 @@
 
 from typing import Final
 
-from miniagents.core import Message
-
-from .._agent import MiniAgent, composed
+from .._agent import Identity
+from .._configuration import NO_KEYWORDS
 from ._chains import PassThrough
 
-identity: Final[MiniAgent[Message, Message]] = composed(PassThrough())
+_PASSING: Final = PassThrough()
+
+identity: Final = Identity(
+    _PASSING, NO_KEYWORDS, alias=_PASSING.alias, description=_PASSING.description, defaults={}
+)
 """The agent that replies what it is sent, as it streams; ``a | identity`` is ``a``."""

@@ -112,7 +112,26 @@ def race(
     win: Predicate[B1 | B2 | B3] | None = None,
 ) -> MiniAgent[A, B1 | B2 | B3]: ...
 @overload
-def race(agent: Stage[A, B], /, *agents: Stage[A, B], win: Predicate[B] | None = None) -> MiniAgent[A, B]: ...
+def race(
+    first: Stage[A, B1],
+    second: Stage[A, B2],
+    third: Stage[A, B3],
+    fourth: Stage[A, B4],
+    /,
+    *,
+    win: Predicate[B1 | B2 | B3 | B4] | None = None,
+) -> MiniAgent[A, B1 | B2 | B3 | B4]: ...
+@overload  # No other form fits it too: of two that do mypy makes an `Any` where a keyword is open.
+def race(
+    first: Stage[A, B],
+    second: Stage[A, B],
+    third: Stage[A, B],
+    fourth: Stage[A, B],
+    fifth: Stage[A, B],
+    /,
+    *agents: Stage[A, B],
+    win: Predicate[B] | None = None,
+) -> MiniAgent[A, B]: ...
 def race(*agents: Stage[A, Message], win: AnyPredicate | None = None) -> MiniAgent[A]:
     """Ask several agents at once; the first good reply counts.
 

@@ -102,7 +102,7 @@ def test_what_is_no_agent() -> None:
     with pytest.raises(TypeError, match="NEEDY_AGENT needs a value for: model"):
         identity & needy_agent  # type: ignore[operator]
     with pytest.raises(TypeError, match="NEEDY_AGENT needs a value for: model"):
-        needy_agent & identity  # type: ignore[misc]
+        needy_agent & identity  # type: ignore[operator]
     assert (identity & needy_agent.bind(model="m")).alias == "identity & NEEDY_AGENT"
 
 
