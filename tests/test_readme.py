@@ -1,4 +1,4 @@
-"""Crosses modules: the README does what it says.
+"""Crosses modules: the README does what it says, and so does the page about types.
 
 The rule: every Python block is a whole program. It is run as a file of its own, in an empty folder, with no
 network but a scripted server of Chat Completions on loopback, and must print the `text` block behind it
@@ -28,7 +28,7 @@ from tests.support.sse_server import Exchange, serve, sse
 from tests.typing.checkers import run
 
 ROOT = Path(__file__).parents[1]
-README = ROOT.joinpath("README.md").read_text(encoding="utf-8")
+README = "".join(ROOT.joinpath(page).read_text(encoding="utf-8") for page in ("README.md", "docs/types.md"))
 COMMANDS = ("pip install . && miniagents chat", "pip install -e '.[test]' && pytest")
 
 _COMMENT = re.compile(r"<!-- (\w+): (.*?) -->\n")

@@ -102,7 +102,7 @@ def what_cannot_come_after_is_refused(questions: Observable[Question]) -> None:
     answering_agent | hard_agent  # type: ignore[operator]
     answering_agent | 5  # type: ignore[operator]
     answering_agent | str.upper  # type: ignore[operator]
-    answering_agent | ops.map(score)  # type: ignore[arg-type]
+    answering_agent | ops.map(score)  # type: ignore[operator]
     answering_agent.then(5)  # type: ignore[arg-type]
     answering_agent.then(hard_agent)  # type: ignore[arg-type]
     (answering_agent | resolve()) | hard_agent  # type: ignore[operator]

@@ -2,6 +2,9 @@
 
 from typing import assert_type
 
+import reactivex as rx
+from reactivex import Observable
+
 from miniagents import (
     AgentTimeoutError,
     InteractionContext,
@@ -15,6 +18,7 @@ from miniagents import (
     route,
 )
 from miniagents.agents import Route
+from miniagents.operators import resolve
 from tests.typing.agent_kinds import (
     answering_agent,
     any_agent,
@@ -28,7 +32,7 @@ from tests.typing.message_classes import Answer, HardQuestion, Question
 
 
 def both(question: Question) -> None:
-    """It takes what both take; if neither takes anything, the one with the narrower class stands first."""
+    """It takes what both take: the narrower class, whichever of them takes that."""
     assert_type(any_agent & tuned_agent, MiniAgent)
     assert_type(answering_agent & answering_agent, MiniAgent[Question, Answer])
     assert_type(answering_agent & asking_agent, MiniAgent[Question, Answer | HardQuestion])
@@ -36,7 +40,7 @@ def both(question: Question) -> None:
     assert_type(any_agent & hard_agent & answering_agent, MiniAgent[HardQuestion, Message | Answer])
     assert_type(hard_agent & answering_agent, MiniAgent[HardQuestion, Answer])
     assert_type(asking_agent | (hard_agent & answering_agent), MiniAgent[Message, Answer])
-    answering_agent & hard_agent  # type: ignore[operator]
+    assert_type(answering_agent & hard_agent, MiniAgent[HardQuestion, Answer])
     assert_type(
         (answering_agent & asking_agent).inquire(question), MessageSequencePromise[Answer | HardQuestion]
     )
@@ -45,7 +49,7 @@ def both(question: Question) -> None:
     answering_agent & grading_agent  # type: ignore[operator]
     answering_agent & 5  # type: ignore[operator]
     any_agent & keyed_agent  # type: ignore[operator]
-    keyed_agent & any_agent  # type: ignore[misc]
+    keyed_agent & any_agent  # type: ignore[operator]
 
 
 def is_good(replies: Messages[Answer]) -> bool:
@@ -82,9 +86,12 @@ def a_second_one_for_the_slow() -> None:
     assert_type(asking_agent.hedge(answering_agent, after=0.5), MiniAgent[Question, HardQuestion | Answer])
     assert_type(hard_agent.hedge(answering_agent, after=1), MiniAgent[HardQuestion, Answer])
     assert_type(tuned_agent.hedge(any_agent, after=1), MiniAgent)
+    assert_type(answering_agent.hedge(hard_agent, after=1), MiniAgent[HardQuestion, Answer])
     answering_agent.hedge(grading_agent, after=1)  # type: ignore[arg-type]
-    answering_agent.hedge(answering_agent)  # type: ignore[call-arg]
-    answering_agent.hedge(answering_agent, after="1 s")  # type: ignore[arg-type]
+    answering_agent.hedge(answering_agent)  # type: ignore[call-overload]
+    answering_agent.hedge(answering_agent, after="1 s")  # type: ignore[call-overload]
+    any_agent.hedge(keyed_agent, after=1)  # type: ignore[arg-type]
+    keyed_agent.hedge(any_agent, after=1)  # type: ignore[arg-type]
 
 
 def by_class() -> None:
@@ -143,6 +150,16 @@ def what_goes_wrong() -> None:
 
 
 def nothing_changes() -> None:
-    assert_type(identity, MiniAgent[Message, Message])
+    _agent: MiniAgent = identity
+    assert_type(identity.inquire("a"), MessageSequencePromise[Message])
     assert_type(identity | asking_agent, MiniAgent[Message, HardQuestion])
-    assert_type(asking_agent | identity, MiniAgent[Message, Message])
+    assert_type(asking_agent | identity, MiniAgent[Message, HardQuestion])
+    assert_type(identity | answering_agent, MiniAgent[Question, Answer])
+    assert_type(answering_agent | identity, MiniAgent[Question, Answer])
+    assert_type(identity | answering_agent | identity | grading_agent, MiniAgent[Question, Message])
+    assert_type((identity | identity | answering_agent).inquire(None), MessageSequencePromise[Answer])
+    assert_type((identity | resolve())(rx.of("a")), Observable[Message])
+    assert_type(identity & answering_agent, MiniAgent[Question, Message | Answer])
+    (identity | answering_agent).inquire("a")  # type: ignore[arg-type]
+    identity | keyed_agent  # type: ignore[operator]
+    identity | 5  # type: ignore[operator]

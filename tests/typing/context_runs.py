@@ -22,8 +22,17 @@ from miniagents import (
     partial_text,
 )
 from miniagents.operators import resolve
+from miniagents.types import ChainItem
 from miniagents.values import AwaitType, ClearType
-from tests.typing.agent_kinds import answering_agent, any_agent, asking_agent, keyed_agent, tuned_agent
+from tests.typing.agent_kinds import (
+    answering_agent,
+    any_agent,
+    asking_agent,
+    grading_agent,
+    hard_agent,
+    keyed_agent,
+    tuned_agent,
+)
 from tests.typing.message_classes import Answer, Question
 
 
@@ -112,7 +121,12 @@ async def a_chain_takes_agents_and_inquiries() -> None:
     await achain_loop([any_agent, "text"])  # type: ignore[list-item]
     await achain_loop([any_agent, AWAIT], initial=1)  # type: ignore[arg-type]
     await achain_loop([any_agent, AWAIT], max_turns="many")  # type: ignore[arg-type]
-    await achain_loop([answering_agent, AWAIT])  # type: ignore[list-item]
+    await achain_loop([answering_agent, AWAIT, grading_agent, CLEAR, None, keyed_agent, hard_agent.inquire()])
+    await achain_loop([answering_agent.initiate_inquiry(), AWAIT])
+    chain: list[ChainItem] = [answering_agent, AWAIT]
+    chain.append(grading_agent)
+    await achain_loop(chain)
+    chain.append("text")  # type: ignore[arg-type]
     await achain_loop(any_agent)  # type: ignore[arg-type]
     await achain_loop([any_agent, AWAIT], "a")  # type: ignore[call-arg]
 
@@ -122,7 +136,8 @@ async def a_dialog_takes_two_or_three() -> None:
     await adialog_loop(user_agent=any_agent, assistant_agent=asking_agent, history_agent=any_agent)
     await adialog_loop(any_agent, keyed_agent.fork("k"))
     await adialog_loop(any_agent)  # type: ignore[call-arg]
-    await adialog_loop(any_agent, answering_agent)  # type: ignore[arg-type]
+    assert_type(await adialog_loop(grading_agent, answering_agent, hard_agent), Messages[Message])
+    await adialog_loop(any_agent, any_agent.inquire("a"))  # type: ignore[arg-type]
     await adialog_loop(any_agent, any_agent, "history.md")  # type: ignore[arg-type]
     await adialog_loop(any_agent, any_agent, histories=None)  # type: ignore[call-arg]
 

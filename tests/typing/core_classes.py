@@ -6,7 +6,6 @@ Each comment is a mistake that both checkers must see.
 from abc import abstractmethod
 from typing import Generic, assert_type
 
-from pydantic import Field
 from reactivex import Observable
 from typing_extensions import TypeVar, override
 
@@ -43,7 +42,7 @@ class Plain(BaseAgent):
 class Teacher(BaseAgent[Question, Answer], alias="MISS", description="Teaches."):
     subject: str
     strict: bool = False
-    marks: list[int] = Field(default_factory=list[int])
+    marks: tuple[int, ...] = ()
     helper: MiniAgent[Question, Answer] | None = None
 
     @override
@@ -88,7 +87,7 @@ def constructors(teacher: Teacher) -> None:
     assert_type(Plain(), Plain)
     assert_type(Teacher(subject="maths"), Teacher)
     assert_type(Professor(subject="maths", strict=True, chair="3", helper=teacher).chair, str)
-    assert_type(teacher.marks, list[int])
+    assert_type(teacher.marks, tuple[int, ...])
     Plain(size=1)  # type: ignore[call-arg]
     Plain("x")  # type: ignore[call-arg]
     Teacher()  # type: ignore[call-arg]

@@ -6,6 +6,7 @@ from io import StringIO
 from typing import Any, assert_type
 
 import reactivex as rx
+from pydantic import BaseModel
 from reactivex import Observable
 
 from miniagents import InteractionContext, Message, MessagePromise, MessageSequencePromise, miniagent
@@ -34,6 +35,23 @@ mapped = map_agent(typed_agent, concurrency=3, ordered=False, on_error="stop", o
 assert_type(mapped, AgentMap[Question, Answer])
 assert_type(map_agent(plain_agent), AgentMap[Message, Message])
 
+
+class HardQuestion(Question):
+    """A narrower one."""
+
+
+class Row(BaseModel):
+    """A row of a table."""
+
+    n: int
+
+
+# The rows of who takes any message are what they were; a row of a plain model becomes a message.
+assert_type(map_agent(plain_agent)([HardQuestion(n=1)]), AsyncGenerator[ItemReplies[HardQuestion, Message]])
+assert_type(map_agent(plain_agent)([Row(n=1)]), AsyncGenerator[ItemReplies[Row, Message]])
+assert_type(rx.of(Row(n=1)).pipe(map_agent(plain_agent)), Observable[ItemReplies[Row, Message]])
+assert_type(mapped([HardQuestion(n=1)]), AsyncGenerator[ItemReplies[Question, Answer]])
+
 # Over Observables, iterables and async iterables; texts and mappings become messages.
 assert_type(rx.of(Question(n=1)).pipe(mapped), Observable[ItemReplies[Question, Answer]])
 assert_type(rx.of(Question(n=1)).pipe(mapped, flatten(), resolve()), Observable[Answer])
@@ -48,6 +66,13 @@ async def read(promises: MessageSequencePromise[Question]) -> None:
         assert_type([answer.m for answer in await replies], list[int])
     async for answered in map_agent(plain_agent)(csv.DictReader(StringIO(""))):
         assert_type(answered, ItemReplies[dict[str | Any, str | Any], Message])
+    plain_agent.inquire(Row(n=1))
+    map_agent(plain_agent)([1])  # type: ignore[type-var]
+    mapped(["text"])  # type: ignore[list-item]
+    typed_agent.inquire("text")  # type: ignore[arg-type]
+    mapped([{"n": 1}])  # type: ignore[list-item]
+    mapped([Row(n=1)])  # type: ignore[list-item]
+    rx.of("text").pipe(mapped)  # type: ignore[arg-type]
     mapped([1])  # type: ignore[list-item]
     mapped([Message("text")])  # type: ignore[list-item]
     rx.of(Message("text")).pipe(mapped)  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ class Answer(Message):
 
     role: ClassVar[str] = "assistant"
     score: float = 0.0
-    sources: list[str] = Field(default_factory=list[str])
+    sources: tuple[str, ...] = ()
 
 
 class Citation(Message):

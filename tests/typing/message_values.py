@@ -13,8 +13,10 @@ from miniagents import (
     Message,
     Messages,
     SystemMessage,
+    ToolMessage,
     UserMessage,
 )
+from miniagents.parts import Content, Image, ToolCall, ToolResult, Usage
 from tests.typing.message_classes import Answer, Citation, HardQuestion, Question
 
 
@@ -27,10 +29,14 @@ def a_message_takes_its_text_and_any_keyword(data: dict[str, str]) -> None:
     assert_type(Message(**data), Message)
 
 
-def the_roles_take_the_same() -> None:
-    assert_type(UserMessage("hi", name="Ann"), UserMessage)
-    assert_type(SystemMessage(text="hi", strict=True), SystemMessage)
-    assert_type(AssistantMessage("hi", model="m", usage={"tokens": 1}), AssistantMessage)
+def the_roles_take_what_they_have(parts: list[ToolCall | str], results: tuple[ToolResult, ...]) -> None:
+    """Parts are given as any iterable, and are a tuple then."""
+    assert_type(UserMessage("hi", parts=["hi", Image(path="cat.png")]), UserMessage)
+    assert_type(UserMessage(parts=(each for each in parts)).parts, tuple[Content, ...])
+    assert_type(ToolMessage(parts=results), ToolMessage)
+    assert_type(SystemMessage(text="hi"), SystemMessage)
+    assert_type(AssistantMessage("hi", model="m", usage=Usage(1, 2), parts=parts), AssistantMessage)
+    assert_type(AssistantMessage("hi").usage, Usage | None)
     assert_type(ErrorMessage("E: no", error_type="E", error_text="no", agent_alias=None), ErrorMessage)
     assert_type(UserMessage("hi").role, str)
 
@@ -41,7 +47,7 @@ def a_subclass_takes_its_declared_fields() -> None:
     assert_type(Question(topic="physics"), Question)
     assert_type(HardQuestion("Why?", topic="physics", points=3), HardQuestion)
     assert_type(Answer(), Answer)
-    assert_type(Answer("42", score=0.5, sources=["guide"]), Answer)
+    assert_type(Answer("42", score=0.5, sources=("guide",)), Answer)
     assert_type(Citation("As I said.", url="https://example.org"), Citation)
 
 
@@ -54,7 +60,7 @@ def what_a_message_has(message: Message, question: HardQuestion, answer: Answer,
     assert_type(question.hints, tuple[str, ...])
     assert_type(question.points, int)
     assert_type(answer.score, float)
-    assert_type(answer.sources, list[str])
+    assert_type(answer.sources, tuple[str, ...])
     assert_type(citation.text, str)
     assert_type(citation.url, str | None)
 
@@ -91,6 +97,20 @@ def what_is_no_text_is_refused() -> None:
     UserMessage(["hi"])  # type: ignore[arg-type]
     Citation(None)  # type: ignore[arg-type]
     Citation(url="https://example.org")  # type: ignore[call-arg]
+
+
+def what_a_role_does_not_have_is_refused() -> None:
+    """A misspelt field, one of a wrong type, and one that is none."""
+    UserMessage(txt="typo")  # type: ignore[call-arg]
+    SystemMessage(txt="typo")  # type: ignore[call-arg]
+    ErrorMessage(txt="typo")  # type: ignore[call-arg]
+    UserMessage("hi", name="Ann")  # type: ignore[call-arg]
+    UserMessage(parts=5)  # type: ignore[arg-type]
+    UserMessage(parts=[Usage(1, 2)])  # type: ignore[list-item]
+    AssistantMessage(model=5)  # type: ignore[arg-type]
+    AssistantMessage(modell="m")  # type: ignore[call-arg]
+    AssistantMessage(usage={"input_tokens": 1})  # type: ignore[arg-type]
+    ToolMessage(parts=5)  # type: ignore[arg-type]
 
 
 def a_wrong_field_is_refused() -> None:

@@ -257,8 +257,56 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "a & b takes whatever a does, if that is anything",
         "agents/_agent.py",
-        '(self: Stage[Message, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1 | Out2]": ...',
-        "(self: Stage[Message, Out1], other: Stage[In1, Out2]) -> Any: ...",
+        "def __and__(self: A, other: Beside[A, C]) -> C: ...",
+        "def __and__(self: A, other: Beside[A, C]) -> Any: ...",
+    ),
+    Mutation(
+        "what is beside an agent may need a keyword",
+        "agents/_algebra/_chains.py",
+        "def inquire(self, messages: MessageSequencePromise[Never], /) -> MessageSequencePromise[Message]:",
+        "def alias_of(self, messages: Any) -> Any:",
+    ),
+    Mutation(
+        "an agent is taken for a plain operator, too",
+        "agents/_agent.py",
+        "def __sizeof__(self, _: Never, /) -> int: ...",
+        "def __sizeof__(self) -> int: ...",
+    ),
+    Mutation(
+        "identity is an agent of messages behind a bar",
+        "agents/_agent.py",
+        'def __or__(self: Stage[In1, Out1], other: "Identity") -> "MiniAgent[In1, Out1]": ...',
+        'def __or__(self: Stage[In1, Out1], other: "Identity") -> "MiniAgent[In1, Message]": ...',
+    ),
+    Mutation(
+        "identity makes messages of what stands before a bar",
+        "agents/_agent.py",
+        "def __or__(self, other: Stage[In1, Out2]) -> MiniAgent[In1, Out2]: ...",
+        "def __or__(self, other: Stage[In1, Out2]) -> MiniAgent[Message, Out2]: ...",
+    ),
+    Mutation(
+        "a chain takes agents of any message only",
+        "agents/_chain_loop.py",
+        "MiniAgent[Never, Message, ...]\n    | AgentCall",
+        "MiniAgent[Message, Message, ...]\n    | AgentCall",
+    ),
+    Mutation(
+        "texts are asked of an agent that takes something else",
+        "operators/_map_agent.py",
+        'self: "AgentMap[Message, B]", source: AsyncIterable[Row]',
+        "self, source: AsyncIterable[Row]",
+    ),
+    Mutation(
+        "rows of models are not asked",
+        "operators/_map_agent.py",
+        "bound=str | Mapping[str, object] | BaseModel | MessagePromise[Message])",
+        "bound=str | Mapping[str, object] | MessagePromise[Message])",
+    ),
+    Mutation(
+        "a message of a model takes any field",
+        "core/_roles.py",
+        "            usage: Usage | None = None,\n",
+        "            usage: Usage | None = None,\n            **fields: Any,\n",
     ),
     Mutation(
         "a & b forgets what b replies",

@@ -80,5 +80,5 @@ def message(said: AssistantMessage) -> None:
     assert_type(said.tool_calls, tuple[ToolCall, ...])
     assert_type(said.model, str | None)
     assert_type(said.response_id, str | None)
-    assert_type(AssistantMessage("Hi", name="ann").as_promise, MessagePromise[AssistantMessage])
+    assert_type(AssistantMessage("Hi", model="m").as_promise, MessagePromise[AssistantMessage])
     assert_type(Message("Hi").text, str | None)

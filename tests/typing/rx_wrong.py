@@ -29,7 +29,7 @@ def wrong_lambdas(items: Observable[Item], words: Observable[str]) -> None:
 def wrong_functions(items: Observable[Item], words: Observable[str], ints: Observable[int]) -> None:
     items.pipe(ops.map(str.upper))  # type: ignore[arg-type]
     words.pipe(ops.map(text_of))  # type: ignore[arg-type]
-    words.pipe(ops.take(1), ops.map(text_of))  # type: ignore[misc]
+    words.pipe(ops.take(1), ops.map(text_of))  # type: ignore[arg-type]
     items.pipe(ops.map(text_of), ops.map(text_of))  # type: ignore[arg-type]
     words.pipe(ops.sum())  # type: ignore[arg-type]
     words.pipe(ops.merge_all())  # type: ignore[arg-type]

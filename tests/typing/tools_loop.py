@@ -51,7 +51,7 @@ async def parrot(
 class Sum(Message):
     """Numbers."""
 
-    numbers: list[int]
+    numbers: tuple[int, ...]
 
 
 @miniagent
