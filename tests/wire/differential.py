@@ -422,9 +422,8 @@ class Figures:
 Numbered: TypeAlias = tuple[str, int]
 
 
-def mixed(count: int) -> list[Numbered]:
+def mixed(count: int, names: Sequence[str] = tuple(WIRES)) -> list[Numbered]:
     """Which stream of which wire, in turn."""
-    names = list(WIRES)
     return [(names[at % len(names)], at) for at in range(count)]
 
 
@@ -462,6 +461,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.wire.differential", description="Ours and the SDKs."
     )
+    parser.add_argument("wires", nargs="*", help=f"of {', '.join(WIRES)}; all by default")
     parser.add_argument("--count", type=int, default=2000, help="how many streams")
     parser.add_argument("--seed", type=int, default=1, help="of all of them")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
@@ -473,7 +473,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     started, figures = time.perf_counter(), Figures()
     with ProcessPoolExecutor(given.jobs) as pool:
-        parts = list(_parts(mixed(given.count)))
+        parts = list(_parts(mixed(given.count, given.wires or tuple(WIRES))))
         for part in pool.map(_run_part, parts, [given.seed] * len(parts)):
             figures.add(part)
     sys.stdout.write(report(figures, given.seed, time.perf_counter() - started))

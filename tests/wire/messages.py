@@ -48,7 +48,7 @@ DIALECTS: Final = (
     Dialect("no-message-stop", "end"),
     Dialect("no-block-stop", "blocks"),
     Dialect("index-reused", "blocks", "its helper adds pieces to the first block of an index"),
-    Dialect("no-block-start", "blocks", needs=("text",), lacks=("thought", "call", "refusal")),
+    Dialect("no-block-start", "blocks", "its helper knows no such block", ("text",), lacks=("thought", "call", "refusal")),
     Dialect("text-in-start", "text", needs=("text",)),
     Dialect("input-in-start", "input", needs=("call",)),
     Dialect("input-and-empty-delta", "input", needs=("call",)),
