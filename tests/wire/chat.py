@@ -37,6 +37,7 @@ DIALECTS: Final = (
     *FRAMINGS,
     Dialect("event-names", "names"),
     Dialect("done-space", "done"),
+    Dialect("done-twice", "done"),
     Dialect("no-done", "done"),
     Dialect("first-choices-null", "first"),
     Dialect("first-choices-empty", "first"),
@@ -45,11 +46,13 @@ DIALECTS: Final = (
     Dialect("bare", "object"),
     Dialect("created-float", "object"),
     Dialect("id-number", "id"),
+    Dialect("id-null", "id"),
     Dialect("id-changes", "id"),
     Dialect("index-null", "index"),
     Dialect("index-missing", "index"),
     Dialect("fields-null", "fields"),
     Dialect("delta-null", "fields"),
+    Dialect("delta-missing", "fields"),
     Dialect("unknown-fields", "unknown"),
     Dialect("other-choices", "unknown"),
     Dialect("finish-empty", "finish"),
@@ -62,6 +65,8 @@ DIALECTS: Final = (
     Dialect("usage-float", "usage"),
     Dialect("usage-with-end", "usage"),
     Dialect("usage-beside-choice", "usage"),
+    Dialect("usage-empty-first", "usage"),
+    Dialect("citations", "citations", needs=("text",)),
     Dialect("reasoning", "thought", needs=("thought",)),
     Dialect("reasoning-details", "thought", needs=("thought",)),
     Dialect("content-list", "content", "its delta.content is a list, which its type denies", ("text",)),
@@ -87,6 +92,8 @@ DIALECTS: Final = (
     Dialect("call-no-index-no-id", "calls", needs=("call",), single=("call",)),
     Dialect("calls-index-0", "calls", "all calls are one to it", ("call",)),
     Dialect("name-empty-later", "call", needs=("call",)),
+    Dialect("type-null", "call", needs=("call",)),
+    Dialect("call-id-number", "call", "its id is a number, which its type denies", ("call",)),
     Dialect("id-and-name-again", "call", needs=("call",)),
     Dialect("arguments-null", "arguments", needs=("call",)),
     Dialect("arguments-missing", "arguments", needs=("call",)),
@@ -111,13 +118,23 @@ def meant(plan: Plan) -> Answer:
         whole = "".join(block.whole for block in plan.of(kind))
         said += [(kind, whole)] if whole else []
     calls = plan.of("call")
-    nameless = "call-no-index-no-id" in plan.dialects
     said += [
-        ("call", each.name, value_of(joined(arguments(plan, each))), "" if nameless else each.key)
-        for each in calls
+        ("call", each.name, value_of(joined(arguments(plan, each))), _id_of(each, plan)) for each in calls
     ]
     finish = "" if "no-finish" in plan.dialects else plan.finish
     return Answer(tuple(said), plan.usage or UNCOUNTED, finish)
+
+
+def _id_of(block: Block, plan: Plan) -> str:
+    """The id that a call has for a reader, "" if the server gives none."""
+    if "call-no-index-no-id" in plan.dialects:
+        return ""
+    return str(_number(block)) if "call-id-number" in plan.dialects else block.key
+
+
+def _number(block: Block) -> int:
+    """The id of a call, where it is a number."""
+    return int(block.key.removeprefix("call_"))
 
 
 # -- writing ---------------------------------------------------------------------------------------------
@@ -160,12 +177,15 @@ class _Writer:
         if self._plan.usage is not None and apart:
             choices: list[_JSON] = []
             if self._is("usage-beside-choice"):
-                choices = [self._choice({}, None)]
+                again = None if self._is("no-finish") else self._plan.finish
+                choices = [self._choice({}, self._rng.choice((None, again)))]
             yield self._event({**self._base(), "choices": choices, "usage": self._usage()})
         if self._is("data-after-end"):
             yield self._event({"choices": [], "timings": {"predicted_ms": 1.5}})
         if not self._is("no-done") or self._is("no-finish"):
             yield Event(b"[DONE] " if self._is("done-space") else b"[DONE]")
+        if self._is("done-twice"):
+            yield Event(b"[DONE]")
 
     def _event(self, data: _JSON, step: str = "") -> Event:
         return Event(data, "chat.completion.chunk" if self._is("event-names") else "", step)
@@ -176,7 +196,7 @@ class _Writer:
         self._count += 1
         id_: object = f"{self._id}-{self._count}" if self._is("id-changes") else self._id
         base: _JSON = {
-            "id": 7 if self._is("id-number") else id_,
+            "id": 7 if self._is("id-number") else None if self._is("id-null") else id_,
             "object": "chat.completion.chunk",
             "created": 1700000000.25 if self._is("created-float") else 1700000000,
             "model": "model-of-server",
@@ -201,6 +221,8 @@ class _Writer:
             self._is("usage-always") or (ends and self._is("usage-with-end"))
         ):
             chunk["usage"] = self._usage() if ends else {"prompt_tokens": 1, "completion_tokens": self._count}
+        elif self._is("usage-empty-first") and not ends:
+            chunk["usage"] = {}
         elif self._rng.random() < 0.1:
             chunk["usage"] = None
         return chunk
@@ -217,6 +239,8 @@ class _Writer:
             choice["message"] = said
         else:
             choice["delta"] = None if self._is("delta-null") and not said else said
+            if self._is("delta-missing") and not said:
+                del choice["delta"]
         if finish is not None or not (self._is("finish-missing") or self._is("no-finish")):
             choice["finish_reason"] = finish
         return choice
@@ -245,7 +269,13 @@ class _Writer:
             yield {**role, **self._rng.choice(({}, {"content": ""}, {"content": None}))}
         for said in self._said(texts):
             if self._is("fields-null"):
-                nothing = {"content": None, "refusal": None, "tool_calls": None, "function_call": None}
+                nothing = {
+                    "content": None,
+                    "refusal": None,
+                    "reasoning_content": None,
+                    "function_call": None,
+                    "tool_calls": self._rng.choice((None, [])),
+                }
                 said = {**nothing, **said}  # noqa: PLW2901
             yield {**role, **said} if self._is("role-always") else said
 
@@ -258,6 +288,9 @@ class _Writer:
                 yield {"content": [{"type": "text", "text": piece}] if piece else []}
             else:
                 yield {"content": piece}
+        if self._is("citations"):
+            cited = {"url": "https://owl.example", "title": None, "start_index": 0, "end_index": 2}
+            yield {"content": "", "annotations": [{"type": "url_citation", "url_citation": cited}, {"x": 1}]}
         for block in self._plan.of("refusal"):
             yield from ({"refusal": piece} for piece in halved(self._plan, block.pieces))
         yield from self._calls()
@@ -294,7 +327,10 @@ class _Writer:
         elif self._plan.dialects & {"calls-no-index", "calls-no-index-ids", "call-no-index-no-id"}:
             place = {}
         named: _JSON = {} if self._is("call-no-index-no-id") else {"id": block.key}
-        yield {**place, **named, "type": "function", "function": opening}
+        if self._is("call-id-number") and named:
+            named = {"id": _number(block)}
+        kind = None if self._is("type-null") else "function"
+        yield {**place, **named, "type": kind, "function": opening}
         for piece in pieces:
             yield {**place, **self._later(block, named, piece)}
 

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -23,7 +24,16 @@ from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
 from typing_extensions import override
 
-from miniagents import AssistantMessage, LLMError, MiniAgents, ModelAgent, Reasoning, Refusal, ToolCall
+from miniagents import (
+    AssistantMessage,
+    Citation,
+    LLMError,
+    MiniAgents,
+    ModelAgent,
+    Reasoning,
+    Refusal,
+    ToolCall,
+)
 from miniagents.ext.llm.anthropic import anthropic_agent
 from miniagents.ext.llm.openai import openai_agent
 from miniagents.ext.llm.openai_responses import openai_responses_agent
@@ -193,10 +203,12 @@ class Session:
     async def by_sdk(self, wire: Wire, body: Body) -> Answer | Exception:
         """What the SDK makes of it."""
         self._network.body = body
-        try:
-            return normal(await wire.by_sdk(self._clients))
-        except Exception as error:  # noqa: BLE001 - any error of the SDK is its answer
-            return error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydantic's, about what a server leaves out
+            try:
+                return normal(await wire.by_sdk(self._clients))
+            except Exception as error:  # noqa: BLE001 - any error of the SDK is its answer
+                return error
 
     async def by_agent(self, wire: Wire, body: Body, plan: Plan) -> Answer | Exception:
         """What ours makes of it."""
@@ -243,6 +255,8 @@ def _answer(wire: Wire, message: AssistantMessage) -> Answer:
                 said.append(("thought", text, signature or ""))
             case ToolCall(id_, name, arguments):
                 said.append(("call", name, value_of(arguments), id_))
+            case Citation():
+                pass
             case _:
                 said.append((repr(part),))
     if wire.name == "chat":  # where nothing says what came before what

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from random import Random
 from typing import Final, TypeAlias, cast
 
@@ -37,30 +38,47 @@ FINISHES: Final[Finishes] = (
 )
 
 DIALECTS: Final = (
-    *FRAMINGS,
+    # An event without data has no name either, and such events its helper passes over.
+    *(replace(each, sdk="") if each.name in {"empty-data", "other-fields"} else each for each in FRAMINGS),
     Dialect("no-event-names", "names", "it passes over events without a name"),
     Dialect("ping-empty", "pings"),
     Dialect("pings", "pings"),
     Dialect("unknown-events", "unknown"),
     Dialect("unknown-fields", "unknown"),
     Dialect("unknown-blocks", "blocks"),
+    Dialect("server-tools", "blocks"),
     Dialect("done-at-end", "end"),
     Dialect("no-message-stop", "end"),
     Dialect("no-block-stop", "blocks"),
     Dialect("index-reused", "blocks", "its helper adds pieces to the first block of an index"),
-    Dialect("no-block-start", "blocks", "its helper knows no such block", ("text",), lacks=("thought", "call", "refusal")),
+    Dialect(
+        "no-block-start",
+        "blocks",
+        "its helper knows no such block",
+        ("text",),
+        ("text",),
+        ("thought", "call", "refusal"),
+    ),
+    Dialect("no-index", "blocks", "its helper knows no block without an index"),
     Dialect("text-in-start", "text", needs=("text",)),
+    Dialect("text-null-in-start", "text", "it has no text to go on from", ("text",)),
+    Dialect("citations", "text", needs=("text",)),
     Dialect("input-in-start", "input", needs=("call",)),
     Dialect("input-and-empty-delta", "input", needs=("call",)),
     Dialect("input-twice", "input", needs=("call",)),
     Dialect("empty-deltas", "input", needs=("call",)),
+    Dialect("input-null", "input", needs=("call",)),
+    Dialect("input-missing", "input", needs=("call",)),
     Dialect("arguments-unusable", "input", "its helper reads JSON as far as it goes", ("call",)),
     Dialect("thoughts-unsigned", "thought", needs=("thought",)),
+    Dialect("thoughts-redacted", "thought", needs=("thought",)),
     Dialect("usage-null", "usage", "its helper counts on into nothing"),
     Dialect("usage-at-end-only", "usage"),
     Dialect("usage-float", "usage"),
     Dialect("id-number", "id"),
     Dialect("stop-reason-null-first", "reason"),
+    Dialect("no-message-start", "start", "its helper expects it first"),
+    Dialect("start-minimal", "start", "its helper counts on into nothing"),
 )
 """How servers depart from Anthropic's without losing anything."""
 
@@ -74,13 +92,16 @@ def settings(_: Plan) -> _JSON:
 
 def meant(plan: Plan) -> Answer:
     """What a reader must make of a healthy stream."""
-    unsigned = "thoughts-unsigned" in plan.dialects
+    unsigned, redacted = (each in plan.dialects for each in ("thoughts-unsigned", "thoughts-redacted"))
     said: list[Spoken] = []
     for block in _spoken(plan):
         if block.kind == "call":
             said.append(("call", block.name, value_of(joined(arguments(plan, block))), block.key))
         elif block.kind == "thought":
-            said.append(("thought", block.whole, "" if unsigned else block.key))
+            thought = (
+                ("", block.key or "hidden") if redacted else (block.whole, "" if unsigned else block.key)
+            )
+            said.append(("thought", *thought))
         else:
             said.append(("text", block.whole))
     return Answer(tuple(said), _numbers(plan), plan.finish)
@@ -117,12 +138,16 @@ class _Writer:
 
     def events(self) -> Iterator[Event]:
         """All events."""
-        yield self.start()
+        if not self._is("no-message-start"):
+            yield self.start()
         at = 0
         for block in _spoken(self._plan):
             if self._is("unknown-blocks"):
                 yield from self._unknown(at)
                 at += 1
+            elif self._is("server-tools"):
+                yield from self._server_tools(at)
+                at += 2
             yield from self._block(at, block)
             at += not self._is("index-reused")
         delta: _JSON = {"stop_reason": self._plan.finish, "stop_sequence": None}
@@ -146,10 +171,14 @@ class _Writer:
             "stop_sequence": None,
             "usage": self._usage(end=False),
         }
+        if self._is("start-minimal"):
+            message = {"id": "msg_1", "role": "assistant", "content": []}
         return self.event("message_start", message=message)
 
     def event(self, kind: str, step: str = "", **fields: object) -> Event:
         """One event."""
+        if self._is("no-index"):
+            fields.pop("index", None)
         if self._is("unknown-fields"):
             fields |= {"p": "abc", "context_management": None}
         return Event({"type": kind, **fields}, "" if self._is("no-event-names") else kind, step)
@@ -159,7 +188,7 @@ class _Writer:
             return None if self._is("usage-null") else {}
         number = float if self._is("usage-float") else int
         read, wrote, cached, _ = self._plan.usage
-        late = self._is("usage-at-end-only")
+        late = bool(self._plan.dialects & {"usage-at-end-only", "no-message-start", "start-minimal"})
         fresh = (read or 0) - (cached or 0)
         usage: _JSON = {}
         if late is end or self._rng.random() < 0.2:
@@ -188,6 +217,19 @@ class _Writer:
             yield self.event("content_block_delta", index=index, delta=delta)
         yield self.event("content_block_stop", index=index)
 
+    def _server_tools(self, index: int) -> Iterator[Event]:
+        """A tool that the server calls, and what came of it: nothing that a user has to call."""
+        block = {"type": "server_tool_use", "id": f"srvtoolu_{index}", "name": "web_search", "input": {}}
+        yield self.event("content_block_start", index=index, content_block=block)
+        for piece in ('{"query":', '"owls"}'):
+            delta = {"type": "input_json_delta", "partial_json": piece}
+            yield self.event("content_block_delta", index=index, delta=delta)
+        yield self.event("content_block_stop", index=index)
+        found = {"type": "web_search_result", "url": "https://owl.example", "title": "Owls"}
+        result = {"type": "web_search_tool_result", "tool_use_id": f"srvtoolu_{index}", "content": [found]}
+        yield self.event("content_block_start", index=index + 1, content_block=result)
+        yield self.event("content_block_stop", index=index + 1)
+
     def _block(self, index: int, block: Block) -> Iterator[Event]:
         begin, pieces = self._begun(block)
         if not self._is("no-block-start"):
@@ -206,6 +248,8 @@ class _Writer:
             case "call":
                 return self._call(block, list(halved(self._plan, arguments(self._plan, block))))
             case "thought":
+                if self._is("thoughts-redacted"):
+                    return {"type": "redacted_thinking", "data": block.key or "hidden"}, []
                 signature = "" if self._is("thoughts-unsigned") else block.key
                 deltas: list[_JSON] = [{"type": "thinking_delta", "thinking": piece} for piece in pieces]
                 if signature:
@@ -214,9 +258,11 @@ class _Writer:
                 return begun if self._is("thoughts-unsigned") else {**begun, "signature": ""}, deltas
             case _:
                 first = pieces.pop(0) if self._is("text-in-start") else ""
-                return {"type": "text", "text": first}, [
-                    {"type": "text_delta", "text": piece} for piece in pieces
-                ]
+                said: list[_JSON] = [{"type": "text_delta", "text": piece} for piece in pieces]
+                if self._is("citations"):
+                    cited = {"type": "char_location", "cited_text": "Owls fly.", "document_index": 0}
+                    said.append({"type": "citations_delta", "citation": cited})
+                return {"type": "text", "text": None if self._is("text-null-in-start") else first}, said
 
     def _call(self, block: Block, pieces: list[str]) -> tuple[_JSON, list[_JSON]]:
         begin: _JSON = {"type": "tool_use", "id": block.key, "name": block.name, "input": {}}
@@ -226,6 +272,10 @@ class _Writer:
                 pieces = []
             elif self._is("input-and-empty-delta"):
                 pieces = [""]
+        elif self._is("input-null"):
+            begin["input"] = None
+        elif self._is("input-missing"):
+            del begin["input"]
         elif self._is("empty-deltas"):
             pieces = ["", *pieces, ""]
         return begin, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]

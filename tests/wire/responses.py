@@ -59,9 +59,14 @@ DIALECTS: Final = (
     Dialect("no-output-index", "place"),
     Dialect("no-item-id", "place"),
     Dialect("item-ids-change", "place"),
+    Dialect("item-id-null", "place"),
+    Dialect("output-index-null", "place"),
     Dialect("llama.cpp", "place"),
     Dialect("no-item-added", "added", lacks=("call",)),
     Dialect("no-part-added", "parts"),
+    Dialect("citations", "citations", needs=("text",)),
+    Dialect("arguments-in-added", "arguments", needs=("call",)),
+    Dialect("arguments-in-added-only", "arguments", needs=("call",)),
     Dialect("two-texts", "content-index", needs=("text",)),
     Dialect("two-summaries", "thought", needs=("thought",)),
     Dialect("no-done", "ends"),
@@ -254,6 +259,10 @@ class _Writer:
             del place["output_index"]
         elif self._is("no-item-id"):
             del place["item_id"]
+        elif self._is("item-id-null"):
+            place["item_id"] = None
+        elif self._is("output-index-null"):
+            place["output_index"] = None
         return place
 
     def _framed(self, item: _Item, index: int, key: str) -> _Item:
@@ -294,6 +303,15 @@ class _Writer:
                 begun.append(self.event("response.content_part.added", part=empty, **where))
             for piece in halved(self._plan, part):
                 item.pieces.append(self.event(f"response.{name}.delta", "piece", delta=piece, **where))
+            if self._is("citations") and block.kind == "text":
+                cited = {
+                    "type": "url_citation",
+                    "url": "https://owl.example",
+                    "start_index": 0,
+                    "end_index": 2,
+                }
+                event = self.event("response.output_text.annotation.added", annotation=cited, **where)
+                item.pieces.append(event)
             if last or self._says_again:
                 told = {**where, field_: joined(part)}
                 done = item.done if last else item.pieces
@@ -334,10 +352,13 @@ class _Writer:
         base = named if bare else {**named, "id": key}
         pieces = arguments(self._plan, block)
         whole = joined(pieces)
+        begun = whole if self._plan.dialects & {"arguments-in-added", "arguments-in-added-only"} else ""
         item = _Item(
             {**base, "arguments": whole, "status": "completed"},
-            {**base, "arguments": "", "status": "in_progress"},
+            {**base, "arguments": begun, "status": "in_progress"},
         )
+        if self._is("arguments-in-added-only"):
+            pieces = ()
         for piece in halved(self._plan, pieces):
             item.pieces.append(self.event(_ARGUMENTS, "piece", delta=piece, **self._place(index, key)))
         kind = "response.function_call_arguments.done"
