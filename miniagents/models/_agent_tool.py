@@ -3,21 +3,19 @@
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from miniagents.agents import MiniAgent
 from miniagents.core import AssistantMessage, Message, Messages, ToolMessage, UserMessage
 from miniagents.values import AgentPart, freeze
 
 from ._errors import ToolArgumentsError, ToolDefinitionError
-from ._parameters import json_schema, sentence_of
+from ._parameters import json_object, json_schema, sentence_of
 from ._tool import ToolSpec
 
 __all__ = ["AgentTool"]
-
-_OBJECT: Final = TypeAdapter(dict[str, object], config={"defer_build": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +77,8 @@ class AgentTool:
         yield str(Messages([each for each in await replies if not _is_on_the_way(each)]))
 
     def _message(self, arguments: str) -> Message:
+        given = json_object(arguments)
         try:
-            given = _OBJECT.validate_json(arguments if arguments.strip() else "{}")
             # A message takes any data, and some of it has a meaning (`role`): that is not the model's to say.
             for name in (
                 given.keys() - cast("Mapping[str, object]", self.spec.parameters["properties"]).keys()

@@ -20,7 +20,7 @@ from miniagents.values import FrozenMapping, freeze
 
 from ._errors import ToolArgumentsError, ToolDefinitionError
 
-__all__ = ["Described", "Parameters", "json_schema", "sentence_of"]
+__all__ = ["Described", "Parameters", "json_object", "json_schema", "sentence_of"]
 
 _HEADING: Final = re.compile(r"(?P<name>[A-Z][A-Za-z ]*):\s*\Z")
 _PARAMETERS: Final = frozenset({"Args", "Arguments", "Parameters", "Params"})
@@ -145,7 +145,7 @@ class Parameters:
         return cls(frozen, FrozenMapping({field: each.name for field, each in fields.items()}), model)
 
     def arguments(self, text: str) -> dict[str, object]:
-        """Check the JSON of arguments.
+        """Check the JSON of arguments against the parameters.
 
         Args:
             text: a JSON object; nothing at all stands for no arguments.
@@ -163,6 +163,24 @@ class Parameters:
         return {
             self.fields[field]: cast("object", getattr(checked, field)) for field in checked.model_fields_set
         }
+
+
+_OBJECT: Final = TypeAdapter(dict[str, object], config=ConfigDict(defer_build=True))
+
+
+def json_object(text: str) -> dict[str, object]:
+    """Return the arguments of a call, as the model wrote them, whatever the tool takes.
+
+    Args:
+        text: a JSON object; nothing at all stands for no arguments.
+
+    Raises:
+        ToolArgumentsError: it is no JSON object; the text says where it stops being one.
+    """
+    try:
+        return _OBJECT.validate_json(text if text.strip() else "{}")
+    except ValidationError as error:
+        raise ToolArgumentsError(sentence_of(error)) from error
 
 
 def sentence_of(error: ValidationError) -> str:

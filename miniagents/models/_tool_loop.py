@@ -17,7 +17,8 @@ from miniagents.core import AssistantMessage, Message, MessagePromise, MessageTy
 from miniagents.values import AgentPart, DeadlockError, Finish, Part, StopLoop, ToolCall, ToolResult
 
 from ._agent_tool import AgentTool
-from ._errors import MaxTurnsError, ToolDefinitionError
+from ._errors import MaxTurnsError, ToolArgumentsError, ToolDefinitionError
+from ._parameters import json_object
 from ._tool import Tool, ToolSpec, error_text
 
 __all__ = ["AnyTool", "Approval", "Callee", "ToolCalls", "ToolLoop", "Toolbox"]
@@ -157,6 +158,12 @@ class ToolCalls:
         if callee is None:
             names = ", ".join(self.toolbox.callees)
             yield _error(call, f"There is no tool called {call.name!r}; there are: {names}.")
+            return
+        try:
+            json_object(call.arguments)
+        except ToolArgumentsError as error:
+            # Nobody is asked to approve what cannot be called.
+            yield _error(call, error_text(error))
             return
         approved = True if self.approve is None else await self._asked(self.approve, call)
         if approved is not True:

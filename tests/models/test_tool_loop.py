@@ -207,6 +207,21 @@ async def test_approval() -> None:
     ]
 
 
+@pytest.mark.parametrize("arguments", ['{"number": ', "{'number': 2}", '{"number": 2}}', "[2]", "2", "null"])
+@pytest.mark.parametrize("name", ["double", "fail", "BROKEN"])
+async def test_arguments_that_are_no_object(name: str, arguments: str) -> None:
+    """A call whose arguments cannot be used is not made, nobody is asked to allow it, the model is told."""
+    asked: list[str] = []
+
+    async def approve(call: ToolCall) -> bool:
+        asked.append(call.name)
+        return True
+
+    result = await called(name, arguments, approve=approve)
+    assert (result.is_error, asked) == (True, [])
+    assert result.content.startswith("ToolArgumentsError: I")
+
+
 async def test_an_approval_that_raises() -> None:
     """What the approval raises is the error of the call: nothing was decided."""
 

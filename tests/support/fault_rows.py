@@ -50,6 +50,7 @@ class Row:
         told: whether the server told the request's id.
         keywords: of the inquiry.
         finish_reason: of the message, if it matters.
+        calls: the tools that the message calls, and their arguments, if it matters.
         wires: who can do that.
     """
 
@@ -63,6 +64,7 @@ class Row:
     told: bool = True
     keywords: Mapping[str, object] = field(default_factory=dict[str, object])
     finish_reason: str | None = None
+    calls: tuple[tuple[str, str], ...] | None = None
     wires: tuple[Wire, ...] = WIRES
 
     @override
@@ -155,9 +157,13 @@ def _stopped(reason: str) -> Make:
     return _begun(lambda wire: [_of(wire, **ends)])
 
 
-def _cut_call(wire: Wire) -> tuple[bytes, ...]:
-    """The events of a call of the tool `look` whose arguments are cut, and the end."""
-    arguments = '{"city": "Oslo'
+def _called(arguments: str) -> Make:
+    """Say "Hel", call the tool `look` with these arguments, and end."""
+    return _begun(lambda wire: _call(wire, arguments))
+
+
+def _call(wire: Wire, arguments: str) -> tuple[bytes, ...]:
+    """The events of a call of the tool `look`, and the end."""
     if wire is CHAT:
         call = {"index": 0, "id": "c", "function": {"name": "look", "arguments": arguments}}
         return chat_wire.chunk(tool_calls=[call]), chat_wire.chunk(finish="tool_calls")
@@ -288,10 +294,15 @@ def _complete() -> Iterable[Row]:
         ("reset after the reason", _steps(reset)),
         ("end in a chunk after the reason", _steps(cut)),
         ("a connection held open after the reason", _steps(hold)),
-        ("data after the reason", lambda wire: [wire.piece(" more"), wire.malformed(b"{")]),
+        ("events that say nothing after the reason", lambda wire: [wire.idle, wire.malformed(b"{")]),
         ("an error after the reason", lambda wire: [wire.error("late")]),
-        ("a stream that goes on after the reason", lambda wire: [repeat(wire.piece("x"), 0.01)]),
+        ("a stream that goes on after the reason", lambda wire: [repeat(wire.idle, 0.01)]),
     )
+    # On the other wires nothing may follow the reason.
+    after = (_full(lambda wire: [wire.piece(" more"), wire.malformed(b"{")]),)
+    yield Row("text after the reason", after, None, "Hello", wires=(ANTHROPIC, RESPONSES))
+    on = (_full(lambda wire: [repeat(wire.piece("x"), 0.01)]),)
+    yield Row("text without an end after the reason", on, None, "Hello", wires=(ANTHROPIC, RESPONSES))
     for name, then in cases:
         yield Row(name, (_full(then),), None, "Hello", keywords=short)
     for reason in ("length", "max_tokens", "content_filter", "refusal"):
@@ -324,7 +335,6 @@ def _nonsense() -> Iterable[Row]:
         yield Row(f"text of {text!r}", (_text(text),), LLMProtocolError, says="protocol")
     lost = (_begun(_misplaced),)
     yield Row("piece of an unknown block", lost, LLMProtocolError, wires=(ANTHROPIC, RESPONSES))
-    yield Row("arguments of a call cut", (_begun(_cut_call),), LLMProtocolError, says="'look'")
     halves = (_stream(lambda wire: [*wire.begun("a\ud83d"), wire.piece("\ude00b\ud83d"), wire.end]),)
     yield Row("an emoji in two halves", halves, None, "a\N{GRINNING FACE}b\N{REPLACEMENT CHARACTER}")
 
@@ -350,6 +360,137 @@ def _healthy() -> Iterable[Row]:
     yield Row("gzip that nobody asked for", packed, None, "Hello")
 
 
+def _arguments() -> Iterable[Row]:
+    """Arguments are the model's own text: it is told what is wrong with them, if it has tools."""
+    for name, arguments in (
+        ("cut", '{"city": "Oslo'),
+        ("in another language", "{'city': 'Oslo'}"),
+        ("with too many brackets", '{"city": "Oslo"}}'),
+        ("that are a list", '["Oslo"]'),
+        ("that are blank", " "),
+    ):
+        yield Row(f"arguments {name}", (_called(arguments),), None, calls=(("look", arguments),))
+
+
+def _said(said: Iterable[object], *then: Step) -> Make:
+    """Answer with these first choices of chunks, and then these steps."""
+    return _stream(_steps(*(chat_wire.event({"choices": [choice]}) for choice in said), *then))
+
+
+def _piece(text: object, finish: object = None) -> dict[str, object]:
+    return {"delta": {"content": text}, "finish_reason": finish}
+
+
+def _calls(*calls: object) -> dict[str, object]:
+    return {"delta": {"tool_calls": calls}}
+
+
+def _chat_dialects() -> Iterable[Row]:
+    """What servers of Chat Completions say in their own way; each says "Hello", or calls tools."""
+    done, stop = chat_wire.DONE, {"finish_reason": "stop"}
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+    listed = [thought, {"type": "text", "text": "Hel"}, {"type": "reference", "reference_ids": [1]}]
+    whole = {"message": {"role": "assistant", "content": "Hello"}, **stop}
+    healthy: tuple[tuple[str, Make], ...] = (
+        ("a reason in every chunk", _said([_piece("Hel", "stop"), _piece("lo", "stop")], done)),
+        ("and no end marker", _said([_piece("Hel", "stop"), _piece("lo", "stop")])),
+        ("a reason in every chunk but the last", _said([_piece("Hel", "stop"), _piece("lo")], done)),
+        ("null as a text for no reason", _said([_piece("Hel", "null"), _piece("lo", "null"), stop])),
+        ("a list of parts", _said([_piece(listed), _piece([{"text": "lo"}]), stop])),
+        ("a message for a delta", _said([whole], done)),
+        ("messages for deltas", _said([{"message": {"content": each}} for each in ("Hel", "lo")] + [stop])),
+        ("pieces, and a message that repeats them", _said([_piece("Hel"), _piece("lo"), whole])),
+        ("a text for a delta", _said([{"text": "Hel"}, {"text": "lo", **stop}])),
+        ("lists for what is empty", _said([{"delta": []}, _piece("Hello"), {"delta": [], **stop}])),
+        ("blank data", _begun(_steps(b"data:\n\n", b"data:  \n\n", CHAT.piece("lo"), CHAT.end))),
+        ("a done of its own", _said([_piece("Hello"), stop], b'data: "[DONE]"\n\n')),
+    )
+    for name, make in healthy:
+        yield Row(name, (make,), None, "Hello", finish_reason="stop", wires=(CHAT,))
+    numbered = (chat_wire.event({"id": 7, "choices": [each]}) for each in (_piece("Hello"), stop))
+    yield Row("an id that is a number", (_stream(_steps(*numbered)),), None, "Hello", wires=(CHAT,))
+    yield from _chat_calls()
+    again = [_piece("Hel"), _piece("lo", "stop"), _piece(" more")]
+    repeated = {"message": {"content": "Help"}, **stop}
+    cumulative = [{"message": {"content": each}} for each in ("Hel", "Hello")]
+    tool_use = _piece([{"type": "tool_use"}])
+    protocol, broken = LLMProtocolError, LLMConnectionError
+    for name, make, error, text, says in (
+        ("text after the reason, and no end", _said(again), LLMTruncatedError, "Hello more", "10 char"),
+        ("a reset behind text after a reason", _said(again, reset), broken, "Hello more", ""),
+        ("pieces lost, a message is whole", _said([_piece("Hel"), repeated]), protocol, "Hel", "4 char"),
+        ("messages that repeat others", _said([*cumulative, stop]), protocol, "Hel", "message came again"),
+        ("a list with what is no text", _said([tool_use, stop]), protocol, "", "no text"),
+    ):
+        yield Row(name, (make,), error, text, says, wires=(CHAT,))
+
+
+def _chat_calls() -> Iterable[Row]:
+    def look(arguments: object = None, **more: object) -> dict[str, object]:
+        return {**more, "function": {"name": "look", "arguments": arguments}}
+
+    def go_on(arguments: str, **more: object) -> dict[str, object]:
+        return {**more, "function": {"arguments": arguments}}
+
+    one, two = '{"n": 1}', '{"n": 2}'
+    both = (("look", one), ("look", two))
+    stop = {"finish_reason": "tool_calls"}
+    cases: tuple[tuple[str, list[object], tuple[tuple[str, str], ...]], ...] = (
+        ("other ids", [_calls(look(one, index=0, id="a")), _calls(look(two, index=0, id="b"))], both),
+        ("other ids, in one event", [_calls(look(one, index=0, id="a"), look(two, index=0, id="b"))], both),
+        (
+            "other ids, in turns",
+            [
+                _calls(look('{"n": ', index=0, id="a"), look('{"n": ', index=0, id="b")),
+                _calls(go_on("1}", index=0, id="a"), go_on("2}", index=0, id="b")),
+            ],
+            both,
+        ),
+        ("no ids, whole ones", [_calls(look(one, index=0)), _calls(look(two, index=0))], both),
+        ("no ids, in one event", [_calls(look(one, index=0), look(two, index=0))], both),
+        ("no ids and places", [_calls(look(one)), _calls(look(two))], both),
+    )
+    for name, said, calls in cases:
+        make = _said([*said, stop])
+        yield Row(f"calls in one place: {name}", (make,), None, "", calls=calls, wires=(CHAT,))
+    none = (("look", ""), ("look", ""))
+    without = [_calls(look(index=0, id="a")), _calls(look("", index=0, id="b"))]
+    yield Row("calls without arguments", (_said([*without, stop]),), None, "", calls=none, wires=(CHAT,))
+    pieces: tuple[tuple[str, list[object]], ...] = (
+        ("an id in each piece", [_calls(look('{"n": ', id="a")), _calls(look("1}", id="a"))]),
+        ("a name in each piece", [_calls(look('{"n": ', index=0)), _calls(look("1}", index=0))]),
+        ("the whole call again", [_calls(look(one, index=0, id="a"))] * 2),
+        ("an object for its JSON", [_calls(look({"n": 1}, index=0, id=7))]),
+        ("an empty object first", [_calls(look({}, index=0, id="a")), _calls(go_on(one, index=0))]),
+        ("the old form", [{"delta": {"function_call": {"name": "look", "arguments": one}}}]),
+        ("no place", [_calls(look('{"n": ', id="a")), _calls(go_on("1}"))]),
+    )
+    for name, said in pieces:
+        yield Row(f"a call: {name}", (_said([*said, stop]),), None, "", calls=both[:1], wires=(CHAT,))
+    unnamed = _said([_calls(go_on(one, index=0, id="a")), stop])
+    yield Row("a call of nothing", (unnamed,), LLMProtocolError, "", "names no tool", wires=(CHAT,))
+    names = [_calls({"index": 0, "function": {"name": name}}) for name in ("look", "go")]
+    yield Row("a call with two names", (_said([*names, stop]),), LLMProtocolError, "", wires=(CHAT,))
+
+
+def _without_reason() -> Iterable[Row]:
+    """What `needs_finish_reason=False` accepts, and what it does not."""
+    allowed = {"needs_finish_reason": False}
+    pieces = [_piece("Hel"), _piece("lo")]
+    for name, end in (("the end marker", chat_wire.DONE), ("the count of tokens", chat_wire.USAGE)):
+        yield Row(
+            f"no reason, but {name}", (_said(pieces, end),), None, "Hello", keywords=allowed, wires=(CHAT,)
+        )
+        refused = (_said(pieces, end),)
+        yield Row(f"only {name}", refused, LLMTruncatedError, "Hello", "5 characters", wires=(CHAT,))
+    cut = Row("nothing at the end", (_said(pieces),), LLMTruncatedError, "Hello", wires=(CHAT,))
+    yield replace(cut, keywords=allowed)
+    for keywords, error in (({"stream": False, **allowed}, None), ({"stream": False}, LLMTruncatedError)):
+        whole = (_whole(200, {"choices": [{"message": {"content": "Hello"}}]}),)
+        name = f"a whole answer without a reason, {'' if error else 'not '}needed"
+        yield Row(name, whole, error, "Hello", keywords=keywords, wires=(CHAT,))
+
+
 def _bombs() -> Iterable[Row]:
     says = "an event is larger than any event"
     line = _begun(lambda wire: [b"data: ", *[BIG] * 100, b"\n\n", wire.end])
@@ -369,6 +510,9 @@ ROWS = (
     *_reported(),
     *_nonsense(),
     *_healthy(),
+    *_arguments(),
+    *_chat_dialects(),
+    *_without_reason(),
     *_bombs(),
 )
 """All of them."""

@@ -127,7 +127,7 @@ class RecordedAnswer:
         said = self.request.get("messages", self.request.get("input"))
         turns = cast("list[JSON]", said) if isinstance(said, list) else [{"role": "user", "content": said}]
         roles = {"user": UserMessage, "assistant": AssistantMessage}
-        messages = [
+        messages: list[Message] = [
             roles[role](text)
             for turn in turns
             if (role := str(turn.get("role"))) in roles and isinstance(text := turn.get("content"), str)
@@ -151,9 +151,9 @@ class RecordedAnswer:
             pieces = {"bytes": single, "chunks": self.chunks, "whole": [body]}[split]
             await exchange.head(self.status, self.headers)
             if "transfer-encoding" in self.headers:
-                framed = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces if piece]
+                parts = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces if piece]
                 # A single write: what the client is handed is each HTTP chunk by itself all the same.
-                await exchange.send(b"".join(framed) + (b"0\r\n\r\n" if self.clean else b""))
+                await exchange.send(b"".join(parts) + (b"0\r\n\r\n" if self.clean else b""))
             else:
                 for piece in pieces:
                     await exchange.send(piece)

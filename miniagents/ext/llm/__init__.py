@@ -13,7 +13,8 @@ parts:
 3. *decode*: a pure function from one `ServerEvent` to parts: text as `str`, the other parts of `miniagents`,
    and `Identity`, `Count` and `Progress`. `parsed` checks the JSON against a typed model, and raises a
    `WireError` for what does not fit the protocol; `error_of` finds the errors among the events, which decode
-   raises. `Finish` comes only from the terminal marker: a stream without one is an `LLMTruncatedError`.
+   raises. `Finish` comes only from the terminal marker: a stream without one is an `LLMTruncatedError`. A
+   provider whose answers may go on after their reason says `Reason` and `End` in its place.
 4. `Wire`: which of the SDK's exceptions means what (`SDKErrors`), the decoders, and the header that has the
    id of the request.
 5. The agent: `@miniagent`, the keywords, `own_client` for a client of the user's or else `shared_client`,
@@ -28,7 +29,7 @@ A model that needs none of this is shorter: an agent that replies
 ``AssistantMessage.promise(token_streamer)``.
 """
 
-from ._answer import Count, Decode, Decoded, Identity, Progress
+from ._answer import Count, Decode, Decoded, End, Identity, Progress, Reason
 from ._call import ModelCall, Wire, reply_with
 from ._conversation import (
     Conversation,
@@ -56,6 +57,7 @@ __all__ = [
     "Count",
     "Decode",
     "Decoded",
+    "End",
     "Endpoint",
     "Extras",
     "HTTPResponse",
@@ -65,6 +67,7 @@ __all__ = [
     "Progress",
     "Provider",
     "ProviderError",
+    "Reason",
     "Response",
     "Role",
     "SDKErrors",

@@ -3,20 +3,26 @@
 A provider's `Decode` says what one event means. `AnswerAssembler` takes the events of one answer in order: it
 decides when the answer is complete, whether what came is whole, and what goes on to the reader. That is the
 same for all providers.
+
+**The rule, for all of them:** an answer is refused only if text, a call, an order or an end could be lost or
+wrong by accepting it. What a server says in its own way is understood where it can mean one thing only, and
+passed over where it is neither text nor a call nor an end.
+
+The arguments of a call are the model's own text, and go into the message as they came, JSON or not. Whether
+they can be used is seen where the call would be made: a call whose arguments cannot be used is not made, and
+the model is told (`miniagents.models`). A call of no tool at all is refused: its name was lost.
 """
 
 from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, fields, replace
 from typing import Final, TypeAlias
 
-from pydantic_core import from_json
-
 from miniagents.values import Citation, Finish, Part, Reasoning, Refusal, ToolCallDelta, Usage
 
 from ._json import SurrogateJoiner, WireError, encodable
 from ._sse import ServerEvent
 
-__all__ = ["AnswerAssembler", "Count", "Decode", "Decoded", "Identity", "Progress"]
+__all__ = ["AnswerAssembler", "Count", "Decode", "Decoded", "End", "Identity", "Progress", "Reason"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,35 @@ class Count:
     final: bool = True
 
 
-Decoded: TypeAlias = Part | Identity | Progress | Count
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why the model stopped, where the answer may go on nevertheless; behind a `Finish` it never does.
+
+    Some servers write a reason into every event, the first one included. So pieces that follow are pieces,
+    and the last reason is the one of the message.
+
+    Attributes:
+        reason: in the server's own word.
+
+    Example:
+        >>> Reason("stop").reason
+        'stop'
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The wire's own mark behind an answer, where it has one that is not the reason; nothing follows.
+
+    Example:
+        >>> End()
+        End()
+    """
+
+
+Decoded: TypeAlias = Part | Identity | Progress | Count | Reason | End
 """Anything that an event of the wire can mean."""
 
 Decode: TypeAlias = Callable[[ServerEvent], Iterable[Decoded]]
@@ -80,37 +114,56 @@ class AnswerAssembler:
     Args:
         decode: what becomes of one event.
         metadata: where the data of the message goes: `model` and `response_id`.
+        needs_finish: whether only a reason makes an answer complete; else the wire's own end marker does, or
+            the last count of tokens.
 
     Attributes:
-        finished: whether the terminal marker has come. What comes after it is not text any more.
-        finish_reason: what the marker said.
+        finished: whether the answer is complete, whatever the connection does now.
+        may_go_on: whether the reason came with the first piece: then others may follow, as late as pieces do.
+        finish_reason: what the model last gave as its reason.
         refused: whether the model refused.
         usage_known: whether the provider has told its last numbers.
         progressed: whether the last event brought the answer forward.
     """
 
     __slots__ = (
+        "_begun",
         "_calls",
         "_decode",
+        "_ended",
         "_joiner",
         "_metadata",
+        "_needs_finish",
+        "_reason_is_last",
+        "_resumed",
         "_thoughts",
+        "_told",
         "_usage",
         "finish_reason",
         "finished",
+        "may_go_on",
         "progressed",
         "refused",
         "usage_known",
     )
 
-    def __init__(self, decode: Decode, metadata: MutableMapping[str, object]) -> None:
+    def __init__(
+        self, decode: Decode, metadata: MutableMapping[str, object], *, needs_finish: bool = True
+    ) -> None:
         self._decode = decode
         self._metadata = metadata
+        self._needs_finish = needs_finish
         self._joiner = SurrogateJoiner()
         self._thoughts = SurrogateJoiner()
         self._usage = Usage()
         self._calls: dict[int, _ToolCall] = {}
+        self._begun = False  # an event before this one brought the answer forward
+        self._ended = False  # nothing that comes now belongs to the answer
+        self._reason_is_last = False  # no piece came after the reason
+        self._resumed = False  # pieces came after a reason, so a reason does not mean that the answer ends
+        self._told = ""  # the reason that the reader knows
         self.finished = False
+        self.may_go_on = False
         self.finish_reason = ""
         self.refused = False
         self.usage_known = False
@@ -123,9 +176,30 @@ class AnswerAssembler:
             WireError: if the event is not what the provider's protocol says.
             ProviderError: if the event is an error.
         """
+        if not self.finish_reason:
+            return self._take(event)
+        was_last, self._reason_is_last = self._reason_is_last, False
+        try:
+            parts = self._take(event)
+        except Exception:
+            self._reason_is_last = was_last
+            raise
+        if self.progressed:
+            self._resumed, self._told = True, ""
+        else:
+            self._reason_is_last = self._reason_is_last or was_last
+            if self.may_go_on and self.usage_known:
+                self.may_go_on = False
+                parts = [*self._untold(), *parts]
+        self._settle()
+        return parts
+
+    def _take(self, event: ServerEvent) -> list[Part]:
         out: list[Part] = []
-        ended = self.finished
-        self.progressed = False
+        ended = self._ended
+        if self.progressed:
+            self._begun = True
+            self.progressed = False
         for part in self._decode(event):
             if type(part) is str:
                 if part and not ended:
@@ -138,19 +212,43 @@ class AnswerAssembler:
                 self._count(part, out)
             elif isinstance(part, Identity):
                 self._identify(part)
-            elif isinstance(part, Progress):
-                self.progressed = True
             elif not ended:
                 self._other(part, out)
         return out
 
-    def rest(self) -> str:
-        """Return the text that was held back, when no event comes any more."""
-        return self._joiner.rest()
+    def rest(self) -> list[Part]:
+        """Return what was held back, when no event comes any more: halves of characters."""
+        text = self._joiner.rest()
+        rest: list[Part] = [text] if text else []
+        for index, call in self._calls.items():
+            if arguments := call.rest():
+                rest.append(ToolCallDelta(index, arguments=arguments))
+        return rest
 
-    def _other(self, part: Part, out: list[Part]) -> None:
+    def conclude(self) -> list[Part]:
+        """Return the reason, if the reader has not been told yet, when no event comes any more.
+
+        Raises:
+            WireError: a call has no name.
+        """
+        if not Finish(self.finish_reason).cut:
+            self._check_calls()
+        return self._untold()
+
+    @property
+    def complete(self) -> bool:
+        """Whether a body that ends here in an orderly way has been a complete answer."""
+        if self.finished or self._reason_is_last:
+            return True
+        return self.usage_known and not self._needs_finish
+
+    def _other(self, part: Part | Progress | Reason | End, out: list[Part]) -> None:
         """Take a part that is more than text."""
         match part:
+            case Progress():
+                self.progressed = True
+            case Reason() | Finish() | End():
+                self._mark(part, out)
             case Reasoning():
                 self.progressed = self.progressed or bool(part.text or part.signature)
                 out.append(replace(part, text=self._thoughts.feed(part.text)))
@@ -161,25 +259,51 @@ class AnswerAssembler:
                     out.append(Refusal(whole))
             case ToolCallDelta():
                 self.progressed = True
-                self._calls.setdefault(part.index, _ToolCall()).take(part)
-                out.append(part)
+                out.append(self._calls.setdefault(part.index, _ToolCall()).take(part))
             case Citation():
                 out.append(replace(part, text=encodable(part.text)))
             case Usage():
                 self._count(Count(part), out)
-            case Finish():
-                self._finish(part)
-                out.append(part)
             case _:
                 out.append(part)
 
-    def _finish(self, finish: Finish) -> None:
-        """Take the terminal marker."""
-        if not finish.cut:
-            for call in self._calls.values():
-                call.check()  # first: once it has finished, nothing can be wrong any more
-        self.finished = True
-        self.finish_reason = finish.reason
+    def _mark(self, mark: Reason | Finish | End, out: list[Part]) -> None:
+        """Take what says that the model stopped, or that the answer has ended."""
+        self._ended = not isinstance(mark, Reason)
+        if isinstance(mark, End):
+            self.usage_known = True  # what has not been counted now is not
+        else:
+            if isinstance(mark, Finish) and not mark.cut:
+                self._check_calls()  # first: once it has finished, nothing can be wrong any more
+            # One that comes with the first piece, or with pieces behind another one, may stand in each event.
+            resumes = self._resumed or (bool(self.finish_reason) and self.progressed)
+            self.may_go_on = self.may_go_on or not (self.finish_reason or self._begun)
+            self.finish_reason = mark.reason
+            self._reason_is_last = True
+            if self._ended or not (resumes or self.may_go_on):
+                out += self._untold()
+        self._settle()
+
+    def _untold(self) -> list[Part]:
+        """Return the reason, if there is one that the reader does not know."""
+        if self._told == self.finish_reason:
+            return []
+        self._told = self.finish_reason
+        return [Finish(self.finish_reason)]
+
+    def _settle(self) -> None:
+        """See whether the answer is complete."""
+        if self._ended:
+            self.finished = bool(self.finish_reason) or not self._needs_finish
+            self.may_go_on = False
+        else:
+            self.finished = self._reason_is_last and not self._resumed
+
+    def _check_calls(self) -> None:
+        """See whether each call has a name."""
+        for call in self._calls.values():
+            if not call.name:
+                raise WireError("a call names no tool, so a part of it is missing")
 
     def _identify(self, identity: Identity) -> None:
         """Note who answers, as data of the message."""
@@ -202,22 +326,18 @@ class AnswerAssembler:
 class _ToolCall:
     """The pieces of one call of a tool that the model makes."""
 
-    __slots__ = ("_arguments", "_name")
+    __slots__ = ("_arguments", "name")
 
     def __init__(self) -> None:
-        self._name = ""
-        self._arguments: list[str] = []
+        self.name = ""
+        self._arguments = SurrogateJoiner()
 
-    def take(self, piece: ToolCallDelta) -> None:
-        """Add a piece."""
-        self._name = self._name or piece.name or ""
-        self._arguments.append(piece.arguments)
+    def take(self, piece: ToolCallDelta) -> ToolCallDelta:
+        """Return a piece without halves of characters."""
+        self.name = self.name or piece.name or ""
+        arguments = self._arguments.feed(piece.arguments)
+        return piece if arguments == piece.arguments else replace(piece, arguments=arguments)
 
-    def check(self) -> None:
-        """See whether the arguments are whole; no arguments at all are none."""
-        arguments = "".join(self._arguments)
-        try:
-            if arguments.strip():
-                from_json(arguments)
-        except ValueError:
-            raise WireError(f"the arguments of a call of the tool {self._name!r} are no whole JSON") from None
+    def rest(self) -> str:
+        """Return what is still held back of the arguments."""
+        return self._arguments.rest()

@@ -2,14 +2,15 @@
 
 The rule that finds truncation: a stream that ends without its terminal marker is truncated, whatever the SDK
 says. (On 8,565 cuts of recorded answers the SDKs raised nothing, and text was missing at 6,496; this rule
-missed none of them.) After the marker the message is complete, whatever the connection does then.
+missed none of them.) After the marker the message is complete, whatever the connection does then. A reason
+that pieces follow was no marker: from then on only the wire's own end, or the end of the body, is one.
 
 The path of a token: `ModelCall.parts` awaits `_Reading.next`, which awaits the next bytes of the body; these
 go through `EventSource.feed` and `AnswerAssembler.take`, which calls the provider's decoder.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Callable, Iterator, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final
@@ -76,8 +77,8 @@ class ModelCall:
         stream: whether the answer comes piece by piece.
         timeouts: the limits of the call.
         max_retries: how many times to ask again while nothing has come.
-        needs_finish: whether only the terminal marker makes an answer complete; else the last count of tokens
-            does too.
+        needs_finish: whether only a reason makes an answer complete; else the wire's own end marker and the
+            last count of tokens do too.
         refusal_is_error: whether a model that refuses is an error.
 
     Example:
@@ -156,10 +157,9 @@ class ModelCall:
                     if reading.answer.finished:  # nothing can be missing any more
                         break
                     raise error_from(exc, call, self.wire.sdk) from exc
-            if rest := reading.answer.rest():
-                call.note(rest)
-                yield rest
-            self._check_end(reading, call)
+            for part in self._end(reading, call):
+                call.note(part)
+                yield part
         finally:
             clock.stop()
             if reading is not None:
@@ -182,7 +182,8 @@ class ModelCall:
         source = EventSource(response, stream=self.stream, request_id_header=self.wire.request_id_header)
         call.request_id = source.request_id
         decode = self.wire.decoder() if self.stream else self.wire.decode_whole
-        reading = _Reading(source, AnswerAssembler(decode, metadata), clock)
+        answer = AnswerAssembler(decode, metadata, needs_finish=self.needs_finish)
+        reading = _Reading(source, answer, clock)
         try:
             while not (reading.began or reading.over):
                 await reading.next()
@@ -193,12 +194,21 @@ class ModelCall:
             metadata["attempts"] = call.attempts
         return reading
 
+    def _end(self, reading: "_Reading", call: CallRecord) -> Iterator[Part]:
+        """Yield what is left when nothing comes any more; raise an error if something is missing."""
+        yield from reading.answer.rest()
+        self._check_end(reading, call)
+        try:
+            yield from reading.answer.conclude()
+        except WireError as exc:
+            raise error_from(exc, call, self.wire.sdk) from exc
+
     def _check_end(self, reading: "_Reading", call: CallRecord) -> None:
         """Raise an error if the answer is a refusal that is one, or not complete."""
         answer = reading.answer
         if self.refusal_is_error and (answer.refused or answer.finish_reason in _REFUSED):
             raise call.error(LLMRefusalError, "the model refused to answer; ask for something else")
-        if not (answer.finished or (answer.usage_known and not self.needs_finish)):
+        if not answer.complete:
             raise self._truncated(reading.source, call)
 
     def _truncated(self, source: EventSource, call: CallRecord) -> LLMError:
@@ -236,7 +246,7 @@ class _Reading:
         self._clock = clock
         self.parts: list[Part] = []
         self._failure: Exception | None = None  # what came after the parts and was none
-        self._usage_known: bool | None = None  # as the clock was told after the terminal marker
+        self._usage_known: bool | None = None  # as the clock was told after the end
         self.began = False
         self.over = False
 
@@ -263,11 +273,19 @@ class _Reading:
                     self._failure = exc
         if source.ended:
             self.over = self._failure is None
-        if answer.finished:
+        self._note(progressed=progressed)
+
+    def _note(self, *, progressed: bool) -> None:
+        """Note how far the answer is."""
+        answer = self.answer
+        if answer.finished and not answer.may_go_on:
             self._finished()
         elif progressed:
             self.began = True
+            self._usage_known = None  # the wait for what follows the end is over, if it had begun
             self._clock.progressed()
+        elif answer.finished:
+            self.began = True
 
     def _finished(self) -> None:
         """Note that the terminal marker has come."""

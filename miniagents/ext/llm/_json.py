@@ -11,7 +11,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Final, TypeVar, cast
+from typing import Final, Never, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,6 +19,8 @@ __all__ = [
     "ProviderError",
     "SurrogateJoiner",
     "WireError",
+    "arguments_as_text",
+    "arguments_object",
     "encodable",
     "integer_at",
     "look",
@@ -164,6 +166,41 @@ def plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [plain(each) for each in cast("list[object]", value)]
     return value
+
+
+def arguments_object(arguments: str) -> dict[str, object]:
+    """Return the arguments of a call as an object, which is all that may go back to a model's server.
+
+    Args:
+        arguments: as the model wrote them; what is no JSON object is shown to it as it is, inside of one.
+
+    Example:
+        >>> arguments_object('{"city": "Oslo"}'), arguments_object(""), arguments_object("Oslo")
+        ({'city': 'Oslo'}, {}, {'no object': 'Oslo'})
+    """
+    try:
+        given: object = json.loads(arguments.strip() or "{}", parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        given = None
+    return cast("dict[str, object]", given) if isinstance(given, dict) else {"no object": arguments}
+
+
+def arguments_as_text(arguments: str) -> str:
+    """Return the same as a text: exactly what the model wrote, if that is an object.
+
+    Args:
+        arguments: as the model wrote them.
+
+    Example:
+        >>> print(arguments_as_text('{"city":"Oslo"}'), arguments_as_text(""), arguments_as_text("Oslo"))
+        {"city":"Oslo"} {} {"no object": "Oslo"}
+    """
+    given = arguments_object(arguments)
+    return json.dumps(given) if not arguments.strip() or given == {"no object": arguments} else arguments
+
+
+def _refuse(constant: str) -> Never:
+    raise ValueError(f"{constant} is no JSON")
 
 
 class SurrogateJoiner:

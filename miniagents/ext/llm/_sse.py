@@ -6,7 +6,8 @@ first, comments bring nothing (https://html.spec.whatwg.org/multipage/server-sen
 the whole stream have a largest size.
 
 Two dialects that the standard would drop silently are passed on, since they carry errors: a field called
-``error`` (llama.cpp), and a line that is JSON by itself. `error_of` makes an exception of them.
+``error`` (llama.cpp), and a line that is JSON by itself. `error_of` makes an exception of them. Events with
+blank data, with which gateways keep connections alive, bring nothing.
 """
 
 from typing import Final, NamedTuple
@@ -100,7 +101,8 @@ class SSEDecoder:
                 at = chunk.find(b"\ndata: ") if chunk.startswith(b"event: ") else -1
                 name, data = (b"\n", b"") if at < 0 else (chunk[7:at], chunk[at + 7 : -2])
             size = len(chunk)
-            if _LF not in data and _LF not in name and size <= self._max_event and size <= self._left:
+            fits = size <= self._max_event and size <= self._left
+            if fits and _LF not in data and _LF not in name and not _is_blank(data):
                 self._left -= size
                 return [ServerEvent(_name_of(name) if name else "", data)]
         events: list[ServerEvent] = []
@@ -109,7 +111,9 @@ class SSEDecoder:
                 self._add(line[6:])
             elif not line:
                 if self._data:
-                    events.append(self._event())
+                    event = self._event()
+                    if event.name == "error" or not _is_blank(event.data):
+                        events.append(event)
                 self._name = ""
             else:
                 self._other(line, events)
@@ -182,6 +186,10 @@ class SSEDecoder:
             events.append(ServerEvent("error", value))
         elif line.startswith(b"{"):
             events.append(ServerEvent(STRAY, line))
+
+
+def _is_blank(data: bytes) -> bool:
+    return not data or data.isspace()
 
 
 def _name_of(value: bytes) -> str:

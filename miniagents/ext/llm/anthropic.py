@@ -61,7 +61,7 @@ from ._answer import Count, Decoded, Identity, Progress
 from ._call import Wire, reply_with
 from ._conversation import Conversation, Turn, encoded, joined_turns
 from ._errors import SDKErrors
-from ._json import WireError, integer_at, look, parsed, plain, untyped
+from ._json import WireError, arguments_object, integer_at, look, parsed, plain, untyped
 from ._options import NOTHING_WANTED, ModelOptions, Wanted, beside
 from ._question import Connection, prepared
 from ._settings import Endpoint, Provider
@@ -260,7 +260,7 @@ def _blocks(part: Content) -> Iterator[dict[str, object]]:
                 thought: dict[str, object] = {"type": "thinking", "thinking": text, "signature": signature}
                 yield {"type": "redacted_thinking", "data": signature} if part.redacted else thought
         case ToolCall(call_id, name, arguments):
-            yield {"type": "tool_use", "id": call_id, "name": name, "input": _input(arguments)}
+            yield {"type": "tool_use", "id": call_id, "name": name, "input": arguments_object(arguments)}
         case ToolResult(call_id, content, is_error):
             result: dict[str, object] = {"type": "tool_result", "tool_use_id": call_id, "content": content}
             yield {**result, "is_error": True} if is_error else result
@@ -270,15 +270,6 @@ def _blocks(part: Content) -> Iterator[dict[str, object]]:
             yield _document(part)
         case Citation():
             pass
-
-
-def _input(arguments: str) -> dict[str, object]:
-    """Arguments as an object, which is all that may go back; what is none is shown as it is."""
-    try:
-        given = untyped((arguments.strip() or "{}").encode())
-    except WireError:
-        given = None
-    return cast("dict[str, object]", given) if isinstance(given, dict) else {"no object": arguments}
 
 
 def _where(attachment: Attachment) -> dict[str, object]:

@@ -1,10 +1,7 @@
 """`openai_agent`: models of OpenAI, and of every server that speaks Chat Completions.
 
 Such are Ollama, vLLM and llama.cpp. Everything goes through ``chat.completions.create`` of the official
-async SDK. What a server of its own dialect says (chunks without choices, comments, events of unknown types)
-is passed over; what breaks the protocol is an error.
-
-Why so long: one provider is one file, and a third of it describes the keywords.
+async SDK. `_chat_decoder` understands what comes, and tells which dialects of servers it understands.
 
 Example, with a transport of httpx2 in the place of the network:
 
@@ -25,41 +22,34 @@ Example, with a transport of httpx2 in the place of the network:
     gpt-5.4-mini was asked: How are you? stop
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, TypeAlias, cast
+from typing import Final
 
-from pydantic import SecretStr, TypeAdapter
-from typing_extensions import TypedDict
+from pydantic import SecretStr
 
 from miniagents.agents import InteractionContext
 from miniagents.core import AssistantMessage, Message
 from miniagents.models import AnswerSchema, ToolSpec, model_agent
 from miniagents.values import (
-    Citation,
     Content,
     File,
-    Finish,
     Image,
     LLMConfigError,
-    Reasoning,
     Refusal,
     ToolCall,
-    ToolCallDelta,
     ToolResult,
-    Usage,
 )
 
-from ._answer import Count, Decoded, Identity, Progress
 from ._call import Wire, reply_with
+from ._chat_decoder import ChunkDecoder, decode_completion
 from ._conversation import Conversation, Turn, data_url, name_of
-from ._json import ProviderError, WireError, integer_at, look, parsed, plain
+from ._json import arguments_as_text, plain
 from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
 from ._options import NOTHING_WANTED, ModelOptions, Wanted
 from ._question import prepared
-from ._sse import STRAY, ServerEvent, error_of
 from ._transport import Response
 
 __all__ = ["create_openai_agent", "openai_agent"]
@@ -115,7 +105,10 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
         max_tokens: the most tokens of the answer. OpenAI is sent `max_completion_tokens`, its name of today;
             other servers are sent `max_tokens`, since many of them know only that.
         needs_finish_reason: whether an answer without a `finish_reason` is an error. Set it to False for a
-            server that never sends one: then the count of tokens, which comes last, marks the end.
+            server that never sends one: then ``[DONE]`` marks the end of a stream, or the count of tokens
+            that comes last, and a whole answer is complete if its JSON is. What is not noticed then: that
+            the model was cut at `max_tokens` or by a filter, and that a proxy lost the model in the middle
+            and wrote ``[DONE]`` nevertheless.
 
     Raises:
         LLMConfigError: no model, no key, nothing to answer, or a keyword that makes no sense; nothing was
@@ -232,7 +225,7 @@ def _assistant(turn: Turn) -> dict[str, object]:
         {
             "id": part.id,
             "type": "function",
-            "function": {"name": part.name, "arguments": part.arguments or "{}"},
+            "function": {"name": part.name, "arguments": arguments_as_text(part.arguments)},
         }
         for part in turn.content
         if isinstance(part, ToolCall)
@@ -267,216 +260,11 @@ def _schema(answer: AnswerSchema) -> dict[str, object]:
     return {"name": answer.name, **described, "schema": plain(answer.schema), "strict": answer.strict}
 
 
-# -- decode: events -> parts -----------------------------------------------------------------------------
-
-
-class _Function(TypedDict, total=False):
-    name: str | None
-    arguments: str | None
-
-
-class _Call(TypedDict, total=False):
-    index: int | None
-    id: str | None
-    function: _Function | None
-
-
-class _Said(TypedDict, total=False):
-    content: str | None
-    refusal: str | None
-    tool_calls: list[_Call] | None
-    annotations: object
-    # Reasoning has no field in the protocol; these are the names that servers give it.
-    reasoning_content: object
-    reasoning: object
-
-
-class _Choice(TypedDict, total=False):
-    index: int | None
-    delta: _Said | None
-    message: _Said | None
-    finish_reason: str | None
-
-
-_Anything: TypeAlias = object  # one of the fields has this name
-
-
-class _Chunk(TypedDict, total=False):
-    id: str | None
-    model: str | None
-    choices: list[_Choice] | None
-    usage: _Anything
-    error: _Anything
-    object: _Anything
-
-
-_CHUNK: Final = TypeAdapter(_Chunk)
-
-
-class _ChunkDecoder:
-    """Turns the events of one stream into parts.
-
-    Raises:
-        WireError: from a call, if the event is no chunk.
-        ProviderError: from a call, if it is an error, in whichever form servers write one.
-    """
-
-    __slots__ = ("_calls", "_id")
-
-    def __init__(self) -> None:
-        self._id: str | None = None
-        self._calls = _Calls()
-
-    def __call__(self, event: ServerEvent) -> list[Decoded]:
-        """Return the parts of an event; none for what says nothing."""
-        if event.name in _ERRORS:
-            return _raise(error_of(event))
-        if event.data.startswith(b"[DONE]"):
-            return []
-        chunk = parsed(_CHUNK, event.data)
-        choices = chunk.get("choices")
-        if not choices or choices[0].get("index"):
-            return self._rarer(chunk, _first(chunk), event)
-        choice = choices[0]
-        said = choice.get("delta")
-        text = said.get("content") if said and len(said) == 1 else None
-        more = choice.get("finish_reason") or chunk.get("usage") or chunk.get("error")
-        more = more or chunk.get("object") == "error"
-        if text and not more and (chunk.get("id") or "") == self._id:
-            return [text]  # most events are no more than text
-        return self._rarer(chunk, choice, event)
-
-    def _rarer(self, chunk: _Chunk, choice: _Choice | None, event: ServerEvent) -> list[Decoded]:
-        """Return all that an event may bring."""
-        _check_error(chunk, event)
-        said = None if choice is None else choice.get("delta")
-        parts: list[Decoded] = [] if said is None else list(_parts_of(said, self._calls))
-        finish = "" if choice is None else choice.get("finish_reason") or ""
-        if finish:
-            parts.append(Finish(finish))
-        answer_id = chunk.get("id") or ""
-        if answer_id != self._id:
-            self._id = answer_id
-            parts.append(Identity(answer_id, chunk.get("model")))
-        usage = chunk.get("usage")
-        if usage is not None:
-            # The last count stands in a chunk without choices, or beside the end; some count in every chunk.
-            parts.append(_count(usage, final=choice is None or bool(finish)))
-        return parts
-
-
-def _decode_completion(event: ServerEvent) -> list[Decoded]:
-    """Turn a whole answer into parts.
-
-    Raises:
-        WireError: if it is no Chat Completion.
-        ProviderError: if it is an error in the shape of one.
-    """
-    answer = parsed(_CHUNK, event.data)
-    _check_error(answer, event)
-    choice = _first(answer)
-    said = None if choice is None else choice.get("message")
-    if choice is None or said is None:
-        raise WireError("the answer has no choices")
-    parts: list[Decoded] = [Identity(answer.get("id"), answer.get("model")), *_parts_of(said, _Calls())]
-    if (usage := answer.get("usage")) is not None:
-        parts.append(_count(usage, final=True))
-    if finish := choice.get("finish_reason"):
-        parts.append(Finish(finish))
-    return parts
-
-
-_ERRORS: Final = frozenset({"error", STRAY})
-
-
-def _raise(error: ProviderError | None) -> list[Decoded]:
-    if error is not None:
-        raise error
-    return []
-
-
-def _check_error(chunk: _Chunk, event: ServerEvent) -> None:
-    if chunk.get("error") or chunk.get("object") == "error":  # the second is vLLM's flat form
-        _raise(error_of(ServerEvent("error", event.data)))
-
-
-def _first(chunk: _Chunk) -> _Choice | None:
-    for choice in chunk.get("choices") or ():
-        if not choice.get("index"):
-            return choice
-    return None
-
-
-def _parts_of(said: _Said, calls: "_Calls") -> Iterator[Decoded]:
-    if text := said.get("content"):
-        yield text
-        if len(said) == 1:  # most pieces are no more than text
-            return
-    thought = said.get("reasoning_content") or said.get("reasoning")
-    if thought:
-        yield Reasoning(thought) if isinstance(thought, str) else Progress()
-    if refusal := said.get("refusal"):
-        yield Refusal(refusal)
-    for call in said.get("tool_calls") or ():
-        yield calls.delta(call)
-    annotations = said.get("annotations")
-    if isinstance(annotations, list):
-        yield from _citations(cast("list[object]", annotations))
-
-
-class _Calls:
-    """Which call a piece belongs to: some servers give no index, and begin each call with an id.
-
-    Some give no id either; then it is made up, since the result of the call must name one.
-    """
-
-    __slots__ = ("_begun", "_last")
-
-    def __init__(self) -> None:
-        self._begun: set[int] = set()
-        self._last = -1
-
-    def delta(self, call: _Call) -> ToolCallDelta:
-        index = call.get("index")
-        if index is None:
-            index = self._last + 1 if call.get("id") or self._last < 0 else self._last
-        self._last = index
-        made_up = None if index in self._begun else f"call-{index}"
-        self._begun.add(index)
-        function = call.get("function") or {}
-        return ToolCallDelta(
-            index, call.get("id") or made_up, function.get("name") or None, function.get("arguments") or ""
-        )
-
-
-def _citations(annotations: Iterable[object]) -> Iterator[Citation]:
-    for each in annotations:
-        cited = look(each, "url_citation")
-        address, title = look(cited, "url"), look(cited, "title")
-        if isinstance(address, str):
-            yield Citation(
-                address,
-                title if isinstance(title, str) else None,
-                start=integer_at(cited, "start_index"),
-                end=integer_at(cited, "end_index"),
-            )
-
-
-def _count(usage: object, *, final: bool) -> Count:
-    counted = Usage(
-        integer_at(usage, "prompt_tokens"),
-        integer_at(usage, "completion_tokens"),
-        integer_at(usage, "prompt_tokens_details", "cached_tokens"),
-        integer_at(usage, "completion_tokens_details", "reasoning_tokens"),
-    )
-    return Count(counted, final=final)
-
-
 _WIRE: Final = Wire(
     provider=OPENAI.name,
     sdk=OPENAI_ERRORS,
-    decoder=_ChunkDecoder,
-    decode_whole=_decode_completion,
+    decoder=ChunkDecoder,
+    decode_whole=decode_completion,
     request_id_header="x-request-id",
     terminal="finish_reason",
 )

@@ -44,7 +44,7 @@ from miniagents.values import (
 from ._answer import Count, Decoded, Identity, Progress
 from ._call import Wire, reply_with
 from ._conversation import Conversation, Turn, data_url, name_of
-from ._json import ProviderError, WireError, integer_at, look, parsed, plain, untyped
+from ._json import ProviderError, WireError, arguments_as_text, integer_at, look, parsed, plain, untyped
 from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
 from ._options import NOTHING_WANTED, ModelOptions, Wanted, beside
 from ._question import prepared
@@ -216,7 +216,7 @@ def _items(turn: Turn) -> Iterator[dict[str, object]]:
                 yield {"type": "reasoning", "id": item_id, "summary": summary, "encrypted_content": signature}
             case ToolCall(call_id, name, arguments):
                 call = {"type": "function_call", "call_id": call_id, "name": name}
-                yield {**call, "arguments": arguments or "{}"}
+                yield {**call, "arguments": arguments_as_text(arguments)}
             case ToolResult(call_id, content):
                 yield {"type": "function_call_output", "call_id": call_id, "output": content}
             case _:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from miniagents import Citation, Finish, Part, Reasoning, Refusal, ToolCallDelta, Usage
-from miniagents.ext.llm import Count, Decoded, Identity, Progress, ServerEvent, WireError
+from miniagents.ext.llm import Count, Decoded, End, Identity, Progress, Reason, ServerEvent, WireError
 from miniagents.ext.llm._answer import AnswerAssembler
 
 NOTHING = ServerEvent("", b"")
@@ -76,23 +76,82 @@ def test_progress() -> None:
     assert seen == [True] * len(events) + [False] * len(nothing)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "whole"), [("", True), ('{"a": 1}', True), ('{"a": ', False), ("{}}", False)]
-)
-def test_arguments_of_calls(arguments: str, whole: bool) -> None:
-    """Arguments that are no whole JSON break the protocol, unless the model says that it was stopped."""
+@pytest.mark.parametrize("arguments", ["", '{"a": 1}', '{"a": ', "{}}", "['a']"])
+@pytest.mark.parametrize("reason", ["length", "tool_calls"])
+def test_arguments_of_calls(arguments: str, reason: str) -> None:
+    """Arguments are the model's own text, and are passed on as they are, JSON or not."""
     call = ToolCallDelta(0, "c", "weather", arguments)
-    assert fold([call, Finish("length")])[0] == [[call, Finish("length")]]
-    folded, _ = folding([call], [Finish("tool_calls")])
+    assert fold([call], [Finish(reason)])[0] == [[call], [Finish(reason)]]
+
+
+@pytest.mark.parametrize("end", [Finish("tool_calls"), Reason("tool_calls")])
+def test_a_call_without_a_name(end: Finish | Reason) -> None:
+    """A call without a name breaks the protocol, unless the model says that it was stopped."""
+    call = ToolCallDelta(0, "c", None, "{}")
+    assert folding([call], [Finish("length")])[0].conclude() == []
+    folded, _ = folding([call], [end])
     folded.take(NOTHING)
-    if whole:
-        assert folded.take(NOTHING) == [Finish("tool_calls")]
-    else:
-        with pytest.raises(WireError, match="tool 'weather' are no whole JSON"):
-            folded.take(NOTHING)
+    with pytest.raises(WireError, match="names no tool"):  # noqa: PT012 - a Reason is no end yet
+        folded.take(NOTHING)
+        folded.conclude()
 
 
-@pytest.mark.parametrize("part", [Identity("a", "b"), Progress(), Count(Usage(1, 2))])
+def test_halves_in_arguments() -> None:
+    """Halves of a character are put together in the arguments of a call; one that stays alone is replaced."""
+    calls = [ToolCallDelta(index, "c", "n", "\ud83d") for index in (0, 1)]
+    folded, _ = folding(calls, [ToolCallDelta(0, arguments="\ude00")])
+    assert [each.arguments for each in folded.take(NOTHING) if isinstance(each, ToolCallDelta)] == ["", ""]
+    assert folded.take(NOTHING) == [ToolCallDelta(0, arguments="\N{GRINNING FACE}")]
+    assert folded.rest() == [ToolCallDelta(1, arguments="\N{REPLACEMENT CHARACTER}")]
+
+
+def test_a_reason_is_told_at_once() -> None:
+    """A reason behind pieces is told at once, and the message is complete."""
+    folded, _ = folding(["a"], [Reason("stop")], [Count(Usage(1))])
+    assert [folded.take(NOTHING) for _ in range(3)] == [["a"], [Finish("stop")], [Usage(1)]]
+    assert (folded.finished, folded.may_go_on, folded.complete) == (True, False, True)
+    assert folded.conclude() == []
+
+
+def test_a_reason_in_each_event() -> None:
+    """A reason in each event is told once, at the end; until then nothing is sure, and text is text."""
+    folded, _ = folding(["a", Reason("stop")], ["b", Reason("length")], ["c"], [End()])
+    assert folded.take(NOTHING) == ["a"]
+    assert (folded.finished, folded.may_go_on, folded.complete) == (True, True, True)
+    assert folded.take(NOTHING) == ["b"]
+    assert (folded.finished, folded.complete) == (False, True)
+    assert folded.take(NOTHING) == ["c"]
+    assert (folded.finished, folded.complete) == (False, False)
+    assert folded.take(NOTHING) == []
+    assert (folded.finished, folded.may_go_on, folded.complete) == (True, False, True)
+    assert folded.conclude() == [Finish("length")]
+
+
+def test_text_behind_a_reason() -> None:
+    """Where text follows a reason that was told, the last reason is told again."""
+    folded, _ = folding(["a"], [Reason("stop")], ["b"], [Reason("stop")], [End()], ["c"])
+    parts = [part for _ in range(6) for part in folded.take(NOTHING)]
+    assert [*parts, *folded.conclude()] == ["a", Finish("stop"), "b", Finish("stop")]
+
+
+def test_one_event_and_the_count() -> None:
+    """Where the count of tokens follows the only piece, the reason is told before it."""
+    folded, _ = folding(["a", Reason("stop")], [Count(Usage(1))])
+    assert [folded.take(NOTHING) for _ in range(2)] == [["a"], [Finish("stop"), Usage(1)]]
+    assert (folded.finished, folded.may_go_on) == (True, False)
+
+
+@pytest.mark.parametrize(("needs", "complete"), [(True, False), (False, True)])
+def test_an_end_without_a_reason(needs: bool, complete: bool) -> None:
+    """The end marker of the wire alone makes an answer complete if no reason is needed."""
+    events: list[list[Decoded]] = [["a"], [End()]]
+    left = iter(events)
+    folded = AnswerAssembler(lambda _: next(left), {}, needs_finish=needs)
+    assert [folded.take(NOTHING) for _ in range(2)] == [["a"], []]
+    assert (folded.finished, folded.complete, folded.conclude()) == (complete, complete, [])
+
+
+@pytest.mark.parametrize("part", [Identity("a", "b"), Progress(), Count(Usage(1, 2)), Reason("a"), End()])
 def test_parts_are_values(part: object) -> None:
     """A part is equal to its copy, can be a key, and holds nothing but its fields."""
     assert dataclasses.is_dataclass(part)

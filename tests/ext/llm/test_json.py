@@ -1,5 +1,6 @@
 """JSON of the wire: typed, looked into, written, and never quoted."""
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -19,7 +20,7 @@ from miniagents.ext.llm import (
     plain,
     untyped,
 )
-from miniagents.ext.llm._json import SurrogateJoiner, encodable
+from miniagents.ext.llm._json import SurrogateJoiner, arguments_as_text, arguments_object, encodable
 from miniagents.values import freeze
 
 
@@ -120,6 +121,25 @@ def test_count(count: object) -> None:
 def test_provider_error(kind: str, message: str, text: str) -> None:
     """An error of the provider says all that it told."""
     assert str(ProviderError(kind, message)) == text
+
+
+NO_OBJECTS = ('{"a": ', "{'a': 1}", '{"a": 1}}', "[1]", "7", "null", '{"a": NaN}', "[" * 100_000, '"\ud83d')
+
+
+@pytest.mark.parametrize("arguments", NO_OBJECTS)
+def test_arguments_that_are_no_object(arguments: str) -> None:
+    """What a model wrote in place of an object goes back to its server inside of one."""
+    assert arguments_object(arguments) == {"no object": arguments}
+    assert json.loads(arguments_as_text(arguments)) == {"no object": arguments}
+    arguments_as_text(arguments).encode()
+
+
+@pytest.mark.parametrize("arguments", ['{"a": 1}', ' {"a":\n"\\ud83d"}', '{"no object": "b"}'])
+def test_arguments_that_are_one(arguments: str) -> None:
+    """Arguments that are an object go back as the model wrote them, to the last space."""
+    assert arguments_as_text(arguments) == arguments
+    assert arguments_object(arguments) == json.loads(arguments)
+    assert (arguments_as_text(" "), arguments_object(" ")) == ("{}", {})
 
 
 UTF_16 = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("\ud83d\ude00\udbff\udfff")))

@@ -59,6 +59,7 @@ async def test_row(row: Row, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Non
         assert message is not None
         assert message.text == text
         assert row.finish_reason in {None, message.finish_reason}
+        assert row.calls in {None, tuple((call.name, call.arguments) for call in message.tool_calls)}
         assert getattr(message, "attempts", 1) == row.attempts
         return
     assert type(error) is row.error, error

@@ -23,16 +23,14 @@ from miniagents import (
     SystemMessage,
     tool,
 )
-from miniagents.ext.llm import Conversation, Count, Decoded, Identity, Progress, ServerEvent, Turn, WireError
+from miniagents.ext.llm import Conversation, Turn
 from miniagents.ext.llm.openai import (
-    _ChunkDecoder,
-    _decode_completion,
     _encode,
     create_openai_agent,
     openai_agent,
 )
-from miniagents.values import Citation, Finish, Reasoning, Refusal, ToolCallDelta, Usage
-from tests.support.chat_wire import DONE, chat, chunk, completion, event
+from miniagents.values import ToolCall, Usage
+from tests.support.chat_wire import DONE, chat, chunk, event
 from tests.support.sse_server import answer, serve, sse
 from tests.support.wires import CHAT, KEY, asking, reply_to
 
@@ -53,6 +51,15 @@ def test_encode() -> None:
     assert request.body == {"stream_options": {"include_usage": True}, "seed": 7}
 
 
+def test_encode_arguments() -> None:
+    """Arguments go back as the model wrote them; what is no object, which no server takes, inside of one."""
+    calls = (ToolCall("a", "look", '{"n":1}'), ToolCall("b", "look", "{'n'"), ToolCall("c", "look", ""))
+    talk = Conversation("", (Turn("assistant", calls),))
+    request = _encode(talk, stream=False, max_tokens=None, temperature=None, is_openai=True, extra={})
+    told = cast("list[dict[str, dict[str, str]]]", request.messages[0]["tool_calls"])
+    assert ['{"n":1}', '{"no object": "{\'n\'"}', "{}"] == [call["function"]["arguments"] for call in told]
+
+
 @pytest.mark.parametrize(("is_openai", "name"), [(True, "max_completion_tokens"), (False, "max_tokens")])
 def test_encode_limits(is_openai: bool, name: str) -> None:
     """The limit has the name of today for OpenAI, and the one that all know for others."""
@@ -62,117 +69,6 @@ def test_encode_limits(is_openai: bool, name: str) -> None:
     assert _encode(
         TALK, stream=False, max_tokens=9, temperature=None, is_openai=is_openai, extra={}
     ).body == {name: 9}
-
-
-def as_event(data: object) -> ServerEvent:
-    """An event with this JSON."""
-    return ServerEvent("", json.dumps(data).encode())
-
-
-CHUNKS: tuple[tuple[Mapping[str, object], list[Decoded]], ...] = (
-    ({}, []),
-    ({"choices": None}, []),
-    ({"choices": []}, []),
-    ({"choices": [{"delta": {"content": "a"}}]}, ["a"]),
-    ({"choices": [{"index": 0, "delta": None}]}, []),
-    ({"choices": [{"index": 0, "delta": {"content": None}}]}, []),
-    ({"choices": [{"index": 1, "delta": {"content": "other"}}]}, []),
-    ({"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": ""}]}, ["a"]),
-    (
-        {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]},
-        ["a", Finish("stop")],
-    ),
-    ({"choices": [{"index": 0, "delta": {"refusal": "no"}}]}, [Refusal("no")]),
-    ({"choices": [{"index": 0, "delta": {"reasoning_content": "hm"}}]}, [Reasoning("hm")]),
-    ({"choices": [{"index": 0, "delta": {"reasoning": {"a": 1}}}]}, [Progress()]),
-    (
-        {
-            "choices": [
-                {
-                    "delta": {
-                        "tool_calls": [{"index": 1, "id": "c", "function": {"name": "n", "arguments": "{"}}]
-                    }
-                }
-            ]
-        },
-        [ToolCallDelta(1, "c", "n", "{")],
-    ),
-    (
-        {
-            "choices": [
-                {
-                    "delta": {
-                        "content": None,
-                        "annotations": [
-                            {
-                                "type": "url_citation",
-                                "url_citation": {"url": "u", "title": "t", "end_index": 2},
-                            }
-                        ],
-                    }
-                }
-            ]
-        },
-        [Citation("u", "t", end=2)],
-    ),
-    ({"usage": {"prompt_tokens": 7, "completion_tokens": 3}}, [Count(Usage(7, 3))]),
-    (
-        {
-            "usage": {"prompt_tokens": 7, "prompt_tokens_details": {"cached_tokens": 2}},
-            "choices": [{"index": 0}],
-        },
-        [Count(Usage(7, cached_tokens=2), final=False)],
-    ),
-    ({"usage": "none"}, [Count(Usage())]),
-)
-
-
-def test_calls_without_ids() -> None:
-    """Some servers name neither calls nor places: each call gets an id of its own, once."""
-    decode = _ChunkDecoder()
-
-    def parts(*calls: Mapping[str, object]) -> list[Decoded]:
-        return decode(as_event({"choices": [{"delta": {"tool_calls": list(calls)}}]}))
-
-    assert parts({"index": 0, "function": {"name": "n"}}) == [
-        ToolCallDelta(0, "call-0", "n"),
-        Identity("", None),
-    ]
-    assert parts({"index": 0, "function": {"arguments": "{}"}}) == [ToolCallDelta(0, arguments="{}")]
-    assert parts({"index": 1, "id": "", "function": {"name": "n"}}) == [ToolCallDelta(1, "call-1", "n")]
-    assert parts({"index": 2, "id": "c", "function": {"name": "n"}}) == [ToolCallDelta(2, "c", "n")]
-
-
-@pytest.mark.parametrize(("data", "parts"), CHUNKS)
-def test_decode_chunk(data: Mapping[str, object], parts: list[Decoded]) -> None:
-    """A chunk becomes its parts, whatever is missing in it."""
-    decoded = _ChunkDecoder()(as_event({"id": "a", "model": "b", **data}))
-    assert [part for part in decoded if not isinstance(part, Identity)] == parts
-    assert Identity("a", "b") in decoded
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        {"choices": 1},
-        {"choices": "text"},
-        {"choices": [None]},
-        {"choices": [{"delta": "text"}]},
-        {"choices": [{"delta": {"content": ["a"]}}]},
-        {"choices": [{"delta": None, "finish_reason": 1}]},
-        {"id": 7},
-    ],
-)
-def test_decode_refuses(data: object) -> None:
-    """A field of another type breaks the protocol."""
-    with pytest.raises(WireError):
-        _ChunkDecoder()(as_event(data))
-
-
-def test_decode_completion() -> None:
-    """A whole answer becomes the same parts."""
-    parts = _decode_completion(as_event(completion("Hello", "length")))
-    assert parts == [Identity("chat-1", "model-of-server"), "Hello", Count(Usage(7, 3)), Finish("length")]
 
 
 async def test_request() -> None:

@@ -13,8 +13,9 @@ from openai import AsyncOpenAI
 
 from miniagents import LLMTimeoutError, MiniAgents, Retry
 from miniagents.ext.llm._timeouts import Clock, Timeouts
+from tests.support import chat_wire
 from tests.support.sse_server import hold, raw
-from tests.support.wires import KEY, WIRES, Wire, error_of
+from tests.support.wires import CHAT, KEY, WIRES, Wire, error_of
 
 T = TypeVar("T")
 
@@ -165,3 +166,36 @@ async def test_a_body_without_an_end(wire: Wire) -> None:
         agent = wire.agent.fork(model="m", client=client, stall_timeout=60)
         assert str(await agent.inquire("Hi")) == "Hello"
         assert asyncio.get_running_loop().time() - began < len(events) + 6
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("usage", [None, {"prompt_tokens": 7, "completion_tokens": 3}])
+async def test_a_reason_in_every_event(usage: object) -> None:
+    """Where each event has a reason, and a count, the next piece may take as long as any piece does."""
+
+    def piece(text: str) -> bytes:
+        choice = {"delta": {"content": text}, "finish_reason": "stop"}
+        return chat_wire.event({"choices": [choice], "usage": usage})
+
+    pauses = [b": still here\n\n"] * 20
+    events = [event for text in "abc" for event in (piece(text), *pauses)]
+    async with slowly(CHAT, *events, chat_wire.DONE, stuck=True) as client, MiniAgents():
+        began = asyncio.get_running_loop().time()
+        agent = CHAT.agent.fork(model="m", client=client, stall_timeout=30)
+        (message,) = await agent.inquire("Hi")
+        assert (message.text, message.finish_reason) == ("abc", "stop")
+        assert asyncio.get_running_loop().time() - began < len(events) + 3
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("texts", ["a", "ab"])
+async def test_a_reason_and_then_nothing(texts: str) -> None:
+    """If nothing follows a reason it is the end, in time; behind text that followed one it is a stall."""
+    events = [chat_wire.chunk(text, "stop") for text in texts]
+    async with slowly(CHAT, *events, stuck=True) as client, MiniAgents():
+        agent = CHAT.agent.fork(model="m", client=client, stall_timeout=30)
+        if len(texts) == 1:
+            assert "a" == str(await agent.inquire("Hi"))
+        else:
+            with pytest.raises(LLMTimeoutError, match="no progress for 30 s"):
+                await agent.inquire("Hi")

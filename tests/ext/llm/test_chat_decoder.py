@@ -1,0 +1,235 @@
+"""Chunks and whole answers of Chat Completions, in the words of OpenAI and in dialects, become parts."""
+
+import json
+import time
+from collections.abc import Mapping
+
+import pytest
+
+from miniagents.ext.llm import Count, Decoded, End, Identity, Progress, Reason, ServerEvent, WireError
+from miniagents.ext.llm._chat_decoder import ChunkDecoder, decode_completion
+from miniagents.values import Citation, Finish, Reasoning, Refusal, ToolCallDelta, Usage
+from tests.support.chat_wire import completion
+
+
+def as_event(data: object) -> ServerEvent:
+    """An event with this JSON."""
+    return ServerEvent("", json.dumps(data).encode())
+
+
+CHUNKS: tuple[tuple[Mapping[str, object], list[Decoded]], ...] = (
+    ({}, []),
+    ({"choices": None}, []),
+    ({"choices": []}, []),
+    ({"choices": [{"delta": {"content": "a"}}]}, ["a"]),
+    ({"choices": [{"index": 0, "delta": None}]}, []),
+    ({"choices": [{"index": 0, "delta": {"content": None}}]}, []),
+    ({"choices": [{"index": 1, "delta": {"content": "other"}}]}, []),
+    ({"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": ""}]}, ["a"]),
+    (
+        {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]},
+        ["a", Reason("stop")],
+    ),
+    ({"choices": [{"index": 0, "delta": {"refusal": "no"}}]}, [Refusal("no")]),
+    ({"choices": [{"index": 0, "delta": {"reasoning_content": "hm"}}]}, [Reasoning("hm")]),
+    ({"choices": [{"index": 0, "delta": {"reasoning": {"a": 1}}}]}, [Progress()]),
+    (
+        {
+            "choices": [
+                {
+                    "delta": {
+                        "tool_calls": [{"index": 1, "id": "c", "function": {"name": "n", "arguments": "{"}}]
+                    }
+                }
+            ]
+        },
+        [ToolCallDelta(1, "c", "n", "{")],
+    ),
+    (
+        {
+            "choices": [
+                {
+                    "delta": {
+                        "content": None,
+                        "annotations": [
+                            {
+                                "type": "url_citation",
+                                "url_citation": {"url": "u", "title": "t", "end_index": 2},
+                            }
+                        ],
+                    }
+                }
+            ]
+        },
+        [Citation("u", "t", end=2)],
+    ),
+    ({"usage": {"prompt_tokens": 7, "completion_tokens": 3}}, [Count(Usage(7, 3))]),
+    (
+        {
+            "usage": {"prompt_tokens": 7, "prompt_tokens_details": {"cached_tokens": 2}},
+            "choices": [{"index": 0}],
+        },
+        [Count(Usage(7, cached_tokens=2), final=False)],
+    ),
+    ({"usage": "none"}, [Count(Usage())]),
+)
+
+
+def test_calls_without_ids() -> None:
+    """Some servers name neither calls nor places: each call gets an id of its own, once."""
+    decode = ChunkDecoder()
+
+    def parts(*calls: Mapping[str, object]) -> list[Decoded]:
+        return decode(as_event({"choices": [{"delta": {"tool_calls": list(calls)}}]}))
+
+    assert parts({"index": 0, "function": {"name": "n"}}) == [
+        ToolCallDelta(0, "call-0", "n"),
+        Identity("", None),
+    ]
+    assert parts({"index": 0, "function": {"arguments": "{}"}}) == [ToolCallDelta(0, arguments="{}")]
+    assert parts({"index": 1, "id": "", "function": {"name": "n"}}) == [ToolCallDelta(1, "call-1", "n")]
+    assert parts({"index": 2, "id": "c", "function": {"name": "n"}}) == [ToolCallDelta(2, "c", "n")]
+
+
+@pytest.mark.parametrize(("data", "parts"), CHUNKS)
+def test_decode_chunk(data: Mapping[str, object], parts: list[Decoded]) -> None:
+    """A chunk becomes its parts, whatever is missing in it."""
+    decoded = ChunkDecoder()(as_event({"id": "a", "model": "b", **data}))
+    assert [part for part in decoded if not isinstance(part, Identity)] == parts
+    assert Identity("a", "b") in decoded
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"choices": 1},
+        {"choices": "text"},
+        {"choices": [None]},
+        {"choices": [{"delta": "text"}]},
+        {"choices": [{"delta": {"content": ["a"]}}]},
+        {"choices": [{"delta": None, "finish_reason": 1}]},
+    ],
+)
+def test_decode_refuses(data: object) -> None:
+    """A field that means nothing in this type breaks the protocol."""
+    with pytest.raises(WireError):
+        ChunkDecoder()(as_event(data))
+
+
+def test_decode_completion() -> None:
+    """A whole answer becomes the same parts."""
+    parts = decode_completion(as_event(completion("Hello", "length")))
+    assert parts == [Identity("chat-1", "model-of-server"), "Hello", Count(Usage(7, 3)), Finish("length")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "parts"),
+    [
+        ({"message": {"content": "Hi"}, "finish_reason": "null"}, ["Hi", End()]),
+        ({"delta": {"content": "Hi"}, "finish_reason": "stop"}, ["Hi", Finish("stop")]),
+        ({"text": "Hi", "finish_reason": "stop"}, ["Hi", Finish("stop")]),
+        ({"message": {"reasoning": "hm", "content": "Hi"}}, [Reasoning("hm"), "Hi", End()]),
+        ({"message": {"content": [{"type": "text", "text": "Hi"}]}}, ["Hi", End()]),
+        (
+            {"message": {"tool_calls": [{"function": {"name": "n"}}, {"function": {"name": "n"}}]}},
+            [ToolCallDelta(0, "call-0", "n"), ToolCallDelta(1, "call-1", "n"), End()],
+        ),
+        (
+            {"message": {"tool_calls": [{"id": 1, "function": {"name": "n", "arguments": {"a": "ø"}}}] * 2}},
+            [ToolCallDelta(0, "1", "n", '{"a": "ø"}'), ToolCallDelta(1, "1", "n", '{"a": "ø"}'), End()],
+        ),
+    ],
+)
+def test_decode_whole_dialects(answer: Mapping[str, object], parts: list[Decoded]) -> None:
+    """A whole answer is understood in the dialects of a stream; each call in it is one of its own."""
+    assert decode_completion(as_event({"choices": [answer]})) == [Identity("", None), *parts]
+
+
+NO_ANSWERS: tuple[object, ...] = ({}, {"choices": []}, {"choices": [{}]}, {"choices": [{"message": None}]})
+
+
+@pytest.mark.parametrize("answer", NO_ANSWERS)
+def test_decode_whole_refuses(answer: object) -> None:
+    """A whole answer that says nothing at all is refused: it is a filtered one, or none."""
+    with pytest.raises(WireError, match="no choices"):
+        decode_completion(as_event(answer))
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ([], []),
+        ([{"type": "text", "text": "a"}, {"text": "b"}], ["a", "b"]),
+        ([{"type": "output_text", "text": "a"}], ["a"]),
+        ([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}, "?"]}], [Reasoning("hm?")]),
+        ([{"type": "reasoning", "text": "hm"}], [Reasoning("hm")]),
+        ([{"type": "thinking", "thinking": 7}], [Progress()]),
+        ([{"type": "refusal", "refusal": "no"}], [Refusal("no")]),
+        ([{"type": "reference", "reference_ids": [1]}, {"type": "image_url"}], []),
+    ],
+)
+def test_lists_of_parts(content: object, parts: list[Decoded]) -> None:
+    """A text that is a list of parts is what its parts say."""
+    decode = ChunkDecoder()
+    decode(as_event({"id": ""}))
+    assert decode(as_event({"choices": [{"delta": {"content": content}}]})) == parts
+
+
+NO_TEXTS: tuple[object, ...] = (
+    ["a"],
+    [None],
+    [{}],
+    [{"type": "tool_use"}],
+    [{"type": {"a": 1}}],
+    [{"type": "text"}],
+    {"a": 1},
+    7,
+)
+
+
+@pytest.mark.parametrize("content", NO_TEXTS)
+def test_what_is_no_text(content: object) -> None:
+    """A text that is no text, and no list of parts that are known, is refused."""
+    with pytest.raises(WireError):
+        ChunkDecoder()(as_event({"choices": [{"delta": {"content": content}}]}))
+
+
+@pytest.mark.parametrize("data", [b"[DONE]", b"[DONE] ", b'"[DONE]"', b"[done]"])
+def test_the_end_marker(data: bytes) -> None:
+    """The end marker is one however it is written; it says that there will be no more, and no reason."""
+    assert ChunkDecoder()(ServerEvent("", data)) == [End()]
+
+
+def test_a_repeated_message_of_calls() -> None:
+    """A whole message behind pieces may repeat their calls, by their ids; others are more calls."""
+    decode = ChunkDecoder()
+
+    def parts(**choice: object) -> list[Decoded]:
+        return [part for part in decode(as_event({"choices": [choice]})) if not isinstance(part, Identity)]
+
+    call = {"id": "a", "function": {"name": "n", "arguments": "{}"}}
+    assert parts(delta={"content": "Hi", "tool_calls": [call]}) == ["Hi", ToolCallDelta(0, "a", "n", "{}")]
+    assert parts(message={"content": "Hi", "reasoning": "hm", "tool_calls": [call]}) == []
+    other = {**call, "id": "b"}
+    assert parts(message={"tool_calls": [call, other]}) == [ToolCallDelta(1, "b", "n", "{}")]
+    with pytest.raises(WireError, match="behind pieces of calls"):
+        parts(message={"tool_calls": [{"function": {"name": "n"}}]})
+
+
+@pytest.mark.gate("what is timed")
+def test_many_pieces_of_calls() -> None:
+    """However many calls and pieces there are, and whatever they repeat, each is looked at once."""
+    decode = ChunkDecoder()
+    many = 20_000
+    name = {"index": 0, "function": {"name": "n", "arguments": '"}'}}
+    first = {"index": 0, "function": {"name": "n", "arguments": '{"a": ["'}}
+    calls = [{"id": str(each), "index": 0, "function": {"name": "n"}} for each in range(many)]
+    began = time.monotonic()
+    decode(as_event({"choices": [{"delta": {"tool_calls": [first]}}]}))
+    for _ in range(many):
+        decode(as_event({"choices": [{"delta": {"tool_calls": [name]}}]}))
+    decode(as_event({"choices": [{"delta": {"tool_calls": calls}}]}))
+    decode_completion(as_event({"choices": [{"message": {"tool_calls": calls}}]}))
+    for number in range(many):
+        decode(as_event({"choices": [{"message": {"content": f"{number} "}}]}))
+    assert time.monotonic() - began < 20
