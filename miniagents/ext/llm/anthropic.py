@@ -27,15 +27,13 @@ Example, with a transport of httpx2 in the place of the network:
     claude-haiku-4-5 was asked: How are you? end_turn
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
-from pydantic import SecretStr, TypeAdapter
-from typing_extensions import TypedDict
+from pydantic import SecretStr
 
 from miniagents.agents import InteractionContext
 from miniagents.core import AssistantMessage, Message
@@ -45,27 +43,23 @@ from miniagents.values import (
     Citation,
     Content,
     File,
-    Finish,
     Image,
     LLMConfigError,
     Reasoning,
     Refusal,
     ToolCall,
-    ToolCallDelta,
     ToolResult,
-    Usage,
     media_type_of,
 )
 
-from ._answer import Count, Decoded, Identity, Progress
 from ._call import Wire, reply_with
 from ._conversation import Conversation, Turn, encoded, joined_turns
 from ._errors import SDKErrors
-from ._json import WireError, arguments_object, integer_at, look, parsed, plain, untyped
+from ._json import arguments_object, plain
+from ._messages_decoder import MessagesDecoder, decode_message
 from ._options import NOTHING_WANTED, ModelOptions, Wanted, beside
 from ._question import Connection, prepared
 from ._settings import Endpoint, Provider
-from ._sse import STRAY, ServerEvent, error_of
 from ._transport import NO_KEY, Response, no_certificates, own_client, shared_client
 
 try:
@@ -309,244 +303,6 @@ def _format(answer: AnswerSchema | None) -> dict[str, object] | None:
     return {"type": "json_schema", "schema": plain(answer.schema)}
 
 
-# -- decode: events -> parts -----------------------------------------------------------------------------
-
-
-class _Delta(TypedDict, total=False):
-    type: str | None
-    text: str | None
-    thinking: str | None
-    signature: str | None
-    partial_json: str | None
-    citation: object
-    stop_reason: str | None
-
-
-class _Block(TypedDict, total=False):
-    type: str | None
-    text: str | None
-    thinking: str | None
-    signature: str | None
-    data: str | None
-    id: str | None
-    name: str | None
-    input: object
-    citations: object
-
-
-class _Answer(TypedDict, total=False):
-    type: str | None
-    id: str | None
-    model: str | None
-    content: list[_Block] | None
-    stop_reason: str | None
-    usage: object
-    error: object
-
-
-class _Event(TypedDict, total=False):
-    type: str | None
-    index: int | None
-    delta: _Delta | None
-    content_block: _Block | None
-    message: _Answer | None
-    usage: object
-
-
-_EVENT: Final = TypeAdapter(_Event)
-_ANSWER: Final = TypeAdapter(_Answer)
-_NUMBERS: Final = (
-    ("input_tokens",),
-    ("cache_read_input_tokens",),
-    ("cache_creation_input_tokens",),
-    ("output_tokens",),
-    ("output_tokens_details", "thinking_tokens"),
-)
-_KNOWN: Final = frozenset(
-    {"content_block_delta", "content_block_start", "message_start", "message_delta", "error"}
-)
-
-
-class _StreamDecoder:
-    """Turns the events of one stream into parts; it remembers which blocks have begun.
-
-    Raises:
-        WireError: from a call, if the event is none of the protocol, or belongs to no block.
-        ProviderError: from a call, if it is an error.
-    """
-
-    __slots__ = ("_begun", "_counted")
-
-    def __init__(self) -> None:
-        self._begun: set[int] = set()
-        self._counted = _Counts()
-
-    def __call__(self, event: ServerEvent) -> list[Decoded]:
-        """Return the parts of an event; none for a type it does not know."""
-        if event.name in _ERRORS:
-            return _raise(event)
-        try:
-            known = parsed(_EVENT, event.data)
-        except WireError:
-            if self._is_news(event):
-                return []
-            raise
-        if known.get("type") == "content_block_delta":
-            index = known.get("index")
-            if index not in self._begun:
-                raise WireError("a piece came for a block that has not begun")
-            delta = known.get("delta")
-            if delta is not None and delta.get("type") == "text_delta":  # most events are no more than text
-                return [delta.get("text") or ""]
-            return _from_delta(delta, self._index(known))
-        return list(self._rarer(known, event))
-
-    def _rarer(self, known: _Event, event: ServerEvent) -> Iterable[Decoded]:
-        match known.get("type"):
-            case "content_block_start":
-                index = self._index(known)
-                self._begun.add(index)
-                return _from_block(known.get("content_block"), index)
-            case "message_start":
-                message = known.get("message")
-                if message is None:
-                    raise WireError("a message begins without a message")
-                return [
-                    Identity(message.get("id"), message.get("model")),
-                    *self._counted.take(message, final=False),
-                ]
-            case "message_delta":
-                delta = known.get("delta") or {}
-                reason = delta.get("stop_reason") or ""
-                counted = self._counted.take(known, final=bool(reason))
-                return [*([Finish(reason)] if reason else []), *counted]
-            case "error":
-                return _raise(ServerEvent("error", event.data))
-            case None:
-                raise WireError("an event has no type")
-            case _:
-                return ()
-
-    def _is_news(self, event: ServerEvent) -> bool:
-        # A field may mean something else in an event that is younger than this file.
-        kind = look(untyped(event.data), "type")
-        return isinstance(kind, str) and kind not in _KNOWN
-
-    def _index(self, event: _Event) -> int:
-        index = event.get("index")
-        if index is None:
-            raise WireError("a block has no index")
-        return index
-
-
-def _decode_message(event: ServerEvent) -> list[Decoded]:
-    """Turn a whole answer into parts.
-
-    Raises:
-        WireError: if it is no message of the Messages API.
-        ProviderError: if it is an error.
-    """
-    answer = parsed(_ANSWER, event.data)
-    if answer.get("type") == "error":
-        return _raise(ServerEvent("error", event.data))
-    content = answer.get("content")
-    if content is None:
-        raise WireError("the answer has no content")
-    parts: list[Decoded] = [Identity(answer.get("id"), answer.get("model"))]
-    for index, block in enumerate(content):
-        parts += _from_block(block, index)
-        if block.get("type") == "tool_use":
-            parts.append(ToolCallDelta(index, arguments=json.dumps(block.get("input"))))
-    parts += _Counts().take(answer, final=True)
-    if reason := answer.get("stop_reason"):
-        parts.append(Finish(reason))
-    return parts
-
-
-_ERRORS: Final = frozenset({"error", STRAY})
-
-
-def _raise(event: ServerEvent) -> list[Decoded]:
-    if (error := error_of(event)) is not None:
-        raise error
-    return []
-
-
-def _from_block(block: _Block | None, index: int) -> Iterator[Decoded]:
-    if block is None:
-        raise WireError("a block begins without a block")
-    match block.get("type"):
-        case "text":
-            yield block.get("text") or ""
-            citations = block.get("citations")
-            if isinstance(citations, list):
-                for each in cast("list[object]", citations):
-                    yield _citation(each)
-        case "thinking":
-            thought, signature = block.get("thinking") or "", block.get("signature") or None
-            yield Reasoning(thought, signature, index=index) if thought or signature else Progress()
-        case "redacted_thinking":
-            yield Reasoning("", block.get("data") or "", index=index, redacted=True)
-        case "tool_use":
-            yield ToolCallDelta(index, block.get("id"), block.get("name"))
-        case _:
-            yield Progress()
-
-
-def _from_delta(delta: _Delta | None, index: int) -> list[Decoded]:
-    if delta is None:
-        raise WireError("a piece has no delta")
-    match delta.get("type"):
-        case "thinking_delta":
-            return [Reasoning(delta.get("thinking") or "", index=index)]
-        case "signature_delta":
-            return [Reasoning("", delta.get("signature"), index=index)]
-        case "input_json_delta":
-            arguments = delta.get("partial_json")
-            return [ToolCallDelta(index, arguments=arguments)] if arguments else []
-        case "citations_delta":
-            return [_citation(delta.get("citation"))]
-        case _:
-            return []
-
-
-def _citation(cited: object) -> Citation:
-    def text(*names: str) -> str | None:
-        found = (look(cited, name) for name in names)
-        return next((each for each in found if isinstance(each, str)), None)
-
-    def number(*names: str) -> int | None:
-        return next((each for name in names if (each := integer_at(cited, name)) is not None), None)
-
-    return Citation(
-        text("url", "source", "file_id", "document_title") or "",
-        text("title", "document_title"),
-        text("cited_text") or "",
-        number("start_char_index", "start_page_number", "start_block_index"),
-        number("end_char_index", "end_page_number", "end_block_index"),
-    )
-
-
-class _Counts:
-    """The numbers of one answer: what a later event does not tell stands as an earlier one told it."""
-
-    __slots__ = ("_told",)
-
-    def __init__(self) -> None:
-        self._told: dict[tuple[str, ...], int] = {}
-
-    def take(self, message: _Answer | _Event, *, final: bool) -> Iterator[Count]:
-        usage = message.get("usage")
-        if usage is None:
-            return
-        for path in _NUMBERS:
-            if (number := integer_at(usage, *path)) is not None:
-                self._told[path] = number
-        fresh, read, written, output, thought = map(self._told.get, _NUMBERS)
-        whole = None if fresh is None else fresh + (read or 0) + (written or 0)
-        yield Count(Usage(whole, output, read or None, thought), final=final)
-
-
 # -- the network -----------------------------------------------------------------------------------------
 
 
@@ -586,8 +342,8 @@ _WIRE: Final = Wire(
         reported=APIError,
         base=AnthropicError,
     ),
-    decoder=_StreamDecoder,
-    decode_whole=_decode_message,
+    decoder=MessagesDecoder,
+    decode_whole=decode_message,
     request_id_header="request-id",
     terminal="stop_reason",
 )

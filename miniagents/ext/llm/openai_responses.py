@@ -14,41 +14,35 @@ Example:
     >>> MiniAgents().run(main())  # doctest: +SKIP
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final
 
-from pydantic import SecretStr, TypeAdapter
-from typing_extensions import TypedDict
+from pydantic import SecretStr
 
 from miniagents.agents import InteractionContext
 from miniagents.core import AssistantMessage, Message
 from miniagents.models import AnswerSchema, ToolSpec, model_agent
 from miniagents.values import (
-    Citation,
     Content,
     File,
-    Finish,
     Image,
     LLMConfigError,
     Reasoning,
     Refusal,
     ToolCall,
-    ToolCallDelta,
     ToolResult,
-    Usage,
 )
 
-from ._answer import Count, Decoded, Identity, Progress
 from ._call import Wire, reply_with
 from ._conversation import Conversation, Turn, data_url, name_of
-from ._json import ProviderError, WireError, arguments_as_text, integer_at, look, parsed, plain, untyped
+from ._json import arguments_as_text, plain
 from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
 from ._options import NOTHING_WANTED, ModelOptions, Wanted, beside
 from ._question import prepared
-from ._sse import STRAY, ServerEvent, error_of
+from ._responses_decoder import ResponsesDecoder, decode_response
 from ._transport import Response
 
 __all__ = ["create_openai_responses_agent", "openai_responses_agent"]
@@ -206,10 +200,10 @@ def _items(turn: Turn) -> Iterator[dict[str, object]]:
         return
     for part in turn.content:
         match part:
-            case str():
-                yield {"role": "assistant", "content": part}
-            case Refusal(text):
-                yield {"role": "assistant", "content": text}
+            case str() | Refusal():
+                text = part if isinstance(part, str) else part.text
+                # OpenAI takes it without the type, others (llama.cpp) do not.
+                yield {"type": "message", "role": "assistant", "content": text}
             case Reasoning(text, signature, str(item_id)) if signature:
                 # Only a thought that this API has encrypted may go back to it.
                 summary = [{"type": "summary_text", "text": text}] if text else []
@@ -255,263 +249,11 @@ def _format(answer: AnswerSchema) -> dict[str, object]:
     return {"type": "json_schema", **schema}
 
 
-# -- decode: events -> parts -----------------------------------------------------------------------------
-
-
-class _Item(TypedDict, total=False):
-    type: str | None
-    id: str | None
-    call_id: str | None
-    name: str | None
-    arguments: str | None
-    encrypted_content: str | None
-    content: object
-    summary: object
-
-
-class _Answer(TypedDict, total=False):
-    id: str | None
-    model: str | None
-    status: str | None
-    output: list[_Item] | None
-    usage: object
-    error: object
-    incomplete_details: object
-
-
-class _Event(TypedDict, total=False):
-    type: str | None
-    delta: str | None
-    output_index: int | None
-    item_id: str | None
-    item: _Item | None
-    summary_index: int | None
-    annotation: object
-    response: _Answer | None
-
-
-_EVENT: Final = TypeAdapter(_Event)
-_ANSWER: Final = TypeAdapter(_Answer)
-_ERRORS: Final = frozenset({"error", STRAY})
-_KNOWN: Final = frozenset(
-    {
-        "error",
-        "response.created",
-        "response.in_progress",
-        "response.output_item.added",
-        "response.output_item.done",
-        "response.output_text.delta",
-        "response.output_text.annotation.added",
-        "response.refusal.delta",
-        "response.reasoning_text.delta",
-        "response.reasoning_summary_text.delta",
-        "response.reasoning_summary_part.added",
-        "response.function_call_arguments.delta",
-        "response.completed",
-        "response.incomplete",
-        "response.failed",
-    }
-)
-
-
-class _EventDecoder:
-    """Turns the events of one stream into parts; it remembers which items have begun, and which spoke.
-
-    Raises:
-        WireError: from a call, if the event is none of the protocol, or belongs to no item.
-        ProviderError: from a call, if it is an error.
-    """
-
-    __slots__ = ("_begun", "_spoke")
-
-    def __init__(self) -> None:
-        self._begun: set[int] = set()
-        self._spoke: set[int] = set()
-
-    def __call__(self, event: ServerEvent) -> list[Decoded]:
-        """Return the parts of an event; none for a type it does not know."""
-        if event.name in _ERRORS:
-            return _raise(event)
-        try:
-            known = parsed(_EVENT, event.data)
-        except WireError:
-            # A field may mean something else in an event that is younger than this file.
-            kind = look(untyped(event.data), "type")
-            if isinstance(kind, str) and kind not in _KNOWN:
-                return []
-            raise
-        kind = known.get("type")
-        if kind is None:
-            raise WireError("an event has no type")
-        if kind.endswith(".delta"):
-            return self._piece(kind, known) if kind in _KNOWN else []
-        return list(self._rarer(kind, known, event))
-
-    def _piece(self, kind: str, event: _Event) -> list[Decoded]:
-        piece, index = event.get("delta"), event.get("output_index")
-        if piece is None or index is None:
-            raise WireError("a piece has no text or no place")
-        if index not in self._begun:
-            raise WireError("a piece came for an item that has not begun")
-        self._spoke.add(index)
-        match kind:
-            case "response.output_text.delta":
-                return [piece]
-            case "response.refusal.delta":
-                return [Refusal(piece)]
-            case "response.function_call_arguments.delta":
-                return [ToolCallDelta(index, arguments=piece)] if piece else []
-            case _:
-                return [Reasoning(piece, id=event.get("item_id"), index=index)]
-
-    def _rarer(self, kind: str, event: _Event, raw: ServerEvent) -> Iterable[Decoded]:
-        match kind:
-            case "response.created" | "response.in_progress":
-                begun = event.get("response") or {}
-                yield Identity(begun.get("id"), begun.get("model"))
-            case "response.output_item.added":
-                index, item = self._place(event)
-                self._begun.add(index)
-                yield from _begin(item, index)
-            case "response.output_item.done":
-                index, item = self._place(event)
-                self._begun.add(index)
-                yield from _end(item, index, spoke=index in self._spoke)
-            case "response.reasoning_summary_part.added":
-                index = event.get("output_index") or 0
-                if event.get("summary_index"):
-                    yield Reasoning("\n\n", id=event.get("item_id"), index=index)
-            case "response.output_text.annotation.added":
-                yield from _citations([event.get("annotation")])
-            case "response.completed" | "response.incomplete" | "response.failed":
-                answer = event.get("response")
-                if answer is None:
-                    raise WireError("the end has no response")
-                yield from self._not_streamed(answer)
-                yield from _finish(answer)
-            case "error":
-                _raise(ServerEvent("error", raw.data))
-            case _:
-                return
-
-    def _not_streamed(self, answer: _Answer) -> Iterator[Decoded]:
-        """What stands at the end alone, as some servers have it."""
-        for index, item in enumerate(answer.get("output") or ()):
-            if index not in self._begun:
-                yield from _begin(item, index)
-                yield from _end(item, index, spoke=False)
-
-    def _place(self, event: _Event) -> tuple[int, _Item]:
-        index, item = event.get("output_index"), event.get("item")
-        if index is None or item is None:
-            raise WireError("an item has no place or no content")
-        return index, item
-
-
-def _decode_response(event: ServerEvent) -> list[Decoded]:
-    """Turn a whole answer into parts.
-
-    Raises:
-        WireError: if it is no response of the Responses API.
-        ProviderError: if it is an error.
-    """
-    answer = parsed(_ANSWER, event.data)
-    items = answer.get("output")
-    if items is None:
-        _raise(event)
-        raise WireError("the answer has no output")
-    parts: list[Decoded] = [Identity(answer.get("id"), answer.get("model"))]
-    for index, item in enumerate(items):
-        parts += _begin(item, index)
-        parts += _end(item, index, spoke=False)
-    return [*parts, *_finish(answer)]
-
-
-def _raise(event: ServerEvent) -> list[Decoded]:
-    if (error := error_of(event)) is not None:
-        raise error
-    return []
-
-
-def _begin(item: _Item, index: int) -> Iterator[Decoded]:
-    match item.get("type"):
-        case "function_call":
-            yield ToolCallDelta(index, item.get("call_id"), item.get("name"), item_id=item.get("id"))
-        case "message":
-            return
-        case _:
-            yield Progress()
-
-
-def _end(item: _Item, index: int, *, spoke: bool) -> Iterator[Decoded]:
-    """What is only known at the end of an item, and all of an item that came without pieces."""
-    match item.get("type"):
-        case "reasoning":
-            text = "" if spoke else "\n\n".join(_texts(item.get("summary"), "summary_text"))
-            yield Reasoning(text, item.get("encrypted_content"), item.get("id"), index)
-        case "function_call":
-            if not spoke and (arguments := item.get("arguments")):
-                yield ToolCallDelta(index, arguments=arguments)
-        case "message":
-            if not spoke:
-                yield from _texts(item.get("content"), "output_text")
-                for refusal in _texts(item.get("content"), "refusal"):
-                    yield Refusal(refusal)
-                for part in _list(item.get("content")):
-                    yield from _citations(_list(look(part, "annotations")))
-        case _:
-            return
-
-
-def _list(value: object) -> list[object]:
-    return cast("list[object]", value) if isinstance(value, list) else []
-
-
-def _texts(content: object, kind: str) -> Iterator[str]:
-    for part in _list(content):
-        text = look(part, "refusal" if kind == "refusal" else "text")
-        if look(part, "type") == kind and isinstance(text, str):
-            yield text
-
-
-def _citations(annotations: Iterable[object]) -> Iterator[Citation]:
-    for each in annotations:
-        source = look(each, "url") or look(each, "file_id")
-        title = look(each, "title") or look(each, "filename")
-        if isinstance(source, str):
-            yield Citation(
-                source,
-                title if isinstance(title, str) else None,
-                start=integer_at(each, "start_index"),
-                end=integer_at(each, "end_index"),
-            )
-
-
-def _finish(answer: _Answer) -> Iterator[Decoded]:
-    status = answer.get("status") or ""
-    if status in {"failed", "cancelled"}:
-        error = answer.get("error")
-        raise ProviderError(str(look(error, "code") or status), str(look(error, "message") or ""))
-    usage = answer.get("usage")
-    if usage is not None:
-        counted = Usage(
-            integer_at(usage, "input_tokens"),
-            integer_at(usage, "output_tokens"),
-            integer_at(usage, "input_tokens_details", "cached_tokens"),
-            integer_at(usage, "output_tokens_details", "reasoning_tokens"),
-        )
-        yield Count(counted, final=True)
-    if status == "completed":
-        yield Finish(status)
-    elif status == "incomplete":
-        yield Finish(str(look(answer.get("incomplete_details"), "reason") or status))
-
-
 _WIRE: Final = Wire(
     provider=OPENAI.name,
     sdk=OPENAI_ERRORS,
-    decoder=_EventDecoder,
-    decode_whole=_decode_response,
+    decoder=ResponsesDecoder,
+    decode_whole=decode_response,
     request_id_header="x-request-id",
     terminal="response.completed",
 )

@@ -1,6 +1,5 @@
 """`anthropic_agent`: what is sent, what is understood, and how it is set up."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,23 +17,16 @@ from miniagents import (
     SystemMessage,
     UserMessage,
 )
-from miniagents.ext.llm import Conversation, Count, Decoded, Identity, Progress, ServerEvent, Turn, WireError
+from miniagents.ext.llm import Conversation, Turn
 from miniagents.ext.llm.anthropic import (
-    _decode_message,
     _encode,
-    _StreamDecoder,
     anthropic_agent,
     create_anthropic_agent,
 )
-from miniagents.values import Citation, Finish, Reasoning, ToolCall, ToolCallDelta, Usage
+from miniagents.values import ToolCall, Usage
 from tests.support.anthropic_wire import START, STOP, answered, begin, delta, end, event, message
 from tests.support.sse_server import answer, serve, sse
 from tests.support.wires import ANTHROPIC, KEY, asking, reply_to
-
-
-def as_event(data: object) -> ServerEvent:
-    """An event with this JSON."""
-    return ServerEvent("", json.dumps(data).encode())
 
 
 def test_encode() -> None:
@@ -60,113 +52,6 @@ def test_encode_assistant_at_both_ends() -> None:
     request = _encode(Conversation("", (Turn("assistant", ("Welcome! \n",)),)), temperature=None, extra={})
     assert [turn["role"] for turn in request.messages] == ["user", "assistant"]
     assert request.messages[1]["content"] == "Welcome!"
-
-
-@pytest.mark.parametrize(
-    ("data", "parts"),
-    [
-        ({"type": "message_start", "message": {"id": "a", "model": "b"}}, [Identity("a", "b")]),
-        ({"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": "x"}}, ["x"]),
-        ({"type": "content_block_start", "index": 1, "content_block": {"type": "news"}}, [Progress()]),
-        (
-            {
-                "type": "content_block_start",
-                "index": 1,
-                "content_block": {"type": "redacted_thinking", "data": "d"},
-            },
-            [Reasoning("", "d", index=1, redacted=True)],
-        ),
-        (
-            {
-                "type": "content_block_start",
-                "index": 1,
-                "content_block": {"type": "tool_use", "id": "c", "name": "n"},
-            },
-            [ToolCallDelta(1, "c", "n")],
-        ),
-        (
-            {
-                "type": "content_block_delta",
-                "index": 0,
-                "delta": {
-                    "type": "citations_delta",
-                    "citation": {"cited_text": "w", "url": "u", "title": "t"},
-                },
-            },
-            [Citation("u", "t", "w")],
-        ),
-        (
-            {
-                "type": "content_block_delta",
-                "index": 0,
-                "delta": {"type": "signature_delta", "signature": "s"},
-            },
-            [Reasoning("", "s")],
-        ),
-        ({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x"}}, ["x"]),
-        (
-            {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "x"}},
-            [Reasoning("x")],
-        ),
-        ({"type": "news", "index": "seven", "delta": 8}, []),
-        ({"type": "content_block_delta", "index": 0, "delta": {"type": "news_delta", "news": "x"}}, []),
-        ({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, [Finish("end_turn")]),
-        (
-            {"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": 1}},
-            [Count(Usage(output_tokens=1), final=False)],
-        ),
-        ({"type": "message_delta"}, []),
-        ({"type": "ping"}, []),
-        ({"type": "news"}, []),
-    ],
-)
-def test_decode(data: Mapping[str, object], parts: list[Decoded]) -> None:
-    """An event becomes its parts, and an unknown one becomes none."""
-    decode = _StreamDecoder()
-    decode(
-        as_event({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
-    )
-    assert decode(as_event(data)) == parts
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        {},
-        {"type": 5},
-        {"type": "message_start"},
-        {"type": "content_block_start", "content_block": {"type": "text"}},
-        {"type": "content_block_start", "index": 0},
-        {"type": "content_block_delta", "index": 3, "delta": {"type": "text_delta", "text": "x"}},
-        {"type": "message_delta", "delta": {"stop_reason": 5}},
-    ],
-)
-def test_decode_refuses(data: object) -> None:
-    """What is no event of the protocol, or belongs to no block, breaks it."""
-    with pytest.raises(WireError):
-        _StreamDecoder()(as_event(data))
-
-
-def test_usage_counts_the_cache() -> None:
-    """The input includes what was read from a cache and written to it."""
-    usage = {
-        "input_tokens": 1,
-        "cache_read_input_tokens": 20,
-        "cache_creation_input_tokens": 300,
-        "output_tokens": 4,
-    }
-    parts = _decode_message(as_event({**message("Hello"), "usage": usage}))
-    assert parts[1:] == ["Hello", Count(Usage(321, 4, 20)), Finish("end_turn")]
-
-
-def test_usage_of_a_stream() -> None:
-    """A later event need not tell again what an earlier one told; thoughts are counted too."""
-    decode = _StreamDecoder()
-    first = {"input_tokens": 7, "cache_read_input_tokens": 2, "output_tokens": 1}
-    last = {"input_tokens": 7, "output_tokens": 9, "output_tokens_details": {"thinking_tokens": 4}}
-    decode(as_event({"type": "message_start", "message": {"id": "m", "usage": first}}))
-    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": last}
-    assert decode(as_event(end)) == [Finish("end_turn"), Count(Usage(9, 9, 2, 4))]
 
 
 @pytest.mark.parametrize(

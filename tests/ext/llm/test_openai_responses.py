@@ -1,156 +1,35 @@
 """`openai_responses_agent`: what is sent, what is understood, and how it is set up."""
 
-import json
 from collections.abc import Mapping
 
 import pytest
 
 from miniagents import (
     AssistantMessage,
-    Citation,
     File,
-    Finish,
     Image,
     LLMConfigError,
     LLMStatusError,
     Message,
     MiniAgent,
     Reasoning,
-    Refusal,
     SystemMessage,
     ToolCall,
-    ToolCallDelta,
     ToolMessage,
     ToolResult,
     Usage,
     UserMessage,
 )
-from miniagents.ext.llm import Count, Decoded, Identity, Progress, ServerEvent, WireError
 from miniagents.ext.llm.openai_responses import (
-    _decode_response,
-    _EventDecoder,
     create_openai_responses_agent,
 )
 from miniagents.models import ToolSpec
-from tests.support.responses_wire import CREATED, begin, delta, done, end, event, response
+from tests.support.responses_wire import CREATED, begin, delta, done, end, event
 from tests.support.sse_server import answer, sse
 from tests.support.wires import KEY, RESPONSES, asking, error_of, reply_to
 
 ARGUMENTS = "response.function_call_arguments.delta"
 SUMMARY = "response.reasoning_summary_text.delta"
-
-
-def as_event(data: object) -> ServerEvent:
-    """An event with this JSON."""
-    return ServerEvent("", json.dumps(data).encode())
-
-
-@pytest.mark.parametrize(
-    ("data", "parts"),
-    [
-        ({"type": "response.created", "response": {"id": "a", "model": "b"}}, [Identity("a", "b")]),
-        ({"type": "response.output_text.delta", "output_index": 0, "delta": "x"}, ["x"]),
-        ({"type": "response.refusal.delta", "output_index": 0, "delta": "x"}, [Refusal("x")]),
-        (
-            {"type": SUMMARY, "output_index": 0, "item_id": "r", "delta": "x"},
-            [Reasoning("x", id="r")],
-        ),
-        (
-            {"type": "response.reasoning_summary_part.added", "output_index": 0, "summary_index": 1},
-            [Reasoning("\n\n")],
-        ),
-        ({"type": ARGUMENTS, "output_index": 0, "delta": "{"}, [ToolCallDelta(0, arguments="{")]),
-        (
-            {
-                "type": "response.output_item.added",
-                "output_index": 2,
-                "item": {"type": "function_call", "id": "i", "call_id": "c", "name": "n"},
-            },
-            [ToolCallDelta(2, "c", "n", item_id="i")],
-        ),
-        ({"type": "response.output_item.added", "output_index": 2, "item": {"type": "news"}}, [Progress()]),
-        (
-            {
-                "type": "response.output_item.done",
-                "output_index": 0,
-                "item": {"type": "reasoning", "id": "r", "encrypted_content": "s"},
-            },
-            [Reasoning("", "s", "r")],
-        ),
-        (
-            {
-                "type": "response.output_text.annotation.added",
-                "annotation": {
-                    "type": "url_citation",
-                    "url": "u",
-                    "title": "t",
-                    "start_index": 1,
-                    "end_index": 2,
-                },
-            },
-            [Citation("u", "t", start=1, end=2)],
-        ),
-        (
-            {
-                "type": "response.incomplete",
-                "response": {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}},
-            },
-            [Finish("max_output_tokens")],
-        ),
-        (
-            {"type": "response.completed", "response": {"status": "completed", "usage": {"input_tokens": 7}}},
-            [Count(Usage(7)), Finish("completed")],
-        ),
-        ({"type": "response.news.delta", "delta": {"a": 1}, "output_index": "x"}, []),
-        ({"type": "response.audio.delta", "delta": "x"}, []),
-        ({"type": "response.queued"}, []),
-    ],
-)
-def test_decode(data: Mapping[str, object], parts: list[Decoded]) -> None:
-    """An event becomes its parts, and an unknown one becomes none."""
-    decode = _EventDecoder()
-    decode(as_event({"type": "response.output_item.added", "output_index": 0, "item": {"type": "message"}}))
-    assert decode(as_event(data)) == parts
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        {},
-        {"type": 5},
-        {"type": "response.output_text.delta", "output_index": 0, "delta": "x"},
-        {"type": "response.output_text.delta", "delta": "x"},
-        {"type": "response.output_text.delta", "output_index": 0, "delta": 5},
-        {"type": "response.output_item.added", "output_index": 0},
-        {"type": "response.completed"},
-    ],
-)
-def test_decode_refuses(data: object) -> None:
-    """What is no event of the protocol, or belongs to no item, breaks it."""
-    with pytest.raises(WireError):
-        _EventDecoder()(as_event(data))
-
-
-def test_decode_whole() -> None:
-    """A whole answer becomes the same parts."""
-    said = {"type": "output_text", "text": "Hi", "annotations": [{"url": "u"}]}
-    output = [
-        {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "Hm."}]},
-        {"type": "message", "content": [said, {"type": "refusal", "refusal": "No."}]},
-        {"type": "function_call", "call_id": "c", "name": "n", "arguments": "{}"},
-    ]
-    whole = {**response(""), "output": output, "usage": None}
-    assert _decode_response(as_event(whole)) == [
-        Identity("resp-1", "model-of-server"),
-        Progress(),
-        Reasoning("Hm.", None, "r"),
-        "Hi",
-        Refusal("No."),
-        Citation("u"),
-        ToolCallDelta(2, "c", "n"),
-        ToolCallDelta(2, arguments="{}"),
-        Finish("completed"),
-    ]
 
 
 async def test_request() -> None:
@@ -197,7 +76,7 @@ async def test_request() -> None:
             },
             {"type": "function_call", "call_id": "c-1", "name": "look", "arguments": "{}"},
             {"type": "function_call_output", "call_id": "c-1", "output": "dark"},
-            {"role": "assistant", "content": "It is dark."},
+            {"type": "message", "role": "assistant", "content": "It is dark."},
             {"role": "user", "content": "Why?"},
         ],
         "stream": True,

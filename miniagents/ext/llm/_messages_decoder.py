@@ -1,0 +1,387 @@
+"""Decodes the Messages API: the events of a stream, or a whole answer, become parts.
+
+**The rule: an answer is refused only if text, a call, an order or an end could be lost or wrong by accepting
+it.** Whatever a healthy server leaves out or adds is passed over. So
+
+* a block begins with its first piece, if nothing has begun it and it is the next one; but no call does, since
+  its name stands in its beginning;
+* one place may be used again by another block, after the stop or for another call;
+* a call has the `input` that stands in its beginning, if no pieces of it come; if they do, they must be the
+  same;
+* an answer that begins a second time, a piece for a block that has stopped, arguments for a block that is no
+  call and text for one that is a call are refused;
+* events, blocks and pieces of types that are not known here are passed over.
+
+This API tells nothing twice: a piece of text that got lost on the way is not noticed.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, TypeAlias, cast
+
+from pydantic import TypeAdapter
+
+from miniagents.values import Finish, Reasoning
+
+from ._answer import Decoded, Progress
+from ._fields import arguments_of, identifier, identity_of, list_of, object_of, text_of
+from ._json import WireError, look, parsed, untyped
+from ._messages_fields import CALL, SPEAKERS, TEXT, THOUGHTS, Counts, Event, citation_of, kind_of
+from ._pieces import CallPieces, missing
+from ._sse import STRAY, ServerEvent, error_of
+
+__all__ = ["MessagesDecoder", "decode_message"]
+
+
+_EVENT: Final = TypeAdapter(Event)
+_OBJECT: Final = TypeAdapter(dict[str, object])
+_ERRORS: Final = frozenset({"error", STRAY})
+# In which field a piece stands, by its type.
+_FIELDS: Final = MappingProxyType(
+    {
+        "text_delta": "text",
+        "thinking_delta": "thinking",
+        "signature_delta": "signature",
+        "input_json_delta": "partial_json",
+        "citations_delta": "citation",
+    }
+)
+
+
+class _Block:
+    """What came of one block.
+
+    Attributes:
+        number: which block of the answer it is; a place may be used again.
+        kind: its type.
+        call: what came of a call.
+        came: whether a piece of it has come.
+        stopped: whether it has ended.
+    """
+
+    __slots__ = ("call", "came", "kind", "number", "stopped")
+
+    def __init__(self, number: int, kind: str) -> None:
+        self.number = number
+        self.kind = kind
+        self.call = CallPieces(number)
+        self.came = False
+        self.stopped = False
+
+
+class MessagesDecoder:
+    """Turns the events of one stream into parts.
+
+    Raises:
+        WireError: from a call, if the event is none of the protocol, or contradicts what came before.
+        ProviderError: from a call, if it is an error.
+
+    Example:
+        >>> decode = MessagesDecoder()
+        >>> decode(ServerEvent("", b'{"type": "content_block_delta", "delta": {"text": "Hi"}}'))
+        ['Hi']
+        >>> decode(ServerEvent("", b'{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}'))
+        [Finish(reason='end_turn')]
+    """
+
+    __slots__ = (
+        "_announced",
+        "_blocks",
+        "_calls",
+        "_counted",
+        "_ended",
+        "_finished",
+        "_last",
+        "_next",
+        "_number",
+        "_others",
+        "_said",
+        "_spoke",
+        "_text",
+        "_whole",
+    )
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, _Block] = {}  # by place, the latest one there
+        self._calls: list[_Block] = []
+        self._number = 0  # of the next block
+        self._next = 0  # the place that follows
+        self._last = 0  # the place of the block that began last
+        self._text: int | None = None  # the place of the text to which the last piece belonged
+        self._announced = False  # an event has begun a block
+        self._spoke = False  # something has come that a reader sees
+        self._others = False  # there were pieces of types that are not known here
+        self._whole: list[object] = []  # what the first event tells as a whole
+        self._said: list[str] = []  # the text, if it does
+        self._counted = Counts()
+        self._finished = False
+        self._ended = False
+
+    def __call__(self, event: ServerEvent) -> list[Decoded]:
+        """Return the parts of an event; none for a type that it does not know."""
+        if event.name in _ERRORS:
+            _raise(event)
+        try:
+            known = parsed(_EVENT, event.data)
+        except WireError:
+            if self._ended or _says_nothing(event):
+                return []
+            raise
+        if known.get("type") == "content_block_delta":
+            delta, index = known.get("delta"), known.get("index")
+            if delta is not None and index == self._text and delta.get("type") == "text_delta":
+                text = delta.get("text")
+                if type(text) is str and index is not None:  # most events are no more than text
+                    return [text]
+        return list(self._rarer(known, event))
+
+    def _rarer(self, known: Event, event: ServerEvent) -> Iterator[Decoded]:
+        """Return all that an event may bring."""
+        kind = known.get("type") or (event.name if event.name in _HANDLERS else "")
+        if self._ended or event.name == "ping":
+            return
+        if (handle := _HANDLERS.get(kind)) is not None:
+            yield from handle(self, known)
+        elif kind == "error":
+            _raise(ServerEvent("error", event.data))
+        elif known and not kind:
+            _raise(ServerEvent("", event.data))
+            raise WireError("an event has no type")
+
+    # -- blocks ------------------------------------------------------------------------------------------
+
+    def block_begins(self, event: Event) -> Iterator[Decoded]:
+        """Take the beginning of a block."""
+        if (fields := event.get("content_block")) is None:
+            raise WireError("a block begins without a block")
+        yield from self._begin(fields, _place(event))
+
+    def block_stops(self, event: Event) -> Iterator[Decoded]:
+        """Take the end of a block."""
+        place = _place(event)
+        if (block := self._blocks.get(self._last if place is None else place)) is not None:
+            yield from self._stop(block)
+
+    def _begin(self, fields: Mapping[str, object], place: int | None) -> Iterator[Decoded]:
+        """Begin a block with all that is told of it."""
+        self._text = None
+        self._announced = True
+        kind, call_id = kind_of(fields), identifier(fields.get("id"))
+        place = self._next if place is None else place
+        block = self._blocks.get(place)
+        if block is not None and not block.stopped and (block.kind != kind or block.call.id != call_id):
+            yield from self._stop(block)  # another one begins there
+        if block is None or block.stopped:
+            block = self._new(kind, place)
+        elif block.came:
+            raise WireError("a block began a second time, after pieces of it had come")
+        if kind == TEXT:
+            if text := text_of(fields.get("text")):
+                yield self._say(block, text)
+            for citation in list_of(fields.get("citations")):
+                yield citation_of(citation)
+        elif kind in THOUGHTS:
+            yield from self._thought(block, fields)
+        elif kind == CALL:
+            block.call.begin(call_id, identifier(fields.get("name")), None)
+            if not block.call.name:
+                raise WireError("a call began without the name of its tool")
+            block.call.begin_with(arguments_of(fields.get("input")))
+            self._spoke = True
+            yield from block.call.news()
+        else:
+            yield Progress()
+
+    def _stop(self, block: _Block) -> Iterator[Decoded]:
+        """End a block; it may have ended already."""
+        self._text = None
+        block.stopped = True
+        if block.kind == CALL:
+            block.call.end("")
+            yield from block.call.news()
+
+    def _new(self, kind: str, place: int) -> _Block:
+        block = self._blocks[place] = _Block(self._number, kind)
+        self._number += 1
+        self._last = place
+        self._next = max(self._next, place + 1)
+        if kind == CALL:
+            self._calls.append(block)
+        return block
+
+    def _block_of_piece(self, kind: str, place: int | None) -> _Block:
+        """Return the block that a piece belongs to, which begins with it if need be."""
+        place = self._last if place is None else place
+        block = self._blocks.get(place)
+        if block is None:
+            if kind == CALL or (self._announced and place != self._next):
+                raise WireError("a piece came for a block that has not begun: an event is missing")
+            block = self._new(kind, place)
+        elif block.stopped:
+            raise WireError("a piece came for a block that has ended: an event is missing")
+        elif kind != block.kind and (block.kind == CALL or (kind == CALL and block.kind in SPEAKERS)):
+            raise WireError(f"a piece of a {kind} block came for one of the type {block.kind}")
+        return block
+
+    def piece(self, event: Event) -> Iterator[Decoded]:
+        """Take a piece of a block."""
+        delta, place = event.get("delta"), _place(event)
+        if delta is None:
+            raise WireError("a piece has no delta")
+        kind = delta.get("type") or next((kind for kind, name in _FIELDS.items() if name in delta), None)
+        if (name := _FIELDS.get(str(kind))) is None:
+            self._others = True
+            return
+        if name not in delta:
+            raise WireError(f"a piece has no {name}")
+        value = cast("Mapping[str, object]", delta)[name]
+        if kind == "citations_delta":
+            yield citation_of(value)
+        elif kind == "input_json_delta":
+            if piece := arguments_of(value):
+                block = self._block_of_piece(CALL, place)
+                block.came = True
+                block.call.add(piece)
+                yield Progress()
+                if block.kind == CALL:
+                    yield from block.call.news()
+        elif text := text_of(value):
+            block = self._block_of_piece(TEXT if kind == "text_delta" else "thinking", place)
+            if kind == "text_delta":
+                yield self._say(block, text)
+                self._text = None if self._whole else place
+            else:
+                yield from self._thought(block, cast("Mapping[str, object]", delta))
+
+    def _say(self, block: _Block, text: str) -> str:
+        """Note a text that goes out."""
+        block.came = self._spoke = True
+        if self._whole:
+            self._said.append(text)
+        return text
+
+    def _thought(self, block: _Block, fields: Mapping[str, object]) -> Iterator[Decoded]:
+        """Return a thought, or a piece of one."""
+        thought, signature = text_of(fields.get("thinking")), text_of(fields.get("signature")) or None
+        hidden = text_of(fields.get("data"))
+        if thought or signature or hidden:
+            block.came = self._spoke = True
+            yield Reasoning(thought, signature or hidden or None, index=block.number, redacted=bool(hidden))
+        else:
+            yield Progress()
+
+    # -- the answer --------------------------------------------------------------------------------------
+
+    def starts(self, event: Event) -> Iterator[Decoded]:
+        """Take the beginning of the answer."""
+        message = event.get("message")
+        if message is None:
+            raise WireError("a message begins without a message")
+        if self._finished:
+            yield from self.stops(event)  # what follows is another answer
+            return
+        if self._number:
+            raise WireError(f"the answer began a second time, after {self._number} of its blocks")
+        self._whole = list_of(message.get("content"))
+        yield identity_of(message)
+        yield from self._counted.take(message, final=False)
+
+    def ends(self, event: Event) -> Iterator[Decoded]:
+        """Take the stop reason, if the event tells it, and a count."""
+        reason = text_of((event.get("delta") or {}).get("stop_reason"))
+        if reason:
+            yield from self.whole(self._whole)
+            self._finished = True
+            yield Finish(reason)
+        yield from self._counted.take(cast("Mapping[str, object]", event), final=bool(reason))
+
+    def stops(self, _: Event) -> Iterator[Decoded]:
+        """Take the end of the stream."""
+        self._ended = self._finished
+        self._text = None
+        yield from ()
+
+    def whole(self, content: Sequence[object]) -> Iterator[Decoded]:
+        """Return what is left when the answer ends.
+
+        Args:
+            content: all blocks, if the server has told them; they count if none came in pieces.
+        """
+        fields = [object_of(each) for each in content]
+        if not self._number:
+            for each in fields:
+                if kind_of(each) == TEXT and "text" not in each:
+                    raise WireError("a text block has no text")
+                yield from self._begin(each, None)
+        elif said := "".join(text_of(each.get("text")) for each in fields if kind_of(each) == TEXT):
+            missing(self._said, said, of="the text")
+        for block in self._calls:
+            yield from self._stop(block)
+        if self._others and not self._spoke:
+            raise WireError("all pieces of the answer are of types that are not known here")
+
+
+_Handler: TypeAlias = Callable[[MessagesDecoder, Event], Iterator[Decoded]]
+
+_HANDLERS: Final[Mapping[str, _Handler]] = MappingProxyType(
+    {
+        "message_start": MessagesDecoder.starts,
+        "content_block_start": MessagesDecoder.block_begins,
+        "content_block_delta": MessagesDecoder.piece,
+        "content_block_stop": MessagesDecoder.block_stops,
+        "message_delta": MessagesDecoder.ends,
+        "message_stop": MessagesDecoder.stops,
+    }
+)
+
+
+def decode_message(event: ServerEvent) -> list[Decoded]:
+    """Turn a whole answer into parts.
+
+    Args:
+        event: the body.
+
+    Raises:
+        WireError: it is no message of the Messages API.
+        ProviderError: it is an error.
+
+    Example:
+        >>> decode_message(ServerEvent("", b'{"content": "Hi", "stop_reason": "end_turn"}'))
+        [Identity(response_id=None, model=None), 'Hi', Finish(reason='end_turn')]
+    """
+    answer = parsed(_OBJECT, event.data)
+    if answer.get("type") == "error":
+        _raise(ServerEvent("error", event.data))
+    content = answer.get("content")
+    if isinstance(content, str):
+        content = [{"type": TEXT, "text": content}]
+    if not isinstance(content, list):
+        _raise(event)
+        raise WireError("the answer has no content")
+    parts = [
+        identity_of(answer),
+        *MessagesDecoder().whole(list_of(content)),
+        *Counts().take(answer, final=True),
+    ]
+    reason = text_of(answer.get("stop_reason"))
+    return [*parts, Finish(reason)] if reason else parts
+
+
+def _raise(event: ServerEvent) -> None:
+    """Raise the error that an event is, if it is one."""
+    if (error := error_of(event)) is not None:
+        raise error
+
+
+def _place(event: Event) -> int | None:
+    """Return the index of the block that an event is about, if it tells one."""
+    index = event.get("index")
+    return index if isinstance(index, int) else None
+
+
+def _says_nothing(event: ServerEvent) -> bool:
+    """Whether what cannot be read need not be: nothing, or an event that is younger than this file."""
+    if event.name == "ping" or event.data.strip() in {b"", b"[DONE]"}:
+        return True
+    kind = look(untyped(event.data), "type")
+    return isinstance(kind, str) and kind not in _HANDLERS and kind != "error"

@@ -1,0 +1,89 @@
+"""What stands in the events, blocks and answers of the Messages API."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from typing_extensions import TypedDict
+
+from miniagents.values import Citation, Usage
+
+from ._answer import Count
+from ._json import integer_at, look
+
+__all__ = ["CALL", "SPEAKERS", "TEXT", "THOUGHTS", "Counts", "Delta", "Event", "citation_of", "kind_of"]
+
+TEXT: Final = "text"
+CALL: Final = "tool_use"
+THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
+SPEAKERS: Final = frozenset({TEXT, *THOUGHTS})
+_NUMBERS: Final = (
+    ("input_tokens",),
+    ("cache_read_input_tokens",),
+    ("cache_creation_input_tokens",),
+    ("output_tokens",),
+    ("output_tokens_details", "thinking_tokens"),
+)
+
+
+class Delta(TypedDict, total=False):
+    type: object
+    text: object
+    thinking: object
+    signature: object
+    partial_json: object
+    citation: object
+    stop_reason: object
+
+
+class Event(TypedDict, total=False):
+    type: str | None
+    index: object
+    delta: Delta | None
+    content_block: dict[str, object] | None
+    message: dict[str, object] | None
+    usage: object
+    error: object
+
+
+def kind_of(block: Mapping[str, object]) -> str:
+    """Return the type of a block, which some servers leave to be seen."""
+    kind = block.get("type")
+    seen = CALL if "input" in block else next((each for each in SPEAKERS if each in block), "")
+    return kind if isinstance(kind, str) else seen
+
+
+def citation_of(cited: object) -> Citation:
+    def text(*names: str) -> str | None:
+        found = (look(cited, name) for name in names)
+        return next((each for each in found if isinstance(each, str)), None)
+
+    def number(*names: str) -> int | None:
+        return next((each for name in names if (each := integer_at(cited, name)) is not None), None)
+
+    return Citation(
+        text("url", "source", "file_id", "document_title") or "",
+        text("title", "document_title"),
+        text("cited_text") or "",
+        number("start_char_index", "start_page_number", "start_block_index"),
+        number("end_char_index", "end_page_number", "end_block_index"),
+    )
+
+
+class Counts:
+    """The numbers of one answer: what a later event does not tell stands as an earlier one told it."""
+
+    __slots__ = ("_told",)
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, ...], int] = {}
+
+    def take(self, message: Mapping[str, object], *, final: bool) -> Iterator[Count]:
+        usage = message.get("usage")
+        if usage is None:
+            return
+        for path in _NUMBERS:
+            if (number := integer_at(usage, *path)) is not None:
+                self._told[path] = number
+        fresh, read, written, output, thought = map(self._told.get, _NUMBERS)
+        whole = None if fresh is None else fresh + (read or 0) + (written or 0)
+        yield Count(Usage(whole, output, read or None, thought), final=final)

@@ -1,0 +1,152 @@
+"""What stands in the events, items and answers of the Responses API."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from typing_extensions import TypedDict
+
+from miniagents.values import Citation, Usage
+
+from ._answer import Count
+from ._fields import identifier, list_of, text_of
+from ._json import integer_at, look
+from ._responses_items import CALL, MESSAGE, ItemName
+
+__all__ = [
+    "REFUSAL",
+    "TEXT",
+    "THINKING",
+    "Event",
+    "citations_in",
+    "count_of",
+    "item_name",
+    "kind_of",
+    "name_in",
+    "part_number",
+    "said_in",
+    "said_in_part",
+    "thought_in",
+    "whole_text",
+]
+
+TEXT: Final = "text"
+REFUSAL: Final = "refusal"
+THINKING: Final = "thinking"
+
+# By the type of a part of a message's content; the text stands under the same name.
+_VOICES: Final = MappingProxyType({"output_text": TEXT, "text": TEXT, "refusal": REFUSAL})
+
+
+class Event(TypedDict, total=False):
+    """The fields of all events that are known here."""
+
+    type: str | None
+    delta: object
+    item_id: object
+    output_index: object
+    content_index: object
+    summary_index: object
+    item: object
+    part: object
+    text: object
+    refusal: object
+    arguments: object
+    name: object
+    annotation: object
+    response: object
+    error: object
+
+
+# -- events ----------------------------------------------------------------------------------------------
+
+
+def name_in(event: Event, kind: str) -> ItemName:
+    """Return how an event names the item that it is about, which is of this kind."""
+    index = event.get("output_index")
+    return ItemName(kind, identifier(event.get("item_id")), index if isinstance(index, int) else None)
+
+
+def part_number(event: Event) -> int | None:
+    """Return which part of an item an event is about."""
+    number = event.get("content_index", event.get("summary_index"))
+    return number if isinstance(number, int) else None
+
+
+# -- items -----------------------------------------------------------------------------------------------
+
+
+def kind_of(item: Mapping[str, object]) -> str:
+    """Return the type of an item, which some servers leave to be seen."""
+    kind = item.get("type")
+    seen = CALL if "arguments" in item else MESSAGE if "content" in item else ""
+    return kind if isinstance(kind, str) else seen
+
+
+def item_name(item: Mapping[str, object], index: object = None) -> ItemName:
+    """Return what an item is called."""
+    return ItemName(
+        kind_of(item),
+        identifier(item.get("id")),
+        index if isinstance(index, int) else None,
+        identifier(item.get("call_id")),
+        identifier(item.get("name")),
+    )
+
+
+def said_in(item: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Return what a message says, part by part: in which voice, and the text."""
+    content = item.get("content")
+    if isinstance(content, str):
+        yield TEXT, content
+    for part in list_of(content):
+        if (said := said_in_part(part)) is not None:
+            yield said
+
+
+def said_in_part(part: object) -> tuple[str, str] | None:
+    """Return in which voice a part speaks, and its text; None for a part that is not known here."""
+    voice = _VOICES.get(str(look(part, "type")))
+    return None if voice is None else (voice, text_of(look(part, voice)))
+
+
+def whole_text(said: Iterable[tuple[str, str]], voice: str) -> str:
+    """Return all that is said in one voice."""
+    return "".join(text for each, text in said if each == voice)
+
+
+def thought_in(item: Mapping[str, object]) -> str:
+    """Return a thought: what is shown of it, else all of it."""
+    for name in ("summary", "content"):
+        texts = [look(part, "text") for part in list_of(item.get(name))]
+        if said := "\n\n".join(text for text in texts if isinstance(text, str)):
+            return said
+    return ""
+
+
+def citations_in(annotations: Iterable[object]) -> Iterator[Citation]:
+    """Return the citations among annotations."""
+    for each in annotations:
+        source = look(each, "url") or look(each, "file_id")
+        title = look(each, "title") or look(each, "filename")
+        if isinstance(source, str):
+            yield Citation(
+                source,
+                title if isinstance(title, str) else None,
+                start=integer_at(each, "start_index"),
+                end=integer_at(each, "end_index"),
+            )
+
+
+# -- answers ---------------------------------------------------------------------------------------------
+
+
+def count_of(usage: object) -> Count:
+    """Return the count of tokens at the end of an answer."""
+    counted = Usage(
+        integer_at(usage, "input_tokens"),
+        integer_at(usage, "output_tokens"),
+        integer_at(usage, "input_tokens_details", "cached_tokens"),
+        integer_at(usage, "output_tokens_details", "reasoning_tokens"),
+    )
+    return Count(counted, final=True)

@@ -1,0 +1,325 @@
+"""The items of an answer of the Responses API: which one a piece belongs to, and what came of it in pieces.
+
+Servers name an item in many ways, so it is known by its id, else by its place (`output_index`), else by the
+order: what names neither belongs to the last item of its kind. An item that no event has begun begins with
+its first piece. What an event tells of the whole of an item is held against what came.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ._json import WireError
+from ._pieces import CallPieces, missing
+
+__all__ = ["CALL", "MESSAGE", "THOUGHT", "ContentPart", "Item", "ItemName", "Items"]
+
+MESSAGE: Final = "message"
+CALL: Final = "function_call"
+THOUGHT: Final = "reasoning"
+
+
+class ContentPart:
+    """One part of what an item says.
+
+    Attributes:
+        pieces: what came, in order.
+        ended: whether an event has said that there are no more.
+    """
+
+    __slots__ = ("ended", "pieces")
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.ended = False
+
+
+@dataclass(frozen=True, slots=True)
+class ItemName:
+    """What an event calls the item that it is about.
+
+    Attributes:
+        kind: its type; `""` if the event does not tell.
+        id: its id.
+        index: its place.
+        call_id: the id of the call that it is.
+        tool: the name of the tool that is called.
+    """
+
+    kind: str
+    id: str | None = None
+    index: int | None = None
+    call_id: str | None = None
+    tool: str | None = None
+
+
+class Item:
+    """What came of one item.
+
+    Args:
+        number: which item of the answer it is.
+        name: what the event that begins it calls it.
+
+    Attributes:
+        kind: its type; `""` while it is not known.
+        id: its id, if it has one.
+        index: its place, if the server tells it.
+        announced: whether an event has begun it, not only its first piece.
+        ended: whether an event has said that it is whole.
+        steady: whether its id came twice.
+        confirmed: whether an event has said what its text is, and it was that.
+        cited: whether a citation came.
+        call: what came of a call.
+    """
+
+    __slots__ = (
+        "_part",
+        "_parts",
+        "announced",
+        "call",
+        "cited",
+        "confirmed",
+        "ended",
+        "id",
+        "index",
+        "kind",
+        "number",
+        "steady",
+    )
+
+    def __init__(self, number: int, name: ItemName) -> None:
+        self.number = number
+        self.kind = name.kind
+        self.id = name.id
+        self.index = name.index
+        self.announced = False
+        self.ended = False
+        self.steady = False
+        self.confirmed = False
+        self.cited = False
+        self.call = CallPieces(number)
+        self._part = 0  # the one that comes now, for servers that number none
+        self._parts: dict[str, dict[int, ContentPart]] = {}  # by voice and number
+
+    @property
+    def came(self) -> bool:
+        """Whether a piece of it has come."""
+        return self.call.came or any(part.pieces for parts in self._parts.values() for part in parts.values())
+
+    def is_other_call(self, name: ItemName) -> bool:
+        """Whether it is a call, and another one than this."""
+        if self.call.id is None or name.call_id is None or self.call.id == name.call_id:
+            return False
+        # A server that makes up new ids repeats the name of the tool, at the same place.
+        return self.ended or name.index is None or self.call.name != name.tool
+
+    def part_of(self, voice: str, number: int | None) -> ContentPart:
+        """Return what it says in one voice in one part of its content, the present one if none is named."""
+        parts = self._parts.setdefault(voice, {})
+        return parts.setdefault(self._part if number is None else number, ContentPart())
+
+    def next_part(self, voice: str) -> None:
+        """Begin a part without a number, if the present one has ended."""
+        self._part += self.part_of(voice, None).ended
+
+    def end_of_part(self, voice: str, number: int | None, whole: str) -> str:
+        """Take the whole text of one part of its content, and return what of it has not come."""
+        part = self.part_of(voice, number)
+        part.ended = True
+        if not part.pieces and whole == "".join(self.said(voice)):
+            return ""  # the server numbers parts in two ways
+        rest = missing(part.pieces, whole, of="a text")
+        self.confirmed = self.confirmed or bool(whole)
+        return rest
+
+    def end_of_voice(self, voice: str, whole: str, *, at_end: bool) -> str:
+        """Take all that it says in one voice, and return what of it has not come.
+
+        Args:
+            voice: which one.
+            whole: the texts of all its parts.
+            at_end: whether the end of the answer says so.
+        """
+        pieces = self.said(voice)
+        if at_end and self.confirmed and "".join(pieces).startswith(whole):
+            return ""
+        rest = missing(pieces, whole, of="a text", at_end=at_end)
+        self.confirmed = self.confirmed or (bool(whole) and not at_end)
+        return rest
+
+    def said(self, voice: str) -> list[str]:
+        """Return all pieces in one voice, in the order of the parts."""
+        parts = self._parts.get(voice, {})
+        return [piece for number in sorted(parts) for piece in parts[number].pieces]
+
+
+class Items:
+    """All items of one answer, in the order in which they began."""
+
+    __slots__ = ("_all", "_announced", "_by", "_next", "_shared")
+
+    def __init__(self) -> None:
+        self._all: list[Item] = []
+        # By id, place and kind, or None for any of them: the latest item that fits.
+        self._by: dict[tuple[str | None, int | None, str | None], Item] = {}
+        self._shared: set[str] = set()  # ids of several items
+        self._announced = False
+        self._next = 0  # the place that follows
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def of_piece(self, name: ItemName) -> Item:
+        """Return the item that a piece belongs to; it begins with it, if no event has begun it.
+
+        Raises:
+            WireError: it has ended, is of another kind, or its beginning has got lost.
+        """
+        item = self._by_id(name) or self._by_place(name)
+        if item is None and name.index is None:
+            item = self._by_order(name)
+            if item is not None and item.ended and not self._announced:
+                item = None  # no event begins an item here
+            elif name.kind == CALL and item is not None and item.number:
+                self._check_order(item)
+        if item is not None and item.kind not in {name.kind, ""}:
+            if item.announced and CALL in {name.kind, item.kind}:
+                raise WireError(f"a piece of a {name.kind} came for one of the type {item.kind}")
+            item = None  # under one name there are several
+        if item is None:
+            known = name.index is None or (None, name.index, None) in self._by
+            if self._announced and not known and name.index != self._next:
+                raise WireError("a piece came for an item that has not begun: an event is missing")
+            return self._begin(name)
+        if item.ended:
+            raise WireError("a piece came for an item that has ended: an event is missing")
+        item.kind = item.kind or name.kind
+        return self._name(item, name)
+
+    def announced(self, name: ItemName) -> Item:
+        """Return the item that an event begins; one that has begun with its first piece is the same.
+
+        Raises:
+            WireError: it had begun, and pieces of it had come.
+        """
+        self._announced = True
+        item = self._by.get((name.id or name.call_id, name.index, name.kind))
+        if name.id is None and name.call_id is None and name.index is None:
+            item = None  # it is the next one
+        if item is None or item.ended or item.is_other_call(name):
+            item = self._begin(name)
+        elif item.announced and item.came:
+            raise WireError("an item began a second time, after pieces of it had come")
+        item.announced = True
+        return self._name(item, name)
+
+    def told(self, name: ItemName) -> Item:
+        """Return the item that an event tells something of: it may have ended, and need not have begun."""
+        item = self._by_id(name) or self._by_call(name) or self._by_place(name)
+        if item is None and name.index is None:
+            item = self._by_order(name)
+        if item is None or item.kind not in {name.kind, ""} or item.is_other_call(name):
+            return self._begin(name)
+        item.kind = item.kind or name.kind
+        return self._name(item, name)
+
+    def whole(self, name: ItemName) -> Item:
+        """Return the item that an event tells the whole of."""
+        item = self.told(name)
+        unnamed = name.id is None and name.index is None and name.call_id is None
+        return self._begin(name) if item.ended and unnamed else item
+
+    def all_told(self, names: Sequence[ItemName]) -> list[Item]:
+        """Return the item that each is, when the end of the answer tells all of them; some may be new."""
+        unused = dict.fromkeys(self._all)
+        found: list[Item | None] = []
+        for name in names:
+            item = None if name.id in self._shared else self._by.get((name.id, None, name.kind))
+            item = self._by_call(name) if name.id is None or item is None else item
+            if item is not None and item not in unused:
+                item = None
+            found.append(item)
+            if item is not None:
+                del unused[item]
+        rest: dict[str, list[Item]] = {}  # of each kind, the last one first
+        for item in reversed(unused):
+            rest.setdefault(item.kind, []).append(item)
+        whole: list[Item] = []
+        # Ids may be others than before, and thoughts left out; the order within a kind stays.
+        for name, item in zip(names, found, strict=True):
+            known = item or (rest[name.kind].pop() if rest.get(name.kind) else None)
+            whole.append(self._begin(name) if known is None else self._name(known, name))
+        return whole
+
+    def _by_id(self, name: ItemName) -> Item | None:
+        """Return the item that has this id."""
+        if name.id is None:
+            return None
+        by, index = self._by, name.index
+        item = by.get((name.id, index, name.kind)) or by.get((name.id, index, None))
+        if item is None and (item := by.get((name.id, None, name.kind)) or by.get((name.id, None, None))):
+            # Where all items have one id, only the place tells them apart.
+            alone = item.announced and name.id not in self._shared
+            item = item if item.index is None or alone else None
+        if item is not None:
+            item.steady = True
+        return item
+
+    def _by_call(self, name: ItemName) -> Item | None:
+        """Return the call that has this id."""
+        if name.call_id is None or name.call_id in self._shared:
+            return None
+        return self._by.get((name.call_id, None, name.kind))
+
+    def _by_place(self, name: ItemName) -> Item | None:
+        """Return the item that stands there."""
+        if name.index is None:
+            return None
+        item = self._by.get((None, name.index, name.kind)) or self._by.get((None, name.index, None))
+        return item if item is not None and self._may_be(item, name) else None
+
+    def _by_order(self, name: ItemName) -> Item | None:
+        """Return the last item of this kind."""
+        item = self._by.get((None, None, name.kind)) or self._by.get((None, None, ""))
+        return item if item is not None and self._may_be(item, name) else None
+
+    def _may_be(self, item: Item, name: ItemName) -> bool:
+        """Whether this id, which no item has, can be one of this item."""
+        if name.id is None or item.id is None:
+            return True
+        # Some servers give each event another id. An id that came twice is the item's; then another id is
+        # another item's, unless an event has begun this one at the same place.
+        begun_there = item.announced and name.index is not None
+        return item.kind in {name.kind, ""} and (begun_there or not item.steady)
+
+    def _check_order(self, call: Item) -> None:
+        """Refuse a piece that could belong to either of two calls."""
+        before = self._all[call.number - 1]
+        if before.kind == CALL and not (before.ended or before.came or call.came):
+            raise WireError("a piece of arguments does not tell to which of the calls it belongs")
+
+    def _begin(self, name: ItemName) -> Item:
+        item = Item(len(self._all), name)
+        self._all.append(item)
+        for index in (name.index, None):
+            self._by[None, index, name.kind] = item
+        if name.index is not None:
+            self._by[None, name.index, None] = item
+            self._next = max(self._next, name.index + 1)
+        return self._name(item, name)
+
+    def _name(self, item: Item, name: ItemName) -> Item:
+        """Note what else an item is called, and return it."""
+        item.id = item.id or name.id
+        for each in (name.id, name.call_id):
+            if each is not None:
+                if self._by.get((each, None, name.kind), item) is not item:
+                    self._shared.add(each)
+                for index in (name.index, None):
+                    self._by[each, index, name.kind] = self._by[each, index, None] = item
+        if item.kind == CALL:
+            item.call.begin(name.call_id, name.tool, name.id)
+        return item
