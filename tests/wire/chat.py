@@ -26,6 +26,7 @@ from .plans import (
     instead,
     joined,
     reported,
+    unless_cut,
     value_of,
 )
 
@@ -390,7 +391,11 @@ FAULTS: Final = (
     Fault("error-event", reported(Event({"error": _ERROR}, "error")), hidden_by=_ENDED),
     Fault("content-is-object", between(_delta({"content": {"value": "Hi"}})), hidden_by=_ENDED),
     Fault("content-is-number", between(_delta({"content": 42})), hidden_by=_ENDED),
-    Fault("call-without-name", at_end(_delta({"tool_calls": [_NAMELESS]}), stays=True), hidden_by=_ENDED),
+    Fault(
+        "call-without-name",
+        unless_cut(at_end(_delta({"tool_calls": [_NAMELESS]}), stays=True)),
+        hidden_by=_ENDED,
+    ),
 )
 """How streams break so that it can be seen. That text is gone between events cannot: nothing counts here."""
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, Literal, TypeAlias
 
+from miniagents import Finish
+
 __all__ = [
     "UNCOUNTED",
     "Answer",
@@ -32,6 +34,7 @@ __all__ = [
     "joined",
     "reported",
     "smaller",
+    "unless_cut",
     "value_of",
 ]
 
@@ -191,6 +194,15 @@ class Fault:
     def fits(self, plan: Plan) -> bool:
         """Whether this plan can be broken so."""
         return all(map(plan.has, self.needs)) and not self.hidden_by & plan.dialects
+
+
+def unless_cut(breaks: Breaking) -> Breaking:
+    """The same, but nothing where the answer ends by a limit: there the model itself is cut in the middle."""
+
+    def breaks_unless_cut(plan: Plan, events: list[Event], rng: Random) -> list[Event] | None:
+        return None if Finish(plan.finish).cut else breaks(plan, events, rng)
+
+    return breaks_unless_cut
 
 
 def end_of(events: Sequence[Event]) -> int:

@@ -34,6 +34,7 @@ from .plans import (
     instead,
     joined,
     reported,
+    unless_cut,
     value_of,
 )
 
@@ -466,7 +467,7 @@ FAULTS: Final = (
     ),
     Fault(
         "call-without-name",
-        at_end(_event("response.output_item.done", item=_NAMELESS, output_index=99), stays=True),
+        unless_cut(at_end(_event("response.output_item.done", item=_NAMELESS, output_index=99), stays=True)),
     ),
 )
 """How streams break so that it can be seen."""

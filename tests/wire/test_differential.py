@@ -39,7 +39,7 @@ EXCUSED = [
 ]
 SEEN_WITH = {
     "chat:bom": ("no-role",),
-    "responses:bom": ("no-created", "no-item-added", "no-part-added"),
+    "responses:bom": ("no-created", "no-item-added", "no-part-added", "no-event-names"),
 }
 """What else it takes for something that is lost to be missed: the first event of a stream says little."""
 FAULTS = [
