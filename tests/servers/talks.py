@@ -159,6 +159,7 @@ def chat_program(model: str, url: str) -> str:
     )
     shown = done.stdout + done.stderr
     assert done.returncode == 0, shown
-    answers = [line for line in done.stdout.splitlines() if line.strip()]
-    assert len(answers) >= len(QUESTIONS), shown
+    label = f"{model.partition(':')[2]}: "
+    answers = [line for line in done.stdout.splitlines() if line.startswith(label) and line.strip() != label]
+    assert len(answers) == len(QUESTIONS), shown
     return shown

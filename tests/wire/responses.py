@@ -103,7 +103,7 @@ def meant(plan: Plan) -> Answer:
         "end-without-output",
         "end-with-empty-output",
     }
-    signed = not ends and "end-with-first-piece" not in dialects
+    signed = "only-end" in dialects or not (ends or "end-with-first-piece" in dialects)
     said: list[Spoken] = []
     for block in plan.blocks:
         if block.kind == "call":
@@ -218,7 +218,7 @@ class _Writer:
         response = self._response(status, usage=self._usage(), output=output)
         if status == "incomplete":
             response["incomplete_details"] = {"reason": finish}
-        if self._is("end-with-first-piece"):
+        if self._is("end-with-first-piece") and not self._is("only-end"):
             response["output"] = [self._first_piece(item) for item in output if item["type"] == "message"]
         elif self._is("end-without-output"):
             del response["output"]

@@ -119,8 +119,6 @@ class ResponsesDecoder:
             yield from handle(self, event)
         elif (voice := _PIECES.get(kind)) is not None:
             yield from self._piece(voice, event)
-            if kind == _TEXT_PIECE:
-                self._name = event.get("item_id"), event.get("output_index"), event.get("content_index")
         elif (voice := _WHOLES.get(kind)) is not None:
             text = event.get("refusal") if voice == REFUSAL else event.get("text")
             yield from self._whole_part(voice, event, text_of(text))
@@ -147,7 +145,9 @@ class ResponsesDecoder:
         part = item.part_of(voice, part_number(event))
         if part.ended and voice != THINKING:
             raise WireError("a piece came for a text that has ended: an event is missing")
-        self._pieces = part.pieces
+        if voice == TEXT:
+            self._pieces = part.pieces
+            self._name = event.get("item_id"), event.get("output_index"), event.get("content_index")
         yield self._said(item, voice, part.pieces, text)
 
     def _said(self, item: Item, voice: str, pieces: list[str], text: str) -> Decoded:
