@@ -1,60 +1,39 @@
 """``MiniAgent`` and ``InteractionContext``: an agent, and what its function is given in a run.
 
-An agent is an operator: from a stream of messages to a stream of messages. Called with an Observable it is
-cold, each subscription one run that the subscriber owns. Inquired it is hot: one run, owned by the context,
-replayed.
+How an agent is run stands in ``_runnable_agent``, how it is configured in ``_configuration``. Here is what
+agents are composed to, which is an agent again: each operation has its documented method, and what the
+operations run is in ``_algebra``.
 
 The two classes stand in one module because each names the other: the context names the agent that runs
 (``ctx.this_agent``), and an agent's handlers and wrappers are given a context.
-
-Why so long: what is composed of agents is an agent again, so each operation has a documented method here;
-what the operations run is in ``_algebra``.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, Literal, Protocol, Self, TypeAlias, cast, overload
+from collections.abc import Awaitable, Callable
+from typing import ClassVar, Generic, Literal, Self, TypeAlias, cast, overload
 
 from reactivex import Observable
-from typing_extensions import ParamSpec, TypeVar
+from typing_extensions import TypeVar
 
 from miniagents.core import (
-    ConcurrencyLimits,
-    Context,
     ErrorMessage,
-    Flattener,
-    Lifted,
     Message,
-    MessageItemOf,
     MessagePromise,
     MessageSequencePromise,
     MessageType,
     MessageTypeOf,
-    Overflow,
-    Validation,
-    current_context,
-    current_producer,
-    open_sequence,
-    validated,
 )
-from miniagents.operators import AgentMap
 
-from ._algebra._around import AnyFunction, Around
+from ._algebra._around import Around
 from ._algebra._catching import Catching, Handler
 from ._algebra._chains import Both, Stage, Stages
 from ._algebra._hedge import Hedge
-from ._algebra._operands import Composition, Operand, ReplyContext
-from ._call import AgentCall
+from ._algebra._operands import Composition, Operand
 from ._configuration import NO_KEYWORDS
-from ._message_run import WritesMessage, sequence_of
+from ._message_run import sequence_of
 from ._pipeline import Operator, Pipeline
-from ._run import Run, start_run
-from ._run_context import RunContext
-from ._wrapping import WrappedAgent
+from ._run import Run
+from ._runnable_agent import ContextClass, In, Out, P, RunnableAgent
 
-# Users see these two names in signatures and hints; the variance is written out beside them.
-In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: PLC0105
-Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PLC0105
-P = ParamSpec("P", default=[])
 # The other way round: a context is where the messages of an agent come out and its replies go in.
 In_co = TypeVar("In_co", bound=Message, default=Message, covariant=True)
 Out_contra = TypeVar("Out_contra", bound=Message, default=Message, contravariant=True)
@@ -70,26 +49,12 @@ Caught: TypeAlias = MessageType | Stage[In1, Message]
 """What a handler of :meth:`MiniAgent.catching` puts in the place of an error: replies, or an agent."""
 
 
-class Start(Protocol[Out]):
-    """What starts one run."""
-
-    def __call__(
-        self,
-        context: Context,
-        received: MessageSequencePromise[Message] | str,
-        given: Mapping[str, object],
-        pending: Flattener | None = None,
-    ) -> MessageSequencePromise[Out]:
-        """Its replies."""
-        ...
-
-
 class InteractionContext(Generic[In_co, Out_contra]):
     """What an agent function is given: the messages it was sent, and the means to reply.
 
-    ``InteractionContext[Question, Answer]`` is a promise that is kept at run time, too: a message of another
-    class becomes a ``Question`` with its text and data, or fails with an error that names what does not fit;
-    so do replies that are no ``Answer``. Without brackets any message will do on both sides.
+    The types of ``InteractionContext[Question, Answer]`` hold at run time, too: a message of another class
+    becomes a ``Question`` with the same text and data, or fails with an error that names what does not fit;
+    replies become an ``Answer`` in the same way. Without brackets any message is allowed on both sides.
 
     Attributes:
         this_agent: the agent that runs.
@@ -146,8 +111,8 @@ class InteractionContext(Generic[In_co, Out_contra]):
     def reply(self, messages: object) -> None:
         """Reply, as often as you like; returns at once.
 
-        What is replied is taken as it is now. Streams in it (promises, async iterables, Observables) run on,
-        and what is replied after them arrives after them.
+        Lists and mappings are read at once. Streams (promises, async iterables, Observables) go on while they
+        are read, and what is replied after them arrives after them.
 
         Args:
             messages: anything that is messages; for type checkers, if the agent replies a narrower class,
@@ -172,11 +137,12 @@ class InteractionContext(Generic[In_co, Out_contra]):
         self._run.keep_open_for(awaitable)
 
 
-class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
+class MiniAgent(RunnableAgent[In, Out, P]):
     """An agent: made of an async function by :func:`miniagent`, never changed, only copied.
 
-    ``MiniAgent[Question, Answer]`` takes and replies messages of these classes and needs nothing else; a bare
-    one takes and replies any. The third parameter is what else ``inquire`` and ``fork`` take.
+    ``MiniAgent[Question, Answer]`` takes messages of the class ``Question``, replies ``Answer`` and takes no
+    keywords; without brackets it takes and replies any message. A third parameter says which keywords
+    ``inquire`` and ``fork`` take.
 
     Attributes:
         alias: how it is called in errors, records and by models.
@@ -203,12 +169,15 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
 
     __slots__ = ()
 
+    _context_class: ClassVar[ContextClass] = cast("ContextClass", InteractionContext)
+
     @property
     def components(self) -> "tuple[MiniAgent[Message, Message, ...], ...]":
         """The agents that this one is made of, in their order; empty for a leaf, which is made of none.
 
-        ``a | b``, ``a & b``, a race, a hedge and a route have their parts; ``a.timeout(...)`` and whatever
-        else goes around ``a`` has ``a``; a model with tools or with a type has the model.
+        Those of ``a | b``, ``a & b``, a race, a hedge and a route are their parts. That of
+        ``a.timeout(...)``, ``a.retry()`` and ``a.around(f)`` is ``a``; that of a model with tools, or with a
+        type, is the model.
 
         Example:
             >>> from miniagents import identity
@@ -222,119 +191,7 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         parts: object = getattr(self._function, "components", ())
         return cast("tuple[MiniAgent[Message, Message, ...], ...]", parts)
 
-    # -- hot -----------------------------------------------------------------------------------------------
-
-    @overload
-    def inquire(
-        self, messages: MessageTypeOf[In] = None, /, *args: P.args, **kwargs: P.kwargs
-    ) -> MessageSequencePromise[Out]: ...
-    @overload
-    def inquire(
-        self: "MiniAgent[Message, Out, P]",
-        messages: MessageType = None,
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> MessageSequencePromise[Out]: ...
-    def inquire(
-        self, messages: object = None, /, *args: P.args, **kwargs: P.kwargs
-    ) -> MessageSequencePromise[Out]:
-        """Run the agent on ``messages`` now; returns at once.
-
-        Args:
-            messages: anything that is messages, None for none; for type checkers, if the agent takes a
-                narrower class, only messages of that class, promises and collections of them, and exceptions.
-            *args: values of the agent's own parameters.
-            **kwargs: the same by name; they beat those of ``fork``, which beat the defaults.
-
-        Returns:
-            The replies: awaitable, async iterable, and usable as the messages of another inquiry.
-
-        Raises:
-            NoActiveContextError: no context is active.
-            TypeError: a keyword is unknown or missing, or the messages are none.
-        """
-        start, given = self._asked(args, kwargs)
-        context = current_context()
-        if messages is None:
-            pending, received = open_sequence()
-            return start(context, received, given, pending)
-        if isinstance(messages, MessageSequencePromise):
-            return start(context, cast("MessageSequencePromise[Message]", messages), given)
-        if isinstance(messages, str):  # what is given most, and never refused
-            return start(context, messages, given)
-        received = MessageSequencePromise(cast("MessageType", messages))
-        received.buffer.expect_reader()  # the run: when that ends, so does this
-        return start(context, received, given)
-
-    def initiate_inquiry(self, *args: P.args, **kwargs: P.kwargs) -> AgentCall[In, Out]:
-        """Run the agent now and send it messages later; see :class:`AgentCall`.
-
-        Args:
-            *args: values of the agent's own parameters.
-            **kwargs: the same by name.
-
-        Raises:
-            NoActiveContextError: no context is active.
-            TypeError: a keyword is unknown or missing.
-        """
-        start, given = self._asked(args, kwargs)
-        flattener, received = open_sequence()
-        if current_producer() is None:
-            # No end of a run drops this call: at the latest the end of the context finishes it.
-            flattener.context.finish_at_end(flattener)
-        return AgentCall(self.alias, flattener, start(flattener.context, received, given))
-
-    # -- cold ----------------------------------------------------------------------------------------------
-
-    @overload
-    def __call__(
-        self: "MiniAgent[Message, Out, P]",
-        source: Observable[MessageType],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Observable[MessagePromise[Out]]: ...
-    @overload
-    def __call__(
-        self, source: Observable[MessageItemOf[In]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Observable[MessagePromise[Out]]: ...
-    def __call__(
-        self, source: Observable[object], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Observable[MessagePromise[Out]]:
-        """The replies to the messages of ``source``: an operator, so ``source.pipe(agent)`` works.
-
-        * When does it start? When someone subscribes, in their contextvars and their context.
-        * How often? One run per subscription.
-        * What is kept? The messages of a run, as long as it goes on.
-        * What does leaving do? Disposing stops the run and unsubscribes from ``source``; a reply that
-          somebody holds goes on streaming for them.
-        * When does an error come? After the replies that came before it.
-
-        Raises:
-            TypeError: it is no Observable, or a keyword is unknown or missing.
-        """
-        if not isinstance(cast("object", source), Observable):
-            msg = (
-                f"Agent {self.alias} was called with a value of type {type(source).__name__}. Called, an "
-                "agent is an operator: it takes an Observable. Messages are sent to it with `inquire`."
-            )
-            raise TypeError(msg)
-        start, given = self._asked(args, kwargs)
-        return Lifted(source, lambda received: start(current_context(), received, given))
-
-    def then(self: Operator[A, B], operator: Callable[[Observable[B]], Observable[C]]) -> Pipeline[A, C]:
-        """This agent and then an operator: what ``source.pipe(agent, operator)`` does, as one operator.
-
-        Args:
-            operator: from an Observable of promises of messages to an Observable.
-
-        Raises:
-            TypeError: the agent has a keyword without a value (give it to ``fork`` or ``bind`` before), or
-                ``operator`` cannot be called with an Observable.
-        """
-        cast("MiniAgent", self)._check_complete()  # noqa: SLF001 - it is one
-        return Pipeline(self).then(operator)
+    # -- composition: what each of these runs is in `_algebra` -----------------------------------------------
 
     @overload
     def __or__(self: Stage[In1, Out1], other: Stage[Out1, Out2]) -> "MiniAgent[In1, Out2]": ...
@@ -361,8 +218,6 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         """The agents of a chain, so that a chain of chains is one chain; any other agent is one stage."""
         chain = self._parts_as(Stages)
         return (cast("Stage[Message, Message]", self),) if chain is None else chain.agents
-
-    # -- composition: what each of these runs is in `_algebra` -----------------------------------------------
 
     @overload  # the first form, because mypy takes `In1` from `self`, so that it would refuse a narrower one
     def __and__(self: Stage[Message, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1 | Out2]": ...
@@ -401,10 +256,10 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
     def hedge(self, other: object, *, after: float) -> object:
         """This agent, and another one too if this one is slow to begin; the first to begin replies.
 
-        The other one is asked when this one, ``after`` seconds after it had its input, has given no token, or
-        when it has failed without one. Who gives the first token replies, and streams. The other is
-        cancelled; a :class:`RaceReport` tells what it had cost. If both fail before that, it is as if only
-        this one had been asked.
+        ``other`` is asked if this agent has given no token ``after`` seconds after its input was complete, or
+        has failed without one. The first of the two that gives a token is the one that replies, and its reply
+        streams; the other one is cancelled, and a :class:`RaceReport` tells what it has cost. If both fail
+        before their first token, the error is that of this agent.
 
         Args:
             other: it takes the same messages.
@@ -437,12 +292,12 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         self: Stage[In1, Out1],
         handler: Callable[[Exception, InteractionContext[In1, Out1]], "Caught[In1] | Awaitable[Caught[In1]]"],
     ) -> "MiniAgent[In1, Message]":
-        """This agent, the errors of which a function handles.
+        """This agent, with a function that handles its errors.
 
-        What was replied before the error stays, the text of a message that failed in the middle too. What the
-        handler returns comes in the place of the error: replies, or another agent, which is sent what this
-        one was sent. What it raises is the error then. A message is passed on from its first token, and the
-        next one after its end.
+        What was replied before the error stays, also the text of a message that failed in the middle. What
+        the handler returns takes the place of the error: replies, or another agent, which is sent what this
+        one was sent. If the handler raises, that is the error. Messages are passed on one after the other,
+        each from its first token.
 
         Args:
             handler: a function or an async function of the error and the context of the run.
@@ -478,8 +333,8 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         ``ctx.reply(call.inquire(ctx.messages))``. A function that needs no more than the end of the call
         awaits the replies that it passed on, which takes them at full speed and copies nothing either.
 
-        Several of them are nested: of ``agent.around(f).around(g)`` ``g`` is the outermost. What shall go
-        around every run of a context is given to :class:`MiniAgents`.
+        Several of them are nested: in ``agent.around(f).around(g)``, ``g`` is the outermost. A function for
+        every run of a context is given to :class:`MiniAgents`.
 
         Args:
             wrapper: an async function that is given the context of the call, and this agent with the keywords
@@ -515,24 +370,8 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
 
     # -- variants ------------------------------------------------------------------------------------------
 
-    def fork(self, *args: P.args, **kwargs: P.kwargs) -> Self:
-        """The same agent with other defaults; every keyword may still be given later.
-
-        To type checkers a required keyword stays required after ``fork``; the verb that closes the keywords
-        is :meth:`bind`.
-
-        Args:
-            *args: values of the agent's own parameters.
-            **kwargs: the same by name. Data is frozen as it is now; what is no data (a client) is kept.
-
-        Raises:
-            TypeError: the agent does not take such a keyword; the text names the ones it takes.
-        """
-        taken = self._keywords.taken(self.alias, args, kwargs)
-        return self._variant(defaults={**self._defaults, **taken})
-
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out]":
-        """The same agent with its keywords closed: an ordinary operator.
+        """The same agent with all its keywords given: to type checkers it takes no others any more.
 
         Args:
             *args: values of the agent's own parameters; all that have no default must be given.
@@ -558,106 +397,9 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         """The same agent, whose errors become an ``ErrorMessage`` where they would be raised.
 
         Args:
-            enabled: False keeps errors errors, also where the context makes messages of them.
+            enabled: False has errors raised, also where the context makes messages of them.
         """
         return self._variant(errors_as_messages=enabled)
-
-    # -- running -------------------------------------------------------------------------------------------
-
-    def _asked(
-        self, args: tuple[object, ...], kwargs: Mapping[str, object]
-    ) -> "tuple[Start[Out], Mapping[str, object]]":
-        """What starts a run when it is called like this, and the keywords of that run."""
-        if not args and not kwargs and not self._keywords.required:
-            return self._start, self._defaults
-        keywords = self._keywords
-        named = keywords.named(self.alias, args, kwargs)
-        if keywords.required:
-            keywords.check_complete(self.alias, {**self._defaults, **named})
-        return self._start, {**self._defaults, **keywords.frozen(named)} if named else self._defaults
-
-    def _start(
-        self,
-        context: Context,
-        received: MessageSequencePromise[Message] | str,
-        given: Mapping[str, object],
-        pending: Flattener | None = None,
-    ) -> MessageSequencePromise[Out]:
-        agent: _Intercepted | MiniAgent[In, Out, P] = self
-        classes = self._classes
-        around = context.around_runs if isinstance(context, RunContext) else ()
-        if self._around_done < len(around):
-            agent = _Intercepted(cast("MiniAgent[Message, Message, ...]", self), around[self._around_done])
-        elif self._wrapped is not None and not self._wrapped[1].answers:
-            classes = None  # it is the wrapped agent's replies that come out, and they are of its classes
-        promise = start_run(
-            context,
-            self.alias,
-            received,
-            pending,
-            given,
-            agent=agent,
-            errors_as_messages=self._errors_as_messages,
-            classes=None if classes is None else classes.replies,
-            writer=self._writer() if agent is self and self._wrapped is None else None,
-        )
-        return cast("MessageSequencePromise[Out]", promise)
-
-    def __map_agent__(
-        self: Stage[In1, Out1], limits: ConcurrencyLimits, overflow: Overflow | None, /
-    ) -> AgentMap[In1, Out1]:
-        """What :func:`map_agent` makes of it.
-
-        Args:
-            limits: how many items at once, in which order, and what a failing item does.
-            overflow: how many items of an Observable may wait, and what becomes of one too many.
-        """
-        return AgentMap(self, limits, overflow)
-
-    def _writer(self) -> WritesMessage | None:
-        """Its function, if it replies one message that it writes itself; a class of agents may say so."""
-        return None
-
-    def begin(
-        self, received: MessageSequencePromise[Message] | str, given: Mapping[str, object], run: Run
-    ) -> Awaitable[None]:
-        """Call the agent function; for the run that does so.
-
-        Args:
-            received: what it was sent.
-            given: the keywords of this run.
-            run: takes the replies.
-        """
-        if self._wrapped is not None:
-            inner, wrapper = self._wrapped
-            whole = InteractionContext(self, cast("MessageSequencePromise[In] | str", received), run)
-            call = inner._bound_to(given)  # noqa: SLF001 - same class
-            return wrapper(cast("ReplyContext", whole), cast("Operand", call))
-        classes = self._classes
-        if classes is not None and classes.takes is not None:
-            if isinstance(received, str):
-                received = sequence_of(run.context, received)
-            received = validated(received, Validation(classes.takes, self.alias, "takes"))
-        context = InteractionContext(self, cast("MessageSequencePromise[In] | str", received), run)
-        return self._function(context, **given)
-
-
-class _Intercepted:
-    """An agent, one run of which goes through a function of the context first."""
-
-    __slots__ = ("_agent", "_wrapper")
-
-    def __init__(self, agent: MiniAgent[Message, Message, ...], wrapper: AnyFunction) -> None:
-        self._agent = agent
-        self._wrapper = wrapper
-
-    def begin(
-        self, received: MessageSequencePromise[Message] | str, given: Mapping[str, object], run: Run
-    ) -> Awaitable[None]:
-        """Call the function with the agent, which is not handed to it a second time."""
-        call = self._agent._bound_to(given)._copied()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
-        call._around_done += 1  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same
-        return self._wrapper(InteractionContext(self._agent, received, run), call)
 
 
 def composed(composition: Composition) -> MiniAgent:

@@ -176,7 +176,7 @@ class Run(ProducerTask):
             TypeError: always.
         """
         msg = (
-            f"Agent {self.name} returned a value of type {type(returned).__name__}, which reaches nobody; "
+            f"Agent {self.name} returned a value of type {type(returned).__name__}, which is lost; "
             "an agent replies with `ctx.reply(...)` and returns None."
         )
         raise TypeError(msg)
@@ -220,9 +220,9 @@ class Run(ProducerTask):
         self.context.check_place()
         self.finished()
         if self.task is not None:
-            self.context.finished_early[self.buffer] = self
+            self.context.note_finished_early(self, self.buffer)
             if self.shown is not None:
-                self.context.finished_early[self.shown] = self
+                self.context.note_finished_early(self, self.shown)
 
     # -- the end of the task -------------------------------------------------------------------------------
 

@@ -153,7 +153,7 @@ class RunContext(PromisingContext):
             try:
                 observer.begin(run)
             except Exception:
-                logger.exception("%r failed at the beginning of a run of %s.", observer, alias)
+                logger.exception("The observer %r failed at the beginning of a run of %s.", observer, alias)
         return run
 
     def run_ends(self, run: RunInfo, outcome: RunOutcome) -> None:
@@ -167,7 +167,7 @@ class RunContext(PromisingContext):
             try:
                 observer.end(run, outcome)
             except Exception:
-                logger.exception("%r failed at the end of a run of %s.", observer, run.alias)
+                logger.exception("The observer %r failed at the end of a run of %s.", observer, run.alias)
 
     @property
     def persists(self) -> bool:

@@ -20,8 +20,10 @@ import threading
 from asyncio import CancelledError, Future, get_running_loop
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from contextvars import ContextVar
 from functools import partial
+from sys import modules
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary, WeakSet
@@ -85,6 +87,20 @@ class Watch(Protocol):
     def stop(self) -> None:
         """The context has ended."""
         ...
+
+
+class CancelScopes(Protocol):
+    """What is used of anyio, if the program uses it."""
+
+    def CancelScope(self, *, shield: bool) -> AbstractContextManager[object]:  # noqa: N802 - its name
+        """A block in which no scope further out cancels."""
+        ...
+
+
+def _shield() -> AbstractContextManager[object]:
+    """What keeps a cancel scope of anyio from cancelling in every turn of the event loop."""
+    anyio = modules.get("anyio")  # imported by whoever has such a scope, or by nobody
+    return nullcontext() if anyio is None else cast("CancelScopes", anyio).CancelScope(shield=True)
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
@@ -168,7 +184,7 @@ class Context:
         self._block: asyncio.Task[object] | None = None  # whose `async with` it is
         self._interrupt: BaseException | None = None
         # Runs that have closed their replies and go on: only this finds them by their replies.
-        self.finished_early: WeakKeyDictionary[object, OwnedTask] = WeakKeyDictionary()
+        self._finished_early: WeakKeyDictionary[object, OwnedTask] = WeakKeyDictionary()
 
     @classmethod
     def current(cls) -> Self:
@@ -387,6 +403,28 @@ class Context:
         if not self.tasks and self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
+    def note_finished_early(self, run: OwnedTask, replies: object) -> None:
+        """Note that a run has closed its replies, and goes on.
+
+        Args:
+            run: which one.
+            replies: their buffer; held weakly.
+        """
+        self._finished_early[replies] = run
+
+    def cancel_finished_early(self, replies: object) -> None:
+        """Stop the run that has closed these replies and may still go on, if there is such a run.
+
+        Args:
+            replies: their buffer.
+
+        Raises:
+            WrongLoopError: there is one, and this call comes from another event loop or thread.
+        """
+        if replies in self._finished_early:
+            self.check_place()
+            self._finished_early.pop(replies).cancel()
+
     def finish_at_end(self, sink: Finishable) -> None:
         """Finish ``sink`` when the context drains, at the latest.
 
@@ -418,24 +456,28 @@ class Context:
         """Cancel every task and wait for the cleanup of all, ``shutdown_timeout`` seconds at most.
 
         A cancellation of the caller that comes meanwhile waits until that is done, and is raised then: a
-        cancel scope of anyio cancels again and again, and would leave tasks behind.
+        cancel scope of anyio cancels again and again, in every turn of the event loop. It would leave tasks
+        behind, and keep the loop busy until they have ended.
 
         Raises:
             CancelledError: the caller was cancelled meanwhile.
         """
         deadline = self.loop.time() + self.shutdown_timeout
         cancelled: CancelledError | None = None
-        while stopping := tuple(self.tasks):  # once more for those that a clean-up has started
-            for each in stopping:
-                each.cancel()
-            tasks = [each.task for each in stopping if each.task is not None]
-            if tasks:
-                try:
-                    await asyncio.wait(tasks, timeout=max(0, deadline - self.loop.time()))
-                except CancelledError as error:
-                    cancelled = error
-            if self.loop.time() >= deadline:
-                break
+        with ExitStack() as shield:
+            while stopping := tuple(self.tasks):  # once more for those that a clean-up has started
+                for each in stopping:
+                    each.cancel()
+                tasks = [each.task for each in stopping if each.task is not None]
+                if tasks:
+                    try:
+                        await asyncio.wait(tasks, timeout=max(0, deadline - self.loop.time()))
+                    except CancelledError as error:
+                        if cancelled is None:
+                            shield.enter_context(_shield())
+                        cancelled = error
+                if self.loop.time() >= deadline:
+                    break
         self._report_stuck(self.tasks)
         if cancelled is not None:
             raise cancelled

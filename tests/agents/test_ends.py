@@ -180,6 +180,21 @@ async def test_cancelling_after_finish_early(*, by_block: bool, errors_as_messag
         replies.cancel()  # and again: idempotent
 
 
+async def test_cancelling_after_the_context() -> None:
+    """When the context has ended, `cancel` has nothing to stop, also of a run that had closed its replies."""
+
+    @miniagent
+    async def early_agent(ctx: InteractionContext) -> None:
+        ctx.reply("all there is")
+        ctx.finish_early()
+        await asyncio.sleep(0)
+
+    async with MiniAgents():
+        replies = early_agent.inquire()
+    replies.cancel()
+    assert str(await replies) == "all there is"
+
+
 class Outcome(BaseException):
     """What pytest.fail raises is of this kind: no Exception."""
 

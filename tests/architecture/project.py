@@ -69,8 +69,9 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
     {
         # Two functions under the models, tried through what they make.
         "miniagents/models/_agent_kinds.py": "tests/models/test_model_agent.py",
-        # What an agent consists of besides its runs: each of these is tried through agents.
+        # What an agent consists of: each of these is tried through agents.
         "miniagents/agents/_algebra/_around.py": "tests/agents/test_around.py",
+        "miniagents/agents/_runnable_agent.py": "tests/agents/test_agent.py",
         "miniagents/agents/_wrapping.py": "tests/agents/test_around.py",
         "miniagents/agents/_run_context.py": "tests/agents/test_ends.py",
         "miniagents/agents/_message_run.py": "tests/models/test_typed_agent.py",

@@ -62,13 +62,13 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "In is covariant",
-        "agents/_agent.py",
+        "agents/_runnable_agent.py",
         'In = TypeVar("In", bound=Message, default=Message, contravariant=True)',
         'In = TypeVar("In", bound=Message, default=Message, covariant=True)',
     ),
     Mutation(
         "Out is contravariant",
-        "agents/_agent.py",
+        "agents/_runnable_agent.py",
         'Out = TypeVar("Out", bound=Message, default=Message, covariant=True)',
         'Out = TypeVar("Out", bound=Message, default=Message, contravariant=True)',
     ),
@@ -105,33 +105,33 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "inquire takes any keywords",
-        "agents/_agent.py",
+        "agents/_runnable_agent.py",
         "messages: MessageTypeOf[In] = None, /, *args: P.args, **kwargs: P.kwargs",
         "messages: MessageTypeOf[In] = None, /, *args: object, **kwargs: object",
     ),
     Mutation(
         "inquire gives a sequence of Any",
-        "agents/_agent.py",
+        "agents/_runnable_agent.py",
         "*args: P.args, **kwargs: P.kwargs\n    ) -> MessageSequencePromise[Out]: ...",
         "*args: P.args, **kwargs: P.kwargs\n    ) -> MessageSequencePromise[Any]: ...",
     ),
     Mutation(
         "inquire gives Any",
-        "agents/_agent.py",
+        "agents/_runnable_agent.py",
         "*args: P.args, **kwargs: P.kwargs\n    ) -> MessageSequencePromise[Out]: ...",
         "*args: P.args, **kwargs: P.kwargs\n    ) -> Any: ...",
     ),
     Mutation(
         "fork takes any keywords",
-        "agents/_agent.py",
+        "agents/_configuration.py",
         "def fork(self, *args: P.args, **kwargs: P.kwargs)",
         "def fork(self, *args: object, **kwargs: object)",
     ),
     Mutation(
         "fork forgets the keywords",
-        "agents/_agent.py",
+        "agents/_configuration.py",
         "def fork(self, *args: P.args, **kwargs: P.kwargs) -> Self:",
-        'def fork(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out, ...]":',
+        'def fork(self, *args: P.args, **kwargs: P.kwargs) -> "ConfiguredAgent[...]":',
     ),
     Mutation(
         "bind leaves the keywords open",
@@ -141,7 +141,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "an agent in a pipe takes anything",
-        "agents/_agent.py",
+        "agents/_runnable_agent.py",
         "self, source: Observable[MessageItemOf[In]], /",
         "self, source: Observable[Any], /",
     ),
@@ -159,7 +159,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "inquire takes anything that is messages, whatever the class",
-        "agents/_agent.py",
+        "agents/_runnable_agent.py",
         "self, messages: MessageTypeOf[In] = None, /",
         "self, messages: MessageType = None, /",
     ),
@@ -304,7 +304,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "map_agent forgets what is replied",
-        "agents/_agent.py",
+        "agents/_runnable_agent.py",
         ") -> AgentMap[In1, Out1]:\n",
         ") -> AgentMap[In1, Message]:\n",
     ),

@@ -299,9 +299,7 @@ class Watch:
         if self._replies is not None:
             self._replies.cancel()
         else:  # a run that had closed its replies may work on
-            early = self._buffer.context.finished_early.pop(self._buffer, None)
-            if early is not None:
-                early.cancel()
+            self._buffer.context.cancel_finished_early(self._buffer)
         if over is None:
             return
         if self._ended:  # all that was left were messages, and each has its error
