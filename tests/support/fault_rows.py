@@ -270,10 +270,12 @@ def _broken() -> Iterable[Row]:
         ("clean end", _begun(_steps())),
         ("end of a body without a length", closing),
         ("truncated gzip", _zipped(lambda _: [])),
-        ("end marker without a reason", _begun(lambda wire: [_marker(wire)])),
         *((f"clean end in an event: {piece.decode()}", _begun(_steps(piece))) for piece in half),
     ):
         yield Row(name, (make,), LLMTruncatedError, says="3 characters without its")
+    # The end event of Responses is the reason.
+    end = Row("end marker without a reason", (_begun(lambda wire: [_marker(wire)]),), LLMTruncatedError)
+    yield replace(end, says="3 characters without its", wires=(CHAT, ANTHROPIC))
 
 
 def _no_answer() -> Iterable[Row]:

@@ -333,7 +333,7 @@ class Responses(ContentMessage):
             }
         ]
         if said.text:
-            items.append({"role": "assistant", "content": "".join(said.text)})
+            items.append({"type": "message", "role": "assistant", "content": "".join(said.text)})
         items += [
             {
                 "type": "function_call",

@@ -26,6 +26,8 @@ _NUMBERS: Final = (
 
 
 class Delta(TypedDict, total=False):
+    """The fields of all pieces that are known here."""
+
     type: object
     text: object
     thinking: object
@@ -36,6 +38,8 @@ class Delta(TypedDict, total=False):
 
 
 class Event(TypedDict, total=False):
+    """The fields of all events that are known here."""
+
     type: str | None
     index: object
     delta: Delta | None
@@ -53,6 +57,8 @@ def kind_of(block: Mapping[str, object]) -> str:
 
 
 def citation_of(cited: object) -> Citation:
+    """Return a citation, of whichever kind of source."""
+
     def text(*names: str) -> str | None:
         found = (look(cited, name) for name in names)
         return next((each for each in found if isinstance(each, str)), None)
@@ -78,6 +84,7 @@ class Counts:
         self._told: dict[tuple[str, ...], int] = {}
 
     def take(self, message: Mapping[str, object], *, final: bool) -> Iterator[Count]:
+        """Return the count after a message or an event that may tell one."""
         usage = message.get("usage")
         if usage is None:
             return

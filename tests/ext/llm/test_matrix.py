@@ -13,6 +13,7 @@ from miniagents.ext.llm import _retries
 from miniagents.values import Backoff
 from tests.support.canaries import shows
 from tests.support.fault_rows import REQUEST_ID, ROWS, Row
+from tests.support.item_rows import ITEM_ROWS
 from tests.support.wires import Asked, Wire, asking
 
 WITHIN = 5.0
@@ -42,7 +43,8 @@ async def read_to_the_end(asked: Asked) -> Ended:
 
 
 @pytest.mark.parametrize(
-    ("row", "wire"), [pytest.param(row, wire, id=f"{row!r}-{wire!r}") for row in ROWS for wire in row.wires]
+    ("row", "wire"),
+    [pytest.param(row, wire, id=f"{row!r}-{wire!r}") for row in (*ROWS, *ITEM_ROWS) for wire in row.wires],
 )
 async def test_row(row: Row, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the server does ends in time, with what must come of it."""

@@ -6,7 +6,17 @@ from typing import Final
 
 import pytest
 
-from miniagents.ext.llm import Count, Decoded, Identity, Progress, ProviderError, ServerEvent, WireError
+from miniagents.ext.llm import (
+    Count,
+    Decoded,
+    End,
+    Identity,
+    Progress,
+    ProviderError,
+    Reason,
+    ServerEvent,
+    WireError,
+)
 from miniagents.ext.llm._messages_decoder import MessagesDecoder, decode_message
 from miniagents.values import Citation, Finish, Reasoning, ToolCall, ToolCallDelta, Usage, content_of
 from tests.support.anthropic_wire import message
@@ -15,6 +25,7 @@ JSON: Final = '{"city": "Oslo"}'
 INPUT: Final = {"city": "Oslo"}
 
 Data = Mapping[str, object]
+OTHERS: Final = (Identity, Count, Progress, Reason, End)
 
 
 def as_event(data: object) -> ServerEvent:
@@ -30,7 +41,7 @@ def decoded(*events: Data) -> list[Decoded]:
 
 def heard(*events: Data) -> tuple[str, list[tuple[str, str]]]:
     """What a reader hears of a stream: the text, and the ids and arguments of calls."""
-    parts = [part for part in decoded(*events) if not isinstance(part, Identity | Count | Progress)]
+    parts = [part for part in decoded(*events) if not isinstance(part, OTHERS)]
     assert parts[-1:] == [Finish("end_turn")]
     calls = [part for part in content_of(parts) if isinstance(part, ToolCall)]
     assert ["look"] * len(calls) == [call.name for call in calls]

@@ -8,7 +8,17 @@ from typing import Final
 import pytest
 
 from miniagents import Citation, Finish, Reasoning, Refusal, ToolCallDelta, Usage
-from miniagents.ext.llm import Count, Decoded, Identity, Progress, ProviderError, ServerEvent, WireError
+from miniagents.ext.llm import (
+    Count,
+    Decoded,
+    End,
+    Identity,
+    Progress,
+    ProviderError,
+    Reason,
+    ServerEvent,
+    WireError,
+)
 from miniagents.ext.llm._responses_decoder import ResponsesDecoder, decode_response
 from miniagents.values import ToolCall, content_of
 from tests.support.responses_wire import response
@@ -19,6 +29,7 @@ SUMMARY: Final = "response.reasoning_summary_text.delta"
 JSON: Final = '{"city": "Oslo"}'
 
 Data = Mapping[str, object]
+OTHERS: Final = (Identity, Count, Progress, Reason, End)
 
 
 def as_event(data: object) -> ServerEvent:
@@ -34,7 +45,7 @@ def decoded(*events: Data) -> list[Decoded]:
 
 def heard(*events: Data) -> tuple[str, list[tuple[str, str]]]:
     """What a reader hears of a stream: the text, and the names and arguments of calls."""
-    parts = [part for part in decoded(*events) if not isinstance(part, Identity | Count | Progress)]
+    parts = [part for part in decoded(*events) if not isinstance(part, OTHERS)]
     assert parts[-1:] == [Finish("completed")]
     calls = [part for part in content_of(parts) if isinstance(part, ToolCall)]
     text = "".join(part for part in parts if isinstance(part, str))
