@@ -270,7 +270,7 @@ class _Writer:
             yield {**role, **self._rng.choice(({}, {"content": ""}, {"content": None}))}
         for said in self._said(texts):
             if self._is("fields-null"):
-                nothing = {
+                nothing: _JSON = {
                     "content": None,
                     "refusal": None,
                     "reasoning_content": None,

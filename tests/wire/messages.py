@@ -219,7 +219,12 @@ class _Writer:
 
     def _server_tools(self, index: int) -> Iterator[Event]:
         """A tool that the server calls, and what came of it: nothing that a user has to call."""
-        block = {"type": "server_tool_use", "id": f"srvtoolu_{index}", "name": "web_search", "input": {}}
+        block: _JSON = {
+            "type": "server_tool_use",
+            "id": f"srvtoolu_{index}",
+            "name": "web_search",
+            "input": {},
+        }
         yield self.event("content_block_start", index=index, content_block=block)
         for piece in ('{"query":', '"owls"}'):
             delta = {"type": "input_json_delta", "partial_json": piece}
