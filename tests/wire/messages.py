@@ -262,7 +262,8 @@ class _Writer:
                 begun: _JSON = {"type": "thinking", "thinking": ""}
                 return begun if self._is("thoughts-unsigned") else {**begun, "signature": ""}, deltas
             case _:
-                first = pieces.pop(0) if self._is("text-in-start") else ""
+                in_start = self._is("text-in-start") and not self._is("no-block-start")
+                first = pieces.pop(0) if in_start else ""
                 said: list[_JSON] = [{"type": "text_delta", "text": piece} for piece in pieces]
                 if self._is("citations"):
                     cited = {"type": "char_location", "cited_text": "Owls fly.", "document_index": 0}

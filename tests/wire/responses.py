@@ -510,7 +510,7 @@ class _Reader:
             case "response.function_call_arguments.delta":
                 call = self._at((event.item_id, event.output_index))
                 if call is not None:
-                    call[2] += event.delta
+                    call[4] += event.delta
             case "response.output_item.added" | "response.output_item.done":
                 self._item(event.item, event.output_index)
             case "response.completed" | "response.incomplete":
@@ -551,7 +551,7 @@ class _Reader:
             places = (item.call_id, item.id, index)
             call = self._at((item.call_id,))
             if call is None:
-                call = ["call", item.name, "", item.call_id]
+                call = ["call", item.name, "", item.call_id, ""]  # arguments of the item, and in pieces
                 self._said.append(call)
             self._places.update((place, call) for place in places if place is not None)
             call[2] = item.arguments or call[2]
@@ -567,7 +567,7 @@ class _Reader:
         said: list[Spoken] = []
         for each in self._said:
             if each[0] == "call":
-                said.append(("call", each[1], value_of(each[2]), each[3]))
+                said.append(("call", each[1], value_of(each[2] or each[4]), each[3]))
             elif each[0] == "thought":
                 said.append(("thought", each[1], each[2]))
             else:
