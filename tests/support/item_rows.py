@@ -75,8 +75,8 @@ def _call(arguments: str, item_id: str | None = "f", call_id: str = "c") -> dict
 
 
 def _added(item: Mapping[str, object], **fields: object) -> bytes:
-    begun = {**item, "content": []} if item["type"] == "message" else {**item, "arguments": ""}
-    return event("response.output_item.added", item=begun, **fields)
+    nothing: dict[str, object] = {"content": None} if item["type"] == "message" else {"arguments": ""}
+    return event("response.output_item.added", item={**item, **nothing}, **fields)
 
 
 def _done(item: Mapping[str, object], **fields: object) -> bytes:
@@ -322,7 +322,8 @@ def _begin(kind: str = "text", index: int = 0, **fields: object) -> bytes:
 
 
 def _tool(call_id: str = "c", index: int = 0, **fields: object) -> bytes:
-    return _begin("tool_use", index, **{"id": call_id, "name": "look", "input": {}, **fields})
+    given: dict[str, object] = {"id": call_id, "name": "look", "input": None, **fields}
+    return _begin("tool_use", index, **given)
 
 
 def _piece(index: int = 0, **delta: object) -> bytes:

@@ -10,8 +10,9 @@ from typing import cast
 
 from ._answer import Identity
 from ._json import WireError
+from ._sse import ServerEvent, error_of
 
-__all__ = ["arguments_of", "identifier", "identity_of", "list_of", "object_of", "text_of"]
+__all__ = ["arguments_of", "identifier", "identity_of", "list_of", "object_of", "raise_error", "text_of"]
 
 
 def identifier(value: object) -> str | None:
@@ -57,3 +58,9 @@ def identity_of(answer: Mapping[str, object]) -> Identity:
     """Return who answers."""
     model = answer.get("model")
     return Identity(identifier(answer.get("id")), model if isinstance(model, str) else None)
+
+
+def raise_error(event: ServerEvent) -> None:
+    """Raise the error that an event is, if it is one."""
+    if (error := error_of(event)) is not None:
+        raise error

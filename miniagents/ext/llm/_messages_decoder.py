@@ -24,11 +24,11 @@ from pydantic import TypeAdapter
 from miniagents.values import Finish, Reasoning
 
 from ._answer import Decoded, Progress
-from ._fields import arguments_of, identifier, identity_of, list_of, object_of, text_of
+from ._fields import arguments_of, identifier, identity_of, list_of, object_of, raise_error, text_of
 from ._json import WireError, look, parsed, untyped
 from ._messages_fields import CALL, SPEAKERS, TEXT, THOUGHTS, Counts, Event, citation_of, kind_of
 from ._pieces import CallPieces, missing
-from ._sse import STRAY, ServerEvent, error_of
+from ._sse import STRAY, ServerEvent
 
 __all__ = ["MessagesDecoder", "decode_message"]
 
@@ -36,6 +36,7 @@ __all__ = ["MessagesDecoder", "decode_message"]
 _EVENT: Final = TypeAdapter(Event)
 _OBJECT: Final = TypeAdapter(dict[str, object])
 _ERRORS: Final = frozenset({"error", STRAY})
+_NOWHERE: Final = -1
 # In which field a piece stands, by its type.
 _FIELDS: Final = MappingProxyType(
     {
@@ -107,7 +108,7 @@ class MessagesDecoder:
         self._number = 0  # of the next block
         self._next = 0  # the place that follows
         self._last = 0  # the place of the block that began last
-        self._text: int | None = None  # the place of the text to which the last piece belonged
+        self._text = _NOWHERE  # the place of the text to which the last piece belonged
         self._announced = False  # an event has begun a block
         self._spoke = False  # something has come that a reader sees
         self._others = False  # there were pieces of types that are not known here
@@ -120,18 +121,19 @@ class MessagesDecoder:
     def __call__(self, event: ServerEvent) -> list[Decoded]:
         """Return the parts of an event; none for a type that it does not know."""
         if event.name in _ERRORS:
-            _raise(event)
+            raise_error(event)
+            return []
         try:
             known = parsed(_EVENT, event.data)
         except WireError:
             if self._ended or _says_nothing(event):
                 return []
             raise
-        if known.get("type") == "content_block_delta":
-            delta, index = known.get("delta"), known.get("index")
-            if delta is not None and index == self._text and delta.get("type") == "text_delta":
+        if known.get("type") == "content_block_delta" and known.get("index") == self._text:
+            delta = known.get("delta")
+            if delta is not None and delta.get("type") == "text_delta":
                 text = delta.get("text")
-                if type(text) is str and index is not None:  # most events are no more than text
+                if type(text) is str:  # most events are no more than text
                     return [text]
         return list(self._rarer(known, event))
 
@@ -143,10 +145,11 @@ class MessagesDecoder:
         if (handle := _HANDLERS.get(kind)) is not None:
             yield from handle(self, known)
         elif kind == "error":
-            _raise(ServerEvent("error", event.data))
-        elif known and not kind:
-            _raise(ServerEvent("", event.data))
-            raise WireError("an event has no type")
+            raise_error(ServerEvent("error", event.data))
+        elif not kind:
+            raise_error(ServerEvent("", event.data))
+            if known:
+                raise WireError("an event has no type")
 
     # -- blocks ------------------------------------------------------------------------------------------
 
@@ -164,7 +167,7 @@ class MessagesDecoder:
 
     def _begin(self, fields: Mapping[str, object], place: int | None) -> Iterator[Decoded]:
         """Begin a block with all that is told of it."""
-        self._text = None
+        self._text = _NOWHERE
         self._announced = True
         kind, call_id = kind_of(fields), identifier(fields.get("id"))
         place = self._next if place is None else place
@@ -194,7 +197,7 @@ class MessagesDecoder:
 
     def _stop(self, block: _Block) -> Iterator[Decoded]:
         """End a block; it may have ended already."""
-        self._text = None
+        self._text = _NOWHERE
         block.stopped = True
         if block.kind == CALL:
             block.call.end("")
@@ -249,7 +252,7 @@ class MessagesDecoder:
             block = self._block_of_piece(TEXT if kind == "text_delta" else "thinking", place)
             if kind == "text_delta":
                 yield self._say(block, text)
-                self._text = None if self._whole else place
+                self._text = _NOWHERE if self._whole or place is None else place
             else:
                 yield from self._thought(block, cast("Mapping[str, object]", delta))
 
@@ -298,7 +301,7 @@ class MessagesDecoder:
     def stops(self, _: Event) -> Iterator[Decoded]:
         """Take the end of the stream."""
         self._ended = self._finished
-        self._text = None
+        self._text = _NOWHERE
         yield from ()
 
     def whole(self, content: Sequence[object]) -> Iterator[Decoded]:
@@ -351,26 +354,16 @@ def decode_message(event: ServerEvent) -> list[Decoded]:
     """
     answer = parsed(_OBJECT, event.data)
     if answer.get("type") == "error":
-        _raise(ServerEvent("error", event.data))
+        raise_error(ServerEvent("error", event.data))
     content = answer.get("content")
-    if isinstance(content, str):
-        content = [{"type": TEXT, "text": content}]
-    if not isinstance(content, list):
-        _raise(event)
+    if not isinstance(content, list | str):
+        raise_error(event)
         raise WireError("the answer has no content")
-    parts = [
-        identity_of(answer),
-        *MessagesDecoder().whole(list_of(content)),
-        *Counts().take(answer, final=True),
-    ]
+    told = [{"type": TEXT, "text": content}] if isinstance(content, str) else list_of(answer.get("content"))
+    blocks, count = MessagesDecoder().whole(told), Counts().take(answer, final=True)
+    parts = [identity_of(answer), *blocks, *count]
     reason = text_of(answer.get("stop_reason"))
     return [*parts, Finish(reason)] if reason else parts
-
-
-def _raise(event: ServerEvent) -> None:
-    """Raise the error that an event is, if it is one."""
-    if (error := error_of(event)) is not None:
-        raise error
 
 
 def _place(event: Event) -> int | None:

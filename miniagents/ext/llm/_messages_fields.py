@@ -46,7 +46,6 @@ class Event(TypedDict, total=False):
     content_block: dict[str, object] | None
     message: dict[str, object] | None
     usage: object
-    error: object
 
 
 def kind_of(block: Mapping[str, object]) -> str:

@@ -71,7 +71,7 @@ class CallPieces:
         name: of the tool; `""` while it is not known.
     """
 
-    __slots__ = ("_confirmed", "_first", "_item_id", "_number", "_pieces", "_told", "id", "name")
+    __slots__ = ("_first", "_item_id", "_number", "_pieces", "_told", "id", "name")
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -79,7 +79,6 @@ class CallPieces:
         self._pieces: list[str] = []
         self._told = 0  # how many of them the reader has
         self._item_id: str | None = None
-        self._confirmed = False
         self.id: str | None = None
         self.name = ""
 
@@ -119,12 +118,10 @@ class CallPieces:
             WireError: other ones came.
         """
         for whole in (arguments, "" if same_json(self._first, "{}") else self._first):
-            came = "".join(self._pieces)
-            if came and whole and same_json(came, whole):
-                self._confirmed = True
+            if not whole or (self._pieces and same_json("".join(self._pieces), whole)):
                 continue
             # A first part of JSON is no JSON; what is, must be what came.
-            part = at_end and not self._confirmed and not same_json(whole, whole)
+            part = at_end and not same_json(whole, whole)
             of = f"the JSON of a call of the tool {self.name!r}"
             if rest := missing(self._pieces, whole, of=of, at_end=part):
                 self._pieces.append(rest)

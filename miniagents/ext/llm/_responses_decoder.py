@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from miniagents.values import Finish, Reasoning, Refusal
 
 from ._answer import Decoded, Progress
-from ._fields import arguments_of, identifier, identity_of, list_of, object_of, text_of
+from ._fields import arguments_of, identifier, identity_of, list_of, object_of, raise_error, text_of
 from ._json import ProviderError, WireError, look, parsed
 from ._pieces import missing
 from ._responses_fields import (
@@ -40,7 +40,7 @@ from ._responses_fields import (
     whole_text,
 )
 from ._responses_items import CALL, MESSAGE, THOUGHT, Item, Items
-from ._sse import STRAY, ServerEvent, error_of
+from ._sse import STRAY, ServerEvent
 
 __all__ = ["ResponsesDecoder", "decode_response"]
 
@@ -93,7 +93,8 @@ class ResponsesDecoder:
     def __call__(self, event: ServerEvent) -> list[Decoded]:
         """Return the parts of an event; none for a type that it does not know."""
         if event.name in _ERRORS:
-            _raise(event)
+            raise_error(event)
+            return []
         if self._ended:
             return []
         try:
@@ -126,10 +127,11 @@ class ResponsesDecoder:
             yield from self.whole(object_of(event.get("response") or {}), status)
             self._ended = True
         elif kind in {"error", "response.error"}:
-            _raise(ServerEvent("error", raw.data))
-        elif not kind and event:
-            _raise(ServerEvent("", raw.data))
-            raise WireError("an event has no type")
+            raise_error(ServerEvent("error", raw.data))
+        elif not kind:
+            raise_error(ServerEvent("", raw.data))
+            if event:
+                raise WireError("an event has no type")
         elif kind.endswith(".delta"):
             self._others = True
 
@@ -288,8 +290,8 @@ class ResponsesDecoder:
             status: how it ends, if it does not say so itself; `""` if that is not known.
         """
         told = answer.get("status")
-        if status not in _FAILED and told in _ENDS:
-            status = str(told)
+        if status not in _FAILED and isinstance(told, str) and told in _ENDS:
+            status = told
         elif told is None and "output" not in answer and not len(self._items):
             status = ""  # an end of nothing tells nothing
         if status in _FAILED:
@@ -372,12 +374,12 @@ def decode_response(event: ServerEvent) -> list[Decoded]:
     """
     answer = parsed(_OBJECT, event.data)
     if not isinstance(answer.get("output"), list) and not isinstance(answer.get("output_text"), str):
-        _raise(event)
+        raise_error(event)
         raise WireError("the answer has no output")
     # An answer without a status ends as its items do.
-    ends = {look(each, "status") for each in list_of(answer.get("output"))}
+    ends = {str(look(each, "status")) for each in list_of(answer.get("output"))}
     ended = answer.get("status") is None and len(ends) == 1
-    return list(ResponsesDecoder().whole(answer, str(ends.pop()) if ended else ""))
+    return list(ResponsesDecoder().whole(answer, ends.pop() if ended else ""))
 
 
 def _citations(item: Item, fields: Mapping[str, object]) -> Iterator[Decoded]:
@@ -387,9 +389,3 @@ def _citations(item: Item, fields: Mapping[str, object]) -> Iterator[Decoded]:
             for citation in citations_in(list_of(look(part, "annotations"))):
                 item.cited = True
                 yield citation
-
-
-def _raise(event: ServerEvent) -> None:
-    """Raise the error that an event is, if it is one."""
-    if (error := error_of(event)) is not None:
-        raise error

@@ -55,7 +55,6 @@ class Event(TypedDict, total=False):
     name: object
     annotation: object
     response: object
-    error: object
 
 
 # -- events ----------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ JSON: Final = '{"city": "Oslo"}'
 INPUT: Final = {"city": "Oslo"}
 
 Data = Mapping[str, object]
+NONE: Final[Data] = {}
 OTHERS: Final = (Identity, Count, Progress, Reason, End)
 
 
@@ -57,7 +58,8 @@ def begin(kind: str = "text", index: int | None = 0, **fields: object) -> dict[s
 
 def call(index: int | None = 0, call_id: str | None = "c", **fields: object) -> dict[str, object]:
     """The beginning of a call of `look`."""
-    return begin("tool_use", index, **{"id": call_id, "name": "look", "input": {}, **fields})
+    given: dict[str, object] = {"id": call_id, "name": "look", "input": NONE, **fields}
+    return begin("tool_use", index, **given)
 
 
 def piece(kind: str, index: int | None = 0, **delta: object) -> dict[str, object]:
@@ -400,12 +402,12 @@ def test_decode_whole() -> None:
     ("answer", "error"),
     [
         (None, WireError),
-        ({}, WireError),
+        (NONE, WireError),
         ({"content": None}, WireError),
         ({"content": ["x"]}, WireError),
         ({"content": [{"type": "text", "text": 7}]}, WireError),
         ({"content": [{"type": "text"}]}, WireError),
-        ({"content": [{"type": "tool_use", "id": "c", "input": {}}]}, WireError),
+        ({"content": [{"type": "tool_use", "id": "c", "input": NONE}]}, WireError),
         ({"content": "Hi", "stop_reason": 7}, WireError),
         ({"error": {"message": "No."}}, ProviderError),
         ({"type": "error", "error": {"message": "No."}}, ProviderError),
