@@ -460,6 +460,8 @@ def _chat_calls() -> Iterable[Row]:
     yield Row("calls without arguments", (_said([*without, stop]),), None, "", calls=none, wires=(CHAT,))
     pieces: tuple[tuple[str, list[object]], ...] = (
         ("an id in each piece", [_calls(look('{"n": ', id="a")), _calls(look("1}", id="a"))]),
+        ("another id in each", [_calls(look(index=0, id="a")), _calls(go_on(one, index=0, id="b"))]),
+        ("and no place", [_calls(look(id="a")), _calls(go_on(one, id="b"))]),
         ("a name in each piece", [_calls(look('{"n": ', index=0)), _calls(look("1}", index=0))]),
         ("the whole call again", [_calls(look(one, index=0, id="a"))] * 2),
         ("an object for its JSON", [_calls(look({"n": 1}, index=0, id=7))]),

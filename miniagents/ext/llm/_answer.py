@@ -128,6 +128,7 @@ class AnswerAssembler:
 
     __slots__ = (
         "_begun",
+        "_behind_reason",
         "_calls",
         "_decode",
         "_ended",
@@ -158,6 +159,7 @@ class AnswerAssembler:
         self._usage = Usage()
         self._calls: dict[int, _ToolCall] = {}
         self._begun = False  # an event before this one brought the answer forward
+        self._behind_reason = False  # the event that is taken comes after a reason
         self._ended = False  # nothing that comes now belongs to the answer
         self._reason_is_last = False  # no piece came after the reason
         self._resumed = False  # pieces came after a reason, so a reason does not mean that the answer ends
@@ -176,25 +178,8 @@ class AnswerAssembler:
             WireError: if the event is not what the provider's protocol says.
             ProviderError: if the event is an error.
         """
-        if not self.finish_reason:
-            return self._take(event)
-        was_last, self._reason_is_last = self._reason_is_last, False
-        try:
-            parts = self._take(event)
-        except Exception:
-            self._reason_is_last = was_last
-            raise
-        if self.progressed:
-            self._resumed, self._told = True, ""
-        else:
-            self._reason_is_last = self._reason_is_last or was_last
-            if self.may_go_on and self.usage_known:
-                self.may_go_on = False
-                parts = [*self._untold(), *parts]
-        self._settle()
-        return parts
-
-    def _take(self, event: ServerEvent) -> list[Part]:
+        if self.finish_reason and not self._behind_reason:
+            return self._take_behind_reason(event)
         out: list[Part] = []
         ended = self._ended
         if self.progressed:
@@ -216,6 +201,24 @@ class AnswerAssembler:
                 self._other(part, out)
         return out
 
+    def _take_behind_reason(self, event: ServerEvent) -> list[Part]:
+        """Take an event that comes after a reason, and see whether it goes on with the answer."""
+        was_last, self._reason_is_last = self._reason_is_last, False
+        self._behind_reason = True
+        try:
+            parts = self.take(event)
+        finally:
+            self._behind_reason = False
+        if self.progressed:
+            self._resumed, self._told = True, ""
+        else:
+            self._reason_is_last = self._reason_is_last or was_last
+            if self.may_go_on and self.usage_known:
+                self.may_go_on = False
+                parts = [*self._untold(), *parts]
+        self._settle()
+        return parts
+
     def rest(self) -> list[Part]:
         """Return what was held back, when no event comes any more: halves of characters."""
         text = self._joiner.rest()
@@ -231,8 +234,8 @@ class AnswerAssembler:
         Raises:
             WireError: a call has no name.
         """
-        if not Finish(self.finish_reason).cut:
-            self._check_calls()
+        if not Finish(self.finish_reason).cut and not all(call.name for call in self._calls.values()):
+            raise WireError("a call names no tool, so a part of it is missing")
         return self._untold()
 
     @property
@@ -273,8 +276,6 @@ class AnswerAssembler:
         if isinstance(mark, End):
             self.usage_known = True  # what has not been counted now is not
         else:
-            if isinstance(mark, Finish) and not mark.cut:
-                self._check_calls()  # first: once it has finished, nothing can be wrong any more
             # One that comes with the first piece, or with pieces behind another one, may stand in each event.
             resumes = self._resumed or (bool(self.finish_reason) and self.progressed)
             self.may_go_on = self.may_go_on or not (self.finish_reason or self._begun)
@@ -298,12 +299,6 @@ class AnswerAssembler:
             self.may_go_on = False
         else:
             self.finished = self._reason_is_last and not self._resumed
-
-    def _check_calls(self) -> None:
-        """See whether each call has a name."""
-        for call in self._calls.values():
-            if not call.name:
-                raise WireError("a call names no tool, so a part of it is missing")
 
     def _identify(self, identity: Identity) -> None:
         """Note who answers, as data of the message."""

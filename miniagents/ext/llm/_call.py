@@ -282,7 +282,6 @@ class _Reading:
             self._finished()
         elif progressed:
             self.began = True
-            self._usage_known = None  # the wait for what follows the end is over, if it had begun
             self._clock.progressed()
         elif answer.finished:
             self.began = True

@@ -10,9 +10,9 @@ Understood, beside what OpenAI's servers write:
 * text as a list of parts, as Mistral's thinking models write it; thoughts under the two names that servers
   give them;
 * a whole ``message``, or a ``text``, in place of a ``delta``;
-* calls without a place, without an id, or with the same place for all of them: another id is another call,
-  and so is a name behind arguments that are whole; arguments as an object instead of its JSON; a single
-  ``function_call``;
+* calls without a place, without an id, or with the same place for all of them: another id with a name is
+  another call, and so is a name behind arguments that are whole; arguments as an object instead of its JSON;
+  a single ``function_call``;
 * a ``finish_reason`` in every chunk: the answer is read on until ``[DONE]`` or the end of the body, and the
   last reason is the reason.
 
@@ -440,12 +440,11 @@ class _Calls:
 
     def _of(self, piece: _Piece) -> _Begun | None:
         """Return the call that a piece seems to belong to."""
-        if piece.place is None:
-            return self._by_id.get(piece.id) if piece.id else self._last
-        call = self._by_place.get(piece.place)
-        if call is not None and piece.id and call.id not in {"", piece.id}:
-            return self._by_id.get(piece.id)
-        return call
+        call = self._last if piece.place is None else self._by_place.get(piece.place)
+        if call is None or not piece.id or piece.id == call.id or (piece.place is not None and not call.id):
+            return call
+        # Older servers of vLLM give each piece an id of its own; only the first one of a call has a name.
+        return self._by_id.get(piece.id) or (None if piece.name else call)
 
     def _is_another(self, call: _Begun, piece: _Piece) -> bool:
         """Whether a piece begins another call than the one that has its place."""

@@ -102,7 +102,7 @@ class SSEDecoder:
                 name, data = (b"\n", b"") if at < 0 else (chunk[7:at], chunk[at + 7 : -2])
             size = len(chunk)
             fits = size <= self._max_event and size <= self._left
-            if fits and _LF not in data and _LF not in name and not _is_blank(data):
+            if fits and data[:1] > b" " and _LF not in data and _LF not in name:
                 self._left -= size
                 return [ServerEvent(_name_of(name) if name else "", data)]
         events: list[ServerEvent] = []
@@ -112,7 +112,7 @@ class SSEDecoder:
             elif not line:
                 if self._data:
                     event = self._event()
-                    if event.name == "error" or not _is_blank(event.data):
+                    if event.name == "error" or (event.data and not event.data.isspace()):
                         events.append(event)
                 self._name = ""
             else:
@@ -186,10 +186,6 @@ class SSEDecoder:
             events.append(ServerEvent("error", value))
         elif line.startswith(b"{"):
             events.append(ServerEvent(STRAY, line))
-
-
-def _is_blank(data: bytes) -> bool:
-    return not data or data.isspace()
 
 
 def _name_of(value: bytes) -> str:

@@ -145,14 +145,13 @@ def test_decode_whole_dialects(answer: Mapping[str, object], parts: list[Decoded
     assert decode_completion(as_event({"choices": [answer]})) == [Identity("", None), *parts]
 
 
-NO_ANSWERS: tuple[object, ...] = ({}, {"choices": []}, {"choices": [{}]}, {"choices": [{"message": None}]})
-
-
-@pytest.mark.parametrize("answer", NO_ANSWERS)
-def test_decode_whole_refuses(answer: object) -> None:
+@pytest.mark.parametrize(
+    "answer", [b"{}", b'{"choices": []}', b'{"choices": [{}]}', b'{"choices": [{"message": null}]}']
+)
+def test_decode_whole_refuses(answer: bytes) -> None:
     """A whole answer that says nothing at all is refused: it is a filtered one, or none."""
     with pytest.raises(WireError, match="no choices"):
-        decode_completion(as_event(answer))
+        decode_completion(ServerEvent("", answer))
 
 
 @pytest.mark.parametrize(
@@ -175,23 +174,14 @@ def test_lists_of_parts(content: object, parts: list[Decoded]) -> None:
     assert decode(as_event({"choices": [{"delta": {"content": content}}]})) == parts
 
 
-NO_TEXTS: tuple[object, ...] = (
-    ["a"],
-    [None],
-    [{}],
-    [{"type": "tool_use"}],
-    [{"type": {"a": 1}}],
-    [{"type": "text"}],
-    {"a": 1},
-    7,
-)
+UNKNOWN = ('[{"type": "tool_use"}]', '[{"type": [1]}]', '[{"type": "text"}]', "[{}]")
 
 
-@pytest.mark.parametrize("content", NO_TEXTS)
-def test_what_is_no_text(content: object) -> None:
+@pytest.mark.parametrize("content", [*UNKNOWN, '["a"]', "[null]", "{}", "7"])
+def test_what_is_no_text(content: str) -> None:
     """A text that is no text, and no list of parts that are known, is refused."""
     with pytest.raises(WireError):
-        ChunkDecoder()(as_event({"choices": [{"delta": {"content": content}}]}))
+        ChunkDecoder()(ServerEvent("", b'{"choices": [{"delta": {"content": %s}}]}' % content.encode()))
 
 
 @pytest.mark.parametrize("data", [b"[DONE]", b"[DONE] ", b'"[DONE]"', b"[done]"])
@@ -214,6 +204,38 @@ def test_a_repeated_message_of_calls() -> None:
     assert parts(message={"tool_calls": [call, other]}) == [ToolCallDelta(1, "b", "n", "{}")]
     with pytest.raises(WireError, match="behind pieces of calls"):
         parts(message={"tool_calls": [{"function": {"name": "n"}}]})
+
+
+NOTHING: Mapping[str, str] = {}
+NAMES: tuple[tuple[list[list[Mapping[str, str]]], list[int]], ...] = (
+    ([[NOTHING, NOTHING]], [0, 1]),
+    ([[NOTHING], [NOTHING]], [0, 0]),
+    ([[{"arguments": "{}"}], [{"arguments": "{}"}]], [0, 1]),
+    ([[{"arguments": "{}"}], [{"arguments": " "}]], [0, 0]),
+    ([[{"arguments": "{}}"}], [{"arguments": "{}"}], [{"arguments": "{}"}]], [0, 0, 0]),
+    ([[{"arguments": "{"}], [{"arguments": "}"}]], [0, 0]),
+    ([[{"arguments": "{"}], [{"name": "m", "arguments": "{}"}]], [0, 1]),
+)
+"""What one event after the other says of calls in one place, and which call each piece belongs to."""
+
+
+@pytest.mark.parametrize(("pieces", "numbers"), NAMES)
+def test_names_in_one_place(pieces: list[list[Mapping[str, str]]], numbers: list[int]) -> None:
+    """Without ids a name begins another call where it cannot mean the same one."""
+    decode = ChunkDecoder()
+    calls = [[{"index": 0, "function": {"name": "n", **each}} for each in event] for event in pieces]
+    decoded = [decode(as_event({"choices": [{"delta": {"tool_calls": each}}]})) for each in calls]
+    found = [part for parts in decoded for part in parts if isinstance(part, ToolCallDelta)]
+    assert numbers == [part.index for part in found]
+
+
+@pytest.mark.parametrize("text", ["Hi", "Hip", "Help"])
+def test_a_message_that_does_not_repeat(text: str) -> None:
+    """A whole message behind pieces with more, less or other text is refused, with both lengths."""
+    decode = ChunkDecoder()
+    decode(as_event({"choices": [{"delta": {"content": "Hel"}}]}))
+    with pytest.raises(WireError, match=f"has {len(text)} characters, and 3 came in pieces"):
+        decode(as_event({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]}))
 
 
 @pytest.mark.gate("what is timed")
