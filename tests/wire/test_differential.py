@@ -64,6 +64,15 @@ ONCE_WRONG = [
     Plan("responses", 1, (Block("text", ("", "Well")),), None, "completed"),
     # The signature was not that of the thought, because it came after the call.
     Plan("responses", 2, (THOUGHT, CALL), None, "completed", frozenset({"no-item-done"})),
+    # Two parts of a summary ran into each other, because no event begins them.
+    Plan(
+        "responses",
+        5,
+        (Block("thought", ("Hm", "Aha")),),
+        None,
+        "completed",
+        frozenset({"two-summaries", "no-part-added"}),
+    ),
     # The call could not be made, because a character of its arguments came in halves.
     *(
         Plan(wire, 3, (CALL,), None, finish, frozenset({"halves"}))

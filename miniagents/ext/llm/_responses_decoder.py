@@ -147,6 +147,8 @@ class ResponsesDecoder:
         part = item.part_of(voice, part_number(event))
         if part.ended and voice != THINKING:
             raise WireError("a piece came for a text that has ended: an event is missing")
+        if voice == THINKING and not part.pieces and item.said(THINKING):
+            yield Reasoning("\n\n", id=item.id, index=item.number)  # another part of its summary
         if voice == TEXT:
             self._pieces = part.pieces
             self._name = event.get("item_id"), event.get("output_index"), event.get("content_index")
@@ -184,9 +186,8 @@ class ResponsesDecoder:
 
     def summary_begins(self, event: Event) -> Iterator[Decoded]:
         """Take the beginning of a part of a thought."""
-        item = self._items.told(name_in(event, THOUGHT))
-        if event.get("summary_index"):
-            yield Reasoning("\n\n", id=item.id, index=item.number)
+        self._items.told(name_in(event, THOUGHT))
+        yield Progress()
 
     def annotated(self, event: Event) -> Iterator[Decoded]:
         """Take an annotation of a text."""
