@@ -115,7 +115,7 @@ def tick(seconds: float, step: float, longest: float) -> str:
     """
     for below, times, unit in _UNITS:
         if longest < below:
-            digits = max(0, -_exponent(step * times))
+            digits = max(0, -_exponent(step * times)) if seconds else 0
             return f"{seconds * times:.{digits}f} {unit}"
     return _clock(seconds)
 
