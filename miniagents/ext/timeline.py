@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 
 from typing_extensions import override
 
+from miniagents.core import running_loop
 from miniagents.observers import (
     FirstPart,
     ModelAsked,
@@ -33,7 +34,7 @@ class Timeline(Observer):
     Each run of an agent, a model or a tool is a lane below the one that began it. Dots are parts, ``|`` is an
     end, ``X`` an error, a hollow end a run that was cancelled or left by its readers, a gap in the dots is
     waiting. Time in which nothing runs is cut out of the axis. ``print(timeline)`` draws it with characters.
-    It can be drawn at any time, also while something runs.
+    It can be drawn at any time; of what still runs the last parts may be missing (they are told in batches).
 
     A lane keeps what a picture can show: 8,192 times at most, not every part.
 
@@ -69,6 +70,7 @@ class Timeline(Observer):
         self._lanes: list[Lane] = []
         self._of_run: WeakKeyDictionary[RunInfo, Lane] = WeakKeyDictionary()
         self._zero: float | None = None
+        self._epoch = 0.0
         self._now = 0.0
 
     @override
@@ -114,16 +116,16 @@ class Timeline(Observer):
 
     def to_html(self) -> str:
         """The picture as a page, in one file, with nothing to fetch."""
-        return html(layout_of(self._lanes, self._now, self._more))
+        return html(layout_of(self._lanes, self._until(), self._more))
 
     def to_svg(self) -> str:
         """The picture as SVG, in colours for light and for dark pages."""
-        layout = layout_of(self._lanes, self._now, self._more)
+        layout = layout_of(self._lanes, self._until(), self._more)
         return svg(layout, [] if layout is None else columns_of(layout), titles=True)
 
     @override
     def __str__(self) -> str:
-        return in_characters(self._lanes, self._now, self._more)
+        return in_characters(self._lanes, self._until(), self._more)
 
     def _began(self, event: RunBegan) -> None:
         at = self._at(event.run, event.at)
@@ -134,6 +136,13 @@ class Timeline(Observer):
         lane = Lane(event.run, at, parent, content=self.content)
         self._lanes.append(lane)
         self._of_run[event.run] = lane
+
+    def _until(self) -> float:
+        """The end of the axis: the last event, or now if something runs on the event loop here."""
+        loop = running_loop()
+        if loop is None or self._zero is None or all(lane.ended is not None for lane in self._lanes):
+            return self._now
+        return max(self._now, loop.time() - self._zero)
 
     def _at(self, run: RunInfo, at: float) -> float:
         """Seconds since the first event, also for runs on another event loop."""

@@ -13,6 +13,8 @@ from ._svg import COLUMNS, HEIGHT, STEP, TOP, Layout, columns_of, svg
 from ._texts import data, markup
 
 _TEXTS: Final = 100_000  # bytes of what all runs said, as it stands in the page
+_AROUND: Final = 8  # bytes around a text
+_ESCAPED: Final = 6  # bytes of a character at most
 _MANY: Final = 35  # the last digit of base 36: as many parts or more
 _GAP: Final = 3  # columns without parts that a string of counts may have
 
@@ -98,19 +100,21 @@ def _counts(counts: Mapping[Colour, Mapping[int, int]]) -> list[tuple[int, str]]
 
 def _said(layout: Layout, row: Row, share: int) -> dict[str, object]:
     """What a run said, by columns, as much as fits into its share of bytes."""
-    texts, missing = said(row.lane)
-    by_column: list[tuple[int, str]] = []
-    left = share
+    texts, missing = said(row.lane, share)
+    by_column: dict[int, list[str]] = {}
     for at, text in texts:
-        cost = len(data(text).encode()) + 8
+        by_column.setdefault(int(layout.scale.column(at)), []).append(text)
+    kept: list[tuple[int, str]] = []
+    left = share
+    for column in sorted(by_column):
+        text = "".join(by_column[column])
+        cost = len(data(text).encode()) + _AROUND
         if cost > left:
-            kept = text[: max(0, left - 8) // 6]  # a character is escaped with six at most
-            missing += len(text) - len(kept)
-            text, left = kept, 0
-        left = max(0, left - cost)
-        column = int(layout.scale.column(at))
-        if text and by_column and by_column[-1][0] == column:
-            by_column[-1] = (column, by_column[-1][1] + text)
-        elif text:
-            by_column.append((column, text))
-    return {"said": by_column, "cut": missing}
+            fits = text[: max(0, left - _AROUND) // _ESCAPED]
+            missing += len(text) - len(fits)
+            text, left = fits, 0
+        else:
+            left -= cost
+        if text:
+            kept.append((column, text))
+    return {"said": kept, "cut": missing}

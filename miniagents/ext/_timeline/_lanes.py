@@ -1,5 +1,6 @@
 """What is kept of one run: what its lane shows, and no more."""
 
+import re
 import reprlib
 from array import array
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ Ending: TypeAlias = Literal["done", "failed", "cancelled", "abandoned", "running
 TEXT: Final = 8_000
 """How many characters are kept of what a run said."""
 
+_TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # what models can be given
 _AGAIN: Final = 200  # times at which a model was asked again
 _SENT: Final = 300
 _SILENT: Final = (Usage, Finish, ResponseHeaders, Retry)
@@ -42,16 +44,17 @@ class Said:
     Attributes:
         pieces: the texts.
         times: when each of them came, in seconds.
-        missing: how many characters were not kept.
+        length: how many characters were kept.
+        missing: how many were not.
     """
 
-    __slots__ = ("_length", "missing", "pieces", "times")
+    __slots__ = ("length", "missing", "pieces", "times")
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
         self.times = array("d")
         self.missing = 0
-        self._length = 0
+        self.length = 0
 
     def add(self, text: str, at: float) -> None:
         """Add a text.
@@ -60,12 +63,12 @@ class Said:
             text: what came.
             at: when.
         """
-        kept = text[: TEXT - self._length]
+        kept = text[: TEXT - self.length]
         self.missing += len(text) - len(kept)
         if kept:
             self.pieces.append(kept)
             self.times.append(at)
-            self._length += len(kept)
+            self.length += len(kept)
 
 
 class Lane:
@@ -116,7 +119,9 @@ class Lane:
     )
 
     def __init__(self, run: RunInfo, at: float, parent: "Lane | None", *, content: bool) -> None:
-        self.alias = run.alias
+        # A model may call a tool that is not there, by a name that is a whole text.
+        said = run.kind == "tool" and not content and _TOOL_NAME.fullmatch(run.alias) is None
+        self.alias = "(no such tool)" if said else run.alias
         self.kind = run.kind
         self.number = run.number
         self.parent = parent

@@ -111,20 +111,31 @@ def tokens(used: Usage) -> str:
     return f"{told}, {_number(used.output_tokens)} out{_brackets([(used.reasoning_tokens, 'reasoning')])}"
 
 
-def said(lane: Lane) -> tuple[list[tuple[float, str]], int]:
+def said(lane: Lane, most: int) -> tuple[list[tuple[float, str]], int]:
     """The texts that a run wrote, clean, with their times; and how many characters are missing.
 
     Args:
         lane: of the run.
+        most: how many characters are looked at.
     """
-    if lane.said is None or not lane.said.pieces:
+    if lane.said is None:
         return [], 0
-    whole = "".join(lane.said.pieces)
-    cleaned = [(at, clean(piece)) for at, piece in zip(lane.said.times, lane.said.pieces, strict=True)]
-    at_once = clean(whole)
-    if at_once != "".join(piece for _, piece in cleaned):  # a key that came in pieces
-        cleaned = [(lane.said.times[0], at_once)]
-    return cleaned, lane.said.missing
+    pieces: list[tuple[float, str]] = []
+    length = 0
+    for at, piece in zip(lane.said.times, lane.said.pieces, strict=True):
+        if length >= most:
+            break
+        pieces.append((at, piece[: most - length]))
+        length += len(pieces[-1][1])
+    whole = "".join(piece for _, piece in pieces)
+    cleaned = clean(whole)
+    missing = lane.said.length + lane.said.missing - length
+    if cleaned == whole:
+        return pieces, missing
+    each_cleaned = [(at, clean(piece)) for at, piece in pieces]
+    if cleaned != "".join(piece for _, piece in each_cleaned):  # a key that came in pieces
+        each_cleaned = [(pieces[0][0], cleaned)]
+    return each_cleaned, missing
 
 
 def _ending(lane: Lane) -> str:

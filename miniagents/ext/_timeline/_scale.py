@@ -87,17 +87,17 @@ class Scale:
         if running <= 0 or used <= 0:
             return [(segment.first, duration(segment.start)) for segment in self.segments[:1]]
         step = _step(running * distance / used)
-        found: list[tuple[float, str]] = []
+        # Where the time goes on behind a cut comes before round numbers.
+        wanted = [(each.first, duration(each.start)) for each in self.segments if len(self.segments) > 1]
         for segment in self.segments:
-            begin = [(segment.first, duration(segment.start))] if len(self.segments) > 1 else []
             low, high = math.ceil(segment.start / step - 1e-9), math.floor(segment.end / step + 1e-9)
-            regular = [
-                (self.column(number * step), tick(number * step, step, self.total))
-                for number in range(low, high + 1)
-            ]
-            for column, label in begin + regular:
-                if not found or column - found[-1][0] >= distance * 0.999:
-                    found.append((column, label))
+            times = [number * step for number in range(low, high + 1)]
+            wanted += [(self.column(at), tick(at, step, self.total)) for at in times]
+        found: list[tuple[float, str]] = []
+        for column, label in wanted:
+            at = bisect_right(found, (column, ""))
+            if all(abs(column - other) >= distance * 0.999 for other, _ in found[max(0, at - 1) : at + 1]):
+                found.insert(at, (column, label))
         return found
 
 

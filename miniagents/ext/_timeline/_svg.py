@@ -217,7 +217,7 @@ def _lane(
 
 
 def _title(row: Row, now: float) -> str:
-    texts, _ = said(row.lane)
+    texts, _ = said(row.lane, 4 * _TOLD)
     spoken = line("".join(text for _, text in texts), _TOLD)
     return "\n".join([row.name, *facts(row, now), *([f"said: {spoken}"] if spoken else [])])
 

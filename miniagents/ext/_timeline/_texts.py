@@ -84,7 +84,7 @@ def duration(seconds: float) -> str:
     if seconds <= 0:
         return "0 s"
     for below, times, unit in _UNITS:
-        if seconds < below:
+        if seconds < below * 0.9995:  # rounded to three digits it still is
             scaled = seconds * times
             digits = 0 if scaled >= 99.95 else 1 if scaled >= 9.995 else 2  # noqa: PLR2004 - three digits
             return f"{_without_zeros(f'{scaled:.{digits}f}')} {unit}"
@@ -111,13 +111,13 @@ def tick(seconds: float, step: float, longest: float) -> str:
 
     Example:
         >>> tick(0.5, 0.5, 2), tick(0.25, 0.05, 0.4), tick(90, 30, 300), tick(7200, 1800, 9000)
-        ('0.5 s', '250 ms', '1 min 30 s', '2 h 00 min')
+        ('0.5 s', '250 ms', '1 min 30 s', '2 h')
     """
     for below, times, unit in _UNITS:
         if longest < below:
             digits = max(0, -_exponent(step * times)) if seconds else 0
             return f"{seconds * times:.{digits}f} {unit}"
-    return _clock(seconds)
+    return _clock(seconds).removesuffix(" 00 s").removesuffix(" 00 min") if seconds else "0 s"
 
 
 def _exponent(number: float) -> int:
