@@ -22,7 +22,7 @@ from typing_extensions import override
 from miniagents.core import Messages
 from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
 from miniagents.ext.chat_history_md import ChatHistoryMD
-from miniagents.ext.timeline import check_suffix
+from miniagents.ext.timeline import check_picture_path
 from miniagents.values import strip_control
 
 
@@ -119,7 +119,9 @@ def parse_arguments(words: Sequence[str]) -> ChatOptions:
     )
     keeping.add_argument("--no-history", action="store_true", help="keep nothing")
     chat.add_argument(
-        "--timeline", metavar="FILE", help="at the end, draw what ran: FILE ends with .html or .svg; without texts"
+        "--timeline",
+        metavar="FILE",
+        help="at the end, draw what ran: FILE ends with .html or .svg; without texts",
     )
     given = parser.parse_args(words)
     return ChatOptions(
@@ -145,7 +147,7 @@ def _picture(name: str) -> Path:
     """
     path = _path("--timeline", name)
     try:
-        check_suffix(path)
+        check_picture_path(path)
     except ValueError as error:
         raise BadInputError(f"--timeline: {error}") from error
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):

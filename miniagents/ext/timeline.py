@@ -13,7 +13,6 @@ from miniagents.observers import (
     Observer,
     PartsCame,
     RunBegan,
-    RunEnded,
     RunEvent,
     RunInfo,
     RunRetried,
@@ -25,7 +24,7 @@ from ._timeline._html import html
 from ._timeline._lanes import Lane
 from ._timeline._svg import columns_of, layout_of, svg
 
-__all__ = ["Timeline"]
+__all__ = ["Timeline", "check_picture_path"]
 
 
 class Timeline(Observer):
@@ -110,7 +109,7 @@ class Timeline(Observer):
             ValueError: it ends with something else.
             OSError: the file cannot be written.
         """
-        check_suffix(path)
+        check_picture_path(path)
         file = Path(path)
         file.write_text(self.to_html() if file.suffix.lower() == ".html" else self.to_svg(), encoding="utf-8")
 
@@ -153,7 +152,7 @@ class Timeline(Observer):
         return since
 
 
-def check_suffix(path: str | PathLike[str]) -> None:
+def check_picture_path(path: str | PathLike[str]) -> None:
     """Refuse a name by which no picture can be written.
 
     Args:
@@ -161,6 +160,14 @@ def check_suffix(path: str | PathLike[str]) -> None:
 
     Raises:
         ValueError: it ends neither with ``.html`` nor with ``.svg``.
+
+    Example:
+        >>> check_picture_path("run.png")
+        Traceback (most recent call last):
+            ...
+        ValueError: 'run.png' is no name for a picture of a run; it ends with .html or .svg.
     """
     if Path(path).suffix.lower() not in {".html", ".svg"}:
-        raise ValueError(f"{Path(path).name!r} is no name for a picture of a run; it ends with .html or .svg.")
+        raise ValueError(
+            f"{Path(path).name!r} is no name for a picture of a run; it ends with .html or .svg."
+        )

@@ -85,6 +85,12 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         # Three modules that tell one story: who watches, what notes the times, and the same as a stream.
         "miniagents/core/_observed_buffers.py": "tests/core/test_observers.py",
         "miniagents/core/_run_events.py": "tests/core/test_observers.py",
+        # What a picture is made of: seen in pictures of real runs.
+        "miniagents/ext/_timeline/_lanes.py": "tests/ext/test_timeline.py",
+        "miniagents/ext/_timeline/_rows.py": "tests/ext/test_timeline.py",
+        "miniagents/ext/_timeline/_svg.py": "tests/ext/test_timeline.py",
+        "miniagents/ext/_timeline/_html.py": "tests/ext/test_timeline.py",
+        "miniagents/ext/_timeline/_characters.py": "tests/ext/test_timeline.py",
         # What `map_agent` runs on: it is nothing without inquiries, so it is tested with them.
         "miniagents/core/_concurrent_map.py": "tests/operators/test_map_agent.py",
     }

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import os
 import re
 import time
 import tracemalloc
@@ -179,24 +180,29 @@ async def test_what_is_told() -> None:
     parts = [Retry(1, 1.0, "429"), 1.0, "one ", "two", Restart("wrong"), Usage(1200, 2), 0.5, "three"]
     async with MiniAgents(observers=[timeline]):
         await model("MODEL", *parts, Usage(1200, 30, 1024, 10)).inquire("Hello")
-    assert facts(timeline) == [
-        "model run 1, m-1; 0 s to 1.5 s: done after 1.5 s; 3 parts, the first after 1 s; began again 2 times; "
-        "used 1,200 tokens in (1,024 cached), 30 out (10 reasoning)"
-    ]
+    (told,) = facts(timeline)
+    assert told == (
+        "model run 1, m-1; 0 s to 1.5 s: done after 1.5 s; 3 parts, the first after 1 s; "
+        "began again 2 times; used 1,200 tokens in (1,024 cached), 30 out (10 reasoning)"
+    )
     assert "models used 1,200 tokens in (1,024 cached), 30 out (10 reasoning)" in timeline.to_svg()
     assert timeline.to_svg().count('class="again"') == 1 + 2
 
 
 @pytest.mark.loop(virtual=True)
 async def test_colours() -> None:
-    """Text, reasoning and calls of tools have dots of their own, also if an agent that is a tool says them."""
+    """Text, reasoning and calls of tools have dots of their own, also of an agent that is a tool."""
     timeline = Timeline()
     forwarded = AgentPart(("A",), Reasoning("hm"))
     async with MiniAgents(observers=[timeline]):
         await model("M", "x", 1.0, Reasoning("hm"), 1.0, ToolCallDelta(0, "1", "f"), 1.0, forwarded).inquire()
     svg = timeline.to_svg().partition("</style>")[2]
     paths = re.findall(r'class="d (d\w+)" d="(M[^"]+)"', svg)[3:]  # the first three are the legend
-    assert [(colour, path.count("h")) for colour, path in paths] == [("dtext", 1), ("dreasoning", 2), ("dtool", 1)]
+    assert [(colour, path.count("h")) for colour, path in paths] == [
+        ("dtext", 1),
+        ("dreasoning", 2),
+        ("dtool", 1),
+    ]
 
 
 def test_nothing() -> None:
@@ -219,7 +225,7 @@ async def test_files(tmp_path: Path) -> None:
     for name in ("a.png", "a", "html"):
         with pytest.raises(ValueError, match=rf"'{name}' is no name .*; it ends with \.html or \.svg\."):
             timeline.save(tmp_path / name)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.SVG", "a.html"]
+    assert sorted(os.listdir(tmp_path)) == ["a.SVG", "a.html"]
 
 
 def test_lanes_are_bounded() -> None:
@@ -255,7 +261,10 @@ def test_two_contexts() -> None:
 
 # -- what never is shown --
 
-HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>]]>-->\x00\x1b[31m\ud800\ufffe\u2028\"'&amp;"
+HOSTILE = (
+    "</script><script>alert(1)</script><img src=x onerror=alert(1)>]]>-->"
+    "\x00\x1b[31m\ud800\ufffe\u2028\"'&amp;"
+)
 
 
 def pictures(timeline: Timeline) -> str:
@@ -288,7 +297,9 @@ async def test_no_content() -> None:
     assert shown_in(pictures(timeline)) == []
     assert "look" in pictures(timeline)
     assert "failed with ValueError" in pictures(timeline)
-    lanes = repr([[getattr(lane, name) for name in lane.__slots__ if name != "parent"] for lane in timeline._lanes])
+    lanes = repr(
+        [[getattr(lane, name) for name in lane.__slots__ if name != "parent"] for lane in timeline._lanes]
+    )
     assert shown_in(lanes) == []
 
 
@@ -311,7 +322,7 @@ async def test_content() -> None:
 
 @pytest.mark.loop(virtual=True)
 async def test_hostile_content() -> None:
-    """Whatever is said, a picture is well-formed, has no element or attribute more, and runs no other script."""
+    """Whatever is said, a picture is well-formed, has no element more, and runs no other script."""
     for content in (False, True):
         harmless, hostile = Timeline(content=content), Timeline(content=content)
         await converse(harmless, "harmless text")
@@ -360,7 +371,7 @@ async def test_a_page_is_alone() -> None:
 
 
 def crowd(timeline: Timeline, lanes: int, parts: int, text: str = "word ") -> None:
-    """Tell of as many runs at once, with as many parts each, a hundredth of a second from each to the next."""
+    """Tell of as many runs at once, with as many parts each, about a hundredth of a second apart."""
     anchor = Anchor(0.0)
     runs = [RunInfo(f"AGENT_{at}", "model", None, {}, anchor) for at in range(lanes)]
     for at, run in enumerate(runs):
@@ -368,7 +379,9 @@ def crowd(timeline: Timeline, lanes: int, parts: int, text: str = "word ") -> No
         timeline.on_event(ModelAsked(run, at / 10, "openai", "gpt-4o", "localhost", stream=True))
     for first in range(0, parts, 500):
         for at, run in enumerate(runs):
-            times = tuple(at / 10 + (index + index * index % 7 / 9) / 100 for index in range(first, first + 500))
+            times = tuple(
+                at / 10 + (index + index * index % 7 / 9) / 100 for index in range(first, first + 500)
+            )
             timeline.on_event(PartsCame(run, 0, (text,) * 500, times))
     for at, run in enumerate(runs):
         timeline.on_event(RunEnded(run, at / 10 + parts / 100, "done", None, ()))

@@ -27,13 +27,15 @@ timeline.save("run.html")  # or "run.svg"
 print(timeline)
 ```
 
-Each run of an agent, a model or a tool is a lane, below the one that began it. Dots are the parts that it wrote, `|` is
-an end, `X` an error, a hollow end a run that was cancelled or that its readers have left; a triangle says that a model was
-asked again. A gap in the dots is waiting. Time in which nothing runs is cut out of the axis.
+Each run of an agent, a model or a tool is a lane, below the one that began it. Dots are the parts that it
+wrote, `|` is an end, `X` an error, a hollow end a run that was cancelled or that its readers have left; a
+triangle says that a model was asked again. A gap in the dots is waiting. Time in which nothing runs is cut
+out of the axis.
 
-The page (`run.html`) opens by a double click, needs no network, and tells of the lane under the pointer: when it began and
-ended, its parts, its tokens. Texts are neither kept nor shown, unless you say `Timeline(content=True)`; then the pointer
-shows what was being said at that moment. `miniagents chat --timeline run.html` draws a conversation.
+The page (`run.html`) opens by a double click, needs no network, and tells of the lane under the pointer: when
+it began and ended, its parts, its tokens. Texts are neither kept nor shown, unless you say
+`Timeline(content=True)`; then the pointer shows what was being said at that moment.
+`miniagents chat --timeline run.html` draws a conversation.
 
 The pictures below are made from the code beside them, by `python -m tests.gallery`.
 """

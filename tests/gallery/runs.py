@@ -58,7 +58,22 @@ class Speaker:
         ctx.reply(AssistantMessage.promise_of_parts(parts, model=f"{ctx.this_agent.alias.lower()}-1"))
 
 
-WORDS: Final = "A stream is a list that takes its time, and time is what we would rather see than guess. ".split()
+WORDS: Final = (
+    "A",
+    "stream",
+    "is",
+    "a",
+    "list",
+    "that",
+    "takes",
+    "its",
+    "time",
+    "which",
+    "one",
+    "would",
+    "rather",
+    "see",
+)
 
 
 def spoken(times: int) -> list[Part]:
@@ -116,7 +131,7 @@ async def many_rows() -> None:
         if row == 21:
             raise ValueError(row)
         first, every = 0.1 + row * 7 % 11 / 40, 0.01 + row * 5 % 7 / 200
-        ctx.reply(Speaker("MODEL", first, every, spoken(1)).agent.inquire(ctx.messages))
+        ctx.reply(Speaker("MODEL", first, every, spoken(2)).agent.inquire(ctx.messages))
 
     rows = [str(number) for number in range(1, 33)]
     async for replies in map_agent(judge_agent, concurrency=8)(rows):

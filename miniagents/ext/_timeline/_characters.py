@@ -18,7 +18,7 @@ _MARKS: Final[tuple[tuple[Ending, str], ...]] = (
     ("abandoned", "o"),
     ("running", ">"),
 )
-_LEGEND: Final = ". part   - waiting   | end   X error   o cancelled, or left by its readers   > running   r again"
+_LEGEND: Final = ". part  - waiting  | end  X error  o cancelled, or left by its readers  > running  r again"
 
 
 def in_characters(lanes: Sequence[Lane], now: float, more: int) -> str:

@@ -56,7 +56,7 @@ class Dots:
         span = pairs[-1][0] - pairs[0][0]
         wanted = span / (MOST // 2)
         if wanted > self._bin:
-            self._bin = 2.0 ** math.floor(math.log2(wanted))
+            self._bin = 2.0 ** (math.frexp(wanted)[1] - 1)
         while len(pairs) > MOST // 2:
             pairs = _in_bins(pairs, self._bin)
             self._bin *= 2
@@ -67,9 +67,9 @@ class Dots:
 
 def _in_bins(pairs: list[tuple[float, int]], width: float) -> list[tuple[float, int]]:
     kept: list[tuple[float, int]] = []
-    last: int | None = None
+    last: float | None = None
     for time, count in pairs:
-        bin_ = math.floor(time / width)
+        bin_ = time // width
         if bin_ == last:
             kept[-1] = (kept[-1][0], kept[-1][1] + count)
         else:

@@ -44,9 +44,13 @@ def html(layout: Layout | None) -> str:
     script = resources.files(__package__).joinpath("hover.js").read_text(encoding="utf-8")
     # Whatever a text might smuggle in: nothing but this script runs, and nothing is fetched.
     allowed = b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    told = "" if layout is None else (
-        f'<script type="application/json" id="data">{data(_told(layout, counts))}</script>\n'
-        f"<script>{script}</script>\n"
+    told = (
+        ""
+        if layout is None
+        else (
+            f'<script type="application/json" id="data">{data(_told(layout, counts))}</script>\n'
+            f"<script>{script}</script>\n"
+        )
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -71,7 +75,12 @@ def _told(layout: Layout, counts: Sequence[Mapping[Colour, Mapping[int, int]]]) 
         "columns": COLUMNS,
         "segments": [[round(each, 6) for each in segment] for segment in layout.scale.segments],
         "lanes": [
-            {"name": row.name, "facts": facts(row, layout.now), "counts": _counts(of), **_said(layout, row, share)}
+            {
+                "name": row.name,
+                "facts": facts(row, layout.now),
+                "counts": _counts(of),
+                **_said(layout, row, share),
+            }
             for row, of in zip(layout.rows, counts, strict=True)
         ],
     }

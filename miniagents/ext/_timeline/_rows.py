@@ -1,4 +1,4 @@
-"""What every picture of runs shows, however it is drawn: the rows in their order, and what is told of each."""
+"""What every picture of runs shows: the rows in their order, and what is told of each."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -84,7 +84,9 @@ def facts(row: Row, now: float) -> list[str]:
     end = now if lane.ended is None else lane.ended
     model = f", {line(lane.model, NAME)}" if lane.model else ""
     told = [f"{lane.kind} run {lane.number}{model}"]
-    told.append(f"{duration(lane.began)} to {duration(end)}: {_ending(lane)} after {duration(end - lane.began)}")
+    told.append(
+        f"{duration(lane.began)} to {duration(end)}: {_ending(lane)} after {duration(end - lane.began)}"
+    )
     if lane.first is not None:
         told.append(f"{_count(lane.parts, 'part')}, the first after {duration(lane.first - lane.began)}")
     if lane.again:

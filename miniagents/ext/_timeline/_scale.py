@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ._lanes import Lane
-from ._texts import duration, tick
+from ._texts import duration, exponent, tick
 
 _PAUSE: Final = 0.05  # of the time in which something runs: what is longer, is cut
 _CUTS: Final = 0.3  # of all columns: no more are used for cuts
@@ -90,7 +90,7 @@ class Scale:
         # Where the time goes on behind a cut comes before round numbers.
         wanted = [(each.first, duration(each.start)) for each in self.segments if len(self.segments) > 1]
         for segment in self.segments:
-            low, high = math.ceil(segment.start / step - 1e-9), math.floor(segment.end / step + 1e-9)
+            low, high = math.ceil(segment.start / step - 1e-9), int(segment.end / step + 1e-9)
             times = [number * step for number in range(low, high + 1)]
             wanted += [(self.column(at), tick(at, step, self.total)) for at in times]
         found: list[tuple[float, str]] = []
@@ -149,5 +149,5 @@ def _step(least: float) -> float:
         return next((float(each) for each in _MINUTES if each >= least), math.ceil(least / 86400) * 86400.0)
     if 10 < least <= 60:  # noqa: PLR2004 - not 50 seconds
         return next(each for each in (15.0, 30.0, 60.0) if each >= least) if least > 20 else 20.0  # noqa: PLR2004
-    power = 10.0 ** math.floor(math.log10(least))
+    power = 10.0 ** exponent(least)
     return next(factor * power for factor in _STEPS if factor * power >= least * (1 - 1e-9))

@@ -120,7 +120,9 @@ def svg(layout: Layout | None, counts: Sequence[Mapping[Colour, Mapping[int, int
         titles: whether browsers shall tell of a lane when the pointer is on it.
     """
     if layout is None:
-        return _whole(420, 60, "Nothing has run yet.", ['<text class="h" x="16" y="35">Nothing has run yet.</text>'])
+        return _whole(
+            420, 60, "Nothing has run yet.", ['<text class="h" x="16" y="35">Nothing has run yet.</text>']
+        )
     width, height = layout.width, layout.height
     bottom = TOP + len(layout.rows) * HEIGHT
     body = [
@@ -202,14 +204,18 @@ def _lane(
     drawn = [
         f'<rect x="0" y="{y}" width="{layout.width:g}" height="{HEIGHT}" fill-opacity="0"/>',
         f'<text x="{name_x:g}" y="{y + 15}">{markup(line(row.name, letters))}</text>',
-        f'<rect class="{lane.kind}" x="{begin_x:.1f}" y="{y + 5}" width="{max(end_x - begin_x, 2):.1f}" '
-        f'height="{HEIGHT - 10}" rx="3"/>',
+        (
+            f'<rect class="{lane.kind}" x="{begin_x:.1f}" y="{y + 5}" width="{max(end_x - begin_x, 2):.1f}" '
+            f'height="{HEIGHT - 10}" rx="3"/>'
+        ),
     ]
     drawn += [f'<path class="d d{colour}" d="{_runs(layout, of, middle)}"/>' for colour, of in counts.items()]
     last = max((layout.x(column) for of in counts.values() for column in of), default=begin_x)
     drawn += [_mark("again", layout.x(layout.scale.column(at)), middle) for at in lane.again]
     drawn.append(_mark(lane.ending, max(end_x, last) + 4, middle))
-    drawn.append(f'<text class="s e" x="{layout.width - 66:g}" y="{y + 15}">{duration(end - lane.began)}</text>')
+    drawn.append(
+        f'<text class="s e" x="{layout.width - 66:g}" y="{y + 15}">{duration(end - lane.began)}</text>'
+    )
     if lane.parts:
         drawn.append(f'<text class="s e" x="{layout.width - 14:g}" y="{y + 15}">{lane.parts:,}</text>')
     title = f"<title>{markup(_title(row, layout.now))}</title>" if titles else ""

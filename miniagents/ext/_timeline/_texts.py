@@ -14,7 +14,7 @@ _UNITS: Final = ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s"))
 
 
 def clean(text: str) -> str:
-    """A text without controls and without keys; line breaks and tabs stay.
+    r"""A text without controls and without keys; line breaks and tabs stay.
 
     Args:
         text: any text.
@@ -27,14 +27,14 @@ def clean(text: str) -> str:
 
 
 def line(text: str, most: int) -> str:
-    """A text as one clean line.
+    r"""A text as one clean line.
 
     Args:
         text: any text; white space becomes single spaces.
         most: how many characters it may have; a longer one ends with an ellipsis.
 
     Example:
-        >>> line("to be\\nor not to be", 12)
+        >>> line("to be\nor not to be", 12)
         'to be or no…'
     """
     cut = text[: 8 * most + 1000]  # what is cut off anyway need not be cleaned
@@ -56,14 +56,14 @@ def markup(text: str) -> str:
 
 
 def data(value: object) -> str:
-    """JSON that can stand in a script element.
+    r"""JSON that can stand in a script element.
 
     Args:
         value: what `json` can write.
 
     Example:
         >>> print(data({"a": "</script>"}))
-        {"a":"\\u003c/script\\u003e"}
+        {"a":"\u003c/script\u003e"}
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for character, escaped in _ESCAPES.items():
@@ -115,11 +115,19 @@ def tick(seconds: float, step: float, longest: float) -> str:
     """
     for below, times, unit in _UNITS:
         if longest < below:
-            digits = max(0, -_exponent(step * times)) if seconds else 0
+            digits = max(0, -exponent(step * times)) if seconds else 0
             return f"{seconds * times:.{digits}f} {unit}"
     return _clock(seconds).removesuffix(" 00 s").removesuffix(" 00 min") if seconds else "0 s"
 
 
-def _exponent(number: float) -> int:
-    """Of the first digit: 0 for 5, -1 for 0.5."""
+def exponent(number: float) -> int:
+    """The power of ten of the first digit.
+
+    Args:
+        number: more than 0.
+
+    Example:
+        >>> exponent(5), exponent(0.5)
+        (0, -1)
+    """
     return int(f"{number:e}".partition("e")[2])

@@ -17,8 +17,8 @@ def test_few() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_many(seed: int) -> None:
-    """Of 100,000 times 8,192 at most are kept, no count is lost, and none is off by a 2,000th of the whole."""
-    draw = random.Random(seed)
+    """Of 100,000 times 8,192 at most are kept; no count is lost, none is off by a 2,000th of the whole."""
+    draw = random.Random(seed)  # noqa: S311 - no secret
     times = [draw.expovariate(1.0) * 10 ** draw.randint(-6, 2) for _ in range(100_000)]
     dots = Dots()
     for start in range(0, len(times), 512):  # in batches, which are not in order

@@ -62,7 +62,17 @@ def test_durations(seconds: float) -> None:
 def test_units() -> None:
     """The unit is the one that people would take; no duration is rounded to 1000 of a smaller one."""
     told = [duration(each) for each in (1e-6, 0.999e-3, 0.9994, 0.99999, 1.5, 119.9, 120, 3599.6, 3600)]
-    assert told == ["1 µs", "999 µs", "999 ms", "1 s", "1.5 s", "120 s", "2 min 00 s", "1 h 00 min", "1 h 00 min"]
+    assert told == [
+        "1 µs",
+        "999 µs",
+        "999 ms",
+        "1 s",
+        "1.5 s",
+        "120 s",
+        "2 min 00 s",
+        "1 h 00 min",
+        "1 h 00 min",
+    ]
 
 
 def test_ticks() -> None:
