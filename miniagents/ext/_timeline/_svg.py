@@ -244,7 +244,7 @@ def _runs(layout: Layout, counts: Mapping[int, int], y: int) -> str:
     return "".join(path)
 
 
-def _mark(ending: str, x: float, y: int) -> str:
+def _mark(ending: str, x: float, y: float) -> str:
     shapes = {
         "done": f"M{x:.1f} {y - 7}v14",
         "failed": f"M{x - 4:.1f} {y - 4}l8 8m0 -8l-8 8",

@@ -16,7 +16,7 @@
   };
 
   const shown = (seconds) =>
-    seconds < 1 ? `${Number((seconds * 1000).toPrecision(3))} ms`
+    seconds === 0 ? "0 s" : seconds < 1 ? `${Number((seconds * 1000).toPrecision(3))} ms`
       : seconds < 120 ? `${Number(seconds.toPrecision(4))} s`
         : `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
 
