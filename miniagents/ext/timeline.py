@@ -68,8 +68,8 @@ class Timeline(Observer):
         self._more = 0
         self._lanes: list[Lane] = []
         self._of_run: WeakKeyDictionary[RunInfo, Lane] = WeakKeyDictionary()
-        self._zero: float | None = None
-        self._epoch = 0.0
+        self._zero = 0.0  # the time of the first event, and
+        self._epoch = 0.0  # what makes seconds since 1970 of it
         self._now = 0.0
 
     @override
@@ -82,8 +82,8 @@ class Timeline(Observer):
         if lane is None:  # it is not drawn, or began before this was told of anything
             return
         if isinstance(event, PartsCame):
-            times = [self._at(run, at) for at in event.times]
-            lane.came(event.parts, times)
+            zero = self._zero_of(run)
+            lane.came(event.parts, [at - zero for at in event.times])
             return
         at = self._at(run, event.at)
         if isinstance(event, FirstPart):
@@ -127,6 +127,8 @@ class Timeline(Observer):
         return in_characters(self._lanes, self._until(), self._more)
 
     def _began(self, event: RunBegan) -> None:
+        if not self._lanes:
+            self._zero, self._epoch = event.at, event.run.epoch
         at = self._at(event.run, event.at)
         if len(self._lanes) >= self._most:
             self._more += 1
@@ -139,15 +141,17 @@ class Timeline(Observer):
     def _until(self) -> float:
         """The end of the axis: the last event, or now if something runs on the event loop here."""
         loop = running_loop()
-        if loop is None or self._zero is None or all(lane.ended is not None for lane in self._lanes):
+        if loop is None or all(lane.ended is not None for lane in self._lanes):
             return self._now
         return max(self._now, loop.time() - self._zero)
 
+    def _zero_of(self, run: RunInfo) -> float:
+        """The time of the first event, on the clock of the event loop of this run."""
+        return self._zero + (self._epoch - run.epoch)
+
     def _at(self, run: RunInfo, at: float) -> float:
-        """Seconds since the first event, also for runs on another event loop."""
-        if self._zero is None:
-            self._zero, self._epoch = at, run.epoch
-        since = at - self._zero + (run.epoch - self._epoch)
+        """Seconds since the first event."""
+        since = at - self._zero_of(run)
         self._now = max(self._now, since)
         return since
 

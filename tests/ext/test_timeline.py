@@ -423,6 +423,11 @@ async def test_hover(tmp_path: Path) -> None:
     assert told(0.0, 0)[:4] == [False, "M", "at 0 s", "model run 1, m-1"]
     assert told(-0.1, 0)[:3] == [False, "M", "model run 1, m-1"], "on its name"
     assert told(0.5, 1) == [True], "below the last lane"
+    long = Timeline(content=True)
+    async with MiniAgents(observers=[long]):
+        await model("M", 1.0, "x" * 20_000, 1.0, "y").inquire("What?")
+    long.save(page)
+    assert str(told(1.0, 0)[3]).endswith("x … and 12001 characters more, which are not kept")
 
 
 # -- how large, how fast --

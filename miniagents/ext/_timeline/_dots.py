@@ -3,7 +3,6 @@
 import math
 from array import array
 from collections.abc import Iterator, Sequence
-from itertools import repeat
 from typing import Final
 
 MOST: Final = 8192
@@ -40,7 +39,7 @@ class Dots:
             times: in seconds, in any order.
         """
         self._times.extend(times)
-        self._counts.extend(repeat(1, len(times)))
+        self._counts += array("L", (1,)) * len(times)
         if len(self._times) > MOST:
             self._thin()
 

@@ -152,7 +152,7 @@ class Lane:
             parts: the parts.
             times: when each of them came, in seconds of the timeline.
         """
-        if all(type(part) is str for part in parts):  # what comes most
+        if set(map(type, parts)) == {str}:  # what comes most
             self._add("text", times)
         else:
             by_colour: dict[Colour, list[float]] = {}

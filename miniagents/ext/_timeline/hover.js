@@ -40,15 +40,16 @@
   };
 
   const tellText = (lane, column) => {
-    let index = lane.said.findLastIndex(([at]) => at <= column + NEAR);
+    const index = lane.said.findLastIndex(([at]) => at <= column + NEAR);
     if (index < 0) return;
     const [at, text] = lane.said[index];
     let before = "";
-    while (--index >= 0 && before.length < 160) before = lane.said[index][1] + before;
+    for (let each = index - 1; each >= 0 && before.length < 160; each--) before = lane.said[each][1] + before;
     const paragraph = add("p", before.length > 160 ? `…${before.slice(-160)}` : before);
     paragraph.className = "said";
     add(at >= column - NEAR ? "mark" : "span", text.slice(0, 400), paragraph);
-    if (lane.cut && index + 2 >= lane.said.length) add("i", ` … and ${lane.cut} characters more`, paragraph);
+    const isLast = index === lane.said.length - 1;
+    if (isLast && lane.cut) add("i", ` … and ${lane.cut} characters more, which are not kept`, paragraph);
   };
 
   const hide = () => { tip.hidden = line.hidden = true; };
