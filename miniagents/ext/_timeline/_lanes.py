@@ -152,16 +152,19 @@ class Lane:
             parts: the parts.
             times: when each of them came, in seconds of the timeline.
         """
-        if set(map(type, parts)) == {str}:  # what comes most
-            self._add("text", times)
-        else:
-            by_colour: dict[Colour, list[float]] = {}
-            for part, at in zip(parts, times, strict=True):
+        by_colour: dict[Colour, list[float]] = {}
+        others = [pair for pair in zip(parts, times, strict=True) if type(pair[0]) is not str]
+        if others:
+            by_colour["text"] = [at for part, at in zip(parts, times, strict=True) if type(part) is str]
+            for part, at in others:
                 if isinstance(part, Restart):
                     self.asked_again(at)
                 elif not isinstance(part, _SILENT):
                     by_colour.setdefault(_colour(part), []).append(at)
-            for colour, those in by_colour.items():
+        else:  # what comes most
+            by_colour["text"] = list(times)
+        for colour, those in by_colour.items():
+            if those:
                 self._add(colour, those)
         if self.said is not None:
             for part, at in zip(parts, times, strict=True):
