@@ -22,6 +22,7 @@ from miniagents.models import (
 from miniagents.values import (
     AgentFieldError,
     AgentTimeoutError,
+    BudgetExceededError,
     DeadlockError,
     FreezeError,
     HashKeyError,
@@ -52,6 +53,7 @@ from miniagents.values import (
 __all__ = [
     "AgentFieldError",
     "AgentTimeoutError",
+    "BudgetExceededError",
     "DeadlockError",
     "FreezeError",
     "HashKeyError",

@@ -5,6 +5,7 @@ Give an :class:`Observer` to ``MiniAgents(observers=[...])``, or read :func:`run
 
 from .core import (
     FirstPart,
+    HeadersCame,
     ModelAsked,
     Observer,
     PartsCame,
@@ -19,6 +20,7 @@ from .core import (
 
 __all__ = [
     "FirstPart",
+    "HeadersCame",
     "ModelAsked",
     "Observer",
     "PartsCame",

@@ -93,7 +93,13 @@ def test_no_block_is_skipped() -> None:
     assert README.count("```text") == sum(bool(block.output) for block in BLOCKS)
 
 
-@pytest.mark.parametrize("block", RIGHT, ids=lambda block: block.title)
+_WITH_AN_SDK = pytest.mark.gate("a program with the SDK of a provider")
+
+
+@pytest.mark.parametrize(
+    "block",
+    [pytest.param(block, id=block.title, marks=_WITH_AN_SDK if block.answers else ()) for block in RIGHT],
+)
 async def test_block(block: Block, tmp_path: Path) -> None:
     """The program prints what stands behind it, complains of nothing, and asks no more than it should."""
     script = tmp_path / block.file

@@ -52,9 +52,9 @@ Caught: TypeAlias = MessageType | Stage[In1, Message]
 class InteractionContext(Generic[In_co, Out_contra]):
     """What an agent function is given: the messages it was sent, and the means to reply.
 
-    ``InteractionContext[Question, Answer]`` is a promise that is kept at run time, too: a message of another
-    class becomes a ``Question`` with its text and data, or fails with an error that names what does not fit;
-    so do replies that are no ``Answer``. Without brackets any message will do on both sides.
+    The types of ``InteractionContext[Question, Answer]`` hold at run time, too: a message of another class
+    becomes a ``Question`` with the same text and data, or fails with an error that names what does not fit;
+    replies become an ``Answer`` in the same way. Without brackets any message is allowed on both sides.
 
     Attributes:
         this_agent: the agent that runs.
@@ -111,8 +111,8 @@ class InteractionContext(Generic[In_co, Out_contra]):
     def reply(self, messages: object) -> None:
         """Reply, as often as you like; returns at once.
 
-        What is replied is taken as it is now. Streams in it (promises, async iterables, Observables) run on,
-        and what is replied after them arrives after them.
+        Lists and mappings are read at once. Streams (promises, async iterables, Observables) go on while they
+        are read, and what is replied after them arrives after them.
 
         Args:
             messages: anything that is messages; for type checkers, if the agent replies a narrower class,
@@ -140,8 +140,9 @@ class InteractionContext(Generic[In_co, Out_contra]):
 class MiniAgent(RunnableAgent[In, Out, P]):
     """An agent: made of an async function by :func:`miniagent`, never changed, only copied.
 
-    ``MiniAgent[Question, Answer]`` takes and replies messages of these classes and needs nothing else; a bare
-    one takes and replies any. The third parameter is what else ``inquire`` and ``fork`` take.
+    ``MiniAgent[Question, Answer]`` takes messages of the class ``Question``, replies ``Answer`` and takes no
+    keywords; without brackets it takes and replies any message. A third parameter says which keywords
+    ``inquire`` and ``fork`` take.
 
     Attributes:
         alias: how it is called in errors, records and by models.
@@ -174,8 +175,9 @@ class MiniAgent(RunnableAgent[In, Out, P]):
     def components(self) -> "tuple[MiniAgent[Message, Message, ...], ...]":
         """The agents that this one is made of, in their order; empty for a leaf, which is made of none.
 
-        ``a | b``, ``a & b``, a race, a hedge and a route have their parts; ``a.timeout(...)`` and whatever
-        else goes around ``a`` has ``a``; a model with tools or with a type has the model.
+        Those of ``a | b``, ``a & b``, a race, a hedge and a route are their parts. That of
+        ``a.timeout(...)``, ``a.retry()`` and ``a.around(f)`` is ``a``; that of a model with tools, or with a
+        type, is the model.
 
         Example:
             >>> from miniagents import identity
@@ -254,10 +256,10 @@ class MiniAgent(RunnableAgent[In, Out, P]):
     def hedge(self, other: object, *, after: float) -> object:
         """This agent, and another one too if this one is slow to begin; the first to begin replies.
 
-        The other one is asked when this one, ``after`` seconds after it had its input, has given no token, or
-        when it has failed without one. Who gives the first token replies, and streams. The other is
-        cancelled; a :class:`RaceReport` tells what it had cost. If both fail before that, it is as if only
-        this one had been asked.
+        ``other`` is asked if this agent has given no token ``after`` seconds after its input was complete, or
+        has failed without one. The first of the two that gives a token is the one that replies, and its reply
+        streams; the other one is cancelled, and a :class:`RaceReport` tells what it has cost. If both fail
+        before their first token, the error is that of this agent.
 
         Args:
             other: it takes the same messages.
@@ -290,12 +292,12 @@ class MiniAgent(RunnableAgent[In, Out, P]):
         self: Stage[In1, Out1],
         handler: Callable[[Exception, InteractionContext[In1, Out1]], "Caught[In1] | Awaitable[Caught[In1]]"],
     ) -> "MiniAgent[In1, Message]":
-        """This agent, the errors of which a function handles.
+        """This agent, with a function that handles its errors.
 
-        What was replied before the error stays, the text of a message that failed in the middle too. What the
-        handler returns comes in the place of the error: replies, or another agent, which is sent what this
-        one was sent. What it raises is the error then. A message is passed on from its first token, and the
-        next one after its end.
+        What was replied before the error stays, also the text of a message that failed in the middle. What
+        the handler returns takes the place of the error: replies, or another agent, which is sent what this
+        one was sent. If the handler raises, that is the error. Messages are passed on one after the other,
+        each from its first token.
 
         Args:
             handler: a function or an async function of the error and the context of the run.
@@ -331,8 +333,8 @@ class MiniAgent(RunnableAgent[In, Out, P]):
         ``ctx.reply(call.inquire(ctx.messages))``. A function that needs no more than the end of the call
         awaits the replies that it passed on, which takes them at full speed and copies nothing either.
 
-        Several of them are nested: of ``agent.around(f).around(g)`` ``g`` is the outermost. What shall go
-        around every run of a context is given to :class:`MiniAgents`.
+        Several of them are nested: in ``agent.around(f).around(g)``, ``g`` is the outermost. A function for
+        every run of a context is given to :class:`MiniAgents`.
 
         Args:
             wrapper: an async function that is given the context of the call, and this agent with the keywords
@@ -369,7 +371,7 @@ class MiniAgent(RunnableAgent[In, Out, P]):
     # -- variants ------------------------------------------------------------------------------------------
 
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out]":
-        """The same agent with its keywords closed: an ordinary operator.
+        """The same agent with all its keywords given: to type checkers it takes no others any more.
 
         Args:
             *args: values of the agent's own parameters; all that have no default must be given.
@@ -395,7 +397,7 @@ class MiniAgent(RunnableAgent[In, Out, P]):
         """The same agent, whose errors become an ``ErrorMessage`` where they would be raised.
 
         Args:
-            enabled: False keeps errors errors, also where the context makes messages of them.
+            enabled: False has errors raised, also where the context makes messages of them.
         """
         return self._variant(errors_as_messages=enabled)
 

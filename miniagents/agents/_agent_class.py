@@ -89,7 +89,7 @@ def prepare(made: type[object], root: type[object]) -> None:
     known = set(dir(root))
     for each in annotations:
         if each in known:
-            msg = f"{name} has a field {each!r}, which means something to every agent; give it another name."
+            msg = f"{name} has a field {each!r}, a name that every agent uses already; choose another one."
             raise TypeError(msg)
     for each in ("alias", "description"):
         if each in body:
@@ -114,7 +114,7 @@ def _message_classes(made: type[object], root: type[object], context: type[objec
         return declared
     wanted = " to ".join(map(_shown, arguments))
     msg = (
-        f"{name} is a class of agents for {wanted}, and its run has a context for other messages; write "
+        f"{name} is a class of agents for {wanted}, but the context of its run is for other messages; write "
         f"`async def run(self, ctx: {context.__name__}[{', '.join(map(_shown, arguments))}])`."
     )
     raise TypeError(msg)

@@ -103,7 +103,7 @@ def _resolved(annotation: object, function: Callable[..., object], name: str) ->
         msg = (
             f"{name} is an agent for {_shown(annotation)}, but {error.name!r} cannot be found in its module. "
             "The types of an agent are checked when it runs, too: define its message classes before it, at "
-            "the top of the module, and import them also when nobody checks types."
+            "the top of the module, and import them outside of `if TYPE_CHECKING:`."
         )
         raise TypeError(msg) from error
 
@@ -154,7 +154,7 @@ def _classes(argument: object, *, name: str) -> Classes | None:
         return (argument,)
     msg = (
         f"{name} is an agent for {_shown(argument)}; agents take and reply messages, "
-        "so give a subclass of Message, or a union of such."
+        "so give a subclass of Message, or a union of these."
     )
     raise TypeError(msg)
 

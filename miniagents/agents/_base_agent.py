@@ -46,7 +46,8 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
     them is frozen. ``async def run(self, ctx)`` is what an agent does. Everything that holds for an agent of
     :func:`miniagent` holds for one of a class: it is inquired, piped, composed and forked. `fork` is a copy
     with other fields, of the same class and validated; fields given to ``inquire`` hold for that run alone.
-    To type checkers the constructor is exact, and the fields given to ``fork`` and ``inquire`` are open.
+    Type checkers know the fields of the constructor; those given to ``fork`` and ``inquire`` are checked at
+    run time only.
 
     The messages that it takes and replies stand in the brackets, as those of an :class:`InteractionContext`
     do. ``class Poet(BaseAgent, alias=..., description=...)`` says how its agents are called and what they do;
@@ -56,8 +57,8 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
     A base for several classes of agents declares its ``run`` as an ``@abstractmethod``.
 
     Raises:
-        TypeError: when the class is defined: it has no async ``run`` of a context, its messages are none, or
-            a field has a name that means something to every agent.
+        TypeError: when the class is defined: it has no ``async def run(self, ctx)``, a class of its messages
+            is none, or a field has the name of an attribute that every agent has.
         pydantic.ValidationError: when an agent is made: a field does not fit.
 
     Example:

@@ -79,8 +79,9 @@ class AgentCall(Generic[In, Out]):
 
         Args:
             finish_call: close the input too. Without it, replies can be read while messages are still being
-                sent. Who awaits all of them before the call is finished waits for itself: in a run that is a
-                ``DeadlockError``; outside of every run it is not known who is going to finish the call.
+                sent. Code that awaits all of them and finishes the call after that waits for itself: in a run
+                that is a ``DeadlockError``; outside of every run it waits, since something else may finish
+                the call.
         """
         if finish_call:
             self.finish()

@@ -66,7 +66,7 @@ class Keywords:
             if extra.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
                 msg = (
                     f"The parameter {extra.name!r} of {name} cannot be given by keyword; "
-                    "fork and inquire need that."
+                    "fork and inquire give all values by keyword."
                 )
                 raise TypeError(msg)
         named = [extra for extra in extras if extra.kind is not inspect.Parameter.VAR_KEYWORD]
@@ -129,7 +129,7 @@ class Keywords:
         """
         if not self.required <= given.keys():
             missing = ", ".join(name for name in self.names if name in self.required and name not in given)
-            msg = f"Agent {alias} needs a value for: {missing}. Give it to inquire, or before to fork."
+            msg = f"Agent {alias} needs a value for: {missing}. Give it to inquire, or to fork before that."
             raise TypeError(msg)
 
 
@@ -247,8 +247,8 @@ class ConfiguredAgent(Generic[P]):
     def fork(self, *args: P.args, **kwargs: P.kwargs) -> Self:
         """The same agent with other defaults; every keyword may still be given later.
 
-        To type checkers a required keyword stays required after ``fork``; the verb that closes the keywords
-        is :meth:`bind`.
+        To type checkers a required keyword stays required after ``fork``; use :meth:`bind` to give the last
+        ones.
 
         Args:
             *args: values of the agent's own parameters.

@@ -22,9 +22,9 @@ class MiniAgents(RunContext):
     when all runs have; by an exception, Ctrl-C or cancellation it cancels them first.
 
     ``async with MiniAgents():`` inside another one on the same event loop is its child: it waits for its own
-    runs and shares the connections to models; what was not given to it is as there; handlers, observers and
-    what goes ``around`` runs of the outer one come first, then its own. A nested blocking ``run`` has an
-    event loop of its own and is no child.
+    runs, shares the connections to models, and takes over every setting that was not given to it; handlers,
+    observers and what goes ``around`` runs of the outer one come first, then its own. A nested blocking
+    ``run`` has an event loop of its own and is no child.
 
     Args:
         on_persist_message: awaited once for each message that came to be, children before parents, and for

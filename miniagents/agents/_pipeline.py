@@ -89,6 +89,6 @@ def check_operator(operator: object) -> None:
             return
     name = getattr(operator, "__name__", None)
     shown = f"a value of type {type(operator).__name__}" if name is None else str(name)
-    hint = f" Is it {name}(...) that you mean?" if shown.isidentifier() and callable(operator) else ""
+    hint = f" Do you mean {name}(...)?" if shown.isidentifier() and callable(operator) else ""
     msg = f"An operator takes an Observable and returns one; {shown} cannot be called with it.{hint}"
     raise TypeError(msg)

@@ -185,7 +185,7 @@ class Run(ProducerTask):
             TypeError: always.
         """
         msg = (
-            f"Agent {self.name} returned a value of type {type(returned).__name__}, which reaches nobody; "
+            f"Agent {self.name} returned a value of type {type(returned).__name__}, which is lost; "
             "an agent replies with `ctx.reply(...)` and returns None."
         )
         raise TypeError(msg)

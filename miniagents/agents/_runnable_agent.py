@@ -113,14 +113,14 @@ class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
             messages: anything that is messages, None for none; for type checkers, if the agent takes a
                 narrower class, only messages of that class, promises and collections of them, and exceptions.
             *args: values of the agent's own parameters.
-            **kwargs: the same by name; they beat those of ``fork``, which beat the defaults.
+            **kwargs: the same by name; they take precedence over those of ``fork``, and these over defaults.
 
         Returns:
             The replies: awaitable, async iterable, and usable as the messages of another inquiry.
 
         Raises:
             NoActiveContextError: no context is active.
-            TypeError: a keyword is unknown or missing, or the messages are none.
+            TypeError: a keyword is unknown or missing, or something given cannot become a message.
         """
         start, given = self._asked(args, kwargs)
         context = current_context()

@@ -70,8 +70,8 @@ class WrappedAgent(ConfiguredAgent[P]):
         """This agent, stopped when a limit is up; all in seconds, None for none.
 
         What had come stays; the message that was being written, and the replies, end with an
-        :class:`AgentTimeoutError`. A slow reader is no slow agent: this one runs on without regard to how far
-        its readers are. The agent stays what it is: it takes the same keywords, and a typed one stays typed.
+        :class:`AgentTimeoutError`. A slow reader does not count as a slow agent: an agent with a limit is
+        never paused for its readers. It takes the same keywords as before, and a typed agent stays typed.
 
         Args:
             first_token: from the end of its input to the first piece of its reply, a thought included: what
@@ -103,7 +103,8 @@ class WrappedAgent(ConfiguredAgent[P]):
     def retry(self, policy: RetryPolicy | None = None) -> Self:
         """This agent, asked again after an error as long as it had given no token.
 
-        From its first token on it streams to its readers, who would see a restart: then its error is theirs.
+        From its first token on its reply streams, and readers would see it begin anew: so after that an error
+        is raised to them.
 
         Args:
             policy: how often, after which errors, and with which pauses; by default ``RetryPolicy()``.

@@ -29,9 +29,10 @@ from ._message import (
 )
 from ._message_type import FlatStream, MessageType, one_message
 from ._messages import Messages
-from ._observed_buffers import current_watch, new_part_buffer, watch_run
+from ._observed_buffers import current_watch, new_part_buffer, run_of, watch_run
 from ._observers import (
     FirstPart,
+    HeadersCame,
     ModelAsked,
     Observer,
     Observers,
@@ -79,6 +80,7 @@ __all__ = [
     "FlatStream",
     "Flattener",
     "FlowControl",
+    "HeadersCame",
     "Lease",
     "Lifetime",
     "Lifted",
@@ -163,6 +165,7 @@ __all__ = [
     "request_upstream",
     "resolved",
     "run_events",
+    "run_of",
     "running_loop",
     "split_messages",
     "split_tokens",

@@ -123,7 +123,7 @@ class _ObserverSink(Generic[T]):
         try:
             self._variables.run(tell)
         except Exception:
-            logger.exception("A subscriber raised when it was told the end.")
+            logger.exception("A subscriber raised in its on_completed or on_error.")
 
 
 def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None) -> AsyncGenerator[T]:

@@ -208,6 +208,6 @@ def _refusal(overflow: Overflow) -> StreamOverflowError:
         )
     return StreamOverflowError(
         f"{overflow.capacity} unread items are kept, and the source pushed one more on the event loop of its "
-        "reader: Overflow.block cannot make it wait there, the reader would never get its turn. Push from "
+        "reader: Overflow.block cannot make it wait there, because the reader would never run. Push from "
         "another thread, or choose Overflow.drop_oldest or Overflow.fail, or make it an async iterable."
     )

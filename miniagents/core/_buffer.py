@@ -159,8 +159,8 @@ class NoReplayBuffer(ReplayBuffer[T]):
         """
         if self._gone:
             msg = (
-                f"{self._gone} pieces of a stream with replay=False are gone: all who read it had passed "
-                "them. Await it before anybody reads it piece by piece, or make it without replay=False."
+                f"{self._gone} pieces of a stream with replay=False are gone: its readers have read "
+                "them. Await it before it is read piece by piece, or make it without replay=False."
             )
             raise NotReplayedError(msg)
         self._whole = True

@@ -26,12 +26,12 @@ R = TypeVar("R", bound=MessageSequencePromise[Message])
 
 @dataclass(frozen=True, slots=True)
 class ConcurrencyLimits:
-    """How a window works.
+    """How many inquiries are under way at once, and in which order their results are shown.
 
     Attributes:
         concurrency: how many inquiries may be under way at once.
         ordered: results come in the order of the items, else as they are complete.
-        stop: the first failing item ends the window with its error, in its place.
+        stop: the first failing item ends the results with its error, in its place.
 
     Example:
         >>> ConcurrencyLimits(concurrency=8, ordered=True, stop=False)
@@ -209,13 +209,14 @@ def map_concurrently(
 
     * When does it start? When the first result is asked for; ``source`` is asked for more as there is space.
     * How often? Once.
-    * What is kept? What is under way, and at most ``prefetch`` results that the reader has not taken yet.
+    * What is kept? At most ``concurrency`` inquiries under way; and of the results that the reader has not
+      taken yet, these included, at most ``prefetch``, or ``concurrency`` if that is more.
     * What does ``break`` do? It closes the source and stops what is under way, but for what somebody holds.
     * When does an error come? That of ``source`` when all that was begun before it has ended.
 
     Args:
         source: iterated once, in a task of the active context.
-        begin: starts the inquiry of an item, given with its index; an error of it ends the mapped.
+        begin: starts the inquiry of an item, given with its index; an error of it ends the results.
         limits: how many at once, in which order, and what a failing one does.
         name: of the task that reads the source, for errors and logs.
 

@@ -44,8 +44,8 @@ class ContentMessage(Message, deferred=True):
     def content(self) -> tuple[Content, ...]:
         """All of it, in order: its parts with its text among them.
 
-        A text that is not that of the parts stands where their first text stood: it was given apart from
-        them, or was changed since. Without any text among the parts it comes first.
+        If ``text`` is not the text of the parts (it was given apart from them, or changed since), it takes
+        the place of the texts among them, where the first one is. If there are none, it comes first.
         """
         text = self.text or ""
         if not self.parts:

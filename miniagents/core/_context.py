@@ -20,8 +20,10 @@ import threading
 from asyncio import CancelledError, Future, get_running_loop
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from contextvars import ContextVar
 from functools import partial
+from sys import modules
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary, WeakSet
@@ -86,6 +88,20 @@ class Watch(Protocol):
     def stop(self) -> None:
         """The context has ended."""
         ...
+
+
+class CancelScopes(Protocol):
+    """What is used of anyio, if the program uses it."""
+
+    def CancelScope(self, *, shield: bool) -> AbstractContextManager[object]:  # noqa: N802 - its name
+        """A block in which no scope further out cancels."""
+        ...
+
+
+def _shield() -> AbstractContextManager[object]:
+    """What keeps a cancel scope of anyio from cancelling in every turn of the event loop."""
+    anyio = modules.get("anyio")  # imported by whoever has such a scope, or by nobody
+    return nullcontext() if anyio is None else cast("CancelScopes", anyio).CancelScope(shield=True)
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
@@ -472,24 +488,28 @@ class Context:
         """Cancel every task and wait for the cleanup of all, ``shutdown_timeout`` seconds at most.
 
         A cancellation of the caller that comes meanwhile waits until that is done, and is raised then: a
-        cancel scope of anyio cancels again and again, and would leave tasks behind.
+        cancel scope of anyio cancels again and again, in every turn of the event loop. It would leave tasks
+        behind, and keep the loop busy until they have ended.
 
         Raises:
             CancelledError: the caller was cancelled meanwhile.
         """
         deadline = self.loop.time() + self.shutdown_timeout
         cancelled: CancelledError | None = None
-        while stopping := tuple(self.tasks):  # once more for those that a clean-up has started
-            for each in stopping:
-                each.cancel()
-            tasks = [each.task for each in stopping if each.task is not None]
-            if tasks:
-                try:
-                    await asyncio.wait(tasks, timeout=max(0, deadline - self.loop.time()))
-                except CancelledError as error:
-                    cancelled = error
-            if self.loop.time() >= deadline:
-                break
+        with ExitStack() as shield:
+            while stopping := tuple(self.tasks):  # once more for those that a clean-up has started
+                for each in stopping:
+                    each.cancel()
+                tasks = [each.task for each in stopping if each.task is not None]
+                if tasks:
+                    try:
+                        await asyncio.wait(tasks, timeout=max(0, deadline - self.loop.time()))
+                    except CancelledError as error:
+                        if cancelled is None:
+                            shield.enter_context(_shield())
+                        cancelled = error
+                if self.loop.time() >= deadline:
+                    break
         self._report_stuck(self.tasks)
         if cancelled is not None:
             raise cancelled

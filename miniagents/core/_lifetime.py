@@ -2,7 +2,7 @@
 
 This module alone writes the state of a stream's life (:class:`Lifetime`) and of a task's (:class:`TaskLife`);
 an architecture test holds everybody else to it. The states and every transition are in one table in
-``docs/core.md``, and ``tests/core/test_lifetime.py`` drives each of its cells.
+``docs/core.md``, and ``tests/core/test_life_table.py`` drives each of its cells.
 
 Two questions decide everything: can the stream still be read (does somebody hold a lease on it), and has it
 ever been read? A stream that nothing can reach any more is stopped if it had been read, because its reader

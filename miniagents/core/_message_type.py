@@ -198,14 +198,12 @@ def _piece(item: object, context: Context, open_stream: Opener) -> Piece:
 def _from_mapping(fields: Mapping[object, object]) -> Message:
     wrong = [key for key in fields if not isinstance(key, str)]
     if wrong:
-        msg = f"A mapping becomes Message(**it), so its keys must be str; this one has the key {wrong[0]!r}."
+        msg = f"A mapping becomes a Message, with its keys as fields: they must be str, not {wrong[0]!r}."
         raise TypeError(msg)
     data = {str(key): value for key, value in fields.items()}
     text = data.pop("text", None)
     if text is not None and not isinstance(text, str):
-        msg = (
-            f"A mapping becomes Message(**it), so its text must be str or None; it is {type(text).__name__}."
-        )
+        msg = f"A mapping becomes a Message, so its 'text' must be str or None; it is {type(text).__name__}."
         raise TypeError(msg)
     return Message(text, **data)
 

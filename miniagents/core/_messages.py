@@ -14,7 +14,7 @@ T = TypeVar("T")
 class Messages(tuple[M_co, ...]):
     r"""An immutable tuple of messages; its text is their texts joined by a blank line.
 
-    Awaiting it gives itself, so that code may await what it was given without asking whether it has been.
+    Awaiting it gives the same object, so that code can await what may be a promise or its messages.
 
     Example:
         >>> from miniagents import Message, Messages

@@ -7,7 +7,7 @@ first part, and parts that have an event of their own, are told when they come.
 import asyncio
 import time
 from collections.abc import AsyncIterable, Callable, Mapping
-from typing import cast
+from typing import TypeVar, cast
 
 from typing_extensions import override
 
@@ -22,6 +22,8 @@ from ._part_buffer import PartBuffer
 from ._producer_task import ProducerTask
 from ._protocols import Sink
 from ._pump import fill_and_note
+
+T = TypeVar("T")
 
 
 class _Notes:
@@ -185,6 +187,16 @@ def watch_run(
     parent = current_watch()
     info = RunInfo(alias, kind, None if parent is None else parent.info, keywords, observers.anchor)
     return RunWatch(info, observers, clock_of(context.loop))
+
+
+def run_of(replies: ReplayBuffer[T]) -> RunInfo | None:
+    """The run that has these replies; None if it is not observed.
+
+    Args:
+        replies: their buffer.
+    """
+    observers = replies.context.observers
+    return None if observers is None else observers.anchor.runs.get(replies)
 
 
 def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:

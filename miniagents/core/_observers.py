@@ -201,8 +201,8 @@ class FirstPart:
 class PartsCame:
     """Parts that a run writes have come.
 
-    They are told in batches: a batch comes at the latest with the end of its message. An observer that is
-    :attr:`Observer.live` makes each part a batch.
+    They are told in batches of :attr:`Observer.batch`, the smallest of all observers; what is left comes with
+    the end of its message.
 
     Attributes:
         run: which one.
@@ -261,6 +261,25 @@ class UsageCame:
     message: int
     usage: Usage
     model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeadersCame:
+    """A provider has answered: its headers say how much may still be asked.
+
+    Attributes:
+        run: which one.
+        at: when, in seconds of the event loop.
+        headers: what they say.
+
+    Example:
+        >>> HeadersCame.__slots__
+        ('run', 'at', 'headers')
+    """
+
+    run: RunInfo
+    at: float
+    headers: ResponseHeaders
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +353,9 @@ class RunEnded:
     replied: tuple[Frozen, ...] = ()
 
 
-RunEvent: TypeAlias = RunBegan | ModelAsked | FirstPart | PartsCame | UsageCame | RunRetried | RunEnded
+RunEvent: TypeAlias = (
+    RunBegan | ModelAsked | HeadersCame | FirstPart | PartsCame | UsageCame | RunRetried | RunEnded
+)
 """What observers are told."""
 
 
@@ -344,7 +365,7 @@ class Observer:
     It only watches, and must return at once. What it raises is logged once, and harms no run.
 
     Attributes:
-        live: each part is told by itself and at once, which costs a call a part; else they come in batches.
+        batch: how many parts are told at once; 1 for each by itself and at once, which costs a call a part.
         content: the end of a run tells the messages that it was sent and has replied.
 
     Example:
@@ -366,7 +387,7 @@ class Observer:
         HELLO done
     """
 
-    live: bool = False
+    batch: int = BATCH
     content: bool = False
 
     def on_event(self, event: RunEvent, /) -> None:
@@ -402,7 +423,7 @@ class Observers:
         self.members: tuple[Observer, ...] = (*(() if outer is None else outer.members), *own)
         self.anchor: Anchor = Anchor(loop.time()) if outer is None else outer.anchor
         self.content: bool = any(each.content for each in self.members)
-        self.batch: int = 1 if any(each.live for each in self.members) else BATCH
+        self.batch: int = min((each.batch for each in self.members), default=BATCH)
         self._broken: set[int] = set()
 
     def tell(self, event: RunEvent) -> None:
@@ -520,6 +541,7 @@ class RunWatch:
             self.observers.tell(RunRetried(self.info, at, part))
             return
         if isinstance(part, ResponseHeaders):
+            self.observers.tell(HeadersCame(self.info, at, part))
             return
         if not self.began_to_write:
             self.began_to_write = True

@@ -286,7 +286,7 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
         prefill_pieces: all the pieces, instead of a streamer.
         resolver: makes the whole of the tuple of all pieces, once. The tuple itself without it.
         replay: keep every piece for readers yet to come. Without it a piece is kept until all who read have
-            taken it: a later reader begins with the oldest one that is kept. Who awaits the whole must do so
+            taken it: a later reader begins with the oldest one that is kept. To get the whole, await it
             before the first one has gone; from then on everything is kept.
 
     Raises:
@@ -316,7 +316,7 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
     ) -> None:
         context = current_context()
         if (streamer is None) == (prefill_pieces is None):
-            msg = f"{type(self).__name__} takes either a streamer or prefill_pieces, and exactly one of them."
+            msg = f"{type(self).__name__} takes a streamer or prefill_pieces: give exactly one of them."
             raise TypeError(msg)
         pieces = None if streamer is not None else list(prefill_pieces or ())
         buffer: ReplayBuffer[PIECE] = (

@@ -43,8 +43,8 @@ class PromisingContext(Context):
     for their cleanup and re-raises.
 
     A context inside another on the same event loop is its child: it has runs of its own, which end with it,
-    and shares the clients of models. Its promises are told to the handlers of the outer one first; a keyword
-    that is not given is as there.
+    and shares the clients of models. Its promises are told to the handlers of the outer one first; keywords
+    that are not given are those of the outer one.
 
     Args:
         on_promise_resolved: awaited with every promise that resolved and its value, one call at a time.

@@ -77,7 +77,7 @@ class Upstream(Protocol):
         ...     def pass_demand_on(self, buffer, *, waiting):
         ...         print(f"{buffer.credit()} more", "now" if waiting else "at most")
         ...     def withdraw_demand(self):
-        ...         print("nobody takes everything any more")
+        ...         print("the last reader that took everything has left")
         >>> buffer = ReplayBuffer(Context(prefetch=5))
         >>> buffer.write_from(Doubling())
         >>> buffer.request(8)

@@ -14,7 +14,7 @@ def run_events() -> Stream[RunEvent]:
 
     The stream ends when the context has: read it in a task of your own, since a run of the same context that
     waits for its end keeps the context from ending. It is told of each part by itself, which costs more than
-    an :class:`Observer` that is not `live`. When its last reader has left, nothing is kept any more.
+    an :class:`Observer` that takes them in batches. When its last reader has left, nothing is kept any more.
 
     Raises:
         NoActiveContextError: no context is active.
@@ -56,7 +56,7 @@ class _Recorder(Observer):
         buffer: what it writes.
     """
 
-    live = True  # each part by itself
+    batch = 1  # each part by itself
     name = "run_events"
 
     def __init__(self, context: Context, buffer: ReplayBuffer[RunEvent]) -> None:

@@ -64,7 +64,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     * What is kept? Every message promise, with its tokens: each reader starts at the first, at its own pace.
     * What does ``break`` do? That reader is gone. When none can come any more, the run is stopped.
     * When does an error come? A failing message fails where it stands, and the ones after it still arrive.
-      What failed as a whole raises after the messages that came before.
+      An error of the sequence itself is raised after the messages that came before it.
 
     Args:
         prefill_pieces: any ``MessageType``; each becomes a message promise.

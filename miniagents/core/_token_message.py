@@ -15,8 +15,8 @@ from ._stream import TokenStream
 class TokenMessage(Processor):
     """Writes one message from a stream of tokens, as they come and without a task.
 
-    It fails as the tokens do, after what came before the error. Who cancels the message, or leaves it, leaves
-    the tokens: they are somebody else's.
+    It fails as the tokens do, after what came before the error. To cancel the message, or to leave it, is to
+    leave the tokens, and does not cancel them: they are somebody else's.
 
     Args:
         context: who owns the message.

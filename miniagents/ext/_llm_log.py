@@ -178,7 +178,7 @@ def _facts(call: LoggedCall) -> Iterator[tuple[str, object]]:
     if call.seconds is not None:
         yield "whole after", f"{call.seconds:.3f} s"
     if message is None:
-        yield "end", "an error" if call.error is not None else "nobody wanted the rest"
+        yield "end", "an error" if call.error is not None else "stopped: its readers had left"
 
 
 def _counted(count: int | None, *of_them: tuple[int | None, str]) -> str:

@@ -95,7 +95,7 @@ class Timeline(Observer):
             lane.model = lane.model or event.model or ""
         elif isinstance(event, RunRetried):
             lane.asked_again(at)
-        else:
+        elif isinstance(event, RunEnded):
             lane.end(event, at, content=self.content)
 
     def save(self, path: str | PathLike[str]) -> None:

@@ -3,8 +3,11 @@
 from ._answer_schema import AnswerSchema
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, ToolDefinitionError, TypedAnswerError
 from ._limiter import Limiter
+from ._limits import Budget, ConcurrencyLimit, RateLimiter, budget, limit, rate_limit
 from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
 from ._parsed import ParsedMessage, ParsedReplies
+from ._prices import dollars
+from ._run_usage import Price, RunUsage, UsageReport
 from ._tool import Tool, ToolSpec, tool
 from ._tool_loop import AnyTool, Approval
 from ._typed_agent import AnswerMode, TypedAgent
@@ -15,11 +18,16 @@ __all__ = [
     "AnswerSchema",
     "AnyTool",
     "Approval",
+    "Budget",
+    "ConcurrencyLimit",
     "Limiter",
     "MaxTurnsError",
     "ModelAgent",
     "ParsedMessage",
     "ParsedReplies",
+    "Price",
+    "RateLimiter",
+    "RunUsage",
     "SchemaError",
     "Tool",
     "ToolAgent",
@@ -31,6 +39,11 @@ __all__ = [
     "TypedAgentMap",
     "TypedAnswerError",
     "TypedItemReplies",
+    "UsageReport",
+    "budget",
+    "dollars",
+    "limit",
     "model_agent",
+    "rate_limit",
     "tool",
 ]

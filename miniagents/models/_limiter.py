@@ -155,6 +155,9 @@ class Limiter:
 
         Args:
             headers: of its response.
+
+        Raises:
+            RuntimeError: requests of another event loop are waiting.
         """
         now = self._here().time()
         self._learn(self._requests, headers.requests, now, given=self._given_requests)

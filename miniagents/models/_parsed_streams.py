@@ -7,6 +7,7 @@ it. What comes before the first ``{`` is no JSON (a fence, a word of introductio
 import json
 from abc import ABC, abstractmethod
 from asyncio import get_running_loop
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Final, Generic, cast
 
@@ -305,9 +306,7 @@ def write_partials(source: FlatStream[Message, object], model: type[T]) -> Repla
         source: the replies that bring it.
         model: its type.
     """
-    buffer: ReplayBuffer[T] = ReplayBuffer(source.buffer.context)
-    _AnswerFeed(source, _PartialAnswers(buffer, model)).start()
-    return buffer
+    return _written(source, lambda buffer: _PartialAnswers(buffer, model))
 
 
 def write_elements(source: FlatStream[Message, object], field: ListField) -> ReplayBuffer[object]:
@@ -317,9 +316,7 @@ def write_elements(source: FlatStream[Message, object], field: ListField) -> Rep
         source: the replies that bring it.
         field: the list.
     """
-    buffer: ReplayBuffer[object] = ReplayBuffer(source.buffer.context)
-    _AnswerFeed(source, _Elements(buffer, field)).start()
-    return buffer
+    return _written(source, lambda buffer: _Elements(buffer, field))
 
 
 def write_field(source: FlatStream[Message, object], field: TextField) -> ReplayBuffer[str]:
@@ -329,6 +326,12 @@ def write_field(source: FlatStream[Message, object], field: TextField) -> Replay
         source: the replies that bring it.
         field: the text.
     """
-    buffer: ReplayBuffer[str] = ReplayBuffer(source.buffer.context)
-    _AnswerFeed(source, _FieldTokens(buffer, field)).start()
+    return _written(source, lambda buffer: _FieldTokens(buffer, field))
+
+
+def _written(
+    source: FlatStream[Message, object], transformer: Callable[[ReplayBuffer[U]], _AnswerTransformer[U]]
+) -> ReplayBuffer[U]:
+    buffer: ReplayBuffer[U] = ReplayBuffer(source.buffer.context)
+    _AnswerFeed(source, transformer(buffer)).start()
     return buffer

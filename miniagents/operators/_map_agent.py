@@ -282,8 +282,9 @@ def map_agent(
 
     * When does it start? When the first result is asked for, or at a subscription.
     * How often? Once per reader or subscriber, if the source can be read again.
-    * What is kept? The items under way, and at most ``prefetch`` results (of the context) that are not
-      taken yet; memory does not grow with the source. (A subscriber takes every result at once.)
+    * What is kept? At most ``concurrency`` items under way; and of the results that are not taken yet, these
+      included, at most ``prefetch`` (of the context), or ``concurrency`` if that is more. So memory does not
+      grow with the source. (A subscriber takes every result at once.)
     * What does ``break`` do? It closes the source and cancels what is under way, except what is
       still held. Disposing and cancelling the reader do the same.
     * When does an error come? The error of an item comes when its replies are read: the other items are not

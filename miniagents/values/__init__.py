@@ -17,6 +17,7 @@ from ._deadlines import Deadline, check_seconds, is_limit
 from ._errors import (
     AgentFieldError,
     AgentTimeoutError,
+    BudgetExceededError,
     DeadlockError,
     FreezeError,
     HashKeyError,
@@ -79,6 +80,7 @@ __all__ = [
     "Attachment",
     "AwaitType",
     "Backoff",
+    "BudgetExceededError",
     "Citation",
     "ClearType",
     "Content",

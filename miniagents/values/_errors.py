@@ -6,6 +6,8 @@ arrived before it. First the errors of promises, streams and values, then those 
 language models, which know who failed, how, and what had arrived before.
 """
 
+from decimal import Decimal
+
 from typing_extensions import override
 
 from ._redact import redact_keys
@@ -92,6 +94,29 @@ class InquiryCancelledError(MiniAgentsError):
     @override
     def __str__(self) -> str:
         return super().__str__() or "the inquiry was cancelled before it was complete"
+
+
+class BudgetExceededError(MiniAgentsError):
+    """A budget of tokens or of money is spent.
+
+    Args:
+        message: the sentence.
+        tokens: the tokens that were spent.
+        dollars: the dollars that were spent; None if the budget is one of tokens.
+
+    Attributes:
+        tokens: the tokens that were spent.
+        dollars: the dollars that were spent; None if the budget is one of tokens.
+
+    Example:
+        >>> BudgetExceededError("the budget of 10 tokens is spent", tokens=11).tokens
+        11
+    """
+
+    def __init__(self, message: str, *, tokens: int, dollars: Decimal | None = None) -> None:
+        super().__init__(message)
+        self.tokens: int = tokens
+        self.dollars: Decimal | None = dollars
 
 
 class DeadlockError(MiniAgentsError, RuntimeError):

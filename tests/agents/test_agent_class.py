@@ -219,7 +219,7 @@ RUN = "async def run(self, ctx): ..."
         (
             "[Question, Answer]",
             "async def run(self, ctx: InteractionContext[Deep, Answer]): ...",
-            "Wrong is a class of agents for Question to Answer, and its run has a context for other messages",
+            "Wrong is a class of agents for Question to Answer, but the context of its run is for other",
         ),
         (
             "[Question, Answer]",
@@ -229,9 +229,13 @@ RUN = "async def run(self, ctx): ..."
         (
             "",
             f"timeout: float = 1; {RUN}",
-            "Wrong has a field 'timeout', which means something to every agent",
+            "Wrong has a field 'timeout', a name that every agent uses already",
         ),
-        ("", f"alias: str = 'Bob'; {RUN}", "Wrong has a field 'alias', which means something to every agent"),
+        (
+            "",
+            f"alias: str = 'Bob'; {RUN}",
+            "Wrong has a field 'alias', a name that every agent uses already",
+        ),
         ("", f"alias = 'Bob'; {RUN}", "Wrong sets 'alias' in its body; write `class Wrong(..., alias=...)`."),
         (
             "",

@@ -19,7 +19,7 @@ async def echo(ctx: InteractionContext) -> None:
 
 
 async def test_a_returned_value() -> None:
-    """What an agent function returns reaches no reader, so it is an error that says how to reply."""
+    """What an agent function returns would be lost, so it is an error that says how to reply."""
 
     async def returning_agent(ctx: InteractionContext) -> str:
         ctx.reply("before")
@@ -29,7 +29,9 @@ async def test_a_returned_value() -> None:
 
     async with MiniAgents():
         replies = agent.inquire()
-        with pytest.raises(TypeError, match=r"RETURNING_AGENT returned a value of type str.*ctx\.reply\("):
+        with pytest.raises(
+            TypeError, match=r"RETURNING_AGENT returned a value .* str, which is lost; .*ctx\.reply\("
+        ):
             await replies
         assert str(await anext(aiter(replies))) == "before"
 

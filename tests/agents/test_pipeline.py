@@ -82,9 +82,7 @@ def test_what_is_no_operator() -> None:
         for wrong in (5, None, resolve, Critic, lambda: None):
             with pytest.raises(TypeError, match=r"An operator takes an Observable and returns one; "):
                 cast("Callable[[object], object]", compose)(wrong)
-    with pytest.raises(
-        TypeError, match=r"resolve cannot be called with it. Is it resolve\(...\) that you mean\?"
-    ):
+    with pytest.raises(TypeError, match=r"resolve cannot be called with it. Do you mean resolve\(...\)\?"):
         plus_agent | resolve  # type: ignore[operator]
     with pytest.raises(TypeError, match="a value of type int cannot be called with it"):
         plus_agent.then(5)  # type: ignore[arg-type]

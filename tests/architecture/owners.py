@@ -43,28 +43,35 @@ def written_elsewhere(root: Path, owned: Mapping[str, tuple[str, ...]], shared: 
         shared: names that mean something else in other places, and are looked at on `self` only.
     """
     known = {str(module.path): module for module in modules(root)}
+    assigned = {path: list(_assignments(module.tree)) for path, module in known.items()}
+    bases = _bases(known.values())
     found: list[str] = []
     for path, classes in owned.items():
         names = slots_of(known[path], *classes)
-        heirs = _heirs(known.values(), set(classes))
-        for module in known.values():
-            if str(module.path) == path:
+        heirs = _heirs(bases, set(classes))
+        for other, assignments in assigned.items():
+            if other == path:
                 continue
-            for holder, line, target, name in _assignments(module.tree):
+            for holder, line, target, name in assignments:
                 own = target == "self" and holder not in heirs
                 if name in names and not own and (target == "self" or name not in shared):
-                    found.append(f"{module.path}:{line}: assigns {target}.{name}, which {path} alone writes")
+                    found.append(f"{other}:{line}: assigns {target}.{name}, which {path} alone writes")
     return sorted(found)
 
 
-def _heirs(known: Iterable[Module], classes: set[str]) -> set[str]:
-    """The classes that come from `classes`, in whatever module, by name."""
+def _bases(known: Iterable[Module]) -> Mapping[str, set[str]]:
+    """The names of the bases of each class, in whatever module, by name."""
     bases: dict[str, set[str]] = {}
     for module in known:
         for node in ast.walk(module.tree):
             if isinstance(node, ast.ClassDef):
                 names = {ast.unparse(base).split("[")[0].rpartition(".")[2] for base in node.bases}
                 bases.setdefault(node.name, set()).update(names)
+    return bases
+
+
+def _heirs(bases: Mapping[str, set[str]], classes: set[str]) -> set[str]:
+    """The classes that come from `classes`."""
     heirs = set(classes)
     while more := {name for name, of in bases.items() if of & heirs} - heirs:
         heirs |= more

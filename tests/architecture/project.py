@@ -45,7 +45,6 @@ FOREIGN: Final = MappingProxyType(
         "reactivex": r".*",  # not in values: see the import contracts
         "openai": r"miniagents\.ext\.llm\.(openai|openai_responses|_openai_sdk)",
         "anthropic": r"miniagents\.ext\.llm\.anthropic",
-        "genai_prices": r"miniagents\.ext\.prices",
         "opentelemetry": r"miniagents\.ext\.otel",
         "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",
     }
@@ -69,6 +68,11 @@ INTERNAL: Final = frozenset({"miniagents.core"})
 
 TESTED_ELSEWHERE: Final = MappingProxyType(
     {
+        # Names of the layer below, for users.
+        "miniagents/ext/usage.py": "tests/models/test_run_usage.py",
+        "miniagents/ext/limits.py": "tests/models/test_limits.py",
+        # What limits know of calls: it is nothing without them.
+        "miniagents/models/_watched_calls.py": "tests/models/test_limits.py",
         # Two functions under the models, tried through what they make.
         "miniagents/models/_agent_kinds.py": "tests/models/test_model_agent.py",
         # What an agent consists of: each of these is tried through agents.

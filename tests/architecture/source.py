@@ -13,7 +13,19 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["PACKAGE", "ROOT", "Import", "Module", "imports", "module_level", "modules", "no_breach", "plant"]
+__all__ = [
+    "PACKAGE",
+    "ROOT",
+    "Import",
+    "Module",
+    "imports",
+    "module_level",
+    "modules",
+    "no_breach",
+    "paths",
+    "plant",
+    "read",
+]
 
 PACKAGE = "miniagents"
 ROOT = Path(__file__).parents[2]
@@ -65,12 +77,38 @@ def modules(root: Path, *folders: str, having: re.Pattern[str] | None = None) ->
         having: only modules with such a text; to parse all tests takes seconds.
     """
     return [
-        _read(root, path)
+        read(root, path)
+        for path in paths(root, *folders)
+        if having is None or having.search((root / path).read_text(encoding="utf-8"))
+    ]
+
+
+def paths(root: Path, *folders: str) -> list[Path]:
+    """Return the files of all modules under the given folders, relative to the root, in order.
+
+    Args:
+        root: the folder that holds the package.
+        folders: the package, if none is given.
+    """
+    return [
+        path.relative_to(root)
         for folder in folders or (PACKAGE,)
         for path in sorted((root / folder).rglob("*.py"))
         if "__pycache__" not in path.parts
-        and (having is None or having.search(path.read_text(encoding="utf-8")))
     ]
+
+
+def read(root: Path, path: Path) -> Module:
+    """Read one module.
+
+    Args:
+        root: the folder that holds the package.
+        path: the file, relative to the root.
+    """
+    text = (root / path).read_text(encoding="utf-8")
+    parts = path.with_suffix("").parts
+    name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    return Module(path, name, text, _parsed(text, str(path)))
 
 
 def imports(module: Module) -> list[Import]:
@@ -106,14 +144,6 @@ def plant(root: Path, files: dict[str, str]) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "__init__.py").write_text('"""A public module."""\n', encoding="utf-8")
     return root
-
-
-def _read(root: Path, path: Path) -> Module:
-    text = path.read_text(encoding="utf-8")
-    relative = path.relative_to(root)
-    parts = relative.with_suffix("").parts
-    name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-    return Module(relative, name, text, _parsed(text, str(relative)))
 
 
 @lru_cache(maxsize=1024)  # every check looks at the same files

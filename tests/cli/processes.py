@@ -39,7 +39,9 @@ def environment(**more: str) -> dict[str, str]:
     """Return the environment of this process without keys, models, addresses and proxies, plus more."""
     ours = re.compile(r"(OPENAI|ANTHROPIC)_.*|.*_proxy", re.IGNORECASE)
     kept = {name: value for name, value in os.environ.items() if not ours.fullmatch(name)}
-    return {**kept, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", **more}
+    # The development mode has every piece of memory checked, for faults in C: that is half of its time.
+    own = {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", "PYTHONMALLOC": "pymalloc"}
+    return {**kept, **own, **more}
 
 
 def quiet(err: bytes) -> str:

@@ -230,7 +230,9 @@ async def test_a_subscriber_that_raises_at_the_end(
 
     async with PromisingContext():
         from_async(source).subscribe(on_error=bad, on_completed=bad)
-    assert ["A subscriber raised when it was told the end."] == [each.getMessage() for each in caplog.records]
+    assert ["A subscriber raised in its on_completed or on_error."] == [
+        each.getMessage() for each in caplog.records
+    ]
 
 
 async def test_the_subscriber_is_let_go_at_once() -> None:

@@ -20,6 +20,7 @@ from miniagents.core import (
     join_tokens,
 )
 from miniagents.values import InquiryCancelledError, partial_text
+from tests.support.broken import errors_name_their_agents
 from tests.support.sources import Recorder, Source, turns
 from tests.support.typewriter import Typewriter
 
@@ -185,31 +186,7 @@ async def test_a_failing_sequence() -> None:
 
 async def test_the_chain_of_agents() -> None:
     """The error that comes through what was joined still knows all agents that it went through."""
-
-    @miniagent
-    async def broken(ctx: InteractionContext) -> None:
-        raise ValueError("broken")
-
-    @miniagent
-    async def half_broken(ctx: InteractionContext) -> None:
-        ctx.reply(Message.promise(Source(["a"], error=ValueError("broken"))))
-
-    @miniagent
-    async def joiner(ctx: InteractionContext) -> None:
-        await join_messages(ctx.messages)
-
-    @miniagent
-    async def asking_joiner(ctx: InteractionContext) -> None:
-        await joined(broken.inquire())
-
-    async with MiniAgents():
-        for agent, chain in ((broken, "BROKEN"), (half_broken, "HALF_BROKEN")):
-            with pytest.raises(ValueError, match="broken") as caught:
-                await joiner.inquire(agent.inquire())
-            assert [f"agents: {chain} → JOINER"] == caught.value.__notes__
-        with pytest.raises(ValueError, match="broken") as caught:
-            await asking_joiner.inquire()
-        assert ["agents: BROKEN → ASKING_JOINER"] == caught.value.__notes__
+    await errors_name_their_agents(join_messages, joined)
 
 
 async def test_an_error_is_told_once(caplog: pytest.LogCaptureFixture) -> None:

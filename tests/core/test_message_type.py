@@ -114,8 +114,8 @@ async def test_data_is_kept() -> None:
         ([bytearray(), "ok"], r"a value of type bytearray at \[0\]"),
         ([Message], r"type \w+ at \[0\]"),
         ([KeyboardInterrupt()], r"a value of type KeyboardInterrupt at \[0\]"),
-        ({5: "x"}, "its keys must be str; this one has the key 5"),
-        ([{"text": 5}], "its text must be str or None; it is int"),
+        ({5: "x"}, "they must be str, not 5"),
+        ([{"text": 5}], "its 'text' must be str or None; it is int"),
     ],
 )
 async def test_anything_else(value: object, sentence: str) -> None:

@@ -347,14 +347,14 @@ async def test_tools_that_fail() -> None:
     assert ends["SCRIPTED_MODEL_WITH_TOOLS"].outcome == "done"
 
 
-@pytest.mark.parametrize("live", [False, True])
-async def test_batches(live: bool) -> None:
-    """Parts are told in batches of 512; to an observer that is live, each by itself."""
+@pytest.mark.parametrize("size", [512, 100, 1])
+async def test_batches(size: int) -> None:
+    """Parts are told in batches as large as the observers want; what is left comes at the end."""
 
     class Batches(Told):
         pass
 
-    Batches.live = live
+    Batches.batch = size
     told = Batches()
     async with MiniAgents(observers=[told]):
         await slow_model.inquire(size=0)
@@ -374,7 +374,9 @@ async def test_batches(live: bool) -> None:
         batches = [event for event in told.events if isinstance(event, PartsCame) and event.message == number]
         assert [part for batch in batches for part in batch.parts] == [str(each) for each in range(1100)]
         assert all(len(batch.parts) == len(batch.times) for batch in batches)
-        assert [len(batch.parts) for batch in batches] == ([1] * 1100 if live else [512, 512, 76])
+        assert [len(batch.parts) for batch in batches] == [size] * (1100 // size) + [1100 % size] * (
+            1100 % size > 0
+        )
     assert sum(isinstance(event, FirstPart) for event in told.events) == 1
 
 

@@ -2,15 +2,13 @@
 
 import asyncio
 import gc
-from asyncio import Future
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from itertools import permutations
 from typing import TypeAlias, assert_type, cast
 from weakref import ref
 
 import pytest
 from reactivex import Observable, operators as ops
-from reactivex.abc import DisposableBase
 
 from miniagents import (
     AssistantMessage,
@@ -43,6 +41,7 @@ from miniagents.values import (
     NotReplayedError,
     UnresolvedPromiseError,
 )
+from tests.support.readers import awaiting, iterating, leave, stops_with_the_last_one, subscribing
 from tests.support.sources import Recorder, Source, turns
 from tests.support.typewriter import Typewriter
 
@@ -621,35 +620,6 @@ async def test_a_projection_starts_at_its_first_read(kind: str, name: str) -> No
         promise.cancel()
 
 
-def iterating(shown: Stream[object]) -> object:
-    """Read one piece, and keep the iterator."""
-    iterator = aiter(shown)
-    step = iterator.__anext__()
-    try:
-        step.send(None)
-    except StopIteration:
-        return iterator
-    raise AssertionError("a piece should be there")
-
-
-def subscribing(shown: Stream[object]) -> object:
-    """Subscribe."""
-    return shown.subscribe(lambda _: None)
-
-
-def awaiting(shown: object) -> object:
-    """Await the whole, in a task."""
-    return asyncio.ensure_future(cast("Awaitable[object]", shown))
-
-
-def leave(reader: object) -> None:
-    """The reader leaves; an iterator does so when it is dropped."""
-    if isinstance(reader, Future):
-        reader.cancel()
-    elif isinstance(reader, DisposableBase):
-        reader.dispose()
-
-
 @pytest.mark.parametrize("order", [*permutations(("promise", "projection", "reader"))], ids="-".join)
 @pytest.mark.parametrize("read", [iterating, subscribing, awaiting])
 @pytest.mark.parametrize(("kind", "name"), FACES)
@@ -666,20 +636,11 @@ async def test_dropped_in_any_order(
         held["projection"] = projection(held["promise"], name)
         early = subscribing(projection(held["promise"], name))  # so that the first piece is there
         await turns(4)
-        gc.disable()
-        try:
-            held["reader"] = read(projection(held["promise"], name))
-            await turns(3)
-            leave(early)
-            del early
-            for each in order:
-                await turns(4)
-                assert (1, 0) == (source.produced, source.closed), f"stopped before {each} has gone"
-                leave(held.pop(each))
-            await turns(5)
-            assert (1, 1) == (source.produced, source.closed)
-        finally:
-            gc.enable()
+        held["reader"] = read(projection(held["promise"], name))
+        await turns(3)
+        leave(early)
+        del early
+        await stops_with_the_last_one(source, held, order, produced=1)
 
 
 @pytest.mark.parametrize("order", [*permutations(("promise", "final", "reader"))], ids="-".join)
@@ -692,16 +653,7 @@ async def test_the_final_message_dropped_in_any_order(order: tuple[str, ...]) ->
         held["reader"] = awaiting(promise.final)
         del promise
         await turns(4)
-        gc.disable()
-        try:
-            for each in order:
-                await turns(4)
-                assert (1, 0) == (source.produced, source.closed), f"stopped before {each} has gone"
-                leave(held.pop(each))
-            await turns(5)
-            assert (1, 1) == (source.produced, source.closed)
-        finally:
-            gc.enable()
+        await stops_with_the_last_one(source, held, order, produced=1)
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -21,6 +21,7 @@ from miniagents.core import (
     to_async_iter,
 )
 from miniagents.values import InquiryCancelledError, partial_text
+from tests.support.broken import errors_name_their_agents
 from tests.support.sources import Recorder, Source, turns
 from tests.support.typewriter import Typewriter
 
@@ -253,31 +254,10 @@ async def test_a_failing_sequence() -> None:
 
 async def test_the_chain_of_agents() -> None:
     """The error that comes through what was split still knows all agents that it went through."""
-
-    @miniagent
-    async def broken(ctx: InteractionContext) -> None:
-        raise ValueError("broken")
-
-    @miniagent
-    async def half_broken(ctx: InteractionContext) -> None:
-        ctx.reply(Message.promise(Source(["a"], error=ValueError("broken"))))
-
-    @miniagent
-    async def splitter(ctx: InteractionContext) -> None:
-        await split_messages(ctx.messages)
-
-    @miniagent
-    async def asking_splitter(ctx: InteractionContext) -> None:
-        await split_tokens(broken.inquire(), delimiter="|", code_block_delimiter=None, metadata={})
-
-    async with MiniAgents():
-        for agent, chain in ((broken, "BROKEN"), (half_broken, "HALF_BROKEN")):
-            with pytest.raises(ValueError, match="broken") as caught:
-                await splitter.inquire(agent.inquire())
-            assert [f"agents: {chain} → SPLITTER"] == caught.value.__notes__
-        with pytest.raises(ValueError, match="broken") as caught:
-            await asking_splitter.inquire()
-        assert ["agents: BROKEN → ASKING_SPLITTER"] == caught.value.__notes__
+    await errors_name_their_agents(
+        split_messages,
+        lambda flat: split_tokens(flat, delimiter="|", code_block_delimiter=None, metadata={}),
+    )
 
 
 async def test_an_error_is_told_once(caplog: pytest.LogCaptureFixture) -> None:

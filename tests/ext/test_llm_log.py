@@ -278,7 +278,7 @@ def test_what_did_not_end() -> None:
     assert "| end | an error |" in failed
     assert failed.endswith("### error\n\n```text\nConnectionError: cut\n```\n")
     left = markdown(replace(CALL, message=None, parts=[], prompt=None))
-    assert "| end | nobody wanted the rest |" in left
+    assert "| end | stopped: its readers had left |" in left
     assert "first part after" not in left
     assert "## Prompt\n\nIt could not be read.\n" in left
 

@@ -131,7 +131,7 @@ async def test_who_leaves_ends_the_call(tmp_path: Path) -> None:
         await listen()
         await asyncio.wait_for(talk.stopped.wait(), 5)
     (page,) = pages(tmp_path)
-    assert "| end | nobody wanted the rest |" in page
+    assert "| end | stopped: its readers had left |" in page
     assert "\n1 2" in page
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import permutations
 from typing import cast
@@ -10,7 +9,6 @@ from typing import cast
 import pytest
 from pydantic import BaseModel
 from reactivex import operators as ops
-from reactivex.abc import DisposableBase
 
 from miniagents import (
     AssistantMessage,
@@ -25,6 +23,7 @@ from miniagents import (
 from miniagents.core import Stream
 from miniagents.models._parsed_streams import AT_ONCE
 from miniagents.testing import scripted_model
+from tests.support.readers import awaiting, iterating, leave, stops_with_the_last_one, subscribing
 from tests.support.sources import Recorder, Source, turns
 
 
@@ -131,38 +130,9 @@ async def test_starts_at_the_first_read(name: str) -> None:
         replies.buffer.items[0].cancel()
 
 
-def iterating(shown: Stream[object]) -> object:
-    """Read one item, and keep the iterator: the stream is half read."""
-    iterator = aiter(shown)
-    step = iterator.__anext__()
-    try:
-        step.send(None)
-    except StopIteration:
-        return iterator
-    raise AssertionError("an item should be there")
-
-
-def subscribing(shown: Stream[object]) -> object:
-    """Subscribe."""
-    return shown.subscribe(lambda _: None)
-
-
-def awaiting(shown: Awaitable[object]) -> object:
-    """Await the whole, in a task."""
-    return asyncio.ensure_future(shown)
-
-
 def piping(shown: Stream[object]) -> object:
     """Subscribe through an operator."""
     return shown.pipe(ops.map(str)).subscribe(lambda _: None)
-
-
-def leave(reader: object) -> None:
-    """The reader leaves; an iterator does so when it is dropped."""
-    if isinstance(reader, Future):
-        reader.cancel()
-    elif isinstance(reader, DisposableBase):
-        reader.dispose()
 
 
 @pytest.mark.parametrize("order", [*permutations(("promise", "projection", "reader"))], ids="-".join)
@@ -178,23 +148,14 @@ async def test_dropped_in_any_order(
     async with MiniAgents():
         source = Source(PIECES, hold_at=2)
         held: dict[str, object] = {"promise": replies_of(source)}
-        gc.disable()
-        try:
-            projected = held["projection"] = projection(cast("ParsedReplies[Trip]", held["promise"]), name)
-            early = subscribing(projected)  # so that an item is there
-            await turns(4)
-            held["reader"] = read(projected)
-            await turns(3)
-            leave(early)
-            del early, projected
-            for each in order:
-                await turns(4)
-                assert (2, 0) == (source.produced, source.closed), f"stopped before {each} has gone"
-                leave(held.pop(each))
-            await turns(5)
-            assert (2, 1) == (source.produced, source.closed)
-        finally:
-            gc.enable()
+        projected = held["projection"] = projection(cast("ParsedReplies[Trip]", held["promise"]), name)
+        early = subscribing(projected)  # so that an item is there
+        await turns(4)
+        held["reader"] = read(projected)
+        await turns(3)
+        leave(early)
+        del early, projected
+        await stops_with_the_last_one(source, held, order, produced=2)
 
 
 @pytest.mark.parametrize("order", [*permutations(("promise", "parsed", "reader"))], ids="-".join)
@@ -203,18 +164,10 @@ async def test_the_value_dropped_in_any_order(order: tuple[str, ...]) -> None:
     async with MiniAgents():
         source = Source(PIECES, hold_at=2)
         held: dict[str, object] = {"promise": replies_of(source)}
-        gc.disable()
-        try:
-            held["parsed"] = cast("ParsedReplies[Trip]", held["promise"]).parsed
-            held["reader"] = awaiting(cast("Awaitable[object]", held["parsed"]))
-            for each in order:
-                await turns(4)
-                assert (2, 0) == (source.produced, source.closed), f"stopped before {each} has gone"
-                leave(held.pop(each))
-            await turns(5)
-            assert (2, 1) == (source.produced, source.closed)
-        finally:
-            gc.enable()
+        held["parsed"] = cast("ParsedReplies[Trip]", held["promise"]).parsed
+        held["reader"] = awaiting(cast("Awaitable[object]", held["parsed"]))
+        await turns(4)
+        await stops_with_the_last_one(source, held, order, produced=2)
 
 
 @pytest.mark.parametrize("name", NAMES)

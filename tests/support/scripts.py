@@ -50,7 +50,8 @@ async def _run(folder: Path, said: str, environ: Mapping[str, str] | None, *comm
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
-        env={**kept, "PYTHONUTF8": "1", **(environ or {})},
+        # The development mode has every piece of memory checked, for faults in C: that is half of its time.
+        env={**kept, "PYTHONUTF8": "1", "PYTHONMALLOC": "pymalloc", **(environ or {})},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -118,7 +118,7 @@ def race(*agents: Stage[A, Message], win: AnyPredicate | None = None) -> MiniAge
 
     All are sent the same messages. The first whose complete reply is good has won: that reply is replied, so
     it comes as a whole and not token by token. The others are cancelled, and what they had cost goes to the
-    ``on_persist_message`` handlers of the context as a :class:`RaceReport`. Of one agent alone a race is that
+    ``on_persist_message`` handlers of the context as a :class:`RaceReport`. A race of one agent is that
     agent.
 
     Args:
@@ -130,8 +130,8 @@ def race(*agents: Stage[A, Message], win: AnyPredicate | None = None) -> MiniAge
         An agent; it takes what all of them take, and replies what one of them does.
 
     Raises:
-        TypeError: there is no agent, something is none or lacks a required keyword, or ``win`` cannot be
-            called.
+        TypeError: no agent is given, an argument is no agent or lacks a required keyword, or ``win`` cannot
+            be called.
         RaceLostError: for readers, when all have lost; it holds each one's reason.
 
     Example:

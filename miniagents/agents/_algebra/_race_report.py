@@ -9,9 +9,9 @@ from .._run_context import RunContext
 class RaceEntry(Frozen, deferred=True):
     """One agent in a race or a hedge, as it stood when that was decided.
 
-    Only what is known is told: a provider tells its ``usage`` at the end of a message (some tell the input
-    at its beginning), so an agent that was stopped in the middle has often tokens and no usage. A
-    provider does not tell what it charges for text that it goes on to write after it was hung up on.
+    Only what is known is told. Providers send ``usage`` at the end of a message (some send that of the input
+    at its beginning), so an agent that was stopped in the middle often has tokens but no usage. What a
+    provider charges for text that it writes after the connection was closed is not known.
 
     Args:
         agent_alias: which agent.

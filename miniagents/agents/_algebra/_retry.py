@@ -29,7 +29,7 @@ class RetryPolicy(Backoff):
         delay: the first pause, in seconds.
         factor: how much longer each further pause is.
         max_delay: the longest pause, in seconds.
-        jitter: from 0 (the pause is exact) to 1 (it is anything down to none).
+        jitter: from 0 (pauses are exact) to 1 (a pause is drawn between none and its full length).
         chance: gives numbers from 0 to 1, for the jitter.
 
     Raises:
@@ -81,7 +81,7 @@ class Retrying:
 
     def __post_init__(self) -> None:
         if not isinstance(cast("object", self.policy), RetryPolicy):
-            msg = f"retry({self.policy!r}): how often, and when, is told by a RetryPolicy(attempts=...)."
+            msg = f"retry({self.policy!r}): give a RetryPolicy(attempts=...), which says how often and when."
             raise TypeError(msg)
 
     def alias_around(self, part: Operand) -> str:

@@ -105,7 +105,7 @@ class Route(MiniAgent[In, Out]):
         self._routing = routing
 
     def case(self, message_class: type[M], agent: Stage[M, O]) -> "Route[In | M, Out | O]":
-        """The same route, which sends messages of a class, and of its subclasses, to ``agent``.
+        """The same route with one more case: messages of a class, and of its subclasses, go to ``agent``.
 
         Cases are tried in the order in which they were given.
 
@@ -123,7 +123,7 @@ class Route(MiniAgent[In, Out]):
         if taker is not None:
             msg = (
                 f"route().case({message_class.__name__}, ...): no message can come to it, "
-                f"for case({taker.__name__}, ...) stands before it; put the narrower class first."
+                f"since case({taker.__name__}, ...) before it takes them all; put the narrower class first."
             )
             raise ValueError(msg)
         part = as_operand("case", agent)
@@ -152,8 +152,8 @@ def route() -> Route[Never, Never]:
     """A route without cases; ``case`` and ``otherwise`` say which agent gets which messages.
 
     Each message is an inquiry of its own and streams into it; the replies come in the order of the messages.
-    A message without a case is an :class:`UnroutedMessageError` where its reply would stand, and so is the
-    failure of an agent; the replies to the messages after it arrive.
+    In the place of the reply to a message without a case there is an :class:`UnroutedMessageError`, and in
+    that of an agent that fails its error. The replies to the messages after it arrive all the same.
 
     Example:
         >>> from miniagents import Message, MiniAgents, miniagent, route

@@ -176,7 +176,7 @@ def test_a_policy_that_makes_no_sense(wrong: dict[str, float], sentence: str) ->
 
 def test_what_is_no_policy() -> None:
     """What is no policy, and a class of errors where a tuple is wanted, is refused where it is written."""
-    with pytest.raises(TypeError, match=r"retry\(5\): how often, and when, is told by a RetryPolicy"):
+    with pytest.raises(TypeError, match=r"retry\(5\): give a RetryPolicy"):
         identity.retry(5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"RetryPolicy\(errors=OSError\): give a tuple, \(OSError,\)\."):
         RetryPolicy(errors=OSError)  # type: ignore[arg-type]

@@ -203,6 +203,6 @@ def test_what_is_no_case() -> None:
     with pytest.raises(TypeError, match="otherwise is made of agents"):
         route().otherwise(None)  # type: ignore[arg-type]
     with pytest.raises(
-        ValueError, match=r"no message can come to it, for case\(Question, ...\) stands before it"
+        ValueError, match=r"no message can come to it, since case\(Question, ...\) before it takes them all"
     ):
         desk.case(Riddle, answering_agent)

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from miniagents import Usage
-from miniagents.ext.prices import dollars
+from miniagents.ext.usage import dollars
 
 
 @pytest.mark.parametrize(

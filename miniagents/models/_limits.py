@@ -1,0 +1,385 @@
+"""Limits around agents: how many calls at once, how many in a minute, and how much they may cost."""
+
+import asyncio
+from asyncio import Future
+from collections import deque
+from decimal import Decimal
+from typing import TypeAlias
+
+from miniagents.agents import InteractionContext, MiniAgent
+from miniagents.core import Context, HeadersCame, Message, MessageSequencePromise, RunEvent
+from miniagents.values import BudgetExceededError
+
+from ._limiter import Limiter
+from ._prices import dollars as price_of
+from ._run_usage import Price
+from ._watched_calls import WatchedCall, WatchedCalls, end_with, when_ended
+
+__all__ = ["Budget", "ConcurrencyLimit", "RateLimiter", "budget", "limit", "rate_limit"]
+
+AnyAgent: TypeAlias = MiniAgent[Message, Message, ...]
+_MORE = Decimal("1.25")  # times what the dearest call until now has cost, is set aside for the next one
+
+
+def limit(concurrency: int) -> "ConcurrencyLimit":
+    """At most so many calls at once, first come, first served.
+
+    A call counts until everything that it replied has ended. One that waits and is cancelled takes no turn.
+
+    Args:
+        concurrency: how many calls, 1 or more.
+
+    Raises:
+        ValueError: it is less than 1.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.ext.limits import limit
+        >>> from miniagents.testing import scripted_model
+        >>> model = scripted_model("one", "two").around(limit(concurrency=1))
+        >>> async def main():
+        ...     print([str(message) for message in await (model & model).inquire("Count.")])
+        >>> MiniAgents().run(main())
+        ['one', 'two']
+    """
+    return ConcurrencyLimit(concurrency)
+
+
+class ConcurrencyLimit:
+    """What :func:`limit` makes, for ``agent.around(...)``.
+
+    Args:
+        concurrency: how many calls at once.
+
+    Attributes:
+        concurrency: how many calls at once.
+
+    Raises:
+        ValueError: it is less than 1.
+
+    Example:
+        >>> from miniagents.ext.limits import ConcurrencyLimit
+        >>> ConcurrencyLimit(3).concurrency
+        3
+    """
+
+    def __init__(self, concurrency: int) -> None:
+        if concurrency < 1:
+            raise ValueError(f"limit(concurrency={concurrency}) lets nothing go; give 1 or more.")
+        self.concurrency: int = concurrency
+        self._running = 0
+        self._waiting: deque[Future[None]] = deque()
+
+    async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
+        """Call the agent when it is its turn."""
+        await self._turn()
+        try:
+            replies = call.inquire(ctx.messages)
+        except BaseException:
+            self._done()
+            raise
+        when_ended(replies, self._done)
+        ctx.reply(replies)
+
+    async def _turn(self) -> None:
+        if self._running < self.concurrency and not self._waiting:
+            self._running += 1
+            return
+        turn: Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # its turn had come in the same moment
+                self._done()
+            raise
+
+    def _done(self) -> None:
+        self._running -= 1
+        while self._waiting and self._running < self.concurrency:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._running += 1
+                turn.set_result(None)
+
+
+def rate_limit(
+    *, requests_per_minute: float | None = None, tokens_per_minute: float | None = None, estimate: int = 1000
+) -> "RateLimiter":
+    """So many calls, and so many tokens, a minute; calls wait for their turn, first come, first served.
+
+    Calls are spread over the minute. Whatever the provider says in its headers is obeyed: its limits, where
+    none are given here, and when to ask again. If neither is known, calls slow down when they are refused.
+
+    Args:
+        requests_per_minute: how many calls; None if the provider is to tell.
+        tokens_per_minute: how many tokens, of prompts and answers; None if the provider is to tell.
+        estimate: how many tokens the first calls are expected to cost; later ones as those before.
+
+    Raises:
+        ValueError: a limit is not greater than 0.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.ext.limits import rate_limit
+        >>> from miniagents.testing import scripted_model
+        >>> model = scripted_model("Hi").around(rate_limit(requests_per_minute=500))
+        >>> async def main():
+        ...     print(await model.inquire("Hello"))
+        >>> MiniAgents().run(main())
+        Hi
+    """
+    limiter = Limiter(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute)
+    return RateLimiter(limiter, estimate)
+
+
+class RateLimiter:
+    """What :func:`rate_limit` makes, for ``agent.around(...)``.
+
+    Args:
+        limiter: lets calls go.
+        estimate: how many tokens the first calls are expected to cost.
+
+    Example:
+        >>> from miniagents.ext.limits import rate_limit
+        >>> type(rate_limit(requests_per_minute=10)).__name__
+        'RateLimiter'
+    """
+
+    def __init__(self, limiter: Limiter, estimate: int) -> None:
+        self._limiter = limiter
+        self._watched = WatchedCalls()
+        self._estimate = float(estimate)
+        self._tokens = 0  # of all calls that have told what they use
+        self._counted = 0
+
+    async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
+        """Call the agent when it is its turn."""
+        self._watched.begin(Context.current())
+        estimate = self._tokens / self._counted if self._counted else self._estimate
+        await self._limiter.acquire(estimate)
+        try:
+            replies = call.inquire(ctx.messages)
+        except BaseException:
+            self._limiter.settle(estimate, 0)
+            raise
+
+        def settle(watched: WatchedCall) -> None:
+            tokens = watched.tokens
+            if tokens:
+                self._tokens += tokens
+                self._counted += 1
+            self._limiter.settle(estimate, tokens)
+
+        self._watched.watch(replies, self._told, settle)
+        ctx.reply(replies)
+
+    def _told(self, _: WatchedCall, event: RunEvent) -> None:
+        if isinstance(event, HeadersCame):
+            self._limiter.told(event.headers)
+
+
+def budget(
+    *,
+    tokens: int | None = None,
+    dollars: Decimal | float | str | None = None,
+    reserve: Decimal | float | str | None = None,
+    price: Price | None = None,
+) -> "Budget":
+    """At most so many tokens, or so much money, for all calls together.
+
+    A part of the budget is set aside for a call before it is made, and what it did not use is given back when
+    it has ended. So calls that run at the same time cannot pass the budget together. A call for which too
+    little is left waits for those that run; if nothing is left, it fails. An answer that grows beyond what is
+    left is stopped, with what had come.
+
+    If the price of a model is not known, its answer is an error as soon as it tells what it has used, and so
+    is every later call.
+
+    It counts what models tell, and until they do the tokens that have come; so the part of a prompt whose
+    size is told at the end only may pass the budget.
+
+    Args:
+        tokens: of prompts and answers.
+        dollars: of all models together.
+        reserve: what is set aside for a call, in tokens or dollars. None: as much as the dearest call until
+            now and a quarter more; and for the first one all that is left.
+        price: tells the price of tokens; None for the list of prices of the extra ``prices``.
+
+    Raises:
+        ValueError: neither or both of ``tokens`` and ``dollars`` are given, or a number is not above 0.
+
+    Example:
+        >>> from miniagents import AssistantMessage, MiniAgents, Usage
+        >>> from miniagents.errors import BudgetExceededError
+        >>> from miniagents.ext.limits import budget
+        >>> from miniagents.testing import scripted_model
+        >>> answer = AssistantMessage("Hi", usage=Usage(70, 30))
+        >>> model = scripted_model(then=answer).around(budget(tokens=150))
+        >>> async def main():
+        ...     for _ in range(3):
+        ...         try:
+        ...             print(await model.inquire("Hello"))
+        ...         except BudgetExceededError as error:
+        ...             print(error)
+        >>> MiniAgents().run(main())
+        Hi
+        Hi
+        The budget of 150 tokens is spent: 200 tokens.
+    """
+    if (tokens is None) == (dollars is None):
+        raise ValueError("budget() takes either tokens= or dollars=, and exactly one of them.")
+    amount = Decimal(str(tokens if dollars is None else dollars))
+    aside = None if reserve is None else Decimal(str(reserve))
+    for name, number in (("budget", amount), ("reserve", aside)):
+        if number is not None and not number > 0:
+            raise ValueError(f"The {name} is {number}, which lets nothing go; give a number greater than 0.")
+    return Budget(amount, aside, None if dollars is None else price or price_of)
+
+
+class Budget:
+    """What :func:`budget` makes, for ``agent.around(...)``.
+
+    Args:
+        amount: how much there is, in tokens or dollars.
+        reserve: what is set aside for a call; None if that is learned.
+        price: tells the price of tokens; None for a budget of tokens.
+
+    Attributes:
+        spent: what all calls that have ended have used, in tokens or dollars.
+
+    Example:
+        >>> from miniagents.ext.limits import budget
+        >>> budget(tokens=100).spent
+        Decimal('0')
+    """
+
+    def __init__(self, amount: Decimal, reserve: Decimal | None, price: Price | None) -> None:
+        self.spent: Decimal = Decimal()
+        self._tokens = 0
+        self._amount = amount
+        self._reserve = reserve
+        self._price = price
+        self._dearest = Decimal()
+        self._unknown: LookupError | None = None
+        self._watched = WatchedCalls(price)
+        self._set_aside: dict[object, Decimal] = {}
+        self._waiting: deque[Future[object]] = deque()
+
+    @property
+    def left(self) -> Decimal:
+        """What is neither spent nor set aside for a call that is going on."""
+        return self._amount - self.spent - sum(self._set_aside.values(), Decimal())
+
+    async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
+        """Call the agent if there is enough left.
+
+        Raises:
+            BudgetExceededError: nothing is left.
+            LookupError: the price of a call before was not known.
+        """
+        self._watched.begin(Context.current())
+        key = await self._enough()
+        try:
+            replies = call.inquire(ctx.messages)
+        except BaseException:
+            self._give_back(key)
+            raise
+
+        def grown(watched: WatchedCall, _: RunEvent) -> None:
+            self._grown(key, replies, watched)
+
+        def ended(watched: WatchedCall) -> None:
+            try:
+                used = self._used(watched)
+            except LookupError as error:  # nobody knows how much is left
+                self._unknown = error
+                used = self._set_aside[key]
+            self._tokens += watched.tokens
+            self.spent += used
+            self._dearest = max(self._dearest, used)
+            self._give_back(key)
+
+        if self._watched.watch(replies, grown, ended) is None:
+            self._give_back(key)
+        ctx.reply(replies)
+
+    def _used(self, watched: WatchedCall) -> Decimal:
+        return Decimal(watched.tokens) if self._price is None else watched.dollars(self._price)
+
+    def _grown(self, key: object, replies: MessageSequencePromise, watched: WatchedCall) -> None:
+        """A call may have used more than was set aside for it: take more, or stop it."""
+        if key not in self._set_aside:
+            return
+        try:
+            more = self._used(watched) - self._set_aside[key]
+        except LookupError as error:
+            end_with(replies, error)
+            return
+        if more <= 0:
+            return
+        enough = more <= self.left
+        self._set_aside[key] += more
+        if not enough:
+            end_with(replies, self._spent_error(self._set_aside[key]))
+
+    async def _enough(self) -> object:
+        """Wait until there is enough for one more call; the key under which its part is set aside.
+
+        Raises:
+            BudgetExceededError: nothing is left, and nothing will be given back.
+        """
+        key = object()
+        amount = None if self._waiting else self._next_part()
+        if amount is not None:
+            self._set_aside[key] = amount
+            return key
+        turn: Future[object] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # its turn had come in the same moment
+                self._give_back(turn.result())
+            raise
+
+    def _next_part(self) -> Decimal | None:
+        """What is set aside for the next call; None if it is to wait.
+
+        Raises:
+            BudgetExceededError: nothing is left, and nothing will be given back.
+            LookupError: the price of a call before was not known.
+        """
+        if self._unknown is not None:
+            raise self._unknown
+        left, need = self.left, self._reserve or self._dearest * _MORE
+        if self._set_aside:
+            return need if need and left >= need else None
+        if left <= 0:
+            raise self._spent_error(Decimal())
+        return min(need, left) if need else left
+
+    def _give_back(self, key: object) -> None:
+        self._set_aside.pop(key, None)
+        while self._waiting:
+            turn = self._waiting[0]
+            if not turn.done():
+                try:
+                    amount = self._next_part()
+                except (BudgetExceededError, LookupError) as error:
+                    turn.set_exception(error)
+                else:
+                    if amount is None:
+                        return
+                    new = object()
+                    self._set_aside[new] = amount
+                    turn.set_result(new)
+            self._waiting.popleft()
+
+    def _spent_error(self, running: Decimal) -> BudgetExceededError:
+        spent = self.spent + running
+        if self._price is None:
+            text = f"The budget of {self._amount} tokens is spent: {spent} tokens."
+            return BudgetExceededError(text, tokens=int(spent))
+        text = f"The budget of {self._amount} dollars is spent: {spent:f} dollars."
+        return BudgetExceededError(text, tokens=self._tokens, dollars=spent)

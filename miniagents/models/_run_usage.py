@@ -1,0 +1,308 @@
+"""What the models of a program have used: tokens, requests and money, by model and by agent."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
+
+from typing_extensions import override
+
+from miniagents.core import (
+    Message,
+    MessageSequencePromise,
+    ModelAsked,
+    Observer,
+    RunBegan,
+    RunEnded,
+    RunEvent,
+    RunInfo,
+    RunRetried,
+    UsageCame,
+    run_of,
+)
+from miniagents.values import Usage
+
+from ._prices import dollars
+
+__all__ = ["Price", "RunUsage", "UsageReport"]
+
+Price: TypeAlias = Callable[[Usage, str, str | None], Decimal | None]
+"""Tells the price of tokens of a model, and of its provider if that is known; None is not known."""
+
+
+class _Account(NamedTuple):
+    """What tokens are counted for.
+
+    Attributes:
+        provider: whose model it is, None if that is not known.
+        model: the name of the model; ``""`` if it is not known.
+        agent: the agent that asked it; the model's own alias if none did.
+    """
+
+    provider: str | None
+    model: str
+    agent: str
+
+
+class _Amount(NamedTuple):
+    """What was counted for one account.
+
+    Attributes:
+        usage: tokens.
+        requests: how often a model was asked, retries included.
+    """
+
+    usage: Usage = Usage()
+    requests: int = 0
+
+    def plus(self, other: "_Amount") -> "_Amount":
+        """Both together."""
+        return _Amount(self.usage + other.usage, self.requests + other.requests)
+
+    def minus(self, other: "_Amount") -> "_Amount":
+        """What has come since ``other``."""
+        return _Amount(self.usage - other.usage, self.requests - other.requests)
+
+
+_NOTHING = _Amount()
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """What was used until now; reports are added and subtracted.
+
+    Example:
+        >>> from miniagents import AssistantMessage, MiniAgents, Usage
+        >>> from miniagents.ext.usage import RunUsage
+        >>> from miniagents.testing import scripted_model
+        >>> usage = RunUsage()
+        >>> answer = AssistantMessage("Hi", usage=Usage(7, 3))
+        >>> async def main():
+        ...     model = scripted_model(answer, answer)
+        ...     await model.inquire("Hello")
+        ...     before = usage.report
+        ...     await model.inquire("Hello")
+        ...     print((usage.report - before).total, usage.total.input_tokens)
+        >>> MiniAgents(observers=[usage]).run(main())
+        Usage(input_tokens=7, output_tokens=3, ...) 14
+    """
+
+    _amounts: Mapping[_Account, _Amount]
+    _price: Price
+
+    @property
+    def total(self) -> Usage:
+        """The tokens of all models."""
+        return sum((amount.usage for amount in self._amounts.values()), Usage())
+
+    @property
+    def requests(self) -> int:
+        """How often a model was asked, retries included."""
+        return sum(amount.requests for amount in self._amounts.values())
+
+    @property
+    def by_model(self) -> Mapping[str, Usage]:
+        """The tokens of each model, by its name; ``""`` is one that did not tell its name."""
+        return _sums((account.model, amount) for account, amount in self._amounts.items())
+
+    @property
+    def by_agent(self) -> Mapping[str, Usage]:
+        """The tokens of each agent that asked models, by its alias; or of a model that no agent asked."""
+        return _sums((account.agent, amount) for account, amount in self._amounts.items())
+
+    @property
+    def dollars(self) -> Decimal | None:
+        """What all of it costs; None if the price of a model is not known.
+
+        Raises:
+            ModuleNotFoundError: no prices were given, and no list of prices is installed.
+        """
+        prices = [
+            self._price(amount.usage, account.model, account.provider)
+            for account, amount in self._amounts.items()
+            if amount.usage != Usage()
+        ]
+        known = [price for price in prices if price is not None]
+        return sum(known, Decimal()) if len(known) == len(prices) else None
+
+    def __add__(self, other: "UsageReport") -> "UsageReport":
+        """Both together."""
+        return self._with(other, _Amount.plus)
+
+    def __sub__(self, other: "UsageReport") -> "UsageReport":
+        """What has come since ``other``."""
+        return self._with(other, _Amount.minus)
+
+    def _with(self, other: "UsageReport", join: Callable[[_Amount, _Amount], _Amount]) -> "UsageReport":
+        amounts = dict(self._amounts)
+        for account, amount in other._amounts.items():  # noqa: SLF001 - same class
+            amounts[account] = join(amounts.get(account, _NOTHING), amount)
+        return UsageReport(MappingProxyType(amounts), self._price)
+
+
+def _sums(named: Iterable[tuple[str, _Amount]]) -> Mapping[str, Usage]:
+    sums: dict[str, Usage] = {}
+    for name, amount in named:
+        sums[name] = sums.get(name, Usage()) + amount.usage
+    return MappingProxyType(sums)
+
+
+class RunUsage(Observer):
+    """Counts what models use: ``MiniAgents(observers=[usage := RunUsage()])``.
+
+    It counts when a model tells what it has used, also if its answer is broken off then. What an agent tells
+    is counted if no model that it asked has told it: so nothing is counted twice.
+
+    Args:
+        price: tells the price of tokens; None for :func:`dollars`, which needs the extra ``prices``.
+
+    Example:
+        >>> from miniagents import AssistantMessage, MiniAgents, Usage, miniagent
+        >>> from miniagents.ext.usage import RunUsage
+        >>> from miniagents.testing import scripted_model
+        >>> usage = RunUsage()
+        >>> model = scripted_model(AssistantMessage("Hi", model="gpt-4o", usage=Usage(7, 3)), alias="MODEL")
+        >>> @miniagent
+        ... async def polite(ctx):
+        ...     ctx.reply(model.inquire(ctx.messages))
+        >>> async def main():
+        ...     replies = polite.inquire("Hello")
+        ...     await replies
+        ...     print(usage.of(replies).total.output_tokens)
+        >>> MiniAgents(observers=[usage]).run(main())
+        3
+        >>> usage.total.input_tokens, list(usage.by_model), list(usage.by_agent)
+        (7, ['gpt-4o'], ['POLITE'])
+    """
+
+    def __init__(self, price: Price | None = None) -> None:
+        self._price: Price = price or dollars
+        self._all: dict[_Account, _Amount] = {}
+        self._by_run: WeakKeyDictionary[RunInfo, dict[_Account, _Amount]] = WeakKeyDictionary()
+        self._open: dict[RunInfo, _OpenRun] = {}
+
+    @property
+    def report(self) -> UsageReport:
+        """Everything that was used until now; it does not change any more."""
+        return UsageReport(MappingProxyType(dict(self._all)), self._price)
+
+    @property
+    def total(self) -> Usage:
+        """The tokens of all models."""
+        return self.report.total
+
+    @property
+    def requests(self) -> int:
+        """How often a model was asked, retries included."""
+        return self.report.requests
+
+    @property
+    def by_model(self) -> Mapping[str, Usage]:
+        """The tokens of each model; see :attr:`UsageReport.by_model`."""
+        return self.report.by_model
+
+    @property
+    def by_agent(self) -> Mapping[str, Usage]:
+        """The tokens of each agent that asked models; see :attr:`UsageReport.by_agent`."""
+        return self.report.by_agent
+
+    @property
+    def dollars(self) -> Decimal | None:
+        """What all of it costs; see :attr:`UsageReport.dollars`."""
+        return self.report.dollars
+
+    def of(self, replies: MessageSequencePromise[Message] | RunInfo) -> UsageReport:
+        """What one inquiry has used until now, with everything that it has caused.
+
+        Args:
+            replies: of the inquiry; or its run, as observers are told of it.
+
+        Raises:
+            LookupError: its run is not observed by this.
+        """
+        run = replies if isinstance(replies, RunInfo) else run_of(replies.buffer)
+        if run is None or run not in self._by_run:
+            raise LookupError(
+                "This RunUsage was not told of the run of these replies; give it to the context in which the "
+                "agent is inquired: MiniAgents(observers=[usage])."
+            )
+        return UsageReport(MappingProxyType(dict(self._by_run[run])), self._price)
+
+    @override
+    def on_event(self, event: RunEvent, /) -> None:
+        run = event.run
+        if isinstance(event, RunBegan):
+            self._by_run[run] = {}
+            self._open[run] = _OpenRun(None)
+            if run.kind == "model":
+                self._open[run].model_told = True
+            return
+        opened = self._open.get(run)
+        if opened is None:  # it began before this was told of anything
+            return
+        if isinstance(event, ModelAsked):
+            opened.asked = event
+        elif isinstance(event, RunRetried):
+            opened.requests += 1
+        elif isinstance(event, UsageCame):
+            before = opened.told.get(event.message)
+            opened.told[event.message] = event
+            if run.kind == "model":
+                change = event.usage if before is None else event.usage - before.usage
+                self._count(run, _account(run, opened.asked, event.model), _Amount(change))
+        elif isinstance(event, RunEnded):
+            self._ended(run, opened)
+
+    def _ended(self, run: RunInfo, opened: "_OpenRun") -> None:
+        del self._open[run]
+        if run.kind == "model":
+            told = next(iter(opened.told.values()), None)
+            account = _account(run, opened.asked, None if told is None else told.model)
+            self._count(run, account, _Amount(requests=opened.requests))
+        elif opened.told and not opened.model_told:
+            for event in opened.told.values():
+                self._count(run, _account(run, None, event.model), _Amount(event.usage, 1))
+
+    def _count(self, run: RunInfo, account: _Account, amount: _Amount) -> None:
+        self._all[account] = self._all.get(account, _NOTHING).plus(amount)
+        above: RunInfo | None = run
+        while above is not None:
+            amounts = self._by_run.get(above)
+            if amounts is not None:
+                amounts[account] = amounts.get(account, _NOTHING).plus(amount)
+            if above in self._open:
+                self._open[above].model_told = True
+            above = above.parent
+
+
+@dataclass(slots=True)
+class _OpenRun:
+    """A run that has not ended.
+
+    Attributes:
+        asked: whom it asked, if it is a model.
+        told: what was used last, for each message.
+        requests: how often a model was asked.
+        model_told: what it tells was counted by a model below it.
+    """
+
+    asked: ModelAsked | None
+    told: dict[int, UsageCame]
+    requests: int
+    model_told: bool
+
+    def __init__(self, asked: ModelAsked | None) -> None:
+        self.asked = asked
+        self.told = {}
+        self.requests = 1
+        self.model_told = False
+
+
+def _account(run: RunInfo, asked: ModelAsked | None, model: str | None) -> _Account:
+    agent = run
+    while agent.kind != "agent" and agent.parent is not None:
+        agent = agent.parent
+    provider = None if asked is None else asked.provider
+    return _Account(provider, model or ("" if asked is None else asked.model), agent.alias)

@@ -1,0 +1,194 @@
+"""Calls of an agent that are going on, with what they use, for what limits them."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import cast
+from weakref import WeakSet
+
+from typing_extensions import override
+
+from miniagents.core import (
+    Context,
+    Message,
+    MessageSequencePromise,
+    ModelAsked,
+    Observer,
+    PartsCame,
+    ReplayBuffer,
+    RunEnded,
+    RunEvent,
+    RunInfo,
+    UsageCame,
+    run_of,
+    when_complete,
+)
+from miniagents.values import Usage, set_partial_text
+
+from ._prices import dollars
+from ._run_usage import Price, RunUsage
+
+__all__ = ["WatchedCall", "WatchedCalls", "end_with", "when_ended"]
+
+
+class WatchedCall:
+    """One call, and all that it causes.
+
+    Args:
+        usage: counts what it uses.
+        run: its run.
+        on_event: is told of everything that happens in it.
+        on_end: is told once that it has ended.
+    """
+
+    def __init__(
+        self,
+        usage: RunUsage,
+        run: RunInfo,
+        on_event: "Callable[[WatchedCall, RunEvent], None]",
+        on_end: "Callable[[WatchedCall], None]",
+    ) -> None:
+        self.run: RunInfo = run
+        self.on_event: Callable[[WatchedCall, RunEvent], None] = on_event
+        self.on_end: Callable[[WatchedCall], None] = on_end
+        self._usage = usage
+        self._asked: dict[RunInfo, ModelAsked] = {}
+        self._texts: dict[RunInfo, int] = {}  # how many have come of a model
+        self._told: dict[RunInfo, dict[int, int]] = {}  # tokens of each answer, as the model has told
+
+    def note(self, event: RunEvent) -> None:
+        """Count what comes of answers: what they use is often told at their end only."""
+        run = event.run
+        if run.kind != "model":
+            return
+        if isinstance(event, ModelAsked):
+            self._asked[run] = event
+        elif isinstance(event, PartsCame):
+            self._texts[run] = self._texts.get(run, 0) + sum(type(part) is str for part in event.parts)
+        elif isinstance(event, UsageCame):
+            self._told.setdefault(run, {})[event.message] = event.usage.output_tokens or 0
+
+    def _not_told(self) -> "Iterator[tuple[RunInfo, int]]":
+        """The models of which more has come than they have told, and how many tokens more, at least."""
+        for run, texts in self._texts.items():
+            more = texts - sum(self._told.get(run, {}).values())
+            if more > 0:
+                yield run, more
+
+    @property
+    def tokens(self) -> int:
+        """The tokens that it has used until now; of an answer that has not told it, those that have come."""
+        total = self._usage.of(self.run).total
+        return (
+            (total.input_tokens or 0) + (total.output_tokens or 0) + sum(more for _, more in self._not_told())
+        )
+
+    def dollars(self, price: Price) -> Decimal:
+        """What it has cost until now.
+
+        Args:
+            price: tells the price of tokens.
+
+        Raises:
+            LookupError: the price of a model is not known.
+        """
+        known = self._usage.of(self.run).dollars
+        if known is None:
+            names = ", ".join(self._usage.of(self.run).by_model)
+            raise LookupError(f"The price of {names} is not known, so what a call costs is not; give price=.")
+        for run, more in self._not_told():
+            asked = self._asked.get(run)
+            if asked is not None:
+                known += price(Usage(output_tokens=more), asked.model, asked.provider) or Decimal()
+        return known
+
+
+class WatchedCalls(Observer):
+    """The calls that go through one operator.
+
+    Args:
+        price: tells what they cost.
+    """
+
+    batch = 16  # an answer that costs more than it may is found after so many tokens at the latest
+
+    def __init__(self, price: Price | None = None) -> None:
+        self._usage = RunUsage(price or dollars)
+        self._contexts: WeakSet[Context] = WeakSet()
+        self._calls: dict[RunInfo, WatchedCall] = {}
+
+    def begin(self, context: Context) -> None:
+        """Be told of the runs of a context and of those around it; once for each.
+
+        Args:
+            context: in which calls are going to be made.
+        """
+        outermost = context.path()[0]
+        if outermost not in self._contexts:
+            self._contexts.add(outermost)
+            outermost.observe(self)
+
+    def watch(
+        self,
+        replies: MessageSequencePromise[Message],
+        on_event: Callable[[WatchedCall, RunEvent], None],
+        on_end: Callable[[WatchedCall], None],
+    ) -> WatchedCall | None:
+        """Watch a call that has just been made; None if it has ended already.
+
+        Args:
+            replies: of the call.
+            on_event: is told of everything that happens in it.
+            on_end: is told once that it has ended.
+        """
+        run = run_of(replies.buffer)
+        if run is None:
+            return None
+        call = self._calls[run] = WatchedCall(self._usage, run, on_event, on_end)
+        return call
+
+    @override
+    def on_event(self, event: RunEvent, /) -> None:
+        self._usage.on_event(event)
+        run: RunInfo | None = event.run
+        while run is not None and run not in self._calls:
+            run = run.parent
+        if run is None:
+            return
+        call = self._calls[run]
+        call.note(event)
+        if isinstance(event, RunEnded) and event.run is run:
+            del self._calls[run]
+            call.on_end(call)
+        else:
+            call.on_event(call, event)
+
+
+def when_ended(replies: MessageSequencePromise[Message], then: Callable[[], None]) -> None:
+    """Call ``then`` once, when replies and all messages in them have ended; it reads nothing.
+
+    Args:
+        replies: of a call.
+        then: must not raise.
+    """
+    buffer = replies.buffer
+    when_complete(buffer, lambda: _messages(replies), lambda _: then())
+
+
+def _messages(replies: MessageSequencePromise[Message]) -> list[ReplayBuffer[object]]:
+    return [cast("ReplayBuffer[object]", promise.buffer) for promise in replies.buffer.items]
+
+
+def end_with(replies: MessageSequencePromise[Message], error: Exception) -> None:
+    """Stop a call: what it was replying ends with ``error``, after what had come.
+
+    Args:
+        replies: of the call.
+        error: of which its readers are told.
+    """
+    for buffer in (*_messages(replies), cast("ReplayBuffer[object]", replies.buffer)):
+        if not buffer.closed:
+            producer = buffer.producer
+            set_partial_text(error, "".join(item for item in buffer.items if isinstance(item, str)))
+            buffer.fail(error)
+            if producer is not None:
+                producer.cancel()

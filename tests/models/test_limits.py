@@ -1,0 +1,318 @@
+"""Limits around agents, in virtual time: at once, in a minute, and in all."""
+
+import asyncio
+import gc
+from collections.abc import AsyncGenerator
+from decimal import Decimal
+
+import pytest
+from pydantic import BaseModel
+
+from miniagents import (
+    AssistantMessage,
+    InquiryCancelledError,
+    InteractionContext,
+    Message,
+    MessageSequencePromise,
+    MiniAgents,
+    Part,
+    Usage,
+    miniagent,
+    partial_text,
+)
+from miniagents.errors import BudgetExceededError
+from miniagents.ext.limits import budget, limit, rate_limit
+from miniagents.models import ModelAgent, TypedAgent, model_agent
+from miniagents.parts import RateLimit, ResponseHeaders
+from miniagents.testing import scripted_model
+
+GONE = ConnectionError("gone")
+
+
+def now() -> float:
+    """The time of the event loop, in seconds."""
+    return asyncio.get_running_loop().time()
+
+
+class Provider:
+    """A model that counts who asks it; each answer takes a while for each of its words.
+
+    Args:
+        words: how many words an answer has, each of them a token.
+        pace: seconds that a word takes.
+        fails: whether each answer breaks at its end.
+        headers: what its headers say.
+    """
+
+    def __init__(
+        self,
+        words: int = 1,
+        *,
+        pace: float = 1.0,
+        fails: bool = False,
+        headers: ResponseHeaders | None = None,
+    ) -> None:
+        self.running = self.most = self.asked = self.said = 0
+        self.times: list[float] = []
+
+        @model_agent(alias="MODEL")
+        async def model(ctx: InteractionContext[Message, AssistantMessage], *, tools: object = ()) -> None:
+            del tools
+
+            async def parts(metadata: object) -> AsyncGenerator[Part]:
+                del metadata
+                self.asked += 1
+                self.times.append(now())
+                self.running += 1
+                self.most = max(self.most, self.running)
+                try:
+                    if headers is not None:
+                        yield headers
+                    for _ in range(words):
+                        await asyncio.sleep(pace)
+                        self.said += 1
+                        yield "word "
+                    yield Usage(1, words)
+                    if fails:
+                        raise GONE
+                finally:
+                    self.running -= 1
+
+            ctx.reply(AssistantMessage.promise_of_parts(parts, model="gpt-4o"))
+
+        self.model: ModelAgent = model
+
+
+async def outcomes(calls: list[MessageSequencePromise[AssistantMessage]]) -> list[object]:
+    """The text of each call, or the error that it ended with."""
+
+    async def one(call: MessageSequencePromise[AssistantMessage]) -> object:
+        try:
+            return str(await call)
+        except Exception as error:  # noqa: BLE001 - that is what is asked
+            return error
+
+    return list(await asyncio.gather(*map(one, calls)))
+
+
+# -- at once ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("fails", [False, True])
+async def test_concurrency(fails: bool) -> None:
+    """So many calls stream at once, in the order in which they came, however they end."""
+    provider = Provider(2, fails=fails)
+    model = provider.model.around(limit(concurrency=3))
+    async with MiniAgents():
+        calls = [model.inquire("x") for _ in range(7)]
+        ended = await outcomes(calls)
+    assert ended == [GONE if fails else "word word "] * 7
+    assert (provider.most, provider.asked) == (3, 7)
+    assert provider.times == [0.0, 0.0, 0.0, 2.0, 2.0, 2.0, 4.0]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_concurrency_and_cancelling() -> None:
+    """A call that is cancelled while it waits takes no turn; one that streams gives its turn back at once."""
+    provider = Provider(10)
+    model = provider.model.around(limit(concurrency=1))
+    async with MiniAgents():
+        first, second, third = (model.inquire("x") for _ in range(3))
+        await asyncio.sleep(1.5)
+        second.cancel()
+        first.cancel()
+        assert str(await third) == "word " * 10
+        assert now() == pytest.approx(11.5)
+        with pytest.raises(InquiryCancelledError):
+            await first
+        left = model.inquire("x")
+        message = await anext(aiter(left))
+        await anext(aiter(message))
+        del left, message
+        assert str(await model.inquire("y")) == "word " * 10
+        assert now() == pytest.approx(22.5)
+    assert provider.most == 1
+
+
+def test_no_concurrency() -> None:
+    """A limit that lets nothing go is refused."""
+    with pytest.raises(ValueError, match=r"limit\(concurrency=0\) lets nothing go; give 1 or more\."):
+        limit(concurrency=0)
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+
+
+async def test_classes_are_kept() -> None:
+    """An agent keeps its class behind each limit."""
+    typed = scripted_model('{"name": "Oslo"}').as_type(City)
+    limited = typed.around(limit(1)).around(rate_limit()).around(budget(tokens=100))
+    assert isinstance(limited, TypedAgent)
+    async with MiniAgents():
+        assert (await limited.inquire("?").parsed).name == "Oslo"
+
+
+# -- in a minute -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.loop(virtual=True)
+async def test_requests_per_minute() -> None:
+    """Calls are spread over the minute, shared by all agents that the limit goes around."""
+    provider = Provider()
+    shared = rate_limit(requests_per_minute=120)
+    one, two = provider.model.around(shared), (provider.model.around(shared))
+    async with MiniAgents():
+        await outcomes([agent.inquire("x") for _ in range(5) for agent in (one, two)])
+    assert provider.times == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0])
+
+
+@pytest.mark.loop(virtual=True)
+async def test_tokens_per_minute() -> None:
+    """What calls cost is estimated before them, and settled by what they told: the minute's tokens hold."""
+    provider = Provider(59, pace=0)  # and one token of its prompt
+    model = provider.model.around(rate_limit(tokens_per_minute=60, estimate=1))
+    async with MiniAgents():
+        await model.inquire("x")  # costs 60 and was estimated at 1
+        begun = now()
+        await model.inquire("x")
+    assert provider.times[1] - begun == pytest.approx(59, abs=1.5)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_headers() -> None:
+    """What the provider says in its headers holds for the next calls, while the answer still streams."""
+    told = ResponseHeaders(200, requests=RateLimit(limit=600, remaining=0, resets_in=30.0))
+    provider = Provider(100, headers=told)
+    model = provider.model.around(rate_limit())
+    async with MiniAgents():
+        replies = model.inquire("x")
+        await asyncio.sleep(1)
+        model.inquire("x")
+        await asyncio.sleep(60)
+        assert provider.times == [0.0, pytest.approx(30.0)]
+        del replies
+
+
+# -- in all ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("reserve", [None, 10, 50])
+async def test_concurrent_calls_cannot_pass_a_budget(reserve: int | None) -> None:
+    """Of many calls at once so many are made as the budget allows, whatever is set aside for each."""
+    provider = Provider(9)  # 10 tokens with the prompt
+    shared = budget(tokens=50, reserve=reserve)
+    model = provider.model.around(shared)
+    async with MiniAgents():
+        ended = await outcomes([model.inquire("x") for _ in range(20)])
+    texts = [each for each in ended if isinstance(each, str)]
+    assert texts == ["word " * 9] * 5
+    errors = [each for each in ended if isinstance(each, BudgetExceededError)]
+    assert len(errors) == 15
+    assert {str(error) for error in errors} == {"The budget of 50 tokens is spent: 50 tokens."}
+    assert {error.tokens for error in errors} == {50}
+    assert shared.spent == 50
+    assert provider.asked == 5
+
+
+@pytest.mark.loop(virtual=True)
+async def test_an_answer_that_grows_too_long() -> None:
+    """An answer that grows beyond what is left is stopped upstream, with what had come."""
+    provider = Provider(10_000)
+    model = provider.model.around(budget(tokens=100))
+    async with MiniAgents():
+        with pytest.raises(BudgetExceededError) as caught:
+            await model.inquire("x")
+        assert 100 < provider.said <= 100 + 2 * 16
+        assert caught.value.tokens > 100
+        assert len(partial_text(caught.value).split()) == provider.said
+        await asyncio.sleep(1)
+        assert provider.running == 0
+        with pytest.raises(BudgetExceededError, match=r"The budget of 100 tokens is spent"):
+            await model.inquire("x")
+        assert provider.asked == 1
+
+
+@pytest.mark.loop(virtual=True)
+async def test_what_is_given_back() -> None:
+    """What a call did not use is given back when it has ended, also if it failed or was cancelled."""
+    provider, failing = Provider(9), Provider(9, fails=True)
+    shared = budget(tokens=100, reserve=60)
+    async with MiniAgents():
+        first = failing.model.around(shared).inquire("x")
+        second = provider.model.around(shared).inquire("x")
+        await asyncio.sleep(1)
+        assert (failing.asked, provider.asked) == (1, 0), "only one of them fits"
+        with pytest.raises(ConnectionError):
+            await first
+        assert str(await second) == "word " * 9
+        third = provider.model.around(shared).inquire("x")
+        await asyncio.sleep(3.5)
+        third.cancel()
+        await asyncio.sleep(1)
+        assert shared.spent == 20 + 3, "three words had come"
+        assert shared.left == 100 - shared.spent
+
+
+@pytest.mark.loop(virtual=True)
+async def test_all_that_an_agent_asks() -> None:
+    """A budget around an agent holds for all models that it asks, and stops what it is doing."""
+    provider = Provider(19)
+
+    @miniagent
+    async def asking_agent(ctx: InteractionContext) -> None:
+        for _ in range(10):
+            ctx.reply(await provider.model.inquire(ctx.messages))
+
+    async with MiniAgents():
+        with pytest.raises(BudgetExceededError):
+            await asking_agent.around(budget(tokens=50)).inquire("x")
+    assert provider.asked == 3
+
+
+@pytest.mark.loop(virtual=True)
+async def test_dollars() -> None:
+    """A budget of money holds by the price of what models tell; a model without a price is an error."""
+    provider = Provider(9)
+    model = provider.model.around(budget(dollars="0.0003"))  # 9 * 10 + 1 * 2.5 dollars for a million
+    async with MiniAgents():
+        for _ in range(3):
+            await model.inquire("x")
+        with pytest.raises(BudgetExceededError) as caught:
+            await model.inquire("x")
+        assert caught.value.dollars == Decimal("0.00037")
+        assert caught.value.tokens == 30, "of the calls that have ended"
+        answer = AssistantMessage("x", model="unheard-of", usage=Usage(1, 1))
+        unknown = scripted_model(answer, answer).around(budget(dollars=1))
+        await unknown.inquire("x")  # it has told what it used when it had ended
+        with pytest.raises(LookupError, match="The price of unheard-of is not known"):
+            await unknown.inquire("x")
+        priced = scripted_model(answer).around(budget(dollars=1, price=lambda *_: Decimal("0.5")))
+        assert str(await priced.inquire("x")) == "x"
+
+
+def test_no_budget() -> None:
+    """A budget of nothing, of both or of neither is refused."""
+    for wrong in ({}, {"tokens": 1, "dollars": 1}):
+        with pytest.raises(ValueError, match="either tokens= or dollars=, and exactly one of them"):
+            budget(**wrong)  # type: ignore[arg-type]
+    for nothing in ({"tokens": 0}, {"dollars": "-1"}, {"tokens": 5, "reserve": 0}):
+        with pytest.raises(ValueError, match="lets nothing go; give a number greater than 0"):
+            budget(**nothing)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_nothing_is_kept() -> None:
+    """Calls that have ended leave nothing behind in a limit."""
+    provider = Provider()
+    model = provider.model.around(limit(5)).around(rate_limit()).around(budget(tokens=10**6))
+    async with MiniAgents():
+        for _ in range(50):
+            await model.inquire("x")
+        gc.collect()
+        kept = [each for each in gc.get_objects() if type(each).__name__ in {"WatchedCall", "RunInfo"}]
+        assert len(kept) <= 3
