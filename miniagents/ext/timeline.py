@@ -13,6 +13,7 @@ from miniagents.observers import (
     Observer,
     PartsCame,
     RunBegan,
+    RunEnded,
     RunEvent,
     RunInfo,
     RunRetried,
