@@ -34,7 +34,7 @@ from miniagents.core._observers import Anchor
 from miniagents.ext.timeline import Timeline
 from miniagents.models import model_agent
 from miniagents.observers import ModelAsked, PartsCame, RunBegan, RunEnded, RunInfo
-from miniagents.parts import AgentPart, Restart, ToolCallDelta
+from miniagents.parts import AgentPart, ResponseHeaders, Restart, ToolCallDelta
 from miniagents.testing import scripted_model
 from miniagents.types import ModelAgent
 from tests.support.canaries import KEY, PROMPT, shown_in
@@ -177,7 +177,14 @@ async def test_every_end() -> None:
 async def test_what_is_told() -> None:
     """The page tells of a lane: its model, its times, its parts, its tokens, that it was asked again."""
     timeline = Timeline()
-    begin: list[Part | float] = [Retry(1, 1.0, "429"), 1.0, "one ", "two", Restart("wrong")]
+    begin: list[Part | float] = [
+        ResponseHeaders(200, "r-1"),
+        Retry(1, 1.0, "429"),
+        1.0,
+        "one ",
+        "two",
+        Restart("wrong"),
+    ]
     parts = [*begin, Usage(1200, 2), 0.5, "three"]
     async with MiniAgents(observers=[timeline]):
         await model("MODEL", *parts, Usage(1200, 30, 1024, 10)).inquire("Hello")
