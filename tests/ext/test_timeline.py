@@ -257,17 +257,19 @@ def test_lanes_are_bounded() -> None:
 
 
 def test_two_contexts() -> None:
-    """One timeline may watch contexts one after the other; the later one is drawn behind the earlier one."""
+    """One timeline may watch contexts one after the other; the later one stands where it was, by the clock."""
     timeline = Timeline()
-
-    async def main() -> None:
-        await scripted_model("x").inquire()
-
-    for _ in range(2):
-        MiniAgents(observers=[timeline]).run(main())
-    first, second = timeline._lanes
-    assert first.ended is not None
-    assert second.began >= first.ended
+    for began, epoch in ((5.0, 1000.0), (1.0, 1064.0)):  # two event loops whose clocks differ
+        anchor = Anchor(0.0)
+        anchor.epoch = epoch
+        run = RunInfo("A", "agent", None, {}, anchor)
+        timeline.on_event(RunBegan(run, began))
+        timeline.on_event(PartsCame(run, 0, ("x",), (began + 1,)))
+        timeline.on_event(RunEnded(run, began + 2, "done", None, ()))
+    assert [told.partition("; ")[2] for told in facts(timeline)] == [
+        "0 s to 2 s: done after 2 s",
+        "60 s to 62 s: done after 2 s",
+    ]
 
 
 # -- what never is shown --

@@ -46,7 +46,7 @@ def _draw(row: Row, scale: Scale, now: float) -> str:
     lane = row.lane
     begin, end = int(scale.column(lane.began)), int(scale.column(now if lane.ended is None else lane.ended))
     cells = [" "] * (scale.columns + 1)
-    cells[begin : end + 1] = "-" * (end + 1 - begin)
+    cells[begin:end] = "-" * (end - begin)
     last = begin - 1
     for dots in lane.dots.values():
         for column in scale.counts(dots):
