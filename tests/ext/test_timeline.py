@@ -257,7 +257,7 @@ def test_lanes_are_bounded() -> None:
 
 
 def test_two_contexts() -> None:
-    """One timeline may watch contexts one after the other; the later one stands where it was, by the clock."""
+    """One timeline may watch contexts one after the other; both stand on one axis."""
     timeline = Timeline()
     for began, epoch in ((5.0, 1000.0), (1.0, 1064.0)):  # two event loops whose clocks differ
         anchor = Anchor(0.0)
