@@ -388,7 +388,7 @@ def _lost(kind: str) -> Breaking:
     def breaks(_: Plan, events: list[Event], rng: Random) -> list[Event] | None:
         several = [at for places in _pieces(events, kind) if len(places) > 1 for at in places]
         if kind == _ARGUMENTS:  # between the words of JSON a space says nothing
-            several = [at for at in several if str(events[at]["delta"]).strip()]
+            several = [at for at in several if str(events[at].get("delta")).strip()]
         if not several:
             return None
         at = rng.choice(several)
