@@ -60,24 +60,6 @@ class Callee(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _FunctionTool:
-    """A function as a tool."""
-
-    tool: Tool[..., object]
-
-    @property
-    def spec(self) -> ToolSpec:
-        return self.tool.spec
-
-    @property
-    def timeout(self) -> float | None:
-        return self.tool.timeout
-
-    async def run(self, arguments: str, /) -> AsyncGenerator[AgentPart | str]:
-        yield await self.tool.invoke(arguments)
-
-
-@dataclass(frozen=True, slots=True)
 class Toolbox:
     """Tools by the names by which a model calls them.
 
@@ -121,7 +103,7 @@ class Toolbox:
 
 def _callee(each: object) -> Callee:
     if isinstance(each, Tool):
-        return _FunctionTool(cast("Tool[..., object]", each))
+        return cast("Tool[..., object]", each)
     if isinstance(each, MiniAgent):
         return AgentTool.of(cast("MiniAgent[Message, Message, ...]", each))
     raise ToolDefinitionError(
