@@ -67,14 +67,15 @@ class AgentTool:
             ToolArgumentsError: the arguments are not the message that it takes.
             Exception: whatever the agent raises.
         """
-        replies = self.agent.inquire(self._message(arguments))
-        async with aclosing(aiter(replies.parts)) as parts:
-            async for part in parts:
-                if isinstance(part, AgentPart):
-                    yield AgentPart((self.agent.alias, *part.agents), part.part)
-                else:
-                    yield AgentPart((self.agent.alias,), part)
-        yield str(Messages([each for each in await replies if not _is_on_the_way(each)]))
+        # Left by whatever ends this: the agent is stopped then, at once.
+        async with self.agent.inquire(self._message(arguments)) as replies:
+            async with aclosing(aiter(replies.parts)) as parts:
+                async for part in parts:
+                    if isinstance(part, AgentPart):
+                        yield AgentPart((self.agent.alias, *part.agents), part.part)
+                    else:
+                        yield AgentPart((self.agent.alias,), part)
+            yield str(Messages([each for each in await replies if not _is_on_the_way(each)]))
 
     def _message(self, arguments: str) -> Message:
         given = json_object(arguments)

@@ -165,7 +165,6 @@ class Parameters:
             self.fields[field]: cast("object", getattr(checked, field)) for field in checked.model_fields_set
         }
 
-
     def bound(self, function: Callable[..., object], text: str) -> Callable[[], object]:
         """Return the function with its arguments.
 

@@ -1,4 +1,7 @@
-"""Arguments that a JSON schema describes which is known only at run time: ``pip install 'miniagents[schema]'``."""
+"""Arguments that a JSON schema describes, which is known only at run time.
+
+Needs ``pip install 'miniagents[schema]'``.
+"""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -137,11 +137,11 @@ class Tool(Generic[P, R_co]):
         *,
         timeout: float | None = None,
     ) -> "Tool[[dict[str, object]], R]":
-        """Make a tool of a JSON schema that is known only at run time; needs ``pip install 'miniagents[schema]'``.
+        """Make a tool of a JSON schema that is known only at run time.
 
-        What a model writes is checked by the schema, in the dialect that its ``$schema`` names. Regular
-        expressions (``pattern``) are told to the model and not checked here: those of JSON are not those of
-        Python, and one of a stranger can take for ever.
+        It needs ``pip install 'miniagents[schema]'``. What a model writes is checked by the schema, in the
+        dialect that its ``$schema`` names. Regular expressions (``pattern``) are told to the model and not
+        checked here: those of JSON are not those of Python, and one of a stranger can take for ever.
 
         Args:
             name: what the model calls it.
