@@ -41,7 +41,7 @@ class _ValidatorClass(Protocol):
         """Make one of a schema."""
         ...
 
-    def check_schema(self, schema: Mapping[str, object], /) -> None:
+    def check_schema(self, schema: Mapping[str, object], /, *, format_checker: object) -> None:
         """Check the schema itself."""
         ...
 
@@ -144,9 +144,11 @@ def _mapping(value: object) -> object:
 def _validator(schema: Mapping[str, object], name: str) -> _Validator:
     validators = _imported("jsonschema.validators")
     default = validators.Draft202012Validator
+    no_formats = cast("Callable[..., object]", _imported("jsonschema").FormatChecker)
     dialect = cast("Callable[..., _ValidatorClass]", validators.validator_for)(schema, default=default)
     try:
-        dialect.check_schema(schema)
+        # No formats: a regular expression of JSON need not be one of Python.
+        dialect.check_schema(schema, format_checker=no_formats(formats=()))
     except (cast("type[Exception]", _imported("jsonschema").SchemaError), RecursionError) as error:
         shown = getattr(error, "message", "it is nested too deep")
         raise ToolDefinitionError(

@@ -31,6 +31,7 @@ from ._sdk import (
     TextContent,
     stdio_server,
 )
+from ._stdin import lines_of_stdin
 
 __all__ = ["serve_mcp"]
 
@@ -172,13 +173,14 @@ def _failed(text: str) -> CallToolResult:
 
 async def _serve_stdio(server: Server, on_start: Callable[[str], object] | None) -> None:
     sys.stdout.flush()
-    async with stdio_server() as (read_stream, write_stream):
-        if on_start is not None:
-            on_start("stdio")
-        try:
-            await server.run(read_stream, write_stream, server.create_initialization_options())
-        finally:
-            sys.stdout.flush()  # what was printed meanwhile, while stdout is still stderr
+    with lines_of_stdin() as stdin:
+        async with stdio_server(stdin) as (read_stream, write_stream):
+            if on_start is not None:
+                on_start("stdio")
+            try:
+                await server.run(read_stream, write_stream, server.create_initialization_options())
+            finally:
+                sys.stdout.flush()  # what was printed meanwhile, while stdout is still stderr
 
 
 def _listener(http: str) -> socket.socket:

@@ -122,6 +122,7 @@ class _Session:
         name: how the server is called in errors.
         leave: set when the session is to be left.
         entered: whether it was.
+        calls: those that run.
         owner: the task that enters and leaves it.
     """
 
@@ -131,6 +132,7 @@ class _Session:
     name: str = ""
     leave: asyncio.Event = field(default_factory=asyncio.Event)
     entered: bool = False
+    calls: set[asyncio.Task[str]] = field(default_factory=set)
     owner: asyncio.Task[None] | None = None
 
     async def start(self, seconds: float) -> tuple[MCPTool, ...]:
@@ -167,6 +169,8 @@ class _Session:
         if owner is None:
             return
         self.leave.set()
+        for call in self.calls:
+            call.cancel()
         if not self.entered:
             owner.cancel()
         cancelled: asyncio.CancelledError | None = None
@@ -208,7 +212,7 @@ class _Session:
         self, client: Client, own: str, told: str, arguments: dict[str, object]
     ) -> AsyncGenerator[AgentPart | str]:
         if self.leave.is_set():
-            raise MCPServerError(f"The session with {self.name} was left; call {told} inside of its block.")
+            raise self._left(told)
         notes: deque[str] = deque(maxlen=_WAITING)
         news = asyncio.Event()
 
@@ -219,6 +223,8 @@ class _Session:
 
         call = client.call_tool(own, arguments, progress_callback=note)
         asked = asyncio.create_task(self._asked(call, told))
+        self.calls.add(asked)
+        asked.add_done_callback(self.calls.discard)
         asked.add_done_callback(lambda _: news.set())
         try:
             while True:
@@ -229,12 +235,18 @@ class _Session:
                     yield AgentPart((told,), notes.popleft())
                 if done:
                     break
+            if asked.cancelled() and self.leave.is_set():
+                raise self._left(told)
             yield asked.result()
         finally:
             if not asked.done():
                 asked.cancel()
                 # Until the server was told; the SDK gives that up after some seconds.
                 await asyncio.wait((asked,))
+
+    def _left(self, told: str) -> MCPServerError:
+        name = self.name.replace("The", "the", 1)
+        return MCPServerError(f"The session with {name} was left; call {told} inside of its block.")
 
     async def _asked(self, call: Coroutine[object, object, CallToolResult], told: str) -> str:
         try:
