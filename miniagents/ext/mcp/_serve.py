@@ -215,6 +215,7 @@ async def _serve_http(
         app, log_config=None, access_log=False, ws="none", lifespan="on", timeout_graceful_shutdown=_GRACE
     )
     web = _WebServer(config)
+    before = _watchers()
     # The socket listens already: who comes now waits until it is served.
     if on_start is not None:
         on_start(f"http://{shown}:{port}/mcp")
@@ -225,3 +226,14 @@ async def _serve_http(
         web.should_exit = True
         while not serving.done():
             await asyncio.wait((serving,))
+        for watcher in _watchers() - before:
+            watcher.cancel()
+
+
+def _watchers() -> set[asyncio.Task[object]]:
+    """The tasks in which the SDK's library for server-sent events waits for the end of any server."""
+    return {
+        task
+        for task in asyncio.all_tasks()
+        if getattr(task.get_coro(), "__qualname__", "") == "_shutdown_watcher"
+    }

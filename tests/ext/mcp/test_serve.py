@@ -17,6 +17,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
 
 from miniagents import InteractionContext, Message, MiniAgents, ToolDefinitionError, miniagent, tool
+from miniagents.core import current_context
 from miniagents.ext.mcp import MCPToolError, mcp_tools, serve_mcp
 from miniagents.parts import AgentPart
 from miniagents.tools import AnyTool
@@ -70,7 +71,7 @@ def text_of(result: CallToolResult) -> str:
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_over_http(mode: str) -> None:
-    """Agents and tools are listed, called at once, and what they say is the result; both eras of the protocol."""
+    """Agents and tools are listed and called at once, and what they say is the result, in both protocols."""
     async with served(talker, double, failing, name="mine") as url, Client(url, mode=mode) as client:
         assert client.server_info is not None
         assert (client.server_info.name, client.instructions) == ("mine", "Be kind.")
@@ -150,12 +151,11 @@ async def test_cancelled_server() -> None:
         finally:
             stopped.set()
 
-    async with served(waiter) as url:
-        async with mcp_tools(url) as (wait,):
-            call = asyncio.create_task(wait.invoke('{"text": "x"}'))
-            await begun.wait()
-            call.cancel()
-            await asyncio.wait((call,))
+    async with served(waiter) as url, mcp_tools(url) as (wait,):
+        call = asyncio.create_task(wait.invoke('{"text": "x"}'))
+        await begun.wait()
+        call.cancel()
+        await asyncio.wait((call,))
     assert stopped.is_set()
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", int(url.split(":")[2].partition("/")[0])), timeout=1)
@@ -167,7 +167,7 @@ async def test_in_a_context() -> None:
 
     @miniagent(alias="teller")
     async def teller(ctx: InteractionContext) -> None:
-        ctx.reply(f"{variable.get()}, {MiniAgents.get_current() is context}")
+        ctx.reply(f"{variable.get()}, {current_context() is context}")
 
     async with MiniAgents() as context:
         variable.set("set")
@@ -219,9 +219,10 @@ async def test_refused() -> None:
 
 
 def _stdio(folder: Path) -> StdioServerParameters:
+    served = ("talker", "waiter", "double")
     return StdioServerParameters(
         command=sys.executable,
-        args=["-W", "error", "-m", "miniagents", "mcp", *(f"served_agents:{n}" for n in ("talker", "waiter", "double"))],
+        args=["-W", "error", "-m", "miniagents", "mcp", *(f"served_agents:{each}" for each in served)],
         env={"PYTHONPATH": os.pathsep.join((str(ROOT), str(HERE)))},
         cwd=folder,
     )
@@ -229,7 +230,7 @@ def _stdio(folder: Path) -> StdioServerParameters:
 
 @pytest.mark.gate("starts a program with the SDK")
 async def test_over_stdio(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Over pipes: results, tokens as progress, a cancellation that stops the agent; nothing else is on stdout."""
+    """Over pipes: results, progress, a cancellation that stops the agent; nothing else is on stdout."""
     errors = tmp_path / "errors.txt"
     with errors.open("w") as errlog:
         async with Client(stdio_client(_stdio(tmp_path), errlog=errlog)) as client:
@@ -243,7 +244,7 @@ async def test_over_stdio(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
             with pytest.raises(MCPError):
                 await client.call_tool("waiter", {"text": "x"}, read_timeout_seconds=0.3)
             async with asyncio.timeout(10):
-                while "the waiter was stopped" not in errors.read_text():
+                while "the waiter was stopped" not in errors.read_text():  # noqa: ASYNC110 - another process
                     await asyncio.sleep(0.01)
             assert text_of(await client.call_tool("double", {"number": 4})) == "8"
     # What is no message of the protocol, the client logs.

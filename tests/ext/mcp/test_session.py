@@ -168,9 +168,7 @@ async def test_odd_schemas(caplog: pytest.LogCaptureFixture) -> None:
         for tool, bad in zip(tools, ("[]", '{"x": ""}', "{}", '{"y": 1}'), strict=True):
             with pytest.raises(ToolArgumentsError):
                 await tool.invoke(bad)
-        with pytest.raises(
-            MCPServerError, match="'odd' did not do the call of none: MCPError"
-        ):
+        with pytest.raises(MCPServerError, match="'odd' did not do the call of none: MCPError"):
             await tools[0].invoke("{}")
     (record,) = (each for each in caplog.records if each.name == "miniagents.mcp")
     assert record.message.startswith("The MCP server 'odd': the tool 'wrong' is left out: The schema of the")
@@ -192,9 +190,7 @@ async def test_servers_that_cannot_be_used() -> None:
         await mcp_tools(Client(Server("endless", on_list_tools=_list_for_ever))).__aenter__()
     with pytest.raises(MCPServerError, match=r"did not tell its tools within 0\.05 s"):
         await mcp_tools(Client(Server("mute", on_list_tools=_never_list)), connect_timeout=0.05).__aenter__()
-    with pytest.raises(
-        MCPServerError, match="server no-such-program cannot be used: FileNotFoundError"
-    ):
+    with pytest.raises(MCPServerError, match="server no-such-program cannot be used: FileNotFoundError"):
         await mcp_tools(StdioServerParameters(command="no-such-program")).__aenter__()
     with pytest.raises(MCPServerError) as caught:
         await mcp_tools("http://user:secret@127.0.0.1:9/mcp?key=secret").__aenter__()
@@ -236,9 +232,7 @@ async def test_killed_in_mid_call() -> None:
         pieces = by_name["slow"].run('{"steps": 4}')
         assert await anext(pieces) == AgentPart(("slow",), "step 1")
         os.kill(pid, signal.SIGKILL)
-        with pytest.raises(
-            MCPServerError, match=r"server 'odd' \(python[\d.]*\) has gone, so slow cannot"
-        ):
+        with pytest.raises(MCPServerError, match=r"server 'odd' \(python[\d.]*\) has gone, so slow cannot"):
             _ = [piece async for piece in pieces]
         with pytest.raises(MCPServerError, match="has gone, so add cannot be called; enter mcp_tools"):
             await by_name["add"].invoke('{"a": 1}')
