@@ -67,8 +67,8 @@ class AgentTool:
             ToolArgumentsError: the arguments are not the message that it takes.
             Exception: whatever the agent raises.
         """
-        # Left by whatever ends this: the agent is stopped then, at once.
-        async with self.agent.inquire(self._message(arguments)) as replies:
+        replies = self.agent.inquire(self._message(arguments))
+        try:
             async with aclosing(aiter(replies.parts)) as parts:
                 async for part in parts:
                     if isinstance(part, AgentPart):
@@ -76,6 +76,9 @@ class AgentTool:
                     else:
                         yield AgentPart((self.agent.alias,), part)
             yield str(Messages([each for each in await replies if not _is_on_the_way(each)]))
+        finally:
+            # Whatever ended this: the agent stops at once, also while an error still holds its replies.
+            replies.cancel()
 
     def _message(self, arguments: str) -> Message:
         given = json_object(arguments)

@@ -49,7 +49,15 @@ def result_text(value: object, name: str) -> str:
 
 
 def error_text(error: Exception) -> str:
-    """Return what the model is told of an error: its type and text, without what looks like a key."""
+    """Return what the model is told of an error: its type and text, without what looks like a key.
+
+    Args:
+        error: what a tool raised.
+
+    Example:
+        >>> error_text(ValueError("no such city"))
+        'ValueError: no such city'
+    """
     text = str(error)
     name = type(error).__name__
     return redact_keys(f"{name}: {text}" if text else name)
@@ -318,8 +326,15 @@ def tool(
 def check_timeout(timeout: float | None, where: str) -> None:
     """Refuse what is no time.
 
+    Args:
+        timeout: seconds, or None for no limit.
+        where: what has it, for the error.
+
     Raises:
         ToolDefinitionError: it is not above 0, or not finite.
+
+    Example:
+        >>> check_timeout(2.5, "the tool now")
     """
     if timeout is not None and not 0 < timeout < math.inf:
         raise ToolDefinitionError(

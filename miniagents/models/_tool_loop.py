@@ -42,7 +42,17 @@ AnyTool: TypeAlias = Tool[..., object] | MiniAgent[Never, Message, ...]
 
 
 class Callee(Protocol):
-    """A tool as the loop sees it."""
+    """A tool as the loop sees it.
+
+    Example:
+        >>> from miniagents import tool
+        >>> @tool
+        ... def now() -> str:
+        ...     return "noon"
+        >>> callee: Callee = now
+        >>> callee.spec.name
+        'now'
+    """
 
     @property
     def spec(self) -> ToolSpec:
@@ -55,7 +65,11 @@ class Callee(Protocol):
         ...
 
     def run(self, arguments: str, /) -> AsyncGenerator[AgentPart | str]:
-        """Call it: what it streams on the way, and last, as a text, its result."""
+        """Call it: what it streams on the way, and last, as a text, its result.
+
+        Args:
+            arguments: a JSON object.
+        """
         ...
 
 
@@ -65,6 +79,14 @@ class Toolbox:
 
     Attributes:
         callees: by name, in the order in which they were given.
+
+    Example:
+        >>> from miniagents import tool
+        >>> @tool
+        ... def now() -> str:
+        ...     return "noon"
+        >>> list(Toolbox.of([now]).callees)
+        ['now']
     """
 
     callees: Mapping[str, Callee]

@@ -66,8 +66,8 @@ def test_every_option_is_taken() -> None:
         "h.md",
     ]
     assert ChatOptions("openai:m", "http://x/v1", "Be kind", Path("h.md")) == parse_arguments(words)
-    assert parse_arguments(["chat", "--no-history"]).history is None
-    assert parse_arguments(["chat", "--system", ""]).system is None
+    nothing_kept = parse_arguments(["chat", "--no-history", "--system", ""])
+    assert nothing_kept == ChatOptions(None, None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,10 @@ def _told(structured: object, content: Sequence[object]) -> bool:
         return False
     values = [_parsed(text) for text in texts]
     # Servers put what is no object into one, and give each item of a list a text of its own.
-    wrapped = cast("dict[str, object]", structured) if isinstance(structured, dict) else {}
-    inner = wrapped["result"] if wrapped.keys() == {"result"} else structured
+    inner = structured
+    if isinstance(structured, dict):
+        wrapped = cast("dict[str, object]", structured)
+        inner = wrapped.get("result") if len(wrapped) == 1 else None
     return structured in values or inner in values or inner in texts or inner in (values, texts)
 
 

@@ -9,7 +9,7 @@ import logging
 import math
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,9 +34,9 @@ from ._sdk import (
     stdio_client,
 )
 
-__all__ = ["MCPServer", "MCPTool", "mcp_tools"]
+__all__ = ["MCPServerLike", "MCPTool", "mcp_tools"]
 
-MCPServer: TypeAlias = str | StdioServerParameters | Transport | Client
+MCPServerLike: TypeAlias = str | StdioServerParameters | Transport | Client
 """Where a server is: its address, the command that starts it, or a transport or client of the SDK that is not
 entered yet, for headers, sign-on and answers to what servers ask."""
 
@@ -55,7 +55,7 @@ _LONGEST_REASON: Final = 500  # characters
 
 
 def mcp_tools(
-    server: MCPServer, *, prefix: str = "", timeout: float | None = None, connect_timeout: float = 30.0
+    server: MCPServerLike, *, prefix: str = "", timeout: float | None = None, connect_timeout: float = 30.0
 ) -> AbstractAsyncContextManager[tuple[MCPTool, ...]]:
     """Connect to a server of MCP, and be given its tools.
 
@@ -104,7 +104,7 @@ def mcp_tools(
 
 
 @asynccontextmanager
-async def _entered(session: "_Session", connect_timeout: float) -> AsyncIterator[tuple[MCPTool, ...]]:
+async def _entered(session: "_Session", connect_timeout: float) -> AsyncGenerator[tuple[MCPTool, ...]]:
     try:
         yield await session.start(connect_timeout)
     finally:
@@ -126,13 +126,13 @@ class _Session:
         owner: the task that enters and leaves it.
     """
 
-    server: MCPServer
+    server: MCPServerLike
     prefix: str
     timeout: float | None
     name: str = ""
     leave: asyncio.Event = field(default_factory=asyncio.Event)
     entered: bool = False
-    calls: set[asyncio.Task[str]] = field(default_factory=set)
+    calls: set[asyncio.Task[str]] = field(default_factory=set[asyncio.Task[str]])
     owner: asyncio.Task[None] | None = None
 
     async def start(self, seconds: float) -> tuple[MCPTool, ...]:
@@ -280,7 +280,7 @@ async def _listed(client: Client, name: str) -> list[ServerTool]:
     raise MCPServerError(f"{name} lists tools without end, over {len(tools):,} of them; it is broken.")
 
 
-def _client(server: MCPServer) -> Client:
+def _client(server: MCPServerLike) -> Client:
     if isinstance(server, Client):
         return server
     if isinstance(server, StdioServerParameters):
@@ -299,7 +299,7 @@ def _errors_of_processes() -> TextIO:
     return sys.stderr
 
 
-def _name_of(server: MCPServer) -> str:
+def _name_of(server: MCPServerLike) -> str:
     """How a server is called, without what may be secret: arguments, a password, a query.
 
     Raises:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import re
 import socket
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, MutableMapping
@@ -18,7 +19,7 @@ from mcp_types import CallToolResult, TextContent
 
 from miniagents import InteractionContext, Message, MiniAgents, ToolDefinitionError, miniagent, tool
 from miniagents.core import current_context
-from miniagents.ext.mcp import MCPToolError, mcp_tools, serve_mcp
+from miniagents.ext.mcp import MCPServerError, MCPToolError, mcp_tools, serve_mcp
 from miniagents.parts import AgentPart
 from miniagents.tools import AnyTool
 from tests.support.mcp_servers import ROOT
@@ -100,10 +101,10 @@ async def test_tokens_as_progress() -> None:
     async with served(talker) as url, Client(url) as client:
         told: list[tuple[float, str | None]] = []
 
-        async def progress(done: float, _: float | None, message: str | None) -> None:
-            told.append((done, message))
+        async def note(progress: float, total: float | None, message: str | None) -> None:
+            told.append((progress, message))
 
-        await client.call_tool("talker", {"text": "one two"}, progress_callback=progress)
+        await client.call_tool("talker", {"text": "one two"}, progress_callback=note)
         assert told == [(1, "one "), (2, "two ")]
     async with served(talker) as url, mcp_tools(url) as (again,):
         pieces = [piece async for piece in again.run('{"text": "one two"}')]
@@ -236,10 +237,10 @@ async def test_over_stdio(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
         async with Client(stdio_client(_stdio(tmp_path), errlog=errlog)) as client:
             told: list[str | None] = []
 
-            async def progress(_: float, __: float | None, message: str | None) -> None:
+            async def note(progress: float, total: float | None, message: str | None) -> None:
                 told.append(message)
 
-            said = await client.call_tool("talker", {"text": "one two"}, progress_callback=progress)
+            said = await client.call_tool("talker", {"text": "one two"}, progress_callback=note)
             assert (text_of(said), told) == ("one two ", ["one ", "two "])
             with pytest.raises(MCPError):
                 await client.call_tool("waiter", {"text": "x"}, read_timeout_seconds=0.3)
@@ -250,3 +251,33 @@ async def test_over_stdio(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
     # What is no message of the protocol, the client logs.
     assert [each.message for each in caplog.records if "parse" in each.message] == []
     assert errors.read_text().count("printed while it") == 3
+
+
+@pytest.mark.gate("starts a program with the SDK")
+async def test_killed_over_http(tmp_path: Path) -> None:
+    """A server of HTTP that is killed is an error, which names it, of the call that runs and of the next."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "miniagents", "mcp", "served_agents:waiter", "--http", "0"),
+        cwd=tmp_path,
+        env={**os.environ, **(_stdio(tmp_path).env or {})},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    async with asyncio.timeout(20):
+        while not (line := (await process.stderr.readline()).decode()).startswith("miniagents: serving at "):
+            pass
+        url = line.split()[3].rstrip(";")
+        try:
+            async with mcp_tools(url) as (wait,):
+                pieces = wait.run('{"text": "x"}')
+                assert await anext(pieces) == AgentPart(("waiter",), "I wait.")
+                process.kill()
+                gone = re.escape(f"The MCP server 'miniagents' ({url}) has gone, so waiter cannot be called")
+                with pytest.raises(MCPServerError, match=gone):
+                    _ = [piece async for piece in pieces]
+                with pytest.raises(MCPServerError, match=gone):
+                    await wait.invoke('{"text": "x"}')
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()

@@ -27,8 +27,10 @@ from tests.support.mcp_servers import ROOT, SERVER, odd_server
 
 
 @asynccontextmanager
-async def odd(counts: dict[str, int] | None = None, **given: float) -> AsyncGenerator[Mapping[str, MCPTool]]:
-    async with mcp_tools(Client(odd_server({} if counts is None else counts)), **given) as tools:
+async def odd(
+    counts: dict[str, int] | None = None, seconds: float | None = None
+) -> AsyncGenerator[Mapping[str, MCPTool]]:
+    async with mcp_tools(Client(odd_server({} if counts is None else counts)), timeout=seconds) as tools:
         yield {tool.spec.name: tool for tool in tools}
 
 
@@ -91,7 +93,7 @@ async def test_timeout() -> None:
     counts: dict[str, int] = {}
     calls = [ToolCall("1", "slow", '{"steps": 4}'), ToolCall("2", "add", '{"a": 1}')]
     model = scripted_model(AssistantMessage(parts=calls), "Done.")
-    async with MiniAgents(), odd(counts, timeout=0.05) as tools:
+    async with MiniAgents(), odd(counts, seconds=0.05) as tools:
         told = [str(each) for each in await model.with_tools(*tools.values()).inquire("Go!")]
         await until(counts, "cancelled")
     assert told[1:3] == ["TimeoutError: slow did not end within 0.05 s.", "2"]
