@@ -1,7 +1,6 @@
 """`serve_mcp`: agents and tools as a server of MCP, over stdio or HTTP."""
 
 import asyncio
-import contextvars
 import json
 import socket
 import sys
@@ -88,7 +87,7 @@ async def serve_mcp(
             current_context()
         except NoActiveContextError:
             await stack.enter_async_context(MiniAgents())
-        served = _Served(toolbox, contextvars.copy_context())
+        served = _Served(toolbox)
         server = Server(
             name,
             version=version("miniagents"),
@@ -108,11 +107,9 @@ class _Served:
 
     Attributes:
         toolbox: the agents.
-        context: the variables with which they run: requests come in contexts of the transport's own.
     """
 
     toolbox: Toolbox
-    context: contextvars.Context
 
     async def list_tools(
         self, _: ServerRequestContext, _page: PaginatedRequestParams | None
@@ -134,9 +131,8 @@ class _Served:
         if callee is None:
             names = ", ".join(self.toolbox.callees)
             return _failed(f"There is no tool called {asked.name!r}; there are: {names}.")
-        work = asyncio.get_running_loop().create_task(
-            self._answer(callee, json.dumps(asked.arguments or {}), request), context=self.context.copy()
-        )
+        # With the context variables of the request: traces of the client go on in the agent.
+        work = asyncio.create_task(self._answer(callee, json.dumps(asked.arguments or {}), request))
         try:
             return await work
         finally:
