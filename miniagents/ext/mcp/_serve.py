@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Final
+from typing import Final, cast
 
 import anyio
 import uvicorn
@@ -120,7 +120,9 @@ class _Served:
                     name=spec.name,
                     description=spec.description or None,
                     # As JSON: the schema is frozen.
-                    input_schema=json.loads(json.dumps(spec.parameters, default=dict)),
+                    input_schema=cast(
+                        "dict[str, object]", json.loads(json.dumps(spec.parameters, default=dict))
+                    ),
                 )
                 for spec in self.toolbox.specs
             ]
@@ -228,8 +230,4 @@ async def _serve_http(
 
 def _watchers() -> set[asyncio.Task[object]]:
     """The tasks in which the SDK's library for server-sent events waits for the end of any server."""
-    return {
-        task
-        for task in asyncio.all_tasks()
-        if getattr(task.get_coro(), "__qualname__", "") == "_shutdown_watcher"
-    }
+    return {task for task in asyncio.all_tasks() if "object _shutdown_watcher at" in repr(task.get_coro())}
