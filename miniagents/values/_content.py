@@ -197,7 +197,7 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
     """
     blocks: list[_ContentBlock] = []
     calls: dict[int, _ContentBlock] = {}
-    thoughts: dict[tuple[int, str], _ContentBlock] = {}
+    thoughts: dict[tuple[int, str | None], _ContentBlock] = {}
     for part in parts:
         match part:
             case Usage() | Finish() | AgentPart() | Retry() | ResponseHeaders():
@@ -206,8 +206,8 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
                 blocks.clear()
                 calls.clear()
                 thoughts.clear()
-            case Reasoning(text="", id=str(name), index=index) if (index, name) in thoughts:
-                thoughts[index, name].pieces.append(part)
+            case Reasoning(text="", signature=str()) if thought := _thought_of(part, thoughts):
+                thought.pieces.append(part)
             case ToolCallDelta(index=index) if index in calls:
                 calls[index].pieces.append(part)
             case _ if blocks and blocks[-1].takes(part):
@@ -216,9 +216,16 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
                 blocks.append(_ContentBlock([part]))
                 if isinstance(part, ToolCallDelta):
                     calls[part.index] = blocks[-1]
-                elif isinstance(part, Reasoning) and part.id:
+                elif isinstance(part, Reasoning):
                     thoughts[part.index, part.id] = blocks[-1]
     return tuple(whole for block in blocks if (whole := block.whole()) != "")
+
+
+def _thought_of(
+    part: Reasoning, thoughts: "Mapping[tuple[int, str | None], _ContentBlock]"
+) -> "_ContentBlock | None":
+    """The thought that a signature belongs to; its id may come with that only."""
+    return thoughts.get((part.index, part.id)) or thoughts.get((part.index, None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,15 @@ ONCE_WRONG = [
     Plan("responses", 1, (Block("text", ("", "Well")),), None, "completed"),
     # The signature was not that of the thought, because it came after the call.
     Plan("responses", 2, (THOUGHT, CALL), None, "completed", frozenset({"no-item-done"})),
+    # The same, where nothing has an id.
+    Plan(
+        "responses",
+        4,
+        (Block("thought", ("\t",), "", "c2ln"), Block("text", ("Hi",))),
+        None,
+        "completed",
+        frozenset({"no-item-added", "no-done", "no-item-id"}),
+    ),
     # Two parts of a summary ran into each other, because no event begins them.
     Plan(
         "responses",
