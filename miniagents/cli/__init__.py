@@ -1,4 +1,4 @@
-"""The command line: `miniagents chat`."""
+"""The command line: `miniagents chat` and `miniagents mcp`."""
 
 from ._main import main
 

@@ -60,6 +60,16 @@ Exit code: 0; 1 when a model failed on a pipe or the conversation could not be k
 """
 
 
+_SERVE_EPILOG = """\
+The module is looked for in the current folder first. Over stdio, stdout is the
+protocol's: what agents print goes to stderr. --http with a port alone listens at
+127.0.0.1. There is no sign-on: whoever reaches the address can use the agents. It needs
+what comes with: pip install 'miniagents[mcp]'.
+
+Exit code: 0 when the client has left; 2 for wrong input.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ChatOptions:
     """What `miniagents chat` was told.
@@ -79,6 +89,19 @@ class ChatOptions:
     timeline: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What `miniagents mcp` was told.
+
+    Attributes:
+        agents: `MODULE:AGENT` each.
+        http: `HOST:PORT`, None for stdio.
+    """
+
+    agents: tuple[str, ...]
+    http: str | None
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
@@ -87,7 +110,7 @@ class _Parser(argparse.ArgumentParser):
         raise BadInputError(f"{message} (see {self.prog} --help)")
 
 
-def parse_arguments(words: Sequence[str]) -> ChatOptions:
+def parse_arguments(words: Sequence[str]) -> ChatOptions | ServeOptions:
     """Read the command line.
 
     Args:
@@ -123,7 +146,23 @@ def parse_arguments(words: Sequence[str]) -> ChatOptions:
         metavar="FILE",
         help="at the end, draw what ran: FILE ends with .html or .svg; without texts",
     )
+    serve = commands.add_parser(
+        "mcp",
+        help="serve agents as the tools of an MCP server",
+        description="Serve agents as the tools of an MCP server (Model Context Protocol).",
+        epilog=_SERVE_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    serve.add_argument("agents", metavar="MODULE:AGENT", nargs="+", help="an agent or a tool of a module")
+    serve.add_argument(
+        "--http", metavar="HOST:PORT", help="serve streamable HTTP there, such as 127.0.0.1:8000; else stdio"
+    )
     given = parser.parse_args(words)
+    if hasattr(given, "agents"):
+        http: str | None = given.http
+        here = http is not None and http.isdecimal()
+        return ServeOptions(agents=tuple(given.agents), http=f"127.0.0.1:{http}" if here else http)
     return ChatOptions(
         model=given.model,
         base_url=given.base_url,

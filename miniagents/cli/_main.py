@@ -11,9 +11,18 @@ from miniagents.agents import MiniAgents
 from miniagents.ext.console import Asker, OutputError, Screen
 from miniagents.ext.timeline import Timeline
 
-from ._arguments import BadInputError, ChatOptions, check_base_url, complain, open_history, parse_arguments
+from ._arguments import (
+    BadInputError,
+    ChatOptions,
+    ServeOptions,
+    check_base_url,
+    complain,
+    open_history,
+    parse_arguments,
+)
 from ._chat import Chat
 from ._models import ChatModel, choose_model
+from ._serve import serving
 from ._signals import StoppedError, until_signal
 
 _FAILED = 1
@@ -47,10 +56,14 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     try:
         options = parse_arguments(sys.argv[1:] if words is None else words)
-        screen = Screen.of_process()
         # Outside of the event loop, because importing the package of a provider takes a second.
-        model = choose_model(options, os.environ, is_terminal=screen.is_terminal)
-        return asyncio.run(until_signal(_chat(options, model, screen), "SIGTERM", "SIGHUP"))
+        if isinstance(options, ServeOptions):
+            work = serving(options.agents, options.http)
+        else:
+            screen = Screen.of_process()
+            model = choose_model(options, os.environ, is_terminal=screen.is_terminal)
+            work = _chat(options, model, screen)
+        return asyncio.run(until_signal(work, "SIGTERM", "SIGHUP"))
     except BadInputError as error:
         complain(str(error))
         return _WRONG_INPUT

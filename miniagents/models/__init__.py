@@ -8,8 +8,8 @@ from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
 from ._parsed import ParsedMessage, ParsedReplies
 from ._prices import dollars
 from ._run_usage import Price, RunUsage, UsageReport
-from ._tool import Tool, ToolSpec, tool
-from ._tool_loop import AnyTool, Approval
+from ._tool import Tool, ToolSpec, check_timeout, error_text, tool
+from ._tool_loop import AnyTool, Approval, Callee, Toolbox
 from ._typed_agent import AnswerMode, TypedAgent
 from ._typed_map import TypedAgentMap, TypedItemReplies
 
@@ -19,6 +19,7 @@ __all__ = [
     "AnyTool",
     "Approval",
     "Budget",
+    "Callee",
     "ConcurrencyLimit",
     "Limiter",
     "MaxTurnsError",
@@ -35,13 +36,16 @@ __all__ = [
     "ToolDefinitionError",
     "ToolReplies",
     "ToolSpec",
+    "Toolbox",
     "TypedAgent",
     "TypedAgentMap",
     "TypedAnswerError",
     "TypedItemReplies",
     "UsageReport",
     "budget",
+    "check_timeout",
     "dollars",
+    "error_text",
     "limit",
     "model_agent",
     "rate_limit",

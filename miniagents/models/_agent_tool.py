@@ -68,13 +68,17 @@ class AgentTool:
             Exception: whatever the agent raises.
         """
         replies = self.agent.inquire(self._message(arguments))
-        async with aclosing(aiter(replies.parts)) as parts:
-            async for part in parts:
-                if isinstance(part, AgentPart):
-                    yield AgentPart((self.agent.alias, *part.agents), part.part)
-                else:
-                    yield AgentPart((self.agent.alias,), part)
-        yield str(Messages([each for each in await replies if not _is_on_the_way(each)]))
+        try:
+            async with aclosing(aiter(replies.parts)) as parts:
+                async for part in parts:
+                    if isinstance(part, AgentPart):
+                        yield AgentPart((self.agent.alias, *part.agents), part.part)
+                    else:
+                        yield AgentPart((self.agent.alias,), part)
+            yield str(Messages([each for each in await replies if not _is_on_the_way(each)]))
+        finally:
+            # Whatever ended this: the agent stops at once, also while an error still holds its replies.
+            replies.cancel()
 
     def _message(self, arguments: str) -> Message:
         given = json_object(arguments)

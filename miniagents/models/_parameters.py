@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Final, cast
 
@@ -163,6 +164,18 @@ class Parameters:
         return {
             self.fields[field]: cast("object", getattr(checked, field)) for field in checked.model_fields_set
         }
+
+    def bound(self, function: Callable[..., object], text: str) -> Callable[[], object]:
+        """Return the function with its arguments.
+
+        Args:
+            function: takes the parameters by name.
+            text: as of `arguments`.
+
+        Raises:
+            ToolArgumentsError: as of `arguments`.
+        """
+        return partial(function, **self.arguments(text))
 
 
 _OBJECT: Final = TypeAdapter(dict[str, object], config=ConfigDict(defer_build=True))

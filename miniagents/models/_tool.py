@@ -4,7 +4,8 @@ import asyncio
 import inspect
 import math
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Final, Generic, Protocol, cast, overload
@@ -13,10 +14,11 @@ from pydantic import TypeAdapter
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.core import Message, Messages
-from miniagents.values import redact_keys
+from miniagents.values import AgentPart, redact_keys
 
 from ._errors import ToolDefinitionError
 from ._parameters import Described, Parameters
+from ._schema_parameters import SchemaParameters
 
 __all__ = ["Tool", "ToolSpec", "check_timeout", "error_text", "result_text", "tool"]
 
@@ -47,7 +49,15 @@ def result_text(value: object, name: str) -> str:
 
 
 def error_text(error: Exception) -> str:
-    """Return what the model is told of an error: its type and text, without what looks like a key."""
+    """Return what the model is told of an error: its type and text, without what looks like a key.
+
+    Args:
+        error: what a tool raised.
+
+    Example:
+        >>> error_text(ValueError("no such city"))
+        'ValueError: no such city'
+    """
     text = str(error)
     name = type(error).__name__
     return redact_keys(f"{name}: {text}" if text else name)
@@ -93,7 +103,7 @@ class ToolSpec:
 class Tool(Generic[P, R_co]):
     """A function that a model may call; Python code can still call it like the function.
 
-    It is made by :func:`tool`.
+    It is made by :func:`tool`, or from a JSON schema by :meth:`from_schema`.
 
     Attributes:
         spec: what a model is told of it.
@@ -114,13 +124,60 @@ class Tool(Generic[P, R_co]):
     """
 
     def __init__(
-        self, function: Callable[P, R_co], spec: ToolSpec, parameters: Parameters, timeout: float | None
+        self,
+        function: Callable[P, R_co],
+        spec: ToolSpec,
+        parameters: Parameters | SchemaParameters,
+        timeout: float | None,
     ) -> None:
         self._function = function
         self._parameters = parameters
         self.spec: ToolSpec = spec
         self.timeout: float | None = timeout
         update_wrapper(self, function)
+
+    @staticmethod
+    def from_schema(
+        name: str,
+        description: str,
+        schema: Mapping[str, object],
+        call: Callable[[dict[str, object]], R],
+        *,
+        timeout: float | None = None,
+    ) -> "Tool[[dict[str, object]], R]":
+        """Make a tool of a JSON schema that is known only at run time.
+
+        It needs ``pip install 'miniagents[schema]'``. What a model writes is checked by the schema, in the
+        dialect that its ``$schema`` names. Regular expressions (``pattern``) are told to the model and not
+        checked here: those of JSON are not those of Python, and one of a stranger can take for ever.
+
+        Args:
+            name: what the model calls it.
+            description: what it does and when to use it.
+            schema: what the arguments are: an object.
+            call: is given the arguments as one dict. It is a function, async or not, or an async generator:
+                the `AgentPart`s that this yields stream while it works, what else it yields is its result,
+                and the last that it yields.
+            timeout: seconds that a call of a model may take.
+
+        Raises:
+            ToolDefinitionError: the schema is none, or not that of an object; no provider takes the name; the
+                timeout is no time.
+            ModuleNotFoundError: ``jsonschema`` is not installed.
+
+        Example:
+            >>> schema = {"properties": {"celsius": {"type": "number"}}, "required": ["celsius"]}
+            >>> warm = Tool.from_schema("warm", "Is it warm?", schema, lambda given: given["celsius"] > 20)
+            >>> asyncio.run(warm.invoke('{"celsius": 25}'))
+            'true'
+            >>> asyncio.run(warm.invoke('{"celsius": "many"}'))
+            Traceback (most recent call last):
+                ...
+            miniagents...ToolArgumentsError: celsius: 'many' is not of type 'number'
+        """
+        check_timeout(timeout, f"the tool {name}")
+        parameters = SchemaParameters.of(schema, name)
+        return Tool(call, ToolSpec(name, description, parameters.schema), parameters, timeout)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function itself; nothing is checked or converted."""
@@ -151,13 +208,53 @@ class Tool(Generic[P, R_co]):
             >>> asyncio.run(area.invoke('{"width": 2, "height": 3.5}'))
             '7.0'
         """
-        given = self._parameters.arguments(arguments)
+        result = ""
+        async with aclosing(self.run(arguments)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, str):
+                    result = piece
+        return result
+
+    async def run(self, arguments: str = "{}") -> AsyncGenerator[AgentPart | str]:
+        """Call the function as a model does, with what it streams on the way.
+
+        Args:
+            arguments: a JSON object.
+
+        Yields:
+            What an async generator yields before its result; last, as a text, the result.
+
+        Raises:
+            ToolArgumentsError: the arguments do not fit; the text says what to correct.
+            TypeError: the result cannot be JSON.
+            Exception: whatever the function raises.
+
+        Example:
+            >>> async def count(given):
+            ...     yield AgentPart(("count",), "one, ")
+            ...     yield "two"
+            >>> async def main():
+            ...     tool = Tool.from_schema("count", "Counts.", {}, count)
+            ...     return [piece async for piece in tool.run()]
+            >>> asyncio.run(main())
+            [AgentPart(agents=('count',), part='one, '), 'two']
+        """
         function = cast("Callable[..., object]", self._function)
-        if _is_async(function):
-            result = await cast("Callable[..., Awaitable[object]]", function)(**given)
+        call = self._parameters.bound(function, arguments)
+        result: object = None
+        if _is(inspect.isasyncgenfunction, function):
+            # Left as soon as its result is there: what may follow has no reader.
+            async with aclosing(cast("AsyncGenerator[object]", call())) as pieces:
+                async for piece in pieces:
+                    if not isinstance(piece, AgentPart):
+                        result = piece
+                        break
+                    yield piece
+        elif _is(inspect.iscoroutinefunction, function):
+            result = await cast("Awaitable[object]", call())
         else:
-            result = await asyncio.to_thread(function, **given)
-        return result_text(result, self.spec.name)
+            result = await asyncio.to_thread(call)
+        yield result_text(result, self.spec.name)
 
 
 class ToolDecorator(Protocol):
@@ -229,8 +326,15 @@ def tool(
 def check_timeout(timeout: float | None, where: str) -> None:
     """Refuse what is no time.
 
+    Args:
+        timeout: seconds, or None for no limit.
+        where: what has it, for the error.
+
     Raises:
         ToolDefinitionError: it is not above 0, or not finite.
+
+    Example:
+        >>> check_timeout(2.5, "the tool now")
     """
     if timeout is not None and not 0 < timeout < math.inf:
         raise ToolDefinitionError(
@@ -240,17 +344,13 @@ def check_timeout(timeout: float | None, where: str) -> None:
 
 def _check(function: Callable[..., object], name: str, timeout: float | None) -> None:
     check_timeout(timeout, f"the tool {name}")
-    forms = (function, _call_of(function))
-    if any(map(inspect.isgeneratorfunction, forms)) or any(map(inspect.isasyncgenfunction, forms)):
+    if _is(inspect.isgeneratorfunction, function) or _is(inspect.isasyncgenfunction, function):
         raise ToolDefinitionError(
             f"The tool {name} yields, but a model is told one result; "
             "return it, or make an agent of the function, which streams."
         )
 
 
-def _is_async(function: Callable[..., object]) -> bool:
-    return any(map(inspect.iscoroutinefunction, (function, _call_of(function))))
-
-
-def _call_of(function: Callable[..., object]) -> object:
-    return getattr(function, "__call__", None)  # noqa: B004 - an object with a __call__ is a function too
+def _is(kind: Callable[[object], bool], function: Callable[..., object]) -> bool:
+    # An object with a `__call__` is a function too.
+    return kind(function) or kind(getattr(function, "__call__", None))  # noqa: B004

@@ -42,7 +42,17 @@ AnyTool: TypeAlias = Tool[..., object] | MiniAgent[Never, Message, ...]
 
 
 class Callee(Protocol):
-    """A tool as the loop sees it."""
+    """A tool as the loop sees it.
+
+    Example:
+        >>> from miniagents import tool
+        >>> @tool
+        ... def now() -> str:
+        ...     return "noon"
+        >>> callee: Callee = now
+        >>> callee.spec.name
+        'now'
+    """
 
     @property
     def spec(self) -> ToolSpec:
@@ -55,26 +65,12 @@ class Callee(Protocol):
         ...
 
     def run(self, arguments: str, /) -> AsyncGenerator[AgentPart | str]:
-        """Call it: what it streams on the way, and last, as a text, its result."""
+        """Call it: what it streams on the way, and last, as a text, its result.
+
+        Args:
+            arguments: a JSON object.
+        """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class _FunctionTool:
-    """A function as a tool."""
-
-    tool: Tool[..., object]
-
-    @property
-    def spec(self) -> ToolSpec:
-        return self.tool.spec
-
-    @property
-    def timeout(self) -> float | None:
-        return self.tool.timeout
-
-    async def run(self, arguments: str, /) -> AsyncGenerator[AgentPart | str]:
-        yield await self.tool.invoke(arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +79,14 @@ class Toolbox:
 
     Attributes:
         callees: by name, in the order in which they were given.
+
+    Example:
+        >>> from miniagents import tool
+        >>> @tool
+        ... def now() -> str:
+        ...     return "noon"
+        >>> list(Toolbox.of([now]).callees)
+        ['now']
     """
 
     callees: Mapping[str, Callee]
@@ -121,7 +125,7 @@ class Toolbox:
 
 def _callee(each: object) -> Callee:
     if isinstance(each, Tool):
-        return _FunctionTool(cast("Tool[..., object]", each))
+        return cast("Tool[..., object]", each)
     if isinstance(each, MiniAgent):
         return AgentTool.of(cast("MiniAgent[Message, Message, ...]", each))
     raise ToolDefinitionError(

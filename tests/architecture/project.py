@@ -42,6 +42,10 @@ FOREIGN: Final = MappingProxyType(
         "openai": r"miniagents\.ext\.llm\.(openai|openai_responses|_openai_sdk)",
         "anthropic": r"miniagents\.ext\.llm\.anthropic",
         "opentelemetry": r"miniagents\.ext\.otel",
+        "mcp": r"miniagents\.ext\.mcp\._sdk",
+        "mcp_types": r"miniagents\.ext\.mcp\._sdk",
+        "uvicorn": r"miniagents\.ext\.mcp\._serve",  # both come with the SDK of MCP
+        "anyio": r"miniagents\.ext\.mcp\.(_serve|_stdin)",
         "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",
     }
 )
@@ -66,6 +70,10 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
     {
         # Names of the layer below, for users.
         "miniagents/ext/usage.py": "tests/models/test_run_usage.py",
+        # What sessions and servers are made of: each is tried through these.
+        "miniagents/ext/mcp/_sdk.py": "tests/ext/mcp/test_session.py",
+        "miniagents/ext/mcp/_errors.py": "tests/ext/mcp/test_session.py",
+        "miniagents/ext/mcp/_stdin.py": "tests/ext/mcp/test_serve.py",
         "miniagents/ext/limits.py": "tests/models/test_limits.py",
         # What limits know of calls: it is nothing without them.
         "miniagents/models/_watched_calls.py": "tests/models/test_limits.py",

@@ -66,9 +66,10 @@ def test_every_option_is_taken() -> None:
         "h.md",
     ]
     assert ChatOptions("openai:m", "http://x/v1", "Be kind", Path("h.md")) == parse_arguments(words)
-    assert parse_arguments(["chat", "--no-history"]).history is None
-    assert parse_arguments(["chat", "--system", ""]).system is None
-    assert parse_arguments(["chat", "--timeline", "run.HTML"]).timeline == Path("run.HTML")
+    nothing_kept = parse_arguments(["chat", "--no-history", "--system", ""])
+    assert nothing_kept == ChatOptions(None, None, None, None)
+    drawn = parse_arguments(["chat", "--timeline", "run.HTML"])
+    assert drawn == ChatOptions(None, None, None, Path("CHAT.md"), Path("run.HTML"))
 
 
 @pytest.mark.parametrize(

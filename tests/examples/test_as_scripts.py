@@ -36,7 +36,17 @@ def names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-@pytest.mark.parametrize("script", [script for script in scripts if script != "conversation.py"])
+GATE = pytest.mark.gate("starts a second program, with an SDK")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(script, marks=GATE) if script == "mcp_tools.py" else script
+        for script in scripts
+        if script != "conversation.py"
+    ],
+)
 async def test_script(script: str, tmp_path: Path) -> None:
     """It prints what it should, says on stderr who answers if that is no model, and leaves nothing behind."""
     done = await run_script(EXAMPLES / script, tmp_path)

@@ -1,8 +1,10 @@
 """Type facts: a tool is called as the function it was made of."""
 
+from collections.abc import AsyncGenerator
 from typing import assert_type
 
 from miniagents import Tool, tool
+from miniagents.parts import AgentPart
 
 
 @tool
@@ -26,6 +28,26 @@ add()  # type: ignore[call-arg]
 tool(names="x")  # type: ignore[call-overload]
 
 
+def shout(given: dict[str, object]) -> list[str]:
+    """Shout."""
+    return [str(each).upper() for each in given.values()]
+
+
+async def count(given: dict[str, object]) -> AsyncGenerator[AgentPart | str]:
+    """Count."""
+    yield AgentPart(("count",), "one")
+    yield str(given)
+
+
+shouting = Tool.from_schema("shout", "Shouts.", {"type": "object"}, shout)
+counting = Tool.from_schema("count", "Counts.", {}, count, timeout=1.0)
+assert_type(shouting({"text": "a"}), list[str])
+assert_type(counting({}), AsyncGenerator[AgentPart | str])
+shouting(text="a")  # type: ignore[call-arg]
+Tool.from_schema("add", "Adds.", {}, add)  # type: ignore[arg-type]
+Tool.from_schema("shout", "Shouts.", [], shout)  # type: ignore[arg-type]
+
+
 async def results() -> None:
     """What a model is told is text; what the function returns is its own."""
     assert_type(await add.invoke("{}"), str)
@@ -40,3 +62,5 @@ def takes_any_tool(given: Tool[..., object]) -> None:
 
 takes_any_tool(add)
 takes_any_tool(echo)
+takes_any_tool(shouting)
+takes_any_tool(counting)

@@ -1,0 +1,80 @@
+"""What a tool of a server returned, as the text that a model is told."""
+
+import json
+from collections.abc import Sequence
+from typing import cast
+
+from ._sdk import (
+    AudioContent,
+    BlobResourceContents,
+    CallToolResult,
+    EmbeddedResource,
+    ImageContent,
+    ResourceLink,
+    TextContent,
+)
+
+__all__ = ["result_of"]
+
+
+def result_of(result: CallToolResult) -> str:
+    """Return a result as text.
+
+    Texts stand as they are, also those of resources; structured content is JSON, unless a text is the same.
+    An image, a sound or a file cannot stand in the result of a tool: a sentence says what it was.
+
+    Args:
+        result: of the server.
+    """
+    blocks = [_text(block) for block in result.content]
+    structured = cast("object", result.structured_content)
+    if structured is not None and not _told(structured, result.content):
+        blocks.append(json.dumps(structured, ensure_ascii=False))
+    return "\n\n".join(blocks)
+
+
+def _text(
+    block: TextContent | ImageContent | AudioContent | ResourceLink | EmbeddedResource,
+) -> str:
+    match block:
+        case TextContent():
+            return block.text
+        case ImageContent():
+            return _not_shown("an image", block.mime_type, block.data)
+        case AudioContent():
+            return _not_shown("a sound", block.mime_type, block.data)
+        case ResourceLink():
+            about = f": {block.description}" if block.description else ""
+            return f"[A link to {block.name} at {block.uri}{about}]"
+        case EmbeddedResource():
+            resource = block.resource
+            if isinstance(resource, BlobResourceContents):
+                return _not_shown(f"the file {resource.uri}", resource.mime_type, resource.blob)
+            return resource.text
+
+
+def _not_shown(what: str, media_type: str | None, base64: str) -> str:
+    size = len(base64.rstrip("=")) * 3 // 4
+    kind = f" of type {media_type}" if media_type else ""
+    return f"[The tool returned {what}{kind}, {size:,} bytes, which cannot be shown to you.]"
+
+
+def _told(structured: object, content: Sequence[object]) -> bool:
+    """Whether the texts are the structured content already, as the protocol asks of servers."""
+    texts = [block.text for block in content if isinstance(block, TextContent)]
+    if not texts:
+        return False
+    values = [_parsed(text) for text in texts]
+    # Servers put what is no object into one, and give each item of a list a text of its own.
+    inner = structured
+    if isinstance(structured, dict):
+        wrapped = cast("dict[str, object]", structured)
+        inner = wrapped.get("result") if len(wrapped) == 1 else None
+    return structured in values or inner in values or inner in texts or inner in (values, texts)
+
+
+def _parsed(text: str) -> object:
+    try:
+        return cast("object", json.loads(text))
+    except (ValueError, RecursionError):
+        return text

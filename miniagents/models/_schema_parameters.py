@@ -1,0 +1,213 @@
+"""Arguments that a JSON schema describes, which is known only at run time.
+
+Needs ``pip install 'miniagents[schema]'``.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from itertools import islice
+from typing import Final, Protocol, cast
+
+from miniagents.values import FreezeError, NestingError, freeze
+
+from ._errors import ToolArgumentsError, ToolDefinitionError
+from ._parameters import json_object
+
+__all__ = ["SchemaParameters"]
+
+_MOST_ERRORS: Final = 10
+_MOST_CHARACTERS: Final = 300  # of one error: it may quote the schema and the arguments
+_MOST_SCHEMA: Final = 1_000_000  # characters
+
+
+class _Error(Protocol):
+    message: str
+    absolute_path: Iterable[str | int]
+
+
+class _Validator(Protocol):
+    def iter_errors(self, instance: object, /) -> Iterator[_Error]:
+        """What does not fit."""
+        ...
+
+
+class _ValidatorClass(Protocol):
+    VALIDATORS: Mapping[str, Callable[..., Iterable[object] | None]]
+
+    def __call__(self, schema: Mapping[str, object], *, registry: object) -> _Validator:
+        """Make one of a schema."""
+        ...
+
+    def check_schema(self, schema: Mapping[str, object], /, *, format_checker: object) -> None:
+        """Check the schema itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaParameters:
+    """What a schema says of arguments.
+
+    Attributes:
+        schema: the JSON schema of an object, frozen, as a model is told it.
+        validator: checks arguments.
+        name: of the tool, for errors.
+    """
+
+    schema: Mapping[str, object]
+    validator: _Validator
+    name: str
+
+    @classmethod
+    def of(cls, schema: Mapping[str, object], name: str) -> "SchemaParameters":
+        """Check a schema.
+
+        Args:
+            schema: that of an object; ``type`` and ``properties`` may be missing.
+            name: of the tool, for errors.
+
+        Raises:
+            ToolDefinitionError: it is no JSON schema, or not that of an object.
+            ModuleNotFoundError: ``jsonschema`` is not installed.
+        """
+        plain = _plain(schema, name)
+        kind = plain.get("type", "object")
+        if kind != "object" and not (isinstance(kind, list) and "object" in kind):
+            raise ToolDefinitionError(
+                f"The schema of the tool {name} is that of {json.dumps(kind)}, and arguments are an object; "
+                'give one with "type": "object".'
+            )
+        # Providers ask for both; they change nothing of what fits.
+        plain["type"] = "object"
+        plain.setdefault("properties", {})
+        validator = _validator(plain, name)
+        try:
+            return cls(cast("Mapping[str, object]", freeze(plain)), validator, name)
+        except (FreezeError, NestingError) as error:
+            raise ToolDefinitionError(f"The schema of the tool {name} cannot be kept: {error}") from error
+
+    def bound(self, function: Callable[..., object], text: str) -> Callable[[], object]:
+        """Return the function with its arguments, as one dict.
+
+        Args:
+            function: takes the dict.
+            text: a JSON object; nothing at all stands for no arguments.
+
+        Raises:
+            ToolArgumentsError: it is no JSON object, or does not fit; the text names each field.
+            ToolDefinitionError: the schema refers to what is not in it, or to itself without end.
+        """
+        given = json_object(text)
+        try:
+            found = list(islice(self.validator.iter_errors(given), _MOST_ERRORS))
+        except RecursionError as error:
+            raise ToolDefinitionError(
+                f"The schema of the tool {self.name} refers to itself without end; correct its $ref."
+            ) from error
+        except _unresolvable() as error:
+            raise ToolDefinitionError(
+                f"The schema of the tool {self.name} refers to what is not in it ({_short(str(error))}); "
+                "put it into its $defs."
+            ) from error
+        if found:
+            raise ToolArgumentsError("; ".join(map(_sentence, found)))
+        return partial(function, given)
+
+
+def _plain(schema: Mapping[str, object], name: str) -> dict[str, object]:
+    """Return a copy of JSON alone."""
+    try:
+        text = json.dumps(schema, allow_nan=False, default=_mapping)
+        plain = cast("object", json.loads(text))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ToolDefinitionError(f"The schema of the tool {name} is no JSON: {error}") from error
+    if not isinstance(plain, dict):
+        raise ToolDefinitionError(
+            f"The schema of the tool {name} is a {type(schema).__name__}; give a JSON schema as a dict."
+        )
+    if len(text) > _MOST_SCHEMA:
+        raise ToolDefinitionError(
+            f"The schema of the tool {name} has {len(text):,} characters; at most {_MOST_SCHEMA:,} are read."
+        )
+    return cast("dict[str, object]", plain)
+
+
+def _mapping(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[str, object]", value))
+    msg = f"{type(value).__name__} cannot stand in it"
+    raise TypeError(msg)
+
+
+def _validator(schema: Mapping[str, object], name: str) -> _Validator:
+    validators = _imported("jsonschema.validators")
+    default = validators.Draft202012Validator
+    no_formats = cast("Callable[..., object]", _imported("jsonschema").FormatChecker)
+    dialect = cast("Callable[..., _ValidatorClass]", validators.validator_for)(schema, default=default)
+    try:
+        # No formats: a regular expression of JSON need not be one of Python.
+        dialect.check_schema(schema, format_checker=no_formats(formats=()))
+    except (cast("type[Exception]", _imported("jsonschema").SchemaError), RecursionError) as error:
+        shown = getattr(error, "message", "it is nested too deep")
+        raise ToolDefinitionError(
+            f"The schema of the tool {name} is no JSON schema: {_short(str(shown))}"
+        ) from error
+    extend = cast("Callable[..., _ValidatorClass]", validators.extend)
+    checked = extend(
+        dialect,
+        {
+            "pattern": _anything,
+            "patternProperties": _anything,
+            "unevaluatedProperties": _anything,
+            "additionalProperties": partial(_additional, dialect.VALIDATORS["additionalProperties"]),
+        },
+    )
+    # An empty registry: nothing is fetched from anywhere.
+    return checked(schema, registry=cast("Callable[[], object]", _imported("referencing").Registry)())
+
+
+def _anything(_validator: object, _value: object, _instance: object, _schema: object) -> None:
+    """Regular expressions are not matched here."""
+
+
+def _additional(
+    check: Callable[..., Iterable[object] | None],
+    validator: object,
+    value: object,
+    instance: object,
+    schema: Mapping[str, object],
+) -> Iterable[object]:
+    """Which properties are additional is not known where patterns name some."""
+    return () if "patternProperties" in schema else check(validator, value, instance, schema) or ()
+
+
+def _sentence(error: _Error) -> str:
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path)
+    text = _short(error.message)
+    return f"{path.lstrip('.')}: {text}" if path else text
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
+
+
+class _Module(Protocol):
+    """What is used of ``jsonschema`` and ``referencing``, which have no types."""
+
+    def __getattr__(self, name: str, /) -> object:
+        """One of its names."""
+        ...
+
+
+def _imported(name: str) -> _Module:
+    try:
+        return cast("_Module", import_module(name))
+    except ModuleNotFoundError as error:
+        msg = "A tool of a JSON schema needs jsonschema; install it: pip install 'miniagents[schema]'"
+        raise ModuleNotFoundError(msg) from error
+
+
+def _unresolvable() -> type[Exception]:
+    return cast("type[Exception]", _imported("referencing.exceptions").Unresolvable)

@@ -1,0 +1,283 @@
+"""`serve_mcp`: agents as servers, asked by the official client over sockets and pipes."""
+
+import asyncio
+import gc
+import os
+import re
+import socket
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, MutableMapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult, TextContent
+
+from miniagents import InteractionContext, Message, MiniAgents, ToolDefinitionError, miniagent, tool
+from miniagents.core import current_context
+from miniagents.ext.mcp import MCPServerError, MCPToolError, mcp_tools, serve_mcp
+from miniagents.parts import AgentPart
+from miniagents.tools import AnyTool
+from tests.support.mcp_servers import ROOT
+
+HERE = Path(__file__).parent
+
+
+@miniagent(alias="talker", description="Says what it is told.")
+async def talker(ctx: InteractionContext) -> None:
+    said = str(await ctx.messages)
+
+    async def words(_: MutableMapping[str, object]) -> AsyncIterator[str]:
+        for word in said.split():
+            await asyncio.sleep(0)
+            yield f"{word} "
+
+    ctx.reply(Message.promise(words))
+
+
+@miniagent(alias="failing")
+async def failing(ctx: InteractionContext) -> None:
+    msg = "no luck with sk-1234567890abcdefghijklmnop"
+    raise ValueError(msg)
+
+
+@tool
+def double(number: int) -> int:
+    """Double a number."""
+    return 2 * number
+
+
+@asynccontextmanager
+async def served(*agents: AnyTool, name: str = "miniagents") -> AsyncGenerator[str]:
+    """Serve over HTTP; gives the address."""
+    at: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(
+        serve_mcp(*agents, name=name, instructions="Be kind.", http="127.0.0.1:0", on_start=at.set_result)
+    )
+    await asyncio.wait((at, serving), return_when=asyncio.FIRST_COMPLETED)
+    try:
+        yield at.result() if at.done() else str(serving.result())
+    finally:
+        serving.cancel()
+        await asyncio.wait((serving,))
+
+
+def text_of(result: CallToolResult) -> str:
+    return "".join(block.text for block in result.content if isinstance(block, TextContent))
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_over_http(mode: str) -> None:
+    """Agents and tools are listed and called at once, and what they say is the result, in both protocols."""
+    async with served(talker, double, failing, name="mine") as url, Client(url, mode=mode) as client:
+        assert client.server_info is not None
+        assert (client.server_info.name, client.instructions) == ("mine", "Be kind.")
+        listed = (await client.list_tools()).tools
+        assert [each.name for each in listed] == ["talker", "double", "failing"]
+        assert listed[0].description == "Says what it is told."
+        assert listed[0].input_schema["required"] == ["text"]
+        results = await asyncio.gather(*(client.call_tool("talker", {"text": f"a {n}"}) for n in range(8)))
+        assert [text_of(each) for each in results] == [f"a {n} " for n in range(8)]
+        assert text_of(await client.call_tool("double", {"number": 4})) == "8"
+        failed = await client.call_tool("failing", {"text": "x"})
+        assert failed.is_error
+        assert text_of(failed).startswith("ValueError: no luck with ")
+        assert "567890" not in text_of(failed)
+        wrong = await client.call_tool("talker", {"txt": "x"})
+        assert (wrong.is_error, text_of(wrong)) == (
+            True,
+            "ToolArgumentsError: txt: Extra inputs are not permitted",
+        )
+        missing = await client.call_tool("nobody", {})
+        assert text_of(missing) == "There is no tool called 'nobody'; there are: talker, double, failing."
+
+
+async def test_tokens_as_progress() -> None:
+    """Each token is told as progress to a client that asks for it, in order."""
+    async with served(talker) as url, Client(url) as client:
+        told: list[tuple[float, str | None]] = []
+
+        async def note(progress: float, total: float | None, message: str | None) -> None:
+            told.append((progress, message))
+
+        await client.call_tool("talker", {"text": "one two"}, progress_callback=note)
+        assert told == [(1, "one "), (2, "two ")]
+    async with served(talker) as url, mcp_tools(url) as (again,):
+        pieces = [piece async for piece in again.run('{"text": "one two"}')]
+        assert pieces == [AgentPart(("talker",), "one "), AgentPart(("talker",), "two "), "one two "]
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_cancelled_by_the_client(mode: str) -> None:
+    """A cancelled call stops the agent, through its `finally`, without a garbage collection; others go on."""
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    @miniagent(alias="waiter")
+    async def waiter(ctx: InteractionContext) -> None:
+        try:
+            ctx.reply("I wait.")
+            begun.set()
+            await asyncio.sleep(3600)
+        finally:
+            stopped.set()
+
+    gc.disable()
+    try:
+        async with served(waiter, talker) as url, Client(url, mode=mode) as client:
+            call = asyncio.create_task(client.call_tool("waiter", {"text": "x"}))
+            await begun.wait()
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            async with asyncio.timeout(5):
+                await stopped.wait()
+            assert text_of(await client.call_tool("talker", {"text": "still here"})) == "still here "
+    finally:
+        gc.enable()
+
+
+async def test_cancelled_server() -> None:
+    """A server that is cancelled stops its agents and frees its address."""
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    @miniagent(alias="waiter")
+    async def waiter(ctx: InteractionContext) -> None:
+        try:
+            begun.set()
+            await asyncio.sleep(3600)
+        finally:
+            stopped.set()
+
+    async with served(waiter) as url, mcp_tools(url) as (wait,):
+        call = asyncio.create_task(wait.invoke('{"text": "x"}'))
+        await begun.wait()
+        call.cancel()
+        await asyncio.wait((call,))
+    assert stopped.is_set()
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", int(url.split(":")[2].partition("/")[0])), timeout=1)
+
+
+async def test_in_a_context() -> None:
+    """Agents run in the context that is active where they are served, with its context variables."""
+    variable = ContextVar("variable", default="not set")
+
+    @miniagent(alias="teller")
+    async def teller(ctx: InteractionContext) -> None:
+        ctx.reply(f"{variable.get()}, {current_context() is context}")
+
+    async with MiniAgents() as context:
+        variable.set("set")
+        async with served(teller) as url, mcp_tools(url) as (tell,):
+            assert await tell.invoke('{"text": "x"}') == "set, True"
+
+
+async def test_timeout_of_a_tool() -> None:
+    """A tool of a served function keeps its own time limit."""
+
+    @tool(timeout=0.01)
+    async def wait() -> None:
+        """Wait."""
+        await asyncio.sleep(3600)
+
+    async with served(wait) as url, mcp_tools(url) as (told,):
+        with pytest.raises(MCPToolError, match="TimeoutError"):
+            await told.invoke()
+
+
+async def test_strangers_are_refused() -> None:
+    """A page of another site that a browser is tricked into sending here is refused."""
+    async with served(talker) as url:
+        port = int(url.split(":")[2].partition("/")[0])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"POST /mcp HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 2\r\nConnection: close\r\n\r\n{}"
+        )
+        assert b" 421 " in await reader.readline()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_refused() -> None:
+    """What cannot be served, or listened at, is refused with a sentence."""
+    with pytest.raises(ToolDefinitionError):
+        await serve_mcp()
+    with pytest.raises(ToolDefinitionError, match="Two tools are called 'talker'"):
+        await serve_mcp(talker, talker, http="127.0.0.1:0")
+    for wrong in ("127.0.0.1", ":80", "127.0.0.1:x", "127.0.0.1:70000"):
+        with pytest.raises(ValueError, match="is no address to listen at; write it like"):
+            await serve_mcp(talker, http=wrong)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"127.0.0.1:{port} cannot be listened at: "):
+            await serve_mcp(talker, http=f"127.0.0.1:{port}")
+
+
+def _stdio(folder: Path) -> StdioServerParameters:
+    served = ("talker", "waiter", "double")
+    return StdioServerParameters(
+        command=sys.executable,
+        args=["-W", "error", "-m", "miniagents", "mcp", *(f"served_agents:{each}" for each in served)],
+        env={"PYTHONPATH": os.pathsep.join((str(ROOT), str(HERE)))},
+        cwd=folder,
+    )
+
+
+@pytest.mark.gate("starts a program with the SDK")
+async def test_over_stdio(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Over pipes: results, progress, a cancellation that stops the agent; nothing else is on stdout."""
+    errors = tmp_path / "errors.txt"
+    with errors.open("w") as errlog:
+        async with Client(stdio_client(_stdio(tmp_path), errlog=errlog)) as client:
+            told: list[str | None] = []
+
+            async def note(progress: float, total: float | None, message: str | None) -> None:
+                told.append(message)
+
+            said = await client.call_tool("talker", {"text": "one two"}, progress_callback=note)
+            assert (text_of(said), told) == ("one two ", ["one ", "two "])
+            with pytest.raises(MCPError):
+                await client.call_tool("waiter", {"text": "x"}, read_timeout_seconds=0.3)
+            async with asyncio.timeout(10):
+                while "the waiter was stopped" not in errors.read_text():  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(0.01)
+            assert text_of(await client.call_tool("double", {"number": 4})) == "8"
+    # What is no message of the protocol, the client logs.
+    assert [each.message for each in caplog.records if "parse" in each.message] == []
+    assert errors.read_text().count("printed while it") == 3
+
+
+@pytest.mark.gate("starts a program with the SDK")
+async def test_killed_over_http(tmp_path: Path) -> None:
+    """A server of HTTP that is killed is an error, which names it, of the call that runs and of the next."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "miniagents", "mcp", "served_agents:waiter", "--http", "0"),
+        cwd=tmp_path,
+        env={**os.environ, **(_stdio(tmp_path).env or {})},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    async with asyncio.timeout(20):
+        while not (line := (await process.stderr.readline()).decode()).startswith("miniagents: serving at "):
+            pass
+        url = line.split()[3].rstrip(";")
+        try:
+            async with mcp_tools(url) as (wait,):
+                pieces = wait.run('{"text": "x"}')
+                assert await anext(pieces) == AgentPart(("waiter",), "I wait.")
+                process.kill()
+                gone = re.escape(f"The MCP server 'miniagents' ({url}) has gone, so waiter cannot be called")
+                with pytest.raises(MCPServerError, match=gone):
+                    _ = [piece async for piece in pieces]
+                with pytest.raises(MCPServerError, match=gone):
+                    await wait.invoke('{"text": "x"}')
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()

@@ -1,0 +1,289 @@
+"""`mcp_tools`: the tools of real servers of the official SDK."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from mcp.client import Client
+from mcp.server import Server, ServerRequestContext
+from mcp_types import ListToolsResult, PaginatedRequestParams, Tool as ServerTool
+
+from miniagents import AssistantMessage, MiniAgents, ToolArgumentsError, ToolCall, ToolDefinitionError
+from miniagents.ext.mcp import (
+    MCPServerError,
+    MCPTool,
+    StdioServerParameters,
+    mcp_tools,
+)
+from miniagents.parts import AgentPart
+from miniagents.testing import scripted_model
+from tests.support.mcp_servers import ROOT, SERVER, odd_server
+
+
+@asynccontextmanager
+async def odd(
+    counts: dict[str, int] | None = None, seconds: float | None = None
+) -> AsyncGenerator[Mapping[str, MCPTool]]:
+    async with mcp_tools(Client(odd_server({} if counts is None else counts)), timeout=seconds) as tools:
+        yield {tool.spec.name: tool for tool in tools}
+
+
+async def until(counts: Mapping[str, int], what: str, times: int = 1) -> None:
+    async with asyncio.timeout(10):
+        while counts.get(what, 0) < times:  # noqa: ASYNC110 - what counts is code of the SDK's server
+            await asyncio.sleep(0)
+
+
+async def test_tools() -> None:
+    """A model is told the tools of a server, calls them, and is told their results and errors."""
+    calls = [
+        ToolCall("1", "add", '{"a": 2, "b": 3}'),
+        ToolCall("2", "dotted_name", "{}"),
+        ToolCall("3", "fail", "{}"),
+        ToolCall("4", "add", '{"a": "two"}'),
+        ToolCall("5", "picture", "{}"),
+    ]
+    model = scripted_model(AssistantMessage(parts=calls), "Done.")
+    async with MiniAgents(), odd() as tools:
+        told = [str(each) for each in await model.with_tools(*tools.values()).inquire("Go!")]
+    assert told[1:3] == ["5", "dots"]
+    assert told[3] == "MCPToolError: Error executing tool fail"
+    assert told[4] == "ToolArgumentsError: a: 'two' is not of type 'integer'"
+    assert "an image of type image/png, 8 bytes" in told[5]
+    assert tools["add"].spec.description == "Add two numbers."
+
+
+async def test_progress() -> None:
+    """Progress streams on the way under the name of the tool: its message, else its numbers."""
+    async with odd() as tools:
+        pieces = [piece async for piece in tools["slow"].run("{}")]
+        numbers = [piece async for piece in tools["numbers"].run("{}")]
+    assert pieces == [*(AgentPart(("slow",), f"step {step}") for step in (1, 2, 3)), "done"]
+    assert numbers == [AgentPart(("numbers",), "1/2"), AgentPart(("numbers",), "2"), ""]
+
+
+async def test_at_once() -> None:
+    """Calls come from any task, at once, and each has its own result."""
+    async with odd() as tools:
+        told = await asyncio.gather(*(tools["add"].invoke(f'{{"a": {a}}}') for a in range(50)))
+    assert told == [str(a + 1) for a in range(50)]
+
+
+async def test_cancelled() -> None:
+    """A call that is cancelled is cancelled at the server too, and the session goes on."""
+    counts: dict[str, int] = {}
+    async with odd(counts) as tools:
+        call = asyncio.create_task(tools["slow"].invoke('{"steps": 4}'))
+        await until(counts, "waits")
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await until(counts, "cancelled")
+        assert await tools["add"].invoke('{"a": 1}') == "2"
+
+
+async def test_timeout() -> None:
+    """A call that takes too long is told to the model as that, cancelled at the server, and no other is."""
+    counts: dict[str, int] = {}
+    calls = [ToolCall("1", "slow", '{"steps": 4}'), ToolCall("2", "add", '{"a": 1}')]
+    model = scripted_model(AssistantMessage(parts=calls), "Done.")
+    async with MiniAgents(), odd(counts, seconds=0.05) as tools:
+        told = [str(each) for each in await model.with_tools(*tools.values()).inquire("Go!")]
+        await until(counts, "cancelled")
+    assert told[1:3] == ["TimeoutError: slow did not end within 0.05 s.", "2"]
+
+
+async def test_left_in_another_task() -> None:
+    """The block may be left in another task than it was entered in."""
+    session = mcp_tools(Client(odd_server({})))
+    tools = await asyncio.create_task(session.__aenter__())
+    assert await tools[0].invoke('{"a": 1}') == "2"
+    await asyncio.create_task(session.__aexit__(None, None, None))
+
+
+async def test_left_in_any_order() -> None:
+    """Two sessions may be left in the order in which they were entered."""
+    first, second = mcp_tools(Client(odd_server({}))), mcp_tools(Client(odd_server({})))
+    await first.__aenter__()
+    (add, *_) = await second.__aenter__()
+    await first.__aexit__(None, None, None)
+    assert await add.invoke('{"a": 1}') == "2"
+    await second.__aexit__(None, None, None)
+
+
+async def test_called_after_the_block() -> None:
+    """A call after the block is an error that says so, and one that runs when it is left has an error too."""
+    counts: dict[str, int] = {}
+    async with odd(counts) as tools:
+        call = asyncio.create_task(tools["slow"].invoke('{"steps": 4}'))
+        await until(counts, "waits")
+    left = "The session with the MCP server 'odd' was left; call {} inside of its block."
+    with pytest.raises(MCPServerError, match=re.escape(left.format("slow"))):
+        await call
+    await until(counts, "cancelled")
+    with pytest.raises(MCPServerError, match=re.escape(left.format("add"))):
+        await tools["add"].invoke('{"a": 1}')
+
+
+async def test_left_by_an_error() -> None:
+    """An error in the block leaves it, and is that very error."""
+    error = ValueError("mine")
+    with pytest.raises(ValueError, match="mine") as caught:
+        async with odd():
+            raise error
+    assert caught.value is error
+
+
+SCHEMAS: Mapping[str, dict[str, object]] = {
+    "none": {"type": "object"},
+    "ref": {
+        "type": "object",
+        "properties": {"x": {"$ref": "#/$defs/x"}},
+        "$defs": {"x": {"type": "integer"}},
+    },
+    "any": {"type": "object", "anyOf": [{"required": ["x"]}, {"required": ["y"]}]},
+    "bool": {"type": "object", "properties": {"x": True, "y": False}},
+    "wrong": {"type": "object", "properties": {"x": {"type": "strange"}}},
+}
+
+
+async def _list_odd(_: ServerRequestContext, page: PaginatedRequestParams | None) -> ListToolsResult:
+    at = int(page.cursor) if page is not None and page.cursor else 0
+    name = list(SCHEMAS)[at]
+    following = str(at + 1) if at + 1 < len(SCHEMAS) else None
+    tool = ServerTool(name=name, title=f"The {name}", input_schema=SCHEMAS[name])
+    return ListToolsResult(tools=[tool, tool], next_cursor=following)
+
+
+@pytest.mark.logs("is left out")
+async def test_odd_schemas(caplog: pytest.LogCaptureFixture) -> None:
+    """All pages are read; a tool twice counts once; one whose schema is none is left out and logged."""
+    async with mcp_tools(Client(Server("odd", on_list_tools=_list_odd))) as tools:
+        assert [tool.spec.name for tool in tools] == ["none", "ref", "any", "bool"]
+        assert tools[0].spec.description == "The none"
+        for tool, bad in zip(tools, ("[]", '{"x": ""}', "{}", '{"y": 1}'), strict=True):
+            with pytest.raises(ToolArgumentsError):
+                await tool.invoke(bad)
+        with pytest.raises(MCPServerError, match="'odd' did not do the call of none: MCPError"):
+            await tools[0].invoke("{}")
+    (record,) = (each for each in caplog.records if each.name == "miniagents.mcp")
+    assert record.message.startswith("The MCP server 'odd': the tool 'wrong' is left out: The schema of the")
+
+
+async def _list_for_ever(_: ServerRequestContext, page: PaginatedRequestParams | None) -> ListToolsResult:
+    tool = ServerTool(name="x", input_schema={"type": "object"})
+    return ListToolsResult(tools=[tool] * 5000, next_cursor="more")
+
+
+async def _never_list(_: ServerRequestContext, page: PaginatedRequestParams | None) -> ListToolsResult:
+    await asyncio.sleep(3600)
+    raise AssertionError
+
+
+async def test_servers_that_cannot_be_used() -> None:
+    """A server that lists without end, says nothing, or cannot be reached is an error that names it."""
+    with pytest.raises(MCPServerError, match="lists tools without end"):
+        await mcp_tools(Client(Server("endless", on_list_tools=_list_for_ever))).__aenter__()
+    with pytest.raises(MCPServerError, match=r"did not tell its tools within 0\.05 s"):
+        await mcp_tools(Client(Server("mute", on_list_tools=_never_list)), connect_timeout=0.05).__aenter__()
+    with pytest.raises(MCPServerError, match="server no-such-program cannot be used: FileNotFoundError"):
+        await mcp_tools(StdioServerParameters(command="no-such-program")).__aenter__()
+    with pytest.raises(MCPServerError) as caught:
+        await mcp_tools("http://user:secret@127.0.0.1:9/mcp?key=secret").__aenter__()
+    assert str(caught.value).startswith("The MCP server http://127.0.0.1:9/mcp cannot be used: ")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("server", ["python server.py", "ftp://127.0.0.1/mcp", "http://"])
+async def test_no_addresses(server: str) -> None:
+    """A text that is no address is refused, with how to write one."""
+    with pytest.raises(ValueError, match="is no address of an MCP server; write it like"):
+        await mcp_tools(server).__aenter__()
+
+
+def test_refused() -> None:
+    """A prefix or a timeout that makes no sense is refused before anything is started."""
+    with pytest.raises(ToolDefinitionError, match="cannot begin the name of a tool"):
+        mcp_tools(SERVER, prefix="a.")
+    with pytest.raises(ToolDefinitionError, match=r"timeout=0 of mcp_tools is no time"):
+        mcp_tools(SERVER, timeout=0)
+
+
+async def test_cancelled_while_it_connects() -> None:
+    """Entering can be cancelled, and nothing is left then."""
+    entering = asyncio.create_task(mcp_tools(Client(Server("mute", on_list_tools=_never_list))).__aenter__())
+    await asyncio.sleep(0.02)
+    entering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+
+
+@pytest.mark.gate("starts a program with the SDK")
+async def test_killed_in_mid_call() -> None:
+    """A server that is killed is an error, which names it, of the call that runs and of each one after it."""
+    async with AsyncExitStack() as stack:
+        tools = await stack.enter_async_context(mcp_tools(SERVER))
+        by_name = {tool.spec.name: tool for tool in tools}
+        pid = int(await by_name["pid"].invoke())
+        pieces = by_name["slow"].run('{"steps": 4}')
+        assert await anext(pieces) == AgentPart(("slow",), "step 1")
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(MCPServerError, match=r"server 'odd' \(python[\d.]*\) has gone, so slow cannot"):
+            _ = [piece async for piece in pieces]
+        with pytest.raises(MCPServerError, match="has gone, so add cannot be called; enter mcp_tools"):
+            await by_name["add"].invoke('{"a": 1}')
+
+
+@pytest.mark.gate("starts a program with the SDK")
+async def test_over_pipes() -> None:
+    """Over pipes: results, progress in order, calls at once, a cancellation; then the program has ended."""
+    async with mcp_tools(SERVER, prefix="o_") as tools:
+        by_name = {tool.spec.name: tool for tool in tools}
+        pid = int(await by_name["o_pid"].invoke())
+        pieces = [piece async for piece in by_name["o_slow"].run("{}")]
+        assert pieces == [*(AgentPart(("o_slow",), f"step {step}") for step in (1, 2, 3)), "done"]
+        told = await asyncio.gather(*(by_name["o_add"].invoke(f'{{"a": {a}}}') for a in range(20)))
+        assert told == [str(a + 1) for a in range(20)]
+        running = by_name["o_slow"].run('{"steps": 4}')
+        await anext(running)
+        await running.aclose()
+        assert await by_name["o_dotted_name"].invoke() == "dots"
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+_NEVER_LEFT = """
+import asyncio
+from miniagents.ext.mcp import mcp_tools
+from tests.support.mcp_servers import SERVER
+
+async def main():
+    session = mcp_tools(SERVER)
+    tools = await session.__aenter__()
+    print(len(tools))
+    return session
+
+session = asyncio.run(main())
+print("ended")
+"""
+
+
+@pytest.mark.gate("starts programs with the SDK")
+async def test_never_left(tmp_path: Path) -> None:
+    """A program that never leaves a session ends all the same, and says nothing about it."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-c", _NEVER_LEFT),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(20):
+        out, err = await process.communicate()
+    assert (out.decode().split(), err.decode()) == (["7", "ended"], "")
