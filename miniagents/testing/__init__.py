@@ -1,12 +1,22 @@
-"""For tests, also those of users: scripted models without a network, and virtual time."""
+"""For tests, also those of users: scripted models without a network, marbles, and virtual time.
 
+pytest finds the plugin by itself: docs/testing.md.
+"""
+
+from ._diagrams import DiagramError
+from ._marbles import Expectation, MarbleError, Marbles, ReadExpectation
 from ._scripted_model import Answer, ModelRequest, ScriptedModel, ScriptEndedError, scripted_model
 from ._virtual_loop import StuckLoopError
 from ._virtual_time import VirtualClock, virtual_time
 
 __all__ = [
     "Answer",
+    "DiagramError",
+    "Expectation",
+    "MarbleError",
+    "Marbles",
     "ModelRequest",
+    "ReadExpectation",
     "ScriptEndedError",
     "ScriptedModel",
     "StuckLoopError",

@@ -83,6 +83,8 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/core/_protocols.py": "tests/core/test_buffer.py",
         # The SDK behind two agents, each of which is tested against a server.
         "miniagents/ext/llm/_openai_sdk.py": "tests/ext/llm/test_openai.py",
+        # What marbles and the reader of tests read with.
+        "miniagents/testing/_recorder.py": "tests/testing/test_marbles.py",
         # The life of runs without a task, tried through agents that have none.
         "miniagents/core/_taskless_life.py": "tests/agents/test_taskless_run.py",
         # What a context and the life of a stream are made of.
