@@ -6,8 +6,10 @@ pytest finds the plugin by itself: docs/testing.md.
 from ._diagrams import DiagramError
 from ._marbles import Expectation, MarbleError, Marbles, ReadExpectation
 from ._scripted_model import Answer, ModelRequest, ScriptedModel, ScriptEndedError, scripted_model
+from ._scripted_models import ScriptedModels
+from ._step_reader import StepReader
 from ._virtual_loop import StuckLoopError
-from ._virtual_time import VirtualClock, virtual_time
+from ._virtual_time import VirtualClock, has_virtual_time, virtual_time
 
 __all__ = [
     "Answer",
@@ -19,8 +21,11 @@ __all__ = [
     "ReadExpectation",
     "ScriptEndedError",
     "ScriptedModel",
+    "ScriptedModels",
+    "StepReader",
     "StuckLoopError",
     "VirtualClock",
+    "has_virtual_time",
     "scripted_model",
     "virtual_time",
 ]

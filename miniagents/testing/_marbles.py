@@ -12,7 +12,7 @@ from miniagents.values import MiniAgentsError, Part, PartValue
 
 from ._diagrams import Diagram, DiagramError, EventKind, MarbleEvent, differences, drawn, read_diagram
 from ._recorder import Readable, Recorder
-from ._virtual_loop import VirtualEventLoop
+from ._virtual_time import has_virtual_time
 
 __all__ = ["Expectation", "MarbleError", "Marbles", "ReadExpectation"]
 
@@ -101,8 +101,8 @@ class Marbles:
             RuntimeError: the running event loop has no virtual time.
         """
         loop = asyncio.get_running_loop()
-        if not isinstance(loop, VirtualEventLoop):
-            raise RuntimeError(  # noqa: TRY004 - the loop is in the wrong state, no argument has a wrong type
+        if not has_virtual_time(loop):
+            raise RuntimeError(
                 f"Marbles need virtual time, and this event loop ({type(loop).__name__}) has real time: mark "
                 "the test with @pytest.mark.virtual_time, or make the loop inside `with virtual_time():`."
             )

@@ -42,6 +42,7 @@ FOREIGN: Final = MappingProxyType(
         "openai": r"miniagents\.ext\.llm\.(openai|openai_responses|_openai_sdk)",
         "anthropic": r"miniagents\.ext\.llm\.anthropic",
         "opentelemetry": r"miniagents\.ext\.otel",
+        "pytest": r"miniagents\._pytest_plugin",
         "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",
     }
 )
@@ -83,6 +84,8 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/core/_protocols.py": "tests/core/test_buffer.py",
         # The SDK behind two agents, each of which is tested against a server.
         "miniagents/ext/llm/_openai_sdk.py": "tests/ext/llm/test_openai.py",
+        "miniagents/_pytest_plugin.py": "tests/test_pytest_plugin.py",
+        "miniagents/testing/_scripted_models.py": "tests/test_pytest_plugin.py",
         # What marbles and the reader of tests read with.
         "miniagents/testing/_recorder.py": "tests/testing/test_marbles.py",
         # The life of runs without a task, tried through agents that have none.

@@ -1,0 +1,124 @@
+"""The plugin that pytest finds by itself: fixtures and marks for tests of agents; docs/testing.md.
+
+Nothing is active that a test does not ask for, and no layer is imported until one does: `miniagents` imports
+its names when they are used.
+"""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Generator
+from typing import Final, TypeAlias, cast
+
+import pytest
+
+import miniagents
+
+__all__ = ["marbles", "pytest_configure", "pytest_runtest_call", "scripted_model"]
+
+AsyncTest: TypeAlias = Callable[..., Coroutine[object, object, object]]
+
+_checks: Final = pytest.StashKey[list[Callable[[], None]]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Describe the marks."""
+    config.addinivalue_line(
+        "markers",
+        "virtual_time(io_patience=0.05): the event loop of the test has virtual time: waiting takes none",
+    )
+
+
+@pytest.fixture(autouse=True)
+def _virtual_time(request: pytest.FixtureRequest) -> Generator[None]:
+    """Give a marked test virtual time, before anything makes its event loop.
+
+    It is of the scope of a function: the loop of a wider scope is made before it and keeps its real time.
+    """
+    mark = _mark(request.node, "virtual_time")
+    if mark is None:
+        yield
+        return
+    with miniagents.testing.virtual_time(**mark.kwargs):
+        yield
+
+
+@pytest.fixture
+def marbles(request: pytest.FixtureRequest) -> "miniagents.testing.Marbles":
+    """Marble diagrams, for a test with `@pytest.mark.virtual_time`; what is never compared is an error."""
+    made = miniagents.testing.Marbles()
+    _at_the_end(request, made.close)
+    return made
+
+
+@pytest.fixture
+def scripted_model(request: pytest.FixtureRequest) -> "miniagents.testing.ScriptedModels":
+    """Makes scripted models; an answer that was not asked for is an error."""
+    made = miniagents.testing.ScriptedModels()
+    _at_the_end(request, made.check)
+    return made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail an async test that is marked for virtual time and has none; look at what the fixtures check."""
+    with pytest.MonkeyPatch.context() as patch:
+        if isinstance(item, pytest.Function) and _mark(item, "virtual_time") is not None:
+            _check_time(item, patch)
+        result = yield
+    for check in item.stash.get(_checks, []):
+        try:
+            check()
+        except AssertionError as error:
+            why = str(error)
+        else:
+            continue
+        pytest.fail(why, pytrace=False)
+    return result
+
+
+def _at_the_end(request: pytest.FixtureRequest, check: Callable[[], None]) -> None:
+    """Have something checked when the test has passed; one that failed has its reason already."""
+    node: pytest.Item = request.node
+    node.stash.setdefault(_checks, []).append(check)
+
+
+def _mark(node: pytest.Item, name: str) -> pytest.Mark | None:
+    return node.get_closest_marker(name)
+
+
+def _check_time(item: pytest.Function, patch: pytest.MonkeyPatch) -> None:
+    test: object = item.obj
+    hypothesis: object = getattr(test, "hypothesis", None)
+    inner: object = getattr(hypothesis, "inner_test", None)
+    if inspect.iscoroutinefunction(inner):
+        patch.setattr(hypothesis, "inner_test", _in_virtual_time(cast("AsyncTest", inner)))
+    elif inspect.iscoroutinefunction(test):
+        patch.setattr(item, "obj", _in_virtual_time(cast("AsyncTest", test)))
+
+
+def _in_virtual_time(test: AsyncTest) -> AsyncTest:
+    @functools.wraps(test)
+    async def checked(*args: object, **keywords: object) -> object:
+        why = _why_not_virtual()
+        if why:
+            pytest.fail(f"The test is marked with virtual_time, and {why}", pytrace=False)
+        return await test(*args, **keywords)
+
+    return checked
+
+
+def _why_not_virtual() -> str | None:
+    """Why there is no virtual time here; None if there is."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return "it does not run on asyncio, whose time it is. With anyio, let anyio_backend be 'asyncio'."
+    if miniagents.testing.has_virtual_time(loop):
+        return None
+    return (
+        f"its event loop ({type(loop).__module__}.{type(loop).__qualname__}) has real time: it was made "
+        "before the test, in a wider scope (a loop_scope of pytest-asyncio, a fixture of anyio that is wider "
+        "than a function), or by a loop factory or policy of its own. Give it the scope of a function and "
+        "asyncio's own loop, or use VirtualClock().new_event_loop as the factory."
+    )
