@@ -6,7 +6,9 @@ its names when they are used.
 
 import asyncio
 import functools
+import hashlib
 import inspect
+import re
 from collections.abc import Callable, Coroutine, Generator
 from typing import Final, TypeAlias, cast
 
@@ -14,11 +16,29 @@ import pytest
 
 import miniagents
 
-__all__ = ["marbles", "pytest_configure", "pytest_runtest_call", "scripted_model"]
+__all__ = [
+    "cassette",
+    "marbles",
+    "pytest_addoption",
+    "pytest_configure",
+    "pytest_runtest_call",
+    "scripted_model",
+]
 
 AsyncTest: TypeAlias = Callable[..., Coroutine[object, object, object]]
 
 _checks: Final = pytest.StashKey[list[Callable[[], None]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that says what cassettes do."""
+    parser.getgroup("miniagents").addoption(
+        "--cassettes",
+        choices=("replay", "record", "rewrite"),
+        default="replay",
+        help="replay the recorded calls of models (no model is asked), record those that are not recorded, "
+        "or record all of them anew",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,6 +46,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "virtual_time(io_patience=0.05): the event loop of the test has virtual time: waiting takes none",
+    )
+    config.addinivalue_line(
+        "markers",
+        "cassette(file): the calls of models that the fixture `cassette` is given are recorded and replayed; "
+        "file: beside the test, else cassettes/<module>/<test>.jsonl",
     )
 
 
@@ -66,6 +91,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         if isinstance(item, pytest.Function) and _mark(item, "virtual_time") is not None:
             _check_time(item, patch)
         result = yield
+    if _mark(item, "cassette") is not None and "cassette" not in getattr(item, "fixturenames", ()):
+        pytest.fail(
+            "The test is marked with cassette and records nothing: take the fixture `cassette`, and give it "
+            "the model: cassette(model).",
+            pytrace=False,
+        )
     for check in item.stash.get(_checks, []):
         try:
             check()
@@ -75,6 +106,23 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             continue
         pytest.fail(why, pytrace=False)
     return result
+
+
+@pytest.fixture
+def cassette(request: pytest.FixtureRequest) -> "miniagents.testing.Cassette":
+    """Records and replays the models that it is given, in a test with `@pytest.mark.cassette`."""
+    mark = _mark(request.node, "cassette")
+    if mark is None:
+        pytest.fail("The fixture cassette needs a test with @pytest.mark.cassette.", pytrace=False)
+    node: pytest.Item = request.node
+    name = re.sub(r"[^\w.\[\]-]", "_", node.name)
+    if name != node.name:  # two tests must not share a file
+        name += f"-{hashlib.sha256(node.name.encode()).hexdigest()[:8]}"
+    file = str(mark.args[0]) if mark.args else f"cassettes/{node.path.stem}/{name}.jsonl"
+    mode: miniagents.testing.CassetteMode = node.config.getoption("--cassettes")
+    made = miniagents.testing.Cassette(node.path.parent / file, mode=mode)
+    _at_the_end(request, made.check)
+    return made
 
 
 def _at_the_end(request: pytest.FixtureRequest, check: Callable[[], None]) -> None:

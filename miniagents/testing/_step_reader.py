@@ -187,7 +187,7 @@ class StepReader(Generic[T]):
                 told = "the stream has ended"
             case "error":
                 told = f"the stream failed with {shown(came.value)}"
-            case "nothing":
+            case _:
                 told = f"nothing came in {came.value:g} s"
         error = AssertionError(f"{expected} was expected, and {told}.")
         error.__cause__ = came.value if isinstance(came.value, Exception) and came.kind == "error" else None
