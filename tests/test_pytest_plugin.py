@@ -136,6 +136,36 @@ async def test_sleeps(slept):
 async def test_property(number):
     await anyio.sleep(3600)
 """
+CASSETTES = """
+import asyncio, os
+import pytest
+from miniagents import MiniAgents
+from miniagents.testing import scripted_model
+
+def ask(model, *questions):
+    async def main():
+        return [str(await model.inquire(each, api_key="canary-5d1f0a7e")) for each in questions]
+    return MiniAgents().run(main())
+
+ANSWERS = os.environ.get("ANSWERS", "").split()
+
+@pytest.mark.cassette
+@pytest.mark.parametrize("name", ["a", "a/b"])
+def test_named(cassette, name):
+    assert ask(cassette(scripted_model(*ANSWERS)), "1", "2") == ["one", "two"]
+
+@pytest.mark.virtual_time
+@pytest.mark.cassette("own.jsonl")
+def test_own(cassette):
+    assert ask(cassette(scripted_model(*ANSWERS)), *os.environ.get("ASKED", "1").split()) == ["one"]
+
+@pytest.mark.cassette
+def test_without_the_fixture():
+    pass
+
+def test_without_the_mark(cassette):
+    pass
+"""
 
 
 async def test_sync_tests(tmp_path: Path) -> None:
@@ -169,6 +199,42 @@ async def test_anyio(tmp_path: Path) -> None:
     backend = "import pytest\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n"
     done = await run(tmp_path, ANYIO, "-p", "no:asyncio", conftest=backend)
     assert "2 passed" in _counted(done), done.out
+
+
+@pytest.mark.gate("it starts a pytest of its own")
+async def test_cassettes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A marked test replays its cassette; the option records it; what is missing, other or left over fails."""
+    missing = await run(tmp_path, CASSETTES)
+    assert "4 failed, 1 error" in missing.out, missing.out
+    assert missing.out.count("There is no cassette '") >= 3
+    assert "The test is marked with cassette and records nothing" in missing.out
+    assert "The fixture cassette needs a test with @pytest.mark.cassette." in missing.out
+    assert _files(tmp_path) == []
+    monkeypatch.setenv("ANSWERS", "one two")
+    only = ("-k", "named or own")
+    recorded = await run(tmp_path, CASSETTES, "--cassettes=record", *only)
+    assert "3 passed" in recorded.out, recorded.out
+    first, second, own = _files(tmp_path)
+    assert (first.name, own.name) == ("test_named[a].jsonl", "own.jsonl")
+    assert second.name.startswith("test_named[a_b]-")
+    assert first.parent == tmp_path / "cassettes" / "test_inner"
+    assert not any("canary" in file.read_text() for file in (first, second, own))
+    monkeypatch.delenv("ANSWERS")
+    assert "3 passed" in (await run(tmp_path, CASSETTES, *only)).out
+    monkeypatch.setenv("ASKED", "7")
+    other = await run(tmp_path, CASSETTES, "-k", "own")
+    assert '+      "text": "7"' in other.out
+    assert other.code == 1
+    monkeypatch.setenv("ANSWERS", "one two")
+    assert "1 passed" in (await run(tmp_path, CASSETTES, "--cassettes=record", "-k", "own")).out
+    left = await run(tmp_path, CASSETTES, "-k", "own")
+    assert "1 of 2 calls of the cassette" in left.out, left.out
+    assert "1 passed" in (await run(tmp_path, CASSETTES, "--cassettes=rewrite", "-k", "own")).out
+    assert "1 passed" in (await run(tmp_path, CASSETTES, "-k", "own")).out
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.jsonl"))
 
 
 @pytest.mark.gate("it starts a pytest of its own")
