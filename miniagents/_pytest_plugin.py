@@ -97,7 +97,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             "the model: cassette(model).",
             pytrace=False,
         )
-    for check in item.stash.get(_checks, []):
+    for check in item.stash.get(_checks, list[Callable[[], None]]()):
         try:
             check()
         except AssertionError as error:
@@ -119,7 +119,7 @@ def cassette(request: pytest.FixtureRequest) -> "miniagents.testing.Cassette":
     if name != node.name:  # two tests must not share a file
         name += f"-{hashlib.sha256(node.name.encode()).hexdigest()[:8]}"
     file = str(mark.args[0]) if mark.args else f"cassettes/{node.path.stem}/{name}.jsonl"
-    mode: miniagents.testing.CassetteMode = node.config.getoption("--cassettes")
+    mode = cast("miniagents.testing.CassetteMode", node.config.getoption("--cassettes"))
     made = miniagents.testing.Cassette(node.path.parent / file, mode=mode)
     _at_the_end(request, made.check)
     return made

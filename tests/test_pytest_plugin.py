@@ -7,11 +7,11 @@ import asyncio
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.support.plugin import plugin_path
 from tests.support.scripts import Done
 
 ROOT = Path(__file__).parents[1]
@@ -19,12 +19,6 @@ ROOT = Path(__file__).parents[1]
 
 async def run(folder: Path, tests: str, *options: str, conftest: str = "") -> Done:
     """Run tests in a bare project, in which `miniagents` is installed."""
-    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
-    installed = folder / "installed" / "miniagents_here-0.1.dist-info"
-    installed.mkdir(parents=True, exist_ok=True)
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: miniagents-here\nVersion: 0.1\n")
-    lines = "\n".join(f"{name}_here = {module}" for name, module in scripts.items())
-    (installed / "entry_points.txt").write_text(f"[pytest11]\n{lines}\n")
     (folder / "pytest.ini").write_text(
         "[pytest]\naddopts = -q --strict-markers -p no:cacheprovider -p no:xdist\n"
     )
@@ -34,7 +28,7 @@ async def run(folder: Path, tests: str, *options: str, conftest: str = "") -> Do
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pytest", *options),
         cwd=folder,
-        env=kept | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(installed.parent)])},
+        env=kept | {"PYTHONPATH": plugin_path(folder / "installed")},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -203,7 +197,7 @@ async def test_anyio(tmp_path: Path) -> None:
 
 @pytest.mark.gate("it starts a pytest of its own")
 async def test_cassettes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A marked test replays its cassette; the option records it; what is missing, other or left over fails."""
+    """A marked test replays its cassette, the option records it; missing, other and left over ones fail."""
     missing = await run(tmp_path, CASSETTES)
     assert "4 failed, 1 error" in missing.out, missing.out
     assert missing.out.count("There is no cassette '") >= 3

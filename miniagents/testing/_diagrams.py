@@ -132,7 +132,7 @@ class _Reader:
         self._frame += round(exact)
 
     def _event(self, at: int, sign: str) -> None:
-        kind = _SIGNS.get(sign, "next")
+        kind: EventKind = _SIGNS.get(sign, "next")
         if self._of_reads and kind == "next":
             raise self._wrong(at, "is a value; who read when is told by ^, and | # ! for the end")
         if not self._of_reads and kind in {"began", "left"}:

@@ -4,11 +4,19 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, Literal, Self, TypeVar, cast
+from typing import Generic, Literal, Self, TypeVar, cast, overload
 
 from reactivex import Observable
 
-from miniagents.core import Promise, Stream, to_async_iter
+from miniagents.core import (
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    Promise,
+    Stream,
+    StreamedPromise,
+    to_async_iter,
+)
 
 from ._diagrams import shown
 from ._recorder import Readable, as_source
@@ -50,7 +58,18 @@ class StepReader(Generic[T]):
         lo
     """
 
-    def __init__(self, stream: Readable[T], *, within: float | None = None) -> None:
+    @overload
+    def __init__(
+        self: "StepReader[str]",
+        stream: MessagePromise[Message] | MessageSequencePromise[Message],
+        *,
+        within: float | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(self, stream: StreamedPromise[T, object], *, within: float | None = None) -> None: ...
+    @overload
+    def __init__(self, stream: Readable[T], *, within: float | None = None) -> None: ...
+    def __init__(self, stream: Readable[object], *, within: float | None = None) -> None:
         self._iterator = cast("AsyncIterator[T]", _iterator(stream))
         self._within = within
         self._step: asyncio.Task[_Came] | None = None
@@ -150,8 +169,9 @@ class StepReader(Generic[T]):
         if step is not None:
             step.cancel()
             await asyncio.wait([step])
-        if isinstance(self._iterator, AsyncGenerator):
-            await cast("AsyncGenerator[T]", self._iterator).aclose()
+        iterator: AsyncIterator[object] = self._iterator
+        if isinstance(iterator, AsyncGenerator):
+            await cast("AsyncGenerator[object]", iterator).aclose()
 
     async def __aenter__(self) -> Self:
         """Begin."""
@@ -205,7 +225,7 @@ class _Came:
 def _iterator(stream: Readable[object]) -> AsyncIterator[object]:
     source = as_source(stream)
     if isinstance(source, Stream):
-        return aiter(cast("Stream[object]", source))
+        return aiter(source)
     if isinstance(source, Observable):
         return aiter(to_async_iter(source))
     if isinstance(source, Promise):

@@ -21,6 +21,7 @@ from miniagents import (
     Message,
     MiniAgents,
     MiniAgentsError,
+    Part,
     Reasoning,
     SystemMessage,
     ToolCall,
@@ -33,6 +34,7 @@ from miniagents import (
 from miniagents.models import ModelAgent
 from miniagents.parts import Finish, ResponseHeaders
 from miniagents.testing import (
+    Answer,
     Cassette,
     CassetteError,
     CassetteMode,
@@ -70,7 +72,7 @@ async def test_gaps_are_kept(tmp_path: Path) -> None:
     """A replay streams the same parts with the same gaps, and asks no model."""
     marbles = Marbles()
     diagram = "2s (rh) a 5s b 10ms (uf|)"
-    values = {
+    values: dict[str, Part] = {
         "r": Reasoning("Hm.", "signed"),
         "h": ResponseHeaders(200, "req-1"),
         "a": "Hel",
@@ -128,7 +130,15 @@ async def test_matching(tmp_path: Path) -> None:
     """Calls are found by messages, tools, schema and keywords, in any order; the same ones in their own."""
     file = tmp_path / "many.jsonl"
     call = ToolCall("call-1", "weather", '{"city": "Oslo"}')
-    script = ["one", "two", "warm", AssistantMessage(parts=[call]), "Take a coat.", '{"name": "Oslo"}', "pic"]
+    script: list[Answer] = [
+        "one",
+        "two",
+        "warm",
+        AssistantMessage(parts=[call]),
+        "Take a coat.",
+        '{"name": "Oslo"}',
+        "pic",
+    ]
 
     async def talk(model: ModelAgent[...], *, order: Sequence[int]) -> list[str]:
         picture = UserMessage(parts=["See:", Image(data=b"\x89PNG", media_type="image/png")])
@@ -159,7 +169,7 @@ async def test_errors(tmp_path: Path) -> None:
         "too many requests", provider="acme", model="m", status=429, attempts=3, retry_after=2.5
     )
     odd = type("QuotaError", (MiniAgentsError,), {})("none is left")
-    errors = [status, ConnectionError("gone"), odd]
+    errors: list[Exception] = [status, ConnectionError("gone"), odd]
     async with MiniAgents():
         model = cassette(scripted_model(*(["Hel", error] for error in errors)), file, mode="record")
         for error in errors:

@@ -11,7 +11,7 @@ import reactivex as rx
 from reactivex import operators as ops
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-from miniagents import MiniAgents, Promise, Reasoning, StreamedPromise, ToolCallDelta, race
+from miniagents import MiniAgents, Part, Promise, Reasoning, StreamedPromise, ToolCallDelta, race
 from miniagents.testing import DiagramError, MarbleError, Marbles
 
 pytestmark = pytest.mark.loop(virtual=True)
@@ -38,7 +38,7 @@ async def test_a_model_streams_by_its_diagram() -> None:
 async def test_parts() -> None:
     """A model streams parts, and so they are expected."""
     marbles = Marbles()
-    values = {"r": Reasoning("Hm."), "t": ToolCallDelta(0, "c-1", "now", "{}")}
+    values: dict[str, Part] = {"r": Reasoning("Hm."), "t": ToolCallDelta(0, "c-1", "now", "{}")}
     async with MiniAgents():
         replies = marbles.model("5s (rt) a|", values).inquire("Hi")
         await marbles.expect(replies.parts).to_be("5s (rt) a|", values)
@@ -53,7 +53,7 @@ async def test_what_can_be_expected() -> None:
         ticks = rx.interval(0.003, scheduler=AsyncIOScheduler(asyncio.get_running_loop()))
         await marbles.expect(ticks.pipe(ops.take(2))).to_be("---a--(b|)", {"a": 0, "b": 1})
         marbles.start()
-        streamed = StreamedPromise(lambda: after(1, "xy"))
+        streamed: StreamedPromise[object, object] = StreamedPromise(lambda: after(1, "xy"))
         await marbles.expect(streamed).to_be("-x(y|)")
         marbles.start()
         await marbles.expect(Promise(lambda: asyncio.sleep(0.007, "seven"))).to_be("7ms (s|)", {"s": "seven"})

@@ -4,7 +4,7 @@ Crosses modules: `_recorder` says what is read of a thing.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 
 import pytest
 import reactivex as rx
@@ -112,7 +112,7 @@ async def test_failures(diagram: str, step: str, told: str) -> None:
     async with MiniAgents():
         replies = Marbles().model(diagram).inquire("Hi")
         async with StepReader(replies, within=3) as stream:
-            steps = {
+            steps: dict[str, Callable[[], Awaitable[object]]] = {
                 "value": lambda: stream.expect("a"),
                 "end": stream.expect_end,
                 "no more": lambda: stream.expect_no_more(within=3),
