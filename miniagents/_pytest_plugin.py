@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Callable, Coroutine, Generator
+from contextlib import ExitStack
 from typing import Final, TypeAlias, cast
 
 import pytest
@@ -55,17 +56,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _virtual_time(request: pytest.FixtureRequest) -> Generator[None]:
+def _miniagents_virtual_time(request: pytest.FixtureRequest) -> None:  # pyright: ignore[reportUnusedFunction]  # by pytest
     """Give a marked test virtual time, before anything makes its event loop.
 
     It is of the scope of a function: the loop of a wider scope is made before it and keeps its real time.
     """
     mark = _mark(request.node, "virtual_time")
-    if mark is None:
-        yield
-        return
-    with miniagents.testing.virtual_time(**mark.kwargs):
-        yield
+    if mark is not None:
+        entered = ExitStack()
+        entered.enter_context(miniagents.testing.virtual_time(**mark.kwargs))
+        request.addfinalizer(entered.close)
 
 
 @pytest.fixture
@@ -87,10 +87,13 @@ def scripted_model(request: pytest.FixtureRequest) -> "miniagents.testing.Script
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail an async test that is marked for virtual time and has none; look at what the fixtures check."""
-    with pytest.MonkeyPatch.context() as patch:
+    patch = pytest.MonkeyPatch()
+    try:
         if isinstance(item, pytest.Function) and _mark(item, "virtual_time") is not None:
             _check_time(item, patch)
         result = yield
+    finally:
+        patch.undo()
     if _mark(item, "cassette") is not None and "cassette" not in getattr(item, "fixturenames", ()):
         pytest.fail(
             "The test is marked with cassette and records nothing: take the fixture `cassette`, and give it "

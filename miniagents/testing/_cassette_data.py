@@ -4,6 +4,7 @@ import builtins
 import dataclasses
 from base64 import b64encode
 from collections.abc import Mapping, Set as AbstractSet
+from types import MappingProxyType
 from typing import Final, TypeAlias, cast
 
 from pydantic import BaseModel
@@ -50,22 +51,24 @@ __all__ = [
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
-_CLASSES: Final = {
-    kind.__name__: kind for kind in (AssistantMessage, UserMessage, SystemMessage, ToolMessage)
-}
-_LLM_ERRORS: Final = {
-    kind.__name__: kind
-    for kind in (
-        LLMError,
-        LLMStatusError,
-        LLMTimeoutError,
-        LLMConnectionError,
-        LLMTruncatedError,
-        LLMProtocolError,
-        LLMRefusalError,
-        LLMConfigError,
-    )
-}
+_CLASSES: Final = MappingProxyType(
+    {kind.__name__: kind for kind in (AssistantMessage, UserMessage, SystemMessage, ToolMessage)}
+)
+_LLM_ERRORS: Final = MappingProxyType(
+    {
+        kind.__name__: kind
+        for kind in (
+            LLMError,
+            LLMStatusError,
+            LLMTimeoutError,
+            LLMConnectionError,
+            LLMTruncatedError,
+            LLMProtocolError,
+            LLMRefusalError,
+            LLMConfigError,
+        )
+    }
+)
 _LLM_FIELDS: Final = ("provider", "model", "status", "attempts", "partial_text", "retry_after")
 # Where a model is and how long it may take: neither is part of what it is asked.
 _NOT_ASKED: Final = frozenset(

@@ -6,6 +6,7 @@ The syntax is that of rxjs: a character is a frame, a frame is a millisecond. Sp
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from miniagents.values import MiniAgentsError
@@ -14,10 +15,12 @@ __all__ = ["Diagram", "DiagramError", "EventKind", "MarbleEvent", "differences",
 
 EventKind: TypeAlias = Literal["next", "complete", "error", "began", "left"]
 
-_SIGNS: Final[Mapping[str, EventKind]] = {"|": "complete", "#": "error", "^": "began", "!": "left"}
-_SIGN_OF: Final[Mapping[str, str]] = {kind: sign for sign, kind in _SIGNS.items()}
+_SIGNS: Final[Mapping[str, EventKind]] = MappingProxyType(
+    {"|": "complete", "#": "error", "^": "began", "!": "left"}
+)
+_SIGN_OF: Final[Mapping[str, str]] = MappingProxyType({kind: sign for sign, kind in _SIGNS.items()})
 _PASSING: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)(?=\s|$)")
-_MILLISECONDS: Final = {"ms": 1, "s": 1000, "m": 60_000}
+_MILLISECONDS: Final = MappingProxyType({"ms": 1, "s": 1000, "m": 60_000})
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _LONGEST_GAP: Final = 12  # frames that are drawn one by one
 _LONGEST_VALUE: Final = 200

@@ -86,6 +86,9 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/llm/_openai_sdk.py": "tests/ext/llm/test_openai.py",
         "miniagents/_pytest_plugin.py": "tests/test_pytest_plugin.py",
         "miniagents/testing/_scripted_models.py": "tests/test_pytest_plugin.py",
+        # What of a call stands in a cassette, and its file: read and written by cassettes.
+        "miniagents/testing/_cassette_data.py": "tests/testing/test_cassettes.py",
+        "miniagents/testing/_cassette_file.py": "tests/testing/test_cassettes.py",
         # What marbles and the reader of tests read with.
         "miniagents/testing/_recorder.py": "tests/testing/test_marbles.py",
         # The life of runs without a task, tried through agents that have none.
