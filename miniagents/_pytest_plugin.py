@@ -56,16 +56,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _miniagents_virtual_time(request: pytest.FixtureRequest) -> None:  # pyright: ignore[reportUnusedFunction]  # by pytest
+def _miniagents_virtual_time(request: pytest.FixtureRequest) -> Generator[None]:  # pyright: ignore[reportUnusedFunction]  # by pytest
     """Give a marked test virtual time, before anything makes its event loop.
 
     It is of the scope of a function: the loop of a wider scope is made before it and keeps its real time.
     """
     mark = _mark(request.node, "virtual_time")
+    entered = ExitStack()
     if mark is not None:
-        entered = ExitStack()
         entered.enter_context(miniagents.testing.virtual_time(**mark.kwargs))
-        request.addfinalizer(entered.close)
+    yield
+    entered.close()
 
 
 @pytest.fixture

@@ -171,20 +171,22 @@ async def test_errors(tmp_path: Path) -> None:
     odd = type("QuotaError", (MiniAgentsError,), {})("none is left")
     errors: list[Exception] = [status, ConnectionError("gone"), odd]
     async with MiniAgents():
-        model = cassette(scripted_model(*(["Hel", error] for error in errors)), file, mode="record")
+        answers: list[Answer] = [["Hel", error] for error in errors]
+        model = cassette(scripted_model(*answers), file, mode="record")
         for error in errors:
             with pytest.raises(type(error)):
                 await model.inquire("Hi")
         player = Cassette(file)
         model = player(scripted_model())
+        raised: list[Exception] = []
         for kind in (LLMStatusError, ConnectionError, RecordedError):
             with pytest.raises(kind) as caught:
                 await model.inquire("Hi")
-            assert partial_text(caught.value) == "Hel"
-            if isinstance(caught.value, LLMStatusError):
-                fields = ("provider", "model", "status", "attempts", "retry_after")
-                assert [getattr(caught.value, name) for name in fields] == ["acme", "m", 429, 3, 2.5]
-        assert str(caught.value).startswith("QuotaError: none is left")
+            raised.append(caught.value)
+        assert [partial_text(error) for error in raised] == ["Hel"] * 3
+        fields = ("provider", "model", "status", "attempts", "retry_after")
+        assert [getattr(raised[0], name) for name in fields] == ["acme", "m", 429, 3, 2.5]
+        assert str(raised[2]).startswith("QuotaError: none is left")
         player.check()
 
 
