@@ -72,6 +72,15 @@ async def test_several_at_once() -> None:
         await one.to_be("a 1s |")
 
 
+async def test_compared_later() -> None:
+    """A diagram without an end is compared with its own frames, also when more has come already."""
+    marbles = Marbles()
+    async with MiniAgents():
+        expectation = marbles.expect(marbles.model("a----b|").inquire("Hi"))
+        await asyncio.sleep(1)
+        await expectation.to_be("a--")
+
+
 async def test_errors() -> None:
     """An error of a model is raised in its frame; what is expected is any, one of a class, or the same."""
     marbles = Marbles()
