@@ -22,6 +22,7 @@ from typing_extensions import override
 from miniagents.core import Messages
 from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
 from miniagents.ext.chat_history_md import ChatHistoryMD
+from miniagents.ext.timeline import check_picture_path
 from miniagents.values import strip_control
 
 
@@ -68,12 +69,14 @@ class ChatOptions:
         base_url: where the provider's API is, None for the usual place.
         system: instructions for the model, None for none.
         history: the file that keeps the conversation, None to keep nothing.
+        timeline: the file that gets a picture of what ran, None for no picture.
     """
 
     model: str | None
     base_url: str | None
     system: str | None
     history: Path | None
+    timeline: Path | None = None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -115,19 +118,41 @@ def parse_arguments(words: Sequence[str]) -> ChatOptions:
         "--history", metavar="FILE", default="CHAT.md", help="keeps the conversation (default: %(default)s)"
     )
     keeping.add_argument("--no-history", action="store_true", help="keep nothing")
+    chat.add_argument(
+        "--timeline",
+        metavar="FILE",
+        help="at the end, draw what ran: FILE ends with .html or .svg; without texts",
+    )
     given = parser.parse_args(words)
     return ChatOptions(
         model=given.model,
         base_url=given.base_url,
         system=given.system or None,
-        history=None if given.no_history else _path(given.history),
+        history=None if given.no_history else _path("--history", given.history),
+        timeline=None if given.timeline is None else _picture(given.timeline),
     )
 
 
-def _path(history: str) -> Path:
-    if not history or "\0" in history:
-        raise BadInputError("--history needs the name of a file")
-    return Path(history)
+def _path(option: str, name: str) -> Path:
+    if not name or "\0" in name:
+        raise BadInputError(f"{option} needs the name of a file")
+    return Path(name)
+
+
+def _picture(name: str) -> Path:
+    """The file of a picture; it is neither changed nor created.
+
+    Raises:
+        BadInputError: it is no name for a picture, or cannot be written.
+    """
+    path = _path("--timeline", name)
+    try:
+        check_picture_path(path)
+    except ValueError as error:
+        raise BadInputError(f"--timeline: {error}") from error
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise BadInputError(f"--timeline: {path} cannot be written; name a file in a folder of yours")
+    return path
 
 
 _PATIENCE = 5.0

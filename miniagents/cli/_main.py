@@ -5,9 +5,11 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from miniagents.agents import MiniAgents
 from miniagents.ext.console import Asker, OutputError, Screen
+from miniagents.ext.timeline import Timeline
 
 from ._arguments import BadInputError, ChatOptions, check_base_url, complain, open_history, parse_arguments
 from ._chat import Chat
@@ -70,9 +72,33 @@ async def _chat(options: ChatOptions, model: ChatModel, screen: Screen) -> int:
         await check_base_url(model.base_url)
     history, so_far = await open_history(options.history)
     screen.line(f"{model.title} answers; {_where(options, len(so_far))}")
-    async with MiniAgents():
-        went_well = await Chat(model, history, screen, Asker(interrupt=EOFError), list(so_far)).run()
+    chat = Chat(model, history, screen, Asker(interrupt=EOFError), list(so_far))
+    if options.timeline is None:
+        async with MiniAgents():
+            went_well = await chat.run()
+    else:
+        went_well = await _drawn(chat, options.timeline)
     return 0 if went_well or screen.is_terminal else _FAILED
+
+
+async def _drawn(chat: Chat, file: Path) -> bool:
+    """Let the chat run, and draw what ran, however it ends; return whether nothing failed."""
+    timeline = Timeline()
+    try:
+        async with MiniAgents(observers=[timeline]):
+            went_well = await chat.run()
+    finally:
+        saved = _save(timeline, file)
+    return went_well and saved
+
+
+def _save(timeline: Timeline, file: Path) -> bool:
+    try:
+        timeline.save(file)
+    except OSError as error:
+        complain(f"the timeline could not be written: {error}")
+        return False
+    return True
 
 
 def _where(options: ChatOptions, messages: int) -> str:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from miniagents.values import Content, File, Image, Reasoning, Refusal, ToolCall, ToolResult
 
-from ._message import Message
+from ._message import Message, message_of
 from ._roles import AssistantMessage, SystemMessage, ToolMessage, UserMessage
 
 _Fields: TypeAlias = Mapping[str, object]
@@ -141,23 +141,23 @@ def _with_own_fields(role: str, known: _Fields) -> Message:
     text = data.pop("text", None)
     if text is not None and not isinstance(text, str):
         _refuse(f"the text of a message is of type {type(text).__name__}; give a str")
-    return _CLASSES[role](text, **data)
+    return message_of(_CLASSES[role], text, data)
 
 
 # -- roles -----------------------------------------------------------------------------------------------
 
 
 def _system(known: _Fields) -> Message:
-    return SystemMessage(_one_text(known, "system"), **_data(known))
+    return message_of(SystemMessage, _one_text(known, "system"), _data(known))
 
 
 def _user(known: _Fields) -> Message:
     content = _given(known, "user")
     if isinstance(content, str):
-        return UserMessage(content, **_data(known))
+        return message_of(UserMessage, content, _data(known))
     parts = [_part(part, _SAID_BY_USER, "user") for part in content]
     if parts and all(isinstance(part, ToolResult) for part in parts):
-        return ToolMessage(None, parts=parts, **_data(known))
+        return message_of(ToolMessage, None, {"parts": parts, **_data(known)})
     return _made(UserMessage, parts, _data(known))
 
 
@@ -195,9 +195,8 @@ def _tool(known: _Fields) -> Message:
         is_error=known.get("is_error") is True,
         name=name if isinstance(name, str) else None,
     )
-    return ToolMessage(
-        None, parts=[told], **{key: each for key, each in _data(known).items() if key != "name"}
-    )
+    data = {key: each for key, each in _data(known).items() if key != "name"}
+    return message_of(ToolMessage, None, {"parts": [told], **data})
 
 
 def _given(known: _Fields, role: str) -> str | Iterable[object]:
@@ -249,8 +248,8 @@ def _data(known: _Fields) -> dict[str, object]:
 def _made(kind: type[Message], parts: list[Content], data: _Fields) -> Message:
     """A message of a text alone, if that is what the parts are."""
     if all(isinstance(part, str) for part in parts) and len(parts) <= 1:
-        return kind("".join(cast("list[str]", parts)), **data)
-    return kind(None, parts=parts, **data)
+        return message_of(kind, "".join(cast("list[str]", parts)), data)
+    return message_of(kind, None, {"parts": parts, **data})
 
 
 # -- items of Responses, and calls ------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from opentelemetry.metrics import Histogram, MeterProvider
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 from typing_extensions import override
 
-from miniagents.core import Message
+from miniagents.core import AssistantMessage, ContentMessage, Message
 from miniagents.observers import (
     FirstPart,
     ModelAsked,
@@ -32,7 +32,7 @@ from miniagents.observers import (
     RunRetried,
     UsageCame,
 )
-from miniagents.values import Content, LLMError, Reasoning, Refusal, ToolCall, ToolResult, Usage
+from miniagents.values import LLMError, Reasoning, Refusal, ToolCall, ToolResult, Usage
 
 __all__ = ["Conventions", "tracing"]
 
@@ -87,6 +87,7 @@ _NAMES: Final[Mapping[Conventions, _Names]] = MappingProxyType(
                 "input": "gen_ai.client.inference.usage.input_tokens",
                 "output": "gen_ai.client.inference.usage.output_tokens",
                 "cached": "gen_ai.client.inference.usage.cache_read.input_tokens",
+                "cache_write": "gen_ai.client.inference.usage.cache_write.input_tokens",
                 "reasoning": "gen_ai.client.inference.usage.reasoning.output_tokens",
             },
             "gen_ai.usage.cache_write.input_tokens",
@@ -94,15 +95,16 @@ _NAMES: Final[Mapping[Conventions, _Names]] = MappingProxyType(
     }
 )
 
-_COUNTS: Final = MappingProxyType(
+_COUNTS: Final[Mapping[str, Callable[[Usage], int | None]]] = MappingProxyType(
     {
-        "input": "input_tokens",
-        "output": "output_tokens",
-        "cached": "cached_tokens",
-        "reasoning": "reasoning_tokens",
+        "input": lambda usage: usage.input_tokens,
+        "output": lambda usage: usage.output_tokens,
+        "cached": lambda usage: usage.cached_tokens,
+        "cache_write": lambda usage: usage.cache_write_tokens,
+        "reasoning": lambda usage: usage.reasoning_tokens,
     }
 )
-"""What is counted -> the attribute of `Usage`."""
+"""What is counted -> how many of it."""
 
 _USAGE_ATTRIBUTES: Final = MappingProxyType(
     {
@@ -110,6 +112,15 @@ _USAGE_ATTRIBUTES: Final = MappingProxyType(
         "output": "gen_ai.usage.output_tokens",
         "cached": "gen_ai.usage.cache_read.input_tokens",
         "reasoning": "gen_ai.usage.reasoning.output_tokens",
+    }
+)
+_TOTALS: Final = MappingProxyType(
+    {
+        "input": "input_tokens",
+        "output": "output_tokens",
+        "cached": "cached_tokens",
+        "cache_write": "cache_write_tokens",
+        "reasoning": "reasoning_tokens",
     }
 )
 _REQUEST: Final = MappingProxyType(
@@ -203,7 +214,7 @@ class _Metrics:
             attributes: of the call.
         """
         for what, name in self.names.usage.items():
-            counted = cast("int | None", getattr(usage, _COUNTS[what]))
+            counted = _COUNTS[what](usage)
             if counted is not None:
                 more = {"gen_ai.token.type": what} if name == _ONE_USAGE else {}
                 self._usage[name].record(counted, {**attributes, **more})
@@ -340,7 +351,9 @@ class _Tracing(Observer):
         if run.kind == "model":
             attributes |= self._answered(event, opened, error)
         elif run.parent is None:
-            attributes |= {f"miniagents.usage.{_COUNTS[what]}": sum_ for what, sum_ in opened.totals.items()}
+            attributes |= {
+                f"miniagents.usage.{_TOTALS[what]}": total for what, total in opened.totals.items()
+            }
         if run.kind == "tool" and event.messages and event.messages[-1].get("call_id"):
             attributes["gen_ai.tool.call.id"] = str(event.messages[-1]["call_id"])
         if self.content:
@@ -362,12 +375,13 @@ class _Tracing(Observer):
             attributes["gen_ai.response.finish_reasons"] = reasons
         totals: dict[str, int] = {}
         for usage in opened.usage.values():
-            for what, name in _COUNTS.items():
-                counted = cast("int | None", getattr(usage, name))
+            for what, count in _COUNTS.items():
+                counted = count(usage)
                 if counted is not None:
                     totals[what] = totals.get(what, 0) + counted
             self._metrics.count(usage, call)
-        attributes |= {_USAGE_ATTRIBUTES[what]: total for what, total in totals.items()}
+        names = {**_USAGE_ATTRIBUTES, "cache_write": self._metrics.names.cache_write}
+        attributes |= {names[what]: total for what, total in totals.items()}
         above = event.run.parent
         while above is not None:
             if above in self._open:
@@ -426,9 +440,10 @@ def _content(event: RunEnded) -> dict[str, _Value]:
 
 
 def _message(message: Message) -> dict[str, object]:
-    content = cast("Sequence[Content]", getattr(message, "parts", ())) or (str(message),)
-    told: dict[str, object] = {"role": message.role, "parts": [_part(part) for part in content]}
-    reason = getattr(message, "finish_reason", None)
+    content: Sequence[object] = message.parts if isinstance(message, ContentMessage) else ()
+    parts = [_part(part) for part in content or (str(message),)]
+    told: dict[str, object] = {"role": message.role, "parts": parts}
+    reason = message.finish_reason if isinstance(message, AssistantMessage) else None
     return told if reason is None else {**told, "finish_reason": reason}
 
 

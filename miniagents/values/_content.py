@@ -185,7 +185,8 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
     """Put the pieces of a stream together, in the order in which their blocks began.
 
     Neighbouring texts become one text, pieces of reasoning with one index one block, pieces of a call with
-    one index one call. Usage and finish are no content.
+    one index one call. The signature of a thought belongs to it, whenever it comes. Usage and finish are no
+    content.
 
     Args:
         parts: the pieces, as they came.
@@ -196,6 +197,7 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
     """
     blocks: list[_ContentBlock] = []
     calls: dict[int, _ContentBlock] = {}
+    thoughts: dict[tuple[int, str], _ContentBlock] = {}
     for part in parts:
         match part:
             case Usage() | Finish() | AgentPart() | Retry() | ResponseHeaders():
@@ -203,6 +205,9 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
             case Restart():
                 blocks.clear()
                 calls.clear()
+                thoughts.clear()
+            case Reasoning(text="", id=str(name), index=index) if (index, name) in thoughts:
+                thoughts[index, name].pieces.append(part)
             case ToolCallDelta(index=index) if index in calls:
                 calls[index].pieces.append(part)
             case _ if blocks and blocks[-1].takes(part):
@@ -211,6 +216,8 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
                 blocks.append(_ContentBlock([part]))
                 if isinstance(part, ToolCallDelta):
                     calls[part.index] = blocks[-1]
+                elif isinstance(part, Reasoning) and part.id:
+                    thoughts[part.index, part.id] = blocks[-1]
     return tuple(whole for block in blocks if (whole := block.whole()) != "")
 
 

@@ -242,7 +242,7 @@ class Usage(PartValue):
             >>> Usage(12, 3) - Usage(5)
             Usage(input_tokens=7, output_tokens=3, ...)
         """
-        if not isinstance(other, Usage):
+        if not isinstance(other, Usage):  # pyright: ignore[reportUnnecessaryIsInstance] - of users without types
             return NotImplemented
         return Usage(
             _difference(self.input_tokens, other.input_tokens),

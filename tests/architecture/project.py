@@ -102,6 +102,12 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         # What stands in the events of two wires: read by their decoders.
         "miniagents/ext/llm/_messages_fields.py": "tests/ext/llm/test_messages_decoder.py",
         "miniagents/ext/llm/_responses_fields.py": "tests/ext/llm/test_responses_decoder.py",
+        # What a picture is made of: seen in pictures of real runs.
+        "miniagents/ext/_timeline/_lanes.py": "tests/ext/test_timeline.py",
+        "miniagents/ext/_timeline/_rows.py": "tests/ext/test_timeline.py",
+        "miniagents/ext/_timeline/_svg.py": "tests/ext/test_timeline.py",
+        "miniagents/ext/_timeline/_html.py": "tests/ext/test_timeline.py",
+        "miniagents/ext/_timeline/_characters.py": "tests/ext/test_timeline.py",
         # What `map_agent` runs on: it is nothing without inquiries, so it is tested with them.
         "miniagents/core/_concurrent_map.py": "tests/operators/test_map_agent.py",
     }

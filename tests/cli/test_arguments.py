@@ -68,6 +68,7 @@ def test_every_option_is_taken() -> None:
     assert ChatOptions("openai:m", "http://x/v1", "Be kind", Path("h.md")) == parse_arguments(words)
     assert parse_arguments(["chat", "--no-history"]).history is None
     assert parse_arguments(["chat", "--system", ""]).system is None
+    assert parse_arguments(["chat", "--timeline", "run.HTML"]).timeline == Path("run.HTML")
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,26 @@ def test_wrong_words_are_refused_in_one_sentence(words: list[str], said: str) ->
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
     assert "--help" in str(refused.value) or "--history needs" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("run.png", "'run.png' is no name for a picture of a run; it ends with .html or .svg."),
+        ("", "--timeline needs the name of a file"),
+        ("a\0.svg", "--timeline needs the name of a file"),
+        ("nowhere/run.svg", "run.svg cannot be written; name a file in a folder of yours"),
+        ("folder.svg", "folder.svg cannot be written; name a file in a folder of yours"),
+    ],
+)
+def test_no_picture(name: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A timeline that could not be written at the end is refused at the start."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.svg").mkdir()
+    with pytest.raises(BadInputError) as refused:
+        parse_arguments(["chat", "--timeline", name])
+    assert said in str(refused.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.svg"]
 
 
 @pytest.mark.parametrize(

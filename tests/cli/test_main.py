@@ -1,6 +1,8 @@
 import asyncio
 import io
 import os
+import re
+import signal
 import sys
 from pathlib import Path
 
@@ -8,7 +10,10 @@ import pytest
 
 from miniagents import UserMessage
 from miniagents.cli import main
+from miniagents.cli._chat import Chat
+from miniagents.cli._signals import StoppedError
 from miniagents.ext.chat_history_md import ChatHistoryMD
+from miniagents.ext.timeline import Timeline
 from tests.cli.processes import COMMAND, environment, on_pipe, quiet
 from tests.support.sse_server import refused_url
 
@@ -73,6 +78,59 @@ def test_nothing_is_kept_when_nothing_shall_be(
     assert 0 == main(["chat", "--no-history"])
     assert "nothing is kept." in capsys.readouterr().out
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "begin"), [("run.html", "<!doctype html>"), ("run.svg", "<svg ")])
+def test_a_timeline_is_drawn(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, begin: str
+) -> None:
+    """`--timeline` draws every answer of the chat, without its texts, and replaces what was there."""
+    Path(name).write_text("old", encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("hello\nmy brother is angry\n"))
+    assert 0 == main(["chat", "--model", "eliza", "--no-history", "--timeline", name])
+    picture = Path(name).read_text(encoding="utf-8")
+    assert picture.startswith(begin)
+    assert "2 runs in" in picture
+    assert not re.search("brother|How are you|angry", picture)
+    assert "" == capsys.readouterr().err
+
+
+def test_a_timeline_is_drawn_of_what_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also a chat that is ended by a signal or an error has its picture; the exit code stays."""
+
+    async def interrupted(_chat: Chat) -> bool:
+        raise StoppedError(signal.SIGTERM)
+
+    monkeypatch.setattr(Chat, "run", interrupted)
+    assert 128 + signal.SIGTERM == main(["chat", "--no-history", "--timeline", "run.svg"])
+    assert "Nothing has run yet." in Path("run.svg").read_text(encoding="utf-8")
+    assert "" == capsys.readouterr().err
+
+
+def test_a_timeline_that_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A picture that could not be written in the end is told in one line, and the exit code is 1."""
+
+    def full(_timeline: Timeline, _path: Path) -> None:
+        raise OSError(28, "No space left on device", "run.svg")
+
+    monkeypatch.setattr(Timeline, "save", full)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("hello\n"))
+    assert 1 == main(["chat", "--model", "eliza", "--no-history", "--timeline", "run.svg"])
+    assert "miniagents: the timeline could not be written: " in capsys.readouterr().err
+
+
+def test_no_picture_no_model(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is no picture's ends the command before anything is asked."""
+    monkeypatch.setattr("miniagents.cli._main.choose_model", None)
+    assert 2 == main(["chat", "--timeline", "run.png"])
+    expected = (
+        "miniagents: --timeline: 'run.png' is no name for a picture of a run; it ends with .html or .svg.\n"
+    )
+    assert ("", expected) == capsys.readouterr()
 
 
 @pytest.mark.parametrize("device", [os.devnull, "in.txt"])

@@ -32,6 +32,7 @@ EXEMPT = {
     "MiniAgent.components": "the agents that it is made of: tests/agents/test_around.py",
     "flat_messages": "takes streams out of collections and reads none: tests/core/test_message_type.py",
     "iterate": "an async iterator: tests/core/test_readers.py",
+    "run_events": "what a context tells until it has ended: tests/core/test_observers.py",
     "started": "an async iterator: tests/core/test_readers.py",
     "to_async_iter": "the way out of Observables: tests/core/test_async_adapters.py",
     "map_concurrently": "an async iterator; `map_agent` shows it: tests/operators/test_map_agent.py",

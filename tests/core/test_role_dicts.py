@@ -23,6 +23,7 @@ from miniagents import (
     UserMessage,
     miniagent,
 )
+from miniagents.core import message_of
 from miniagents.core._role_dicts import RoleDictError, message_of_role, refuse_pair
 from miniagents.parts import Refusal, ToolResult
 
@@ -41,9 +42,9 @@ UNDERSTOOD: tuple[tuple[dict[str, object], Message], ...] = (
     ),
     ({"role": "user", "content": "hi"}, UserMessage("hi")),
     ({"role": "user", "content": ""}, UserMessage("")),
-    ({"role": "user", "content": "hi", "ticket": 7}, UserMessage("hi", ticket=7)),
+    ({"role": "user", "content": "hi", "ticket": 7}, message_of(UserMessage, "hi", {"ticket": 7})),
     ({"role": "user", "content": [{"type": "text", "text": "hi"}]}, UserMessage("hi")),
-    ({"role": "user", "text": "hi", "ticket": 7}, UserMessage("hi", ticket=7)),
+    ({"role": "user", "text": "hi", "ticket": 7}, message_of(UserMessage, "hi", {"ticket": 7})),
     ({"role": "user", "content": None, "text": "hi"}, UserMessage("hi")),
     (
         {

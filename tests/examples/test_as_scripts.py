@@ -1,11 +1,12 @@
 """Each example is run as a user without a key does: as a script, offline, in a process of its own."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.plugin import plugin_path
-from tests.support.scripts import run_script
+from tests.support.scripts import run_script, run_shell
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -18,6 +19,7 @@ WITHOUT_A_MODEL = {
     "errors.py",
     "test_with_marbles.py",
     "third_provider.py",
+    "timeline.py",
 }
 NOTICE = "No key is set, so"
 
@@ -46,6 +48,16 @@ async def test_script(script: str, tmp_path: Path, tmp_path_factory: pytest.Temp
     assert done.err.count("\n") == (0 if script in WITHOUT_A_MODEL else 1)
     assert done.code == 0
     assert names(tmp_path) == []
+
+
+@pytest.mark.gate("a process more")
+async def test_timeline_in_a_file(tmp_path: Path) -> None:
+    """The example of the timeline writes its picture to a file that is named."""
+    script = f"'{sys.executable}' '{EXAMPLES / 'timeline.py'}'"
+    done = await run_shell(f"{script} run.html && {script} run.svg", tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert (tmp_path / "run.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert (tmp_path / "run.svg").read_text(encoding="utf-8").startswith("<svg ")
 
 
 async def test_conversation(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ async def slow_model(
             yield word
         metadata["model"] = "slow-1-2026"
         metadata["response_id"] = "r-1"
-        yield Usage(7, 3, 2, 1)
+        yield Usage(7, 3, 2, 1, 4)
         yield Finish("stop")
 
     ctx.reply(AssistantMessage.promise_of_parts(parts))
@@ -132,6 +132,7 @@ async def test_an_answer() -> None:
         "gen_ai.usage.input_tokens": 7,
         "gen_ai.usage.output_tokens": 3,
         "gen_ai.usage.cache_read.input_tokens": 2,
+        "gen_ai.usage.cache_creation.input_tokens": 4,
         "gen_ai.usage.reasoning.output_tokens": 1,
     }
     assert [event.name for event in span.events] == ["retry"]

@@ -80,7 +80,7 @@ class Provider:
 
             ctx.reply(AssistantMessage.promise_of_parts(parts, model="gpt-4o"))
 
-        self.model: ModelAgent = model
+        self.model: ModelAgent[...] = model
 
 
 async def outcomes(calls: list[MessageSequencePromise[AssistantMessage]]) -> list[object]:
@@ -291,18 +291,24 @@ async def test_dollars() -> None:
         await unknown.inquire("x")  # it has told what it used when it had ended
         with pytest.raises(LookupError, match="The price of unheard-of is not known"):
             await unknown.inquire("x")
-        priced = scripted_model(answer).around(budget(dollars=1, price=lambda *_: Decimal("0.5")))
+        priced = scripted_model(answer).around(
+            budget(dollars=1, price=lambda usage, model, provider: Decimal("0.5"))
+        )
         assert str(await priced.inquire("x")) == "x"
 
 
 def test_no_budget() -> None:
     """A budget of nothing, of both or of neither is refused."""
-    for wrong in ({}, {"tokens": 1, "dollars": 1}):
-        with pytest.raises(ValueError, match="either tokens= or dollars=, and exactly one of them"):
-            budget(**wrong)  # type: ignore[arg-type]
-    for nothing in ({"tokens": 0}, {"dollars": "-1"}, {"tokens": 5, "reserve": 0}):
-        with pytest.raises(ValueError, match="lets nothing go; give a number greater than 0"):
-            budget(**nothing)
+    with pytest.raises(ValueError, match="either tokens= or dollars=, and exactly one of them"):
+        budget()
+    with pytest.raises(ValueError, match="either tokens= or dollars=, and exactly one of them"):
+        budget(tokens=1, dollars=1)
+    with pytest.raises(ValueError, match="The budget is 0, which lets nothing go"):
+        budget(tokens=0)
+    with pytest.raises(ValueError, match="The budget is -1, which lets nothing go"):
+        budget(dollars="-1")
+    with pytest.raises(ValueError, match="The reserve is 0, which lets nothing go"):
+        budget(tokens=5, reserve=0)
 
 
 @pytest.mark.loop(virtual=True)

@@ -74,7 +74,7 @@ async def test_a_graph() -> None:
     assert (everything + usage.of(other)).total == usage.total
     assert (usage.report - everything).by_model["unheard-of"] == usage.of(other).total
     assert usage.requests == 5
-    assert RunUsage(lambda *_: Decimal(2)).dollars == 0
+    assert RunUsage(lambda usage, model, provider: Decimal(2)).dollars == 0
 
 
 @model_agent(alias="SLOW")

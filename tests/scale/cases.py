@@ -100,7 +100,9 @@ async def _queued(count: int) -> None:
 
 async def _http(wire: Wire, count: int) -> None:
     go = asyncio.Event()
-    script = sse(*wire.begun("held "), wait(go), *wire.good("finished")[1:])
+    begun_with = wire.begun("held ")
+    rest = [event for event in wire.good("finished") if event not in begun_with]
+    script = sse(*begun_with, wait(go), *rest)
     begun = Gate(count)
 
     async def read(replies: MessageSequencePromise[Message]) -> str:

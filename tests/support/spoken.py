@@ -207,7 +207,7 @@ class Anthropic(ContentMessage):
             Reasoning("", said.secret),
             Reasoning("", f"hidden-{said.number}", index=1, redacted=True),
             *said.text,
-            *_deltas(said, 3),
+            *_deltas(said, 3 if said.text else 2),
             Finish("tool_use" if said.calls else "end_turn"),
             Usage(100 + cached, usage.output_tokens, cached, usage.reasoning_tokens),
         ]
@@ -311,7 +311,7 @@ class Responses(ContentMessage):
             *(Reasoning(piece, id=name) for piece in said.thought),
             Reasoning("", said.secret, name),
             *said.text,
-            *_deltas(said, 2, items=True),
+            *_deltas(said, 2 if said.text else 1, items=True),
             said.usage,
             Finish("completed"),
         ]

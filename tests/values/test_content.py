@@ -78,6 +78,16 @@ def test_no_content_in_repr() -> None:
             (Reasoning("ab", "s", "r"), "Hi", Reasoning("c", index=2)),
         ),
         ([Reasoning("a"), Reasoning("b", index=1)], (Reasoning("a"), Reasoning("b", index=1))),
+        # A signature that is told only at the end.
+        (
+            [
+                Reasoning("a", id="r"),
+                "Hi",
+                Reasoning(signature="s", id="r"),
+                Reasoning(signature="t", id="q"),
+            ],
+            (Reasoning("a", "s", "r"), "Hi", Reasoning("", "t", "q")),
+        ),
         (
             [
                 ToolCallDelta(0, "c-1", "look"),

@@ -85,6 +85,8 @@ def look(value: object, *path: str) -> object:
 def integer_at(value: object, *path: str) -> int | None:
     """Return the number at a path; None when there is none: a count is never worth an error.
 
+    Some servers write whole numbers as `7.0`.
+
     Args:
         value: an object.
         *path: the names, from the outside in.
@@ -95,6 +97,8 @@ def integer_at(value: object, *path: str) -> int | None:
         (7, None)
     """
     found = look(value, *path)
+    if isinstance(found, float) and found.is_integer():
+        return int(found)
     return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 

@@ -6,6 +6,7 @@ as a whole, one that differs is not given to anybody as complete.
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from miniagents.values import ToolCallDelta
 
@@ -17,8 +18,8 @@ __all__ = ["CallPieces", "missing", "same_json"]
 def missing(pieces: Sequence[str], whole: str, *, of: str, at_end: bool = False) -> str:
     """Return what of a whole text did not come in pieces: all of it, or nothing.
 
-    Space around the pieces may be left out of the whole. At the end of an answer the whole may be a first
-    part of what came: there are servers that repeat no more than the first piece.
+    Space around the pieces may be left out of the whole. At the end of an answer the whole may be the first
+    pieces of what came: there are servers that repeat no more than these.
 
     Args:
         pieces: what came.
@@ -43,7 +44,8 @@ def missing(pieces: Sequence[str], whole: str, *, of: str, at_end: bool = False)
     came, whole = encodable(came), encodable(whole)
     if whole in {came, came.strip(), came.lstrip(), came.rstrip()}:
         return ""
-    if at_end and came.startswith(whole) and not _repeated(pieces[0], whole, came[len(whole) :]):
+    first = at_end and any(encodable(begun) == whole for begun in accumulate(pieces))
+    if first and not _repeated(pieces[0], whole, came[len(whole) :]):
         return ""
     raise _mismatch(of, came, whole)
 

@@ -120,8 +120,6 @@ class ResponsesDecoder:
             yield from handle(self, event)
         elif (voice := _PIECES.get(kind)) is not None:
             yield from self._piece(voice, event)
-            if kind == _TEXT_PIECE:
-                self._name = event.get("item_id"), event.get("output_index"), event.get("content_index")
         elif (voice := _WHOLES.get(kind)) is not None:
             text = event.get("refusal") if voice == REFUSAL else event.get("text")
             yield from self._whole_part(voice, event, text_of(text))
@@ -149,7 +147,11 @@ class ResponsesDecoder:
         part = item.part_of(voice, part_number(event))
         if part.ended and voice != THINKING:
             raise WireError("a piece came for a text that has ended: an event is missing")
-        self._pieces = part.pieces
+        if voice == THINKING and not part.pieces and item.said(THINKING):
+            yield Reasoning("\n\n", id=item.id, index=item.number)  # another part of its summary
+        if voice == TEXT:
+            self._pieces = part.pieces
+            self._name = event.get("item_id"), event.get("output_index"), event.get("content_index")
         yield self._said(item, voice, part.pieces, text)
 
     def _said(self, item: Item, voice: str, pieces: list[str], text: str) -> Decoded:
@@ -184,9 +186,8 @@ class ResponsesDecoder:
 
     def summary_begins(self, event: Event) -> Iterator[Decoded]:
         """Take the beginning of a part of a thought."""
-        item = self._items.told(name_in(event, THOUGHT))
-        if event.get("summary_index"):
-            yield Reasoning("\n\n", id=item.id, index=item.number)
+        self._items.told(name_in(event, THOUGHT))
+        yield Progress()
 
     def annotated(self, event: Event) -> Iterator[Decoded]:
         """Take an annotation of a text."""

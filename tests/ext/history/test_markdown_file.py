@@ -223,6 +223,7 @@ def test_the_first_append_reads_the_end_of_the_file_only(
     assert ["typed", "next", long.text, "behind"] == _texts(MarkdownFile(path))[500:]
 
 
+@pytest.mark.logs("not written to its end")
 def test_the_first_append_to_a_file_without_marks(tmp_path: Path) -> None:
     """An old or typed file of any length goes on, its turns unread; what was torn in it is sealed."""
     path = tmp_path / "CHAT.md"

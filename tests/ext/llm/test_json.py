@@ -112,6 +112,7 @@ def test_count(count: object) -> None:
     """A count that is no number is unknown, not an error."""
     assert integer_at({"n": count}, "n") is None
     assert integer_at({"n": 7}, "n") == 7
+    assert type(integer_at({"n": 7.0}, "n")) is int
 
 
 @pytest.mark.parametrize(

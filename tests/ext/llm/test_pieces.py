@@ -48,6 +48,13 @@ def test_first_part_at_the_end(pieces: list[str]) -> None:
         missing(pieces, pieces[0], of="a text")
 
 
+@pytest.mark.parametrize("whole", ["Yes", "Yes! N"])
+def test_half_a_piece_at_the_end(whole: str) -> None:
+    """The end of an answer that stops within a piece is another text: one of both is wrong."""
+    with pytest.raises(WireError):
+        missing(["Yes!", " No."], whole, of="a text", at_end=True)
+
+
 def test_last_piece_twice() -> None:
     """A whole after which only its own last words follow came twice in part, also if the end tells it."""
     with pytest.raises(WireError):

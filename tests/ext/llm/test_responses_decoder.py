@@ -119,7 +119,7 @@ CREATED: Final[Data] = {"type": "response.created", "response": {"id": "r"}}
         ),
         (
             {"type": "response.reasoning_summary_part.added", "output_index": 0, "summary_index": 1},
-            [Reasoning("\n\n", index=1)],
+            [Progress()],
         ),
         ({"type": ARGUMENTS, "output_index": 1, "delta": "{"}, [Progress()]),
         (

@@ -1,0 +1,178 @@
+"""A picture of a run: who called whom, when each token came, where it waited, how it ended."""
+
+from os import PathLike
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from typing_extensions import override
+
+from miniagents.core import running_loop
+from miniagents.observers import (
+    FirstPart,
+    ModelAsked,
+    Observer,
+    PartsCame,
+    RunBegan,
+    RunEnded,
+    RunEvent,
+    RunInfo,
+    RunRetried,
+    UsageCame,
+)
+
+from ._timeline._characters import in_characters
+from ._timeline._html import html
+from ._timeline._lanes import Lane
+from ._timeline._svg import columns_of, layout_of, svg
+
+__all__ = ["Timeline", "check_picture_path"]
+
+
+class Timeline(Observer):
+    """Draws what runs: ``MiniAgents(observers=[timeline := Timeline()])``.
+
+    Each run of an agent, a model or a tool is a lane below the one that began it. Dots are parts, ``|`` is an
+    end, ``X`` an error, a hollow end a run that was cancelled or left by its readers, a gap in the dots is
+    waiting. Time in which nothing runs is cut out of the axis. ``print(timeline)`` draws it with characters.
+    It can be drawn at any time; of what still runs the last parts may be missing (they are told in batches).
+
+    A lane keeps what a picture can show: 8,192 times at most, not every part.
+
+    Args:
+        content: whether texts are kept and shown: what runs wrote (8,000 characters of each), what they were
+            sent last, their keywords without secrets, texts of errors. What looks like a key is left out.
+        lanes: how many runs are drawn at most, the first ones; the others are counted.
+
+    Raises:
+        ValueError: `lanes` is less than 1.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model, virtual_time
+        >>> async def main():
+        ...     await scripted_model("Hello there").inquire("Hi")
+        >>> timeline = Timeline()
+        >>> with virtual_time():
+        ...     MiniAgents(observers=[timeline]).run(main())
+        >>> print(timeline)  # doctest: +ELLIPSIS
+        1 run in 0 s, 2 parts
+                        0 s
+        SCRIPTED_MODEL  .|
+        . part ...
+    """
+
+    def __init__(self, *, content: bool = False, lanes: int = 1000) -> None:
+        if lanes < 1:
+            raise ValueError(f"lanes={lanes} draws nothing; give a number of at least 1.")
+        self.content = content
+        self._most = lanes
+        self._more = 0
+        self._lanes: list[Lane] = []
+        self._of_run: WeakKeyDictionary[RunInfo, Lane] = WeakKeyDictionary()
+        self._zero = 0.0  # the time of the first event, and
+        self._epoch = 0.0  # what makes seconds since 1970 of it
+        self._now = 0.0
+
+    @override
+    def on_event(self, event: RunEvent, /) -> None:
+        run = event.run
+        if isinstance(event, RunBegan):
+            self._began(event)
+            return
+        lane = self._of_run.get(run)
+        if lane is None:  # it is not drawn, or began before this was told of anything
+            return
+        if isinstance(event, PartsCame):
+            zero = self._zero_of(run)
+            lane.came(event.parts, [at - zero for at in event.times])
+            return
+        at = self._at(run, event.at)
+        if isinstance(event, FirstPart):
+            lane.first = at
+        elif isinstance(event, ModelAsked):
+            lane.model = event.model
+        elif isinstance(event, UsageCame):
+            lane.usage[event.message] = event.usage
+            lane.model = lane.model or event.model or ""
+        elif isinstance(event, RunRetried):
+            lane.asked_again(at)
+        elif isinstance(event, RunEnded):
+            lane.end(event, at, content=self.content)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the picture to a file; one that is there is replaced.
+
+        Args:
+            path: ends with ``.html``, which opens by a double click and tells more of what the pointer is on,
+                or with ``.svg``. Neither needs a network.
+
+        Raises:
+            ValueError: it ends with something else.
+            OSError: the file cannot be written.
+        """
+        check_picture_path(path)
+        file = Path(path)
+        file.write_text(self.to_html() if file.suffix.lower() == ".html" else self.to_svg(), encoding="utf-8")
+
+    def to_html(self) -> str:
+        """The picture as a page, in one file, with nothing to fetch."""
+        return html(layout_of(self._lanes, self._until(), self._more))
+
+    def to_svg(self) -> str:
+        """The picture as SVG, in colours for light and for dark pages."""
+        layout = layout_of(self._lanes, self._until(), self._more)
+        return svg(layout, [] if layout is None else columns_of(layout), titles=True)
+
+    @override
+    def __str__(self) -> str:
+        return in_characters(self._lanes, self._until(), self._more)
+
+    def _began(self, event: RunBegan) -> None:
+        if not self._lanes:
+            self._zero, self._epoch = event.at, event.run.epoch
+        at = self._at(event.run, event.at)
+        if len(self._lanes) >= self._most:
+            self._more += 1
+            return
+        parent = None if event.run.parent is None else self._of_run.get(event.run.parent)
+        lane = Lane(event.run, at, parent, content=self.content)
+        self._lanes.append(lane)
+        self._of_run[event.run] = lane
+
+    def _until(self) -> float:
+        """The end of the axis: the last event, or now if something runs on the event loop here."""
+        loop = running_loop()
+        if loop is None or all(lane.ended is not None for lane in self._lanes):
+            return self._now
+        return max(self._now, loop.time() - self._zero)
+
+    def _zero_of(self, run: RunInfo) -> float:
+        """The time of the first event, on the clock of the event loop of this run."""
+        return self._zero + (self._epoch - run.epoch)
+
+    def _at(self, run: RunInfo, at: float) -> float:
+        """Seconds since the first event."""
+        since = at - self._zero_of(run)
+        self._now = max(self._now, since)
+        return since
+
+
+def check_picture_path(path: str | PathLike[str]) -> None:
+    """Refuse a name by which no picture can be written.
+
+    Args:
+        path: of a file.
+
+    Raises:
+        ValueError: it ends neither with ``.html`` nor with ``.svg``.
+
+    Example:
+        >>> check_picture_path("run.png")
+        Traceback (most recent call last):
+            ...
+        ValueError: 'run.png' is no name for a picture of a run; it ends with .html or .svg.
+    """
+    if Path(path).suffix.lower() not in {".html", ".svg"}:
+        raise ValueError(
+            f"{Path(path).name!r} is no name for a picture of a run; it ends with .html or .svg."
+        )

@@ -1,0 +1,1 @@
+"""The pictures of `docs/gallery.md`, made from real runs on virtual time by `python -m tests.gallery`."""

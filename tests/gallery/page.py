@@ -1,0 +1,62 @@
+"""The page and its pictures, from the runs."""
+
+import inspect
+from pathlib import Path
+from typing import Final
+
+from miniagents import MiniAgents
+from miniagents.ext.timeline import Timeline
+from miniagents.testing import virtual_time
+from tests.gallery.runs import RUNS
+
+__all__ = ["DOCS", "files"]
+
+DOCS: Final = Path(__file__).parents[2] / "docs"
+_HEAD: Final = """\
+# Pictures of runs
+
+An observer draws what runs:
+
+```python
+from miniagents import MiniAgents
+from miniagents.ext.timeline import Timeline
+
+timeline = Timeline()
+MiniAgents(observers=[timeline]).run(main())
+timeline.save("run.html")  # or "run.svg"
+print(timeline)
+```
+
+Each run of an agent, a model or a tool is a lane, below the one that began it. Dots are the parts that it
+wrote, `|` is an end, `X` an error, a hollow end a run that was cancelled or that its readers have left; a
+triangle says that a model was asked again. A gap in the dots is waiting. Time in which nothing runs is cut
+out of the axis.
+
+The page (`run.html`) opens by a double click, needs no network, and tells of the lane under the pointer: when
+it began and ended, its parts, its tokens. Texts are neither kept nor shown, unless you say
+`Timeline(content=True)`; then the pointer shows what was being said at that moment.
+`miniagents chat --timeline run.html` draws a conversation.
+
+The pictures below are made from the code beside them, by `python -m tests.gallery`.
+"""
+
+
+def files() -> dict[str, str]:
+    """What must stand in `docs`: the name of each file, and its text."""
+    found: dict[str, str] = {}
+    page = [_HEAD]
+    for name, run in RUNS.items():
+        timeline = Timeline()
+        with virtual_time():
+            MiniAgents(observers=[timeline]).run(run())
+        title = run.__name__.replace("_", " ").capitalize()
+        found[f"gallery/{name}.svg"] = timeline.to_svg()
+        page += [
+            f"## {title}\n",
+            f"{inspect.getdoc(run)}\n",
+            f"![{title}](gallery/{name}.svg)\n",
+            f"```python\n{inspect.getsource(run)}```\n",
+        ]
+        if name == "race":
+            page.append(f"The same, printed:\n\n```text\n{timeline}\n```\n")
+    return {"gallery.md": "\n".join(page), **found}
