@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, MutableMapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self, TypeAlias, TypeVar, cast
+from typing import Final, Literal, Never, Self, TypeAlias, TypeVar, cast
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.core import Message, MessagePromise
@@ -27,7 +27,7 @@ from ._cassette_file import CassetteError, RecordedCall, RecordedEvent, read_cal
 
 __all__ = ["Cassette", "CassetteMode", "cassette"]
 
-A = TypeVar("A", bound=MiniAgent[Message, Message, ...])
+A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
 
 CassetteMode: TypeAlias = Literal["replay", "record", "rewrite"]
 """``"replay"`` asks no model; ``"record"`` asks for what is not recorded; ``"rewrite"`` records all anew."""

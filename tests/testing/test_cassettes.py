@@ -31,6 +31,7 @@ from miniagents import (
     partial_text,
     tool,
 )
+from miniagents.ext.llm.openai import openai_agent
 from miniagents.models import ModelAgent
 from miniagents.parts import Finish, ResponseHeaders
 from miniagents.testing import (
@@ -45,6 +46,8 @@ from miniagents.testing import (
     scripted_model,
 )
 from tests.support.canaries import KEY
+from tests.support.chat_wire import chat
+from tests.support.sse_server import serve, sse
 
 pytestmark = pytest.mark.loop(virtual=True)
 
@@ -360,3 +363,17 @@ async def test_broken_parts(tmp_path: Path) -> None:
             CassetteError, match=r"A part in the cassette .* cannot be read: 'os.system' is no kind"
         ):
             await cassette(scripted_model(), file).inquire("Hi")
+
+
+async def test_a_provider(tmp_path: Path) -> None:
+    """A real SDK is recorded over a socket, and replayed when nobody listens there any more."""
+    file = tmp_path / "provider.jsonl"
+    async with MiniAgents():
+        async with serve(sse(*chat("Hel", "lo"))) as server:
+            model = openai_agent.fork(model="m-1", api_key=KEY, base_url=server.url)
+            recorded = await cassette(model, file, mode="record").inquire("Hi")
+        replayed = cassette(openai_agent, file).inquire("Hi", model="m-1", api_key="other")
+        assert await replayed.tokens == ("Hel", "lo")
+        assert str(await replayed) == str(recorded) == "Hello"
+    assert KEY not in file.read_text()
+    assert "127.0.0.1" not in file.read_text()
