@@ -19,6 +19,7 @@ from miniagents import (
     InteractionContext,
     LLMStatusError,
     Message,
+    MiniAgent,
     MiniAgents,
     MiniAgentsError,
     Part,
@@ -309,7 +310,8 @@ async def test_no_key_and_no_header(tmp_path: Path) -> None:
         "system": f"My key is {sk}.",
     }
     async with MiniAgents():
-        model = cassette(miniagent(answer), file, mode="record")
+        model: MiniAgent[Message, Message, ...] = miniagent(answer)
+        model = cassette(model, file, mode="record")
         await model.inquire(f"The password: {KEY}", **keywords)
         with pytest.raises(ConnectionError):
             await model.inquire(["Again", Message("x", access_token=KEY)], **keywords)
