@@ -134,8 +134,9 @@ async def _all(buffer: ReplayBuffer[T], lease: object, items: list[T]) -> tuple[
     buffer.keep_all()
     await until_closed(buffer)
     raise_error(buffer)
-    del lease
-    return tuple(items)
+    whole = tuple(items)
+    del lease  # if it was the last one, the items are dropped
+    return whole
 
 
 class Subscription(abc.DisposableBase, Generic[T]):

@@ -1,16 +1,39 @@
-"""For tests, also those of users: scripted models without a network, and virtual time."""
+"""For tests, also those of users: scripted models without a network, marbles, and virtual time.
 
+pytest finds the plugin by itself: docs/testing.md.
+"""
+
+from ._cassette_data import RecordedError
+from ._cassette_file import CassetteError
+from ._cassettes import Cassette, CassetteMode, cassette
+from ._diagrams import DiagramError
+from ._marbles import Expectation, MarbleError, Marbles, ReadExpectation
 from ._scripted_model import Answer, ModelRequest, ScriptedModel, ScriptEndedError, scripted_model
+from ._scripted_models import ScriptedModels
+from ._step_reader import StepReader
 from ._virtual_loop import StuckLoopError
-from ._virtual_time import VirtualClock, virtual_time
+from ._virtual_time import VirtualClock, has_virtual_time, virtual_time
 
 __all__ = [
     "Answer",
+    "Cassette",
+    "CassetteError",
+    "CassetteMode",
+    "DiagramError",
+    "Expectation",
+    "MarbleError",
+    "Marbles",
     "ModelRequest",
+    "ReadExpectation",
+    "RecordedError",
     "ScriptEndedError",
     "ScriptedModel",
+    "ScriptedModels",
+    "StepReader",
     "StuckLoopError",
     "VirtualClock",
+    "cassette",
+    "has_virtual_time",
     "scripted_model",
     "virtual_time",
 ]

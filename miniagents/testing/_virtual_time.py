@@ -49,6 +49,26 @@ class VirtualClock:
         return VirtualEventLoop(self._now, self._io_patience)
 
 
+def has_virtual_time(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether waiting takes no time on an event loop.
+
+    Args:
+        loop: any loop.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.testing import VirtualClock, has_virtual_time
+        >>> async def main():
+        ...     return has_virtual_time(asyncio.get_running_loop())
+        >>> with asyncio.Runner(loop_factory=VirtualClock().new_event_loop) as runner:
+        ...     runner.run(main())
+        True
+        >>> asyncio.run(main())
+        False
+    """
+    return isinstance(loop, VirtualEventLoop)
+
+
 @contextmanager
 def virtual_time(*, io_patience: float = 0.05) -> Generator[VirtualClock]:
     """Give every event loop that is made inside the block virtual time: no test waits for a clock.

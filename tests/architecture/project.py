@@ -46,6 +46,7 @@ FOREIGN: Final = MappingProxyType(
         "mcp_types": r"miniagents\.ext\.mcp\._sdk",
         "uvicorn": r"miniagents\.ext\.mcp\._serve",  # both come with the SDK of MCP
         "anyio": r"miniagents\.ext\.mcp\.(_serve|_stdin)",
+        "pytest": r"miniagents\._pytest_plugin",
         "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",
     }
 )
@@ -91,6 +92,13 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/core/_protocols.py": "tests/core/test_buffer.py",
         # The SDK behind two agents, each of which is tested against a server.
         "miniagents/ext/llm/_openai_sdk.py": "tests/ext/llm/test_openai.py",
+        "miniagents/_pytest_plugin.py": "tests/test_pytest_plugin.py",
+        "miniagents/testing/_scripted_models.py": "tests/test_pytest_plugin.py",
+        # What of a call stands in a cassette, and its file: read and written by cassettes.
+        "miniagents/testing/_cassette_data.py": "tests/testing/test_cassettes.py",
+        "miniagents/testing/_cassette_file.py": "tests/testing/test_cassettes.py",
+        # What marbles and the reader of tests read with.
+        "miniagents/testing/_recorder.py": "tests/testing/test_marbles.py",
         # The life of runs without a task, tried through agents that have none.
         "miniagents/core/_taskless_life.py": "tests/agents/test_taskless_run.py",
         # What a context and the life of a stream are made of.

@@ -5,14 +5,14 @@ import contextvars
 import gc
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextvars import ContextVar
 
 import pytest
 import reactivex as rx
 from reactivex import abc, operators as ops
 
-from miniagents.core import Context, Lease, ReplayBuffer, Stream
+from miniagents.core import Context, Lease, PromisingContext, ReplayBuffer, Stream, StreamedPromise
 from tests.support.sources import Recorder
 
 _NAME: ContextVar[str] = ContextVar("_NAME", default="nobody")
@@ -323,3 +323,15 @@ async def test_who_has_left_keeps_no_pieces() -> None:
     del buffer
     gc.collect()
     assert alive() is None
+
+
+async def test_awaiting_what_nothing_else_holds() -> None:
+    """All items are returned, also if the stream and its promise are held by nobody else."""
+
+    async def numbers() -> AsyncGenerator[int]:
+        for number in range(3):
+            await asyncio.sleep(0)
+            yield number
+
+    async with PromisingContext():
+        assert await StreamedPromise(numbers).pieces == (0, 1, 2)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.plugin import plugin_path
 from tests.support.scripts import run_script, run_shell
 
 ROOT = Path(__file__).parents[2]
@@ -16,6 +17,7 @@ WITHOUT_A_MODEL = {
     "custom_message.py",
     "custom_provider.py",
     "errors.py",
+    "test_with_marbles.py",
     "third_provider.py",
     "timeline.py",
 }
@@ -47,9 +49,10 @@ GATE = pytest.mark.gate("starts a second program, with an SDK")
         if script != "conversation.py"
     ],
 )
-async def test_script(script: str, tmp_path: Path) -> None:
+async def test_script(script: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """It prints what it should, says on stderr who answers if that is no model, and leaves nothing behind."""
-    done = await run_script(EXAMPLES / script, tmp_path)
+    environ = {"PYTHONPATH": plugin_path(tmp_path_factory.mktemp("plugin"))} if "test_" in script else {}
+    done = await run_script(EXAMPLES / script, tmp_path, environ=environ)
     assert done.out == expected(script)
     assert done.err.startswith("" if script in WITHOUT_A_MODEL else NOTICE)
     assert done.err.count("\n") == (0 if script in WITHOUT_A_MODEL else 1)

@@ -12,8 +12,17 @@ from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
 from miniagents.ext.chat_history_md import ChatHistoryMD
 from miniagents.ext.console_user_agent import console_user_agent, create_console_user_agent
 from miniagents.ext.history_agents import in_memory_history_agent, markdown_history_agent
+from miniagents.models import ModelAgent
 from miniagents.operators import as_messages, errors_as_messages, flatten, from_async, split, to_async_iter
-from miniagents.testing import ModelRequest, ScriptedModel, scripted_model
+from miniagents.testing import (
+    Cassette,
+    Marbles,
+    ModelRequest,
+    ScriptedModel,
+    StepReader,
+    cassette,
+    scripted_model,
+)
 from miniagents.values import FrozenMapping, freeze
 from tests.typing.message_classes import Answer, Question
 
@@ -96,3 +105,20 @@ class Answered(AssistantMessage):
     """Data of its own comes with an answer."""
 
     stars: int
+
+
+async def a_reader_of_replies_gives_tokens(model: ModelAgent[...]) -> None:
+    assert_type(await StepReader(model.inquire("Hi")).next(), str)
+    assert_type(await StepReader(rx.of(1)).next(), int)
+    assert_type(await StepReader(numbers()).rest(), list[int])
+
+
+def a_cassette_leaves_an_agent_what_it_is(agent: MiniAgent[Question, Answer], model: ModelAgent[...]) -> None:
+    assert_type(cassette(model, "calls.jsonl"), ModelAgent[...])
+    assert_type(Cassette("calls.jsonl")(agent), MiniAgent[Question, Answer])
+    cassette(model, "calls.jsonl", mode="play")  # type: ignore[arg-type]
+
+
+def marbles_make_models() -> None:
+    assert_type(Marbles().model("5s a|"), ModelAgent[...])
+    Marbles().model("a|", {"a": 7})  # type: ignore[dict-item]

@@ -1,0 +1,176 @@
+"""The plugin that pytest finds by itself: fixtures and marks for tests of agents; docs/testing.md.
+
+Nothing is active that a test does not ask for, and no layer is imported until one does: `miniagents` imports
+its names when they are used.
+"""
+
+import asyncio
+import functools
+import hashlib
+import inspect
+import re
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import ExitStack
+from typing import Final, TypeAlias, cast
+
+import pytest
+
+import miniagents
+
+__all__ = [
+    "cassette",
+    "marbles",
+    "pytest_addoption",
+    "pytest_configure",
+    "pytest_runtest_call",
+    "scripted_model",
+]
+
+AsyncTest: TypeAlias = Callable[..., Coroutine[object, object, object]]
+
+_checks: Final = pytest.StashKey[list[Callable[[], None]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that says what cassettes do."""
+    parser.getgroup("miniagents").addoption(
+        "--cassettes",
+        choices=("replay", "record", "rewrite"),
+        default="replay",
+        help="replay the recorded calls of models (no model is asked), record those that are not recorded, "
+        "or record all of them anew",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Describe the marks."""
+    config.addinivalue_line(
+        "markers",
+        "virtual_time(io_patience=0.05): the event loop of the test has virtual time: waiting takes none",
+    )
+    config.addinivalue_line(
+        "markers",
+        "cassette(file): the calls of models that the fixture `cassette` is given are recorded and replayed; "
+        "file: beside the test, else cassettes/<module>/<test>.jsonl",
+    )
+
+
+@pytest.fixture(autouse=True)
+def _miniagents_virtual_time(request: pytest.FixtureRequest) -> Generator[None]:  # pyright: ignore[reportUnusedFunction]  # by pytest
+    """Give a marked test virtual time, before anything makes its event loop.
+
+    It is of the scope of a function: the loop of a wider scope is made before it and keeps its real time.
+    """
+    mark = _mark(request.node, "virtual_time")
+    entered = ExitStack()
+    if mark is not None:
+        entered.enter_context(miniagents.testing.virtual_time(**mark.kwargs))
+    yield
+    entered.close()
+
+
+@pytest.fixture
+def marbles(request: pytest.FixtureRequest) -> "miniagents.testing.Marbles":
+    """Marble diagrams, for a test with `@pytest.mark.virtual_time`; what is never compared is an error."""
+    made = miniagents.testing.Marbles()
+    _at_the_end(request, made.close)
+    return made
+
+
+@pytest.fixture
+def scripted_model(request: pytest.FixtureRequest) -> "miniagents.testing.ScriptedModels":
+    """Makes scripted models; an answer that was not asked for is an error."""
+    made = miniagents.testing.ScriptedModels()
+    _at_the_end(request, made.check)
+    return made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail an async test that is marked for virtual time and has none; look at what the fixtures check."""
+    patch = pytest.MonkeyPatch()
+    try:
+        if isinstance(item, pytest.Function) and _mark(item, "virtual_time") is not None:
+            _check_time(item, patch)
+        result = yield
+    finally:
+        patch.undo()
+    if _mark(item, "cassette") is not None and "cassette" not in getattr(item, "fixturenames", ()):
+        pytest.fail(
+            "The test is marked with cassette and records nothing: take the fixture `cassette`, and give it "
+            "the model: cassette(model).",
+            pytrace=False,
+        )
+    for check in item.stash.get(_checks, list[Callable[[], None]]()):
+        try:
+            check()
+        except AssertionError as error:
+            why = str(error)
+        else:
+            continue
+        pytest.fail(why, pytrace=False)
+    return result
+
+
+@pytest.fixture
+def cassette(request: pytest.FixtureRequest) -> "miniagents.testing.Cassette":
+    """Records and replays the models that it is given, in a test with `@pytest.mark.cassette`."""
+    mark = _mark(request.node, "cassette")
+    if mark is None:
+        pytest.fail("The fixture cassette needs a test with @pytest.mark.cassette.", pytrace=False)
+    node: pytest.Item = request.node
+    name = re.sub(r"[^\w.\[\]-]", "_", node.name)
+    if name != node.name:  # two tests must not share a file
+        name += f"-{hashlib.sha256(node.name.encode()).hexdigest()[:8]}"
+    file = str(mark.args[0]) if mark.args else f"cassettes/{node.path.stem}/{name}.jsonl"
+    mode = cast("miniagents.testing.CassetteMode", node.config.getoption("--cassettes"))
+    made = miniagents.testing.Cassette(node.path.parent / file, mode=mode)
+    _at_the_end(request, made.check)
+    return made
+
+
+def _at_the_end(request: pytest.FixtureRequest, check: Callable[[], None]) -> None:
+    """Have something checked when the test has passed; one that failed has its reason already."""
+    node: pytest.Item = request.node
+    node.stash.setdefault(_checks, []).append(check)
+
+
+def _mark(node: pytest.Item, name: str) -> pytest.Mark | None:
+    return node.get_closest_marker(name)
+
+
+def _check_time(item: pytest.Function, patch: pytest.MonkeyPatch) -> None:
+    test: object = item.obj
+    hypothesis: object = getattr(test, "hypothesis", None)
+    inner: object = getattr(hypothesis, "inner_test", None)
+    if inspect.iscoroutinefunction(inner):
+        patch.setattr(hypothesis, "inner_test", _in_virtual_time(cast("AsyncTest", inner)))
+    elif inspect.iscoroutinefunction(test):
+        patch.setattr(item, "obj", _in_virtual_time(cast("AsyncTest", test)))
+
+
+def _in_virtual_time(test: AsyncTest) -> AsyncTest:
+    @functools.wraps(test)
+    async def checked(*args: object, **keywords: object) -> object:
+        why = _why_not_virtual()
+        if why:
+            pytest.fail(f"The test is marked with virtual_time, and {why}", pytrace=False)
+        return await test(*args, **keywords)
+
+    return checked
+
+
+def _why_not_virtual() -> str | None:
+    """Why there is no virtual time here; None if there is."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return "it does not run on asyncio, whose time it is. With anyio, let anyio_backend be 'asyncio'."
+    if miniagents.testing.has_virtual_time(loop):
+        return None
+    return (
+        f"its event loop ({type(loop).__module__}.{type(loop).__qualname__}) has real time: it was made "
+        "before the test, in a wider scope (a loop_scope of pytest-asyncio, a fixture of anyio that is wider "
+        "than a function), or by a loop factory or policy of its own. Give it the scope of a function and "
+        "asyncio's own loop, or use VirtualClock().new_event_loop as the factory."
+    )

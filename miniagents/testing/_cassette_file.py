@@ -1,0 +1,169 @@
+"""The file of a cassette: JSON lines, one for each thing that happened, with its time."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Final, cast
+
+from miniagents.values import MiniAgentsError
+
+from ._cassette_data import Json
+
+__all__ = ["CassetteError", "RecordedCall", "RecordedEvent", "read_calls", "write_calls"]
+
+_VERSION: Final = 1
+_LATEST: Final = 10_000_000.0  # seconds; a time after this is a mistake
+
+
+class CassetteError(MiniAgentsError, AssertionError):
+    """A cassette is missing or cannot be read, or has no such call, or a call that was not made.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import cassette, scripted_model
+        >>> async def main():
+        ...     await cassette(scripted_model("Hi"), "no_such_file.jsonl").inquire("Hello")
+        >>> MiniAgents().run(main())
+        Traceback (most recent call last):
+            ...
+        miniagents...CassetteError: There is no cassette 'no_such_file.jsonl'; record it with ...
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """Something that happened in a call.
+
+    Attributes:
+        at: when, in seconds since the call.
+        what: `message` (one begins), `part`, `end` (of a message or of the call), `error` or `cancelled`.
+        message: which message of the call, None for the call itself.
+        data: the class of a message, a part, the data of a message, an error.
+    """
+
+    at: float
+    what: str
+    message: int | None = None
+    data: Json = None
+
+
+@dataclass(slots=True)
+class RecordedCall:
+    """A call of a model.
+
+    Attributes:
+        request: what it was asked.
+        events: what happened, in order.
+        ended: it is over, and may be written.
+        played: it was replayed, or made just now.
+    """
+
+    request: dict[str, Json]
+    events: list[RecordedEvent] = field(default_factory=list[RecordedEvent])
+    ended: bool = False
+    played: bool = False
+
+    @property
+    def key(self) -> str:
+        """Two calls with the same one ask the same."""
+        return json.dumps(self.request, sort_keys=True)
+
+    def of(self, message: int | None) -> list[RecordedEvent]:
+        """What happened in one message.
+
+        Args:
+            message: which; None for the call itself.
+        """
+        return [event for event in self.events if event.message == message]
+
+
+def write_calls(path: Path, calls: Sequence[RecordedCall]) -> None:
+    """Write all calls that have ended; the file is replaced as a whole.
+
+    Args:
+        path: of the file; its folders are made.
+        calls: in order.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("w", encoding="utf-8", newline="\n") as file:
+        for line in _lines(calls):
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    beside.replace(path)
+
+
+def _lines(calls: Sequence[RecordedCall]) -> Iterator[dict[str, Json]]:
+    yield {"cassette": _VERSION}
+    for number, call in enumerate((call for call in calls if call.ended), start=1):
+        yield {"call": number, "request": call.request}
+        for event in call.events:
+            line: dict[str, Json] = {"call": number, "at": round(event.at, 6), "what": event.what}
+            if event.message is not None:
+                line["message"] = event.message
+            if event.data is not None:
+                line["data"] = event.data
+            yield line
+
+
+def read_calls(path: Path) -> list[RecordedCall]:
+    """Read a file.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        CassetteError: it is not there, or is no cassette of this version; the error names the line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise CassetteError(
+            f"There is no cassette '{path}'; record it with `pytest --cassettes=record`, or with "
+            'mode="record".'
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CassetteError(f"The cassette '{path}' cannot be read: {error}.") from None
+    calls: list[RecordedCall] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            _read_line(_object(line), number, calls)
+        except (ValueError, RecursionError) as error:
+            raise CassetteError(
+                f"Line {number} of the cassette '{path}' cannot be read: {error}. Mend it, or record the "
+                "cassette anew with `pytest --cassettes=rewrite`."
+            ) from None
+    if not lines:
+        raise CassetteError(f"The cassette '{path}' is empty; record it with `pytest --cassettes=rewrite`.")
+    return calls
+
+
+def _object(line: str) -> dict[str, Json]:
+    found: object = json.loads(line)
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004 - it is wrong in a file, not in a call
+    return cast("dict[str, Json]", found)
+
+
+def _read_line(line: dict[str, Json], number: int, calls: list[RecordedCall]) -> None:
+    if number == 1:
+        version = line.get("cassette")
+        if version != _VERSION:
+            raise ValueError(f"its version is {version!r}, and this miniagents reads version {_VERSION}")
+        return
+    request = line.get("request")
+    if isinstance(request, dict):
+        calls.append(RecordedCall(request, ended=True))
+        return
+    if not calls or line.get("call") != len(calls):
+        raise ValueError("it belongs to no call before it")
+    at, what, message = line.get("at"), line.get("what"), line.get("message")
+    if isinstance(at, bool) or not isinstance(at, int | float) or not isfinite(at) or not 0 <= at <= _LATEST:
+        raise ValueError(f"its time is {at!r}")
+    if what not in {"message", "part", "end", "error", "cancelled"}:
+        raise ValueError(f"it tells of {what!r}, which nothing is called")
+    if message is not None and (isinstance(message, bool) or not isinstance(message, int)):
+        raise ValueError(f"its message is {message!r}")
+    calls[-1].events.append(RecordedEvent(float(at), str(what), message, line.get("data")))

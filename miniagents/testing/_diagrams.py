@@ -1,0 +1,304 @@
+"""Marble diagrams: what stands in one, and two of them drawn one below the other.
+
+The syntax is that of rxjs: a character is a frame, a frame is a millisecond. Spaces are for alignment only.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+from miniagents.values import MiniAgentsError
+
+__all__ = ["Diagram", "DiagramError", "EventKind", "MarbleEvent", "differences", "drawn", "read_diagram"]
+
+EventKind: TypeAlias = Literal["next", "complete", "error", "began", "left"]
+
+_SIGNS: Final[Mapping[str, EventKind]] = MappingProxyType(
+    {"|": "complete", "#": "error", "^": "began", "!": "left"}
+)
+_SIGN_OF: Final[Mapping[str, str]] = MappingProxyType({kind: sign for sign, kind in _SIGNS.items()})
+_PASSING: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)(?=\s|$)")
+_MILLISECONDS: Final = MappingProxyType({"ms": 1, "s": 1000, "m": 60_000})
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_LONGEST_GAP: Final = 12  # frames that are drawn one by one
+_LONGEST_VALUE: Final = 200
+
+
+class DiagramError(MiniAgentsError, ValueError):
+    """A marble diagram cannot be read.
+
+    Example:
+        >>> from miniagents.testing import Marbles
+        >>> Marbles().model("--(ab|")
+        Traceback (most recent call last):
+            ...
+        miniagents...DiagramError: The group that opens at character 3 of '--(ab|' is never closed; ...
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class MarbleEvent:
+    """Something in a diagram.
+
+    Attributes:
+        frame: when, in milliseconds.
+        kind: what.
+        value: the value or the error; in a diagram that was just read, the character.
+    """
+
+    frame: int
+    kind: EventKind
+    value: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagram:
+    """A diagram that was read.
+
+    Attributes:
+        text: as it was written.
+        events: in order.
+        frames: how many it has; what comes after them it does not tell.
+    """
+
+    text: str
+    events: tuple[MarbleEvent, ...]
+    frames: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has an end."""
+        return any(event.kind in {"complete", "error", "left"} for event in self.events)
+
+
+class _Reader:
+    """Reads one diagram.
+
+    Args:
+        text: the diagram.
+        of_reads: it tells of a reader, with `^` and `!`, and not of values.
+    """
+
+    def __init__(self, text: str, *, of_reads: bool) -> None:
+        self._text = text
+        self._of_reads = of_reads
+        self._frame = 0
+        self._events: list[MarbleEvent] = []
+        self._group: int | None = None  # where an open one begins, in the text
+        self._group_frame = 0
+
+    def read(self) -> Diagram:
+        """Return what it says."""
+        at = 0
+        while at < len(self._text):
+            at += self._step(at)
+        if self._group is not None:
+            raise DiagramError(
+                f"The group that opens at character {self._group + 1} of {self._text!r} is never closed; "
+                "write ) behind what comes at the same time."
+            )
+        if not self._frame:
+            raise DiagramError(f"The diagram {self._text!r} is empty; - is a frame in which nothing comes.")
+        return Diagram(self._text, tuple(self._events), self._frame)
+
+    def _step(self, at: int) -> int:
+        sign = self._text[at]
+        if sign.isspace():
+            return 1
+        passing = _PASSING.match(self._text, at) if at == 0 or self._text[at - 1].isspace() else None
+        if passing is not None:
+            self._pass(at, passing)
+            return len(passing[0])
+        if sign == "(":
+            if self._group is not None:
+                raise self._wrong(at, "opens a group in a group")
+            self._group, self._group_frame = at, self._frame
+        elif sign == ")":
+            if self._group is None:
+                raise self._wrong(at, "closes a group that nothing opened")
+            self._group = None
+        elif sign != "-":
+            self._event(at, sign)
+        elif self._group is not None:
+            raise self._wrong(at, "lets time pass in a group, whose values come at the same time")
+        self._frame += 1
+        return 1
+
+    def _pass(self, at: int, passing: re.Match[str]) -> None:
+        if self._group is not None:
+            raise self._wrong(at, "lets time pass in a group, whose values come at the same time")
+        exact = float(passing[1]) * _MILLISECONDS[passing[2]]
+        if abs(exact - round(exact)) > 1e-6:  # noqa: PLR2004 - what floats do to 1.1 s
+            raise self._wrong(at, f"is {exact:g} ms; frames are whole milliseconds")
+        self._frame += round(exact)
+
+    def _event(self, at: int, sign: str) -> None:
+        kind: EventKind = _SIGNS.get(sign, "next")
+        if self._of_reads and kind == "next":
+            raise self._wrong(at, "is a value; who read when is told by ^, and | # ! for the end")
+        if not self._of_reads and kind in {"began", "left"}:
+            raise self._wrong(at, "tells who read when; that is for expect_reads")
+        if any(event.kind in {"complete", "error", "left"} for event in self._events):
+            raise self._wrong(at, "comes after the end")
+        if self._of_reads and (kind == "began") != (not self._events):
+            raise self._wrong(at, "is out of order: first comes ^, then one end")
+        frame = self._frame if self._group is None else self._group_frame
+        self._events.append(MarbleEvent(frame, kind, sign))
+
+    def _wrong(self, at: int, why: str) -> DiagramError:
+        return DiagramError(f"Character {at + 1} of {self._text!r}, {self._text[at]!r}, {why}.")
+
+
+def read_diagram(text: str, *, of_reads: bool = False) -> Diagram:
+    """Read a diagram.
+
+    Args:
+        text: the diagram.
+        of_reads: it tells of a reader, with `^` and `!`, and not of values.
+
+    Raises:
+        DiagramError: it cannot be read; the error says where.
+
+    Example:
+        >>> [(event.frame, event.kind) for event in read_diagram("-a 1s (b|)").events]
+        [(1, 'next'), (1002, 'next'), (1002, 'complete')]
+    """
+    return _Reader(text, of_reads=of_reads).read()
+
+
+@dataclass(slots=True)
+class _Names:
+    """The letters of values; those that are not known get one.
+
+    Args:
+        values: letters that are known.
+    """
+
+    values: dict[str, object]
+
+    def of(self, event: MarbleEvent) -> str:
+        """How an event is drawn."""
+        if event.kind != "next":
+            return _SIGN_OF[event.kind]
+        value = event.value
+        for name, known in self.values.items():
+            if known is value or (type(known) is type(value) and known == value):
+                return name
+        own = value if isinstance(value, str) and value in _LETTERS and len(value) == 1 else None
+        free = next((name for name in (own, *_LETTERS) if name and name not in self.values), "?")
+        self.values[free] = value
+        return free
+
+
+def drawn(rows: Mapping[str, Sequence[MarbleEvent]], values: Mapping[str, object]) -> list[str]:
+    """Draw timelines one below the other, so that what happens at the same time is in the same column.
+
+    Args:
+        rows: the events of each timeline, by its label.
+        values: the letters of values, as far as they are known; others get one.
+
+    Returns:
+        A line for each, and one for each letter.
+
+    Example:
+        >>> one, other = read_diagram("-a 1s b|"), read_diagram("-a 2s b|")
+        >>> for line in drawn({"expected": one.events, "actual": other.events}, {}):
+        ...     print(line)
+        expected  -a 1000ms b|
+        actual    -a 1000ms -- 998ms b|
+          a = 'a'
+          b = 'b'
+    """
+    names = _Names(dict(values))
+    cells = {label: _cells(events, names) for label, events in rows.items()}
+    ends = {label: max((event.frame for event in events), default=-1) for label, events in rows.items()}
+    frames = sorted({frame for row in cells.values() for frame in row})
+    widths = {frame: max(len(row.get(frame, "-")) for row in cells.values()) for frame in frames}
+    margin = max(map(len, rows), default=0)
+    lines: list[str] = []
+    for label, row in cells.items():
+        line, behind = "", 0
+        end = ends[label] if _ended(rows[label]) else None
+        for frame in frames:
+            gap = _gap(frame - behind)
+            line += gap if end is None or behind <= end else " " * len(gap)
+            line += row.get(frame, "").ljust(widths[frame], "-" if end is None or frame < end else " ")
+            behind = frame + 1
+        lines.append(f"{label.ljust(margin)}  {line or '(nothing)'}".rstrip())
+    used = {cell for row in cells.values() for each in row.values() for cell in each}
+    return [
+        *lines,
+        *(f"  {name} = {shown(value)}" for name, value in names.values.items() if name in used),
+        *_errors(rows),
+    ]
+
+
+def _ended(events: Sequence[MarbleEvent]) -> bool:
+    return any(event.kind in {"complete", "error", "left"} for event in events)
+
+
+def _errors(rows: Mapping[str, Sequence[MarbleEvent]]) -> list[str]:
+    return [
+        f"  # of {label} = {shown(event.value)}"
+        for label, events in rows.items()
+        for event in events
+        if event.kind == "error" and event.value is not None
+    ]
+
+
+def _cells(events: Sequence[MarbleEvent], names: _Names) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for event in events:
+        found[event.frame] = found.get(event.frame, "") + names.of(event)
+    return {frame: cell if len(cell) == 1 else f"({cell})" for frame, cell in found.items()}
+
+
+def _gap(frames: int) -> str:
+    return "-" * frames if frames <= _LONGEST_GAP else f" {frames}ms "
+
+
+def differences(
+    expected: Sequence[MarbleEvent],
+    actual: Sequence[MarbleEvent],
+    same: Callable[[MarbleEvent, MarbleEvent], bool],
+) -> list[str]:
+    """Say what differs, frame by frame; nothing if nothing does.
+
+    Args:
+        expected: what should have happened.
+        actual: what did.
+        same: whether an event is the one that was expected at its frame.
+    """
+    found: list[str] = []
+    for frame in sorted({event.frame for event in (*expected, *actual)}):
+        wanted = [event for event in expected if event.frame == frame]
+        came = [event for event in actual if event.frame == frame]
+        if len(wanted) != len(came) or not all(map(same, wanted, came)):
+            found.append(f"at {frame} ms: expected {_told(wanted)}, got {_told(came)}")
+    return found
+
+
+def _told(events: Sequence[MarbleEvent]) -> str:
+    return " and then ".join(map(_one_told, events)) or "nothing"
+
+
+def _one_told(event: MarbleEvent) -> str:
+    match event.kind:
+        case "next":
+            return shown(event.value)
+        case "complete":
+            return "the end"
+        case "error":
+            return "an error" if event.value is None else f"the error {shown(event.value)}"
+        case "began":
+            return "that reading begins"
+        case "left":
+            return "that it is cancelled"
+
+
+def shown(value: object) -> str:
+    """A value in one line, for an error."""
+    text = value.__name__ if isinstance(value, type) else repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"

@@ -1,0 +1,144 @@
+"""What comes of a stream, and when: of whatever can be read."""
+
+import asyncio
+from collections.abc import AsyncIterable, Awaitable
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar, cast
+
+from reactivex import Observable, abc
+
+from miniagents.core import (
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    Promise,
+    StreamedPromise,
+)
+
+from ._diagrams import EventKind
+
+__all__ = ["Happening", "Readable", "Recorder", "as_source", "now"]
+
+T = TypeVar("T")
+
+Readable: TypeAlias = Observable[T] | AsyncIterable[T] | Promise[T]
+"""What can be read: a `Stream` or any Observable, a promise, an async iterable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that came.
+
+    Attributes:
+        at: when, in seconds of the event loop.
+        kind: a value or an end.
+        value: the value, or the error.
+    """
+
+    at: float
+    kind: EventKind
+    value: object = None
+
+
+def now() -> float:
+    """The time of the event loop, in seconds."""
+    return asyncio.get_running_loop().time()
+
+
+def as_source(source: Readable[object]) -> Observable[object] | AsyncIterable[object] | Promise[object]:
+    """What is read of a thing: of replies and of messages their tokens, of other promises their pieces.
+
+    Args:
+        source: what a test gave.
+
+    Raises:
+        TypeError: it cannot be read.
+    """
+    if isinstance(source, MessagePromise | MessageSequencePromise):
+        return cast("MessagePromise[Message] | MessageSequencePromise[Message]", source).tokens
+    if isinstance(source, StreamedPromise):
+        return cast("StreamedPromise[object, object]", source).pieces
+    if isinstance(cast("object", source), Observable | Promise | AsyncIterable):
+        return source
+    raise TypeError(
+        f"A value of type {type(source).__name__} cannot be read; give a Stream, a promise, an Observable or "
+        "an async iterable."
+    )
+
+
+class Recorder:
+    """Reads a source from now on, at full speed, and notes what comes and when.
+
+    Args:
+        source: what is read.
+
+    Attributes:
+        happened: what has come, in order.
+        ended: is set when its end or its error has come.
+    """
+
+    def __init__(self, source: Readable[object]) -> None:
+        self.happened: list[Happening] = []
+        self.ended: asyncio.Event = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._subscription: abc.DisposableBase | None = None
+        self._task: asyncio.Task[None] | None = None
+        read = as_source(source)
+        if isinstance(read, Observable):
+            self._subscription = read.subscribe(self._next, self._error, self._complete)
+        elif isinstance(read, AsyncIterable):
+            self._task = asyncio.create_task(self._iterate(read))
+        else:
+            self._task = asyncio.create_task(self._await(read))
+
+    def _note(self, kind: EventKind, value: object = None) -> None:
+        self.happened.append(Happening(self._loop.time(), kind, value))
+
+    def _next(self, value: object) -> None:
+        self._note("next", value)
+
+    def _error(self, error: Exception) -> None:
+        self._end("error", error)
+
+    def _complete(self) -> None:
+        self._end("complete")
+
+    def _end(self, kind: EventKind, value: object = None) -> None:
+        self._note(kind, value)
+        self._loop.call_soon_threadsafe(self.ended.set)  # a scheduler of reactivex may be a thread
+
+    async def _iterate(self, source: AsyncIterable[object]) -> None:
+        await self._ending(self._each(source))
+
+    async def _each(self, source: AsyncIterable[object]) -> None:
+        async for value in source:
+            self._next(value)
+
+    async def _await(self, promise: Promise[object]) -> None:
+        async def value() -> None:
+            self._next(await promise)
+
+        await self._ending(value())
+
+    async def _ending(self, reading: Awaitable[None]) -> None:
+        try:
+            await reading
+        except Exception as error:  # noqa: BLE001 - noted
+            self._error(error)
+        else:
+            self._complete()
+
+    async def stop(self) -> None:
+        """Leave; idempotent."""
+        self.leave()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def leave(self) -> None:
+        """Leave, and do not wait for what the source does then."""
+        if self._loop.is_closed():
+            return
+        if self._subscription is not None:
+            self._subscription.dispose()
+        if self._task is not None:
+            self._task.cancel()

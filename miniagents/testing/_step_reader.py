@@ -1,0 +1,237 @@
+"""``StepReader``: reads a stream step by step, as far as a test asks for it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Generic, Literal, Self, TypeVar, cast, overload
+
+from reactivex import Observable
+
+from miniagents.core import (
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    Promise,
+    Stream,
+    StreamedPromise,
+    to_async_iter,
+)
+
+from ._diagrams import shown
+from ._recorder import Readable, as_source
+
+__all__ = ["StepReader"]
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
+
+
+class StepReader(Generic[T]):
+    """Reads a stream in steps; it requests nothing before a step asks for it.
+
+    Of replies and of messages it reads the tokens, of other streamed promises the pieces, of a promise the
+    value. How far a source runs ahead of its reader is said by ``MiniAgents(prefetch=...)``.
+
+    Leaving the block leaves the stream.
+
+    Args:
+        stream: a `Stream` or any Observable, an async iterable, a promise.
+        within: how long each step may take, in seconds of the event loop; None for as long as it takes.
+
+    Raises:
+        TypeError: it cannot be read.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import Marbles, StepReader, virtual_time
+        >>> async def main():
+        ...     model = Marbles().model("a 5s b|", {"a": "Hel", "b": "lo"})
+        ...     async with StepReader(model.inquire("Hi")) as stream:
+        ...         print(await stream.next())
+        ...         await stream.expect_no_more(within=5)
+        ...         print(await stream.next())
+        ...         await stream.expect_end()
+        >>> with virtual_time():
+        ...     MiniAgents().run(main())
+        Hel
+        lo
+    """
+
+    @overload
+    def __init__(
+        self: "StepReader[str]",
+        stream: MessagePromise[Message] | MessageSequencePromise[Message],
+        *,
+        within: float | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(self, stream: StreamedPromise[T, object], *, within: float | None = None) -> None: ...
+    @overload
+    def __init__(self, stream: Readable[T], *, within: float | None = None) -> None: ...
+    def __init__(self, stream: Readable[object], *, within: float | None = None) -> None:
+        self._iterator = cast("AsyncIterator[T]", _iterator(stream))
+        self._within = within
+        self._step: asyncio.Task[_Came] | None = None
+        self._read = 0
+
+    async def next(self, *, within: float | None = None) -> T:
+        """The next value.
+
+        Args:
+            within: how long it may take, in seconds; None for what the reader was given.
+
+        Raises:
+            AssertionError: the stream ended or failed, or nothing came in time.
+        """
+        came = await self._come(within)
+        if came.kind != "next":
+            raise self._wrong(f"Value {self._read + 1}", came)
+        self._step = None
+        self._read += 1
+        return cast("T", came.value)
+
+    async def expect(self, *values: T, within: float | None = None) -> None:
+        """The next values are these.
+
+        Args:
+            *values: in their order.
+            within: how long each may take, in seconds; None for what the reader was given.
+
+        Raises:
+            AssertionError: something else came; or as :meth:`next`.
+        """
+        for value in values:
+            came = await self.next(within=within)
+            if came != value:
+                raise AssertionError(f"Value {self._read} is {shown(came)}, and {shown(value)} was expected.")
+
+    async def expect_no_more(self, *, within: float) -> None:
+        """No value and no error comes for some time; the end may come.
+
+        What comes later is read by the next step.
+
+        Args:
+            within: how long, in seconds of the event loop.
+
+        Raises:
+            AssertionError: something came.
+        """
+        came = await self._come(within)
+        if came.kind in {"next", "error"}:
+            raise self._wrong("No more", came)
+
+    async def expect_end(self, *, within: float | None = None) -> None:
+        """The stream ends now, without an error.
+
+        Args:
+            within: how long it may take, in seconds; None for what the reader was given.
+
+        Raises:
+            AssertionError: a value or an error came, or no end in time.
+        """
+        came = await self._come(within)
+        if came.kind != "complete":
+            raise self._wrong("The end", came)
+
+    async def expect_error(self, kind: type[E], *, within: float | None = None) -> E:
+        """The stream fails now.
+
+        Args:
+            kind: the class of the error.
+            within: how long it may take, in seconds; None for what the reader was given.
+
+        Returns:
+            The error.
+
+        Raises:
+            AssertionError: a value, the end or another error came, or nothing in time.
+        """
+        came = await self._come(within)
+        if isinstance(came.value, kind) and came.kind == "error":
+            return came.value
+        raise self._wrong(f"An error of class {kind.__name__}", came)
+
+    async def rest(self) -> list[T]:
+        """All values that still come, at full speed.
+
+        Raises:
+            AssertionError: the stream fails.
+        """
+        values: list[T] = []
+        while (await self._come(None)).kind != "complete":
+            values.append(await self.next())
+        return values
+
+    async def leave(self) -> None:
+        """Leave the stream; idempotent."""
+        step, self._step = self._step, None
+        if step is not None:
+            step.cancel()
+            await asyncio.wait([step])
+        iterator: AsyncIterator[object] = self._iterator
+        if isinstance(iterator, AsyncGenerator):
+            await cast("AsyncGenerator[object]", iterator).aclose()
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the stream."""
+        await self.leave()
+
+    async def _come(self, within: float | None) -> "_Came":
+        """Ask for the next value, if that was not done, and wait until it is there or time has passed."""
+        if self._step is None:
+            self._step = asyncio.create_task(self._advance())
+        limit = self._within if within is None else within
+        await asyncio.wait([self._step], timeout=limit)
+        return self._step.result() if self._step.done() else _Came("nothing", limit)
+
+    async def _advance(self) -> "_Came":
+        try:
+            return _Came("next", await anext(self._iterator))
+        except StopAsyncIteration:
+            return _Came("complete")
+        except Exception as error:  # noqa: BLE001 - told by the step
+            return _Came("error", error)
+
+    def _wrong(self, expected: str, came: "_Came") -> AssertionError:
+        match came.kind:
+            case "next":
+                told = f"value {self._read + 1} is {shown(came.value)}"
+            case "complete":
+                told = "the stream has ended"
+            case "error":
+                told = f"the stream failed with {shown(came.value)}"
+            case _:
+                told = f"nothing came in {came.value:g} s"
+        error = AssertionError(f"{expected} was expected, and {told}.")
+        error.__cause__ = came.value if isinstance(came.value, Exception) and came.kind == "error" else None
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """What a step brought: a value, the end, an error, or nothing within so many seconds."""
+
+    kind: Literal["next", "complete", "error", "nothing"]
+    value: object = None
+
+
+def _iterator(stream: Readable[object]) -> AsyncIterator[object]:
+    source = as_source(stream)
+    if isinstance(source, Stream):
+        return aiter(source)
+    if isinstance(source, Observable):
+        return aiter(to_async_iter(source))
+    if isinstance(source, Promise):
+        return _value_of(source)
+    return aiter(source)
+
+
+async def _value_of(promise: Promise[object]) -> AsyncGenerator[object]:
+    yield await promise
