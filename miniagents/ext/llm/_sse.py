@@ -48,7 +48,7 @@ class ServerEvent(NamedTuple):
 
 
 # Not by its own constructor, which takes twice as long: there is one for each token.
-_event: Final = cast("Callable[[type[ServerEvent], tuple[str, bytes]], ServerEvent]", tuple.__new__)
+_event: Final = cast("Callable[[type[ServerEvent], tuple[str, bytes]], ServerEvent]", tuple.__new__)  # pyright: ignore[reportUnknownMemberType] - of any tuple
 
 
 class SSEDecoder:
