@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias
 
 from miniagents.values import MiniAgentsError
 
@@ -129,7 +129,7 @@ class _Reader:
     def _pass(self, at: int, passing: re.Match[str]) -> None:
         if self._group is not None:
             raise self._wrong(at, "lets time pass in a group, whose values come at the same time")
-        number, unit = cast("tuple[str, str]", passing.groups())
+        number, unit = (self._text[slice(*passing.span(group))] for group in (1, 2))
         exact = float(number) * _MILLISECONDS[unit]
         if abs(exact - round(exact)) > 1e-6:  # noqa: PLR2004 - what floats do to 1.1 s
             raise self._wrong(at, f"is {exact:g} ms; frames are whole milliseconds")
