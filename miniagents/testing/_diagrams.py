@@ -129,8 +129,8 @@ class _Reader:
     def _pass(self, at: int, passing: re.Match[str]) -> None:
         if self._group is not None:
             raise self._wrong(at, "lets time pass in a group, whose values come at the same time")
-        number, unit = (self._text[slice(*passing.span(group))] for group in (1, 2))
-        exact = float(number) * _MILLISECONDS[unit]
+        number = self._text[passing.start(1) : passing.end(1)]
+        exact = float(number) * _MILLISECONDS[self._text[passing.start(2) : passing.end(2)]]
         if abs(exact - round(exact)) > 1e-6:  # noqa: PLR2004 - what floats do to 1.1 s
             raise self._wrong(at, f"is {exact:g} ms; frames are whole milliseconds")
         self._frame += round(exact)

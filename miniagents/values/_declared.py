@@ -131,8 +131,7 @@ def _shown(annotation: object) -> str:
         return " | ".join(map(_shown, _arguments(annotation)))
     if isinstance(annotation, type) and origin is None:
         return annotation.__name__
-    if origin is Annotated:  # which is a class up to Python 3.12 only
-        return f"Annotated[{_shown(_arguments(annotation)[0])}]"
-    if isinstance(origin, type):
-        return f"{origin.__name__}[{', '.join(map(_shown, _arguments(annotation)))}]"
+    if origin is Annotated or isinstance(origin, type):  # the first is a class up to Python 3.12 only
+        name = "Annotated" if origin is Annotated else cast("type[object]", origin).__name__
+        return f"{name}[{', '.join(map(_shown, _arguments(annotation)))}]"
     return str(annotation)
