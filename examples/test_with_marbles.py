@@ -67,4 +67,5 @@ async def test_step_by_step(marbles: Marbles) -> None:
 if __name__ == "__main__":
     quiet = ["-qq", "-p", "no:cacheprovider", "-o", "console_output_style=classic"]
     of_their_own = ["-c", os.devnull, "-o", "asyncio_default_fixture_loop_scope=function"]
+    of_their_own += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # `miniagents` is imported already
     sys.exit(pytest.main([__file__, *quiet, *of_their_own]))

@@ -24,7 +24,8 @@ async def run(folder: Path, tests: str, *options: str, conftest: str = "") -> Do
     )
     (folder / "conftest.py").write_text(conftest)
     (folder / "test_inner.py").write_text(tests)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
+    ours = ("PYTEST", "PYTHONWARNINGS", "COV")  # how our own tests run says nothing of theirs
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pytest", *options),
         cwd=folder,

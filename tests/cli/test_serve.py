@@ -67,11 +67,12 @@ def test_found(module: str, capsys: pytest.CaptureFixture[str]) -> None:
         ("my_served_agents:number", "is a int; name an agent, or a function with @tool"),
     ],
 )
-def test_not_found(module: str, named: str, text: str) -> None:
+def test_not_found(module: str, named: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What is not there, or is no agent, is told."""
     with pytest.raises(BadInputError) as caught:
         served_agents([named])
     assert text in str(caught.value)
+    assert capsys.readouterr().out == ""  # what the module prints stands on stderr
 
 
 def test_options() -> None:

@@ -81,6 +81,7 @@ class Lab:
         """
         # No byte code: that of a text of the same size within the same second would be taken for its own.
         command = [sys.executable, "-B", "-m", "pytest", "-x", "-n0", "-p", "no:cacheprovider"]
+        command += ["-p", "no:miniagents"]  # the plugin that is installed is not that of the copy
         command += ["--tb=native"]  # the others parse the source, which Python 3.11 fails at now and then
         environment = {
             **os.environ,

@@ -53,9 +53,10 @@ _QUOTED_FIELD: Final = re.compile(
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{100,}={0,2}")
 _ESCAPED: Final = re.compile(r"""\\(?:u([0-9a-fA-F]{4})|([nrt"'\\/]))""")
 _LETTERS: Final = MappingProxyType({ord("n"): "\n", ord("r"): "\r", ord("t"): "\t"})
-# The errors of the HTTP library below, which one SDK lets through as they are. By name: it is the SDK's own
-# choice which library that is (httpx2 or httpx), and nothing here depends on it.
-_TRANSPORT: Final = frozenset({"RequestError", "StreamError", "EndOfStream"})
+# The errors of the HTTP library below, and of what that stands on (httpcore), which one SDK lets through as
+# they are. By name: it is the SDK's own choice which library that is (httpx2 or httpx), and nothing here
+# depends on it.
+_TRANSPORT: Final = frozenset({"RequestError", "StreamError", "EndOfStream", "NetworkError", "ProtocolError"})
 
 
 @dataclass(frozen=True, slots=True)

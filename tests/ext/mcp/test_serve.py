@@ -189,6 +189,7 @@ async def test_timeout_of_a_tool() -> None:
             await told.invoke()
 
 
+@pytest.mark.logs("Invalid Host header")
 async def test_strangers_are_refused() -> None:
     """A page of another site that a browser is tricked into sending here is refused."""
     async with served(talker) as url:

@@ -40,6 +40,7 @@ async def until(counts: Mapping[str, int], what: str, times: int = 1) -> None:
             await asyncio.sleep(0)
 
 
+@pytest.mark.logs("raised an unexpected exception")
 async def test_tools() -> None:
     """A model is told the tools of a server, calls them, and is told their results and errors."""
     calls = [
