@@ -163,6 +163,7 @@ def test_without_the_mark(cassette):
 """
 
 
+@pytest.mark.gate("starts pytest")
 async def test_sync_tests(tmp_path: Path) -> None:
     """Sync tests have virtual time in their loops; what was never asked for or compared fails."""
     done = await run(tmp_path, SYNC)
@@ -261,6 +262,7 @@ def test_it(request):
     assert "1 passed" in _counted(done), done.out
 
 
+@pytest.mark.gate("starts a program")
 def test_importing_miniagents_imports_no_pytest() -> None:
     """Neither the package nor its test kit imports pytest."""
     code = "import sys, miniagents.testing; sys.exit('pytest' in sys.modules)"

@@ -36,6 +36,7 @@ def test_programs(program: str, output: str) -> None:
     assert printed.getvalue() == output
 
 
+@pytest.mark.gate("starts pytest")
 def test_tests(tmp_path: Path) -> None:
     """The tests of the page pass, in a project of their own."""
     for number, test in enumerate(TESTS):

@@ -461,6 +461,7 @@ def crowd(timeline: Timeline, lanes: int, parts: int, text: str = "word ") -> No
 
 @pytest.mark.parametrize("content", [False, True])
 @pytest.mark.parametrize("text", ["word ", "<&>", "ж́語"])
+@pytest.mark.gate("100 lanes and 200,000 tokens")
 def test_size(content: bool, text: str) -> None:
     """100 lanes with 200,000 parts are less than 400 kB, with texts too, whatever is said."""
     timeline = Timeline(content=content)
@@ -481,6 +482,7 @@ def test_speed() -> None:
     assert time.perf_counter() - start < 1.0
 
 
+@pytest.mark.gate("60,000 parts")
 def test_memory() -> None:
     """A lane keeps what a picture can show: ten times the parts need no more memory."""
     kept: list[int] = []

@@ -199,6 +199,7 @@ def test_an_append_reads_only_what_is_new(tmp_path: Path) -> None:
     assert b"miniagents cut" in path.read_bytes()
 
 
+@pytest.mark.gate("a long file")
 def test_the_first_append_reads_the_end_of_the_file_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
