@@ -187,8 +187,9 @@ class _Names:
         for name, known in self.values.items():
             if known is value or (type(known) is type(value) and known == value):
                 return name
-        own: str | None = value if isinstance(value, str) and value in _LETTERS and len(value) == 1 else None
-        free = next((name for name in (own, *_LETTERS) if name and name not in self.values), "?")
+        own = value if isinstance(value, str) and len(value) == 1 and value in _LETTERS else ""
+        names: list[str] = [own, *_LETTERS] if own else [*_LETTERS]
+        free = next((name for name in names if name not in self.values), "?")
         self.values[free] = value
         return free
 
