@@ -18,7 +18,7 @@ from ._context import Context
 from ._deadlocks import current_producer
 from ._lifetime import TaskLife
 from ._observers import Observers, RunInfo, RunKind, RunWatch
-from ._part_buffer import PartBuffer
+from ._part_buffer import PartBuffer, shown_text
 from ._producer_task import ProducerTask
 from ._protocols import Sink
 from ._pump import fill_and_note
@@ -70,6 +70,8 @@ class _Notes:
     def tell(self) -> None:
         """Tell of all parts that have not been told."""
         if self.times:
+            if not self._watch.began_to_write:
+                self._watch.one_came(self._number, self._parts[self._told], self.times[0])
             times = tuple(self.times)
             self.times.clear()
             new = self._parts[self._told : self._told + len(times)]
@@ -137,19 +139,19 @@ class ObservedPartBuffer(PartBuffer):
     def put(self, part: Part) -> None:
         if self.closed:
             return
-        if type(part) is str and part:  # `PartBuffer.put` written out for what comes most: two calls less
-            parts = self.parts
-            parts.append(part)
-            self._note(self._clock())
-            self.items.append(part)
-            if self.notify_next:
-                self.notify()
-            if len(parts) >= self._notes.look_at:
-                self._notes.look(part)
-        else:
-            super().put(part)
-            self._note(self._clock())
+        # `PartBuffer.put` written out. Observers are told before readers, of whom one may leave, and end it.
+        text = part if type(part) is str else shown_text(part)
+        parts = self.parts
+        parts.append(part)
+        if text:
+            self.items.append(text)
+        self._note(self._clock())
+        if text is not part or len(parts) >= self._notes.look_at:
             self._notes.look(part)
+        if not text:
+            self.consume()
+        elif self.notify_next:
+            self.notify()
 
     @override
     def _tell_end(self) -> None:

@@ -148,7 +148,7 @@ async def fill_and_note(
             for _ in ticks:
                 break
             else:
-                if len(items) >= notes.look_at:
+                if len(items) >= notes.look_at and not buffer.closed:  # at its end all was told
                     notes.look(piece)
                 if len(items) >= buffer.check_at and not await buffer.may_go_on():
                     break

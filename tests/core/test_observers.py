@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextvars import ContextVar
 
 import pytest
+from reactivex import operators as ops
 from typing_extensions import override
 
 from miniagents import (
@@ -345,6 +346,29 @@ async def test_tools_that_fail() -> None:
     assert (ends["broken"].outcome, type(ends["broken"].error)) == ("failed", KeyError)
     assert (ends["unknown"].outcome, ends["unknown"].error) == ("failed", None)
     assert ends["SCRIPTED_MODEL_WITH_TOOLS"].outcome == "done"
+
+
+@pytest.mark.parametrize("kind", ["tokens", "parts"])
+async def test_a_reader_that_leaves_at_the_first_part(kind: str) -> None:
+    """A reader that leaves while it is handed the first part stops the message; observers are told of it."""
+    told = Told()
+
+    async def many(metadata: object) -> AsyncGenerator[str]:
+        del metadata
+        await asyncio.sleep(0)
+        while True:
+            yield "x"
+            await asyncio.sleep(0)
+
+    @miniagent
+    async def endless_agent(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise(many) if kind == "tokens" else AssistantMessage.promise_of_parts(many))
+
+    async with MiniAgents(observers=[told]):
+        assert await endless_agent.inquire().tokens.pipe(ops.take(1), ops.to_list()) == ["x"]
+        await asyncio.sleep(0.01)
+    assert [type(event) for event in told.events] == [RunBegan, FirstPart, PartsCame, RunEnded]
+    assert told.ends == {"ENDLESS_AGENT": "abandoned"}
 
 
 @pytest.mark.parametrize("size", [512, 100, 1])
