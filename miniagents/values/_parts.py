@@ -5,6 +5,7 @@ what the finished message keeps. Each such value is a slotted frozen dataclass o
 in a message, has a hash key, and goes through JSON with its `kind`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import ClassVar, Final, Literal, TypeAlias, cast
 
@@ -227,13 +228,7 @@ class Usage(PartValue):
         """
         if not isinstance(cast("object", other), Usage):
             return NotImplemented
-        return Usage(
-            _sum(self.input_tokens, other.input_tokens),
-            _sum(self.output_tokens, other.output_tokens),
-            _sum(self.cached_tokens, other.cached_tokens),
-            _sum(self.reasoning_tokens, other.reasoning_tokens),
-            _sum(self.cache_write_tokens, other.cache_write_tokens),
-        )
+        return self._joined(other, _sum)
 
     def __sub__(self, other: "Usage") -> "Usage":
         """Return what has come since ``other``; what that does not know counts as nothing.
@@ -242,14 +237,17 @@ class Usage(PartValue):
             >>> Usage(12, 3) - Usage(5)
             Usage(input_tokens=7, output_tokens=3, ...)
         """
-        if not isinstance(other, Usage):  # pyright: ignore[reportUnnecessaryIsInstance] - of users without types
+        if not isinstance(cast("object", other), Usage):
             return NotImplemented
+        return self._joined(other, _difference)
+
+    def _joined(self, other: "Usage", join: Callable[[int | None, int | None], int | None]) -> "Usage":
         return Usage(
-            _difference(self.input_tokens, other.input_tokens),
-            _difference(self.output_tokens, other.output_tokens),
-            _difference(self.cached_tokens, other.cached_tokens),
-            _difference(self.reasoning_tokens, other.reasoning_tokens),
-            _difference(self.cache_write_tokens, other.cache_write_tokens),
+            join(self.input_tokens, other.input_tokens),
+            join(self.output_tokens, other.output_tokens),
+            join(self.cached_tokens, other.cached_tokens),
+            join(self.reasoning_tokens, other.reasoning_tokens),
+            join(self.cache_write_tokens, other.cache_write_tokens),
         )
 
     def __radd__(self, other: int) -> "Usage":
