@@ -114,9 +114,7 @@ class ProducerTask(TaskLife):
             self.end_aborted(self.cancellation())
             self.was_cancelled()
         except Exception as error:  # noqa: BLE001 - it is the terminal of this stream
-            chain = self._chain_of(error)
-            self.failed(error, chain)
-            self.has_failed()
+            self._fail(error)
         except (KeyboardInterrupt, SystemExit):
             # asyncio takes it out of the loop; no caller asks the task for it.
             self.end_aborted(self.cancellation())
@@ -124,11 +122,7 @@ class ProducerTask(TaskLife):
                 self.task.add_done_callback(_retrieve)
             raise
         except BaseException as error:  # noqa: BLE001 - it leaves through the block of the context
-            cancellation = self.cancellation()
-            cancellation.__cause__ = error
-            self.end_aborted(cancellation)
-            self.was_cancelled()
-            self.context.interrupt(error)
+            self._interrupt(error)
         else:
             self.finished()
         finally:
@@ -137,6 +131,19 @@ class ProducerTask(TaskLife):
             self._awaitables = None
             self._body = None
             self.has_ended()
+
+    def _fail(self, error: Exception) -> None:
+        """End what it writes with ``error``."""
+        self.failed(error, self._chain_of(error))
+        self.has_failed()
+
+    def _interrupt(self, error: BaseException) -> None:
+        """End what it writes, and end the block of the context with ``error``."""
+        cancellation = self.cancellation()
+        cancellation.__cause__ = error
+        self.end_aborted(cancellation)
+        self.was_cancelled()
+        self.context.interrupt(error)
 
     def keep_open_for(self, awaitable: Awaitable[object]) -> None:
         """End only when ``awaitable`` has; an error of it is an error of this.
