@@ -28,6 +28,7 @@ STRAY: Final = "\N{NULL}"
 
 _LF: Final = 10
 _CR: Final = 13
+_END_OF_EVENT: Final = b"\n\n"
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -99,14 +100,21 @@ class SSEDecoder:
         Raises:
             WireError: a cap is passed.
         """
-        # Most chunks are whole events, in the form in which servers write them: no lines are looked for.
-        if self._between_events and chunk.endswith(b"\n\n") and _CR not in chunk:
-            size = len(chunk)
-            if size <= self._max_event and size <= self._left:
-                whole = _whole_events(chunk)
+        # Most bytes are whole events, in the form in which servers write them: no lines are looked for.
+        if self._begun and _CR not in chunk and (last := chunk.rfind(_END_OF_EVENT)) >= 0:
+            begin = 0 if self._between_events else chunk.find(_END_OF_EVENT) + len(_END_OF_EVENT)
+            end = last + len(_END_OF_EVENT)
+            if begin < end <= self._left and end - begin <= self._max_event:
+                whole = _whole_events(chunk[begin:end])
                 if whole is not None:
-                    self._left -= size
-                    return whole
+                    before = self._by_lines(chunk[:begin]) if begin else ()
+                    self._left -= end - begin
+                    after = self._by_lines(chunk[end:]) if end < len(chunk) else ()
+                    return [*before, *whole, *after] if before or after else whole
+        return self._by_lines(chunk)
+
+    def _by_lines(self, chunk: bytes) -> list[ServerEvent]:
+        """Return the same, whatever the lines are."""
         events: list[ServerEvent] = []
         for line in self._lines(chunk):
             if line.startswith(b"data: "):
@@ -193,7 +201,7 @@ class SSEDecoder:
 def _whole_events(chunk: bytes) -> list[ServerEvent] | None:
     """The events of a chunk of whole ones, each of one line of data; None if it has something else."""
     events: list[ServerEvent] = []
-    for event in chunk[:-2].split(b"\n\n"):
+    for event in chunk[:-2].split(_END_OF_EVENT):
         if event.startswith(b"data: "):
             name, data = "", event[6:]
         else:

@@ -4,7 +4,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from miniagents.ext.llm import STRAY, ServerEvent, SSEDecoder, WireError
 
@@ -52,17 +52,25 @@ def test_events(data: bytes, events: list[tuple[str, bytes]]) -> None:
 
 
 PIECES = st.sampled_from(
-    [b"data: a", b"data:b", b"\r", b"\n", b"\r\n", b": c", b"event: x", b"\xf0\x9f", b"\x98\x80"]
+    [
+        *(b"data: a", b"data:b", b"\r", b"\n", b"\r\n", b": c", b"event: x", b"\xf0\x9f", b"\x98\x80"),
+        *(b"\n\n", b"data: dd\n\n", b"event: y\ndata: e\n\n"),
+    ]
 )
 
 
+@example([b"data: dd\n\n", b"data: a", b"\n", b"event: y\ndata: e\n\n", b"data: dd\n\n", b": c"], [13])
+@example([b": c\n", b"event: x", b"\n", b"data: dd\n\n", b"data: dd\n\n"], [7, 13])
+@example([b": c\n", b"data: a", b"\r", b"data: dd\n\n"], [4])
+@settings(max_examples=300)
 @given(st.lists(PIECES, max_size=30), st.lists(st.integers(0, 200), max_size=8))
 def test_cuts_do_not_matter(pieces: list[bytes], cuts: list[int]) -> None:
-    """The events do not depend on where the bytes are cut."""
+    """The events do not depend on where the bytes are cut; byte by byte, each line is taken for itself."""
     data = b"".join(pieces)
     places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
     chunks = [data[start:end] for start, end in pairwise(places)]
-    assert decoded(*chunks) == decoded(data)
+    byte_by_byte = decoded(*(data[at : at + 1] for at in range(len(data))))
+    assert [byte_by_byte, byte_by_byte] == [decoded(*chunks), decoded(data)]
 
 
 def test_caps() -> None:
@@ -72,11 +80,20 @@ def test_caps() -> None:
         SSEDecoder(max_event=10).feed(b"data: 1234567890")
     with pytest.raises(WireError, match="event is larger"):
         SSEDecoder(max_event=10).feed(b"data: 12345\n" * 3)
+    many = SSEDecoder(max_event=10)
+    assert [b"1", b"2"] == [event.data for event in many.feed(b":\n") + many.feed(b"data: 1\n\ndata: 2\n\n")]
+    with pytest.raises(WireError, match="event is larger"):
+        many.feed(b"data: 1234567890\n\n")
     comments = SSEDecoder(max_stream=100)
     for _ in range(7):
         assert comments.feed(b": still here\n\n") == []
     with pytest.raises(WireError, match="answer is larger"):
         comments.feed(b": still here\n\n")
+    cut = SSEDecoder(max_stream=50)
+    assert cut.feed(b":\ndata: 1") == []
+    assert [b"1", b"2", b"3"] == [event.data for event in cut.feed(b"\n\ndata: 2\n\ndata: 3\n\ndata: 4")]
+    with pytest.raises(WireError, match="answer is larger"):
+        cut.feed(b"\n\ndata: 5\n\ndata: 6\n\n")
 
 
 @pytest.mark.gate("times a stream and a larger one")
