@@ -12,8 +12,11 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import cast
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple, cast
+
+from pydantic_core import from_json
 
 from ._records import Json
 
@@ -34,8 +37,10 @@ _ID = re.compile(rb'\{"v":1,"id":"([0-9a-f]{8,64})"')
 _UNSAFE = re.compile("[>\x7f-\x9f\u2028\u2029\ud800-\udfff]|(?<=-)-")
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+_NO_DATA: Mapping[str, Json] = MappingProxyType({})
+
+
+class Opening(NamedTuple):
     """The opening line of a message.
 
     Attributes:
@@ -61,14 +66,13 @@ class Opening:
     digest: str = ""
     form: str = VERBATIM
     fence: str = ""
-    data: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    data: Mapping[str, Json] = _NO_DATA
     start: int = 0
     end: int = 0
     crlf: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """What ends a message: its end mark, a cut mark, or the opening line of the next, which names it.
 
     Attributes:
@@ -241,12 +245,21 @@ def _begins_line(data: bytes, at: int) -> bool:
     return at == 0 or data[at - 1 : at] == b"\n" or data[at - 3 : at] == _BOM
 
 
+def _fields(line: bytes) -> dict[str, object]:
+    """What the JSON of an opening line says, unchecked; nothing if it is damaged."""
+    try:
+        fields: dict[str, object] = from_json(line)
+    except ValueError:  # halves of characters are what it refuses, too
+        try:
+            fields = json.loads(line.decode())
+        except (ValueError, RecursionError):
+            return {}
+    return fields
+
+
 def _read(match: re.Match[bytes]) -> Opening | None:
     crlf = bool(match.group(2))
-    try:
-        fields: dict[str, object] = json.loads(match.group(1).decode())  # what it is, the patterns find out
-    except (ValueError, RecursionError):
-        fields = {}
+    fields = _fields(match.group(1))
     known = _ID.match(match.group(1))
     if known is None:
         return None
@@ -264,18 +277,18 @@ def _read(match: re.Match[bytes]) -> Opening | None:
     ):
         after, form, fence, data = get("after"), get("form"), get("fence"), get("data")
         return Opening(
-            id=message_id,
-            after=after if isinstance(after, str) else "",
-            role=role,
-            class_name=name,
-            size=size,
-            digest=digest,
-            form=form if isinstance(form, str) and form in _OTHER_FORMS else VERBATIM,
-            fence=fence if isinstance(fence, str) else "",
-            data=cast("dict[str, Json]", data) if isinstance(data, dict) else {},
-            crlf=crlf,
-            start=match.start(),
-            end=match.end(),
+            message_id,
+            after if isinstance(after, str) else "",
+            role,
+            name,
+            size,
+            digest,
+            form if isinstance(form, str) and form in _OTHER_FORMS else VERBATIM,
+            fence if isinstance(fence, str) else "",
+            cast("dict[str, Json]", data) if isinstance(data, dict) else _NO_DATA,
+            match.start(),
+            match.end(),
+            crlf,
         )
     form = ESCAPED if b'"form":"escaped"' in match.group(1) else VERBATIM
     return Opening(id=known.group(1).decode(), form=form, start=match.start(), end=match.end(), crlf=crlf)

@@ -45,6 +45,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ._comments import ESCAPED, SHOWN, VERBATIM, Opening, end_mark, opening_line
 from ._records import Record
@@ -135,8 +136,7 @@ class Body:
     fence: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReadBody:
+class ReadBody(NamedTuple):
     """A text as it comes out of the file; `edited`: it is not the one that was written."""
 
     text: str | None
@@ -197,6 +197,8 @@ def read_body(opening: Opening, raw: bytes) -> ReadBody:
     now.
     """
     size, fence = opening.size, opening.fence.encode()
+    if is_whole(opening, raw) and raw[size:].strip() in (b"", fence):  # as it was written
+        return ReadBody(_text(opening, raw[:size]))
     for candidate in _restored(raw):
         if is_whole(opening, candidate) and candidate[size:].strip() in (b"", fence):
             return ReadBody(_text(opening, candidate[:size]))
@@ -207,8 +209,7 @@ def read_body(opening: Opening, raw: bytes) -> ReadBody:
 
 
 def _restored(raw: bytes) -> Iterator[bytes]:
-    """What may have been written: what is there, and that with the line ends of the one or the other kind."""
-    yield raw
+    """What may have been written: what is there, with the line ends of the one or the other kind."""
     if b"\n" in raw:
         plain = raw.replace(b"\r\n", b"\n")
         yield plain

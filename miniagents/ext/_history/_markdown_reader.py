@@ -10,7 +10,7 @@ this form is only read, never written.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ._comments import OPENING_START, Marks, Opening, cut_mark, is_mark
@@ -252,8 +252,7 @@ class _Scanner:
         body = read_body(opening, raw)
         if opening.size < 0:
             role, model = read_heading(self.data, opening.end)
-            opening = replace(
-                opening,
+            opening = opening._replace(
                 role=role,
                 class_name=CLASSES.get(role, "Message"),
                 data={"model": model} if model else {},

@@ -1,7 +1,5 @@
 """Texts that try to be something else, for the tests of the history."""
 
-from dataclasses import replace
-
 from hypothesis import strategies as st
 
 from miniagents.ext._history._markdown_format import write_record
@@ -106,7 +104,7 @@ def file_of(*several: Record) -> bytes:
 
 def as_read(*several: Record) -> tuple[Record, ...]:
     """The messages as a file gives them back: what was only shown is not read."""
-    return tuple(replace(record, shown="") for record in several)
+    return tuple(record._replace(shown="") for record in several)
 
 
 def no_notes(notes: tuple[Note, ...]) -> bool:

@@ -1,6 +1,5 @@
 """Messages become records, records become JSON, and all of it comes back."""
 
-import dataclasses
 import enum
 import json
 import logging
@@ -29,7 +28,7 @@ def test_a_record_is_a_frozen_value() -> None:
     """Equal fields make equal records, and none can be changed."""
     record = Record("user", text="hi")
     assert Record(role="user", class_name="Message", text="hi", data={}) == record
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         record.text = "other"  # type: ignore[misc]  # what is tested
 
 
