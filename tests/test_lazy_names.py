@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from importlib import import_module
+from importlib.util import resolve_name
 from inspect import getsource
 from types import ModuleType
 
@@ -14,6 +15,10 @@ from miniagents import values
 from miniagents._lazy_names import lazy_names
 
 _LAYERS = ("values", "core", "agents", "models")
+_PACKAGES = (
+    *("miniagents", "miniagents.values", "miniagents.operators", "miniagents.agents"),
+    "miniagents.agents._algebra",
+)
 _MODULES = ("errors", "operators", "parts", "promising", "streams", "testing", "tools", "types")
 
 
@@ -38,14 +43,16 @@ def test_a_name_imports_no_layer_after_its_own() -> None:
     )
 
 
-def test_a_name_is_what_type_checkers_take_it_for() -> None:
-    """What a program gets is what stands in the import that a type checker reads."""
-    seen = _imported()
-    assert set(miniagents.__all__) < set(seen)
+@pytest.mark.parametrize("package", _PACKAGES)
+def test_a_name_is_what_type_checkers_take_it_for(package: str) -> None:
+    """What a program gets of a package is what stands in the import that a type checker reads."""
+    here = import_module(package)
+    seen = _imported(here)
+    assert set(here.__all__) <= set(seen)
     wrong = [
         name
         for name, module in seen.items()
-        if getattr(miniagents, name) is not getattr(import_module(module), name)
+        if getattr(here, name) is not getattr(import_module(module), name)
     ]
     assert [] == wrong
 
@@ -87,6 +94,15 @@ def test_what_a_layer_has_but_is_not_named_is_not_found(monkeypatch: pytest.Monk
         find("CLEAR")
 
 
+def test_only_the_module_that_has_a_name_is_imported() -> None:
+    """Of modules that say which names they have, only the one that has the name is imported."""
+    assert "True False" == _printed(
+        "from miniagents.operators import join; import sys",
+        "there = [f'miniagents.operators.{each}' in sys.modules for each in ('_join', '_split')]",
+        "print(*there)",
+    )
+
+
 def test_an_unlisted_name_is_found_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """An unlisted name can be imported; `dir` shows it only once it was."""
     _package(monkeypatch)
@@ -118,11 +134,14 @@ def _package(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return package
 
 
-def _imported() -> dict[str, str]:
-    """Where the imports for type checkers take each name from."""
-    tree = ast.parse(getsource(miniagents))
-    lines = [each for each in ast.walk(tree) if isinstance(each, ast.ImportFrom) and each.module is not None]
-    taken = {name.name: line.module for line in lines for name in line.names if line.module is not None}
+def _imported(package: ModuleType) -> dict[str, str]:
+    """Where the imports of a package, those for type checkers among them, take each name from."""
+    lines = [each for each in ast.walk(ast.parse(getsource(package))) if isinstance(each, ast.ImportFrom)]
+    taken = {
+        name.name: resolve_name(f"{'.' * line.level}{line.module}", package.__name__)
+        for line in lines
+        for name in line.names
+    }
     return {
         name: each for name, each in taken.items() if each.startswith("miniagents") and name != "lazy_names"
     }
