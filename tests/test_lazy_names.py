@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from importlib import import_module
 from importlib.util import resolve_name
 from inspect import getsource
@@ -30,6 +31,50 @@ def test_importing_the_package_imports_no_layer() -> None:
         "before = [each for each in heavy if each in sys.modules]",
         "miniagents.Message",
         "print(before, 'miniagents.core' in sys.modules)",
+    )
+
+
+# What stands on the way to a first agent. One that comes in makes every program that uses agents begin later:
+# can it be imported when it is used, as the algebra is?
+_FOR_A_FIRST_AGENT = {"miniagents": 2, "values": 17, "core": 43, "operators": 2, "agents": 20}
+_FIRST_AGENT = (
+    "from miniagents import MiniAgents, miniagent",
+    "@miniagent",
+    "async def hello(ctx):",
+    "    ctx.reply('hello')",
+    "async def main():",
+    "    await hello.inquire()",
+    "MiniAgents().run(main())",
+)
+
+
+def test_a_first_agent_imports_what_it_needs() -> None:
+    """To make a first agent and run it imports no more modules than it did, of each layer."""
+    printed = _printed(*_FIRST_AGENT, "import sys", "print(*sys.modules)").split()
+    ours = [each for each in printed if each.partition(".")[0] == "miniagents"]
+    layers = [f"{each}..".split(".")[1] for each in ours]
+    counted = Counter("miniagents" if each in {"", "_lazy_names"} else each for each in layers)
+    assert _FOR_A_FIRST_AGENT == counted, sorted(ours)
+
+
+def test_a_first_agent_imports_nothing_of_others_that_it_could_do_without() -> None:
+    """What is needed in rare cases only, a first agent does not import."""
+    rare = {"difflib", "mimetypes", "pydantic.dataclasses", "reactivex.operators"}
+    assert "set()" == _printed(*_FIRST_AGENT, "import sys", f"print({rare} & set(sys.modules))")
+
+
+def test_a_first_agent_compiles_the_methods_that_it_calls() -> None:
+    """Of the dataclasses that are imported, those that nothing is made of have no `__init__` yet."""
+    assert "['File', 'Image', 'Keywords']" == _printed(
+        *_FIRST_AGENT,
+        "from inspect import isfunction",
+        "import dataclasses, sys",
+        "modules = [vars(module) for name, module in sys.modules.items() if name.startswith('miniagents.')]",
+        "found = {each for names in modules for each in names.values() if dataclasses.is_dataclass(each)}",
+        "types = {each for each in found if isinstance(each, type)}",
+        "ours = {each for each in types if each.__module__.startswith('miniagents.')}",
+        "made = {each.__name__ for each in ours if isfunction(vars(each)['__init__'])}",
+        "print(sorted(each for each in made if not each.startswith('_')))",
     )
 
 

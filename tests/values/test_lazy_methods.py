@@ -77,7 +77,7 @@ _USES: tuple[Callable[[type[Point]], object], ...] = (
     lambda cls: cls(1),
     lambda cls: cls(1, 2, ("a",), kind="other"),
     lambda cls: cls(1, y=2).tags,
-    lambda cls: _made_of(cls),
+    _made_of,
     lambda cls: _made_of(cls, 1, 2, (), "other"),
     lambda cls: _made_of(cls, 1, z=2),
     lambda cls: cls(-1),
