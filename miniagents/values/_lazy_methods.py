@@ -85,7 +85,11 @@ class _CompiledOnUse:
 def _compiled(cls: type[object], name: str) -> FunctionType:
     """The method that ``dataclass`` makes for a class with these fields."""
     declared = {each.name: each for each in fields(cls)}  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it is one
-    body: dict[str, object] = {"__doc__": cls.__doc__, "__module__": cls.__module__, "__qualname__": cls.__qualname__}
+    body: dict[str, object] = {
+        "__doc__": cls.__doc__,
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+    }
     if hasattr(cls, "__post_init__"):
         body["__post_init__"] = None  # that there is one is all that `dataclass` needs to know
     like = type(cls.__name__, (), {**body, **declared})
