@@ -124,8 +124,8 @@ class ThreadCall(Generic[T]):
 
     async def _work(self) -> None:
         try:
-            returned = self._function()
-            result = await returned if isinstance(returned, Awaitable) else returned
+            returned: object = self._function()
+            result = await cast("Awaitable[T]", returned) if isinstance(returned, Awaitable) else returned
         except asyncio.CancelledError:
             error = InquiryCancelledError("The call was cancelled, since the MiniAgents context has ended.")
             self.outcome.set_exception(error)

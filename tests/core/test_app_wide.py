@@ -118,9 +118,6 @@ async def test_after_the_app() -> None:
 async def test_other_loops() -> None:
     """It is the context of its own loop alone: on another one there is none, or another one."""
 
-    async def other() -> Context:
-        return await PromisingContext(app_wide=True).start()
-
     async def both() -> tuple[Context, Context]:
         app = await PromisingContext(app_wide=True).start()
         seen = Context.current()
@@ -347,7 +344,8 @@ async def test_drain_timeout(caplog: pytest.LogCaptureFixture, *, app_wide: bool
     with caplog.at_level(logging.WARNING, "miniagents"):
         async with PromisingContext(drain_timeout=2, app_wide=app_wide):
             begun = loop.time()
-            Promise(quick), Promise(slow)
+            for run in (quick, slow):
+                Promise(run)
     assert (["done", "cleaned up"], 5.0) == (ended, loop.time() - begun)
     (record,) = caplog.records
     assert "slow had not ended drain_timeout=2 seconds after the end of their context" in record.getMessage()
