@@ -104,7 +104,7 @@ def notebook(folder: Path, *cells: str) -> list[str]:
 
 @pytest.mark.gate("starts a kernel of Jupyter")
 def test_the_notebook(tmp_path: Path) -> None:
-    """The cells of the page work in a real kernel: the next one has the context, also if the first runs again.
+    """The cells of the page work in a real kernel: the next one has the context, and the first may run again.
 
     After the last one there is none, and a blocking run works in a cell as it does in a script.
     """

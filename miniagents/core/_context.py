@@ -25,6 +25,7 @@ import traceback
 from asyncio import CancelledError, get_running_loop
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
@@ -33,7 +34,7 @@ from weakref import WeakKeyDictionary
 
 from miniagents.values import NoActiveContextError
 
-from ._observers import Observer, Observers
+from ._observers import Anchor, Observer, Observers
 from ._task_owner import TaskOwner
 from ._unhandled import UnhandledErrors
 
@@ -142,6 +143,7 @@ class Context(TaskOwner):
         self.prefetch: int = PREFETCH if prefetch is None else prefetch
         self.parent: Context | None = None
         self.observers: Observers | None = None
+        self._anchor: Anchor | None = None  # one as long as it goes on, whoever comes and goes to observe
         self._own_observers: list[Observer] = []
         self.announcing: bool = False
         self.pushing: bool = False
@@ -202,6 +204,7 @@ class Context(TaskOwner):
             self.shutdown_timeout = SHUTDOWN_TIMEOUT if parent is None else parent.shutdown_timeout
         self._within_handler = WITHIN_HANDLER.get()
         self._handlers_turn = asyncio.Lock()
+        self._anchor = None
         self.announcing = bool(self.resolved_handlers)
         self._gather_observers()
         if parent is not None:
@@ -232,7 +235,9 @@ class Context(TaskOwner):
         if outer is None and not self._own_observers:
             self.observers = None
         elif self._loop is not None:  # else they are gathered when it is entered
-            self.observers = Observers(outer, self._own_observers, self._loop)
+            if self._anchor is None:
+                self._anchor = Anchor(self._loop.time())
+            self.observers = Observers(outer, self._own_observers, self._anchor)
         for child in self._children:
             child._gather_observers()  # noqa: SLF001 - same class
 
@@ -301,6 +306,15 @@ class Context(TaskOwner):
             callback: awaited once; if it raises, that is logged and the others are called all the same.
         """
         self._closers.append(callback)
+
+    def forget_close(self, callback: Callable[[], Awaitable[object]]) -> None:
+        """Do not close something any more that was given to :meth:`on_close`; nothing if it is not there.
+
+        Args:
+            callback: which one.
+        """
+        with suppress(ValueError):
+            self._closers.remove(callback)
 
     # -- entering and ending -----------------------------------------------------------------------------
 

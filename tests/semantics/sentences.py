@@ -492,8 +492,8 @@ SENTENCES = (
     ),
     Sentence(
         _CONTEXT,
-        "The context in use is that of the block, then the app-wide one of the event loop; else it is an error "
-        "that shows both ways.",
+        "The context in use is that of the block, then the app-wide one of the event loop; else there is an "
+        "error that shows both ways.",
         (
             "tests/core/test_app_wide.py::test_order",
             "tests/core/test_app_wide.py::test_who_has_none_uses_it",
@@ -510,8 +510,8 @@ SENTENCES = (
     ),
     Sentence(
         _CONTEXT,
-        "A second app-wide context on an event loop is an error that names the first; `start(replace=True)` ends "
-        "that one.",
+        "A second app-wide context on an event loop is an error that names the first; `start(replace=True)` "
+        "ends that one.",
         (
             "tests/core/test_app_wide.py::test_a_second_one",
             "tests/core/test_app_wide.py::test_start_again",
