@@ -573,14 +573,16 @@ def current_context() -> Context:
     try:
         loop = get_running_loop()
     except RuntimeError:
-        loop = None
-    else:
-        if context is None:
-            context = _APP_WIDE.get(loop)
-        # Once per inquiry and per message: what is nearly always so is asked without a call.
-        if context is not None and context._loop is loop:  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
-            return context
-        context = _context_on(loop)
+        return _checked(context)
+    if context is None:
+        context = _APP_WIDE.get(loop)
+    # Once per inquiry and per message: what is nearly always so is asked without a call.
+    if context is not None and context._loop is loop:  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+        return context
+    return _checked(_context_on(loop))
+
+
+def _checked(context: Context | None) -> Context:
     if context is None:
         raise NoActiveContextError
     context.check()

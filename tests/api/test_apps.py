@@ -18,13 +18,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from typing_extensions import override
 
 from miniagents import InteractionContext, Message, MessagePromise, MiniAgent, MiniAgents, miniagent
+from miniagents.agents import PersistMessageHandler
 from miniagents.core import Context
 from miniagents.observers import Observer, RunBegan, RunEvent
 from tests.support.sse_server import ScriptedServer, serve, sse
 from tests.support.web import served
 from tests.support.wires import KEY, WIRES, Wire
+
+pytestmark = pytest.mark.loop(fifo=True)  # uvicorn and asyncio's transports count on the order of callbacks
 
 AnyAgent: TypeAlias = MiniAgent[Message, Message, ...]
 Lifespan: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[None]]
@@ -263,8 +267,8 @@ async def test_the_order_of_what_is_told() -> None:  # noqa: C901 - three kinds 
         def __init__(self, name: str) -> None:
             self.name = name
 
+        @override
         def on_event(self, event: RunEvent, /) -> None:
-            """Note it."""
             if isinstance(event, RunBegan):
                 told.append(f"{self.name} observes {event.run.alias}")
 
@@ -275,7 +279,7 @@ async def test_the_order_of_what_is_told() -> None:  # noqa: C901 - three kinds 
 
         return go_around
 
-    def stores(name: str) -> Callable[[MessagePromise[Message], Message], Awaitable[None]]:
+    def stores(name: str) -> PersistMessageHandler:
         async def store(_: MessagePromise[Message], message: Message) -> None:
             if type(message) is Message:
                 told.append(f"{name} stores {message}")
