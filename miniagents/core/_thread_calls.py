@@ -10,14 +10,18 @@ from asyncio import Task
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import copy_context
-from typing import Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar, cast
 
-from miniagents.values import InquiryCancelledError, NoActiveContextError
+from miniagents.values import InquiryCancelledError, NoActiveContextError, WrongLoopError
 
 from ._context import CURRENT_CONTEXT, Context, app_wide_contexts
 from ._loop_bound import running_loop
 
 T = TypeVar("T")
+
+INTERVAL: Final = (
+    1.0  # seconds between two looks whether the event loop was closed without the end of its context
+)
 
 
 def call_from_thread(context: Context, function: Callable[[], Awaitable[T] | T]) -> T:
@@ -41,6 +45,8 @@ def call_from_thread(context: Context, function: Callable[[], Awaitable[T] | T])
     call = ThreadCall(context, function)
     call.send()
     try:
+        while not concurrent.futures.wait((call.outcome,), INTERVAL).done:
+            call.look()
         return call.outcome.result()
     except BaseException:
         context.call_soon(call.cancel)  # of use if this thread was interrupted, and else of no effect
@@ -57,9 +63,12 @@ def context_for_thread() -> Context:
 
     Raises:
         NoActiveContextError: there is none, it has ended, or several are app-wide.
+        WrongLoopError: it is that of the process from which this one was forked.
     """
     own = CURRENT_CONTEXT.get()
     if own is not None:
+        if not own.in_process():
+            raise WrongLoopError
         return own
     found = [context for context in app_wide_contexts() if not context.loop.is_closed()]
     if not found:
@@ -100,12 +109,16 @@ class ThreadCall(Generic[T]):
 
     def send(self) -> None:
         """Have it begin on the event loop of the context."""
-        calls = self._context.calls_from_threads
-        calls.add(self)
-        self._context.call_soon(self._begin)
+        self._context.calls_from_threads.add(self)
+        with suppress(RuntimeError):  # the loop is being closed
+            self._context.call_soon(self._begin)
         # The context refuses what it finds after it has ended. What came later than its look refuses itself.
+        self.look()
+
+    def look(self) -> None:
+        """Refuse it if nobody is there any more who could begin it."""
         if self._context.ended or self._context.loop.is_closed():
-            calls.discard(self)
+            self._context.calls_from_threads.discard(self)
             self.refuse()
 
     def refuse(self) -> None:

@@ -2,10 +2,14 @@
 
 import asyncio
 import concurrent.futures
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
+from textwrap import dedent
 from typing import TypeVar, assert_type
 
 import anyio
@@ -235,6 +239,74 @@ async def test_a_call_that_the_loop_never_comes_to() -> None:
     assert ["refused"] == refused
 
 
+def test_a_loop_that_is_closed_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call to a loop that is closed without an end of its context is refused all the same."""
+    monkeypatch.setattr("miniagents.core._thread_calls.INTERVAL", 0.01)
+    loop = asyncio.new_event_loop()
+    app = loop.run_until_complete(PromisingContext(app_wide=True).start())
+    refused: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            PromisingContext.from_thread(place)
+        except NoActiveContextError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while not app.calls_from_threads:
+        thread.join(0.001)
+    loop.close()
+    thread.join()
+    assert 1 == len(refused)
+
+
+FORK = dedent("""
+    import asyncio, os, threading
+    from contextvars import copy_context
+    from miniagents import MiniAgents, NoActiveContextError, WrongLoopError
+
+    async def answer():
+        return MiniAgents.current().app_wide
+
+    def told():
+        try:
+            return MiniAgents.from_thread(answer)
+        except (NoActiveContextError, WrongLoopError) as error:
+            return type(error).__name__
+
+    def in_thread(work):
+        result = []
+        thread = threading.Thread(target=lambda: result.append(work()))
+        thread.start()
+        thread.join()
+        return result[0]
+
+    async def begun():
+        async with MiniAgents(app_wide=True):
+            return await asyncio.get_running_loop().run_in_executor(None, told)
+
+    async def main():
+        asyncio.get_running_loop().slow_callback_duration = 60  # a fork is slow on a busy machine
+        child = os.fork()
+        if child == 0:
+            inherited = copy_context()
+            print(in_thread(told), in_thread(lambda: inherited.run(told)), in_thread(lambda: asyncio.run(begun())))
+            os._exit(os.EX_OK if not print(end="", flush=True) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+
+    MiniAgents(app_wide=True).run(main())
+""")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_after_a_fork() -> None:
+    """In a forked process the contexts of its parent are nobody's; one of its own is found."""
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", FORK]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - it is ours
+    assert ("NoActiveContextError WrongLoopError True\n", "") == (run.stdout, run.stderr)
+
+
 async def test_a_thread_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is interrupted while waiting (Ctrl-C) stops the call."""
     source, begun = Source(["a", "b"], hold_at=1), threading.Event()
@@ -243,12 +315,12 @@ async def test_a_thread_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> 
         begun.set()
         return str(await Message.promise(source))
 
-    def interrupted(_: object) -> object:
+    def interrupted(*_: object) -> object:
         begun.wait()
         raise KeyboardInterrupt
 
     def work() -> None:
-        monkeypatch.setattr(concurrent.futures.Future, "result", interrupted)
+        monkeypatch.setattr(concurrent.futures, "wait", interrupted)
         try:
             with pytest.raises(KeyboardInterrupt):
                 PromisingContext.from_thread(read)
