@@ -19,9 +19,7 @@ from ._loop_bound import running_loop
 
 T = TypeVar("T")
 
-INTERVAL: Final = (
-    1.0  # seconds between two looks whether the event loop was closed without the end of its context
-)
+INTERVAL: Final = 1.0  # seconds between two looks whether the loop was closed without an end of the context
 
 
 def call_from_thread(context: Context, function: Callable[[], Awaitable[T] | T]) -> T:

@@ -291,8 +291,9 @@ FORK = dedent("""
         child = os.fork()
         if child == 0:
             inherited = copy_context()
-            print(in_thread(told), in_thread(lambda: inherited.run(told)), in_thread(lambda: asyncio.run(begun())))
-            os._exit(os.EX_OK if not print(end="", flush=True) else 1)
+            found = [in_thread(told), in_thread(lambda: inherited.run(told))]
+            print(*found, in_thread(lambda: asyncio.run(begun())), flush=True)
+            os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
 
     MiniAgents(app_wide=True).run(main())
