@@ -23,6 +23,7 @@ from typing_extensions import override
 from miniagents import InteractionContext, Message, MessagePromise, MiniAgent, MiniAgents, miniagent
 from miniagents.agents import PersistMessageHandler
 from miniagents.core import Context
+from miniagents.ext.limits import limit
 from miniagents.observers import Observer, RunBegan, RunEvent
 from tests.support.sse_server import ScriptedServer, serve, sse
 from tests.support.web import served
@@ -155,7 +156,6 @@ async def test_without_a_lifespan() -> None:
     assert agents.ended
 
 
-@pytest.mark.logs("Exception in ASGI application")
 async def test_a_plain_context_is_not_the_app() -> None:
     """A plain context in the lifespan is not that of the handlers: they are told both ways."""
     errors: list[str] = []
@@ -305,6 +305,34 @@ async def test_the_order_of_what_is_told() -> None:  # noqa: C901 - three kinds 
     assert [f"{name} observes ECHO_AGENT" for _ in range(3) for name in ("app", "request")] == of["observes"]
     assert ["around of the app", "around of the request"] == of["around"]
     assert ["app stores Hi", "request stores Hi"] == of["stores"]
+
+
+async def test_requests_share_limits() -> None:
+    """What limits the runs of the app limits those of all requests together."""
+    running, most = list[str](), list[int]()
+
+    @miniagent
+    async def busy_agent(ctx: InteractionContext) -> None:
+        running.append("run")
+        most.append(len(running))
+        await asyncio.sleep(0.001)
+        running.pop()
+
+    async def request() -> None:
+        async with MiniAgents():
+            await busy_agent.inquire()
+
+    async def requests() -> int:
+        most.clear()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(6):
+                group.create_task(request())
+        return max(most)
+
+    app = await MiniAgents(app_wide=True, around=[limit(2)]).start()
+    assert await requests() == 2
+    await app.stop()
+    assert await requests() == 6
 
 
 async def test_the_end_of_a_request() -> None:
