@@ -4,7 +4,6 @@ The call becomes a task of the context, so that the end of the context waits for
 does with runs. A thread is never left waiting: a call that the context cannot begin any more is refused.
 """
 
-import asyncio
 import concurrent.futures
 from asyncio import Task
 from collections.abc import Awaitable, Callable
@@ -95,8 +94,9 @@ class ThreadCall(Generic[T]):
 
     def __init__(self, context: Context, function: Callable[[], Awaitable[T] | T]) -> None:
         self.outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self.task: Task[None] | None = None
+        self.task: Task[T] | None = None
         self._context = context
+        self._loop = None if context.ended else context.loop
         self._function = function
         self._variables = copy_context()
 
@@ -115,14 +115,18 @@ class ThreadCall(Generic[T]):
 
     def look(self) -> None:
         """Refuse it if nobody is there any more who could begin it."""
-        if self._context.ended or self._context.loop.is_closed():
+        over = self._loop is None or self._loop.is_closed()
+        if over or (self.task is None and self._context.ended):
             self._context.calls_from_threads.discard(self)
             self.refuse()
 
     def refuse(self) -> None:
         """The context has ended before the call could begin; idempotent."""
-        error = NoActiveContextError("The MiniAgents context has ended; nothing more can be called in it.")
-        with suppress(concurrent.futures.InvalidStateError):
+        why = "The MiniAgents context has ended; nothing more can be called in it."
+        self._fail(NoActiveContextError(why))
+
+    def _fail(self, error: BaseException) -> None:
+        with suppress(concurrent.futures.InvalidStateError):  # it was refused, and comes to its end late
             self.outcome.set_exception(error)
 
     def _begin(self) -> None:
@@ -130,24 +134,22 @@ class ThreadCall(Generic[T]):
         if self._context.refuses_calls:
             self.refuse()
         elif self.outcome.set_running_or_notify_cancel():
-            self.task = Task(self._work(), loop=self._context.loop, name=self.name, context=self._variables)
+            body = _called(self._function)
+            self.task = Task(body, loop=self._context.loop, name=self.name, context=self._variables)
+            # Nothing of this in the task itself: it may be cancelled before its first step.
+            self.task.add_done_callback(self._ended)
             self._context.add(self)
 
-    async def _work(self) -> None:
-        try:
-            returned: object = self._function()
-            result = await cast("Awaitable[T]", returned) if isinstance(returned, Awaitable) else returned
-        except asyncio.CancelledError:
-            error = InquiryCancelledError("The call was cancelled, since the MiniAgents context has ended.")
-            self.outcome.set_exception(error)
-        except BaseException as error:
-            self.outcome.set_exception(error)
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
+    def _ended(self, task: "Task[T]") -> None:
+        self._context.discard(self)
+        if task.cancelled():
+            why = "The call was cancelled before its end, as calls are when their MiniAgents context ends."
+            self._fail(InquiryCancelledError(why))
+        elif (error := task.exception()) is not None:
+            self._fail(error)
         else:
-            self.outcome.set_result(cast("T", result))
-        finally:
-            self._context.discard(self)
+            with suppress(concurrent.futures.InvalidStateError):
+                self.outcome.set_result(task.result())
 
     def cancel(self) -> None:
         """Stop it now."""
@@ -158,3 +160,14 @@ class ThreadCall(Generic[T]):
 
     def drain(self) -> None:
         """It produces no stream that could be paused."""
+
+
+async def _called(function: Callable[[], Awaitable[T] | T]) -> T:
+    """What a function returns, or what comes of that."""
+    returned: object = function()
+    try:
+        if isinstance(returned, Awaitable):
+            return await cast("Awaitable[T]", returned)
+        return cast("T", returned)
+    finally:
+        returned = None  # a promise: its error has this frame in its traceback
