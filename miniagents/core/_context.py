@@ -30,7 +30,7 @@ from typing_extensions import override
 from miniagents.values import NoActiveContextError
 
 from ._loop_bound import LoopBound
-from ._observers import Observer, Observers
+from ._observers import Anchor, Observer, Observers
 from ._unhandled import UnhandledErrors
 
 logger = logging.getLogger("miniagents")
@@ -152,6 +152,7 @@ class Context(LoopBound):
         self.parent: Context | None = None
         self.observers: Observers | None = None
         self._own_observers: list[Observer] = []
+        self._anchor: Anchor | None = None  # of the outermost context, as long as that is entered
         self.draining: bool = False
         self.announcing: bool = False
         self.pushing: bool = False
@@ -219,6 +220,7 @@ class Context(LoopBound):
         self._within_handler = WITHIN_HANDLER.get()
         self._handlers_turn = asyncio.Lock()
         self.announcing = bool(self.resolved_handlers)
+        self._anchor = None  # it may be another event loop than the last time
         self._gather_observers()
         if parent is not None:
             parent._children.add(self)  # noqa: SLF001 - same class
@@ -248,7 +250,10 @@ class Context(LoopBound):
         if outer is None and not self._own_observers:
             self.observers = None
         elif self._loop is not None:  # else they are gathered when it is entered
-            self.observers = Observers(outer, self._own_observers, self._loop)
+            outermost = self.path()[0]
+            if outermost._anchor is None:  # noqa: SLF001 - same class
+                outermost._anchor = Anchor(self._loop.time())  # noqa: SLF001 - same class
+            self.observers = Observers(outer, self._own_observers, outermost._anchor)  # noqa: SLF001 - same class
         for child in self._children:
             child._gather_observers()  # noqa: SLF001 - same class
 

@@ -7,7 +7,6 @@ costs one look at the clock, however many observers there are.
 
 import logging
 import time
-from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context as Variables
 from dataclasses import dataclass
@@ -408,7 +407,7 @@ class Observers:
     Args:
         outer: those of the context around it, if that has any.
         own: who else is told, in this order; of the end of a run in reverse.
-        loop: tells the time.
+        anchor: what runs and times are counted from; it stays the same when observers come and go.
 
     Attributes:
         anchor: what runs and times are counted from.
@@ -419,9 +418,9 @@ class Observers:
 
     __slots__ = ("_broken", "anchor", "batch", "content", "members")
 
-    def __init__(self, outer: "Observers | None", own: Iterable[Observer], loop: AbstractEventLoop) -> None:
+    def __init__(self, outer: "Observers | None", own: Iterable[Observer], anchor: Anchor) -> None:
         self.members: tuple[Observer, ...] = (*(() if outer is None else outer.members), *own)
-        self.anchor: Anchor = Anchor(loop.time()) if outer is None else outer.anchor
+        self.anchor: Anchor = anchor
         self.content: bool = any(each.content for each in self.members)
         self.batch: int = min((each.batch for each in self.members), default=BATCH)
         self._broken: set[int] = set()

@@ -513,3 +513,16 @@ class Observing(Observer):
     @override
     def on_event(self, event: RunEvent, /) -> None:
         logging.getLogger("miniagents.tests").debug("%s", event.run.alias)
+
+
+async def test_numbers_when_another_joins() -> None:
+    """No two runs have one number, whoever joins or leaves meanwhile, here or in a context around."""
+    told = Told()
+    async with MiniAgents() as outer, MiniAgents(observers=[told]):
+        for observer in (Told(), Told()):
+            await scripted_model("Hi").inquire("Hello")
+            outer.observe(observer)
+            await scripted_model("Hi").inquire("Hello")
+            outer.stop_observing(observer)
+    assert [run.number for run in told.runs] == [1, 2, 3, 4]
+    assert len({run.epoch for run in told.runs}) == 1
