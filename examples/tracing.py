@@ -39,7 +39,7 @@ async def slow_model(ctx: InteractionContext[Message, AssistantMessage], *, tool
     """Stand in for a model: call tools first, and then speak."""
     messages = await ctx.messages
     told = not tools or any(isinstance(message, ToolMessage) for message in messages)
-    words = ["Take", "a", "coat", "to", "Oslo,", "and", "a", "hat", "to", "Lima."]
+    words = ["Take a coat ", "to Oslo, ", "and a hat ", "to Lima."]
     calls = [
         ToolCallDelta(at, f"call-{at}", "weather", f'{{"city": "{city}"}}')
         for at, city in enumerate(("Oslo", "Lima", "Atlantis"))
@@ -51,7 +51,7 @@ async def slow_model(ctx: InteractionContext[Message, AssistantMessage], *, tool
         for part in words if told else calls:
             yield part
             await asyncio.sleep(0.1)
-        yield Usage(input_tokens=160 if told else 90, output_tokens=len(words) if told else 45)
+        yield Usage(input_tokens=160 if told else 90, output_tokens=12 if told else 45)
         yield Finish("stop" if told else "tool_calls")
 
     ctx.reply(AssistantMessage.promise_of_parts(parts))
@@ -78,7 +78,7 @@ def shown(spans: tuple[ReadableSpan, ...]) -> list[str]:
             bar = f"{' ' * begin}{'=' * (end - begin)}"
             usage = f"{told.get('gen_ai.usage.input_tokens')}+{told.get('gen_ai.usage.output_tokens')} tokens"
             note = usage if span.name.startswith("chat") else str(told.get("error.type", ""))
-            lines.append(f"{name:34}|{bar:36}| {(end - begin) / 10} s {note}".rstrip())
+            lines.append(f"{name:34}|{bar:30}| {(end - begin) / 10} s {note}".rstrip())
             draw(span.context.span_id if span.context else None, depth + 1)
 
     draw(None, 0)
