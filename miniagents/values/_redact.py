@@ -20,7 +20,11 @@ from pydantic.fields import FieldInfo
 _MARK = "[redacted]"
 # Prefixes of the providers' own keys, then anything that is introduced as a credential.
 _KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|hf|AIza)[-_][A-Za-z0-9_\-*.]{6,}")
-_NAME = re.compile(r"(?i)(^|[_-])(api[_-]?key|secret|password|authorization|(auth|access)[_-]?token)$")
+_NAME = re.compile(
+    r"(?i)(^|[_-])(api[_-]?key|private[_-]?key|secret|password|passwd|passphrase|credentials?|authorization"
+    r"|(auth|access|refresh|session|bearer)[_-]?token)$"
+)
+_LABEL = re.compile(r"[A-Za-z0-9_.:/@+\\-]{1,128}")
 _INTRODUCED = re.compile(
     r"""(?ix)
     (?P<name> \b bearer \s+
@@ -55,6 +59,23 @@ def is_secret_name(name: str) -> bool:
         (True, False)
     """
     return _NAME.search(name) is not None
+
+
+def label_of(value: object) -> str | None:
+    """A name or an id that a server or a model tells; None if it is anything else, such as a sentence.
+
+    Whoever answers may put any text there, so what does not look like a name is not shown as one.
+
+    Args:
+        value: What was told.
+
+    Example:
+        >>> label_of("meta-llama/Llama-3.1-8B:free"), label_of("Say hello to my sister.")
+        ('meta-llama/Llama-3.1-8B:free', None)
+    """
+    if not isinstance(value, str) or _LABEL.fullmatch(value) is None or redact_keys(value) != value:
+        return None
+    return value
 
 
 _LONGEST: Final = 60
