@@ -318,6 +318,9 @@ class RunRetried:
 class RunEnded:
     """A run has ended: its function, and every message that it had replied. Told once for each run.
 
+    If runs come to their ends at the same time, one that began another is told after it. (Of runs that are
+    stopped, the outer one may be told first: those within may still clean up.)
+
     Attributes:
         run: which one.
         at: when, in seconds of the event loop.

@@ -1,4 +1,7 @@
-"""What spans and metrics may not show: content unless it is asked for, and keys never."""
+"""What spans and metrics may not show: content unless it is asked for, and keys never.
+
+Crosses modules: whatever a model, a server, a tool or a user says goes through runs to the spans.
+"""
 
 import json
 from collections.abc import AsyncGenerator, MutableMapping

@@ -32,7 +32,7 @@ from miniagents import (
 )
 from miniagents.errors import RaceLostError
 from miniagents.ext.otel import tracing
-from miniagents.observers import Observer
+from miniagents.observers import Observer, RunEnded, RunEvent, RunInfo
 from miniagents.testing import scripted_model
 
 
@@ -70,6 +70,32 @@ class Looked(SpanProcessor):
         if span.context is None or self.open.pop(span.context.span_id, None) is None:
             self.wrong.append(f"{span.name} ended twice")
         self.ended += 1
+
+
+class Order(Observer):
+    """Looks at the order in which runs end that are not stopped.
+
+    Attributes:
+        wrong: a run that was told to have ended before one that it had begun, which ended at the same time.
+        right: how many were told after one.
+    """
+
+    def __init__(self) -> None:
+        self.wrong: list[str] = []
+        self.right = 0
+        self._now = 0.0
+        self._ended: set[RunInfo] = set()  # now
+
+    @override
+    def on_event(self, event: RunEvent, /) -> None:
+        if isinstance(event, RunEnded) and event.outcome == "done":
+            if event.at != self._now:
+                self._now = event.at
+                self._ended.clear()
+            self.right += any(run.parent is event.run for run in self._ended)
+            if event.run.parent in self._ended:
+                self.wrong.append(f"{event.run.parent} ended before {event.run}")
+            self._ended.add(event.run)
 
 
 def seconds(chance: random.Random) -> float:
@@ -158,24 +184,26 @@ async def rounds(runs: int, count: int, observers: list[Observer], seed: int) ->
     ("runs", "count"), [(60, 1), pytest.param(1000, 3, marks=pytest.mark.gate("many runs"))]
 )
 async def test_many_runs(runs: int, count: int, caplog: pytest.LogCaptureFixture) -> None:
-    """Each span ends once and stands below the run that began it, nothing is detached wrongly or kept."""
+    """Each span ends once, after those below it and below the run that began it; nothing is kept."""
     seed = random.randrange(2**32)  # noqa: S311 - no secrets
     print(f"seed {seed}")  # noqa: T201 - shown if it fails
     caplog.set_level(logging.DEBUG, "opentelemetry")
     caplog.set_level(logging.CRITICAL, "miniagents")  # of errors that nobody has read
-    looked = Looked()
+    looked, order = Looked(), Order()
     tracer_provider = TracerProvider()
     tracer_provider.add_span_processor(looked)
     meter_provider = MeterProvider([InMemoryMetricReader()])
     observer = tracing(tracer_provider=tracer_provider, meter_provider=meter_provider, content=False)
     tracemalloc.start()
     try:
-        kept = await rounds(runs, count, [observer], seed)
+        kept = await rounds(runs, count, [observer, order], seed)
     finally:
         tracemalloc.stop()
     print(kept, looked.ended)  # noqa: T201 - shown if it fails
     assert looked.wrong == []
     assert looked.open == {}
+    assert order.wrong == []
+    assert order.right > runs * count / 2
     assert looked.roots == runs * count
     assert looked.ended > 6 * looked.roots
     assert not [record for record in caplog.records if "detach" in record.getMessage()]
