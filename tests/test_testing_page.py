@@ -21,8 +21,8 @@ TESTS = re.findall(r"```python\n([^`]*?)```\n(?!```text)", PAGE)
 
 def test_blocks() -> None:
     """Each block is a program with its output, tests, or the one that needs a key."""
-    assert len(PROGRAMS) == 3
-    assert len(TESTS) == 3
+    assert len(PROGRAMS) == 4
+    assert len(TESTS) == 4
     assert len(PROGRAMS) + len(TESTS) == PAGE.count("```python") - PAGE.count("```python skip")
     assert PAGE.count("```python skip") == 1
 
