@@ -79,10 +79,13 @@ class WatchedCall:
     @property
     def tokens(self) -> int:
         """The tokens that it has used until now; of an answer that has not told it, those that have come."""
-        total = self._usage.of(self.run).total
-        return (
-            (total.input_tokens or 0) + (total.output_tokens or 0) + sum(more for _, more in self._not_told())
-        )
+        return (self._usage.of(self.run).total.input_tokens or 0) + self.answered
+
+    @property
+    def answered(self) -> int:
+        """Those of them that are answers."""
+        told = self._usage.of(self.run).total.output_tokens or 0
+        return told + sum(more for _, more in self._not_told())
 
     def dollars(self, price: Price) -> Decimal:
         """What it has cost until now.

@@ -1,4 +1,4 @@
-"""The cases S1 to S13, and D for decoding: what is measured, and the limit that it is measured against."""
+"""The cases S1 to S14, and D for decoding: what is measured, and the limit that it is measured against."""
 
 import os
 import subprocess
@@ -157,6 +157,10 @@ CASES = MappingProxyType(
         "S9L": sdk_case("http_cases", "live", 30_000, 20, 1.3),
         "S10": Case(map_limit, map_ours, 5_000, 20, 150.0, in_us=True),
         "S13": Case(prompt_limit, prompt_ours, 50_000, 100, 5.0, added=True),
+        "S14": sdk_case("observe_cases", "watched", 30_000, 20, 1.05),
+        "S14L": sdk_case("observe_cases", "watched_live", 30_000, 20, 1.05),
+        "S14-otel": sdk_case("observe_cases", "traced", 30_000, 20, 1.1),
+        "S14L-otel": sdk_case("observe_cases", "traced_live", 30_000, 20, 1.1),
         "D-chat": sdk_case("decode_cases", "chat", 10_000, 100, 0.2),
         "D-responses": sdk_case("decode_cases", "responses", 10_000, 100, 0.2),
         "D-anthropic": sdk_case("decode_cases", "anthropic", 20_000, 100, 0.2),

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 from collections.abc import AsyncGenerator
 from decimal import Decimal
 
@@ -195,6 +196,28 @@ async def test_headers() -> None:
         await asyncio.sleep(60)
         assert provider.times == [0.0, pytest.approx(30.0)]
         del replies
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize(
+    ("sent", "answered", "seconds"), [(600, 6_000, 0.1), (6_000, 600, 1.0), (60, 60, 1.0)]
+)
+async def test_headers_tell_sent_and_answered(sent: int, answered: int, seconds: float) -> None:
+    """Limits of tokens that are sent and that are answered hold each by itself, as the provider tells them."""
+    told = ResponseHeaders(
+        200,
+        requests=RateLimit(limit=6_000),
+        input_tokens=RateLimit(limit=sent),
+        output_tokens=RateLimit(limit=answered),
+    )
+    words = 1 if sent == answered else 10
+    provider = Provider(words, pace=0, headers=told)
+    model = provider.model.around(rate_limit(estimate=1))
+    async with MiniAgents():
+        await outcomes([model.inquire("x") for _ in range(3)])
+        await outcomes([model.inquire("x") for _ in range(40)])
+    gaps = [later - earlier for earlier, later in itertools.pairwise(provider.times[20:])]
+    assert sum(gaps) / len(gaps) == pytest.approx(seconds, rel=0.05)
 
 
 # -- in all ----------------------------------------------------------------------------------------------
