@@ -203,7 +203,7 @@ async def test_headers() -> None:
     ("sent", "answered", "seconds"), [(600, 6_000, 0.1), (6_000, 600, 1.0), (60, 60, 1.0)]
 )
 async def test_headers_tell_sent_and_answered(sent: int, answered: int, seconds: float) -> None:
-    """Limits of tokens that are sent and that are answered hold each by itself, as the provider tells them."""
+    """The limits of tokens that are sent and of those that are answered hold each by itself."""
     told = ResponseHeaders(
         200,
         requests=RateLimit(limit=6_000),
