@@ -26,6 +26,7 @@ from miniagents.ext.limits import budget, limit, rate_limit
 from miniagents.models import ModelAgent, TypedAgent, model_agent
 from miniagents.parts import RateLimit, ResponseHeaders
 from miniagents.testing import scripted_model
+from tests.support.canaries import PROMPT, shows
 
 GONE = ConnectionError("gone")
 
@@ -345,3 +346,15 @@ async def test_nothing_is_kept() -> None:
         gc.collect()
         kept = [each for each in gc.get_objects() if type(each).__name__ in {"WatchedCall", "RunInfo"}]
         assert len(kept) <= 3
+
+
+@pytest.mark.loop(virtual=True)
+async def test_an_unknown_price_quotes_no_server() -> None:
+    """The error about a price that is not known tells no text that a server put in place of a name."""
+    answer = AssistantMessage("x", model=PROMPT, usage=Usage(1, 1))
+    model = scripted_model(then=answer).around(budget(dollars=1))
+    async with MiniAgents():
+        ended = await outcomes([model.inquire("x") for _ in range(2)])
+    (error,) = {each for each in ended if isinstance(each, LookupError)}
+    assert str(error).startswith("The price of a model without a name is not known")
+    assert shows(error) == []
