@@ -22,8 +22,6 @@ from .sources import Role
 
 __all__ = [
     "traced_limit",
-    "traced_live_limit",
-    "traced_live_ours",
     "traced_ours",
     "watched_limit",
     "watched_live_limit",
@@ -59,5 +57,3 @@ watched_live_limit: Role = answers(pause=LIVE_PAUSE)
 watched_live_ours: Role = answers(watching, LIVE_PAUSE)
 traced_limit: Role = answers(watching)
 traced_ours: Role = answers(also_tracing)
-traced_live_limit: Role = answers(watching, LIVE_PAUSE)
-traced_live_ours: Role = answers(also_tracing, LIVE_PAUSE)

@@ -59,6 +59,7 @@ class Looked(SpanProcessor):
         above = "" if span.parent is None else self.open.get(span.parent.span_id, "one that has ended")
         if above != name.rpartition("-")[0]:
             self.wrong.append(f"{name} stands below {above or 'nothing'}")
+        assert span.context is not None
         if span.parent is not None and span.parent.trace_id != span.context.trace_id:
             self.wrong.append(f"{name} stands in another trace")
         self.roots += span.parent is None
