@@ -18,21 +18,20 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 _MARK = "[redacted]"
+# `re` compiles them when they are first used, and keeps what it has compiled.
 # Prefixes of the providers' own keys, then anything that is introduced as a credential.
-_KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|hf|AIza)[-_][A-Za-z0-9_\-*.]{6,}")
-_NAME = re.compile(
+_KEY = r"\b(?:sk|pk|rk|gsk|xai|hf|AIza)[-_][A-Za-z0-9_\-*.]{6,}"
+_NAME = (
     r"(?i)(^|[_-])(api[_-]?key|private[_-]?key|secret|password|passwd|passphrase|credentials?|authorization"
     r"|(auth|access|refresh|session|bearer)[_-]?token)$"
 )
-_LABEL = re.compile(r"[A-Za-z0-9_.:/@+\\-]{1,128}")
-_INTRODUCED = re.compile(
-    r"""(?ix)
+_LABEL = r"[A-Za-z0-9_.:/@+\\-]{1,128}"
+_INTRODUCED = r"""(?ix)
     (?P<name> \b bearer \s+
             | \b (?: x-api-key | api[_\-\ ]?key (?:\ provided)? | authorization | secret | password )
               ["']? \s* [:=] \s* (?: bearer \s+ | basic \s+ )? ["']? )
     (?P<secret> [^\s"',;)}\]]{4,} )
     """
-)
 
 
 def redact_keys(text: str) -> str:
@@ -45,7 +44,7 @@ def redact_keys(text: str) -> str:
         >>> redact_keys("Incorrect API key provided: sk-abcdef123456. See the docs.")
         'Incorrect API key provided: [redacted] See the docs.'
     """
-    return _KEY.sub(_MARK, _INTRODUCED.sub(lambda found: found["name"] + _MARK, text))
+    return re.sub(_KEY, _MARK, re.sub(_INTRODUCED, lambda found: found["name"] + _MARK, text))
 
 
 def is_secret_name(name: str) -> bool:
@@ -58,7 +57,7 @@ def is_secret_name(name: str) -> bool:
         >>> is_secret_name("openai_api_key"), is_secret_name("max_tokens")
         (True, False)
     """
-    return _NAME.search(name) is not None
+    return re.search(_NAME, name) is not None
 
 
 def label_of(value: object) -> str | None:
@@ -73,7 +72,7 @@ def label_of(value: object) -> str | None:
         >>> label_of("meta-llama/Llama-3.1-8B:free"), label_of("Say hello to my sister.")
         ('meta-llama/Llama-3.1-8B:free', None)
     """
-    if not isinstance(value, str) or _LABEL.fullmatch(value) is None or redact_keys(value) != value:
+    if not isinstance(value, str) or re.fullmatch(_LABEL, value) is None or redact_keys(value) != value:
         return None
     return value
 
