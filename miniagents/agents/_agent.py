@@ -32,7 +32,7 @@ from ._configuration import NO_KEYWORDS
 from ._message_run import sequence_of
 from ._pipeline import Operator, Pipeline, PlainOperator
 from ._run import Run
-from ._runnable_agent import ContextClass, In, Out, P, RunnableAgent
+from ._runnable_agent import ContextClass, In, MiniAgent as RunnableAgent, Out, P
 
 # The other way round: a context is where the messages of an agent come out and its replies go in.
 In_co = TypeVar("In_co", bound=Message, default=Message, covariant=True)
@@ -209,6 +209,8 @@ class MiniAgent(RunnableAgent[In, Out, P]):
     def __or__(self: Stage[In1, Out1], other: Stage[Out1, Out2]) -> "MiniAgent[In1, Out2]": ...
     @overload
     def __or__(self: Operator[A, B], other: PlainOperator[B, C]) -> Pipeline[A, C]: ...
+    @overload  # of an agent that lacks a keyword: an error that names both
+    def __or__(self, other: Never) -> Never: ...
     def __or__(self, other: object) -> object:
         if isinstance(other, MiniAgent):
             return self._followed_by(cast("MiniAgent[Message, Message]", other))

@@ -16,12 +16,13 @@ from ._algebra._operands import Operand, Watching
 from ._algebra._retry import Retrying, RetryPolicy
 from ._algebra._timeout import TimeLimits
 from ._annotations import MessageClasses
-from ._configuration import ConfiguredAgent, Keywords
+from ._configuration import Keywords, MiniAgent as ConfiguredAgent
 
 P = ParamSpec("P", default=[])
 
 
-class WrappedAgent(ConfiguredAgent[P]):
+# Other modules import it as `WrappedAgent`; why it has this name stands in `_configuration`.
+class MiniAgent(ConfiguredAgent[P]):
     """An agent that may have something around each of its runs.
 
     Args:

@@ -105,7 +105,7 @@ def an_agent_with_optional_keywords() -> None:
 def a_required_keyword_after_fork(words: Observable[str]) -> None:
     """Both checkers: after `fork` it may still be given, and so it is required. `bind` closes it."""
     keyed_agent.fork(key="k").inquire("a")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
-    keyed_agent.fork(key="k") | any_agent  # type: ignore[misc]  # pyright: ignore[reportOperatorIssue]
+    keyed_agent.fork(key="k") | any_agent  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
     assert_type(keyed_agent.bind(key="k") | any_agent, MiniAgent)
     assert_type(words.pipe(keyed_agent.bind(key="k"), resolve()), Observable[Message])
 
