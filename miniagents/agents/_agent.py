@@ -137,7 +137,7 @@ class InteractionContext(Generic[In_co, Out_contra]):
         self._run.keep_open_for(awaitable)
 
 
-class MiniAgent(RunnableAgent[In, Out, P]):
+class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
     """An agent: made of an async function by :func:`miniagent`, never changed, only copied.
 
     ``MiniAgent[Question, Answer]`` takes messages of the class ``Question``, replies ``Answer`` and takes no

@@ -21,7 +21,10 @@ class Operator(Protocol[A, B]):
 
 
 MYPY: Final = False  # mypy knows the name, and takes it for true
-if MYPY:
+TYPE_CHECKING_WITH_PYREFLY: Final = (
+    False  # the same of pyrefly, which reads both sides of what it does not know
+)
+if not TYPE_CHECKING_WITH_PYREFLY and MYPY:
 
     class PlainOperator(Protocol[A, B]):  # pyright: ignore[reportRedeclaration]
         """An operator that is no agent.
@@ -38,7 +41,8 @@ if MYPY:
         @override
         def __sizeof__(self) -> int: ...
 
-else:
+
+if not MYPY:
     PlainOperator: TypeAlias = Callable[[Observable[A]], Observable[B]]
 
 

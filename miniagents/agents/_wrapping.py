@@ -5,7 +5,7 @@ an agent of a class keeps its fields.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Self, cast
+from typing import Generic, Self, cast
 
 from typing_extensions import ParamSpec, override
 
@@ -22,7 +22,7 @@ P = ParamSpec("P", default=[])
 
 
 # Other modules import it as `WrappedAgent`; why it has this name stands in `_configuration`.
-class MiniAgent(ConfiguredAgent[P]):
+class MiniAgent(ConfiguredAgent[P], Generic[P]):
     """An agent that may have something around each of its runs.
 
     Args:
