@@ -100,9 +100,10 @@ def _spans(tree: ast.AST) -> Iterator[tuple[int, int]]:
         if not isinstance(node, ast.stmt):
             continue
         body: Sequence[ast.stmt] = getattr(node, "body", ())
+        inside = node.cases[0].pattern if isinstance(node, ast.Match) else body[0] if body else None
         decorators: Sequence[ast.expr] = getattr(node, "decorator_list", ())
         first = min([node.lineno, *(each.lineno for each in decorators)])
-        last = max(first, body[0].lineno - 1) if body else node.end_lineno or first
+        last = (node.end_lineno or first) if inside is None else max(first, inside.lineno - 1)
         yield first, last
 
 
