@@ -54,6 +54,12 @@ def in_the_third_place(items: Observable[Item]) -> None:
     assert_type(third, Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
 
 
+def an_overloaded_function_in_the_third_place(words: Observable[str]) -> None:
+    """Mypy does not choose among the forms of `sum` there, with our stubs or without. A method works."""
+    words.pipe(ops.map(len), ops.to_list(), ops.map(sum))  # type: ignore[misc]
+    assert_type(words.pipe(ops.map(len), ops.to_list()).map(sum), Observable[int])
+
+
 def a_union_in_the_middle(items: Observable[Item], ints: Observable[int]) -> None:
     """Mypy does not solve `T | int` when another generic operator follows: it is refused; methods are not."""
     items.pipe(ops.merge(ints), ops.take(1))  # type: ignore[arg-type]
