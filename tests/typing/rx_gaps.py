@@ -46,12 +46,13 @@ def behind_an_agent(questions: Observable[Question]) -> None:
     questions.pipe(answering_agent, resolve(), ops.map(lambda answer: answer.nope))  # type: ignore[attr-defined]
 
 
-def in_the_third_place(items: Observable[Item]) -> None:
-    """Inference has two passes in mypy: the first operator, then all others at once."""
-    third = items.pipe(ops.filter(lambda m: m.size > 1), ops.take(1), ops.map(lambda m: m.text))
-    assert_type(third, Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
-    third = items.pipe(ops.map(lambda m: m.text), ops.map(lambda t: t.split()), ops.map(lambda ws: ws[0]))
-    assert_type(third, Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
+def in_the_third_place(words: Observable[str]) -> None:
+    """Behind two that change the items; a method is exact, and what stands behind `take(1)` and the like."""
+    named = words.pipe(ops.filter(str.isupper), ops.map(len), ops.map(lambda n: n + 1))
+    assert_type(named, Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
+    three = words.pipe(ops.map(lambda w: w.split()), ops.map(lambda ws: ws[0]), ops.map(lambda w: w.upper()))
+    assert_type(three, Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
+    assert_type(words.pipe(ops.filter(str.isupper), ops.map(len)).map(lambda n: n + 1), Observable[int])
 
 
 def an_overloaded_function_in_the_third_place(words: Observable[str]) -> None:
