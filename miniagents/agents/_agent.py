@@ -419,7 +419,7 @@ class Identity(MiniAgent[Message, Message]):
 
     __slots__ = ()
 
-    @overload
+    @overload  # type: ignore[override]  # it is never incomplete, so it has no form for that
     def __or__(self, other: "Identity") -> "Identity": ...
     @overload
     def __or__(self, other: Stage[In1, Out2]) -> MiniAgent[In1, Out2]: ...

@@ -256,7 +256,8 @@ MessageItemOf: TypeAlias = (
 if TYPE_CHECKING:
     _Alias = TypeVar("_Alias")
 
-    class _Itself(Generic[_Alias]):
+    # An exception, so that nothing is added to what may be given anyway.
+    class _Itself(Exception, Generic[_Alias]):  # noqa: N818 - an alias is no error
         """Nothing is one. An alias that speaks of itself is told by its name in errors of mypy."""
 
     _ByName: TypeAlias = _Itself["MessageTypeOf[AnyM]"]
