@@ -426,7 +426,7 @@ class Identity(MiniAgent[Message, Message]):
     @overload
     def __or__(self: Operator[A, B], other: PlainOperator[B, C]) -> Pipeline[A, C]: ...
     @override
-    def __or__(self, other: object) -> object:
+    def __or__(self, other: object) -> object:  # pyright: ignore[reportIncompatibleMethodOverride] - the same
         return super().__or__(cast("Identity", other))
 
 
