@@ -25,7 +25,6 @@ from miniagents.values import (
     ToolCall,
     ToolCallDelta,
     ToolResult,
-    Usage,
 )
 
 from ._attachments import address_of
@@ -55,7 +54,7 @@ def vercel_message_id(run: str) -> str:
 
     Example:
         >>> vercel_message_id("run-1")
-        'msg-40b4ad7ed8e2ce2ab55ad4ce'
+        'msg-efc61655a84e8e4d2e0fd578'
     """
     return f"msg-{sha256(f'message of {run}'.encode()).hexdigest()[:24]}"
 
@@ -94,7 +93,6 @@ class VercelEncoder:
         self._id = message_id
         self._summary = RunSummary()
         self._in_step = False
-        self._wrote = False  # in this step
         self._began = MessageBegan(0, "assistant")
         self._text = self._thought = ""  # the ids of what is open
         self._thought_index = 0
@@ -135,11 +133,10 @@ class VercelEncoder:
                 if role != "tool" or not self._in_step:
                     yield from self._end_step()
                     yield {"type": "start-step"}
-                    self._in_step, self._wrote = True, False
+                    self._in_step = True
             case MessagePart(_, part):
                 yield from self._part(part)
             case MessageEnded():
-                yield from self._end_blocks()
                 yield from self._end_calls()
             case RunEnded():
                 yield from self._end(frame)
@@ -183,45 +180,28 @@ class VercelEncoder:
 
     def _part(self, part: str | PartValue) -> Iterator[_Chunk]:
         match part:
-            case Usage():
-                return
             case str(text) | Refusal(text):
-                yield from self._said(text)
+                chunks = self._said(text)
             case Reasoning():
-                yield from self._reasoning(part)
-            case ToolCallDelta():
-                yield from self._call(part)
-            case ToolCall(call_id, name, arguments):
-                yield from self._end_blocks()
-                yield from self._input(call_id, name, arguments)
-            case ToolResult():
-                yield from self._result(part)
-            case Citation():
-                yield self._source(part)
-            case Image() | File():
-                address, media_type = address_of(part)
-                if not address:
-                    return
-                yield from self._end_blocks()
-                yield {"type": "file", "url": address, "mediaType": media_type}
-            case AgentPart():
-                yield from self._of_agent(part)
+                chunks = self._reasoning(part)
+            case ToolCallDelta() | ToolCall() | ToolResult() | AgentPart():
+                chunks = self._tool(part)
+            case Citation() | Image() | File():
+                chunks = self._shown(part)
             case Restart() if self._began.role != "tool":
-                yield from self._restart()
+                chunks = self._restart()
             case Finish():
-                yield from self._end_blocks()
-                yield from self._end_calls()
+                chunks = self._end_calls()
             case _:
                 return
-        self._wrote = True
+        yield from chunks
 
     def _restart(self) -> Iterator[_Chunk]:
         """Withdraw the step: the client forgets what it had open, so nothing of that may be ended."""
         self._text = self._thought = ""
         self._known -= {call.id or "" for call in self._calls.values()}
         self._calls.clear()
-        if self._wrote:
-            yield {"type": "reset-step"}
+        yield {"type": "reset-step"}
 
     def _said(self, text: str) -> Iterator[_Chunk]:
         if not text:
@@ -273,6 +253,13 @@ class VercelEncoder:
         author = self._author()
         return {"providerMetadata": {PROVIDER: author}} if author else {}
 
+    def _shown(self, part: Citation | Image | File) -> Iterator[_Chunk]:
+        if isinstance(part, Citation):
+            yield self._source(part)
+        elif (address := address_of(part))[0]:
+            yield from self._end_blocks()
+            yield {"type": "file", "url": address[0], "mediaType": address[1]}
+
     def _source(self, cited: Citation) -> _Chunk:
         self._sources += 1
         told: _Chunk = {"sourceId": f"source-{self._sources}"}
@@ -300,6 +287,18 @@ class VercelEncoder:
 
     # -- tools -------------------------------------------------------------------------------------------
 
+    def _tool(self, part: ToolCallDelta | ToolCall | ToolResult | AgentPart) -> Iterator[_Chunk]:
+        match part:
+            case ToolCallDelta():
+                yield from self._call(part)
+            case ToolCall(call_id, name, arguments):
+                yield from self._end_blocks()
+                yield from self._input(call_id, name, arguments)
+            case ToolResult():
+                yield from self._result(part)
+            case AgentPart():
+                yield from self._of_agent(part)
+
     def _call(self, piece: ToolCallDelta) -> Iterator[_Chunk]:
         yield from self._end_blocks()
         call = self._calls.setdefault(piece.index, _Call())
@@ -316,6 +315,7 @@ class VercelEncoder:
             yield {"type": "tool-input-delta", "toolCallId": call.id, "inputTextDelta": piece.arguments}
 
     def _end_calls(self) -> Iterator[_Chunk]:
+        yield from self._end_blocks()
         for call in self._calls.values():
             yield from self._input(call.id or "", call.name or "", "".join(call.arguments))
         self._calls.clear()
@@ -332,7 +332,6 @@ class VercelEncoder:
             yield {"type": "tool-input-available", **told, "input": value}
 
     def _result(self, result: ToolResult) -> Iterator[_Chunk]:
-        yield from self._end_blocks()
         yield from self._end_calls()
         if result.call_id not in self._known:
             yield from self._input(result.call_id, result.name or self._began.tool or "tool", "{}")
