@@ -75,7 +75,7 @@ class Answer:
         self._turn = 0  # messages and new beginnings
         self._spoke = False  # a text has been told
         self._thought: tuple[int, int] | None = None  # the turn and the index of the thought before
-        self._before = self._spoke, self._thought  # as they were before the present message
+        self._before: tuple[bool, tuple[int, int] | None] = (False, None)  # before the present message
         self._gap = False  # one stands before the next text
         self._calls: list[ToolCallDelta | ToolResult] = []  # of the last message of the model, and after it
 

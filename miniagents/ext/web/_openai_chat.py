@@ -69,9 +69,7 @@ class ChatCompletionEncoder:
     def encode(self, position: int, frame: Frame, /) -> bytes:
         """Return the chunks that a frame is."""
         del position
-        return b"".join(
-            [self._chunk(delta) for said in self._answer.said(frame) for delta in self._told(said)]
-        )
+        return b"".join([self._chunk(self._told(said)) for said in self._answer.said(frame)])
 
     def ping(self) -> bytes:
         """Return a comment."""

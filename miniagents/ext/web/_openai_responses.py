@@ -7,7 +7,7 @@ incomplete, and does not stand in the response that is told at the end.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, cast
 
 from miniagents.values import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
 
@@ -35,6 +35,9 @@ _PIECES: Final[Mapping[_PartKind, str]] = MappingProxyType(
         "summary_text": "response.reasoning_summary_text",
     }
 )
+
+_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+_LOGPROBS: Final[Mapping[str, object]] = MappingProxyType({"logprobs": ()})
 
 
 @dataclass(slots=True, eq=False)
@@ -153,7 +156,7 @@ class _Response:
             )
             yield {"type": added, **item.at(), "part": item.parts[-1].as_data()}
         item.parts[-1].pieces.append(text)
-        extra = {"logprobs": []} if part_kind == "output_text" else {}
+        extra = _LOGPROBS if part_kind == "output_text" else _NOTHING
         yield {"type": f"{_PIECES[part_kind]}.delta", **item.at(), "delta": text, **extra}
 
     def _cited(self, cited: Citation) -> Iterator[_Data]:
@@ -196,7 +199,7 @@ class _Response:
         part = item.parts[-1]
         whole = part.as_data()
         name = "refusal" if part.kind == "refusal" else "text"
-        extra = {"logprobs": []} if part.kind == "output_text" else {}
+        extra = _LOGPROBS if part.kind == "output_text" else _NOTHING
         yield {"type": f"{_PIECES[part.kind]}.done", **item.at(), name: whole[name], **extra}
         done = (
             "response.reasoning_summary_part.done"
@@ -349,8 +352,7 @@ class WholeResponse:
         status = status_of_run(ended)
         if status != 200:  # noqa: PLR2004 - of HTTP
             return status, error_of_run(ended)
-        whole = self._last["response"]
-        return status, whole if isinstance(whole, dict) else {}
+        return status, cast("_Data", self._last["response"])
 
 
 def _usage(usage: Usage | None) -> _Data | None:

@@ -8,6 +8,7 @@ about it; so is what only a screen shows (sources, `data-*`).
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, NoReturn, cast
 
 from miniagents.core import AssistantMessage, Message, ToolMessage
@@ -23,6 +24,7 @@ _LONGEST_ID: Final = 256
 _NOT_ALLOWED: Final = "The user did not allow this call."
 
 _Fields = Mapping[str, object]
+_NOTHING: Final[_Fields] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,7 @@ def read_vercel_request(body: _Fields, *, urls: bool = False) -> VercelRequest:
 
 def _messages(fields: _Fields, where: str, *, urls: bool) -> Iterator[Message]:
     role = fields.get("role")
-    parts = [
-        _fields(each, f"{where}.parts") for each in list_in(fields.get("parts") or [{}], f"{where}.parts")
-    ]
+    parts = [_fields(each, f"a part of {where}") for each in list_in(fields.get("parts"), f"{where}.parts")]
     match role:
         case "user":
             content = [said for part in parts if (said := _said_by_user(part, where)) is not None]
@@ -140,9 +140,7 @@ def _text(said: list[Content]) -> str:
 
 
 def _thought(part: _Fields, where: str) -> Reasoning:
-    metadata = part.get("providerMetadata")
-    kept = cast("_Fields", metadata).get(PROVIDER) if isinstance(metadata, Mapping) else None
-    ours = cast("_Fields", kept) if isinstance(kept, Mapping) else {}
+    ours = _inside(_inside(part, "providerMetadata"), PROVIDER)
     signature, thought_id = ours.get("signature"), ours.get("id")
     return Reasoning(
         _str(part.get("text"), where),
@@ -171,6 +169,12 @@ def _add_call(part: _Fields, kind: str, said: list[Content], results: list[Conte
     arguments = given if isinstance(given, str) else "{}" if given is None else _json(given)
     said.append(ToolCall(call_id, name, arguments))
     results.append(result)
+
+
+def _inside(fields: _Fields, name: str) -> _Fields:
+    """Return an object in an object; an empty one if there is none."""
+    inside = fields.get(name)
+    return cast("_Fields", inside) if isinstance(inside, Mapping) else _NOTHING
 
 
 def _json(value: object) -> str:
