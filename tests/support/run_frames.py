@@ -102,7 +102,7 @@ def _part(random: Random) -> str | PartValue:
         (
             lambda: pick(_WORDS),
             lambda: pick(_WORDS),
-            lambda: Refusal(pick(_WORDS)),
+            lambda: Refusal(pick(_WORDS[:4])),
             lambda: Reasoning(pick(_WORDS), pick((None, "sig")), pick((None, "r")), pick((0, 0, 1))),
             lambda: Reasoning(signature="sig", redacted=True),
             lambda: ToolCallDelta(pick((0, 0, 1)), pick(_IDS), pick((*_NAMES, None)), pick(_ARGUMENTS)),
