@@ -63,6 +63,8 @@ class MessageBegan:
         role: whose it is ("assistant", "tool", ...).
         agent: the alias of the agent that wrote it, if it is known.
         model: the model that wrote it, if one did.
+        tool: the name of the tool that was called, if it is the result of a call.
+        call: the id of that call.
 
     Example:
         >>> MessageBegan(0, "assistant", "POET").as_data()["type"]
@@ -73,15 +75,14 @@ class MessageBegan:
     role: str
     agent: str | None = None
     model: str | None = None
+    tool: str | None = None
+    call: str | None = None
 
     def as_data(self) -> dict[str, object]:
         """Return the frame as what JSON has; what is not known is left out."""
         data: dict[str, object] = {"type": "message_began", "message": self.message, "role": self.role}
-        if self.agent is not None:
-            data["agent"] = self.agent
-        if self.model is not None:
-            data["model"] = self.model
-        return data
+        known = {"agent": self.agent, "model": self.model, "tool": self.tool, "call": self.call}
+        return data | {name: value for name, value in known.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,8 @@ def frame_from_data(data: Mapping[str, object]) -> Frame:
                     str(data["role"]),
                     _text_or_none(data, "agent"),
                     _text_or_none(data, "model"),
+                    _text_or_none(data, "tool"),
+                    _text_or_none(data, "call"),
                 )
             case "part":
                 return MessagePart(_number(data), _part_of(data["part"]))
