@@ -68,6 +68,7 @@ async def leave_together(count: int) -> float:
     talkers = Talkers(every=1.0)
     async with MiniAgents(app_wide=True) as context, served(app_of(talkers)) as url:
         port = urlsplit(url).port
+        await asyncio.sleep(0.05)  # the task of the lifespan has begun
         before = asyncio.all_tasks()
         clients = [await asked(port) for _ in range(count)]
         for reader, _ in clients:
