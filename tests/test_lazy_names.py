@@ -57,6 +57,7 @@ def test_a_star_imports_every_name() -> None:
     )
 
 
+@pytest.mark.gate("imports the library again for each module")
 def test_a_module_is_there_without_being_imported() -> None:
     """After `import miniagents` alone, `miniagents.agents` and `miniagents.errors` are there."""
     modules = [*_LAYERS, *_MODULES]

@@ -165,10 +165,10 @@ FORK = dedent("""
         ctx.reply(await ctx.messages)
 
     async def main():
+        asyncio.get_running_loop().slow_callback_duration = 60  # a fork is slow on a busy machine
         call = idle_agent.initiate_inquiry()
         done = idle_agent.inquire("done")
         await done
-        asyncio.get_running_loop().slow_callback_duration = 60  # a fork is slow on a busy machine
         child = os.fork()
         if child == 0:
             told = []
@@ -204,6 +204,7 @@ FORK = dedent("""
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.gate("a process, and one that it forks")
 def test_after_fork() -> None:
     """In a forked child a call into the parent's context is a typed error; a context of its own works."""
     # A process of its own: this one has a watchdog thread, and forking with threads is another matter.

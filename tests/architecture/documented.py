@@ -17,6 +17,7 @@ LINES: tuple[str, ...] = (
     "from miniagents.ext.console_user_agent import console_user_agent, create_console_user_agent",
     "from miniagents.ext.history_agents import markdown_history_agent, in_memory_history_agent",
     "from miniagents.ext.chat_history_md import ChatHistoryMD",
+    "from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryThread",
     "from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory",
     "from miniagents.operators import as_messages, resolve, tokens, map_tokens, map_messages",
     "from miniagents.operators import join, split, flatten, errors_as_messages, from_async, to_async_iter",

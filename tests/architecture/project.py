@@ -37,7 +37,7 @@ FOREIGN: Final = MappingProxyType(
     {
         "typing_extensions": r".*",
         "pydantic": r".*",
-        "pydantic_core": r"miniagents\.(values\..*|ext\.llm\..*|agents\._base_agent)",
+        "pydantic_core": r"miniagents\.(values\..*|ext\.(llm\..*|_history\._comments)|agents\._base_agent)",
         "reactivex": r".*",  # not in values: see the import contracts
         "openai": r"miniagents\.ext\.llm\.(openai|openai_responses|_openai_sdk)",
         "anthropic": r"miniagents\.ext\.llm\.anthropic",

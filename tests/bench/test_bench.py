@@ -10,6 +10,7 @@ from tests.bench.peers.known import PEERS
 from tests.bench.report import Report
 
 
+@pytest.mark.gate("all cases, if only with a few tokens")
 @pytest.mark.parametrize("name", [name for name in CASES if name not in {"S7", "S7-agent"}])
 @pytest.mark.parametrize("role", ["limit", "ours"])
 def test_case_runs(name: str, role: str) -> None:

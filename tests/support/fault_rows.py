@@ -227,6 +227,9 @@ def _asked_again() -> Iterable[Row]:
     long = {**again, "total_timeout": 0.3, "first_token_timeout": None}
     late = (_whole(429, BUSY, retry_after="3600"),)
     yield Row("Retry-After of an hour", late, LLMStatusError, "", "busy_error", 429, keywords=long)
+    spent = {"error": {"type": "insufficient_quota", "code": "insufficient_quota", "message": "Pay first."}}
+    gone = (_whole(429, spent, **SOON),)
+    yield Row("no credit left", gone, LLMStatusError, "", "insufficient_quota", 429, keywords=again)
     for status in (400, 401):
         refused = _whole(status, BUSY)
         yield Row(f"{status}", (refused,), LLMStatusError, "", "busy_error", status, keywords=again)

@@ -1,13 +1,16 @@
-"""How a chat history is kept: the classes of histories, messages in Markdown, the file on the disk."""
+"""How a chat history is kept: the classes of histories, messages in Markdown, the files on the disk."""
 
-from ._chat_history import ChatHistory, ChatHistoryMD, InMemoryChatHistory, keep_and_reply
+from ._chat_history import ChatHistory, ChatHistoryMD, ChatHistorySQLite, InMemoryChatHistory, keep_and_reply
 from ._markdown_file import HistoryFileError, MarkdownFile
 from ._records import Json, Note, Record
+from ._sqlite_file import HistoryThread
 
 __all__ = [
     "ChatHistory",
     "ChatHistoryMD",
+    "ChatHistorySQLite",
     "HistoryFileError",
+    "HistoryThread",
     "InMemoryChatHistory",
     "Json",
     "MarkdownFile",

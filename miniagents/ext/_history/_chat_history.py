@@ -1,9 +1,11 @@
-"""Chat histories: objects that keep a conversation, in memory or in a Markdown file."""
+"""Chat histories: objects that keep a conversation: in memory, in a Markdown file, in an SQLite file."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable
+from copy import copy
 from os import PathLike
 from pathlib import Path
+from typing import Self, cast
 
 from typing_extensions import override
 
@@ -13,6 +15,7 @@ from miniagents.core import Message, Messages, MessageSequencePromise, MessageTy
 from ._markdown_file import MarkdownFile
 from ._records import Registry
 from ._serial_executor import SerialExecutor
+from ._sqlite_file import HistoryThread, SQLiteFile
 
 
 class ChatHistory(ABC):
@@ -209,3 +212,149 @@ class ChatHistoryMD(ChatHistory):
 
     def _load(self) -> Messages:
         return Messages(self._registry.message_of(record) for record in self._file.load())
+
+
+class ChatHistorySQLite(ChatHistory):
+    """Keeps many conversations (threads) in one SQLite file, for many processes at once.
+
+    A message is on the disk when `append` returns, with its data and its class. Readers wait for nobody,
+    writers for each other. A new file is private (mode 0600). To read it by hand: ``sqlite3 CHAT.db "SELECT
+    thread, role, text FROM message ORDER BY number"``.
+
+    Args:
+        path: the file; made when the first message is kept. Its folder must be there.
+        thread: the name of the conversation that this object is about.
+        message_classes: subclasses of `Message` that are read back as such; others become `Message` with all
+            their data.
+        lock_timeout: how long to wait while another process writes, in seconds.
+
+    Raises:
+        TypeError: one of the classes is no subclass of `Message`.
+        ValueError: two classes have the same name, or the name of the thread has halves of characters.
+
+    Example:
+        >>> import asyncio, tempfile
+        >>> from miniagents import AssistantMessage, UserMessage
+        >>> async def main(path):
+        ...     poems = ChatHistorySQLite(path, "poems")
+        ...     await poems.append([UserMessage("A poem!"), AssistantMessage("Roses ...")])
+        ...     await poems.in_thread("bills").append("How much is it?")
+        ...     print(await ChatHistorySQLite(path, "poems").load())
+        ...     print([(thread.name, thread.messages) for thread in await poems.threads()])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     asyncio.run(main(f"{folder}/CHAT.db"))
+        A poem!
+        <BLANKLINE>
+        Roses ...
+        [('bills', 1), ('poems', 2)]
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str] = "CHAT.db",
+        thread: str = "main",
+        *,
+        message_classes: Iterable[type[Message]] = (),
+        lock_timeout: float = 30.0,
+    ) -> None:
+        self.path: Path = Path(path)
+        self.thread: str = _thread_name(thread)
+        self._registry = Registry(message_classes)
+        self._file = SQLiteFile(self.path, lock_timeout=lock_timeout)
+        self._executor = SerialExecutor()
+
+    @override
+    def __repr__(self) -> str:
+        return f"ChatHistorySQLite({str(self.path)!r}, {self.thread!r})"
+
+    def in_thread(self, thread: str) -> Self:
+        """The same file with another conversation; the connection is shared.
+
+        Args:
+            thread: its name; it need not be there.
+
+        Raises:
+            ValueError: the name has halves of characters.
+        """
+        other = copy(self)
+        other.thread = _thread_name(thread)
+        return other
+
+    @override
+    async def append(self, messages: MessageType) -> None:
+        """Keep anything that is messages; then it is on the disk.
+
+        What is finished already (`Messages`) is kept all at once or not at all; else each message is kept as
+        soon as it is finished. Calls are served in their order.
+
+        Raises:
+            HistoryFileError: a message could not be written; the file is as it was before it.
+            TypeError: a message holds data that cannot be kept; nothing of it was written.
+            ValueError: it holds a number too long to be written.
+            NoActiveContextError: there are promises among them, and no context is active.
+        """
+        if isinstance(messages, Messages):
+            await self._append(cast("Messages", messages))
+            return
+        async for message in finished(messages):
+            await self._append((message,))
+
+    @override
+    async def load(self) -> Messages:
+        """The whole conversation; nothing if there is no file, or no such thread in it.
+
+        Raises:
+            HistoryFileError: the file cannot be read.
+        """
+        return await self._executor.run(self._load)
+
+    async def threads(self) -> tuple[HistoryThread, ...]:
+        """All conversations of the file, the one that was written to last comes first.
+
+        Raises:
+            HistoryFileError: the file cannot be read.
+        """
+        return await self._executor.run(self._file.threads)
+
+    async def keep_first(self, count: int) -> int:
+        """Remove all messages of this conversation but the first ones, for example to answer anew.
+
+        Args:
+            count: how many are kept; 0 removes the conversation.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            HistoryFileError: the file cannot be written, and is as it was.
+            ValueError: ``count`` is negative.
+        """
+        if count < 0:
+            raise ValueError(f"count is {count}: give how many messages are kept, 0 or more")
+        return await self._executor.run(self._file.keep_first, self.thread, count)
+
+    async def check(self) -> None:
+        """Find out now whether the file can be read and written, without making it.
+
+        Raises:
+            HistoryFileError: it cannot.
+        """
+        await self._executor.run(self._file.check)
+
+    async def _append(self, messages: Iterable[Message]) -> None:
+        records = [self._registry.record_of(message) for message in messages]
+        if records:
+            await self._executor.run(self._file.append, self.thread, records)
+
+    def _load(self) -> Messages:
+        return Messages(self._registry.message_of(record) for record in self._file.load(self.thread))
+
+
+def _thread_name(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the name of a thread, {name!r}, has halves of characters; leave them out"
+        ) from error
+    return name

@@ -485,11 +485,13 @@ def _citations(annotations: Iterable[object]) -> Iterator[Citation]:
 
 
 def _count(usage: object, *, final: bool) -> Count:
+    written = integer_at(usage, "prompt_tokens_details", "cache_write_tokens")
     counted = Usage(
         integer_at(usage, "prompt_tokens"),
         integer_at(usage, "completion_tokens"),
         integer_at(usage, "prompt_tokens_details", "cached_tokens"),
         integer_at(usage, "completion_tokens_details", "reasoning_tokens"),
-        integer_at(usage, "prompt_tokens_details", "cache_write_tokens"),
+        # A proxy before an Anthropic model leaves that in the words of its provider.
+        integer_at(usage, "cache_creation_input_tokens") if written is None else written,
     )
     return Count(counted, final=final)

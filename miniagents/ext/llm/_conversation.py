@@ -9,11 +9,12 @@
 """
 
 import asyncio
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
+from urllib.parse import unquote_to_bytes
 
 from miniagents.core import AssistantMessage, Message, ToolMessage, UserMessage
 from miniagents.values import (
@@ -239,13 +240,14 @@ def _nothing_to_answer(errors: int) -> str:
 
 
 async def loaded(conversation: Conversation) -> Conversation:
-    """Return the conversation with every path replaced by the bytes that stand there.
+    """Return the conversation with every path, and every address that holds its data, replaced by the bytes.
 
     Args:
         conversation: its images and files may stand at paths.
 
     Raises:
-        LLMConfigError: a file cannot be read, is empty, or is larger than any provider takes.
+        LLMConfigError: a file cannot be read, is empty, or is larger than any provider takes; or an address
+            that should hold data holds none.
 
     Example:
         >>> import asyncio
@@ -263,13 +265,33 @@ async def loaded(conversation: Conversation) -> Conversation:
 
 async def _loaded(part: Content) -> Content:
     """Return a part with the bytes of its file in place of a path."""
-    if not isinstance(part, Image | File) or part.path is None:
+    if not isinstance(part, Image | File):
         return part
+    if part.path is None:
+        return _of_data_url(part, part.url) if part.url and part.url[:5].lower() == "data:" else part
     data = await asyncio.to_thread(_read, Path(part.path))
     if isinstance(part, File):
         named = replace(part, name=part.name or Path(part.path).name)
         return replace(named, data=data, path=None, media_type=media_type_of(part, data))
     return replace(part, data=data, path=None, media_type=media_type_of(part, data))
+
+
+def _of_data_url(attachment: Image | File, url: str) -> Image | File:
+    """Return an attachment with the bytes that its address holds (RFC 2397), which not all providers read."""
+    head, comma, body = url[5:].partition(",")
+    media_type, _, encoding = head.rpartition(";") if head.lower().endswith(";base64") else (head, "", "")
+    try:
+        data = b64decode(unquote_to_bytes(body), validate=True) if encoding else unquote_to_bytes(body)
+    except ValueError:
+        data = b""
+    if not (comma and data):
+        raise LLMConfigError(
+            f"the address {url[:30]!r}... holds no data; give the bytes as data=, "
+            "or an address such as data:image/png;base64,..."
+        )
+    return replace(
+        attachment, data=data, url=None, media_type=media_type.partition(";")[0] or attachment.media_type
+    )
 
 
 def _read(path: Path) -> bytes:

@@ -29,6 +29,7 @@ _SERVER_ERROR: Final = 500
 _RETRIED_STATUSES: Final = frozenset({408, 409, 425, 429})
 _NEVER_RETRIED: Final = frozenset({501, 505})
 _CLIENT_ERRORS: Final = range(400, 500)
+_SPENT: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 _RETRIED_KINDS: Final = frozenset(
     {"overloaded_error", "rate_limit_error", "api_error", "timeout_error", "server_error"}
 )
@@ -158,12 +159,14 @@ def can_pass(status: int | None, reason: Reason) -> bool:
     Example:
         >>> can_pass(503, Reason("", "busy")), can_pass(400, Reason("", "busy"))
         (True, False)
+        >>> can_pass(429, Reason("insufficient_quota", "You exceeded your current quota."))
+        False
     """
     if status is None:
         return reason.kind in _RETRIED_KINDS and not is_at_fault(reason)
     if status >= _SERVER_ERROR:
         return status not in _NEVER_RETRIED and not is_at_fault(reason)
-    return status in _RETRIED_STATUSES
+    return status in _RETRIED_STATUSES and reason.kind not in _SPENT
 
 
 def advice(status: int | None, reason: Reason, *, attached: bool, schemas: bool) -> str:
@@ -182,6 +185,8 @@ def advice(status: int | None, reason: Reason, *, attached: bool, schemas: bool)
     told = str(reason)
     if _TOO_LONG.search(told):
         return "send a shorter conversation"
+    if reason.kind in _SPENT:
+        return "check the credit and the limits of the account"
     at_fault = is_at_fault(reason)
     if status is not None and status < _SERVER_ERROR:
         best = _ADVICE.get(status, "check the request")

@@ -22,9 +22,9 @@ Example, with a transport of httpx2 in the place of the network:
     gpt-5.4-mini was asked: How are you? stop
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -190,7 +190,7 @@ def _encode(
     messages: list[dict[str, object]] = []
     if conversation.system:
         messages.append({"role": "system", "content": conversation.system})
-    for turn in conversation.turns:
+    for turn in _calls_together(conversation.turns):
         messages += _messages(turn)
     body: dict[str, object] = {
         "max_completion_tokens" if is_openai else "max_tokens": max_tokens,
@@ -204,6 +204,24 @@ def _encode(
         **extra,
     }
     return _ChatRequest(messages, {name: value for name, value in body.items() if value is not None})
+
+
+def _calls_together(turns: Iterable[Turn]) -> Iterator[Turn]:
+    """Join what a model said after a call with the call: results must follow the message of their calls."""
+    open_turn: Turn | None = None  # the last one, if it has calls
+    for turn in turns:
+        if open_turn is not None and turn.role == "assistant":
+            open_turn = replace(open_turn, content=(*open_turn.content, *turn.content))
+            continue
+        if open_turn is not None:
+            yield open_turn
+            open_turn = None
+        if turn.role == "assistant" and any(isinstance(part, ToolCall) for part in turn.content):
+            open_turn = turn
+        else:
+            yield turn
+    if open_turn is not None:
+        yield open_turn
 
 
 def _messages(turn: Turn) -> Iterator[dict[str, object]]:

@@ -12,6 +12,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, cast
 
 from miniagents.values import AgentPart, PartValue, RateLimit, part_from_data
@@ -37,12 +38,9 @@ FRAMES_VERSION: Final = 1
 Ending: TypeAlias = Literal["finished", "failed", "stopped", "lost"]
 """How a run ended: by itself, by an error, by somebody who stopped it, or with the server that ran it."""
 
-_ENDINGS: Final[Mapping[str, Ending]] = {
-    "finished": "finished",
-    "failed": "failed",
-    "stopped": "stopped",
-    "lost": "lost",
-}
+_ENDINGS: Final[Mapping[str, Ending]] = MappingProxyType(
+    {"finished": "finished", "failed": "failed", "stopped": "stopped", "lost": "lost"}
+)
 
 
 class FrameError(ValueError):

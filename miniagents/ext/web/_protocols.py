@@ -127,7 +127,7 @@ class JSONLinesEncoder:
 
 
 class TextEncoder:
-    r"""The text alone, an empty line between messages; a last line in brackets says of an end that it was bad.
+    r"""The text alone, an empty line between messages; a last line in brackets tells of a bad end.
 
     Example:
         >>> TextEncoder().encode(7, RunEnded("failed", "The agent failed."))

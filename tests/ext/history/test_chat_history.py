@@ -1,4 +1,4 @@
-"""Chat histories: in memory, in a Markdown file, and their agents."""
+"""Chat histories: in memory, in a Markdown file, in an SQLite file, and their agents."""
 
 import asyncio
 import os
@@ -19,6 +19,7 @@ from miniagents.ext._history._markdown_format import write_record
 from miniagents.ext._history._records import Registry
 from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
 from miniagents.ext.chat_history_md import ChatHistoryMD, HistoryFileError
+from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
 from miniagents.messages import (
     AssistantMessage,
     Message,
@@ -118,9 +119,13 @@ async def test_messages_in_every_form() -> None:
         assert [] == [message async for message in finished(None)]
 
 
+in_each_file = pytest.mark.parametrize("kind", [ChatHistoryMD, ChatHistorySQLite])
+
+
 async def test_a_list_is_appended_without_a_context(tmp_path: Path) -> None:
     """Only promises need a context; what stands before an error in a list is kept."""
-    for history in (InMemoryChatHistory(), ChatHistoryMD(tmp_path / "CHAT.md")):
+    files = (ChatHistoryMD(tmp_path / "CHAT.md"), ChatHistorySQLite(tmp_path / "CHAT.db"))
+    for history in (InMemoryChatHistory(), *files):
         await history.append([UserMessage("a"), ["b", {"role": "assistant", "content": "c"}]])
         with pytest.raises(ValueError, match="gone"):
             await history.append(["d", ValueError("gone"), "e"])
@@ -204,7 +209,8 @@ def _said(text: str, **data: object) -> Message:
     return message_of(AssistantMessage, text, data)
 
 
-async def test_a_conversation_goes_on(tmp_path: Path) -> None:
+@in_each_file
+async def test_a_conversation_goes_on(tmp_path: Path, kind: type[ChatHistoryMD | ChatHistorySQLite]) -> None:
     """Another object on the same file has all that was said, with classes and data."""
     path = tmp_path / "CHAT.md"
     said = Messages(
@@ -221,32 +227,38 @@ async def test_a_conversation_goes_on(tmp_path: Path) -> None:
             ),
         ]
     )
-    first = ChatHistoryMD(path, message_classes=[Note])
+    first = kind(path, message_classes=[Note])
     await first.append(said)
-    assert said == await ChatHistoryMD(str(path), message_classes=[Note]).load() == await first.load()
-    assert "## assistant · m-1\n\n# No\r\n" in path.read_bytes().decode()
+    assert said == await kind(str(path), message_classes=[Note]).load() == await first.load()
+    assert 0o600 == path.stat().st_mode & 0o777
 
 
 async def test_it_reads_like_a_conversation(tmp_path: Path) -> None:
     """Without the comment lines the file is what one would write by hand."""
     path = tmp_path / "CHAT.md"
-    await ChatHistoryMD(path).append(Messages([UserMessage("Hi!"), _said("Hello!", model="m")]))
-    lines = [line for line in path.read_text().split("\n") if line and not line.startswith("<!-- ")]
-    assert ["## user", "Hi!", "## assistant · m", "Hello!"] == lines
+    await ChatHistoryMD(path).append(Messages([UserMessage("Hi!"), _said("# No\r\n", model="m")]))
+    lines = [line for line in path.read_bytes().decode().split("\n") if not line.startswith("<!-- ")]
+    assert ["## user", "Hi!", "## assistant · m", "# No\r"] == [line for line in lines if line]
 
 
-async def test_no_file_is_no_conversation(tmp_path: Path) -> None:
+@in_each_file
+async def test_no_file_is_no_conversation(
+    tmp_path: Path, kind: type[ChatHistoryMD | ChatHistorySQLite]
+) -> None:
     """A new history is empty; loading makes no file."""
-    history = ChatHistoryMD(tmp_path / "CHAT.md")
+    history = kind(tmp_path / "CHAT")
     await history.check()
     assert () == await history.load()
     assert [] == os.listdir(tmp_path)  # noqa: PTH208 (a moment)
-    assert Path("CHAT.md") == ChatHistoryMD().path
+    assert kind().path in {Path("CHAT.md"), Path("CHAT.db")}
 
 
-async def test_appends_at_once_keep_their_order(tmp_path: Path) -> None:
+@in_each_file
+async def test_appends_at_once_keep_their_order(
+    tmp_path: Path, kind: type[ChatHistoryMD | ChatHistorySQLite]
+) -> None:
     """Many tasks may append without waiting for each other."""
-    history = ChatHistoryMD(tmp_path / "CHAT.md")
+    history = kind(tmp_path / "CHAT")
     await asyncio.gather(*(history.append(f"{number}") for number in range(20)))
     assert [f"{number}" for number in range(20)] == [message.text for message in await history.load()]
 
@@ -273,10 +285,13 @@ async def test_cancelling_tears_no_message(tmp_path: Path) -> None:
     assert ["zero", "one", "three"] == [message.text for message in await history.load()]
 
 
-async def test_what_cannot_be_kept_writes_nothing(tmp_path: Path) -> None:
+@in_each_file
+async def test_what_cannot_be_kept_writes_nothing(
+    tmp_path: Path, kind: type[ChatHistoryMD | ChatHistorySQLite]
+) -> None:
     """A message that cannot be written is an error; the file is as it was."""
     path = tmp_path / "CHAT.md"
-    history = ChatHistoryMD(path)
+    history = kind(path)
     await history.append("one")
     before = path.read_bytes()
     with pytest.raises(ValueError, match="4300 digits"):
@@ -284,13 +299,16 @@ async def test_what_cannot_be_kept_writes_nothing(tmp_path: Path) -> None:
     assert before == path.read_bytes()
 
 
-async def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
+@in_each_file
+async def test_a_file_that_cannot_be_used(
+    tmp_path: Path, kind: type[ChatHistoryMD | ChatHistorySQLite]
+) -> None:
     """An error with the path and the reason, for reading, writing and asking."""
-    folder = ChatHistoryMD(tmp_path)
+    folder = kind(tmp_path)
     for call in (folder.load, folder.check, lambda: folder.append("x")):
         with pytest.raises(HistoryFileError, match=str(tmp_path)):
             await call()
-    missing = ChatHistoryMD(tmp_path / "none" / "CHAT.md")
+    missing = kind(tmp_path / "none" / "CHAT.md")
     assert () == await missing.load()
     for call in (missing.check, lambda: missing.append("x")):
         with pytest.raises(HistoryFileError, match="No such file or directory"):

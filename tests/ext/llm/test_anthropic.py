@@ -187,6 +187,7 @@ async def test_no_key_in_records() -> None:
     assert KEY not in "".join(f"{each!r}{each.model_dump_json()}" for each in stored)
 
 
+@pytest.mark.gate("a process that imports everything but the SDK")
 def test_without_the_sdk() -> None:
     """Without the SDK the import fails, and says what to install."""
     script = "import sys; sys.modules['anthropic'] = None; import miniagents.ext.llm.anthropic"

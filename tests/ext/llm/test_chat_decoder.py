@@ -71,6 +71,10 @@ CHUNKS: tuple[tuple[Mapping[str, object], list[Decoded]], ...] = (
         },
         [Count(Usage(7, cached_tokens=2), final=False)],
     ),
+    (
+        {"usage": {"prompt_tokens": 7, "cache_creation_input_tokens": 5}},
+        [Count(Usage(7, cache_write_tokens=5))],
+    ),
     ({"usage": "none"}, [Count(Usage())]),
 )
 

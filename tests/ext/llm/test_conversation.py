@@ -136,6 +136,28 @@ async def test_loaded(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("address", "read"),
+    [
+        ("data:image/png;base64,Y2F0", Image(data=b"cat", media_type="image/png")),
+        ("data:image/png;x=1;base64,Y2%460", Image(data=b"cat", media_type="image/png")),
+        ("DATA:;BASE64,R0lGODlh", Image(data=b"GIF89a")),
+        ("data:image/svg+xml,%3Csvg/%3E", Image(data=b"<svg/>", media_type="image/svg+xml")),
+    ],
+)
+async def test_address_with_data(address: str, read: Image) -> None:
+    """An address that holds its data is those bytes, for providers that read no such addresses."""
+    given = Conversation("", (Turn("user", (Image(url=address),)),))
+    assert (Turn("user", (read,)),) == (await loaded(given)).turns
+
+
+@pytest.mark.parametrize("address", ["data:image/png;base64,", "data:image/png;base64,Y2F", "data:image/png"])
+async def test_address_without_data(address: str) -> None:
+    """An address that should hold data and does not is refused before anything is sent."""
+    with pytest.raises(LLMConfigError, match="holds no data; give the bytes as data="):
+        await loaded(Conversation("", (Turn("user", (Image(url=address),)),)))
+
+
 @pytest.mark.parametrize(("content", "hint"), [(None, "cannot be read"), (b"", "is empty")])
 async def test_not_loaded(tmp_path: Path, content: bytes | None, hint: str) -> None:
     """What cannot be read is told by its path."""

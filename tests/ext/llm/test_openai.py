@@ -29,7 +29,7 @@ from miniagents.ext.llm.openai import (
     create_openai_agent,
     openai_agent,
 )
-from miniagents.values import ToolCall, Usage
+from miniagents.values import ToolCall, ToolResult, Usage
 from tests.support.chat_wire import DONE, chat, chunk, event
 from tests.support.sse_server import answer, serve, sse
 from tests.support.wires import CHAT, KEY, asking, reply_to
@@ -49,6 +49,35 @@ def test_encode() -> None:
         {"role": "assistant", "content": "Hello"},
     ]
     assert request.body == {"stream_options": {"include_usage": True}, "seed": 7}
+
+
+def test_encode_calls_in_a_row() -> None:
+    """Calls that stand in messages of their own are one message: their results must follow it at once."""
+    turns = (
+        Turn("assistant", ("Well.",)),
+        Turn("assistant", (ToolCall("a", "look", "{}"),)),
+        Turn("assistant", (ToolCall("b", "look", "{}"), "And then?")),
+        Turn("tool", (ToolResult("a", "1"), ToolResult("b", "2"))),
+        Turn("assistant", (ToolCall("c", "look", "{}"),)),
+    )
+    request = _encode(
+        Conversation("", turns), stream=False, max_tokens=None, temperature=None, is_openai=True, extra={}
+    )
+    told = [
+        (
+            each["role"],
+            each["content"],
+            [call["id"] for call in cast("list[dict[str, str]]", each.get("tool_calls", []))],
+        )
+        for each in request.messages
+    ]
+    assert told == [
+        ("assistant", "Well.", []),
+        ("assistant", "And then?", ["a", "b"]),
+        ("tool", "1", []),
+        ("tool", "2", []),
+        ("assistant", None, ["c"]),
+    ]
 
 
 def test_encode_arguments() -> None:

@@ -96,6 +96,7 @@ def asked(wire: Wire, client: object, *, through: bool = False) -> MessageSequen
     return passing_agent.inquire(replies.as_single_promise())
 
 
+@pytest.mark.gate("half a second for each wire")
 @pytest.mark.parametrize("through", [False, True], ids=["directly", "through agents"])
 async def test_the_socket_is_not_read(wire: Wire, *, through: bool) -> None:
     """Who reads slowly holds the server up: it cannot send more than buffers take, and goes on later."""

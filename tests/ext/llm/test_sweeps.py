@@ -69,6 +69,7 @@ async def test_cut_at_every_byte(recording: Recording) -> None:
     assert await silent_cuts(recording) == []
 
 
+@pytest.mark.gate("half a second for each wire")
 @each_recording
 @quickly
 async def test_reset_at_every_byte(recording: Recording) -> None:

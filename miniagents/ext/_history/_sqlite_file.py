@@ -1,0 +1,344 @@
+"""The SQLite file on the disk: opened, read, appended to. All of it blocks: keep it off the loop.
+
+What was appended is on the disk when the call returns (`synchronous=FULL`): it survives kill -9 and a power
+cut. Writers of several processes wait for each other (`BEGIN IMMEDIATE`), readers wait for nobody (WAL).
+
+A connection is kept for the calls that follow. It belongs to one process and to one file: after a fork, and
+when another file was put in its place, a new one is opened. The file itself is never opened by other means
+than SQLite's: to close it would give up the locks of all connections of the process ("How To Corrupt An
+SQLite Database File", 2.2).
+"""
+
+import json
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from errno import ENOENT, ENOTDIR
+from pathlib import Path
+from typing import Final, cast
+from weakref import finalize
+
+from ._markdown_file import HistoryFileError
+from ._records import Json, Record
+
+logger = logging.getLogger(__name__)
+
+_PRIVATE: Final = 0o600
+_VERSION: Final = 1
+_APPLICATION: Final = 0x6D696E69  # "mini": by this a file of ours is known
+_PAUSE: Final = 0.005  # seconds
+_TABLE: Final = (
+    "CREATE TABLE message (number INTEGER PRIMARY KEY AUTOINCREMENT, thread TEXT NOT NULL, at REAL NOT NULL, "
+    "role TEXT NOT NULL, class TEXT NOT NULL, text, data TEXT NOT NULL)"
+)
+_INDEX: Final = "CREATE INDEX message_of_thread ON message (thread, number)"
+_LOAD: Final = "SELECT role, class, text, data, number FROM message WHERE thread = ? ORDER BY number"
+_APPEND: Final = "INSERT INTO message (thread, at, role, class, text, data) VALUES (?, ?, ?, ?, ?, ?)"
+_THREADS: Final = (
+    "SELECT thread, count(*), min(at), max(at) FROM message GROUP BY thread ORDER BY max(number) DESC"
+)
+_CUT: Final = (
+    "DELETE FROM message WHERE thread = ?1 AND number NOT IN "
+    "(SELECT number FROM message WHERE thread = ?1 ORDER BY number LIMIT ?2)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryThread:
+    """One conversation of a file that keeps many.
+
+    Attributes:
+        name: of the thread.
+        messages: how many it has.
+        began: when its first message was kept, in seconds since 1970.
+        ended: when its last one was.
+
+    Example:
+        >>> HistoryThread("main", 2, 1_800_000_000.0, 1_800_000_060.0).name
+        'main'
+    """
+
+    name: str
+    messages: int
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A connection, and what it is connected to."""
+
+    connection: sqlite3.Connection
+    close: Callable[[], object]
+    process: int
+    file: tuple[int, int]
+
+
+class SQLiteFile:
+    """A file of conversations; any number of objects, threads and processes may use the same one.
+
+    Args:
+        path: the file; it need not exist, its folder must.
+        lock_timeout: how long to wait while others write, in seconds.
+        clock: tells the time that is kept with a message, in seconds since 1970.
+    """
+
+    def __init__(
+        self, path: Path, *, lock_timeout: float = 30.0, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.path = path
+        self._lock_timeout = lock_timeout
+        self._clock = clock
+        self._mutex = threading.Lock()
+        self._open: _Open | None = None
+        self._inherited: list[_Open] = []  # of the process that forked this one: to close them would harm it
+
+    def load(self, thread: str) -> tuple[Record, ...]:
+        """All messages of a thread; none if there is no file.
+
+        Raises:
+            HistoryFileError: the file cannot be read.
+        """
+        with self._connected("read", make=False) as connection:
+            rows = () if connection is None else connection.execute(_LOAD, (thread,)).fetchall()
+        return tuple(self._record(*row) for row in rows)
+
+    def append(self, thread: str, records: Iterable[Record]) -> None:
+        """Add messages, all or none of them; they are on the disk when this returns.
+
+        Raises:
+            HistoryFileError: they could not be written, and the file is as it was.
+            ValueError: the data of one cannot be written as JSON.
+        """
+        now = self._clock()
+        rows = [
+            (thread, now, _text(each.role), _text(each.class_name), _text(each.text), _json(each.data))
+            for each in records
+        ]
+        with self._changing() as connection:
+            connection.executemany(_APPEND, rows)
+
+    def keep_first(self, thread: str, count: int) -> int:
+        """Remove all messages of a thread but the first ``count``, and return how many that were.
+
+        Raises:
+            HistoryFileError: the file cannot be written, and is as it was.
+        """
+        with self._changing() as connection:
+            return connection.execute(_CUT, (thread, count)).rowcount
+
+    def threads(self) -> tuple[HistoryThread, ...]:
+        """All threads, the one that was written to last comes first; none if there is no file.
+
+        Raises:
+            HistoryFileError: the file cannot be read.
+        """
+        with self._connected("read", make=False) as connection:
+            rows = () if connection is None else connection.execute(_THREADS).fetchall()
+        return tuple(HistoryThread(*row) for row in rows)
+
+    def check(self) -> None:
+        """Find out now whether the file can be read and written, without making it.
+
+        Raises:
+            HistoryFileError: it cannot.
+        """
+        with self._connected("written", make=False) as connection:
+            if connection is None:
+                self._check_folder()
+            else:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("ROLLBACK")
+
+    # -- the connection ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _changing(self) -> Generator[sqlite3.Connection]:
+        """A transaction that writes; it is undone if the block fails."""
+        with self._connected("written", make=True) as connection:
+            if connection is None:
+                raise HistoryFileError(f"the history file {self.path} is gone", str(self.path))
+            with _transaction(connection):
+                yield connection
+
+    @contextmanager
+    def _connected(self, what: str, *, make: bool) -> Generator[sqlite3.Connection | None]:
+        """The connection, for one caller at a time; None if there is no file and none is to be made."""
+        with self._mutex:
+            try:
+                yield self._connection(make=make)
+            except (sqlite3.Error, OSError) as error:
+                raise self._failure(what, error) from error
+
+    def _connection(self, *, make: bool) -> sqlite3.Connection | None:
+        known = self._open
+        if known is not None:
+            if known.process != os.getpid():
+                self._inherited.append(known)
+            elif known.file == self._file():
+                return known.connection
+            else:  # another file stands there now, or none
+                known.close()
+            self._open = None
+        is_new = self._file() is None
+        if is_new:
+            if not make:
+                return None
+            self._check_folder()
+        connection = sqlite3.connect(
+            self.path, timeout=self._lock_timeout, isolation_level=None, check_same_thread=False
+        )
+        try:
+            if is_new:
+                self.path.chmod(_PRIVATE)  # before anything is in it; what stands beside it is made like it
+            self._prepare(connection)
+            file = self._file()
+        except BaseException:
+            connection.close()
+            raise
+        if file is None:
+            connection.close()
+            raise HistoryFileError(f"the history file {self.path} is gone", str(self.path))
+        self._open = _Open(connection, finalize(self, connection.close), os.getpid(), file)
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Make the file ours, or see that it is."""
+        version = _number(connection, "user_version")
+        connection.execute("PRAGMA synchronous = FULL")
+        if version == 0:
+            with _transaction(connection):
+                version = _number(connection, "user_version")  # another process may have been quicker
+                if version == 0:
+                    self._make_tables(connection)
+                    version = _VERSION
+        if _number(connection, "application_id") != _APPLICATION:
+            raise HistoryFileError(
+                f"{self.path} is a database of another program; give another path", str(self.path)
+            )
+        if version > _VERSION:
+            raise HistoryFileError(
+                f"{self.path} was written by a newer version of this library (its form is {version}, this "
+                f"one reads up to {_VERSION}); update the library, or give another path",
+                str(self.path),
+            )
+        self._use_write_ahead_log(connection)
+
+    def _make_tables(self, connection: sqlite3.Connection) -> None:
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+            return  # another program's, which the number of the application tells
+        connection.execute(_TABLE)
+        connection.execute(_INDEX)
+        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+    def _use_write_ahead_log(self, connection: sqlite3.Connection) -> None:
+        """Let readers not wait for writers, where the file system can do that."""
+        deadline = time.monotonic() + self._lock_timeout
+        while connection.execute("PRAGMA journal_mode").fetchone() == ("delete",):
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError:  # others are at it: SQLite does not wait for them here
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                return
+
+    def _file(self) -> tuple[int, int] | None:
+        """Which file stands at the path, None if none does."""
+        try:
+            found = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return found.st_dev, found.st_ino
+
+    def _check_folder(self) -> None:
+        folder = self.path.parent
+        if not folder.is_dir():
+            number = ENOTDIR if folder.exists() else ENOENT
+            raise OSError(number, os.strerror(number), str(self.path))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied", str(self.path))
+
+    # -- what goes wrong ---------------------------------------------------------------------------------
+
+    def _failure(self, what: str, error: sqlite3.Error | OSError) -> HistoryFileError:
+        if isinstance(error, HistoryFileError):
+            return error
+        if isinstance(error, OSError):
+            reason, cause = error.strerror or str(error), error
+        else:
+            reason, cause = self._reason(error), None
+        return HistoryFileError(
+            f"the history file {self.path} cannot be {what}: {reason}", str(self.path), cause
+        )
+
+    def _reason(self, error: sqlite3.Error) -> str:
+        kind = cast("str", getattr(error, "sqlite_errorname", ""))
+        if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return f"another writer kept its lock for over {self._lock_timeout:g} seconds"
+        if kind == "SQLITE_NOTADB":
+            return "it is no SQLite database; give another path"
+        if kind.startswith("SQLITE_CORRUPT"):
+            return "it is damaged; `sqlite3 FILE .recover` may save what is in it"
+        if kind.startswith("SQLITE_CANTOPEN") and self.path.is_dir():
+            return "it is a folder; give the path of a file"
+        return str(error)
+
+    def _record(self, role: object, name: object, text: object, data: object, number: int) -> Record:
+        """A row becomes a record; a row that was changed by hand loses nothing but what cannot be read."""
+        try:
+            fields: object = json.loads(data) if isinstance(data, str) else None
+        except (ValueError, RecursionError):
+            fields = None
+        if not isinstance(fields, dict):
+            logger.warning("%s: the data of message %d cannot be read; its text is kept", self.path, number)
+            fields = {}
+        return Record(_read(role) or "", _read(name) or "", _read(text), data=cast("dict[str, Json]", fields))
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Generator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:  # a full disk may have undone it already
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _number(connection: sqlite3.Connection, name: str) -> int:
+    (found,) = connection.execute(f"PRAGMA {name}").fetchone()
+    return int(found)
+
+
+def _text(text: str | None) -> str | bytes | None:
+    """A text, as bytes if it has halves of characters, which SQLite's UTF-8 has not."""
+    if text is None:
+        return None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogatepass")
+    return text
+
+
+def _read(value: object) -> str | None:
+    if isinstance(value, bytes):
+        try:
+            return value.decode(errors="surrogatepass")
+        except UnicodeDecodeError:
+            return value.decode(errors="replace")
+    return None if value is None else str(value)
+
+
+def _json(data: Mapping[str, Json]) -> str:
+    return json.dumps(dict(data), separators=(",", ":"))
