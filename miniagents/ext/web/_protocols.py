@@ -4,20 +4,18 @@ An encoder is one object for one response. Protocols of chat libraries have modu
 any client can read are here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal, Protocol, TypeAlias
+from typing import ClassVar, Final, Protocol
 
 from miniagents.values import Refusal, Restart
 
 from ._frames import Frame, MessageEnded, MessagePart, RunEnded, json_of
 
 __all__ = [
-    "ENCODERS",
     "NO_CACHE",
     "Encoder",
     "JSONLinesEncoder",
-    "PlainProtocol",
     "SSEEncoder",
     "TextEncoder",
 ]
@@ -170,12 +168,3 @@ class TextEncoder:
     def finish(self) -> bytes:
         """Return nothing."""
         return b""
-
-
-PlainProtocol: TypeAlias = Literal["sse", "ndjson", "text"]
-"""The protocols of `stream_response` and `chat_routes` that any client can read."""
-
-ENCODERS: Final[Mapping[str, Callable[[], Encoder]]] = MappingProxyType(
-    {"sse": SSEEncoder, "ndjson": JSONLinesEncoder, "text": TextEncoder}
-)
-"""Name of a protocol -> what makes the encoder of a response."""

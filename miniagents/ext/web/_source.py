@@ -187,6 +187,7 @@ class FrameSource:
         self._message = promise
         data = promise.preliminary_metadata if promise.given is None else _data_of(promise.given)
         agent, model = data.get("agent_alias"), data.get("model")
+        tool, call = data.get("tool"), data.get("call_id")
         kind = promise.message_class
         role = "assistant" if kind.role == "user" and not issubclass(kind, UserMessage) else kind.role
         self._add(
@@ -195,6 +196,8 @@ class FrameSource:
                 role,
                 agent if isinstance(agent, str) else self._agent,
                 model if isinstance(model, str) else None,
+                tool if isinstance(tool, str) else None,
+                call if isinstance(call, str) else None,
             )
         )
         self._keep(1, promise.parts.subscribe(self._add_part, self._fail, self._end_message))

@@ -21,23 +21,25 @@ from openai.types.responses import (
 from miniagents import AssistantMessage, LLMError, MiniAgents
 from miniagents.ext.llm.openai_responses import openai_responses_agent
 from miniagents.ext.web._frames import Frame, MessageBegan, MessagePart, RunEnded
+from miniagents.ext.web._openai_answer import AnswerHead
 from miniagents.ext.web._openai_responses import ResponseEncoder, WholeResponse
 from miniagents.values import Citation, Finish, Reasoning, Refusal, Restart, ToolCallDelta, Usage
 from tests.support.openai_clients import client_of, streamed, whole
 from tests.support.run_frames import drawn_run, message, run_of, tool_run
 
 AT = 1_700_000_000
+HEAD = AnswerHead("resp_1", "poet", AT)
 CALL = ToolCallDelta(0, "call-1", "weather", '{"city": "Oslo"}')
 
 
 async def events(frames: Iterable[Frame], tools: Collection[str] = ()) -> list[ResponseStreamEvent]:
-    async with client_of(streamed(ResponseEncoder("resp_1", "poet", AT, tools=tools), frames)) as client:
+    async with client_of(streamed(ResponseEncoder(HEAD, tools=tools), frames)) as client:
         stream = await client.responses.create(model="poet", input="Hi", stream=True)
         return [event async for event in stream]
 
 
 async def response(frames: Iterable[Frame], tools: Collection[str] = ()) -> Response:
-    async with client_of(whole(WholeResponse("resp_1", "poet", AT, tools=tools), frames)) as client:
+    async with client_of(whole(WholeResponse(HEAD, tools=tools), frames)) as client:
         return await client.responses.create(model="poet", input="Hi")
 
 
@@ -77,7 +79,7 @@ class TestStream:
             frames = drawn_run(Random(f"helper {seed}"))  # noqa: S311 - no secret
             expected = _end(await events(frames))
             async with (
-                client_of(streamed(ResponseEncoder("resp_1", "poet", AT), frames)) as client,
+                client_of(streamed(ResponseEncoder(HEAD), frames)) as client,
                 client.responses.stream(model="poet", input="Hi") as stream,
             ):
                 told = [event async for event in stream]
@@ -170,7 +172,7 @@ class TestOurAgent:
     async def test_streamed(self) -> None:
         """It reads the text, the thoughts, and the tokens."""
         frames = run_of(Reasoning("North."), "Hel", "lo", Usage(7, 3), Finish("stop"))
-        async with client_of(streamed(ResponseEncoder("resp_1", "poet", AT), frames)) as client, MiniAgents():
+        async with client_of(streamed(ResponseEncoder(HEAD), frames)) as client, MiniAgents():
             (answer,) = await openai_responses_agent.inquire("Hi", model="poet", client=client)
         assert ("Hello", "North.") == (str(answer), answer.reasoning)
         assert Usage(7, 3, 0, 0) == answer.usage
@@ -193,11 +195,7 @@ def _facts(answer: AssistantMessage | None) -> tuple[object, ...]:
 
 async def _read(frames: list[Frame], *, stream: bool) -> AssistantMessage | None:
     """What our agent makes of a run; None if it is an error."""
-    told = (
-        streamed(ResponseEncoder("resp_1", "poet", AT), frames)
-        if stream
-        else whole(WholeResponse("resp_1", "poet", AT), frames)
-    )
+    told = streamed(ResponseEncoder(HEAD), frames) if stream else whole(WholeResponse(HEAD), frames)
     async with client_of(told) as client, MiniAgents():
         try:
             (answer,) = await openai_responses_agent.inquire(
