@@ -128,10 +128,13 @@ class RedisFrames:
         client = self._client
         if client is None:
             return
-        tasks, self._tasks = self._tasks, []
-        for each in tasks:
-            each.cancel()
-        await asyncio.wait((*tasks, *self._blocked))
+        tasks, self._tasks = set(self._tasks), []
+        while tasks:
+            for each in tasks:
+                each.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=0.1)  # once more, if the client has swallowed it
+        if self._blocked:
+            await asyncio.wait(self._blocked)
         with suppress(RedisError, OSError):
             await client.execute_command("DEL", self._server_key(self._server), self._stops_key(self._server))
         self._client = None

@@ -1,0 +1,280 @@
+"""`stream_response`: what an agent replies as the body of an HTTP response, in any of the protocols."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+from starlette.background import BackgroundTask
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
+
+from ._feeds import SHUT_DOWN, AttachedFeed, Feed
+from ._frame_log import Positioned
+from ._frames import RunEnded
+from ._open_responses import OpenResponses
+from ._protocols import ENCODERS, Encoder
+from ._source import ErrorText, Replies
+
+__all__ = ["WAITING_LIMIT", "FrameResponse", "Protocol", "stream_response"]
+
+PING_EVERY: Final = 15.0  # seconds
+STALL_LIMIT: Final = 60.0  # seconds that a client may not read at all
+WAITING_LIMIT: Final = 1_000_000
+"""Characters of an attached run that may wait for a client that does not read."""
+
+Protocol = str | Callable[[], Encoder]
+"""The name of a protocol, or what makes an encoder."""
+
+
+def stream_response(
+    replies: Replies,
+    protocol: Protocol = "sse",
+    *,
+    headers: Mapping[str, str] | None = None,
+    limit: int = WAITING_LIMIT,
+    ping: float = PING_EVERY,
+    error_text: ErrorText | None = None,
+    background: BackgroundTask | None = None,
+) -> Response:
+    """Return a response that streams what an agent replies; a client that leaves stops the agent at once.
+
+    The agent never waits for the client. The last thing that a client is told is how the run ended.
+
+    Args:
+        replies: of ``agent.inquire(...)``, or one message of them.
+        protocol: "sse", "ndjson", "text", "vercel", "openai" (chat completions) or "responses".
+        headers: of the response, besides those of the protocol.
+        limit: characters that may wait for a client that does not read; with more the run is stopped.
+        ping: seconds of silence after which something is sent, so that proxies keep the connection open.
+        error_text: what clients are told of an error of the agent; None: a sentence without its text.
+        background: what is done after the response.
+
+    Raises:
+        ValueError: there is no such protocol.
+
+    Example:
+        >>> from miniagents import MiniAgents, miniagent
+        >>> @miniagent
+        ... async def hello(ctx):
+        ...     ctx.reply("Hello")
+        >>> async def main():
+        ...     async def receive():
+        ...         await asyncio.Event().wait()
+        ...     async def send(message):
+        ...         print(message.get("body", b"").decode(), end="")
+        ...     await stream_response(hello.inquire(), "text")({"type": "http"}, receive, send)
+        >>> MiniAgents().run(main())
+        Hello
+    """
+    feed = AttachedFeed(replies, limit=limit, error_text=error_text)
+    return FrameResponse(feed, encoder_of(protocol), headers=headers, ping=ping, background=background)
+
+
+def encoder_of(protocol: Protocol) -> Encoder:
+    """Return a new encoder.
+
+    Args:
+        protocol: its name, or what makes it.
+
+    Raises:
+        ValueError: there is no such protocol.
+    """
+    if not isinstance(protocol, str):
+        return protocol()
+    make = ENCODERS.get(protocol)
+    if make is None:
+        msg = f"{protocol!r} is no protocol; the protocols are {', '.join(ENCODERS)}."
+        raise ValueError(msg)
+    return make()
+
+
+class FrameResponse(Response):
+    """Writes the frames of a feed, as they come, until the last one or until its client leaves.
+
+    Args:
+        feed: where they come from.
+        encoder: the protocol; an object for this response alone.
+        status_code: of the response.
+        headers: besides those of the protocol.
+        ping: seconds of silence after which something is sent.
+        stall: seconds that a client may not read at all before it is cut.
+        background: what is done after the response.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        encoder: Encoder,
+        *,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        ping: float = PING_EVERY,
+        stall: float = STALL_LIMIT,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        self.status_code = status_code
+        self.media_type = encoder.media_type
+        self.background = background
+        self.init_headers({**encoder.headers, **(headers or {})})
+        self._feed = feed
+        self._encoder = encoder
+        self._ping = ping
+        self._stall = stall
+        self._more: asyncio.Future[None] | None = None  # what the writer waits for
+        self._gone = False  # the client has left
+        self._cut = False  # the server is about to end
+        self._position = 0  # of the last frame that was written
+        self._sent = 0.0  # loop time of the last thing that was handed over
+        self._sending = False
+        self._ping_due = False
+        self._stalled = False
+        self._writer: asyncio.Task[object] | None = None
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        self._writer = asyncio.current_task()
+        responses = self._feed.context.shared(OpenResponses)
+        watcher = loop.create_task(self._watch(receive))
+        timer = _Timer(loop, self._look, min(self._ping, self._stall))
+        self._sent = loop.time()
+        try:
+            self._feed.open(self._wake)
+            responses.add(self)
+            await self._write(send)
+        except asyncio.CancelledError:
+            if not self._stalled:
+                await self._end_now(send)
+                raise
+            if self._writer is not None:
+                self._writer.uncancel()
+        except OSError:  # how some servers say that the client has left
+            pass
+        finally:
+            self._feed.close()
+            responses.discard(self)
+            timer.cancel()
+            self._writer = None
+            watcher.cancel()
+            await asyncio.wait((watcher,))
+        if self.background is not None:
+            await self.background()
+
+    def cut(self) -> None:
+        """End the response now, as the server is about to: an attached run ends with it."""
+        self._cut = True
+        self._feed.cut()
+        self._wake()
+
+    # -- writing -----------------------------------------------------------------------------------------
+
+    async def _write(self, send: Send) -> None:
+        await send(
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
+        encoder = self._encoder
+        if first := encoder.begin():
+            await self._send(send, first)
+        while not self._gone:
+            frames = self._feed.take()
+            if frames:
+                data, ended = self._encoded(frames)
+                if ended:
+                    await self._send(send, data, last=True)
+                    return
+                if data:
+                    await self._send(send, data)
+            elif self._cut:
+                await self._end_now(send)
+                return
+            elif self._ping_due:
+                self._ping_due = False
+                if data := encoder.ping():
+                    await self._send(send, data)
+            else:
+                self._more = asyncio.get_running_loop().create_future()
+                await self._more
+
+    def _encoded(self, frames: Sequence[Positioned]) -> tuple[bytes, bool]:
+        """What is to be sent, and whether it is the last."""
+        encode = self._encoder.encode
+        self._position, last = frames[-1]
+        ended = isinstance(last, RunEnded)
+        if len(frames) == 1 and not ended:  # what comes most
+            return encode(self._position, last), False
+        data = [encode(position, frame) for position, frame in frames]
+        if ended:
+            data.append(self._encoder.finish())
+        return b"".join(data), ended
+
+    async def _send(self, send: Send, data: bytes, *, last: bool = False) -> None:
+        self._sending = True
+        await send({"type": "http.response.body", "body": data, "more_body": not last})
+        self._sending = False
+        self._sent = asyncio.get_running_loop().time()
+
+    async def _end_now(self, send: Send) -> None:
+        """End a response whose run has not: a client that does not come back by itself is told so."""
+        if self._sending or self._gone:
+            return
+        data = b""
+        if not (self._feed.resumable and self._encoder.reconnects):
+            data = self._encoder.encode(self._position + 1, SHUT_DOWN) + self._encoder.finish()
+        with suppress(OSError):
+            await self._send(send, data, last=True)
+
+    # -- what wakes the writer ---------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        more = self._more
+        if more is not None:
+            self._more = None
+            if not more.done():
+                more.set_result(None)
+
+    async def _watch(self, receive: Receive) -> None:
+        """Hear of a client that leaves at once, also while nothing is sent: `send` may never say it."""
+        while not self._gone:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self._gone = True
+                self._feed.close()
+                self._wake()
+
+    def _look(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if not self._sending:
+            if now - self._sent >= self._ping:
+                self._ping_due = True
+                self._wake()
+        elif now - self._sent >= self._stall and self._writer is not None:
+            self._stalled = True
+            self._writer.cancel()
+
+
+class _Timer:
+    """Calls a function again and again.
+
+    Args:
+        loop: where.
+        call: what is called.
+        every: seconds.
+    """
+
+    __slots__ = ("_call", "_every", "_handle", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None], every: float) -> None:
+        self._loop = loop
+        self._call = call
+        self._every = every
+        self._handle = loop.call_later(every, self._run)
+
+    def _run(self) -> None:
+        self._handle = self._loop.call_later(self._every, self._run)
+        self._call()
+
+    def cancel(self) -> None:
+        """Call it no more."""
+        self._handle.cancel()
