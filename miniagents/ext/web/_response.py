@@ -14,7 +14,8 @@ from ._feeds import SHUT_DOWN, AttachedFeed, Feed
 from ._frame_log import Positioned
 from ._frames import RunEnded
 from ._open_responses import OpenResponses
-from ._protocols import ENCODERS, Encoder
+from ._encoders import ENCODERS
+from ._protocols import Encoder
 from ._source import ErrorText, Replies
 
 __all__ = ["WAITING_LIMIT", "FrameResponse", "Protocol", "stream_response"]
@@ -171,9 +172,7 @@ class FrameResponse(Response):
     # -- writing -----------------------------------------------------------------------------------------
 
     async def _write(self, send: Send) -> None:
-        await send(
-            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        )
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         encoder = self._encoder
         if first := encoder.begin():
             await self._send(send, first)

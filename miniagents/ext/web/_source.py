@@ -82,7 +82,7 @@ class FrameSource:
         ...     for frame in source.take():
         ...         print(frame)
         >>> MiniAgents().run(main())
-        MessageBegan(message=0, role='assistant', agent=None, model=None)
+        MessageBegan(message=0, role='assistant', agent=None, model=None, ...)
         MessagePart(message=0, part='Hello')
         MessageEnded(message=0)
         RunEnded(how='finished', sentence='')

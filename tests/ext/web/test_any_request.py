@@ -94,7 +94,7 @@ _READERS: Final[Mapping[str, tuple[Callable[[Mapping[str, object]], object], Map
     "vercel": (read_vercel_request, _VERCEL),
     "runs": (messages_of_body, {"messages": cast("list[object]", _CHAT["messages"])[1:]}),
 }
-_ANYTHING: Final = (
+_ANYTHING: Final[tuple[object, ...]] = (
     *(None, True, 0, -1, 1e300, float("nan"), float("inf"), 10**400, "", "x", "\ud800", "\x00", "user"),
     *("__proto__", "data:", "data:;base64,!", "data:image/png;base64,", "http://[", "file:///etc/passwd"),
     *([], [None], [[]], {}, {"type": None}, {"role": "user"}, {"type": "text"}, {"path": "/etc/passwd"}),
@@ -103,7 +103,7 @@ _ANYTHING: Final = (
 
 def changed(body: Mapping[str, object], random: Random) -> dict[str, object]:
     """The body with some of its values, anywhere, taken out or exchanged for something else."""
-    copied = cast("dict[str, object]", copy.deepcopy(dict(body)))
+    copied = copy.deepcopy(dict(body))
     for _ in range(random.randrange(1, 4)):
         inside: object = copied
         while True:

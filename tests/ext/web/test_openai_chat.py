@@ -10,7 +10,7 @@ from openai.types.chat import ChatCompletion as Completion, ChatCompletionChunk 
 
 from miniagents import AssistantMessage, LLMError, MiniAgents
 from miniagents.ext.llm.openai import openai_agent
-from miniagents.ext.web._frames import Frame, MessageBegan, MessagePart, RunEnded
+from miniagents.ext.web._frames import Ending, Frame, MessageBegan, MessagePart, RunEnded
 from miniagents.ext.web._openai_answer import AnswerHead
 from miniagents.ext.web._openai_chat import ChatCompletion, ChatCompletionEncoder
 from miniagents.values import (
@@ -120,9 +120,9 @@ class TestStream:
         )
 
     @pytest.mark.parametrize("how", ["failed", "stopped", "lost"])
-    async def test_errors_in_the_middle(self, how: str) -> None:
+    async def test_errors_in_the_middle(self, how: Ending) -> None:
         """A run that did not come to its end is an error of the client, with its sentence."""
-        frames = [MessageBegan(0, "assistant"), MessagePart(0, "Hal"), RunEnded(how, "Sorry.")]  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        frames: list[Frame] = [MessageBegan(0, "assistant"), MessagePart(0, "Hal"), RunEnded(how, "Sorry.")]
         with pytest.raises(APIError, match=r"^Sorry\.$") as raised:
             await chunks(frames)
         assert f"run_{how}" == raised.value.code

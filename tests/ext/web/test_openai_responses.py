@@ -20,7 +20,7 @@ from openai.types.responses import (
 
 from miniagents import AssistantMessage, LLMError, MiniAgents
 from miniagents.ext.llm.openai_responses import openai_responses_agent
-from miniagents.ext.web._frames import Frame, MessageBegan, MessagePart, RunEnded
+from miniagents.ext.web._frames import Ending, Frame, MessageBegan, MessagePart, RunEnded
 from miniagents.ext.web._openai_answer import AnswerHead
 from miniagents.ext.web._openai_responses import ResponseEncoder, WholeResponse
 from miniagents.values import Citation, Finish, Reasoning, Refusal, Restart, ToolCallDelta, Usage
@@ -66,7 +66,7 @@ class TestStream:
             *("response.output_text.delta", "response.output_text.delta", "response.output_text.done"),
             *("response.content_part.done", "response.output_item.done", "response.completed"),
         ] == [event.type for event in told]
-        assert [*range(len(told))] == [event.sequence_number for event in told]  # type: ignore[union-attr]
+        assert [*range(len(told))] == [event.sequence_number for event in told]
         assert ["Hel", "lo"] == [each.delta for each in told if isinstance(each, ResponseTextDeltaEvent)]
         last = completed(told)
         assert ("Hello", "completed", "poet") == (last.output_text, last.status, last.model)
@@ -147,9 +147,9 @@ class TestStream:
         assert "incomplete" == (await response(run_of("Hi", Finish(reason)))).status
 
     @pytest.mark.parametrize("how", ["failed", "stopped", "lost"])
-    async def test_errors_in_the_middle(self, how: str) -> None:
+    async def test_errors_in_the_middle(self, how: Ending) -> None:
         """A run that did not come to its end is a failed response, with its sentence and what had come."""
-        frames = [MessageBegan(0, "assistant"), MessagePart(0, "Hal"), RunEnded(how, "Sorry.")]  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        frames: list[Frame] = [MessageBegan(0, "assistant"), MessagePart(0, "Hal"), RunEnded(how, "Sorry.")]
         last = (await events(frames))[-1]
         assert isinstance(last, ResponseFailedEvent)
         assert last.response.error is not None
