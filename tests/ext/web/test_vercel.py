@@ -229,7 +229,7 @@ class TestTools:
 
     def test_accounts_of_agents_are_not_told(self) -> None:
         """What an agent used on the way is nothing to show."""
-        frames = [
+        frames: list[Frame] = [
             MessageBegan(0, "tool"),
             MessagePart(0, AgentPart(("A",), Usage(1, 2))),
             RunEnded("finished"),
