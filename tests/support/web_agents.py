@@ -70,7 +70,7 @@ def forecaster() -> MiniAgent[Message, Message]:
 
 
 class Gate:
-    """An agent that says "Begun ", waits for `go`, and says "done."; it sets `begun`, and `left` at its end."""
+    """An agent that says "Begun " and sets `begun`, waits for `go`, says "done.", and sets `left`."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()

@@ -1,6 +1,57 @@
-"""Answers over HTTP."""
+"""Answers of agents over HTTP: streamed, stopped when nobody listens, and resumed when somebody comes back.
 
-from ._frame_log import FrameLog, FrameLogError
-from ._memory_frames import MemoryFrames
-from ._redis_frames import RedisFrames
-from ._sqlite_frames import SQLiteFrames
+Needs ``pip install 'miniagents[web]'``, Starlette; FastAPI apps use the same functions. `RedisFrames` needs
+``miniagents[redis]`` besides.
+"""
+
+from typing import TYPE_CHECKING
+
+from miniagents._lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from ._frame_log import FrameLog, FrameLogError, RunExistsError, RunOverError, RunRecord, UnknownRunError
+    from ._frames import Frame, FrameError, MessageBegan, MessageEnded, MessagePart, RunEnded
+    from ._memory_frames import MemoryFrames
+    from ._redis_frames import RedisFrames
+    from ._response import stream_response
+    from ._routes import chat_routes
+    from ._runs import Runs, TooManyRunsError
+    from ._sqlite_frames import SQLiteFrames
+
+__all__ = [
+    "Frame",
+    "FrameError",
+    "FrameLog",
+    "FrameLogError",
+    "MemoryFrames",
+    "MessageBegan",
+    "MessageEnded",
+    "MessagePart",
+    "RedisFrames",
+    "RunEnded",
+    "RunExistsError",
+    "RunOverError",
+    "RunRecord",
+    "Runs",
+    "SQLiteFrames",
+    "TooManyRunsError",
+    "UnknownRunError",
+    "chat_routes",
+    "stream_response",
+]
+
+if not TYPE_CHECKING:  # the clients of databases are imported by those who use them
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        listed=__all__,
+        layers=(
+            "_frames",
+            "_frame_log",
+            "_memory_frames",
+            "_sqlite_frames",
+            "_runs",
+            "_response",
+            "_routes",
+            "_redis_frames",
+        ),
+    )

@@ -1,37 +1,34 @@
 """`stream_response`: what an agent replies as the body of an HTTP response, in any of the protocols."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
 from starlette.background import BackgroundTask
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from typing_extensions import override
 
+from ._encoders import ProtocolName, encoder_of
 from ._feeds import SHUT_DOWN, AttachedFeed, Feed
 from ._frame_log import Positioned
 from ._frames import RunEnded
 from ._open_responses import OpenResponses
-from ._encoders import ENCODERS
 from ._protocols import Encoder
 from ._source import ErrorText, Replies
 
-__all__ = ["WAITING_LIMIT", "FrameResponse", "Protocol", "stream_response"]
+__all__ = ["PING_EVERY", "WAITING_LIMIT", "FrameResponse", "stream_response"]
 
 PING_EVERY: Final = 15.0  # seconds
 STALL_LIMIT: Final = 60.0  # seconds that a client may not read at all
 WAITING_LIMIT: Final = 1_000_000
 """Characters of an attached run that may wait for a client that does not read."""
 
-Protocol = str | Callable[[], Encoder]
-"""The name of a protocol, or what makes an encoder."""
-
 
 def stream_response(
     replies: Replies,
-    protocol: Protocol = "sse",
+    protocol: ProtocolName | Encoder = "sse",
     *,
     headers: Mapping[str, str] | None = None,
     limit: int = WAITING_LIMIT,
@@ -45,7 +42,8 @@ def stream_response(
 
     Args:
         replies: of ``agent.inquire(...)``, or one message of them.
-        protocol: "sse", "ndjson", "text", "vercel", "openai" (chat completions) or "responses".
+        protocol: "sse", "ndjson", "text", "vercel", "openai" (chat completions), "responses", or an encoder
+            of your own, made for this response.
         headers: of the response, besides those of the protocol.
         limit: characters that may wait for a client that does not read; with more the run is stopped.
         ping: seconds of silence after which something is sent, so that proxies keep the connection open.
@@ -70,25 +68,8 @@ def stream_response(
         Hello
     """
     feed = AttachedFeed(replies, limit=limit, error_text=error_text)
-    return FrameResponse(feed, encoder_of(protocol), headers=headers, ping=ping, background=background)
-
-
-def encoder_of(protocol: Protocol) -> Encoder:
-    """Return a new encoder.
-
-    Args:
-        protocol: its name, or what makes it.
-
-    Raises:
-        ValueError: there is no such protocol.
-    """
-    if not isinstance(protocol, str):
-        return protocol()
-    make = ENCODERS.get(protocol)
-    if make is None:
-        msg = f"{protocol!r} is no protocol; the protocols are {', '.join(ENCODERS)}."
-        raise ValueError(msg)
-    return make()
+    encoder = encoder_of(protocol) if isinstance(protocol, str) else protocol
+    return FrameResponse(feed, encoder, headers=headers, ping=ping, background=background)
 
 
 class FrameResponse(Response):
@@ -132,6 +113,7 @@ class FrameResponse(Response):
         self._ping_due = False
         self._stalled = False
         self._writer: asyncio.Task[object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -139,8 +121,8 @@ class FrameResponse(Response):
         self._writer = asyncio.current_task()
         responses = self._feed.context.shared(OpenResponses)
         watcher = loop.create_task(self._watch(receive))
-        timer = _Timer(loop, self._look, min(self._ping, self._stall))
         self._sent = loop.time()
+        self._timer = loop.call_at(self._sent + self._ping, self._look)
         try:
             self._feed.open(self._wake)
             responses.add(self)
@@ -156,7 +138,8 @@ class FrameResponse(Response):
         finally:
             self._feed.close()
             responses.discard(self)
-            timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
             self._writer = None
             watcher.cancel()
             await asyncio.wait((watcher,))
@@ -172,7 +155,9 @@ class FrameResponse(Response):
     # -- writing -----------------------------------------------------------------------------------------
 
     async def _write(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await self._give(
+            send, {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
         encoder = self._encoder
         if first := encoder.begin():
             await self._send(send, first)
@@ -209,8 +194,11 @@ class FrameResponse(Response):
         return b"".join(data), ended
 
     async def _send(self, send: Send, data: bytes, *, last: bool = False) -> None:
+        await self._give(send, {"type": "http.response.body", "body": data, "more_body": not last})
+
+    async def _give(self, send: Send, message: Message) -> None:
         self._sending = True
-        await send({"type": "http.response.body", "body": data, "more_body": not last})
+        await send(message)
         self._sending = False
         self._sent = asyncio.get_running_loop().time()
 
@@ -243,37 +231,16 @@ class FrameResponse(Response):
                 self._wake()
 
     def _look(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if not self._sending:
-            if now - self._sent >= self._ping:
-                self._ping_due = True
-                self._wake()
-        elif now - self._sent >= self._stall and self._writer is not None:
+        """See whether it has been silent for long, or the client has not read for long."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        due = self._sent + (self._stall if self._sending else self._ping)
+        if now < due:
+            self._timer = loop.call_at(due, self._look)
+        elif not self._sending:
+            self._ping_due = True
+            self._wake()
+            self._timer = loop.call_later(self._ping, self._look)
+        elif self._writer is not None:
             self._stalled = True
             self._writer.cancel()
-
-
-class _Timer:
-    """Calls a function again and again.
-
-    Args:
-        loop: where.
-        call: what is called.
-        every: seconds.
-    """
-
-    __slots__ = ("_call", "_every", "_handle", "_loop")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None], every: float) -> None:
-        self._loop = loop
-        self._call = call
-        self._every = every
-        self._handle = loop.call_later(every, self._run)
-
-    def _run(self) -> None:
-        self._handle = self._loop.call_later(self._every, self._run)
-        self._call()
-
-    def cancel(self) -> None:
-        """Call it no more."""
-        self._handle.cancel()

@@ -3,11 +3,19 @@
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, TypeAlias, cast
 
 from reactivex import abc
 
-from miniagents.core import Context, Message, MessagePromise, MessageSequencePromise, UserMessage
+from miniagents.core import (
+    Context,
+    ErrorMessage,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    UserMessage,
+)
 from miniagents.values import (
     AgentPart,
     AgentTimeoutError,
@@ -20,6 +28,8 @@ from miniagents.values import (
     ResponseHeaders,
     Restart,
     Retry,
+    ToolResult,
+    redact_keys,
 )
 
 from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, text_size
@@ -36,6 +46,8 @@ ErrorText: TypeAlias = Callable[[Exception], str]
 
 _STOPPED: Final = "The answer was stopped."
 _SHUT_DOWN: Final = "The server ended before the answer was complete."
+_FAILED: Final = "The agent failed; the log of the server says why."
+_SHOWN: Final = ("agent_alias", "model", "tool", "call_id", "parts")
 _TOO_SLOW: Final = "The answer was stopped: too much of it waited for a client that does not read."
 
 
@@ -59,7 +71,7 @@ def sentence_of(error: Exception) -> str:
         case BudgetExceededError():
             return "The budget for this is used up."
         case _:
-            return "The agent failed; the log of the server says why."
+            return _FAILED
 
 
 class FrameSource:
@@ -79,10 +91,9 @@ class FrameSource:
         >>> from miniagents import MessageSequencePromise, MiniAgents
         >>> async def main():
         ...     source = FrameSource(MessageSequencePromise(["Hello"]), lambda: None)
-        ...     for frame in source.take():
+        ...     for frame in source.take()[1:]:
         ...         print(frame)
         >>> MiniAgents().run(main())
-        MessageBegan(message=0, role='assistant', agent=None, model=None, ...)
         MessagePart(message=0, part='Hello')
         MessageEnded(message=0)
         RunEnded(how='finished', sentence='')
@@ -196,10 +207,14 @@ class FrameSource:
                 role,
                 agent if isinstance(agent, str) else self._agent,
                 model if isinstance(model, str) else None,
-                tool if isinstance(tool, str) else None,
-                call if isinstance(call, str) else None,
+                tool=tool if isinstance(tool, str) else None,
+                call=call if isinstance(call, str) else None,
             )
         )
+        if issubclass(kind, ErrorMessage):  # its text is that of an error
+            self._texts.append(_FAILED)
+            self._keep(1, promise.parts.subscribe(None, self._fail, self._end_message))
+            return
         self._keep(1, promise.parts.subscribe(self._add_part, self._fail, self._end_message))
 
     def _add_part(self, part: Part) -> None:
@@ -282,7 +297,7 @@ class FrameSource:
 
 
 def _data_of(message: Message) -> dict[str, object]:
-    return {name: getattr(message, name, None) for name in ("agent_alias", "model", "parts")}
+    return {name: getattr(message, name, None) for name in _SHOWN}
 
 
 def _for_clients(part: Part) -> Part | None:
@@ -294,6 +309,8 @@ def _for_clients(part: Part) -> Part | None:
             return Retry(part.attempt, part.delay, "")
         case Restart():
             return Restart()
+        case ToolResult(is_error=True):
+            return replace(part, content=redact_keys(part.content))
         case AgentPart(agents, inner):
             shown = _for_clients(inner)
             return None if shown is None or isinstance(shown, AgentPart) else AgentPart(agents, shown)

@@ -168,7 +168,7 @@ class SQLiteFrames:
                 for run in stops:
                     self._on_stop(run)
                 if now >= purge:
-                    purge = now + _PURGE_EVERY
+                    purge = now + min(_PURGE_EVERY, self._keep)
                     if await self._write(self._store().written.forget_before, self._keep):
                         purge = now  # there may be more; appends come between
             except Exception:

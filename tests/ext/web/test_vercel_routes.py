@@ -4,13 +4,16 @@ Crosses modules: routes, encoders, sources and logs of frames.
 """
 
 import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from miniagents import InteractionContext, miniagent
-from miniagents.ext.web import Runs, SQLiteFrames
+from tests.support.mcp_servers import ROOT
 from tests.support.vercel_chat import vercel_chat
 from tests.support.web_agents import SECRET, Gate, chatting, failing, forecaster, poet
 
@@ -43,21 +46,21 @@ class TestRoutes:
         gate = Gate()
         async with chatting(gate.agent()) as url, httpx2.AsyncClient() as http:
             asked = asyncio.create_task(http.post(f"{url}/vercel", json=body("Hi", "a/../ü?")))
-            while not (await http.post(f"{url}/vercel/a%2F..%2F%C3%BC%3F/stop")).json()["stopped"]:
-                await asyncio.sleep(0.01)
+            await gate.begun.wait()
+            stopped = await http.post(f"{url}/vercel/a%2F..%2F%C3%BC%3F/stop")
+            assert {"success": True, "stopped": True} == stopped.json()
             assert '"type":"abort"' in (await asked).text
 
     async def test_a_new_question_stops_the_answer_before(self) -> None:
         """A chat answers one question at a time."""
         gate = Gate()
         async with chatting(gate.agent()) as url, httpx2.AsyncClient() as http:
-            async with http.stream("POST", f"{url}/vercel", json=body("Hi")) as first:
-                told = first.aiter_text()
-                while "Begun" not in await anext(told):
-                    pass
-                gate.go.set()
-                second = await http.post(f"{url}/vercel", json=body("Hi again"))
-        assert "done." in second.text
+            first = asyncio.create_task(http.post(f"{url}/vercel", json=body("Hi")))
+            await gate.begun.wait()
+            second = asyncio.create_task(http.post(f"{url}/vercel", json=body("Hi again")))
+            assert '"type":"abort"' in (await first).text
+            gate.go.set()
+            assert "done." in (await second).text
 
     @pytest.mark.parametrize(
         "wrong", [{}, {"id": "c"}, {"id": "c", "messages": []}, {"id": 7, "messages": [1]}]
@@ -69,6 +72,36 @@ class TestRoutes:
         assert (400, "text/plain") == (told.status_code, told.headers["content-type"].partition(";")[0])
         assert told.text.endswith(".")
         assert "\n" not in told.text
+
+
+PROGRAM = """
+import asyncio, sys
+from miniagents.ext.web import Runs, SQLiteFrames
+from tests.support.web_agents import Gate, chatting
+
+async def main():
+    async with chatting(Gate().agent(), runs=Runs(SQLiteFrames(sys.argv[1]))) as url:
+        print(url, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@asynccontextmanager
+async def gate_served(folder: Path) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
+    """The address of an agent that never ends, in a process of its own, and the process."""
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, str(folder / "frames.db"), stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    try:
+        assert server.stdout is not None
+        yield (await server.stdout.readline()).decode().strip(), server
+    finally:
+        if server.returncode is None:
+            with suppress(ProcessLookupError):
+                server.kill()
+        await server.wait()
 
 
 @pytest.mark.gate("installs the package of the client, and starts node")
@@ -101,7 +134,7 @@ class TestRealClient:
 
     @pytest.mark.logs("A run failed")
     async def test_errors(self) -> None:
-        """A run that fails is an error with a safe sentence; a request that is refused, one with the reason."""
+        """A run that fails is an error with a safe sentence; a refused request is one with the reason."""
         async with chatting(failing) as url, vercel_chat() as chat:
             await chat.open(api=f"{url}/vercel", id="chat-1")
             await chat.send("Hi")
@@ -147,20 +180,25 @@ class TestRealClient:
         assert shown.messages[-1] == elsewhere.messages[-1]
         assert first.messages[-1]["id"] == shown.messages[-1]["id"]
 
-    async def test_after_a_restart_of_the_server(self, tmp_path: Path) -> None:
-        """What was recorded before the server ended is there in the next one, and is told to be all."""
-        gate = Gate()
-        frames = tmp_path / "frames.db"
+    async def test_a_server_that_is_killed(self, tmp_path: Path) -> None:
+        """What was recorded before a server was killed is told by the next one, which says what is lost."""
         async with vercel_chat() as chat:
-            async with chatting(gate.agent(), runs=Runs(SQLiteFrames(frames))) as url:
+            async with gate_served(tmp_path) as (url, server):
                 await chat.open(api=f"{url}/vercel", id="chat-1")
                 await chat.send("Hi")
-                await chat.until("Begun")
-            shown = await chat.wait()
-        assert ("error", "Begun ") == (shown.status, shown.text)
+                first = await chat.until("Begun")
+                server.kill()
+                cut = await chat.wait()
+            async with gate_served(tmp_path) as (url, _):
+                await chat.open(api=f"{url}/vercel", id="chat-1", messages=first.messages)
+                await chat.do("resume")
+                shown = await chat.wait()
+        assert ("error", "error") == (cut.status, shown.status)
+        assert "is lost" in str(shown.error)
+        assert ("Begun ", 2) == (shown.text, len(shown.messages))
 
     async def test_tools_of_the_page(self) -> None:
-        """A call that the server leaves open is the page's to answer, and the answer goes on in its message."""
+        """A call that is left open is the page's to answer, and what follows goes on in its message."""
 
         @miniagent(alias="asking")
         async def asks(ctx: InteractionContext) -> None:
