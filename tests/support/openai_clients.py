@@ -26,8 +26,9 @@ class Gatherer(Protocol):
 
 def streamed(encoder: Encoder, frames: Iterable[Frame]) -> httpx2.Response:
     """The response that an encoder writes of a run."""
+    begun = encoder.begin()
     told = [encoder.encode(at, frame) for at, frame in enumerate(frames, 1)]
-    body = b"".join([encoder.begin(), *told, encoder.ping(), encoder.finish()])
+    body = b"".join([begun, *told, encoder.ping(), encoder.finish()])
     return httpx2.Response(200, content=body, headers={"content-type": encoder.media_type})
 
 

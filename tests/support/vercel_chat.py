@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import pytest
 
@@ -160,13 +160,13 @@ def _node() -> tuple[str, str]:
         for node, npm in (("bin/node", "lib/node_modules"), ("node.exe", "node_modules")):
             if (root / node).exists():
                 return str(root / node), str(root / npm / "npm" / "bin" / "npm-cli.js")
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
+    found, installer = shutil.which("node"), shutil.which("npm")
+    if found is None or installer is None:
         _skip("There is no node on this machine; pip install 'pyright[nodejs]' brings one.")
-    return str(node), str(Path(str(npm)).resolve())
+    return found, str(Path(installer).resolve())
 
 
-def _skip(sentence: str) -> None:
+def _skip(sentence: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(sentence)
     pytest.skip(sentence)

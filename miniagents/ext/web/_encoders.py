@@ -1,7 +1,5 @@
 """The protocols by name."""
 
-import secrets
-import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
@@ -16,29 +14,14 @@ __all__ = ["ProtocolName", "encoder_of"]
 ProtocolName: TypeAlias = Literal["sse", "ndjson", "text", "vercel", "openai", "responses"]
 """What `stream_response` can write."""
 
-_MODEL: Final = "agent"
-
-
-def _chat_completion() -> Encoder:
-    return ChatCompletionEncoder(f"chatcmpl-{secrets.token_hex(12)}", _MODEL, int(time.time()))
-
-
-def _response() -> Encoder:
-    return ResponseEncoder(f"resp_{secrets.token_hex(12)}", _MODEL, int(time.time()))
-
-
-def _vercel() -> Encoder:
-    return VercelEncoder(f"msg-{secrets.token_hex(12)}")
-
-
 _ENCODERS: Final[Mapping[str, Callable[[], Encoder]]] = MappingProxyType(
     {
         "sse": SSEEncoder,
         "ndjson": JSONLinesEncoder,
         "text": TextEncoder,
-        "vercel": _vercel,
-        "openai": _chat_completion,
-        "responses": _response,
+        "vercel": VercelEncoder,
+        "openai": ChatCompletionEncoder,
+        "responses": ResponseEncoder,
     }
 )
 

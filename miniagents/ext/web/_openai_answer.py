@@ -5,8 +5,11 @@ them is in the text that follows. A call that nobody answered is told only if th
 itself: it is the client's to run.
 """
 
+import time
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Final, TypeAlias
+from uuid import uuid4
 
 from miniagents.values import (
     Citation,
@@ -23,7 +26,7 @@ from miniagents.values import (
 from ._frames import Frame, MessageBegan, MessagePart, RunEnded
 from ._summary import RunSummary
 
-__all__ = ["FAILED", "Answer", "Said"]
+__all__ = ["FAILED", "Answer", "AnswerHead", "Said"]
 
 Said: TypeAlias = str | Reasoning | Refusal | Citation | Restart
 """What an answer tells, piece by piece; a `Restart` withdraws what the present message said."""
@@ -31,6 +34,35 @@ Said: TypeAlias = str | Reasoning | Refusal | Citation | Restart
 FAILED: Final = "The answer was cut off."
 """What is told of an end of which nothing is known."""
 _BETWEEN: Final = "\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerHead:
+    """What every answer says of itself.
+
+    Attributes:
+        id: of the answer.
+        model: what the client called the agent.
+        created: seconds since 1970.
+
+    Example:
+        >>> AnswerHead.new("resp_", "poet").id.startswith("resp_")
+        True
+    """
+
+    id: str
+    model: str
+    created: int
+
+    @classmethod
+    def new(cls, prefix: str, model: str = "agent") -> "AnswerHead":
+        """Return that of an answer which begins now, with an id of its own.
+
+        Args:
+            prefix: how ids begin in the protocol.
+            model: what the client called the agent.
+        """
+        return cls(f"{prefix}{uuid4().hex}", model, int(time.time()))
 
 
 class Answer:

@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 from miniagents.values import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
 
 from ._frames import Frame, MessageBegan, json_of
-from ._openai_answer import Answer, Said
+from ._openai_answer import Answer, AnswerHead, Said
 from ._openai_errors import error_of_run, status_of_run
 from ._protocols import NO_CACHE
 
@@ -27,14 +27,12 @@ class ChatCompletionEncoder:
     """Writes one answer in chunks.
 
     Args:
-        answer_id: of the answer.
-        model: what the client called the agent.
-        created: seconds since 1970.
+        head: what the answer says of itself; None: that of a new one.
         usage: whether the client asked for a last chunk with the tokens.
         tools: names of the client's own tools.
 
     Example:
-        >>> encoder = ChatCompletionEncoder("chatcmpl-1", "poet", 1_700_000_000)
+        >>> encoder = ChatCompletionEncoder()
         >>> encoder.finish().count(b"data:")  # cut before its end: an error, and the mark of the end
         2
     """
@@ -45,21 +43,14 @@ class ChatCompletionEncoder:
 
     def __init__(
         self,
-        answer_id: str,
-        model: str,
-        created: int,
+        head: AnswerHead | None = None,
         *,
         usage: bool = False,
         tools: Collection[str] = (),
     ) -> None:
         self._answer = Answer(tools, withdraws=False)
         self._usage = usage
-        self._head: _Data = {
-            "id": answer_id,
-            "object": "chat.completion.chunk",
-            "created": created,
-            "model": model,
-        }
+        self._head = _head(head, "chat.completion.chunk")
         self._length = 0  # characters of the text so far, which citations count
 
     def begin(self) -> bytes:
@@ -114,14 +105,12 @@ class ChatCompletion:
     """Gathers a whole answer.
 
     Args:
-        answer_id: of the answer.
-        model: what the client called the agent.
-        created: seconds since 1970.
+        head: what the answer says of itself; None: that of a new one.
         tools: names of the client's own tools.
 
     Example:
         >>> from miniagents.ext.web._frames import MessagePart, RunEnded
-        >>> whole = ChatCompletion("chatcmpl-1", "poet", 1_700_000_000)
+        >>> whole = ChatCompletion()
         >>> for frame in [MessageBegan(0, "assistant"), MessagePart(0, "Hi"), RunEnded("finished")]:
         ...     whole.take(frame)
         >>> status, body = whole.response()
@@ -129,9 +118,9 @@ class ChatCompletion:
         (200, 'Hi')
     """
 
-    def __init__(self, answer_id: str, model: str, created: int, *, tools: Collection[str] = ()) -> None:
+    def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = ()) -> None:
         self._answer = Answer(tools)
-        self._head: _Data = {"id": answer_id, "object": "chat.completion", "created": created, "model": model}
+        self._head = _head(head, "chat.completion")
         self._said: list[Said] = []
         self._began = 0  # where the present message begins among them
 
@@ -181,6 +170,11 @@ class ChatCompletion:
         told["annotations"] = cited
         told |= {"reasoning_content": thoughts} if thoughts else {}
         return told | ({"tool_calls": calls} if calls else {})
+
+
+def _head(head: AnswerHead | None, kind: str) -> _Data:
+    told = AnswerHead.new("chatcmpl-") if head is None else head
+    return {"id": told.id, "object": kind, "created": told.created, "model": told.model}
 
 
 def _call(call: ToolCall) -> _Data:

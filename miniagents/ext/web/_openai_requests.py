@@ -23,8 +23,6 @@ _KEPT_ELSEWHERE: Final = MappingProxyType(
         "prompt": "prompts",
     }
 )
-# Items of a response that a client sends back, and that say nothing to an agent.
-_SILENT: Final = frozenset({"reasoning"})
 
 _Fields = Mapping[str, object]
 
@@ -106,7 +104,8 @@ def read_responses_request(body: _Fields, *, urls: bool = False) -> OpenAIReques
 
 
 def _conversation(items: object, *, urls: bool) -> tuple[Message, ...]:
-    spoken = [each for each in list_in(items, "input") if _field(each, "type") not in _SILENT]
+    # What a model thought says nothing to another one.
+    spoken = [each for each in list_in(items, "input") if _field(each, "type") != "reasoning"]
     return messages_of_roles(spoken, param="input", urls=urls)
 
 

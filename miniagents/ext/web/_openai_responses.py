@@ -12,7 +12,7 @@ from typing import ClassVar, Final, Literal, cast
 from miniagents.values import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
 
 from ._frames import Frame, MessageBegan, MessageEnded, RunEnded, json_of
-from ._openai_answer import FAILED, Answer, Said
+from ._openai_answer import FAILED, Answer, AnswerHead, Said
 from ._openai_errors import error_of_run, status_of_run
 from ._protocols import NO_CACHE
 
@@ -83,13 +83,14 @@ class _Item:
 class _Response:
     """Makes the events of a response out of frames; what they come to is told at the end."""
 
-    def __init__(self, answer_id: str, model: str, created: int, tools: Collection[str]) -> None:
+    def __init__(self, given: AnswerHead | None, tools: Collection[str]) -> None:
+        head = AnswerHead.new("resp_") if given is None else given
         self.answer = Answer(tools)
         self._head: _Data = {
-            "id": answer_id,
+            "id": head.id,
             "object": "response",
-            "created_at": created,
-            "model": model,
+            "created_at": head.created,
+            "model": head.model,
             "error": None,
             "incomplete_details": None,
             "instructions": None,
@@ -100,7 +101,7 @@ class _Response:
             "tool_choice": "auto",
             "tools": [],
         }
-        self._name = answer_id.removeprefix("resp_")
+        self._name = head.id.removeprefix("resp_")
         self._items = 0  # that have begun
         self._item: _Item | None = None
         self._output: list[_Data] = []
@@ -266,13 +267,11 @@ class ResponseEncoder:
     """Writes one response in events.
 
     Args:
-        answer_id: of the response.
-        model: what the client called the agent.
-        created: seconds since 1970.
+        head: what the response says of itself; None: that of a new one.
         tools: names of the client's own tools.
 
     Example:
-        >>> encoder = ResponseEncoder("resp_1", "poet", 1_700_000_000)
+        >>> encoder = ResponseEncoder()
         >>> encoder.begin().count(b"event: ")  # response.created, response.in_progress
         2
     """
@@ -281,8 +280,8 @@ class ResponseEncoder:
     headers: ClassVar[Mapping[str, str]] = NO_CACHE
     reconnects: ClassVar[bool] = False
 
-    def __init__(self, answer_id: str, model: str, created: int, *, tools: Collection[str] = ()) -> None:
-        self._response = _Response(answer_id, model, created, tools)
+    def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = ()) -> None:
+        self._response = _Response(head, tools)
         self._events = 0
 
     def begin(self) -> bytes:
@@ -318,14 +317,12 @@ class WholeResponse:
     """Gathers a whole response.
 
     Args:
-        answer_id: of the response.
-        model: what the client called the agent.
-        created: seconds since 1970.
+        head: what the response says of itself; None: that of a new one.
         tools: names of the client's own tools.
 
     Example:
         >>> from miniagents.ext.web._frames import MessagePart
-        >>> whole = WholeResponse("resp_1", "poet", 1_700_000_000)
+        >>> whole = WholeResponse()
         >>> for frame in [MessageBegan(0, "assistant"), MessagePart(0, "Hi"), RunEnded("finished")]:
         ...     whole.take(frame)
         >>> status, body = whole.response()
@@ -333,8 +330,8 @@ class WholeResponse:
         (200, 'completed', 'Hi')
     """
 
-    def __init__(self, answer_id: str, model: str, created: int, *, tools: Collection[str] = ()) -> None:
-        self._response = _Response(answer_id, model, created, tools)
+    def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = ()) -> None:
+        self._response = _Response(head, tools)
         self._last: _Data = {}
 
     def take(self, frame: Frame) -> None:

@@ -7,17 +7,21 @@ from typing import Final, Literal, TypeAlias
 from starlette.routing import Route
 
 from ._chat import Agent, Chat, Owner
+from ._openai_routes import openai_routes
 from ._response import PING_EVERY
 from ._runs import Runs
 from ._runs_routes import PLAIN, run_routes
 from ._source import ErrorText
+from ._vercel_routes import vercel_routes
 
 __all__ = ["RouteProtocol", "chat_routes"]
 
-RouteProtocol: TypeAlias = Literal["sse", "ndjson", "text"]
+RouteProtocol: TypeAlias = Literal["sse", "ndjson", "text", "vercel", "openai"]
 """What `chat_routes` serves."""
 
-_ROUTES: Final[Mapping[str, Callable[[Chat], Sequence[Route]]]] = MappingProxyType({})
+_ROUTES: Final[Mapping[str, Callable[[Chat], Sequence[Route]]]] = MappingProxyType(
+    {"vercel": vercel_routes, "openai": openai_routes}
+)
 """Protocol -> what makes its routes, but for those of `PLAIN`, which share theirs."""
 
 
@@ -40,6 +44,10 @@ def chat_routes(
     ``POST /runs`` begins a run (``{"text": ...}`` or ``{"messages": [...]}``, and ``"agent"`` if there are
     several), ``GET /runs/{id}`` tells it and follows it, in the protocol that ``Accept`` or ``?protocol=``
     says, from ``Last-Event-ID`` or ``?after=`` on; ``POST /runs/{id}/stop`` stops it.
+
+    "vercel" is what ``useChat`` of the Vercel AI SDK calls: ``POST /vercel``, ``GET /vercel/{chat}/stream``
+    and ``POST /vercel/{chat}/stop``. "openai" is ``/v1/models``, ``/v1/chat/completions`` and
+    ``/v1/responses``: agents are the models, and a client that leaves stops its answer.
 
     Args:
         agents: an agent, or several by name.

@@ -150,7 +150,7 @@ def _message(given: object, where: str, param: str) -> Message:
     if not isinstance(given, Mapping):
         raise RequestError(f"{where} has to be an object.", param=param)
     fields = {name: each for name, each in cast("Mapping[str, object]", given).items() if name in _TAKEN}
-    if fields.get("role") not in {None, "tool"}:
+    if fields.get("role", "tool") != "tool":
         fields.pop("name", None)  # of who speaks, which models are not told
     try:
         message = message_of_role(fields)

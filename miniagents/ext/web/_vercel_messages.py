@@ -20,7 +20,7 @@ from ._vercel import PROVIDER
 
 __all__ = ["VercelRequest", "read_vercel_request"]
 
-_LONGEST_ID: Final = 256
+_LONGEST_ID: Final = 128
 _NOT_ALLOWED: Final = "The user did not allow this call."
 
 _Fields = Mapping[str, object]

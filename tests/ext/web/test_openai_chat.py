@@ -10,7 +10,8 @@ from openai.types.chat import ChatCompletion as Completion, ChatCompletionChunk 
 
 from miniagents import AssistantMessage, LLMError, MiniAgents
 from miniagents.ext.llm.openai import openai_agent
-from miniagents.ext.web._frames import Frame, MessageBegan, MessagePart, RunEnded
+from miniagents.ext.web._frames import Ending, Frame, MessageBegan, MessagePart, RunEnded
+from miniagents.ext.web._openai_answer import AnswerHead
 from miniagents.ext.web._openai_chat import ChatCompletion, ChatCompletionEncoder
 from miniagents.values import (
     Citation,
@@ -26,18 +27,19 @@ from tests.support.openai_clients import client_of, streamed, whole
 from tests.support.run_frames import drawn_run, message, run_of, tool_run
 
 AT = 1_700_000_000
+HEAD = AnswerHead("chatcmpl-1", "poet", AT)
 CALL = ToolCallDelta(0, "call-1", "weather", '{"city": "Oslo"}')
 
 
 async def chunks(frames: Iterable[Frame], *, usage: bool = False, tools: Collection[str] = ()) -> list[Chunk]:
-    encoder = ChatCompletionEncoder("chatcmpl-1", "poet", AT, usage=usage, tools=tools)
+    encoder = ChatCompletionEncoder(HEAD, usage=usage, tools=tools)
     async with client_of(streamed(encoder, frames)) as client:
         stream = await client.chat.completions.create(model="poet", messages=[], stream=True)
         return [chunk async for chunk in stream]
 
 
 async def completion(frames: Iterable[Frame], tools: Collection[str] = ()) -> Completion:
-    async with client_of(whole(ChatCompletion("chatcmpl-1", "poet", AT, tools=tools), frames)) as client:
+    async with client_of(whole(ChatCompletion(HEAD, tools=tools), frames)) as client:
         return await client.chat.completions.create(model="poet", messages=[])
 
 
@@ -118,9 +120,9 @@ class TestStream:
         )
 
     @pytest.mark.parametrize("how", ["failed", "stopped", "lost"])
-    async def test_errors_in_the_middle(self, how: str) -> None:
+    async def test_errors_in_the_middle(self, how: Ending) -> None:
         """A run that did not come to its end is an error of the client, with its sentence."""
-        frames = [MessageBegan(0, "assistant"), MessagePart(0, "Hal"), RunEnded(how, "Sorry.")]  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        frames: list[Frame] = [MessageBegan(0, "assistant"), MessagePart(0, "Hal"), RunEnded(how, "Sorry.")]
         with pytest.raises(APIError, match=r"^Sorry\.$") as raised:
             await chunks(frames)
         assert f"run_{how}" == raised.value.code
@@ -138,7 +140,7 @@ class TestStream:
     def test_always_done(self) -> None:
         """The mark of the end always comes last."""
         for frames in (run_of("Hi"), [RunEnded("failed")], []):
-            assert streamed(ChatCompletionEncoder("c", "m", 1), frames).content.endswith(b"data: [DONE]\n\n")
+            assert streamed(ChatCompletionEncoder(), frames).content.endswith(b"data: [DONE]\n\n")
 
 
 class TestWhole:
@@ -188,7 +190,7 @@ class TestOurAgent:
         """It reads the text, the thoughts, why it ended, and the tokens."""
         frames = run_of(Reasoning("North."), "Hel", "lo", Usage(7, 3), Finish("stop"))
         async with (
-            client_of(streamed(ChatCompletionEncoder("c", "poet", AT, usage=True), frames)) as client,
+            client_of(streamed(ChatCompletionEncoder(HEAD, usage=True), frames)) as client,
             MiniAgents(),
         ):
             (answer,) = await openai_agent.inquire("Hi", model="poet", client=client)
@@ -218,9 +220,9 @@ def _facts(answer: AssistantMessage | None) -> tuple[object, ...]:
 async def _read(frames: list[Frame], *, stream: bool) -> AssistantMessage | None:
     """What our agent makes of a run; None if it is an error."""
     response = (
-        streamed(ChatCompletionEncoder("c", "poet", AT, usage=True), frames)
+        streamed(ChatCompletionEncoder(HEAD, usage=True), frames)
         if stream
-        else whole(ChatCompletion("c", "poet", AT), frames)
+        else whole(ChatCompletion(HEAD), frames)
     )
     async with client_of(response) as client, MiniAgents():
         try:
@@ -236,7 +238,7 @@ def test_chunks_are_objects() -> None:
     """Each event is the JSON of one object; nothing that a model writes makes another event."""
     for seed in range(150):
         frames = drawn_run(Random(f"chat {seed}"))  # noqa: S311 - no secret
-        body = streamed(ChatCompletionEncoder("c", "poet", AT), frames).content.decode()
+        body = streamed(ChatCompletionEncoder(HEAD), frames).content.decode()
         events = [each for each in body.split("\n\n") if each and not each.startswith(":")]
         assert "data: [DONE]" == events.pop()
         assert all(isinstance(json.loads(each.removeprefix("data: ")), dict) for each in events)

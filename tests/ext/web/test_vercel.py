@@ -15,6 +15,7 @@ from miniagents.values import (
     File,
     Finish,
     Image,
+    PartValue,
     Reasoning,
     Refusal,
     Restart,
@@ -129,13 +130,17 @@ class TestTexts:
 
     def test_author(self) -> None:
         """A part says which agent and which model wrote it, if that is known."""
-        frames = [MessageBegan(0, "assistant", "POET", "gpt"), MessagePart(0, "Hi"), MessageEnded(0)]
+        frames: list[Frame] = [
+            MessageBegan(0, "assistant", "POET", "gpt"),
+            MessagePart(0, "Hi"),
+            MessageEnded(0),
+        ]
         (begun, *_) = inner([*frames, RunEnded("finished")])
         assert {"miniagents": {"agent": "POET", "model": "gpt"}} == begun["providerMetadata"]
 
     def test_reasoning(self) -> None:
         """A thought is a part of its own, and keeps what the provider wants back in the next turn."""
-        parts = [Reasoning("Hm"), Reasoning("m."), Reasoning(signature="sig"), "Hi"]
+        parts: list[str | PartValue] = [Reasoning("Hm"), Reasoning("m."), Reasoning(signature="sig"), "Hi"]
         told = inner(run_of(*parts))
         assert ["reasoning-start", "reasoning-delta", "reasoning-delta", "reasoning-end"] == [
             each["type"] for each in told[:4]
@@ -224,7 +229,7 @@ class TestTools:
 
     def test_accounts_of_agents_are_not_told(self) -> None:
         """What an agent used on the way is nothing to show."""
-        frames = [
+        frames: list[Frame] = [
             MessageBegan(0, "tool"),
             MessagePart(0, AgentPart(("A",), Usage(1, 2))),
             RunEnded("finished"),
@@ -242,7 +247,7 @@ class TestRestart:
 
     def test_keeps_the_call_of_a_tool(self) -> None:
         """A tool that begins anew does not withdraw its own call, which stands in the same step."""
-        frames = [
+        frames: list[Frame] = [
             *message(0, ToolCallDelta(0, "c", "weather", "{}")),
             *message(1, Restart(), ToolResult("c", "12"), role="tool"),
             RunEnded("finished"),
