@@ -47,7 +47,7 @@ _RESPONSES: Final[Body] = {
     "instructions": "Be brief.",
     "input": [
         {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]},
-        {"type": "reasoning", "id": "rs_1", "summary": []},
+        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm"}]},
         {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "look", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "12"}]},
     ],
@@ -75,7 +75,7 @@ _VERCEL: Final[Body] = {
                     "type": "tool-look",
                     "toolCallId": "c",
                     "state": "output-available",
-                    "input": {},
+                    "input": {"city": "Oslo"},
                     "output": [1],
                 },
                 {
