@@ -4,19 +4,14 @@ Needs ``pip install 'miniagents[web]'``, Starlette; FastAPI apps use the same fu
 ``miniagents[redis]`` besides.
 """
 
-from typing import TYPE_CHECKING
-
-from miniagents._lazy_names import lazy_names
-
-if TYPE_CHECKING:
-    from ._frame_log import FrameLog, FrameLogError, RunExistsError, RunOverError, RunRecord, UnknownRunError
-    from ._frames import Frame, FrameError, MessageBegan, MessageEnded, MessagePart, RunEnded
-    from ._memory_frames import MemoryFrames
-    from ._redis_frames import RedisFrames
-    from ._response import stream_response
-    from ._routes import chat_routes
-    from ._runs import Runs, TooManyRunsError
-    from ._sqlite_frames import SQLiteFrames
+from ._frame_log import FrameLog, FrameLogError, RunExistsError, RunOverError, RunRecord, UnknownRunError
+from ._frames import Frame, FrameError, MessageBegan, MessageEnded, MessagePart, RunEnded
+from ._memory_frames import MemoryFrames
+from ._redis_frames import RedisFrames
+from ._response import stream_response
+from ._routes import chat_routes
+from ._runs import Runs, TooManyRunsError
+from ._sqlite_frames import SQLiteFrames
 
 __all__ = [
     "Frame",
@@ -39,19 +34,3 @@ __all__ = [
     "chat_routes",
     "stream_response",
 ]
-
-if not TYPE_CHECKING:  # the clients of databases are imported by those who use them
-    __getattr__, __dir__ = lazy_names(
-        __name__,
-        listed=__all__,
-        layers=(
-            "_frames",
-            "_frame_log",
-            "_memory_frames",
-            "_sqlite_frames",
-            "_runs",
-            "_response",
-            "_routes",
-            "_redis_frames",
-        ),
-    )

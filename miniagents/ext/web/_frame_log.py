@@ -103,7 +103,12 @@ class RunRecord:
 
 
 class FrameLog(Protocol):
-    """Keeps the frames of runs; what `Runs` is given."""
+    """Keeps the frames of runs; what `Runs` is given.
+
+    Example:
+        >>> from miniagents.ext.web import MemoryFrames
+        >>> log: FrameLog = MemoryFrames(keep=60)
+    """
 
     async def open(self, on_stop: Callable[[str], None], /) -> None:
         """Begin to work on the running event loop.

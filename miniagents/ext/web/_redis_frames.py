@@ -9,6 +9,7 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import Final, Protocol, TypeAlias, cast
 
 from ._frame_log import (
@@ -22,12 +23,6 @@ from ._frame_log import (
     UnknownRunError,
 )
 from ._frames import FRAMES_VERSION, Ending, Frame, RunEnded, frame_from_json, json_of
-
-try:
-    from redis import asyncio as redis
-    from redis.exceptions import RedisError
-except ImportError as error:
-    raise ImportError("RedisFrames needs: pip install 'miniagents[web,redis]'") from error
 
 __all__ = ["RedisFrames"]
 
@@ -61,6 +56,19 @@ class _Commands(Protocol):
     def aclose(self) -> Awaitable[None]: ...
 
 
+class _Clients(Protocol):
+    def from_url(self, url: str) -> _Commands: ...
+
+
+class _Library(Protocol):
+    """What is used of redis.asyncio."""
+
+    @property
+    def Redis(self) -> _Clients: ...  # noqa: N802 - its name
+    @property
+    def RedisError(self) -> type[Exception]: ...  # noqa: N802 - its name
+
+
 class _Pipeline(Protocol):
     def execute_command(self, *args: str | bytes | int) -> object: ...
     def execute(self, raise_on_error: bool = True) -> Awaitable[list[object]]: ...
@@ -77,6 +85,9 @@ class RedisFrames:
         keep: seconds that a run is kept after its last frame.
         lease: seconds without a sign of life after which a server counts as gone.
 
+    Raises:
+        ImportError: the client of Redis is not installed.
+
     Example:
         >>> log = RedisFrames("redis://127.0.0.1:6379/0", keep=3600)
     """
@@ -84,6 +95,11 @@ class RedisFrames:
     def __init__(
         self, url: str, *, prefix: str = "miniagents:", keep: float = 24 * 3600.0, lease: float = 3.0
     ) -> None:
+        try:  # here: whoever has another log need not have it, nor wait for it
+            self._library = cast("_Library", import_module("redis.asyncio"))
+        except ImportError as error:
+            raise ImportError("RedisFrames needs: pip install 'miniagents[web,redis]'") from error
+        self._failures = (self._library.RedisError, OSError)
         self._url = url
         self._prefix = prefix
         self._keep = int(keep * _MS)
@@ -109,10 +125,10 @@ class RedisFrames:
         if self._client is not None:
             raise FrameLogError("this RedisFrames is open already; one object is for one Runs.")
         self._server = secrets.token_hex(8)
-        client = cast("_Commands", redis.Redis.from_url(self._url))
+        client = self._library.Redis.from_url(self._url)
         try:
             await client.execute_command("PING")
-        except (RedisError, OSError) as error:
+        except self._failures as error:
             await client.aclose()
             raise FrameLogError(f"Redis does not answer: {type(error).__name__}.") from error
         self._client = client
@@ -135,7 +151,7 @@ class RedisFrames:
             _, tasks = await asyncio.wait(tasks, timeout=0.1)  # once more, if the client has swallowed it
         if self._blocked:
             await asyncio.wait(self._blocked)
-        with suppress(RedisError, OSError):
+        with suppress(*self._failures):
             await client.execute_command("DEL", self._server_key(self._server), self._stops_key(self._server))
         self._client = None
         self._live.clear()
@@ -234,6 +250,9 @@ class RedisFrames:
 
         Args:
             run: any.
+
+        Raises:
+            FrameLogError: Redis does not answer, or the log is not open.
         """
         server = await self._do("HGET", self._run_key(run), "server")
         if isinstance(server, bytes):
@@ -264,6 +283,7 @@ class RedisFrames:
         Raises:
             UnknownRunError: there is no such run.
             FrameLogError: Redis does not answer, or a newer version of this library wrote it.
+            RunOverError: never seen; another reader said first that it is lost.
         """
         key, position = self._frames_key(run), max(after, 0)
         version = await self._do("HGET", self._run_key(run), "version")
@@ -300,6 +320,9 @@ class RedisFrames:
 
         Args:
             run: its id.
+
+        Raises:
+            FrameLogError: Redis does not answer, or the log is not open.
         """
         pipeline = self._commands().pipeline()
         pipeline.execute_command("HMGET", self._run_key(run), "owner", "topic", "ended", "server")
@@ -318,6 +341,9 @@ class RedisFrames:
         Args:
             topic: what it belongs to.
             owner: whose it is.
+
+        Raises:
+            FrameLogError: Redis does not answer, or the log is not open.
         """
         run = await self._do("GET", self._topic_key(topic, owner)) if topic else None
         return run.decode() if isinstance(run, bytes) else None
@@ -367,13 +393,13 @@ class RedisFrames:
     async def _do(self, *command: str | bytes | int) -> object:
         try:
             return await self._commands().execute_command(*command)
-        except (RedisError, OSError) as error:
+        except self._failures as error:
             raise FrameLogError(f"Redis does not do {command[0]!r}: {type(error).__name__}.") from error
 
     async def _all(self, pipeline: _Pipeline) -> list[object]:
         try:
             return await pipeline.execute()
-        except (RedisError, OSError) as error:
+        except self._failures as error:
             raise FrameLogError(f"Redis does not answer: {type(error).__name__}.") from error
 
 

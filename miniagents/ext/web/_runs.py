@@ -118,6 +118,9 @@ class Runs:
         Args:
             run: its id.
             owner: who asks.
+
+        Raises:
+            MiniAgentsError: these runs are open in another context.
         """
         await self._opened()
         record = await self._log.find(run)
@@ -129,6 +132,9 @@ class Runs:
         Args:
             topic: what it belongs to.
             owner: whose it is.
+
+        Raises:
+            MiniAgentsError: these runs are open in another context.
         """
         await self._opened()
         return await self._log.latest(topic, owner=owner)
@@ -159,6 +165,9 @@ class Runs:
             run: its id.
             after: the position behind which it is read.
             owner: who asks.
+
+        Raises:
+            MiniAgentsError: these runs are open in another context.
         """
         if await self.find(run, owner=owner) is None:
             return None

@@ -1,15 +1,16 @@
 """The routes of runs: begin one, read it from any position as often as one likes, stop it."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ._chat import Chat
 from ._encoders import encoder_of
+from ._endpoints import refusing
 from ._protocols import JSONLinesEncoder, SSEEncoder, TextEncoder
 from ._request_errors import RequestError
 from ._user_messages import messages_of_body
@@ -58,25 +59,15 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
         return JSONResponse({"stopped": stopped})
 
     return [
-        Route("/runs", _told(begin), methods=["POST"]),
-        Route("/runs/{run}", _told(read), methods=["GET"]),
-        Route("/runs/{run}/stop", _told(stop), methods=["POST"]),
+        Route("/runs", refusing(begin, _refusal), methods=["POST"]),
+        Route("/runs/{run}", refusing(read, _refusal), methods=["GET"]),
+        Route("/runs/{run}/stop", refusing(stop, _refusal), methods=["POST"]),
     ]
 
 
-def _told(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """Tell what is wrong with a request as JSON."""
-
-    async def told(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except RequestError as error:
-            body = {"error": {"code": error.code, "message": error.sentence}}
-            return JSONResponse(body, error.status)
-        except ClientDisconnect:
-            return Response(status_code=499)  # nobody is there to read it
-
-    return told
+def _refusal(error: RequestError) -> Response:
+    body = {"error": {"code": error.code, "message": error.sentence}}
+    return JSONResponse(body, error.status)
 
 
 def _protocol_of(request: Request, protocols: Collection[str]) -> str:

@@ -186,6 +186,7 @@ class SQLiteFrames:
 
         Raises:
             RunExistsError: there is one of this id.
+            FrameLogError: the log is not open.
         """
         await self._write(self._store().written.begin, run, owner, topic)
         self._live.add(run)
@@ -233,6 +234,9 @@ class SQLiteFrames:
 
         Args:
             run: any.
+
+        Raises:
+            FrameLogError: the log is not open.
         """
         await self._write(self._store().written.ask_to_stop, run)
 
@@ -282,6 +286,7 @@ class SQLiteFrames:
 
         Raises:
             UnknownRunError: there is no such run.
+            FrameLogError: the log is not open.
         """
         position = max(after, 0)
         while True:
@@ -324,6 +329,9 @@ class SQLiteFrames:
 
         Args:
             run: its id.
+
+        Raises:
+            FrameLogError: the log is not open.
         """
         return await self._read(self._store().read.find, run)
 
@@ -333,6 +341,9 @@ class SQLiteFrames:
         Args:
             topic: what it belongs to.
             owner: whose it is.
+
+        Raises:
+            FrameLogError: the log is not open.
         """
         return await self._read(self._store().read.latest, topic, owner)
 

@@ -1,4 +1,7 @@
-"""One contract for all logs of frames. Crosses modules: the three logs, and the store of one of them."""
+"""One contract for all logs of frames.
+
+Crosses modules: the three logs, and the store of one of them.
+"""
 
 import asyncio
 import sqlite3

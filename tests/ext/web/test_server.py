@@ -1,4 +1,7 @@
-"""A real server on a real socket: clients that leave, that do not read, that come after a crash."""
+"""A real server on a real socket: clients that leave, do not read, come after a crash.
+
+Crosses modules: responses, runs, routes, and the server around them.
+"""
 
 import asyncio
 import gc
