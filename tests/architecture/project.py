@@ -132,6 +132,13 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         # What stands in the events of two wires: read by their decoders.
         "miniagents/ext/llm/_messages_fields.py": "tests/ext/llm/test_messages_decoder.py",
         "miniagents/ext/llm/_responses_fields.py": "tests/ext/llm/test_responses_decoder.py",
+        # What protocols of chat libraries are made of: seen by their clients.
+        "miniagents/ext/web/_attachments.py": "tests/ext/web/test_vercel.py",
+        "miniagents/ext/web/_summary.py": "tests/ext/web/test_vercel.py",
+        "miniagents/ext/web/_openai_answer.py": "tests/ext/web/test_openai_chat.py",
+        "miniagents/ext/web/_openai_errors.py": "tests/ext/web/test_openai_routes.py",
+        "miniagents/ext/web/_endpoints.py": "tests/ext/web/test_openai_routes.py",
+        "miniagents/ext/web/_request_errors.py": "tests/ext/web/test_user_messages.py",
         # What a picture is made of: seen in pictures of real runs.
         "miniagents/ext/_timeline/_lanes.py": "tests/ext/test_timeline.py",
         "miniagents/ext/_timeline/_rows.py": "tests/ext/test_timeline.py",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from starlette.requests import Request
@@ -23,7 +24,7 @@ from ._request_errors import RequestError
 __all__ = ["openai_routes"]
 
 _FIRST_OF_SERVER: Final = 500
-_NO_RETRY: Final[Mapping[str, str]] = {"x-should-retry": "false"}
+_NO_RETRY: Final[Mapping[str, str]] = MappingProxyType({"x-should-retry": "false"})
 """An agent that failed has done something already: clients shall not have it done again by themselves."""
 
 

@@ -54,7 +54,7 @@ class TestResponses:
 
     def test_items(self) -> None:
         """Items that a response brought may come back; thoughts say nothing to another agent."""
-        items = [
+        items: list[object] = [
             {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]},
             {"type": "reasoning", "id": "rs_1", "summary": []},
             {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "look", "arguments": "{}"},
@@ -76,7 +76,7 @@ class TestResponses:
 
     def test_tools(self) -> None:
         """The names of the client's own tools are known."""
-        tools = [{"type": "function", "name": "look", "parameters": {}}]
+        tools: list[object] = [{"type": "function", "name": "look", "parameters": {}}]
         assert {"look"} == read_responses_request({"input": "Hi", "tools": tools}).tools
 
     @pytest.mark.parametrize("name", ["previous_response_id", "conversation", "prompt"])

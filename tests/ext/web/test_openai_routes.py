@@ -102,8 +102,9 @@ async def test_errors() -> None:
     async with chatting(failing) as url, asking(url) as client:
         with pytest.raises(InternalServerError) as whole:
             await client.chat.completions.create(model="failing", messages=user("Hi"))
+        came: list[str] = []
         with pytest.raises(APIError) as streamed:
-            await heard(client, came := [])
+            await heard(client, came)
         events = await client.responses.create(model="failing", input="Hi", stream=True)
         last = [event async for event in events][-1]
     assert "Half of " == "".join(came)

@@ -17,19 +17,18 @@ def asked(*content: object) -> list[dict[str, object]]:
 def test_a_conversation() -> None:
     """Messages of all roles become those of ours; what models are not told is ignored."""
     call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    said: list[object] = [
+        {"role": "developer", "content": "Be brief."},
+        {"role": "user", "content": "Hi", "name": "ann", "cache_control": {}},
+        {"role": "assistant", "content": "Let me look.", "tool_calls": [call], "audio": None},
+        {"role": "tool", "content": "12 °C", "tool_call_id": "c"},
+    ]
     assert (
         SystemMessage("Be brief."),
         UserMessage("Hi"),
         AssistantMessage(parts=["Let me look.", ToolCall("c", "look")]),
         ToolMessage(parts=[ToolResult("c", "12 °C")]),
-    ) == messages_of_roles(
-        [
-            {"role": "developer", "content": "Be brief."},
-            {"role": "user", "content": "Hi", "name": "ann", "cache_control": {}},
-            {"role": "assistant", "content": "Let me look.", "tool_calls": [call], "audio": None},
-            {"role": "tool", "content": "12 °C", "tool_call_id": "c"},
-        ]
-    )
+    ) == messages_of_roles(said)
 
 
 def test_attachments_in_the_request() -> None:

@@ -206,8 +206,13 @@ class TestRealClient:
             ctx.reply(f"{len(from_page)}")
 
         async with chatting(asks) as url, vercel_chat() as chat:
-            part = {"type": "tool-look", "toolCallId": "c", "state": "input-available", "input": {}}
-            said = [
+            part: dict[str, object] = {
+                "type": "tool-look",
+                "toolCallId": "c",
+                "state": "input-available",
+                "input": {},
+            }
+            said: list[object] = [
                 {"id": "u", "role": "user", "parts": [{"type": "text", "text": "Hi"}]},
                 {"id": "a", "role": "assistant", "parts": [part]},
             ]
