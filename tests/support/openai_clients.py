@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from random import Random
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import httpx2
 from openai import AsyncOpenAI
@@ -15,7 +15,11 @@ from miniagents.values import Restart
 
 from .run_frames import drawn_run
 
-__all__ = ["Gatherer", "check_any_run", "client_of", "streamed", "whole"]
+__all__ = ["Ask", "Gatherer", "check_any_run", "client_of", "streamed", "whole"]
+
+
+Ask: TypeAlias = Callable[[AsyncOpenAI, bool], Awaitable[AssistantMessage]]
+"""Has an agent ask a client, for a stream or not."""
 
 
 class Gatherer(Protocol):
@@ -58,7 +62,7 @@ async def client_of(response: httpx2.Response) -> AsyncGenerator[AsyncOpenAI]:
 
 async def check_any_run(
     responses: Callable[[list[Frame]], tuple[httpx2.Response, httpx2.Response]],
-    ask: Callable[[AsyncOpenAI, bool], Awaitable[AssistantMessage]],
+    ask: Ask,
     *,
     runs: int = 150,
 ) -> None:
@@ -66,7 +70,7 @@ async def check_any_run(
 
     Args:
         responses: a run, streamed and whole.
-        ask: has the agent ask a client, for a stream or not.
+        ask: has the agent ask.
         runs: how many are drawn.
     """
     for seed in range(runs):
