@@ -117,6 +117,13 @@ class FrameResponse(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") == "HEAD":  # Starlette has it go where GET goes
+            self._feed.close()
+            await send(
+                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            )
+            await send({"type": "http.response.body", "body": b""})
+            return
         loop = asyncio.get_running_loop()
         self._writer = asyncio.current_task()
         responses = self._feed.context.shared(OpenResponses)

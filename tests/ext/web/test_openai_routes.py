@@ -4,8 +4,10 @@ Crosses modules: routes, encoders, sources of frames.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -18,10 +20,12 @@ from openai import (
 )
 from openai.types.chat import ChatCompletionMessageParam
 from openai.types.responses import ResponseCompletedEvent, ResponseFailedEvent
+from starlette.applications import Starlette
 
 from miniagents import LLMError, MiniAgents
 from miniagents.ext.llm.openai import openai_agent
 from miniagents.ext.llm.openai_responses import openai_responses_agent
+from tests.support.web import served
 from tests.support.web_agents import SECRET, Gate, chatting, failing, forecaster, poet
 
 
@@ -186,3 +190,21 @@ class TestOurAgents:
                 with pytest.raises(LLMError, match="The agent failed") as raised:
                     await agent.inquire("Hi", model="failing", base_url=f"{url}/v1", api_key="a key")
                 assert SECRET not in str(raised.value)
+
+
+PAGE = (Path(__file__).parents[3] / "docs" / "web.md").read_text(encoding="utf-8")
+
+
+async def test_the_app_of_the_page() -> None:
+    """The app of the page `docs/web.md` answers in both protocols."""
+    (program,) = re.findall(r"```python chat-libraries\n(.*?)```", PAGE, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(program, "docs/web.md", "exec"), names)  # noqa: S102 - our own page
+    app = names["app"]
+    assert isinstance(app, Starlette)
+    said = {"id": "u", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
+    async with served(app) as url, asking(f"{url}/chat") as client, httpx2.AsyncClient() as http:
+        told = await client.responses.create(model="poet", input="A poem, please.")
+        page = await http.post(f"{url}/chat/vercel", json={"id": "c", "messages": [said], "agent": "poet"})
+    assert "Roses are red." == told.output_text
+    assert "Roses" in page.text

@@ -30,5 +30,5 @@ def test_safe(text: str, value: object) -> None:
 )
 def test_refused(text: str) -> None:
     """What is no JSON, or would be the end of a client, is refused."""
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         safe_json(text)
