@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from socket import socket
 from typing import Final
 
 import uvicorn
@@ -25,6 +26,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from typing_extensions import override
 
 from miniagents import Message, MiniAgents, miniagent
 from miniagents.agents import InteractionContext
@@ -77,9 +79,8 @@ async def stats(_: Request) -> Response:
 
 def serve(kind: str, folder: str) -> None:
     """Run a server of this kind, and print its port."""
-    runs = Runs(
-        SQLiteFrames(Path(folder) / "frames.db") if kind == "sqlite" else MemoryFrames(), max_live=10_000
-    )
+    log = SQLiteFrames(Path(folder) / "frames.db") if kind == "sqlite" else MemoryFrames()
+    runs = Runs(log, max_live=10_000)
 
     async def detached(_: Request) -> Response:
         feed = await runs.read(await runs.start(talk.inquire("?")))
@@ -95,8 +96,9 @@ def serve(kind: str, folder: str) -> None:
     app = Starlette(routes=[Route("/ask", endpoint), Route("/stats", stats)], lifespan=lifespan)
 
     class Server(uvicorn.Server):
-        async def startup(self, sockets: object = None) -> None:
-            await super().startup()
+        @override
+        async def startup(self, sockets: list[socket] | None = None) -> None:
+            await super().startup(sockets)
             print(self.servers[0].sockets[0].getsockname()[1], flush=True)  # noqa: T201 - for who started it
 
     Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, backlog=4096)).run()
