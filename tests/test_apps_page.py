@@ -44,6 +44,7 @@ def test_programs(program: str, output: str) -> None:
     assert (done.stdout, done.stderr) == (output, "")
 
 
+@pytest.mark.loop(fifo=True)  # uvicorn counts on the order of callbacks
 async def test_the_app() -> None:
     """The app answers, streams, and answers from a thread."""
     names: dict[str, object] = {"__name__": "app"}

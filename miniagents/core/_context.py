@@ -164,7 +164,7 @@ class Context(TaskOwner):
         self.calls_from_threads: set[CallFromThread] = set()
         self._outer: Context | None = None
         self._entered = False
-        self._entered_at = ""  # of an app-wide one, for errors
+        self._made_at = _caller() if app_wide else ""  # for errors
         self._started = False  # by `start`, and not as a block
         self._stopping: asyncio.Future[None] | None = None
         self._block: asyncio.Task[object] | None = None  # whose `async with` it is
@@ -338,7 +338,6 @@ class Context(TaskOwner):
                     "first, or use `await MiniAgents(app_wide=True).start(replace=True)`."
                 )
                 raise RuntimeError(msg)
-            self._entered_at = _caller()
         self._entered = True
         outer = _context_on(loop)
         self.open()
@@ -423,7 +422,7 @@ class Context(TaskOwner):
     @property
     def app_wide_name(self) -> str:
         """How an app-wide context is called in errors."""
-        return f"{type(self).__name__}(app_wide=True) of {self._entered_at}"
+        return f"{type(self).__name__}(app_wide=True) of {self._made_at}"
 
     @property
     def refuses_calls(self) -> bool:
@@ -530,10 +529,10 @@ _APP_WIDE: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Context]] = WeakKe
 
 
 def app_wide_contexts() -> list[Context]:
-    """The app-wide contexts of all event loops of this process."""
+    """The app-wide contexts of all event loops of this process; not of the one that it was forked from."""
     loops = [reference() for reference in _APP_WIDE.keyrefs()]  # a copy: other threads may enter theirs
     found = [None if loop is None else _APP_WIDE.get(loop) for loop in loops]
-    return [context for context in found if context is not None]
+    return [context for context in found if context is not None and context.in_process()]
 
 
 def _context_on(loop: asyncio.AbstractEventLoop) -> Context | None:
@@ -546,11 +545,10 @@ def _context_on(loop: asyncio.AbstractEventLoop) -> Context | None:
 
 def _caller() -> str:
     """Where the code outside of this package is that called it."""
-    frames = traceback.extract_stack()
-    for frame in reversed(frames):
-        if PACKAGE not in Path(frame.filename).parents and "contextlib" not in frame.filename:
-            return f"{frame.filename}:{frame.lineno} ({frame.name})"
-    return f"{frames[0].filename}:{frames[0].lineno}"
+    for frame, line in traceback.walk_stack(None):
+        if PACKAGE not in Path(frame.f_code.co_filename).parents:
+            return f"{frame.f_code.co_filename}:{line} ({frame.f_code.co_name})"
+    return "this package"
 
 
 def current_context() -> Context:
@@ -573,14 +571,16 @@ def current_context() -> Context:
     try:
         loop = get_running_loop()
     except RuntimeError:
-        loop = None
-    else:
-        if context is None:
-            context = _APP_WIDE.get(loop)
-        # Once per inquiry and per message: what is nearly always so is asked without a call.
-        if context is not None and context._loop is loop:  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
-            return context
-        context = _context_on(loop)
+        return _checked(context)
+    if context is None:
+        context = _APP_WIDE.get(loop)
+    # Once per inquiry and per message: what is nearly always so is asked without a call.
+    if context is not None and context._loop is loop:  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+        return context
+    return _checked(_context_on(loop))
+
+
+def _checked(context: Context | None) -> Context:
     if context is None:
         raise NoActiveContextError
     context.check()

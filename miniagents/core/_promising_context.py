@@ -151,6 +151,7 @@ class PromisingContext(Context):
             InquiryCancelledError: the context has ended before the call had.
             NoActiveContextError: there is no such context any more, or several are app-wide.
             RuntimeError: an event loop runs on this thread.
+            WrongLoopError: the context is that of the process from which this one was forked.
 
         Example:
             >>> import asyncio

@@ -27,7 +27,7 @@ class OwnedTask(Protocol):
         ...
 
     @property
-    def task(self) -> "asyncio.Task[None] | None":
+    def task(self) -> "asyncio.Task[object] | None":
         """The task itself."""
         ...
 

@@ -4,20 +4,21 @@ The call becomes a task of the context, so that the end of the context waits for
 does with runs. A thread is never left waiting: a call that the context cannot begin any more is refused.
 """
 
-import asyncio
 import concurrent.futures
 from asyncio import Task
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import copy_context
-from typing import Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar, cast
 
-from miniagents.values import InquiryCancelledError, NoActiveContextError
+from miniagents.values import InquiryCancelledError, NoActiveContextError, WrongLoopError
 
 from ._context import CURRENT_CONTEXT, Context, app_wide_contexts
 from ._loop_bound import running_loop
 
 T = TypeVar("T")
+
+INTERVAL: Final = 1.0  # seconds between two looks whether the loop was closed without an end of the context
 
 
 def call_from_thread(context: Context, function: Callable[[], Awaitable[T] | T]) -> T:
@@ -41,6 +42,8 @@ def call_from_thread(context: Context, function: Callable[[], Awaitable[T] | T])
     call = ThreadCall(context, function)
     call.send()
     try:
+        while not concurrent.futures.wait((call.outcome,), INTERVAL).done:
+            call.look()
         return call.outcome.result()
     except BaseException:
         context.call_soon(call.cancel)  # of use if this thread was interrupted, and else of no effect
@@ -57,9 +60,12 @@ def context_for_thread() -> Context:
 
     Raises:
         NoActiveContextError: there is none, it has ended, or several are app-wide.
+        WrongLoopError: it is that of the process from which this one was forked.
     """
     own = CURRENT_CONTEXT.get()
     if own is not None:
+        if not own.in_process():
+            raise WrongLoopError
         return own
     found = [context for context in app_wide_contexts() if not context.loop.is_closed()]
     if not found:
@@ -88,8 +94,9 @@ class ThreadCall(Generic[T]):
 
     def __init__(self, context: Context, function: Callable[[], Awaitable[T] | T]) -> None:
         self.outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self.task: Task[None] | None = None
+        self.task: Task[T] | None = None
         self._context = context
+        self._loop = None if context.ended else context.loop
         self._function = function
         self._variables = copy_context()
 
@@ -100,18 +107,26 @@ class ThreadCall(Generic[T]):
 
     def send(self) -> None:
         """Have it begin on the event loop of the context."""
-        calls = self._context.calls_from_threads
-        calls.add(self)
-        self._context.call_soon(self._begin)
+        self._context.calls_from_threads.add(self)
+        with suppress(RuntimeError):  # the loop is being closed
+            self._context.call_soon(self._begin)
         # The context refuses what it finds after it has ended. What came later than its look refuses itself.
-        if self._context.ended or self._context.loop.is_closed():
-            calls.discard(self)
+        self.look()
+
+    def look(self) -> None:
+        """Refuse it if nobody is there any more who could begin it."""
+        over = self._loop is None or self._loop.is_closed()
+        if over or (self.task is None and self._context.ended):
+            self._context.calls_from_threads.discard(self)
             self.refuse()
 
     def refuse(self) -> None:
         """The context has ended before the call could begin; idempotent."""
-        error = NoActiveContextError("The MiniAgents context has ended; nothing more can be called in it.")
-        with suppress(concurrent.futures.InvalidStateError):
+        why = "The MiniAgents context has ended; nothing more can be called in it."
+        self._fail(NoActiveContextError(why))
+
+    def _fail(self, error: BaseException) -> None:
+        with suppress(concurrent.futures.InvalidStateError):  # it was refused, and comes to its end late
             self.outcome.set_exception(error)
 
     def _begin(self) -> None:
@@ -119,24 +134,22 @@ class ThreadCall(Generic[T]):
         if self._context.refuses_calls:
             self.refuse()
         elif self.outcome.set_running_or_notify_cancel():
-            self.task = Task(self._work(), loop=self._context.loop, name=self.name, context=self._variables)
+            body = _called(self._function)
+            self.task = Task(body, loop=self._context.loop, name=self.name, context=self._variables)
+            # Nothing of this in the task itself: it may be cancelled before its first step.
+            self.task.add_done_callback(self._ended)
             self._context.add(self)
 
-    async def _work(self) -> None:
-        try:
-            returned: object = self._function()
-            result = await cast("Awaitable[T]", returned) if isinstance(returned, Awaitable) else returned
-        except asyncio.CancelledError:
-            error = InquiryCancelledError("The call was cancelled, since the MiniAgents context has ended.")
-            self.outcome.set_exception(error)
-        except BaseException as error:
-            self.outcome.set_exception(error)
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
+    def _ended(self, task: "Task[T]") -> None:
+        self._context.discard(self)
+        if task.cancelled():
+            why = "The call was cancelled before its end, as calls are when their MiniAgents context ends."
+            self._fail(InquiryCancelledError(why))
+        elif (error := task.exception()) is not None:
+            self._fail(error)
         else:
-            self.outcome.set_result(cast("T", result))
-        finally:
-            self._context.discard(self)
+            with suppress(concurrent.futures.InvalidStateError):
+                self.outcome.set_result(task.result())
 
     def cancel(self) -> None:
         """Stop it now."""
@@ -147,3 +160,14 @@ class ThreadCall(Generic[T]):
 
     def drain(self) -> None:
         """It produces no stream that could be paused."""
+
+
+async def _called(function: Callable[[], Awaitable[T] | T]) -> T:
+    """What a function returns, or what comes of that."""
+    returned: object = function()
+    try:
+        if isinstance(returned, Awaitable):
+            return await cast("Awaitable[T]", returned)
+        return cast("T", returned)
+    finally:
+        returned = None  # a promise: its error has this frame in its traceback

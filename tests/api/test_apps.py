@@ -18,13 +18,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from typing_extensions import override
 
 from miniagents import InteractionContext, Message, MessagePromise, MiniAgent, MiniAgents, miniagent
+from miniagents.agents import PersistMessageHandler
 from miniagents.core import Context
+from miniagents.ext.limits import limit
 from miniagents.observers import Observer, RunBegan, RunEvent
 from tests.support.sse_server import ScriptedServer, serve, sse
 from tests.support.web import served
 from tests.support.wires import KEY, WIRES, Wire
+
+pytestmark = pytest.mark.loop(fifo=True)  # uvicorn and asyncio's transports count on the order of callbacks
 
 AnyAgent: TypeAlias = MiniAgent[Message, Message, ...]
 Lifespan: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[None]]
@@ -151,7 +156,6 @@ async def test_without_a_lifespan() -> None:
     assert agents.ended
 
 
-@pytest.mark.logs("Exception in ASGI application")
 async def test_a_plain_context_is_not_the_app() -> None:
     """A plain context in the lifespan is not that of the handlers: they are told both ways."""
     errors: list[str] = []
@@ -263,8 +267,8 @@ async def test_the_order_of_what_is_told() -> None:  # noqa: C901 - three kinds 
         def __init__(self, name: str) -> None:
             self.name = name
 
+        @override
         def on_event(self, event: RunEvent, /) -> None:
-            """Note it."""
             if isinstance(event, RunBegan):
                 told.append(f"{self.name} observes {event.run.alias}")
 
@@ -275,7 +279,7 @@ async def test_the_order_of_what_is_told() -> None:  # noqa: C901 - three kinds 
 
         return go_around
 
-    def stores(name: str) -> Callable[[MessagePromise[Message], Message], Awaitable[None]]:
+    def stores(name: str) -> PersistMessageHandler:
         async def store(_: MessagePromise[Message], message: Message) -> None:
             if type(message) is Message:
                 told.append(f"{name} stores {message}")
@@ -301,6 +305,34 @@ async def test_the_order_of_what_is_told() -> None:  # noqa: C901 - three kinds 
     assert [f"{name} observes ECHO_AGENT" for _ in range(3) for name in ("app", "request")] == of["observes"]
     assert ["around of the app", "around of the request"] == of["around"]
     assert ["app stores Hi", "request stores Hi"] == of["stores"]
+
+
+async def test_requests_share_limits() -> None:
+    """What limits the runs of the app limits those of all requests together."""
+    running, most = list[str](), list[int]()
+
+    @miniagent
+    async def busy_agent(ctx: InteractionContext) -> None:
+        running.append("run")
+        most.append(len(running))
+        await asyncio.sleep(0.001)
+        running.pop()
+
+    async def request() -> None:
+        async with MiniAgents():
+            await busy_agent.inquire()
+
+    async def requests() -> int:
+        most.clear()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(6):
+                group.create_task(request())
+        return max(most)
+
+    app = await MiniAgents(app_wide=True, around=[limit(2)]).start()
+    assert await requests() == 2
+    await app.stop()
+    assert await requests() == 6
 
 
 async def test_the_end_of_a_request() -> None:

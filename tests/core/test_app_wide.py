@@ -166,6 +166,8 @@ async def test_a_context_in_a_request() -> None:
             assert (app, 3, 2.0) == (own.parent, own.prefetch, own.shutdown_timeout)
             assert own.shared(Pool) is app.shared(Pool)
             assert own is await nowhere()
+            async with PromisingContext() as inner:
+                assert own is inner.parent
         return own
 
     async with PromisingContext(app_wide=True, prefetch=3) as app:
@@ -231,6 +233,15 @@ async def test_start_and_stop() -> None:
         await context.stop()  # nothing is left to be stopped
         with pytest.raises(NoActiveContextError):
             Context.current()
+
+
+async def test_a_start_within_a_block() -> None:
+    """Starting and stopping leave the context of a block as it is."""
+    async with PromisingContext() as own:
+        app = await PromisingContext(app_wide=True).start()
+        assert (own, own) == (app.parent, Context.current())
+        await app.stop()
+        assert own is Context.current()
 
 
 async def test_start_again() -> None:

@@ -2,10 +2,15 @@
 
 import asyncio
 import concurrent.futures
+import gc
+import os
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from contextvars import ContextVar
+from textwrap import dedent
 from typing import TypeVar, assert_type
 
 import anyio
@@ -95,6 +100,27 @@ async def test_what_is_called() -> None:
 
     async with PromisingContext(app_wide=True):
         await in_thread(work)
+
+
+async def test_nothing_is_kept() -> None:
+    """A call that has failed keeps nothing alive, also without a garbage collection."""
+
+    async def fail() -> None:
+        raise ValueError("broken")
+
+    def work() -> None:
+        with suppress(ValueError):
+            PromisingContext.from_thread(fail)
+
+    async with PromisingContext(app_wide=True):
+        gc.collect()
+        gc.disable()
+        try:
+            await in_thread(work)
+            await turns()
+            assert [] == [each for each in gc.get_objects() if type(each).__name__ == "ThreadCall"]
+        finally:
+            gc.enable()
 
 
 async def test_by_other_means() -> None:
@@ -191,7 +217,8 @@ async def test_the_end_cancels_it() -> None:
     assert 1 == source.closed
 
 
-async def test_a_call_that_comes_too_late() -> None:
+@pytest.mark.parametrize("more", [0, 5])
+async def test_a_call_that_comes_too_late(more: int) -> None:
     """A call that the context cannot begin any more is refused, whenever it comes: no thread is left."""
     late: list[asyncio.Task[object]] = []
     sent = threading.Event()
@@ -206,6 +233,7 @@ async def test_a_call_that_comes_too_late() -> None:
         sent.wait()
         while not app.calls_from_threads and not late[0].done():
             await turns()
+        await turns(more)  # as long as it closes, or after that
 
     async with PromisingContext(app_wide=True) as app:
         app.on_close(close)
@@ -215,6 +243,40 @@ async def test_a_call_that_comes_too_late() -> None:
         await late[0]
     assert set() == app.calls_from_threads
     await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def test_a_call_that_is_cancelled_before_its_first_step() -> None:
+    """A call that is cancelled when it has just begun is told to its thread, too, and holds nobody up."""
+    app = await PromisingContext(app_wide=True, drain_timeout=0).start()
+    task = asyncio.create_task(in_thread(lambda: PromisingContext.from_thread(place)))
+    while not app.tasks:
+        await asyncio.sleep(0)
+        for each in app.tasks:
+            each.cancel()
+    with pytest.raises(InquiryCancelledError):
+        await task
+    await app.stop()
+
+
+@pytest.mark.logs("did not end within shutdown_timeout")
+async def test_a_call_that_is_left_behind() -> None:
+    """A call whose clean-up goes on after `shutdown_timeout` still gives its thread what comes of it."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def stubborn() -> str:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await go.wait()
+            return "late"  # noqa: B012 # what is tried
+
+    app = await PromisingContext(app_wide=True, drain_timeout=0, shutdown_timeout=0).start()
+    task = asyncio.create_task(in_thread(lambda: PromisingContext.from_thread(stubborn)))
+    await begun.wait()
+    await app.stop()
+    go.set()
+    assert "late" == await task
 
 
 async def test_a_call_that_the_loop_never_comes_to() -> None:
@@ -235,6 +297,80 @@ async def test_a_call_that_the_loop_never_comes_to() -> None:
     assert ["refused"] == refused
 
 
+def test_a_loop_that_is_closed_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call to a loop that is closed without an end of its context is refused all the same."""
+    waiting, wait = threading.Event(), concurrent.futures.wait
+
+    def noted(calls: Iterable[concurrent.futures.Future[object]], _: float) -> object:
+        waiting.set()
+        return wait(calls, 0.01)
+
+    monkeypatch.setattr(concurrent.futures, "wait", noted)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(PromisingContext(app_wide=True).start())
+    refused: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            PromisingContext.from_thread(place)
+        except NoActiveContextError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    waiting.wait()
+    loop.close()
+    thread.join()
+    assert 1 == len(refused)
+
+
+FORK = dedent("""
+    import asyncio, os, threading
+    from contextvars import copy_context
+    from miniagents import MiniAgents, NoActiveContextError, WrongLoopError
+
+    async def answer():
+        return MiniAgents.current().app_wide
+
+    def told():
+        try:
+            return MiniAgents.from_thread(answer)
+        except (NoActiveContextError, WrongLoopError) as error:
+            return type(error).__name__
+
+    def in_thread(work):
+        result = []
+        thread = threading.Thread(target=lambda: result.append(work()))
+        thread.start()
+        thread.join()
+        return result[0]
+
+    async def begun():
+        async with MiniAgents(app_wide=True):
+            return await asyncio.get_running_loop().run_in_executor(None, told)
+
+    async def main():
+        asyncio.get_running_loop().slow_callback_duration = 60  # a fork is slow on a busy machine
+        child = os.fork()
+        if child == 0:
+            inherited = copy_context()
+            found = [in_thread(told), in_thread(lambda: inherited.run(told))]
+            print(*found, in_thread(lambda: asyncio.run(begun())), flush=True)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+
+    MiniAgents(app_wide=True).run(main())
+""")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_after_a_fork() -> None:
+    """In a forked process the contexts of its parent are nobody's; one of its own is found."""
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", FORK]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - it is ours
+    assert ("NoActiveContextError WrongLoopError True\n", "") == (run.stdout, run.stderr)
+
+
 async def test_a_thread_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is interrupted while waiting (Ctrl-C) stops the call."""
     source, begun = Source(["a", "b"], hold_at=1), threading.Event()
@@ -243,12 +379,12 @@ async def test_a_thread_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> 
         begun.set()
         return str(await Message.promise(source))
 
-    def interrupted(_: object) -> object:
+    def interrupted(*_: object) -> object:
         begun.wait()
         raise KeyboardInterrupt
 
     def work() -> None:
-        monkeypatch.setattr(concurrent.futures.Future, "result", interrupted)
+        monkeypatch.setattr(concurrent.futures, "wait", interrupted)
         try:
             with pytest.raises(KeyboardInterrupt):
                 PromisingContext.from_thread(read)
@@ -257,4 +393,5 @@ async def test_a_thread_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> 
 
     async with PromisingContext(app_wide=True):
         await in_thread(work)
-    assert 1 == source.closed
+        await turns(5)
+        assert 1 == source.closed

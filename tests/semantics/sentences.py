@@ -539,6 +539,7 @@ SENTENCES = (
             "tests/agents/test_miniagents.py::test_handlers_of_an_inner_context",
             "tests/agents/test_around.py::test_around_of_an_inner_context",
             "tests/api/test_apps.py::test_requests_share_connections",
+            "tests/api/test_apps.py::test_requests_share_limits",
             "tests/api/test_apps.py::test_the_order_of_what_is_told",
             "tests/core/test_app_wide.py::test_a_context_in_a_request",
         ),
