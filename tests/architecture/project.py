@@ -89,7 +89,6 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/web/_redis_frames.py": "tests/ext/web/test_frame_logs.py",
         # What responses are written from, and how they end: tried by responses and servers.
         "miniagents/ext/web/_feeds.py": "tests/ext/web/test_response.py",
-        "miniagents/ext/web/_source.py": "tests/ext/web/test_response.py",
         "miniagents/ext/web/_protocols.py": "tests/ext/web/test_frames.py",
         "miniagents/ext/web/_encoders.py": "tests/ext/web/test_response.py",
         "miniagents/ext/web/_open_responses.py": "tests/ext/web/test_server.py",
