@@ -138,8 +138,7 @@ class FrameResponse(Response):
         finally:
             self._feed.close()
             responses.discard(self)
-            if self._timer is not None:
-                self._timer.cancel()
+            self._end_timer()
             self._writer = None
             watcher.cancel()
             await asyncio.wait((watcher,))
@@ -229,6 +228,10 @@ class FrameResponse(Response):
                 self._gone = True
                 self._feed.close()
                 self._wake()
+
+    def _end_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _look(self) -> None:
         """See whether it has been silent for long, or the client has not read for long."""

@@ -218,8 +218,8 @@ class Runs:
         recorders = [each.recorder for each in self._live.values() if each.recorder is not None]
         if recorders:
             _, late = await asyncio.wait(recorders, timeout=_CLOSING)
-            for each in late:
-                each.cancel()
+            for recorder in late:
+                recorder.cancel()
             if late:
                 logger.error("%s runs could not be recorded to their ends.", len(late))
                 await asyncio.wait(late)

@@ -289,7 +289,8 @@ class FrameSource:
         self.ended = True
         self._replies = self._message = None
         self._waiting.clear()
-        subscriptions, self._subscriptions = self._subscriptions, [None, None]
+        subscriptions = self._subscriptions
+        self._subscriptions = [None, None]
         for each in subscriptions:
             if each is not None:
                 each.dispose()

@@ -5,7 +5,7 @@ Crosses modules: the three logs, and the store of one of them.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from miniagents.ext.web._frame_log import (
     UnknownRunError,
 )
 from miniagents.ext.web._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded
+from miniagents.ext.web._sqlite_store import Append, SQLiteStore
 from miniagents.values import Finish, Reasoning
 from tests.support.redis_server import redis_server
 
@@ -253,7 +254,7 @@ class TestSQLite:
         with pytest.raises(FrameLogError, match="a database of something else"):
             await SQLiteFrames(other).open(print)
 
-    async def test_commits_together(self, tmp_path: Path) -> None:
+    async def test_commits_together(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """What a hundred runs append at once is one or two commits, and nobody waits for 100 of them."""
         async with opened(lambda: SQLiteFrames(tmp_path / "frames.db")) as log:
             assert isinstance(log, SQLiteFrames)
@@ -261,8 +262,13 @@ class TestSQLite:
             for run in runs:
                 await log.begin(run)
             commits: list[int] = []
-            append_all = log._store().written.append_all
-            log._store().written.append_all = lambda given: (commits.append(len(given)), append_all(given))[1]  # type: ignore[method-assign]
+            append_all = SQLiteStore.append_all
+
+            def counted(self: SQLiteStore, appends: Sequence[Append]) -> list[Exception | None]:
+                commits.append(len(appends))
+                return append_all(self, appends)
+
+            monkeypatch.setattr(SQLiteStore, "append_all", counted)
             await asyncio.gather(*(log.append(run, FRAMES) for run in runs))
             assert (100, True) == (sum(commits), len(commits) <= 2)
             await asyncio.gather(*(log.end(run, "finished") for run in runs))

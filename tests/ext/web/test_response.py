@@ -55,7 +55,7 @@ def talker(every: float = 0.01, count: int = 1_000, text: str = "x") -> tuple[An
     async def talk(ctx: InteractionContext) -> None:
         async def tokens(_: MutableMapping[str, object]) -> AsyncGenerator[str]:
             try:
-                for _ in range(count):
+                for _turn in range(count):
                     yield text
                     await asyncio.sleep(every)
             finally:

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
+from typing_extensions import override
 
 from miniagents import Message, MiniAgents, miniagent
 from miniagents.agents import InteractionContext
@@ -258,6 +259,7 @@ async def test_log_fails() -> None:
     """A run whose frames cannot be kept is stopped, and its readers are told that the rest is lost."""
 
     class Broken(MemoryFrames):
+        @override
         async def append(self, run: str, frames: object, /) -> None:
             raise OSError("the disk is full")
 
@@ -271,13 +273,14 @@ async def test_log_fails() -> None:
 
 def test_settings() -> None:
     """What routes cannot be made of is refused where they are made."""
-    for settings, sentence in (
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"protocols": ["smoke"]}, "'smoke' is no protocol of routes; they are sse"),
         ({"protocols": []}, "no protocol"),
         ({"prefix": "chat"}, "has to begin with a slash"),
         ({"prefix": "/chat/"}, "has to begin with a slash"),
-    ):
+    ]
+    for settings, sentence in wrong:
         with pytest.raises(ValueError, match=sentence):
-            chat_routes(echo, **settings)  # type: ignore[arg-type]
+            chat_routes(echo, **settings)
     with pytest.raises(ValueError, match="no agent"):
         chat_routes({})
