@@ -19,7 +19,10 @@ APPS = re.findall(r"```python app\n(.*?)```", PAGE, re.DOTALL)
 
 
 async def test_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app of the page streams an answer, and begins, tells and keeps a run of a user."""
+    """The app of the page streams an answer, and begins, tells and keeps a run of a user.
+
+    That for chat libraries is tried with its clients, in `tests/ext/web/test_openai_routes.py`.
+    """
     monkeypatch.chdir(tmp_path)
     assert 1 == len(APPS)
     names: dict[str, object] = {"__name__": "app"}

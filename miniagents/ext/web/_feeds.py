@@ -135,6 +135,7 @@ class LogFeed:
         self._read: deque[Positioned] = deque()
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
 
     def open(self, wake: Callable[[], None], /) -> None:
         """Begin to read the log.
@@ -149,6 +150,8 @@ class LogFeed:
         try:
             async with aclosing(self._log.read(self._run, self._after)) as batches:
                 async for batch in batches:
+                    if self._closed:  # a client of a database may have swallowed the cancellation
+                        return
                     self._read.extend(batch)
                     self._wake()
                     while len(self._read) >= BATCH:  # the log waits, not the memory
@@ -171,6 +174,7 @@ class LogFeed:
 
     def close(self) -> None:
         """Stop reading."""
+        self._closed = True
         if self._task is not None:
             self._task.cancel()
 

@@ -117,6 +117,11 @@ class FrameResponse(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") == "HEAD":  # Starlette has it go where GET goes
+            self._feed.close()
+            await send(self._start())
+            await send({"type": "http.response.body", "body": b""})
+            return
         loop = asyncio.get_running_loop()
         self._writer = asyncio.current_task()
         responses = self._feed.context.shared(OpenResponses)
@@ -153,10 +158,11 @@ class FrameResponse(Response):
 
     # -- writing -----------------------------------------------------------------------------------------
 
+    def _start(self) -> Message:
+        return {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+
     async def _write(self, send: Send) -> None:
-        await self._give(
-            send, {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        )
+        await self._give(send, self._start())
         encoder = self._encoder
         if first := encoder.begin():
             await self._send(send, first)

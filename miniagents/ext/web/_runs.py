@@ -11,7 +11,7 @@ from miniagents.core import Context
 from miniagents.values import MiniAgentsError
 
 from ._feeds import Feed, LogFeed
-from ._frame_log import BATCH, FrameLog, FrameLogError, Positioned, RunOverError, RunRecord
+from ._frame_log import BATCH, FrameLog, Positioned, RunOverError, RunRecord
 from ._frames import Frame, RunEnded
 from ._memory_frames import MemoryFrames
 from ._source import ErrorText, FrameSource, Replies
@@ -199,7 +199,7 @@ class Runs:
         if opening is not None:
             try:
                 await asyncio.shield(opening)
-            except FrameLogError:
+            except Exception:  # a later request may have more luck
                 if self._opening is opening:
                     self._opening = self._context = None
                 raise

@@ -127,6 +127,8 @@ async def test_stop() -> None:
         run = await begin(client)
         reading = asyncio.create_task(client.get(f"/chat/runs/{run}"))
         await asyncio.sleep(0.01)
+        head = await client.head(f"/chat/runs/{run}")
+        assert (200, "") == (head.status_code, head.text)  # and does not wait for the end
         assert {"stopped": True} == (await client.post(f"/chat/runs/{run}/stop")).json()
         async with asyncio.timeout(0.05):
             await gate.closed.wait()
@@ -245,10 +247,11 @@ async def test_too_many_runs() -> None:
 async def test_restart(tmp_path: Path) -> None:
     """A run that the end of the app cut is read after a restart, and ends with `lost`."""
     gate = Gate()
-    async with client_of(gate.agent, runs=Runs(SQLiteFrames(tmp_path / "f.db"))) as client:
+    runs = Runs(SQLiteFrames(tmp_path / "f.db"))  # one for an app, which may begin again
+    async with client_of(gate.agent, runs=runs) as client:
         run = await begin(client)
         await asyncio.sleep(0.05)
-    async with client_of(gate.agent, runs=Runs(SQLiteFrames(tmp_path / "f.db"))) as client:
+    async with client_of(gate.agent, runs=runs) as client:
         told = events((await client.get(f"/chat/runs/{run}")).text)
         assert ["one ", "lost"] == [told[1]["part"], told[-1]["how"]]
         assert 204 == (await client.get(f"/chat/runs/{run}?after={len(told)}")).status_code
