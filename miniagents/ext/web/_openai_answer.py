@@ -132,6 +132,11 @@ class Answer:
                 pass
 
     @property
+    def flows(self) -> bool:
+        """Whether a piece of text is told as it is, since one was before it."""
+        return self._spoke and not self._gap and not self._is_tool
+
+    @property
     def calls(self) -> tuple[ToolCall, ...]:
         """The calls that are left to the client, when the run has ended well."""
         if self.ended is None or self.ended.how != "finished" or self.summary.cut:

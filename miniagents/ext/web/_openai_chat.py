@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from miniagents.values import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
 
-from ._frames import Frame, MessageBegan, json_of
+from ._frames import Frame, MessageBegan, MessagePart, json_of
 from ._openai_answer import Answer, AnswerHead, Said
 from ._openai_errors import error_of_run, status_of_run
 from ._protocols import NO_CACHE
@@ -51,6 +51,10 @@ class ChatCompletionEncoder:
         self._answer = Answer(tools, withdraws=False)
         self._usage = usage
         self._head = _head(head, "chat.completion.chunk")
+        # What stands before and behind the text in most chunks.
+        self._before = b'data: %b,"choices":[{"index":0,"delta":{"content":' % json_of(self._head)[:-1]
+        counted = b',"usage":null' if usage else b""
+        self._behind = b'},"logprobs":null,"finish_reason":null}]%b}\n\n' % counted
         self._length = 0  # characters of the text so far, which citations count
 
     def begin(self) -> bytes:
@@ -60,6 +64,9 @@ class ChatCompletionEncoder:
     def encode(self, position: int, frame: Frame, /) -> bytes:
         """Return the chunks that a frame is."""
         del position
+        if type(frame) is MessagePart and type(frame.part) is str and frame.part and self._answer.flows:
+            self._length += len(frame.part)
+            return b"%b%b%b" % (self._before, json_of(frame.part), self._behind)  # what comes most
         return b"".join([self._chunk(self._told(said)) for said in self._answer.said(frame)])
 
     def ping(self) -> bytes:

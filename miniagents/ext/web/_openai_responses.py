@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Literal, cast
 
 from miniagents.values import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
 
-from ._frames import Frame, MessageBegan, MessageEnded, RunEnded, json_of
+from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
 from ._openai_answer import FAILED, Answer, AnswerHead, Said
 from ._openai_errors import error_of_run, status_of_run
 from ._protocols import NO_CACHE
@@ -36,6 +36,10 @@ _PIECES: Final[Mapping[_PartKind, str]] = MappingProxyType(
     }
 )
 
+_PIECE: Final = (
+    b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta",%b,"delta":%b,'
+    b'"logprobs":[],"sequence_number":%d}\n\n'
+)
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _LOGPROBS: Final[Mapping[str, object]] = MappingProxyType({"logprobs": ()})
 
@@ -110,6 +114,18 @@ class _Response:
     def as_data(self, status: str, **told: object) -> _Data:
         """The response as it is now."""
         return {**self._head, "status": status, "output": list(self._output), "usage": None, **told}
+
+    @property
+    def open_text(self) -> _Part | None:
+        """The text that goes on with a further piece, as it is; None if there is none."""
+        if self._item is None or not self._item.parts or not self.answer.flows:
+            return None
+        part = self._item.parts[-1]
+        return part if part.kind == "output_text" else None
+
+    def place(self) -> bytes:
+        """Where the text stands that goes on, as JSON without the braces around it."""
+        return b"" if self._item is None else json_of(self._item.at())[1:-1]
 
     def events(self, frame: Frame) -> Iterator[_Data]:
         """The events of a frame; the last one brings the end of the response."""
@@ -283,6 +299,8 @@ class ResponseEncoder:
     def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = ()) -> None:
         self._response = _Response(head, tools)
         self._events = 0
+        self._text: _Part | None = None  # that goes on, and where it stands
+        self._place = b""
 
     def begin(self) -> bytes:
         """Return the events that begin the response."""
@@ -293,6 +311,10 @@ class ResponseEncoder:
     def encode(self, position: int, frame: Frame, /) -> bytes:
         """Return the events of a frame."""
         del position
+        if type(frame) is MessagePart and type(frame.part) is str and frame.part:
+            part = self._response.open_text
+            if part is not None:
+                return self._piece(part, frame.part)  # what comes most
         return self._written(self._response.events(frame))
 
     def ping(self) -> bytes:
@@ -303,6 +325,13 @@ class ResponseEncoder:
         """Return nothing: the last event says how it ended, unless the run was cut before it."""
         cut = self._response.answer.ended is None
         return self._written(self._response.broken(None)) if cut else b""
+
+    def _piece(self, part: _Part, text: str) -> bytes:
+        if part is not self._text:
+            self._text, self._place = part, self._response.place()
+        part.pieces.append(text)
+        number, self._events = self._events, self._events + 1
+        return _PIECE % (self._place, json_of(text), number)
 
     def _written(self, events: Iterator[_Data]) -> bytes:
         written: list[bytes] = []

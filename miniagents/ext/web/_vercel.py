@@ -39,6 +39,7 @@ PROVIDER: Final = "miniagents"
 """Under which name what only we understand stands in the ``providerMetadata`` of their parts."""
 
 _DONE: Final = b"data: [DONE]\n\n"
+_DELTA: Final = b'data: {"type":"text-delta","id":"%b","delta":%b}\n\n'
 _REASONS: Final = MappingProxyType({"": "stop", "length": "length", "content_filter": "content-filter"})
 _LOST: Final = "The answer was cut off."
 _FAILED: Final = "The agent failed."
@@ -111,7 +112,7 @@ class VercelEncoder:
         """Return the chunks that a frame is."""
         del position
         if type(frame) is MessagePart and type(frame.part) is str and self._text and frame.part:
-            return _event({"type": "text-delta", "id": self._text, "delta": frame.part})  # what comes most
+            return _DELTA % (self._text.encode(), json_of(frame.part))  # what comes most
         self._summary.take(frame)
         return b"".join(map(_event, self._chunks(frame)))
 
