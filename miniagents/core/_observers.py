@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context as Variables
-from dataclasses import dataclass
 from itertools import count
 from typing import Final, Literal, TypeAlias, cast
 from weakref import WeakKeyDictionary
@@ -28,6 +27,7 @@ from miniagents.values import (
     Usage,
     freeze,
     is_secret_name,
+    lazy_dataclass,
 )
 
 logger = logging.getLogger("miniagents")
@@ -114,7 +114,7 @@ class RunInfo:
         return f"<{self.kind} run {self.number} of {self.alias}>"
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class RunBegan:
     """A run was inquired; it may be cancelled before its first step.
 
@@ -143,7 +143,7 @@ class RunBegan:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class ModelAsked:
     """A provider is asked for an answer, once for all its retries.
 
@@ -168,7 +168,7 @@ class ModelAsked:
     stream: bool
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class FirstPart:
     """The first part that a run writes has come; told at once.
 
@@ -196,7 +196,7 @@ class FirstPart:
     part: Part
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class PartsCame:
     """Parts that a run writes have come.
 
@@ -229,7 +229,7 @@ class PartsCame:
     times: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class UsageCame:
     """A model has told what its answer has cost so far; what it tells later in the same message replaces it.
 
@@ -262,7 +262,7 @@ class UsageCame:
     model: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class HeadersCame:
     """A provider has answered: its headers say how much may still be asked.
 
@@ -281,7 +281,7 @@ class HeadersCame:
     headers: ResponseHeaders
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class RunRetried:
     """A model is going to be asked again, since the last attempt failed before anything came.
 
@@ -314,7 +314,7 @@ class RunRetried:
     retry: Retry
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class RunEnded:
     """A run has ended: its function, and every message that it had replied. Told once for each run.
 
