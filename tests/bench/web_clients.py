@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from socket import socket
@@ -88,7 +88,7 @@ def serve(kind: str, folder: str) -> None:
         return FrameResponse(feed, SSEEncoder())
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with MiniAgents(app_wide=True, drain_timeout=0):
             yield
 
@@ -133,7 +133,7 @@ async def ask(port: int, clients: int, seconds: float) -> dict[str, float]:
     delays: list[float] = []
     count = [0]
     _, before = await fetch(port)
-    tasks = []
+    tasks: list[asyncio.Task[None]] = []
     for number in range(clients):
         tasks.append(asyncio.create_task(read(port, delays, count)))
         if number % 50 == 49:
