@@ -30,10 +30,21 @@ async def redis_server(folder: Path) -> AsyncGenerator[str]:
         stdout=asyncio.subprocess.DEVNULL,
     )
     try:
-        while not path.exists():
+        while not await _answers(path):
             assert server.returncode is None, "redis-server did not start"
             await asyncio.sleep(0.01)
         yield f"unix://{path}"
     finally:
         server.kill()
         await server.wait()
+
+
+async def _answers(path: Path) -> bool:
+    """Whether it listens: its socket is there a moment earlier."""
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
