@@ -201,7 +201,7 @@ class Context(TaskOwner):
         if self._given_prefetch is None:
             self.prefetch = PREFETCH if parent is None else parent.prefetch
         if self._given_shutdown_timeout is None:
-            self.shutdown_timeout = SHUTDOWN_TIMEOUT if parent is None else parent.shutdown_timeout
+            self.shutdown_timeout: float = SHUTDOWN_TIMEOUT if parent is None else parent.shutdown_timeout
         self._within_handler = WITHIN_HANDLER.get()
         self._handlers_turn = asyncio.Lock()
         self._anchor = None
