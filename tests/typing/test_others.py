@@ -25,7 +25,7 @@ def test_an_error_is_of_the_statement_that_it_stands_in(tmp_path: Path) -> None:
 ERROR tests/typing/program.py:4:5-8: it is no int [assert-type]
 tests/typing/program.py:3:5: error[type-assertion-failure] the same
 tests/typing/program.py:6: error: wrong  [arg-type]
-  /tmp/tests/typing/program.py:9:4 - error: "five" is not defined
+  elsewhere/tests/typing/program.py:9:4 - error: "five" is not defined
 tests/typing/program.py:8: note: see there
 elsewhere/package.py:2: error: not ours
 Found 4 errors
