@@ -7,6 +7,7 @@ from ._limits import Budget, ConcurrencyLimit, RateLimiter, budget, limit, rate_
 from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
 from ._parsed import ParsedMessage, ParsedReplies
 from ._prices import dollars
+from ._recordings import CallPlayer, RecordedError, RecordedEvent, error_data, part_data
 from ._run_usage import Price, RunUsage, UsageReport
 from ._tool import Tool, ToolSpec, check_timeout, error_text, tool
 from ._tool_loop import AnyTool, Approval, Callee, Toolbox
@@ -19,6 +20,7 @@ __all__ = [
     "AnyTool",
     "Approval",
     "Budget",
+    "CallPlayer",
     "Callee",
     "ConcurrencyLimit",
     "Limiter",
@@ -28,6 +30,8 @@ __all__ = [
     "ParsedReplies",
     "Price",
     "RateLimiter",
+    "RecordedError",
+    "RecordedEvent",
     "RunUsage",
     "SchemaError",
     "Tool",
@@ -45,9 +49,11 @@ __all__ = [
     "budget",
     "check_timeout",
     "dollars",
+    "error_data",
     "error_text",
     "limit",
     "model_agent",
+    "part_data",
     "rate_limit",
     "tool",
 ]

@@ -2,9 +2,10 @@
 
 from hypothesis import strategies as st
 
+from miniagents.core import Json, Record
 from miniagents.ext._history._markdown_format import write_record
 from miniagents.ext._history._markdown_reader import scan
-from miniagents.ext._history._records import Json, Note, Record
+from miniagents.ext._history._notes import Note
 
 __all__ = ["RECORDS", "TEXTS", "UGLY", "added", "as_read", "file_of", "no_notes", "records"]
 

@@ -14,8 +14,7 @@ from textwrap import dedent
 import pytest
 
 from miniagents import AssistantMessage, Message, Messages, UserMessage
-from miniagents.core import message_of
-from miniagents.ext._history._records import Record
+from miniagents.core import Record, message_of
 from miniagents.ext._history._sqlite_file import SQLiteFile
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryFileError, HistoryThread
 

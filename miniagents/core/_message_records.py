@@ -23,7 +23,6 @@ import logging
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -35,22 +34,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel
 
-from miniagents.core import (
-    AssistantMessage,
-    ErrorMessage,
-    Message,
-    SystemMessage,
-    ToolMessage,
-    UserMessage,
-    message_of,
-)
 from miniagents.values import FrozenMapping, PartValue, part_from_data
+
+from ._message import Message, message_of
+from ._roles import AssistantMessage, ErrorMessage, SystemMessage, ToolMessage, UserMessage
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 class Record(NamedTuple):
-    """One message as a history file keeps it.
+    """One message as a file keeps it.
 
     Attributes:
         role: who speaks; stands in the heading.
@@ -67,21 +60,6 @@ class Record(NamedTuple):
     data: Mapping[str, Json] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something a reader of the file should know: a place that is not as it was written.
-
-    Attributes:
-        offset: where in the file, in bytes from its start.
-        sentence: what was found there and what became of it.
-        settled: True for a damage that was already reported and sealed by a later append.
-    """
-
-    offset: int
-    sentence: str
-    settled: bool = False
-
-
 _SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 Encoder = Callable[[object], "Json"]
@@ -95,7 +73,7 @@ def refuse(value: object) -> Json:
         TypeError: always.
     """
     raise TypeError(
-        f"a history cannot keep a value of type {type(value).__qualname__}; make it text, a number, bytes, "
+        f"a file cannot keep a value of type {type(value).__qualname__}; make it text, a number, bytes, "
         "a date, a path, a UUID, a message, or a tuple, set or mapping of these"
     )
 
@@ -254,7 +232,7 @@ _NOTHING = (None, ())  # what a field holds that was not given
 
 
 class Registry:
-    """The message classes a history knows: those of the library, and those it was given.
+    """The message classes a file knows: those of the library, and those it was given.
 
     Args:
         classes: further subclasses of `Message`.
@@ -272,7 +250,7 @@ class Registry:
                 raise TypeError(f"message_classes takes subclasses of Message; {cls!r} is none")
             if known.setdefault(cls.__name__, cls) is not cls:
                 raise ValueError(
-                    f"two message classes are called {cls.__name__}, and a history file could not tell them "
+                    f"two message classes are called {cls.__name__}, and a file could not tell them "
                     "apart; rename one"
                 )
         self._classes = MappingProxyType(known)
@@ -309,14 +287,14 @@ class Registry:
             try:
                 return message_of(cls, record.text, data)
             except (ValueError, TypeError) as error:
-                said = "a %s in a history does not fit its class and is read as a Message: %s"
+                said = "a %s in a file does not fit its class and is read as a Message: %s"
                 logger.warning(said, cls.__name__, error)
         if record.role != Message.role:
             data = {"role": record.role, **data}
         try:
             return Message(record.text, **data)
         except (ValueError, TypeError) as error:
-            logger.warning("the data of a message in a history cannot be read, its text is kept: %s", error)
+            logger.warning("the data of a message in a file cannot be read, its text is kept: %s", error)
             return Message(record.text, role=record.role)
 
     def _encode(self, value: object) -> Json:
