@@ -281,8 +281,8 @@ class Registry:
 
     def message_of(self, record: Record) -> Message:
         """A record becomes a message of its class, or a plain one if the class is unknown or refuses it."""
-        data = {key: decode_data(value, self._decode) for key, value in record.data.items() if key != "text"}
-        cls = self._classes.get(record.class_name)
+        data = self.fields_of(record.data)
+        cls = self.class_of(record.class_name)
         if cls is not None:
             try:
                 return message_of(cls, record.text, data)
@@ -296,6 +296,14 @@ class Registry:
         except (ValueError, TypeError) as error:
             logger.warning("the data of a message in a file cannot be read, its text is kept: %s", error)
             return Message(record.text, role=record.role)
+
+    def class_of(self, name: str) -> type[Message] | None:
+        """The class with that name, None if there is none."""
+        return self._classes.get(name)
+
+    def fields_of(self, data: Mapping[str, Json]) -> dict[str, object]:
+        """The fields of a message, but its text, from the data of its record."""
+        return {key: decode_data(value, self._decode) for key, value in data.items() if key != "text"}
 
     def _encode(self, value: object) -> Json:
         if isinstance(value, Message):

@@ -1,7 +1,9 @@
 """Models: tools that a model calls, and types that it answers in."""
 
 from ._answer_schema import AnswerSchema
+from ._call_keys import NOT_ASKED, CallKey, RecordedFunction
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, ToolDefinitionError, TypedAnswerError
+from ._journal import CallJournal, JournalEntry, JournalError, RecordedCalls, recorded
 from ._limiter import Limiter
 from ._limits import Budget, ConcurrencyLimit, RateLimiter, budget, limit, rate_limit
 from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
@@ -15,14 +17,19 @@ from ._typed_agent import AnswerMode, TypedAgent
 from ._typed_map import TypedAgentMap, TypedItemReplies
 
 __all__ = [
+    "NOT_ASKED",
     "AnswerMode",
     "AnswerSchema",
     "AnyTool",
     "Approval",
     "Budget",
+    "CallJournal",
+    "CallKey",
     "CallPlayer",
     "Callee",
     "ConcurrencyLimit",
+    "JournalEntry",
+    "JournalError",
     "Limiter",
     "MaxTurnsError",
     "ModelAgent",
@@ -30,8 +37,10 @@ __all__ = [
     "ParsedReplies",
     "Price",
     "RateLimiter",
+    "RecordedCalls",
     "RecordedError",
     "RecordedEvent",
+    "RecordedFunction",
     "RunUsage",
     "SchemaError",
     "Tool",
@@ -55,5 +64,6 @@ __all__ = [
     "model_agent",
     "part_data",
     "rate_limit",
+    "recorded",
     "tool",
 ]

@@ -151,7 +151,7 @@ class CallPlayer:
 
     Args:
         events: what happened, in order.
-        class_of: the class of messages with that name.
+        class_of: the class of a message by what its beginning has; or the message, if it does not stream.
         fields_of: the data of a message, of what its end has.
         broken: makes the error of what cannot be played, of the event and why.
     """
@@ -159,7 +159,7 @@ class CallPlayer:
     def __init__(
         self,
         events: Sequence[RecordedEvent],
-        class_of: Callable[[str], type[Message]],
+        class_of: Callable[[Json], type[Message] | Message],
         fields_of: Callable[[Json], Mapping[str, object]],
         broken: Callable[[RecordedEvent, str], Exception],
     ) -> None:
@@ -178,7 +178,9 @@ class CallPlayer:
         for event in self._events:
             if event.what == "message" and event.message is not None:
                 await self._until(event.at)
-                ctx.reply(self._class_of(str(event.data)).promise_of_parts(self._parts(event.message)))
+                found = self._class_of(event.data)
+                whole = isinstance(found, Message)
+                ctx.reply(found if whole else found.promise_of_parts(self._parts(event.message)))
             elif event.message is None:
                 await self._until(event.at)
                 await self._ends(event)

@@ -18,6 +18,7 @@ from miniagents.core import (
     UserMessage,
     public_data,
 )
+from miniagents.models import NOT_ASKED
 from miniagents.values import (
     is_secret_name,
     redact_keys,
@@ -33,10 +34,8 @@ __all__ = [
 _CLASSES: Final = MappingProxyType(
     {kind.__name__: kind for kind in (AssistantMessage, UserMessage, SystemMessage, ToolMessage)}
 )
-# Where a model is and how long it may take: neither is part of what it is asked.
-_NOT_ASKED: Final = frozenset(
-    {"base_url", "extra_query", "first_token_timeout", "max_retries", "stall_timeout", "total_timeout"}
-)
+# Nor is where a model is a part of what a test asks it.
+_NOT_ASKED: Final = NOT_ASKED | {"base_url"}
 
 
 def request_data(messages: Messages, keywords: Mapping[str, object]) -> dict[str, Json]:
@@ -100,10 +99,10 @@ def name_of_class(kind: type[Message]) -> str:
     return next((each.__name__ for each in kind.__mro__ if each.__name__ in _CLASSES), "Message")
 
 
-def class_by_name(name: str) -> type[Message]:
+def class_by_name(name: Json) -> type[Message]:
     """The class of that name.
 
     Args:
         name: of :func:`name_of_class`.
     """
-    return _CLASSES.get(name, Message)
+    return _CLASSES.get(str(name), Message)
