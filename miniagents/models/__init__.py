@@ -1,6 +1,7 @@
 """Models: tools that a model calls, and types that it answers in."""
 
 from ._answer_schema import AnswerSchema
+from ._cache import cache
 from ._call_keys import NOT_ASKED, CallKey, RecordedFunction
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, ToolDefinitionError, TypedAnswerError
 from ._journal import CallJournal, JournalEntry, JournalError, RecordedCalls, recorded
@@ -56,6 +57,7 @@ __all__ = [
     "TypedItemReplies",
     "UsageReport",
     "budget",
+    "cache",
     "check_timeout",
     "dollars",
     "error_data",
