@@ -1,21 +1,35 @@
 """Journals: calls of agents that are made once, kept in a file, and played from there.
 
-``recorded(agent, journal, version="1")`` is the agent, each call of which is made once.
+``recorded(agent, journal, version="1")`` is the agent, each call of which is made once. ``async with
+durable(journal, run_id=...)`` is a block of many agents that goes on from its finished calls after it was killed.
 """
 
-from miniagents.models import CallJournal, CallKey, JournalEntry, JournalError, RecordedFunction, recorded
+from miniagents.models import (
+    CallJournal,
+    CallKey,
+    DurableRun,
+    JournalEntry,
+    JournalError,
+    RecordedFunction,
+    RunJournal,
+    durable,
+    recorded,
+)
 
 from ._journal import Journal, Keep, StoredCall, read_calls
 
 __all__ = [
     "CallJournal",
     "CallKey",
+    "DurableRun",
     "Journal",
     "JournalEntry",
     "JournalError",
     "Keep",
     "RecordedFunction",
+    "RunJournal",
     "StoredCall",
+    "durable",
     "read_calls",
     "recorded",
 ]

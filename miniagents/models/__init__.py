@@ -3,6 +3,7 @@
 from ._answer_schema import AnswerSchema
 from ._cache import cache
 from ._call_keys import NOT_ASKED, CallKey, RecordedFunction
+from ._durable import DurableRun, RunJournal, durable
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, ToolDefinitionError, TypedAnswerError
 from ._journal import CallJournal, JournalEntry, JournalError, RecordedCalls, recorded
 from ._limiter import Limiter
@@ -29,6 +30,7 @@ __all__ = [
     "CallPlayer",
     "Callee",
     "ConcurrencyLimit",
+    "DurableRun",
     "JournalEntry",
     "JournalError",
     "Limiter",
@@ -42,6 +44,7 @@ __all__ = [
     "RecordedError",
     "RecordedEvent",
     "RecordedFunction",
+    "RunJournal",
     "RunUsage",
     "SchemaError",
     "Tool",
@@ -60,6 +63,7 @@ __all__ = [
     "cache",
     "check_timeout",
     "dollars",
+    "durable",
     "error_data",
     "error_text",
     "limit",

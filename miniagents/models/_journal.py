@@ -146,6 +146,16 @@ class RecordedCalls:
         return known[2], known[3]
 
 
+def is_recorded(agent: AnyAgent) -> bool:
+    """Whether what goes around an agent records its calls.
+
+    Args:
+        agent: any.
+    """
+    wrapped = agent._wrapped  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what goes around it
+    return wrapped is not None and isinstance(getattr(wrapped[1], "function", None), RecordedCalls)
+
+
 class MessageForm:
     """How the messages of an agent stand in a journal: exactly.
 

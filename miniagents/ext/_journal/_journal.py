@@ -133,6 +133,14 @@ class Journal:
         self._added.add(int.from_bytes(key.digest[:8], "big"))
         await self._answered(self._writer.write(self._file.row(key, entry)), "written")
 
+    async def calls_of(self, run: str, /) -> list[tuple[bytes, int, str]]:
+        """The digest, the number and the name of each call of a run, in the order in which they were kept.
+
+        Raises:
+            JournalError: the file cannot be read.
+        """
+        return await self._ask(lambda connection: self._file.numbers(connection, run))
+
     def calls(self) -> Iterator[StoredCall]:
         """All calls, in the order in which they were kept; it blocks.
 
