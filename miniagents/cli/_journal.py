@@ -7,13 +7,15 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from miniagents.ext.journal import Journal, StoredCall, read_calls
 from miniagents.values import strip_control
 
+Parser = TypeVar("Parser", bound=argparse.ArgumentParser)
+
 if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it has no other name
+    Commands = argparse._SubParsersAction[Parser]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it has no other name
 
 _EPILOG: Final = """\
 show and export read a journal also while a job is writing it; prune waits for nobody:
@@ -45,7 +47,7 @@ class JournalOptions:
     max_size: int | None = None
 
 
-def add_journal(commands: "Commands") -> None:
+def add_journal(commands: "Commands[Parser]") -> None:
     """Add the command.
 
     Args:
@@ -59,17 +61,21 @@ def add_journal(commands: "Commands") -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    made: dict[str, argparse.ArgumentParser] = {}
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION", dest="journal")
     for name, text in (
         ("show", "a line for each call, and how many there are"),
         ("export", "each call as a line of JSON"),
         ("prune", "remove calls"),
     ):
-        action = actions.add_parser(name, help=text, description=f"Journals: {text}.", allow_abbrev=False)
+        action = made[name] = actions.add_parser(
+            name, help=text, description=f"Journals: {text}.", allow_abbrev=False
+        )
         action.add_argument("file", metavar="FILE", type=Path, help="the journal")
-    action.add_argument("--older-than", metavar="TIME", type=_seconds, help="kept longer ago: 30d, 12h")
-    action.add_argument("--unused-for", metavar="TIME", type=_seconds, help="not played for so long")
-    action.add_argument("--max-size", metavar="SIZE", type=_bytes, help="the least used: keep 500MB")
+    prune = made["prune"]
+    prune.add_argument("--older-than", metavar="TIME", type=_seconds, help="kept longer ago: 30d, 12h")
+    prune.add_argument("--unused-for", metavar="TIME", type=_seconds, help="not played for so long")
+    prune.add_argument("--max-size", metavar="SIZE", type=_bytes, help="the least used: keep 500MB")
 
 
 def journal_options(given: argparse.Namespace) -> JournalOptions:

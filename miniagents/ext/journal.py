@@ -1,7 +1,7 @@
 """Journals: calls of agents that are made once, kept in a file, and played from there.
 
-``recorded(agent, journal, version="1")`` is the agent, each call of which is made once. ``async with
-durable(journal, run_id=...)`` is a block of many agents that goes on from its finished calls after it was killed.
+``recorded(agent, journal, version="1")`` is the agent, each call of which is made once. A block ``async with
+durable(journal, run_id=...)`` of many agents, which was killed and is run again, goes on from its finished calls.
 """
 
 from miniagents.models import (

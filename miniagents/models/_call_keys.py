@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from types import FunctionType
 from typing import Final, cast
 from urllib.parse import urlsplit, urlunsplit
 
@@ -97,7 +98,7 @@ def _message(message: Message) -> list[Json]:
     data = {
         name: value for name, value in record.data.items() if name not in _HOW and value not in (None, [])
     }
-    return [record.class_name, record.role, encode_data(record.text), data]
+    return [record.class_name, record.role, encode_data(record.text), cast("Json", data)]
 
 
 def _canonical(value: Json) -> str:
@@ -169,19 +170,19 @@ def function_of(agent: MiniAgent[Message, Message, ...], name: str, version: str
 
 def _identity(agent: MiniAgent[Message, Message, ...]) -> str:
     defined = _defined(agent)
-    if inspect.isfunction(defined) or isinstance(agent, BaseAgent):
+    if isinstance(defined, FunctionType) or isinstance(agent, BaseAgent):
         return f"{_module(defined.__module__)}:{defined.__qualname__}"
     parts = ", ".join(_identity(each) for each in agent.components)
     return f"{defined.__qualname__}({parts})"
 
 
-def _defined(agent: MiniAgent[Message, Message, ...]) -> type[object]:
+def _defined(agent: MiniAgent[Message, Message, ...]) -> FunctionType | type[object]:
     """Where it is written what an agent does: its function, or a class."""
     if isinstance(agent, BaseAgent):
-        return cast("type[object]", type(agent))
+        return type(agent)
     function: object = agent._function  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it runs
     function = inspect.unwrap(function) if callable(function) else function
-    return cast("type[object]", function if inspect.isfunction(function) else type(function))
+    return function if isinstance(function, FunctionType) else type(function)
 
 
 def _module(name: str) -> str:

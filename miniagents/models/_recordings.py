@@ -179,8 +179,10 @@ class CallPlayer:
             if event.what == "message" and event.message is not None:
                 await self._until(event.at)
                 found = self._class_of(event.data)
-                whole = isinstance(found, Message)
-                ctx.reply(found if whole else found.promise_of_parts(self._parts(event.message)))
+                if isinstance(found, Message):
+                    ctx.reply(found)
+                else:
+                    ctx.reply(found.promise_of_parts(self._parts(event.message)))
             elif event.message is None:
                 await self._until(event.at)
                 await self._ends(event)

@@ -25,6 +25,7 @@ from miniagents import (
     InteractionContext,
     LLMStatusError,
     Message,
+    MessageType,
     MiniAgent,
     MiniAgents,
     Reasoning,
@@ -32,7 +33,7 @@ from miniagents import (
     miniagent,
 )
 from miniagents.ext._journal._group_commit import GroupCommit
-from miniagents.ext.journal import Journal, JournalError, read_calls, recorded
+from miniagents.ext.journal import Journal, JournalError, Keep, read_calls, recorded
 from miniagents.testing import scripted_model
 
 
@@ -48,14 +49,14 @@ class City(BaseModel):
     name: str
 
 
-def counted(made: list[str], answer: Callable[[str], object] = str.upper) -> MiniAgent:
+def counted(made: list[str], answer: Callable[[str], MessageType] = str.upper) -> MiniAgent:
     """An agent that notes what it is asked."""
 
     @miniagent(alias="COUNTED")
     async def agent(ctx: InteractionContext) -> None:
         asked = str(await ctx.messages)
         made.append(asked)
-        ctx.reply(answer(asked))  # type: ignore[arg-type]
+        ctx.reply(answer(asked))
 
     return agent
 
@@ -125,7 +126,7 @@ async def test_errors(path: Path) -> None:
     """An error is not played, unless that is asked for; then it is of the same class."""
     made: list[str] = []
 
-    def fail(_: str) -> object:
+    def fail(_: str) -> MessageType:
         return LLMStatusError("No.", provider="p", model="m", status=500)
 
     with Journal(path) as journal:
@@ -201,8 +202,9 @@ async def test_another_function_is_refused(path: Path) -> None:
 
 async def test_what_is_kept_of_questions(path: Path) -> None:
     """A question is kept as a hash, or as a text without what looks like a key."""
-    for keep in ("hash", "text"):
-        with Journal(path.with_suffix(f".{keep}"), keep=keep) as journal:  # type: ignore[arg-type]
+    kinds: tuple[Keep, ...] = ("hash", "text")
+    for keep in kinds:
+        with Journal(path.with_suffix(f".{keep}"), keep=keep) as journal:
             async with MiniAgents():
                 await recorded(counted([]), journal, version="1").inquire(
                     "secret: sk-abcdefgh12345 and words"

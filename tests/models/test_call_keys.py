@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from pydantic import BaseModel, SecretStr
+from typing_extensions import override
 
 from miniagents import (
     AssistantMessage,
@@ -35,7 +36,7 @@ async def a_model(
     tools: tuple[ToolSpec, ...] = (),
 ) -> None:
     """A model that takes what those of providers take."""
-    ctx.reply("Hi")
+    ctx.reply(AssistantMessage("Hi"))
 
 
 class Poet(BaseAgent):
@@ -43,6 +44,7 @@ class Poet(BaseAgent):
 
     lines: int = 4
 
+    @override
     async def run(self, ctx: InteractionContext) -> None:
         """Reply nothing."""
 

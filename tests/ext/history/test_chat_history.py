@@ -13,8 +13,8 @@ from typing_extensions import override
 
 from miniagents import MiniAgents
 from miniagents.core import Registry, message_of
+from miniagents.ext._file_lock import file_lock
 from miniagents.ext._history._chat_history import finished
-from miniagents.ext._history._markdown_file import file_lock
 from miniagents.ext._history._markdown_format import write_record
 from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
 from miniagents.ext.chat_history_md import ChatHistoryMD, HistoryFileError
