@@ -160,7 +160,11 @@ def parse_arguments(words: Sequence[str]) -> ChatOptions | ServeOptions | Journa
     serve.add_argument(
         "--http", metavar="HOST:PORT", help="serve streamable HTTP there, such as 127.0.0.1:8000; else stdio"
     )
-    add_journal(commands)
+    add_journal(
+        commands.add_parser(
+            "journal", help="show, export or prune a file of recorded calls", allow_abbrev=False
+        )
+    )
     given = parser.parse_args(words)
     if hasattr(given, "journal"):
         try:

@@ -4,18 +4,15 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from types import MappingProxyType
+from typing import Final, Literal
 
 from miniagents.ext.journal import Journal, StoredCall, read_calls
 from miniagents.values import strip_control
-
-Parser = TypeVar("Parser", bound=argparse.ArgumentParser)
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[Parser]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it has no other name
 
 _EPILOG: Final = """\
 show and export read a journal also while a job is writing it; prune waits for nobody:
@@ -23,8 +20,8 @@ it is refused as long as another process uses the journal.
 
 Exit code: 0; 2 for wrong input.
 """
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_BYTES: Final = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_SECONDS: Final = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800})
+_BYTES: Final = MappingProxyType({"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9})
 _SHOWN: Final = 60  # characters of an answer
 
 
@@ -47,31 +44,25 @@ class JournalOptions:
     max_size: int | None = None
 
 
-def add_journal(commands: "Commands[Parser]") -> None:
-    """Add the command.
+def add_journal(parser: argparse.ArgumentParser) -> None:
+    """Add the actions and options of the command.
 
     Args:
-        commands: those of the command line.
+        parser: of the command.
     """
-    parser = commands.add_parser(
-        "journal",
-        help="show, export or prune a file of recorded calls",
-        description="Show, export or prune a journal: a file of recorded calls.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    made: dict[str, argparse.ArgumentParser] = {}
+    parser.description = "Show, export or prune a journal: a file of recorded calls."
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION", dest="journal")
+    made: dict[str, argparse.ArgumentParser] = {}
     for name, text in (
         ("show", "a line for each call, and how many there are"),
         ("export", "each call as a line of JSON"),
         ("prune", "remove calls"),
     ):
-        action = made[name] = actions.add_parser(
-            name, help=text, description=f"Journals: {text}.", allow_abbrev=False
-        )
+        action = actions.add_parser(name, help=text, description=f"Journals: {text}.", allow_abbrev=False)
         action.add_argument("file", metavar="FILE", type=Path, help="the journal")
+        made[name] = action
     prune = made["prune"]
     prune.add_argument("--older-than", metavar="TIME", type=_seconds, help="kept longer ago: 30d, 12h")
     prune.add_argument("--unused-for", metavar="TIME", type=_seconds, help="not played for so long")
@@ -103,7 +94,7 @@ def _bytes(text: str) -> int:
     return int(_number(text, _BYTES, "a size, such as 500MB"))
 
 
-def _number(text: str, units: dict[str, int], meant: str) -> float:
+def _number(text: str, units: Mapping[str, int], meant: str) -> float:
     found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)([A-Za-z]+)", text)
     if found is None or found[2] not in units:
         raise argparse.ArgumentTypeError(f"{text!r} is not {meant}")

@@ -33,7 +33,11 @@ class RunJournal(CallJournal, Protocol):
     """
 
     async def calls_of(self, run: str, /) -> list[tuple[bytes, int, str]]:
-        """The digest, the number and the name of each call of a run, in the order in which they were kept."""
+        """The digest, the number and the name of each call of a run, in the order in which they were kept.
+
+        Args:
+            run: the id of the run.
+        """
         ...
 
 

@@ -69,17 +69,29 @@ class CallJournal(Protocol):
     async def check(self, function: RecordedFunction, /) -> None:
         """Know a function from now on.
 
+        Args:
+            function: whose calls are going to be kept.
+
         Raises:
             JournalError: another function has this name and version.
         """
         ...
 
     async def find(self, key: CallKey, /) -> JournalEntry | None:
-        """The call with this key; None if there is none."""
+        """The call with this key; None if there is none.
+
+        Args:
+            key: of the call.
+        """
         ...
 
     async def keep(self, key: CallKey, entry: JournalEntry, /) -> None:
-        """Keep a call in the place of one with the same key; it is safe when this returns."""
+        """Keep a call in the place of one with the same key; it is safe when this returns.
+
+        Args:
+            key: of the call.
+            entry: what was asked, and what came of it.
+        """
         ...
 
 
@@ -92,6 +104,11 @@ class RecordedCalls:
         version: of what the agent does.
         errors: whether errors are played, too.
         message_classes: of replies, beside those that the agent declares.
+
+    Example:
+        >>> from miniagents.ext.limits import cache
+        >>> type(cache()).__name__
+        'RecordedCalls'
     """
 
     def __init__(

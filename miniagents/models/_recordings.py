@@ -56,6 +56,10 @@ class RecordedEvent:
         what: `message` (one begins), `part`, `end` (of a message or of the call), `error` or `cancelled`.
         message: which message of the call, None for the call itself.
         data: the class of a message, a part, the data of a message, an error.
+
+    Example:
+        >>> RecordedEvent(0.5, "part", 0, "Hello").message
+        0
     """
 
     at: float
@@ -79,6 +83,10 @@ def part_data(part: Part) -> Json:
 
     Args:
         part: of an answer.
+
+    Example:
+        >>> part_data("Hello")
+        'Hello'
     """
     if isinstance(part, str):
         return part
@@ -122,6 +130,10 @@ def error_data(error: BaseException) -> dict[str, Json]:
 
     Args:
         error: of a model.
+
+    Example:
+        >>> error_data(ValueError("no"))
+        {'type': 'ValueError', 'text': 'no'}
     """
     data: dict[str, Json] = {"type": type(error).__name__, "text": redact_keys(str(error))}
     if isinstance(error, LLMError):
@@ -154,6 +166,18 @@ class CallPlayer:
         class_of: the class of a message by what its beginning has; or the message, if it does not stream.
         fields_of: the data of a message, of what its end has.
         broken: makes the error of what cannot be played, of the event and why.
+
+    Example:
+        >>> from miniagents import Message, MiniAgents, miniagent
+        >>> came = [(0.0, "message", 0, "Message"), (0.0, "part", 0, "Hello"), (0.0, "end", 0, {})]
+        >>> @miniagent
+        ... async def player(ctx):
+        ...     events = [RecordedEvent(*each) for each in came]
+        ...     await CallPlayer(events, lambda _: Message, dict, lambda _, why: ValueError(why)).play(ctx)
+        >>> async def main():
+        ...     print(await player.inquire())
+        >>> MiniAgents().run(main())
+        Hello
     """
 
     def __init__(

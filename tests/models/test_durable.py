@@ -25,7 +25,7 @@ from miniagents import (
 )
 from miniagents.ext.journal import Journal, durable, read_calls, recorded
 from miniagents.models import DurableRun, ModelAgent
-from miniagents.testing import ScriptedModel, scripted_model
+from miniagents.testing import scripted_model
 
 
 @pytest.fixture
@@ -68,9 +68,9 @@ async def test_each_occurrence(path: Path) -> None:
     """Of calls that ask the same in one run each has its own answer, also after a retry."""
     policy = RetryPolicy(delay=0.001)
 
-    def three(model: ScriptedModel) -> MiniAgent:
+    def three(model: ModelAgent[...]) -> MiniAgent:
         again = model.retry(policy)
-        return again & again & again
+        return (again & again & again).bind()
 
     first, run = await ran(path, three(scripted_model("a", OSError("no"), "b", "c")), "Hi")
     assert (["a", "b", "c"], 3) == (sorted(first), run.made)
@@ -94,7 +94,7 @@ async def test_tools(path: Path) -> None:
     )
 
     def model(*answers: AssistantMessage | str | Exception) -> MiniAgent:
-        return scripted_model(*answers).with_tools(pay)  # type: ignore[return-value]
+        return scripted_model(*answers).with_tools(pay)
 
     with pytest.raises(OSError, match="killed"):
         await ran(path, model(asked, OSError("killed")), "Pay.")

@@ -27,9 +27,9 @@ from pathlib import Path
 from typing_extensions import override
 
 from miniagents.core import Record
-from miniagents.ext._file_lock import file_lock
 from miniagents.values import MiniAgentsError
 
+from .._file_lock import file_lock
 from ._comments import end_mark, last_mark
 from ._markdown_format import write_record
 from ._markdown_reader import Scan, scan, scan_unmarked

@@ -24,7 +24,8 @@ from typing import Final, cast
 from weakref import finalize
 
 from miniagents.core import Json, Record
-from miniagents.ext._sqlite import (
+
+from .._sqlite import (
     PRIVATE,
     DatabaseForm,
     WrongFileError,
@@ -33,7 +34,6 @@ from miniagents.ext._sqlite import (
     reason_of,
     transaction,
 )
-
 from ._markdown_file import HistoryFileError
 
 logger = logging.getLogger(__name__)

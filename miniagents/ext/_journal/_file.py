@@ -13,9 +13,10 @@ from typing import Final, TypeAlias, cast
 from urllib.parse import quote
 
 from miniagents.core import Json
-from miniagents.ext._sqlite import DatabaseForm, prepare
 from miniagents.models import CallKey, JournalEntry, JournalError, RecordedEvent, RecordedFunction
 from miniagents.values import redact_keys
+
+from .._sqlite import DatabaseForm, prepare
 
 FORM: Final = DatabaseForm(
     0x6D696E6A,  # "minj": by this a journal is known
@@ -41,7 +42,10 @@ _FIND: Final = (
 INSERT: Final = (
     "INSERT OR REPLACE INTO call (key, run, n, name, version, at, used, failed, question, asked, output)"
 )
-_ALL: Final = "SELECT key, run, n, name, version, at, used, failed, asked, output FROM call ORDER BY number"
+_PAGE: Final = (
+    "SELECT number, key, run, n, name, version, at, used, failed, asked, output FROM call "
+    "WHERE number > ? ORDER BY number LIMIT 1000"
+)
 _SIZE: Final = "length(output) + ifnull(length(asked), 0) + 300"
 _TOO_MUCH: Final = (
     f"DELETE FROM call WHERE number IN (SELECT number FROM (SELECT number, sum({_SIZE}) "  # noqa: S608 - constants
@@ -275,7 +279,22 @@ def read_calls(path: Path) -> Generator[StoredCall]:
 
     Raises:
         JournalError: it is no journal, or cannot be read.
+
+    Example:
+        >>> next(read_calls(Path("no_such.journal")))
+        Traceback (most recent call last):
+            ...
+        miniagents...JournalError: There is no journal no_such.journal.
     """
+    last = 0
+    while rows := _page(path, last):
+        last = rows[-1][0]
+        for _, *row in rows:
+            yield _stored(cast("_Row", tuple(row)), path)
+
+
+def _page(path: Path, last: int) -> list[tuple[int, *_Row]]:
+    """The next calls; nothing is held open between two pages."""
     if not path.is_file():
         raise JournalError(f"There is no journal {path}.")
     address = f"file:{quote(str(path))}?mode=ro"
@@ -284,8 +303,7 @@ def read_calls(path: Path) -> Generator[StoredCall]:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             if application != FORM.application:
                 raise JournalError(f"{path} is no journal; give the path of one.")
-            for row in connection.execute(_ALL):
-                yield _stored(row, path)
+            return connection.execute(_PAGE, (last,)).fetchall()
     except sqlite3.Error as error:
         raise JournalError(f"The journal {path} cannot be read: {error}.") from None
 

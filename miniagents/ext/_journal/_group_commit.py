@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future as ThreadFuture
 from typing import Final, Generic, TypeVar, cast
 
-from miniagents.ext._sqlite import transaction
+from .._sqlite import transaction
 
 R = TypeVar("R")
 

@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias, TypeVar
 from weakref import finalize
 
-from miniagents.ext._file_lock import file_lock
-from miniagents.ext._sqlite import PRIVATE, WrongFileError, reason_of, transaction
 from miniagents.models import CallKey, JournalEntry, JournalError, RecordedFunction
 
+from .._file_lock import file_lock
+from .._sqlite import PRIVATE, WrongFileError, reason_of, transaction
 from ._file import INSERT, JournalFile, StoredCall, opened, read_calls
 from ._group_commit import GroupCommit
 
@@ -95,6 +95,9 @@ class Journal:
     async def check(self, function: RecordedFunction, /) -> None:
         """Know a function from now on; a source text that has changed since is warned of.
 
+        Args:
+            function: whose calls are going to be kept.
+
         Raises:
             JournalError: another function has this name and version, or the file cannot be written.
         """
@@ -112,6 +115,9 @@ class Journal:
     async def find(self, key: CallKey, /) -> JournalEntry | None:
         """The call with this key; None if there is none.
 
+        Args:
+            key: of the call.
+
         Raises:
             JournalError: the file cannot be read.
         """
@@ -127,6 +133,10 @@ class Journal:
     async def keep(self, key: CallKey, entry: JournalEntry, /) -> None:
         """Keep a call in the place of one with the same key; it is on the disk when this returns.
 
+        Args:
+            key: of the call.
+            entry: what was asked, and what came of it.
+
         Raises:
             JournalError: the file cannot be written.
         """
@@ -135,6 +145,9 @@ class Journal:
 
     async def calls_of(self, run: str, /) -> list[tuple[bytes, int, str]]:
         """The digest, the number and the name of each call of a run, in the order in which they were kept.
+
+        Args:
+            run: the id of the run.
 
         Raises:
             JournalError: the file cannot be read.
