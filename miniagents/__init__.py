@@ -219,5 +219,7 @@ else:
             *("TypedAnswerError", "UnresolvedPromiseError", "UnroutedMessageError", "WrongLoopError"),
         ),
         layers=("values", "core", "agents", "models"),
-        modules=("errors", "operators", "parts", "promising", "streams", "testing", "tools", "types"),
+        modules=dict.fromkeys(
+            ("errors", "operators", "parts", "promising", "streams", "testing", "tools", "types"), ()
+        ),
     )

@@ -3,7 +3,9 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from importlib import import_module
+from importlib.util import resolve_name
 from inspect import getsource
 from types import ModuleType
 
@@ -14,6 +16,10 @@ from miniagents import values
 from miniagents._lazy_names import lazy_names
 
 _LAYERS = ("values", "core", "agents", "models")
+_PACKAGES = (
+    *("miniagents", "miniagents.values", "miniagents.operators", "miniagents.agents"),
+    "miniagents.agents._algebra",
+)
 _MODULES = ("errors", "operators", "parts", "promising", "streams", "testing", "tools", "types")
 
 
@@ -28,6 +34,50 @@ def test_importing_the_package_imports_no_layer() -> None:
     )
 
 
+# What stands on the way to a first agent. One that comes in makes every program that uses agents begin later:
+# can it be imported when it is used, as the algebra is?
+_FOR_A_FIRST_AGENT = {"miniagents": 2, "values": 17, "core": 43, "operators": 2, "agents": 20}
+_FIRST_AGENT = (
+    "from miniagents import MiniAgents, miniagent",
+    "@miniagent",
+    "async def hello(ctx):",
+    "    ctx.reply('hello')",
+    "async def main():",
+    "    await hello.inquire()",
+    "MiniAgents().run(main())",
+)
+
+
+def test_a_first_agent_imports_what_it_needs() -> None:
+    """To make a first agent and run it imports no more modules than it did, of each layer."""
+    printed = _printed(*_FIRST_AGENT, "import sys", "print(*sys.modules)").split()
+    ours = [each for each in printed if each.partition(".")[0] == "miniagents"]
+    layers = [f"{each}..".split(".")[1] for each in ours]
+    counted = Counter("miniagents" if each in {"", "_lazy_names"} else each for each in layers)
+    assert _FOR_A_FIRST_AGENT == counted, sorted(ours)
+
+
+def test_a_first_agent_imports_nothing_of_others_that_it_could_do_without() -> None:
+    """What is needed in rare cases only, a first agent does not import."""
+    rare = {"difflib", "mimetypes", "pydantic.dataclasses", "reactivex.operators"}
+    assert "set()" == _printed(*_FIRST_AGENT, "import sys", f"print({rare} & set(sys.modules))")
+
+
+def test_a_first_agent_compiles_the_methods_that_it_calls() -> None:
+    """Of the dataclasses that are imported, those that nothing is made of have no `__init__` yet."""
+    assert "['File', 'Image', 'Keywords']" == _printed(
+        *_FIRST_AGENT,
+        "from inspect import isfunction",
+        "import dataclasses, sys",
+        "modules = [vars(module) for name, module in sys.modules.items() if name.startswith('miniagents.')]",
+        "found = {each for names in modules for each in names.values() if dataclasses.is_dataclass(each)}",
+        "types = {each for each in found if isinstance(each, type)}",
+        "ours = {each for each in types if each.__module__.startswith('miniagents.')}",
+        "made = {each.__name__ for each in ours if isfunction(vars(each)['__init__'])}",
+        "print(sorted(each for each in made if not each.startswith('_')))",
+    )
+
+
 def test_a_name_imports_no_layer_after_its_own() -> None:
     """`from miniagents import miniagent` imports no tools and no schemas, and `AWAIT` no agents."""
     assert "False" == _printed(
@@ -38,14 +88,16 @@ def test_a_name_imports_no_layer_after_its_own() -> None:
     )
 
 
-def test_a_name_is_what_type_checkers_take_it_for() -> None:
-    """What a program gets is what stands in the import that a type checker reads."""
-    seen = _imported()
-    assert set(miniagents.__all__) < set(seen)
+@pytest.mark.parametrize("package", _PACKAGES)
+def test_a_name_is_what_type_checkers_take_it_for(package: str) -> None:
+    """What a program gets of a package is what stands in the import that a type checker reads."""
+    here = import_module(package)
+    seen = _imported(here)
+    assert set(here.__all__) <= set(seen)
     wrong = [
         name
         for name, module in seen.items()
-        if getattr(miniagents, name) is not getattr(import_module(module), name)
+        if getattr(here, name) is not getattr(import_module(module), name)
     ]
     assert [] == wrong
 
@@ -87,6 +139,15 @@ def test_what_a_layer_has_but_is_not_named_is_not_found(monkeypatch: pytest.Monk
         find("CLEAR")
 
 
+def test_only_the_module_that_has_a_name_is_imported() -> None:
+    """Of modules that say which names they have, only the one that has the name is imported."""
+    assert "True False" == _printed(
+        "from miniagents.operators import join; import sys",
+        "there = [f'miniagents.operators.{each}' in sys.modules for each in ('_join', '_split')]",
+        "print(*there)",
+    )
+
+
 def test_an_unlisted_name_is_found_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """An unlisted name can be imported; `dir` shows it only once it was."""
     _package(monkeypatch)
@@ -118,11 +179,14 @@ def _package(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return package
 
 
-def _imported() -> dict[str, str]:
-    """Where the imports for type checkers take each name from."""
-    tree = ast.parse(getsource(miniagents))
-    lines = [each for each in ast.walk(tree) if isinstance(each, ast.ImportFrom) and each.module is not None]
-    taken = {name.name: line.module for line in lines for name in line.names if line.module is not None}
+def _imported(package: ModuleType) -> dict[str, str]:
+    """Where the imports of a package, those for type checkers among them, take each name from."""
+    lines = [each for each in ast.walk(ast.parse(getsource(package))) if isinstance(each, ast.ImportFrom)]
+    taken = {
+        name.name: resolve_name(f"{'.' * line.level}{line.module}", package.__name__)
+        for line in lines
+        for name in line.names
+    }
     return {
         name: each for name, each in taken.items() if each.startswith("miniagents") and name != "lazy_names"
     }

@@ -161,7 +161,7 @@ def test_a_name_means_one_thing(module: str) -> None:
         (other.__name__, name)
         for other in others
         for name in here.__all__
-        if getattr(other, name, here.__dict__[name]) is not here.__dict__[name]
+        if getattr(other, name, getattr(here, name)) is not getattr(here, name)
     ]
     assert [] == differ
 

@@ -23,10 +23,9 @@ from miniagents.core import (
     MessageTypeOf,
 )
 
+from . import _algebra
 from ._algebra._around import Around
-from ._algebra._catching import Catching, Handler
 from ._algebra._chains import Beside, Both, Stage, Stages
-from ._algebra._hedge import Hedge
 from ._algebra._operands import Composition, Operand
 from ._configuration import NO_KEYWORDS
 from ._message_run import sequence_of
@@ -293,7 +292,7 @@ class MiniAgent(RunnableAgent[In, Out, P]):
             >>> MiniAgents().run(main())
             here I am
         """
-        composition = Hedge(
+        composition = _algebra.Hedge(
             as_operand("hedge", self, strict=True), as_operand("hedge", other, strict=True), after
         )
         return composed(composition)
@@ -326,7 +325,9 @@ class MiniAgent(RunnableAgent[In, Out, P]):
             >>> MiniAgents().run(main())
             Sorry: no idea
         """
-        composition = Catching(as_operand("catching", self, strict=True), cast("Handler", handler))
+        composition = _algebra.Catching(
+            as_operand("catching", self, strict=True), cast("_algebra.Handler", handler)
+        )
         return cast("MiniAgent[In1, Message]", composed(composition))
 
     # -- a wrapper of the user's own; `timeout` and `retry` stand in `_wrapping` -----------------------------

@@ -3,14 +3,14 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Self, cast, get_args, get_origin
 
 from pydantic import Field
 from typing_extensions import Format, get_annotations
 
-from miniagents.values import freeze_data
+from miniagents.values import freeze_data, lazy_dataclass
 
 from ._annotations import Classes, MessageClasses
 from ._configuration import Keywords, generator_text
@@ -18,7 +18,7 @@ from ._configuration import Keywords, generator_text
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class AgentClass:
     """What is known of every agent of a class.
 

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import MethodType, SimpleNamespace, UnionType
 from typing import (
@@ -22,11 +21,12 @@ from typing import (
 from typing_extensions import TypeAliasType, is_protocol
 
 from miniagents.core import Message
+from miniagents.values import lazy_dataclass
 
 Classes: TypeAlias = tuple[type[Message], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class MessageClasses:
     """The two sides of a typed agent.
 

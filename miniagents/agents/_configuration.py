@@ -6,21 +6,20 @@ a class keeps its fields.
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import ClassVar, Final, Generic, Self, cast, get_args
 
 from pydantic import SecretStr
 from typing_extensions import ParamSpec, override
 
 from miniagents.core import Message
-from miniagents.values import FrozenMapping, freeze_data
+from miniagents.values import FrozenMapping, freeze_data, lazy_dataclass
 
 from ._annotations import MessageClasses
 
 P = ParamSpec("P", default=[])
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Keywords:
     """Which keywords an agent takes.
 

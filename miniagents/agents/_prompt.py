@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
 from textwrap import shorten
@@ -18,6 +17,7 @@ from miniagents.core import (
     MessageType,
     flat_messages,
 )
+from miniagents.values import lazy_dataclass
 
 from ._agent import MiniAgent
 from ._algebra._operands import ReplyContext
@@ -51,7 +51,7 @@ class Slots(Keywords):
             raise TypeError(msg)
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Filling:
     """What a prompt runs.
 

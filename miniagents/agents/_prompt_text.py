@@ -6,7 +6,6 @@ message comes. What fills a slot is copied and never looked at.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from typing_extensions import override
@@ -27,13 +26,13 @@ from miniagents.core import (
     freeze_metadata,
     text_message,
 )
-from miniagents.values import Content, File, Image, Refusal, TemplateError, named_fields
+from miniagents.values import Content, File, Image, Refusal, TemplateError, lazy_dataclass, named_fields
 
 BETWEEN = "\n\n"
 """What stands between two messages that fill one slot."""
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class PromptText:
     """One message of a prompt.
 

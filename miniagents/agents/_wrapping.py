@@ -11,10 +11,9 @@ from typing_extensions import ParamSpec, override
 
 from miniagents.values import FrozenMapping
 
+from . import _algebra
 from ._algebra._around import Around
 from ._algebra._operands import Operand, Watching
-from ._algebra._retry import Retrying, RetryPolicy
-from ._algebra._timeout import TimeLimits
 from ._annotations import MessageClasses
 from ._configuration import ConfiguredAgent, Keywords
 
@@ -99,9 +98,9 @@ class WrappedAgent(ConfiguredAgent[P]):
             >>> MiniAgents().run(main())
             STUCK_AGENT first_token 0
         """
-        return self._wrapped_in(TimeLimits(first_token, stall, total))
+        return self._wrapped_in(_algebra.TimeLimits(first_token, stall, total))
 
-    def retry(self, policy: RetryPolicy | None = None) -> Self:
+    def retry(self, policy: "_algebra.RetryPolicy | None" = None) -> Self:
         """This agent, asked again after an error as long as it had given no token.
 
         From its first token on its reply streams, and readers would see it begin anew: so after that an error
@@ -122,7 +121,7 @@ class WrappedAgent(ConfiguredAgent[P]):
             >>> MiniAgents().run(main())
             Hello!
         """
-        return self._wrapped_in(Retrying(RetryPolicy() if policy is None else policy))
+        return self._wrapped_in(_algebra.Retrying(_algebra.RetryPolicy() if policy is None else policy))
 
     def _wrapped_in(self, wrapper: Around | Watching) -> Self:
         """A copy of this agent, the runs of which are those of ``wrapper`` with this agent."""

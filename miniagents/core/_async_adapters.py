@@ -6,7 +6,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Generic, TypeVar
 
-from reactivex import Observable, abc, operators as ops
+from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from ._bounded_queue import BoundedQueue, Overflow
@@ -187,6 +187,8 @@ async def _read_bounded(observable: Observable[T], overflow: Overflow) -> AsyncG
     buffer: ReplayBuffer[object] = ReplayBuffer(_here())
     on_loop_thread = buffer.context.on_loop_thread
     queue: BoundedQueue[T] = BoundedQueue(buffer, overflow)
+    from reactivex import operators as ops  # noqa: PLC0415 - as much as a tenth of all that is imported
+
     # Also a source that pushes all it has while it is being subscribed to must learn that it is not wanted.
     wanted = observable.pipe(ops.take_while(queue.is_open))
     subscription = wanted.subscribe(queue.put, on_loop_thread(buffer.fail), on_loop_thread(buffer.finish))

@@ -9,10 +9,9 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Generic, Literal, Self, TypeVar
 
-from miniagents.values import StreamOverflowError
+from miniagents.values import StreamOverflowError, lazy_dataclass
 
 from ._buffer import ReplayBuffer
 
@@ -21,7 +20,7 @@ T = TypeVar("T")
 logger = logging.getLogger("miniagents")
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Overflow:
     """How many unread items are kept, and what happens to one more; made by one of its three names.
 

@@ -6,9 +6,10 @@ only when there is a free place.
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar, cast
+
+from miniagents.values import lazy_dataclass
 
 from ._buffer import ReplayBuffer
 from ._context import Context
@@ -24,7 +25,7 @@ T = TypeVar("T")
 R = TypeVar("R", bound=MessageSequencePromise[Message])
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class ConcurrencyLimits:
     """How many inquiries are under way at once, and in which order their results are shown.
 

@@ -10,7 +10,6 @@ import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context as Variables
-from dataclasses import dataclass
 from itertools import count
 from typing import Final, Literal, TypeAlias, cast
 from weakref import WeakKeyDictionary
@@ -29,6 +28,7 @@ from miniagents.values import (
     Usage,
     freeze,
     is_secret_name,
+    lazy_dataclass,
 )
 
 logger = logging.getLogger("miniagents")
@@ -115,7 +115,7 @@ class RunInfo:
         return f"<{self.kind} run {self.number} of {self.alias}>"
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class RunBegan:
     """A run was inquired; it may be cancelled before its first step.
 
@@ -144,7 +144,7 @@ class RunBegan:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class ModelAsked:
     """A provider is asked for an answer, once for all its retries.
 
@@ -169,7 +169,7 @@ class ModelAsked:
     stream: bool
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class FirstPart:
     """The first part that a run writes has come; told at once.
 
@@ -197,7 +197,7 @@ class FirstPart:
     part: Part
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class PartsCame:
     """Parts that a run writes have come.
 
@@ -230,7 +230,7 @@ class PartsCame:
     times: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class UsageCame:
     """A model has told what its answer has cost so far; what it tells later in the same message replaces it.
 
@@ -263,7 +263,7 @@ class UsageCame:
     model: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class HeadersCame:
     """A provider has answered: its headers say how much may still be asked.
 
@@ -282,7 +282,7 @@ class HeadersCame:
     headers: ResponseHeaders
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class RunRetried:
     """A model is going to be asked again, since the last attempt failed before anything came.
 
@@ -315,7 +315,7 @@ class RunRetried:
     retry: Retry
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class RunEnded:
     """A run has ended: its function, and every message that it had replied. Told once for each run.
 

@@ -6,7 +6,6 @@ that ends with the validated message, or with the error.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
 from pydantic import ValidationError
@@ -15,6 +14,7 @@ from typing_extensions import override
 from miniagents.values import (
     MessageValidationError,
     MiniAgentsError,
+    lazy_dataclass,
     misfit,
     set_partial_text,
 )
@@ -31,7 +31,7 @@ from ._token_feed import resolved
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Validation:
     """Which classes messages have to be of, and who says so.
 

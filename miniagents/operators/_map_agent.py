@@ -1,7 +1,6 @@
 """``map_agent``: an inquiry for each item, a limited number of them at once; each reply knows its item."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, cast, overload
 
 from pydantic import BaseModel
@@ -20,6 +19,7 @@ from miniagents.core import (
     map_concurrently,
     to_async_iter,
 )
+from miniagents.values import lazy_dataclass
 
 Item = TypeVar("Item", covariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
 Out = TypeVar("Out", bound=Message, covariant=True, default=Message)  # noqa: PLC0105
@@ -146,7 +146,7 @@ class MapsItself(Protocol[Map_co]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class AgentMap(Generic[A, B]):
     """An agent mapped over items; what :func:`map_agent` returns.
 
@@ -248,7 +248,7 @@ class AgentMap(Generic[A, B]):
         return ItemReplies[object, B].to(item, index, replies)
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class _Cold(Generic[A, B]):
     """Iterated once for each subscriber."""
 

@@ -1,6 +1,9 @@
 """Values: frozen values, parts, errors, sentinels and incremental text parsers. No event loop, no streams."""
 
-from ._backoff import Backoff
+from typing import TYPE_CHECKING
+
+from miniagents._lazy_names import lazy_names
+
 from ._content import (
     Attachment,
     Content,
@@ -47,7 +50,7 @@ from ._errors import (
 )
 from ._freeze import ATOMS, MAX_NESTING, FrozenMapping, freeze, freeze_data
 from ._frozen import Frozen, FrozenMeta, fill_with_atoms, made_of, of_atoms
-from ._json_parser import JsonEnd, JsonError, JsonEvent, JsonFrame, JsonParser, JsonPath, JsonText
+from ._lazy_dataclass import lazy_dataclass
 from ._parts import (
     AgentPart,
     Citation,
@@ -66,9 +69,7 @@ from ._parts import (
 )
 from ._redact import is_secret_name, misfit, redact_keys
 from ._sentinels import AWAIT, CLEAR, AwaitType, ClearType
-from ._splitter import SPLIT_END, SplitEndType, SplitEvent, TextSplitter
 from ._template import named_fields
-from ._terminal_text import strip_control
 
 __all__ = [
     "ATOMS",
@@ -146,6 +147,7 @@ __all__ = [
     "freeze_data",
     "is_limit",
     "is_secret_name",
+    "lazy_dataclass",
     "made_of",
     "media_type_of",
     "misfit",
@@ -159,3 +161,23 @@ __all__ = [
     "set_partial_text",
     "strip_control",
 ]
+
+if TYPE_CHECKING:
+    from ._backoff import Backoff
+    from ._json_parser import JsonEnd, JsonError, JsonEvent, JsonFrame, JsonParser, JsonPath, JsonText
+    from ._splitter import SPLIT_END, SplitEndType, SplitEvent, TextSplitter
+    from ._terminal_text import strip_control
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        listed=__all__,
+        modules={
+            "_backoff": ("Backoff",),
+            "_json_parser": (
+                *("JsonEnd", "JsonError", "JsonEvent", "JsonFrame"),
+                *("JsonParser", "JsonPath", "JsonText"),
+            ),
+            "_splitter": ("SPLIT_END", "SplitEndType", "SplitEvent", "TextSplitter"),
+            "_terminal_text": ("strip_control",),
+        },
+    )

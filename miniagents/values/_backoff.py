@@ -5,12 +5,13 @@ Only the arithmetic stands here; who waits, and after which errors, is decided b
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from ._lazy_dataclass import lazy_dataclass
 
 __all__ = ["Backoff"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
     """Pauses that grow with each failure, up to a longest one.
 

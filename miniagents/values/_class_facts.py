@@ -1,7 +1,6 @@
 """What is known of a class of frozen values: what it can be made of, and what is said of anything else."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cached_property
 from types import UnionType, new_class
 from typing import Final, Literal, Union, cast, get_args, get_origin
@@ -98,6 +97,8 @@ class ClassFacts:
         if name in self.reserved and name not in cls.__class_vars__:
             return  # that error says more
         fields = list(cls.__pydantic_fields__)
+        from difflib import get_close_matches  # noqa: PLC0415 - nobody else needs it
+
         near = get_close_matches(name, self.names, n=1)
         problem = PydanticCustomError(
             "unknown_field",

@@ -7,7 +7,6 @@ message is sent, an address is the provider's to fetch.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from mimetypes import guess_type
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, TypeAlias
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from ._lazy_dataclass import lazy_dataclass
 from ._parts import (
     AgentPart,
     Citation,
@@ -55,7 +55,7 @@ _WEBP: Final = (b"RIFF", b"WEBP")
 _UNKNOWN: Final = "application/octet-stream"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment(PartValue):
     """Content of a message that stands in bytes, at a path, or at an address, in exactly one of them.
 
@@ -143,10 +143,12 @@ def media_type_of(attachment: Attachment, data: bytes | None = None) -> str:
     name = str(attachment.path or urlsplit(attachment.url or "").path)
     if isinstance(attachment, File) and attachment.name:
         name = attachment.name
+    from mimetypes import guess_type  # noqa: PLC0415 - nobody else needs it
+
     return guess_type(name)[0] or _UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class ToolCall(PartValue):
     """A whole call of a tool, as the model asked for it.
 
@@ -228,7 +230,7 @@ def _thought_of(
     return thoughts.get((part.index, part.id)) or thoughts.get((part.index, None))
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class _ContentBlock:
     """Pieces that belong together."""
 

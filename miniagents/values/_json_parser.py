@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from ._errors import MiniAgentsError
+from ._lazy_dataclass import lazy_dataclass
 
 __all__ = [
     "JsonEnd",
@@ -44,7 +45,7 @@ class JsonError(MiniAgentsError, ValueError):
     """
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class JsonText:
     """A piece of a text in the document.
 
@@ -62,7 +63,7 @@ class JsonText:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class JsonEnd:
     """A value that is complete.
 

@@ -6,7 +6,7 @@ in a message, has a hash key, and goes through JSON with its `kind`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import ClassVar, Final, Literal, TypeAlias, cast
 
 from pydantic import ConfigDict
@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from ._freeze import DataPath, FrozenValue, depth_of
 from ._hash_key import HashWalk, class_name_of
+from ._lazy_dataclass import lazy_dataclass
 
 __all__ = [
     "AgentPart",
@@ -75,7 +76,7 @@ class PartValue(FrozenValue):
 _NEW: Final = frozenset({"cache_write_tokens"})
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Reasoning(PartValue):
     """What a model thinks before and while it answers; a piece in a stream, a whole block in a message.
 
@@ -101,7 +102,7 @@ class Reasoning(PartValue):
     kind: Literal["reasoning"] = field(default="reasoning", kw_only=True, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Refusal(PartValue):
     """A piece of the text with which a model refuses; readers of tokens are shown it like any text.
 
@@ -118,7 +119,7 @@ class Refusal(PartValue):
     kind: Literal["refusal"] = field(default="refusal", kw_only=True, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class ToolCallDelta(PartValue):
     """A piece of a call of a tool.
 
@@ -143,7 +144,7 @@ class ToolCallDelta(PartValue):
     kind: Literal["tool_call_delta"] = field(default="tool_call_delta", kw_only=True, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class ToolResult(PartValue):
     """What a tool said to a call.
 
@@ -166,7 +167,7 @@ class ToolResult(PartValue):
     kind: Literal["tool_result"] = field(default="tool_result", kw_only=True, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Citation(PartValue):
     """A source that the model names for what it has just said.
 
@@ -191,7 +192,7 @@ class Citation(PartValue):
     kind: Literal["citation"] = field(default="citation", kw_only=True, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Usage(PartValue):
     """Tokens counted by the provider so far; the last one of an answer holds, and None is not known.
 
@@ -269,7 +270,7 @@ def _difference(one: int | None, other: int | None) -> int | None:
 _CUT: Final = frozenset({"length", "max_tokens", "max_output_tokens", "content_filter", "refusal"})
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Finish(PartValue):
     """The end of an answer, in the provider's own word ("stop", "end_turn", "length", "tool_use").
 
@@ -296,7 +297,7 @@ class Finish(PartValue):
         return self.reason in _CUT
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Restart(PartValue):
     """What came before is not the answer: it begins anew here.
 
@@ -315,7 +316,7 @@ class Restart(PartValue):
     kind: Literal["restart"] = field(default="restart", kw_only=True, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Retry(PartValue):
     """The provider is asked again: nothing of the answer had come yet, and what went wrong may pass.
 
@@ -338,7 +339,7 @@ class Retry(PartValue):
     kind: Literal["retry"] = field(default="retry", kw_only=True, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class RateLimit(PartValue):
     """How much of something a provider still gives, as it says; None is not known.
 
@@ -357,7 +358,7 @@ class RateLimit(PartValue):
     resets_in: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class ResponseHeaders(PartValue):
     """What the headers of a provider's response say: its id, and how much may still be asked.
 
@@ -390,7 +391,7 @@ class ResponseHeaders(PartValue):
     kind: Literal["response_headers"] = field(default="response_headers", kw_only=True, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class AgentPart(PartValue):
     """What an agent that was called as a tool streams, while its result is not there yet.
 

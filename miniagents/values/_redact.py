@@ -18,17 +18,16 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 _MARK = "[redacted]"
+# `re` compiles them when they are first used, and keeps what it has compiled.
 # Prefixes of the providers' own keys, then anything that is introduced as a credential.
-_KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|hf|AIza)[-_][A-Za-z0-9_\-*.]{6,}")
-_NAME = re.compile(r"(?i)(^|[_-])(api[_-]?key|secret|password|authorization|(auth|access)[_-]?token)$")
-_INTRODUCED = re.compile(
-    r"""(?ix)
+_KEY = r"\b(?:sk|pk|rk|gsk|xai|hf|AIza)[-_][A-Za-z0-9_\-*.]{6,}"
+_NAME = r"(?i)(^|[_-])(api[_-]?key|secret|password|authorization|(auth|access)[_-]?token)$"
+_INTRODUCED = r"""(?ix)
     (?P<name> \b bearer \s+
             | \b (?: x-api-key | api[_\-\ ]?key (?:\ provided)? | authorization | secret | password )
               ["']? \s* [:=] \s* (?: bearer \s+ | basic \s+ )? ["']? )
     (?P<secret> [^\s"',;)}\]]{4,} )
     """
-)
 
 
 def redact_keys(text: str) -> str:
@@ -41,7 +40,7 @@ def redact_keys(text: str) -> str:
         >>> redact_keys("Incorrect API key provided: sk-abcdef123456. See the docs.")
         'Incorrect API key provided: [redacted] See the docs.'
     """
-    return _KEY.sub(_MARK, _INTRODUCED.sub(lambda found: found["name"] + _MARK, text))
+    return re.sub(_KEY, _MARK, re.sub(_INTRODUCED, lambda found: found["name"] + _MARK, text))
 
 
 def is_secret_name(name: str) -> bool:
@@ -54,7 +53,7 @@ def is_secret_name(name: str) -> bool:
         >>> is_secret_name("openai_api_key"), is_secret_name("max_tokens")
         (True, False)
     """
-    return _NAME.search(name) is not None
+    return re.search(_NAME, name) is not None
 
 
 _LONGEST: Final = 60

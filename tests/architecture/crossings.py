@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.architecture.project import OF_ANY_PACKAGE
 from tests.architecture.source import PACKAGE, Import, Module, imports, modules
 
 __all__ = [
@@ -74,6 +75,8 @@ def _wrong(module: Module, each: Import, known: frozenset[str]) -> str:
     layer = _layer_of(target, known)
     if layer == module.layer and module.name.startswith(PACKAGE):
         return "" if each.relative or not layer else "inside a layer imports are relative"
+    if module.is_package and target in OF_ANY_PACKAGE and not each.relative:
+        return ""
     if each.relative and module.layer:
         return f"from another layer, import its public module: from {PACKAGE}.{layer} import ..."
     private = any(part.startswith("_") for part in target.split("."))

@@ -1,7 +1,6 @@
 """``a.catching(handler)``: what becomes of the errors of an agent is said beside it."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from miniagents.core import (
@@ -13,6 +12,7 @@ from miniagents.core import (
     failed_message,
     until_closed,
 )
+from miniagents.values import lazy_dataclass
 
 from .._signals import signals
 from ._copy import MessageCopy
@@ -22,7 +22,7 @@ from ._operands import Operand, ReplyContext, has_begun, named, relay
 Handler: TypeAlias = Callable[[Exception, ReplyContext], object]
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Catching:
     """What ``a.catching(handler)`` runs.
 

@@ -1,11 +1,11 @@
 """Agents in a row and side by side: ``a | b``, ``a & b``, and the agent that changes nothing."""
 
-from dataclasses import dataclass
 from typing import Never, Protocol
 
 from typing_extensions import TypeVar
 
 from miniagents.core import Message, MessageSequencePromise
+from miniagents.values import lazy_dataclass
 
 from ._operands import Operand, ReplyContext, named, relay
 
@@ -59,7 +59,7 @@ class Beside(Protocol[First_contra, Whole_co]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Stages:
     """An agent function that passes its messages through several agents.
 
@@ -93,7 +93,7 @@ class Stages:
         await relay(ctx, messages)  # the end of the last stage is the end of the chain, its error too
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Both:
     """What ``a & b & c`` runs.
 
@@ -126,7 +126,7 @@ class Both:
         ctx.reply([agent.inquire(ctx.messages) for agent in self.agents])
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class PassThrough:
     """What ``identity`` runs."""
 

@@ -1,15 +1,14 @@
 """``a.hedge(b, after=seconds)``: another agent is asked too when the first one is slow to begin."""
 
 import asyncio
-from dataclasses import dataclass
 
-from miniagents.values import check_seconds
+from miniagents.values import check_seconds, lazy_dataclass
 
 from ._entrant import Entrant, ended, first_good, report_on
 from ._operands import Operand, ReplyContext, first_sign, input_complete, named, relay
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Hedge:
     """What ``a.hedge(b, after=seconds)`` runs.
 

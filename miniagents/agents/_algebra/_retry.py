@@ -18,7 +18,7 @@ from miniagents.core import (
     ReplayBuffer,
     request_upstream,
 )
-from miniagents.values import Backoff, DeadlockError, InquiryCancelledError, Part, StopLoop
+from miniagents.values import Backoff, DeadlockError, InquiryCancelledError, Part, StopLoop, lazy_dataclass
 
 from .._taskless_run import Call, TasklessRun
 from ._operands import Operand, is_content, named
@@ -80,7 +80,7 @@ class RetryPolicy(Backoff):
         return self.errors(error) if callable(self.errors) else isinstance(error, self.errors)
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Retrying:
     """What ``a.retry(policy)`` puts around ``a``.
 

@@ -1,12 +1,11 @@
 """``route()``: each message goes to the agent that is there for its class."""
 
-from dataclasses import dataclass
 from typing import Never, cast
 
 from typing_extensions import TypeVar
 
 from miniagents.core import Message, MessagePromise, resolved, until_closed
-from miniagents.values import UnroutedMessageError
+from miniagents.values import UnroutedMessageError, lazy_dataclass
 
 from .._agent import MiniAgent, as_operand, composed
 from .._configuration import NO_KEYWORDS
@@ -19,7 +18,7 @@ M = TypeVar("M", bound=Message)
 O = TypeVar("O", bound=Message)  # noqa: E741
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class Routing:
     """What a route runs.
 

@@ -10,7 +10,6 @@ Why so long: what is heard of an agent and which limit is up next turn on the sa
 import asyncio
 from collections.abc import Sequence
 from contextvars import Context as Variables
-from dataclasses import dataclass
 from typing import cast
 
 from typing_extensions import override
@@ -22,7 +21,7 @@ from miniagents.core import (
     PartBuffer,
     ReplayBuffer,
 )
-from miniagents.values import AgentTimeoutError, Part, check_seconds, set_partial_text
+from miniagents.values import AgentTimeoutError, Part, check_seconds, lazy_dataclass, set_partial_text
 
 from .._taskless_run import Call, TasklessRun
 from ._copy import MessageCopy
@@ -32,7 +31,7 @@ LIMITS = ("first_token", "stall", "total")
 NEVER = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True, slots=True)
 class TimeLimits:
     """What ``a.timeout(...)`` puts around ``a``; all limits in seconds, None for none.
 

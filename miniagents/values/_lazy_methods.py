@@ -1,0 +1,133 @@
+"""Dataclasses whose methods are compiled when they are first called.
+
+``dataclass`` writes six methods for each class and compiles them, which takes most of a millisecond. There
+are dozens of such classes, and a program uses few of them. Here a class has its slots and fields at once,
+and each method is compiled by ``dataclass`` when it is first looked up; from then on it is the class's own.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import FrozenInstanceError, dataclass, fields
+from types import FunctionType, MappingProxyType
+from typing import Final, Literal, TypeVar, cast
+
+__all__ = ["lazy_dataclass"]
+
+C = TypeVar("C", bound=type[object])
+
+# What makes `dataclass` compile one method and no other one, but for those of `frozen`.
+_ONLY: Final[Mapping[str, Mapping[str, bool]]] = MappingProxyType(
+    {
+        "__init__": {"init": True, "frozen": True},
+        "__repr__": {"repr": True},
+        "__eq__": {"eq": True},
+        "__hash__": {"unsafe_hash": True},
+    }
+)
+
+
+def lazy_dataclass(
+    *,
+    frozen: Literal[True],  # noqa: ARG001 - said for type checkers, which take this for `dataclass`
+    slots: Literal[True],
+    kw_only: bool = False,
+) -> Callable[[C], C]:
+    """Return a decorator that does what ``dataclass`` does with the same arguments.
+
+    Not for a class with a dataclass among its bases: that takes ``dataclass``. Other dataclasses may inherit
+    from this one.
+
+    Args:
+        frozen: its fields cannot be assigned.
+        slots: its instances have no ``__dict__``.
+        kw_only: its fields are given by name.
+
+    Raises:
+        TypeError: a base of the class is a dataclass (raised by the decorator).
+
+    Example:
+        >>> @lazy_dataclass(frozen=True, slots=True)
+        ... class Point:
+        ...     x: int
+        ...     y: int = 0
+        >>> Point(3), Point(3) == Point(3, 0)
+        (Point(x=3, y=0), True)
+    """
+
+    def decorate(cls: C) -> C:
+        cls.__doc__ = cls.__doc__ or cls.__name__  # else `dataclass` makes one of its signature: of a method
+        for name in _ONLY:
+            if name not in vars(cls):
+                setattr(cls, name, _CompiledOnUse())
+        for name, method in _ALL_HAVE.items():
+            setattr(cls, name, method)
+        made = dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
+        setattr(made, "__dataclass_params__", _PARAMETERS)  # noqa: B010 - dataclasses do not declare it
+        return cast("C", made)
+
+    return decorate
+
+
+class _CompiledOnUse:
+    """Stands in a class for a method; the first look at it puts the method there."""
+
+    __slots__ = ("_name", "_owner")
+
+    def __set_name__(self, owner: type[object], name: str) -> None:
+        self._owner = owner
+        self._name = name
+
+    def __get__(self, instance: object, owner: type[object] | None = None) -> object:
+        method = _compiled(self._owner, self._name)
+        setattr(self._owner, self._name, method)
+        return cast("object", method.__get__(instance, owner))
+
+
+def _compiled(cls: type[object], name: str) -> FunctionType:
+    """The method that ``dataclass`` makes for a class with these fields."""
+    declared = {each.name: each for each in fields(cls)}  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it is one
+    body: dict[str, object] = {
+        "__doc__": cls.__doc__,
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+    }
+    if hasattr(cls, "__post_init__"):
+        body["__post_init__"] = None  # that there is one is all that `dataclass` needs to know
+    like = type(cls.__name__, (), {**body, **declared})
+    like.__annotations__ = {each.name: each.type for each in declared.values()}
+    flags = {"init": False, "repr": False, "eq": False, **_ONLY[name]}
+    return cast("FunctionType", vars(dataclass(**flags)(like))[name])
+
+
+def _refuse_assigning(self: object, name: str, value: object) -> None:
+    if _is_fixed(self, name):
+        msg = f"cannot assign to field {name!r}"
+        raise FrozenInstanceError(msg)
+    object.__setattr__(self, name, value)
+
+
+def _refuse_deleting(self: object, name: str) -> None:
+    if _is_fixed(self, name):
+        msg = f"cannot delete field {name!r}"
+        raise FrozenInstanceError(msg)
+    object.__delattr__(self, name)
+
+
+def _is_fixed(value: object, name: str) -> bool:
+    """Whether an attribute stays: every one of a dataclass, and the fields in a plain subclass of one."""
+    return "__dataclass_fields__" in vars(type(value)) or name in {each.name for each in fields(value)}  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it is one
+
+
+@dataclass(frozen=True, slots=True)
+class _Frozen:
+    """What a frozen dataclass with slots has, whatever its fields are."""
+
+
+_PARAMETERS: Final = cast("object", vars(_Frozen)["__dataclass_params__"])
+_ALL_HAVE: Final[Mapping[str, object]] = MappingProxyType(
+    {
+        "__setattr__": _refuse_assigning,
+        "__delattr__": _refuse_deleting,
+        "__getstate__": vars(_Frozen)["__getstate__"],
+        "__setstate__": vars(_Frozen)["__setstate__"],
+    }
+)
