@@ -5,16 +5,13 @@ Crosses modules: what is recorded and played stands in `models`, the file in `ex
 
 import asyncio
 import os
-import signal
 import sqlite3
 import stat
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from typing import Final
 
 import pytest
@@ -35,6 +32,7 @@ from miniagents import (
 from miniagents.ext._journal._group_commit import GroupCommit
 from miniagents.ext.journal import Journal, JournalError, Keep, read_calls, recorded
 from miniagents.testing import scripted_model
+from tests.support.kills import run_and_kill
 
 
 class Total(Message):
@@ -325,7 +323,6 @@ async def test_changed_source_is_warned_of(path: Path, caplog: pytest.LogCapture
     assert 1 == caplog.text.count("The source of COUNTED has changed")
 
 
-_KILLS: Final = 10
 _PROGRAM: Final = """
 import asyncio, os, sys
 from miniagents import MiniAgents, miniagent
@@ -354,33 +351,11 @@ with Journal(sys.argv[1]) as journal:
 """
 
 
-def size(file: Path) -> int:
-    """How much has been written."""
-    return file.stat().st_size if file.exists() else 0
-
-
 @pytest.mark.gate("kills programs, each of which takes half a second to start")
 def test_kills(path: Path, tmp_path: Path) -> None:
     """However often a process is killed, no call that had ended is made again, and every answer is right."""
-    seed = 7
-    random, out, kills = Random(seed), tmp_path / "out", 0  # noqa: S311 - when it is killed
-    deadline = time.monotonic() + 25
-    while True:
-        before = size(out)
-        command = [sys.executable, "-c", _PROGRAM, str(path), str(out)]
-        process = subprocess.Popen(command)  # noqa: S603 - a program of this test
-        while kills < _KILLS and process.poll() is None and size(out) == before:
-            time.sleep(0.01)
-        try:
-            process.wait(random.uniform(0, 0.12) if kills < _KILLS else 20)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-            assert time.monotonic() < deadline
-            continue
-        assert 0 == process.returncode
-        break
+    seed, out = 7, tmp_path / "out"
+    kills = run_and_kill(_PROGRAM, str(path), out=out, kills=10, within=0.12, seed=seed)
     made, done = Counter[str](), set[str]()
     for line in out.read_text().splitlines():
         what, row = line.split()

@@ -1,13 +1,8 @@
 """``durable``: a run of many agents that was killed goes on from its finished calls."""
 
 import asyncio
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
-from random import Random
 from typing import Final
 
 import pytest
@@ -26,6 +21,7 @@ from miniagents import (
 from miniagents.ext.journal import Journal, durable, read_calls, recorded
 from miniagents.models import DurableRun, ModelAgent
 from miniagents.testing import scripted_model
+from tests.support.kills import run_and_kill
 
 
 @pytest.fixture
@@ -188,12 +184,6 @@ async def main(journal):
 with Journal(sys.argv[1]) as journal:
     MiniAgents().run(main(journal))
 """
-_KILLS: Final = 10
-
-
-def size(file: Path) -> int:
-    """How much has been written."""
-    return file.stat().st_size if file.exists() else 0
 
 
 def repeated(lines: Iterable[str]) -> list[str]:
@@ -213,24 +203,8 @@ def repeated(lines: Iterable[str]) -> list[str]:
 def test_kills(path: Path, tmp_path: Path) -> None:
     """A graph with fan-out, race and retries, killed at any moment, repeats no call that had ended."""
     seed = 11
-    random, out, kills = Random(seed), tmp_path / "out", 0  # noqa: S311 - when it is killed
-    deadline = time.monotonic() + 25
-    while True:
-        before = size(out)
-        command = [sys.executable, "-c", _PROGRAM, str(path), str(out)]
-        process = subprocess.Popen(command)  # noqa: S603 - a program of this test
-        while kills < _KILLS and process.poll() is None and size(out) == before:
-            time.sleep(0.005)
-        try:
-            process.wait(random.uniform(0, 0.06) if kills < _KILLS else 20)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-            assert time.monotonic() < deadline
-            continue
-        assert 0 == process.returncode
-        break
+    out = tmp_path / "out"
+    kills = run_and_kill(_PROGRAM, str(path), out=out, kills=10, within=0.06, seed=seed)
     lines = out.read_text().splitlines()
     assert kills
     assert [] == repeated(lines), f"seed {seed}"
