@@ -30,7 +30,6 @@ from ._message import (
     text_message,
     write_message,
 )
-from ._message_records import Json, Record, Registry, decode_data, encode_data
 from ._message_type import FlatStream, MessageType, flat_messages, one_message
 from ._messages import Messages
 from ._observed_buffers import current_watch, new_part_buffer, run_of, watch_run
@@ -88,7 +87,6 @@ __all__ = [
     "Flattener",
     "FlowControl",
     "HeadersCame",
-    "Json",
     "Lease",
     "Lifetime",
     "Lifted",
@@ -117,8 +115,6 @@ __all__ = [
     "PromiseResolvedHandler",
     "PromisingContext",
     "ReaderPosition",
-    "Record",
-    "Registry",
     "ReplayBuffer",
     "RunBegan",
     "RunEnded",
@@ -151,8 +147,6 @@ __all__ = [
     "current_context",
     "current_producer",
     "current_watch",
-    "decode_data",
-    "encode_data",
     "error_message",
     "extend_chain",
     "failed_message",

@@ -8,6 +8,7 @@ from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, ToolDefinit
 from ._journal import CallJournal, JournalEntry, JournalError, RecordedCalls, recorded
 from ._limiter import Limiter
 from ._limits import Budget, ConcurrencyLimit, RateLimiter, budget, limit, rate_limit
+from ._message_records import Json, Record, Registry, decode_data, encode_data
 from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
 from ._parsed import ParsedMessage, ParsedReplies
 from ._prices import dollars
@@ -33,6 +34,7 @@ __all__ = [
     "DurableRun",
     "JournalEntry",
     "JournalError",
+    "Json",
     "Limiter",
     "MaxTurnsError",
     "ModelAgent",
@@ -40,10 +42,12 @@ __all__ = [
     "ParsedReplies",
     "Price",
     "RateLimiter",
+    "Record",
     "RecordedCalls",
     "RecordedError",
     "RecordedEvent",
     "RecordedFunction",
+    "Registry",
     "RunJournal",
     "RunUsage",
     "SchemaError",
@@ -62,8 +66,10 @@ __all__ = [
     "budget",
     "cache",
     "check_timeout",
+    "decode_data",
     "dollars",
     "durable",
+    "encode_data",
     "error_data",
     "error_text",
     "limit",

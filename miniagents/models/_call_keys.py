@@ -13,8 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import BaseModel
 
 from miniagents.agents import BaseAgent, MiniAgent
-from miniagents.core import Json, Message, Messages, Registry, encode_data, public_data
+from miniagents.core import Message, Messages, public_data
 
+from ._message_records import Json, Registry, encode_data
 from ._tool_loop import ToolLoop
 from ._typed_agent import TypedAnswer
 

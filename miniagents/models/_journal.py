@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Never, Protocol, TypeVar, cast
 
 from miniagents.agents import InteractionContext, MiniAgent
-from miniagents.core import Json, Message, MessageSequencePromise, PartBuffer, Record, Registry, ReplayBuffer
+from miniagents.core import Message, MessageSequencePromise, PartBuffer, ReplayBuffer
 from miniagents.values import InquiryCancelledError, MiniAgentsError
 
 from ._call_keys import CallKey, RecordedFunction, function_of, key_of, question_of
+from ._message_records import Json, Record, Registry
 from ._recordings import CallPlayer, RecordedEvent, error_data, part_data
 from ._typed_agent import TypedAnswer
 

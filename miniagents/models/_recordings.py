@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final, cast
 
 from miniagents.agents import InteractionContext
-from miniagents.core import Json, Message
+from miniagents.core import Message
 from miniagents.values import (
     LLMConfigError,
     LLMConnectionError,
@@ -25,6 +25,8 @@ from miniagents.values import (
     part_from_data,
     redact_keys,
 )
+
+from ._message_records import Json
 
 __all__ = ["CallPlayer", "RecordedError", "RecordedEvent", "error_data", "part_data"]
 

@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 from miniagents.core import (
     AssistantMessage,
-    Json,
     Message,
     Messages,
     SystemMessage,
@@ -18,7 +17,7 @@ from miniagents.core import (
     UserMessage,
     public_data,
 )
-from miniagents.models import NOT_ASKED
+from miniagents.models import NOT_ASKED, Json
 from miniagents.values import (
     is_secret_name,
     redact_keys,

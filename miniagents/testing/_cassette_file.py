@@ -8,8 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Final, cast
 
-from miniagents.core import Json
-from miniagents.models import RecordedEvent
+from miniagents.models import Json, RecordedEvent
 from miniagents.values import MiniAgentsError
 
 __all__ = ["CassetteError", "RecordedCall", "read_calls", "write_calls"]

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, cast
 from weakref import finalize
 
-from miniagents.core import Json, Record
+from miniagents.models import Json, Record
 
 from .._sqlite import (
     PRIVATE,

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Final, TypeAlias, cast
 from urllib.parse import quote
 
-from miniagents.core import Json
-from miniagents.models import CallKey, JournalEntry, JournalError, RecordedEvent, RecordedFunction
+from miniagents.models import CallKey, JournalEntry, JournalError, Json, RecordedEvent, RecordedFunction
 from miniagents.values import redact_keys
 
 from .._sqlite import DatabaseForm, prepare

@@ -5,7 +5,6 @@ import itertools
 import pytest
 from hypothesis import given, strategies as st
 
-from miniagents.core import Record
 from miniagents.ext._history._comments import ESCAPED, SHOWN, VERBATIM, Opening
 from miniagents.ext._history._markdown_format import (
     digest_of,
@@ -24,6 +23,7 @@ from miniagents.ext._history._markdown_format import (
     write_record,
 )
 from miniagents.ext._history._markdown_reader import scan
+from miniagents.models import Record
 from tests.ext.history.samples import RECORDS, TEXTS, UGLY, added, as_read, file_of, records
 
 

@@ -34,12 +34,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel
 
+from miniagents.core import (
+    AssistantMessage,
+    ErrorMessage,
+    Message,
+    SystemMessage,
+    ToolMessage,
+    UserMessage,
+    message_of,
+)
 from miniagents.values import FrozenMapping, PartValue, part_from_data
 
-from ._message import Message, message_of
-from ._roles import AssistantMessage, ErrorMessage, SystemMessage, ToolMessage, UserMessage
-
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+"""What JSON has words for."""
 
 
 class Record(NamedTuple):
@@ -51,6 +58,10 @@ class Record(NamedTuple):
         text: the text, or None for a message that has none.
         shown: what the file shows in place of a text that is None, for people who read it.
         data: every other field, as JSON (see `encode_data`).
+
+    Example:
+        >>> Record("user", "UserMessage", "Hi").text
+        'Hi'
     """
 
     role: str
@@ -88,6 +99,10 @@ def encode_data(value: object, other: Encoder = refuse) -> Json:  # noqa: PLR091
 
     Raises:
         TypeError: the value, or one inside it, is of a type that cannot be kept.
+
+    Example:
+        >>> encode_data({"price": Decimal("1.10")})
+        {'price': {'$decimal': '1.10'}}
     """
     match value:
         case Enum():
@@ -122,6 +137,10 @@ def decode_data(value: Json, other: Decoder | None = None) -> object:
     Args:
         value: JSON.
         other: asked for tags this module does not know; raises ValueError for what it does not know either.
+
+    Example:
+        >>> decode_data({"$decimal": "1.10"})
+        Decimal('1.10')
     """
     if isinstance(value, list):
         return tuple(decode_data(item, other) for item in value)
@@ -240,6 +259,12 @@ class Registry:
     Raises:
         TypeError: one of them is none.
         ValueError: two of them have the same name; a file could not tell them apart.
+
+    Example:
+        >>> registry = Registry()
+        >>> record = registry.record_of(UserMessage("Hi"))
+        >>> registry.message_of(record) == UserMessage("Hi")
+        True
     """
 
     def __init__(self, classes: Iterable[type[Message]] = ()) -> None:
@@ -257,6 +282,9 @@ class Registry:
 
     def record_of(self, message: Message) -> Record:
         """A message becomes a record.
+
+        Args:
+            message: of any class.
 
         Raises:
             TypeError: a value in it is of a type that cannot be kept.
@@ -280,7 +308,11 @@ class Registry:
         )
 
     def message_of(self, record: Record) -> Message:
-        """A record becomes a message of its class, or a plain one if the class is unknown or refuses it."""
+        """A record becomes a message of its class, or a plain one if the class is unknown or refuses it.
+
+        Args:
+            record: of a file.
+        """
         data = self.fields_of(record.data)
         cls = self.class_of(record.class_name)
         if cls is not None:
@@ -298,11 +330,19 @@ class Registry:
             return Message(record.text, role=record.role)
 
     def class_of(self, name: str) -> type[Message] | None:
-        """The class with that name, None if there is none."""
+        """The class with that name, None if there is none.
+
+        Args:
+            name: of a record.
+        """
         return self._classes.get(name)
 
     def fields_of(self, data: Mapping[str, Json]) -> dict[str, object]:
-        """The fields of a message, but its text, from the data of its record."""
+        """The fields of a message, but its text, from the data of its record.
+
+        Args:
+            data: of a record.
+        """
         return {key: decode_data(value, self._decode) for key, value in data.items() if key != "text"}
 
     def _encode(self, value: object) -> Json:
