@@ -36,7 +36,7 @@ def test_importing_the_package_imports_no_layer() -> None:
 
 # What stands on the way to a first agent. One that comes in makes every program that uses agents begin later:
 # can it be imported when it is used, as the algebra is?
-_FOR_A_FIRST_AGENT = {"miniagents": 2, "values": 17, "core": 43, "operators": 2, "agents": 20}
+_FOR_A_FIRST_AGENT = {"miniagents": 2, "values": 17, "core": 45, "operators": 2, "agents": 20}
 _FIRST_AGENT = (
     "from miniagents import MiniAgents, miniagent",
     "@miniagent",

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from miniagents.core import Message, Observer, PromiseResolvedHandler
+from miniagents.core import DrainTimeout, Message, Observer, PromiseResolvedHandler
 
 from ._agent import InteractionContext, MiniAgent
 from ._algebra._around import check_around
@@ -26,6 +26,12 @@ class MiniAgents(RunContext):
     observers and what goes ``around`` runs of the outer one come first, then its own. A nested blocking
     ``run`` has an event loop of its own and is no child.
 
+    ``MiniAgents(app_wide=True)`` is the context of its event loop: whatever runs there and has none of its
+    own uses it, such as the handlers of a web app whose lifespan is in its block. An event loop has one at
+    most. Where there is no such block, :meth:`start` begins it and :meth:`stop` ends it; other threads use
+    :meth:`from_thread`. A task that outlives the context it was started in gets an error, and never the
+    app-wide one.
+
     Args:
         on_persist_message: awaited once for each message that came to be, children before parents, and for
             the call and reply records of each run.
@@ -40,6 +46,9 @@ class MiniAgents(RunContext):
             :class:`miniagents.observers.Observer`. At the end of a run the last one is told first.
         prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.
         shutdown_timeout: seconds that cancelled runs get for their cleanup; 10 by default.
+        drain_timeout: seconds that a normal end waits for runs before it cancels them. None: for ever, which
+            is the default, but 10 seconds for an app-wide context. It is not taken over from an outer one.
+        app_wide: it is the context of its event loop, for whatever has none of its own.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -63,7 +72,7 @@ class MiniAgents(RunContext):
 
     Raises:
         TypeError: something in ``around`` cannot be called.
-        ValueError: ``prefetch`` is less than 1.
+        ValueError: ``prefetch`` is less than 1, or ``drain_timeout`` less than 0.
     """
 
     def __init__(
@@ -76,6 +85,8 @@ class MiniAgents(RunContext):
         observers: Sequence[Observer] = (),
         prefetch: int | None = None,
         shutdown_timeout: float | None = None,
+        drain_timeout: DrainTimeout = "auto",
+        app_wide: bool = False,
     ) -> None:
         for function in around:
             check_around("MiniAgents", function)
@@ -86,6 +97,8 @@ class MiniAgents(RunContext):
             observers=observers,
             prefetch=prefetch,
             shutdown_timeout=shutdown_timeout,
+            drain_timeout=drain_timeout,
+            app_wide=app_wide,
         )
         if on_persist_message is not None:
             self.on_persist_message(on_persist_message)

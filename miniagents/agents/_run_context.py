@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from miniagents.core import (
     Context,
+    DrainTimeout,
     Message,
     MessagePromise,
     Observer,
@@ -51,6 +52,8 @@ class RunContext(PromisingContext):
         observers: are told of every run.
         prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.
         shutdown_timeout: seconds that cancelled runs get for their cleanup; 10 by default.
+        drain_timeout: seconds that a normal end waits for runs before it cancels them.
+        app_wide: it is the context of its event loop.
 
     Attributes:
         around_runs: functions that every run goes through, the first one outermost.
@@ -65,9 +68,15 @@ class RunContext(PromisingContext):
         observers: Sequence[Observer] = (),
         prefetch: int | None = None,
         shutdown_timeout: float | None = None,
+        drain_timeout: DrainTimeout = "auto",
+        app_wide: bool = False,
     ) -> None:
         super().__init__(
-            on_promise_resolved=on_promise_resolved, prefetch=prefetch, shutdown_timeout=shutdown_timeout
+            on_promise_resolved=on_promise_resolved,
+            prefetch=prefetch,
+            shutdown_timeout=shutdown_timeout,
+            drain_timeout=drain_timeout,
+            app_wide=app_wide,
         )
         self._given_errors_as_messages = errors_as_messages
         self.errors_as_messages: bool = bool(errors_as_messages)

@@ -6,7 +6,7 @@ from ._bounded_queue import Overflow
 from ._buffer import NoReplayBuffer, ReaderPosition, ReplayBuffer
 from ._concurrent_map import ConcurrencyLimits, map_concurrently
 from ._content_message import ContentMessage
-from ._context import CURRENT_CONTEXT, Context, current_context
+from ._context import CURRENT_CONTEXT, Context, DrainTimeout, current_context
 from ._deadlocks import DeadlockWatch, WaitingTask, current_producer, record_wait
 from ._errors_as_messages import error_message, replace_errors
 from ._events import call_handlers, on_resolved, post_event
@@ -80,6 +80,7 @@ __all__ = [
     "ContentMessage",
     "Context",
     "DeadlockWatch",
+    "DrainTimeout",
     "ErrorMessage",
     "Fate",
     "FirstPart",

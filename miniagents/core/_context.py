@@ -4,10 +4,16 @@ A context is entered on one event loop. It knows every task that produces a stre
 a normal end, and cancels all of them at any other end; then it closes what lives as long as it does, and logs
 the errors that no reader saw. So nothing that was started within it outlives it.
 
+**An app-wide context is that of its event loop**, for whatever runs on that loop and has no context of its
+own. So there are two ways to a context, in this order: the context variable, which all that is started
+inherits, and the loop. A context variable with a context that has ended leads to an error, and never to the
+loop's context: what outlives the block that it was started in is not to go on in another one unnoticed.
+
 **A context inside another on the same event loop is its child.** It owns its own runs, and ends them at its
 end. It has its parent's settings unless it was given others, its promises are told to the parent's handlers
-before its own, and what is shared (clients of models) is that of the outermost one. A context on an event
-loop of its own (a nested blocking run), or one that is entered when the outer one is closing, has no parent.
+before its own, and what is shared (clients of models) is that of the outermost one. Its parent is the context
+that would have been used where it is entered, so in an app the app-wide one. A context on an event loop of
+its own (a nested blocking run), or one that is entered when the outer one is closing, has no parent.
 
 It also serialises pushes: a push that is caused by another push waits in a queue instead of on the call
 stack, so chains of any depth neither recurse nor interleave.
@@ -15,58 +21,32 @@ stack, so chains of any depth neither recurse nor interleave.
 
 import asyncio
 import logging
-from asyncio import CancelledError
+import traceback
+from asyncio import CancelledError, get_running_loop
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import ContextVar
-from sys import modules
+from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol, Self, TypeVar, cast
-from weakref import WeakSet
-
-from typing_extensions import override
+from typing import Final, Literal, Protocol, Self, TypeAlias, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from miniagents.values import NoActiveContextError
 
-from ._loop_bound import LoopBound
-from ._observers import Observer, Observers
+from ._observers import Anchor, Observer, Observers
+from ._task_owner import TaskOwner
 from ._unhandled import UnhandledErrors
 
 logger = logging.getLogger("miniagents")
 
 PREFETCH: Final = 1024  # pieces
 SHUTDOWN_TIMEOUT: Final = 10.0  # seconds
+APP_DRAIN_TIMEOUT: Final = 10.0  # seconds
+PACKAGE: Final = Path(__file__).parents[1]
 
-
-class OwnedTask(Protocol):
-    """A running task that a context owns."""
-
-    @property
-    def name(self) -> str:
-        """How it is called in logs."""
-        ...
-
-    @property
-    def task(self) -> "asyncio.Task[None] | None":
-        """The task itself."""
-        ...
-
-    def cancel(self) -> None:
-        """Stop it now."""
-        ...
-
-    def drain(self) -> None:
-        """Let it run on without regard to how far its readers are."""
-        ...
-
-
-class Finishable(Protocol):
-    """Something that is still being fed."""
-
-    def finish(self) -> None:
-        """Nothing more will come; idempotent."""
-        ...
+DrainTimeout: TypeAlias = float | Literal["auto"] | None
+"""How long a normal end waits for runs, in seconds. None: for ever. "auto": 10 if app-wide, else None."""
 
 
 class Closable(Protocol):
@@ -80,6 +60,14 @@ class Closable(Protocol):
 C = TypeVar("C", bound=Closable)
 
 
+class CallFromThread(Protocol):
+    """A call that another thread waits for."""
+
+    def refuse(self) -> None:
+        """The context has ended before the call could begin; idempotent."""
+        ...
+
+
 class Watch(Protocol):
     """What looks for deadlocks among the tasks of a context."""
 
@@ -88,30 +76,20 @@ class Watch(Protocol):
         ...
 
 
-class CancelScopes(Protocol):
-    """What is used of anyio, if the program uses it."""
-
-    def CancelScope(self, *, shield: bool) -> AbstractContextManager[object]:  # noqa: N802 - its name
-        """A block in which no scope further out cancels."""
-        ...
-
-
-def _shield() -> AbstractContextManager[object]:
-    """What keeps a cancel scope of anyio from cancelling in every turn of the event loop."""
-    anyio = modules.get("anyio")  # imported by whoever has such a scope, or by nobody
-    return nullcontext() if anyio is None else cast("CancelScopes", anyio).CancelScope(shield=True)
-
-
-class Context(LoopBound):
+class Context(TaskOwner):
     """Owns the tasks that were started within it.
 
     Args:
         prefetch: pieces that a source may run ahead of its fastest reader. None: as its parent, or 1024.
         shutdown_timeout: seconds that cancelled tasks get for their cleanup. None: as its parent, or 10.
+        drain_timeout: seconds that a normal end waits for its tasks before it cancels them. None: for ever,
+            which is what it does unless it is app-wide; then it waits for 10.
+        app_wide: it is the context of its event loop, for all that has none of its own.
 
     Attributes:
         announcing: somebody wants to be told of the promises that resolve: a handler of it or of its parents.
-        draining: it waits for its tasks to end, so that no source is paused any more.
+        app_wide: it is the context of its event loop.
+        calls_from_threads: what other threads have asked it to call, and wait for.
         event_queue: what handlers are going to be told.
         handling_events: a task is telling handlers.
         observers: who is told of its runs, those of its parents first; None if nobody is.
@@ -119,12 +97,11 @@ class Context(LoopBound):
         passing: the error that an Observable is handing over right now, and the agents it went through.
         pushing: a push is running, so that the next one waits for its end.
         resolved_handlers: what is awaited for each promise that resolves.
-        tasks: every task that it owns.
         unhandled: the errors that no reader has been given yet.
         watch: looks for deadlocks as long as tasks wait; None while none does.
 
     Raises:
-        ValueError: ``prefetch`` is less than 1.
+        ValueError: ``prefetch`` is less than 1, or ``drain_timeout`` less than 0.
 
     Example:
         >>> import asyncio
@@ -140,19 +117,34 @@ class Context(LoopBound):
         ['one']
     """
 
-    def __init__(self, *, prefetch: int | None = None, shutdown_timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        prefetch: int | None = None,
+        shutdown_timeout: float | None = None,
+        drain_timeout: DrainTimeout = "auto",
+        app_wide: bool = False,
+    ) -> None:
         if prefetch is not None and prefetch < 1:
             msg = f"prefetch is {prefetch}: a source must be allowed at least 1 piece ahead of its reader."
             raise ValueError(msg)
-        super().__init__()
+        if drain_timeout == "auto":
+            drain_timeout = APP_DRAIN_TIMEOUT if app_wide else None
+        if drain_timeout is not None and not drain_timeout >= 0:
+            msg = f"drain_timeout is {drain_timeout}: give seconds, 0 or more, or None to wait for ever."
+            raise ValueError(msg)
+        super().__init__(
+            shutdown_timeout=SHUTDOWN_TIMEOUT if shutdown_timeout is None else shutdown_timeout,
+            drain_timeout=drain_timeout,
+        )
+        self.app_wide: bool = app_wide
         self._given_prefetch = prefetch
         self._given_shutdown_timeout = shutdown_timeout
         self.prefetch: int = PREFETCH if prefetch is None else prefetch
-        self.shutdown_timeout: float = SHUTDOWN_TIMEOUT if shutdown_timeout is None else shutdown_timeout
         self.parent: Context | None = None
         self.observers: Observers | None = None
+        self._anchor: Anchor | None = None  # one as long as it goes on, whoever comes and goes to observe
         self._own_observers: list[Observer] = []
-        self.draining: bool = False
         self.announcing: bool = False
         self.pushing: bool = False
         self.passing: tuple[Exception, tuple[str, ...]] | None = None
@@ -164,20 +156,19 @@ class Context(LoopBound):
         self._within_handler = False
         # Their first parameter is a Promise, which stands on this module and so cannot be named in it.
         self.resolved_handlers: list[Callable[..., Awaitable[None]]] = []
-        self.tasks: set[OwnedTask] = set()
-        self._idle: asyncio.Future[None] | None = None
         self._pushes: deque[Callable[[], None]] = deque()
-        self._open: WeakSet[Finishable] = WeakSet()
         self._children: set[Context] = set()
         self._closing = False
         self._shared: dict[object, object] = {}
         self._closers: list[Callable[[], Awaitable[object]]] = []
+        self.calls_from_threads: set[CallFromThread] = set()
         self._outer: Context | None = None
         self._entered = False
+        self._made_at = _caller() if app_wide else ""  # for errors
+        self._started = False  # by `start`, and not as a block
+        self._stopping: asyncio.Future[None] | None = None
         self._block: asyncio.Task[object] | None = None  # whose `async with` it is
         self._interrupt: BaseException | None = None
-        self._finished_early: dict[object, OwnedTask] = {}  # runs that go on, by replies that are closed
-        self._closed_replies: dict[OwnedTask, list[object]] = {}
 
     @classmethod
     def current(cls) -> Self:
@@ -191,11 +182,6 @@ class Context(LoopBound):
         if isinstance(context, cls):
             return context
         raise NoActiveContextError
-
-    @override
-    def open(self) -> None:
-        super().open()
-        self.draining = False
 
     def close(self) -> None:
         """The context has ended: nothing can be started in it any more."""
@@ -215,9 +201,10 @@ class Context(LoopBound):
         if self._given_prefetch is None:
             self.prefetch = PREFETCH if parent is None else parent.prefetch
         if self._given_shutdown_timeout is None:
-            self.shutdown_timeout = SHUTDOWN_TIMEOUT if parent is None else parent.shutdown_timeout
+            self.shutdown_timeout: float = SHUTDOWN_TIMEOUT if parent is None else parent.shutdown_timeout
         self._within_handler = WITHIN_HANDLER.get()
         self._handlers_turn = asyncio.Lock()
+        self._anchor = None
         self.announcing = bool(self.resolved_handlers)
         self._gather_observers()
         if parent is not None:
@@ -248,7 +235,9 @@ class Context(LoopBound):
         if outer is None and not self._own_observers:
             self.observers = None
         elif self._loop is not None:  # else they are gathered when it is entered
-            self.observers = Observers(outer, self._own_observers, self._loop)
+            if self._anchor is None:
+                self._anchor = Anchor(self._loop.time())
+            self.observers = Observers(outer, self._own_observers, self._anchor)
         for child in self._children:
             child._gather_observers()  # noqa: SLF001 - same class
 
@@ -295,126 +284,18 @@ class Context(LoopBound):
             owner.on_close(made.close)
         return cast("C", held[kind])
 
-    # -- the tasks that it owns --------------------------------------------------------------------------
-
-    def add(self, task: OwnedTask) -> None:
-        """Own a task until :meth:`discard`.
-
-        Args:
-            task: one that is about to begin.
-        """
-        self.tasks.add(task)
-
-    def discard(self, task: OwnedTask) -> None:
-        """Own a task no more.
-
-        Args:
-            task: one that has ended.
-        """
-        self.tasks.discard(task)
-        for replies in self._closed_replies.pop(task, ()):
-            self._finished_early.pop(replies, None)
-        if not self.tasks and self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
-
-    def note_finished_early(self, run: OwnedTask, replies: object) -> None:
-        """Note, until its end, that a run has closed its replies, and goes on.
-
-        Args:
-            run: which one.
-            replies: their buffer.
-        """
-        self._finished_early[replies] = run
-        self._closed_replies.setdefault(run, []).append(replies)
-
-    def cancel_finished_early(self, replies: object) -> None:
-        """Stop the run that has closed these replies and may still go on, if there is such a run.
-
-        Args:
-            replies: their buffer.
-
-        Raises:
-            WrongLoopError: there is one, and this call comes from another event loop or thread.
-        """
-        if replies in self._finished_early:
-            self.check_place()
-            self._finished_early.pop(replies).cancel()
-
-    def finish_at_end(self, sink: Finishable) -> None:
-        """Finish ``sink`` when the context drains, at the latest.
-
-        Args:
-            sink: what is fed from outside of every task, so that no end of a task ends it; held weakly.
-        """
-        self._open.add(sink)
-
-    async def drain(self) -> None:
-        """Wait until every task of this context has ended by itself, those started meanwhile included."""
-        self.draining = True
-        self._release_all()
-        while self.tasks:
-            self._idle = self.loop.create_future()
-            try:
-                await self._idle
-            finally:
-                self._idle = None
-
-    def _release_all(self) -> None:
-        # Not where it is waited for: the last sink and the last task would be held while others end, and what
-        # they hold would never be abandoned.
-        for sink in tuple(self._open):
-            sink.finish()
-        for task in tuple(self.tasks):
-            task.drain()
-
-    async def cancel_all(self) -> None:
-        """Cancel every task and wait for the cleanup of all, ``shutdown_timeout`` seconds at most.
-
-        A cancellation of the caller that comes meanwhile waits until that is done, and is raised then: a
-        cancel scope of anyio cancels again and again, in every turn of the event loop. It would leave tasks
-        behind, and keep the loop busy until they have ended.
-
-        Raises:
-            CancelledError: the caller was cancelled meanwhile.
-        """
-        deadline = self.loop.time() + self.shutdown_timeout
-        cancelled: CancelledError | None = None
-        with ExitStack() as shield:
-            while stopping := tuple(self.tasks):  # once more for those that a clean-up has started
-                for each in stopping:
-                    each.cancel()
-                tasks = [each.task for each in stopping if each.task is not None]
-                if tasks:
-                    try:
-                        await asyncio.wait(tasks, timeout=max(0, deadline - self.loop.time()))
-                    except CancelledError as error:
-                        if cancelled is None:
-                            shield.enter_context(_shield())
-                        cancelled = error
-                if self.loop.time() >= deadline:
-                    break
-        self._report_stuck(self.tasks)
-        if cancelled is not None:
-            raise cancelled
-
-    def _report_stuck(self, tasks: Iterable[OwnedTask]) -> None:
-        for task in tasks:
-            logger.error(
-                "%s did not end within shutdown_timeout=%s seconds after it was cancelled; "
-                "it is left behind. Look for a `finally` or `except CancelledError` in it that waits.",
-                task.name,
-                self.shutdown_timeout,
-            )
-
     def interrupt(self, error: BaseException) -> None:
         """End the context by an exception of a task that is no ``Exception``, such as one of a test runner.
 
         The block of the context is cancelled, and the exception leaves it in the place of the cancellation.
+        If nobody is in the block (the context was started, or is a fixture), the exception is logged.
 
         Args:
             error: what the task raised.
         """
-        if self._interrupt is None and self._block is not None and not self._block.done():
+        if self._block is None or self._block.done():
+            logger.error("%r ended a run whose context is nobody's block.", error, exc_info=error)
+        elif self._interrupt is None:
             self._interrupt = error
             self._block.cancel()
 
@@ -426,20 +307,127 @@ class Context(LoopBound):
         """
         self._closers.append(callback)
 
+    def forget_close(self, callback: Callable[[], Awaitable[object]]) -> None:
+        """Do not close something any more that was given to :meth:`on_close`; nothing if it is not there.
+
+        Args:
+            callback: which one.
+        """
+        with suppress(ValueError):
+            self._closers.remove(callback)
+
     # -- entering and ending -----------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        self._enter()
+        self._block = asyncio.current_task()
+        self._outer = CURRENT_CONTEXT.get()
+        CURRENT_CONTEXT.set(self)
+        return self
+
+    def _enter(self) -> None:
         if self._entered:
             msg = "This context is already active; make another one with MiniAgents() to nest them."
             raise RuntimeError(msg)
+        loop = get_running_loop()
+        if self.app_wide:
+            first = _APP_WIDE.get(loop)
+            if first is not None:
+                msg = (
+                    f"This event loop has an app-wide context already, {first.app_wide_name}: end that one "
+                    "first, or use `await MiniAgents(app_wide=True).start(replace=True)`."
+                )
+                raise RuntimeError(msg)
         self._entered = True
-        self._outer = outer = CURRENT_CONTEXT.get()
-        self._block = asyncio.current_task()
+        outer = _context_on(loop)
         self.open()
-        nested = outer is not None and outer._loop is self._loop and not outer._closing  # noqa: SLF001 - same class
+        nested = outer is not None and outer._loop is loop and not outer._closing  # noqa: SLF001 - same class
         self.become_child_of(outer if nested else None)
-        CURRENT_CONTEXT.set(self)
+        if self.app_wide:
+            for other in app_wide_contexts():  # they hold their loops, which nobody else may do any more
+                if other.loop.is_closed():
+                    _APP_WIDE.pop(other.loop, None)
+            _APP_WIDE[loop] = self
+
+    async def start(self, *, replace: bool = False) -> Self:
+        """Be the context of the running event loop until :meth:`stop`; for an app-wide context.
+
+        For notebooks, and for frameworks that have functions for their begin and their end and no block
+        around both. The context variable is left as it is: a task that has a context of its own keeps that.
+
+        Args:
+            replace: stop the app-wide context that this loop has already, if there is one, as :meth:`stop`
+                does; for a cell of a notebook that is run again.
+
+        Returns:
+            The context itself.
+
+        Raises:
+            RuntimeError: it is not app-wide, is active already, or the loop has another app-wide context and
+                that is not to be replaced, or is somebody's ``async with`` block.
+
+        Example:
+            >>> import asyncio
+            >>> from miniagents import MiniAgents
+            >>> from miniagents.testing import scripted_model
+            >>> async def main():
+            ...     app = await MiniAgents(app_wide=True).start()
+            ...     print(await scripted_model("Hello").inquire("Hi"))
+            ...     await app.stop()
+            >>> asyncio.run(main())
+            Hello
+        """
+        if not self.app_wide:
+            msg = "start() is for MiniAgents(app_wide=True); others are blocks: `async with MiniAgents():`."
+            raise RuntimeError(msg)
+        former = _APP_WIDE.get(get_running_loop()) if replace else None
+        if former is not None:
+            await former.stop()
+        self._enter()
+        self._started = True
         return self
+
+    async def stop(self) -> None:
+        """End what :meth:`start` began, as the normal end of a block; nothing if it has ended already.
+
+        It waits for the runs, ``drain_timeout`` seconds at most, and cancels them then.
+
+        Raises:
+            RuntimeError: it is an ``async with`` block, which ends by itself; or the call comes from a run of
+                it, for which it would wait.
+            WrongLoopError: the call comes from another event loop or thread.
+        """
+        self.check_place()
+        if self._stopping is not None:
+            await asyncio.wait((self._stopping,))
+            return
+        if not self._entered:
+            return
+        if not self._started:
+            msg = f"{self.app_wide_name} is an `async with` block; stop() ends what start() began."
+            raise RuntimeError(msg)
+        here = asyncio.current_task()
+        if any(each.task is here for each in self.tasks):
+            msg = (
+                "stop() was called in a run of the context, for which it would wait; call it outside of runs."
+            )
+            raise RuntimeError(msg)
+        self._stopping = self.loop.create_future()
+        try:
+            await self.__aexit__(None, None, None)
+        finally:
+            self._stopping.set_result(None)
+            self._stopping = None
+
+    @property
+    def app_wide_name(self) -> str:
+        """How an app-wide context is called in errors."""
+        return f"{type(self).__name__}(app_wide=True) of {self._made_at}"
+
+    @property
+    def refuses_calls(self) -> bool:
+        """Whether it is too late to begin anything in it: its runs have ended."""
+        return self._closing or self.ended
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -466,12 +454,17 @@ class Context(LoopBound):
         except BaseException:
             await self.cancel_all()
             raise
+        if self.tasks:
+            await self.cancel_all()
 
     async def _close(self) -> None:
-        # No token is kept: the block may be left in another contextvars.Context than it was entered in.
-        CURRENT_CONTEXT.set(self._outer)
+        if not self._started:
+            # No token is kept: the block may be left in another contextvars.Context than it was entered in.
+            CURRENT_CONTEXT.set(self._outer)
         self._outer = None
         self._closing = True
+        if self.app_wide:
+            _APP_WIDE.pop(self.loop, None)
         for child in self._children:  # they go on in other tasks, and share nothing with this one any more
             child.parent = None
         self._children.clear()
@@ -491,7 +484,9 @@ class Context(LoopBound):
             if self.parent is not None:
                 self.parent._children.discard(self)  # noqa: SLF001 - same class
                 self.parent = None
-            self._entered = self._closing = False
+            self._entered = self._closing = self._started = False
+            while self.calls_from_threads:
+                self.calls_from_threads.pop().refuse()
 
     async def _call_closer(self, closer: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -529,11 +524,38 @@ CURRENT_CONTEXT: ContextVar[Context | None] = ContextVar("miniagents_context", d
 """The context that was entered last, whether it may be used here or not; see :func:`current_context`."""
 
 
+# The context of a loop, for all that has none of its own. Not every class of loops could hold it itself.
+_APP_WIDE: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Context]] = WeakKeyDictionary()
+
+
+def app_wide_contexts() -> list[Context]:
+    """The app-wide contexts of all event loops of this process; not of the one that it was forked from."""
+    loops = [reference() for reference in _APP_WIDE.keyrefs()]  # a copy: other threads may enter theirs
+    found = [None if loop is None else _APP_WIDE.get(loop) for loop in loops]
+    return [context for context in found if context is not None and context.in_process()]
+
+
+def _context_on(loop: asyncio.AbstractEventLoop) -> Context | None:
+    """The context for what is called here, on this loop; it may have ended, or be one of another loop."""
+    own = CURRENT_CONTEXT.get()
+    if own is not None and (own.ended or own.loop is loop):
+        return own
+    return _APP_WIDE.get(loop, own)
+
+
+def _caller() -> str:
+    """Where the code outside of this package is that called it."""
+    for frame, line in traceback.walk_stack(None):
+        if PACKAGE not in Path(frame.f_code.co_filename).parents:
+            return f"{frame.f_code.co_filename}:{line} ({frame.f_code.co_name})"
+    return "this package"
+
+
 def current_context() -> Context:
-    """The context that owns what is started here: the one that was entered last.
+    """The context that owns what is started here: the one that was entered last, or the loop's app-wide one.
 
     Raises:
-        NoActiveContextError: there is none.
+        NoActiveContextError: there is none, or the one that was entered last has ended.
         WrongLoopError: there is one, but of another event loop or thread.
 
     Example:
@@ -546,6 +568,19 @@ def current_context() -> Context:
         True
     """
     context = CURRENT_CONTEXT.get()
+    try:
+        loop = get_running_loop()
+    except RuntimeError:
+        return _checked(context)
+    if context is None:
+        context = _APP_WIDE.get(loop)
+    # Once per inquiry and per message: what is nearly always so is asked without a call.
+    if context is not None and context._loop is loop:  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+        return context
+    return _checked(_context_on(loop))
+
+
+def _checked(context: Context | None) -> Context:
     if context is None:
         raise NoActiveContextError
     context.check()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import os
 import threading
 from asyncio import Future, get_running_loop
 from collections.abc import Callable
@@ -27,6 +28,7 @@ class LoopBound:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
+        self._process = 0
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -48,6 +50,7 @@ class LoopBound:
         """Belong to the running event loop and this thread."""
         self._loop = get_running_loop()
         self._thread = threading.get_ident()
+        self._process = os.getpid()
 
     def unbind(self) -> None:
         """Belong to no event loop any more."""
@@ -105,6 +108,10 @@ class LoopBound:
     def in_loop_thread(self) -> bool:
         """Whether the caller runs on the thread of this context's event loop."""
         return threading.get_ident() == self._thread
+
+    def in_process(self) -> bool:
+        """Whether this is the process of its event loop, and no fork of it."""
+        return os.getpid() == self._process
 
     def on_loop_thread(self, function: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
         """``function``, run on the thread of this context from whatever thread it is called.

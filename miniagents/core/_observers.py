@@ -7,7 +7,6 @@ costs one look at the clock, however many observers there are.
 
 import logging
 import time
-from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context as Variables
 from itertools import count
@@ -403,12 +402,12 @@ class Observer:
 
 
 class Observers:
-    """The observers of one context: those of the contexts around it first, then its own.
+    """The observers of one context: those of the contexts around it first, then its own, each once.
 
     Args:
         outer: those of the context around it, if that has any.
         own: who else is told, in this order; of the end of a run in reverse.
-        loop: tells the time.
+        anchor: what runs and times are counted from, if there is no context around it that has observers.
 
     Attributes:
         anchor: what runs and times are counted from.
@@ -419,9 +418,11 @@ class Observers:
 
     __slots__ = ("_broken", "anchor", "batch", "content", "members")
 
-    def __init__(self, outer: "Observers | None", own: Iterable[Observer], loop: AbstractEventLoop) -> None:
-        self.members: tuple[Observer, ...] = (*(() if outer is None else outer.members), *own)
-        self.anchor: Anchor = Anchor(loop.time()) if outer is None else outer.anchor
+    def __init__(self, outer: "Observers | None", own: Iterable[Observer], anchor: Anchor) -> None:
+        told = () if outer is None else outer.members
+        known = {id(each) for each in told}
+        self.members: tuple[Observer, ...] = (*told, *(each for each in own if id(each) not in known))
+        self.anchor: Anchor = anchor if outer is None else outer.anchor
         self.content: bool = any(each.content for each in self.members)
         self.batch: int = min((each.batch for each in self.members), default=BATCH)
         self._broken: set[int] = set()

@@ -1,19 +1,24 @@
 """``PromisingContext``: where promises live."""
 
 import inspect
-from collections.abc import Awaitable
-from typing import Protocol, TypeVar, overload
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import ParamSpec, Protocol, TypeVar, overload
 
 from reactivex import Observable
 
+from miniagents.values import NoActiveContextError
+
 from ._async_adapters import to_async_iter
 from ._blocking_run import run_in_thread, run_loop
-from ._context import Context
+from ._context import Context, DrainTimeout
 from ._events import on_resolved
 from ._loop_bound import running_loop
 from ._promise import Promise
+from ._thread_calls import call_from_thread, context_for_thread
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class PromiseResolvedHandler(Protocol):
@@ -51,6 +56,9 @@ class PromisingContext(Context):
         on_promise_resolved: awaited with every promise that resolved and its value, one call at a time.
         prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.
         shutdown_timeout: seconds that cancelled runs get for their cleanup; 10 by default.
+        drain_timeout: seconds that a normal end waits for runs before it cancels them; None, for ever, by
+            default, and 10 if it is app-wide.
+        app_wide: it is the context of its event loop, for whatever has none of its own.
 
     Example:
         >>> from miniagents.core import Promise, PromisingContext
@@ -68,8 +76,15 @@ class PromisingContext(Context):
         on_promise_resolved: PromiseResolvedHandler | None = None,
         prefetch: int | None = None,
         shutdown_timeout: float | None = None,
+        drain_timeout: DrainTimeout = "auto",
+        app_wide: bool = False,
     ) -> None:
-        super().__init__(prefetch=prefetch, shutdown_timeout=shutdown_timeout)
+        super().__init__(
+            prefetch=prefetch,
+            shutdown_timeout=shutdown_timeout,
+            drain_timeout=drain_timeout,
+            app_wide=app_wide,
+        )
         if on_promise_resolved is not None:
             self.on_promise_resolved(on_promise_resolved)
 
@@ -108,6 +123,53 @@ class PromisingContext(Context):
         if running_loop() is None:
             return run_loop(lambda: self._run(main))
         return run_in_thread(lambda: self._run(main))
+
+    @overload
+    @classmethod
+    def from_thread(cls, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @overload
+    @classmethod
+    def from_thread(cls, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @classmethod
+    def from_thread(cls, function: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> object:
+        """Call ``function`` on the event loop of a context, from another thread, and wait for its end.
+
+        For synchronous handlers of web frameworks and for worker threads. The context is that of the block in
+        which the thread was started with its context variables (``asyncio.to_thread``, anyio and web
+        frameworks do so); else the app-wide one. The call is a run of that context to its end: it is waited
+        for, and cancelled with the others.
+
+        Args:
+            function: what is called there: ``agent.inquire``, or an async function of yours.
+            *args: its arguments.
+            **kwargs: its arguments by name.
+
+        Returns:
+            What it returns; if that can be awaited, what comes of it: of an inquiry the replies.
+
+        Raises:
+            InquiryCancelledError: the context has ended before the call had.
+            NoActiveContextError: there is no such context any more, or several are app-wide.
+            RuntimeError: an event loop runs on this thread.
+            WrongLoopError: the context is that of the process from which this one was forked.
+
+        Example:
+            >>> import asyncio
+            >>> from miniagents import MiniAgents
+            >>> from miniagents.testing import scripted_model
+            >>> model = scripted_model("Hello")
+            >>> def handler():
+            ...     return str(MiniAgents.from_thread(model.inquire, "Hi"))
+            >>> async def main():
+            ...     async with MiniAgents(app_wide=True):
+            ...         print(await asyncio.to_thread(handler))
+            >>> asyncio.run(main())
+            Hello
+        """
+        context = context_for_thread()
+        if not isinstance(context, cls):
+            raise NoActiveContextError
+        return call_from_thread(context, partial(function, *args, **kwargs))
 
     async def _run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:
         async with self:

@@ -89,3 +89,4 @@ class _Recorder(Observer):
     def _stop(self) -> None:
         self._buffer = None
         self._context.stop_observing(self)
+        self._context.forget_close(self.context_ended)

@@ -155,12 +155,14 @@ class RateLimiter:
 
     async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
         """Call the agent when it is its turn."""
-        self._watched.begin(Context.current())
         estimate = self._tokens / self._counted if self._counted else self._estimate
         await self._limiter.acquire(estimate)
+        context = Context.current()
+        self._watched.begin(context)
         try:
             replies = call.inquire(ctx.messages)
         except BaseException:
+            self._watched.leave(context)
             self._limiter.settle(estimate, 0)
             raise
 
@@ -278,11 +280,13 @@ class Budget:
             BudgetExceededError: nothing is left.
             LookupError: the price of a call before was not known.
         """
-        self._watched.begin(Context.current())
         key = await self._enough()
+        context = Context.current()
+        self._watched.begin(context)
         try:
             replies = call.inquire(ctx.messages)
         except BaseException:
+            self._watched.leave(context)
             self._give_back(key)
             raise
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import cast
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from typing_extensions import override
 
@@ -36,6 +36,7 @@ class WatchedCall:
     Args:
         usage: counts what it uses.
         run: its run.
+        context: in which it goes on.
         on_event: is told of everything that happens in it.
         on_end: is told once that it has ended.
     """
@@ -44,10 +45,12 @@ class WatchedCall:
         self,
         usage: RunUsage,
         run: RunInfo,
+        context: Context,
         on_event: "Callable[[WatchedCall, RunEvent], None]",
         on_end: "Callable[[WatchedCall], None]",
     ) -> None:
         self.run: RunInfo = run
+        self.context: Context = context
         self.on_event: Callable[[WatchedCall, RunEvent], None] = on_event
         self.on_end: Callable[[WatchedCall], None] = on_end
         self._usage = usage
@@ -113,19 +116,32 @@ class WatchedCalls(Observer):
 
     def __init__(self, price: Price | None = None) -> None:
         self._usage = RunUsage(price or dollars)
-        self._contexts: WeakSet[Context] = WeakSet()
+        self._under_way: WeakKeyDictionary[Context, int] = WeakKeyDictionary()
         self._calls: dict[RunInfo, WatchedCall] = {}
 
     def begin(self, context: Context) -> None:
-        """Be told of the runs of a context and of those around it; once for each.
+        """Be told of the runs of a context, until each call that begins in it has ended.
+
+        Not longer: a limit that one request of an app has made is not to be told of those of all others.
 
         Args:
-            context: in which calls are going to be made.
+            context: in which a call is going to be made, at once.
         """
-        outermost = context.path()[0]
-        if outermost not in self._contexts:
-            self._contexts.add(outermost)
-            outermost.observe(self)
+        under_way = self._under_way.get(context, 0)
+        self._under_way[context] = under_way + 1
+        if not under_way:
+            context.observe(self)
+
+    def leave(self, context: Context) -> None:
+        """A call that was to begin has not begun, or has ended.
+
+        Args:
+            context: in which.
+        """
+        self._under_way[context] -= 1
+        if not self._under_way[context]:
+            del self._under_way[context]
+            context.stop_observing(self)
 
     def watch(
         self,
@@ -133,17 +149,19 @@ class WatchedCalls(Observer):
         on_event: Callable[[WatchedCall, RunEvent], None],
         on_end: Callable[[WatchedCall], None],
     ) -> WatchedCall | None:
-        """Watch a call that has just been made; None if it has ended already.
+        """Watch a call that has just been made, after :meth:`begin`; None if it has ended already.
 
         Args:
             replies: of the call.
             on_event: is told of everything that happens in it.
             on_end: is told once that it has ended.
         """
+        context = replies.buffer.context
         run = run_of(replies.buffer)
         if run is None:
+            self.leave(context)
             return None
-        call = self._calls[run] = WatchedCall(self._usage, run, on_event, on_end)
+        call = self._calls[run] = WatchedCall(self._usage, run, context, on_event, on_end)
         return call
 
     @override
@@ -158,6 +176,7 @@ class WatchedCalls(Observer):
         call.note(event)
         if isinstance(event, RunEnded) and event.run is run:
             del self._calls[run]
+            self.leave(call.context)
             call.on_end(call)
         else:
             call.on_event(call, event)

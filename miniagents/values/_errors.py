@@ -21,7 +21,7 @@ class MiniAgentsError(Exception):
         ...     raise NoActiveContextError
         ... except MiniAgentsError as error:
         ...     print(error)
-        no MiniAgents context is active; use `async with MiniAgents():`
+        no MiniAgents context is active; use `async with MiniAgents():` around this call, or ...
     """
 
 
@@ -36,12 +36,15 @@ class NoActiveContextError(MiniAgentsError, RuntimeError):
         >>> echo.inquire("Hello")
         Traceback (most recent call last):
             ...
-        miniagents...NoActiveContextError: no MiniAgents context is active; use `async with MiniAgents():`
+        miniagents...NoActiveContextError: no MiniAgents context is active; use `async with MiniAgents():` ...
     """
 
     @override
     def __str__(self) -> str:
-        return super().__str__() or "no MiniAgents context is active; use `async with MiniAgents():`"
+        return super().__str__() or (
+            "no MiniAgents context is active; use `async with MiniAgents():` around this call, or "
+            "`MiniAgents(app_wide=True)` for a whole app (in other threads: `MiniAgents.from_thread(...)`)"
+        )
 
 
 class UnresolvedPromiseError(MiniAgentsError, RuntimeError):
@@ -161,7 +164,7 @@ class WrongLoopError(MiniAgentsError, RuntimeError):
     def __str__(self) -> str:
         return super().__str__() or (
             "this belongs to another event loop or thread or process; use it where its MiniAgents context "
-            "was entered"
+            "was entered (from another thread: `MiniAgents.from_thread(...)`)"
         )
 
 

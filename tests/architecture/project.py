@@ -13,6 +13,7 @@ __all__ = [
     "INTERNAL",
     "JUSTIFIED_ANY",
     "LONGER",
+    "LOOP_STATE",
     "MAX_LINES",
     "NAMED_PUBLIC_MODULES",
     "OF_ANY_PACKAGE",
@@ -55,6 +56,9 @@ FOREIGN: Final = MappingProxyType(
     }
 )
 """For each package of others, the modules that may import it."""
+
+LOOP_STATE: Final = MappingProxyType({"miniagents/core/_context.py": "_APP_WIDE"})
+"""The only thing that a module holds and changes: the app-wide context of each event loop."""
 
 STATE_OWNERS: Final = MappingProxyType(
     {
@@ -120,6 +124,7 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/core/_taskless_life.py": "tests/agents/test_taskless_run.py",
         # What a context and the life of a stream are made of.
         "miniagents/core/_loop_bound.py": "tests/core/test_context.py",
+        "miniagents/core/_task_owner.py": "tests/core/test_context.py",
         "miniagents/core/_ancestry.py": "tests/core/test_lifetime.py",
         # Three modules that tell one story: who watches, what notes the times, and the same as a stream.
         "miniagents/core/_observed_buffers.py": "tests/core/test_observers.py",

@@ -28,6 +28,7 @@ from miniagents import (
     race,
     tool,
 )
+from miniagents.core import run_of
 from miniagents.models import model_agent
 from miniagents.observers import (
     FirstPart,
@@ -488,6 +489,54 @@ async def test_run_events_that_nobody_reads() -> None:
         assert observed()
         del unread
         assert not observed()
+
+
+async def test_those_who_come_later() -> None:
+    """Who begins to observe, or stops it, changes nothing for others: numbers go on, runs are still known."""
+    async with MiniAgents() as context:
+        first = run_events()
+        replies = slow_model.inquire(size=0)
+        began = await anext(aiter(first))
+        second = run_events()
+        other = slow_model.inquire(size=0)
+        late = await anext(aiter(second))
+        await asyncio.gather(replies, other)
+        assert (1, 2) == (began.run.number, late.run.number)
+        assert run_of(replies.buffer) is began.run
+        del first, second
+        assert context.observers is None
+        third = run_events()
+        await slow_model.inquire(size=0)
+        assert (await anext(aiter(third))).run.number == 3
+
+
+async def test_an_observer_of_two_contexts() -> None:
+    """An observer of a context and of one within it is told of everything once."""
+    told: list[str] = []
+
+    class Told(Observer):
+        """Notes what began."""
+
+        @override
+        def on_event(self, event: RunEvent, /) -> None:
+            if isinstance(event, RunBegan):
+                told.append(event.run.alias)
+
+    observer = Told()
+    async with MiniAgents(observers=[observer]), MiniAgents(observers=[observer]):
+        await slow_model.inquire(size=0)
+    assert len(told) == 1
+
+
+async def test_what_is_watched_in_a_long_life() -> None:
+    """A context that goes on for long keeps nothing of those who have watched it."""
+    async with MiniAgents(app_wide=True) as app:
+        for _ in range(3):
+            events = run_events()
+            await slow_model.inquire(size=0)
+            del events
+        assert app._closers == []
+        assert app.observers is None
 
 
 async def test_nothing_is_kept() -> None:

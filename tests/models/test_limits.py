@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -322,3 +323,41 @@ async def test_nothing_is_kept() -> None:
         gc.collect()
         kept = [each for each in gc.get_objects() if type(each).__name__ in {"WatchedCall", "RunInfo"}]
         assert len(kept) <= 3
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("how", ["done", "failed", "cancelled", "spent"])
+async def test_limits_of_one_request(how: str) -> None:
+    """A limit that is made for one call is told of nothing after it, however the call ended."""
+    provider = Provider(fails=how == "failed")
+    async with MiniAgents(app_wide=True) as app:
+        for _ in range(3):
+            spending = budget(tokens=1 if how == "spent" else 1000)
+            model = provider.model.around(spending).around(rate_limit(requests_per_minute=1000))
+            replies = model.inquire("x")
+            await asyncio.sleep(0.5)
+            if how == "cancelled":
+                replies.cancel()
+            with suppress(ConnectionError, InquiryCancelledError, BudgetExceededError):
+                await replies
+                await model.inquire("y")
+            await asyncio.sleep(5)
+            assert app.observers is None
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_limit_of_nested_contexts() -> None:
+    """A limit that is used in a context and in one within it counts each call once."""
+    spending = budget(tokens=1000)
+    provider = Provider(words=4)
+    model = provider.model.around(spending)
+    async with MiniAgents():
+        outer = model.inquire("x")
+        async with MiniAgents():
+            inner = [model.inquire("y"), model.inquire("z")]
+            await asyncio.gather(outer, *inner)
+    alone = budget(tokens=1000)
+    async with MiniAgents():
+        for _ in range(3):
+            await Provider(words=4).model.around(alone).inquire("x")
+    assert alone.left == spending.left < 1000

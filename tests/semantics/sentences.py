@@ -203,6 +203,16 @@ SENTENCES = (
     ),
     Sentence(
         _LEAVING,
+        "It waits for `drain_timeout` seconds at most (None: for ever), then cancels what is left.",
+        (
+            "tests/core/test_app_wide.py::test_drain_timeout",
+            "tests/core/test_app_wide.py::test_how_long_an_app_waits",
+            "tests/core/test_app_wide.py::test_then_the_shutdown_timeout",
+            "tests/api/test_apps.py::test_a_shutdown",
+        ),
+    ),
+    Sentence(
+        _LEAVING,
         "One that ends by an exception cancels all runs, waits for their clean-up and raises it again.",
         (
             "tests/core/test_context.py::test_any_other_end_cancels",
@@ -482,6 +492,44 @@ SENTENCES = (
     ),
     Sentence(
         _CONTEXT,
+        "The context in use is that of the block, then the app-wide one of the event loop; else there is an "
+        "error that shows both ways.",
+        (
+            "tests/core/test_app_wide.py::test_order",
+            "tests/core/test_app_wide.py::test_who_has_none_uses_it",
+            "tests/core/test_app_wide.py::test_other_loops",
+            "tests/api/test_apps.py::test_fastapi",
+            "tests/api/test_apps.py::test_a_plain_context_is_not_the_app",
+            "tests/test_apps_page.py::test_the_notebook",
+        ),
+    ),
+    Sentence(
+        _CONTEXT,
+        "A task that outlives its own context gets an error, and never the app-wide one.",
+        ("tests/core/test_app_wide.py::test_who_outlives_their_own_context",),
+    ),
+    Sentence(
+        _CONTEXT,
+        "A second app-wide context on an event loop is an error that names the first; `start(replace=True)` "
+        "ends that one.",
+        (
+            "tests/core/test_app_wide.py::test_a_second_one",
+            "tests/core/test_app_wide.py::test_start_again",
+        ),
+    ),
+    Sentence(
+        _CONTEXT,
+        "A thread calls in a context with `from_thread`, and is never left waiting when that ends.",
+        (
+            "tests/core/test_thread_calls.py::test_from_a_worker",
+            "tests/core/test_thread_calls.py::test_from_a_thread_of_a_block",
+            "tests/core/test_thread_calls.py::test_the_end_waits_for_it",
+            "tests/core/test_thread_calls.py::test_the_end_cancels_it",
+            "tests/core/test_thread_calls.py::test_a_call_that_comes_too_late",
+        ),
+    ),
+    Sentence(
+        _CONTEXT,
         "A context inside another on the same loop is its child: it ends its own runs and shares clients, "
         "settings, handlers and what goes around runs.",
         (
@@ -490,12 +538,19 @@ SENTENCES = (
             "tests/core/test_context.py::test_settings_of_the_parent",
             "tests/agents/test_miniagents.py::test_handlers_of_an_inner_context",
             "tests/agents/test_around.py::test_around_of_an_inner_context",
+            "tests/api/test_apps.py::test_requests_share_connections",
+            "tests/api/test_apps.py::test_requests_share_limits",
+            "tests/api/test_apps.py::test_the_order_of_what_is_told",
+            "tests/core/test_app_wide.py::test_a_context_in_a_request",
         ),
     ),
     Sentence(
         _CONTEXT,
         "A nested blocking `run` has an event loop of its own and is no child.",
-        ("tests/core/test_context.py::test_a_nested_run_is_no_child",),
+        (
+            "tests/core/test_context.py::test_a_nested_run_is_no_child",
+            "tests/api/test_apps.py::test_a_nested_run_in_a_request",
+        ),
     ),
 )
 """Every sentence, in order."""

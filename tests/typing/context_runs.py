@@ -88,6 +88,28 @@ async def a_context_is_entered() -> None:
         pass
 
 
+async def a_context_of_an_app() -> None:
+    async with MiniAgents(app_wide=True, drain_timeout=None) as context:
+        assert_type(context, MiniAgents)
+    app = MiniAgents(app_wide=True, drain_timeout=0.5)
+    assert_type(await app.start(), MiniAgents)
+    assert_type(await app.start(replace=True), MiniAgents)
+    await app.stop()
+    MiniAgents(drain_timeout="never")  # type: ignore[arg-type]
+    MiniAgents(app_wide="yes")  # type: ignore[arg-type]
+
+
+def a_thread_gets_what_comes_of_a_call(question: Question) -> None:
+    """Of an inquiry the replies, of an async function its result, of any other one what it returns."""
+    assert_type(MiniAgents.from_thread(any_agent.inquire, "a"), Messages[Message])
+    assert_type(MiniAgents.from_thread(answering_agent.inquire, question), Messages[Answer])
+    assert_type(MiniAgents.from_thread(number), int)
+    assert_type(MiniAgents.from_thread(len, "text"), int)
+    MiniAgents.from_thread(number, 1)  # type: ignore[call-overload]
+    MiniAgents.from_thread(1)  # type: ignore[call-overload]
+    MiniAgents.from_thread(answering_agent.inquire, "a")  # type: ignore[call-overload]
+
+
 def handlers_are_async_and_take_what_comes() -> None:
     context = MiniAgents(on_persist_message=stores, on_promise_resolved=sees)
     MiniAgents(on_persist_message=sees)

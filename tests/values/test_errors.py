@@ -62,9 +62,11 @@ def test_builtin_kin(error: type[Exception], builtin: type[Exception]) -> None:
 
 
 def test_no_context_says_what_to_do() -> None:
-    """The error of a promise without a context names the line that helps."""
-    expected = "no MiniAgents context is active; use `async with MiniAgents():`"
-    assert expected == str(NoActiveContextError())
+    """The error of a promise without a context names what helps: a block, the app's context, a call."""
+    told = str(NoActiveContextError())
+    assert told.startswith("no MiniAgents context is active; use `async with MiniAgents():`")
+    assert "`MiniAgents(app_wide=True)`" in told
+    assert "`MiniAgents.from_thread(...)`" in told
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What the losers of a race have cost: a record of it, and the error when all have lost."""
 
-from miniagents.core import CURRENT_CONTEXT, Message, post_event
-from miniagents.values import Frozen, MiniAgentsError, Usage
+from miniagents.core import Message, current_context, post_event
+from miniagents.values import Frozen, MiniAgentsError, NoActiveContextError, Usage
 
 from .._run_context import RunContext
 
@@ -78,7 +78,10 @@ class RaceReport(Message, deferred=True):
 
     def record(self) -> None:
         """Have it stored by the handlers of the active context, if there are any."""
-        context = CURRENT_CONTEXT.get()
+        try:
+            context = current_context()
+        except NoActiveContextError:
+            return
         if isinstance(context, RunContext) and context.persists:
             post_event(context, lambda: context.persist(self))
 

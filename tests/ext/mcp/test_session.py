@@ -94,10 +94,10 @@ async def test_timeout() -> None:
     counts: dict[str, int] = {}
     calls = [ToolCall("1", "slow", '{"steps": 4}'), ToolCall("2", "add", '{"a": 1}')]
     model = scripted_model(AssistantMessage(parts=calls), "Done.")
-    async with MiniAgents(), odd(counts, seconds=0.05) as tools:
+    async with MiniAgents(), odd(counts, seconds=0.5) as tools:
         told = [str(each) for each in await model.with_tools(*tools.values()).inquire("Go!")]
         await until(counts, "cancelled")
-    assert told[1:3] == ["TimeoutError: slow did not end within 0.05 s.", "2"]
+    assert told[1:3] == ["TimeoutError: slow did not end within 0.5 s.", "2"]
 
 
 async def test_left_in_another_task() -> None:
