@@ -1,6 +1,7 @@
 """Which calls are the same."""
 
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 from pydantic import BaseModel, SecretStr
@@ -71,7 +72,8 @@ def now() -> str:
 def key(agent: object, *messages: Message) -> bytes:
     """The key of a call."""
     assert isinstance(agent, MiniAgent)
-    return key_of("NAME", "1", agent, question_of(Messages(messages)))
+    asked = cast("MiniAgent[Message, Message, ...]", agent)
+    return key_of("NAME", "1", asked, question_of(Messages(messages)))
 
 
 ASKED: ModelAgent[...] = a_model.fork(model="m", base_url="https://host/v1")

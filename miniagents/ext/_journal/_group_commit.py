@@ -41,6 +41,12 @@ class _Job(Generic[R]):
         self._result: R | None = None
         self._error: Exception | None = None
 
+    @property
+    def row(self) -> tuple[object, ...] | None:
+        """The row that is to be written, if it is one."""
+        function = self.function
+        return cast("tuple[object, ...]", function) if isinstance(function, tuple) else None
+
     def run(self, connection: sqlite3.Connection) -> None:
         """Ask.
 
@@ -198,7 +204,7 @@ class GroupCommit:
             return
         try:
             with transaction(self._connection):
-                self._write_rows([job.function for job in jobs if isinstance(job.function, tuple)])
+                self._write_rows([job.row for job in jobs if job.row is not None])
                 for job in jobs:
                     job.run(self._connection)
         except sqlite3.Error as error:
