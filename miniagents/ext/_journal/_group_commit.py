@@ -45,7 +45,7 @@ class _Job(Generic[R]):
     def row(self) -> tuple[object, ...] | None:
         """The row that is to be written, if it is one."""
         function = self.function
-        return cast("tuple[object, ...]", function) if isinstance(function, tuple) else None
+        return None if callable(function) else function
 
     def run(self, connection: sqlite3.Connection) -> None:
         """Ask.
@@ -53,7 +53,7 @@ class _Job(Generic[R]):
         Raises:
             sqlite3.Error: the transaction, if there is one, is lost.
         """
-        if isinstance(self.function, tuple):
+        if not callable(self.function):
             return  # it is written with the others
         try:
             self._result = self.function(connection)
