@@ -13,7 +13,9 @@ from miniagents.agents import (
     RaceLostError,
 )
 from miniagents.models import (
+    JournalError,
     MaxTurnsError,
+    RecordedError,
     SchemaError,
     ToolArgumentsError,
     ToolDefinitionError,
@@ -58,6 +60,7 @@ __all__ = [
     "FreezeError",
     "HashKeyError",
     "InquiryCancelledError",
+    "JournalError",
     "JsonError",
     "LLMConfigError",
     "LLMConnectionError",
@@ -74,6 +77,7 @@ __all__ = [
     "NoActiveContextError",
     "NotReplayedError",
     "RaceLostError",
+    "RecordedError",
     "SchemaError",
     "StopLoop",
     "StreamOverflowError",

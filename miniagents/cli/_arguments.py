@@ -25,6 +25,8 @@ from miniagents.ext.chat_history_md import ChatHistoryMD
 from miniagents.ext.timeline import check_picture_path
 from miniagents.values import strip_control
 
+from ._journal import JournalOptions, add_journal, journal_options
+
 
 class BadInputError(Exception):
     """An option cannot be used; the text says what is wrong and what to do. The exit code is 2."""
@@ -110,7 +112,7 @@ class _Parser(argparse.ArgumentParser):
         raise BadInputError(f"{message} (see {self.prog} --help)")
 
 
-def parse_arguments(words: Sequence[str]) -> ChatOptions | ServeOptions:
+def parse_arguments(words: Sequence[str]) -> ChatOptions | ServeOptions | JournalOptions:
     """Read the command line.
 
     Args:
@@ -158,7 +160,17 @@ def parse_arguments(words: Sequence[str]) -> ChatOptions | ServeOptions:
     serve.add_argument(
         "--http", metavar="HOST:PORT", help="serve streamable HTTP there, such as 127.0.0.1:8000; else stdio"
     )
+    add_journal(
+        commands.add_parser(
+            "journal", help="show, export or prune a file of recorded calls", allow_abbrev=False
+        )
+    )
     given = parser.parse_args(words)
+    if hasattr(given, "journal"):
+        try:
+            return journal_options(given)
+        except argparse.ArgumentTypeError as error:
+            raise BadInputError(str(error)) from None
     if hasattr(given, "agents"):
         http: str | None = given.http
         here = http is not None and http.isdecimal()

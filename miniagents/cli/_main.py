@@ -9,6 +9,7 @@ from pathlib import Path
 
 from miniagents.agents import MiniAgents
 from miniagents.ext.console import Asker, OutputError, Screen
+from miniagents.ext.journal import JournalError
 from miniagents.ext.timeline import Timeline
 
 from ._arguments import (
@@ -21,6 +22,7 @@ from ._arguments import (
     parse_arguments,
 )
 from ._chat import Chat
+from ._journal import JournalOptions, run_journal
 from ._models import ChatModel, choose_model
 from ._serve import serving
 from ._signals import StoppedError, until_signal
@@ -55,16 +57,8 @@ def main(words: Sequence[str] | None = None) -> int:
         >>> sys.stdin = stdin
     """
     try:
-        options = parse_arguments(sys.argv[1:] if words is None else words)
-        # Outside of the event loop, because importing the package of a provider takes a second.
-        if isinstance(options, ServeOptions):
-            work = serving(options.agents, options.http)
-        else:
-            screen = Screen.of_process()
-            model = choose_model(options, os.environ, is_terminal=screen.is_terminal)
-            work = _chat(options, model, screen)
-        return asyncio.run(until_signal(work, "SIGTERM", "SIGHUP"))
-    except BadInputError as error:
+        return _run(parse_arguments(sys.argv[1:] if words is None else words))
+    except (BadInputError, JournalError) as error:
         complain(str(error))
         return _WRONG_INPUT
     except OutputError as error:
@@ -78,6 +72,19 @@ def main(words: Sequence[str] | None = None) -> int:
         return _BY_SIGNAL + stopped.number
     finally:
         _leave_output()
+
+
+def _run(options: ChatOptions | ServeOptions | JournalOptions) -> int:
+    if isinstance(options, JournalOptions):
+        return run_journal(options)
+    # Outside of the event loop, because importing the package of a provider takes a second.
+    if isinstance(options, ServeOptions):
+        work = serving(options.agents, options.http)
+    else:
+        screen = Screen.of_process()
+        model = choose_model(options, os.environ, is_terminal=screen.is_terminal)
+        work = _chat(options, model, screen)
+    return asyncio.run(until_signal(work, "SIGTERM", "SIGHUP"))
 
 
 async def _chat(options: ChatOptions, model: ChatModel, screen: Screen) -> int:

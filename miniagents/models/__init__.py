@@ -1,12 +1,18 @@
 """Models: tools that a model calls, and types that it answers in."""
 
 from ._answer_schema import AnswerSchema
+from ._cache import cache
+from ._call_keys import NOT_ASKED, CallKey, RecordedFunction
+from ._durable import DurableRun, RunJournal, durable
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, ToolDefinitionError, TypedAnswerError
+from ._journal import CallJournal, JournalEntry, JournalError, RecordedCalls, recorded
 from ._limiter import Limiter
 from ._limits import Budget, ConcurrencyLimit, RateLimiter, budget, limit, rate_limit
+from ._message_records import Json, Record, Registry, decode_data, encode_data
 from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
 from ._parsed import ParsedMessage, ParsedReplies
 from ._prices import dollars
+from ._recordings import CallPlayer, RecordedError, RecordedEvent, error_data, part_data
 from ._run_usage import Price, RunUsage, UsageReport
 from ._tool import Tool, ToolSpec, check_timeout, error_text, tool
 from ._tool_loop import AnyTool, Approval, Callee, Toolbox
@@ -14,13 +20,21 @@ from ._typed_agent import AnswerMode, TypedAgent
 from ._typed_map import TypedAgentMap, TypedItemReplies
 
 __all__ = [
+    "NOT_ASKED",
     "AnswerMode",
     "AnswerSchema",
     "AnyTool",
     "Approval",
     "Budget",
+    "CallJournal",
+    "CallKey",
+    "CallPlayer",
     "Callee",
     "ConcurrencyLimit",
+    "DurableRun",
+    "JournalEntry",
+    "JournalError",
+    "Json",
     "Limiter",
     "MaxTurnsError",
     "ModelAgent",
@@ -28,6 +42,13 @@ __all__ = [
     "ParsedReplies",
     "Price",
     "RateLimiter",
+    "Record",
+    "RecordedCalls",
+    "RecordedError",
+    "RecordedEvent",
+    "RecordedFunction",
+    "Registry",
+    "RunJournal",
     "RunUsage",
     "SchemaError",
     "Tool",
@@ -43,11 +64,18 @@ __all__ = [
     "TypedItemReplies",
     "UsageReport",
     "budget",
+    "cache",
     "check_timeout",
+    "decode_data",
     "dollars",
+    "durable",
+    "encode_data",
+    "error_data",
     "error_text",
     "limit",
     "model_agent",
+    "part_data",
     "rate_limit",
+    "recorded",
     "tool",
 ]

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import aclosing
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Never, Protocol, TypeAlias, cast
@@ -141,6 +142,13 @@ _NO_SUCH_TOOL: Final = "(no such tool)"
 """How observers are told of a call of a tool that a model has made up."""
 
 
+MakeParts: TypeAlias = Callable[[ToolCall, MutableMapping[str, object]], AsyncGenerator[Part]]
+RecordTool: TypeAlias = Callable[[ToolCall, MakeParts, MutableMapping[str, object]], AsyncGenerator[Part]]
+
+TOOL_RECORDER: Final[ContextVar[RecordTool | None]] = ContextVar("miniagents_tool_recorder", default=None)
+"""What calls of tools go through, if they are kept: it is given the call, and what makes its parts."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCalls:
     """How the calls of a model are answered.
@@ -167,7 +175,10 @@ class ToolCalls:
             The promise of its result. What an agent streams while it works are its parts. A failure of the
             tool is a result, too, which says so; what the approval raises, and `StopLoop`, are errors of it.
         """
-        streamer = partial(self._not_called if cut else self._parts, call)
+        make, keep = self._not_called if cut else self._parts, TOOL_RECORDER.get()
+        # The calls of an agent are those of the models and tools that it asks.
+        own = cut or keep is None or not isinstance(self.toolbox.callees.get(call.name), Tool)
+        streamer = partial(make, call) if own or keep is None else partial(keep, call, make)
         data = {"tool": call.name, "call_id": call.id}
         context = current_context()
         if context.observers is None:

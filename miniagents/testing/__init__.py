@@ -3,7 +3,8 @@
 pytest finds the plugin by itself: docs/testing.md.
 """
 
-from ._cassette_data import RecordedError
+from miniagents.models import RecordedError
+
 from ._cassette_file import CassetteError
 from ._cassettes import Cassette, CassetteMode, cassette
 from ._diagrams import DiagramError

@@ -1,11 +1,10 @@
 """What of a call of a model stands in a cassette, as JSON: no client, no key, no header."""
 
-import builtins
 import dataclasses
 from base64 import b64encode
 from collections.abc import Mapping, Set as AbstractSet
 from types import MappingProxyType
-from typing import Final, TypeAlias, cast
+from typing import Final, cast
 
 from pydantic import BaseModel
 
@@ -18,72 +17,24 @@ from miniagents.core import (
     UserMessage,
     public_data,
 )
+from miniagents.models import NOT_ASKED, Json
 from miniagents.values import (
-    LLMConfigError,
-    LLMConnectionError,
-    LLMError,
-    LLMProtocolError,
-    LLMRefusalError,
-    LLMStatusError,
-    LLMTimeoutError,
-    LLMTruncatedError,
-    MiniAgentsError,
-    Part,
-    PartValue,
-    ResponseHeaders,
     is_secret_name,
-    part_from_data,
     redact_keys,
 )
 
 __all__ = [
-    "Json",
-    "RecordedError",
     "class_by_name",
     "data_of",
-    "error_data",
-    "error_from_data",
     "name_of_class",
-    "part_data",
-    "part_of_data",
     "request_data",
 ]
-
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 _CLASSES: Final = MappingProxyType(
     {kind.__name__: kind for kind in (AssistantMessage, UserMessage, SystemMessage, ToolMessage)}
 )
-_LLM_ERRORS: Final = MappingProxyType(
-    {
-        kind.__name__: kind
-        for kind in (
-            LLMError,
-            LLMStatusError,
-            LLMTimeoutError,
-            LLMConnectionError,
-            LLMTruncatedError,
-            LLMProtocolError,
-            LLMRefusalError,
-            LLMConfigError,
-        )
-    }
-)
-_LLM_FIELDS: Final = ("provider", "model", "status", "attempts", "partial_text", "retry_after")
-# Where a model is and how long it may take: neither is part of what it is asked.
-_NOT_ASKED: Final = frozenset(
-    {"base_url", "extra_query", "first_token_timeout", "max_retries", "stall_timeout", "total_timeout"}
-)
-
-
-class RecordedError(MiniAgentsError):
-    """An error of a cassette whose class is neither one of a model's errors nor a builtin one.
-
-    Example:
-        >>> from miniagents.testing import RecordedError
-        >>> str(RecordedError("QuotaError: none is left"))
-        'QuotaError: none is left'
-    """
+# Nor is where a model is a part of what a test asks it.
+_NOT_ASKED: Final = NOT_ASKED | {"base_url"}
 
 
 def request_data(messages: Messages, keywords: Mapping[str, object]) -> dict[str, Json]:
@@ -138,49 +89,6 @@ def _is_shown(name: str) -> bool:
     return not is_secret_name(name) and not name.lower().endswith("headers") and name not in _NOT_ASKED
 
 
-def part_data(part: Part) -> Json:
-    """A part, None if it does not stand in a cassette.
-
-    Args:
-        part: of an answer.
-    """
-    if isinstance(part, str):
-        return part
-    return None if isinstance(part, ResponseHeaders) else _plain(part)
-
-
-def _plain(value: object) -> Json:
-    """Data as it is: an answer is replayed as it came."""
-    if isinstance(value, PartValue):
-        return {name: _plain(item) for name, item in value.as_data().items()}
-    return (
-        [_plain(each) for each in cast("tuple[object, ...]", value)]
-        if isinstance(value, tuple)
-        else cast("Json", value)
-    )
-
-
-def part_of_data(data: Json) -> Part:
-    """The part whose :func:`part_data` this is.
-
-    Args:
-        data: of a cassette.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if isinstance(data, str):
-        return data
-    if not isinstance(data, dict):
-        raise ValueError(f"{data!r} is no part")  # noqa: TRY004 - it is wrong in a file, not in a call
-    fields: dict[str, object] = dict(data)
-    if fields.get("kind") == "agent_part":
-        agents = fields.get("agents")
-        fields["agents"] = tuple(cast("list[str]", agents)) if isinstance(agents, list) else ()
-        fields["part"] = part_of_data(data.get("part"))
-    return cast("Part", part_from_data(fields))
-
-
 def name_of_class(kind: type[Message]) -> str:
     """The nearest class of messages that every reader of a cassette has.
 
@@ -190,39 +98,10 @@ def name_of_class(kind: type[Message]) -> str:
     return next((each.__name__ for each in kind.__mro__ if each.__name__ in _CLASSES), "Message")
 
 
-def class_by_name(name: str) -> type[Message]:
+def class_by_name(name: Json) -> type[Message]:
     """The class of that name.
 
     Args:
         name: of :func:`name_of_class`.
     """
-    return _CLASSES.get(name, Message)
-
-
-def error_data(error: BaseException) -> dict[str, Json]:
-    """An error as JSON.
-
-    Args:
-        error: of a model.
-    """
-    data: dict[str, Json] = {"type": type(error).__name__, "text": redact_keys(str(error))}
-    if isinstance(error, LLMError):
-        data |= {name: cast("Json", getattr(error, name)) for name in _LLM_FIELDS}
-        data["type"] = next(each.__name__ for each in type(error).__mro__ if each.__name__ in _LLM_ERRORS)
-    return data
-
-
-def error_from_data(data: Mapping[str, Json]) -> Exception:
-    """The error whose :func:`error_data` this is, or the nearest.
-
-    Args:
-        data: of a cassette.
-    """
-    name, text = str(data.get("type")), str(data.get("text"))
-    if name in _LLM_ERRORS:
-        fields = {each: data[each] for each in _LLM_FIELDS if data.get(each) is not None}
-        return _LLM_ERRORS[name](text, **fields)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as they were written
-    kind: object = getattr(builtins, name, None)
-    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError):
-        return kind(text)
-    return RecordedError(f"{name}: {text}")
+    return _CLASSES.get(str(name), Message)

@@ -8,11 +8,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Final, cast
 
+from miniagents.models import Json, RecordedEvent
 from miniagents.values import MiniAgentsError
 
-from ._cassette_data import Json
-
-__all__ = ["CassetteError", "RecordedCall", "RecordedEvent", "read_calls", "write_calls"]
+__all__ = ["CassetteError", "RecordedCall", "read_calls", "write_calls"]
 
 _VERSION: Final = 1
 _LATEST: Final = 10_000_000.0  # seconds; a time after this is a mistake
@@ -31,23 +30,6 @@ class CassetteError(MiniAgentsError, AssertionError):
             ...
         miniagents...CassetteError: There is no cassette 'no_such_file.jsonl'; record it with ...
     """
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedEvent:
-    """Something that happened in a call.
-
-    Attributes:
-        at: when, in seconds since the call.
-        what: `message` (one begins), `part`, `end` (of a message or of the call), `error` or `cancelled`.
-        message: which message of the call, None for the call itself.
-        data: the class of a message, a part, the data of a message, an error.
-    """
-
-    at: float
-    what: str
-    message: int | None = None
-    data: Json = None
 
 
 @dataclass(slots=True)
@@ -70,14 +52,6 @@ class RecordedCall:
     def key(self) -> str:
         """Two calls with the same one ask the same."""
         return json.dumps(self.request, sort_keys=True)
-
-    def of(self, message: int | None) -> list[RecordedEvent]:
-        """What happened in one message.
-
-        Args:
-            message: which; None for the call itself.
-        """
-        return [event for event in self.events if event.message == message]
 
 
 def write_calls(path: Path, calls: Sequence[RecordedCall]) -> None:

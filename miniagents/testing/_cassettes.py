@@ -3,27 +3,23 @@
 import asyncio
 import difflib
 import json
-from collections.abc import AsyncGenerator, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Never, Self, TypeAlias, TypeVar, cast
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.core import Message, MessagePromise
+from miniagents.models import CallPlayer, Json, RecordedEvent, error_data, part_data
 from miniagents.values import Part
 
 from ._cassette_data import (
-    Json,
     class_by_name,
     data_of,
-    error_data,
-    error_from_data,
     name_of_class,
-    part_data,
-    part_of_data,
     request_data,
 )
-from ._cassette_file import CassetteError, RecordedCall, RecordedEvent, read_calls, write_calls
+from ._cassette_file import CassetteError, RecordedCall, read_calls, write_calls
 
 __all__ = ["Cassette", "CassetteMode", "cassette"]
 
@@ -32,7 +28,6 @@ A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
 CassetteMode: TypeAlias = Literal["replay", "record", "rewrite"]
 """``"replay"`` asks no model; ``"record"`` asks for what is not recorded; ``"rewrite"`` records all anew."""
 
-_AFTER_CANCELLATION: Final = 1.0  # seconds for which a replay waits to be cancelled as the call was
 _DIFF_LINES: Final = 60
 _COMPARED: Final = 20_000  # characters of a request in which the nearest one is looked for
 
@@ -119,7 +114,19 @@ class Cassette:
         if recorded is None:
             await _Recording(self._begin(request), self._write).record(ctx, call)
         else:
-            await _Replay(recorded, self._path).play(ctx)
+            await CallPlayer(recorded.events, class_by_name, self._data, self._broken).play(ctx)
+
+    def _data(self, data: Json) -> Mapping[str, object]:
+        return data if isinstance(data, dict) else {}
+
+    def _broken(self, event: RecordedEvent, why: str) -> CassetteError:
+        if event.what == "cancelled":
+            return CassetteError(
+                f"A call of the cassette '{self._path}' was cancelled after {event.at:g} s when it was "
+                "recorded, and now it was not: what would come next is not known. Record it anew with "
+                "`pytest --cassettes=rewrite`."
+            )
+        return CassetteError(f"A part in the cassette '{self._path}' cannot be read: {why}.")
 
     def _take(self, request: dict[str, Json]) -> RecordedCall | None:
         """The recorded call that asks the same; None if it is to be made.
@@ -253,67 +260,6 @@ class _Recording:
         if not self._open:
             self._call.ended = True
             self._write()
-
-
-class _Replay:
-    """Plays one call.
-
-    Args:
-        call: what happened.
-        path: of its cassette, for errors.
-    """
-
-    def __init__(self, call: RecordedCall, path: Path) -> None:
-        self._call = call
-        self._path = path
-        self._began = asyncio.get_running_loop().time()
-
-    async def play(self, ctx: InteractionContext) -> None:
-        """Reply what was recorded, when it was."""
-        for event in self._call.events:
-            if event.what == "message" and event.message is not None:
-                await self._until(event.at)
-                kind = class_by_name(str(event.data))
-                ctx.reply(kind.promise_of_parts(self._parts(event.message)))
-            elif event.message is None:
-                await self._until(event.at)
-                await self._ends(event)
-
-    def _parts(self, number: int) -> Callable[[MutableMapping[str, object]], AsyncGenerator[Part]]:
-        async def parts(metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[Part]:
-            for event in self._call.of(number):
-                await self._until(event.at)
-                if event.what == "part":
-                    yield self._part(event)
-                elif event.what == "end" and isinstance(event.data, dict):
-                    metadata_so_far.update(event.data)
-                else:
-                    await self._ends(event)
-
-        return parts
-
-    def _part(self, event: RecordedEvent) -> Part:
-        try:
-            return part_of_data(event.data)
-        except ValueError as error:
-            raise CassetteError(f"A part in the cassette '{self._path}' cannot be read: {error}.") from None
-
-    async def _ends(self, event: RecordedEvent) -> None:
-        """Fail as the call did."""
-        if event.what == "error":
-            raise error_from_data(event.data if isinstance(event.data, dict) else {})
-        if event.what == "cancelled":
-            await asyncio.sleep(_AFTER_CANCELLATION)
-            raise CassetteError(
-                f"A call of the cassette '{self._path}' was cancelled after {event.at:g} s when it was "
-                "recorded, and now it was not: what would come next is not known. Record it anew with "
-                "`pytest --cassettes=rewrite`."
-            )
-
-    async def _until(self, at: float) -> None:
-        delay = self._began + at - asyncio.get_running_loop().time()
-        if delay > 0:
-            await asyncio.sleep(delay)
 
 
 def cassette(agent: A, file: str | Path, *, mode: CassetteMode = "replay") -> A:

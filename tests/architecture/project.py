@@ -102,6 +102,17 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/web/_runs.py": "tests/ext/web/test_routes.py",
         "miniagents/ext/web/_chat.py": "tests/ext/web/test_routes.py",
         "miniagents/ext/web/_runs_routes.py": "tests/ext/web/test_routes.py",
+        # What is recorded and played, and the file: tried together, through the journal of users.
+        "miniagents/models/_journal.py": "tests/ext/test_journal.py",
+        "miniagents/ext/_journal/_journal.py": "tests/ext/test_journal.py",
+        "miniagents/ext/_journal/_file.py": "tests/ext/test_journal.py",
+        "miniagents/ext/_journal/_group_commit.py": "tests/ext/test_journal.py",
+        # What cassettes play: read by them, and by journals.
+        "miniagents/models/_recordings.py": "tests/testing/test_cassettes.py",
+        # What histories and journals are made of: seen through both.
+        "miniagents/ext/_sqlite.py": "tests/ext/history/test_sqlite_file.py",
+        "miniagents/ext/_file_lock.py": "tests/ext/history/test_markdown_file.py",
+        "miniagents/ext/_history/_notes.py": "tests/ext/history/test_markdown_reader.py",
         # What limits know of calls: it is nothing without them.
         "miniagents/models/_watched_calls.py": "tests/models/test_limits.py",
         # Two functions under the models, tried through what they make.

@@ -15,15 +15,18 @@ class Around:
     Args:
         function: what the calls go through.
 
+    Attributes:
+        function: what the calls go through.
+
     Raises:
         TypeError: it cannot be called.
     """
 
-    __slots__ = ("_function",)
+    __slots__ = ("function",)
 
     def __init__(self, function: AnyFunction) -> None:
         check_around("around", function)
-        self._function = function
+        self.function: AnyFunction = function
 
     def alias_around(self, part: Operand) -> str:
         """The agent is called as it was."""
@@ -35,7 +38,7 @@ class Around:
 
     def __call__(self, ctx: ReplyContext, call: Operand) -> Awaitable[None]:
         """Hand a call to the function."""
-        return self._function(ctx, call)
+        return self.function(ctx, call)
 
 
 def check_around(operation: str, function: object) -> None:

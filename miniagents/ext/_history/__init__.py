@@ -1,8 +1,10 @@
 """How a chat history is kept: the classes of histories, messages in Markdown, the files on the disk."""
 
+from miniagents.models import Json, Record
+
 from ._chat_history import ChatHistory, ChatHistoryMD, ChatHistorySQLite, InMemoryChatHistory, keep_and_reply
 from ._markdown_file import HistoryFileError, MarkdownFile
-from ._records import Json, Note, Record
+from ._notes import Note
 from ._sqlite_file import HistoryThread
 
 __all__ = [

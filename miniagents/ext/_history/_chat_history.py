@@ -11,9 +11,9 @@ from typing_extensions import override
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
 from miniagents.core import Message, Messages, MessageSequencePromise, MessageType, flat_messages
+from miniagents.models import Registry
 
 from ._markdown_file import MarkdownFile
-from ._records import Registry
 from ._serial_executor import SerialExecutor
 from ._sqlite_file import HistoryThread, SQLiteFile
 

@@ -18,9 +18,7 @@ import errno
 import logging
 import os
 import stat
-import sys
 import threading
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,12 +26,14 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from miniagents.models import Record
 from miniagents.values import MiniAgentsError
 
+from .._file_lock import file_lock
 from ._comments import end_mark, last_mark
 from ._markdown_format import write_record
 from ._markdown_reader import Scan, scan, scan_unmarked
-from ._records import Note, Record
+from ._notes import Note
 
 
 class HistoryFileError(MiniAgentsError, OSError):
@@ -63,67 +63,6 @@ class HistoryFileError(MiniAgentsError, OSError):
     @override
     def __str__(self) -> str:
         return self.sentence
-
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.000_5, 0.05
-_BUSY = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK, errno.EINTR})
-
-if sys.platform == "win32":
-    import msvcrt
-
-    # The highest offset the C library takes: a lock on Windows forbids others to read the bytes it covers.
-    _PLACE = 0x7FFF_FFFE
-
-    def _take(fd: int, *, exclusive: bool) -> None:  # noqa: ARG001 (Windows knows only exclusive locks here)
-        os.lseek(fd, _PLACE, os.SEEK_SET)
-        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-
-    def _give_back(fd: int) -> None:
-        os.lseek(fd, _PLACE, os.SEEK_SET)
-        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _take(fd: int, *, exclusive: bool) -> None:
-        fcntl.flock(fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-
-    def _give_back(fd: int) -> None:
-        fcntl.flock(fd, fcntl.LOCK_UN)
-
-
-@contextmanager
-def file_lock(fd: int, *, exclusive: bool, timeout: float) -> Generator[None]:
-    """Hold the lock of an open file.
-
-    Args:
-        fd: its descriptor.
-        exclusive: True to write; readers share the lock with each other.
-        timeout: how long to wait for it, in seconds.
-
-    Raises:
-        TimeoutError: another writer held it all that time.
-        OSError: the file system has no locks.
-    """
-    deadline = time.monotonic() + timeout
-    pause = _FIRST_PAUSE
-    while True:
-        try:
-            _take(fd, exclusive=exclusive)
-            break
-        except OSError as error:
-            if error.errno not in _BUSY:
-                raise
-            if time.monotonic() >= deadline:
-                raise TimeoutError(
-                    errno.ETIMEDOUT, f"another writer kept its lock for over {timeout:g} seconds"
-                ) from error
-        time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
-    try:
-        yield
-    finally:
-        _give_back(fd)
 
 
 logger = logging.getLogger(__name__)

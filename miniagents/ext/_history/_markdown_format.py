@@ -47,8 +47,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from miniagents.models import Record
+
 from ._comments import ESCAPED, SHOWN, VERBATIM, Opening, end_mark, opening_line
-from ._records import Record
 
 _UNUSUAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|\r(?!\n)|<(?=!-- /?miniagents )")
 _UNUSUAL_OR_BACKSLASH = re.compile(_UNUSUAL.pattern + r"|\\")

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from miniagents.models import Record
+
 from ._comments import OPENING_START, Marks, Opening, cut_mark, is_mark
 from ._markdown_format import (
     fence_after,
@@ -24,7 +26,7 @@ from ._markdown_format import (
     read_heading,
     text_start,
 )
-from ._records import Note, Record
+from ._notes import Note
 
 CLASSES: Mapping[str, str] = MappingProxyType(
     {"user": "UserMessage", "assistant": "AssistantMessage", "system": "SystemMessage"}

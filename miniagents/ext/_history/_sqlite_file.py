@@ -23,20 +23,27 @@ from pathlib import Path
 from typing import Final, cast
 from weakref import finalize
 
+from miniagents.models import Json, Record
+
+from .._sqlite import (
+    PRIVATE,
+    DatabaseForm,
+    WrongFileError,
+    file_at,
+    prepare,
+    reason_of,
+    transaction,
+)
 from ._markdown_file import HistoryFileError
-from ._records import Json, Record
 
 logger = logging.getLogger(__name__)
 
-_PRIVATE: Final = 0o600
-_VERSION: Final = 1
-_APPLICATION: Final = 0x6D696E69  # "mini": by this a file of ours is known
-_PAUSE: Final = 0.005  # seconds
 _TABLE: Final = (
     "CREATE TABLE message (number INTEGER PRIMARY KEY AUTOINCREMENT, thread TEXT NOT NULL, at REAL NOT NULL, "
     "role TEXT NOT NULL, class TEXT NOT NULL, text, data TEXT NOT NULL)"
 )
 _INDEX: Final = "CREATE INDEX message_of_thread ON message (thread, number)"
+_FORM: Final = DatabaseForm(0x6D696E69, 1, (_TABLE, _INDEX))  # "mini": by this a file of ours is known
 _LOAD: Final = "SELECT role, class, text, data, number FROM message WHERE thread = ? ORDER BY number"
 _APPEND: Final = "INSERT INTO message (thread, at, role, class, text, data) VALUES (?, ?, ?, ?, ?, ?)"
 _THREADS: Final = (
@@ -163,7 +170,7 @@ class SQLiteFile:
         with self._connected("written", make=True) as connection:
             if connection is None:
                 raise HistoryFileError(f"the history file {self.path} is gone", str(self.path))
-            with _transaction(connection):
+            with transaction(connection):
                 yield connection
 
     @contextmanager
@@ -180,12 +187,12 @@ class SQLiteFile:
         if known is not None:
             if known.process != os.getpid():
                 self._inherited.append(known)
-            elif known.file == self._file():
+            elif known.file == file_at(self.path):
                 return known.connection
             else:  # another file stands there now, or none
                 known.close()
             self._open = None
-        is_new = self._file() is None
+        is_new = file_at(self.path) is None
         if is_new:
             if not make:
                 return None
@@ -195,9 +202,9 @@ class SQLiteFile:
         )
         try:
             if is_new:
-                self.path.chmod(_PRIVATE)  # before anything is in it; what stands beside it is made like it
+                self.path.chmod(PRIVATE)  # before anything is in it; what stands beside it is made like it
             self._prepare(connection)
-            file = self._file()
+            file = file_at(self.path)
         except BaseException:
             connection.close()
             raise
@@ -209,54 +216,10 @@ class SQLiteFile:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Make the file ours, or see that it is."""
-        version = _number(connection, "user_version")
-        connection.execute("PRAGMA synchronous = FULL")
-        if version == 0:
-            with _transaction(connection):
-                version = _number(connection, "user_version")  # another process may have been quicker
-                if version == 0:
-                    self._make_tables(connection)
-                    version = _VERSION
-        if _number(connection, "application_id") != _APPLICATION:
-            raise HistoryFileError(
-                f"{self.path} is a database of another program; give another path", str(self.path)
-            )
-        if version > _VERSION:
-            raise HistoryFileError(
-                f"{self.path} was written by a newer version of this library (its form is {version}, this "
-                f"one reads up to {_VERSION}); update the library, or give another path",
-                str(self.path),
-            )
-        self._use_write_ahead_log(connection)
-
-    def _make_tables(self, connection: sqlite3.Connection) -> None:
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
-            return  # another program's, which the number of the application tells
-        connection.execute(_TABLE)
-        connection.execute(_INDEX)
-        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-        connection.execute(f"PRAGMA user_version = {_VERSION}")
-
-    def _use_write_ahead_log(self, connection: sqlite3.Connection) -> None:
-        """Let readers not wait for writers, where the file system can do that."""
-        deadline = time.monotonic() + self._lock_timeout
-        while connection.execute("PRAGMA journal_mode").fetchone() == ("delete",):
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError:  # others are at it: SQLite does not wait for them here
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(_PAUSE)
-            else:
-                return
-
-    def _file(self) -> tuple[int, int] | None:
-        """Which file stands at the path, None if none does."""
         try:
-            found = self.path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return found.st_dev, found.st_ino
+            prepare(connection, self.path, _FORM, lock_timeout=self._lock_timeout)
+        except WrongFileError as error:
+            raise HistoryFileError(str(error), str(self.path)) from None
 
     def _check_folder(self) -> None:
         folder = self.path.parent
@@ -274,22 +237,10 @@ class SQLiteFile:
         if isinstance(error, OSError):
             reason, cause = error.strerror or str(error), error
         else:
-            reason, cause = self._reason(error), None
+            reason, cause = reason_of(error, self.path, self._lock_timeout), None
         return HistoryFileError(
             f"the history file {self.path} cannot be {what}: {reason}", str(self.path), cause
         )
-
-    def _reason(self, error: sqlite3.Error) -> str:
-        kind = cast("str", getattr(error, "sqlite_errorname", ""))
-        if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return f"another writer kept its lock for over {self._lock_timeout:g} seconds"
-        if kind == "SQLITE_NOTADB":
-            return "it is no SQLite database; give another path"
-        if kind.startswith("SQLITE_CORRUPT"):
-            return "it is damaged; `sqlite3 FILE .recover` may save what is in it"
-        if kind.startswith("SQLITE_CANTOPEN") and self.path.is_dir():
-            return "it is a folder; give the path of a file"
-        return str(error)
 
     def _record(self, role: object, name: object, text: object, data: object, number: int) -> Record:
         """A row becomes a record; a row that was changed by hand loses nothing but what cannot be read."""
@@ -301,23 +252,6 @@ class SQLiteFile:
             logger.warning("%s: the data of message %d cannot be read; its text is kept", self.path, number)
             fields = {}
         return Record(_read(role) or "", _read(name) or "", _read(text), data=cast("dict[str, Json]", fields))
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Generator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        if connection.in_transaction:  # a full disk may have undone it already
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def _number(connection: sqlite3.Connection, name: str) -> int:
-    (found,) = connection.execute(f"PRAGMA {name}").fetchone()
-    return int(found)
 
 
 def _text(text: str | None) -> str | bytes | None:

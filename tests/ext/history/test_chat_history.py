@@ -13,10 +13,9 @@ from typing_extensions import override
 
 from miniagents import MiniAgents
 from miniagents.core import message_of
+from miniagents.ext._file_lock import file_lock
 from miniagents.ext._history._chat_history import finished
-from miniagents.ext._history._markdown_file import file_lock
 from miniagents.ext._history._markdown_format import write_record
-from miniagents.ext._history._records import Registry
 from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
 from miniagents.ext.chat_history_md import ChatHistoryMD, HistoryFileError
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
@@ -28,6 +27,7 @@ from miniagents.messages import (
     SystemMessage,
     UserMessage,
 )
+from miniagents.models import Registry
 from miniagents.values import NoActiveContextError, Reasoning, Usage
 
 

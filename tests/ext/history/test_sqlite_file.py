@@ -15,9 +15,9 @@ import pytest
 
 from miniagents import AssistantMessage, Message, Messages, UserMessage
 from miniagents.core import message_of
-from miniagents.ext._history._records import Record
 from miniagents.ext._history._sqlite_file import SQLiteFile
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryFileError, HistoryThread
+from miniagents.models import Record
 
 UGLY = ("", "\x00 \x1b[2J", "\ud800", "\ud83d\ude00", "' OR 1=1; --", "\r\n\t", "\N{GRINNING FACE}" * 3)
 

@@ -18,8 +18,9 @@ from pydantic import BaseModel
 from miniagents.core import message_of
 from miniagents.ext._history._markdown_format import write_record
 from miniagents.ext._history._markdown_reader import scan
-from miniagents.ext._history._records import Json, Note, Record, Registry, decode_data, encode_data
+from miniagents.ext._history._notes import Note
 from miniagents.messages import AssistantMessage, ErrorMessage, Message, SystemMessage, UserMessage
+from miniagents.models import Json, Record, Registry, decode_data, encode_data
 from miniagents.values import FrozenMapping, freeze
 from tests.ext.history.samples import TEXTS
 

@@ -23,7 +23,6 @@ import logging
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -47,10 +46,11 @@ from miniagents.core import (
 from miniagents.values import FrozenMapping, PartValue, part_from_data
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+"""What JSON has words for."""
 
 
 class Record(NamedTuple):
-    """One message as a history file keeps it.
+    """One message as a file keeps it.
 
     Attributes:
         role: who speaks; stands in the heading.
@@ -58,6 +58,10 @@ class Record(NamedTuple):
         text: the text, or None for a message that has none.
         shown: what the file shows in place of a text that is None, for people who read it.
         data: every other field, as JSON (see `encode_data`).
+
+    Example:
+        >>> Record("user", "UserMessage", "Hi").text
+        'Hi'
     """
 
     role: str
@@ -65,21 +69,6 @@ class Record(NamedTuple):
     text: str | None = None
     shown: str = ""
     data: Mapping[str, Json] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something a reader of the file should know: a place that is not as it was written.
-
-    Attributes:
-        offset: where in the file, in bytes from its start.
-        sentence: what was found there and what became of it.
-        settled: True for a damage that was already reported and sealed by a later append.
-    """
-
-    offset: int
-    sentence: str
-    settled: bool = False
 
 
 _SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
@@ -95,7 +84,7 @@ def refuse(value: object) -> Json:
         TypeError: always.
     """
     raise TypeError(
-        f"a history cannot keep a value of type {type(value).__qualname__}; make it text, a number, bytes, "
+        f"a file cannot keep a value of type {type(value).__qualname__}; make it text, a number, bytes, "
         "a date, a path, a UUID, a message, or a tuple, set or mapping of these"
     )
 
@@ -110,6 +99,10 @@ def encode_data(value: object, other: Encoder = refuse) -> Json:  # noqa: PLR091
 
     Raises:
         TypeError: the value, or one inside it, is of a type that cannot be kept.
+
+    Example:
+        >>> encode_data({"price": Decimal("1.10")})
+        {'price': {'$decimal': '1.10'}}
     """
     match value:
         case Enum():
@@ -144,6 +137,10 @@ def decode_data(value: Json, other: Decoder | None = None) -> object:
     Args:
         value: JSON.
         other: asked for tags this module does not know; raises ValueError for what it does not know either.
+
+    Example:
+        >>> decode_data({"$decimal": "1.10"})
+        Decimal('1.10')
     """
     if isinstance(value, list):
         return tuple(decode_data(item, other) for item in value)
@@ -254,7 +251,7 @@ _NOTHING = (None, ())  # what a field holds that was not given
 
 
 class Registry:
-    """The message classes a history knows: those of the library, and those it was given.
+    """The message classes a file knows: those of the library, and those it was given.
 
     Args:
         classes: further subclasses of `Message`.
@@ -262,6 +259,12 @@ class Registry:
     Raises:
         TypeError: one of them is none.
         ValueError: two of them have the same name; a file could not tell them apart.
+
+    Example:
+        >>> registry = Registry()
+        >>> record = registry.record_of(UserMessage("Hi"))
+        >>> registry.message_of(record) == UserMessage("Hi")
+        True
     """
 
     def __init__(self, classes: Iterable[type[Message]] = ()) -> None:
@@ -272,13 +275,16 @@ class Registry:
                 raise TypeError(f"message_classes takes subclasses of Message; {cls!r} is none")
             if known.setdefault(cls.__name__, cls) is not cls:
                 raise ValueError(
-                    f"two message classes are called {cls.__name__}, and a history file could not tell them "
+                    f"two message classes are called {cls.__name__}, and a file could not tell them "
                     "apart; rename one"
                 )
         self._classes = MappingProxyType(known)
 
     def record_of(self, message: Message) -> Record:
         """A message becomes a record.
+
+        Args:
+            message: of any class.
 
         Raises:
             TypeError: a value in it is of a type that cannot be kept.
@@ -302,22 +308,42 @@ class Registry:
         )
 
     def message_of(self, record: Record) -> Message:
-        """A record becomes a message of its class, or a plain one if the class is unknown or refuses it."""
-        data = {key: decode_data(value, self._decode) for key, value in record.data.items() if key != "text"}
-        cls = self._classes.get(record.class_name)
+        """A record becomes a message of its class, or a plain one if the class is unknown or refuses it.
+
+        Args:
+            record: of a file.
+        """
+        data = self.fields_of(record.data)
+        cls = self.class_of(record.class_name)
         if cls is not None:
             try:
                 return message_of(cls, record.text, data)
             except (ValueError, TypeError) as error:
-                said = "a %s in a history does not fit its class and is read as a Message: %s"
+                said = "a %s in a file does not fit its class and is read as a Message: %s"
                 logger.warning(said, cls.__name__, error)
         if record.role != Message.role:
             data = {"role": record.role, **data}
         try:
             return Message(record.text, **data)
         except (ValueError, TypeError) as error:
-            logger.warning("the data of a message in a history cannot be read, its text is kept: %s", error)
+            logger.warning("the data of a message in a file cannot be read, its text is kept: %s", error)
             return Message(record.text, role=record.role)
+
+    def class_of(self, name: str) -> type[Message] | None:
+        """The class with that name, None if there is none.
+
+        Args:
+            name: of a record.
+        """
+        return self._classes.get(name)
+
+    def fields_of(self, data: Mapping[str, Json]) -> dict[str, object]:
+        """The fields of a message, but its text, from the data of its record.
+
+        Args:
+            data: of a record.
+        """
+        return {key: decode_data(value, self._decode) for key, value in data.items() if key != "text"}
 
     def _encode(self, value: object) -> Json:
         if isinstance(value, Message):

@@ -1,0 +1,338 @@
+"""What stands in the file of a journal. All of it blocks: the thread of the journal calls it."""
+
+import json
+import sqlite3
+import zlib
+from array import array
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, TypeAlias, cast
+from urllib.parse import quote
+
+from miniagents.models import CallKey, JournalEntry, JournalError, Json, RecordedEvent, RecordedFunction
+from miniagents.values import redact_keys
+
+from .._sqlite import DatabaseForm, prepare
+
+FORM: Final = DatabaseForm(
+    0x6D696E6A,  # "minj": by this a journal is known
+    1,
+    (
+        (
+            "CREATE TABLE function (name TEXT NOT NULL, version TEXT NOT NULL, function TEXT NOT NULL, "
+            "source TEXT NOT NULL, PRIMARY KEY (name, version)) WITHOUT ROWID"
+        ),
+        (
+            "CREATE TABLE call (number INTEGER PRIMARY KEY, key BLOB NOT NULL, run TEXT NOT NULL, "
+            "n INTEGER NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, at REAL NOT NULL, "
+            "used REAL NOT NULL, failed INTEGER NOT NULL, question BLOB NOT NULL, asked BLOB, "
+            "output BLOB NOT NULL)"
+        ),
+        "CREATE UNIQUE INDEX call_by_key ON call (key, run, n)",
+        "CREATE INDEX call_by_run ON call (run) WHERE run != ''",
+    ),
+)
+_FIND: Final = (
+    "SELECT call.number, name, version, used, failed, output FROM call WHERE key = ? AND run = ? AND n = ?"
+)
+INSERT: Final = (
+    "INSERT OR REPLACE INTO call (key, run, n, name, version, at, used, failed, question, asked, output)"
+)
+_PAGE: Final = (
+    "SELECT number, key, run, n, name, version, at, used, failed, asked, output FROM call "
+    "WHERE number > ? ORDER BY number LIMIT 1000"
+)
+_SIZE: Final = "length(output) + ifnull(length(asked), 0) + 300"
+_TOO_MUCH: Final = (
+    f"DELETE FROM call WHERE number IN (SELECT number FROM (SELECT number, sum({_SIZE}) "  # noqa: S608 - constants
+    "OVER (ORDER BY used DESC, number DESC) AS total FROM call) WHERE total > ?)"
+)
+_SHORT: Final = 4096  # bytes: what a window of 12 bits holds
+_FRESH: Final = 60.0  # seconds for which a use is not noted again
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """A call in a journal.
+
+    Attributes:
+        digest: its key, as hexadecimal digits.
+        run: the run that it belongs to; empty for none.
+        number: how many times the same had been asked in the run before.
+        name: of the agent.
+        version: of what it does.
+        at: when it was kept, in seconds since 1970.
+        used: when it was played last.
+        failed: whether it is an error.
+        asked: what the agent was sent, as JSON; None if only a hash of it was kept.
+        events: what came of it.
+        size: what it takes in the file, in bytes.
+
+    Example:
+        >>> StoredCall("00", "", 0, "JUDGE", "1", 0.0, 0.0, False, None, (), 300).text
+        ''
+    """
+
+    digest: str
+    run: str
+    number: int
+    name: str
+    version: str
+    at: float
+    used: float
+    failed: bool
+    asked: str | None
+    events: tuple[RecordedEvent, ...]
+    size: int
+
+    @property
+    def text(self) -> str:
+        """All texts of all messages that were replied."""
+        return "".join(
+            event.data for event in self.events if event.what == "part" and isinstance(event.data, str)
+        )
+
+
+_Row: TypeAlias = tuple[bytes, str, int, str, str, float, float, int, bytes | None, bytes]
+
+
+class JournalFile:
+    """The statements of a journal.
+
+    Args:
+        path: of the file, for errors.
+        clock: tells the time, in seconds since 1970.
+        texts: whether what agents are sent is kept, and not only a hash of it.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float], *, texts: bool) -> None:
+        self._path = path
+        self._clock = clock
+        self._texts = texts
+        self._used: set[int] = set()
+
+    def know(self, connection: sqlite3.Connection, function: RecordedFunction) -> str:
+        """Keep whose calls are going to be kept; the hash of its source that is known.
+
+        Raises:
+            JournalError: another function has the same name and version.
+        """
+        connection.execute(
+            "INSERT OR IGNORE INTO function VALUES (?, ?, ?, ?)",
+            (function.name, function.version, function.function, function.source),
+        )
+        found, source = connection.execute(
+            "SELECT function, source FROM function WHERE name = ? AND version = ?",
+            (function.name, function.version),
+        ).fetchone()
+        if found != function.function:
+            raise JournalError(
+                f"In the journal {self._path}, {function.name} of version {function.version!r} is {found}, "
+                f"and this is {function.function}: one would be given the answers of the other. Record "
+                "it with another name= or another version=."
+            )
+        return str(source)
+
+    def renew(self, connection: sqlite3.Connection, function: RecordedFunction) -> None:
+        """Keep another hash of the source of a function."""
+        connection.execute(
+            "UPDATE function SET source = ? WHERE name = ? AND version = ?",
+            (function.source, function.name, function.version),
+        )
+
+    def find(self, connection: sqlite3.Connection, key: CallKey) -> JournalEntry | None:
+        """The call with a key, None if there is none.
+
+        Raises:
+            JournalError: it cannot be read.
+        """
+        row = connection.execute(_FIND, (key.digest, key.run, key.number)).fetchone()
+        if row is None:
+            return None
+        number, name, version, used, failed, output = row
+        if self._clock() - used > _FRESH:
+            self._used.add(number)
+        events = self._events(output, number)
+        return JournalEntry(RecordedFunction(name, version, ""), "", events, failed=bool(failed))
+
+    def row(self, key: CallKey, entry: JournalEntry) -> tuple[object, ...]:
+        """What is written of a call, the values of :data:`INSERT`."""
+        now = self._clock()
+        question = entry.question.encode(errors="surrogatepass")
+        asked = self._texts and compressed(redact_keys(entry.question).encode(errors="surrogatepass"))
+        return (
+            key.digest,
+            key.run,
+            key.number,
+            entry.function.name,
+            entry.function.version,
+            now,
+            now,
+            entry.failed,
+            sha256(question).digest(),
+            asked or None,
+            packed(entry.events),
+        )
+
+    def note_uses(self, connection: sqlite3.Connection) -> None:
+        """Write which calls were used."""
+        if self._used:
+            now = self._clock()
+            used, self._used = self._used, set()
+            connection.executemany(
+                "UPDATE call SET used = ? WHERE number = ?", [(now, each) for each in used]
+            )
+
+    def known(self, connection: sqlite3.Connection) -> "array[int]":
+        """The first 8 bytes of each key, sorted."""
+        found = connection.execute("SELECT substr(key, 1, 8) FROM call ORDER BY key")
+        known: array[int] = array("Q")
+        for (begin,) in found:
+            known.append(int.from_bytes(begin, "big"))
+        return known
+
+    def numbers(self, connection: sqlite3.Connection, run: str) -> list[tuple[bytes, int, str]]:
+        """The keys of a run, with the names of the agents, in the order in which they were kept."""
+        found = connection.execute(
+            "SELECT key, n, name FROM call WHERE run = ? AND failed = 0 ORDER BY number", (run,)
+        )
+        return cast("list[tuple[bytes, int, str]]", found.fetchall())
+
+    def prune(
+        self,
+        connection: sqlite3.Connection,
+        older_than: float | None,
+        unused_for: float | None,
+        max_bytes: int | None,
+    ) -> int:
+        """Remove calls; how many that were."""
+        self.note_uses(connection)
+        now, removed = self._clock(), 0
+        if older_than is not None:
+            removed += connection.execute("DELETE FROM call WHERE at < ?", (now - older_than,)).rowcount
+        if unused_for is not None:
+            removed += connection.execute("DELETE FROM call WHERE used < ?", (now - unused_for,)).rowcount
+        if max_bytes is not None:
+            removed += connection.execute(_TOO_MUCH, (max_bytes,)).rowcount
+        return removed
+
+    def _events(self, output: bytes, number: int) -> tuple[RecordedEvent, ...]:
+        try:
+            return unpacked(output)
+        except (ValueError, zlib.error, RecursionError) as error:
+            raise JournalError(
+                f"Call {number} of the journal {self._path} cannot be read: {error}; prune it."
+            ) from None
+
+
+def packed(events: tuple[RecordedEvent, ...]) -> bytes:
+    """What came of a call, compressed."""
+    rows = [[each.what, each.message, each.data] for each in events]
+    text = json.dumps(rows, separators=(",", ":"))
+    return compressed(text.encode())
+
+
+def compressed(data: bytes) -> bytes:
+    """Data compressed; what is short with little memory, which takes a tenth of the time.
+
+    Args:
+        data: any.
+    """
+    little = len(data) <= _SHORT
+    compress = zlib.compressobj(6, zlib.DEFLATED, 12 if little else 15, 5 if little else 8)
+    return compress.compress(data) + compress.flush()
+
+
+def unpacked(output: bytes) -> tuple[RecordedEvent, ...]:
+    """What :func:`packed` made.
+
+    Raises:
+        ValueError: it is nothing of that kind.
+        zlib.error: the same.
+    """
+    found: object = json.loads(zlib.decompress(output))
+    if not isinstance(found, list):
+        raise ValueError("it is no list")  # noqa: TRY004 - it is wrong in a file, not in a call
+    return tuple(_event(each) for each in cast("list[Json]", found))
+
+
+def _event(row: Json) -> RecordedEvent:
+    match row:
+        case [str(what), int() | None as message, data]:
+            return RecordedEvent(0.0, what, message, data)
+        case _:
+            raise ValueError("an event of it is none")
+
+
+def read_calls(path: Path) -> Generator[StoredCall]:
+    """All calls of a file, also while a process is writing to it.
+
+    Args:
+        path: of the file.
+
+    Yields:
+        Each call, in the order in which they were kept.
+
+    Raises:
+        JournalError: it is no journal, or cannot be read.
+
+    Example:
+        >>> next(read_calls(Path("no_such.journal")))
+        Traceback (most recent call last):
+            ...
+        miniagents...JournalError: There is no journal no_such.journal.
+    """
+    last = 0
+    while rows := _page(path, last):
+        last = rows[-1][0]
+        for _, *row in rows:
+            yield _stored(cast("_Row", tuple(row)), path)
+
+
+def _page(path: Path, last: int) -> list[tuple[int, *_Row]]:
+    """The next calls; nothing is held open between two pages."""
+    if not path.is_file():
+        raise JournalError(f"There is no journal {path}.")
+    address = f"file:{quote(str(path))}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            if application != FORM.application:
+                raise JournalError(f"{path} is no journal; give the path of one.")
+            return connection.execute(_PAGE, (last,)).fetchall()
+    except sqlite3.Error as error:
+        raise JournalError(f"The journal {path} cannot be read: {error}.") from None
+
+
+def _stored(row: _Row, path: Path) -> StoredCall:
+    key, run, n, name, version, at, used, failed, asked, output = row
+    try:
+        question = None if asked is None else zlib.decompress(asked).decode(errors="surrogatepass")
+        events = unpacked(output)
+    except (ValueError, zlib.error, RecursionError) as error:
+        raise JournalError(f"A call of {name} in the journal {path} cannot be read: {error}.") from None
+    size = len(output) + len(asked or b"") + 300
+    return StoredCall(key.hex(), run, n, name, version, at, used, bool(failed), question, events, size)
+
+
+def opened(path: Path, *, lock_timeout: float) -> sqlite3.Connection:
+    """A connection to a journal, which is made if it is not there.
+
+    Args:
+        path: of the file.
+        lock_timeout: how long to wait for those who read it, in seconds.
+
+    Raises:
+        WrongFileError: it is no journal of this version.
+        sqlite3.Error: it cannot be opened.
+    """
+    connection = sqlite3.connect(path, timeout=lock_timeout, isolation_level=None, check_same_thread=False)
+    try:
+        prepare(connection, path, FORM, lock_timeout=lock_timeout)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,239 @@
+"""One thread that reads and writes a database for all, and commits what came in the meantime together.
+
+To be safe on the disk takes milliseconds, for one call as for a hundred. So those that wait while a group is
+written are the next group. The rows of a group are written by one statement: between two the interpreter
+would change threads, which takes longer than to write a row.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future as ThreadFuture
+from typing import Final, Generic, TypeVar, cast
+
+from .._sqlite import transaction
+
+R = TypeVar("R")
+
+_LARGEST: Final = 1000  # calls of a group
+_AT_ONCE: Final = 64  # rows of a statement
+
+
+class _Job(Generic[R]):
+    """Something that is asked of the database: a function, or a row that is to be written."""
+
+    __slots__ = ("_error", "_result", "function", "future", "loop", "writes")
+
+    def __init__(
+        self,
+        function: Callable[[sqlite3.Connection], R] | tuple[object, ...],
+        future: "asyncio.Future[R] | ThreadFuture[R]",
+        loop: asyncio.AbstractEventLoop | None,
+        *,
+        writes: bool,
+    ) -> None:
+        self.function = function
+        self.future = future
+        self.loop = loop
+        self.writes = writes
+        self._result: R | None = None
+        self._error: Exception | None = None
+
+    @property
+    def row(self) -> tuple[object, ...] | None:
+        """The row that is to be written, if it is one."""
+        function = self.function
+        return None if callable(function) else function
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        """Ask.
+
+        Raises:
+            sqlite3.Error: the transaction, if there is one, is lost.
+        """
+        if not callable(self.function):
+            return  # it is written with the others
+        try:
+            self._result = self.function(connection)
+        except sqlite3.Error as error:
+            self._error = error
+            if self.writes:
+                raise
+        except Exception as error:  # noqa: BLE001 - it is that of this job alone
+            self._error = error
+
+    def fail(self, error: Exception) -> None:
+        """What it wrote was undone."""
+        self._error = self._error or error
+
+    def answer(self) -> None:
+        """Tell who asked; in their thread."""
+        future = self.future
+        if future.done():
+            return  # cancelled: what was to be written is written
+        if self._error is None:
+            future.set_result(cast("R", self._result))
+        else:
+            future.set_exception(self._error)
+
+
+class GroupCommit:
+    """Asks a database in a thread of its own.
+
+    Args:
+        connection: that no one else uses, with ``isolation_level=None``.
+        insert: the statement that writes rows, without its values.
+        at_end: the last that is done with it.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, insert: str, at_end: Callable[[], None]) -> None:
+        self._connection = connection
+        self._insert = insert
+        self._at_end = at_end
+        self._jobs: queue.SimpleQueue[tuple[_Job[object], ...] | None] = queue.SimpleQueue()
+        self._rows: dict[asyncio.AbstractEventLoop, list[_Job[None]]] = {}
+        self._thread = threading.Thread(target=self._work, name="miniagents journal", daemon=True)
+        self._closing = threading.Lock()
+        self._closed = False
+        self._thread.start()
+
+    async def ask(self, function: Callable[[sqlite3.Connection], R], *, writes: bool = False) -> R:
+        """What the function returns; if it writes, that is on the disk.
+
+        Args:
+            function: of the connection; it begins no transaction.
+            writes: it is run in a transaction with those of others.
+
+        Raises:
+            sqlite3.Error: the database cannot be read or written.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[R] = loop.create_future()
+        self._put(_Job(function, future, loop, writes=writes))
+        return await future
+
+    async def write(self, row: tuple[object, ...]) -> None:
+        """Write a row; it is on the disk when this returns.
+
+        Args:
+            row: its values.
+
+        Raises:
+            sqlite3.Error: it cannot be written.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        rows = self._rows.setdefault(loop, [])
+        rows.append(_Job(row, future, loop, writes=True))
+        if len(rows) == 1:  # those that end in the same turn of the loop are handed over together
+            loop.call_soon(self._hand_over, loop)
+        await future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        rows = self._rows.pop(loop)
+        try:
+            self._put(*rows)
+        except ValueError as error:
+            for each in rows:
+                each.fail(error)
+            _tell(cast("list[_Job[object]]", rows))
+
+    def ask_and_wait(self, function: Callable[[sqlite3.Connection], R], *, writes: bool = False) -> R:
+        """The same, for those who may block.
+
+        Args:
+            function: of the connection.
+            writes: it is run in a transaction with those of others.
+
+        Raises:
+            sqlite3.Error: the database cannot be read or written.
+        """
+        future: ThreadFuture[R] = ThreadFuture()
+        self._put(_Job(function, future, None, writes=writes))
+        return future.result()
+
+    def _put(self, *jobs: _Job[R]) -> None:
+        with self._closing:
+            if self._closed:
+                raise ValueError("it is closed")
+            self._jobs.put(cast("tuple[_Job[object], ...]", jobs))
+
+    def close(self) -> None:
+        """Do what was asked until now, and end; idempotent."""
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+        self._thread.join()
+
+    # -- the thread ----------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        going_on = True
+        while going_on:
+            group: list[_Job[object]] = []
+            jobs = self._jobs.get()
+            while True:
+                if jobs is None:
+                    going_on = False
+                    break
+                group += jobs
+                if len(group) >= _LARGEST:
+                    break
+                try:
+                    jobs = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+            # First those that only read: they need not wait for the disk.
+            self._read([each for each in group if not each.writes])
+            self._write([each for each in group if each.writes])
+        try:
+            self._at_end()
+        finally:
+            self._connection.close()
+
+    def _read(self, jobs: list[_Job[object]]) -> None:
+        for job in jobs:
+            job.run(self._connection)
+        _answer(jobs)
+
+    def _write(self, jobs: list[_Job[object]]) -> None:
+        if not jobs:
+            return
+        try:
+            with transaction(self._connection):
+                self._write_rows([job.row for job in jobs if job.row is not None])
+                for job in jobs:
+                    job.run(self._connection)
+        except sqlite3.Error as error:
+            for job in jobs:
+                job.fail(error)
+        _answer(jobs)
+
+    def _write_rows(self, rows: list[tuple[object, ...]]) -> None:
+        for at in range(0, len(rows), _AT_ONCE):
+            some = rows[at : at + _AT_ONCE]
+            values = f"({', '.join('?' * len(some[0]))})"
+            statement = f"{self._insert} VALUES {', '.join([values] * len(some))}"
+            self._connection.execute(statement, [value for row in some for value in row])
+
+
+def _answer(jobs: list[_Job[object]]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop | None, list[_Job[object]]] = {}
+    for job in jobs:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, theirs in by_loop.items():
+        if loop is None:
+            _tell(theirs)
+        else:
+            try:
+                loop.call_soon_threadsafe(_tell, theirs)
+            except RuntimeError:
+                continue  # the loop is closed: nobody waits any more
+
+
+def _tell(jobs: list[_Job[object]]) -> None:
+    for job in jobs:
+        job.answer()

@@ -1,0 +1,148 @@
+"""Files of SQLite that are ours: known by a number, with a version, private, written ahead."""
+
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+PRIVATE: Final = 0o600
+_PAUSE: Final = 0.005  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseForm:
+    """What a kind of file consists of.
+
+    Attributes:
+        application: the number by which such a file is known.
+        version: of what is in it.
+        tables: the statements that make it.
+    """
+
+    application: int
+    version: int
+    tables: tuple[str, ...]
+
+
+class WrongFileError(Exception):
+    """A database is another program's, or of a later version; the text says which."""
+
+
+def prepare(connection: sqlite3.Connection, path: Path, form: DatabaseForm, *, lock_timeout: float) -> None:
+    """Make a database one of this kind, or see that it is.
+
+    What is committed in it from now on is on the disk (``synchronous=FULL``), and readers wait for nobody.
+
+    Args:
+        connection: with ``isolation_level=None``.
+        path: of the file, for errors.
+        form: what it consists of.
+        lock_timeout: how long to wait while others write, in seconds.
+
+    Raises:
+        WrongFileError: it is none.
+        sqlite3.Error: it cannot be read or written.
+    """
+    version = number_of(connection, "user_version")
+    connection.execute("PRAGMA synchronous = FULL")
+    if version == 0:
+        with transaction(connection):
+            version = number_of(connection, "user_version")  # another process may have been quicker
+            if version == 0:
+                _make(connection, form)
+                version = form.version
+    if number_of(connection, "application_id") != form.application:
+        raise WrongFileError(f"{path} is a database of another program; give another path")
+    if version > form.version:
+        raise WrongFileError(
+            f"{path} was written by a newer version of this library (its form is {version}, this "
+            f"one reads up to {form.version}); update the library, or give another path"
+        )
+    _write_ahead(connection, lock_timeout)
+
+
+def _make(connection: sqlite3.Connection, form: DatabaseForm) -> None:
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+        return  # another program's, which the number of the application tells
+    for table in form.tables:
+        connection.execute(table)
+    connection.execute(f"PRAGMA application_id = {form.application}")
+    connection.execute(f"PRAGMA user_version = {form.version}")
+
+
+def _write_ahead(connection: sqlite3.Connection, lock_timeout: float) -> None:
+    """Let readers not wait for writers, where the file system can do that."""
+    deadline = time.monotonic() + lock_timeout
+    while connection.execute("PRAGMA journal_mode").fetchone() == ("delete",):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:  # others are at it: SQLite does not wait for them here
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Generator[None]:
+    """A transaction that writes; it is undone if the block fails.
+
+    Args:
+        connection: with ``isolation_level=None``.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:  # a full disk may have undone it already
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def number_of(connection: sqlite3.Connection, name: str) -> int:
+    """What a pragma says.
+
+    Args:
+        connection: to the database.
+        name: of the pragma.
+    """
+    (found,) = connection.execute(f"PRAGMA {name}").fetchone()
+    return int(found)
+
+
+def file_at(path: Path) -> tuple[int, int] | None:
+    """Which file stands at a path, None if none does.
+
+    Args:
+        path: of the file.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def reason_of(error: sqlite3.Error, path: Path, lock_timeout: float) -> str:
+    """Why a database could not be read or written, in words.
+
+    Args:
+        error: of SQLite.
+        path: of the file.
+        lock_timeout: how long was waited for others, in seconds.
+    """
+    kind = cast("str", getattr(error, "sqlite_errorname", ""))
+    if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return f"another writer kept its lock for over {lock_timeout:g} seconds"
+    if kind == "SQLITE_NOTADB":
+        return "it is no SQLite database; give another path"
+    if kind.startswith("SQLITE_CORRUPT"):
+        return "it is damaged; `sqlite3 FILE .recover` may save what is in it"
+    if kind.startswith("SQLITE_CANTOPEN") and path.is_dir():
+        return "it is a folder; give the path of a file"
+    return str(error)

@@ -1,0 +1,248 @@
+"""Calls that were recorded part by part, as data, and how they are played again."""
+
+import asyncio
+import builtins
+from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, cast
+
+from miniagents.agents import InteractionContext
+from miniagents.core import Message
+from miniagents.values import (
+    LLMConfigError,
+    LLMConnectionError,
+    LLMError,
+    LLMProtocolError,
+    LLMRefusalError,
+    LLMStatusError,
+    LLMTimeoutError,
+    LLMTruncatedError,
+    MiniAgentsError,
+    Part,
+    PartValue,
+    ResponseHeaders,
+    part_from_data,
+    redact_keys,
+)
+
+from ._message_records import Json
+
+__all__ = ["CallPlayer", "RecordedError", "RecordedEvent", "error_data", "part_data"]
+
+_LLM_ERRORS: Final = MappingProxyType(
+    {
+        kind.__name__: kind
+        for kind in (
+            LLMError,
+            LLMStatusError,
+            LLMTimeoutError,
+            LLMConnectionError,
+            LLMTruncatedError,
+            LLMProtocolError,
+            LLMRefusalError,
+            LLMConfigError,
+        )
+    }
+)
+_LLM_FIELDS: Final = ("provider", "model", "status", "attempts", "partial_text", "retry_after")
+_AFTER_CANCELLATION: Final = 1.0  # seconds for which a replay waits to be cancelled as the call was
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """Something that happened in a call.
+
+    Attributes:
+        at: when, in seconds since the call.
+        what: `message` (one begins), `part`, `end` (of a message or of the call), `error` or `cancelled`.
+        message: which message of the call, None for the call itself.
+        data: the class of a message, a part, the data of a message, an error.
+
+    Example:
+        >>> RecordedEvent(0.5, "part", 0, "Hello").message
+        0
+    """
+
+    at: float
+    what: str
+    message: int | None = None
+    data: Json = None
+
+
+class RecordedError(MiniAgentsError):
+    """An error that was recorded, whose class is neither one of a model's errors nor a builtin one.
+
+    Example:
+        >>> from miniagents.testing import RecordedError
+        >>> str(RecordedError("QuotaError: none is left"))
+        'QuotaError: none is left'
+    """
+
+
+def part_data(part: Part) -> Json:
+    """A part, None if it does not stand in a cassette.
+
+    Args:
+        part: of an answer.
+
+    Example:
+        >>> part_data("Hello")
+        'Hello'
+    """
+    if isinstance(part, str):
+        return part
+    return None if isinstance(part, ResponseHeaders) else _plain(part)
+
+
+def _plain(value: object) -> Json:
+    """Data as it is: an answer is replayed as it came."""
+    if isinstance(value, PartValue):
+        return {name: _plain(item) for name, item in value.as_data().items()}
+    return (
+        [_plain(each) for each in cast("tuple[object, ...]", value)]
+        if isinstance(value, tuple)
+        else cast("Json", value)
+    )
+
+
+def part_of_data(data: Json) -> Part:
+    """The part whose :func:`part_data` this is.
+
+    Args:
+        data: of a cassette.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(data, str):
+        return data
+    if not isinstance(data, dict):
+        raise ValueError(f"{data!r} is no part")  # noqa: TRY004 - it is wrong in a file, not in a call
+    fields: dict[str, object] = dict(data)
+    if fields.get("kind") == "agent_part":
+        agents = fields.get("agents")
+        fields["agents"] = tuple(cast("list[str]", agents)) if isinstance(agents, list) else ()
+        fields["part"] = part_of_data(data.get("part"))
+    return cast("Part", part_from_data(fields))
+
+
+def error_data(error: BaseException) -> dict[str, Json]:
+    """An error as JSON.
+
+    Args:
+        error: of a model.
+
+    Example:
+        >>> error_data(ValueError("no"))
+        {'type': 'ValueError', 'text': 'no'}
+    """
+    data: dict[str, Json] = {"type": type(error).__name__, "text": redact_keys(str(error))}
+    if isinstance(error, LLMError):
+        data |= {name: cast("Json", getattr(error, name)) for name in _LLM_FIELDS}
+        data["type"] = next(each.__name__ for each in type(error).__mro__ if each.__name__ in _LLM_ERRORS)
+    return data
+
+
+def error_from_data(data: Mapping[str, Json]) -> Exception:
+    """The error whose :func:`error_data` this is, or the nearest.
+
+    Args:
+        data: of a cassette.
+    """
+    name, text = str(data.get("type")), str(data.get("text"))
+    if name in _LLM_ERRORS:
+        fields = {each: data[each] for each in _LLM_FIELDS if data.get(each) is not None}
+        return _LLM_ERRORS[name](text, **fields)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as they were written
+    kind: object = getattr(builtins, name, None)
+    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError):
+        return kind(text)
+    return RecordedError(f"{name}: {text}")
+
+
+class CallPlayer:
+    """Plays one call: replies what was replied, with the same gaps, and fails as it failed.
+
+    Args:
+        events: what happened, in order.
+        class_of: the class of a message by what its beginning has; or the message, if it does not stream.
+        fields_of: the data of a message, of what its end has.
+        broken: makes the error of what cannot be played, of the event and why.
+
+    Example:
+        >>> from miniagents import Message, MiniAgents, miniagent
+        >>> came = [(0.0, "message", 0, "Message"), (0.0, "part", 0, "Hello"), (0.0, "end", 0, {})]
+        >>> @miniagent
+        ... async def player(ctx):
+        ...     events = [RecordedEvent(*each) for each in came]
+        ...     await CallPlayer(events, lambda _: Message, dict, lambda _, why: ValueError(why)).play(ctx)
+        >>> async def main():
+        ...     print(await player.inquire())
+        >>> MiniAgents().run(main())
+        Hello
+    """
+
+    def __init__(
+        self,
+        events: Sequence[RecordedEvent],
+        class_of: Callable[[Json], type[Message] | Message],
+        fields_of: Callable[[Json], Mapping[str, object]],
+        broken: Callable[[RecordedEvent, str], Exception],
+    ) -> None:
+        self._events = events
+        self._class_of = class_of
+        self._fields_of = fields_of
+        self._broken = broken
+        self._began = asyncio.get_running_loop().time()
+
+    async def play(self, ctx: InteractionContext) -> None:
+        """Reply what was recorded, when it was.
+
+        Args:
+            ctx: of the call.
+        """
+        for event in self._events:
+            if event.what == "message" and event.message is not None:
+                await self._until(event.at)
+                found = self._class_of(event.data)
+                if isinstance(found, Message):
+                    ctx.reply(found)
+                else:
+                    ctx.reply(found.promise_of_parts(self._parts(event.message)))
+            elif event.message is None:
+                await self._until(event.at)
+                await self._ends(event)
+
+    def _parts(self, number: int) -> Callable[[MutableMapping[str, object]], AsyncGenerator[Part]]:
+        async def parts(metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[Part]:
+            for event in self._events:
+                if event.message != number or event.what == "message":
+                    continue
+                await self._until(event.at)
+                if event.what == "part":
+                    yield self._part(event)
+                elif event.what == "end":
+                    metadata_so_far.update(self._fields_of(event.data))
+                else:
+                    await self._ends(event)
+
+        return parts
+
+    def _part(self, event: RecordedEvent) -> Part:
+        try:
+            return part_of_data(event.data)
+        except ValueError as error:
+            raise self._broken(event, str(error)) from None
+
+    async def _ends(self, event: RecordedEvent) -> None:
+        """Fail as the call did."""
+        if event.what == "error":
+            raise error_from_data(event.data if isinstance(event.data, dict) else {})
+        if event.what == "cancelled":
+            await asyncio.sleep(_AFTER_CANCELLATION)
+            raise self._broken(event, "it was cancelled")
+
+    async def _until(self, at: float) -> None:
+        delay = self._began + at - asyncio.get_running_loop().time()
+        if delay > 0:
+            await asyncio.sleep(delay)

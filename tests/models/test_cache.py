@@ -1,0 +1,105 @@
+"""``cache``: the same question has the same answer, for a while."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from miniagents import InteractionContext, MiniAgent, MiniAgents, miniagent
+from miniagents.ext.journal import Journal, JournalError
+from miniagents.ext.limits import cache
+
+
+def counted(made: list[str]) -> MiniAgent:
+    """An agent that notes what it is asked."""
+
+    @miniagent(alias="COUNTED")
+    async def agent(ctx: InteractionContext) -> None:
+        made.append(str(await ctx.messages))
+        ctx.reply(str(len(made)))
+
+    return agent
+
+
+async def test_once() -> None:
+    """A question is asked once, also by calls at the same time."""
+    made: list[str] = []
+    async with MiniAgents():
+        agent = counted(made).around(cache())
+        replies = [agent.inquire(each) for each in "aabab"]
+        assert ["1", "1", "2", "1", "2"] == [str(await each) for each in replies]
+    assert ["a", "b"] == made
+
+
+async def test_least_recently_used() -> None:
+    """More than it may keep is forgotten, what was not used for longest first."""
+    made: list[str] = []
+    async with MiniAgents():
+        agent = counted(made).around(cache(max_entries=2))
+        for each in "abacab":
+            await agent.inquire(each)
+    assert ["a", "b", "c", "b"] == made
+
+
+@pytest.mark.loop(virtual=True)
+async def test_time_to_live() -> None:
+    """An answer is kept for as long as was said."""
+    made: list[str] = []
+    async with MiniAgents():
+        agent = counted(made).around(cache(ttl=10))
+        for seconds in (0, 9, 2, 1):
+            await asyncio.sleep(seconds)
+            await agent.inquire("a")
+    assert 2 == len(made)
+
+
+async def test_errors_are_not_kept() -> None:
+    """What failed is asked again."""
+    made: list[str] = []
+
+    @miniagent
+    async def shaky(ctx: InteractionContext) -> None:
+        made.append("")
+        if len(made) == 1:
+            raise ValueError("not yet")
+        ctx.reply("now")
+
+    async with MiniAgents():
+        agent = shaky.around(cache())
+        with pytest.raises(ValueError, match="not yet"):
+            await agent.inquire("a")
+        assert ["now", "now"] == [str(await agent.inquire("a")) for _ in range(2)]
+
+
+async def test_in_a_journal(tmp_path: Path) -> None:
+    """A cache may keep its answers in a journal, where others find them."""
+    made: list[str] = []
+    for _ in range(2):
+        with Journal(tmp_path / "calls.journal") as journal:
+            async with MiniAgents():
+                assert "1" == str(await counted(made).around(cache(journal)).inquire("a"))
+    assert ["a"] == made
+
+
+async def test_another_function() -> None:
+    """Two functions with one alias do not get each other's answers."""
+
+    @miniagent(alias="COUNTED")
+    async def other(ctx: InteractionContext) -> None:
+        ctx.reply("other")
+
+    shared = cache()
+    async with MiniAgents():
+        await counted([]).around(shared).inquire("a")
+        with pytest.raises(JournalError, match=r"COUNTED is .*a cache of its own"):
+            await other.around(shared).inquire("a")
+
+
+def test_numbers(tmp_path: Path) -> None:
+    """What keeps nothing is refused, and what does not hold for a journal."""
+    with pytest.raises(ValueError, match=r"ttl=0\) keeps nothing"):
+        cache(ttl=0)
+    with pytest.raises(ValueError, match=r"max_entries=0\) keeps nothing"):
+        cache(max_entries=0)
+    with Journal(tmp_path / "calls.journal") as journal, pytest.raises(ValueError, match="prune the journal"):
+        cache(journal, ttl=1)

@@ -1,0 +1,214 @@
+"""``durable``: a run of many agents that was killed goes on from its finished calls."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from miniagents import (
+    AssistantMessage,
+    InteractionContext,
+    MessageType,
+    MiniAgent,
+    MiniAgents,
+    RetryPolicy,
+    ToolCall,
+    miniagent,
+    tool,
+)
+from miniagents.ext.journal import Journal, durable, read_calls, recorded
+from miniagents.models import DurableRun, ModelAgent
+from miniagents.testing import scripted_model
+from tests.support.kills import run_and_kill
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the journal is."""
+    return tmp_path / "calls.journal"
+
+
+async def ran(
+    path: Path, agent: MiniAgent, *messages: MessageType, run_id: str = "r"
+) -> tuple[list[str], DurableRun]:
+    """What an agent replies in a durable run."""
+    with Journal(path) as journal:
+        async with MiniAgents(), durable(journal, run_id=run_id) as run:
+            texts = [str(message) for message in await agent.inquire(messages)]
+    return texts, run
+
+
+async def test_goes_on(path: Path) -> None:
+    """What models answered is played; what had failed, or was not reached, is asked."""
+    first = scripted_model("one")
+    second = scripted_model(ValueError("killed"), "two")
+    with pytest.raises(ValueError, match="killed"):
+        await ran(path, first | second, "Hi")
+    texts, run = await ran(path, scripted_model() | second, "Hi")
+    assert (["two"], 1, 1) == (texts, run.played, run.made)
+    texts, run = await ran(path, scripted_model() | scripted_model(), "Hi")
+    assert (["two"], 2, 0) == (texts, run.played, run.made)
+
+
+async def test_runs_are_apart(path: Path) -> None:
+    """Two runs that ask the same have answers of their own."""
+    model = scripted_model("one", "two")
+    assert ["one"] == (await ran(path, model, "Hi", run_id="a"))[0]
+    assert ["two"] == (await ran(path, model, "Hi", run_id="b"))[0]
+    assert ["one"] == (await ran(path, scripted_model(), "Hi", run_id="a"))[0]
+
+
+async def test_each_occurrence(path: Path) -> None:
+    """Of calls that ask the same in one run each has its own answer, also after a retry."""
+    policy = RetryPolicy(delay=0.001)
+
+    def three(model: ModelAgent[...]) -> MiniAgent:
+        again = model.retry(policy)
+        return (again & again & again).bind()
+
+    first, run = await ran(path, three(scripted_model("a", OSError("no"), "b", "c")), "Hi")
+    assert (["a", "b", "c"], 3) == (sorted(first), run.made)
+    texts, run = await ran(path, three(scripted_model()), "Hi")
+    assert (sorted(first), 3, 0) == (sorted(texts), run.played, run.made)
+
+
+async def test_tools(path: Path) -> None:
+    """A tool that has ended is not called again, also one that failed: the model was told."""
+    calls: list[str] = []
+
+    @tool
+    def pay(amount: int) -> str:
+        calls.append(f"pay {amount}")
+        if amount > 1:
+            raise ValueError("too much")
+        return "paid"
+
+    asked = AssistantMessage(
+        parts=[ToolCall("c1", "pay", '{"amount": 1}'), ToolCall("c2", "pay", '{"amount": 2}')]
+    )
+
+    def model(*answers: AssistantMessage | str | Exception) -> MiniAgent:
+        return scripted_model(*answers).with_tools(pay)
+
+    with pytest.raises(OSError, match="killed"):
+        await ran(path, model(asked, OSError("killed")), "Pay.")
+    texts, run = await ran(path, model("Done."), "Pay.")
+    assert "Done." == texts[-1]
+    assert (["pay 1", "pay 2"], 3) == (calls, run.played)
+    assert any("paid" in each for each in texts)
+    assert any("too much" in each for each in texts)
+
+
+async def test_recorded_is_a_leaf(path: Path) -> None:
+    """What is recorded by itself is not recorded twice."""
+    with Journal(path) as journal:
+        for model in (scripted_model("one"), scripted_model()):
+            async with MiniAgents():
+                agent = recorded(model.timeout(total=60), journal, version="1")
+                async with durable(journal, run_id="r") as run:
+                    assert "one" == str(await agent.inquire("Hi"))
+                assert ((), 0) == (run.unasked, run.made)
+    (call,) = read_calls(path)
+    assert "" == call.run
+
+
+async def test_another_way(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A run whose code took another way than before says which recorded calls it did not ask for."""
+    await ran(path, scripted_model("one", alias="JUDGE"), "Hi")
+    assert "another way" not in caplog.text
+    texts, run = await ran(path, scripted_model("two", alias="JUDGE"), "Hello")
+    assert (["two"], ("JUDGE",)) == (texts, run.unasked)
+    said = "Run 'r' took another way than before: 1 recorded calls were not asked for, of JUDGE."
+    assert said in caplog.text
+
+
+async def test_cancelled(path: Path) -> None:
+    """The one that lost a race is not kept, and the one that won is played."""
+    never = asyncio.Event()
+
+    @miniagent
+    async def slow(ctx: InteractionContext) -> None:
+        await never.wait()
+        ctx.reply("slow")
+
+    quick: ModelAgent[...] = scripted_model("quick")
+    assert ["quick"] == (await ran(path, quick.hedge(slow, after=0), "Hi"))[0]
+    assert ["quick"] == (await ran(path, scripted_model().hedge(slow, after=0), "Hi"))[0]
+
+
+def test_empty_id(path: Path) -> None:
+    """A run has an id."""
+    with Journal(path) as journal, pytest.raises(ValueError, match="an id of its own"):
+        durable(journal, run_id="")
+
+
+_PROGRAM: Final = """
+import asyncio, os, random, sys
+from miniagents import MiniAgents, RetryPolicy, AssistantMessage, race
+from miniagents.ext.journal import Journal, durable
+from miniagents.models import model_agent
+
+out = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+@model_agent(alias="WORK")
+async def work(ctx, *, tag: str = "", tools=()):
+    asked = str((await ctx.messages)[-1])
+    os.write(out, f"made {tag}{asked}\\n".encode())
+    await asyncio.sleep(random.uniform(0, 0.02))
+    if random.random() < 0.2:
+        raise ConnectionError("gone")
+    ctx.reply(AssistantMessage(f"{asked}."))
+
+async def noted(ctx, call):  # when its run has ended, a call is finished
+    replies = call.inquire(ctx.messages)
+    ctx.reply(replies)
+    await replies
+    os.write(out, f"done {call.defaults['tag']}{(await ctx.messages)[-1]}\\n".encode())
+
+again = RetryPolicy(delay=0.001, attempts=50)
+
+def worker(tag):
+    return work.fork(tag=tag).around(noted).retry(again)
+
+async def main(journal):
+    async with durable(journal, run_id="r") as run:
+        text = "x"
+        for step in range(6):
+            fan = worker(f"{step}a") & worker(f"{step}b") & race(worker(f"{step}c"), worker(f"{step}d"))
+            answers = await fan.inquire(text)
+            text = str(await worker(f"{step}e").inquire("".join(map(str, answers))[:9]))
+        os.write(out, f"answer {text}\\n".encode())
+
+with Journal(sys.argv[1]) as journal:
+    MiniAgents().run(main(journal))
+"""
+
+
+def repeated(lines: Iterable[str]) -> list[str]:
+    """What was made again after it was done."""
+    done: set[str] = set()
+    again: list[str] = []
+    for line in lines:
+        what, name = line.split()
+        if what == "done":
+            done.add(name)
+        elif what == "made" and name in done:
+            again.append(name)
+    return again
+
+
+@pytest.mark.gate("kills programs, each of which takes half a second to start")
+def test_kills(path: Path, tmp_path: Path) -> None:
+    """A graph with fan-out, race and retries, killed at any moment, repeats no call that had ended."""
+    seed = 11
+    out = tmp_path / "out"
+    kills = run_and_kill(_PROGRAM, str(path), out=out, kills=10, within=0.06, seed=seed)
+    lines = out.read_text().splitlines()
+    assert kills
+    assert [] == repeated(lines), f"seed {seed}"
+    text = "x"
+    for _ in range(6):
+        text = f"{(f'{text}.' * 3)[:9]}."
+    assert f"answer {text}" == lines[-1]

@@ -1,0 +1,46 @@
+"""Programs that are killed at random moments, and run again until they end by themselves."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+__all__ = ["run_and_kill"]
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
+def run_and_kill(program: str, *words: str, out: Path, kills: int, within: float, seed: int) -> int:
+    """Run a program until it ends; some of its runs are killed, soon after they have written something.
+
+    Args:
+        program: its text; it is given the words and the file.
+        *words: its first arguments.
+        out: the file that it writes to, its last argument.
+        kills: how many of its runs are killed at most.
+        within: seconds after it has begun to write in which it is killed.
+        seed: of the moments.
+
+    Returns:
+        How many of its runs were killed.
+    """
+    random, killed = Random(seed), 0  # noqa: S311 - when it is killed
+    command = [sys.executable, "-c", program, *words, str(out)]
+    while True:
+        before = _size(out)
+        process = subprocess.Popen(command)  # noqa: S603 - a program of a test
+        while killed < kills and process.poll() is None and _size(out) == before:
+            time.sleep(0.005)  # for another process, which cannot be awaited
+        try:
+            process.wait(random.uniform(0, within) if killed < kills else 60)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            killed += 1
+            continue
+        assert 0 == process.returncode
+        return killed
