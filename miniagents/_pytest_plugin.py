@@ -11,7 +11,9 @@ import inspect
 import re
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import ExitStack
-from typing import Final, TypeAlias, cast
+from importlib import import_module
+from pathlib import Path
+from typing import Final, Protocol, TypeAlias, cast
 
 import pytest
 
@@ -23,11 +25,23 @@ __all__ = [
     "pytest_addoption",
     "pytest_configure",
     "pytest_runtest_call",
+    "pytest_runtest_makereport",
+    "run_timeline",
     "scripted_model",
 ]
 
 AsyncTest: TypeAlias = Callable[..., Coroutine[object, object, object]]
 
+
+class Picture(Protocol):
+    """What is used of a `Timeline` here; its module is imported when a test asks for it."""
+
+    def save(self, path: Path) -> None:
+        """Write it to a file."""
+        ...
+
+
+_picture: Final = pytest.StashKey[Picture]()
 _checks: Final = pytest.StashKey[list[Callable[[], None]]]()
 
 
@@ -39,6 +53,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="replay",
         help="replay the recorded calls of models (no model is asked), record those that are not recorded, "
         "or record all of them anew",
+    )
+    parser.getgroup("miniagents").addoption(
+        "--timelines",
+        metavar="FOLDER",
+        help="where the pictures of failing tests with the fixture run_timeline are saved as pages",
     )
 
 
@@ -119,14 +138,47 @@ def cassette(request: pytest.FixtureRequest) -> "miniagents.testing.Cassette":
     if mark is None:
         pytest.fail("The fixture cassette needs a test with @pytest.mark.cassette.", pytrace=False)
     node: pytest.Item = request.node
-    name = re.sub(r"[^\w.\[\]-]", "_", node.name)
-    if name != node.name:  # two tests must not share a file
-        name += f"-{hashlib.sha256(node.name.encode()).hexdigest()[:8]}"
-    file = str(mark.args[0]) if mark.args else f"cassettes/{node.path.stem}/{name}.jsonl"
+    file = str(mark.args[0]) if mark.args else f"cassettes/{node.path.stem}/{_file_name(node)}.jsonl"
     mode = cast("miniagents.testing.CassetteMode", node.config.getoption("--cassettes"))
     made = miniagents.testing.Cassette(node.path.parent / file, mode=mode)
     _at_the_end(request, made.check)
     return made
+
+
+@pytest.fixture
+def run_timeline(request: pytest.FixtureRequest) -> Picture:
+    """A `Timeline` for `MiniAgents(observers=[run_timeline])`: a test that fails shows what ran."""
+    module = import_module("miniagents.ext.timeline")
+    made = cast("Callable[[], Picture]", module.Timeline)()
+    node: pytest.Item = request.node
+    node.stash[_picture] = made
+    return made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the picture of a test that fails."""
+    report = yield
+    picture = item.stash.get(_picture, None)
+    if picture is None or call.when != "call" or not report.failed:
+        return report
+    shown = str(picture)
+    folder = cast("str | None", item.config.getoption("--timelines"))
+    if folder is not None:
+        file = item.config.invocation_params.dir / folder / f"{_file_name(item)}.html"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(file)
+        shown += f"\nwith times and tokens: {file}"
+    report.sections.append(("what ran", shown))
+    return report
+
+
+def _file_name(node: pytest.Item) -> str:
+    """The name of a test as that of a file; two tests have two."""
+    name = re.sub(r"[^\w.\[\]-]", "_", node.name)
+    return name if name == node.name else f"{name}-{hashlib.sha256(node.name.encode()).hexdigest()[:8]}"
 
 
 def _at_the_end(request: pytest.FixtureRequest, check: Callable[[], None]) -> None:

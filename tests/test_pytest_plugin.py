@@ -131,6 +131,22 @@ async def test_sleeps(slept):
 async def test_property(number):
     await anyio.sleep(3600)
 """
+TIMELINES = """
+import asyncio
+import pytest
+from miniagents import MiniAgents
+from miniagents.testing import scripted_model
+
+async def ask(timeline):
+    async with MiniAgents(observers=[timeline]):
+        await (scripted_model("Hello", alias="ASKED") | scripted_model("Bye", alias="THEN")).inquire("Hi")
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("fails", [False, True], ids=["a", "b/c"])
+def test_it(run_timeline, fails):
+    asyncio.run(ask(run_timeline))
+    assert not fails
+"""
 CASSETTES = """
 import asyncio, os
 import pytest
@@ -245,6 +261,23 @@ def pytest_asyncio_loop_factories(config, item): return {"other": OtherLoop}
     done = await run(tmp_path, tests, conftest=factory)
     assert "its event loop (conftest.OtherLoop) has real time" in done.out, done.out
     assert done.code == 1
+
+
+@pytest.mark.gate("it starts a pytest of its own")
+async def test_timelines(tmp_path: Path) -> None:
+    """A test that fails shows what ran, and saves it as a page where it is told to; others do neither."""
+    done = await run(tmp_path, TIMELINES, "--timelines=pictures")
+    assert "1 passed, 1 failed" in _counted(done), done.out
+    assert done.out.count("- what ran -") == 1
+    assert "3 runs in 0 s" in done.out
+    assert "ASKED" in done.out
+    (page,) = (tmp_path / "pictures").iterdir()
+    assert page.name.startswith("test_it[b_c]-")
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert str(page) in done.out
+    without = await run(tmp_path, TIMELINES)
+    assert "ASKED" in without.out
+    assert "with times and tokens" not in without.out
 
 
 @pytest.mark.gate("it starts a pytest of its own")

@@ -22,7 +22,7 @@ TESTS = re.findall(r"```python\n([^`]*?)```\n(?!```text)", PAGE)
 def test_blocks() -> None:
     """Each block is a program with its output, tests, or the one that needs a key."""
     assert len(PROGRAMS) == 3
-    assert len(TESTS) == 3
+    assert len(TESTS) == 4
     assert len(PROGRAMS) + len(TESTS) == PAGE.count("```python") - PAGE.count("```python skip")
     assert PAGE.count("```python skip") == 1
 
@@ -48,4 +48,4 @@ def test_tests(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "3 passed" in done.stdout, done.stdout
+    assert "4 passed" in done.stdout, done.stdout

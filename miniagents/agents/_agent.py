@@ -31,7 +31,7 @@ from ._configuration import NO_KEYWORDS
 from ._message_run import sequence_of
 from ._pipeline import Operator, Pipeline, PlainOperator
 from ._run import Run
-from ._runnable_agent import ContextClass, In, Out, P, RunnableAgent
+from ._runnable_agent import ContextClass, In, MiniAgent as RunnableAgent, Out, P
 
 # The other way round: a context is where the messages of an agent come out and its replies go in.
 In_co = TypeVar("In_co", bound=Message, default=Message, covariant=True)
@@ -136,7 +136,7 @@ class InteractionContext(Generic[In_co, Out_contra]):
         self._run.keep_open_for(awaitable)
 
 
-class MiniAgent(RunnableAgent[In, Out, P]):
+class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
     """An agent: made of an async function by :func:`miniagent`, never changed, only copied.
 
     ``MiniAgent[Question, Answer]`` takes messages of the class ``Question``, replies ``Answer`` and takes no
@@ -208,6 +208,8 @@ class MiniAgent(RunnableAgent[In, Out, P]):
     def __or__(self: Stage[In1, Out1], other: Stage[Out1, Out2]) -> "MiniAgent[In1, Out2]": ...
     @overload
     def __or__(self: Operator[A, B], other: PlainOperator[B, C]) -> Pipeline[A, C]: ...
+    @overload  # of an agent that lacks a keyword: an error that names both
+    def __or__(self, other: Never) -> Never: ...
     def __or__(self, other: object) -> object:
         if isinstance(other, MiniAgent):
             return self._followed_by(cast("MiniAgent[Message, Message]", other))
@@ -418,14 +420,14 @@ class Identity(MiniAgent[Message, Message]):
 
     __slots__ = ()
 
-    @overload
+    @overload  # type: ignore[override]  # it is never incomplete, so it has no form for that
     def __or__(self, other: "Identity") -> "Identity": ...
     @overload
     def __or__(self, other: Stage[In1, Out2]) -> MiniAgent[In1, Out2]: ...
     @overload
     def __or__(self: Operator[A, B], other: PlainOperator[B, C]) -> Pipeline[A, C]: ...
     @override
-    def __or__(self, other: object) -> object:
+    def __or__(self, other: object) -> object:  # pyright: ignore[reportIncompatibleMethodOverride] - the same
         return super().__or__(cast("Identity", other))
 
 

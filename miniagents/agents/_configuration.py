@@ -155,7 +155,9 @@ def _is_secret(annotation: object) -> bool:
 NO_KEYWORDS: Final = Keywords((), frozenset(), open=False, defaults=FrozenMapping())
 
 
-class ConfiguredAgent(Generic[P]):
+# Type checkers name the class that a method stands in, and users know one: so the classes of which
+# `_agent.MiniAgent` is made bear its name. Other modules import this one as `ConfiguredAgent`.
+class MiniAgent(Generic[P]):
     """What an agent is called and runs, and the keywords that it takes.
 
     Attributes:

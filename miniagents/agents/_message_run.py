@@ -18,7 +18,6 @@ from miniagents.core import (
     ReplayBuffer,
     RunWatch,
     new_part_buffer,
-    outcome_of,
     text_message,
 )
 
@@ -100,8 +99,6 @@ class MessageRun(TasklessRun):
     @override
     def end(self) -> None:
         self._sink.finish()
-        # A message that cannot be made of what came is the error of the run.
-        self._outcome = outcome_of(self.message.error)
 
     @override
     def end_failed(self, error: Exception, chain: tuple[str, ...]) -> None:

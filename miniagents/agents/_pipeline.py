@@ -21,24 +21,27 @@ class Operator(Protocol[A, B]):
 
 
 MYPY: Final = False  # mypy knows the name, and takes it for true
-if MYPY:
+TYPE_CHECKING_WITH_PYREFLY: bool = False  # pyrefly's name; it reads both sides of what it does not know
+if not TYPE_CHECKING_WITH_PYREFLY:  # noqa: SIM102 - mypy takes only a condition of one name for true
+    if MYPY:
 
-    class PlainOperator(Protocol[A, B]):  # pyright: ignore[reportRedeclaration]
-        """An operator that is no agent.
+        class PlainOperator(Protocol[A, B]):  # pyright: ignore[reportRedeclaration]
+            """An operator that is no agent.
 
-        Every object has a `__sizeof__`, and that of an agent is declared as something else: so nothing is
-        taken for both an agent and an operator. Of two forms that fit, mypy makes an `Any` where a keyword of
-        an agent is open; pyright does not, and finds less in a protocol of two members.
-        """
+            Every object has a `__sizeof__`, and that of an agent is declared as something else: so nothing
+            is taken for both an agent and an operator. Of two forms that fit, mypy makes an `Any` where a
+            keyword of an agent is open; pyright does not, and finds less in a protocol of two members.
+            """
 
-        def __call__(self, source: Observable[A], /) -> Observable[B]:
-            """What becomes of ``source``."""
-            ...
+            def __call__(self, source: Observable[A], /) -> Observable[B]:
+                """What becomes of ``source``."""
+                ...
 
-        @override
-        def __sizeof__(self) -> int: ...
+            @override
+            def __sizeof__(self) -> int: ...
 
-else:
+
+if not MYPY:
     PlainOperator: TypeAlias = Callable[[Observable[A]], Observable[B]]
 
 

@@ -241,6 +241,7 @@ class Run(ProducerTask):
     @override
     def failed(self, error: Exception, chain: tuple[str, ...]) -> None:
         self._outcome = "failed", error
+        self.work_ended()
         flattener = self._flattener
         if not (self.buffer.closed if flattener is None else flattener.ended):
             self._writer().fail(error, chain)
@@ -364,7 +365,7 @@ def _observe(
     if watch.observers.content:
         end.keep_content(received)
     if isinstance(run, MessageRun):
-        run.message.when_closed(end.one_ended)
+        run.message.when_closed(end.message_ended)
     else:
         # Watched from now on: whoever reads the replies may let go of them before they are complete.
         when_complete(cast("ReplayBuffer[object]", run.buffer), end.replies, end.replies_ended)
@@ -412,6 +413,14 @@ class _End:
             self._replied = came_to_be(replies)
         self.one_ended()
 
+    def message_ended(self) -> None:
+        """The only reply is complete."""
+        message = cast("MessageRun", self._run).message
+        self._failed = message.error
+        if self._watch.observers.content:
+            self._replied = came_to_be([cast("ReplayBuffer[object]", message)])
+        self.one_ended()
+
     def one_ended(self) -> None:
         """The function has ended, or the replies have; after both the observers are told."""
         self._waits_for -= 1
@@ -419,6 +428,4 @@ class _End:
             outcome, error = self._run.outcome
             if outcome == "done":
                 outcome, error = outcome_of(self._failed)
-            if self._watch.observers.content and isinstance(self._run, MessageRun):
-                self._replied = came_to_be([cast("ReplayBuffer[object]", self._run.message)])
             self._watch.ended(outcome, error, self._received, self._replied)

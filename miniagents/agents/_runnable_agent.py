@@ -1,4 +1,4 @@
-"""``RunnableAgent``: how an agent is run, hot when it is inquired, and cold as an operator on streams.
+"""``MiniAgent``: how an agent is run, hot when it is inquired, and cold as an operator on streams.
 
 An agent is an operator: from a stream of messages to a stream of messages. Called with an Observable it is
 cold, each subscription one run that the subscriber owns. Inquired it is hot: one run, owned by the context,
@@ -42,7 +42,7 @@ from ._pipeline import Operator, Pipeline
 from ._run import Run, start_run
 from ._run_context import RunContext
 from ._taskless_run import Call, MakeWork, Start, TasklessRun, Work
-from ._wrapping import WrappedAgent
+from ._wrapping import MiniAgent as WrappedAgent
 
 # Users see these two names in signatures and hints; the variance is written out beside them.
 In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: PLC0105
@@ -65,7 +65,8 @@ class ContextClass(Protocol):
         ...
 
 
-class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
+# Other modules import it as `RunnableAgent`; why it has this name stands in `_configuration`.
+class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
     """An agent as far as it is run."""
 
     __slots__ = ()
@@ -86,7 +87,7 @@ class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
     ) -> MessageSequencePromise[Out]: ...
     @overload
     def inquire(
-        self: "RunnableAgent[Message, Out, P]",
+        self: "MiniAgent[Message, Out, P]",
         messages: MessageType = None,
         /,
         *args: P.args,
@@ -145,7 +146,7 @@ class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
 
     @overload
     def __call__(
-        self: "RunnableAgent[Message, Out, P]",
+        self: "MiniAgent[Message, Out, P]",
         source: Observable[MessageType],
         /,
         *args: P.args,
@@ -189,7 +190,7 @@ class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
             TypeError: the agent has a keyword without a value (give it to ``fork`` or ``bind`` before), or
                 ``operator`` cannot be called with an Observable.
         """
-        cast("RunnableAgent", self)._check_complete()  # noqa: SLF001 - it is one
+        cast("MiniAgent", self)._check_complete()  # noqa: SLF001 - it is one
         return Pipeline(self).then(operator)
 
     # -- running -------------------------------------------------------------------------------------------
@@ -213,17 +214,15 @@ class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
         given: Mapping[str, object],
         pending: Flattener | None = None,
     ) -> MessageSequencePromise[Out]:
-        agent: _Intercepted | RunnableAgent[In, Out, P] = self
+        agent: _Intercepted | MiniAgent[In, Out, P] = self
         classes = self._classes
         around = context.around_runs if isinstance(context, RunContext) else ()
         make: MakeWork | None = None
         if self._around_done < len(around):
-            agent = _Intercepted(
-                cast("RunnableAgent[Message, Message, ...]", self), around[self._around_done]
-            )
+            agent = _Intercepted(cast("MiniAgent[Message, Message, ...]", self), around[self._around_done])
         elif self._wrapped is not None and not isinstance(self._wrapped[1], Around):
             classes = None  # it is the wrapped agent's replies that come out, and they are of its classes
-            inner, wrapper = cast("tuple[RunnableAgent[Message, Message, ...], Watching]", self._wrapped)
+            inner, wrapper = cast("tuple[MiniAgent[Message, Message, ...], Watching]", self._wrapped)
             make = partial(_watch, wrapper, inner._bound_to(given), given)  # noqa: SLF001 - same class
         promise = start_run(
             context,
@@ -278,7 +277,7 @@ class RunnableAgent(WrappedAgent[P], Generic[In, Out, P]):
 
 def _watch(  # noqa: PLR0917 - the last three are given by the run
     wrapper: Watching,
-    agent: RunnableAgent[Message, Message, ...],
+    agent: MiniAgent[Message, Message, ...],
     given: Mapping[str, object],
     run: TasklessRun,
     received: MessageSequencePromise[Message] | str,
@@ -294,7 +293,7 @@ class _Intercepted:
 
     __slots__ = ("_agent", "_wrapper")
 
-    def __init__(self, agent: RunnableAgent[Message, Message, ...], wrapper: AnyFunction) -> None:
+    def __init__(self, agent: MiniAgent[Message, Message, ...], wrapper: AnyFunction) -> None:
         self._agent = agent
         self._wrapper = wrapper
 

@@ -186,6 +186,7 @@ class TasklessRun(TasklessLife):
         """The run has come to its end."""
         if self.goes_on:
             held = self.leave()
+            self.work_ended()
             self.end()
             self.has_ended()
             del held
@@ -200,6 +201,7 @@ class TasklessRun(TasklessLife):
         if self.goes_on:
             held = self.leave()
             self._outcome = outcome_of(error)  # it only passes on: what it passes on was stopped, so it was
+            self.work_ended()
             self.end_failed(error, extend_chain(error, chain, self._name))
             self.has_failed()
             self.has_ended()

@@ -5,7 +5,7 @@ an agent of a class keeps its fields.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Self, cast
+from typing import Generic, Self, cast
 
 from typing_extensions import ParamSpec, override
 
@@ -15,12 +15,13 @@ from . import _algebra
 from ._algebra._around import Around
 from ._algebra._operands import Operand, Watching
 from ._annotations import MessageClasses
-from ._configuration import ConfiguredAgent, Keywords
+from ._configuration import Keywords, MiniAgent as ConfiguredAgent
 
 P = ParamSpec("P", default=[])
 
 
-class WrappedAgent(ConfiguredAgent[P]):
+# Other modules import it as `WrappedAgent`; why it has this name stands in `_configuration`.
+class MiniAgent(ConfiguredAgent[P], Generic[P]):
     """An agent that may have something around each of its runs.
 
     Args:

@@ -60,6 +60,7 @@ from ._promising_context import PromiseResolvedHandler, PromisingContext
 from ._protocols import Producer, Sink, Subscriber, Upstream
 from ._pump import close, fill, pump, until_requested
 from ._readers import NEXT_TURN, iterate, raise_error, started, until_closed, until_more
+from ._role_dicts import RoleDictError, message_of_role
 from ._roles import AssistantMessage, ErrorMessage, SystemMessage, ToolMessage, UserMessage
 from ._run_events import run_events
 from ._sequence import MessageItemOf, MessageSequencePromise, MessageTypeOf, open_sequence, tokens_of
@@ -117,6 +118,7 @@ __all__ = [
     "PromisingContext",
     "ReaderPosition",
     "ReplayBuffer",
+    "RoleDictError",
     "RunBegan",
     "RunEnded",
     "RunEvent",
@@ -160,6 +162,7 @@ __all__ = [
     "join_tokens",
     "map_concurrently",
     "message_of",
+    "message_of_role",
     "new_part_buffer",
     "on_resolved",
     "one_message",

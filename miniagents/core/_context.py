@@ -143,7 +143,7 @@ class Context(TaskOwner):
         self.prefetch: int = PREFETCH if prefetch is None else prefetch
         self.parent: Context | None = None
         self.observers: Observers | None = None
-        self._anchor: Anchor | None = None  # one as long as it goes on, whoever comes and goes to observe
+        self._anchor: Anchor | None = None  # of the outermost context, as long as that is entered
         self._own_observers: list[Observer] = []
         self.announcing: bool = False
         self.pushing: bool = False
@@ -204,8 +204,8 @@ class Context(TaskOwner):
             self.shutdown_timeout: float = SHUTDOWN_TIMEOUT if parent is None else parent.shutdown_timeout
         self._within_handler = WITHIN_HANDLER.get()
         self._handlers_turn = asyncio.Lock()
-        self._anchor = None
         self.announcing = bool(self.resolved_handlers)
+        self._anchor = None  # it may be another event loop than the last time
         self._gather_observers()
         if parent is not None:
             parent._children.add(self)  # noqa: SLF001 - same class
@@ -235,9 +235,10 @@ class Context(TaskOwner):
         if outer is None and not self._own_observers:
             self.observers = None
         elif self._loop is not None:  # else they are gathered when it is entered
-            if self._anchor is None:
-                self._anchor = Anchor(self._loop.time())
-            self.observers = Observers(outer, self._own_observers, self._anchor)
+            outermost = self.path()[0]
+            if outermost._anchor is None:  # noqa: SLF001 - same class
+                outermost._anchor = Anchor(self._loop.time())  # noqa: SLF001 - same class
+            self.observers = Observers(outer, self._own_observers, outermost._anchor)  # noqa: SLF001 - same class
         for child in self._children:
             child._gather_observers()  # noqa: SLF001 - same class
 

@@ -255,11 +255,15 @@ class Lifetime(Generic[T]):
         if error is not None:
             self.error = error
             self.traceback = error.__traceback__
-        self._tell_end()
-        if self._watchers is not None:
+        self._tell_observers()
+        if self._watchers is not None:  # before readers: what reads this ends after it, and is told to
             watchers, self._watchers = self._watchers, None
             for watcher in watchers:
                 watcher()
+        self._tell_end()
+
+    def _tell_observers(self) -> None:
+        """Tell observers of what came last; a buffer that is observed knows them."""
 
     def _tell_end(self) -> None:
         """Tell readers and the producer that the stream has ended; flow control knows them."""
@@ -476,12 +480,18 @@ class TaskLife(WaitingTask):
         watch.began(self.variables)
 
     def when_ended(self, tell: "Callable[[], None]") -> None:
-        """Call ``tell`` once, when the task has ended, however it did.
+        """Call ``tell`` once, when what it does has ended, however it did.
 
         Args:
             tell: must not raise.
         """
         self.at_end = tell
+
+    def work_ended(self) -> None:
+        """Event *work ended*: told before what it writes ends, and with that the runs that pass it on."""
+        at_end, self.at_end = self.at_end, None
+        if at_end is not None:
+            at_end()
 
     def take_charge_of(self, child: "TaskLife") -> None:
         """Stop ``child`` when this is stopped, unless somebody else reads what it writes."""
@@ -495,9 +505,7 @@ class TaskLife(WaitingTask):
         What still streams of it (a message that it was writing, replies that it passes on) goes on, and
         is from now on stopped with the run that had started this one.
         """
-        at_end, self.at_end = self.at_end, None
-        if at_end is not None:
-            at_end()
+        self.work_ended()
         children, self._children = self._children, None
         self.task = None  # its contextvars know this object: what has ended should need no garbage collector
         guardian = self._guardian

@@ -108,9 +108,8 @@ class ObservedBuffer(ReplayBuffer[str]):
         self.notes: _Notes = _Notes(watch, cast("list[Part]", self.items), data)  # tokens are parts
 
     @override
-    def _tell_end(self) -> None:
+    def _tell_observers(self) -> None:
         self.notes.end()
-        super()._tell_end()
 
     @override
     def forget(self) -> None:
@@ -154,9 +153,8 @@ class ObservedPartBuffer(PartBuffer):
             self.notify()
 
     @override
-    def _tell_end(self) -> None:
+    def _tell_observers(self) -> None:
         self._notes.end()
-        super()._tell_end()
 
     @override
     def forget(self) -> None:

@@ -318,6 +318,9 @@ class RunRetried:
 class RunEnded:
     """A run has ended: its function, and every message that it had replied. Told once for each run.
 
+    If runs come to their ends at the same time, one that began another is told after it. (Of runs that are
+    stopped, the outer one may be told first: those within may still clean up.)
+
     Attributes:
         run: which one.
         at: when, in seconds of the event loop.
@@ -325,7 +328,8 @@ class RunEnded:
             ``"abandoned"`` (its replies could have no reader any more).
         error: why it failed; None otherwise.
         messages: the data of each message that it wrote itself, without its text: ``model``,
-            ``finish_reason``, ``response_id`` and whatever its writer put there.
+            ``finish_reason``, ``response_id`` and whatever its writer put there, but what is named like a
+            secret.
         received: what it was sent, and
         replied: what it has replied, as far as it came to be; both empty if no observer is told of `content`.
 
@@ -407,7 +411,7 @@ class Observers:
     Args:
         outer: those of the context around it, if that has any.
         own: who else is told, in this order; of the end of a run in reverse.
-        anchor: what runs and times are counted from, if there is no context around it that has observers.
+        anchor: what runs and times are counted from; it stays the same when observers come and go.
 
     Attributes:
         anchor: what runs and times are counted from.
@@ -422,7 +426,7 @@ class Observers:
         told = () if outer is None else outer.members
         known = {id(each) for each in told}
         self.members: tuple[Observer, ...] = (*told, *(each for each in own if id(each) not in known))
-        self.anchor: Anchor = anchor if outer is None else outer.anchor
+        self.anchor: Anchor = anchor
         self.content: bool = any(each.content for each in self.members)
         self.batch: int = min((each.batch for each in self.members), default=BATCH)
         self._broken: set[int] = set()
@@ -608,7 +612,7 @@ class RunWatch:
             replied: what it has replied.
         """
         data = tuple(
-            FrozenMapping(each | {"finish_reason": self._finished[at]} if at in self._finished else each)
+            _without_secrets(each | {"finish_reason": self._finished[at]} if at in self._finished else each)
             for at, each in enumerate(map(dict, self._data))
         )
         event = RunEnded(self.info, self.clock(), outcome, error, data, received, replied)
@@ -648,16 +652,19 @@ def public_data(keywords: Mapping[str, object]) -> FrozenMapping[str, object]:
             kept[name] = freeze(value)
         except FreezeError:
             continue  # a client, a function: not data
-    return cast("FrozenMapping[str, object]", _without_secrets(FrozenMapping(kept)))
+    return _without_secrets(kept)
 
 
-def _without_secrets(value: object) -> object:
-    """Frozen data without what is named like a secret, however deep it stands."""
+def _without_secrets(data: Mapping[str, object]) -> FrozenMapping[str, object]:
+    """Data without what is named like a secret, however deep it stands."""
+    return FrozenMapping(
+        {name: _cleared(item) for name, item in data.items() if not is_secret_name(str(name))}
+    )
+
+
+def _cleared(value: object) -> object:
     if isinstance(value, Mapping):
-        pairs = cast("Mapping[object, object]", value).items()
-        return FrozenMapping(
-            {key: _without_secrets(item) for key, item in pairs if not is_secret_name(str(key))}
-        )
+        return _without_secrets(cast("Mapping[str, object]", value))
     if isinstance(value, tuple):
-        return tuple(_without_secrets(item) for item in cast("tuple[object, ...]", value))
+        return tuple(map(_cleared, cast("tuple[object, ...]", value)))
     return value

@@ -124,6 +124,7 @@ class ProducerTask(TaskLife):
         except BaseException as error:  # noqa: BLE001 - it leaves through the block of the context
             self._interrupt(error)
         else:
+            self.work_ended()
             self.finished()
         finally:
             self.received = None

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterable, Iterable
 from functools import partial
-from typing import ClassVar, Generic, TypeAlias, cast
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeAlias, cast
 
 from reactivex import Observable
 from typing_extensions import TypeVar, override
@@ -253,11 +253,23 @@ MessageItemOf: TypeAlias = (
 )
 """One piece of what may be given where messages of class ``M`` are taken."""
 
+if TYPE_CHECKING:
+    _Alias = TypeVar("_Alias")
+
+    # An exception, so that nothing is added to what may be given anyway.
+    class _Itself(Exception, Generic[_Alias]):  # noqa: N818 - an alias is no error
+        """Nothing is one. An alias that speaks of itself is told by its name in errors of mypy."""
+
+    _ByName: TypeAlias = _Itself["MessageTypeOf[AnyM]"]
+else:
+    _ByName = MessageItemOf
+
 MessageTypeOf: TypeAlias = (
     MessageItemOf[AnyM]
     | Iterable[MessageItemOf[AnyM]]
     | AsyncIterable[MessageItemOf[AnyM]]
     | Observable[MessageItemOf[AnyM]]
+    | _ByName[AnyM]
     | None
 )
 """What may be given where messages of class ``M`` are taken: a piece, many of them, or nothing."""

@@ -9,6 +9,7 @@ in one table here, with a switch for the version.
 
 import json
 import os
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -32,7 +33,7 @@ from miniagents.observers import (
     RunRetried,
     UsageCame,
 )
-from miniagents.values import LLMError, Reasoning, Refusal, ToolCall, ToolResult, Usage
+from miniagents.values import LLMError, Reasoning, Refusal, ToolCall, ToolResult, Usage, label_of, redact_keys
 
 __all__ = ["Conventions", "tracing"]
 
@@ -287,7 +288,7 @@ class _Tracing(Observer):
         if run.kind == "tool":
             attributes["gen_ai.tool.type"] = "function"
             if self.content:
-                attributes["gen_ai.tool.call.arguments"] = str(run.keywords.get("arguments", ""))
+                attributes["gen_ai.tool.call.arguments"] = redact_keys(str(run.keywords.get("arguments", "")))
         span = self._tracer.start_span(
             f"{operation} {run.alias}",
             kind=kind,
@@ -347,15 +348,18 @@ class _Tracing(Observer):
             attributes["error.type"] = error
             span.set_status(Status(StatusCode.ERROR, error))
             if self.content and event.error is not None:
-                span.record_exception(event.error, timestamp=_nanoseconds(run, event.at))
+                trace_text = "".join(traceback.format_exception(event.error))
+                told = {"exception.message": str(event.error), "exception.stacktrace": trace_text}
+                covered = {name: redact_keys(text) for name, text in told.items()}
+                span.record_exception(event.error, covered, _nanoseconds(run, event.at))
         if run.kind == "model":
             attributes |= self._answered(event, opened, error)
         elif run.parent is None:
             attributes |= {
                 f"miniagents.usage.{_TOTALS[what]}": total for what, total in opened.totals.items()
             }
-        if run.kind == "tool" and event.messages and event.messages[-1].get("call_id"):
-            attributes["gen_ai.tool.call.id"] = str(event.messages[-1]["call_id"])
+        if run.kind == "tool" and event.messages and (call_id := label_of(event.messages[-1].get("call_id"))):
+            attributes["gen_ai.tool.call.id"] = call_id
         if self.content:
             attributes |= _content(event)
         span.set_attributes(attributes)
@@ -366,12 +370,11 @@ class _Tracing(Observer):
         call = _call(opened.asked)
         last: Mapping[str, object] = event.messages[-1] if event.messages else {}
         attributes: dict[str, _Value] = {}
-        if isinstance(last.get("model"), str):
-            attributes["gen_ai.response.model"] = call["gen_ai.response.model"] = str(last["model"])
-        if isinstance(last.get("response_id"), str):
-            attributes["gen_ai.response.id"] = str(last["response_id"])
-        reasons = [str(data["finish_reason"]) for data in event.messages if data.get("finish_reason")]
-        if reasons:
+        if model := label_of(last.get("model")):
+            attributes["gen_ai.response.model"] = call["gen_ai.response.model"] = model
+        if response_id := label_of(last.get("response_id")):
+            attributes["gen_ai.response.id"] = response_id
+        if reasons := [reason for data in event.messages if (reason := label_of(data.get("finish_reason")))]:
             attributes["gen_ai.response.finish_reasons"] = reasons
         totals: dict[str, int] = {}
         for usage in opened.usage.values():
@@ -430,7 +433,7 @@ def _type_of(error: BaseException | None) -> str:
 def _content(event: RunEnded) -> dict[str, _Value]:
     """What was said, as JSON."""
     if event.run.kind == "tool":
-        return {"gen_ai.tool.call.result": "\n".join(map(str, event.replied))}
+        return {"gen_ai.tool.call.result": redact_keys("\n".join(map(str, event.replied)))}
     said = {"gen_ai.input.messages": event.received, "gen_ai.output.messages": event.replied}
     return {
         name: json.dumps([_message(cast("Message", each)) for each in messages], ensure_ascii=False)
@@ -442,12 +445,17 @@ def _content(event: RunEnded) -> dict[str, _Value]:
 def _message(message: Message) -> dict[str, object]:
     content: Sequence[object] = message.parts if isinstance(message, ContentMessage) else ()
     parts = [_part(part) for part in content or (str(message),)]
-    told: dict[str, object] = {"role": message.role, "parts": parts}
-    reason = message.finish_reason if isinstance(message, AssistantMessage) else None
+    told: dict[str, object] = {"role": message.role, "parts": [_covered(part) for part in parts]}
+    reason = label_of(message.finish_reason) if isinstance(message, AssistantMessage) else None
     return told if reason is None else {**told, "finish_reason": reason}
 
 
-def _part(part: object) -> dict[str, object]:
+def _covered(part: dict[str, str]) -> dict[str, str]:
+    """A part without what looks like a key."""
+    return {name: redact_keys(text) for name, text in part.items()}
+
+
+def _part(part: object) -> dict[str, str]:
     if isinstance(part, str):
         return {"type": "text", "content": part}
     if isinstance(part, Reasoning):

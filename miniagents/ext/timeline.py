@@ -19,6 +19,7 @@ from miniagents.observers import (
     RunRetried,
     UsageCame,
 )
+from miniagents.values import label_of
 
 from ._timeline._characters import in_characters
 from ._timeline._html import html
@@ -93,7 +94,7 @@ class Timeline(Observer):
             lane.model = event.model
         elif isinstance(event, UsageCame):
             lane.usage[event.message] = event.usage
-            lane.model = lane.model or event.model or ""
+            lane.model = lane.model or label_of(event.model) or ""
         elif isinstance(event, RunRetried):
             lane.asked_again(at)
         elif isinstance(event, RunEnded):

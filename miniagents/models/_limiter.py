@@ -2,7 +2,8 @@
 
 Requests are let go in the order in which they came, spread over the minute, a burst of one second at most:
 providers count in windows shorter than a minute, and refuse who lets a whole minute's requests go at once.
-What a call will cost in tokens is estimated before it, and settled after it.
+What a call will cost in tokens is estimated before it, and settled after it. A provider may tell one limit of
+all tokens, one of those that are sent and one of those that are answered; all that it tells hold.
 
 Where no limits are given, those that the provider tells in its headers hold. Where it tells none either, the
 limiter does as TCP does: slow start, and when it is refused multiplicative decrease and additive increase.
@@ -104,29 +105,33 @@ class Limiter:
         rate = _START if requests_per_minute is None else requests_per_minute / _MINUTE
         self._requests = _Bucket(rate)
         self._tokens = _Bucket(None if tokens_per_minute is None else tokens_per_minute / _MINUTE)
+        self._sent = _Bucket(None)
+        self._answered = _Bucket(None)
         self._told = False  # the provider's headers tell its limits
         self._not_before = 0.0
-        self._waiting: deque[tuple[Future[None], float]] = deque()
+        self._waiting: deque[tuple[Future[None], float, float]] = deque()
         self._timer: TimerHandle | None = None
         self._loop: AbstractEventLoop | None = None
         self._refused_at: float | None = None  # the rate at which it was refused last
         self._slowed_at = float("-inf")
 
-    async def acquire(self, tokens: float = 0) -> None:
+    async def acquire(self, tokens: float = 0, answered: float = 0) -> None:
         """Wait until one more request may be made; cancelled, it takes nothing.
 
         Args:
             tokens: what it is likely to cost, to be settled afterwards.
+            answered: how many of these are those of the answer.
 
         Raises:
             RuntimeError: requests of another event loop are waiting.
         """
         loop = self._here()
-        if not self._waiting and self._delay(tokens, loop.time()) <= 0:
-            self._take(tokens)
+        if not self._waiting and self._delay(tokens, answered, loop.time()) <= 0:
+            self._requests.take(1)
+            self._take(tokens, answered)
             return
         turn: Future[None] = loop.create_future()
-        self._waiting.append((turn, tokens))
+        self._waiting.append((turn, tokens, answered))
         self._set_timer(loop)
         try:
             await turn
@@ -135,18 +140,18 @@ class Limiter:
                 self._waiting = deque(each for each in self._waiting if each[0] is not turn)
             else:  # its turn had come in the same moment
                 self._requests.take(-1)
-                self._tokens.take(-tokens)
+                self._take(-tokens, -answered)
             self._set_timer(loop)
             raise
 
-    def settle(self, estimated: float, actual: float) -> None:
+    def settle(self, tokens: float, answered: float = 0) -> None:
         """A request has cost other than it was likely to.
 
         Args:
-            estimated: the tokens that were given to :meth:`acquire`.
-            actual: the tokens that it has cost.
+            tokens: how many more it has cost than were given to :meth:`acquire`; less than 0 if it was fewer.
+            answered: how many of these are those of the answer.
         """
-        self._tokens.take(actual - estimated)
+        self._take(tokens, answered)
         if self._loop is not None and not self._loop.is_closed():
             self._set_timer(self._loop)
 
@@ -162,6 +167,8 @@ class Limiter:
         now = self._here().time()
         self._learn(self._requests, headers.requests, now, given=self._given_requests)
         self._learn(self._tokens, headers.tokens, now, given=self._given_tokens)
+        self._learn(self._sent, headers.input_tokens, now, given=self._given_tokens)
+        self._learn(self._answered, headers.output_tokens, now, given=self._given_tokens)
         if headers.retry_after is not None:
             self._wait_until(now + headers.retry_after)
         if headers.status == 429:  # noqa: PLR2004 - too many requests
@@ -204,7 +211,7 @@ class Limiter:
     def _here(self) -> AbstractEventLoop:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            if any(not turn.done() for turn, _ in self._waiting) and not (
+            if any(not waiting[0].done() for waiting in self._waiting) and not (
                 self._loop is None or self._loop.is_closed()
             ):
                 raise RuntimeError(
@@ -215,17 +222,23 @@ class Limiter:
             self._timer = None
             self._not_before = 0.0
             self._slowed_at = float("-inf")
-            self._requests.restart()
-            self._tokens.restart()
+            for bucket in (self._requests, self._tokens, self._sent, self._answered):
+                bucket.restart()
         return loop
 
-    def _delay(self, tokens: float, now: float) -> float:
-        waits = (self._requests.wait(1, now), self._tokens.wait(tokens, now), self._not_before - now)
-        return max(waits)
+    def _delay(self, tokens: float, answered: float, now: float) -> float:
+        return max(
+            self._requests.wait(1, now),
+            self._tokens.wait(tokens, now),
+            self._sent.wait(tokens - answered, now),
+            self._answered.wait(answered, now),
+            self._not_before - now,
+        )
 
-    def _take(self, tokens: float) -> None:
-        self._requests.take(1)
+    def _take(self, tokens: float, answered: float) -> None:
         self._tokens.take(tokens)
+        self._sent.take(tokens - answered)
+        self._answered.take(answered)
 
     def _set_timer(self, loop: AbstractEventLoop) -> None:
         if self._timer is not None:
@@ -234,16 +247,19 @@ class Limiter:
         while self._waiting and self._waiting[0][0].done():
             self._waiting.popleft()
         if self._waiting:
-            self._timer = loop.call_later(self._delay(self._waiting[0][1], loop.time()), self._let_go, loop)
+            _, tokens, answered = self._waiting[0]
+            delay = self._delay(tokens, answered, loop.time())
+            self._timer = loop.call_later(delay, self._let_go, loop)
 
     def _let_go(self, loop: AbstractEventLoop) -> None:
         self._timer = None
         while self._waiting:
-            turn, tokens = self._waiting[0]
+            turn, tokens, answered = self._waiting[0]
             if not turn.done():
-                if self._delay(tokens, loop.time()) > 0:
+                if self._delay(tokens, answered, loop.time()) > 0:
                     break
-                self._take(tokens)
+                self._requests.take(1)
+                self._take(tokens, answered)
                 turn.set_result(None)
             self._waiting.popleft()
         self._set_timer(loop)

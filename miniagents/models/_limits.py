@@ -109,7 +109,8 @@ def rate_limit(
     """So many calls, and so many tokens, a minute; calls wait for their turn, first come, first served.
 
     Calls are spread over the minute. Whatever the provider says in its headers is obeyed: its limits, where
-    none are given here, and when to ask again. If neither is known, calls slow down when they are refused.
+    none are given here (also those of tokens that are sent and that are answered), and when to ask again. If
+    neither is known, calls slow down when they are refused.
 
     Args:
         requests_per_minute: how many calls; None if the provider is to tell.
@@ -150,28 +151,31 @@ class RateLimiter:
         self._limiter = limiter
         self._watched = WatchedCalls()
         self._estimate = float(estimate)
-        self._tokens = 0  # of all calls that have told what they use
+        self._tokens = 0  # of all calls that have told what they use, and
+        self._answered = 0  # of their answers
         self._counted = 0
 
     async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
         """Call the agent when it is its turn."""
         estimate = self._tokens / self._counted if self._counted else self._estimate
-        await self._limiter.acquire(estimate)
+        answer = self._answered / self._counted if self._counted else 0.0
+        await self._limiter.acquire(estimate, answer)
         context = Context.current()
         self._watched.begin(context)
         try:
             replies = call.inquire(ctx.messages)
         except BaseException:
             self._watched.leave(context)
-            self._limiter.settle(estimate, 0)
+            self._limiter.settle(-estimate, -answer)
             raise
 
         def settle(watched: WatchedCall) -> None:
-            tokens = watched.tokens
+            tokens, answered = watched.tokens, watched.answered
             if tokens:
                 self._tokens += tokens
+                self._answered += answered
                 self._counted += 1
-            self._limiter.settle(estimate, tokens)
+            self._limiter.settle(tokens - estimate, answered - answer)
 
         self._watched.watch(replies, self._told, settle)
         ctx.reply(replies)

@@ -1,7 +1,7 @@
 """`ModelAgent`: an agent on a language model, which can be given tools, and what it replies then."""
 
 from collections.abc import Awaitable, Callable
-from typing import Concatenate, cast, overload
+from typing import Concatenate, Generic, cast, overload
 
 from pydantic import BaseModel
 from typing_extensions import ParamSpec, TypeVar, override
@@ -75,7 +75,7 @@ T = TypeVar("T", bound=BaseModel)
 Q = ParamSpec("Q")
 
 
-class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P]):
+class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P], Generic[P]):
     """A model that calls tools until it has its answer; made by :meth:`ModelAgent.with_tools`.
 
     It takes the keywords of its model, and replies everything that is said on the way.
@@ -117,7 +117,7 @@ class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P]):
         return cast("ToolAgent", super().bind(*args, **kwargs))
 
 
-class ModelAgent(MiniAgent[Message, AssistantMessage, P]):
+class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
     """An agent on a language model: it replies one `AssistantMessage`, and can be given tools.
 
     It is made by :func:`model_agent`, and its function takes the keyword ``tools``, a tuple of `ToolSpec`.

@@ -301,8 +301,9 @@ class _OpenRun:
 
 
 def _account(run: RunInfo, asked: ModelAsked | None, model: str | None) -> _Account:
+    # What stands around a model (a limit, a time limit) is called as the model, and is nobody who asks.
     agent = run
-    while agent.kind != "agent" and agent.parent is not None:
+    while (agent.kind != "agent" or agent.alias == run.alias) and agent.parent is not None:
         agent = agent.parent
     provider = None if asked is None else asked.provider
     return _Account(provider, model or ("" if asked is None else asked.model), agent.alias)

@@ -138,6 +138,8 @@ Approval: TypeAlias = Callable[[ToolCall], Awaitable[bool | str]]
 """Asked before each call of a tool: True lets it happen; False, or a reason as a text, does not."""
 
 _LOG: Final = logging.getLogger("miniagents.models")
+_NO_SUCH_TOOL: Final = "(no such tool)"
+"""How observers are told of a call of a tool that a model has made up."""
 
 
 MakeParts: TypeAlias = Callable[[ToolCall, MutableMapping[str, object]], AsyncGenerator[Part]]
@@ -181,7 +183,11 @@ class ToolCalls:
         context = current_context()
         if context.observers is None:
             return write_message(ToolMessage, streamer, data)
-        watch = watch_run(context, context.observers, call.name, "tool", {"arguments": call.arguments})
+        keywords = {"arguments": call.arguments}
+        name = call.name
+        if name not in self.toolbox.callees:  # then it may be any text, and is content like the arguments
+            name, keywords["name"] = _NO_SUCH_TOOL, call.name
+        watch = watch_run(context, context.observers, name, "tool", keywords)
         result = write_message(ToolMessage, streamer, data, watch)
         result.buffer.when_closed(partial(_told_end, watch, result.buffer))
         return result

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import cast
+from typing import Final, cast
 from weakref import WeakKeyDictionary
 
 from typing_extensions import override
@@ -22,12 +22,14 @@ from miniagents.core import (
     run_of,
     when_complete,
 )
-from miniagents.values import Usage, set_partial_text
+from miniagents.values import Usage, label_of, set_partial_text
 
 from ._prices import dollars
 from ._run_usage import Price, RunUsage
 
 __all__ = ["WatchedCall", "WatchedCalls", "end_with", "when_ended"]
+
+_NAMED: Final = 5  # models of which an error tells the names
 
 
 class WatchedCall:
@@ -80,10 +82,13 @@ class WatchedCall:
     @property
     def tokens(self) -> int:
         """The tokens that it has used until now; of an answer that has not told it, those that have come."""
-        total = self._usage.of(self.run).total
-        return (
-            (total.input_tokens or 0) + (total.output_tokens or 0) + sum(more for _, more in self._not_told())
-        )
+        return (self._usage.of(self.run).total.input_tokens or 0) + self.answered
+
+    @property
+    def answered(self) -> int:
+        """Those of them that are answers."""
+        told = self._usage.of(self.run).total.output_tokens or 0
+        return told + sum(more for _, more in self._not_told())
 
     def dollars(self, price: Price) -> Decimal:
         """What it has cost until now.
@@ -96,8 +101,11 @@ class WatchedCall:
         """
         known = self._usage.of(self.run).dollars
         if known is None:
-            names = ", ".join(self._usage.of(self.run).by_model)
-            raise LookupError(f"The price of {names} is not known, so what a call costs is not; give price=.")
+            names = {label_of(name) or "a model without a name" for name in self._usage.of(self.run).by_model}
+            known_as = ", ".join(sorted(names)[:_NAMED])
+            raise LookupError(
+                f"The price of {known_as} is not known, so what a call costs is not; give price=."
+            )
         for run, more in self._not_told():
             asked = self._asked.get(run)
             if asked is not None:

@@ -67,7 +67,7 @@ from ._parts import (
     ToolResult,
     Usage,
 )
-from ._redact import is_secret_name, misfit, redact_keys
+from ._redact import is_secret_name, label_of, misfit, redact_keys
 from ._sentinels import AWAIT, CLEAR, AwaitType, ClearType
 from ._template import named_fields
 
@@ -147,6 +147,7 @@ __all__ = [
     "freeze_data",
     "is_limit",
     "is_secret_name",
+    "label_of",
     "lazy_dataclass",
     "made_of",
     "media_type_of",

@@ -21,7 +21,11 @@ _MARK = "[redacted]"
 # `re` compiles them when they are first used, and keeps what it has compiled.
 # Prefixes of the providers' own keys, then anything that is introduced as a credential.
 _KEY = r"\b(?:sk|pk|rk|gsk|xai|hf|AIza)[-_][A-Za-z0-9_\-*.]{6,}"
-_NAME = r"(?i)(^|[_-])(api[_-]?key|secret|password|authorization|(auth|access)[_-]?token)$"
+_NAME = (
+    r"(?i)(^|[_-])(api[_-]?key|private[_-]?key|secret|password|passwd|passphrase|credentials?|authorization"
+    r"|(auth|access|refresh|session|bearer)[_-]?token)$"
+)
+_LABEL = r"[A-Za-z0-9_.:/@+\\-]{1,128}"
 _INTRODUCED = r"""(?ix)
     (?P<name> \b bearer \s+
             | \b (?: x-api-key | api[_\-\ ]?key (?:\ provided)? | authorization | secret | password )
@@ -54,6 +58,23 @@ def is_secret_name(name: str) -> bool:
         (True, False)
     """
     return re.search(_NAME, name) is not None
+
+
+def label_of(value: object) -> str | None:
+    """A name or an id that a server or a model tells; None if it is anything else, such as a sentence.
+
+    Whoever answers may put any text there, so what does not look like a name is not shown as one.
+
+    Args:
+        value: What was told.
+
+    Example:
+        >>> label_of("meta-llama/Llama-3.1-8B:free"), label_of("Say hello to my sister.")
+        ('meta-llama/Llama-3.1-8B:free', None)
+    """
+    if not isinstance(value, str) or re.fullmatch(_LABEL, value) is None or redact_keys(value) != value:
+        return None
+    return value
 
 
 _LONGEST: Final = 60

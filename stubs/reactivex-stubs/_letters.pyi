@@ -5,7 +5,8 @@
 # parameter of `ops.map(lambda m: m.text)` is still the bare type variable, and mypy would refuse
 # `.text`, although the real check, in context, knows the type. The bound `Any` silences that first look
 # only. pyright needs no help, and with the bound it would infer `Any`. `MYPY` is true for mypy only: it
-# knows the name.
+# knows the name. pyrefly reads both branches of what it does not know, and makes unions of them; so the one
+# for mypy is closed to it by the name that it knows.
 # ruff: noqa: PYI002 - nothing else tells mypy from pyright
 # ruff: noqa: PYI018, PYI047 - the other stubs use them
 
@@ -29,8 +30,9 @@ _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 MYPY: Final = False
+TYPE_CHECKING_WITH_PYREFLY: Final = False
 
-if MYPY:
+if not TYPE_CHECKING_WITH_PYREFLY and MYPY:
     _T = TypeVar("_T", bound=Any)
     _R = TypeVar("_R", bound=Any)
     _S = TypeVar("_S", bound=Any)
@@ -47,7 +49,7 @@ if MYPY:
 
     _First: TypeAlias = _Operator[_A, _B] | Callable[[_A], Never]
     _Sink: TypeAlias = Callable[[object], None]
-else:
+if not MYPY:
     _T = TypeVar("_T")  # an item of the source
     _R = TypeVar("_R")  # a result
     _S = TypeVar("_S")  # a state

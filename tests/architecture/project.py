@@ -51,6 +51,7 @@ FOREIGN: Final = MappingProxyType(
         "mcp_types": r"miniagents\.ext\.mcp\._sdk",
         "uvicorn": r"miniagents\.ext\.mcp\._serve",  # both come with the SDK of MCP
         "anyio": r"miniagents\.ext\.mcp\.(_serve|_stdin)",
+        "starlette": r"miniagents\.ext\.web\._(chat|endpoints|response|(\w+_)?routes)",
         "pytest": r"miniagents\._pytest_plugin",
         "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",
     }
@@ -97,6 +98,21 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/_sqlite.py": "tests/ext/history/test_sqlite_file.py",
         "miniagents/ext/_file_lock.py": "tests/ext/history/test_markdown_file.py",
         "miniagents/ext/_history/_notes.py": "tests/ext/history/test_markdown_reader.py",
+        # One contract for all logs of frames, and the store of one of them.
+        "miniagents/ext/web/_frame_log.py": "tests/ext/web/test_frame_logs.py",
+        "miniagents/ext/web/_memory_frames.py": "tests/ext/web/test_frame_logs.py",
+        "miniagents/ext/web/_sqlite_frames.py": "tests/ext/web/test_frame_logs.py",
+        "miniagents/ext/web/_sqlite_store.py": "tests/ext/web/test_frame_logs.py",
+        "miniagents/ext/web/_redis_frames.py": "tests/ext/web/test_frame_logs.py",
+        # What responses are written from, and how they end: tried by responses and servers.
+        "miniagents/ext/web/_feeds.py": "tests/ext/web/test_response.py",
+        "miniagents/ext/web/_protocols.py": "tests/ext/web/test_frames.py",
+        "miniagents/ext/web/_encoders.py": "tests/ext/web/test_response.py",
+        "miniagents/ext/web/_open_responses.py": "tests/ext/web/test_server.py",
+        # What routes are made of: tried through them.
+        "miniagents/ext/web/_runs.py": "tests/ext/web/test_routes.py",
+        "miniagents/ext/web/_chat.py": "tests/ext/web/test_routes.py",
+        "miniagents/ext/web/_runs_routes.py": "tests/ext/web/test_routes.py",
         # What limits know of calls: it is nothing without them.
         "miniagents/models/_watched_calls.py": "tests/models/test_limits.py",
         # Two functions under the models, tried through what they make.
@@ -132,6 +148,13 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         # What stands in the events of two wires: read by their decoders.
         "miniagents/ext/llm/_messages_fields.py": "tests/ext/llm/test_messages_decoder.py",
         "miniagents/ext/llm/_responses_fields.py": "tests/ext/llm/test_responses_decoder.py",
+        # What protocols of chat libraries are made of: seen by their clients.
+        "miniagents/ext/web/_attachments.py": "tests/ext/web/test_vercel.py",
+        "miniagents/ext/web/_summary.py": "tests/ext/web/test_vercel.py",
+        "miniagents/ext/web/_openai_answer.py": "tests/ext/web/test_openai_chat.py",
+        "miniagents/ext/web/_openai_errors.py": "tests/ext/web/test_openai_routes.py",
+        "miniagents/ext/web/_endpoints.py": "tests/ext/web/test_openai_routes.py",
+        "miniagents/ext/web/_request_errors.py": "tests/ext/web/test_user_messages.py",
         # What a picture is made of: seen in pictures of real runs.
         "miniagents/ext/_timeline/_lanes.py": "tests/ext/test_timeline.py",
         "miniagents/ext/_timeline/_rows.py": "tests/ext/test_timeline.py",

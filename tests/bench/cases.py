@@ -1,4 +1,4 @@
-"""The cases S1 to S13, and D for decoding: what is measured, and the limit that it is measured against."""
+"""The cases S1 to S14, and D for decoding: what is measured, and the limit that it is measured against."""
 
 import os
 import subprocess
@@ -95,9 +95,10 @@ def sdk_role(module: str, name: str) -> Role:
     return role
 
 
-def sdk_case(module: str, name: str, count: int, small: int, target: float) -> Case:
+def sdk_case(module: str, name: str, count: int, small: int, target: float, *, added: bool = False) -> Case:
     """A case of which both roles are in such a module, as ``name_limit`` and ``name_ours``."""
-    return Case(sdk_role(module, f"{name}_limit"), sdk_role(module, f"{name}_ours"), count, small, target)
+    limit, ours = sdk_role(module, f"{name}_limit"), sdk_role(module, f"{name}_ours")
+    return Case(limit, ours, count, small, target, added=added)
 
 
 PYDANTIC_IN_USE = """
@@ -157,6 +158,9 @@ CASES = MappingProxyType(
         "S9L": sdk_case("http_cases", "live", 30_000, 20, 1.3),
         "S10": Case(map_limit, map_ours, 5_000, 20, 150.0, in_us=True),
         "S13": Case(prompt_limit, prompt_ours, 50_000, 100, 5.0, added=True),
+        "S14": sdk_case("observe_cases", "watched", 30_000, 20, 1.05),
+        "S14L": sdk_case("observe_cases", "watched_live", 30_000, 20, 1.05),
+        "S14-otel": sdk_case("observe_cases", "traced", 30_000, 20, 15.0, added=True),
         "D-chat": sdk_case("decode_cases", "chat", 10_000, 100, 0.2),
         "D-responses": sdk_case("decode_cases", "responses", 10_000, 100, 0.2),
         "D-anthropic": sdk_case("decode_cases", "anthropic", 20_000, 100, 0.2),

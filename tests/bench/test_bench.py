@@ -8,6 +8,7 @@ from tests.bench.measure import Measured, measure_peer
 from tests.bench.memory import KEPT, each
 from tests.bench.peers.known import PEERS
 from tests.bench.report import Report
+from tests.bench.web_clients import KINDS, measure
 
 
 @pytest.mark.gate("all cases, if only with a few tokens")
@@ -17,6 +18,14 @@ def test_case_runs(name: str, role: str) -> None:
     """Every case runs at a small size, and takes time."""
     case = CASES[name]
     assert (case.ours if role == "ours" else case.limit)(case.small) > 0
+
+
+@pytest.mark.gate("starts servers")
+@pytest.mark.parametrize("kind", KINDS)
+def test_clients_of_a_server(kind: str) -> None:
+    """Clients of each kind of response are told events, and what one costs is measured."""
+    found = measure(kind, 5, 0.5)
+    assert found["events_per_second"] > 0 < found["microseconds_per_event"]
 
 
 def test_row_tells_the_ratio_and_whether_it_holds() -> None:

@@ -345,7 +345,7 @@ async def test_tools_that_fail() -> None:
         await scripted_model(calls, "done").with_tools(broken).inquire("x")
     ends = {event.run.alias: event for event in told.events if isinstance(event, RunEnded)}
     assert (ends["broken"].outcome, type(ends["broken"].error)) == ("failed", KeyError)
-    assert (ends["unknown"].outcome, ends["unknown"].error) == ("failed", None)
+    assert (ends["(no such tool)"].outcome, ends["(no such tool)"].error) == ("failed", None)
     assert ends["SCRIPTED_MODEL_WITH_TOOLS"].outcome == "done"
 
 
@@ -562,3 +562,47 @@ class Observing(Observer):
     @override
     def on_event(self, event: RunEvent, /) -> None:
         logging.getLogger("miniagents.tests").debug("%s", event.run.alias)
+
+
+async def test_numbers_when_another_joins() -> None:
+    """No two runs have one number, whoever joins or leaves meanwhile, here or in a context around."""
+    told = Told()
+    async with MiniAgents() as outer, MiniAgents(observers=[told]):
+        for observer in (Told(), Told()):
+            await scripted_model("Hi").inquire("Hello")
+            outer.observe(observer)
+            await scripted_model("Hi").inquire("Hello")
+            outer.stop_observing(observer)
+    assert [run.number for run in told.runs] == [1, 2, 3, 4]
+    assert len({run.epoch for run in told.runs}) == 1
+
+
+async def test_data_of_messages() -> None:
+    """The end of a run tells the data of its messages, without secrets, however deep they stand."""
+    told = Told()
+
+    @miniagent(alias="TELLER")
+    async def telling_agent(ctx: InteractionContext) -> None:
+        ctx.reply(Message("Hi", api_key="canary", note={"kept": 1, "password": "canary"}))
+
+    async with MiniAgents(observers=[told]):
+        await telling_agent.inquire("Hello")
+    (end,) = (event for event in told.of("TELLER") if isinstance(event, RunEnded))
+    assert end.messages[0]["note"] == {"kept": 1}
+    assert "canary" not in repr(end)
+
+
+async def test_a_tool_that_is_not_there() -> None:
+    """The name of a tool that a model has made up is told among the arguments, and is no alias."""
+    told = Told()
+
+    @tool
+    async def look() -> str:
+        """Look."""
+        return "x"
+
+    call = AssistantMessage(parts=[ToolCall("1", "Say hello to my sister.", "{}")])
+    async with MiniAgents(observers=[told]):
+        await scripted_model(call, "done", alias="MODEL").with_tools(look).inquire("Hello")
+    (run,) = (run for run in told.runs if run.kind == "tool")
+    assert (run.alias, run.keywords["name"]) == ("(no such tool)", "Say hello to my sister.")

@@ -13,6 +13,7 @@ EXAMPLES = ROOT / "examples"
 EXPECTED = Path(__file__).parent / "expected"
 WITHOUT_A_MODEL = {
     "agent_classes.py",
+    "budget.py",
     "hello.py",
     "custom_message.py",
     "custom_provider.py",
@@ -20,6 +21,7 @@ WITHOUT_A_MODEL = {
     "test_with_marbles.py",
     "third_provider.py",
     "timeline.py",
+    "tracing.py",
 }
 NOTICE = "No key is set, so"
 

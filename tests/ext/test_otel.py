@@ -2,14 +2,11 @@
 
 import asyncio
 import json
-import logging
-import random
-from collections.abc import AsyncGenerator, Callable, MutableMapping
+from collections.abc import AsyncGenerator, MutableMapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
-from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -287,65 +284,6 @@ async def test_ends(how: str, status: StatusCode) -> None:
     assert attributes.get("error.type") == ("ConnectionError" if how == "failed" else None)
     assert attributes["gen_ai.usage.input_tokens"] == 5
     assert "secret" not in span.to_json()
-
-
-@miniagent(alias="BRANCH")
-async def branch_agent(ctx: InteractionContext, delays: tuple[float, ...] = ()) -> None:
-    """Stream a token after each delay, in seconds."""
-    await asyncio.sleep(delays[0])
-
-    async def tokens(metadata: object) -> AsyncGenerator[str]:
-        del metadata
-        for delay in delays:
-            yield "x"
-            await asyncio.sleep(delay)
-
-    ctx.reply(Message.promise(tokens))
-
-
-@miniagent(alias="FAN")
-async def fan_agent(ctx: InteractionContext, delays: tuple[float, ...] = ()) -> None:
-    """Ask three branches at once."""
-    branches = [branch_agent.inquire(ctx.messages, delays=delays[at:]) for at in range(3)]
-    await asyncio.sleep(delays[0])
-    ctx.reply(branches)
-
-
-@pytest.mark.loop(virtual=True)
-@pytest.mark.parametrize(("runs", "seed"), [(100, 1), pytest.param(1000, 2, marks=pytest.mark.gate)])
-async def test_a_thousand_runs(runs: int, seed: int, caplog: pytest.LogCaptureFixture) -> None:
-    """Of many concurrent runs with fan-out that are cancelled at random, each span ends at its place."""
-    chance = random.Random(seed)  # noqa: S311 - no secrets
-    caplog.set_level(logging.DEBUG, "opentelemetry")
-    traced = Traced()
-
-    async def one() -> None:
-        delays = tuple(chance.random() * 3 for _ in range(6))
-        await asyncio.sleep(chance.random())
-        replies = fan_agent.inquire("x", delays=delays)
-        how: Callable[[], None] | None = chance.choice([replies.cancel, None])
-        await asyncio.sleep(chance.random() * 3)
-        if how is not None:
-            how()
-        elif chance.random() < 0.5:
-            async for message in replies:
-                del message
-                break
-
-    async with MiniAgents(observers=[traced.observer]):
-        await asyncio.gather(*(one() for _ in range(runs)))
-    spans = traced.exporter.get_finished_spans()
-    above = {span.context.span_id: span for span in spans if span.context}
-    roots = [span for span in spans if span.parent is None]
-    assert len(roots) == runs
-    for span in spans:
-        if span.parent is not None:
-            assert span.name == "invoke_agent BRANCH"
-            assert above[span.parent.span_id] in roots
-            assert span.context is not None
-            assert span.parent.trace_id == span.context.trace_id
-    assert not [record for record in caplog.records if "detach" in record.getMessage()]
-    assert trace.get_current_span().get_span_context().is_valid is False
 
 
 @pytest.mark.gate

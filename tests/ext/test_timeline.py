@@ -296,7 +296,9 @@ async def converse(timeline: Timeline, said: str, *, key: str = KEY) -> None:
         raise ValueError(said)
 
     call = [ToolCall("1", "look", json.dumps({"thing": said})), ToolCall("2", "look", '{"thing": "x"}')]
-    answer = AssistantMessage(parts=[Reasoning(said), said, *call, ToolCall("3", said, "{}")])
+    answer = AssistantMessage(
+        parts=[Reasoning(said), said, *call, ToolCall("3", said, "{}")], model=said, usage=Usage(1, 1)
+    )
     asked = scripted_model(answer, ValueError(said), alias="MODEL").with_tools(look)
     async with MiniAgents(observers=[timeline]):
         with pytest.raises(ValueError, match=r".*"):

@@ -121,11 +121,11 @@ async def test_settled() -> None:
     """What a call has cost more than was estimated, the next ones wait for; what less, they need not."""
     limiter = Limiter(tokens_per_minute=60)  # one in a second
     await limiter.acquire(1)
-    limiter.settle(1, 11)
+    limiter.settle(10)
     begun = now()
     await limiter.acquire(1)
     assert now() - begun == pytest.approx(11)
-    limiter.settle(1, 0)
+    limiter.settle(-1)
     begun = now()
     await limiter.acquire(1)
     assert now() == begun

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from decimal import Decimal
@@ -26,6 +27,7 @@ from miniagents.ext.limits import budget, limit, rate_limit
 from miniagents.models import ModelAgent, TypedAgent, model_agent
 from miniagents.parts import RateLimit, ResponseHeaders
 from miniagents.testing import scripted_model
+from tests.support.canaries import PROMPT, shows
 
 GONE = ConnectionError("gone")
 
@@ -198,6 +200,28 @@ async def test_headers() -> None:
         del replies
 
 
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize(
+    ("sent", "answered", "seconds"), [(600, 6_000, 0.1), (6_000, 600, 1.0), (60, 60, 1.0)]
+)
+async def test_headers_tell_sent_and_answered(sent: int, answered: int, seconds: float) -> None:
+    """The limits of tokens that are sent and of those that are answered hold each by itself."""
+    told = ResponseHeaders(
+        200,
+        requests=RateLimit(limit=6_000),
+        input_tokens=RateLimit(limit=sent),
+        output_tokens=RateLimit(limit=answered),
+    )
+    words = 1 if sent == answered else 10
+    provider = Provider(words, pace=0, headers=told)
+    model = provider.model.around(rate_limit(estimate=1))
+    async with MiniAgents():
+        await outcomes([model.inquire("x") for _ in range(3)])
+        await outcomes([model.inquire("x") for _ in range(40)])
+    gaps = [later - earlier for earlier, later in itertools.pairwise(provider.times[20:])]
+    assert sum(gaps) / len(gaps) == pytest.approx(seconds, rel=0.05)
+
+
 # -- in all ----------------------------------------------------------------------------------------------
 
 
@@ -361,3 +385,15 @@ async def test_a_limit_of_nested_contexts() -> None:
         for _ in range(3):
             await Provider(words=4).model.around(alone).inquire("x")
     assert alone.left == spending.left < 1000
+
+
+@pytest.mark.loop(virtual=True)
+async def test_an_unknown_price_quotes_no_server() -> None:
+    """The error about a price that is not known tells no text that a server put in place of a name."""
+    answer = AssistantMessage("x", model=PROMPT, usage=Usage(1, 1))
+    model = scripted_model(then=answer).around(budget(dollars=1))
+    async with MiniAgents():
+        ended = await outcomes([model.inquire("x") for _ in range(2)])
+    (error,) = {each for each in ended if isinstance(each, LookupError)}
+    assert str(error).startswith("The price of a model without a name is not known")
+    assert shows(error) == []

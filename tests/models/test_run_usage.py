@@ -20,8 +20,10 @@ from miniagents import (
     miniagent,
     tool,
 )
+from miniagents.ext.limits import limit
 from miniagents.ext.usage import RunUsage, dollars
 from miniagents.models import model_agent
+from miniagents.observers import run_events
 from miniagents.testing import scripted_model
 
 
@@ -151,3 +153,31 @@ async def test_nothing_is_kept() -> None:
         kept = [each for each in gc.get_objects() if type(each).__name__ == "RunInfo"]
         assert len(kept) <= 1
     assert usage.total.input_tokens == 100
+
+
+async def test_what_stands_around_a_model() -> None:
+    """Operators around a model are not the agent that asked it."""
+    usage = RunUsage(dollars)
+    model = scripted_model(then=answer("x", 5), alias="MODEL").around(limit(concurrency=1))
+
+    @miniagent(alias="ASKER")
+    async def asking_agent(ctx: InteractionContext) -> None:
+        ctx.reply(model.inquire(ctx.messages))
+
+    async with MiniAgents(observers=[usage]):
+        await asking_agent.inquire("Hello")
+        assert list(usage.by_agent) == ["ASKER"]
+        await model.inquire("Hello")
+    assert list(usage.by_agent) == ["ASKER", "MODEL"]
+
+
+async def test_another_observer_joins() -> None:
+    """What was counted of replies is found also after another observer has joined."""
+    usage = RunUsage(dollars)
+    async with MiniAgents(observers=[usage]):
+        before = scripted_model(answer("x", 5)).inquire("Hello")
+        run_events()
+        await before
+        after = scripted_model(answer("x", 7)).inquire("Hello")
+        await after
+    assert [usage.of(replies).total.input_tokens for replies in (before, after)] == [5, 7]

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from miniagents import LLMError, Message
 
-__all__ = ["KEY", "PROMPT", "Kept", "shows", "watched"]
+__all__ = ["KEY", "PROMPT", "Kept", "shown_in", "shows", "watched"]
 
 KEY = "canary-5d1f0a7e"
 PROMPT = "The canary of my prompt is called Pepper Anchovy."

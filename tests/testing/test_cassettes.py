@@ -306,6 +306,7 @@ async def test_no_key_and_no_header(tmp_path: Path) -> None:
         "client": object(),
         "base_url": f"https://user:{KEY}@example.org/?key={KEY}",
         "extra": {"extra_headers": {"X-Auth": KEY}, "extra_query": {"key": KEY}, "api_key": KEY, "seed": 7},
+        "extra_body": {"credentials": {"private_key": KEY}, "refresh_token": KEY, "passwd": KEY},
         "default_headers": {"Authorization": f"Bearer {KEY}"},
         "system": f"My key is {sk}.",
     }

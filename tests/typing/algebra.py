@@ -107,10 +107,10 @@ def by_class() -> None:
     assert_type(route().case(HardQuestion, answering_agent), Route[HardQuestion, Answer])
     reception.inquire([Answer("42"), HardQuestion("?", topic="a", points=1)])
     reception.inquire(Question(topic="a"))  # type: ignore[arg-type]
-    route().case(Answer, answering_agent)  # type: ignore[misc]
-    route().case(Question, hard_agent)  # type: ignore[misc]
+    route().case(Answer, answering_agent)  # type: ignore[arg-type]
+    route().case(Question, hard_agent)  # type: ignore[arg-type]
     route().case(Message, keyed_agent)  # type: ignore[arg-type]
-    route().case(int, any_agent)  # type: ignore[misc]
+    route().case(int, any_agent)  # type: ignore[type-var]
     route().otherwise(answering_agent)  # type: ignore[arg-type]
 
 

@@ -299,7 +299,7 @@ def composed(words: Observable[str], questions: Observable[Question]) -> None:
     assert_type(typed(questions), Observable[Answer])
     plain | qa  # type: ignore[operator]
     qa | strict  # type: ignore[operator]
-    strict | plain  # type: ignore[misc]
+    strict | plain  # type: ignore[operator]
     strict.then(resolve())  # type: ignore[misc]
     qa | 5  # type: ignore[operator]
     qa | len  # type: ignore[operator]

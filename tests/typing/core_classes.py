@@ -150,7 +150,7 @@ def algebra(teacher: Teacher, professor: Professor, questions: Observable[Questi
     print(pipeline, as_agent)  # noqa: T201
     teacher | teacher  # type: ignore[operator]
     teacher | 5  # type: ignore[operator]
-    route().case(Answer, teacher)  # type: ignore[misc]
+    route().case(Answer, teacher)  # type: ignore[arg-type]
     narrower: MiniAgent[Message, Answer] = teacher  # type: ignore[assignment]
     print(narrower)  # noqa: T201
 

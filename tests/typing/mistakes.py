@@ -131,7 +131,7 @@ MUTATIONS: Sequence[Mutation] = (
         "fork forgets the keywords",
         "agents/_configuration.py",
         "def fork(self, *args: P.args, **kwargs: P.kwargs) -> Self:",
-        'def fork(self, *args: P.args, **kwargs: P.kwargs) -> "ConfiguredAgent[...]":',
+        'def fork(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[...]":',
     ),
     Mutation(
         "bind leaves the keywords open",
@@ -329,8 +329,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "a case is for agents of any class",
         "agents/_algebra/_route.py",
-        "message_class: type[M], agent: Stage[M, O])",
-        "message_class: type[M], agent: Stage[Any, O])",
+        "message_class: type[M], agent: Stage[M, O] |",
+        "message_class: type[M], agent: Stage[Any, O] |",
     ),
     Mutation(
         "a route forgets what its cases take",

@@ -57,7 +57,7 @@ def a_typed_prompt_has_the_keywords_of_its_function() -> None:
     summarise.inquire("a", language="French", words="few")  # type: ignore[call-overload]
     summarise.inquire("a")  # type: ignore[call-overload]
     summarise.fork(text="a")  # type: ignore[call-arg]
-    summarise | identity  # type: ignore[misc]
+    summarise | identity  # type: ignore[operator]
 
 
 def messages_as_dicts(theirs: list[ChatCompletionMessageParam]) -> None:

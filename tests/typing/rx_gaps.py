@@ -46,12 +46,19 @@ def behind_an_agent(questions: Observable[Question]) -> None:
     questions.pipe(answering_agent, resolve(), ops.map(lambda answer: answer.nope))  # type: ignore[attr-defined]
 
 
-def in_the_third_place(items: Observable[Item]) -> None:
-    """Inference has two passes in mypy: the first operator, then all others at once."""
-    third = items.pipe(ops.filter(lambda m: m.size > 1), ops.take(1), ops.map(lambda m: m.text))
-    assert_type(third, Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
-    third = items.pipe(ops.map(lambda m: m.text), ops.map(lambda t: t.split()), ops.map(lambda ws: ws[0]))
-    assert_type(third, Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
+def in_the_third_place(words: Observable[str]) -> None:
+    """Behind two that change the items; a method is exact, and what stands behind `take(1)` and the like."""
+    named = words.pipe(ops.filter(str.isupper), ops.map(len), ops.map(lambda n: n + 1))
+    assert_type(named, Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
+    three = words.pipe(ops.map(lambda w: w.split()), ops.map(lambda ws: ws[0]), ops.map(lambda w: w.upper()))
+    assert_type(three, Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
+    assert_type(words.pipe(ops.filter(str.isupper), ops.map(len)).map(lambda n: n + 1), Observable[int])
+
+
+def an_overloaded_function_in_the_third_place(words: Observable[str]) -> None:
+    """Mypy does not choose among the forms of `sum` there, with our stubs or without. A method works."""
+    words.pipe(ops.map(len), ops.to_list(), ops.map(sum))  # type: ignore[misc]
+    assert_type(words.pipe(ops.map(len), ops.to_list()).map(sum), Observable[int])
 
 
 def a_union_in_the_middle(items: Observable[Item], ints: Observable[int]) -> None:
@@ -105,7 +112,7 @@ def an_agent_with_optional_keywords() -> None:
 def a_required_keyword_after_fork(words: Observable[str]) -> None:
     """Both checkers: after `fork` it may still be given, and so it is required. `bind` closes it."""
     keyed_agent.fork(key="k").inquire("a")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
-    keyed_agent.fork(key="k") | any_agent  # type: ignore[misc]  # pyright: ignore[reportOperatorIssue]
+    keyed_agent.fork(key="k") | any_agent  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
     assert_type(keyed_agent.bind(key="k") | any_agent, MiniAgent)
     assert_type(words.pipe(keyed_agent.bind(key="k"), resolve()), Observable[Message])
 

@@ -138,3 +138,19 @@ def chains(items: Observable[Item], words: Observable[str]) -> None:
         items.pipe(ops.first_or_default(lambda m: m.size > 1), ops.map(lambda m: m.text if m else "none")),
         Observable[str],
     )
+
+
+def in_the_third_place(items: Observable[Item], words: Observable[str]) -> None:
+    """What stands before it keeps the items."""
+    assert_type(
+        items.pipe(ops.filter(lambda m: m.size > 1), ops.take(1), ops.map(lambda m: m.text)), Observable[str]
+    )
+    assert_type(
+        words.pipe(ops.map(lambda w: len(w)), ops.distinct_until_changed(), ops.map(lambda n: n / 2)),  # noqa: PLW0108
+        Observable[float],
+    )
+    assert_type(
+        words.pipe(ops.map(len), ops.skip(1), ops.filter(lambda n: n > 1), ops.to_list()),
+        Observable[list[int]],
+    )
+    items.pipe(ops.map(lambda m: m.text), ops.take(1), ops.map(lambda t: t.nope))  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError, field_validator
 
-from miniagents.values import misfit, redact_keys
+from miniagents.values import label_of, misfit, redact_keys
 
 KEYS = (
     "sk-abcdefghij0123456789",
@@ -192,3 +192,23 @@ def test_a_model_of_itself() -> None:
         left: "Tree | None" = None
 
     assert said_of(Tree, {"left": {"leaf": "x"}}).startswith("left.leaf: Input should be a valid integer")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("gpt-5.4-mini-2026-01-01", True),
+        ("C:\\models\\llama.gguf", True),
+        ("x" * 128, True),
+        ("x" * 129, False),
+        ("", False),
+        ("two words", False),
+        ("one\nline", False),
+        ("\x1b[31m", False),
+        ("sk-abcdef0123456789", False),
+        (7, False),
+    ],
+)
+def test_labels(text: object, shown: bool) -> None:
+    """A name that somebody else tells is one word of plain characters, and no key."""
+    assert label_of(text) == (text if shown else None)

@@ -1,6 +1,5 @@
 """What is kept of one run: what its lane shows, and no more."""
 
-import re
 import reprlib
 from array import array
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from miniagents.values import (
     ToolCallDelta,
     ToolResult,
     Usage,
+    label_of,
 )
 
 from ._dots import Dots
@@ -32,7 +32,6 @@ Ending: TypeAlias = Literal["done", "failed", "cancelled", "abandoned", "running
 TEXT: Final = 8_000
 """How many characters are kept of what a run said."""
 
-_TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # what models can be given
 _AGAIN: Final = 200  # times at which a model was asked again
 _SENT: Final = 300
 _SILENT: Final = (Usage, Finish, ResponseHeaders, Retry)
@@ -119,9 +118,7 @@ class Lane:
     )
 
     def __init__(self, run: RunInfo, at: float, parent: "Lane | None", *, content: bool) -> None:
-        # A model may call a tool that is not there, by a name that is a whole text.
-        said = run.kind == "tool" and not content and _TOOL_NAME.fullmatch(run.alias) is None
-        self.alias = "(no such tool)" if said else run.alias
+        self.alias = run.alias
         self.kind = run.kind
         self.number = run.number
         self.parent = parent
@@ -230,8 +227,8 @@ def _text(part: Part) -> str:
 
 
 def _model_of(messages: Sequence[Mapping[str, object]]) -> str:
-    models = (data.get("model") for data in messages)
-    return next((model for model in models if isinstance(model, str)), "")
+    names = (label_of(data.get("model")) for data in messages)
+    return next((name for name in names if name is not None), "")
 
 
 def _shown(keywords: Mapping[str, object]) -> str:

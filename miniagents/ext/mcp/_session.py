@@ -203,7 +203,7 @@ class _Session:
                     told, each.description or each.title or "", schema, call, timeout=self.timeout
                 )
             except ToolDefinitionError as error:
-                _LOG.warning("%s: the tool %r is left out: %s", self.name, _short(own), _short(str(error)))
+                _LOG.warning("%s: the tool %r is left out: %s", self.name, _short(own), _one_line(error))
                 continue
             tools.append(tool)
         return tools
@@ -325,8 +325,12 @@ def _reason(error: BaseException | None) -> str:
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     if error is None:
         return "its session was cancelled"
-    text = " ".join(redact_keys(str(error)).split())
+    text = _one_line(error)
     return _short(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def _one_line(error: BaseException) -> str:
+    return _short(" ".join(redact_keys(str(error)).split()))
 
 
 def _short(text: str) -> str:

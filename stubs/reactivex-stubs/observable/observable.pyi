@@ -75,7 +75,15 @@ class Observable(
     def pipe(self, op1: _Keeps, op2: Callable[[Observable[_T_co]], _B], op3: Callable[[_B], _C], /) -> _C: ...
     @overload
     def pipe(
-        self, op1: _First[Observable[_T_co], _A], op2: Callable[[_A], _B], op3: Callable[[_B], _C], /
+        self,
+        op1: _First[Observable[_T_co], Observable[_A]],
+        op2: _Keeps,
+        op3: Callable[[Observable[_A]], _B],
+        /,
+    ) -> _B: ...
+    @overload
+    def pipe(
+        self, op1: _First[Observable[_T_co], _A], op2: _First[_A, _B], op3: Callable[[_B], _C], /
     ) -> _C: ...
     @overload
     def pipe(
@@ -89,8 +97,17 @@ class Observable(
     @overload
     def pipe(
         self,
+        op1: _First[Observable[_T_co], Observable[_A]],
+        op2: _Keeps,
+        op3: Callable[[Observable[_A]], _B],
+        op4: Callable[[_B], _C],
+        /,
+    ) -> _C: ...
+    @overload
+    def pipe(
+        self,
         op1: _First[Observable[_T_co], _A],
-        op2: Callable[[_A], _B],
+        op2: _First[_A, _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
         /,
@@ -108,8 +125,18 @@ class Observable(
     @overload
     def pipe(
         self,
+        op1: _First[Observable[_T_co], Observable[_A]],
+        op2: _Keeps,
+        op3: Callable[[Observable[_A]], _B],
+        op4: Callable[[_B], _C],
+        op5: Callable[[_C], _D],
+        /,
+    ) -> _D: ...
+    @overload
+    def pipe(
+        self,
         op1: _First[Observable[_T_co], _A],
-        op2: Callable[[_A], _B],
+        op2: _First[_A, _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
         op5: Callable[[_D], _E],
@@ -129,8 +156,19 @@ class Observable(
     @overload
     def pipe(
         self,
+        op1: _First[Observable[_T_co], Observable[_A]],
+        op2: _Keeps,
+        op3: Callable[[Observable[_A]], _B],
+        op4: Callable[[_B], _C],
+        op5: Callable[[_C], _D],
+        op6: Callable[[_D], _E],
+        /,
+    ) -> _E: ...
+    @overload
+    def pipe(
+        self,
         op1: _First[Observable[_T_co], _A],
-        op2: Callable[[_A], _B],
+        op2: _First[_A, _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
         op5: Callable[[_D], _E],

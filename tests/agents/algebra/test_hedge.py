@@ -6,6 +6,7 @@ import math
 import pytest
 
 from miniagents import MiniAgents, identity
+from miniagents.testing import Marbles
 from tests.support.speakers import Speaker, heard
 
 GONE = ConnectionError("gone")
@@ -29,29 +30,21 @@ async def test_in_time() -> None:
 
 
 @pytest.mark.loop(virtual=True)
-async def test_too_late() -> None:
-    """When it does not, the second one is asked; who begins first replies, the other one is cancelled."""
-    for delay, expected in ((9.0, "first"), (11.0, "second")):
-        first = Speaker("A", [delay, "first"], 3600.0)
-        second = Speaker("B", [5.0, "second"], 3600.0)
-        begun = now()
-        async with MiniAgents(), first.agent.hedge(second.agent, after=5).inquire() as replies:
-            reply = await anext(aiter(replies))
-            assert str(await reply) == expected
-            loser = second if expected == "first" else first
-            await asyncio.sleep(0)
-            assert loser.ended == ["cancelled"]
-            assert now() - begun == min(delay, 10)
-
-
-@pytest.mark.loop(virtual=True)
-async def test_it_streams() -> None:
-    """The tokens of the one that has won come as they come."""
-    first, second = Speaker("A", 3600.0), Speaker("B", ["one", 60.0, "two"])
+@pytest.mark.parametrize(
+    ("first", "shown", "first_read", "second_read"),
+    [
+        ("9s a 1m a|", "9s a 1m a|", "^ 68999ms -- |", "5s ^ 3999ms !"),
+        ("11s a 1m a|", "10s b 1m b|", "^ 9999ms !", "5s ^ 64999ms -- |"),
+    ],
+)
+async def test_too_late(first: str, shown: str, first_read: str, second_read: str) -> None:
+    """Else the second one is asked; who begins first replies, as it comes, and the other one is cancelled."""
+    marbles = Marbles()
+    one, other = marbles.model(first), marbles.model("5s b 1m b|")
     async with MiniAgents():
-        reply = await anext(aiter(first.agent.hedge(second.agent, after=5).inquire()))
-        assert await anext(aiter(reply)) == "one"
-        assert now() == 5
+        await marbles.expect(one.hedge(other, after=5).inquire()).to_be(shown)
+        await marbles.expect_reads(one).to_be(first_read)
+        await marbles.expect_reads(other).to_be(second_read)
 
 
 @pytest.mark.loop(virtual=True)

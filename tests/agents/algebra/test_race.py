@@ -15,6 +15,7 @@ from miniagents import (
     miniagent,
     race,
 )
+from miniagents.testing import Marbles
 from tests.support.speakers import Speaker, heard
 
 OUT_OF_IDEAS = ValueError("out of ideas")
@@ -23,13 +24,13 @@ OUT_OF_IDEAS = ValueError("out of ideas")
 @pytest.mark.loop(virtual=True)
 async def test_the_first_complete_reply() -> None:
     """The first that is complete wins, not the first that begins; the others are cancelled."""
-    early = Speaker("EARLY", ["I ", 60.0, "see"], 60.0)
-    quick = Speaker("QUICK", [5.0, "y", 1.0, "es"])
-    slow = Speaker("SLOW", 7.0, "no")
+    marbles = Marbles()
+    early, quick, slow = (marbles.model(diagram) for diagram in ("a 60s b|", "5s y 1s e|", "7s n|"))
     async with MiniAgents():
-        assert await heard(race(early.agent, quick.agent, slow.agent).inquire()) == [("y", "es")]
-        assert asyncio.get_running_loop().time() == 6
-    assert (early.ended, quick.ended, slow.ended) == (["cancelled"], ["done"], ["cancelled"])
+        await marbles.expect(race(early, quick, slow).inquire()).to_be("6002ms (ye|)")
+        await marbles.expect_reads(early).to_be("^ 6001ms !")
+        await marbles.expect_reads(quick).to_be("^ 6001ms |")
+        await marbles.expect_reads(slow).to_be("^ 6001ms !")
 
 
 @pytest.mark.loop(virtual=True)
@@ -62,9 +63,10 @@ async def test_an_async_predicate() -> None:
 @pytest.mark.loop(virtual=True)
 async def test_a_tie() -> None:
     """Of two that are ready at the same moment the first one wins."""
+    marbles = Marbles()
+    agents = [marbles.model(diagram) for diagram in ("--a|", "--b|", "--c|")]
     async with MiniAgents():
-        agents = [Speaker(name, 5.0, name).agent for name in "ABC"]
-        assert str(await race(*agents).inquire()) == "A"
+        await marbles.expect(race(*agents).inquire()).to_be("---(a|)")
 
 
 @pytest.mark.loop(virtual=True)
@@ -108,12 +110,14 @@ async def test_a_failing_predicate() -> None:
 @pytest.mark.loop(virtual=True)
 async def test_cancelling() -> None:
     """Cancelling the race cancels all who are in it."""
-    speakers = [Speaker(name, ["begun", 3600.0], 3600.0) for name in "ABC"]
+    marbles = Marbles()
+    agents = [marbles.model("a 1m b|") for _ in range(3)]
     async with MiniAgents():
-        replies = race(*(speaker.agent for speaker in speakers)).inquire()
+        replies = race(*agents).inquire()
         await asyncio.sleep(1)
         replies.cancel()
-    assert [speaker.ended for speaker in speakers] == [["cancelled"]] * 3
+        for agent in agents:
+            await marbles.expect_reads(agent).to_be("^ 999ms !")
 
 
 @pytest.mark.loop(virtual=True)

@@ -15,6 +15,7 @@ from miniagents import (
     identity,
     miniagent,
 )
+from miniagents.testing import Marbles
 from tests.support.speakers import Heard, Script, Speaker, heard
 
 GONE = ConnectionError("gone")
@@ -46,10 +47,11 @@ async def test_until_it_begins(failure: Exception | list[float | Exception]) -> 
 @pytest.mark.loop(virtual=True)
 async def test_pauses() -> None:
     """Between the attempts it waits as the policy says."""
-    moody = Moody(Speaker("A", GONE), Speaker("B", GONE), Speaker("C", "fine"))
+    marbles = Marbles()
+    model = marbles.model("--#", error=GONE)
     async with MiniAgents():
-        assert await heard(moody.agent.retry(EXACT).inquire()) == [("fine",)]
-    assert asyncio.get_running_loop().time() == 1 + 2
+        await marbles.expect(model.retry(EXACT).inquire()).to_be("3s ------#", error=GONE)
+        await marbles.expect_reads(model).to_be("^-#", "1s --^-#", "3s ----^-#")
 
 
 @pytest.mark.loop(virtual=True)

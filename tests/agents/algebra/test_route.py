@@ -195,7 +195,7 @@ def test_what_is_no_case() -> None:
     with pytest.raises(
         TypeError, match=r"route\(\).case\(<class 'int'>, ...\): a case is for a class of messages."
     ):
-        route().case(int, identity)  # type: ignore[misc]
+        route().case(int, identity)  # type: ignore[type-var]
     with pytest.raises(TypeError, match=r"route\(\).case\(5, ...\)"):
         route().case(5, identity)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="case is made of agents"):

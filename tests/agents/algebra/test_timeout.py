@@ -17,6 +17,7 @@ from miniagents import (
     miniagent,
     partial_text,
 )
+from miniagents.testing import Marbles
 from tests.support.sources import Source
 from tests.support.speakers import Script, Speaker, heard
 
@@ -78,11 +79,13 @@ async def test_stall() -> None:
 @pytest.mark.loop(virtual=True)
 async def test_a_stall_before_the_first_token() -> None:
     """Without a limit for the first token a stall bounds that, too; with one it does not."""
-    speaker = Speaker("A", [8.0, "late"])
+    marbles = Marbles()
+    model = marbles.model("8s a|")
     async with MiniAgents():
-        with pytest.raises(AgentTimeoutError):
-            await speaker.agent.timeout(stall=5).inquire()
-        assert await heard(speaker.agent.timeout(first_token=10, stall=5).inquire()) == [("late",)]
+        await marbles.expect(model.timeout(stall=5).inquire()).to_be("5s #", error=AgentTimeoutError)
+        await marbles.expect_reads(model).to_be("^ 4999ms !")
+        marbles.start()
+        await marbles.expect(model.timeout(first_token=10, stall=5).inquire()).to_be("8s a|")
 
 
 @pytest.mark.loop(virtual=True)

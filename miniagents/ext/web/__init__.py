@@ -1,0 +1,36 @@
+"""Answers of agents over HTTP: streamed, stopped when nobody listens, and resumed when somebody comes back.
+
+Needs ``pip install 'miniagents[web]'``, Starlette; FastAPI apps use the same functions. `RedisFrames` needs
+``miniagents[redis]`` besides.
+"""
+
+from ._frame_log import FrameLog, FrameLogError, RunExistsError, RunOverError, RunRecord, UnknownRunError
+from ._frames import Frame, FrameError, MessageBegan, MessageEnded, MessagePart, RunEnded
+from ._memory_frames import MemoryFrames
+from ._redis_frames import RedisFrames
+from ._response import stream_response
+from ._routes import chat_routes
+from ._runs import Runs, TooManyRunsError
+from ._sqlite_frames import SQLiteFrames
+
+__all__ = [
+    "Frame",
+    "FrameError",
+    "FrameLog",
+    "FrameLogError",
+    "MemoryFrames",
+    "MessageBegan",
+    "MessageEnded",
+    "MessagePart",
+    "RedisFrames",
+    "RunEnded",
+    "RunExistsError",
+    "RunOverError",
+    "RunRecord",
+    "Runs",
+    "SQLiteFrames",
+    "TooManyRunsError",
+    "UnknownRunError",
+    "chat_routes",
+    "stream_response",
+]

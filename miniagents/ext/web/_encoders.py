@@ -1,0 +1,50 @@
+"""The protocols by name."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+from ._openai_chat import ChatCompletionEncoder
+from ._openai_responses import ResponseEncoder
+from ._protocols import Encoder, JSONLinesEncoder, SSEEncoder, TextEncoder
+from ._vercel import VercelEncoder
+
+__all__ = ["ProtocolName", "encoder_of"]
+
+ProtocolName: TypeAlias = Literal["sse", "ndjson", "text", "vercel", "openai", "responses"]
+"""What `stream_response` can write."""
+
+_ENCODERS: Final[Mapping[str, Callable[[], Encoder]]] = MappingProxyType(
+    {
+        "sse": SSEEncoder,
+        "ndjson": JSONLinesEncoder,
+        "text": TextEncoder,
+        "vercel": VercelEncoder,
+        "openai": ChatCompletionEncoder,
+        "responses": ResponseEncoder,
+    }
+)
+
+
+def encoder_of(protocol: str) -> Encoder:
+    """Return a new encoder.
+
+    Args:
+        protocol: its name.
+
+    Raises:
+        ValueError: there is no such protocol.
+
+    Example:
+        >>> encoder_of("text").media_type
+        'text/plain; charset=utf-8'
+        >>> encoder_of("smoke")
+        Traceback (most recent call last):
+            ...
+        ValueError: 'smoke' is no protocol; the protocols are sse, ndjson, text, vercel, openai, responses.
+    """
+    make = _ENCODERS.get(protocol)
+    if make is None:
+        msg = f"{protocol!r} is no protocol; the protocols are {', '.join(_ENCODERS)}."
+        raise ValueError(msg)
+    return make()

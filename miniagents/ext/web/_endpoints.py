@@ -1,0 +1,40 @@
+"""Endpoints that may refuse a request, each protocol in its own words."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from ._request_errors import RequestError
+
+__all__ = ["Endpoint", "refusing"]
+
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+"""What a route calls."""
+
+_CLIENT_LEFT: Final = 499
+
+
+def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response]) -> Endpoint:
+    """Return an endpoint that tells what is wrong with a request.
+
+    Args:
+        endpoint: raises `RequestError`; or what Starlette's apps raise, as the `owner` of an app may.
+        refusal: makes the response.
+    """
+
+    async def told(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except RequestError as error:
+            return refusal(error)
+        except HTTPException as error:
+            response = refusal(RequestError(str(error.detail), error.status_code))
+            response.headers.update(error.headers or {})
+            return response
+        except ClientDisconnect:
+            return Response(status_code=_CLIENT_LEFT)  # nobody is there to read it
+
+    return told

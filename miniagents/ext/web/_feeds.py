@@ -1,0 +1,183 @@
+"""Where a response takes its frames from: an attached run, a live one, or a log."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from typing import Final, Protocol
+
+from miniagents.core import Context
+
+from ._frame_log import BATCH, FrameLog, Positioned
+from ._frames import RunEnded
+from ._source import ErrorText, FrameSource, Replies
+
+__all__ = ["SHUT_DOWN", "AttachedFeed", "Feed", "LogFeed"]
+
+logger = logging.getLogger(__name__)
+
+SHUT_DOWN: Final = RunEnded("lost", "The server is shutting down.")
+"""What a reader is told that cannot be served any longer."""
+
+
+class Feed(Protocol):
+    """The frames of one run for one reader.
+
+    Attributes:
+        context: in which the run is, and all that lives as long.
+        resumable: the run goes on without this reader, which may come back.
+    """
+
+    context: Context
+    resumable: bool
+
+    def open(self, wake: Callable[[], None], /) -> None:
+        """Begin.
+
+        Args:
+            wake: called whenever there may be more to take.
+        """
+        ...
+
+    def take(self) -> Sequence[Positioned]:
+        """Return the next frames, empty if there are none yet; a `RunEnded` is the last one."""
+        ...
+
+    def cut(self) -> None:
+        """The server is about to end: an attached run ends now, and says so."""
+        ...
+
+    def close(self) -> None:
+        """The reader leaves; an attached run stops at once. Idempotent."""
+        ...
+
+
+class AttachedFeed:
+    """The run of one reader: it begins to be told when it is opened, and stops when the reader leaves.
+
+    Args:
+        replies: of the agent.
+        agent: its alias, for messages that do not say who wrote them.
+        limit: characters that may wait for the reader; with more the run is stopped.
+        error_text: what clients are told of an error; None: `sentence_of`.
+    """
+
+    def __init__(
+        self,
+        replies: Replies,
+        *,
+        agent: str | None = None,
+        limit: int | None = None,
+        error_text: ErrorText | None = None,
+    ) -> None:
+        self.context: Context = replies.buffer.context
+        self.resumable = False
+        self._replies: Replies | None = replies
+        self._source: FrameSource | None = None
+        self._agent = agent
+        self._limit = limit
+        self._error_text = error_text
+        self._position = 0
+
+    def open(self, wake: Callable[[], None], /) -> None:
+        """Begin to read the replies.
+
+        Args:
+            wake: called whenever there may be more to take.
+        """
+        replies, self._replies = self._replies, None
+        if replies is not None:
+            self._source = FrameSource(
+                replies, wake, agent=self._agent, limit=self._limit, error_text=self._error_text
+            )
+
+    def take(self) -> Sequence[Positioned]:
+        """Return what has come, texts joined."""
+        if self._source is None:
+            return ()
+        frames = self._source.take()
+        taken = list(enumerate(frames, start=self._position + 1))
+        self._position += len(frames)
+        return taken
+
+    def cut(self) -> None:
+        """Stop the run; its last frame says that the server ends."""
+        if self._source is not None:
+            self._source.stop(SHUT_DOWN)
+
+    def close(self) -> None:
+        """Stop the run, if it has not ended."""
+        if self._source is not None:
+            self._source.stop()
+        elif self._replies is not None:
+            self._replies.cancel()
+            self._replies = None
+
+
+class LogFeed:
+    """What a log keeps of a run, and what another process appends to it.
+
+    Args:
+        log: where it is.
+        run: its id.
+        after: the position behind which it is read.
+        context: what the log is open in.
+    """
+
+    def __init__(self, log: FrameLog, run: str, after: int, context: Context) -> None:
+        self.context = context
+        self.resumable = True
+        self._log = log
+        self._run = run
+        self._after = after
+        self._wake: Callable[[], None] = _ignore
+        self._read: deque[Positioned] = deque()
+        self._taken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def open(self, wake: Callable[[], None], /) -> None:
+        """Begin to read the log.
+
+        Args:
+            wake: called whenever there may be more to take.
+        """
+        self._wake = wake
+        self._task = asyncio.create_task(self._follow(), name=f"frames of {self._run}")
+
+    async def _follow(self) -> None:
+        try:
+            async with aclosing(self._log.read(self._run, self._after)) as batches:
+                async for batch in batches:
+                    if self._closed:  # a client of a database may have swallowed the cancellation
+                        return
+                    self._read.extend(batch)
+                    self._wake()
+                    while len(self._read) >= BATCH:  # the log waits, not the memory
+                        self._taken.clear()
+                        await self._taken.wait()
+        except Exception:
+            logger.exception("The frames of a run cannot be read.")
+            self._read.append((self._after, RunEnded("lost", "The frames of this run cannot be read.")))
+            self._wake()
+
+    def take(self) -> Sequence[Positioned]:
+        """Return what has been read."""
+        taken = tuple(self._read)
+        self._read.clear()
+        self._taken.set()
+        return taken
+
+    def cut(self) -> None:
+        """Nothing: the run is of the log, or of another process."""
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+
+
+def _ignore() -> None:
+    """Nobody is to be woken."""

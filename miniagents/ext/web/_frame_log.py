@@ -1,0 +1,201 @@
+"""What keeps the frames of runs: the protocol of `MemoryFrames`, `SQLiteFrames` and `RedisFrames`.
+
+A run has one writer, the server that began it, and any number of readers, in any process that has the log.
+Its frames have positions, 1, 2, 3 and so on. The last one is a `RunEnded`; it is `lost` if the writer is gone
+without having written one. Whoever finds that out writes it, once: from then on the old writer cannot append.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+from miniagents.values import MiniAgentsError
+
+from ._frames import Ending, Frame, RunEnded
+
+__all__ = [
+    "BATCH",
+    "LOST",
+    "FrameLog",
+    "FrameLogError",
+    "Positioned",
+    "RunExistsError",
+    "RunOverError",
+    "RunRecord",
+    "UnknownRunError",
+]
+
+Positioned: TypeAlias = tuple[int, Frame]
+"""A frame and where it stands in its run; the first one stands at 1."""
+
+BATCH: Final = 512
+"""The most frames that are read at once."""
+
+LOST: Final = RunEnded("lost", "The server that wrote this answer is gone; what is missing is lost.")
+"""What ends a run of a server that is gone."""
+
+
+class FrameLogError(MiniAgentsError):
+    """A log of frames cannot be read or written.
+
+    Example:
+        >>> raise FrameLogError("frames.db is of a newer version of this library.")
+        Traceback (most recent call last):
+            ...
+        miniagents...FrameLogError: frames.db is of a newer version of this library.
+    """
+
+
+class UnknownRunError(FrameLogError):
+    """There is no such run, or it is not kept any more.
+
+    Example:
+        >>> raise UnknownRunError("no run has the id '7'")
+        Traceback (most recent call last):
+            ...
+        miniagents...UnknownRunError: no run has the id '7'
+    """
+
+
+class RunExistsError(FrameLogError):
+    """A run of this id was begun before.
+
+    Example:
+        >>> raise RunExistsError("a run has the id '7' already")
+        Traceback (most recent call last):
+            ...
+        miniagents...RunExistsError: a run has the id '7' already
+    """
+
+
+class RunOverError(FrameLogError):
+    """The run has its last frame: nothing can be appended.
+
+    Example:
+        >>> raise RunOverError("the run '7' has ended")
+        Traceback (most recent call last):
+            ...
+        miniagents...RunOverError: the run '7' has ended
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a log knows of a run besides its frames.
+
+    Attributes:
+        run: its id.
+        owner: who may read and stop it; `""` if whoever knows the id may.
+        topic: what it belongs to, the id of a chat for example; `""` if to nothing.
+        ended: its last frame is there.
+        last: the position of its last frame so far; 0 if it has none.
+
+    Example:
+        >>> RunRecord("7", owner="ada").ended
+        False
+    """
+
+    run: str
+    owner: str = ""
+    topic: str = ""
+    ended: bool = False
+    last: int = 0
+
+
+class FrameLog(Protocol):
+    """Keeps the frames of runs; what `Runs` is given.
+
+    Example:
+        >>> from miniagents.ext.web import MemoryFrames
+        >>> log: FrameLog = MemoryFrames(keep=60)
+    """
+
+    async def open(self, on_stop: Callable[[str], None], /) -> None:
+        """Begin to work on the running event loop.
+
+        Args:
+            on_stop: called with the id of a run of this server that another one was asked to stop.
+
+        Raises:
+            FrameLogError: it cannot be opened.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End; runs that were begun here and have not ended are lost."""
+        ...
+
+    async def begin(self, run: str, /, *, owner: str = "", topic: str = "") -> None:
+        """Note a new run.
+
+        Args:
+            run: its id.
+            owner: who may read and stop it.
+            topic: what it belongs to.
+
+        Raises:
+            RunExistsError: there is one of this id.
+        """
+        ...
+
+    async def append(self, run: str, frames: Sequence[Frame], /) -> None:
+        """Keep frames; when this returns, readers can see them, and the death of this process loses none.
+
+        Args:
+            run: one that was begun here.
+            frames: without the last one of the run.
+
+        Raises:
+            RunOverError: it has ended.
+        """
+        ...
+
+    async def end(self, run: str, how: Ending, sentence: str = "", /) -> None:
+        """Write the last frame of a run.
+
+        Args:
+            run: one that was begun here.
+            how: as in `RunEnded`.
+            sentence: as in `RunEnded`.
+
+        Raises:
+            RunOverError: it has ended already.
+        """
+        ...
+
+    def read(self, run: str, after: int = 0, /) -> AsyncGenerator[Sequence[Positioned]]:
+        """Yield what is kept, then what comes, up to the last frame; close it if it is left before that.
+
+        Args:
+            run: any.
+            after: a position; what stands behind it is read. 0: everything.
+
+        Raises:
+            UnknownRunError: there is no such run.
+        """
+        ...
+
+    async def find(self, run: str, /) -> RunRecord | None:
+        """Return what is known of a run, or None.
+
+        Args:
+            run: its id.
+        """
+        ...
+
+    async def latest(self, topic: str, /, *, owner: str = "") -> str | None:
+        """Return the id of the run that was begun last for a topic, or None.
+
+        Args:
+            topic: what it belongs to.
+            owner: whose it is.
+        """
+        ...
+
+    async def ask_to_stop(self, run: str, /) -> None:
+        """Have the server that writes a run stop it, wherever that is; nothing happens if it has ended.
+
+        Args:
+            run: any.
+        """
+        ...

@@ -1,0 +1,291 @@
+"""Frames: what a client is told of one run, in no protocol's words.
+
+A run is messages, one after the other, each of them parts, and one last frame that says how it ended:
+
+    MessageBegan(0) MessagePart(0, "Hel") MessagePart(0, "lo") MessageEnded(0) RunEnded("finished")
+
+A `Restart` part withdraws what its message streamed before. Frames go through JSON, for logs and for clients.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias, cast
+
+from miniagents.values import AgentPart, PartValue, RateLimit, part_from_data
+
+__all__ = [
+    "FRAMES_VERSION",
+    "Ending",
+    "Frame",
+    "FrameError",
+    "MessageBegan",
+    "MessageEnded",
+    "MessagePart",
+    "RunEnded",
+    "frame_from_data",
+    "frame_from_json",
+    "json_of",
+    "text_size",
+]
+
+FRAMES_VERSION: Final = 1
+"""Of the JSON of frames, written into every file and stream that keeps them."""
+
+Ending: TypeAlias = Literal["finished", "failed", "stopped", "lost"]
+"""How a run ended: by itself, by an error, by somebody who stopped it, or with the server that ran it."""
+
+_ENDINGS: Final[Mapping[str, Ending]] = MappingProxyType(
+    {"finished": "finished", "failed": "failed", "stopped": "stopped", "lost": "lost"}
+)
+
+
+class FrameError(ValueError):
+    """What was read is no frame, or one of a newer version of the library.
+
+    Example:
+        >>> frame_from_data({"type": "smell"})
+        Traceback (most recent call last):
+            ...
+        miniagents...FrameError: 'smell' is no type of frame; the types are message_began, part, ...
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class MessageBegan:
+    """A message of the run begins.
+
+    Attributes:
+        message: which one of the run; the first is 0. The next one begins when this one has ended.
+        role: whose it is ("assistant", "tool", ...).
+        agent: the alias of the agent that wrote it, if it is known.
+        model: the model that wrote it, if one did.
+        tool: the name of the tool that was called, if it is the result of a call.
+        call: the id of that call.
+
+    Example:
+        >>> MessageBegan(0, "assistant", "POET").as_data()["type"]
+        'message_began'
+    """
+
+    message: int
+    role: str
+    agent: str | None = None
+    model: str | None = None
+    tool: str | None = None
+    call: str | None = None
+
+    def as_data(self) -> dict[str, object]:
+        """Return the frame as what JSON has; what is not known is left out."""
+        data: dict[str, object] = {"type": "message_began", "message": self.message, "role": self.role}
+        known = {"agent": self.agent, "model": self.model, "tool": self.tool, "call": self.call}
+        return data | {name: value for name, value in known.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePart:
+    """A piece of a message: text as `str`, anything else as the part that it is.
+
+    Attributes:
+        message: which one of the run.
+        part: the piece; texts that came together are one.
+
+    Example:
+        >>> MessagePart(0, "Hello").as_data()
+        {'type': 'part', 'message': 0, 'part': 'Hello'}
+    """
+
+    message: int
+    part: str | PartValue
+
+    def as_data(self) -> dict[str, object]:
+        """Return the frame as what JSON has."""
+        return {"type": "part", "message": self.message, "part": _part_as_data(self.part)}
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEnded:
+    """A message of the run is complete.
+
+    Attributes:
+        message: which one of the run.
+
+    Example:
+        >>> MessageEnded(0).as_data()
+        {'type': 'message_ended', 'message': 0}
+    """
+
+    message: int
+
+    def as_data(self) -> dict[str, object]:
+        """Return the frame as what JSON has."""
+        return {"type": "message_ended", "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The last frame of every run, and the only one of its kind.
+
+    Attributes:
+        how: "finished", "failed", "stopped", or "lost": the server that ran it is gone.
+        sentence: for whoever asked; it has no traceback, key or prompt.
+
+    Example:
+        >>> RunEnded("stopped").as_data()
+        {'type': 'run_ended', 'how': 'stopped', 'sentence': ''}
+    """
+
+    how: Ending
+    sentence: str = ""
+
+    def as_data(self) -> dict[str, object]:
+        """Return the frame as what JSON has."""
+        return {"type": "run_ended", "how": self.how, "sentence": self.sentence}
+
+
+Frame: TypeAlias = MessageBegan | MessagePart | MessageEnded | RunEnded
+"""Anything that a client is told of a run; `match` over the classes narrows it to nothing."""
+
+
+def frame_from_data(data: Mapping[str, object]) -> Frame:
+    """Return the frame whose `as_data` this is.
+
+    Args:
+        data: the fields with the `type`; further ones are left out.
+
+    Raises:
+        FrameError: it is none.
+
+    Example:
+        >>> frame_from_data({"type": "part", "message": 0, "part": {"kind": "finish", "reason": "stop"}})
+        MessagePart(message=0, part=Finish(reason='stop'))
+    """
+    kind = data.get("type")
+    try:
+        match kind:
+            case "message_began":
+                return MessageBegan(
+                    _number(data),
+                    str(data["role"]),
+                    _text_or_none(data, "agent"),
+                    _text_or_none(data, "model"),
+                    _text_or_none(data, "tool"),
+                    _text_or_none(data, "call"),
+                )
+            case "part":
+                return MessagePart(_number(data), _part_of(data["part"]))
+            case "message_ended":
+                return MessageEnded(_number(data))
+            case "run_ended":
+                return RunEnded(_ENDINGS[str(data["how"])], str(data.get("sentence", "")))
+            case _:
+                pass
+    except (KeyError, TypeError, ValueError) as error:
+        raise FrameError(f"a frame of type {kind!r} does not fit: {error!r}") from None
+    raise FrameError(
+        f"{kind!r} is no type of frame; the types are message_began, part, message_ended and run_ended."
+    )
+
+
+def frame_from_json(text: str | bytes) -> Frame:
+    """Return the frame whose `json_of` this is.
+
+    Args:
+        text: one JSON object.
+
+    Raises:
+        FrameError: it is none.
+
+    Example:
+        >>> frame_from_json(b'{"type":"message_ended","message":3}')
+        MessageEnded(message=3)
+    """
+    try:
+        data = cast("object", json.loads(text))
+    except ValueError as error:
+        raise FrameError(f"a frame is no JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise FrameError("a frame is no JSON object.")
+    return frame_from_data(cast("dict[str, object]", data))
+
+
+def json_of(data: object) -> bytes:
+    """Return plain data as JSON on one line.
+
+    Args:
+        data: what JSON has: of a frame, its `as_data`.
+
+    Example:
+        >>> json_of(MessageEnded(3).as_data())
+        b'{"type":"message_ended","message":3}'
+    """
+    try:
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can say
+        return json.dumps(data, separators=(",", ":")).encode()
+
+
+def text_size(frame: Frame) -> int:
+    """Return about how many characters a frame is, for bounds.
+
+    Args:
+        frame: any.
+
+    Example:
+        >>> text_size(MessagePart(0, "Hello")) - text_size(MessagePart(0, ""))
+        5
+    """
+    if type(frame) is MessagePart:
+        part = frame.part
+        return 64 + (len(part) if isinstance(part, str) else len(repr(part)))
+    return 128
+
+
+def _number(data: Mapping[str, object]) -> int:
+    number = data["message"]
+    if not isinstance(number, int):
+        raise TypeError("message is no number")
+    return number
+
+
+def _text_or_none(data: Mapping[str, object], name: str) -> str | None:
+    value = data.get(name)
+    return None if value is None else str(value)
+
+
+def _part_as_data(part: object) -> object:
+    if isinstance(part, PartValue):
+        return {name: _part_as_data(value) for name, value in part.as_data().items() if value is not None}
+    if isinstance(part, bytes):
+        return b64encode(part).decode()
+    if isinstance(part, PurePath):
+        return str(part)
+    return list(cast("tuple[object, ...]", part)) if isinstance(part, tuple) else part
+
+
+_LIMITS: Final = ("requests", "tokens", "input_tokens", "output_tokens")
+
+
+def _part_of(data: object) -> str | PartValue:
+    if isinstance(data, str):
+        return data
+    if not isinstance(data, dict):
+        raise TypeError("part is neither a text nor an object")
+    fields = dict(cast("dict[str, object]", data))
+    match fields.get("kind"):
+        case "agent_part":
+            agents = cast("list[object]", fields["agents"])
+            part = _part_of(fields["part"])
+            return AgentPart(tuple(map(str, agents)), part)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # as it was written
+        case "image" | "file" if isinstance(fields.get("data"), str):
+            fields["data"] = b64decode(str(fields["data"]))
+        case "response_headers":
+            for name in _LIMITS:
+                if isinstance(fields.get(name), dict):
+                    fields[name] = RateLimit(**cast("dict[str, int]", fields[name]))
+        case _:
+            pass
+    return part_from_data(fields)

@@ -1,0 +1,79 @@
+"""The responses that are being written, and how they end before their server does.
+
+A server that is told to end waits for its responses, and these wait for runs. So they are ended first, when
+the signal comes; runs that go on without a reader have until the end of their context.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Final, Protocol, TypeAlias, cast
+
+__all__ = ["OpenResponses"]
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_Handler: TypeAlias = Callable[[int, FrameType | None], object]
+
+
+class _Response(Protocol):
+    def cut(self) -> None:
+        """The server is about to end."""
+        ...
+
+
+class OpenResponses:
+    """The responses of a context that are being written; shared by all that are in it.
+
+    Where a server has handlers for SIGINT and SIGTERM, these are called behind one that ends the responses.
+    """
+
+    def __init__(self) -> None:
+        self._responses: set[_Response] = set()
+        self._loop = asyncio.get_running_loop()
+        self._before: dict[signal.Signals, _Handler] = {}
+        self._ending = False
+        if threading.current_thread() is threading.main_thread():  # only there can handlers be set
+            for number in _SIGNALS:
+                handler = signal.getsignal(number)
+                if callable(handler) and handler is not signal.default_int_handler:
+                    self._before[number] = cast("_Handler", handler)
+                    signal.signal(number, self._on_signal)
+
+    def add(self, response: _Response) -> None:
+        """Note a response that begins.
+
+        Args:
+            response: is cut when the server is about to end; at once if it is already.
+        """
+        self._responses.add(response)
+        if self._ending:
+            response.cut()
+
+    def discard(self, response: _Response) -> None:
+        """Note the end of a response.
+
+        Args:
+            response: one that was added.
+        """
+        self._responses.discard(response)
+
+    def end(self) -> None:
+        """Cut all responses, and those that begin from now on."""
+        self._ending = True
+        for each in tuple(self._responses):
+            each.cut()
+
+    async def close(self) -> None:
+        """Leave the signals as they were."""
+        for number, handler in self._before.items():
+            if signal.getsignal(number) == self._on_signal:
+                signal.signal(number, handler)
+        self._before.clear()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self.end)
+        self._before[signal.Signals(number)](number, frame)

@@ -1,0 +1,182 @@
+"""What a client of OpenAI's protocols is told of a run: one answer, of what was said and nothing else.
+
+The tools of an agent are its own affair: neither their calls nor their results are told, and what comes of
+them is in the text that follows. A call that nobody answered is told only if the client named that tool
+itself: it is the client's to run.
+"""
+
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+from uuid import uuid4
+
+from miniagents.values import (
+    Citation,
+    PartValue,
+    Reasoning,
+    Refusal,
+    Restart,
+    ToolCall,
+    ToolCallDelta,
+    ToolResult,
+    content_of,
+)
+
+from ._frames import Frame, MessageBegan, MessagePart, RunEnded
+from ._summary import RunSummary
+
+__all__ = ["FAILED", "Answer", "AnswerHead", "Said"]
+
+Said: TypeAlias = str | Reasoning | Refusal | Citation | Restart
+"""What an answer tells, piece by piece; a `Restart` withdraws what the present message said."""
+
+FAILED: Final = "The answer was cut off."
+"""What is told of an end of which nothing is known."""
+_BETWEEN: Final = "\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerHead:
+    """What every answer says of itself.
+
+    Attributes:
+        id: of the answer.
+        model: what the client called the agent.
+        created: seconds since 1970.
+
+    Example:
+        >>> AnswerHead.new("resp_", "poet").id.startswith("resp_")
+        True
+    """
+
+    id: str
+    model: str
+    created: int
+
+    @classmethod
+    def new(cls, prefix: str, model: str = "agent") -> "AnswerHead":
+        """Return that of an answer which begins now, with an id of its own.
+
+        Args:
+            prefix: how ids begin in the protocol.
+            model: what the client called the agent.
+        """
+        return cls(f"{prefix}{uuid4().hex}", model, int(time.time()))
+
+
+class Answer:
+    r"""Picks what is told out of the frames of a run.
+
+    Args:
+        tools: names of the client's own tools.
+        withdraws: whether what was told can be withdrawn. If not, an answer that begins anew goes on in the
+            same text, behind an empty line.
+
+    Attributes:
+        summary: tokens, and whether the model was cut.
+        ended: the last frame, if it has come.
+
+    Example:
+        >>> answer = Answer()
+        >>> frames = [MessageBegan(0, "assistant"), MessagePart(0, "One"), MessageBegan(1, "assistant")]
+        >>> [said for frame in [*frames, MessagePart(1, "Two")] for said in answer.said(frame)]
+        ['One', '\n\n', 'Two']
+    """
+
+    __slots__ = (
+        "_before",
+        "_calls",
+        "_gap",
+        "_is_tool",
+        "_spoke",
+        "_thought",
+        "_tools",
+        "_turn",
+        "_withdraws",
+        "ended",
+        "summary",
+    )
+
+    def __init__(self, tools: Collection[str] = (), *, withdraws: bool = True) -> None:
+        self.summary = RunSummary()
+        self.ended: RunEnded | None = None
+        self._tools = tools
+        self._withdraws = withdraws
+        self._is_tool = False
+        self._turn = 0  # messages and new beginnings
+        self._spoke = False  # a text has been told
+        self._thought: tuple[int, int] | None = None  # the turn and the index of the thought before
+        self._before: tuple[bool, tuple[int, int] | None] = (False, None)  # before the present message
+        self._gap = False  # one stands before the next text
+        self._calls: list[ToolCallDelta | ToolResult] = []  # of the last message of the model, and after it
+
+    def said(self, frame: Frame) -> Iterator[Said]:
+        """Return what a frame tells.
+
+        Args:
+            frame: the next one.
+        """
+        self.summary.take(frame)
+        match frame:
+            case MessageBegan(role=role):
+                self._is_tool = role == "tool"
+                if not self._is_tool:
+                    self._begin()
+                    self._before = self._spoke, self._thought
+            case MessagePart(_, part):
+                yield from self._part(part)
+            case RunEnded():
+                self.ended = frame
+            case _:
+                pass
+
+    @property
+    def flows(self) -> bool:
+        """Whether a piece of text is told as it is, since one was before it."""
+        return self._spoke and not self._gap and not self._is_tool
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The calls that are left to the client, when the run has ended well."""
+        if self.ended is None or self.ended.how != "finished" or self.summary.cut:
+            return ()
+        answered = {each.call_id for each in self._calls if isinstance(each, ToolResult)}
+        called = content_of(each for each in self._calls if isinstance(each, ToolCallDelta))
+        return tuple(
+            each
+            for each in called
+            if isinstance(each, ToolCall) and each.name in self._tools and each.id not in answered
+        )
+
+    def _begin(self) -> None:
+        self._turn += 1
+        self._calls.clear()
+        self._gap = self._spoke
+
+    def _part(self, part: str | PartValue) -> Iterator[Said]:
+        match part:
+            case ToolCallDelta() | ToolResult():
+                self._calls.append(part)
+            case _ if self._is_tool:
+                return
+            case str() if part:
+                if self._gap:
+                    yield _BETWEEN
+                self._gap, self._spoke = False, True
+                yield part
+            case Reasoning(text=text, index=index) if text:
+                thought = self._turn, index
+                if self._thought not in {None, thought}:
+                    yield Reasoning(_BETWEEN)
+                self._thought = thought
+                yield part
+            case Restart():
+                if self._withdraws:
+                    self._spoke, self._thought = self._before
+                    yield part
+                self._begin()
+            case Refusal() | Citation():
+                yield part
+            case _:
+                pass

@@ -1,0 +1,217 @@
+"""Chat Completions: a run as the answer of a model, streamed or whole.
+
+The protocol has no word that withdraws what was streamed: where an answer begins anew, it goes on in the same
+text behind an empty line. A whole answer has only what was not withdrawn.
+"""
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+from miniagents.values import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
+
+from ._frames import Frame, MessageBegan, MessagePart, json_of
+from ._openai_answer import Answer, AnswerHead, Said
+from ._openai_errors import error_of_run, status_of_run
+from ._protocols import NO_CACHE
+
+__all__ = ["ChatCompletion", "ChatCompletionEncoder"]
+
+_REASONS: Final = MappingProxyType({"": "stop", "length": "length", "content_filter": "content_filter"})
+_DONE: Final = b"data: [DONE]\n\n"
+
+_Data = dict[str, object]
+
+
+class ChatCompletionEncoder:
+    """Writes one answer in chunks.
+
+    Args:
+        head: what the answer says of itself; None: that of a new one.
+        usage: whether the client asked for a last chunk with the tokens.
+        tools: names of the client's own tools.
+
+    Example:
+        >>> encoder = ChatCompletionEncoder()
+        >>> encoder.finish().count(b"data:")  # cut before its end: an error, and the mark of the end
+        2
+    """
+
+    media_type: ClassVar[str] = "text/event-stream"
+    headers: ClassVar[Mapping[str, str]] = NO_CACHE
+    reconnects: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        head: AnswerHead | None = None,
+        *,
+        usage: bool = False,
+        tools: Collection[str] = (),
+    ) -> None:
+        self._answer = Answer(tools, withdraws=False)
+        self._usage = usage
+        self._head = _head(head, "chat.completion.chunk")
+        # What stands before and behind the text in most chunks.
+        self._before = b'data: %b,"choices":[{"index":0,"delta":{"content":' % json_of(self._head)[:-1]
+        counted = b',"usage":null' if usage else b""
+        self._behind = b'},"logprobs":null,"finish_reason":null}]%b}\n\n' % counted
+        self._length = 0  # characters of the text so far, which citations count
+
+    def begin(self) -> bytes:
+        """Return the chunk that says whose the answer is."""
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def encode(self, position: int, frame: Frame, /) -> bytes:
+        """Return the chunks that a frame is."""
+        del position
+        if type(frame) is MessagePart and type(frame.part) is str and frame.part and self._answer.flows:
+            self._length += len(frame.part)
+            return b"%b%b%b" % (self._before, json_of(frame.part), self._behind)  # what comes most
+        return b"".join([self._chunk(self._told(said)) for said in self._answer.said(frame)])
+
+    def ping(self) -> bytes:
+        """Return a comment."""
+        return b": ping\n\n"
+
+    def finish(self) -> bytes:
+        """Return why the answer ended, the tokens if they were asked for, and the mark of the end."""
+        answer = self._answer
+        if answer.ended is None or answer.ended.how != "finished":
+            return b"data: %b\n\n" % json_of(error_of_run(answer.ended)) + _DONE
+        calls = [{"index": at, **_call(call)} for at, call in enumerate(answer.calls)]
+        last = self._chunk({"tool_calls": calls}) if calls else b""
+        last += self._chunk({}, "tool_calls" if calls else _REASONS[answer.summary.cut])
+        counted = _usage(answer.summary.usage)
+        if self._usage and counted is not None:
+            last += b"data: %b\n\n" % json_of({**self._head, "choices": [], "usage": counted})
+        return last + _DONE
+
+    def _told(self, said: Said) -> _Data:
+        match said:
+            case str(text):
+                self._length += len(text)
+                return {"content": text}
+            case Refusal(text):
+                return {"refusal": text}
+            case Reasoning(text):
+                return {"reasoning_content": text}
+            case Citation():
+                return {"annotations": [_annotation(said, self._length)]}
+            case Restart():
+                return {}
+
+    def _chunk(self, delta: _Data, reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        told: _Data = {**self._head, "choices": [choice]}
+        if self._usage:
+            told["usage"] = None
+        return b"data: %b\n\n" % json_of(told)
+
+
+class ChatCompletion:
+    """Gathers a whole answer.
+
+    Args:
+        head: what the answer says of itself; None: that of a new one.
+        tools: names of the client's own tools.
+
+    Example:
+        >>> from miniagents.ext.web._frames import MessagePart, RunEnded
+        >>> whole = ChatCompletion()
+        >>> for frame in [MessageBegan(0, "assistant"), MessagePart(0, "Hi"), RunEnded("finished")]:
+        ...     whole.take(frame)
+        >>> status, body = whole.response()
+        >>> status, body["choices"][0]["message"]["content"]
+        (200, 'Hi')
+    """
+
+    def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = ()) -> None:
+        self._answer = Answer(tools)
+        self._head = _head(head, "chat.completion")
+        self._said: list[Said] = []
+        self._began = 0  # where the present message begins among them
+
+    def take(self, frame: Frame) -> None:
+        """Take a frame of the run.
+
+        Args:
+            frame: the next one.
+        """
+        if isinstance(frame, MessageBegan) and frame.role != "tool":
+            self._began = len(self._said)
+        for said in self._answer.said(frame):
+            if isinstance(said, Restart):
+                del self._said[self._began :]
+            else:
+                self._said.append(said)
+
+    def response(self) -> tuple[int, dict[str, object]]:
+        """Return the HTTP status and the body, when no more frames come."""
+        answer = self._answer
+        status = status_of_run(answer.ended)
+        if status != 200:  # noqa: PLR2004 - of HTTP
+            return status, error_of_run(answer.ended)
+        calls = [_call(call) for call in answer.calls]
+        choice = {
+            "index": 0,
+            "message": self._message(calls),
+            "logprobs": None,
+            "finish_reason": "tool_calls" if calls else _REASONS[answer.summary.cut],
+        }
+        counted = _usage(answer.summary.usage)
+        return status, {**self._head, "choices": [choice], **({} if counted is None else {"usage": counted})}
+
+    def _message(self, calls: list[_Data]) -> _Data:
+        text = "".join(each for each in self._said if isinstance(each, str))
+        refusal = "".join(each.text for each in self._said if isinstance(each, Refusal))
+        thoughts = "".join(each.text for each in self._said if isinstance(each, Reasoning))
+        cited: list[_Data] = []
+        length = 0
+        for each in self._said:
+            if isinstance(each, str):
+                length += len(each)
+            elif isinstance(each, Citation):
+                cited.append(_annotation(each, length))
+        told: _Data = {"role": "assistant", "content": text or (None if calls or refusal else "")}
+        told["refusal"] = refusal or None
+        told["annotations"] = cited
+        told |= {"reasoning_content": thoughts} if thoughts else {}
+        return told | ({"tool_calls": calls} if calls else {})
+
+
+def _head(head: AnswerHead | None, kind: str) -> _Data:
+    told = AnswerHead.new("chatcmpl-") if head is None else head
+    return {"id": told.id, "object": kind, "created": told.created, "model": told.model}
+
+
+def _call(call: ToolCall) -> _Data:
+    return {
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
+    }
+
+
+def _annotation(cited: Citation, length: int) -> _Data:
+    """Return a citation; where its place is not known, it is where the text has come to."""
+    start = length if cited.start is None else cited.start
+    told = {
+        "start_index": start,
+        "end_index": max(start, length) if cited.end is None else cited.end,
+        "url": cited.source,
+        "title": cited.title or cited.source,
+    }
+    return {"type": "url_citation", "url_citation": told}
+
+
+def _usage(usage: Usage | None) -> _Data | None:
+    """Return the tokens, if those of both sides are known."""
+    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens or 0},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
+    }

@@ -1,0 +1,130 @@
+"""What clients of OpenAI's protocols ask: the conversation, and how they want the answer.
+
+Parameters that an agent has no use for are ignored. Those that would say which conversation it is, and are
+kept on a server that is not this one, are refused: an answer to half of a conversation helps nobody.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, cast
+
+from miniagents.core import Message, SystemMessage, UserMessage
+
+from ._request_errors import RequestError
+from ._user_messages import list_in, messages_of_roles
+
+__all__ = ["OpenAIRequest", "read_chat_request", "read_responses_request"]
+
+_KEPT_ELSEWHERE: Final = MappingProxyType(
+    {
+        "conversation": "conversations",
+        "previous_response_id": "responses",
+        "prompt": "prompts",
+    }
+)
+
+_Fields = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIRequest:
+    """A question.
+
+    Attributes:
+        model: which agent is asked; None if the client does not say.
+        messages: the conversation.
+        stream: whether the answer is streamed.
+        usage: whether a stream ends with the tokens.
+        tools: names of tools that the client has itself.
+    """
+
+    model: str | None
+    messages: tuple[Message, ...]
+    stream: bool = False
+    usage: bool = False
+    tools: frozenset[str] = frozenset()
+
+
+def read_chat_request(body: _Fields, *, urls: bool = False) -> OpenAIRequest:
+    """Read the body of a request for a chat completion.
+
+    Args:
+        body: JSON, parsed.
+        urls: whether an image or a file may be an ``http`` address.
+
+    Raises:
+        RequestError: what is needed is not there, or cannot be read.
+
+    Example:
+        >>> asked = {"model": "poet", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+        >>> read_chat_request({**asked, "logit_bias": {}})
+        OpenAIRequest(model='poet', messages=(UserMessage(text='Hi', parts=()),), stream=True, ...)
+    """
+    options = body.get("stream_options")
+    functions = [_field(each, "function") for each in _tools(body)]
+    return OpenAIRequest(
+        _model(body),
+        messages_of_roles(body.get("messages"), urls=urls),
+        body.get("stream") is True,
+        _field(options, "include_usage") is True,
+        _names(functions),
+    )
+
+
+def read_responses_request(body: _Fields, *, urls: bool = False) -> OpenAIRequest:
+    """Read the body of a request for a response.
+
+    Args:
+        body: JSON, parsed.
+        urls: as of `read_chat_request`.
+
+    Raises:
+        RequestError: as of `read_chat_request`; or it goes on with something that is kept elsewhere.
+
+    Example:
+        >>> read_responses_request({"model": "poet", "input": "Hi", "instructions": "Rhyme."}).messages
+        (SystemMessage(text='Rhyme.'), UserMessage(text='Hi', parts=()))
+    """
+    for name, what in _KEPT_ELSEWHERE.items():
+        if body.get(name) is not None:
+            raise RequestError(
+                f"{name} is not supported: no {what} are kept here; send the whole conversation as input.",
+                param=name,
+                code="unsupported_parameter",
+            )
+    said = body.get("input")
+    messages: tuple[Message, ...] = (
+        (UserMessage(said),) if isinstance(said, str) else _conversation(said, urls=urls)
+    )
+    instructions = body.get("instructions")
+    if isinstance(instructions, str) and instructions:
+        messages = (SystemMessage(instructions), *messages)
+    return OpenAIRequest(_model(body), messages, body.get("stream") is True, tools=_names(list(_tools(body))))
+
+
+def _conversation(items: object, *, urls: bool) -> tuple[Message, ...]:
+    # What a model thought says nothing to another one.
+    spoken = [each for each in list_in(items, "input") if _field(each, "type") != "reasoning"]
+    return messages_of_roles(spoken, param="input", urls=urls)
+
+
+def _model(body: _Fields) -> str | None:
+    model = body.get("model")
+    if model is not None and not isinstance(model, str):
+        raise RequestError("model has to be a text: the name of an agent.", param="model")
+    return model
+
+
+def _tools(body: _Fields) -> list[object]:
+    tools = body.get("tools")
+    return cast("list[object]", tools) if isinstance(tools, list) else []
+
+
+def _names(functions: list[object]) -> frozenset[str]:
+    names = (_field(each, "name") for each in functions)
+    return frozenset(name for name in names if isinstance(name, str))
+
+
+def _field(value: object, name: str) -> object:
+    return cast("_Fields", value).get(name) if isinstance(value, Mapping) else None

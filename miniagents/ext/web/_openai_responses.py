@@ -1,0 +1,394 @@
+"""The Responses API: a run as a response, streamed or whole.
+
+Each message of the run is an item of its own, and so is what it thought. An item that is withdrawn ends as
+incomplete, and does not stand in the response that is told at the end.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import ClassVar, Final, Literal, cast
+
+from miniagents.values import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
+
+from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
+from ._openai_answer import FAILED, Answer, AnswerHead, Said
+from ._openai_errors import error_of_run, status_of_run
+from ._protocols import NO_CACHE
+
+__all__ = ["ResponseEncoder", "WholeResponse"]
+
+_REASONS: Final = MappingProxyType({"length": "max_output_tokens", "content_filter": "content_filter"})
+
+_Data = dict[str, object]
+_Kind = Literal["message", "reasoning"]
+_PartKind = Literal["output_text", "refusal", "summary_text"]
+
+# The words of events about a part of each kind of item, and about a piece of each kind of part.
+_PARTS: Final[Mapping[_Kind, str]] = MappingProxyType(
+    {"message": "response.content_part", "reasoning": "response.reasoning_summary_part"}
+)
+_PIECES: Final[Mapping[_PartKind, str]] = MappingProxyType(
+    {
+        "output_text": "response.output_text",
+        "refusal": "response.refusal",
+        "summary_text": "response.reasoning_summary_text",
+    }
+)
+
+_PIECE: Final = (
+    b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta",%b,"delta":%b,'
+    b'"logprobs":[],"sequence_number":%d}\n\n'
+)
+_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+_LOGPROBS: Final[Mapping[str, object]] = MappingProxyType({"logprobs": ()})
+
+
+@dataclass(slots=True, eq=False)
+class _Part:
+    """A text, a refusal or a thought that is being written."""
+
+    kind: _PartKind
+    pieces: list[str] = field(default_factory=list[str])
+    annotations: list[_Data] = field(default_factory=list[_Data])
+
+    def as_data(self) -> _Data:
+        text = "".join(self.pieces)
+        if self.kind == "output_text":
+            return {
+                "type": "output_text",
+                "text": text,
+                "annotations": list(self.annotations),
+                "logprobs": [],
+            }
+        return {"type": self.kind, "refusal" if self.kind == "refusal" else "text": text}
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    """An item of the output that is being written."""
+
+    kind: _Kind
+    id: str
+    index: int
+    parts: list[_Part] = field(default_factory=list[_Part])
+
+    def as_data(self, status: str) -> _Data:
+        said = [part.as_data() for part in self.parts]
+        if self.kind == "reasoning":
+            return {"id": self.id, "type": "reasoning", "summary": said, "status": status}
+        return {"id": self.id, "type": "message", "role": "assistant", "status": status, "content": said}
+
+    def at(self) -> _Data:
+        place = "summary_index" if self.kind == "reasoning" else "content_index"
+        return {"item_id": self.id, "output_index": self.index, place: len(self.parts) - 1}
+
+
+class _Response:
+    """Makes the events of a response out of frames; what they come to is told at the end."""
+
+    def __init__(self, given: AnswerHead | None, tools: Collection[str]) -> None:
+        head = AnswerHead.new("resp_") if given is None else given
+        self.answer = Answer(tools)
+        self._head: _Data = {
+            "id": head.id,
+            "object": "response",
+            "created_at": head.created,
+            "model": head.model,
+            "error": None,
+            "incomplete_details": None,
+            "instructions": None,
+            "metadata": {},
+            "parallel_tool_calls": True,
+            "temperature": None,
+            "top_p": None,
+            "tool_choice": "auto",
+            "tools": [],
+        }
+        self._name = head.id.removeprefix("resp_")
+        self._items = 0  # that have begun
+        self._item: _Item | None = None
+        self._output: list[_Data] = []
+        self._began = 0  # where the present message begins in the output
+
+    def as_data(self, status: str, **told: object) -> _Data:
+        """The response as it is now."""
+        return {**self._head, "status": status, "output": list(self._output), "usage": None, **told}
+
+    @property
+    def open_text(self) -> _Part | None:
+        """The text that goes on with a further piece, as it is; None if there is none."""
+        if self._item is None or not self._item.parts or not self.answer.flows:
+            return None
+        part = self._item.parts[-1]
+        return part if part.kind == "output_text" else None
+
+    def place(self) -> bytes:
+        """Where the text stands that goes on, as JSON without the braces around it."""
+        return b"" if self._item is None else json_of(self._item.at())[1:-1]
+
+    def events(self, frame: Frame) -> Iterator[_Data]:
+        """The events of a frame; the last one brings the end of the response."""
+        match frame:
+            case MessageBegan(role=role) if role != "tool":
+                self._began = len(self._output)
+            case MessageEnded():
+                yield from self._end_item("completed")
+            case _:
+                pass
+        for said in self.answer.said(frame):
+            yield from self._said(said)
+        if isinstance(frame, RunEnded):
+            yield from self._end(frame)
+
+    def _said(self, said: Said) -> Iterator[_Data]:
+        match said:
+            case str(text):
+                yield from self._piece("message", "output_text", text)
+            case Refusal(text):
+                yield from self._piece("message", "refusal", text)
+            case Reasoning(text):
+                if text.strip() or (self._item is not None and self._item.kind == "reasoning"):
+                    yield from self._piece("reasoning", "summary_text", text)
+            case Citation():
+                yield from self._cited(said)
+            case Restart():
+                yield from self._end_item("incomplete")
+                del self._output[self._began :]
+
+    def _piece(self, kind: _Kind, part_kind: _PartKind, text: str) -> Iterator[_Data]:
+        if self._item is None or self._item.kind != kind:
+            yield from self._end_item("completed")
+            yield from self._begin_item(kind)
+        item = self._item
+        if item is None or not text:
+            return
+        if not item.parts or item.parts[-1].kind != part_kind:
+            yield from self._end_part(item)
+            item.parts.append(_Part(part_kind))
+            added = (
+                "response.reasoning_summary_part.added"
+                if kind == "reasoning"
+                else "response.content_part.added"
+            )
+            yield {"type": added, **item.at(), "part": item.parts[-1].as_data()}
+        item.parts[-1].pieces.append(text)
+        extra = _LOGPROBS if part_kind == "output_text" else _NOTHING
+        yield {"type": f"{_PIECES[part_kind]}.delta", **item.at(), "delta": text, **extra}
+
+    def _cited(self, cited: Citation) -> Iterator[_Data]:
+        item = self._item
+        if item is None or not item.parts or item.parts[-1].kind != "output_text":
+            return  # about no text
+        part = item.parts[-1]
+        length = sum(map(len, part.pieces))
+        start = length if cited.start is None else cited.start
+        annotation: _Data = {
+            "type": "url_citation",
+            "start_index": start,
+            "end_index": max(start, length) if cited.end is None else cited.end,
+            "url": cited.source,
+            "title": cited.title or cited.source,
+        }
+        part.annotations.append(annotation)
+        yield {
+            "type": "response.output_text.annotation.added",
+            **item.at(),
+            "annotation_index": len(part.annotations) - 1,
+            "annotation": annotation,
+        }
+
+    # -- items -------------------------------------------------------------------------------------------
+
+    def _begin_item(self, kind: _Kind) -> Iterator[_Data]:
+        prefix = "rs" if kind == "reasoning" else "msg"
+        self._item = _Item(kind, f"{prefix}_{self._name}_{self._items}", self._items)
+        self._items += 1
+        yield {
+            "type": "response.output_item.added",
+            "output_index": self._item.index,
+            "item": self._item.as_data("in_progress"),
+        }
+
+    def _end_part(self, item: _Item) -> Iterator[_Data]:
+        if not item.parts:
+            return
+        part = item.parts[-1]
+        whole = part.as_data()
+        name = "refusal" if part.kind == "refusal" else "text"
+        extra = _LOGPROBS if part.kind == "output_text" else _NOTHING
+        yield {"type": f"{_PIECES[part.kind]}.done", **item.at(), name: whole[name], **extra}
+        done = (
+            "response.reasoning_summary_part.done"
+            if item.kind == "reasoning"
+            else "response.content_part.done"
+        )
+        yield {"type": done, **item.at(), "part": whole}
+
+    def _end_item(self, status: str) -> Iterator[_Data]:
+        item, self._item = self._item, None
+        if item is None:
+            return
+        yield from self._end_part(item)
+        whole = item.as_data(status)
+        self._output.append(whole)
+        yield {"type": "response.output_item.done", "output_index": item.index, "item": whole}
+
+    def _call(self, call: ToolCall) -> Iterator[_Data]:
+        index, self._items = self._items, self._items + 1
+        item: _Data = {
+            "id": f"fc_{self._name}_{index}",
+            "type": "function_call",
+            "call_id": call.id,
+            "name": call.name,
+            "arguments": "",
+            "status": "in_progress",
+        }
+        at = {"item_id": item["id"], "output_index": index}
+        yield {"type": "response.output_item.added", "output_index": index, "item": dict(item)}
+        item |= {"arguments": call.arguments, "status": "completed"}
+        yield {"type": "response.function_call_arguments.delta", **at, "delta": call.arguments}
+        yield {
+            "type": "response.function_call_arguments.done",
+            **at,
+            "name": call.name,
+            "arguments": call.arguments,
+        }
+        self._output.append(item)
+        yield {"type": "response.output_item.done", "output_index": index, "item": item}
+
+    def _end(self, ended: RunEnded) -> Iterator[_Data]:
+        cut = self.answer.summary.cut
+        if ended.how != "finished":
+            yield from self.broken(ended)
+            return
+        yield from self._end_item("incomplete" if cut else "completed")
+        for call in self.answer.calls:
+            yield from self._call(call)
+        usage = _usage(self.answer.summary.usage)
+        if cut:
+            told = self.as_data("incomplete", usage=usage, incomplete_details={"reason": _REASONS[cut]})
+            yield {"type": "response.incomplete", "response": told}
+        else:
+            yield {"type": "response.completed", "response": self.as_data("completed", usage=usage)}
+
+    def broken(self, ended: RunEnded | None) -> Iterator[_Data]:
+        """The end of a run that did not come to its own."""
+        yield from self._end_item("incomplete")
+        error = {"code": "server_error", "message": (ended and ended.sentence) or FAILED}
+        yield {"type": "response.failed", "response": self.as_data("failed", error=error)}
+
+
+class ResponseEncoder:
+    """Writes one response in events.
+
+    Args:
+        head: what the response says of itself; None: that of a new one.
+        tools: names of the client's own tools.
+
+    Example:
+        >>> encoder = ResponseEncoder()
+        >>> encoder.begin().count(b"event: ")  # response.created, response.in_progress
+        2
+    """
+
+    media_type: ClassVar[str] = "text/event-stream"
+    headers: ClassVar[Mapping[str, str]] = NO_CACHE
+    reconnects: ClassVar[bool] = False
+
+    def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = ()) -> None:
+        self._response = _Response(head, tools)
+        self._events = 0
+        self._text: _Part | None = None  # that goes on, and where it stands
+        self._place = b""
+
+    def begin(self) -> bytes:
+        """Return the events that begin the response."""
+        begun = ("response.created", "response.in_progress")
+        told = self._response.as_data("in_progress")
+        return self._written({"type": kind, "response": told} for kind in begun)
+
+    def encode(self, position: int, frame: Frame, /) -> bytes:
+        """Return the events of a frame."""
+        del position
+        if type(frame) is MessagePart and type(frame.part) is str and frame.part:
+            part = self._response.open_text
+            if part is not None:
+                return self._piece(part, frame.part)  # what comes most
+        return self._written(self._response.events(frame))
+
+    def ping(self) -> bytes:
+        """Return a comment."""
+        return b": ping\n\n"
+
+    def finish(self) -> bytes:
+        """Return nothing: the last event says how it ended, unless the run was cut before it."""
+        cut = self._response.answer.ended is None
+        return self._written(self._response.broken(None)) if cut else b""
+
+    def _piece(self, part: _Part, text: str) -> bytes:
+        if part is not self._text:
+            self._text, self._place = part, self._response.place()
+        part.pieces.append(text)
+        number, self._events = self._events, self._events + 1
+        return _PIECE % (self._place, json_of(text), number)
+
+    def _written(self, events: Iterator[_Data]) -> bytes:
+        written: list[bytes] = []
+        for event in events:
+            numbered = {**event, "sequence_number": self._events}
+            written.append(b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), json_of(numbered)))
+            self._events += 1
+        return b"".join(written)
+
+
+class WholeResponse:
+    """Gathers a whole response.
+
+    Args:
+        head: what the response says of itself; None: that of a new one.
+        tools: names of the client's own tools.
+
+    Example:
+        >>> from miniagents.ext.web._frames import MessagePart
+        >>> whole = WholeResponse()
+        >>> for frame in [MessageBegan(0, "assistant"), MessagePart(0, "Hi"), RunEnded("finished")]:
+        ...     whole.take(frame)
+        >>> status, body = whole.response()
+        >>> status, body["status"], body["output"][0]["content"][0]["text"]
+        (200, 'completed', 'Hi')
+    """
+
+    def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = ()) -> None:
+        self._response = _Response(head, tools)
+        self._last: _Data = {}
+
+    def take(self, frame: Frame) -> None:
+        """Take a frame of the run.
+
+        Args:
+            frame: the next one.
+        """
+        for event in self._response.events(frame):
+            self._last = event
+
+    def response(self) -> tuple[int, dict[str, object]]:
+        """Return the HTTP status and the body, when no more frames come."""
+        ended = self._response.answer.ended
+        status = status_of_run(ended)
+        if status != 200:  # noqa: PLR2004 - of HTTP
+            return status, error_of_run(ended)
+        return status, cast("_Data", self._last["response"])
+
+
+def _usage(usage: Usage | None) -> _Data | None:
+    """Return the tokens, if those of both sides are known."""
+    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    return {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens or 0},
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }

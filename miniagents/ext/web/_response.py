@@ -1,0 +1,255 @@
+"""`stream_response`: what an agent replies as the body of an HTTP response, in any of the protocols."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+from starlette.background import BackgroundTask
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+from typing_extensions import override
+
+from ._encoders import ProtocolName, encoder_of
+from ._feeds import SHUT_DOWN, AttachedFeed, Feed
+from ._frame_log import Positioned
+from ._frames import RunEnded
+from ._open_responses import OpenResponses
+from ._protocols import Encoder
+from ._source import ErrorText, Replies
+
+__all__ = ["PING_EVERY", "WAITING_LIMIT", "FrameResponse", "stream_response"]
+
+PING_EVERY: Final = 15.0  # seconds
+STALL_LIMIT: Final = 60.0  # seconds that a client may not read at all
+WAITING_LIMIT: Final = 1_000_000
+"""Characters of an attached run that may wait for a client that does not read."""
+
+
+def stream_response(
+    replies: Replies,
+    protocol: ProtocolName | Encoder = "sse",
+    *,
+    headers: Mapping[str, str] | None = None,
+    limit: int = WAITING_LIMIT,
+    ping: float = PING_EVERY,
+    error_text: ErrorText | None = None,
+    background: BackgroundTask | None = None,
+) -> Response:
+    """Return a response that streams what an agent replies; a client that leaves stops the agent at once.
+
+    The agent never waits for the client. The last thing that a client is told is how the run ended.
+
+    Args:
+        replies: of ``agent.inquire(...)``, or one message of them.
+        protocol: "sse", "ndjson", "text", "vercel", "openai" (chat completions), "responses", or an encoder
+            of your own, made for this response.
+        headers: of the response, besides those of the protocol.
+        limit: characters that may wait for a client that does not read; with more the run is stopped.
+        ping: seconds of silence after which something is sent, so that proxies keep the connection open.
+        error_text: what clients are told of an error of the agent; None: a sentence without its text.
+        background: what is done after the response.
+
+    Raises:
+        ValueError: there is no such protocol.
+
+    Example:
+        >>> from miniagents import MiniAgents, miniagent
+        >>> @miniagent
+        ... async def hello(ctx):
+        ...     ctx.reply("Hello")
+        >>> async def main():
+        ...     async def receive():
+        ...         await asyncio.Event().wait()
+        ...     async def send(message):
+        ...         print(message.get("body", b"").decode(), end="")
+        ...     await stream_response(hello.inquire(), "text")({"type": "http"}, receive, send)
+        >>> MiniAgents().run(main())
+        Hello
+    """
+    feed = AttachedFeed(replies, limit=limit, error_text=error_text)
+    encoder = encoder_of(protocol) if isinstance(protocol, str) else protocol
+    return FrameResponse(feed, encoder, headers=headers, ping=ping, background=background)
+
+
+class FrameResponse(Response):
+    """Writes the frames of a feed, as they come, until the last one or until its client leaves.
+
+    Args:
+        feed: where they come from.
+        encoder: the protocol; an object for this response alone.
+        status_code: of the response.
+        headers: besides those of the protocol.
+        ping: seconds of silence after which something is sent.
+        stall: seconds that a client may not read at all before it is cut.
+        background: what is done after the response.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        encoder: Encoder,
+        *,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        ping: float = PING_EVERY,
+        stall: float = STALL_LIMIT,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        self.status_code = status_code
+        self.media_type = encoder.media_type
+        self.background = background
+        self.init_headers({**encoder.headers, **(headers or {})})
+        self._feed = feed
+        self._encoder = encoder
+        self._ping = ping
+        self._stall = stall
+        self._more: asyncio.Future[None] | None = None  # what the writer waits for
+        self._gone = False  # the client has left
+        self._cut = False  # the server is about to end
+        self._position = 0  # of the last frame that was written
+        self._sent = 0.0  # loop time of the last thing that was handed over
+        self._sending = False
+        self._ping_due = False
+        self._stalled = False
+        self._writer: asyncio.Task[object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") == "HEAD":  # Starlette has it go where GET goes
+            self._feed.close()
+            await send(self._start())
+            await send({"type": "http.response.body", "body": b""})
+            return
+        loop = asyncio.get_running_loop()
+        self._writer = asyncio.current_task()
+        responses = self._feed.context.shared(OpenResponses)
+        watcher = loop.create_task(self._watch(receive))
+        self._sent = loop.time()
+        self._timer = loop.call_at(self._sent + self._ping, self._look)
+        try:
+            self._feed.open(self._wake)
+            responses.add(self)
+            await self._write(send)
+        except asyncio.CancelledError:
+            if not self._stalled:
+                await self._end_now(send)
+                raise
+            if self._writer is not None:
+                self._writer.uncancel()
+        except OSError:  # how some servers say that the client has left
+            pass
+        finally:
+            self._feed.close()
+            responses.discard(self)
+            self._end_timer()
+            self._writer = None
+            watcher.cancel()
+            await asyncio.wait((watcher,))
+        if self.background is not None:
+            await self.background()
+
+    def cut(self) -> None:
+        """End the response now, as the server is about to: an attached run ends with it."""
+        self._cut = True
+        self._feed.cut()
+        self._wake()
+
+    # -- writing -----------------------------------------------------------------------------------------
+
+    def _start(self) -> Message:
+        return {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+
+    async def _write(self, send: Send) -> None:
+        await self._give(send, self._start())
+        encoder = self._encoder
+        if first := encoder.begin():
+            await self._send(send, first)
+        while not self._gone:
+            frames = self._feed.take()
+            if frames:
+                data, ended = self._encoded(frames)
+                if ended:
+                    await self._send(send, data, last=True)
+                    return
+                if data:
+                    await self._send(send, data)
+            elif self._cut:
+                await self._end_now(send)
+                return
+            elif self._ping_due:
+                self._ping_due = False
+                if data := encoder.ping():
+                    await self._send(send, data)
+            else:
+                self._more = asyncio.get_running_loop().create_future()
+                await self._more
+
+    def _encoded(self, frames: Sequence[Positioned]) -> tuple[bytes, bool]:
+        """What is to be sent, and whether it is the last."""
+        encode = self._encoder.encode
+        self._position, last = frames[-1]
+        ended = isinstance(last, RunEnded)
+        if len(frames) == 1 and not ended:  # what comes most
+            return encode(self._position, last), False
+        data = [encode(position, frame) for position, frame in frames]
+        if ended:
+            data.append(self._encoder.finish())
+        return b"".join(data), ended
+
+    async def _send(self, send: Send, data: bytes, *, last: bool = False) -> None:
+        await self._give(send, {"type": "http.response.body", "body": data, "more_body": not last})
+
+    async def _give(self, send: Send, message: Message) -> None:
+        self._sending = True
+        await send(message)
+        self._sending = False
+        self._sent = asyncio.get_running_loop().time()
+
+    async def _end_now(self, send: Send) -> None:
+        """End a response whose run has not: a client that does not come back by itself is told so."""
+        if self._sending or self._gone:
+            return
+        data = b""
+        if not (self._feed.resumable and self._encoder.reconnects):
+            data = self._encoder.encode(self._position + 1, SHUT_DOWN) + self._encoder.finish()
+        with suppress(OSError):
+            await self._send(send, data, last=True)
+
+    # -- what wakes the writer ---------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        more = self._more
+        if more is not None:
+            self._more = None
+            if not more.done():
+                more.set_result(None)
+
+    async def _watch(self, receive: Receive) -> None:
+        """Hear of a client that leaves at once, also while nothing is sent: `send` may never say it."""
+        while not self._gone:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self._gone = True
+                self._feed.close()
+                self._wake()
+
+    def _end_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        """See whether it has been silent for long, or the client has not read for long."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        due = self._sent + (self._stall if self._sending else self._ping)
+        if now < due:
+            self._timer = loop.call_at(due, self._look)
+        elif not self._sending:
+            self._ping_due = True
+            self._wake()
+            self._timer = loop.call_later(self._ping, self._look)
+        elif self._writer is not None:
+            self._stalled = True
+            self._writer.cancel()

@@ -1,0 +1,88 @@
+"""The routes of runs: begin one, read it from any position as often as one likes, stop it."""
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ._chat import Chat
+from ._encoders import encoder_of
+from ._endpoints import refusing
+from ._protocols import JSONLinesEncoder, SSEEncoder, TextEncoder
+from ._request_errors import RequestError
+from ._user_messages import messages_of_body
+
+__all__ = ["PLAIN", "run_routes"]
+
+PLAIN: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "sse": SSEEncoder.media_type,
+        "ndjson": JSONLinesEncoder.media_type,
+        "text": TextEncoder.media_type.partition(";")[0],
+    }
+)
+"""The protocols that any client can read -> what it says in `Accept`."""
+
+_LONGEST_POSITION: Final = 15  # digits
+
+
+def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
+    """Return the routes under ``/runs``.
+
+    Args:
+        chat: what they serve.
+        protocols: those that runs are told in; the first one is for who asks for none.
+    """
+
+    async def begin(request: Request) -> Response:
+        owner = await chat.owner_of(request)
+        body = await chat.body(request)
+        _, agent = chat.agent(body.get("agent"))
+        run = await chat.start(agent, messages_of_body(body, urls=chat.urls), owner=owner)
+        return JSONResponse({"run": run}, 201, {"cache-control": "no-store"})
+
+    async def read(request: Request) -> Response:
+        owner = await chat.owner_of(request)
+        protocol = _protocol_of(request, protocols)
+        after = _after(request)
+        record = await chat.find(request.path_params["run"], owner=owner)
+        if record.ended and after == record.last:
+            return Response(status_code=204)  # an EventSource would come back for ever
+        return await chat.response(record.run, encoder_of(protocol), after, owner=owner)
+
+    async def stop(request: Request) -> Response:
+        owner = await chat.owner_of(request)
+        stopped = await chat.stop(request.path_params["run"], owner=owner)
+        return JSONResponse({"stopped": stopped})
+
+    return [
+        Route("/runs", refusing(begin, _refusal), methods=["POST"]),
+        Route("/runs/{run}", refusing(read, _refusal), methods=["GET"]),
+        Route("/runs/{run}/stop", refusing(stop, _refusal), methods=["POST"]),
+    ]
+
+
+def _refusal(error: RequestError) -> Response:
+    body = {"error": {"code": error.code, "message": error.sentence}}
+    return JSONResponse(body, error.status)
+
+
+def _protocol_of(request: Request, protocols: Collection[str]) -> str:
+    asked = request.query_params.get("protocol")
+    if asked is not None:
+        if asked not in protocols:
+            raise RequestError(f'"protocol" has to be one of: {", ".join(protocols)}.', param="protocol")
+        return asked
+    accepted = request.headers.get("accept", "")
+    return next((each for each in protocols if PLAIN[each] in accepted), next(iter(protocols)))
+
+
+def _after(request: Request) -> int:
+    """The position that a client has: EventSource says it when it comes back."""
+    text = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
+    if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_POSITION):
+        raise RequestError("The position (Last-Event-ID, or ?after=) has to be a number.", param="after")
+    return int(text)

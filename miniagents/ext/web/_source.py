@@ -1,0 +1,319 @@
+"""The frames of a run, as the replies of its agent come; nobody who takes them is ever waited for."""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, TypeAlias, cast
+
+from reactivex import abc
+
+from miniagents.core import (
+    Context,
+    ErrorMessage,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    UserMessage,
+)
+from miniagents.values import (
+    AgentPart,
+    AgentTimeoutError,
+    Attachment,
+    BudgetExceededError,
+    InquiryCancelledError,
+    LLMRefusalError,
+    LLMTruncatedError,
+    Part,
+    ResponseHeaders,
+    Restart,
+    Retry,
+    ToolResult,
+    redact_keys,
+)
+
+from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, text_size
+
+__all__ = ["ErrorText", "FrameSource", "Replies", "sentence_of"]
+
+logger = logging.getLogger(__name__)
+
+Replies: TypeAlias = MessageSequencePromise[Message] | MessagePromise[Message]
+"""What an agent replies, or one message of it."""
+
+ErrorText: TypeAlias = Callable[[Exception], str]
+"""What clients are told of an error of an agent."""
+
+_STOPPED: Final = "The answer was stopped."
+_SHUT_DOWN: Final = "The server ended before the answer was complete."
+_FAILED: Final = "The agent failed; the log of the server says why."
+_SHOWN: Final = ("agent_alias", "model", "tool", "call_id", "parts")
+_TOO_SLOW: Final = "The answer was stopped: too much of it waited for a client that does not read."
+
+
+def sentence_of(error: Exception) -> str:
+    """Return what clients are told of an error: nothing of its text, which may hold keys and prompts.
+
+    Args:
+        error: of an agent.
+
+    Example:
+        >>> sentence_of(ValueError("no such key: sk-123456789"))
+        'The agent failed; the log of the server says why.'
+    """
+    match error:
+        case AgentTimeoutError() | TimeoutError():
+            return "The agent took too long."
+        case LLMRefusalError():
+            return "The model refused to answer."
+        case LLMTruncatedError():
+            return "The answer of the model was cut."
+        case BudgetExceededError():
+            return "The budget for this is used up."
+        case _:
+            return _FAILED
+
+
+class FrameSource:
+    """Collects the frames of a run until somebody takes them; texts that came meanwhile are joined.
+
+    Args:
+        replies: of the agent; read from now on.
+        on_more: called when there is something to take, in the middle of a push: it only wakes somebody up.
+        agent: the alias of who replies, for messages that do not say themselves who wrote them.
+        limit: characters that may wait to be taken; with more the run is stopped. None: as many as come.
+        error_text: what clients are told of an error; None: `sentence_of`.
+
+    Attributes:
+        ended: the last frame is there; nothing more comes.
+
+    Example:
+        >>> from miniagents import MessageSequencePromise, MiniAgents
+        >>> async def main():
+        ...     source = FrameSource(MessageSequencePromise(["Hello"]), lambda: None)
+        ...     for frame in source.take()[1:]:
+        ...         print(frame)
+        >>> MiniAgents().run(main())
+        MessagePart(message=0, part='Hello')
+        MessageEnded(message=0)
+        RunEnded(how='finished', sentence='')
+    """
+
+    __slots__ = (
+        "_advancing",
+        "_agent",
+        "_complete",
+        "_context",
+        "_error_text",
+        "_frames",
+        "_limit",
+        "_message",
+        "_messages",
+        "_on_more",
+        "_replies",
+        "_size",
+        "_subscriptions",
+        "_texts",
+        "_waiting",
+        "ended",
+    )
+
+    def __init__(
+        self,
+        replies: Replies,
+        on_more: Callable[[], None],
+        *,
+        agent: str | None = None,
+        limit: int | None = None,
+        error_text: ErrorText | None = None,
+    ) -> None:
+        self.ended = False
+        self._replies: Replies | None = replies
+        self._context: Context = replies.buffer.context
+        self._on_more = on_more
+        self._agent = agent
+        self._limit = limit
+        self._error_text: ErrorText = sentence_of if error_text is None else error_text
+        self._frames: list[Frame] = []
+        self._texts: list[str] = []
+        self._size = 0
+        self._messages = 0  # that have begun
+        self._message: MessagePromise[Message] | None = None  # the one that is being told
+        self._waiting: deque[MessagePromise[Message]] = deque()
+        self._complete = False  # no further message comes
+        self._advancing = False
+        self._subscriptions: list[abc.DisposableBase | None] = [None, None]  # of the messages, of the parts
+        if isinstance(replies, MessagePromise):
+            self._waiting.append(replies)
+            self._complete = True
+            self._advance()
+        else:
+            self._keep(0, replies.messages.subscribe(self._add_message, self._fail, self._no_more_messages))
+
+    # -- who takes them ----------------------------------------------------------------------------------
+
+    def take(self) -> list[Frame]:
+        """Return what has come since the last time, in order; empty if nothing has."""
+        self._join_texts()
+        frames, self._frames = self._frames, []
+        self._size = 0
+        return frames
+
+    def stop(self, ending: RunEnded | None = None) -> None:
+        """Stop the run, and all that it does, now. Idempotent.
+
+        Args:
+            ending: the last frame; None: that it was stopped.
+        """
+        if not self.ended:
+            replies = self._replies
+            self._end(RunEnded("stopped", _STOPPED) if ending is None else ending)
+            if replies is not None:
+                replies.cancel()
+
+    # -- what the agent pushes ---------------------------------------------------------------------------
+
+    def _add_message(self, promise: MessagePromise[Message]) -> None:
+        self._waiting.append(promise)
+        self._advance()
+
+    def _no_more_messages(self) -> None:
+        self._complete = True
+        self._advance()
+
+    def _advance(self) -> None:
+        """Tell the next message if the one before has ended; in a loop, since many may be there already."""
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            while self._message is None and self._waiting and not self.ended:
+                self._begin(self._waiting.popleft())
+        finally:
+            self._advancing = False
+        if self._complete and self._message is None and not self.ended:
+            self._end(RunEnded("finished"))
+
+    def _begin(self, promise: MessagePromise[Message]) -> None:
+        self._message = promise
+        data = promise.preliminary_metadata if promise.given is None else _data_of(promise.given)
+        agent, model = data.get("agent_alias"), data.get("model")
+        tool, call = data.get("tool"), data.get("call_id")
+        kind = promise.message_class
+        role = "assistant" if kind.role == "user" and not issubclass(kind, UserMessage) else kind.role
+        self._add(
+            MessageBegan(
+                self._messages,
+                role,
+                agent if isinstance(agent, str) else self._agent,
+                model if isinstance(model, str) else None,
+                tool=tool if isinstance(tool, str) else None,
+                call=call if isinstance(call, str) else None,
+            )
+        )
+        if issubclass(kind, ErrorMessage):  # its text is that of an error
+            self._texts.append(_FAILED)
+            self._keep(1, promise.parts.subscribe(None, self._fail, self._end_message))
+            return
+        self._keep(1, promise.parts.subscribe(self._add_part, self._fail, self._end_message))
+
+    def _add_part(self, part: Part) -> None:
+        if isinstance(part, str):
+            self._texts.append(part)
+            self._size += len(part)
+            self._tell()
+        elif (shown := _for_clients(part)) is not None:
+            self._add(MessagePart(self._messages, shown))
+
+    def _end_message(self) -> None:
+        promise, self._message = self._message, None
+        self._subscriptions[1] = None
+        if promise is not None and promise.given is not None:
+            for each in cast("tuple[object, ...]", _data_of(promise.given).get("parts") or ()):
+                if isinstance(each, Attachment) and each.path is None:  # a path says how the server looks
+                    self._add(MessagePart(self._messages, each))
+        self._add(MessageEnded(self._messages))
+        self._messages += 1
+        self._advance()
+
+    def _fail(self, error: Exception) -> None:
+        if self.ended:
+            return
+        if isinstance(error, InquiryCancelledError):
+            if self._context.draining:
+                self._end(RunEnded("lost", _SHUT_DOWN))
+            else:
+                self._end(RunEnded("stopped", _STOPPED))
+            return
+        logger.error("A run failed, and its client is told only that.", exc_info=error)
+        replies = self._replies
+        self._end(RunEnded("failed", self._error_text(error)))
+        if replies is not None:  # what is behind the message that failed is told to nobody
+            self._context.loop.call_soon(replies.cancel)
+
+    # -- what is kept ------------------------------------------------------------------------------------
+
+    def _keep(self, which: int, subscription: abc.DisposableBase) -> None:
+        if self.ended:
+            subscription.dispose()
+        elif which == 0 or self._message is not None:  # else it has ended within `subscribe`
+            self._subscriptions[which] = subscription
+
+    def _add(self, frame: Frame) -> None:
+        if self.ended:
+            return
+        self._join_texts()
+        self._frames.append(frame)
+        self._size += text_size(frame)
+        self._tell()
+
+    def _join_texts(self) -> None:
+        if self._texts:
+            texts, self._texts = self._texts, []
+            text = texts[0] if len(texts) == 1 else "".join(texts)
+            self._frames.append(MessagePart(self._messages, text))
+
+    def _tell(self) -> None:
+        if self._limit is not None and self._size > self._limit:
+            replies = self._replies
+            self._end(RunEnded("stopped", _TOO_SLOW))
+            if replies is not None:  # not in the middle of what it pushes
+                self._context.loop.call_soon(replies.cancel)
+        else:
+            self._on_more()
+
+    def _end(self, ending: RunEnded) -> None:
+        """Let everything go, and say how it ended."""
+        self._join_texts()
+        self._frames.append(ending)
+        self.ended = True
+        self._replies = self._message = None
+        self._waiting.clear()
+        subscriptions = self._subscriptions
+        self._subscriptions = [None, None]
+        for each in subscriptions:
+            if each is not None:
+                each.dispose()
+        self._on_more()
+
+
+def _data_of(message: Message) -> dict[str, object]:
+    return {name: getattr(message, name, None) for name in _SHOWN}
+
+
+def _for_clients(part: Part) -> Part | None:
+    """What clients are shown of a part: no limits of our account, and no text of an error."""
+    match part:
+        case ResponseHeaders():
+            return None
+        case Retry():
+            return Retry(part.attempt, part.delay, "")
+        case Restart():
+            return Restart()
+        case ToolResult(is_error=True):
+            return replace(part, content=redact_keys(part.content))
+        case AgentPart(agents, inner):
+            shown = _for_clients(inner)
+            return None if shown is None or isinstance(shown, AgentPart) else AgentPart(agents, shown)
+        case _:
+            return part

@@ -1,0 +1,352 @@
+"""The file of `SQLiteFrames`: what is done to it, call by call, in a thread of its own."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias, cast
+
+from ._frame_log import BATCH, LOST, FrameLogError, RunExistsError, RunOverError, RunRecord, UnknownRunError
+from ._frames import FRAMES_VERSION, Frame, RunEnded, frame_from_json, json_of
+
+__all__ = ["Append", "SQLiteStore"]
+
+_APPLICATION: Final = 0x6D696167
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS servers (
+    server TEXT PRIMARY KEY,
+    seen REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY,
+    run TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    server TEXT NOT NULL,
+    began REAL NOT NULL,
+    ended REAL,
+    stop INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS topics ON runs (topic, owner) WHERE topic != '';
+CREATE INDEX IF NOT EXISTS stops ON runs (server) WHERE stop;
+CREATE INDEX IF NOT EXISTS ends ON runs (ended);
+CREATE TABLE IF NOT EXISTS frames (
+    run INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    frame BLOB NOT NULL,
+    PRIMARY KEY (run, position)
+) WITHOUT ROWID;
+"""
+_BUSY: Final = 10.0  # seconds that another process may hold the file
+_PURGED: Final = 100  # runs at once, so that nobody waits long
+
+Append: TypeAlias = tuple[str, Sequence[Frame]]
+"""A run and what is appended to it; a `RunEnded` ends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Whether more of a run can come.
+
+    Attributes:
+        ended: its last frame is there.
+        here: this store has begun it.
+        seen: seconds ago its server was there.
+    """
+
+    ended: bool
+    here: bool
+    seen: float
+
+
+class SQLiteStore:
+    """One connection to the file. Every call blocks.
+
+    Args:
+        path: of the file; it is made.
+        server: the id of this process, as a writer of runs.
+
+    Raises:
+        FrameLogError: the file is none of ours, or of a newer version.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store = SQLiteStore(f"{folder}/frames.db", "server-1")
+        ...     store.begin("7", "ada", "")
+        ...     print(store.append_all([("7", [RunEnded("finished")])]), store.read("7", 0))
+        ...     store.close()
+        [None] [(1, RunEnded(how='finished', sentence=''))]
+    """
+
+    def __init__(self, path: str | os.PathLike[str], server: str) -> None:
+        self._path = os.fspath(path)
+        self._server = server
+        self._numbers: dict[str, tuple[int, int]] = {}  # run -> its number and its last position
+        try:
+            self._db = sqlite3.connect(
+                self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise FrameLogError(f"{self._path} cannot be opened: {error}.") from error
+        try:
+            self._set_up()
+        except sqlite3.Error as error:
+            self._db.close()
+            raise FrameLogError(f"{self._path} cannot be used for frames: {error}.") from error
+        except FrameLogError:
+            self._db.close()
+            raise
+
+    def _set_up(self) -> None:
+        application = self._number("PRAGMA application_id")
+        version = self._number("PRAGMA user_version")
+        tables = self._number("SELECT count(*) FROM sqlite_master")
+        if tables and application != _APPLICATION:
+            raise FrameLogError(
+                f"{self._path} is a database of something else; give SQLiteFrames a file of its own."
+            )
+        if version > FRAMES_VERSION:
+            raise FrameLogError(
+                f"{self._path} is of version {version}, and this library reads up to {FRAMES_VERSION}: "
+                "update miniagents, or give another file."
+            )
+        self._db.execute("PRAGMA journal_mode = WAL").fetchone()
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        if not tables:
+            self._db.execute("BEGIN IMMEDIATE")
+            for statement in _SCHEMA.split(";"):
+                if statement.strip():
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
+            self._db.execute(f"PRAGMA user_version = {FRAMES_VERSION}")
+            self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def leave(self) -> None:
+        """Note that this server is gone: what it has not ended is lost."""
+        self._db.execute("DELETE FROM servers WHERE server = ?", (self._server,))
+
+    # -- writing -----------------------------------------------------------------------------------------
+
+    def begin(self, run: str, owner: str, topic: str) -> None:
+        """Note a new run.
+
+        Args:
+            run: its id.
+            owner: whose it is.
+            topic: what it belongs to.
+
+        Raises:
+            RunExistsError: there is one of this id.
+        """
+        with _Transaction(self._db):
+            self._touch()
+            try:
+                made = self._db.execute(
+                    "INSERT INTO runs (run, owner, topic, server, began) VALUES (?, ?, ?, ?, ?)",
+                    (run, owner, topic, self._server, time.time()),
+                )
+            except sqlite3.IntegrityError:
+                raise RunExistsError(f"a run has the id {run!r} already; ids are not used twice.") from None
+            self._numbers[run] = (cast("int", made.lastrowid), 0)
+
+    def append_all(self, appends: Sequence[Append]) -> list[Exception | None]:
+        """Append frames to many runs in one transaction.
+
+        Args:
+            appends: in order.
+
+        Returns:
+            For each of them the error that it alone has.
+        """
+        results: list[Exception | None] = []
+        try:
+            with _Transaction(self._db):
+                for run, frames in appends:
+                    try:
+                        self._append(run, frames)
+                        results.append(None)
+                    except FrameLogError as error:
+                        results.append(error)
+        except sqlite3.Error as error:
+            self._numbers.clear()  # what was counted is taken back
+            raise FrameLogError(f"{self._path} cannot be written: {error}.") from error
+        return results
+
+    def _append(self, run: str, frames: Sequence[Frame]) -> None:
+        number, last = self._numbers.get(run, (0, 0))
+        row = self._row("SELECT id, ended FROM runs WHERE run = ?", run)
+        if row is None:
+            raise UnknownRunError(f"no run has the id {run!r}, or it is not kept any more.")
+        if row[1] is not None:
+            self._numbers.pop(run, None)
+            raise RunOverError(f"the run {run!r} has ended; nothing can be appended.")
+        if not number:
+            number = cast("int", row[0])
+            last = self._last(number)
+        self._db.executemany(
+            "INSERT INTO frames (run, position, frame) VALUES (?, ?, ?)",
+            [(number, at, json_of(each.as_data())) for at, each in enumerate(frames, start=last + 1)],
+        )
+        if frames and isinstance(frames[-1], RunEnded):
+            self._db.execute("UPDATE runs SET ended = ? WHERE id = ?", (time.time(), number))
+            self._numbers.pop(run, None)
+        else:
+            self._numbers[run] = (number, last + len(frames))
+
+    def lose(self, run: str) -> None:
+        """End a run of a server that is gone, if nobody else has.
+
+        Args:
+            run: its id.
+        """
+        with _Transaction(self._db):
+            self._numbers.pop(run, None)
+            row = self._row("SELECT ended FROM runs WHERE run = ?", run)
+            if row is not None and row[0] is None:
+                self._append(run, [LOST])
+
+    def beat(self) -> list[str]:
+        """Say that this server is there.
+
+        Returns:
+            The ids of its runs that somebody wants to be stopped.
+        """
+        with _Transaction(self._db):
+            self._touch()
+        return self.stops()
+
+    def stops(self) -> list[str]:
+        """Return the ids of the runs of this server that somebody wants to be stopped."""
+        rows = self._rows("SELECT run FROM runs WHERE stop AND server = ? AND ended IS NULL", self._server)
+        return [str(row[0]) for row in rows]
+
+    def ask_to_stop(self, run: str) -> None:
+        """Note that somebody wants a run to be stopped.
+
+        Args:
+            run: its id.
+        """
+        self._db.execute("UPDATE runs SET stop = 1 WHERE run = ? AND ended IS NULL", (run,))
+
+    def forget_before(self, seconds: float) -> int:
+        """Delete some runs that ended long ago, or never did and have no server any more.
+
+        Args:
+            seconds: how long ago.
+
+        Returns:
+            How many; call it again if there are any.
+        """
+        before = time.time() - seconds
+        with _Transaction(self._db):
+            rows = self._rows(
+                "SELECT id FROM runs WHERE ended < ? OR ended IS NULL AND began < ?"
+                " AND server NOT IN (SELECT server FROM servers WHERE seen > ?) LIMIT ?",
+                *(before, before, before, _PURGED),
+            )
+            self._db.executemany("DELETE FROM frames WHERE run = ?", rows)
+            self._db.executemany("DELETE FROM runs WHERE id = ?", rows)
+            self._db.execute(
+                "DELETE FROM servers WHERE seen < ? AND server NOT IN (SELECT server FROM runs)", (before,)
+            )
+        return len(rows)
+
+    def _touch(self) -> None:
+        self._db.execute(
+            "INSERT INTO servers (server, seen) VALUES (?, ?)"
+            " ON CONFLICT (server) DO UPDATE SET seen = excluded.seen",
+            (self._server, time.time()),
+        )
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    def read(self, run: str, after: int) -> list[tuple[int, Frame]]:
+        """Return the next frames of a run, not all if there are many.
+
+        Args:
+            run: its id.
+            after: the position that they stand behind.
+        """
+        rows = self._rows(
+            "SELECT position, frame FROM frames WHERE run = (SELECT id FROM runs WHERE run = ?)"
+            " AND position > ? ORDER BY position LIMIT ?",
+            run,
+            after,
+            BATCH,
+        )
+        return [(cast("int", position), frame_from_json(cast("bytes", frame))) for position, frame in rows]
+
+    def state(self, run: str) -> RunState | None:
+        """Return whether more of a run can come; None if there is no such run.
+
+        Args:
+            run: its id.
+        """
+        row = self._row(
+            "SELECT ended, server, (SELECT seen FROM servers WHERE server = runs.server)"
+            " FROM runs WHERE run = ?",
+            run,
+        )
+        if row is None:
+            return None
+        seen = time.time() - cast("float", row[2] or 0.0)
+        return RunState(row[0] is not None, row[1] == self._server, seen)
+
+    def find(self, run: str) -> RunRecord | None:
+        """Return what is known of a run, or None.
+
+        Args:
+            run: its id.
+        """
+        row = self._row("SELECT id, owner, topic, ended FROM runs WHERE run = ?", run)
+        if row is None:
+            return None
+        last = self._last(cast("int", row[0]))
+        return RunRecord(run, str(row[1]), str(row[2]), row[3] is not None, last)
+
+    def latest(self, topic: str, owner: str) -> str | None:
+        """Return the id of the run that was begun last for a topic, or None.
+
+        Args:
+            topic: what it belongs to.
+            owner: whose it is.
+        """
+        row = self._row(
+            "SELECT run FROM runs WHERE topic = ? AND topic != '' AND owner = ? ORDER BY id DESC LIMIT 1",
+            topic,
+            owner,
+        )
+        return None if row is None else str(row[0])
+
+    def _last(self, number: int) -> int:
+        row = self._row("SELECT max(position) FROM frames WHERE run = ?", number)
+        return 0 if row is None else cast("int", row[0] or 0)
+
+    def _number(self, query: str) -> int:
+        row = self._row(query)
+        return 0 if row is None else cast("int", row[0])
+
+    def _row(self, query: str, *values: object) -> tuple[object, ...] | None:
+        return cast("tuple[object, ...] | None", self._db.execute(query, values).fetchone())
+
+    def _rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        return cast("list[tuple[object, ...]]", self._db.execute(query, values).fetchall())
+
+
+class _Transaction:
+    """Commits what is done in its block, or takes it back."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")

@@ -1,0 +1,357 @@
+"""UI message streams of the Vercel AI SDK (version 7): what its ``useChat`` reads.
+
+A run is one message of theirs. Each message of the run is a step of it; the results of tools belong to the
+step of the call. What their client takes for the end of everything is never written: an unknown type, null
+for what is absent, a piece of something that has not begun, the result of a call that nobody saw.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from types import MappingProxyType
+from typing import ClassVar, Final
+from urllib.parse import urlsplit
+
+from miniagents.values import (
+    AgentPart,
+    Citation,
+    File,
+    Finish,
+    Image,
+    PartValue,
+    Reasoning,
+    Refusal,
+    Restart,
+    ToolCall,
+    ToolCallDelta,
+    ToolResult,
+)
+
+from ._attachments import address_of
+from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
+from ._protocols import NO_CACHE
+from ._safe_json import safe_json
+from ._summary import RunSummary
+
+__all__ = ["PROVIDER", "VercelEncoder", "vercel_message_id"]
+
+PROVIDER: Final = "miniagents"
+"""Under which name what only we understand stands in the ``providerMetadata`` of their parts."""
+
+_DONE: Final = b"data: [DONE]\n\n"
+_DELTA: Final = b'data: {"type":"text-delta","id":"%b","delta":%b}\n\n'
+_REASONS: Final = MappingProxyType({"": "stop", "length": "length", "content_filter": "content-filter"})
+_LOST: Final = "The answer was cut off."
+_FAILED: Final = "The agent failed."
+
+_Chunk = dict[str, object]
+
+
+def vercel_message_id(run: str) -> str:
+    """Return the id of the message that a run is to the client: the same each time it is read.
+
+    Args:
+        run: the id of the run, which gives access to it and so is not shown.
+
+    Example:
+        >>> vercel_message_id("run-1")
+        'msg-efc61655a84e8e4d2e0fd578'
+    """
+    return f"msg-{sha256(f'message of {run}'.encode()).hexdigest()[:24]}"
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """A call of a tool that is being written."""
+
+    id: str | None = None
+    name: str | None = None
+    arguments: list[str] = field(default_factory=list[str])
+    begun: bool = False
+
+
+class VercelEncoder:
+    r"""Writes one UI message stream.
+
+    Args:
+        message_id: of the message that the client makes of it; ``""`` to go on with the one that it has.
+
+    Example:
+        >>> encoder = VercelEncoder("msg-1")
+        >>> encoder.begin()
+        b'data: {"type":"start","messageId":"msg-1"}\n\n'
+        >>> encoder.encode(1, RunEnded("stopped")), encoder.finish()
+        (b'data: {"type":"abort"}\n\n', b'data: [DONE]\n\n')
+    """
+
+    media_type: ClassVar[str] = "text/event-stream"
+    headers: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {**NO_CACHE, "x-vercel-ai-ui-message-stream": "v1"}
+    )
+    reconnects: ClassVar[bool] = False
+
+    def __init__(self, message_id: str = "") -> None:
+        self._id = message_id
+        self._summary = RunSummary()
+        self._in_step = False
+        self._began = MessageBegan(0, "assistant")
+        self._text = self._thought = ""  # the ids of what is open
+        self._thought_index = 0
+        self._signature = Reasoning()  # what the client keeps of the open thought, for the next turn
+        self._blocks = 0  # that have begun
+        self._sources = 0
+        self._calls: dict[int, _Call] = {}  # of this message
+        self._known: set[str] = set()  # ids of calls that the client has seen
+        self._ended = False
+
+    def begin(self) -> bytes:
+        """Return the chunk that begins the message."""
+        return _event({"type": "start", "messageId": self._id} if self._id else {"type": "start"})
+
+    def encode(self, position: int, frame: Frame, /) -> bytes:
+        """Return the chunks that a frame is."""
+        del position
+        if type(frame) is MessagePart and type(frame.part) is str and self._text and frame.part:
+            return _DELTA % (self._text.encode(), json_of(frame.part))  # what comes most
+        self._summary.take(frame)
+        return b"".join(map(_event, self._chunks(frame)))
+
+    def ping(self) -> bytes:
+        """Return a comment."""
+        return b": ping\n\n"
+
+    def finish(self) -> bytes:
+        """Return the mark of the end; a stream that was cut before its last frame ends with an error."""
+        return _DONE if self._ended else _event({"type": "error", "errorText": _LOST}) + _DONE
+
+    # -- frames ------------------------------------------------------------------------------------------
+
+    def _chunks(self, frame: Frame) -> Iterator[_Chunk]:
+        match frame:
+            case MessageBegan(role=role):
+                self._began = frame
+                self._calls.clear()
+                if role != "tool" or not self._in_step:
+                    yield from self._end_step()
+                    yield {"type": "start-step"}
+                    self._in_step = True
+            case MessagePart(_, part):
+                yield from self._part(part)
+            case MessageEnded():
+                yield from self._end_calls()
+            case RunEnded():
+                yield from self._end(frame)
+
+    def _end(self, ended: RunEnded) -> Iterator[_Chunk]:
+        self._ended = True
+        yield from self._end_blocks()
+        match ended.how:
+            case "finished":
+                yield from self._end_step()
+                yield {"type": "finish", "finishReason": _REASONS[self._summary.cut], **self._metadata()}
+            case "stopped":
+                yield {"type": "abort", **({"reason": ended.sentence} if ended.sentence else {})}
+            case "failed":
+                yield {"type": "error", "errorText": ended.sentence or _FAILED}
+            case "lost":
+                yield {"type": "error", "errorText": ended.sentence or _LOST}
+
+    def _metadata(self) -> _Chunk:
+        usage = self._summary.usage
+        if usage is None:
+            return {}
+        both = None not in {usage.input_tokens, usage.output_tokens}
+        counted = {
+            "inputTokens": usage.input_tokens,
+            "outputTokens": usage.output_tokens,
+            "totalTokens": (usage.input_tokens or 0) + (usage.output_tokens or 0) if both else None,
+            "reasoningTokens": usage.reasoning_tokens,
+            "cachedInputTokens": usage.cached_tokens,
+        }
+        known = {name: count for name, count in counted.items() if count is not None}
+        return {"messageMetadata": {"usage": known}} if known else {}
+
+    def _end_step(self) -> Iterator[_Chunk]:
+        if self._in_step:
+            yield from self._end_blocks()
+            yield {"type": "finish-step"}
+            self._in_step = False
+
+    # -- parts -------------------------------------------------------------------------------------------
+
+    def _part(self, part: str | PartValue) -> Iterator[_Chunk]:
+        match part:
+            case str(text) | Refusal(text):
+                chunks = self._said(text)
+            case Reasoning():
+                chunks = self._reasoning(part)
+            case ToolCallDelta() | ToolCall() | ToolResult() | AgentPart():
+                chunks = self._tool(part)
+            case Citation() | Image() | File():
+                chunks = self._shown(part)
+            case Restart() if self._began.role != "tool":
+                chunks = self._restart()
+            case Finish():
+                chunks = self._end_calls()
+            case _:
+                return
+        yield from chunks
+
+    def _restart(self) -> Iterator[_Chunk]:
+        """Withdraw the step: the client forgets what it had open, so nothing of that may be ended."""
+        self._text = self._thought = ""
+        self._known -= {call.id or "" for call in self._calls.values()}
+        self._calls.clear()
+        yield {"type": "reset-step"}
+
+    def _said(self, text: str) -> Iterator[_Chunk]:
+        if not text:
+            return
+        if not self._text:
+            yield from self._end_blocks()
+            self._text = self._begun("text")
+            yield {"type": "text-start", "id": self._text, **self._by()}
+        yield {"type": "text-delta", "id": self._text, "delta": text}
+
+    def _reasoning(self, piece: Reasoning) -> Iterator[_Chunk]:
+        late = not piece.text and not piece.redacted  # a signature, which has its place in a thought
+        if not self._thought or (piece.index != self._thought_index and not late):
+            if late:
+                return
+            yield from self._end_blocks()
+            self._thought, self._thought_index = self._begun("reasoning"), piece.index
+            yield {"type": "reasoning-start", "id": self._thought, **self._by()}
+        before = self._signature
+        self._signature = Reasoning(
+            signature=(before.signature or "") + (piece.signature or "") or None,
+            id=before.id or piece.id,
+            redacted=before.redacted or piece.redacted,
+        )
+        if piece.text:
+            yield {"type": "reasoning-delta", "id": self._thought, "delta": piece.text}
+
+    def _end_blocks(self) -> Iterator[_Chunk]:
+        if self._text:
+            yield {"type": "text-end", "id": self._text}
+        if self._thought:
+            kept = self._signature
+            told = {"signature": kept.signature, "id": kept.id, "redacted": kept.redacted or None}
+            known = {name: value for name, value in told.items() if value is not None}
+            metadata = {"providerMetadata": {PROVIDER: {**self._author(), **known}}} if known else {}
+            yield {"type": "reasoning-end", "id": self._thought, **metadata}
+        self._text = self._thought = ""
+        self._signature = Reasoning()
+
+    def _begun(self, kind: str) -> str:
+        self._blocks += 1
+        return f"{kind}-{self._blocks}"
+
+    def _author(self) -> dict[str, str]:
+        names = {"agent": self._began.agent, "model": self._began.model}
+        return {name: value for name, value in names.items() if value}
+
+    def _by(self) -> _Chunk:
+        author = self._author()
+        return {"providerMetadata": {PROVIDER: author}} if author else {}
+
+    def _shown(self, part: Citation | Image | File) -> Iterator[_Chunk]:
+        if isinstance(part, Citation):
+            yield self._source(part)
+        elif (address := address_of(part))[0]:
+            yield from self._end_blocks()
+            yield {"type": "file", "url": address[0], "mediaType": address[1]}
+
+    def _source(self, cited: Citation) -> _Chunk:
+        self._sources += 1
+        told: _Chunk = {"sourceId": f"source-{self._sources}"}
+        if urlsplit(cited.source).scheme.lower() in {"http", "https"}:
+            return {
+                "type": "source-url",
+                **told,
+                "url": cited.source,
+                **({"title": cited.title} if cited.title else {}),
+            }
+        title = cited.title or cited.source or cited.text or "source"
+        return {"type": "source-document", **told, "mediaType": "text/plain", "title": title}
+
+    def _of_agent(self, part: AgentPart) -> Iterator[_Chunk]:
+        """Return what an agent says while it works as a tool: shown at once, and no part of the message."""
+        said = part.part
+        if not isinstance(said, str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Restart):
+            return
+        told: object = said
+        if isinstance(said, PartValue):
+            told = {name: value for name, value in said.as_data().items() if value is not None}
+        call = {"toolCallId": self._began.call} if self._began.call else {}
+        data = {**call, "agents": list(part.agents), "part": told}
+        yield {"type": "data-agent", "data": data, "transient": True}
+
+    # -- tools -------------------------------------------------------------------------------------------
+
+    def _tool(self, part: ToolCallDelta | ToolCall | ToolResult | AgentPart) -> Iterator[_Chunk]:
+        match part:
+            case ToolCallDelta():
+                yield from self._call(part)
+            case ToolCall(call_id, name, arguments):
+                yield from self._end_blocks()
+                yield from self._input(call_id, name, arguments)
+            case ToolResult():
+                yield from self._result(part)
+            case AgentPart():
+                yield from self._of_agent(part)
+
+    def _call(self, piece: ToolCallDelta) -> Iterator[_Chunk]:
+        yield from self._end_blocks()
+        call = self._calls.setdefault(piece.index, _Call())
+        call.id = call.id or piece.id
+        call.name = call.name or piece.name
+        call.arguments.append(piece.arguments)
+        if not call.begun and call.id and call.name:
+            call.begun = True
+            self._known.add(call.id)
+            yield {"type": "tool-input-start", "toolCallId": call.id, "toolName": call.name}
+            if arguments := "".join(call.arguments):
+                yield {"type": "tool-input-delta", "toolCallId": call.id, "inputTextDelta": arguments}
+        elif call.begun and piece.arguments:
+            yield {"type": "tool-input-delta", "toolCallId": call.id, "inputTextDelta": piece.arguments}
+
+    def _end_calls(self) -> Iterator[_Chunk]:
+        yield from self._end_blocks()
+        for call in self._calls.values():
+            yield from self._input(call.id or "", call.name or "", "".join(call.arguments))
+        self._calls.clear()
+
+    def _input(self, call_id: str, name: str, arguments: str) -> Iterator[_Chunk]:
+        self._known.add(call_id)
+        told: _Chunk = {"toolCallId": call_id, "toolName": name}
+        try:
+            value = safe_json(arguments if arguments.strip() else "{}")
+        except ValueError:
+            sentence = "The arguments of the call cannot be read."
+            yield {"type": "tool-input-error", **told, "input": arguments, "errorText": sentence}
+        else:
+            yield {"type": "tool-input-available", **told, "input": value}
+
+    def _result(self, result: ToolResult) -> Iterator[_Chunk]:
+        yield from self._end_calls()
+        if result.call_id not in self._known:
+            yield from self._input(result.call_id, result.name or self._began.tool or "tool", "{}")
+        if result.is_error:
+            yield {"type": "tool-output-error", "toolCallId": result.call_id, "errorText": result.content}
+        else:
+            output = _output(result.content)
+            yield {"type": "tool-output-available", "toolCallId": result.call_id, "output": output}
+
+
+def _output(content: str) -> object:
+    """Return what a tool said: an object or a list as such, anything else as the text that it is."""
+    if content.lstrip()[:1] not in {"{", "["}:
+        return content
+    try:
+        return safe_json(content)
+    except ValueError:
+        return content
+
+
+def _event(chunk: _Chunk) -> bytes:
+    return b"data: %b\n\n" % json_of(chunk)

@@ -1,0 +1,197 @@
+"""What the Vercel AI SDK sends: its UI messages, as messages of ours.
+
+One message of an assistant is all steps of an answer. Each becomes what it was: what the model said, with its
+calls, and the results of these. A call that nobody answered is left out, since no model takes a question
+about it; so is what only a screen shows (sources, `data-*`).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, NoReturn, cast
+
+from miniagents.core import AssistantMessage, Message, ToolMessage
+from miniagents.values import Content, Reasoning, ToolCall, ToolResult
+
+from ._request_errors import RequestError
+from ._user_messages import list_in, messages_of_roles
+from ._vercel import PROVIDER
+
+__all__ = ["VercelRequest", "read_vercel_request"]
+
+_LONGEST_ID: Final = 128
+_NOT_ALLOWED: Final = "The user did not allow this call."
+
+_Fields = Mapping[str, object]
+_NOTHING: Final[_Fields] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class VercelRequest:
+    """What their client asks.
+
+    Attributes:
+        chat: its own id of the conversation, under which the answer is found again.
+        messages: the conversation.
+        goes_on: the last message is the assistant's, and what is answered belongs to it: a tool has run in
+            the browser.
+    """
+
+    chat: str
+    messages: tuple[Message, ...]
+    goes_on: bool
+
+
+def read_vercel_request(body: _Fields, *, urls: bool = False) -> VercelRequest:
+    """Read the body of a request; fields that are not known are ignored.
+
+    Args:
+        body: JSON, parsed.
+        urls: whether a file may be an ``http`` address.
+
+    Raises:
+        RequestError: there is no id or no message, or one cannot be read, or it is of the system:
+            instructions are the server's.
+
+    Example:
+        >>> said = {"id": "m", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
+        >>> read_vercel_request({"id": "chat-1", "messages": [said], "trigger": "submit-message"})
+        VercelRequest(chat='chat-1', messages=(UserMessage(text='Hi', parts=()),), goes_on=False)
+    """
+    chat = body.get("id")
+    if not isinstance(chat, str) or not 0 < len(chat) <= _LONGEST_ID:
+        raise RequestError(f"id has to be a text of 1 to {_LONGEST_ID} characters.", param="id")
+    given = [
+        _fields(each, f"messages[{at}]") for at, each in enumerate(list_in(body.get("messages"), "messages"))
+    ]
+    messages = tuple(
+        message for at, each in enumerate(given) for message in _messages(each, f"messages[{at}]", urls=urls)
+    )
+    if not messages:
+        raise RequestError("messages have nothing to answer.", param="messages")
+    return VercelRequest(chat, messages, goes_on=given[-1].get("role") == "assistant")
+
+
+def _messages(fields: _Fields, where: str, *, urls: bool) -> Iterator[Message]:
+    role = fields.get("role")
+    parts = [_fields(each, f"a part of {where}") for each in list_in(fields.get("parts"), f"{where}.parts")]
+    match role:
+        case "user":
+            content = [said for part in parts if (said := _said_by_user(part, where)) is not None]
+            if content:
+                yield from messages_of_roles(
+                    [{"role": "user", "content": content}], param=f"{where}.parts", urls=urls
+                )
+        case "assistant":
+            yield from _answer(parts, where)
+        case "system":
+            raise RequestError(
+                f"{where} has the role system; instructions are given on the server.", param="messages"
+            )
+        case _:
+            raise RequestError(f"{where} needs a role: user or assistant.", param="messages")
+
+
+def _said_by_user(part: _Fields, where: str) -> _Fields | None:
+    """Return a part of a user's message, as OpenAI's clients write it; None if it says nothing."""
+    kind = part.get("type")
+    if kind == "text":
+        return {"type": "text", "text": part.get("text")}
+    if kind == "file":
+        address, media_type, name = part.get("url"), part.get("mediaType"), part.get("filename")
+        if isinstance(media_type, str) and media_type.startswith("image"):
+            return {"type": "input_image", "image_url": address}
+        at = "file_data" if isinstance(address, str) and address[:5].lower() == "data:" else "file_url"
+        return {"type": "input_file", at: address, "filename": name}
+    if isinstance(kind, str) and kind.startswith("data-"):
+        return None
+    raise RequestError(f"{where} has a part of the type {kind!r}, which is not understood.", param="messages")
+
+
+# -- answers ---------------------------------------------------------------------------------------------
+
+
+def _answer(parts: list[_Fields], where: str) -> Iterator[Message]:
+    said: list[Content] = []
+    results: list[Content] = []
+    for part in [*parts, {"type": "step-start"}]:
+        kind = part.get("type")
+        if kind == "step-start":
+            if said:
+                yield AssistantMessage(parts=said) if _has_more(said) else AssistantMessage(_text(said))
+            if results:
+                yield ToolMessage(parts=results)
+            said, results = [], []
+        elif kind == "text":
+            said += [text] if (text := _str(part.get("text"), where)) else []
+        elif kind == "reasoning":
+            said.append(_thought(part, where))
+        elif kind == "dynamic-tool" or (isinstance(kind, str) and kind.startswith("tool-")):
+            _add_call(part, str(kind), said, results, where)
+
+
+def _has_more(said: list[Content]) -> bool:
+    return any(not isinstance(each, str) for each in said)
+
+
+def _text(said: list[Content]) -> str:
+    return "".join(each for each in said if isinstance(each, str))
+
+
+def _thought(part: _Fields, where: str) -> Reasoning:
+    ours = _inside(_inside(part, "providerMetadata"), PROVIDER)
+    signature, thought_id = ours.get("signature"), ours.get("id")
+    return Reasoning(
+        _str(part.get("text"), where),
+        signature if isinstance(signature, str) else None,
+        thought_id if isinstance(thought_id, str) else None,
+        redacted=ours.get("redacted") is True,
+    )
+
+
+def _add_call(part: _Fields, kind: str, said: list[Content], results: list[Content], where: str) -> None:
+    name = _str(part.get("toolName") if kind == "dynamic-tool" else kind.removeprefix("tool-"), where)
+    call_id = _str(part.get("toolCallId"), where)
+    match part.get("state"):
+        case "output-available":
+            output = part.get("output")
+            result = ToolResult(call_id, output if isinstance(output, str) else _json(output), name=name)
+        case "output-error":
+            result = ToolResult(call_id, _str(part.get("errorText"), where), is_error=True, name=name)
+        case "output-denied":
+            result = ToolResult(call_id, _NOT_ALLOWED, is_error=True, name=name)
+        case _:
+            return
+    given = part.get("input")
+    if given is None:
+        given = part.get("rawInput")
+    arguments = given if isinstance(given, str) else "{}" if given is None else _json(given)
+    said.append(ToolCall(call_id, name, arguments))
+    results.append(result)
+
+
+def _inside(fields: _Fields, name: str) -> _Fields:
+    """Return an object in an object; an empty one if there is none."""
+    inside = fields.get(name)
+    return cast("_Fields", inside) if isinstance(inside, Mapping) else _NOTHING
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _fields(value: object, where: str) -> _Fields:
+    if not isinstance(value, Mapping):
+        _refuse(where, "has to be an object")
+    return cast("_Fields", value)
+
+
+def _str(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        _refuse(where, "lacks a text")
+    return value
+
+
+def _refuse(where: str, sentence: str) -> NoReturn:
+    raise RequestError(f"{where} {sentence}.", param="messages")

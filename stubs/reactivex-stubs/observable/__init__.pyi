@@ -1,0 +1,9 @@
+# reactivex 6.1.0
+# Types of `reactivex.observable`: where its names come from. Without it zuban finds no
+# module beside the stubs.
+
+from .connectableobservable import ConnectableObservable
+from .groupedobservable import GroupedObservable
+from .observable import Observable
+
+__all__ = ["ConnectableObservable", "GroupedObservable", "Observable"]

@@ -1,0 +1,284 @@
+"""One contract for all logs of frames.
+
+Crosses modules: the three logs, and the store of one of them.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from miniagents.ext.web import FrameLog, FrameLogError, MemoryFrames, RedisFrames, SQLiteFrames
+from miniagents.ext.web._frame_log import (
+    BATCH,
+    Positioned,
+    RunExistsError,
+    RunOverError,
+    RunRecord,
+    UnknownRunError,
+)
+from miniagents.ext.web._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded
+from miniagents.ext.web._sqlite_store import Append, SQLiteStore
+from miniagents.values import Finish, Reasoning
+from tests.support.redis_server import redis_server
+
+FRAMES: list[Frame] = [
+    MessageBegan(0, "assistant", "POET", "m-1"),
+    MessagePart(0, Reasoning("hm")),
+    MessagePart(0, 'Hel "lo"\n😀 \x00 \ud800'),
+    MessagePart(0, Finish("stop")),
+    MessageEnded(0),
+]
+LEASE = 0.15
+
+KINDS = ["memory", "sqlite", pytest.param("redis", marks=pytest.mark.gate("starts a server"))]
+SHARED = KINDS[1:]
+
+Make = Callable[[], FrameLog]
+
+
+@asynccontextmanager
+async def logs(kind: str, folder: Path, *, keep: float = 60.0) -> AsyncGenerator[Make]:
+    """What makes logs of one kind; all of them are of one file, or of one server."""
+    if kind == "memory":
+        yield lambda: MemoryFrames(keep=keep)
+    elif kind == "sqlite":
+        yield lambda: SQLiteFrames(folder / "frames.db", keep=keep, lease=LEASE)
+    else:
+        async with redis_server(folder) as url:
+            yield lambda: RedisFrames(url, keep=keep, lease=LEASE)
+
+
+@asynccontextmanager
+async def opened(make: Make, on_stop: Callable[[str], None] = print) -> AsyncGenerator[FrameLog]:
+    log = make()
+    await log.open(on_stop)
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
+async def everything(log: FrameLog, run: str, after: int = 0) -> list[Positioned]:
+    async with aclosing(log.read(run, after)) as batches:
+        return [each async for batch in batches for each in batch]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestEveryLog:
+    async def test_keeps_order(self, kind: str, tmp_path: Path) -> None:
+        """Frames are read as they were appended, with positions from 1 on, and the end is the last one."""
+        async with logs(kind, tmp_path) as make, opened(make) as log:
+            await log.begin("r")
+            await log.append("r", FRAMES[:2])
+            await log.append("r", FRAMES[2:])
+            await log.end("r", "finished")
+            expected = list(enumerate([*FRAMES, RunEnded("finished")], start=1))
+            assert expected == await everything(log, "r")
+            assert expected[3:] == await everything(log, "r", 3)
+            assert [] == await everything(log, "r", 6)
+
+    async def test_follows(self, kind: str, tmp_path: Path) -> None:
+        """A reader of a live run is given what is appended later, each frame once, whenever it came."""
+        async with logs(kind, tmp_path) as make, opened(make) as log:
+            await log.begin("r")
+            await log.append("r", FRAMES[:1])
+            async with asyncio.TaskGroup() as group:
+                early = group.create_task(everything(log, "r"))
+                late = group.create_task(everything(log, "r", 2))
+                for each in FRAMES[1:]:
+                    await asyncio.sleep(0.003)
+                    await log.append("r", [each])
+                await log.end("r", "failed", "no")
+            expected = list(enumerate([*FRAMES, RunEnded("failed", "no")], start=1))
+            assert (expected, expected[2:]) == (early.result(), late.result())
+
+    async def test_many(self, kind: str, tmp_path: Path) -> None:
+        """A run of more frames than are read at once is read whole."""
+        async with logs(kind, tmp_path) as make, opened(make) as log:
+            await log.begin("r")
+            many = [MessagePart(0, str(number)) for number in range(2 * BATCH + 3)]
+            await log.append("r", many)
+            await log.end("r", "finished")
+            assert [*enumerate(many, 1)] == (await everything(log, "r"))[:-1]
+
+    async def test_ends_once(self, kind: str, tmp_path: Path) -> None:
+        """Behind the last frame nothing can be appended, and no second one."""
+        async with logs(kind, tmp_path) as make, opened(make) as log:
+            await log.begin("r")
+            await log.end("r", "stopped")
+            with pytest.raises(RunOverError, match="'r' has ended"):
+                await log.append("r", FRAMES)
+            with pytest.raises(RunOverError, match="'r' has ended"):
+                await log.end("r", "finished")
+            assert [(1, RunEnded("stopped"))] == await everything(log, "r")
+
+    async def test_ids(self, kind: str, tmp_path: Path) -> None:
+        """An id is used once; what has an unknown one cannot be read or written."""
+        async with logs(kind, tmp_path) as make, opened(make) as log:
+            await log.begin("r")
+            with pytest.raises(RunExistsError, match="'r' already"):
+                await log.begin("r")
+            with pytest.raises(UnknownRunError, match="'s'"):
+                await everything(log, "s")
+            with pytest.raises(UnknownRunError, match="'s'"):
+                await log.append("s", FRAMES)
+            assert await log.find("s") is None
+            await log.end("r", "finished")
+
+    async def test_records(self, kind: str, tmp_path: Path) -> None:
+        """A log knows whose a run is, what it belongs to, how far it is, and the newest of a topic."""
+        async with logs(kind, tmp_path) as make, opened(make) as log:
+            await log.begin("one", owner="ada", topic="chat")
+            await log.begin("two", owner="ada", topic="chat")
+            await log.begin("three", owner="bob", topic="chat")
+            await log.begin("four")
+            await log.append("two", FRAMES)
+            assert RunRecord("two", "ada", "chat", ended=False, last=5) == await log.find("two")
+            await log.end("two", "finished")
+            assert RunRecord("two", "ada", "chat", ended=True, last=6) == await log.find("two")
+            assert ("two", "three") == (
+                await log.latest("chat", owner="ada"),
+                await log.latest("chat", owner="bob"),
+            )
+            assert (None, None) == (await log.latest("chat"), await log.latest(""))
+            for run in ("one", "three", "four"):
+                await log.end(run, "finished")
+
+    async def test_a_reader_ahead(self, kind: str, tmp_path: Path) -> None:
+        """A reader that has seen more than is kept (a power failure took it) is told how the run ended."""
+        async with logs(kind, tmp_path) as make, opened(make) as log:
+            await log.begin("r")
+            await log.append("r", FRAMES)
+            await log.end("r", "lost")
+            assert [(6, RunEnded("lost"))] == await everything(log, "r", 9)
+
+    async def test_leaving(self, kind: str, tmp_path: Path) -> None:
+        """A reader that leaves while it waits leaves nothing behind."""
+        async with logs(kind, tmp_path) as make, opened(make) as log:
+            await log.begin("r")
+            reader = asyncio.create_task(everything(log, "r"))
+            await asyncio.sleep(0.03)
+            reader.cancel()
+            await asyncio.wait((reader,))
+            await log.end("r", "finished")
+            assert [(1, RunEnded("finished"))] == await everything(log, "r")
+
+    async def test_retention(self, kind: str, tmp_path: Path) -> None:
+        """A run is forgotten when `keep` seconds are over."""
+        async with logs(kind, tmp_path, keep=0.05) as make, opened(make) as log:
+            await log.begin("r", topic="chat")
+            await log.end("r", "finished")
+            while await log.find("r") is not None:  # noqa: ASYNC110 - time is what is waited for
+                await asyncio.sleep(0.01)
+            assert (None, None) == (await log.find("r"), await log.latest("chat"))
+
+
+@pytest.mark.parametrize("kind", SHARED)
+class TestLogsOfSeveralProcesses:
+    async def test_other_process(self, kind: str, tmp_path: Path) -> None:
+        """What one process writes another one reads, while it is written."""
+        async with logs(kind, tmp_path) as make, opened(make) as writer, opened(make) as other:
+            await writer.begin("r", owner="ada")
+            async with asyncio.TaskGroup() as group:
+                reading = group.create_task(everything(other, "r"))
+                for each in FRAMES:
+                    await writer.append("r", [each])
+                await writer.end("r", "finished")
+            assert [*enumerate([*FRAMES, RunEnded("finished")], 1)] == reading.result()
+
+    async def test_restart(self, kind: str, tmp_path: Path) -> None:
+        """After a restart what was recorded is there, and a run that had not ended ends with `lost`, once."""
+        async with logs(kind, tmp_path) as make:
+            async with opened(make) as writer:
+                await writer.begin("r")
+                await writer.append("r", FRAMES)
+            async with opened(make) as one, opened(make) as two:
+                async with asyncio.TaskGroup() as group:
+                    both = [group.create_task(everything(each, "r")) for each in (one, two)]
+                for reading in both:
+                    assert [*enumerate(FRAMES, 1)] == reading.result()[:-1]
+                    position, last = reading.result()[-1]
+                    assert (6, "lost") == (position, last.how if isinstance(last, RunEnded) else last)
+
+    async def test_lease(self, kind: str, tmp_path: Path) -> None:
+        """A server that gives no sign of life is gone; what it writes afterwards is refused."""
+        async with logs(kind, tmp_path) as make, opened(make) as other:
+            silent = make()
+            await silent.open(print)
+            await silent.begin("r")
+            await silent.append("r", FRAMES)
+            assert isinstance(silent, SQLiteFrames | RedisFrames)
+            keeper = silent._keeper if isinstance(silent, SQLiteFrames) else silent._tasks[0]
+            assert keeper is not None
+            keeper.cancel()
+            read = await everything(other, "r")
+            assert "lost" == (read[-1][1].how if isinstance(read[-1][1], RunEnded) else None)
+            with pytest.raises(RunOverError):
+                await silent.append("r", FRAMES)
+            assert read == await everything(other, "r")
+            await silent.close()
+
+    async def test_stop(self, kind: str, tmp_path: Path) -> None:
+        """A process that is asked to stop a run of another one has that one told."""
+        told: asyncio.Queue[str] = asyncio.Queue()
+        async with (
+            logs(kind, tmp_path) as make,
+            opened(make, told.put_nowait) as writer,
+            opened(make) as other,
+        ):
+            await writer.begin("r")
+            await other.ask_to_stop("r")
+            assert "r" == await asyncio.wait_for(told.get(), 5)
+            await writer.end("r", "stopped")
+            await other.ask_to_stop("no such run")
+
+
+class TestSQLite:
+    async def test_version(self, tmp_path: Path) -> None:
+        """A file of a newer version, or of something else, is refused, and not touched."""
+        newer, other = tmp_path / "newer.db", tmp_path / "other.db"
+        async with opened(lambda: SQLiteFrames(newer)):
+            pass
+        with sqlite3.connect(newer) as db:
+            db.execute("PRAGMA user_version = 99")
+        db.close()
+        with sqlite3.connect(other) as db:
+            db.execute("CREATE TABLE users (name)")
+        db.close()
+        with pytest.raises(FrameLogError, match="of version 99, and this library reads up to 1"):
+            await SQLiteFrames(newer).open(print)
+        with pytest.raises(FrameLogError, match="a database of something else"):
+            await SQLiteFrames(other).open(print)
+
+    async def test_commits_together(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What a hundred runs append at once is one or two commits, and nobody waits for 100 of them."""
+        async with opened(lambda: SQLiteFrames(tmp_path / "frames.db")) as log:
+            assert isinstance(log, SQLiteFrames)
+            runs = [f"r{number}" for number in range(100)]
+            for run in runs:
+                await log.begin(run)
+            commits: list[int] = []
+            append_all = SQLiteStore.append_all
+
+            def counted(self: SQLiteStore, appends: Sequence[Append]) -> list[Exception | None]:
+                commits.append(len(appends))
+                return append_all(self, appends)
+
+            monkeypatch.setattr(SQLiteStore, "append_all", counted)
+            await asyncio.gather(*(log.append(run, FRAMES) for run in runs))
+            assert (100, True) == (sum(commits), len(commits) <= 2)
+            await asyncio.gather(*(log.end(run, "finished") for run in runs))
+
+
+class TestMemory:
+    async def test_max_ended(self) -> None:
+        """Of ended runs so many are kept as was said; the oldest go first."""
+        async with opened(lambda: MemoryFrames(max_ended=2)) as log:
+            for run in "abc":
+                await log.begin(run)
+                await log.end(run, "finished")
+            assert [False, True, True] == [await log.find(run) is not None for run in "abc"]

@@ -1,0 +1,289 @@
+"""`chat_routes` in an app, in process: begin, read, come back, stop; who may, and what a request may be."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from typing_extensions import override
+
+from miniagents import Message, MiniAgents, miniagent
+from miniagents.agents import InteractionContext
+from miniagents.ext.web import MemoryFrames, Runs, SQLiteFrames, chat_routes
+from miniagents.testing import scripted_model
+
+PASSWORDS = {"type": "image", "path": "/etc/passwd"}
+
+
+@miniagent
+async def echo(ctx: InteractionContext) -> None:
+    """Say what was said."""
+    ctx.reply(f"you said: {await ctx.messages.final}")
+
+
+class Gate:
+    """An agent that says one token, waits, and says another one."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.closed = asyncio.Event()
+
+        @miniagent
+        async def slow(ctx: InteractionContext) -> None:
+            async def tokens(_: object) -> AsyncGenerator[str]:
+                try:
+                    yield "one "
+                    await self.open.wait()
+                    yield "two"
+                finally:
+                    self.closed.set()
+
+            ctx.reply(Message.promise(tokens))
+
+        self.agent = slow
+
+
+@asynccontextmanager
+async def client_of(agents: Any, **settings: Any) -> AsyncGenerator[httpx2.AsyncClient]:
+    """A client of an app with these routes, in its context."""
+    async with MiniAgents(app_wide=True, drain_timeout=0):
+        app = Starlette(routes=[*chat_routes(agents, prefix="/chat", **settings)])
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+            yield client
+
+
+async def begin(client: httpx2.AsyncClient, **body: object) -> str:
+    """Begin a run."""
+    answer = await client.post("/chat/runs", json=body or {"text": "Hi"})
+    assert 201 == answer.status_code, answer.text
+    return str(answer.json()["run"])
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    """The frames of a stream of events."""
+    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+
+
+def text_of(stream: str) -> str:
+    """The text of a stream of events."""
+    return "".join(each["part"] for each in events(stream) if each["type"] == "part")
+
+
+async def test_run() -> None:
+    """A run is begun, read whole, read again, from any position on, and in other protocols."""
+    async with client_of(echo) as client:
+        run = await begin(client, text="Hi")
+        first = (await client.get(f"/chat/runs/{run}")).text
+        again = (await client.get(f"/chat/runs/{run}")).text
+        assert ("you said: Hi", "finished") == (events(first)[1]["part"], events(first)[-1]["how"])
+        assert first == again
+        rest = await client.get(f"/chat/runs/{run}", headers={"last-event-id": "2"})
+        assert events(first)[2:] == events(rest.text)
+        rest = await client.get(f"/chat/runs/{run}?after=2&protocol=ndjson")
+        assert ["message_ended", "run_ended"] == [json.loads(line)["type"] for line in rest.text.splitlines()]
+        text = await client.get(f"/chat/runs/{run}", headers={"accept": "text/plain"})
+        assert "you said: Hi" == text.text
+
+
+async def test_no_content() -> None:
+    """An EventSource that comes back after the last frame is told to stay away: 204."""
+    async with client_of(echo) as client:
+        run = await begin(client)
+        last = [line for line in (await client.get(f"/chat/runs/{run}")).text.splitlines() if "id: " in line]
+        answer = await client.get(f"/chat/runs/{run}", headers={"last-event-id": last[-1][4:]})
+        assert (204, "") == (answer.status_code, answer.text)
+
+
+async def test_detach() -> None:
+    """A run goes on without its readers; two that come at different times read the same."""
+    gate = Gate()
+    async with client_of(gate.agent) as client:
+        run = await begin(client)
+        early = asyncio.create_task(client.get(f"/chat/runs/{run}"))
+        await asyncio.sleep(0.01)
+        leaver = asyncio.create_task(client.get(f"/chat/runs/{run}"))
+        await asyncio.sleep(0.01)
+        leaver.cancel()
+        await asyncio.wait((leaver,))
+        assert not gate.closed.is_set()
+        gate.open.set()
+        await gate.closed.wait()
+        late = await client.get(f"/chat/runs/{run}")
+        texts = [text_of(each.text) for each in (await early, late)]
+        assert ["one two"] * 2 == texts
+
+
+async def test_stop() -> None:
+    """A run that is stopped ends at once, and its readers are told so; one that has ended is not stopped."""
+    gate = Gate()
+    async with client_of(gate.agent) as client:
+        run = await begin(client)
+        reading = asyncio.create_task(client.get(f"/chat/runs/{run}"))
+        await asyncio.sleep(0.01)
+        head = await client.head(f"/chat/runs/{run}")
+        assert (200, "") == (head.status_code, head.text)  # and does not wait for the end
+        assert {"stopped": True} == (await client.post(f"/chat/runs/{run}/stop")).json()
+        async with asyncio.timeout(0.05):
+            await gate.closed.wait()
+        assert "stopped" == events((await reading).text)[-1]["how"]
+        assert {"stopped": False} == (await client.post(f"/chat/runs/{run}/stop")).json()
+
+
+async def test_owner() -> None:
+    """Runs of somebody else cannot be told from runs that are none, by reading and by stopping."""
+
+    async def owner(request: Request) -> str:
+        return request.headers.get("x-user", "")
+
+    gate = Gate()
+    async with client_of(gate.agent, owner=owner) as client:
+        ada, bob = {"x-user": "ada"}, {"x-user": "bob"}
+        run = (await client.post("/chat/runs", json={"text": "Hi"}, headers=ada)).json()["run"]
+        for path, method in ((run, "GET"), (f"{run}/stop", "POST")):
+            other = await client.request(method, f"/chat/runs/{path}", headers=bob)
+            none = await client.request(method, f"/chat/runs/{path.replace(run, 'x' * 22)}", headers=bob)
+            assert (404, other.text) == (none.status_code, none.text)
+            nobody = await client.request(method, f"/chat/runs/{path}")
+            assert (401, "not_authenticated") == (nobody.status_code, nobody.json()["error"]["code"])
+        assert not gate.closed.is_set()
+        assert (await client.post(f"/chat/runs/{run}/stop", headers=ada)).json()["stopped"]
+
+
+async def test_several_agents() -> None:
+    """Of several agents the body names one; another name is refused with those that there are."""
+    async with client_of({"echo": echo, "model": scripted_model(["Hello"])}) as client:
+        run = await begin(client, text="Hi", agent="model")
+        assert "Hello" == events((await client.get(f"/chat/runs/{run}")).text)[1]["part"]
+        for body in ({"text": "Hi"}, {"text": "Hi", "agent": "x"}, {"text": "Hi", "agent": ["echo"]}):
+            answer = await client.post("/chat/runs", json=body)
+            assert (404, '"agent" has to be one of: echo, model.') == (
+                answer.status_code,
+                answer.json()["error"]["message"],
+            )
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "request_"),
+    [
+        (415, "no_json", {"content": b'{"text":"x"}', "headers": {"content-type": "text/plain"}}),
+        (415, "no_json", {"content": b'{"text":"x"}'}),
+        (400, "no_json", {"content": b"{", "headers": {"content-type": "application/json"}}),
+        (400, "no_json", {"json": ["text"]}),
+        (400, "no_json", {"content": b"[" * 900_000, "headers": {"content-type": "application/json"}}),
+        (413, "too_large", {"json": {"text": "x" * 1_000_001}}),
+        (413, "too_large", {"json": {"messages": [{"role": "user", "content": "x"}] * 1_001}}),
+        (400, None, {"json": {}}),
+        (
+            400,
+            None,
+            {"json": {"messages": [{"role": "user", "content": [{"type": "image", "path": "/etc"}]}]}},
+        ),
+    ],
+)
+async def test_bodies(status: int, code: str | None, request_: dict[str, Any]) -> None:
+    """A body that is no JSON object, too large, or asks for what clients may not have, begins nothing."""
+    async with client_of(echo) as client:
+        answer = await client.post("/chat/runs", **request_)
+        assert (status, code) == (answer.status_code, answer.json()["error"]["code"]), answer.text
+
+
+async def test_chunked_body() -> None:
+    """A body whose length is not said is cut where it is too large."""
+    sent = 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 10_000:
+            sent += 100
+            yield b" " * 100
+
+    async with client_of(echo, max_body=1_000) as client:
+        headers = {"content-type": "application/json"}
+        answer = await client.post("/chat/runs", content=chunks(), headers=headers)
+        assert (413, True) == (answer.status_code, sent < 2_000)
+
+
+async def test_slow_body() -> None:
+    """A body that does not come in time is not waited for."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(10)
+
+    async with client_of(echo, body_timeout=0.05) as client:
+        headers = {"content-type": "application/json"}
+        answer = await client.post("/chat/runs", content=chunks(), headers=headers)
+        assert (408, "too_slow") == (answer.status_code, answer.json()["error"]["code"])
+
+
+@pytest.mark.parametrize("position", ["-1", "x", "9" * 16, "1e3", "²"])
+async def test_positions(position: str) -> None:
+    """A position that is no number is refused."""
+    async with client_of(echo) as client:
+        run = await begin(client)
+        answer = await client.get(f"/chat/runs/{run}", params={"after": position})
+        assert 400 == answer.status_code
+
+
+async def test_too_many_runs() -> None:
+    """More runs than may go on at once are refused until one has ended, and cost nothing."""
+    gate = Gate()
+    async with client_of(gate.agent, runs=Runs(max_live=1)) as client:
+        run = await begin(client)
+        answer = await client.post("/chat/runs", json={"text": "Hi"})
+        assert (429, "too_many_runs") == (answer.status_code, answer.json()["error"]["code"])
+        await client.post(f"/chat/runs/{run}/stop")
+        await client.get(f"/chat/runs/{run}")
+        await begin(client)
+
+
+async def test_restart(tmp_path: Path) -> None:
+    """A run that the end of the app cut is read after a restart, and ends with `lost`."""
+    gate = Gate()
+    runs = Runs(SQLiteFrames(tmp_path / "f.db"))  # one for an app, which may begin again
+    async with client_of(gate.agent, runs=runs) as client:
+        run = await begin(client)
+        await asyncio.sleep(0.05)
+    async with client_of(gate.agent, runs=runs) as client:
+        told = events((await client.get(f"/chat/runs/{run}")).text)
+        assert ["one ", "lost"] == [told[1]["part"], told[-1]["how"]]
+        assert 204 == (await client.get(f"/chat/runs/{run}?after={len(told)}")).status_code
+
+
+@pytest.mark.logs("cannot be recorded")
+async def test_log_fails() -> None:
+    """A run whose frames cannot be kept is stopped, and its readers are told that the rest is lost."""
+
+    class Broken(MemoryFrames):
+        @override
+        async def append(self, run: str, frames: object, /) -> None:
+            raise OSError("the disk is full")
+
+    gate = Gate()
+    async with client_of(gate.agent, runs=Runs(Broken())) as client:
+        run = await begin(client)
+        told = events((await client.get(f"/chat/runs/{run}")).text)
+        assert ("lost", True) == (told[-1]["how"], "recorded" in told[-1]["sentence"])
+        await gate.closed.wait()
+
+
+def test_settings() -> None:
+    """What routes cannot be made of is refused where they are made."""
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"protocols": ["smoke"]}, "'smoke' is no protocol of routes; they are sse"),
+        ({"protocols": []}, "no protocol"),
+        ({"prefix": "chat"}, "has to begin with a slash"),
+        ({"prefix": "/chat/"}, "has to begin with a slash"),
+    ]
+    for settings, sentence in wrong:
+        with pytest.raises(ValueError, match=sentence):
+            chat_routes(echo, **settings)
+    with pytest.raises(ValueError, match="no agent"):
+        chat_routes({})

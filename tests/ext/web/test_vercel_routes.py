@@ -1,0 +1,224 @@
+"""The routes for the Vercel AI SDK, over a socket, and with its real chat in node.
+
+Crosses modules: routes, encoders, sources and logs of frames.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from miniagents import InteractionContext, miniagent
+from tests.support.mcp_servers import ROOT
+from tests.support.vercel_chat import vercel_chat
+from tests.support.web_agents import SECRET, Gate, chatting, failing, forecaster, poet
+
+
+def body(text: str, chat: str = "chat-1") -> dict[str, object]:
+    said = {"id": "u", "role": "user", "parts": [{"type": "text", "text": text}]}
+    return {"id": chat, "messages": [said], "trigger": "submit-message", "theme": "dark"}
+
+
+class TestRoutes:
+    async def test_stream(self) -> None:
+        """An answer is a stream of theirs, with their headers."""
+        async with chatting(poet) as url, httpx2.AsyncClient() as http:
+            told = await http.post(f"{url}/vercel", json=body("Hi"))
+        assert (200, "v1") == (told.status_code, told.headers["x-vercel-ai-ui-message-stream"])
+        assert "text/event-stream" == told.headers["content-type"].partition(";")[0]
+        assert told.text.endswith("data: [DONE]\n\n")
+
+    async def test_nothing_to_come_back_to(self) -> None:
+        """There is nothing to come back to in a chat that is not known, or whose answer has ended."""
+        async with chatting(poet) as url, httpx2.AsyncClient() as http:
+            assert 204 == (await http.get(f"{url}/vercel/chat-1/stream")).status_code
+            await http.post(f"{url}/vercel", json=body("Hi"))
+            assert 204 == (await http.get(f"{url}/vercel/chat-1/stream")).status_code
+            stopped = await http.post(f"{url}/vercel/chat-1/stop")
+        assert {"success": True, "stopped": False} == stopped.json()
+
+    async def test_ids_with_slashes(self) -> None:
+        """An id of a chat may have any characters."""
+        gate = Gate()
+        async with chatting(gate.agent()) as url, httpx2.AsyncClient() as http:
+            asked = asyncio.create_task(http.post(f"{url}/vercel", json=body("Hi", "a/../ü?")))
+            await gate.begun.wait()
+            stopped = await http.post(f"{url}/vercel/a%2F..%2F%C3%BC%3F/stop")
+            assert {"success": True, "stopped": True} == stopped.json()
+            assert '"type":"abort"' in (await asked).text
+
+    async def test_a_new_question_stops_the_answer_before(self) -> None:
+        """A chat answers one question at a time."""
+        gate = Gate()
+        async with chatting(gate.agent()) as url, httpx2.AsyncClient() as http:
+            first = asyncio.create_task(http.post(f"{url}/vercel", json=body("Hi")))
+            await gate.begun.wait()
+            second = asyncio.create_task(http.post(f"{url}/vercel", json=body("Hi again")))
+            assert '"type":"abort"' in (await first).text
+            gate.go.set()
+            assert "done." in (await second).text
+
+    @pytest.mark.parametrize(
+        "wrong", [{}, {"id": "c"}, {"id": "c", "messages": []}, {"id": 7, "messages": [1]}]
+    )
+    async def test_refusals(self, wrong: dict[str, object]) -> None:
+        """What cannot be read is refused with a sentence alone, which their client shows as it is."""
+        async with chatting(poet) as url, httpx2.AsyncClient() as http:
+            told = await http.post(f"{url}/vercel", json=wrong)
+        assert (400, "text/plain") == (told.status_code, told.headers["content-type"].partition(";")[0])
+        assert told.text.endswith(".")
+        assert "\n" not in told.text
+
+
+PROGRAM = """
+import asyncio, sys
+from miniagents.ext.web import Runs, SQLiteFrames
+from tests.support.web_agents import Gate, chatting
+
+async def main():
+    async with chatting(Gate().agent(), runs=Runs(SQLiteFrames(sys.argv[1]))) as url:
+        print(url, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@asynccontextmanager
+async def gate_served(folder: Path) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
+    """The address of an agent that never ends, in a process of its own, and the process."""
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, str(folder / "frames.db"), stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    try:
+        assert server.stdout is not None
+        yield (await server.stdout.readline()).decode().strip(), server
+    finally:
+        if server.returncode is None:
+            with suppress(ProcessLookupError):
+                server.kill()
+        await server.wait()
+
+
+@pytest.mark.gate("installs the package of the client, and starts node")
+class TestRealClient:
+    async def test_text_and_reasoning(self) -> None:
+        """A conversation of two turns: their client shows it, and sends it back as it was."""
+        async with chatting(poet) as url, vercel_chat() as chat:
+            await chat.open(api=f"{url}/vercel", id="chat-1")
+            await chat.send("Far north")
+            shown = await chat.wait()
+            assert ("ready", "Far north ") == (shown.status, shown.text)
+            assert ["reasoning", "text"] == [part["type"] for part in shown.parts]
+            assert ["done", "done"] == [part["state"] for part in shown.parts]
+            await chat.send("again")
+            again = await chat.wait()
+        assert ["user", "assistant", "user", "assistant"] == [each["role"] for each in again.messages]
+        assert "Far north Far north again " == again.text
+        assert 4 == len({each["id"] for each in again.messages})
+
+    async def test_tools(self) -> None:
+        """A call of the server's own tool is shown with its arguments and its result."""
+        async with chatting(forecaster()) as url, vercel_chat() as chat:
+            await chat.open(api=f"{url}/vercel", id="chat-1")
+            await chat.send("Oslo?")
+            shown = await chat.wait()
+        (call,) = [part for part in shown.parts if part["type"] == "tool-weather"]
+        assert ("output-available", {"city": "Oslo"}) == (call["state"], call["input"])
+        assert {"city": "Oslo", "degrees": 12} == call["output"]
+        assert "Let me look.It is 12 °C." == shown.text
+
+    @pytest.mark.logs("A run failed")
+    async def test_errors(self) -> None:
+        """A run that fails is an error with a safe sentence; a refused request is one with the reason."""
+        async with chatting(failing) as url, vercel_chat() as chat:
+            await chat.open(api=f"{url}/vercel", id="chat-1")
+            await chat.send("Hi")
+            shown = await chat.wait()
+            assert ("error", "Half of ") == (shown.status, shown.text)
+            assert "The agent failed" in str(shown.error)
+            assert SECRET not in str(shown.error)
+            await chat.open(api=f"{url}/vercel", id="chat-2", body={"agent": "nobody"})
+            await chat.send("Hi")
+            assert '"agent" has to be one of: failing.' == (await chat.wait()).error
+
+    async def test_stop(self) -> None:
+        """Stopped by its route, a run ends at once, and what had come stays."""
+        gate = Gate()
+        async with chatting(gate.agent()) as url, vercel_chat() as chat:
+            await chat.open(api=f"{url}/vercel", id="chat-1")
+            await chat.send("Hi")
+            await chat.until("Begun")
+            assert 200 == (await chat.do("fetch", url=f"{url}/vercel/chat-1/stop", method="POST")).http
+            shown = await chat.wait()
+            assert gate.left.is_set()
+        assert ("ready", "Begun ") == (shown.status, shown.text)
+        assert ["done"] == [part["state"] for part in shown.parts]
+
+    async def test_leave_and_come_back(self) -> None:
+        """A client that leaves does not stop the run; it, and another page, come back to the whole answer."""
+        gate = Gate()
+        async with chatting(gate.agent()) as url, vercel_chat() as chat, vercel_chat() as other:
+            await chat.open(api=f"{url}/vercel", id="chat-1")
+            await chat.send("Hi")
+            first = await chat.until("Begun")
+            await chat.do("leave")
+            assert not gate.left.is_set()
+            await chat.do("resume")
+            await other.open(api=f"{url}/vercel", id="chat-1", messages=first.messages[:1])
+            await other.do("resume")
+            await chat.until("Begun")
+            await other.until("Begun")
+            gate.go.set()
+            shown, elsewhere = await chat.wait(), await other.wait()
+        assert ("ready", "Begun done.") == (shown.status, shown.text)
+        assert ["user", "assistant"] == [each["role"] for each in shown.messages]
+        assert shown.messages[-1] == elsewhere.messages[-1]
+        assert first.messages[-1]["id"] == shown.messages[-1]["id"]
+
+    async def test_a_server_that_is_killed(self, tmp_path: Path) -> None:
+        """What was recorded before a server was killed is told by the next one, which says what is lost."""
+        async with vercel_chat() as chat:
+            async with gate_served(tmp_path) as (url, server):
+                await chat.open(api=f"{url}/vercel", id="chat-1")
+                await chat.send("Hi")
+                first = await chat.until("Begun")
+                server.kill()
+                cut = await chat.wait()
+            async with gate_served(tmp_path) as (url, _):
+                await chat.open(api=f"{url}/vercel", id="chat-1", messages=first.messages)
+                await chat.do("resume")
+                shown = await chat.wait()
+        assert ("error", "error") == (cut.status, shown.status)
+        assert "is lost" in str(shown.error)
+        assert ("Begun ", 2) == (shown.text, len(shown.messages))
+
+    async def test_tools_of_the_page(self) -> None:
+        """A call that is left open is the page's to answer, and what follows goes on in its message."""
+
+        @miniagent(alias="asking")
+        async def asks(ctx: InteractionContext) -> None:
+            from_page = [each async for each in ctx.message_promises]
+            ctx.reply(f"{len(from_page)}")
+
+        async with chatting(asks) as url, vercel_chat() as chat:
+            part: dict[str, object] = {
+                "type": "tool-look",
+                "toolCallId": "c",
+                "state": "input-available",
+                "input": {},
+            }
+            said: list[object] = [
+                {"id": "u", "role": "user", "parts": [{"type": "text", "text": "Hi"}]},
+                {"id": "a", "role": "assistant", "parts": [part]},
+            ]
+            await chat.open(api=f"{url}/vercel", id="chat-1", messages=said)
+            await chat.do("output", tool="look", call="c", output={"x": 1})
+            await chat.do("again")
+            shown = await chat.wait()
+        assert ["u", "a"] == [each["id"] for each in shown.messages]
+        assert "3" == shown.text
