@@ -111,8 +111,8 @@ def number_of(connection: sqlite3.Connection, name: str) -> int:
         connection: to the database.
         name: of the pragma.
     """
-    (found,) = connection.execute(f"PRAGMA {name}").fetchone()
-    return int(found)
+    (found,) = cast("tuple[int]", connection.execute(f"PRAGMA {name}").fetchone())
+    return found
 
 
 def file_at(path: Path) -> tuple[int, int] | None:

@@ -46,7 +46,7 @@ class Anys:
         rows = list(_ROW.finditer(report))
         if not rows:
             raise ValueError("The report says nothing of miniagents; is it any-exprs.txt of a run over it?")
-        counted = {row["module"].replace(".", "/") + ".py": int(row["anys"]) for row in rows}
+        counted = {_file(row["module"]): int(row["anys"]) for row in rows}
         some = {module: number for module, number in counted.items() if number}
         return cls(some, sum(int(row["all"]) for row in rows))
 
@@ -54,6 +54,11 @@ class Anys:
 def named_in(table: str) -> frozenset[str]:
     """The modules that the table names."""
     return frozenset(_NAMED.findall(table.partition("is named here:")[2].partition("\n## ")[0]))
+
+
+def _file(module: str) -> str:
+    path = module.replace(".", "/")
+    return f"{path}/__init__.py" if (ROOT / path).is_dir() else f"{path}.py"
 
 
 def complaints(anys: Anys, table: str) -> Sequence[str]:

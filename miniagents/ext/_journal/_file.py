@@ -4,7 +4,7 @@ import json
 import sqlite3
 import zlib
 from array import array
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,7 +15,7 @@ from urllib.parse import quote
 from miniagents.models import CallKey, JournalEntry, JournalError, Json, RecordedEvent, RecordedFunction
 from miniagents.values import redact_keys
 
-from .._sqlite import DatabaseForm, prepare
+from .._sqlite import DatabaseForm, number_of, prepare
 
 FORM: Final = DatabaseForm(
     0x6D696E6A,  # "minj": by this a journal is known
@@ -124,17 +124,18 @@ class JournalFile:
             "INSERT OR IGNORE INTO function VALUES (?, ?, ?, ?)",
             (function.name, function.version, function.function, function.source),
         )
-        found, source = connection.execute(
+        kept = connection.execute(
             "SELECT function, source FROM function WHERE name = ? AND version = ?",
             (function.name, function.version),
         ).fetchone()
+        found, source = cast("tuple[str, str]", kept)
         if found != function.function:
             raise JournalError(
                 f"In the journal {self._path}, {function.name} of version {function.version!r} is {found}, "
                 f"and this is {function.function}: one would be given the answers of the other. Record "
                 "it with another name= or another version=."
             )
-        return str(source)
+        return source
 
     def renew(self, connection: sqlite3.Connection, function: RecordedFunction) -> None:
         """Keep another hash of the source of a function."""
@@ -149,7 +150,8 @@ class JournalFile:
         Raises:
             JournalError: it cannot be read.
         """
-        row = connection.execute(_FIND, (key.digest, key.run, key.number)).fetchone()
+        found = connection.execute(_FIND, (key.digest, key.run, key.number)).fetchone()
+        row = cast("tuple[int, str, str, float, int, bytes] | None", found)
         if row is None:
             return None
         number, name, version, used, failed, output = row
@@ -190,7 +192,7 @@ class JournalFile:
         """The first 8 bytes of each key, sorted."""
         found = connection.execute("SELECT substr(key, 1, 8) FROM call ORDER BY key")
         known: array[int] = array("Q")
-        for (begin,) in found:
+        for (begin,) in cast("Iterable[tuple[bytes]]", found):
             known.append(int.from_bytes(begin, "big"))
         return known
 
@@ -288,8 +290,8 @@ def read_calls(path: Path) -> Generator[StoredCall]:
     last = 0
     while rows := _page(path, last):
         last = rows[-1][0]
-        for _, *row in rows:
-            yield _stored(cast("_Row", tuple(row)), path)
+        for row in rows:
+            yield _stored(row[1:], path)
 
 
 def _page(path: Path, last: int) -> list[tuple[int, *_Row]]:
@@ -299,10 +301,9 @@ def _page(path: Path, last: int) -> list[tuple[int, *_Row]]:
     address = f"file:{quote(str(path))}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
-            (application,) = connection.execute("PRAGMA application_id").fetchone()
-            if application != FORM.application:
+            if number_of(connection, "application_id") != FORM.application:
                 raise JournalError(f"{path} is no journal; give the path of one.")
-            return connection.execute(_PAGE, (last,)).fetchall()
+            return cast("list[tuple[int, *_Row]]", connection.execute(_PAGE, (last,)).fetchall())
     except sqlite3.Error as error:
         raise JournalError(f"The journal {path} cannot be read: {error}.") from None
 
