@@ -35,6 +35,9 @@ from miniagents.ext.otel import tracing
 from miniagents.observers import Observer, RunEnded, RunEvent, RunInfo
 from miniagents.testing import scripted_model
 
+TABLE = 32_768
+"""Bytes from which on something is the table of a set, which grows with the most tasks at once."""
+
 
 class Looked(SpanProcessor):
     """Looks at each span when it begins and when it ends, and keeps none of them.
@@ -176,7 +179,8 @@ async def rounds(runs: int, count: int, observers: list[Observer], seed: int) ->
             await asyncio.gather(*(run_one(f"{at}_{number}", chance) for number in range(runs)))
             await asyncio.sleep(10)  # what was left runs to its end
             gc.collect()
-            kept.append(tracemalloc.get_traced_memory()[0])
+            traces = tracemalloc.take_snapshot().traces
+            kept.append(sum(each.size for each in traces if each.size < TABLE))
     return kept
 
 
