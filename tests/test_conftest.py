@@ -374,6 +374,7 @@ def test_an_option_chooses_the_loops(
         result.stdout.fnmatch_lines(["*not with --*: it is about *"])
 
 
+@pytest.mark.gate("a pytest in a process of its own")
 @pytest.mark.skipif(SUPPORTED, reason="this Python has eager tasks")
 def test_eager_tasks_need_python_3_12(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -420,6 +421,7 @@ def test_failures_are_told_alone(pytester: pytest.Pytester, monkeypatch: pytest.
     result.stdout.fnmatch_lines(["*TimeoutError: the test is stuck in synchronous code; see the traceback"])
 
 
+@pytest.mark.gate("a pytest in a process of its own")
 def test_what_nothing_else_stops_ends_the_process(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

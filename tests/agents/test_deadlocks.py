@@ -85,6 +85,7 @@ async def test_three_runs() -> None:
     assert str(errors[0]) in {"A → B → C → A", "B → C → A → B", "C → A → B → C"}
 
 
+@pytest.mark.gate("waits a second")
 @pytest.mark.logs("No reader ever saw this error")  # of B, which may be the one that is told
 async def test_within_a_second() -> None:
     """On an ordinary event loop the circle is found within a second."""

@@ -43,6 +43,7 @@ async def test_at_a_terminal(tmp_path: Path) -> None:
     assert "interrupted" == answer.finish_reason
 
 
+@pytest.mark.gate("starts programs")
 @pytest.mark.parametrize("keys", [CTRL_C, CTRL_D, "exit" + ENTER])
 async def test_leaving_at_the_prompt(tmp_path: Path, keys: str) -> None:
     """Ctrl-C, Ctrl-D and `exit` end with exit 0 and no traceback, and the terminal is as it was."""
@@ -53,6 +54,7 @@ async def test_leaving_at_the_prompt(tmp_path: Path, keys: str) -> None:
         assert "Traceback" not in terminal.shown
 
 
+@pytest.mark.gate("starts programs")
 async def test_a_signal_ends_it_cleanly(tmp_path: Path) -> None:
     """SIGTERM in the middle of an answer: what was shown is kept, no traceback, the shell's exit code."""
     async with at_terminal(tmp_path) as terminal:

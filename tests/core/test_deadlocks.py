@@ -258,6 +258,7 @@ async def test_waiting_for_oneself() -> None:
     await ended(context)
 
 
+@pytest.mark.gate("waits a second")
 @pytest.mark.parametrize("debug", [True, False])
 def test_within_a_second(*, debug: bool) -> None:
     """On an ordinary event loop the circle is found within a second."""
@@ -477,6 +478,7 @@ async def test_a_helper_that_has_ended() -> None:
     await ended(context)
 
 
+@pytest.mark.gate("waits a second")
 async def test_a_wait_of_a_task_that_is_over(caplog: pytest.LogCaptureFixture) -> None:
     """A wait that was given up closes no circle, though the run awaits the task that had waited."""
     context, given_up = open_context(), list[bool]()

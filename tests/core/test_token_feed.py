@@ -263,6 +263,7 @@ async def test_it_waits_for_itself() -> None:
         assert ["first"] == joined.buffer.items
 
 
+@pytest.mark.gate("waits a second")
 async def test_it_waits_for_itself_through_others() -> None:
     """That is found through any chain, too, and the agents in it are named."""
     held: list[MessagePromise[Message]] = []

@@ -435,6 +435,7 @@ def test_threads(tmp_path: Path) -> None:
     assert {f"{name} {number}" for name in range(3) for number in range(10)} == set(_texts(shared))
 
 
+@pytest.mark.gate("kills processes")
 @pytest.mark.logs("not written to its end")
 @pytest.mark.parametrize(
     "tear", [120, *(pytest.param(tear, marks=pytest.mark.gate("kills processes")) for tear in (1, 199))]

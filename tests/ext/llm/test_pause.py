@@ -116,6 +116,7 @@ async def test_the_socket_is_not_read(wire: Wire, *, through: bool) -> None:
     assert "x" * ALL == text
 
 
+@pytest.mark.gate("a third of a second for each wire")
 async def test_who_awaits_it_all(wire: Wire) -> None:
     """A stream that is paused, because it is not read, goes on when the whole is awaited."""
     async with asking(wire) as (meter, _, client), MiniAgents(prefetch=PREFETCH):
@@ -126,6 +127,7 @@ async def test_who_awaits_it_all(wire: Wire) -> None:
         assert "x" * ALL == message.text
 
 
+@pytest.mark.gate("a third of a second for each wire")
 async def test_the_end_of_the_context(wire: Wire) -> None:
     """A stream that is paused is read to its end when its context ends, and stays readable."""
     async with asking(wire) as (meter, _, client):
@@ -137,6 +139,7 @@ async def test_the_end_of_the_context(wire: Wire) -> None:
         assert ALL == len(str(await replies))
 
 
+@pytest.mark.gate("a third of a second for each wire")
 async def test_leaving_while_it_is_paused(wire: Wire) -> None:
     """Who leaves a stream that is paused has the connection released, without another byte being read."""
     async with asking(wire) as (meter, server, client), MiniAgents(prefetch=PREFETCH):

@@ -62,6 +62,7 @@ async def silent_cuts(recording: Recording) -> list[int]:
     return silent
 
 
+@pytest.mark.gate("half a second for each wire")
 @each_recording
 @quickly
 async def test_cut_at_every_byte(recording: Recording) -> None:
@@ -155,6 +156,7 @@ async def test_without_the_rule_of_the_terminal_marker(
     assert len(await silent_cuts(recording)) > recording.complete_at / 2
 
 
+@pytest.mark.gate("half a second for each wire")
 async def test_without_the_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the timer of progress, a stall is not found before the whole call must have ended."""
     idle = sse(*CHAT.begun("Hel"), repeat(CHAT.idle, 0.01))

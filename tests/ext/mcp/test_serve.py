@@ -96,6 +96,7 @@ async def test_over_http(mode: str) -> None:
         assert text_of(missing) == "There is no tool called 'nobody'; there are: talker, double, failing."
 
 
+@pytest.mark.gate("servers with real times")
 async def test_tokens_as_progress() -> None:
     """Each token is told as progress to a client that asks for it, in order."""
     async with served(talker) as url, Client(url) as client:
@@ -176,6 +177,7 @@ async def test_in_a_context() -> None:
             assert await tell.invoke('{"text": "x"}') == "set, True"
 
 
+@pytest.mark.gate("servers with real times")
 async def test_timeout_of_a_tool() -> None:
     """A tool of a served function keeps its own time limit."""
 
