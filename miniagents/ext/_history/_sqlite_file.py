@@ -50,8 +50,8 @@ _THREADS: Final = (
     "SELECT thread, count(*), min(at), max(at) FROM message GROUP BY thread ORDER BY max(number) DESC"
 )
 _CUT: Final = (
-    "DELETE FROM message WHERE thread = ?1 AND number NOT IN "
-    "(SELECT number FROM message WHERE thread = ?1 ORDER BY number LIMIT ?2)"
+    "DELETE FROM message WHERE thread = :thread AND number NOT IN "
+    "(SELECT number FROM message WHERE thread = :thread ORDER BY number LIMIT :count)"
 )
 
 
@@ -137,7 +137,7 @@ class SQLiteFile:
             HistoryFileError: the file cannot be written, and is as it was.
         """
         with self._changing() as connection:
-            return connection.execute(_CUT, (thread, count)).rowcount
+            return connection.execute(_CUT, {"thread": thread, "count": count}).rowcount
 
     def threads(self) -> tuple[HistoryThread, ...]:
         """All threads, the one that was written to last comes first; none if there is no file.
