@@ -345,7 +345,8 @@ def test_a_limit_of_the_system(tmp_path: Path) -> None:
     """The same with a real limit on the size of files, in a process of its own."""
     path = tmp_path / "CHAT.md"
     script = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))\n{_WRITER}"
-    arguments = [sys.executable, "-c", script, str(path), "limited", "100", "1000000"]
+    # Without byte code: what it writes of that would be cut, too, and be read by others.
+    arguments = [sys.executable, "-B", "-c", script, str(path), "limited", "100", "1000000"]
     ended = subprocess.run(  # noqa: S603 (our own interpreter)
         arguments, input="\n", capture_output=True, text=True, check=False
     )
