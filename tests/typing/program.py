@@ -22,8 +22,13 @@ from enum import Enum
 from typing import Any, ClassVar, Generic, TypeVar
 
 import reactivex as rx
+from httpx2 import ASGITransport, AsyncClient
 from pydantic import BaseModel, Field
 from reactivex import Observable, operators as ops
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from typing_extensions import ParamSpec, override
 
 from miniagents import (
@@ -52,6 +57,7 @@ from miniagents import (
     route,
     tool,
 )
+from miniagents.ext.web import MemoryFrames, Runs, chat_routes, stream_response
 from miniagents.operators import (
     ItemReplies,
     Overflow,
@@ -537,7 +543,34 @@ async def stream_tickets(query: Mapping[str, str]) -> AsyncIterator[str]:
 PATHS: dict[str, Handler] = {"/answer": stream_answer, "/tickets": stream_tickets}
 
 
+class Asked(BaseModel):
+    number: int
+    title: str = ""
+
+
+async def ask(request: Request) -> Response:
+    asked = Asked.model_validate_json(await request.body())
+    replies = dispatcher.inquire(Ticket(number=asked.number, title=asked.title))
+    return stream_response(replies, protocol="ndjson" if "json" in request.query_params else "text")
+
+
+def current_user(request: Request) -> str:
+    return request.cookies.get("user", "")
+
+
+runs = Runs(MemoryFrames())
+app = Starlette(
+    routes=[
+        Route("/ask", ask, methods=["POST"]),
+        *chat_routes({"parrot": parrot, "desk": everything}, runs=runs, prefix="/chat", owner=current_user),
+    ]
+)
+
+
 async def page() -> None:
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://desk") as client:
+        print((await client.post("/ask", json={"number": 4, "title": "refund"})).text)
+        print((await client.post("/chat/runs", json={"text": "Hi"})).status_code)
     for path, query in (("/answer", {"q": "Who are you?"}), ("/tickets", {"number": "4", "title": "refund"})):
         print([line async for line in PATHS[path](query)])
 

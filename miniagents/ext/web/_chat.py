@@ -10,8 +10,8 @@ from typing import Final, TypeAlias, cast
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from miniagents.agents import MiniAgent
-from miniagents.core import Message
+from miniagents.agents import Stage
+from miniagents.core import Message, MessageSequencePromise
 
 from ._feeds import AttachedFeed, Feed
 from ._frame_log import Positioned, RunRecord
@@ -24,8 +24,8 @@ from ._source import ErrorText
 
 __all__ = ["Agent", "Chat", "Owner"]
 
-Agent: TypeAlias = MiniAgent[Message, Message]
-"""What can be talked to: anything that takes messages and replies some."""
+Agent: TypeAlias = Stage[Message, Message]
+"""What can be talked to: any agent that takes messages and needs no keywords."""
 
 Owner: TypeAlias = Callable[[Request], str | Awaitable[str]]
 """Who asks: an id of the user, never empty; it may raise what the app answers with, as an HTTPException."""
@@ -178,7 +178,7 @@ class Chat:
             await asyncio.wait((watcher,))
 
     def _attached_feed(self, agent: Agent, messages: tuple[Message, ...]) -> AttachedFeed:
-        replies = agent.inquire(messages)
+        replies = agent.inquire(MessageSequencePromise(messages))
         return AttachedFeed(replies, agent=agent.alias, limit=WAITING_LIMIT, error_text=self.error_text)
 
     # -- detached ----------------------------------------------------------------------------------------
@@ -201,7 +201,9 @@ class Chat:
             RequestError: too many runs go on.
         """
         try:
-            return await self.runs.start(agent.inquire(messages), owner=owner, topic=topic, agent=agent.alias)
+            return await self.runs.start(
+                agent.inquire(MessageSequencePromise(messages)), owner=owner, topic=topic, agent=agent.alias
+            )
         except TooManyRunsError as error:
             raise RequestError(str(error), 429, code="too_many_runs") from error
 
