@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
+from .._sqlite import number_of, transaction
 from ._frame_log import BATCH, LOST, FrameLogError, RunExistsError, RunOverError, RunRecord, UnknownRunError
 from ._frames import FRAMES_VERSION, Frame, RunEnded, frame_from_json, json_of
 
@@ -100,8 +101,8 @@ class SQLiteStore:
             raise
 
     def _set_up(self) -> None:
-        application = self._number("PRAGMA application_id")
-        version = self._number("PRAGMA user_version")
+        application = number_of(self._db, "application_id")
+        version = number_of(self._db, "user_version")
         tables = self._number("SELECT count(*) FROM sqlite_master")
         if tables and application != _APPLICATION:
             raise FrameLogError(
@@ -144,7 +145,7 @@ class SQLiteStore:
         Raises:
             RunExistsError: there is one of this id.
         """
-        with _Transaction(self._db):
+        with transaction(self._db):
             self._touch()
             try:
                 made = self._db.execute(
@@ -166,7 +167,7 @@ class SQLiteStore:
         """
         results: list[Exception | None] = []
         try:
-            with _Transaction(self._db):
+            with transaction(self._db):
                 for run, frames in appends:
                     try:
                         self._append(run, frames)
@@ -205,7 +206,7 @@ class SQLiteStore:
         Args:
             run: its id.
         """
-        with _Transaction(self._db):
+        with transaction(self._db):
             self._numbers.pop(run, None)
             row = self._row("SELECT ended FROM runs WHERE run = ?", run)
             if row is not None and row[0] is None:
@@ -217,7 +218,7 @@ class SQLiteStore:
         Returns:
             The ids of its runs that somebody wants to be stopped.
         """
-        with _Transaction(self._db):
+        with transaction(self._db):
             self._touch()
         return self.stops()
 
@@ -244,7 +245,7 @@ class SQLiteStore:
             How many; call it again if there are any.
         """
         before = time.time() - seconds
-        with _Transaction(self._db):
+        with transaction(self._db):
             rows = self._rows(
                 "SELECT id FROM runs WHERE ended < ? OR ended IS NULL AND began < ?"
                 " AND server NOT IN (SELECT server FROM servers WHERE seen > ?) LIMIT ?",
@@ -337,16 +338,3 @@ class SQLiteStore:
 
     def _rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
         return cast("list[tuple[object, ...]]", self._db.execute(query, values).fetchall())
-
-
-class _Transaction:
-    """Commits what is done in its block, or takes it back."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
