@@ -23,6 +23,8 @@ __all__ = [
     "RunOverError",
     "RunRecord",
     "UnknownRunError",
+    "run_exists",
+    "unknown_run",
 ]
 
 Positioned: TypeAlias = tuple[int, Frame]
@@ -66,6 +68,32 @@ class RunExistsError(FrameLogError):
             ...
         miniagents...RunExistsError: a run has the id '7' already
     """
+
+
+def unknown_run(run: str) -> UnknownRunError:
+    """Return the error of a run that is not there.
+
+    Args:
+        run: its id.
+
+    Example:
+        >>> str(unknown_run("7"))
+        "no run has the id '7', or it is not kept any more."
+    """
+    return UnknownRunError(f"no run has the id {run!r}, or it is not kept any more.")
+
+
+def run_exists(run: str) -> RunExistsError:
+    """Return the error of a run that was begun before.
+
+    Args:
+        run: its id.
+
+    Example:
+        >>> str(run_exists("7"))
+        "a run has the id '7' already; ids are not used twice."
+    """
+    return RunExistsError(f"a run has the id {run!r} already; ids are not used twice.")
 
 
 class RunOverError(FrameLogError):

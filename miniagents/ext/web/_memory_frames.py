@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from ._frame_log import (
     BATCH,
     Positioned,
-    RunExistsError,
     RunOverError,
     RunRecord,
-    UnknownRunError,
+    run_exists,
+    unknown_run,
 )
 from ._frames import Ending, Frame, RunEnded
 
@@ -88,7 +88,7 @@ class MemoryFrames:
         """
         self._forget_old()
         if run in self._runs:
-            raise RunExistsError(f"a run has the id {run!r} already; ids are not used twice.")
+            raise run_exists(run)
         self._runs[run] = _Kept(RunRecord(run, owner, topic))
         if topic:
             self._topics[owner, topic] = run
@@ -188,7 +188,7 @@ class MemoryFrames:
     def _of(self, run: str) -> _Kept:
         kept = self._runs.get(run)
         if kept is None:
-            raise UnknownRunError(f"no run has the id {run!r}, or it is not kept any more.")
+            raise unknown_run(run)
         return kept
 
     def _forget_old(self) -> None:

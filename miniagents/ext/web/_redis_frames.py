@@ -17,10 +17,10 @@ from ._frame_log import (
     LOST,
     FrameLogError,
     Positioned,
-    RunExistsError,
     RunOverError,
     RunRecord,
-    UnknownRunError,
+    run_exists,
+    unknown_run,
 )
 from ._frames import FRAMES_VERSION, Ending, Frame, RunEnded, frame_from_json, json_of
 
@@ -196,7 +196,7 @@ class RedisFrames:
         """
         key = self._run_key(run)
         if not await self._do("HSETNX", key, "server", self._server):
-            raise RunExistsError(f"a run has the id {run!r} already; ids are not used twice.")
+            raise run_exists(run)
         pipeline = self._commands().pipeline()
         pipeline.execute_command("HSET", key, "owner", owner, "topic", topic, "version", FRAMES_VERSION)
         pipeline.execute_command("PEXPIRE", key, self._keep)
@@ -220,7 +220,7 @@ class RedisFrames:
         last = self._live.get(run)
         if last is None:
             if await self.find(run) is None:
-                raise UnknownRunError(f"no run has the id {run!r}, or it is not kept any more.")
+                raise unknown_run(run)
             raise RunOverError(
                 f"the run {run!r} has ended, or is not of this server; nothing can be appended."
             )
@@ -293,7 +293,7 @@ class RedisFrames:
         while True:
             known = await self.find(run)
             if known is None:
-                raise UnknownRunError(f"no run has the id {run!r}, or it is not kept any more.")
+                raise unknown_run(run)
             entries = await self._read_stream(key, f"0-{position}", block=0 if known.ended else block)
             if entries:
                 position = _position(entries[-1][0])

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, ParamSpec, TypeVar
 
-from ._frame_log import FrameLogError, Positioned, RunRecord, UnknownRunError
+from ._frame_log import FrameLogError, Positioned, RunRecord, unknown_run
 from ._frames import Ending, Frame, RunEnded
 from ._sqlite_store import Append, SQLiteStore
 
@@ -293,7 +293,7 @@ class SQLiteFrames:
             # First the state: what had ended before the frames were read is read whole.
             state = await self._read(self._store().read.state, run)
             if state is None:
-                raise UnknownRunError(f"no run has the id {run!r}, or it is not kept any more.")
+                raise unknown_run(run)
             frames = await self._read(self._store().read.read, run, position)
             if frames:
                 position = frames[-1][0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
 from .._sqlite import number_of, transaction
-from ._frame_log import BATCH, LOST, FrameLogError, RunExistsError, RunOverError, RunRecord, UnknownRunError
+from ._frame_log import BATCH, LOST, FrameLogError, RunOverError, RunRecord, run_exists, unknown_run
 from ._frames import FRAMES_VERSION, Frame, RunEnded, frame_from_json, json_of
 
 __all__ = ["Append", "SQLiteStore"]
@@ -153,7 +153,7 @@ class SQLiteStore:
                     (run, owner, topic, self._server, time.time()),
                 )
             except sqlite3.IntegrityError:
-                raise RunExistsError(f"a run has the id {run!r} already; ids are not used twice.") from None
+                raise run_exists(run) from None
             self._numbers[run] = (cast("int", made.lastrowid), 0)
 
     def append_all(self, appends: Sequence[Append]) -> list[Exception | None]:
@@ -183,7 +183,7 @@ class SQLiteStore:
         number, last = self._numbers.get(run, (0, 0))
         row = self._row("SELECT id, ended FROM runs WHERE run = ?", run)
         if row is None:
-            raise UnknownRunError(f"no run has the id {run!r}, or it is not kept any more.")
+            raise unknown_run(run)
         if row[1] is not None:
             self._numbers.pop(run, None)
             raise RunOverError(f"the run {run!r} has ended; nothing can be appended.")
