@@ -113,6 +113,13 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/_sqlite.py": "tests/ext/history/test_sqlite_file.py",
         "miniagents/ext/_file_lock.py": "tests/ext/history/test_markdown_file.py",
         "miniagents/ext/_history/_notes.py": "tests/ext/history/test_markdown_reader.py",
+        # What drivers and workers are made of: each is tried through remote agents.
+        "miniagents/ext/ray/_call.py": "tests/ext/ray/test_losses.py",
+        "miniagents/ext/ray/_dispatcher.py": "tests/ext/ray/test_losses.py",
+        "miniagents/ext/ray/_errors.py": "tests/ext/ray/test_remote.py",
+        "miniagents/ext/ray/_library.py": "tests/ext/ray/test_two_nodes.py",
+        "miniagents/ext/ray/_wire.py": "tests/ext/ray/test_remote.py",
+        "miniagents/ext/ray/_worker.py": "tests/ext/ray/test_remote.py",
         # What limits know of calls: it is nothing without them.
         "miniagents/models/_watched_calls.py": "tests/models/test_limits.py",
         # Two functions under the models, tried through what they make.

@@ -6,21 +6,24 @@ what was on its way is lost.
 
 import asyncio
 import pickle
+import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
-from contextvars import Context
+from contextvars import Context, ContextVar
 from importlib.machinery import ModuleSpec
 from types import SimpleNamespace
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import pytest
 from typing_extensions import override
 
+from miniagents.ext.ray._wire import Command
 from miniagents.ext.ray._worker import Worker
 
 __all__ = ["FakeActor", "FakeActorError", "FakeRay", "FakeTaskError", "fake_ray"]
 
 _TICK: Final = 0.0005  # seconds on the way
+_WHERE: "ContextVar[FakeActor]" = ContextVar("fake_actor")
 
 
 class FakeActorError(Exception):
@@ -38,7 +41,8 @@ class FakeTaskError(Exception):
 class _Pickler(pickle.Pickler):
     """Pickles what modules have."""
 
-    def reducer_override(self, value: object) -> object:  # pyright: ignore[reportIncompatibleMethodOverride]
+    @override
+    def reducer_override(self, obj: Any) -> Any:
         """As pickles do."""
         return NotImplemented
 
@@ -115,30 +119,40 @@ class FakeActor:
         self._tasks: set[asyncio.Task[object]] = set()
         self._death: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._cleaning: asyncio.Task[None] | None = None
-        self.open = SimpleNamespace(remote=lambda *args: self._call(self.worker.open, args))
-        self.send = SimpleNamespace(remote=lambda *args: self._call(self._count, args))
-        self.close = SimpleNamespace(remote=lambda *args: self._call(self.worker.close, args))
+        self.open = self._method(self.worker.open)
+        self.send = self._method(self._count)
+        self.close = self._method(self.worker.close)
         self.frames = SimpleNamespace(remote=lambda: _Frames(self, self.worker.frames()))
 
-    async def _count(self, *args: object) -> None:
+    async def _count(self, commands: list[Command]) -> None:
         self.sent += 1
-        await self.worker.send(*args)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - as they came
+        await self.worker.send(commands)
 
-    def _call(self, method: Callable[..., Coroutine[object, object, object]], args: tuple[object, ...]) -> object:
-        packed = pickle.dumps(args)  # what cannot be sent is refused at once
+    def _method(self, method: Callable[..., Coroutine[object, object, object]]) -> SimpleNamespace:
+        def remote(*args: object) -> object:
+            packed = pickle.dumps(args)  # what cannot be sent is refused at once
 
-        async def work() -> object:
-            await asyncio.sleep(_TICK)
-            return await method(*pickle.loads(packed))  # noqa: S301 - our own
+            async def work() -> object:
+                await asyncio.sleep(_TICK)
+                if self.dead:
+                    raise FakeActorError("The actor died.")
+                return await method(*pickle.loads(packed))  # noqa: S301 - our own
 
-        return self.within(work())
+            return self.within(work())
+
+        return SimpleNamespace(remote=remote)
 
     def within(self, work: Coroutine[object, object, object]) -> "asyncio.Future[object]":
         """Do something in the actor; what comes of it, or its death."""
-        task = asyncio.get_running_loop().create_task(work, context=Context())
+        variables = Context()
+        variables.run(_WHERE.set, self)
+        task = asyncio.get_running_loop().create_task(work, context=variables)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return asyncio.ensure_future(self._result(task))
+        result = asyncio.ensure_future(self._result(task))
+        for each in (task, result):  # nobody has to look at it: refs may be dropped
+            each.add_done_callback(_look)
+        return result
 
     async def _result(self, task: asyncio.Task[object]) -> object:
         await asyncio.wait((task, self._death), return_when=asyncio.FIRST_COMPLETED)
@@ -150,6 +164,11 @@ class FakeActor:
         if error is not None:
             raise FakeTaskError(error)
         return task.result()
+
+    @staticmethod
+    def here() -> "FakeActor":
+        """The actor in which this is."""
+        return _WHERE.get()
 
     def die(self) -> None:
         """Be killed."""
@@ -168,6 +187,11 @@ class FakeActor:
             await self._cleaning
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+
+def _look(done: "asyncio.Future[object]") -> None:
+    if not done.cancelled():
+        done.exception()
 
 
 class _Frames:
@@ -205,18 +229,13 @@ class _Frames:
         else:
             getting.cancel()
             result.set_exception(FakeActorError("The actor died."))
+            _look(result)
         return result
-
-
-class _Ended(FakeActorError):
-    @override
-    def __str__(self) -> str:
-        return "it has ended"
 
 
 @pytest.fixture
 def fake_ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
     """Ray, for this test."""
     fake = FakeRay()
-    monkeypatch.setitem(__import__("sys").modules, "ray", fake)
+    monkeypatch.setitem(sys.modules, "ray", fake)
     return fake

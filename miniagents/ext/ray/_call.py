@@ -7,7 +7,7 @@ has been read.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
 from copy import copy
 from typing import Final, Protocol
 
@@ -15,7 +15,20 @@ from miniagents.core import Message, MessagePromise, parts_of_finished, write_me
 from miniagents.values import Part, Restart
 
 from ._errors import RemoteError, WorkerLostError, unpack_error
-from ._wire import REPLIES, Began, Call, Came, Command, Credit, Ended, Failed, Frame, Leave, Whole
+from ._wire import (
+    REPLIES,
+    Began,
+    Call,
+    Came,
+    Command,
+    Credit,
+    Ended,
+    Failed,
+    Frame,
+    Leave,
+    Whole,
+    data_of,
+)
 
 __all__ = ["RemoteCall"]
 
@@ -67,8 +80,8 @@ class RemoteCall:
         self._complete = 0  # of these, those that are complete
         self._untaken: deque[_Stream | Message] = deque()
         self._left = False  # nobody wants further messages
-        self._ending: Exception | None = None
         self._ended = False  # no further message comes
+        self._replied: asyncio.Future[None] = self._loop.create_future()
         self._more = asyncio.Event()
 
     # -- for who places calls ----------------------------------------------------------------------------
@@ -127,7 +140,11 @@ class RemoteCall:
     def _end(self, error: Exception | None) -> None:
         if not self._ended:
             self._ended = True
-            self._ending = error
+            if error is None:
+                self._replied.set_result(None)
+            else:
+                self._replied.set_exception(error)
+                self._replied.exception()  # asyncio need not tell of it: nobody may want to know
             self._more.set()
 
     # -- what comes from the worker ----------------------------------------------------------------------
@@ -200,24 +217,26 @@ class RemoteCall:
     # -- what its readers do -----------------------------------------------------------------------------
 
     async def messages(self) -> AsyncGenerator[MessagePromise[Message] | Message]:
-        """The messages that it replies, from the context of the run that replies them.
-
-        Raises:
-            Exception: what the agent raised, or that the worker was lost.
-        """
+        """The messages that it replies, for the run that replies them; see `until_replied` for the end."""
         try:
             while True:
                 while self._untaken:
                     each = self._untaken.popleft()
                     yield each if isinstance(each, Message) else each.promise()
                 if self._ended:
-                    if self._ending is not None:
-                        raise self._ending
                     return
                 self._more.clear()
                 await self._more.wait()
         finally:
             self._leave_replies()
+
+    async def until_replied(self) -> None:
+        """Return when no further message comes.
+
+        Raises:
+            Exception: what the agent raised, or that the worker was lost.
+        """
+        await asyncio.shield(self._replied)
 
     def _leave_replies(self) -> None:
         if not self._left:
@@ -312,7 +331,7 @@ class _Stream:
         """The message, for the run that replies it."""
         return write_message(self.kind, _Streamer(self), self._known)
 
-    def put(self, position: int, parts: list[Part]) -> None:
+    def put(self, position: int, parts: Sequence[Part]) -> None:
         """Add parts.
 
         Args:
@@ -398,14 +417,3 @@ class _Streamer:
     def __del__(self) -> None:
         if not self._begun:
             self._stream.never_read()
-
-
-def data_of(message: Message) -> dict[str, object]:
-    """What is known of a message beside its parts.
-
-    Args:
-        message: any.
-    """
-    return {
-        name: value for name, value in message if value is not None or name in message.model_fields_set
-    }

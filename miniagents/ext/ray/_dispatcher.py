@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from contextvars import Context as Variables
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from miniagents.core import Message
 
 from ._call import RemoteCall
 from ._errors import RemoteError
 from ._library import ActorHandle, Frames, Ray, ray_library
-from ._wire import Call, Command
+from ._wire import Call, Command, Frame
 from ._worker import Worker
 
 __all__ = ["Dispatcher", "Plan"]
@@ -74,8 +74,8 @@ class Dispatcher:
         self.ray: Ray = ray_library()
         if not self.ray.is_initialized():
             raise RemoteError(
-                f"Ray is not initialised, so {plan.agent} has no workers: call ray.init(...) before the first "
-                "call of a remote agent."
+                f"Ray is not initialised, so {plan.agent} has no workers: call ray.init(...) before the "
+                "first call of a remote agent."
             )
         try:
             self.pickled: bytes = plan.pickled()
@@ -168,7 +168,9 @@ class Dispatcher:
         if self._closed:
             return
         if began:
-            logger.warning("A worker of %s was lost, with %d calls. %s", self.plan.agent, len(host.calls), why)
+            logger.warning(
+                "A worker of %s was lost, with %d calls. %s", self.plan.agent, len(host.calls), why
+            )
         else:
             self._failed_starts += 1
         for call in list(host.calls.values()):
@@ -275,13 +277,13 @@ class _Host:
             self._dispatcher.opened()
             frames = self._frames = actor.frames.remote()
             async for batch in frames:
-                self._take(await batch)
+                self._take(cast("list[Frame]", await batch))
             self.lose("It has ended.")
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing comes from this worker any more
             self.lose(_sentence(error))
 
-    def _take(self, frames: object) -> None:
-        for frame in frames:  # type: ignore[attr-defined] # pyright: ignore[reportGeneralTypeIssues]
+    def _take(self, frames: list[Frame]) -> None:
+        for frame in frames:
             call = self.calls.get(frame.id)
             if call is not None:
                 call.take(frame)

@@ -87,4 +87,6 @@ def ray_library() -> Ray:
     try:
         return cast("Ray", import_module("ray"))
     except ImportError as error:
-        raise ImportError("remote(...) needs Ray, which is not installed; pip install 'miniagents[ray]'") from error
+        raise ImportError(
+            "remote(...) needs Ray, which is not installed; pip install 'miniagents[ray]'"
+        ) from error

@@ -20,6 +20,7 @@ from ._library import ray_library
 
 __all__ = ["dumps", "loads"]
 
+
 class _Pickler(Protocol):
     reducer_override: Callable[[object], object]
 
@@ -70,7 +71,10 @@ def _agent_at(module: str, name: str, *, runs: FunctionType) -> MiniAgent | None
         found: object = attrgetter(name)(sys.modules[module])
     except (AttributeError, KeyError):
         return None
-    return found if isinstance(found, MiniAgent) and _function_of(found) is runs else None
+    if not isinstance(found, MiniAgent):
+        return None
+    agent = cast("MiniAgent", found)
+    return agent if _function_of(agent) is runs else None
 
 
 def _function_at(module: str, name: str) -> object:

@@ -9,6 +9,7 @@ from miniagents.agents import InteractionContext, MiniAgent, MiniAgents
 from miniagents.core import Context, Message, current_context
 
 from ._dispatcher import Dispatcher, Plan
+from ._errors import RemoteError
 from ._library import ray_library
 from ._pickles import dumps
 
@@ -50,13 +51,21 @@ class RemoteCalls:
         keywords = self._keywords(call)
         context = current_context()
         dispatcher = context.shared(self._dispatcher)
-        ctx.reply(dispatcher.begin(messages, keywords, context.prefetch).messages())
+        remote_call = dispatcher.begin(messages, keywords, context.prefetch)
+        ctx.reply(remote_call.messages())
+        await remote_call.until_replied()
 
     def _keywords(self, call: AnyAgent) -> bytes:
         """Those of the call that the agent has not."""
         own = self._agent.defaults
-        given = {name: value for name, value in call.defaults.items() if name not in own or own[name] is not value}
-        return dumps(given) if given else b""
+        given = {
+            name: value for name, value in call.defaults.items() if name not in own or own[name] is not value
+        }
+        try:
+            return dumps(given) if given else b""
+        except Exception as error:
+            text = f"{self._agent.alias} cannot be called in a worker with these keywords"
+            raise RemoteError(f"{text}: {type(error).__name__}: {error}.") from error
 
     def _dispatcher(self) -> Dispatcher:
         """The workers, for the outermost context: they end with it."""

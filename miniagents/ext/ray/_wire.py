@@ -22,6 +22,7 @@ __all__ = [
     "Leave",
     "PackedError",
     "Whole",
+    "data_of",
 ]
 
 REPLIES: Final = -1
@@ -162,3 +163,14 @@ class Failed(NamedTuple):
 
 
 Frame: TypeAlias = Began | Whole | Came | Ended | Failed
+
+
+def data_of(message: Message) -> dict[str, object]:
+    """What is known of a message, as its constructor takes it.
+
+    Args:
+        message: any.
+    """
+    known: dict[str, object] = dict(message)
+    given = message.model_fields_set
+    return {name: value for name, value in known.items() if value is not None or name in given}

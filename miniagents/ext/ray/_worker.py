@@ -11,7 +11,7 @@ from contextvars import Context as Variables, copy_context
 from typing import Final, cast
 
 from miniagents.agents import MiniAgent, MiniAgents
-from miniagents.core import Message, MessagePromise, ReplayBuffer
+from miniagents.core import Message, MessagePromise
 
 from ._errors import pack_error
 from ._pickles import loads
@@ -27,6 +27,7 @@ from ._wire import (
     Frame,
     Leave,
     Whole,
+    data_of,
 )
 
 __all__ = ["Worker"]
@@ -102,14 +103,13 @@ class Worker:
         """
         self._agent = cast("AnyAgent", loads(agent))
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._life = asyncio.create_task(self._live(settings, ready), context=Variables())
+        self._life = asyncio.create_task(self._live(settings, ready))
         await ready
         return os.getpid()
 
     async def _live(self, settings: Mapping[str, object], ready: asyncio.Future[None]) -> None:
         """Be in one context, from the beginning to the end."""
-        make = cast("type[MiniAgents]", MiniAgents)
-        async with make(**settings):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - as the driver has them
+        async with MiniAgents(**settings):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - as the driver has them
             self._variables = copy_context()
             ready.set_result(None)
             await asyncio.Event().wait()
@@ -183,7 +183,9 @@ class Worker:
         """
         agent = cast("AnyAgent", self._agent)
         try:
-            keywords = cast("Mapping[str, object]", loads(call.keywords)) if call.keywords else {}
+            keywords: Mapping[str, object] = {}
+            if call.keywords:
+                keywords = cast("Mapping[str, object]", loads(call.keywords))
             number = 0
             async for promise in agent.inquire(call.messages, **keywords):
                 if promise.given is not None:
@@ -200,7 +202,6 @@ class Worker:
     async def _tell_message(self, call: int, number: int, promise: MessagePromise[Message]) -> None:
         """Tell one message as it streams."""
         reading = self._readings[call, number]
-        buffer = cast("ReplayBuffer[str]", promise.buffer)
         try:
             async for part in promise.parts:
                 if reading.unsent is None:
@@ -215,7 +216,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - it is told to who has asked
             self._tell(Failed(call, number, pack_error(error)))
         else:
-            self._tell(Ended(call, number, _data_of(message, "".join(buffer.items))))
+            self._tell(Ended(call, number, _data_of(message, "".join(promise.buffer.items))))
 
     def _tell(self, frame: Frame) -> None:
         self._frames.append(frame)
@@ -223,12 +224,8 @@ class Worker:
 
 
 def _data_of(message: Message, streamed: str) -> dict[str, object]:
-    """What is known of a message beside its parts."""
-    known = {
-        name: value
-        for name, value in message
-        if name != "text" and (value is not None or name in message.model_fields_set)
-    }
-    if message.text is not None and message.text != streamed:
-        known["text"] = message.text
+    """What is known of a message beside its parts; its text only if these do not tell it."""
+    known = data_of(message)
+    if known.get("text") == streamed:
+        del known["text"]
     return known
