@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, MutableMapping
 from pathlib import Path
@@ -26,6 +27,7 @@ __all__ = [
     "noted",
     "pair",
     "poet",
+    "scribe",
     "square",
     "started",
     "stopped",
@@ -117,6 +119,24 @@ async def poet(ctx: InteractionContext, words: int = 3, delay: float = 0.0) -> N
             raise
 
     ctx.reply(AssistantMessage.promise_of_parts(parts, model="m-1"))
+
+
+@miniagent
+async def scribe(ctx: InteractionContext, words: int = 3, delay: float = 0.0) -> None:
+    """Say the number of the process, and then words; note in a file when that was stopped."""
+    file = str(await ctx.messages)
+
+    async def tokens(_: MutableMapping[str, object]) -> AsyncGenerator[Part]:
+        try:
+            yield f"{os.getpid()} "
+            for number in range(words):
+                await asyncio.sleep(delay)
+                yield f"{number} "
+        except BaseException:
+            Path(file).write_text(str(time.time()), encoding="ascii")
+            raise
+
+    ctx.reply(AssistantMessage.promise_of_parts(tokens))
 
 
 @miniagent
