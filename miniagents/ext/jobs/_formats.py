@@ -9,13 +9,13 @@ import gzip
 import json
 import os
 from base64 import b64encode
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import date, time, timedelta
 from importlib import import_module
 from math import isfinite
 from pathlib import Path
-from typing import IO, Final, Protocol, TypeAlias, cast
+from typing import IO, Final, Protocol, cast
 
 from ._row_files import (
     FileForm,
@@ -36,8 +36,6 @@ _LONGEST_FIELD: Final = 64 * 2**20
 _SHOWN: Final = 40
 _BATCH: Final = 1000
 
-_Reader: TypeAlias = Callable[[IO[bytes], str], Iterator[Row]]
-
 
 class _Parquet(Protocol):
     """What is used of the module for Parquet."""
@@ -52,7 +50,7 @@ class _Parquet(Protocol):
 
 
 def read_rows(source: str | Path, *, name: str | None = None) -> RowSource:
-    """The rows of a file, by the end of its name: ``.jsonl``, ``.csv`` (both also with ``.gz``), ``.parquet``.
+    r"""The rows of a file: ``.jsonl``, ``.csv``, both also with ``.gz``, or ``.parquet``.
 
     Nothing but the beginning is read yet.
 
@@ -69,7 +67,7 @@ def read_rows(source: str | Path, *, name: str | None = None) -> RowSource:
         >>> from pathlib import Path
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "reviews.csv")
-        ...     _ = file.write_text("stars,text\\n5,Lovely.\\n1,Broken.\\n")
+        ...     _ = file.write_text("stars,text\n5,Lovely.\n1,Broken.\n")
         ...     rows = read_rows(file)
         ...     print(rows.columns, rows.count(), next(iter(rows)))
         ('stars', 'text') 2 {'stars': '5', 'text': 'Lovely.'}
@@ -169,11 +167,13 @@ def _json_rows(file: IO[bytes], name: str) -> Iterator[Row]:
         except RecursionError:
             raise RowsError(f"{name}, line {number}: it is nested too deep.") from None
         except ValueError as error:
-            where = f" at column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else ""
+            where = (
+                f" at column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else ""
+            )
             raise RowsError(f"{name}, line {number}: this is no JSON{where}.") from None
         if not isinstance(row, dict):
             raise RowsError(
-                f"{name}, line {number}: a row is an object, such as {{\"text\": ...}}, and this is "
+                f'{name}, line {number}: a row is an object, such as {{"text": ...}}, and this is '
                 f"{_short(line)}."
             )
         yield cast("Row", row)

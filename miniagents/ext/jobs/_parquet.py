@@ -317,9 +317,11 @@ class ParquetWriter:
     def close(self) -> None:
         """Write what is left."""
         self._flush()
-        schema = _ARROW.schema(
-            [_ARROW.field(name, _ARROW.string() if kind is None else kind) for name, kind in self._types.items()]
-        )
+        for name, kind in self._types.items():
+            if "struct<>" in str(kind):  # an object without fields, for which Parquet has no type
+                self._types[name] = None
+        text = _ARROW.string()
+        schema = _ARROW.schema([_ARROW.field(name, kind or text) for name, kind in self._types.items()])
         out = _PARQUET.ParquetWriter(str(self._path), schema, compression="zstd")
         group: list[_Batch] = []
         for batch in self._kept():
@@ -408,6 +410,7 @@ class ParquetWriter:
 
 def _text(value: object) -> str | None:
     """A value of a column whose values have no type in common."""
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text.encode(errors="replace").decode()  # half a pair of surrogates is no text of Arrow's

@@ -11,7 +11,17 @@ from typing import IO, Final, Literal, Protocol, TypeAlias, cast
 
 from miniagents.values import MiniAgentsError
 
-__all__ = ["FileForm", "Row", "RowSource", "RowWriter", "RowsError", "file_errors", "form_of", "lines_of", "opened"]
+__all__ = [
+    "FileForm",
+    "Row",
+    "RowSource",
+    "RowWriter",
+    "RowsError",
+    "file_errors",
+    "form_of",
+    "lines_of",
+    "opened",
+]
 
 Row: TypeAlias = dict[str, object]
 """The columns of a row, by their names."""
@@ -145,7 +155,8 @@ def form_of(path: str | Path, *, written: bool = False) -> FileForm:
         )
     if written and name == "csv":
         raise RowsError(
-            f"{path}: no .csv is written, since answers may have fields of their own; give .jsonl or .parquet."
+            f"{path}: no .csv is written, since answers may have fields of their own; give .jsonl or "
+            ".parquet."
         )
     return FileForm(name, zipped)
 
