@@ -163,7 +163,7 @@ def _json_rows(file: IO[bytes], name: str) -> Iterator[Row]:
         if line.isspace():
             continue
         try:
-            row: object = json.loads(line)
+            row: object = json.loads(line.rstrip("\r\n"))
         except RecursionError:
             raise RowsError(f"{name}, line {number}: it is nested too deep.") from None
         except ValueError as error:

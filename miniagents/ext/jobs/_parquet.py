@@ -230,6 +230,8 @@ class ParquetRows:
     def __init__(self, path: Path, name: str) -> None:
         self.name: str = name
         self._path = path
+        with file_errors(name), path.open("rb"):
+            pass  # what is wrong then is said in fewer words
         with _parquet_errors(name):
             file = _PARQUET.ParquetFile(str(path))
             self.schema: _Schema = file.schema_arrow
