@@ -283,8 +283,8 @@ def _prepared(options: MapOptions, environ: Mapping[str, str], stack: ExitStack)
     source = _source(options, stack)
     out = _out(options, stack)
     journal = _beside("--journal", options.journal or out.with_name(f"{out.name}.journal"))
-    if options.errors is not None:
-        _beside("--errors", options.errors)
+    errors = _beside("--errors", options.errors or out.with_name(f"{out.name}.errors.jsonl"))
+    _check_different(options, {"-o": out, "--journal": journal, "--errors": errors})
     check_columns(options, message, source)
     asked = _asked(options, environ, message)
     _check_price(options, asked)
@@ -313,10 +313,16 @@ def _out(options: MapOptions, stack: ExitStack) -> Path:
     if options.out is None or options.out == _STDIN:
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="miniagents-"))) / "out.jsonl"
     form_of(options.out, written=True)
-    out = _beside("-o", Path(options.out))
-    if options.source != _STDIN and out.exists() and out.samefile(options.source):
-        raise BadInputError(f"-o: {out} is INPUT itself; name another file")
-    return out
+    return _beside("-o", Path(options.out))
+
+
+def _check_different(options: MapOptions, files: Mapping[str, Path]) -> None:
+    """Refuse to write over what is read, or twice into one file."""
+    taken = {} if options.source == _STDIN else {Path(options.source).resolve(): "INPUT"}
+    for option, path in files.items():
+        other = taken.setdefault(path.resolve(), option)
+        if other is not option:
+            raise BadInputError(f"{option}: {path} is that of {other} itself; name another file")
 
 
 def _beside(option: str, path: Path) -> Path:

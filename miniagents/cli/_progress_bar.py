@@ -69,7 +69,7 @@ def _picture(progress: Progress) -> Group:
     counts.append(f"  {progress.failed:,} failed", "red" if progress.failed else "")
     if progress.cached:
         counts.append(f"  {progress.cached:,} from the journal", "cyan")
-    head.add_row(Bar(total=progress.total or None, completed=ended, width=40), counts)
+    head.add_row(Bar(total=progress.total or None, completed=ended, width=24), counts)
     lines = [head, Text("  ".join(rates(progress)))]
     if progress.last_error:
         lines.append(
