@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from miniagents.agents import MiniAgent, MiniAgents
 from miniagents.core import Message
-from miniagents.errors import BudgetExceededError, SchemaError
+from miniagents.errors import BudgetExceededError, MiniAgentsError, SchemaError
 from miniagents.ext.jobs import (
     JobOptions,
     JobResult,
@@ -79,6 +79,7 @@ class MapJob:
         message: makes of a row what is sent; None for the row itself.
         out: the file that is written.
         journal: the file that keeps the answers.
+        errors: the file of rows that have failed.
         progress: the last that was heard of it; None if no row was asked yet.
     """
 
@@ -88,6 +89,7 @@ class MapJob:
     message: MakeMessage | None
     out: Path
     journal: Path
+    errors: Path
     progress: Progress | None = None
 
     async def run(self) -> int:
@@ -108,10 +110,13 @@ class MapJob:
                 with progress_view(self.options.progress) as view:
                     ended = await (self._all_rows(view) if self.options.estimate is None else self._try(view))
             return self._told(ended)
-        except (OSError, JournalError) as error:
-            if self.progress is None:
-                raise
-            complain(f"{error} What is in the journal is safe; the same command goes on.")
+        except BrokenPipeError:  # the reader of OUT has left, as `head` does: a normal end
+            return 0
+        except (OSError, MiniAgentsError) as error:
+            if isinstance(error, RowsError) or (isinstance(error, JournalError) and self.progress is None):
+                raise  # wrong input: nothing was asked
+            complain(_reason(error))
+            complain(self.how_to_go_on())
             return _FAILED
 
     async def _all_rows(self, view: ProgressView) -> JobResult:
@@ -128,7 +133,7 @@ class MapJob:
             message=self.message,
             output_column=options.output_column,
             error_column=options.error_column,
-            errors=options.errors,
+            errors=self.errors,
             **self._job_options(note),
         )
 
@@ -207,7 +212,8 @@ class MapJob:
         where = "written" if self.options.out == _STDIN else f"in {self.out}"
         if result.finished:
             return f"{result.rows:,} rows are {where}: the job was done before, and nothing was asked."
-        failed = "" if not result.failed else f", {result.failed:,} failed{self._errors_file}"
+        kept = self.options.out != _STDIN or self.options.errors is not None
+        failed = f", {result.failed:,} failed{f' ({self.errors})' if kept else ''}" if result.failed else ""
         parts = [f"{result.done:,} answered{failed}"]
         if result.cached:
             parts.append(f"{result.cached:,} of them from the journal")
@@ -228,12 +234,6 @@ class MapJob:
             case "failures":
                 return f"too many rows have failed: {told}."
 
-    @property
-    def _errors_file(self) -> str:
-        if self.options.errors is not None:
-            return f" ({self.options.errors})"
-        return "" if self.options.out == _STDIN else f" ({self.out}.errors.jsonl)"
-
     def how_to_go_on(self) -> str:
         """The command that goes on, in a line."""
         command = shlex.join(("miniagents", *self.options.words))
@@ -242,6 +242,12 @@ class MapJob:
                 "nothing is kept of it, since it writes to a pipe; give --journal FILE to go on another time."
             )
         return f"the answers until now are in {self.journal}. Go on with: {command}"
+
+
+def _reason(error: OSError | MiniAgentsError) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'} cannot be written: {error.strerror or error}"
+    return f"{type(error).__name__}: {error}"
 
 
 def run_map(options: MapOptions, environ: Mapping[str, str]) -> int:
@@ -289,7 +295,7 @@ def _prepared(options: MapOptions, environ: Mapping[str, str], stack: ExitStack)
     asked = _asked(options, environ, message)
     _check_price(options, asked)
     progress_view(options.progress)
-    return MapJob(options, asked, source, message, out, journal)
+    return MapJob(options, asked, source, message, out, journal, errors)
 
 
 # -- files -----------------------------------------------------------------------------------------------

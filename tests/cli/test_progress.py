@@ -53,7 +53,7 @@ def test_a_line() -> None:
     line = progress_text(HALF)
     assert line.startswith(
         "1,203 of 20,000 rows, 3 failed, 100 from the journal, 45.2 rows/s, 480/500 requests/min, "
-        "95.3k/2M tokens/min, $0.3141 of about $5.20, 6 min 12 s left, last error: LLMError: [bold]no[31m key x"
+        "95.3k/2M tokens/min, $0.3141 of about $5.20, 6 min 12 s left, last error: LLMError: [bold]no[31m key"
     )
     assert line.endswith("…")
     assert progress_text(Progress(done=1)) == "1 rows, 0 failed, 0.0 rows/s"
