@@ -11,6 +11,7 @@ from ._limiter import Limiter
 from ._limits import Budget, ConcurrencyLimit, RateLimiter, budget, limit, rate_limit
 from ._message_records import Json, Record, Registry, decode_data, encode_data
 from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
+from ._model_limits import ModelLimits, model_limits
 from ._parsed import ParsedMessage, ParsedReplies
 from ._prices import dollars
 from ._recordings import CallPlayer, RecordedError, RecordedEvent, error_data, part_data
@@ -41,6 +42,7 @@ __all__ = [
     "Limiter",
     "MaxTurnsError",
     "ModelAgent",
+    "ModelLimits",
     "ParsedMessage",
     "ParsedReplies",
     "Price",
@@ -77,6 +79,7 @@ __all__ = [
     "error_text",
     "limit",
     "model_agent",
+    "model_limits",
     "part_data",
     "rate_limit",
     "recorded",

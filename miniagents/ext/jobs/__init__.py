@@ -1,0 +1,1 @@
+"""Jobs: rows through an agent, none lost."""
