@@ -10,9 +10,9 @@ from miniagents.core import Message, Messages, MessageSequencePromise, message_o
 from miniagents.values import Part
 
 from ._call_keys import CallKey, RecordedFunction, function_of, question_of, question_of_text, told_of
-from ._journal import JournalEntry, JournalError, Made, MessageForm, made_of
+from ._journal import JournalEntry, JournalError, MessageForm, made_of
 from ._message_records import Json
-from ._recordings import RecordedEvent, error_from_data, part_of_data
+from ._recordings import RecordedEvent, error_data, error_from_data, part_of_data
 
 __all__ = ["CallRecords"]
 
@@ -86,24 +86,25 @@ class CallRecords:
         """
         return question_of_text(text)
 
-    async def entry(
-        self, question: str, replies: MessageSequencePromise[Message], note: Json = None
-    ) -> JournalEntry | None:
+    async def entry(self, question: str, replies: MessageSequencePromise[Message]) -> JournalEntry | None:
         """What is kept of a call that has ended; None if it was cancelled.
 
         Args:
             question: what was asked.
             replies: of the call.
-            note: says more of it.
         """
         made = await made_of(self._form, replies)
-        return None if made is None else self._entry(question, made, note)
+        return None if made is None else JournalEntry(self.function, question, made.events, made.failed)
 
-    def _entry(self, question: str, made: Made, note: Json) -> JournalEntry:
-        events = made.events
-        if note is not None:
-            events = (*events, RecordedEvent(0.0, _NOTE, None, note))
-        return JournalEntry(self.function, question, events, made.failed)
+    def failure(self, question: str, error: Exception) -> JournalEntry:
+        """What is kept of a call that failed otherwise than its replies tell.
+
+        Args:
+            question: what was asked.
+            error: why.
+        """
+        failed = RecordedEvent(0.0, "error", None, error_data(error))
+        return JournalEntry(self.function, question, (failed,), failed=True)
 
     @staticmethod
     def noted(entry: JournalEntry, note: Json) -> JournalEntry:

@@ -26,6 +26,7 @@ Keep: TypeAlias = Literal["hash", "text"]
 
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
 _LOCK_TIMEOUT: Final = 30.0
+_FEW: Final = 8  # keys, for which it does not pay to look at all that are there
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -133,8 +134,9 @@ class Journal:
         Raises:
             JournalError: the file cannot be read.
         """
-        await self._know_all()
-        asked = [key for key in keys if self._known.may_have(key.digest)]
+        if len(keys) > _FEW:
+            await self._know_all()
+        asked = [key for key in keys if not self._all_known or self._known.may_have(key.digest)]
         if not asked:
             return [None] * len(keys)
         found = await self._ask(lambda connection: self._file.find_all(connection, asked))

@@ -181,9 +181,7 @@ def _number(data: Json, otherwise: int) -> int:
 def _usage(data: Json) -> Usage:
     counts = data if isinstance(data, list) else []
     return Usage(
-        **{
-            name: count for name, count in zip(_COUNTS, counts, strict=False) if isinstance(count, int)
-        }
+        **{name: count for name, count in zip(_COUNTS, counts, strict=False) if isinstance(count, int)}
     )
 
 

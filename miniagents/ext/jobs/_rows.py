@@ -150,7 +150,8 @@ class JobResult:
         done: how many have an answer.
         failed: how many have none.
         cached: how many of both stood in the journal.
-        repeated: how many calls had been begun by a run that was killed, and were not kept.
+        repeated: how many calls the run before had begun and not kept when it was killed or left.
+        changed: the input is another one than that of the run before on the same journal.
         cost: dollars, also those that earlier runs of the job have cost; None if a price is not known.
         requests: calls of models, retries included.
         usage: the tokens of these.
@@ -168,6 +169,7 @@ class JobResult:
     failed: int = 0
     cached: int = 0
     repeated: int = 0
+    changed: bool = False
     cost: Decimal | None = None
     requests: int = 0
     usage: Usage = Usage()  # noqa: RUF009 - frozen
