@@ -5,11 +5,12 @@
 on where it stopped.
 """
 
+from ._formats import read_rows
 from ._job import TooManyFailuresError
 from ._map_file import map_file
 from ._map_rows import RowStream, map_rows
 from ._options import JobOptions, Limits, ProgressHandler
-from ._row_files import RowsError, RowSource
+from ._row_files import RowsError, RowSource, form_of
 from ._rows import JobResult, Progress, Row, Stopped
 from ._sources import ArrowTable, PandasTable, PolarsTable, Table
 
@@ -29,6 +30,8 @@ __all__ = [
     "Stopped",
     "Table",
     "TooManyFailuresError",
+    "form_of",
     "map_file",
     "map_rows",
+    "read_rows",
 ]
