@@ -42,6 +42,8 @@ class MiniAgents(RunContext):
             in :meth:`MiniAgent.around`: it is given the context of the run and the agent, bound to this call.
             Every run means those of all agents, also of the parts that a composition, a wrapped agent or a
             model with tools asks: ``ctx.this_agent`` tells which, and has no ``components`` if it is a leaf.
+            A function with the attribute ``models_only = True`` is for runs of models alone, such as
+            :func:`miniagents.ext.limits.model_limits`: other runs do not pay for it.
         observers: are told of every run: when it begins, what it writes, what it costs, how it ends; see
             :class:`miniagents.observers.Observer`. At the end of a run the last one is told first.
         prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.

@@ -57,6 +57,7 @@ class RunContext(PromisingContext):
 
     Attributes:
         around_runs: functions that every run goes through, the first one outermost.
+        around_agents: those of them that runs go through that are none of models.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class RunContext(PromisingContext):
         self.errors_as_messages: bool = bool(errors_as_messages)
         self._own_around = tuple(around)
         self.around_runs: tuple[Callable[..., Awaitable[None]], ...] = self._own_around
+        self.around_agents: tuple[Callable[..., Awaitable[None]], ...] = _for_agents(self._own_around)
         for observer in observers:
             self.observe(observer)
         self._persist_handlers: list[PersistMessageHandler] = []
@@ -93,6 +95,7 @@ class RunContext(PromisingContext):
         super().become_child_of(parent)
         outer = parent if isinstance(parent, RunContext) else None
         self.around_runs = (() if outer is None else outer.around_runs) + self._own_around
+        self.around_agents = _for_agents(self.around_runs)
         if self._given_errors_as_messages is None:
             self.errors_as_messages = outer is not None and outer.errors_as_messages
 
@@ -163,3 +166,9 @@ def nested_messages(value: object) -> Iterator[Message]:
             yield part
         else:
             yield from nested_messages(part)
+
+
+def _for_agents(
+    around: tuple[Callable[..., Awaitable[None]], ...],
+) -> tuple[Callable[..., Awaitable[None]], ...]:
+    return tuple(function for function in around if not getattr(function, "models_only", False))

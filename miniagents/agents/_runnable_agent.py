@@ -217,6 +217,8 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         agent: _Intercepted | MiniAgent[In, Out, P] = self
         classes = self._classes
         around = context.around_runs if isinstance(context, RunContext) else ()
+        if around and isinstance(context, RunContext) and self.run_kind != "model":
+            around = context.around_agents
         make: MakeWork | None = None
         if self._around_done < len(around):
             agent = _Intercepted(cast("MiniAgent[Message, Message, ...]", self), around[self._around_done])

@@ -52,7 +52,7 @@ from ._observers import (
     outcome_of,
     public_data,
 )
-from ._part_buffer import PartBuffer, Parts
+from ._part_buffer import PartBuffer, Parts, shown_text, told_by
 from ._processor import Processor
 from ._producer_task import ProducerTask, current_ancestry
 from ._promise import Promise, StreamedPromise, when_complete
@@ -182,9 +182,11 @@ __all__ = [
     "running_loop",
     "split_messages",
     "split_tokens",
+    "shown_text",
     "started",
     "text_message",
     "to_async_iter",
+    "told_by",
     "tokens_of",
     "until_closed",
     "until_more",

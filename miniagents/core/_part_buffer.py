@@ -22,7 +22,7 @@ from ._protocols import Sink
 from ._pump import pump
 from ._stream import Stream
 
-__all__ = ["PartBuffer", "Parts", "parts_of_message", "start_part_pump", "told_by"]
+__all__ = ["PartBuffer", "Parts", "parts_of_message", "shown_text", "start_part_pump", "told_by"]
 
 
 Parts: TypeAlias = Stream[Part]
@@ -105,6 +105,11 @@ def shown_text(part: Part) -> str:
 
     Raises:
         TypeError: it is no part.
+
+    Example:
+        >>> from miniagents import Reasoning
+        >>> shown_text("Hello"), shown_text(Reasoning("They greet me."))
+        ('Hello', '')
     """
     if isinstance(part, str):
         return part
@@ -143,7 +148,16 @@ def start_part_pump(
 
 
 def told_by(parts: Sequence[Part]) -> dict[str, object]:
-    """What the parts of a stream say about the message that they make, as its data."""
+    """What the parts of a stream say about the message that they make, as its data.
+
+    Args:
+        parts: all of them.
+
+    Example:
+        >>> from miniagents import Usage
+        >>> told_by(["Hello", Usage(output_tokens=1)])["usage"].output_tokens
+        1
+    """
     told: dict[str, object] = {}
     only_text = True
     for part in parts:

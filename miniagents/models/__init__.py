@@ -3,13 +3,15 @@
 from ._answer_schema import AnswerSchema
 from ._cache import cache
 from ._call_keys import NOT_ASKED, CallKey, RecordedFunction
+from ._call_records import CallRecords
 from ._durable import DurableRun, RunJournal, durable
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, ToolDefinitionError, TypedAnswerError
-from ._journal import CallJournal, JournalEntry, JournalError, RecordedCalls, recorded
+from ._journal import BatchJournal, CallJournal, JournalEntry, JournalError, RecordedCalls, recorded
 from ._limiter import Limiter
 from ._limits import Budget, ConcurrencyLimit, RateLimiter, budget, limit, rate_limit
 from ._message_records import Json, Record, Registry, decode_data, encode_data
 from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
+from ._model_limits import ModelLimits, model_limits
 from ._parsed import ParsedMessage, ParsedReplies
 from ._prices import dollars
 from ._recordings import CallPlayer, RecordedError, RecordedEvent, error_data, part_data
@@ -25,10 +27,12 @@ __all__ = [
     "AnswerSchema",
     "AnyTool",
     "Approval",
+    "BatchJournal",
     "Budget",
     "CallJournal",
     "CallKey",
     "CallPlayer",
+    "CallRecords",
     "Callee",
     "ConcurrencyLimit",
     "DurableRun",
@@ -38,6 +42,7 @@ __all__ = [
     "Limiter",
     "MaxTurnsError",
     "ModelAgent",
+    "ModelLimits",
     "ParsedMessage",
     "ParsedReplies",
     "Price",
@@ -74,6 +79,7 @@ __all__ = [
     "error_text",
     "limit",
     "model_agent",
+    "model_limits",
     "part_data",
     "rate_limit",
     "recorded",

@@ -19,7 +19,16 @@ from ._message_records import Json, Registry, encode_data
 from ._tool_loop import ToolLoop
 from ._typed_agent import TypedAnswer
 
-__all__ = ["NOT_ASKED", "CallKey", "RecordedFunction", "function_of", "key_of", "question_of"]
+__all__ = [
+    "NOT_ASKED",
+    "CallKey",
+    "RecordedFunction",
+    "function_of",
+    "key_of",
+    "question_of",
+    "question_of_text",
+    "told_of",
+]
 
 NOT_ASKED: Final = frozenset(
     {"extra_query", "first_token_timeout", "max_retries", "stall_timeout", "total_timeout"}
@@ -27,6 +36,7 @@ NOT_ASKED: Final = frozenset(
 """Keywords that are no part of what a model is asked: how long it may take, and what proxies want."""
 
 _REGISTRY: Final = Registry()
+_canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 _NOTHING: Final = (None, ())
 # How an answer came to be, which differs each time: no model is sent it.
 _HOW: Final = frozenset({"request_id", "response_id", "usage"})
@@ -81,8 +91,28 @@ def key_of(name: str, version: str, agent: MiniAgent[Message, Message, ...], que
         agent: with the keywords of the call as its ``defaults``.
         question: what it is sent, of :func:`question_of`.
     """
-    told = _canonical([name, version, _configuration(agent)])
+    told = told_of(name, version, agent)
     return hashlib.sha256(f"{told}\n{question}".encode(errors="surrogatepass")).digest()
+
+
+def told_of(name: str, version: str, agent: MiniAgent[Message, Message, ...]) -> str:
+    """Who is asked, as JSON: what the keys of all calls of an agent have in common.
+
+    Args:
+        name: under which the agent is recorded.
+        version: of what it does.
+        agent: with its keywords as its ``defaults``.
+    """
+    return _canonical([name, version, _configuration(agent)])
+
+
+def question_of_text(text: str) -> str:
+    """:func:`question_of` a message of a text alone, for less: that is what rows of jobs mostly are.
+
+    Args:
+        text: what the agent is sent.
+    """
+    return f'[["Message","user",{_canonical(encode_data(text))},{{}}]]'
 
 
 def question_of(messages: Messages) -> str:
@@ -100,10 +130,6 @@ def _message(message: Message) -> list[Json]:
         name: value for name, value in record.data.items() if name not in _HOW and value not in (None, [])
     }
     return [record.class_name, record.role, encode_data(record.text), cast("Json", data)]
-
-
-def _canonical(value: Json) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _configuration(agent: MiniAgent[Message, Message, ...]) -> Json:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Never, Protocol, TypeVar, cast
@@ -17,7 +17,7 @@ from ._message_records import Json, Record, Registry
 from ._recordings import CallPlayer, RecordedEvent, error_data, part_data
 from ._typed_agent import TypedAnswer
 
-__all__ = ["CallJournal", "JournalEntry", "JournalError", "RecordedCalls", "recorded"]
+__all__ = ["BatchJournal", "CallJournal", "JournalEntry", "JournalError", "RecordedCalls", "recorded"]
 
 AnyAgent = MiniAgent[Message, Message, ...]
 A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
@@ -92,6 +92,32 @@ class CallJournal(Protocol):
         Args:
             key: of the call.
             entry: what was asked, and what came of it.
+        """
+        ...
+
+
+class BatchJournal(CallJournal, Protocol):
+    """A journal that finds and keeps many calls at once, for jobs of many rows.
+
+    Example:
+        >>> from miniagents.ext.journal import Journal
+        >>> def of_one_file(path: str) -> BatchJournal:
+        ...     return Journal(path)
+    """
+
+    async def find_all(self, keys: Sequence[CallKey], /) -> list[JournalEntry | None]:
+        """For each key the call with it; None if there is none.
+
+        Args:
+            keys: of calls.
+        """
+        ...
+
+    async def keep_all(self, calls: Sequence[tuple[CallKey, JournalEntry]], /) -> None:
+        """Keep calls, all of them or none; they are safe when this returns.
+
+        Args:
+            calls: each with its key; one with a key that is kept takes the place of that.
         """
         ...
 
@@ -274,6 +300,16 @@ async def record(form: MessageForm, ctx: InteractionContext, call: AnyAgent) -> 
     """
     replies = call.inquire(ctx.messages)
     ctx.reply(replies)
+    return await made_of(form, replies)
+
+
+async def made_of(form: MessageForm, replies: MessageSequencePromise[Message]) -> Made | None:
+    """What came of a call, when it has ended; None if it was cancelled.
+
+    Args:
+        form: of its messages.
+        replies: of the call.
+    """
     failed = await _ended(replies)
     events: list[RecordedEvent] = []
     for number, promise in enumerate(replies.buffer.items):

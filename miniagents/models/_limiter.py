@@ -26,6 +26,21 @@ _MORE: Final = 0.02  # of that rate, more in each second in which nothing is ref
 _LONGEST: Final = 3600.0  # seconds that a header may make it wait
 
 
+def check_limits(requests_per_minute: float | None, tokens_per_minute: float | None) -> None:
+    """Refuse limits that let nothing go.
+
+    Args:
+        requests_per_minute: None for no limit.
+        tokens_per_minute: None for no limit.
+
+    Raises:
+        ValueError: one is not greater than 0.
+    """
+    for name, limit in (("requests", requests_per_minute), ("tokens", tokens_per_minute)):
+        if limit is not None and not limit > 0:
+            raise ValueError(f"{name}_per_minute={limit} lets nothing go; give a number greater than 0.")
+
+
 class _Bucket:
     """What flows back at a steady rate, and may be taken as long as there is some.
 
@@ -97,9 +112,7 @@ class Limiter:
     def __init__(
         self, *, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
     ) -> None:
-        for name, limit in (("requests", requests_per_minute), ("tokens", tokens_per_minute)):
-            if limit is not None and not limit > 0:
-                raise ValueError(f"{name}_per_minute={limit} lets nothing go; give a number greater than 0.")
+        check_limits(requests_per_minute, tokens_per_minute)
         self._given_requests = requests_per_minute is not None
         self._given_tokens = tokens_per_minute is not None
         rate = _START if requests_per_minute is None else requests_per_minute / _MINUTE
@@ -114,6 +127,47 @@ class Limiter:
         self._loop: AbstractEventLoop | None = None
         self._refused_at: float | None = None  # the rate at which it was refused last
         self._slowed_at = float("-inf")
+
+    @property
+    def requests_per_minute(self) -> float | None:
+        """How many requests it lets go in a minute; None as long as nobody has told or shown a limit."""
+        known = self._given_requests or self._told or self._refused_at is not None
+        return None if self._requests.rate is None or not known else self._requests.rate * _MINUTE
+
+    @property
+    def tokens_per_minute(self) -> float | None:
+        """How many tokens of both kinds; None as long as nobody has told a limit of them."""
+        kinds = (self._sent.rate, self._answered.rate)
+        rate = sum(each or 0.0 for each in kinds) or None if self._tokens.rate is None else self._tokens.rate
+        return None if rate is None else rate * _MINUTE
+
+    def give(self, requests_per_minute: float | None, tokens_per_minute: float | None) -> None:
+        """Obey other limits from now on; None leaves one to the provider, as at first.
+
+        Args:
+            requests_per_minute: how many requests may be made in a minute.
+            tokens_per_minute: how many tokens of both kinds they may cost.
+
+        Raises:
+            ValueError: a limit is not greater than 0.
+            RuntimeError: requests of another event loop are waiting.
+        """
+        check_limits(requests_per_minute, tokens_per_minute)
+        loop = self._here()
+        now = loop.time()
+        if requests_per_minute is not None:
+            self._requests.change(requests_per_minute / _MINUTE, now)
+        elif self._given_requests:
+            self._requests.change(_START, now)
+        if tokens_per_minute is not None:
+            self._tokens.change(tokens_per_minute / _MINUTE, now)
+            self._sent.change(None, now)
+            self._answered.change(None, now)
+        elif self._given_tokens:
+            self._tokens.change(None, now)
+        self._given_requests = requests_per_minute is not None
+        self._given_tokens = tokens_per_minute is not None
+        self._set_timer(loop)
 
     async def acquire(self, tokens: float = 0, answered: float = 0) -> None:
         """Wait until one more request may be made; cancelled, it takes nothing.

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.core import Context, HeadersCame, Message, MessageSequencePromise, RunEvent
-from miniagents.values import BudgetExceededError
+from miniagents.values import BudgetExceededError, LLMError, ResponseHeaders
 
 from ._limiter import Limiter
 from ._prices import dollars as price_of
@@ -155,6 +155,11 @@ class RateLimiter:
         self._answered = 0  # of their answers
         self._counted = 0
 
+    @property
+    def limiter(self) -> Limiter:
+        """What lets calls go."""
+        return self._limiter
+
     async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
         """Call the agent when it is its turn."""
         estimate = self._tokens / self._counted if self._counted else self._estimate
@@ -176,13 +181,30 @@ class RateLimiter:
                 self._answered += answered
                 self._counted += 1
             self._limiter.settle(tokens - estimate, answered - answer)
+            seen = None if has_headers else _seen(watched)
+            if seen is not None:
+                self._limiter.told(seen)
 
-        self._watched.watch(replies, self._told, settle)
+        has_headers = False
+
+        def told(_: WatchedCall, event: RunEvent) -> None:
+            nonlocal has_headers
+            if isinstance(event, HeadersCame):
+                has_headers = True
+                self._limiter.told(event.headers)
+
+        self._watched.watch(replies, told, settle)
         ctx.reply(replies)
 
-    def _told(self, _: WatchedCall, event: RunEvent) -> None:
-        if isinstance(event, HeadersCame):
-            self._limiter.told(event.headers)
+
+def _seen(watched: WatchedCall) -> ResponseHeaders | None:
+    """What is known of a response that had no headers: whether it was refused."""
+    error = watched.error
+    if error is None:
+        return ResponseHeaders()
+    if isinstance(error, LLMError) and error.status is not None:
+        return ResponseHeaders(error.status, retry_after=error.retry_after)
+    return None
 
 
 def budget(

@@ -55,6 +55,7 @@ class WatchedCall:
         self.context: Context = context
         self.on_event: Callable[[WatchedCall, RunEvent], None] = on_event
         self.on_end: Callable[[WatchedCall], None] = on_end
+        self.error: BaseException | None = None
         self._usage = usage
         self._asked: dict[RunInfo, ModelAsked] = {}
         self._texts: dict[RunInfo, int] = {}  # how many have come of a model
@@ -185,6 +186,7 @@ class WatchedCalls(Observer):
         if isinstance(event, RunEnded) and event.run is run:
             del self._calls[run]
             self.leave(call.context)
+            call.error = event.error
             call.on_end(call)
         else:
             call.on_event(call, event)

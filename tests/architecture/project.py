@@ -52,6 +52,7 @@ FOREIGN: Final = MappingProxyType(
         "uvicorn": r"miniagents\.ext\.mcp\._serve",  # both come with the SDK of MCP
         "anyio": r"miniagents\.ext\.mcp\.(_serve|_stdin)",
         "starlette": r"miniagents\.ext\.web\._(chat|endpoints|response|(\w+_)?routes)",
+        "rich": r"miniagents\.cli\._progress_bar",
         "pytest": r"miniagents\._pytest_plugin",
         "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",
     }

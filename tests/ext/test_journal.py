@@ -378,7 +378,7 @@ async def test_group_commit(path: Path) -> None:
     connection.execute("CREATE TABLE t (x)")
     connection.set_trace_callback(statements.append)
     group = GroupCommit(connection, "INSERT INTO t (x)", lambda: None)
-    await asyncio.gather(*[group.write((number,)) for number in range(200)])
+    await asyncio.gather(*[group.write([(number,)]) for number in range(200)])
     assert 200 == await group.ask(lambda each: each.execute("SELECT count(*) FROM t").fetchone()[0])
     group.close()
     assert 1 <= statements.count("COMMIT") <= 5
@@ -389,8 +389,8 @@ async def test_a_group_that_fails(path: Path) -> None:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("CREATE TABLE t (x NOT NULL)")
     group = GroupCommit(connection, "INSERT INTO t (x)", lambda: None)
-    told = await asyncio.gather(group.write((1,)), group.write((None,)), return_exceptions=True)
+    told = await asyncio.gather(group.write([(1,)]), group.write([(None,)]), return_exceptions=True)
     assert [sqlite3.IntegrityError] * 2 == [type(each) for each in told]
-    await group.write((2,))
+    await group.write([(2,)])
     assert [(2,)] == await group.ask(lambda each: each.execute("SELECT x FROM t").fetchall())
     group.close()

@@ -3,8 +3,7 @@
 import json
 import sqlite3
 import zlib
-from array import array
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,6 +15,7 @@ from miniagents.models import CallKey, JournalEntry, JournalError, Json, Recorde
 from miniagents.values import redact_keys
 
 from .._sqlite import DatabaseForm, number_of, prepare
+from ._key_filter import KeyFilter
 
 FORM: Final = DatabaseForm(
     0x6D696E6A,  # "minj": by this a journal is known
@@ -35,9 +35,13 @@ FORM: Final = DatabaseForm(
         "CREATE INDEX call_by_run ON call (run) WHERE run != ''",
     ),
 )
-_FIND: Final = (
-    "SELECT call.number, name, version, used, failed, output FROM call WHERE key = ? AND run = ? AND n = ?"
+_FOUND: Final = "call.number, name, version, used, failed, output"
+_FIND: Final = f"SELECT {_FOUND} FROM call WHERE key = ? AND run = ? AND n = ?"  # noqa: S608 - a constant
+_FIND_ALL: Final = (
+    f"WITH asked AS (VALUES {{}}) SELECT key, run, n, {_FOUND} FROM asked "  # noqa: S608 - the same
+    "CROSS JOIN call ON key = column1 AND run = column2 AND n = column3"
 )
+_FOUND_AT_ONCE: Final = 64  # of a statement
 INSERT: Final = (
     "INSERT OR REPLACE INTO call (key, run, n, name, version, at, used, failed, question, asked, output)"
 )
@@ -96,6 +100,7 @@ class StoredCall:
         )
 
 
+_Found: TypeAlias = tuple[int, str, str, float, int, bytes]
 _Row: TypeAlias = tuple[bytes, str, int, str, str, float, float, int, bytes | None, bytes]
 
 
@@ -151,14 +156,33 @@ class JournalFile:
             JournalError: it cannot be read.
         """
         found = connection.execute(_FIND, (key.digest, key.run, key.number)).fetchone()
-        row = cast("tuple[int, str, str, float, int, bytes] | None", found)
-        if row is None:
-            return None
+        row = cast("_Found | None", found)
+        return None if row is None else self._entry(row)
+
+    def _entry(self, row: "_Found") -> JournalEntry:
         number, name, version, used, failed, output = row
         if self._clock() - used > _FRESH:
             self._used.add(number)
         events = self._events(output, number)
         return JournalEntry(RecordedFunction(name, version, ""), "", events, failed=bool(failed))
+
+    def find_all(
+        self, connection: sqlite3.Connection, keys: Sequence[CallKey]
+    ) -> dict[CallKey, JournalEntry]:
+        """The calls with these keys, as far as there are such.
+
+        Raises:
+            JournalError: one cannot be read.
+        """
+        entries: dict[CallKey, JournalEntry] = {}
+        for at in range(0, len(keys), _FOUND_AT_ONCE):
+            some = keys[at : at + _FOUND_AT_ONCE]
+            statement = _FIND_ALL.format(", ".join(["(?, ?, ?)"] * len(some)))
+            values = [value for key in some for value in (key.digest, key.run, key.number)]
+            found = connection.execute(statement, values)
+            for digest, run, n, *row in cast("Iterable[tuple[bytes, str, int, *_Found]]", found):
+                entries[CallKey(digest, run, n)] = self._entry(cast("_Found", row))
+        return entries
 
     def row(self, key: CallKey, entry: JournalEntry) -> tuple[object, ...]:
         """What is written of a call, the values of :data:`INSERT`."""
@@ -188,12 +212,14 @@ class JournalFile:
                 "UPDATE call SET used = ? WHERE number = ?", [(now, each) for each in used]
             )
 
-    def known(self, connection: sqlite3.Connection) -> "array[int]":
-        """The first 8 bytes of each key, sorted."""
-        found = connection.execute("SELECT substr(key, 1, 8) FROM call ORDER BY key")
-        known: array[int] = array("Q")
-        for (begin,) in cast("Iterable[tuple[bytes]]", found):
-            known.append(int.from_bytes(begin, "big"))
+    def known(self, connection: sqlite3.Connection) -> KeyFilter:
+        """The keys that are there."""
+        known = KeyFilter()
+        # Of the index alone, which is a tenth of the file.
+        for (begin,) in cast(
+            "Iterable[tuple[bytes]]", connection.execute("SELECT substr(key, 1, 4) FROM call")
+        ):
+            known.add(begin)
         return known
 
     def numbers(self, connection: sqlite3.Connection, run: str) -> list[tuple[bytes, int, str]]:

@@ -9,7 +9,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future as ThreadFuture
 from typing import Final, Generic, TypeVar, cast
 
@@ -22,13 +22,13 @@ _AT_ONCE: Final = 64  # rows of a statement
 
 
 class _Job(Generic[R]):
-    """Something that is asked of the database: a function, or a row that is to be written."""
+    """Something that is asked of the database: a function, or rows that are to be written."""
 
     __slots__ = ("_error", "_result", "function", "future", "loop", "writes")
 
     def __init__(
         self,
-        function: Callable[[sqlite3.Connection], R] | tuple[object, ...],
+        function: Callable[[sqlite3.Connection], R] | Sequence[tuple[object, ...]],
         future: "asyncio.Future[R] | ThreadFuture[R]",
         loop: asyncio.AbstractEventLoop | None,
         *,
@@ -42,10 +42,10 @@ class _Job(Generic[R]):
         self._error: Exception | None = None
 
     @property
-    def row(self) -> tuple[object, ...] | None:
-        """The row that is to be written, if it is one."""
+    def rows(self) -> Sequence[tuple[object, ...]]:
+        """The rows that are to be written."""
         function = self.function
-        return None if callable(function) else function
+        return () if callable(function) else function
 
     def run(self, connection: sqlite3.Connection) -> None:
         """Ask.
@@ -93,7 +93,7 @@ class GroupCommit:
         self._insert = insert
         self._at_end = at_end
         self._jobs: queue.SimpleQueue[tuple[_Job[object], ...] | None] = queue.SimpleQueue()
-        self._rows: dict[asyncio.AbstractEventLoop, list[_Job[None]]] = {}
+        self._waiting: dict[asyncio.AbstractEventLoop, list[_Job[None]]] = {}
         self._thread = threading.Thread(target=self._work, name="miniagents journal", daemon=True)
         self._closing = threading.Lock()
         self._closed = False
@@ -114,31 +114,31 @@ class GroupCommit:
         self._put(_Job(function, future, loop, writes=writes))
         return await future
 
-    async def write(self, row: tuple[object, ...]) -> None:
-        """Write a row; it is on the disk when this returns.
+    async def write(self, rows: Sequence[tuple[object, ...]]) -> None:
+        """Write rows, all of them or none; they are on the disk when this returns.
 
         Args:
-            row: its values.
+            rows: their values.
 
         Raises:
-            sqlite3.Error: it cannot be written.
+            sqlite3.Error: they cannot be written.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        rows = self._rows.setdefault(loop, [])
-        rows.append(_Job(row, future, loop, writes=True))
-        if len(rows) == 1:  # those that end in the same turn of the loop are handed over together
+        jobs = self._waiting.setdefault(loop, [])
+        jobs.append(_Job(rows, future, loop, writes=True))
+        if len(jobs) == 1:  # those that end in the same turn of the loop are handed over together
             loop.call_soon(self._hand_over, loop)
         await future
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
-        rows = self._rows.pop(loop)
+        jobs = self._waiting.pop(loop)
         try:
-            self._put(*rows)
+            self._put(*jobs)
         except ValueError as error:
-            for each in rows:
+            for each in jobs:
                 each.fail(error)
-            _tell(cast("list[_Job[object]]", rows))
+            _tell(cast("list[_Job[object]]", jobs))
 
     def ask_and_wait(self, function: Callable[[sqlite3.Connection], R], *, writes: bool = False) -> R:
         """The same, for those who may block.
@@ -204,7 +204,7 @@ class GroupCommit:
             return
         try:
             with transaction(self._connection):
-                self._write_rows([job.row for job in jobs if job.row is not None])
+                self._write_rows([row for job in jobs for row in job.rows])
                 for job in jobs:
                     job.run(self._connection)
         except sqlite3.Error as error:

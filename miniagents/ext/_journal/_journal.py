@@ -4,9 +4,7 @@ import logging
 import os
 import sqlite3
 import time
-from array import array
-from bisect import bisect_left
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +17,7 @@ from .._file_lock import file_lock
 from .._sqlite import PRIVATE, WrongFileError, reason_of, transaction
 from ._file import INSERT, JournalFile, StoredCall, opened, read_calls
 from ._group_commit import GroupCommit
+from ._key_filter import KeyFilter
 
 R = TypeVar("R")
 
@@ -27,6 +26,7 @@ Keep: TypeAlias = Literal["hash", "text"]
 
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
 _LOCK_TIMEOUT: Final = 30.0
+_FEW: Final = 8  # keys, for which it does not pay to look at all that are there
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -72,9 +72,8 @@ class Journal:
         self.path: Path = Path(path)
         self._process = os.getpid()
         self._file = JournalFile(self.path, clock, texts=keep == "text")
-        # The first bytes of the keys that are there: what is not there is known without asking.
-        self._known: array[int] | None = None
-        self._added: set[int] = set()
+        self._known = KeyFilter()  # what is not there is known without asking
+        self._all_known = False
         self._writer = _open(self.path, self._file)
         self._close = finalize(self, self._writer.close)
 
@@ -121,14 +120,27 @@ class Journal:
         Raises:
             JournalError: the file cannot be read.
         """
-        if self._known is None:
-            self._known = await self._ask(self._file.known)
-        begin = int.from_bytes(key.digest[:8], "big")
-        if begin not in self._added:
-            place = bisect_left(self._known, begin)
-            if place == len(self._known) or self._known[place] != begin:
-                return None  # nobody need be asked
+        await self._know_all()
+        if not self._known.may_have(key.digest):
+            return None
         return await self._ask(lambda connection: self._file.find(connection, key))
+
+    async def find_all(self, keys: Sequence[CallKey], /) -> list[JournalEntry | None]:
+        """For each key the call with it; None if there is none.
+
+        Args:
+            keys: of calls.
+
+        Raises:
+            JournalError: the file cannot be read.
+        """
+        if len(keys) > _FEW:
+            await self._know_all()
+        asked = [key for key in keys if not self._all_known or self._known.may_have(key.digest)]
+        if not asked:
+            return [None] * len(keys)
+        found = await self._ask(lambda connection: self._file.find_all(connection, asked))
+        return [found.get(key) for key in keys]
 
     async def keep(self, key: CallKey, entry: JournalEntry, /) -> None:
         """Keep a call in the place of one with the same key; it is on the disk when this returns.
@@ -140,8 +152,21 @@ class Journal:
         Raises:
             JournalError: the file cannot be written.
         """
-        self._added.add(int.from_bytes(key.digest[:8], "big"))
-        await self._answered(self._writer.write(self._file.row(key, entry)), "written")
+        await self.keep_all([(key, entry)])
+
+    async def keep_all(self, calls: Sequence[tuple[CallKey, JournalEntry]], /) -> None:
+        """Keep calls, all of them or none; they are on the disk when this returns.
+
+        Args:
+            calls: each with its key; one with a key that is kept takes the place of that.
+
+        Raises:
+            JournalError: the file cannot be written.
+        """
+        for key, _ in calls:
+            self._known.add(key.digest)
+        rows = [self._file.row(key, entry) for key, entry in calls]
+        await self._answered(self._writer.write(rows), "written")
 
     async def calls_of(self, run: str, /) -> list[tuple[bytes, int, str]]:
         """The digest, the number and the name of each call of a run, in the order in which they were kept.
@@ -186,6 +211,11 @@ class Journal:
             )
         except (sqlite3.Error, ValueError) as error:
             raise self._failure(error, "written") from None
+
+    async def _know_all(self) -> None:
+        if not self._all_known:
+            self._known.add_all(await self._ask(self._file.known))
+            self._all_known = True
 
     async def _ask(self, function: Callable[[sqlite3.Connection], R], *, writes: bool = False) -> R:
         return await self._answered(

@@ -1,0 +1,37 @@
+"""Jobs: many rows through an agent, and none is lost.
+
+``map_rows(agent, rows)`` asks an agent once for each row of an iterable or a table; ``map_file(agent, "in.csv",
+"out.jsonl")`` for each row of a file, and so does ``miniagents map``. With a journal, a job that was killed goes
+on where it stopped.
+"""
+
+from ._formats import read_rows
+from ._job import TooManyFailuresError
+from ._map_file import map_file
+from ._map_rows import RowStream, map_rows
+from ._options import JobOptions, Limits, ProgressHandler
+from ._row_files import RowsError, RowSource, form_of
+from ._rows import JobResult, Progress, Row, Stopped
+from ._sources import ArrowTable, PandasTable, PolarsTable, Table
+
+__all__ = [
+    "ArrowTable",
+    "JobOptions",
+    "JobResult",
+    "Limits",
+    "PandasTable",
+    "PolarsTable",
+    "Progress",
+    "ProgressHandler",
+    "Row",
+    "RowSource",
+    "RowStream",
+    "RowsError",
+    "Stopped",
+    "Table",
+    "TooManyFailuresError",
+    "form_of",
+    "map_file",
+    "map_rows",
+    "read_rows",
+]

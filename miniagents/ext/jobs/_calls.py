@@ -1,0 +1,197 @@
+"""What is asked for a row, and what is known of it while it is asked."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Generic, NamedTuple, TypeVar, cast
+
+from miniagents.core import Messages, MessageSequencePromise, MessageType
+from miniagents.models import CallKey, CallRecords, JournalEntry, Json, encode_data
+from miniagents.values import Usage
+
+from ._occurrences import Occurrences
+
+__all__ = ["Asker", "Note", "RowCall"]
+
+RowT = TypeVar("RowT")
+
+_COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+class RowCall(Generic[RowT]):
+    """One row that is going to be asked, or is being asked.
+
+    Attributes:
+        index: its place among all rows.
+        item: the row.
+        row_id: its identity.
+        given: what the agent is sent.
+        question: the same as JSON.
+        key: under which the answer is kept.
+        error: why it cannot be asked.
+        attempts: how often it was asked.
+        requests: how many calls of models that has taken.
+        usage: their tokens.
+        cost: what these cost; None if a price is not known.
+    """
+
+    __slots__ = (
+        *("attempts", "cost", "error", "given", "index", "item", "key", "question", "requests"),
+        *("row_id", "usage"),
+    )
+
+    def __init__(self, index: int, item: RowT) -> None:
+        self.index: int = index
+        self.item: RowT = item
+        self.row_id: str | None = None
+        self.given: str | Messages = ""
+        self.question: str = ""
+        self.key: CallKey | None = None
+        self.error: Exception | None = None
+        self.attempts: int = 0
+        self.requests: int = 0
+        self.usage: Usage = Usage()
+        self.cost: Decimal | None = Decimal()
+
+
+class Asker(Generic[RowT]):
+    """Makes the calls of rows.
+
+    Args:
+        records: knows the keys; None without a journal.
+        row_id: the name of the column that is the identity of a row, or a function that gives it.
+        message: makes of a row what the agent is sent; None: the row itself.
+    """
+
+    def __init__(
+        self,
+        records: CallRecords | None,
+        row_id: str | Callable[[RowT], object] | None,
+        message: Callable[[RowT], MessageType] | None,
+    ) -> None:
+        self._records = records
+        self._row_id = row_id
+        self._message = message
+        self._seen = Occurrences()
+
+    async def call(self, index: int, item: RowT) -> RowCall[RowT]:
+        """What is asked for a row; a row that cannot be asked has the error.
+
+        Args:
+            index: its place among all rows.
+            item: the row.
+        """
+        call = RowCall(index, item)
+        try:
+            call.row_id = self._identity(item)
+            given = cast("MessageType", item) if self._message is None else self._message(item)
+            call.given = given if type(given) is str else await MessageSequencePromise(given)
+        except Exception as error:  # noqa: BLE001 - it is the error of this row
+            call.error = error
+        records = self._records
+        if records is not None:
+            if call.error is not None:
+                call.question = f"row {_shown(item)}"
+            elif isinstance(call.given, str):
+                call.question = records.question_of_text(call.given)
+            else:
+                call.question = records.question_of(call.given)
+            key = records.key(call.question, identity=call.row_id)
+            number = self._seen.count(key.digest)
+            call.key = CallKey(key.digest, "", number) if number else key
+        return call
+
+    def _identity(self, item: RowT) -> str | None:
+        if self._row_id is None:
+            return None
+        if callable(self._row_id):
+            return str(self._row_id(item))
+        if isinstance(item, Mapping):
+            row = cast("Mapping[str, object]", item)
+            if self._row_id in row:
+                return str(row[self._row_id])
+            raise KeyError(f"the row has no column {self._row_id!r}; it has: {', '.join(map(str, row))}")
+        found: object = getattr(item, self._row_id)
+        return str(found)
+
+
+def _shown(item: object) -> str:
+    """A row as a text that is the same for the same row."""
+    try:
+        return repr(encode_data(item))
+    except TypeError:
+        return repr(item)
+
+
+class Note(NamedTuple):
+    """What a journal knows of a row beside what was answered.
+
+    Attributes:
+        attempts: how often it was asked.
+        requests: how many calls of models that took.
+        usage: their tokens.
+        cost: what these cost; None if a price was not known.
+        partial: what had come of an answer that failed.
+    """
+
+    attempts: int = 1
+    requests: int = 0
+    usage: Usage = Usage()
+    cost: Decimal | None = Decimal()
+    partial: str = ""
+
+    @property
+    def data(self) -> Json:
+        """As JSON; None if there is nothing to say."""
+        said: dict[str, Json] = {}
+        if self.attempts != 1:
+            said["attempts"] = self.attempts
+        if self.requests:
+            said["requests"] = self.requests
+            said["usage"] = [cast("int | None", getattr(self.usage, name)) for name in _COUNTS]
+        if self.cost != 0:
+            said["cost"] = None if self.cost is None else str(self.cost)
+        if self.partial:
+            said["partial"] = self.partial
+        return said or None
+
+    @classmethod
+    def of(cls, entry: JournalEntry) -> "Note":
+        """That of a call in a journal.
+
+        Args:
+            entry: what was kept.
+        """
+        match CallRecords.note_of(entry):
+            case dict(said):
+                return cls(
+                    attempts=_number(said.get("attempts"), 1),
+                    requests=_number(said.get("requests"), 0),
+                    usage=_usage(said.get("usage")),
+                    cost=dollars_of(said.get("cost", "0")),
+                    partial=str(said.get("partial", "")),
+                )
+            case _:
+                return cls()
+
+
+def _number(data: Json, otherwise: int) -> int:
+    return data if isinstance(data, int) else otherwise
+
+
+def _usage(data: Json) -> Usage:
+    counts = data if isinstance(data, list) else []
+    return Usage(
+        **{name: count for name, count in zip(_COUNTS, counts, strict=False) if isinstance(count, int)}
+    )
+
+
+def dollars_of(data: Json) -> Decimal | None:
+    """Dollars that were kept as a text.
+
+    Args:
+        data: of a journal.
+    """
+    try:
+        return None if data is None else Decimal(str(data))
+    except InvalidOperation:
+        return None

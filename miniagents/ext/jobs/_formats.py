@@ -1,0 +1,331 @@
+"""Rows in files: JSONL, CSV and Parquet are read, JSONL and Parquet are written, a few rows at a time.
+
+CSV is read by the standard library, and each of its values is a text: ``007`` stays ``007``. Parquet is read
+and written by pyarrow (``pip install 'miniagents[jobs]'``).
+"""
+
+import csv
+import gzip
+import json
+import os
+from base64 import b64encode
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from datetime import date, time, timedelta
+from importlib import import_module
+from math import isfinite
+from pathlib import Path
+from typing import IO, Final, Protocol, cast
+
+from ._row_files import (
+    FileForm,
+    Row,
+    RowsError,
+    RowSource,
+    RowWriter,
+    file_errors,
+    form_of,
+    lines_of,
+    opened,
+    sha256_of,
+)
+
+__all__ = ["json_line", "read_rows", "row_writer"]
+
+_LONGEST_FIELD: Final = 64 * 2**20
+_SHOWN: Final = 40
+_BATCH: Final = 1000
+
+
+class _Parquet(Protocol):
+    """What is used of the module for Parquet."""
+
+    def ParquetRows(self, path: Path, name: str) -> RowSource:  # noqa: N802 - a class
+        """What reads."""
+        ...
+
+    def ParquetWriter(self, path: Path, like: RowSource | None) -> RowWriter:  # noqa: N802 - a class
+        """What writes."""
+        ...
+
+
+def read_rows(source: str | Path, *, name: str | None = None) -> RowSource:
+    r"""The rows of a file: ``.jsonl``, ``.csv``, both also with ``.gz``, or ``.parquet``.
+
+    Nothing but the beginning is read yet.
+
+    Args:
+        source: the file.
+        name: what errors call it; None for its path.
+
+    Raises:
+        RowsError: no rows are read from such a file, it cannot be read, its header makes no sense, or pyarrow
+            is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "reviews.csv")
+        ...     _ = file.write_text("stars,text\n5,Lovely.\n1,Broken.\n")
+        ...     rows = read_rows(file)
+        ...     print(rows.columns, rows.count(), next(iter(rows)))
+        ('stars', 'text') 2 {'stars': '5', 'text': 'Lovely.'}
+    """
+    path = Path(source)
+    called = str(source) if name is None else name
+    form = form_of(path)
+    if form.name == "parquet":
+        return _parquet(called).ParquetRows(path, called)
+    return _TextRows(path, called, form)
+
+
+def row_writer(path: str | Path, form: FileForm, *, like: RowSource | None = None) -> RowWriter:
+    """What writes rows into a file.
+
+    Args:
+        path: where it writes at once; what is there is overwritten.
+        form: how the rows are to stand in it; see `form_of`.
+        like: the rows that are read: where both are Parquet, columns keep their types.
+
+    Raises:
+        RowsError: pyarrow is not installed.
+        OSError: the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "out.jsonl")
+        ...     writer = row_writer(file, FileForm("jsonl"))
+        ...     writer.write({"text": "Lovely.", "output": "positive"})
+        ...     writer.close()
+        ...     print(file.read_text())
+        {"text": "Lovely.", "output": "positive"}
+        <BLANKLINE>
+    """
+    path = Path(path)
+    if form.name == "parquet":
+        return _parquet(str(path)).ParquetWriter(path, like)
+    return _JSONLines(path, zipped=form.zipped)
+
+
+def _parquet(name: str) -> _Parquet:
+    try:
+        import_module("pyarrow")
+    except ImportError:
+        raise RowsError(f"{name}: Parquet needs pyarrow: pip install 'miniagents[jobs]'.") from None
+    return cast("_Parquet", import_module("miniagents.ext.jobs._parquet"))
+
+
+# -- reading ---------------------------------------------------------------------------------------------
+
+
+class _TextRows:
+    """The rows of a text.
+
+    Args:
+        path: of the file.
+        name: what errors call it.
+        form: how the rows stand in it.
+    """
+
+    def __init__(self, path: Path, name: str, form: FileForm) -> None:
+        self.name: str = name
+        self._path = path
+        self._form = form
+        if path.is_dir():
+            raise RowsError(f"{name} is a folder; give a file.")
+        with closing(self._read()) as rows:
+            first = next(rows, None)
+        self.columns: tuple[str, ...] = () if first is None else tuple(first)
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._read()
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return sum(1 for _ in self._read())
+
+    def sha256(self) -> str:
+        """The hash of the file."""
+        with file_errors(self.name):
+            return sha256_of(self._path)
+
+    def _read(self) -> Generator[Row]:
+        reader = _csv_rows if self._form.name == "csv" else _json_rows
+        with file_errors(self.name), opened(self._path, self._form) as file:
+            yield from reader(file, self.name)
+
+
+def _json_rows(file: IO[bytes], name: str) -> Iterator[Row]:
+    for number, line in lines_of(file, name):
+        if line.isspace():
+            continue
+        try:
+            row: object = json.loads(line.rstrip("\r\n"))
+        except RecursionError:
+            raise RowsError(f"{name}, line {number}: it is nested too deep.") from None
+        except ValueError as error:
+            where = (
+                f" at column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else ""
+            )
+            raise RowsError(f"{name}, line {number}: this is no JSON{where}.") from None
+        if not isinstance(row, dict):
+            raise RowsError(
+                f'{name}, line {number}: a row is an object, such as {{"text": ...}}, and this is '
+                f"{_short(line)}."
+            )
+        yield cast("Row", row)
+
+
+def _csv_rows(file: IO[bytes], name: str) -> Iterator[Row]:
+    reader = csv.reader((line for _, line in lines_of(file, name)), strict=True)
+    header = _next_of(reader, name)
+    if header is None:
+        raise RowsError(f"{name} is empty; its first line has to name the columns.")
+    for column in header:
+        if not column or header.count(column) > 1:
+            what = f"{_short(column)} twice" if column else "a column without a name"
+            raise RowsError(f"{name}, line 1: the header has {what}; give each column a name of its own.")
+    while (values := _next_of(reader, name)) is not None:
+        if not values:
+            continue
+        if len(values) != len(header):
+            raise RowsError(
+                f"{name}, line {reader.line_num}: it has {_counted(len(values))}, and the header names "
+                f"{len(header)}."
+            )
+        yield dict(zip(header, values, strict=True))
+
+
+class _CSVReader(Protocol):
+    """What is used of a reader of the standard library."""
+
+    @property
+    def line_num(self) -> int:
+        """How many lines were read."""
+        ...
+
+    def __next__(self) -> list[str]:
+        """The next row."""
+        ...
+
+
+def _next_of(reader: _CSVReader, name: str) -> list[str] | None:
+    try:
+        with _long_fields():
+            return next(reader)
+    except StopIteration:
+        return None
+    except csv.Error as error:
+        raise RowsError(f"{name}, line {reader.line_num}: this is no CSV: {error}.") from None
+
+
+@contextmanager
+def _long_fields() -> Generator[None]:
+    """Texts of a row may be long; the limit is one of the whole process, so it is put back."""
+    before = csv.field_size_limit(_LONGEST_FIELD)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _counted(columns: int) -> str:
+    return "1 column" if columns == 1 else f"{columns} columns"
+
+
+def _short(text: str) -> str:
+    text = text.strip()
+    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…")
+
+
+# -- writing ---------------------------------------------------------------------------------------------
+
+
+class _JSONLines:
+    """Writes a line of JSON for each row.
+
+    Args:
+        path: of the file.
+        zipped: whether it is compressed.
+    """
+
+    def __init__(self, path: Path, *, zipped: bool) -> None:
+        self._path = path
+        self._file: IO[bytes] = path.open("wb")
+        # No time and no name in it: the same rows make the same file.
+        self._out = (
+            cast("IO[bytes]", gzip.GzipFile("", "wb", fileobj=self._file, mtime=0)) if zipped else self._file
+        )
+
+    def write(self, row: Row) -> None:
+        """Write one more row."""
+        self._out.write(json_line(row))
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._out is not self._file:
+            self._out.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        if not self._file.closed:
+            with suppress(OSError):
+                self._out.close()
+            with suppress(OSError):
+                self._file.close()
+            self._path.unlink(missing_ok=True)
+
+
+def json_line(row: Mapping[str, object]) -> bytes:
+    r"""A row as a line of JSON; what JSON has no word for is a text, and a number that is none is null.
+
+    Args:
+        row: its columns.
+
+    Example:
+        >>> from datetime import date
+        >>> json_line({"day": date(2026, 11, 22), "share": float("nan")})
+        b'{"day": "2026-11-22", "share": null}\n'
+    """
+    try:
+        text = json.dumps(row, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:
+        text = json.dumps(_finite(row), ensure_ascii=False, default=_plain)
+    try:
+        return f"{text}\n".encode()
+    except UnicodeEncodeError:  # half a pair of surrogates: JSON can say it in digits only
+        return f"{json.dumps(_finite(row), default=_plain)}\n".encode()
+
+
+def _plain(value: object) -> object:
+    match value:
+        case date() | time():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case bytes():
+            return b64encode(value).decode()
+        case Mapping():
+            return dict(cast("Mapping[str, object]", value))
+        case set() | frozenset():
+            return sorted(cast("frozenset[object]", value), key=repr)
+        case _:
+            return str(value)
+
+
+def _finite(value: object) -> object:
+    match value:
+        case float():
+            return value if isfinite(value) else None
+        case Mapping():
+            return {name: _finite(each) for name, each in cast("Mapping[str, object]", value).items()}
+        case list() | tuple():
+            return [_finite(each) for each in cast("list[object]", value)]
+        case _:
+            return value

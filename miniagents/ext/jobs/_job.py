@@ -1,0 +1,640 @@
+"""One job: rows are looked up, asked, asked again, kept, and handed out.
+
+Rule of this module: **a row is handed out, and counted, when its answer is safe.** Rows that ended at the same
+time are kept together; how many have ended and are not safe yet is bounded, and so is how many have begun and
+were not handed out. So memory does not grow with the rows, and a process that is killed has at most so many
+calls to make again.
+"""
+
+import asyncio
+from asyncio import Future, Task
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from contextlib import aclosing
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Final, Generic, TypeVar, cast
+
+from pydantic import BaseModel
+
+from miniagents.agents import MiniAgent, MiniAgents, RetryPolicy
+from miniagents.core import Message, MessageSequencePromise
+from miniagents.models import (
+    CallKey,
+    CallRecords,
+    JournalEntry,
+    JournalError,
+    Json,
+    ModelLimits,
+    ParsedMessage,
+    RunUsage,
+    TypedAgent,
+    dollars,
+)
+from miniagents.operators import ItemReplies, map_agent
+from miniagents.values import (
+    LLMConfigError,
+    LLMConnectionError,
+    LLMError,
+    LLMStatusError,
+    LLMTimeoutError,
+    LLMTruncatedError,
+    MiniAgentsError,
+    Usage,
+    label_of,
+    partial_text,
+    set_partial_text,
+)
+
+from .._journal import Journal
+from ._calls import Asker, Note, RowCall, dollars_of
+from ._errors_file import ErrorsFile
+from ._meter import Counts, Meter
+from ._options import JobSettings
+from ._purse import Purse
+from ._rows import Progress, Row, Stopped
+
+__all__ = ["Job", "TooManyFailuresError"]
+
+RowT = TypeVar("RowT")
+V = TypeVar("V")
+
+_GROUP: Final = 256  # rows that have ended and are not kept yet
+_WINDOW: Final = 1000  # rows that have begun and were not handed out
+_TICK: Final = 0.25  # seconds between two reports of progress
+_EARLY: Final = 100  # rows before which a share of failures says little
+_NOT_ALLOWED: Final = frozenset({401, 403})
+_PASSING: Final = frozenset({408, 409, 425, 429})
+_STATE: Final = ":job"  # the run under which a journal knows how far a job has come
+
+
+class TooManyFailuresError(MiniAgentsError):
+    """More rows of a job have failed than may; what was answered is kept.
+
+    Args:
+        message: the sentence.
+        failed: how many rows have failed.
+        ended: how many rows have ended, these included.
+
+    Attributes:
+        failed: how many rows have failed.
+        ended: how many rows have ended, these included.
+
+    Example:
+        >>> TooManyFailuresError("Too many rows failed.", failed=3, ended=10).failed
+        3
+    """
+
+    def __init__(self, message: str, *, failed: int, ended: int) -> None:
+        super().__init__(message)
+        self.failed: int = failed
+        self.ended: int = ended
+
+
+class _RowAgent(Generic[RowT]):
+    """What is mapped over the calls: it sends an agent what is asked for a row."""
+
+    def __init__(self, agent: MiniAgent[Message, Message]) -> None:
+        self.alias: str = agent.alias
+        self._agent = agent
+
+    def inquire(self, call: RowCall[RowT]) -> MessageSequencePromise[Message]:
+        """Ask for a row."""
+        call.attempts += 1
+        return self._agent.inquire(call.given)
+
+
+class Job(Generic[RowT, V]):
+    """One run of a job.
+
+    Args:
+        agent: is asked.
+        batches: of rows.
+        settings: how.
+        row_id: the column that is the identity of a row, or a function that gives it.
+        message: makes of a row what the agent is sent.
+        ordered: rows are handed out in their order.
+        total: how many rows there are, if that is known.
+        journal: keeps what was answered; None for nothing.
+        source: a hash of the input, if it has one.
+        asks: False plays rows from the journal only; one that is not in it is an error.
+
+    Attributes:
+        repeated: how many calls an earlier run had begun and not kept.
+        changed: the input is another one than that of the last run on the journal.
+        stopped: why it ends before its last row.
+    """
+
+    def __init__(
+        self,
+        agent: MiniAgent[Message, Message],
+        batches: AsyncIterable[list[RowT]],
+        settings: JobSettings,
+        *,
+        row_id: str | Callable[[RowT], object] | None,
+        message: "Callable[[RowT], object] | None",
+        ordered: bool,
+        total: int | None = None,
+        journal: Journal | None = None,
+        source: str = "",
+        asks: bool = True,
+    ) -> None:
+        self.repeated: int = 0
+        self.changed: bool = False
+        self.stopped: Stopped | None = None
+        self._typed = isinstance(agent, TypedAgent)
+        self._records = (
+            None if journal is None else CallRecords(agent, version=settings.version, name=settings.name)
+        )
+        if agent.run_kind == "model" and agent.takes_keyword("max_retries"):
+            agent = agent.fork(max_retries=0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # one layer asks again: this one
+        self._agent = agent
+        self._batches = batches
+        self._settings = settings
+        self._policy = (
+            settings.retries
+            if isinstance(settings.retries, RetryPolicy)
+            else RetryPolicy(attempts=settings.retries + 1, errors=may_pass)
+        )
+        self._asker = Asker[RowT](self._records, row_id, cast("Callable[[RowT], str] | None", message))
+        self._journal = journal
+        self._source = source
+        self._ordered = ordered
+        self._asks = asks
+        self._limits = ModelLimits(*_limits_of(settings))
+        self._observed = RunUsage(settings.price or _dollars)
+        self._purse = Purse(settings.dollars)
+        self._earlier: Decimal | None = Decimal()
+        self._errors: ErrorsFile | None = None
+        self._window = max(_WINDOW, 2 * settings.concurrency)
+        self._meter = Meter(self._counts, total, self._limits.in_force)
+        # How many rows ...
+        self._begun = 0  # were looked at
+        self._handed_out = 0
+        self._asked = 0  # were asked
+        self._kept = 0  # of them are kept
+        self._open = 0  # of them have not ended
+        self._uncommitted = 0  # have ended and are not kept
+        self._done = self._failed = self._cached = 0
+        self._requests = 0
+        self._usage = Usage()
+        self._last_error = ""
+        self._again: deque[RowCall[RowT]] = deque()
+        self._pausing: set[asyncio.TimerHandle] = set()
+        self._group: list[tuple[CallKey, JournalEntry, Row[RowT, V]]] = []
+        self._ready: dict[int, Row[RowT, V]] = {}
+        self._next = 0
+        self._all_ended = False
+        self._waiting: dict[str, Future[None]] = {}
+
+    @property
+    def progress(self) -> Progress:
+        """How far it has come."""
+        return self._meter.progress
+
+    # -- the reader ----------------------------------------------------------------------------------------
+
+    async def rows(self) -> AsyncGenerator[Row[RowT, V]]:
+        """The rows, each when its answer is safe.
+
+        Raises:
+            BudgetExceededError: the money is spent; after all rows before.
+            TooManyFailuresError: more rows have failed than may; the same.
+        """
+        work = asyncio.create_task(self._work(), name="miniagents job")
+        work.add_done_callback(lambda _: self._tell("ready"))
+        try:
+            while True:
+                row = self._take()
+                if row is not None:
+                    yield row
+                elif work.done():
+                    break
+                else:
+                    await self._news("ready")
+            await work
+            if self.stopped == "budget":
+                raise self._purse.error
+            if self.stopped == "failures":
+                raise self._too_many
+        finally:
+            work.cancel()
+            await asyncio.wait([work])
+            if not work.cancelled():
+                work.exception()  # it was told, or nobody reads any more
+
+    def _take(self) -> Row[RowT, V] | None:
+        index = self._next if self._ordered else next(iter(self._ready), -1)
+        row = self._ready.pop(index, None)
+        if row is not None:
+            self._next += 1
+            self._handed_out += 1
+            self._tell("turn")
+        return row
+
+    # -- the work ------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        settings = self._settings
+        if self._asks and settings.errors is not None:
+            self._errors = ErrorsFile(Path(settings.errors))
+        report = None if settings.progress is None else loop.create_task(self._report())
+        try:
+            if self._asks:
+                await self._begin()
+            tasks: list[Task[None]] = [loop.create_task(self._ask_all())]
+            if self._journal is not None and self._asks:
+                tasks.append(loop.create_task(self._keep_all(self._journal)))
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await self._end(tasks)
+        finally:
+            if report is not None:
+                report.cancel()
+            if self._errors is not None:
+                self._errors.close()
+            if settings.progress is not None:
+                self._meter.tell(settings.progress)
+
+    async def _end(self, tasks: list[Task[None]]) -> None:
+        """Stop asking, keep what has ended, and raise what has failed."""
+        asking, *keeping = tasks
+        if not asking.done():
+            asking.cancel()
+        await asyncio.wait([asking])
+        self._all_ended = True
+        self._tell("group")
+        if keeping:
+            await asyncio.wait(keeping)
+        for task in (*keeping, asking):  # a journal that cannot be written is why the rest has stopped
+            if not task.cancelled():
+                task.result()
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK)
+            if self._settings.progress is not None:
+                self._meter.tell(self._settings.progress)
+
+    async def _ask_all(self) -> None:
+        try:
+            async with MiniAgents(
+                around=[self._limits], observers=[self._observed], errors_as_messages=False
+            ):
+                ask = map_agent(
+                    _RowAgent[RowT](self._agent),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # its rows are calls
+                    concurrency=self._settings.concurrency,
+                    ordered=False,
+                )
+                answers = cast(
+                    "AsyncGenerator[ItemReplies[RowCall[RowT], Message]]",
+                    ask(self._calls()),  # type: ignore[operator]
+                )
+                async with aclosing(answers):
+                    async for replies in answers:
+                        await self._ended(replies.item, replies)
+        finally:
+            for timer in self._pausing:
+                timer.cancel()
+
+    async def _calls(self) -> AsyncGenerator[RowCall[RowT]]:
+        """What is to be asked: new rows as there is space, and rows that are asked again."""
+        async for batch in self._batches:
+            calls = [await self._asker.call(self._begun + at, item) for at, item in enumerate(batch)]
+            entries = await self._found(calls)
+            for call, entry in zip(calls, entries, strict=True):
+                while not (await self._its_turn(paid=self._asks and entry is None and call.error is None)):
+                    yield self._again.popleft()
+                if self.stopped:
+                    return
+                self._begun += 1
+                if entry is not None:
+                    self._known(call, entry)
+                elif call.error is not None:
+                    self._finish(call, None, None, call.error)
+                elif not self._asks:
+                    raise JournalError(
+                        f"Row {call.index} of the input is not the one that was asked: it was changed while the job "
+                        "ran. Run the job again; what has not changed is not asked again."
+                    )
+                else:
+                    self._asked += 1
+                    self._open += 1
+                    yield call
+        while self._open and not self.stopped:
+            if self._again:
+                yield self._again.popleft()
+            else:
+                await self._news("turn")
+
+    async def _its_turn(self, *, paid: bool) -> bool:
+        """Wait until one more row may begin, or the job stops; False if one is to be asked again before."""
+        while not self.stopped:
+            if self._again:
+                return False
+            if self._uncommitted < _GROUP and self._begun - self._handed_out < self._window:
+                turn = self._purse.take() if paid else "go"
+                if turn == "go":
+                    return True
+                if turn == "spent":
+                    self.stopped = "budget"
+                    return True
+            await self._news("turn")
+        return True
+
+    # -- what the journal knows ----------------------------------------------------------------------------
+
+    @property
+    def _state_key(self) -> CallKey:
+        """Under which the journal knows what the job has cost, and what it has begun."""
+        assert self._records is not None  # noqa: S101 - asked only with a journal
+        return CallKey(self._records.key("job").digest, _STATE)
+
+    async def _begin(self) -> None:
+        """See what earlier runs have done, and that the price is known before anything is paid.
+
+        Raises:
+            JournalError: the journal has calls of another function under this name and version.
+            ModuleNotFoundError: there is a budget, and no list of prices.
+        """
+        if self._settings.dollars is not None and self._settings.price is None:
+            dollars(Usage(input_tokens=1), "")
+        if self._journal is None or self._records is None:
+            return
+        await self._journal.check(self._records.function)
+        (state,) = await self._journal.find_all([self._state_key])
+        match None if state is None else self._records.note_of(state):
+            case {"spent": spent, "asked": int(asked), "kept": int(kept), "source": str(source)}:
+                self._earlier = dollars_of(spent)
+                self._purse.spent = self._earlier
+                self.repeated = max(0, asked - kept)
+                self.changed = source not in {self._source, ""}
+            case _:
+                pass
+
+    def _state(self) -> tuple[CallKey, JournalEntry]:
+        assert self._records is not None  # noqa: S101 - asked only with a journal
+        spent = self._purse.spent
+        said: dict[str, Json] = {
+            "spent": None if spent is None else str(spent),
+            "asked": self._asked,
+            "kept": self._kept,
+            "source": self._source,
+        }
+        return self._state_key, self._records.noted(JournalEntry(self._records.function, "job", ()), said)
+
+    async def _found(self, calls: list[RowCall[RowT]]) -> list[JournalEntry | None]:
+        settings = self._settings
+        if self._journal is None or (settings.refresh and self._asks):
+            return [None] * len(calls)
+        keys = [cast("CallKey", call.key) for call in calls]
+        entries = await self._journal.find_all(keys)
+        if settings.retry_failed and self._asks:
+            return [None if entry is None or entry.failed else entry for entry in entries]
+        return entries
+
+    async def _keep_all(self, journal: Journal) -> None:
+        while True:
+            while not self._group:
+                if self._all_ended:
+                    if self._asked:
+                        await journal.keep_all([self._state()])
+                    return
+                await self._news("group")
+            group, self._group = self._group, []
+            self._kept += sum(1 for _, _, row in group if row.attempts)
+            await journal.keep_all([*((key, entry) for key, entry, _ in group), self._state()])
+            self._uncommitted -= len(group)
+            for _, _, row in group:
+                self._hand_out(row)
+            self._tell("turn")
+
+    def _known(self, call: RowCall[RowT], entry: JournalEntry) -> None:
+        """A row stood in the journal."""
+        note = Note.of(entry)
+        error = CallRecords.error_of(entry) if entry.failed else None
+        if error is not None and note.partial:
+            set_partial_text(error, note.partial)
+        self._cached += 1
+        row = Row(
+            call.index,
+            call.item,
+            partial(self._value_of, entry),
+            error=error,
+            row_id=call.row_id,
+            usage=note.usage,
+            cost=note.cost,
+            attempts=note.attempts,
+            cached=True,
+        )
+        self._count(row)
+        self._hand_out(row)
+
+    def _value_of(self, entry: JournalEntry) -> V:
+        assert self._records is not None  # noqa: S101 - it is an entry of a journal
+        return self._value(self._records.messages_of(entry)[-1])
+
+    def _value(self, message: Message) -> V:
+        """What a row is given as its value."""
+        if self._typed and isinstance(message, ParsedMessage):
+            return cast("V", cast("ParsedMessage[BaseModel]", message).parsed)
+        return cast("V", message)
+
+    # -- what came of a row --------------------------------------------------------------------------------
+
+    async def _ended(self, call: RowCall[RowT], replies: MessageSequencePromise[Message]) -> None:
+        """A row was asked: ask again, or keep what came.
+
+        Raises:
+            LLMError: the next row would fail in the same way.
+            LookupError: there is a budget, and the price is not known.
+        """
+        report = self._observed.of(replies)
+        requests, usage = report.requests, report.total
+        if requests:
+            call.requests += requests
+            call.usage += usage
+            self._requests += requests
+            self._usage += usage
+            cost = report.dollars
+            call.cost = None if call.cost is None or cost is None else call.cost + cost
+            if cost is None and self._settings.dollars is not None:
+                names = ", ".join(sorted(label_of(name) or "a model" for name in report.by_model))
+                raise LookupError(
+                    f"The price of {names} is not known, so a budget cannot be kept; give price=."
+                )
+        entry = None if self._records is None else await self._records.entry(call.question, replies)
+        message: Message | None = None
+        error: Exception | None = None
+        try:
+            messages = await replies
+        except Exception as failure:  # noqa: BLE001 - it is the error of this row
+            error = failure
+        else:
+            message = messages[-1] if messages else None
+            if message is None:
+                error = ValueError("The agent replied nothing.")
+        if error is not None:
+            if is_final(error):
+                raise error
+            if call.attempts < self._policy.attempts and self._policy.covers(error) and not self.stopped:
+                self._ask_again(call, error)
+                return
+        self._open -= 1
+        self._purse.settle(call.cost)
+        self._finish(call, entry, message, error)
+
+    def _ask_again(self, call: RowCall[RowT], error: Exception) -> None:
+        pause = self._policy.pause(call.attempts)
+        if isinstance(error, LLMError) and error.retry_after is not None:
+            pause = max(pause, error.retry_after)
+
+        def due() -> None:
+            self._pausing.discard(timer)
+            self._again.append(call)
+            self._tell("turn")
+
+        timer = asyncio.get_running_loop().call_later(pause, due)
+        self._pausing.add(timer)
+
+    def _finish(
+        self,
+        call: RowCall[RowT],
+        entry: JournalEntry | None,
+        message: Message | None,
+        error: Exception | None,
+    ) -> None:
+        """A row has ended, with a message or with an error."""
+        row = Row[RowT, V](
+            call.index,
+            call.item,
+            lambda: self._value(cast("Message", message)),
+            error=error,
+            row_id=call.row_id,
+            usage=call.usage,
+            cost=call.cost,
+            attempts=call.attempts,
+        )
+        self._count(row)
+        if self._records is None or call.key is None:
+            self._hand_out(row)
+            return
+        if error is not None and (entry is None or not entry.failed):
+            entry = self._records.failure(call.question, error)
+        note = Note(
+            call.attempts,
+            call.requests,
+            call.usage,
+            call.cost,
+            "" if error is None or isinstance(error, LLMError) else partial_text(error),
+        ).data
+        kept = cast("JournalEntry", entry)
+        if note is not None:
+            kept = self._records.noted(kept, note)
+        self._group.append((call.key, kept, row))
+        self._uncommitted += 1
+        self._tell("group")
+
+    def _count(self, row: Row[RowT, V]) -> None:
+        error = row.error
+        if error is None:
+            self._done += 1
+        else:
+            self._failed += 1
+            self._last_error = f"{type(error).__name__}: {error}"
+            if self._errors is not None:
+                self._errors.add(row)
+            if self._too_many_failed():
+                self.stopped = self.stopped or "failures"
+        self._tell("turn")
+
+    def _too_many_failed(self) -> bool:
+        most = self._settings.max_failures
+        if most is None or not self._asks:
+            return False
+        ended = self._done + self._failed
+        if isinstance(most, float) and most < 1:
+            return ended >= _EARLY and self._failed > most * ended
+        return self._failed > most
+
+    @property
+    def _too_many(self) -> TooManyFailuresError:
+        ended = self._done + self._failed
+        text = (
+            f"{self._failed} of {ended} rows have failed, which is more than may "
+            f"(max_failures={self._settings.max_failures}); the last one: {self._last_error}"
+        )
+        return TooManyFailuresError(text, failed=self._failed, ended=ended)
+
+    def _hand_out(self, row: Row[RowT, V]) -> None:
+        self._ready[row.index] = row
+        self._tell("ready")
+
+    def _counts(self) -> Counts:
+        spent, before = self._purse.spent, self._earlier
+        return Counts(
+            done=self._done,
+            failed=self._failed,
+            cached=self._cached,
+            requests=self._requests,
+            usage=self._usage,
+            cost=spent,
+            new_cost=None if spent is None or before is None else spent - before,
+            last_error=self._last_error,
+        )
+
+    # -- waiting for each other ----------------------------------------------------------------------------
+
+    async def _news(self, name: str) -> None:
+        """Wait until somebody tells of news; one waits for each kind."""
+        future: Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[name] = future
+        await future
+
+    def _tell(self, name: str) -> None:
+        future = self._waiting.get(name)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether asking again can help, and nobody else has asked again already.
+
+    Args:
+        error: how a row ended.
+    """
+    if isinstance(error, LLMError):
+        if error.attempts > 1:
+            return False  # it was asked again below, as often as was wished there
+        if isinstance(error, LLMStatusError):
+            status = error.status
+            return status is None or status in _PASSING or status >= 500  # noqa: PLR2004 - of the server
+        return isinstance(error, LLMConnectionError | LLMTimeoutError | LLMTruncatedError)
+    return isinstance(error, ConnectionError | TimeoutError)
+
+
+def is_final(error: Exception) -> bool:
+    """Whether every other row would fail in the same way: no key, a wrong one, a wrong keyword.
+
+    Args:
+        error: how a row ended.
+    """
+    return isinstance(error, LLMConfigError) or (
+        isinstance(error, LLMStatusError) and error.status in _NOT_ALLOWED
+    )
+
+
+def _limits_of(settings: JobSettings) -> tuple[float | None, float | None]:
+    limits = settings.limits
+    return (None, None) if limits is None else (limits.rpm, limits.tpm)
+
+
+def _dollars(usage: Usage, model: str, provider: str | None) -> Decimal | None:
+    """The price by the list of prices; not known where that is not installed."""
+    try:
+        return dollars(usage, model, provider)
+    except ModuleNotFoundError:
+        return None

@@ -1,0 +1,135 @@
+"""How fast a job is, and when it will be done."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from miniagents.values import Usage
+
+from ._options import ProgressHandler
+from ._rows import Progress
+
+__all__ = ["Counts", "Meter"]
+
+_LOG: Final = logging.getLogger("miniagents.ext.jobs")
+_WINDOW: Final = 60.0  # seconds
+
+
+class Counts(NamedTuple):
+    """What a job has counted until now.
+
+    Attributes:
+        done: rows with an answer.
+        failed: rows without one.
+        cached: rows of both kinds that stood in the journal.
+        requests: calls of models.
+        usage: their tokens.
+        cost: dollars, earlier runs included; None if a price is not known.
+        new_cost: dollars of this run.
+        last_error: of the last row that failed.
+    """
+
+    done: int
+    failed: int
+    cached: int
+    requests: int
+    usage: Usage
+    cost: Decimal | None
+    new_cost: Decimal | None
+    last_error: str
+
+
+class _Sample(NamedTuple):
+    at: float
+    rows: int
+    requests: int
+    tokens: int
+
+
+class Meter:
+    """Makes a :class:`Progress` of counts.
+
+    Args:
+        counts: tells what has been counted.
+        total: how many rows there are; None if that is not known.
+        limits: tells the limits of requests and tokens in a minute.
+        clock: tells the time, in seconds.
+    """
+
+    def __init__(
+        self,
+        counts: Callable[[], Counts],
+        total: int | None,
+        limits: Callable[[], tuple[float | None, float | None]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._counts = counts
+        self._total = total
+        self._limits = limits
+        self._clock = clock
+        self._began = clock()
+        self._samples: deque[_Sample] = deque([_Sample(self._began, 0, 0, 0)])
+        self._silent = False
+
+    @property
+    def progress(self) -> Progress:
+        """How far the job has come."""
+        counts = self._counts()
+        now = self._clock()
+        ended = counts.done + counts.failed
+        new = ended - counts.cached
+        tokens = (counts.usage.input_tokens or 0) + (counts.usage.output_tokens or 0)
+        before = self._sampled(_Sample(now, new, counts.requests, tokens))
+        seconds = max(now - before.at, 1e-9)
+        speed = (new - before.rows) / seconds
+        left = None if self._total is None else max(0, self._total - ended)
+        requests_limit, tokens_limit = self._limits()
+        return Progress(
+            done=counts.done,
+            failed=counts.failed,
+            cached=counts.cached,
+            total=self._total,
+            seconds=now - self._began,
+            rows_per_second=speed,
+            requests_per_minute=(counts.requests - before.requests) / seconds * 60,
+            requests_limit=requests_limit,
+            tokens_per_minute=(tokens - before.tokens) / seconds * 60,
+            tokens_limit=tokens_limit,
+            requests=counts.requests,
+            usage=counts.usage,
+            cost=counts.cost,
+            projected_cost=_projected(counts, new, left),
+            seconds_left=None if left is None or not speed else left / speed,
+            last_error=counts.last_error,
+        )
+
+    def tell(self, handler: ProgressHandler) -> None:
+        """Tell how far the job has come; what that raises is logged once, and harms nothing.
+
+        Args:
+            handler: is told.
+        """
+        if self._silent:
+            return
+        try:
+            handler(self.progress)
+        except Exception:
+            self._silent = True
+            _LOG.exception("The progress of a job is not told any more, since %r has failed.", handler)
+
+    def _sampled(self, sample: _Sample) -> _Sample:
+        """Keep a sample, and return the one of a minute before, or the first one."""
+        if sample.at - self._samples[-1].at > 0.1:  # noqa: PLR2004 - seconds; who asks all the time keeps no more
+            self._samples.append(sample)
+        while len(self._samples) > 1 and self._samples[1].at <= sample.at - _WINDOW:
+            self._samples.popleft()
+        return self._samples[0]
+
+
+def _projected(counts: Counts, new: int, left: int | None) -> Decimal | None:
+    if left is None or counts.cost is None or counts.new_cost is None:
+        return None
+    return counts.cost if not new else counts.cost + counts.new_cost / new * left

@@ -1,0 +1,418 @@
+"""Rows in Parquet, by pyarrow, a batch at a time.
+
+What is written has one type for each column, and that is known only when all rows have come. So rows are kept
+beside the file in Arrow's own form, each batch with the types that it has, and written once at the end.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Final, Protocol, cast
+
+from ._row_files import Row, RowsError, RowSource, file_errors, sha256_of
+
+__all__ = ["ParquetRows", "ParquetWriter"]
+
+_BATCH: Final = 1000
+_GROUP: Final = 64  # batches of a row group
+
+
+class _Type(Protocol):
+    """A type of Arrow."""
+
+    @property
+    def unit(self) -> str:
+        """Of a time."""
+        ...
+
+
+class _Field(Protocol):
+    """A column of a schema."""
+
+    @property
+    def name(self) -> str:
+        """Of the column."""
+        ...
+
+    @property
+    def type(self) -> _Type:
+        """Of its values."""
+        ...
+
+
+class _Schema(Protocol):
+    """The columns of a table."""
+
+    @property
+    def names(self) -> list[str]:
+        """Of the columns."""
+        ...
+
+    def __iter__(self) -> Iterator[_Field]:
+        """Its columns."""
+        ...
+
+
+class _Array(Protocol):
+    """The values of a column."""
+
+    @property
+    def type(self) -> _Type:
+        """Of the values."""
+        ...
+
+    def to_pylist(self) -> list[object]:
+        """The values."""
+        ...
+
+    def cast(self, kind: _Type, *, safe: bool = True) -> "_Array":
+        """The same in another type."""
+        ...
+
+
+class _Batch(Protocol):
+    """Some rows."""
+
+    @property
+    def schema(self) -> _Schema:
+        """Its columns."""
+        ...
+
+    @property
+    def columns(self) -> list[_Array]:
+        """Their values."""
+        ...
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows."""
+        ...
+
+
+class _File(Protocol):
+    """A file of Parquet that is read."""
+
+    @property
+    def schema_arrow(self) -> _Schema:
+        """Its columns."""
+        ...
+
+    @property
+    def metadata(self) -> "_Metadata":
+        """What stands at its end."""
+        ...
+
+    def iter_batches(self, *, batch_size: int) -> Iterator[_Batch]:
+        """Its rows."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+class _Metadata(Protocol):
+    """What stands at the end of a file."""
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows it has."""
+        ...
+
+
+class _Out(Protocol):
+    """What writes batches."""
+
+    def write_batch(self, batch: _Batch) -> None:
+        """Write some rows."""
+        ...
+
+    def write_table(self, table: object) -> None:
+        """Write a row group."""
+        ...
+
+    def close(self) -> None:
+        """Write the end."""
+        ...
+
+
+class _IPC(Protocol):
+    """What is used of ``pyarrow.ipc``."""
+
+    def new_stream(self, sink: IO[bytes], schema: _Schema) -> _Out:
+        """What writes batches into a file."""
+        ...
+
+    def open_stream(self, source: IO[bytes]) -> Iterable[_Batch]:
+        """The batches of a file."""
+        ...
+
+
+class _Arrow(Protocol):
+    """What is used of ``pyarrow``."""
+
+    ArrowException: type[Exception]
+    ArrowInvalid: type[Exception]
+
+    def array(self, values: Sequence[object], type: _Type | None = None) -> _Array:  # noqa: A002 - its name
+        """A column of values."""
+        ...
+
+    def field(self, name: str, type: _Type) -> _Field:  # noqa: A002 - its name
+        """A column of a schema."""
+        ...
+
+    def schema(self, fields: Sequence[_Field]) -> _Schema:
+        """Columns."""
+        ...
+
+    def record_batch(self, arrays: Sequence[_Array], *, schema: _Schema) -> _Batch:
+        """Rows."""
+        ...
+
+    def unify_schemas(self, schemas: Sequence[_Schema], *, promote_options: str) -> _Schema:
+        """Columns that the values of all of them fit into."""
+        ...
+
+    def string(self) -> _Type:
+        """The type of texts."""
+        ...
+
+    def null(self) -> _Type:
+        """The type of what has no values."""
+        ...
+
+    def timestamp(self, unit: str, tz: str | None = None) -> _Type:
+        """The type of times."""
+        ...
+
+
+class _ParquetModule(Protocol):
+    """What is used of ``pyarrow.parquet``."""
+
+    def ParquetFile(self, path: str) -> _File:  # noqa: N802 - its name
+        """Open a file."""
+        ...
+
+    def ParquetWriter(self, path: str, schema: _Schema, *, compression: str) -> _Out:  # noqa: N802 - its name
+        """Make a file."""
+        ...
+
+
+class _Tables(Protocol):
+    """What makes tables."""
+
+    def from_batches(self, batches: Sequence[_Batch], schema: _Schema) -> object:
+        """A table of some batches."""
+        ...
+
+
+_ARROW: Final = cast("_Arrow", import_module("pyarrow"))
+_IPC_MODULE: Final = cast("_IPC", import_module("pyarrow.ipc"))
+_PARQUET: Final = cast("_ParquetModule", import_module("pyarrow.parquet"))
+_TABLES: Final = cast("_Tables", getattr(_ARROW, "Table"))  # noqa: B009 - a class among the functions
+
+
+class ParquetRows:
+    """The rows of a file of Parquet.
+
+    Args:
+        path: of the file.
+        name: what errors call it.
+
+    Raises:
+        RowsError: it cannot be read, or is no file of Parquet.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.name: str = name
+        self._path = path
+        with file_errors(name), path.open("rb"):
+            pass  # what is wrong then is said in fewer words
+        with _parquet_errors(name):
+            file = _PARQUET.ParquetFile(str(path))
+            self.schema: _Schema = file.schema_arrow
+            self._rows = file.metadata.num_rows
+            file.close()
+        self.columns: tuple[str, ...] = tuple(self.schema.names)
+        for column in self.columns:
+            if self.columns.count(column) > 1:
+                raise RowsError(f"{name} has two columns called {column!r}; give each a name of its own.")
+
+    def __iter__(self) -> Iterator[Row]:
+        with _parquet_errors(self.name):
+            file = _PARQUET.ParquetFile(str(self._path))
+            try:
+                for batch in file.iter_batches(batch_size=_BATCH):
+                    values = [_values(column) for column in batch.columns]
+                    for row in zip(*values, strict=True):
+                        yield dict(zip(self.columns, row, strict=True))
+            finally:
+                file.close()
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return self._rows
+
+    def sha256(self) -> str:
+        """The hash of the file."""
+        with file_errors(self.name):
+            return sha256_of(self._path)
+
+
+def _values(column: _Array) -> list[object]:
+    try:
+        return column.to_pylist()
+    except ValueError:  # billionths of a second, of which Python knows nothing
+        zone = cast("str | None", getattr(column.type, "tz", None))
+        return column.cast(_ARROW.timestamp("us", zone), safe=False).to_pylist()
+
+
+class _parquet_errors:  # noqa: N801 - a block
+    """What goes wrong with a file becomes one clear error."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Look at what went wrong."""
+        if isinstance(error, _ARROW.ArrowException):
+            reason = " ".join(str(error).split())
+            raise RowsError(f"{self._name} cannot be read as Parquet: {reason}") from None
+        if isinstance(error, OSError):
+            raise RowsError(f"{self._name} cannot be read: {error.strerror or error}.") from None
+
+
+class ParquetWriter:
+    """Writes a file of Parquet.
+
+    Args:
+        path: of the file.
+        like: the rows that are read; columns of a Parquet file keep their types.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, like: RowSource | None) -> None:
+        self._path = path
+        self._beside = path.with_name(f"{path.name}.rows")
+        self._known: Mapping[str, _Type] = (
+            {field.name: field.type for field in like.schema} if isinstance(like, ParquetRows) else {}
+        )
+        self._types: dict[str, _Type | None] = dict(self._known)  # None: no type fits, so it is a text
+        self._rows: list[Row] = []
+        self._file: IO[bytes] = self._beside.open("w+b")
+
+    def write(self, row: Row) -> None:
+        """Write one more row."""
+        self._rows.append(row)
+        if len(self._rows) == _BATCH:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._flush()
+        for name, kind in self._types.items():
+            if "struct<>" in str(kind):  # an object without fields, for which Parquet has no type
+                self._types[name] = None
+        text = _ARROW.string()
+        schema = _ARROW.schema([_ARROW.field(name, kind or text) for name, kind in self._types.items()])
+        out = _PARQUET.ParquetWriter(str(self._path), schema, compression="zstd")
+        group: list[_Batch] = []
+        for batch in self._kept():
+            group.append(self._fitted(batch, schema))
+            if len(group) == _GROUP:
+                out.write_table(_TABLES.from_batches(group, schema))
+                group.clear()
+        if group:
+            out.write_table(_TABLES.from_batches(group, schema))
+        out.close()
+        self._file.close()
+        self._beside.unlink(missing_ok=True)
+        with self._path.open("rb") as file:
+            os.fsync(file.fileno())
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        if not self._file.closed:
+            with suppress(OSError):
+                self._file.close()
+            self._beside.unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        names = dict.fromkeys(name for row in self._rows for name in row)
+        arrays = [self._array(name, [row.get(name) for row in self._rows]) for name in names]
+        fields = [_ARROW.field(name, each.type) for name, each in zip(names, arrays, strict=True)]
+        schema = _ARROW.schema(fields)
+        stream = _IPC_MODULE.new_stream(self._file, schema)
+        stream.write_batch(_ARROW.record_batch(arrays, schema=schema))
+        stream.close()
+        self._rows = []
+
+    def _array(self, name: str, values: list[object]) -> _Array:
+        if name in self._known:
+            with suppress(_ARROW.ArrowException, TypeError, ValueError):
+                return _ARROW.array(values, self._known[name])
+        try:
+            made = _ARROW.array(values)
+        except (_ARROW.ArrowException, TypeError, ValueError, OverflowError):
+            made = None
+        if made is not None:
+            self._widen(name, made.type)
+            return made
+        self._types[name] = None
+        return _ARROW.array([_text(value) for value in values], _ARROW.string())
+
+    def _widen(self, name: str, kind: _Type) -> None:
+        if name not in self._types:
+            self._types[name] = kind
+            return
+        known = self._types[name]
+        if known is None or known == kind:
+            return
+        try:
+            both = [_ARROW.schema([_ARROW.field(name, each)]) for each in (known, kind)]
+            (field,) = _ARROW.unify_schemas(both, promote_options="permissive")
+            self._types[name] = field.type
+        except (_ARROW.ArrowException, TypeError):
+            self._types[name] = None
+
+    def _kept(self) -> Iterator[_Batch]:
+        end = self._file.seek(0, os.SEEK_END)
+        self._file.seek(0)
+        while self._file.tell() < end:
+            yield from _IPC_MODULE.open_stream(self._file)
+
+    def _fitted(self, batch: _Batch, schema: _Schema) -> _Batch:
+        """The same rows in the types of the whole file."""
+        there = dict(zip(batch.schema.names, batch.columns, strict=True))
+        arrays: list[_Array] = []
+        for field in schema:
+            column = there.get(field.name)
+            if column is None:
+                arrays.append(_ARROW.array([None] * batch.num_rows, field.type))
+            elif column.type == field.type:
+                arrays.append(column)
+            elif self._types[field.name] is None:
+                arrays.append(_ARROW.array([_text(each) for each in column.to_pylist()], field.type))
+            else:
+                arrays.append(_ARROW.array(column.to_pylist(), field.type))
+        return _ARROW.record_batch(arrays, schema=schema)
+
+
+def _text(value: object) -> str | None:
+    """A value of a column whose values have no type in common."""
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text.encode(errors="replace").decode()  # half a pair of surrogates is no text of Arrow's

@@ -1,0 +1,173 @@
+"""``CallRecords``: how the calls of one agent stand in a journal, for what makes many of them itself."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from miniagents.agents import MiniAgent
+from miniagents.core import Message, Messages, MessageSequencePromise, message_of, shown_text, told_by
+from miniagents.values import Part
+
+from ._call_keys import CallKey, RecordedFunction, function_of, question_of, question_of_text, told_of
+from ._journal import JournalEntry, JournalError, MessageForm, made_of
+from ._message_records import Json
+from ._recordings import RecordedEvent, error_data, error_from_data, part_of_data
+
+__all__ = ["CallRecords"]
+
+_NOTE: Final = "note"  # an event that says more of a call; who plays the call passes over it
+
+
+class CallRecords:
+    """How the calls of one agent stand in a journal: their keys, their entries, and what these mean.
+
+    The keys are those of :func:`recorded`: a call that one of both has kept is not made by the other one.
+
+    Args:
+        agent: whose calls they are.
+        version: of what it does.
+        name: takes the place of its alias.
+        message_classes: of replies that the agent does not declare.
+
+    Attributes:
+        function: whose calls are recorded, for :meth:`CallJournal.check`.
+
+    Example:
+        >>> from miniagents.testing import scripted_model
+        >>> records = CallRecords(scripted_model(alias="JUDGE"), version="2")
+        >>> records.function.name, len(records.key(records.question_of_text("Hello")).digest)
+        ('JUDGE', 32)
+    """
+
+    def __init__(
+        self,
+        agent: MiniAgent[Message, Message, ...],
+        *,
+        version: str,
+        name: str | None = None,
+        message_classes: Iterable[type[Message]] = (),
+    ) -> None:
+        known_as = agent.alias if name is None else name
+        self.function: RecordedFunction = function_of(agent, known_as, version)
+        self._form = MessageForm.of(agent, message_classes)
+        told = told_of(known_as, version, agent)
+        self._told = hashlib.sha256(f"{told}\n".encode(errors="surrogatepass"))
+
+    def key(self, question: str, *, identity: str | None = None, number: int = 0) -> CallKey:
+        """The key of a call.
+
+        Args:
+            question: what is asked.
+            identity: tells it from others that ask the same.
+            number: how many times the same has been asked before.
+        """
+        said = self._told.copy()
+        said.update(question.encode(errors="surrogatepass"))
+        if identity is not None:
+            said.update(f"\n{identity}".encode(errors="surrogatepass"))
+        return CallKey(said.digest(), "", number)
+
+    @staticmethod
+    def question_of(messages: Messages) -> str:
+        """What is asked, as JSON.
+
+        Args:
+            messages: what the agent is sent.
+        """
+        return question_of(messages)
+
+    @staticmethod
+    def question_of_text(text: str) -> str:
+        """The same of a message of a text alone, for less.
+
+        Args:
+            text: what the agent is sent.
+        """
+        return question_of_text(text)
+
+    async def entry(self, question: str, replies: MessageSequencePromise[Message]) -> JournalEntry | None:
+        """What is kept of a call that has ended; None if it was cancelled.
+
+        Args:
+            question: what was asked.
+            replies: of the call.
+        """
+        made = await made_of(self._form, replies)
+        return None if made is None else JournalEntry(self.function, question, made.events, made.failed)
+
+    def failure(self, question: str, error: Exception) -> JournalEntry:
+        """What is kept of a call that failed otherwise than its replies tell.
+
+        Args:
+            question: what was asked.
+            error: why.
+        """
+        failed = RecordedEvent(0.0, "error", None, error_data(error))
+        return JournalEntry(self.function, question, (failed,), failed=True)
+
+    @staticmethod
+    def noted(entry: JournalEntry, note: Json) -> JournalEntry:
+        """An entry with a note.
+
+        Args:
+            entry: without one.
+            note: says more of the call.
+        """
+        return replace(entry, events=(*entry.events, RecordedEvent(0.0, _NOTE, None, note)))
+
+    @staticmethod
+    def note_of(entry: JournalEntry) -> Json:
+        """What was noted of a call; None if nothing was.
+
+        Args:
+            entry: of the journal.
+        """
+        last = entry.events[-1] if entry.events else None
+        return last.data if last is not None and last.what == _NOTE else None
+
+    @staticmethod
+    def error_of(entry: JournalEntry) -> Exception | None:
+        """Why a call failed, None if it did not: an error of the same class, or the nearest.
+
+        Args:
+            entry: of the journal.
+        """
+        for event in entry.events:
+            if event.what == "error":
+                return error_from_data(event.data if isinstance(event.data, dict) else {})
+        return None
+
+    def messages_of(self, entry: JournalEntry) -> Messages:
+        """What the agent replied, as awaiting it would give.
+
+        Args:
+            entry: of the journal; one of a call that did not fail.
+
+        Raises:
+            JournalError: it cannot be read.
+        """
+        try:
+            return Messages(self._messages(entry.events))
+        except (ValueError, TypeError) as error:
+            raise JournalError(
+                f"A call of {entry.function.name} in a journal cannot be read: {error}; prune it."
+            ) from None
+
+    def _messages(self, events: Sequence[RecordedEvent]) -> Iterable[Message]:
+        kind: type[Message] = Message
+        parts: list[Part] = []
+        for event in events:
+            if event.what == "message":
+                found = self._form.class_of(event.data)
+                if isinstance(found, Message):
+                    yield found
+                else:
+                    kind, parts = found, []
+            elif event.what == "part":
+                parts.append(part_of_data(event.data))
+            elif event.what == "end":
+                data = dict(self._form.fields_of(event.data))
+                data |= told_by(parts)
+                text = data.pop("text") if "text" in data else "".join(map(shown_text, parts))
+                yield message_of(kind, str(text), data)

@@ -1,0 +1,170 @@
+"""``model_limits``: every model that a context asks, at the pace that its provider allows."""
+
+from collections.abc import Hashable
+from typing import ClassVar, cast
+from weakref import WeakKeyDictionary
+
+from pydantic import SecretStr
+
+from miniagents.agents import InteractionContext, MiniAgent
+from miniagents.core import Context, Message
+
+from ._limiter import Limiter, check_limits
+from ._limits import RateLimiter
+
+__all__ = ["ModelLimits", "model_limits"]
+
+_FIRST_ESTIMATE = 1000
+
+
+def model_limits(
+    *, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
+) -> "ModelLimits":
+    """So many calls, and so many tokens, a minute of each model that is asked in a context.
+
+    It goes around all runs of a context, and lets those of models go at the pace of :func:`rate_limit`. There
+    is one limiter for a model at a server with a key, whichever agent or fork asks it; it belongs to the
+    outermost context, so all contexts and jobs within share it. If several give limits, the lowest holds for
+    all of them, as long as they are there.
+
+    Args:
+        requests_per_minute: how many calls of a model; None if the provider is to tell.
+        tokens_per_minute: how many tokens, of prompts and answers; None if the provider is to tell.
+
+    Raises:
+        ValueError: a limit is not greater than 0.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.ext.limits import model_limits
+        >>> from miniagents.testing import scripted_model
+        >>> async def main():
+        ...     model = scripted_model("one", "two")
+        ...     print([str(message) for message in await (model & model).inquire("Count.")])
+        >>> MiniAgents(around=[model_limits(requests_per_minute=500)]).run(main())
+        ['one', 'two']
+    """
+    return ModelLimits(requests_per_minute, tokens_per_minute)
+
+
+class ModelLimits:
+    """What :func:`model_limits` makes, for ``MiniAgents(around=[...])``.
+
+    Args:
+        requests_per_minute: how many calls of a model; None if the provider is to tell.
+        tokens_per_minute: how many tokens, of prompts and answers; None if the provider is to tell.
+
+    Attributes:
+        models_only: it goes around models alone.
+        requests_per_minute: how many calls of a model; None if the provider is to tell.
+        tokens_per_minute: how many tokens, of prompts and answers; None if the provider is to tell.
+
+    Raises:
+        ValueError: a limit is not greater than 0.
+
+    Example:
+        >>> from miniagents.ext.limits import ModelLimits
+        >>> ModelLimits(500, 200_000).in_force()
+        (None, None)
+    """
+
+    models_only: ClassVar[bool] = True
+
+    def __init__(
+        self, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
+    ) -> None:
+        check_limits(requests_per_minute, tokens_per_minute)
+        self.requests_per_minute: float | None = requests_per_minute
+        self.tokens_per_minute: float | None = tokens_per_minute
+        self._used: list[_SharedLimiter] = []
+
+    def in_force(self) -> tuple[float | None, float | None]:
+        """How many requests, and how many tokens, a minute are let go now; None where that is not known.
+
+        That of the one model that was asked; of several ones, what all of them may do together.
+        """
+        limiters = [each.calls.limiter for each in self._used]
+        return (
+            _sum([each.requests_per_minute for each in limiters]),
+            _sum([each.tokens_per_minute for each in limiters]),
+        )
+
+    async def __call__(self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
+        """Call the model when it is its turn."""
+        shared = Context.current().shared(_Limiters).of(call)
+        if shared.obey(self):
+            self._used.append(shared)
+        await shared.calls(ctx, call)
+
+
+def _sum(limits: list[float | None]) -> float | None:
+    known = [limit for limit in limits if limit is not None]
+    return sum(known) if known and len(known) == len(limits) else None
+
+
+class _SharedLimiter:
+    """The limiter of one model, and who has given it limits.
+
+    Attributes:
+        calls: what calls go through.
+    """
+
+    def __init__(self) -> None:
+        self.calls: RateLimiter = RateLimiter(Limiter(), _FIRST_ESTIMATE)
+        self._given: WeakKeyDictionary[ModelLimits, None] = WeakKeyDictionary()
+        self._obeyed = 0
+
+    def obey(self, limits: ModelLimits) -> bool:
+        """Obey the lowest of all limits that are still there; whether these were not known yet."""
+        new = limits not in self._given
+        if new:
+            self._given[limits] = None
+        if new or len(self._given) != self._obeyed:  # some are gone, with their jobs
+            self._obeyed = len(self._given)
+            requests = [each.requests_per_minute for each in self._given]
+            tokens = [each.tokens_per_minute for each in self._given]
+            self.calls.limiter.give(_lowest(requests), _lowest(tokens))
+        return new
+
+
+def _lowest(limits: list[float | None]) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+class _Limiters:
+    """The limiters of a context and of those within it, one for each model."""
+
+    def __init__(self) -> None:
+        self._limiters: dict[Hashable, _SharedLimiter] = {}
+
+    def of(self, call: MiniAgent[Message, Message, ...]) -> _SharedLimiter:
+        """The limiter of the model that is asked.
+
+        Args:
+            call: the agent of the model, with the keywords of the call as its ``defaults``.
+        """
+        model = _model_of(call)
+        limiter = self._limiters.get(model)
+        if limiter is None:
+            limiter = self._limiters[model] = _SharedLimiter()
+        return limiter
+
+    async def close(self) -> None:
+        """Forget them."""
+        self._limiters.clear()
+
+
+def _model_of(call: MiniAgent[Message, Message, ...]) -> Hashable:
+    """Which model it is, at which server, with which key; what is not given is the same for all calls."""
+    given = call.defaults
+    key = given.get("api_key")
+    plain = key.get_secret_value() if isinstance(key, SecretStr) else cast("str | None", key)
+    function: object = call._function  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - who asks the provider
+    client = given.get("client")
+    return (
+        id(function),
+        None if client is None else id(client),
+        str(given.get("base_url")),
+        None if plain is None else hash(plain),
+        str(given.get("model")),
+    )

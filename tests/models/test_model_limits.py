@@ -1,0 +1,180 @@
+"""The limits of all models of a context, in virtual time, against a provider that counts."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from miniagents import AssistantMessage, InteractionContext, Message, MiniAgents, Part, Usage, miniagent
+from miniagents.errors import LLMStatusError
+from miniagents.ext.limits import ModelLimits, model_limits
+from miniagents.models import ModelAgent, model_agent
+from tests.support.limited_provider import Provider, now
+
+TOO_MANY = 429
+
+
+def model_of(provider: Provider, *, headers: bool = True, tokens: int = 0) -> ModelAgent[...]:
+    """A model that asks the provider, once for each call."""
+
+    @model_agent(alias="MODEL")
+    async def model(
+        ctx: InteractionContext[Message, AssistantMessage],
+        *,
+        model: str = "m-1",
+        api_key: str | None = None,
+        base_url: str | None = None,
+        tools: object = (),
+    ) -> None:
+        async def parts(metadata: object) -> AsyncGenerator[Part]:
+            await asyncio.sleep(0.05)
+            told = provider.ask(tokens)
+            if headers:
+                yield told
+            if told.status == TOO_MANY:
+                raise LLMStatusError("too many requests", status=TOO_MANY, retry_after=told.retry_after)
+            yield "Hi"
+            if tokens:
+                yield Usage(tokens, 0)
+
+        ctx.reply(AssistantMessage.promise_of_parts(parts, model=model))
+
+    return model
+
+
+async def asked(agent: ModelAgent[...], calls: int) -> None:
+    """Make all calls, each until it is served."""
+
+    async def call() -> None:
+        while True:
+            try:
+                await agent.inquire("x")
+            except LLMStatusError:
+                continue
+            return
+
+    await asyncio.gather(*(call() for _ in range(calls)))
+
+
+@pytest.mark.loop(virtual=True)
+async def test_jobs_share() -> None:
+    """All contexts within one, all forks and all agents that ask a model share its limit."""
+    provider = Provider(600)
+    model = model_of(provider)
+
+    @miniagent
+    async def judge(ctx: InteractionContext) -> None:
+        ctx.reply(model.fork(model="m-1").inquire("Judge."))
+
+    async def job(calls: int) -> None:
+        async with MiniAgents(around=[model_limits(requests_per_minute=600)]):
+            await asyncio.gather(*(judge.inquire("x") for _ in range(calls)))
+
+    begun = now()
+    async with MiniAgents():
+        await asyncio.gather(job(300), job(300))
+    assert now() - begun == pytest.approx(59, abs=1)
+    assert (provider.served, provider.refused) == (600, 0)
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("other", [{"model": "m-2"}, {"api_key": "k"}, {"base_url": "http://other/v1"}])
+async def test_each_its_own(other: dict[str, str]) -> None:
+    """Another model, server or key has a limit of its own."""
+    model = model_of(Provider(float("inf")))
+    begun = now()
+    async with MiniAgents(around=[model_limits(requests_per_minute=60)]):
+        await asyncio.gather(
+            asked(model.fork(model="m-1"), 11), asked(model.fork(**{"model": "m-1", **other}), 11)
+        )
+    assert now() - begun == pytest.approx(10, abs=0.2)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_the_lowest_holds() -> None:
+    """Of several limits the lowest holds for all, until who has given it is gone."""
+    model = model_of(Provider(float("inf")))
+    limits = ModelLimits(600)
+    async with MiniAgents(around=[limits]):
+        await asked(model, 1)
+        assert limits.in_force() == (600, None)
+        careful = ModelLimits(60, 1e6)
+        async with MiniAgents(around=[careful]):
+            await asked(model, 1)
+            assert limits.in_force() == careful.in_force() == pytest.approx((60, 1e6))
+        begun = now()
+        await asked(model, 5)
+        assert now() - begun == pytest.approx(5, abs=1.1)
+        del careful
+        await asked(model, 1)
+        assert limits.in_force() == (600, None)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_what_the_provider_tells() -> None:
+    """Without limits those in the headers hold; they are told as those in force."""
+    provider = Provider(600, tells=True)
+    limits = model_limits()
+    async with MiniAgents(around=[limits]):
+        assert limits.in_force() == (None, None)
+        await asked(model_of(provider), 1)
+        assert limits.in_force() == (600, None)
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("headers", [True, False])
+async def test_adaptive(headers: bool) -> None:
+    """Where nobody tells a limit, refusals slow it down and answers speed it up, with headers and without."""
+    provider = Provider(600)
+    begun = now()
+    async with MiniAgents(around=[model_limits()]):
+        await asked(model_of(provider, headers=headers), 900)
+    assert provider.served == 900
+    assert provider.refused <= 100
+    assert now() - begun <= 90 * 1.5
+    begun = now()
+    async with MiniAgents(around=[model_limits()]):
+        await asked(model_of(Provider(float("inf")), headers=headers), 1000)
+    assert now() - begun <= 10, "slow start doubles the rate in each second"
+
+
+@pytest.mark.loop(virtual=True)
+async def test_tokens() -> None:
+    """What calls use is learned, and settled: the provider never has to refuse."""
+    provider = Provider(float("inf"), 60_000)
+    begun = now()
+    async with MiniAgents(around=[model_limits(tokens_per_minute=60_000)]):
+        await asked(model_of(provider, tokens=225), 200)
+    assert now() - begun == pytest.approx(200 * 225 / 1000, rel=0.1)
+    assert provider.refused == 0
+
+
+async def test_models_only() -> None:
+    """Runs of agents do not go through what is for models only, and those of models still do."""
+    seen: list[str] = []
+
+    class Noted:
+        models_only = True
+
+        async def __call__(self, ctx: InteractionContext, call: ModelAgent[...]) -> None:
+            seen.append(call.alias)
+            ctx.reply(call.inquire(ctx.messages))
+
+    async def every(ctx: InteractionContext, call: ModelAgent[...]) -> None:
+        seen.append(call.alias.lower())
+        ctx.reply(call.inquire(ctx.messages))
+
+    @miniagent
+    async def asks(ctx: InteractionContext) -> None:
+        ctx.reply(model_of(Provider(600)).inquire("x"))
+
+    async with MiniAgents(around=[Noted(), every]), MiniAgents(around=[Noted()]):
+        await asks.inquire("x")
+    assert seen == ["asks", "MODEL", "model", "MODEL"]
+
+
+@pytest.mark.parametrize("limits", [(0, None), (None, -1.0), (float("nan"), None)])
+def test_no_limits(limits: tuple[float | None, float | None]) -> None:
+    """A limit that lets nothing go is refused."""
+    with pytest.raises(ValueError, match="lets nothing go; give a number greater than 0"):
+        model_limits(requests_per_minute=limits[0], tokens_per_minute=limits[1])
