@@ -30,6 +30,9 @@ class RemoteCalls:
         options: of the actors, for Ray.
     """
 
+    runs_elsewhere = True
+    """To limits, journals and observers here, the agent is the model or the agent that it is."""
+
     def __init__(
         self,
         agent: AnyAgent,
@@ -44,6 +47,7 @@ class RemoteCalls:
         self._concurrency = concurrency
         self._attempts = attempts
         self._options = options
+        self._pickled: tuple[Mapping[str, object], bytes] = ({}, b"")  # the keywords of the last call
 
     async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
         """Have the call made, and reply what comes."""
@@ -61,11 +65,16 @@ class RemoteCalls:
         given = {
             name: value for name, value in call.defaults.items() if name not in own or own[name] is not value
         }
+        last, pickled = self._pickled
+        if given.keys() == last.keys() and all(given[name] is last[name] for name in given):
+            return pickled
         try:
-            return dumps(given) if given else b""
+            pickled = dumps(given)
         except Exception as error:
             text = f"{self._agent.alias} cannot be called in a worker with these keywords"
             raise RemoteError(f"{text}: {type(error).__name__}: {error}.") from error
+        self._pickled = given, pickled
+        return pickled
 
     def _dispatcher(self) -> Dispatcher:
         """The workers, for the outermost context: they end with it."""

@@ -18,14 +18,18 @@ from miniagents import (
     Reasoning,
     Usage,
     miniagent,
+    model_agent,
 )
+from miniagents.tools import ToolSpec
 
 __all__ = [
     "Number",
     "OddError",
     "Square",
+    "echo",
     "noted",
     "pair",
+    "parrot",
     "poet",
     "scribe",
     "square",
@@ -133,10 +137,17 @@ async def scribe(ctx: InteractionContext, words: int = 3, delay: float = 0.0) ->
                 await asyncio.sleep(delay)
                 yield f"{number} "
         except BaseException:
-            Path(file).write_text(str(time.time()), encoding="ascii")
+            Path(file).write_text(str(time.time()), encoding="ascii")  # noqa: ASYNC240 - it is short
             raise
 
     ctx.reply(AssistantMessage.promise_of_parts(tokens))
+
+
+@miniagent
+async def echo(ctx: InteractionContext) -> None:
+    """Say what a row says."""
+    (row,) = await ctx.messages
+    ctx.reply(f"It says {dict(row)['text']}.")
 
 
 @miniagent
@@ -145,3 +156,11 @@ async def pair(ctx: InteractionContext, delay: float = 0.0) -> None:
     ctx.reply("one")
     await asyncio.sleep(delay)
     ctx.reply("two")
+
+
+@model_agent
+async def parrot(
+    ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[ToolSpec, ...] = (), times: int = 1
+) -> None:
+    """A model that says what it was told."""
+    ctx.reply(AssistantMessage(f"{await ctx.messages} {times}", usage=Usage(1, 2)))

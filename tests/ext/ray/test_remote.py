@@ -9,6 +9,9 @@ from miniagents import (
     AssistantMessage,
     ErrorMessage,
     Finish,
+    InteractionContext,
+    Message,
+    MiniAgent,
     MiniAgents,
     Reasoning,
     Usage,
@@ -16,9 +19,23 @@ from miniagents import (
     partial_text,
 )
 from miniagents.core import MessagePromise
+from miniagents.ext.limits import cache
 from miniagents.ext.ray import RemoteError, remote
 from miniagents.ext.usage import RunUsage
-from tests.ext.ray.agents import Number, OddError, Square, pair, poet, square, started, stopped, strict
+from miniagents.models._call_keys import function_of, key_of
+from miniagents.testing import scripted_model
+from tests.ext.ray.agents import (
+    Number,
+    OddError,
+    Square,
+    pair,
+    parrot,
+    poet,
+    square,
+    started,
+    stopped,
+    strict,
+)
 from tests.support.fake_ray import FakeRay, fake_ray
 
 __all__ = ["fake_ray"]
@@ -304,4 +321,37 @@ async def test_partial_text(fake_ray: FakeRay) -> None:
         with pytest.raises(TimeoutError) as caught:
             await replies
         assert partial_text(caught.value).startswith("0 1 ")
+    await fake_ray.ended()
+
+
+async def test_it_is_the_agent(fake_ray: FakeRay) -> None:
+    """To limits, journals and observers a remote model is the model: journals play its answers."""
+    model = scripted_model("Hello!", alias="MODEL")
+    journal = cache()
+    async with MiniAgents():
+        assert "Hello!" == str(await model.around(journal).inquire("Hi"))
+        there = remote(model)
+        assert ("model", ()) == (there.run_kind, there.components)
+        assert "Hello!" == str(await there.around(journal).inquire("Hi"))
+        assert not fake_ray.actors
+        chain = poet | pair
+        assert chain.components == remote(chain).components
+    for agent in (model, chain):
+        assert key_of("x", "1", agent, "[]") == key_of("x", "1", remote(agent), "[]")
+        assert function_of(agent, "x", "1") == function_of(remote(agent), "x", "1")
+
+
+async def test_limits_hold_here(fake_ray: FakeRay) -> None:
+    """What the context puts around models goes around remote ones, too."""
+    asked: list[str] = []
+
+    async def limited(ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
+        asked.append(call.alias)
+        ctx.reply(call.inquire(ctx.messages))
+
+    limited.models_only = True  # type: ignore[attr-defined]  # pyright: ignore[reportFunctionMemberAccess]
+    async with MiniAgents(around=[limited]):
+        assert "Hi 5" == str(await remote(parrot).inquire("Hi", times=5))
+        await remote(poet).inquire("not limited")
+    assert ["PARROT"] == asked
     await fake_ray.ended()

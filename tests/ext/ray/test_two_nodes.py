@@ -83,10 +83,20 @@ def test_remove_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cast("int", found["most"]) <= 2
 
 
-def test_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dropped stream stops its agent within 100 ms; one whose worker is killed begins anew, or fails."""
-    found = told("streams", tmp_path, monkeypatch)
-    assert cast("float", found["median"]) < 0.1
+def test_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dropped stream stops its agent within 100 ms."""
+    assert cast("float", told("leave", tmp_path, monkeypatch)["median"]) < 0.1
+
+
+def test_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message whose worker is killed begins anew, or ends with an error where it may be asked for once."""
+    found = told("cut", tmp_path, monkeypatch)
     assert (1, True) == (found["restarts"], found["text"])
     assert "SCRIBE was lost; the call was made once. ActorDiedError" in cast("str", found["lost"])
     assert cast("str", found["partial"]).startswith("0 1 2 3 4 5 6 7 8 ")
+
+
+def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`miniagents map --ray` writes the file that `miniagents map` writes."""
+    found = told("command", tmp_path, monkeypatch)
+    assert ([0, 0], True, 500 * 2) == (found["codes"], found["same"], found["rows"])

@@ -20,7 +20,7 @@ from typing import Final, Protocol, cast
 from miniagents import InteractionContext, MiniAgents, Part, Restart, miniagent, partial_text
 from miniagents.core import MessageSequencePromise
 from miniagents.ext.ray import WorkerLostError, remote
-from tests.ext.ray.agents import Number, OddError, Square, noted, poet, scribe, strict
+from tests.ext.ray.agents import Number, OddError, Square, noted, scribe, strict
 
 CONCURRENCY: Final = 16
 WORKERS: Final = 4
@@ -98,25 +98,27 @@ async def rows(
     """Make many calls, and break something when a fifth of them has ended."""
     agent = remote(noted, replicas=WORKERS, concurrency=CONCURRENCY)
     pids: set[int] = set()
-    ended = 0
+    ended: list[int] = []
+    fifth = asyncio.Event()
 
     async def one(number: int) -> int:
-        nonlocal ended
         replies: MessageSequencePromise[Square] = agent.inquire(
             Number(number=number), folder=str(place.folder), delay=0.02
         )
         (reply,) = await replies
         pids.add(reply.pid)
-        ended += 1
+        ended.append(number)
+        if len(ended) == count // 5:
+            fifth.set()
         return reply.square
 
     async with MiniAgents():
         while len(pids) < WORKERS:  # they begin one after the other
             await asyncio.gather(*[one(-1) for _ in range(CONCURRENCY)])
-        ended = 0
+        ended.clear()
+        fifth.clear()
         tasks = [asyncio.create_task(one(number)) for number in range(count)]
-        while ended < count // 5:
-            await asyncio.sleep(0.01)
+        await fifth.wait()
         await break_it(sorted(pids))
         squares = await asyncio.gather(*tasks)
     lines = [each for file in place.folder.glob("*.txt") for each in file.read_text().split() if each != "-1"]
@@ -166,13 +168,12 @@ async def remove_node(place: Place) -> dict[str, object]:
     return await rows(place, 400, node)
 
 
-async def streams(place: Place) -> dict[str, object]:
-    """Readers leave, and a worker is killed while it streams."""
+async def leave(place: Place) -> dict[str, object]:
+    """Readers leave in the middle of a message."""
     agent = remote(scribe, replicas=1)
     stops: list[float] = []
 
-    async def leave(number: int) -> float:
-        file = place.folder / f"{number}.stopped"
+    async def read_one(file: Path) -> float:
         async for message in agent.inquire(str(file), words=100_000, delay=0.001):
             async for _ in message:
                 return time.time()
@@ -180,20 +181,27 @@ async def streams(place: Place) -> dict[str, object]:
 
     async with MiniAgents():
         for number in range(10):
-            left = await leave(number)
             file = place.folder / f"{number}.stopped"
-            while not (file.exists() and file.read_text()):
+            left = await read_one(file)
+            while not (file.exists() and file.read_text()):  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.001)
             stops.append(float(file.read_text()) - left)
-        parts: list[Part] = []
-        async for message in agent.inquire(str(place.folder / "killed"), words=50, delay=0.005):
+    return {"stopped": sorted(stops), "median": median(stops)}
+
+
+async def cut(place: Place) -> dict[str, object]:
+    """A worker is killed in the middle of a message; where that may come again, and where it may not."""
+    parts: list[Part] = []
+    text = lost = partial = ""
+    async with MiniAgents():
+        again = remote(scribe, replicas=1).inquire(str(place.folder / "again"), words=50, delay=0.005)
+        async for message in again:
             async for part in message.parts:
                 parts.append(part)
                 if len(parts) == 10:
                     os.kill(int(str(parts[0])), signal.SIGKILL)
             text = str(await message).split(maxsplit=1)[1]
         once = remote(scribe, replicas=1, attempts=1)
-        lost, partial = "", ""
         words: list[str] = []
         async for message in once.inquire(str(place.folder / "once"), words=50, delay=0.005):
             try:
@@ -204,13 +212,26 @@ async def streams(place: Place) -> dict[str, object]:
             except WorkerLostError as error:
                 lost, partial = str(error), partial_text(error)
     return {
-        "stopped": max(stops),
-        "median": median(stops),
         "restarts": sum(isinstance(each, Restart) for each in parts),
         "text": text == "".join(f"{number} " for number in range(50)),
         "lost": lost,
         "partial": partial.split(maxsplit=1)[1],
     }
+
+
+async def command(place: Place) -> dict[str, object]:
+    """The command line has rows asked by workers, and writes what it writes without them."""
+    source = place.folder / "in.jsonl"
+    source.write_text("".join(f'{{"text": "row {number}"}}\n' for number in range(500)), encoding="utf-8")
+    written: list[bytes] = []
+    codes: list[int | None] = []
+    for words in ((), ("--ray", place.cluster.address, "--replicas", "3")):
+        out = place.folder / f"out{len(words)}.jsonl"
+        program = (sys.executable, "-m", "miniagents", "map", "tests.ext.ray.agents:echo", str(source))
+        job = await asyncio.create_subprocess_exec(*program, "-o", str(out), *words)
+        codes.append(await job.wait())
+        written.append(out.read_bytes())
+    return {"codes": codes, "same": written[0] == written[1], "rows": written[0].count(b"row ")}
 
 
 def listening() -> set[str]:
@@ -246,7 +267,7 @@ def processes() -> list[str]:
     return found
 
 
-SCENARIOS: Final = {"whole": whole, "kill": kill, "remove_node": remove_node, "streams": streams}
+SCENARIOS: Final = {each.__name__: each for each in (whole, kill, remove_node, leave, cut, command)}
 
 
 def main() -> None:
