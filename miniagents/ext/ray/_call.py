@@ -79,6 +79,8 @@ class RemoteCall:
         self._known = 0  # messages that were told, of all attempts
         self._complete = 0  # of these, those that are complete
         self._untaken: deque[_Stream | Message] = deque()
+        self._taken = 0  # messages that were handed on
+        self._granted = window
         self._left = False  # nobody wants further messages
         self._ended = False  # no further message comes
         self._replied: asyncio.Future[None] = self._loop.create_future()
@@ -107,6 +109,8 @@ class RemoteCall:
         self.made += 1
         self._link = link
         link.send(Call(number, self._messages, self._keywords, self.window))
+        if self._granted > self.window:
+            link.send(Credit(number, REPLIES, self._granted))
 
     def lose(self, why: str) -> bool:
         """Its worker is lost; whether it is to be made again.
@@ -222,13 +226,17 @@ class RemoteCall:
             while True:
                 while self._untaken:
                     each = self._untaken.popleft()
+                    self._taken += 1
+                    if self._granted - self._taken < self.window // _SHARE:
+                        self._granted = self._taken + self.window
+                        self.send(Credit(self.id, REPLIES, self._granted))
                     yield each if isinstance(each, Message) else each.promise()
                 if self._ended:
                     return
                 self._more.clear()
                 await self._more.wait()
         finally:
-            self._leave_replies()
+            self.leave_replies()
 
     async def until_replied(self) -> None:
         """Return when no further message comes.
@@ -238,7 +246,8 @@ class RemoteCall:
         """
         await asyncio.shield(self._replied)
 
-    def _leave_replies(self) -> None:
+    def leave_replies(self) -> None:
+        """Nobody reads further messages."""
         if not self._left:
             self._left = True
             if not self._ended:

@@ -1,9 +1,10 @@
 """``remote``: an agent whose calls are made by workers of Ray."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
-from typing import Never, TypeVar, cast
+from typing import Final, Never, TypeVar, cast
 
 from miniagents.agents import InteractionContext, MiniAgent, MiniAgents
 from miniagents.core import Context, Message, current_context
@@ -16,6 +17,7 @@ from ._pickles import dumps
 __all__ = ["remote"]
 
 AnyAgent = MiniAgent[Message, Message, ...]
+_AT_ONCE: Final = 16  # messages of a call that do not wait for a reader: nearly all have fewer
 A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
 
 
@@ -56,8 +58,19 @@ class RemoteCalls:
         context = current_context()
         dispatcher = context.shared(self._dispatcher)
         remote_call = dispatcher.begin(messages, keywords, context.prefetch)
-        ctx.reply(remote_call.messages())
-        await remote_call.until_replied()
+        replies = remote_call.messages()
+        try:
+            for _ in range(_AT_ONCE):
+                reply = await anext(replies, None)
+                if reply is None:
+                    break
+                ctx.reply(reply)
+            else:
+                ctx.reply(replies)  # the others come as they are asked for
+            await remote_call.until_replied()
+        except asyncio.CancelledError:
+            remote_call.leave_replies()
+            raise
 
     def _keywords(self, call: AnyAgent) -> bytes:
         """Those of the call that the agent has not."""

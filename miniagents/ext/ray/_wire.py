@@ -36,7 +36,7 @@ class Call(NamedTuple):
         id: of this attempt.
         messages: what the agent is sent.
         keywords: those of the call that the agent has not; pickled, empty for none.
-        window: how many parts of a message may come before there is more credit.
+        window: how many parts of a message may come before there is more credit; and how many messages.
     """
 
     id: int
@@ -46,12 +46,12 @@ class Call(NamedTuple):
 
 
 class Credit(NamedTuple):
-    """More parts of a message may come.
+    """More parts of a message may come, or more messages.
 
     Attributes:
         id: of the attempt.
-        message: which message of it.
-        until: how many parts may come in all.
+        message: which message of it, or `REPLIES`.
+        until: how many may come in all.
     """
 
     id: int

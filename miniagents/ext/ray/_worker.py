@@ -46,7 +46,7 @@ class _Reading:
 
     Attributes:
         credit: how many parts may come.
-        sent: how many parts have come.
+        sent: how many parts have come; or messages.
         task: reads it.
         unsent: the last frame of its parts, as long as that has not been sent.
     """
@@ -182,6 +182,7 @@ class Worker:
         Nothing but this task holds the replies: when it is stopped, nobody reads them any more.
         """
         agent = cast("AnyAgent", self._agent)
+        reading = self._readings[call.id, REPLIES]
         try:
             keywords: Mapping[str, object] = {}
             if call.keywords:
@@ -193,7 +194,9 @@ class Worker:
                 else:
                     self._tell(Began(call.id, number, promise.message_class, promise.preliminary_metadata))
                     self._read(call.id, number, self._tell_message(call.id, number, promise))
-                number += 1
+                number = reading.sent = number + 1
+                if number >= reading.credit:
+                    await reading.until_credit()
         except Exception as error:  # noqa: BLE001 - it is told to who has asked
             self._tell(Failed(call.id, REPLIES, pack_error(error)))
         else:

@@ -26,6 +26,7 @@ __all__ = [
     "Number",
     "OddError",
     "Square",
+    "counter",
     "echo",
     "noted",
     "pair",
@@ -148,6 +149,19 @@ async def echo(ctx: InteractionContext) -> None:
     """Say what a row says."""
     (row,) = await ctx.messages
     ctx.reply(f"It says {dict(row)['text']}.")
+
+
+@miniagent
+async def counter(ctx: InteractionContext) -> None:
+    """Count, a message for each number."""
+    last = int(str(await ctx.messages))
+
+    async def numbers() -> AsyncGenerator[str]:
+        for number in range(last):
+            started["counter"] += 1
+            yield str(number)
+
+    ctx.reply(numbers())
 
 
 @miniagent

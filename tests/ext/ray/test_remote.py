@@ -28,6 +28,7 @@ from tests.ext.ray.agents import (
     Number,
     OddError,
     Square,
+    counter,
     pair,
     parrot,
     poet,
@@ -228,6 +229,20 @@ async def test_several_messages(fake_ray: FakeRay) -> None:
         assert "one" == str(await (await anext(replies)))
         assert "two" == str(await (await anext(replies)))
         assert 2 == len(await remote(pair).inquire())
+    await fake_ray.ended()
+
+
+async def test_very_many_messages(fake_ray: FakeRay) -> None:
+    """However many messages an agent replies, they come in order, as they are asked for."""
+    started.clear()
+    async with MiniAgents(prefetch=10):
+        numbers: list[str] = []
+        async for each in remote(counter, replicas=1).inquire("500"):
+            numbers.append(str(await each))
+            if len(numbers) == 20:
+                await asyncio.sleep(0.5)
+                assert started["counter"] < 100
+        assert [str(number) for number in range(500)] == numbers
     await fake_ray.ended()
 
 
