@@ -11,10 +11,11 @@ from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
 from copy import copy
 from typing import Final, Protocol
 
-from miniagents.core import Message, MessagePromise, parts_of_finished, write_message
+from miniagents.core import Message, MessagePromise, RunWatch, parts_of_finished, write_message
 from miniagents.values import Part, Restart
 
 from ._errors import RemoteError, WorkerLostError, unpack_error
+from ._runs import ToldRuns
 from ._wire import (
     REPLIES,
     Began,
@@ -56,6 +57,7 @@ class RemoteCall:
         keywords: of the call; pickled.
         attempts: how often it may be made.
         window: how many parts of a message may come that nobody has read.
+        watch: of its run here, if that is observed.
 
     Attributes:
         made: how often it was made.
@@ -63,7 +65,14 @@ class RemoteCall:
     """
 
     def __init__(
-        self, agent: str, messages: tuple[Message, ...], keywords: bytes, attempts: int, window: int
+        self,
+        agent: str,
+        messages: tuple[Message, ...],
+        keywords: bytes,
+        attempts: int,
+        window: int,
+        *,
+        watch: RunWatch | None,
     ) -> None:
         self.agent: str = agent
         self.window: int = window
@@ -72,6 +81,7 @@ class RemoteCall:
         self._messages = messages
         self._keywords = keywords
         self._attempts = attempts
+        self._runs = None if watch is None else ToldRuns(agent, watch)
         self._loop = asyncio.get_running_loop()
         self._link: Link | None = None
         self._begun = 0  # messages of this attempt
@@ -108,7 +118,7 @@ class RemoteCall:
         self.id = number
         self.made += 1
         self._link = link
-        link.send(Call(number, self._messages, self._keywords, self.window))
+        link.send(Call(number, self._messages, self._keywords, self.window, self._runs is not None))
         if self._granted > self.window:
             link.send(Credit(number, REPLIES, self._granted))
 
@@ -119,6 +129,8 @@ class RemoteCall:
             why: what is known of it.
         """
         self._link = None
+        if self._runs is not None:
+            self._runs.end("failed", WorkerLostError(f"The worker was lost. {why}".rstrip()))
         if self._complete or self.made >= self._attempts:
             told = f" after {self._complete} of its messages were complete" if self._complete else ""
             times = "once" if self.made == 1 else f"{self.made} times"
@@ -177,6 +189,9 @@ class RemoteCall:
                 self._end_replies(None)
             case Failed():
                 self._end_replies(unpack_error(frame.error, self.agent))
+            case _:
+                if self._runs is not None:
+                    self._runs.take(frame)
         self._tell_if_over()
 
     def _begin(self, frame: Began | Whole) -> None:
@@ -290,6 +305,8 @@ class RemoteCall:
         if self._link is not None and self.over:
             link, self._link = self._link, None
             link.ended(self)
+            if self._runs is not None:
+                self._runs.end("done" if self._ended else "abandoned")
 
 
 class _Stream:

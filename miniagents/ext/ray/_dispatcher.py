@@ -17,7 +17,7 @@ from contextvars import Context as Variables
 from dataclasses import dataclass
 from typing import Final, cast
 
-from miniagents.core import Message
+from miniagents.core import Message, RunWatch
 
 from ._call import RemoteCall
 from ._errors import RemoteError
@@ -97,15 +97,18 @@ class Dispatcher:
 
     # -- what calls ask ----------------------------------------------------------------------------------
 
-    def begin(self, messages: tuple[Message, ...], keywords: bytes, window: int) -> RemoteCall:
+    def begin(
+        self, messages: tuple[Message, ...], keywords: bytes, window: int, watch: RunWatch | None
+    ) -> RemoteCall:
         """Have a call made.
 
         Args:
             messages: what the agent is sent.
             keywords: of the call; pickled.
             window: how many parts of a message may come that nobody has read.
+            watch: of its run here, if that is observed.
         """
-        call = RemoteCall(self.plan.agent, messages, keywords, self.plan.attempts, window)
+        call = RemoteCall(self.plan.agent, messages, keywords, self.plan.attempts, window, watch=watch)
         self._waiting.append(call)
         self._place()
         return call

@@ -25,32 +25,49 @@ class Frames(Protocol):
 class Method(Protocol):
     """An async method of an actor."""
 
-    def remote(self, *args: object) -> Ref: ...
+    def remote(self, *args: object) -> Ref:
+        """Call it."""
+        ...
 
 
 class StreamMethod(Protocol):
     """An async generator of an actor."""
 
-    def remote(self, *args: object) -> Frames: ...
+    def remote(self, *args: object) -> Frames:
+        """Call it."""
+        ...
 
 
 class ActorHandle(Protocol):
     """A `Worker`, in a process of its own."""
 
     @property
-    def open(self) -> Method: ...
+    def open(self) -> Method:
+        """Begin."""
+        ...
+
     @property
-    def send(self) -> Method: ...
+    def send(self) -> Method:
+        """Take commands."""
+        ...
+
     @property
-    def frames(self) -> StreamMethod: ...
+    def frames(self) -> StreamMethod:
+        """Give frames."""
+        ...
+
     @property
-    def close(self) -> Method: ...
+    def close(self) -> Method:
+        """Stop everything."""
+        ...
 
 
 class ActorClass(Protocol):
     """A class whose instances are actors."""
 
-    def remote(self) -> ActorHandle: ...
+    def remote(self) -> ActorHandle:
+        """Start one."""
+        ...
 
 
 class _Exceptions(Protocol):
@@ -69,13 +86,30 @@ class Ray(Protocol):
     """The module ``ray``."""
 
     @property
-    def exceptions(self) -> _Exceptions: ...
+    def exceptions(self) -> _Exceptions:
+        """Its errors."""
+        ...
+
     @property
-    def cloudpickle(self) -> _Pickles: ...
-    def is_initialized(self) -> bool: ...
-    def remote(self, **options: object) -> Callable[[type], ActorClass]: ...
-    def cancel(self, waitable: Frames, /) -> None: ...
-    def kill(self, actor: ActorHandle, /) -> None: ...
+    def cloudpickle(self) -> _Pickles:
+        """Its pickles."""
+        ...
+
+    def is_initialized(self) -> bool:
+        """Whether this process belongs to a cluster."""
+        ...
+
+    def remote(self, **options: object) -> Callable[[type], ActorClass]:
+        """Make a class one of actors."""
+        ...
+
+    def cancel(self, waitable: Frames, /) -> None:
+        """Stop a generator."""
+        ...
+
+    def kill(self, actor: ActorHandle, /) -> None:
+        """End the process of an actor."""
+        ...
 
 
 def ray_library() -> Ray:

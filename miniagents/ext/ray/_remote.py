@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Final, Never, TypeVar, cast
 
 from miniagents.agents import InteractionContext, MiniAgent, MiniAgents
-from miniagents.core import Context, Message, current_context
+from miniagents.core import Context, Message, current_context, current_watch
 
 from ._dispatcher import Dispatcher, Plan
 from ._errors import RemoteError
@@ -57,7 +57,8 @@ class RemoteCalls:
         keywords = self._keywords(call)
         context = current_context()
         dispatcher = context.shared(self._dispatcher)
-        remote_call = dispatcher.begin(messages, keywords, context.prefetch)
+        watch = None if context.observers is None else current_watch()
+        remote_call = dispatcher.begin(messages, keywords, context.prefetch, watch)
         replies = remote_call.messages()
         try:
             for _ in range(_AT_ONCE):

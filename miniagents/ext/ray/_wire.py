@@ -6,8 +6,8 @@ An id stands for one attempt of one call, so that what is told of two attempts c
 from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeAlias
 
-from miniagents.core import Message
-from miniagents.values import Part
+from miniagents.core import Message, Outcome, RunKind
+from miniagents.values import Part, Usage
 
 __all__ = [
     "REPLIES",
@@ -21,6 +21,11 @@ __all__ = [
     "Frame",
     "Leave",
     "PackedError",
+    "RunAsked",
+    "RunBegun",
+    "RunDone",
+    "RunFrame",
+    "RunUsed",
     "Whole",
     "data_of",
 ]
@@ -37,12 +42,14 @@ class Call(NamedTuple):
         messages: what the agent is sent.
         keywords: those of the call that the agent has not; pickled, empty for none.
         window: how many parts of a message may come before there is more credit; and how many messages.
+        observed: whether the driver is told of the runs that it causes.
     """
 
     id: int
     messages: tuple[Message, ...]
     keywords: bytes
     window: int
+    observed: bool = False
 
 
 class Credit(NamedTuple):
@@ -162,7 +169,84 @@ class Failed(NamedTuple):
     error: PackedError
 
 
-Frame: TypeAlias = Began | Whole | Came | Ended | Failed
+class RunBegun(NamedTuple):
+    """A run within a call has begun.
+
+    Attributes:
+        id: of the attempt.
+        run: its number in the worker.
+        parent: that of the run that began it; None for that of the call.
+        alias: of its agent.
+        kind: of it.
+        keywords: with which it was called.
+    """
+
+    id: int
+    run: int
+    parent: int | None
+    alias: str
+    kind: RunKind
+    keywords: Mapping[str, object]
+
+
+class RunAsked(NamedTuple):
+    """A run asks a provider.
+
+    Attributes:
+        id: of the attempt.
+        run: its number in the worker.
+        provider: which one.
+        model: that is asked for.
+        server: that is asked.
+        stream: whether the answer comes in pieces.
+    """
+
+    id: int
+    run: int
+    provider: str
+    model: str
+    server: str
+    stream: bool
+
+
+class RunUsed(NamedTuple):
+    """A run tells what an answer has cost until now.
+
+    Attributes:
+        id: of the attempt.
+        run: its number in the worker.
+        message: the number of the answer in the run.
+        usage: the tokens.
+        model: the name of the model, if that is known.
+    """
+
+    id: int
+    run: int
+    message: int
+    usage: Usage
+    model: str | None
+
+
+class RunDone(NamedTuple):
+    """A run has ended.
+
+    Attributes:
+        id: of the attempt.
+        run: its number in the worker.
+        outcome: how.
+        error: why it failed.
+        messages: the data of what it wrote.
+    """
+
+    id: int
+    run: int
+    outcome: Outcome
+    error: PackedError | None
+    messages: tuple[Mapping[str, object], ...]
+
+
+RunFrame: TypeAlias = RunBegun | RunAsked | RunUsed | RunDone
+Frame: TypeAlias = Began | Whole | Came | Ended | Failed | RunFrame
 
 
 def data_of(message: Message) -> dict[str, object]:

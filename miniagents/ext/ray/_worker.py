@@ -15,6 +15,7 @@ from miniagents.core import Message, MessagePromise
 
 from ._errors import pack_error
 from ._pickles import loads
+from ._runs import OBSERVED_CALL, RunTeller
 from ._wire import (
     REPLIES,
     Began,
@@ -88,6 +89,8 @@ class Worker:
         self._readings: dict[tuple[int, int], _Reading] = {}
         self._windows: dict[int, int] = {}
         self._unsent: list[_Reading] = []
+        self._context: MiniAgents | None = None
+        self._teller: RunTeller | None = None
 
     # -- what Ray calls ----------------------------------------------------------------------------------
 
@@ -109,7 +112,7 @@ class Worker:
 
     async def _live(self, settings: Mapping[str, object], ready: asyncio.Future[None]) -> None:
         """Be in one context, from the beginning to the end."""
-        async with MiniAgents(**settings):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - as the driver has them
+        async with MiniAgents(**settings) as self._context:  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - as the driver has them
             self._variables = copy_context()
             ready.set_result(None)
             await asyncio.Event().wait()
@@ -182,6 +185,8 @@ class Worker:
         Nothing but this task holds the replies: when it is stopped, nobody reads them any more.
         """
         agent = cast("AnyAgent", self._agent)
+        if call.observed:
+            self._observe(call)
         reading = self._readings[call.id, REPLIES]
         try:
             keywords: Mapping[str, object] = {}
@@ -201,6 +206,13 @@ class Worker:
             self._tell(Failed(call.id, REPLIES, pack_error(error)))
         else:
             self._tell(Ended(call.id, REPLIES, {}))
+
+    def _observe(self, call: Call) -> None:
+        """The runs of a call are told; observers are there from the first one on of which that is wanted."""
+        OBSERVED_CALL.set(call.id)
+        if self._teller is None and self._context is not None:
+            self._teller = RunTeller(self._tell)
+            self._context.observe(self._teller)
 
     async def _tell_message(self, call: int, number: int, promise: MessagePromise[Message]) -> None:
         """Tell one message as it streams."""

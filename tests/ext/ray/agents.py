@@ -28,6 +28,7 @@ __all__ = [
     "Square",
     "counter",
     "echo",
+    "judge",
     "noted",
     "pair",
     "parrot",
@@ -178,3 +179,12 @@ async def parrot(
 ) -> None:
     """A model that says what it was told."""
     ctx.reply(AssistantMessage(f"{await ctx.messages} {times}", usage=Usage(1, 2)))
+
+
+@miniagent
+async def judge(ctx: InteractionContext, delay: float = 0.0) -> None:
+    """Ask a model twice, and reply in words of its own."""
+    said = str(await parrot.inquire(ctx.messages))
+    await asyncio.sleep(delay)
+    await parrot.inquire(said)
+    ctx.reply(f"Good: {said}")

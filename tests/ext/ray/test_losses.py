@@ -1,4 +1,7 @@
-"""Workers that die: what is made again, what readers see of it, and what it costs the calls of others."""
+"""Workers that die: what is made again, what readers see of it, and what it costs the calls of others.
+
+Crosses modules: who makes a call again is the dispatcher, and what its readers see is that of the call.
+"""
 
 import asyncio
 import random
