@@ -35,7 +35,7 @@ __all__ = ["Worker"]
 
 AnyAgent = MiniAgent[Message, Message, ...]
 
-_PAUSE: Final = 0.001  # seconds between two batches of frames: what comes meanwhile goes together
+_PAUSE: Final = 0.004  # seconds between two batches of frames: what comes meanwhile goes together
 _PAUSE_AT_END: Final = 5.0  # seconds that stopped calls get for their clean-up
 
 
@@ -140,6 +140,7 @@ class Worker:
         """Everything that comes of all calls, in batches; it ends when the driver cancels it."""
         while True:
             await self._something.wait()
+            await asyncio.sleep(0)  # the end of a call comes a turn after its last message
             self._something.clear()
             for each in self._unsent:
                 each.unsent = None
