@@ -385,4 +385,4 @@ def _sentence(error: BaseException) -> str:
     shown = cause if isinstance(cause, BaseException) else error
     lines: Iterable[str] = (line.strip() for line in str(shown).splitlines())
     text = next((line for line in lines if line), "")
-    return f"{type(shown).__name__}: {text}".rstrip(": ")[:500] + "."
+    return f"{type(shown).__name__}: {text}"[:500].rstrip(":. ") + "."
