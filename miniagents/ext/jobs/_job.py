@@ -1,8 +1,8 @@
 """One job: rows are looked up, asked, asked again, kept, and handed out.
 
-Rule of this module: **a row is handed out, and counted, when its answer is safe.** Rows that ended at the same
-time are kept together; how many have ended and are not safe yet is bounded, and so is how many have begun and
-were not handed out. So memory does not grow with the rows, and a process that is killed has at most so many
+Rule of this module: **a row is handed out when its answer is safe.** Rows that ended at the same time are
+kept together; how many have ended and are not safe yet is bounded, and so is how many have begun and were not
+handed out. So memory does not grow with the rows, and a process that is killed has at most so many
 calls to make again.
 """
 
@@ -16,10 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Generic, TypeVar, cast
 
-from pydantic import BaseModel
-
 from miniagents.agents import MiniAgent, MiniAgents, RetryPolicy
-from miniagents.core import Message, MessageSequencePromise
+from miniagents.core import ConcurrencyLimits, Message, MessageSequencePromise
 from miniagents.models import (
     CallKey,
     CallRecords,
@@ -27,12 +25,10 @@ from miniagents.models import (
     JournalError,
     Json,
     ModelLimits,
-    ParsedMessage,
     RunUsage,
-    TypedAgent,
     dollars,
 )
-from miniagents.operators import ItemReplies, map_agent
+from miniagents.operators import AgentMap, Inquired, ItemReplies
 from miniagents.values import (
     LLMConfigError,
     LLMConnectionError,
@@ -58,7 +54,6 @@ from ._rows import Progress, Row, Stopped
 __all__ = ["Job", "TooManyFailuresError"]
 
 RowT = TypeVar("RowT")
-V = TypeVar("V")
 
 _GROUP: Final = 256  # rows that have ended and are not kept yet
 _WINDOW: Final = 1000  # rows that have begun and were not handed out
@@ -105,7 +100,7 @@ class _RowAgent(Generic[RowT]):
         return self._agent.inquire(call.given)
 
 
-class Job(Generic[RowT, V]):
+class Job(Generic[RowT]):
     """One run of a job.
 
     Args:
@@ -143,7 +138,6 @@ class Job(Generic[RowT, V]):
         self.repeated: int = 0
         self.changed: bool = False
         self.stopped: Stopped | None = None
-        self._typed = isinstance(agent, TypedAgent)
         self._records = (
             None if journal is None else CallRecords(agent, version=settings.version, name=settings.name)
         )
@@ -182,8 +176,8 @@ class Job(Generic[RowT, V]):
         self._last_error = ""
         self._again: deque[RowCall[RowT]] = deque()
         self._pausing: set[asyncio.TimerHandle] = set()
-        self._group: list[tuple[CallKey, JournalEntry, Row[RowT, V]]] = []
-        self._ready: dict[int, Row[RowT, V]] = {}
+        self._group: list[tuple[CallKey, JournalEntry, Row[RowT, Message]]] = []
+        self._ready: dict[int, Row[RowT, Message]] = {}
         self._next = 0
         self._all_ended = False
         self._waiting: dict[str, Future[None]] = {}
@@ -195,7 +189,7 @@ class Job(Generic[RowT, V]):
 
     # -- the reader ----------------------------------------------------------------------------------------
 
-    async def rows(self) -> AsyncGenerator[Row[RowT, V]]:
+    async def rows(self) -> AsyncGenerator[Row[RowT, Message]]:
         """The rows, each when its answer is safe.
 
         Raises:
@@ -224,7 +218,7 @@ class Job(Generic[RowT, V]):
             if not work.cancelled():
                 work.exception()  # it was told, or nobody reads any more
 
-    def _take(self) -> Row[RowT, V] | None:
+    def _take(self) -> Row[RowT, Message] | None:
         index = self._next if self._ordered else next(iter(self._ready), -1)
         row = self._ready.pop(index, None)
         if row is not None:
@@ -284,14 +278,11 @@ class Job(Generic[RowT, V]):
             async with MiniAgents(
                 around=[self._limits], observers=[self._observed], errors_as_messages=False
             ):
-                ask = map_agent(
-                    _RowAgent[RowT](self._agent),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # its rows are calls
-                    concurrency=self._settings.concurrency,
-                    ordered=False,
-                )
+                asker = cast("Inquired[Message, Message]", _RowAgent[RowT](self._agent))  # its rows are calls
+                limits = ConcurrencyLimits(self._settings.concurrency, ordered=False, stop=False)
                 answers = cast(
                     "AsyncGenerator[ItemReplies[RowCall[RowT], Message]]",
-                    ask(self._calls()),  # type: ignore[operator]
+                    AgentMap(asker, limits, None).read(self._calls()),
                 )
                 async with aclosing(answers):
                     async for replies in answers:
@@ -317,8 +308,8 @@ class Job(Generic[RowT, V]):
                     self._finish(call, None, None, call.error)
                 elif not self._asks:
                     raise JournalError(
-                        f"Row {call.index} of the input is not the one that was asked: it was changed while the job "
-                        "ran. Run the job again; what has not changed is not asked again."
+                        f"Row {call.index} of the input is not the one that was asked: it was changed while "
+                        "the job ran. Run it again; what has not changed is not asked again."
                     )
                 else:
                     self._asked += 1
@@ -433,15 +424,9 @@ class Job(Generic[RowT, V]):
         self._count(row)
         self._hand_out(row)
 
-    def _value_of(self, entry: JournalEntry) -> V:
+    def _value_of(self, entry: JournalEntry) -> Message:
         assert self._records is not None  # noqa: S101 - it is an entry of a journal
-        return self._value(self._records.messages_of(entry)[-1])
-
-    def _value(self, message: Message) -> V:
-        """What a row is given as its value."""
-        if self._typed and isinstance(message, ParsedMessage):
-            return cast("V", cast("ParsedMessage[BaseModel]", message).parsed)
-        return cast("V", message)
+        return self._records.messages_of(entry)[-1]
 
     # -- what came of a row --------------------------------------------------------------------------------
 
@@ -508,10 +493,10 @@ class Job(Generic[RowT, V]):
         error: Exception | None,
     ) -> None:
         """A row has ended, with a message or with an error."""
-        row = Row[RowT, V](
+        row = Row[RowT, Message](
             call.index,
             call.item,
-            lambda: self._value(cast("Message", message)),
+            lambda: cast("Message", message),
             error=error,
             row_id=call.row_id,
             usage=call.usage,
@@ -522,7 +507,7 @@ class Job(Generic[RowT, V]):
         if self._records is None or call.key is None:
             self._hand_out(row)
             return
-        if error is not None and (entry is None or not entry.failed):
+        if error is not None and not (entry is not None and entry.failed):
             entry = self._records.failure(call.question, error)
         note = Note(
             call.attempts,
@@ -538,13 +523,12 @@ class Job(Generic[RowT, V]):
         self._uncommitted += 1
         self._tell("group")
 
-    def _count(self, row: Row[RowT, V]) -> None:
-        error = row.error
-        if error is None:
+    def _count(self, row: Row[RowT, Message]) -> None:
+        if row.error is None:
             self._done += 1
         else:
             self._failed += 1
-            self._last_error = f"{type(error).__name__}: {error}"
+            self._last_error = f"{type(row.error).__name__}: {row.error}"
             if self._errors is not None:
                 self._errors.add(row)
             if self._too_many_failed():
@@ -569,7 +553,7 @@ class Job(Generic[RowT, V]):
         )
         return TooManyFailuresError(text, failed=self._failed, ended=ended)
 
-    def _hand_out(self, row: Row[RowT, V]) -> None:
+    def _hand_out(self, row: Row[RowT, Message]) -> None:
         self._ready[row.index] = row
         self._tell("ready")
 

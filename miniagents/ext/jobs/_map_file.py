@@ -5,17 +5,17 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Never, cast
 
 from pydantic import BaseModel
 from typing_extensions import Unpack
 
-from miniagents.agents import MiniAgent
+from miniagents.agents import MiniAgent, Stage
 from miniagents.core import (
     AssistantMessage,
     ErrorMessage,
@@ -32,7 +32,7 @@ from .._journal import Journal
 from ._calls import Asker
 from ._formats import read_rows, row_writer
 from ._job import Job, TooManyFailuresError
-from ._map_rows import journal_of
+from ._map_rows import complete, journal_of
 from ._options import JobOptions, JobSettings
 from ._row_files import Row as FileRow, RowSource, form_of, sha256_of
 from ._rows import JobResult, Row
@@ -46,17 +46,17 @@ _STATE: Final = ":job"
 
 
 async def map_file(
-    agent: MiniAgent[Message, Message],
+    agent: Stage[Never, Message],
     source: str | Path | RowSource,
     out: str | Path,
     *,
-    id: str | None = None,
+    id: str | None = None,  # noqa: A002 - as the field calls it
     message: Callable[[dict[str, object]], MessageType] | None = None,
     output_column: str = "output",
     error_column: str = "error",
     **options: Unpack[JobOptions],
 ) -> JobResult:
-    """Ask an agent once for each row of a file, and write the rows with the answers into another one.
+    r"""Ask an agent once for each row of a file, and write the rows with the answers into another one.
 
     Every row stands in ``out`` once, in the order of the input, with two columns more: the answer (a text, or
     an object of the fields of a typed one), and why there is none. ``out`` is written from the journal when
@@ -94,10 +94,10 @@ async def map_file(
         >>> from miniagents.testing import scripted_model
         >>> async def main(folder):
         ...     path = Path(folder, "reviews.csv")
-        ...     _ = path.write_text("stars,text\\n5,Lovely.\\n1,Broken.\\n")
-        ...     model = scripted_model(then="fine")
-        ...     result = await map_file(model, path, Path(folder, "out.jsonl"), message=lambda row: str(row["text"]))
-        ...     print(result.done, Path(folder, "out.jsonl").read_text())
+        ...     _ = path.write_text("stars,text\n5,Lovely.\n1,Broken.\n")
+        ...     model, out = scripted_model(then="fine"), Path(folder, "out.jsonl")
+        ...     result = await map_file(model, path, out, message=lambda row: str(row["text"]))
+        ...     print(result.done, out.read_text())
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     MiniAgents().run(main(folder))
         2 {"stars": "5", "text": "Lovely.", "output": "fine", "error": null}
@@ -120,7 +120,7 @@ async def map_file(
         if journal is None:
             raise ValueError("map_file writes its file from a journal; give journal= a path.")
         job = _FileJob(
-            cast("MiniAgent[Message, Message]", agent.bind()),
+            complete(agent),
             rows,
             out,
             settings,
@@ -192,11 +192,11 @@ class _FileJob:
             await self._keep(source, result)
         return result
 
-    def _job(self, *, asks: bool, total: int | None = None, source: str = "") -> Job[FileRow, object]:
+    def _job(self, *, asks: bool, total: int | None = None, source: str = "") -> Job[FileRow]:
         settings = self._settings if asks else replace(self._settings, progress=None, budget=None)
         return Job(
             self._agent,
-            batches_of(self._rows),
+            cast("AsyncGenerator[list[FileRow]]", batches_of(self._rows)),
             settings,
             row_id=self._row_id,
             message=self._message,
@@ -221,11 +221,7 @@ class _FileJob:
         try:
             async for row in self._job(asks=False).rows():
                 writer.write(self._line(row))
-            if source != await asyncio.to_thread(self._rows.sha256):
-                raise JournalError(
-                    f"{self._rows.name} was changed while the job ran. Run it again; what has not changed is "
-                    "not asked again."
-                )
+            await self._check_unchanged(source)
             writer.close()
         except BaseException:
             writer.discard()
@@ -234,7 +230,19 @@ class _FileJob:
         beside.replace(self._out)
         sync_folder(self._out.parent)
 
-    def _line(self, row: Row[FileRow, object]) -> FileRow:
+    async def _check_unchanged(self, source: str) -> None:
+        """See that the input is the one that was asked.
+
+        Raises:
+            JournalError: it is not.
+        """
+        if source != await asyncio.to_thread(self._rows.sha256):
+            raise JournalError(
+                f"{self._rows.name} was changed while the job ran. Run it again; what has not changed is not "
+                "asked again."
+            )
+
+    def _line(self, row: Row[FileRow, Message]) -> FileRow:
         output, error = self._columns
         said = None if row.error is None else f"{type(row.error).__name__}: {redact_keys(str(row.error))}"
         return {**row.input, output: None if row.error is not None else output_of(row.value), error: said}
@@ -282,22 +290,18 @@ class _FileJob:
         await self._journal.keep_all([(self._finished_key(source), entry)])
 
 
-def output_of(value: object) -> object:
+def output_of(message: Message) -> object:
     """What stands in a file for an answer: its text, or an object of its fields.
 
     Args:
-        value: of a row.
+        message: the answer.
     """
-    if isinstance(value, ParsedMessage):
-        value = cast("ParsedMessage[BaseModel]", value).parsed
-    if isinstance(value, Message):
-        if type(value) in _PLAIN and value.text is not None:
-            return value.text
-        said = value.model_dump(mode="json")
-        return {name: field for name, field in said.items() if name != "text" or field is not None}
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    return value
+    if isinstance(message, ParsedMessage):
+        return cast("ParsedMessage[BaseModel]", message).parsed.model_dump(mode="json")
+    if type(message) in _PLAIN and message.text is not None:
+        return message.text
+    said = message.model_dump(mode="json")
+    return {name: field for name, field in said.items() if name != "text" or field is not None}
 
 
 def sync_folder(folder: Path) -> None:
