@@ -124,7 +124,8 @@ class MapJob:
             self.progress = progress
             view.show(progress)
 
-        options = self.options
+        options, job_options = self.options, self._job_options(note)
+        job_options["errors"] = self.errors
         return await map_file(
             self.asked.agent,
             self.source,
@@ -133,8 +134,7 @@ class MapJob:
             message=self.message,
             output_column=options.output_column,
             error_column=options.error_column,
-            errors=self.errors,
-            **self._job_options(note),
+            **job_options,
         )
 
     async def _try(self, view: ProgressView) -> Estimate:
@@ -267,21 +267,20 @@ def run_map(options: MapOptions, environ: Mapping[str, str]) -> int:
     """
     with ExitStack() as stack:
         try:
-            job = _prepared(options, environ, stack)
-            return asyncio.run(until_signal(job.run(), "SIGINT", "SIGTERM", "SIGHUP"))
+            return _done(_prepared(options, environ, stack))
         except RowsError as error:
             raise BadInputError(str(error)) from error
-        except StoppedError:
-            _say_stopped(job)  # pyright: ignore[reportPossiblyUnbound] - only its run is stopped so
-            raise
 
 
-def _say_stopped(job: MapJob) -> None:
-    progress = job.progress
-    if progress is not None:
-        total = "" if progress.total is None else f" of {progress.total:,}"
-        complain(f"stopped after {progress.done + progress.failed:,}{total} rows.")
-    complain(job.how_to_go_on())
+def _done(job: MapJob) -> int:
+    try:
+        return asyncio.run(until_signal(job.run(), "SIGINT", "SIGTERM", "SIGHUP"))
+    except StoppedError:
+        if job.progress is not None:
+            total = "" if job.progress.total is None else f" of {job.progress.total:,}"
+            complain(f"stopped after {job.progress.done + job.progress.failed:,}{total} rows.")
+        complain(job.how_to_go_on())
+        raise
 
 
 def _prepared(options: MapOptions, environ: Mapping[str, str], stack: ExitStack) -> MapJob:

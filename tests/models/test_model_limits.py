@@ -5,7 +5,16 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from miniagents import AssistantMessage, InteractionContext, Message, MiniAgents, Part, Usage, miniagent
+from miniagents import (
+    AssistantMessage,
+    InteractionContext,
+    Message,
+    MiniAgent,
+    MiniAgents,
+    Part,
+    Usage,
+    miniagent,
+)
 from miniagents.errors import LLMStatusError
 from miniagents.ext.limits import ModelLimits, model_limits
 from miniagents.models import ModelAgent, model_agent
@@ -156,11 +165,11 @@ async def test_models_only() -> None:
     class Noted:
         models_only = True
 
-        async def __call__(self, ctx: InteractionContext, call: ModelAgent[...]) -> None:
+        async def __call__(self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
             seen.append(call.alias)
             ctx.reply(call.inquire(ctx.messages))
 
-    async def every(ctx: InteractionContext, call: ModelAgent[...]) -> None:
+    async def every(ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
         seen.append(call.alias.lower())
         ctx.reply(call.inquire(ctx.messages))
 

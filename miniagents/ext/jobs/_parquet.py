@@ -245,13 +245,18 @@ class ParquetRows:
     def __iter__(self) -> Iterator[Row]:
         with _parquet_errors(self.name):
             file = _PARQUET.ParquetFile(str(self._path))
-            try:
-                for batch in file.iter_batches(batch_size=_BATCH):
-                    values = [_values(column) for column in batch.columns]
-                    for row in zip(*values, strict=True):
-                        yield dict(zip(self.columns, row, strict=True))
-            finally:
-                file.close()
+        try:
+            batches = file.iter_batches(batch_size=_BATCH)
+            while (values := self._some(batches)) is not None:
+                for row in zip(*values, strict=True):
+                    yield dict(zip(self.columns, row, strict=True))
+        finally:
+            file.close()
+
+    def _some(self, batches: Iterator[_Batch]) -> list[list[object]] | None:
+        with _parquet_errors(self.name):
+            batch = next(batches, None)
+            return None if batch is None else [_values(column) for column in batch.columns]
 
     def count(self) -> int:
         """How many rows there are."""
