@@ -19,6 +19,8 @@ from miniagents.errors import LLMStatusError
 from miniagents.ext.limits import ModelLimits, model_limits
 from miniagents.models import ModelAgent, model_agent
 from tests.support.limited_provider import Provider, now
+from tests.support.sse_server import serve, sse
+from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, WIRES, Wire
 
 TOO_MANY = 429
 
@@ -128,6 +130,32 @@ async def test_what_the_provider_tells() -> None:
         assert limits.in_force() == (None, None)
         await asked(model_of(provider), 1)
         assert limits.in_force() == (600, None)
+
+
+@pytest.mark.parametrize("wire", WIRES, ids=repr)
+async def test_the_headers_of_providers(wire: Wire) -> None:
+    """What servers of providers say in their headers, each in its words, holds for all forks of a model."""
+    words = "anthropic-ratelimit-{0}-limit" if wire is ANTHROPIC else "x-ratelimit-limit-{0}"
+    told = {words.format("requests"): "6000", words.format("tokens"): "300000"}
+    limits = model_limits()
+    async with serve(*[sse(*wire.good("Hi"), headers=told)] * 2) as server:
+        model = wire.agent.fork(model="m", api_key="k", base_url=server.url + wire.path)
+        async with MiniAgents(around=[limits]):
+            await model.inquire("x")
+            assert limits.in_force() == pytest.approx((6000, 300_000))
+            await model.fork(temperature=1.0).inquire("x")
+            assert limits.in_force() == pytest.approx((6000, 300_000)), "there is still one limiter"
+
+
+async def test_two_ways_to_one_server() -> None:
+    """Agents that ask one server in two ways share a limiter, if both are given its address."""
+    limits = model_limits(requests_per_minute=600)
+    async with serve(sse(*CHAT.good("Hi")), sse(*RESPONSES.good("Hi"))) as server:
+        url = server.url + CHAT.path
+        async with MiniAgents(around=[limits]):
+            for wire in (CHAT, RESPONSES):
+                await wire.agent.fork(model="m", api_key="k", base_url=url).inquire("x")
+            assert limits.in_force() == (600, None)
 
 
 @pytest.mark.loop(virtual=True)
