@@ -19,7 +19,8 @@ class Rows:
         self._many = many
 
     def __iter__(self) -> Iterator[dict[str, object]]:
-        return iter([{"at": at} for at in range(self._many)])
+        rows: list[dict[str, object]] = [{"at": at} for at in range(self._many)]
+        return iter(rows)
 
     def count(self) -> int:
         """How many."""
@@ -43,7 +44,7 @@ async def answered(*costs: str | None) -> AsyncGenerator[Row[object, object]]:
     """A row for each cost."""
     for index, cost in enumerate(costs):
         price = None if cost is None else Decimal(cost)
-        yield Row(index, {}, lambda: "yes", usage=Usage(100, 10), cost=price)
+        yield Row(index, "row", lambda: "yes", usage=Usage(100, 10), cost=price)
 
 
 async def lines(estimate: Estimate, *costs: str | None) -> str:
@@ -82,8 +83,8 @@ async def test_failures() -> None:
     """The last error is told, without what could change a terminal."""
 
     async def rows() -> AsyncGenerator[Row[object, object]]:
-        yield Row(0, {}, lambda: "yes", error=ValueError("no\x1b[31m"))
-        yield Row(1, {}, lambda: "yes", cached=True)
+        yield Row(0, "row", lambda: "yes", error=ValueError("no\x1b[31m"))
+        yield Row(1, "row", lambda: "yes", cached=True)
 
     estimate = Estimate(2, 1)
     await estimate.take(rows())

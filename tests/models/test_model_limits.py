@@ -78,8 +78,10 @@ async def test_jobs_share() -> None:
         ctx.reply(model.fork(model="m-1").inquire("Judge."))
 
     async def job(calls: int) -> None:
-        async with MiniAgents(around=[model_limits(requests_per_minute=600)]):
+        limits = model_limits(requests_per_minute=600)
+        async with MiniAgents(around=[limits]):
             await asyncio.gather(*(judge.inquire("x") for _ in range(calls)))
+            assert limits.in_force() == (600, None), "the agent that asks the model has no limit of its own"
 
     begun = now()
     async with MiniAgents():

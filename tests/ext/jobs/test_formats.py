@@ -34,6 +34,8 @@ def test_json_lines(tmp_path: Path, name: str) -> None:
     assert list(rows) == list(rows) == ROWS
     assert (rows.columns, rows.count(), rows.name) == (("id", "text"), 2, str(path))
     assert rows.sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
+    if name.endswith(".gz"):
+        assert path.read_bytes()[4:8] == bytes(4), "no time stands in it"
     (tmp_path / "again").mkdir()
     assert path.read_bytes() == written(tmp_path / "again" / name, ROWS).read_bytes()
 
@@ -206,6 +208,14 @@ def test_discarded(tmp_path: Path, name: str) -> None:
     writer.close()
     writer.discard()
     assert path.exists()
+
+
+def test_a_long_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that no memory could hold is refused before it is read whole."""
+    monkeypatch.setattr("miniagents.ext.jobs._row_files._LONGEST_LINE", 2**20)
+    (tmp_path / "a.jsonl").write_text('{"a": "' + "x" * 2**20 + '"}\n')
+    with pytest.raises(RowsError, match=r"line 1: it is longer than 1 MB\."):
+        read_rows(tmp_path / "a.jsonl")
 
 
 def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
