@@ -1,8 +1,8 @@
 """Jobs: many rows through an agent, and none is lost.
 
 ``map_rows(agent, rows)`` asks an agent once for each row of an iterable or a table, and ``map_file(agent,
-"in.csv", "out.jsonl")`` for each row of a file, as ``miniagents map`` does. With a journal, a job that was killed
-goes on where it stopped.
+"in.csv", "out.jsonl")`` for each row of a file, as ``miniagents map`` does. With a journal, a job that was
+killed goes on where it stopped.
 """
 
 from ._formats import read_rows

@@ -9,7 +9,7 @@ calls to make again.
 import asyncio
 from asyncio import Future, Task
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from decimal import Decimal
 from functools import partial
@@ -124,7 +124,7 @@ class Job(Generic[RowT]):
     def __init__(
         self,
         agent: MiniAgent[Message, Message],
-        batches: AsyncIterable[list[RowT]],
+        batches: AsyncGenerator[list[RowT]],
         settings: JobSettings,
         *,
         row_id: str | Callable[[RowT], object] | None,
@@ -138,9 +138,7 @@ class Job(Generic[RowT]):
         self.repeated: int = 0
         self.changed: bool = False
         self.stopped: Stopped | None = None
-        self._records = (
-            None if journal is None else CallRecords(agent, version=settings.version, name=settings.name)
-        )
+        self._records = None if journal is None else settings.records(agent)
         if agent.run_kind == "model" and agent.takes_keyword("max_retries"):
             agent = agent.fork(max_retries=0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # one layer asks again: this one
         self._agent = agent
@@ -293,33 +291,37 @@ class Job(Generic[RowT]):
 
     async def _calls(self) -> AsyncGenerator[RowCall[RowT]]:
         """What is to be asked: new rows as there is space, and rows that are asked again."""
-        async for batch in self._batches:
-            calls = [await self._asker.call(self._begun + at, item) for at, item in enumerate(batch)]
-            entries = await self._found(calls)
-            for call, entry in zip(calls, entries, strict=True):
-                while not (await self._its_turn(paid=self._asks and entry is None and call.error is None)):
-                    yield self._again.popleft()
-                if self.stopped:
-                    return
-                self._begun += 1
-                if entry is not None:
-                    self._known(call, entry)
-                elif call.error is not None:
-                    self._finish(call, None, None, call.error)
-                elif not self._asks:
-                    raise JournalError(
-                        f"Row {call.index} of the input is not the one that was asked: it was changed while "
-                        "the job ran. Run it again; what has not changed is not asked again."
-                    )
-                else:
-                    self._asked += 1
-                    self._open += 1
-                    yield call
+        async with aclosing(self._batches) as batches:
+            async for batch in batches:
+                calls = [await self._asker.call(self._begun + at, item) for at, item in enumerate(batch)]
+                for call, entry in zip(calls, await self._found(calls), strict=True):
+                    paid = self._asks and entry is None and call.error is None
+                    while not await self._its_turn(paid=paid):
+                        yield self._again.popleft()
+                    if self.stopped:
+                        return
+                    self._begun += 1
+                    if entry is not None:
+                        self._known(call, entry)
+                    elif call.error is not None:
+                        self._finish(call, None, None, call.error)
+                    else:
+                        self._check_asks(call)
+                        self._asked += 1
+                        self._open += 1
+                        yield call
         while self._open and not self.stopped:
             if self._again:
                 yield self._again.popleft()
             else:
                 await self._news("turn")
+
+    def _check_asks(self, call: RowCall[RowT]) -> None:
+        if not self._asks:
+            raise JournalError(
+                f"Row {call.index} of the input is not the one that was asked: it was changed while the job "
+                "ran. Run it again; what has not changed is not asked again."
+            )
 
     async def _its_turn(self, *, paid: bool) -> bool:
         """Wait until one more row may begin, or the job stops; False if one is to be asked again before."""
@@ -540,7 +542,7 @@ class Job(Generic[RowT]):
         if most is None or not self._asks:
             return False
         ended = self._done + self._failed
-        if isinstance(most, float) and most < 1:
+        if 0 < most < 1:
             return ended >= _EARLY and self._failed > most * ended
         return self._failed > most
 

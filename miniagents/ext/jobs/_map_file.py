@@ -25,7 +25,7 @@ from miniagents.core import (
     ToolMessage,
     UserMessage,
 )
-from miniagents.models import CallKey, CallRecords, JournalEntry, JournalError, Json, ParsedMessage
+from miniagents.models import CallKey, JournalEntry, JournalError, Json, ParsedMessage
 from miniagents.values import BudgetExceededError, redact_keys
 
 from .._journal import Journal
@@ -157,7 +157,7 @@ class _FileJob:
         self._row_id = row_id
         self._message = message
         self._columns = columns
-        self._records = CallRecords(agent, version=settings.version, name=settings.name)
+        self._records = settings.records(agent)
 
     async def run(self) -> JobResult:
         """Ask what was not asked, and write the file."""
