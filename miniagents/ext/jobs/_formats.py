@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Final, Protocol, cast
 
 from ._row_files import (
+    AT_ONCE,
     FileForm,
     Row,
     RowsError,
@@ -35,7 +36,7 @@ __all__ = ["json_line", "read_rows", "row_writer"]
 
 _LONGEST_FIELD: Final = 64 * 2**20
 _SHOWN: Final = 40
-_AT_ONCE: Final = 256
+_ROWS: Final = 256
 
 
 class _Parquet(Protocol):
@@ -158,14 +159,20 @@ class _TextRows:
             file = opened(self._path, self._form)
         try:
             rows = (_csv_rows if self._form.name == "csv" else _json_rows)(file, self.name)
-            while some := self._some(rows):
+            while some := self._some(rows, file):
                 yield from some
         finally:
             file.close()
 
-    def _some(self, rows: Iterator[Row]) -> list[Row]:
+    def _some(self, rows: Iterator[Row], file: IO[bytes]) -> list[Row]:
+        some: list[Row] = []
         with file_errors(self.name), _long_fields():
-            return list(islice(rows, _AT_ONCE))
+            end = file.tell() + AT_ONCE
+            for row in islice(rows, _ROWS):
+                some.append(row)
+                if file.tell() > end:
+                    break
+        return some
 
 
 def _json_rows(file: IO[bytes], name: str) -> Iterator[Row]:

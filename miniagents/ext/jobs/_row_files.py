@@ -13,6 +13,7 @@ from typing import IO, Final, Literal, Protocol, TypeAlias, cast
 from miniagents.values import MiniAgentsError
 
 __all__ = [
+    "AT_ONCE",
     "FileForm",
     "Row",
     "RowSource",
@@ -32,6 +33,9 @@ FormName: TypeAlias = Literal["jsonl", "csv", "parquet"]
 _FORMS: Final[Mapping[str, FormName]] = MappingProxyType(
     {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 )
+AT_ONCE: Final = 16 * 2**20
+"""How many bytes of rows are in memory at once, or one row if it is larger."""
+
 _LONGEST_LINE: Final = 64 * 2**20
 _PIECE: Final = 2**20
 
