@@ -5,8 +5,8 @@
 killed goes on where it stopped.
 """
 
+from ._failures import TooManyFailuresError
 from ._formats import read_rows
-from ._job import TooManyFailuresError
 from ._map_file import map_file
 from ._map_rows import RowStream, map_rows
 from ._options import JobOptions, Limits, ProgressHandler

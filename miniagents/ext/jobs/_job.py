@@ -23,20 +23,13 @@ from miniagents.models import (
     CallRecords,
     JournalEntry,
     JournalError,
-    Json,
     ModelLimits,
     RunUsage,
     dollars,
 )
 from miniagents.operators import AgentMap, Inquired, ItemReplies
 from miniagents.values import (
-    LLMConfigError,
-    LLMConnectionError,
     LLMError,
-    LLMStatusError,
-    LLMTimeoutError,
-    LLMTruncatedError,
-    MiniAgentsError,
     Usage,
     label_of,
     partial_text,
@@ -44,14 +37,16 @@ from miniagents.values import (
 )
 
 from .._journal import Journal
-from ._calls import Asker, Note, RowCall, dollars_of
+from ._calls import Asker, Note, RowCall
 from ._errors_file import ErrorsFile
+from ._failures import TooManyFailuresError, is_final, may_pass
+from ._kept_rows import JobState, KeptRows
 from ._meter import Counts, Meter
 from ._options import JobSettings
 from ._purse import Purse
 from ._rows import Progress, Row, Stopped
 
-__all__ = ["Job", "TooManyFailuresError"]
+__all__ = ["Job"]
 
 RowT = TypeVar("RowT")
 
@@ -59,32 +54,6 @@ _GROUP: Final = 256  # rows that have ended and are not kept yet
 _WINDOW: Final = 1000  # rows that have begun and were not handed out
 _TICK: Final = 0.25  # seconds between two reports of progress
 _EARLY: Final = 100  # rows before which a share of failures says little
-_NOT_ALLOWED: Final = frozenset({401, 403})
-_PASSING: Final = frozenset({408, 409, 425, 429})
-_STATE: Final = ":job"  # the run under which a journal knows how far a job has come
-
-
-class TooManyFailuresError(MiniAgentsError):
-    """More rows of a job have failed than may; what was answered is kept.
-
-    Args:
-        message: the sentence.
-        failed: how many rows have failed.
-        ended: how many rows have ended, these included.
-
-    Attributes:
-        failed: how many rows have failed.
-        ended: how many rows have ended, these included.
-
-    Example:
-        >>> TooManyFailuresError("Too many rows failed.", failed=3, ended=10).failed
-        3
-    """
-
-    def __init__(self, message: str, *, failed: int, ended: int) -> None:
-        super().__init__(message)
-        self.failed: int = failed
-        self.ended: int = ended
 
 
 class _RowAgent(Generic[RowT]):
@@ -138,7 +107,8 @@ class Job(Generic[RowT]):
         self.repeated: int = 0
         self.changed: bool = False
         self.stopped: Stopped | None = None
-        self._records = None if journal is None else settings.records(agent)
+        records = None if journal is None else settings.records(agent)
+        self._kept = None if journal is None or records is None else KeptRows(journal, records)
         if agent.run_kind == "model" and agent.takes_keyword("max_retries"):
             agent = agent.fork(max_retries=0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # one layer asks again: this one
         self._agent = agent
@@ -149,8 +119,7 @@ class Job(Generic[RowT]):
             if isinstance(settings.retries, RetryPolicy)
             else RetryPolicy(attempts=settings.retries + 1, errors=may_pass)
         )
-        self._asker = Asker[RowT](self._records, row_id, cast("Callable[[RowT], str] | None", message))
-        self._journal = journal
+        self._asker = Asker[RowT](records, row_id, cast("Callable[[RowT], str] | None", message))
         self._source = source
         self._ordered = ordered
         self._asks = asks
@@ -165,7 +134,7 @@ class Job(Generic[RowT]):
         self._begun = 0  # were looked at
         self._handed_out = 0
         self._asked = 0  # were asked
-        self._kept = 0  # of them are kept
+        self._safe = 0  # of them are kept
         self._open = 0  # of them have not ended
         self._uncommitted = 0  # have ended and are not kept
         self._done = self._failed = self._cached = 0
@@ -237,8 +206,8 @@ class Job(Generic[RowT]):
             if self._asks:
                 await self._begin()
             tasks: list[Task[None]] = [loop.create_task(self._ask_all())]
-            if self._journal is not None and self._asks:
-                tasks.append(loop.create_task(self._keep_all(self._journal)))
+            if self._kept is not None and self._asks:
+                tasks.append(loop.create_task(self._keep_all(self._kept)))
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -301,8 +270,8 @@ class Job(Generic[RowT]):
                     if self.stopped:
                         return
                     self._begun += 1
-                    if entry is not None:
-                        self._known(call, entry)
+                    if entry is not None and self._kept is not None:
+                        self._known(call, entry, self._kept)
                     elif call.error is not None:
                         self._finish(call, None, None, call.error)
                     else:
@@ -340,12 +309,6 @@ class Job(Generic[RowT]):
 
     # -- what the journal knows ----------------------------------------------------------------------------
 
-    @property
-    def _state_key(self) -> CallKey:
-        """Under which the journal knows what the job has cost, and what it has begun."""
-        assert self._records is not None  # noqa: S101 - asked only with a journal
-        return CallKey(self._records.key("job").digest, _STATE)
-
     async def _begin(self) -> None:
         """See what earlier runs have done, and that the price is known before anything is paid.
 
@@ -355,57 +318,41 @@ class Job(Generic[RowT]):
         """
         if self._settings.dollars is not None and self._settings.price is None:
             dollars(Usage(input_tokens=1), "")
-        if self._journal is None or self._records is None:
-            return
-        await self._journal.check(self._records.function)
-        (state,) = await self._journal.find_all([self._state_key])
-        match None if state is None else self._records.note_of(state):
-            case {"spent": spent, "asked": int(asked), "kept": int(kept), "source": str(source)}:
-                self._earlier = dollars_of(spent)
-                self._purse.spent = self._earlier
-                self.repeated = max(0, asked - kept)
-                self.changed = source not in {self._source, ""}
-            case _:
-                pass
+        if self._kept is not None:
+            state = await self._kept.begin()
+            self._earlier = self._purse.spent = state.spent
+            self.repeated = max(0, state.asked - state.kept)
+            self.changed = state.source not in {self._source, ""}
 
-    def _state(self) -> tuple[CallKey, JournalEntry]:
-        assert self._records is not None  # noqa: S101 - asked only with a journal
-        spent = self._purse.spent
-        said: dict[str, Json] = {
-            "spent": None if spent is None else str(spent),
-            "asked": self._asked,
-            "kept": self._kept,
-            "source": self._source,
-        }
-        return self._state_key, self._records.noted(JournalEntry(self._records.function, "job", ()), said)
+    def _state(self) -> JobState:
+        return JobState(self._purse.spent, self._asked, self._safe, self._source)
 
     async def _found(self, calls: list[RowCall[RowT]]) -> list[JournalEntry | None]:
         settings = self._settings
-        if self._journal is None or (settings.refresh and self._asks):
+        if self._kept is None or (settings.refresh and self._asks):
             return [None] * len(calls)
-        keys = [cast("CallKey", call.key) for call in calls]
-        entries = await self._journal.find_all(keys)
+        entries = await self._kept.find_all([cast("CallKey", call.key) for call in calls])
         if settings.retry_failed and self._asks:
             return [None if entry is None or entry.failed else entry for entry in entries]
         return entries
 
-    async def _keep_all(self, journal: Journal) -> None:
+    async def _keep_all(self, kept: KeptRows) -> None:
         while True:
             while not self._group:
                 if self._all_ended:
                     if self._asked:
-                        await journal.keep_all([self._state()])
+                        await kept.keep_all([], self._state())
                     return
                 await self._news("group")
             group, self._group = self._group, []
-            self._kept += sum(1 for _, _, row in group if row.attempts)
-            await journal.keep_all([*((key, entry) for key, entry, _ in group), self._state()])
+            self._safe += sum(1 for _, _, row in group if row.attempts)
+            await kept.keep_all([(key, entry) for key, entry, _ in group], self._state())
             self._uncommitted -= len(group)
             for _, _, row in group:
                 self._hand_out(row)
             self._tell("turn")
 
-    def _known(self, call: RowCall[RowT], entry: JournalEntry) -> None:
+    def _known(self, call: RowCall[RowT], entry: JournalEntry, kept: KeptRows) -> None:
         """A row stood in the journal."""
         note = Note.of(entry)
         error = CallRecords.error_of(entry) if entry.failed else None
@@ -415,7 +362,7 @@ class Job(Generic[RowT]):
         row = Row(
             call.index,
             call.item,
-            partial(self._value_of, entry),
+            partial(kept.value_of, entry),
             error=error,
             row_id=call.row_id,
             usage=note.usage,
@@ -425,10 +372,6 @@ class Job(Generic[RowT]):
         )
         self._count(row)
         self._hand_out(row)
-
-    def _value_of(self, entry: JournalEntry) -> Message:
-        assert self._records is not None  # noqa: S101 - it is an entry of a journal
-        return self._records.messages_of(entry)[-1]
 
     # -- what came of a row --------------------------------------------------------------------------------
 
@@ -453,7 +396,7 @@ class Job(Generic[RowT]):
                 raise LookupError(
                     f"The price of {names} is not known, so a budget cannot be kept; give price=."
                 )
-        entry = None if self._records is None else await self._records.entry(call.question, replies)
+        entry = None if self._kept is None else await self._kept.records.entry(call.question, replies)
         message: Message | None = None
         error: Exception | None = None
         try:
@@ -506,11 +449,11 @@ class Job(Generic[RowT]):
             attempts=call.attempts,
         )
         self._count(row)
-        if self._records is None or call.key is None:
+        if self._kept is None or call.key is None:
             self._hand_out(row)
             return
         if error is not None and not (entry is not None and entry.failed):
-            entry = self._records.failure(call.question, error)
+            entry = self._kept.records.failure(call.question, error)
         note = Note(
             call.attempts,
             call.requests,
@@ -520,7 +463,7 @@ class Job(Generic[RowT]):
         ).data
         kept = cast("JournalEntry", entry)
         if note is not None:
-            kept = self._records.noted(kept, note)
+            kept = CallRecords.noted(kept, note)
         self._group.append((call.key, kept, row))
         self._uncommitted += 1
         self._tell("group")
@@ -584,33 +527,6 @@ class Job(Generic[RowT]):
         future = self._waiting.get(name)
         if future is not None and not future.done():
             future.set_result(None)
-
-
-def may_pass(error: Exception) -> bool:
-    """Whether asking again can help, and nobody else has asked again already.
-
-    Args:
-        error: how a row ended.
-    """
-    if isinstance(error, LLMError):
-        if error.attempts > 1:
-            return False  # it was asked again below, as often as was wished there
-        if isinstance(error, LLMStatusError):
-            status = error.status
-            return status is None or status in _PASSING or status >= 500  # noqa: PLR2004 - of the server
-        return isinstance(error, LLMConnectionError | LLMTimeoutError | LLMTruncatedError)
-    return isinstance(error, ConnectionError | TimeoutError)
-
-
-def is_final(error: Exception) -> bool:
-    """Whether every other row would fail in the same way: no key, a wrong one, a wrong keyword.
-
-    Args:
-        error: how a row ended.
-    """
-    return isinstance(error, LLMConfigError) or (
-        isinstance(error, LLMStatusError) and error.status in _NOT_ALLOWED
-    )
 
 
 def _limits_of(settings: JobSettings) -> tuple[float | None, float | None]:

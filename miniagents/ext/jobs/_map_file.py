@@ -30,8 +30,10 @@ from miniagents.values import BudgetExceededError, redact_keys
 
 from .._journal import Journal
 from ._calls import Asker
+from ._failures import TooManyFailuresError
 from ._formats import read_rows, row_writer
-from ._job import Job, TooManyFailuresError
+from ._job import Job
+from ._kept_rows import JOB
 from ._map_rows import complete, journal_of
 from ._options import JobOptions, JobSettings
 from ._row_files import Row as FileRow, RowSource, form_of, sha256_of
@@ -42,7 +44,6 @@ __all__ = ["map_file"]
 
 _PLAIN: Final = frozenset({Message, UserMessage, AssistantMessage, SystemMessage, ToolMessage, ErrorMessage})
 _LOOKED_AT: Final = 100  # rows, by which it is seen that a finished job asked the same
-_STATE: Final = ":job"
 
 
 async def map_file(
@@ -251,7 +252,7 @@ class _FileJob:
 
     def _finished_key(self, source: str) -> CallKey:
         said = json.dumps([source, self._row_id, self._columns, self._form.name, self._form.zipped])
-        return CallKey(self._records.key(f"finished {said}").digest, _STATE)
+        return CallKey(self._records.key(f"finished {said}").digest, JOB)
 
     async def _first_rows(self) -> str:
         """A hash of what is asked for the first rows: another prompt asks otherwise."""
