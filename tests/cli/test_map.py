@@ -104,7 +104,7 @@ def test_offline(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{len(rows)} rows in out.jsonl: {len(rows)} answered; " in err
     before = Path("out.jsonl").read_bytes()
     assert 0 == main(words)
-    assert "the job was done before, and nothing was asked" in capsys.readouterr().err
+    assert "8 rows in out.jsonl: the job was done before, and nothing was asked." in capsys.readouterr().err
     assert before == Path("out.jsonl").read_bytes()
 
 
