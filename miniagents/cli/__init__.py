@@ -1,4 +1,4 @@
-"""The command line: `miniagents chat` and `miniagents mcp`."""
+"""The command line: `miniagents chat`, `map`, `mcp` and `journal`."""
 
 from ._main import main
 

@@ -26,6 +26,7 @@ from miniagents.ext.timeline import check_picture_path
 from miniagents.values import strip_control
 
 from ._journal import JournalOptions, add_journal, journal_options
+from ._map_arguments import MapOptions, add_map, map_options
 
 
 class BadInputError(Exception):
@@ -112,7 +113,7 @@ class _Parser(argparse.ArgumentParser):
         raise BadInputError(f"{message} (see {self.prog} --help)")
 
 
-def parse_arguments(words: Sequence[str]) -> ChatOptions | ServeOptions | JournalOptions:
+def parse_arguments(words: Sequence[str]) -> ChatOptions | ServeOptions | JournalOptions | MapOptions:
     """Read the command line.
 
     Args:
@@ -124,7 +125,7 @@ def parse_arguments(words: Sequence[str]) -> ChatOptions | ServeOptions | Journa
     """
     parser = _Parser(prog="miniagents", description="Agents on language models.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"miniagents {version('miniagents')}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     chat = commands.add_parser(
         "chat",
         help="talk with a model; the conversation is kept in a Markdown file",
@@ -160,18 +161,25 @@ def parse_arguments(words: Sequence[str]) -> ChatOptions | ServeOptions | Journa
     serve.add_argument(
         "--http", metavar="HOST:PORT", help="serve streamable HTTP there, such as 127.0.0.1:8000; else stdio"
     )
+    add_map(
+        commands.add_parser(
+            "map", help="send each row of a file to an agent; no row is lost", allow_abbrev=False
+        )
+    )
     add_journal(
         commands.add_parser(
             "journal", help="show, export or prune a file of recorded calls", allow_abbrev=False
         )
     )
     given = parser.parse_args(words)
-    if hasattr(given, "journal"):
-        try:
+    try:
+        if given.command == "map":
+            return map_options(given, words)
+        if given.command == "journal":
             return journal_options(given)
-        except argparse.ArgumentTypeError as error:
-            raise BadInputError(str(error)) from None
-    if hasattr(given, "agents"):
+    except argparse.ArgumentTypeError as error:
+        raise BadInputError(f"{error} (see {parser.prog} {given.command} --help)") from None
+    if given.command == "mcp":
         http: str | None = given.http
         here = http is not None and http.isdecimal()
         return ServeOptions(agents=tuple(given.agents), http=f"127.0.0.1:{http}" if here else http)

@@ -23,6 +23,8 @@ from ._arguments import (
 )
 from ._chat import Chat
 from ._journal import JournalOptions, run_journal
+from ._map import run_map
+from ._map_arguments import MapOptions
 from ._models import ChatModel, choose_model
 from ._serve import serving
 from ._signals import StoppedError, until_signal
@@ -74,9 +76,11 @@ def main(words: Sequence[str] | None = None) -> int:
         _leave_output()
 
 
-def _run(options: ChatOptions | ServeOptions | JournalOptions) -> int:
+def _run(options: ChatOptions | ServeOptions | JournalOptions | MapOptions) -> int:
     if isinstance(options, JournalOptions):
         return run_journal(options)
+    if isinstance(options, MapOptions):
+        return run_map(options, os.environ)
     # Outside of the event loop, because importing the package of a provider takes a second.
     if isinstance(options, ServeOptions):
         work = serving(options.agents, options.http)

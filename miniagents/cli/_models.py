@@ -88,25 +88,41 @@ class ChatModel:
     opening: str | None = None
 
 
-def choose_model(options: ChatOptions, environ: Mapping[str, str], *, is_terminal: bool) -> ChatModel:
+def is_model(name: str) -> bool:
+    """Whether a model is named so, and not an agent of a module.
+
+    Args:
+        name: `PROVIDER:NAME`, `PROVIDER` or `eliza`.
+
+    Example:
+        >>> is_model("openai:gpt-5.4-mini"), is_model("my_agents:writer")
+        (True, False)
+    """
+    return name == "eliza" or name.partition(":")[0] in _PROVIDERS
+
+
+def choose_model(
+    options: ChatOptions, environ: Mapping[str, str], *, is_terminal: bool, option: str = "--model "
+) -> ChatModel:
     """Choose the model that answers.
 
     Args:
         options: of the command line.
         environ: the environment variables.
         is_terminal: whether the answer is shown at a terminal.
+        option: what stands in front of the name of a model at the command line.
 
     Raises:
         BadInputError: no such provider, no key, no SDK, or an option that the model does not have.
     """
-    provider, name = _named(options, environ)
+    provider, name = _named(options, environ, option)
     if provider is None:
         return _eliza(options, is_terminal=is_terminal)
     base_url = options.base_url or provider.base_url(environ)
     if base_url is None and not environ.get(provider.key_variable):  # servers of others may do without
         raise BadInputError(
             f"{provider.key_variable} is not set; put your key there, or name a server that needs none with "
-            "--base-url, or use --model eliza"
+            f"--base-url, or use {option}eliza"
         )
     agent = _agent_of(provider)
     settings = {"model": name, "base_url": options.base_url, "system": options.system}
@@ -118,7 +134,7 @@ def choose_model(options: ChatOptions, environ: Mapping[str, str], *, is_termina
     )
 
 
-def _named(options: ChatOptions, environ: Mapping[str, str]) -> tuple[ChatProvider | None, str]:
+def _named(options: ChatOptions, environ: Mapping[str, str], option: str) -> tuple[ChatProvider | None, str]:
     if options.model is None:
         provider = next((each for each in _PROVIDERS.values() if environ.get(each.key_variable)), None)
         return provider, "" if provider is None else provider.default_model(environ)
@@ -127,9 +143,9 @@ def _named(options: ChatOptions, environ: Mapping[str, str]) -> tuple[ChatProvid
         return None, ""
     provider = _PROVIDERS.get(kind)
     if provider is None:
-        raise BadInputError(f"--model {options.model}: unknown provider {kind!r}; write {_CHOICES}")
+        raise BadInputError(f"{option}{options.model}: unknown provider {kind!r}; write {_CHOICES}")
     if colon and not name.strip():
-        raise BadInputError(f"--model {options.model}: the name of the model is missing; write {_CHOICES}")
+        raise BadInputError(f"{option}{options.model}: the name of the model is missing; write {_CHOICES}")
     return provider, name.strip() or provider.default_model(environ)
 
 

@@ -5,9 +5,7 @@ The only module of the command line that knows MCP; its SDK is imported when it 
 
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import redirect_stdout
 from importlib import import_module
-from pathlib import Path
 from typing import Protocol, cast
 
 from miniagents.agents import MiniAgent
@@ -15,6 +13,7 @@ from miniagents.core import Message
 from miniagents.models import AnyTool, Tool, ToolDefinitionError
 
 from ._arguments import BadInputError
+from ._named import named_object
 
 
 class _Serving(Protocol):
@@ -36,28 +35,11 @@ def served_agents(named: Sequence[str]) -> tuple[AnyTool, ...]:
     Raises:
         BadInputError: there is no such module, or no such agent in it, or importing it fails.
     """
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    with redirect_stdout(sys.stderr):
-        return tuple(map(_agent, named))
+    return tuple(map(_agent, named))
 
 
 def _agent(named: str) -> AnyTool:
-    module_name, colon, path = named.partition(":")
-    if not colon or not module_name or not path:
-        raise BadInputError(f"{named} names no agent; write MODULE:AGENT, such as my_agents:writer")
-    try:
-        found: object = import_module(module_name)
-    except Exception as error:
-        raise BadInputError(
-            f"the module {module_name} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
-    for step in path.split("."):
-        try:
-            found = cast("object", getattr(found, step))
-        except AttributeError:
-            raise BadInputError(f"the module {module_name} has no {path}") from None
+    found = named_object(named, what="agent", example="MODULE:AGENT, such as my_agents:writer")
     if isinstance(found, MiniAgent):
         return cast("MiniAgent[Message, Message, ...]", found)
     if isinstance(found, Tool):

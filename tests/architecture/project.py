@@ -52,6 +52,7 @@ FOREIGN: Final = MappingProxyType(
         "uvicorn": r"miniagents\.ext\.mcp\._serve",  # both come with the SDK of MCP
         "anyio": r"miniagents\.ext\.mcp\.(_serve|_stdin)",
         "starlette": r"miniagents\.ext\.web\._(chat|endpoints|response|(\w+_)?routes)",
+        "rich": r"miniagents\.cli\._progress_bar",
         "pytest": r"miniagents\._pytest_plugin",
         "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",
     }
@@ -161,6 +162,12 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/_timeline/_svg.py": "tests/ext/test_timeline.py",
         "miniagents/ext/_timeline/_html.py": "tests/ext/test_timeline.py",
         "miniagents/ext/_timeline/_characters.py": "tests/ext/test_timeline.py",
+        # Files of rows, whichever form they have; and the words, agents and the bar of the command that uses them.
+        "miniagents/ext/jobs/_row_files.py": "tests/ext/jobs/test_formats.py",
+        "miniagents/ext/jobs/_parquet.py": "tests/ext/jobs/test_formats.py",
+        "miniagents/cli/_map_arguments.py": "tests/cli/test_map.py",
+        "miniagents/cli/_named.py": "tests/cli/test_serve.py",
+        "miniagents/cli/_progress_bar.py": "tests/cli/test_progress.py",
         # What `map_agent` runs on: it is nothing without inquiries, so it is tested with them.
         "miniagents/core/_concurrent_map.py": "tests/operators/test_map_agent.py",
     }

@@ -17,9 +17,10 @@ from pathlib import Path
 
 __all__ = ["COMMAND", "Done", "Terminal", "at_terminal", "environment", "on_pipe", "quiet"]
 
-COMMAND = (sys.executable, "-X", "dev", "-W", "error", "-m", "miniagents", "chat")
+_PROGRAM = (sys.executable, "-X", "dev", "-W", "error", "-m", "miniagents")
+COMMAND = (*_PROGRAM, "chat")
 # Without the development mode: what asyncio tells then about slow steps would be in the middle of the screen.
-_AT_TERMINAL = (sys.executable, "-W", "error", "-m", "miniagents", "chat")
+_AT_TERMINAL = (sys.executable, "-W", "error", "-m", "miniagents")
 _SECONDS = 20.0
 # What asyncio says in debug mode when a step took over 0.1 s: a busy machine is no fault of the program.
 _SLOW = re.compile(r"^Executing <.* took .* seconds\n", re.MULTILINE)
@@ -50,11 +51,16 @@ def quiet(err: bytes) -> str:
 
 
 async def on_pipe(
-    folder: Path, said: str | int | None, *options: str, env: Mapping[str, str] | None = None
+    folder: Path,
+    said: str | int | None,
+    *options: str,
+    env: Mapping[str, str] | None = None,
+    command: str = "chat",
 ) -> Done:
     """Run the command in a folder with an input: a text, a descriptor, or no input at all (None)."""
     process = await asyncio.create_subprocess_exec(
-        *COMMAND,
+        *_PROGRAM,
+        command,
         *options,
         cwd=folder,
         env=environment() if env is None else env,
@@ -129,13 +135,14 @@ def _take_terminal(screen: int) -> None:
 
 @asynccontextmanager
 async def at_terminal(
-    folder: Path, *options: str, env: Mapping[str, str] | None = None
+    folder: Path, *options: str, env: Mapping[str, str] | None = None, command: str = "chat"
 ) -> AsyncGenerator[Terminal]:
     """Run the command at a terminal of its own; it is killed at the end if it is still there."""
     keyboard, screen = pty.openpty()
     fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
     process = await asyncio.create_subprocess_exec(
         *_AT_TERMINAL,
+        command,
         *options,
         cwd=folder,
         # What debug mode says of long steps would stand among what is shown.

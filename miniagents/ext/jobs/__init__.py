@@ -6,10 +6,11 @@ killed goes on where it stopped.
 """
 
 from ._failures import TooManyFailuresError
+from ._formats import read_rows
 from ._map_file import map_file
 from ._map_rows import RowStream, map_rows
 from ._options import JobOptions, Limits, ProgressHandler
-from ._row_files import RowsError, RowSource
+from ._row_files import RowsError, RowSource, form_of
 from ._rows import JobResult, Progress, Row, Stopped
 from ._sources import ArrowTable, PandasTable, PolarsTable, Table
 
@@ -29,6 +30,8 @@ __all__ = [
     "Stopped",
     "Table",
     "TooManyFailuresError",
+    "form_of",
     "map_file",
     "map_rows",
+    "read_rows",
 ]

@@ -1,0 +1,117 @@
+"""What of a row is sent: its template, its column, or the row itself."""
+
+import json
+from collections.abc import Callable, Mapping
+from string import Formatter
+from typing import TypeAlias
+
+from miniagents.ext.jobs import RowsError, RowSource
+
+from ._arguments import BadInputError
+from ._map_arguments import MapOptions
+
+__all__ = ["MakeMessage", "check_columns", "message_maker"]
+
+MakeMessage: TypeAlias = Callable[[Mapping[str, object]], str]
+"""What is sent, of a row."""
+
+
+def message_maker(options: MapOptions) -> MakeMessage | None:
+    """What makes of a row what is sent; None if that is the row itself.
+
+    Args:
+        options: of the command line.
+
+    Raises:
+        BadInputError: the template cannot be read.
+    """
+    if options.text_column is not None:
+        return _Template((("", options.text_column),), "")
+    return None if options.prompt is None else _template(options.prompt)
+
+
+def columns_of(message: MakeMessage | None) -> tuple[str, ...]:
+    """The columns that what is sent is made of.
+
+    Args:
+        message: makes it.
+    """
+    return tuple(column for _, column in message.parts) if isinstance(message, _Template) else ()
+
+
+class _Template:
+    """Makes a text of a row.
+
+    Args:
+        parts: each a text, and the column that stands behind it.
+        end: the text behind the last one.
+    """
+
+    def __init__(self, parts: tuple[tuple[str, str], ...], end: str) -> None:
+        self.parts: tuple[tuple[str, str], ...] = parts
+        self._end = end
+
+    def __call__(self, row: Mapping[str, object]) -> str:
+        return "".join([*(f"{text}{_value(row, column)}" for text, column in self.parts), self._end])
+
+
+def _template(prompt: str) -> _Template:
+    """Read a template; only names of columns stand in its braces, so nothing in it can be run."""
+    parts: list[tuple[str, str]] = []
+    text = ""
+    try:
+        for literal, column, form, conversion in Formatter().parse(prompt):
+            text += literal
+            if column is None:
+                continue
+            if form or conversion or not column:
+                shown = f"{{{column}{'!' + conversion if conversion else ''}{':' + form if form else ''}}}"
+                raise BadInputError(
+                    f"--prompt: {shown} names no column; write {{text}}, and {{{{ for a brace"
+                )
+            parts.append((text, column))
+            text = ""
+    except ValueError as error:
+        raise BadInputError(f"--prompt: {error}; write {{text}} for a column, and {{{{ for a brace") from None
+    if not parts:
+        raise BadInputError("--prompt has no column in it, so all rows would be asked the same; write {text}")
+    return _Template(tuple(parts), text)
+
+
+def _value(row: Mapping[str, object], column: str) -> str:
+    value = row.get(column)
+    if value is None:
+        why = "is null" if column in row else "is not there"
+        raise RowsError(f"The column {column!r} of this row {why}, so there is nothing to send.")
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def check_columns(options: MapOptions, message: MakeMessage | None, source: RowSource) -> None:
+    """Refuse columns that are not there, and those that are and would be written over.
+
+    Args:
+        options: of the command line.
+        message: makes of a row what is sent.
+        source: the rows.
+
+    Raises:
+        BadInputError: naming the column.
+    """
+    there = source.columns
+    if not there:  # no rows
+        return
+    sent = "--text-column" if options.prompt is None else "--prompt"
+    wanted = [(sent, column) for column in columns_of(message)]
+    if options.row_id is not None:
+        wanted.append(("--id", options.row_id))
+    for option, column in wanted:
+        if column not in there:
+            raise BadInputError(
+                f"{option}: {source.name} has no column {column!r}; its columns are {', '.join(there)}"
+            )
+    for column in (options.output_column, options.error_column):
+        if column in there:
+            raise BadInputError(
+                f"{source.name} has a column {column!r} already; name the one of the answers with "
+                "--output-column NAME (errors are NAME_error then)"
+            )

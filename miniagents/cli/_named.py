@@ -1,0 +1,45 @@
+"""What a user names as `MODULE:NAME`, imported."""
+
+import sys
+from contextlib import redirect_stdout
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from ._arguments import BadInputError
+
+__all__ = ["named_object"]
+
+
+def named_object(named: str, *, what: str, example: str) -> object:
+    """Import what is named; what its module prints meanwhile goes to stderr.
+
+    The module is looked for in the current folder first.
+
+    Args:
+        named: `MODULE:NAME`, where the name may have steps with dots.
+        what: it is, for errors.
+        example: of such a name.
+
+    Raises:
+        BadInputError: there is no such module, or no such name in it, or importing it fails.
+    """
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    module_name, colon, path = named.partition(":")
+    if not colon or not module_name or not path:
+        raise BadInputError(f"{named} names no {what}; write {example}")
+    with redirect_stdout(sys.stderr):
+        try:
+            found: object = import_module(module_name)
+        except Exception as error:
+            raise BadInputError(
+                f"the module {module_name} cannot be imported: {type(error).__name__}: {error}"
+            ) from error
+    for step in path.split("."):
+        try:
+            found = cast("object", getattr(found, step))
+        except AttributeError:
+            raise BadInputError(f"the module {module_name} has no {path}") from None
+    return found

@@ -1,0 +1,211 @@
+"""How far a job has come, on stderr: a bar at a terminal, a line now and then on a pipe, or nothing."""
+
+import sys
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from importlib import import_module
+from types import TracebackType
+from typing import Final, Protocol, Self, TextIO, cast
+
+from typing_extensions import override
+
+from miniagents.ext.jobs import Progress
+from miniagents.values import strip_control
+
+from ._arguments import BadInputError, complain
+from ._map_arguments import ProgressForm
+
+__all__ = [
+    "ProgressLines",
+    "ProgressView",
+    "duration",
+    "money",
+    "progress_text",
+    "progress_view",
+    "rate_text",
+]
+
+_EVERY: Final = 10.0
+"""Seconds between two lines."""
+
+_SHOWN: Final = 100
+"""Characters of an error."""
+
+
+class ProgressView:
+    """Shows nothing; a block while it is shown how far a job has come."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End; the terminal is as it was."""
+
+    def show(self, progress: Progress) -> None:
+        """Show how far it has come.
+
+        Args:
+            progress: of the job.
+        """
+
+
+class _BarModule(Protocol):
+    """What is used of the module with the bar."""
+
+    def ProgressBar(self, stream: TextIO) -> ProgressView:  # noqa: N802 - a class
+        """The bar."""
+        ...
+
+
+def progress_view(form: ProgressForm) -> ProgressView:
+    """What shows it.
+
+    Args:
+        form: a bar, lines, or nothing; `auto` is a bar at a terminal if rich is installed, and lines else.
+
+    Raises:
+        BadInputError: there is to be a bar, and rich is not installed.
+    """
+    stream = cast("TextIO | None", sys.stderr)
+    if form == "none" or stream is None:
+        return ProgressView()
+    if form == "plain" or (form == "auto" and not stream.isatty()):
+        return ProgressLines()
+    try:
+        import_module("rich")
+    except ImportError:
+        if form == "auto":
+            return ProgressLines()
+        raise BadInputError("--progress bar needs rich: pip install 'miniagents[jobs]'") from None
+    return cast("_BarModule", import_module("miniagents.cli._progress_bar")).ProgressBar(stream)
+
+
+class ProgressLines(ProgressView):
+    """A line every ten seconds; for pipes and logs.
+
+    Args:
+        now: tells the time, in seconds.
+        say: is given each line.
+    """
+
+    def __init__(
+        self, now: Callable[[], float] = time.monotonic, say: Callable[[str], None] = complain
+    ) -> None:
+        self._now = now
+        self._say = say
+        self._next = now() + _EVERY
+
+    @override
+    def show(self, progress: Progress) -> None:
+        now = self._now()
+        if now >= self._next:
+            self._next = now + _EVERY
+            self._say(progress_text(progress))
+
+
+def progress_text(progress: Progress) -> str:
+    """How far a job has come, in one line.
+
+    Args:
+        progress: of the job.
+
+    Example:
+        >>> progress_text(Progress(done=1200, failed=3, total=20_000, rows_per_second=45.2, seconds_left=372))
+        '1,203 of 20,000 rows, 3 failed, 45.2 rows/s, 6 min 12 s left'
+    """
+    total = "" if progress.total is None else f" of {progress.total:,}"
+    parts = [f"{progress.done + progress.failed:,}{total} rows", f"{progress.failed:,} failed"]
+    if progress.cached:
+        parts.append(f"{progress.cached:,} from the journal")
+    parts += rates(progress)
+    if progress.last_error:
+        parts.append(f"last error: {error_text(progress.last_error)}")
+    return ", ".join(parts)
+
+
+def rates(progress: Progress) -> list[str]:
+    """How fast it goes, what it costs, and how long it will take; what is not known is left out.
+
+    Args:
+        progress: of the job.
+    """
+    parts = [f"{progress.rows_per_second:,.1f} rows/s"]
+    if progress.requests or progress.requests_per_minute:
+        parts.append(f"{rate_text(progress.requests_per_minute, progress.requests_limit)} requests/min")
+    if progress.tokens_per_minute:
+        parts.append(f"{rate_text(progress.tokens_per_minute, progress.tokens_limit)} tokens/min")
+    if progress.cost:
+        about = "" if progress.projected_cost is None else f" of about {money(progress.projected_cost)}"
+        parts.append(f"{money(progress.cost)}{about}")
+    if progress.seconds_left is not None:
+        parts.append(f"{duration(progress.seconds_left)} left")
+    return parts
+
+
+def error_text(error: str) -> str:
+    """An error, as it may stand at a terminal: one line, no control characters, not too long.
+
+    Args:
+        error: whatever a server has said.
+    """
+    shown = " ".join(strip_control(error).split())
+    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
+
+
+def rate_text(rate: float, limit: float | None) -> str:
+    """A rate, and the limit if it is known.
+
+    Args:
+        rate: in a minute.
+        limit: in a minute.
+
+    Example:
+        >>> rate_text(95_300, 200_000), rate_text(480.4, None)
+        ('95.3k/200k', '480')
+    """
+    return _short(rate) if limit is None else f"{_short(rate)}/{_short(limit)}"
+
+
+def _short(number: float) -> str:
+    for unit, size in (("M", 1e6), ("k", 1e4)):
+        if number >= size:
+            return f"{number / min(size, 1e6 if unit == 'M' else 1e3):.1f}".removesuffix(".0") + unit
+    return f"{number:,.0f}"
+
+
+def money(amount: Decimal) -> str:
+    """A sum of money; of little money more digits.
+
+    Args:
+        amount: in dollars.
+
+    Example:
+        >>> money(Decimal("12.3456")), money(Decimal("0.00123")), money(Decimal(0))
+        ('$12.35', '$0.0012', '$0.00')
+    """
+    return f"${amount:,.2f}" if amount >= 1 or not amount else f"${amount:.4f}"
+
+
+def duration(seconds: float) -> str:
+    """A time, in the two greatest units.
+
+    Args:
+        seconds: how long.
+
+    Example:
+        >>> duration(4), duration(372), duration(4_810), duration(100_000)
+        ('4 s', '6 min 12 s', '1 h 20 min', '1 d 3 h')
+    """
+    whole = max(round(seconds), 0)
+    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+    for at, (size, unit) in enumerate(units):
+        if whole >= size:
+            count, rest = divmod(whole, size)
+            if at + 1 == len(units) or rest < units[at + 1][0]:
+                return f"{count} {unit}"
+            return f"{count} {unit} {rest // units[at + 1][0]} {units[at + 1][1]}"
+    return "0 s"

@@ -1,0 +1,78 @@
+"""A bar at a terminal, by rich: the only module that knows it."""
+
+import time
+from types import TracebackType
+from typing import Final, Self, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar as Bar
+from rich.table import Table
+from rich.text import Text
+from typing_extensions import override
+
+from miniagents.ext.jobs import Progress
+
+from ._progress import ProgressView, error_text, rates
+
+__all__ = ["ProgressBar"]
+
+_EVERY: Final = 0.1
+"""Seconds between two pictures."""
+
+
+class ProgressBar(ProgressView):
+    """A bar, and below it how fast it goes, what it costs, and the last error.
+
+    Args:
+        stream: a terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._live = Live(
+            Text("The rows are counted..."),
+            console=Console(file=stream),
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._last: Progress | None = None
+        self._next = 0.0
+
+    @override
+    def __enter__(self) -> Self:
+        self._live.start(refresh=True)
+        return self
+
+    @override
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._last is not None:
+            self._live.update(_picture(self._last), refresh=True)
+        self._live.stop()
+
+    @override
+    def show(self, progress: Progress) -> None:
+        self._last = progress
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _EVERY
+            self._live.update(_picture(progress), refresh=True)
+
+
+def _picture(progress: Progress) -> Group:
+    """The lines. What comes from elsewhere is text, and never markup."""
+    ended = progress.done + progress.failed
+    head = Table.grid(padding=(0, 1))
+    total = "" if progress.total is None else f"/{progress.total:,}"
+    counts = Text(f"{ended:,}{total} rows")
+    counts.append(f"  {progress.failed:,} failed", "red" if progress.failed else "")
+    if progress.cached:
+        counts.append(f"  {progress.cached:,} from the journal", "cyan")
+    head.add_row(Bar(total=progress.total or None, completed=ended, width=24), counts)
+    lines: list[Table | Text] = [head, Text("  ".join(rates(progress)))]
+    if progress.last_error:
+        lines.append(
+            Text(f"last error: {error_text(progress.last_error)}", "red", overflow="ellipsis", no_wrap=True)
+        )
+    return Group(*lines)

@@ -1,0 +1,93 @@
+"""What some rows tell of all of them."""
+
+from collections.abc import AsyncGenerator, Iterator
+from decimal import Decimal
+
+import pytest
+
+from miniagents.cli._estimate import Estimate, sample_of
+from miniagents.ext.jobs import Progress, Row
+from miniagents.values import Usage
+
+
+class Rows:
+    """So many rows."""
+
+    def __init__(self, many: int) -> None:
+        self.name = "rows"
+        self.columns = ("at",)
+        self._many = many
+
+    def __iter__(self) -> Iterator[dict[str, object]]:
+        rows: list[dict[str, object]] = [{"at": at} for at in range(self._many)]
+        return iter(rows)
+
+    def count(self) -> int:
+        """How many."""
+        return self._many
+
+    def sha256(self) -> str:
+        """No file."""
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("total", "rows", "taken"),
+    [(10, 3, [0, 3, 6]), (10, 10, list(range(10))), (3, 100, [0, 1, 2]), (0, 5, []), (7, 1, [0])],
+)
+def test_sample(total: int, rows: int, taken: list[int]) -> None:
+    """Rows are taken at even distances, each once, and no more than there are."""
+    assert [row["at"] for row in sample_of(Rows(total), total, rows)] == taken
+
+
+async def answered(*costs: str | None) -> AsyncGenerator[Row[object, object]]:
+    """A row for each cost."""
+    for index, cost in enumerate(costs):
+        price = None if cost is None else Decimal(cost)
+        yield Row(index, "row", lambda: "yes", usage=Usage(100, 10), cost=price)
+
+
+async def lines(estimate: Estimate, *costs: str | None) -> str:
+    """What it tells after these rows, which took ten seconds."""
+    await estimate.take(answered(*costs))
+    estimate.seconds = 10.0
+    return "\n".join(estimate.lines())
+
+
+async def test_money_and_time() -> None:
+    """The whole costs what the rows cost on average, give or take, and takes so many rounds."""
+    told = await lines(Estimate(1000, 2), "0.01", "0.02", "0.03", "0.02")
+    assert "tried 4 of 1,000 rows: 4 answered, 0 failed, in 10 s." in told
+    assert (
+        "all 1,000 rows: about $20.00 ($11.84 to $28.16), 100,000 tokens sent, 10,000 tokens answered, "
+        in told
+    )
+    assert told.endswith("about 41 min 40 s.")
+
+
+async def test_limits() -> None:
+    """It takes no less than the limits let go."""
+    estimate = Estimate(1000, 1000)
+    estimate.note(Progress(requests=2, requests_limit=100, tokens_limit=1_000_000))
+    assert (await lines(estimate, "0.01", "0.01")).endswith("about 10 min.")
+
+
+async def test_no_price() -> None:
+    """Where a price is not known it says so, and where nothing is counted, too."""
+    assert "the price is not known (give --price IN,OUT)" in await lines(Estimate(10, 1), "0.01", None)
+    free = Estimate(10, 1, tried=2, answered=2)
+    assert "all 10 rows: no tokens were counted, " in "\n".join(free.lines())
+
+
+async def test_failures() -> None:
+    """The last error is told, without what could change a terminal."""
+
+    async def rows() -> AsyncGenerator[Row[object, object]]:
+        yield Row(0, "row", lambda: "yes", error=ValueError("no\x1b[31m"))
+        yield Row(1, "row", lambda: "yes", cached=True)
+
+    estimate = Estimate(2, 1)
+    await estimate.take(rows())
+    told = list(estimate.lines())
+    assert told[0].startswith("tried 2 of 2 rows: 1 answered, 1 failed, 1 of them from the journal")
+    assert told[1] == "last error: ValueError: no[31m"

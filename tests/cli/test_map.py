@@ -1,0 +1,345 @@
+"""``miniagents map``, with agents of a module of the user's own."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from miniagents.cli import main
+from tests.support.sse_server import refused_url
+
+REVIEWS = Path(__file__).parents[2] / "examples" / "reviews.csv"
+ROWS = [{"id": at, "text": f"review {at}", "none": None} for at in range(4)]
+JUDGES = '''
+"""What the command is given in these tests."""
+
+from pydantic import BaseModel
+
+from miniagents import AssistantMessage, Message, Usage, miniagent
+from miniagents.errors import LLMStatusError
+from miniagents.testing import scripted_model
+
+print("a module may print")
+asked = []
+
+
+class Mood(BaseModel):
+    """What is thought."""
+
+    mood: str
+
+
+@miniagent
+async def shout(ctx) -> None:
+    """Say it loudly."""
+    (message,) = await ctx.messages
+    asked.append(str(message))
+    if "2" in str(message):
+        raise ValueError("two is too many\\x1b[31m")
+    ctx.reply(str(message).upper())
+
+
+@miniagent
+async def field(ctx) -> None:
+    """Look at the columns of a row."""
+    (message,) = await ctx.messages
+    ctx.reply(f"{message.id}: {message.text}")
+
+
+@miniagent
+async def needs(ctx, language: str) -> None:
+    """Needs a keyword."""
+
+
+def answered(messages):
+    """Two tokens for each word."""
+    asked.append(str(messages[-1]))
+    return AssistantMessage("fine", usage=Usage(800_000, 200_000), model="m-1")
+
+
+paid = scripted_model(then=answered, alias="PAID")
+typed = scripted_model(then='{"mood": "good"}', alias="TYPED")
+refuses = scripted_model(then=LLMStatusError("no such key", status=401), alias="REFUSES")
+number = 7
+'''
+count = 0
+
+
+@pytest.fixture
+def judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module in the current folder, beside a file of rows."""
+    global count  # noqa: PLW0603 - each test has a module of its own
+    count += 1
+    name = f"judges_{count}"
+    (tmp_path / f"{name}.py").write_text(JUDGES)
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in ROWS))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    return name
+
+
+def read(path: str | Path) -> list[dict[str, object]]:
+    """The rows of a file."""
+    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+
+
+def asked_of(module: str) -> list[str]:
+    """What the agents of the module were asked."""
+    return list(sys.modules[module].asked) if module in sys.modules else []
+
+
+def test_offline(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a key or a network each row gets an answer, in order; a second time nothing is asked."""
+    words = ["map", "eliza", str(REVIEWS), "-o", "out.jsonl", "--text-column", "text"]
+    assert 0 == main(words)
+    rows = read("out.jsonl")
+    assert [row["product"] for row in rows][:3] == ["Kettle", "Kettle", "Lamp"]
+    assert all(row["output"] and row["error"] is None for row in rows)
+    out, err = capsys.readouterr()
+    assert ("", 1) == (out, err.count("\n"))
+    assert f"{len(rows)} rows in out.jsonl: {len(rows)} answered; " in err
+    before = Path("out.jsonl").read_bytes()
+    assert 0 == main(words)
+    assert "the job was done before, and nothing was asked" in capsys.readouterr().err
+    assert before == Path("out.jsonl").read_bytes()
+
+
+def test_failed_rows(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row that fails harms no other one: exit 3, it is in both files, and --retry-failed asks it again."""
+    words = [
+        "map",
+        f"{judges}:shout",
+        "rows.jsonl",
+        "-o",
+        "out.jsonl",
+        "--prompt",
+        "Say {text}!",
+        "--retries",
+        "0",
+    ]
+    assert 3 == main(words)
+    rows = read("out.jsonl")
+    assert [row["output"] for row in rows] == ["SAY REVIEW 0!", "SAY REVIEW 1!", None, "SAY REVIEW 3!"]
+    assert rows[2] == {**ROWS[2], "output": None, "error": rows[2]["error"]}
+    assert "two is too many" in str(rows[2]["error"])
+    (failed,) = read("out.jsonl.errors.jsonl")
+    assert "two is too many" in json.dumps(failed)
+    err = capsys.readouterr().err
+    assert "4 rows in out.jsonl: 3 answered, 1 failed (out.jsonl.errors.jsonl); " in err
+    assert "\x1b" not in err
+    assert 3 == main(words)
+    assert len(asked_of(judges)) == 4, "what has failed is not asked again without --retry-failed"
+    assert 3 == main([*words, "--retry-failed"])
+    assert len(asked_of(judges)) == 5
+
+
+def test_what_is_sent(judges: str) -> None:
+    """An agent is sent the row itself; another prompt, and --refresh, ask anew."""
+    assert 0 == main(["map", f"{judges}:field", "rows.jsonl", "-o", "out.jsonl"])
+    assert [row["output"] for row in read("out.jsonl")] == [f"{at}: review {at}" for at in range(4)]
+    words = ["map", f"{judges}:paid", "rows.jsonl", "-o", "other.jsonl"]
+    assert 0 == main([*words, "--prompt", "{{{id}}} {text}"])
+    assert "{0} review 0" in asked_of(judges)
+    assert 0 == main([*words, "--prompt", "Again: {text}"])
+    assert len(asked_of(judges)) == 8
+    assert 0 == main([*words, "--prompt", "Again: {text}", "--refresh"])
+    assert len(asked_of(judges)) == 12
+
+
+def test_nothing_to_send(judges: str) -> None:
+    """A row without what is to be sent fails, and nothing is asked for it."""
+    assert 3 == main(["map", f"{judges}:paid", "rows.jsonl", "-o", "o.jsonl", "--text-column", "none"])
+    assert "The column 'none' of this row is null, so there is nothing to send." in str(read("o.jsonl")[0])
+    assert asked_of(judges) == []
+
+
+def test_typed(judges: str) -> None:
+    """Answers of a type are objects, also in Parquet."""
+    words = ["map", f"{judges}:typed", "rows.jsonl", "--prompt", "{text}", "--type", f"{judges}:Mood"]
+    assert 0 == main([*words, "-o", "out.jsonl", "--output-column", "judged"])
+    assert read("out.jsonl")[0] == {**ROWS[0], "judged": {"mood": "good"}, "judged_error": None}
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert 0 == main([*words, "-o", "out.parquet"])
+    assert parquet.read_table("out.parquet").to_pylist()[3]["output"] == {"mood": "good"}
+
+
+def test_budget(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is spent beyond the budget: exit 4, no file, and a larger one goes on."""
+    words = [
+        "map",
+        f"{judges}:paid",
+        "rows.jsonl",
+        "-o",
+        "out.jsonl",
+        "--text-column",
+        "text",
+        "--concurrency",
+        "1",
+    ]
+    assert 4 == main([*words, "--price", "1,1", "--budget", "2"])
+    assert len(asked_of(judges)) == 2
+    assert not Path("out.jsonl").exists()
+    err = capsys.readouterr().err
+    assert "the budget of $2.00 is spent: 2 answered" in err
+    assert "Go on with: miniagents map " in err
+    assert 0 == main([*words, "--price", "1,1", "--budget", "4"])
+    assert len(asked_of(judges)) == 4
+    assert "$4.00" in capsys.readouterr().err
+
+
+def test_too_many_failures(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """More failures than may be stop the job: exit 3, and it says how to go on."""
+    words = [
+        "map",
+        f"{judges}:shout",
+        "rows.jsonl",
+        "-o",
+        "out.jsonl",
+        "--text-column",
+        "text",
+        "--retries",
+        "0",
+    ]
+    assert 3 == main([*words, "--max-failures", "0", "--concurrency", "1"])
+    err = capsys.readouterr().err
+    assert "too many rows have failed: " in err
+    assert "Go on with: " in err
+    assert not Path("out.jsonl").exists()
+
+
+def test_an_error_of_every_row(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What every row would get ends the job at once, in one line."""
+    assert 1 == main(["map", f"{judges}:refuses", "rows.jsonl", "-o", "out.jsonl", "--text-column", "text"])
+    err = capsys.readouterr().err
+    assert "no such key" in err
+    assert "Traceback" not in err
+
+
+def test_estimate(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Some rows of all parts of the file tell what the whole would cost, and are not paid again."""
+    rows = [{"text": f"row {at}"} for at in range(40)]
+    Path("many.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    words = [
+        "map",
+        f"{judges}:paid",
+        "many.jsonl",
+        "-o",
+        "out.jsonl",
+        "--text-column",
+        "text",
+        "--price",
+        "1,1",
+    ]
+    assert 0 == main([*words, "--estimate", "4"])
+    assert asked_of(judges) == ["row 0", "row 10", "row 20", "row 30"]
+    err = capsys.readouterr().err
+    assert "tried 4 of 40 rows: 4 answered, 0 failed, in " in err
+    assert (
+        "all 40 rows: about $40.00 ($40.00 to $40.00), 32,000,000 tokens sent, 8,000,000 tokens answered"
+        in err
+    )
+    assert not Path("out.jsonl").exists()
+    assert 0 == main(words)
+    assert len(asked_of(judges)) == 40
+    assert 0 == main(["map", f"{judges}:paid", "many.jsonl", "--text-column", "text", "--estimate"])
+    assert "the price is not known (give --price IN,OUT)" in capsys.readouterr().err
+
+
+def test_no_rows(judges: str) -> None:
+    """A file without rows becomes a file without rows."""
+    Path("none.jsonl").write_text("")
+    assert 0 == main(["map", "eliza", "none.jsonl", "-o", "out.jsonl", "--text-column", "text"])
+    assert Path("out.jsonl").read_text() == ""
+
+
+JOB = "eliza rows.jsonl -o o.jsonl --text-column text"
+WRONG = [
+    ("", "the following arguments are required: AGENT, INPUT"),
+    ("eliza none.jsonl -o o.jsonl --text-column text", "none.jsonl cannot be read: No such file"),
+    ("eliza rows.xlsx -o o.jsonl --text-column text", "files of .xlsx are not read; give .jsonl, .csv"),
+    ("eliza rows.jsonl -o o.csv --text-column text", "no .csv is written"),
+    ("eliza rows.jsonl --text-column text", "map needs -o OUT"),
+    ("eliza rows.jsonl -o no/o.jsonl --text-column text", "-o: there is no folder no"),
+    ("eliza rows.jsonl -o f.jsonl --text-column text", "-o: f.jsonl is a folder"),
+    ("eliza rows.jsonl -o rows.jsonl --text-column text", "-o: rows.jsonl is that of INPUT itself"),
+    ("eliza broken.jsonl -o o.jsonl --text-column text", "broken.jsonl, line 3: this is no JSON"),
+    ("eliza rows.jsonl -o o.jsonl", "eliza is sent a text; say which with --text-column COLUMN, or with"),
+    ("eliza rows.jsonl -o o.jsonl --text-column txt", "has no column 'txt'; its columns are id, text, none"),
+    ("eliza rows.jsonl -o o.jsonl --text-column ''", "--text-column is empty"),
+    ("eliza rows.jsonl -o o.jsonl --prompt {txt}", "--prompt: rows.jsonl has no column 'txt'"),
+    ("eliza rows.jsonl -o o.jsonl --prompt Hi", "--prompt has no column in it"),
+    ("eliza rows.jsonl -o o.jsonl --prompt {text!r:>9}", "--prompt: {text!r:>9} names no column"),
+    ("eliza rows.jsonl -o o.jsonl --prompt {text.__class__}", "has no column 'text.__class__'"),
+    ("eliza rows.jsonl -o o.jsonl --prompt {text", "--prompt: expected '}' before end of string"),
+    (f"{JOB} --prompt {{text}}", "not allowed with argument"),
+    (f"{JOB} --id key", "--id: rows.jsonl has no column 'key'"),
+    (
+        f"{JOB} --output-column id",
+        "has a column 'id' already; name the one of the answers with --output-column",
+    ),
+    (f"{JOB} --journal no/j", "--journal: there is no folder no"),
+    (f"{JOB} --journal rows.jsonl", "--journal: rows.jsonl is that of INPUT itself"),
+    (f"{JOB} --errors ./o.jsonl", "--errors: o.jsonl is that of -o itself"),
+    (f"{JOB} --errors ''", "--errors needs the name of a file"),
+    (f"{JOB} --price 3", "'3' is no price; give dollars for a million tokens"),
+    (f"{JOB} --budget 0", "'0' is no sum of money"),
+    (f"{JOB} --budget nan", "'nan' is no sum of money"),
+    (f"{JOB} --rpm 0", "'0' is no limit; give a number greater than 0"),
+    (f"{JOB} --tpm inf", "'inf' is no limit"),
+    (f"{JOB} --concurrency 0", "0 is too few; give 1 or more"),
+    (f"{JOB} --retries=-1", "'-1' is not a number"),
+    (f"{JOB} --estimate 0", "0 is too few; give 1 or more"),
+    (f"{JOB} --max-failures 120%", "'120%' is no number of rows"),
+    (f"{JOB} --keep all", "invalid choice: 'all'"),
+    (f"{JOB} --progress loud", "invalid choice: 'loud'"),
+    (f"{JOB} --refresh --retry-failed", "not allowed with argument"),
+    (f"{JOB} --fast", "unrecognized arguments: --fast"),
+    (f"{JOB} --type JUDGES:Mood", "eliza is no language model, so it has no typed answers"),
+    (f"{JOB} --base-url http://x/v1", "--base-url is for language models; eliza has none"),
+    ("no_such_module:agent rows.jsonl -o o.jsonl", "the module no_such_module cannot be imported"),
+    (
+        "gpt-5 rows.jsonl -o o.jsonl",
+        "gpt-5 names no agent; write MODULE:AGENT, openai:MODEL, anthropic:MODEL",
+    ),
+    ("JUDGES:nobody rows.jsonl -o o.jsonl", "has no nobody"),
+    ("JUDGES:number rows.jsonl -o o.jsonl", "is a int; name an agent"),
+    ("JUDGES:needs rows.jsonl -o o.jsonl", "name an agent that is bound to its keywords"),
+    ("JUDGES:typed rows.jsonl -o o.jsonl --system Hi", "--system is for models of providers"),
+    ("JUDGES:typed rows.jsonl -o o.jsonl --type JUDGES:number", "is no class of pydantic's BaseModel"),
+    ("JUDGES:typed rows.jsonl -o o.jsonl --type Mood", "Mood names no class; write MODULE:CLASS"),
+    ("JUDGES:shout rows.jsonl -o o.jsonl --type JUDGES:Mood", "is no language model, so it has no typed"),
+    ("openai: rows.jsonl -o o.jsonl --text-column text", "the name of the model is missing"),
+    ("openai:m rows.jsonl -o o.jsonl --text-column text", "OPENAI_API_KEY is not set"),
+    (
+        "openai:m rows.jsonl -o o.jsonl --text-column text --base-url REFUSED",
+        "nothing answers at the base URL",
+    ),
+    ("openai:m rows.jsonl -o o.jsonl --text-column text --base-url x", "the base URL x is no address"),
+    (
+        "openai:no-such rows.jsonl -o o.jsonl --text-column text --base-url REFUSED --budget 5",
+        "--budget: the price of no-such is not known; give --price IN,OUT",
+    ),
+]
+"""The words, and what is said of them."""
+
+
+@pytest.mark.parametrize(("words", "said"), WRONG)
+def test_wrong_input(judges: str, words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrong input is told in one line with exit code 2, before anything is asked or written."""
+    Path("broken.jsonl").write_text('{"text": "a"}\n{"text": "b"}\n{"text": \n')
+    Path("f.jsonl").mkdir()
+    before = sorted(path.name for path in Path.cwd().iterdir())
+    url = f"{refused_url()}/v1"
+    assert 2 == main(["map", *shlex.split(words.replace("JUDGES", judges).replace("REFUSED", url))])
+    out, err = capsys.readouterr()
+    assert said in err
+    assert "Traceback" not in err
+    assert len(err.replace("a module may print\n", "").splitlines()) == 1
+    assert out == ""
+    assert asked_of(judges) == []
+    made = sorted(path.name for path in Path.cwd().iterdir() if "journal" not in path.name)
+    assert [name for name in made if name != "__pycache__"] == before

@@ -1,0 +1,131 @@
+"""Crosses modules: `miniagents map` as a process, on pipes and at a terminal."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.processes import at_terminal, environment, on_pipe
+from tests.support.sse_server import answer, serve, sse
+from tests.support.wires import CHAT
+
+pytestmark = pytest.mark.gate("starts programs")
+
+CTRL_C = "\x03"
+SLOW = '''
+"""An agent that takes its time, and notes what it was asked."""
+
+import asyncio
+
+from miniagents import miniagent
+
+
+@miniagent
+async def slow(ctx) -> None:
+    """Say it loudly, after a while."""
+    text = str(await ctx.messages)
+    with open("asked.txt", "a") as file:
+        file.write(f"{text}\\n")
+    await asyncio.sleep(0.05)
+    ctx.reply(text.upper())
+'''
+ROWS = "".join(f'{{"text": "row {at}"}}\n' for at in range(120))
+
+
+def rows_of(text: str) -> list[dict[str, object]]:
+    """Lines of JSON."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+async def test_pipes(tmp_path: Path) -> None:
+    """Rows come in on a pipe, and go out on one; all else is on stderr, and no file is left."""
+    words = ("eliza", "-", "-o", "-", "--text-column", "text")
+    done = await on_pipe(tmp_path, ROWS, *words, command="map")
+    assert done.code == 0
+    rows = rows_of(done.out)
+    assert [row["text"] for row in rows] == [f"row {at}" for at in range(120)]
+    assert done.err.startswith("miniagents: 120 rows written: 120 answered; ")
+    assert not any(tmp_path.iterdir())  # noqa: ASYNC240 - it is done
+
+
+async def test_a_reader_that_leaves(tmp_path: Path) -> None:
+    """A reader who has enough, such as head, ends it without an error."""
+    (tmp_path / "rows.jsonl").write_text(ROWS * 100)
+    command = f"{sys.executable} -m miniagents map eliza rows.jsonl -o - --text-column text | head -1"
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-c", f"set -o pipefail; {command}", cwd=tmp_path, env=environment(),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert (process.returncode, out.count(b"\n")) == (0, 1)
+    assert b"Traceback" not in err
+
+
+async def test_ctrl_c_and_go_on(tmp_path: Path) -> None:
+    """At a terminal a bar shows how far it is; after Ctrl-C the command that is printed goes on."""
+    (tmp_path / "slow_agents.py").write_text(SLOW)
+    (tmp_path / "rows.jsonl").write_text(ROWS)
+    words = [
+        "slow_agents:slow",
+        "rows.jsonl",
+        "-o",
+        "out.jsonl",
+        "--text-column",
+        "text",
+        "--concurrency",
+        "2",
+    ]
+    async with at_terminal(tmp_path, *words, command="map") as terminal:
+        await terminal.expect("/120 rows")
+        await terminal.expect("rows/s")
+        await terminal.expect("left")
+        terminal.type(CTRL_C)
+        assert 128 + signal.SIGINT == await terminal.end()
+        await terminal.expect("miniagents: stopped after ")
+        await terminal.expect(
+            "are in out.jsonl.journal. Go on with: miniagents map slow_agents:slow rows.jsonl"
+        )
+        assert "Traceback" not in terminal.shown
+    assert not (tmp_path / "out.jsonl").exists()
+    asked = len((tmp_path / "asked.txt").read_text().splitlines())
+    assert 0 < asked < 120
+    done = await on_pipe(tmp_path, None, *words, command="map")
+    assert done.code == 0
+    rows = rows_of((tmp_path / "out.jsonl").read_text())
+    assert [row["output"] for row in rows] == [f"ROW {at}" for at in range(120)]
+    asked = len((tmp_path / "asked.txt").read_text().splitlines())
+    assert 120 <= asked <= 122, "what was in flight at Ctrl-C is asked again, and nothing else"
+
+
+async def test_a_model(tmp_path: Path) -> None:
+    """A model of a provider is asked through its SDK; a row that it refuses fails alone."""
+    refused = answer(400, {"error": {"message": "no such thing", "type": "invalid_request_error"}})
+    (tmp_path / "rows.jsonl").write_text(ROWS.splitlines(keepends=True)[0] * 3)
+    async with serve(sse(*CHAT.good("Fine")), refused, sse(*CHAT.good("Good"))) as server:
+        done = await on_pipe(
+            tmp_path,
+            None,
+            "openai:m",
+            "rows.jsonl",
+            "-o",
+            "out.jsonl",
+            "--base-url",
+            server.url + CHAT.path,
+            "--prompt",
+            "Judge: {text}",
+            "--system",
+            "Be kind",
+            "--concurrency",
+            "1",
+            command="map",
+        )
+    assert done.code == 3
+    rows = rows_of((tmp_path / "out.jsonl").read_text())
+    assert [row["output"] for row in rows] == ["Fine", None, "Good"]
+    assert "no such thing" in str(rows[1]["error"])
+    assert "Judge: row 0" in json.dumps(server.requests[0].json)
+    assert "Be kind" in json.dumps(server.requests[0].json)
+    assert "3 rows in out.jsonl: 2 answered, 1 failed (out.jsonl.errors.jsonl); 3 calls" in done.err

@@ -1,0 +1,254 @@
+"""Rows in files: what is read, what is refused and where, what is written."""
+
+import gzip
+import hashlib
+import json
+import sys
+import tracemalloc
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from miniagents.ext.jobs._formats import json_line, read_rows, row_writer
+from miniagents.ext.jobs._row_files import FileForm, Row, RowsError, form_of
+
+ROWS: list[Row] = [{"id": 1, "text": "Grüße"}, {"id": 2, "text": 'two\n"lines"', "more": {"a": [1, None]}}]
+
+
+def written(path: Path, rows: list[Row], like: Path | None = None) -> Path:
+    """A file of rows."""
+    writer = row_writer(path, form_of(path, written=True), like=None if like is None else read_rows(like))
+    for row in rows:
+        writer.write(row)
+    writer.close()
+    assert [each.name for each in path.parent.iterdir() if each.name.startswith(path.name)] == [path.name]
+    return path
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.ndjson", "rows.jsonl.gz"])
+def test_json_lines(tmp_path: Path, name: str) -> None:
+    """What is written as JSONL is read again, as often as one likes; the same rows make the same bytes."""
+    path = written(tmp_path / name, ROWS)
+    rows = read_rows(path)
+    assert list(rows) == list(rows) == ROWS
+    assert (rows.columns, rows.count(), rows.name) == (("id", "text"), 2, str(path))
+    assert rows.sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
+    if name.endswith(".gz"):
+        assert path.read_bytes()[4:8] == bytes(4), "no time stands in it"
+    (tmp_path / "again").mkdir()
+    assert path.read_bytes() == written(tmp_path / "again" / name, ROWS).read_bytes()
+
+
+def test_csv(tmp_path: Path) -> None:
+    """Values of CSV are texts as they stand; fields may be long and have lines; blank lines are none."""
+    long = "x" * 200_000
+    path = tmp_path / "rows.csv"
+    path.write_text(f'\ufeffid,text\r\n007,"a\nb"\r\n\r\nNA,{long}\r\n', encoding="utf-8")
+    rows = read_rows(path)
+    assert rows.columns == ("id", "text")
+    assert list(rows) == [{"id": "007", "text": "a\nb"}, {"id": "NA", "text": long}]
+    zipped = tmp_path / "rows.csv.gz"
+    zipped.write_bytes(gzip.compress(path.read_bytes()))
+    assert list(read_rows(zipped)) == list(rows)
+    (tmp_path / "header.csv").write_text("id,text\n")
+    assert (list(read_rows(tmp_path / "header.csv")), read_rows(tmp_path / "header.csv").count()) == ([], 0)
+
+
+TYPED: list[Row] = [
+    {
+        "at": datetime(2026, 11, 22, 20, 15, tzinfo=UTC),
+        "day": date(2026, 11, 22),
+        "price": Decimal("1.10"),
+        "bytes": b"\x00\xff",
+        "list": [1, 2],
+        "share": 0.5,
+        "none": None,
+    }
+]
+
+
+def test_parquet(tmp_path: Path) -> None:
+    """What is written as Parquet is read again with its types; columns keep those of the input."""
+    path = written(tmp_path / "rows.parquet", TYPED * 3)
+    rows = read_rows(path)
+    assert list(rows) == list(rows) == TYPED * 3
+    assert (rows.count(), rows.columns) == (3, tuple(TYPED[0]))
+    answered = written(tmp_path / "out.parquet", [{**row, "output": "yes"} for row in rows], like=path)
+    assert list(read_rows(answered)) == [{**TYPED[0], "output": "yes"}] * 3
+    empty = written(tmp_path / "empty.parquet", [], like=path)
+    assert (read_rows(empty).count(), read_rows(empty).columns) == (0, tuple(TYPED[0]))
+
+
+def test_parquet_of_any_rows(tmp_path: Path) -> None:
+    """Columns that come late, grow wider, or have no type in common, fit at the end."""
+    rows: list[Row] = [
+        {
+            "number": at if at < 1500 else at + 0.5,
+            "mixed": at if at % 2 else f"text {at}",
+            "object": {"a": at} if at < 2500 else {"b": [at]},
+            "empty": {},
+            "big": 2**70 if at == 10 else at,
+            "half": "\ud83d" if at == 7 else "whole",
+            **({"late": True} if at >= 2000 else {}),
+        }
+        for at in range(3001)
+    ]
+    read = list(read_rows(written(tmp_path / "rows.parquet", rows)))
+    assert len(read) == 3001
+    first, last = read[0], read[-1]
+    assert (first["number"], first["mixed"], first["late"], first["object"]) == (
+        0.0,
+        "text 0",
+        None,
+        {"a": 0, "b": None},
+    )
+    assert (last["number"], last["mixed"], last["late"], last["object"]) == (
+        3000.5, "text 3000", True, {"a": None, "b": [3000]},
+    )  # fmt: skip
+    assert (first["empty"], read[7]["half"], read[10]["big"]) == ("{}", "?", str(2**70))
+    assert read[1]["mixed"] == "1"
+
+
+def test_times_of_nanoseconds(tmp_path: Path) -> None:
+    """Times of Parquet with billionths of a second are read with millionths, which is what Python knows."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    times = pyarrow.array([1_700_000_000_123_456_789], pyarrow.timestamp("ns", "UTC"))
+    parquet.write_table(pyarrow.table({"at": times}), tmp_path / "t.parquet")
+    (row,) = read_rows(tmp_path / "t.parquet")
+    at = row["at"]
+    assert isinstance(at, datetime)
+    assert at == datetime.fromtimestamp(1_700_000_000, UTC) + timedelta(microseconds=123_456)
+
+
+@pytest.mark.parametrize("name", ["big.jsonl", "big.parquet"])
+def test_large_rows(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large rows are, a few of them are in memory at once, read and written."""
+    for module in ("_formats", "_parquet"):
+        monkeypatch.setattr(f"miniagents.ext.jobs.{module}.AT_ONCE", 2**20)
+    tracemalloc.start()
+    try:
+        rows = ({"text": str(at % 10) * 2**19} for at in range(100))
+        writer = row_writer(tmp_path / name, form_of(name))
+        for row in rows:
+            writer.write(row)
+        writer.close()
+        read = sum(len(str(row["text"])) for row in read_rows(tmp_path / name))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert read == 100 * 2**19
+    assert most < 16 * 2**20, "of 50 MB"
+
+
+def test_a_line_of_any_row() -> None:
+    """Whatever stands in a row becomes JSON that every reader takes."""
+    row = {
+        "nan": float("nan"), "inf": [float("inf")], "half": "\ud83d", "set": {2, 1}, "bytes": b"\x00\xff",
+        "after": timedelta(seconds=1.5), "path": Path("a"), **TYPED[0],
+    }  # fmt: skip
+    read = json.loads(json_line(row))
+    assert (read["nan"], read["inf"], read["half"], read["set"]) == (None, [None], "\ud83d", [1, 2])
+    assert (read["bytes"], read["after"], read["path"], read["price"]) == ("AP8=", 1.5, "a", "1.10")
+    assert (read["at"], read["day"]) == ("2026-11-22T20:15:00+00:00", "2026-11-22")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.jsonl", b'{"a": 1}\n{"a": \n', "line 2: this is no JSON at column 7: Expecting value."),
+        ("a.jsonl", b"\n[1, 2]\n", "line 2: a row is an object, such as {\"text\": ...}, and this is '[1, "),
+        ("a.jsonl", b'{"a": "\xff"}\n', "line 1: byte 8 is no UTF-8; save the file as UTF-8."),
+        ("a.jsonl", b"[" * 100_000, "line 1: it is nested too deep."),
+        ("a.jsonl", b"{" + b"1" * 5000 + b"}", "line 1: this is no JSON"),
+        ("a.jsonl", b'{"a": ' + b"1" * 5000 + b"}", "line 1: this is no JSON."),
+        ("a.csv", b"", "is empty; its first line has to name the columns."),
+        ("a.csv", b"a,,b\n", "line 1: the header has a column without a name"),
+        ("a.csv", b"a,b,a\n", "line 1: the header has 'a' twice; give each column a name of its own."),
+        ("a.csv", b"a,b\n1,2\n1,2,3\n", "line 3: it has 3 columns, and the header names 2."),
+        ("a.csv", b"a,b\n1\n", "line 2: it has 1 column, and the header names 2."),
+        ("a.csv", b'a,b\n1,"2\n', "line 2: this is no CSV: unexpected end of data."),
+        ("a.csv", b"a,b\n1,\xe4\n", "line 2: byte 3 is no UTF-8; save the file as UTF-8."),
+        ("a.jsonl.gz", b'{"a": 1}', "is named as a file of gzip, and is none."),
+        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99)[:-9], "is cut off: the end of what gzip"),
+        ("a.parquet", b"no parquet", "cannot be read as Parquet: "),
+        ("a.txt", b"", "files of .txt are not read; give .jsonl, .csv or .parquet (.jsonl and "),
+        ("a.parquet.gz", b"", "files of .parquet.gz are not read; give .jsonl, .csv or .parquet"),
+        ("a", b"", "files of no ending are not read"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    """A file that has no rows is refused in a sentence that says where, at the latest by counting."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(RowsError) as refused:
+        read_rows(path).count()
+    assert said in str(refused.value)
+    assert str(refused.value).startswith(str(path))
+    assert "\n" not in str(refused.value)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    """A file that is not there, a folder and one that may not be read are refused."""
+    for name in ("none.csv", "none.parquet"):
+        with pytest.raises(RowsError, match=r"none\.\w+ cannot be read: No such file or directory\."):
+            read_rows(tmp_path / name)
+    (tmp_path / "folder.jsonl").mkdir()
+    with pytest.raises(RowsError, match="is a folder; give a file"):
+        read_rows(tmp_path / "folder.jsonl")
+    (tmp_path / "folder.parquet").mkdir()
+    with pytest.raises(RowsError, match="cannot be read"):
+        read_rows(tmp_path / "folder.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("o.csv", "no .csv is written, since answers may have fields"), ("o.xlsx", "files of .xlsx are not")],
+)
+def test_what_is_not_written(name: str, said: str) -> None:
+    """Files that cannot take answers are refused by their names."""
+    with pytest.raises(RowsError) as refused:
+        form_of(name, written=True)
+    assert said in str(refused.value)
+    assert form_of("o.jsonl.gz", written=True) == FileForm("jsonl", zipped=True)
+
+
+@pytest.mark.parametrize("name", ["o.jsonl", "o.jsonl.gz", "o.parquet"])
+def test_discarded(tmp_path: Path, name: str) -> None:
+    """What is discarded leaves nothing, also a second time, and nothing happens after the end."""
+    path = tmp_path / name
+    writer = row_writer(path, form_of(path))
+    writer.write({"a": 1})
+    writer.discard()
+    writer.discard()
+    assert list(tmp_path.iterdir()) == []
+    written(path, ROWS)
+    writer = row_writer(path, form_of(path))
+    writer.close()
+    writer.discard()
+    assert path.exists()
+
+
+def test_a_long_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that no memory could hold is refused before it is read whole."""
+    monkeypatch.setattr("miniagents.ext.jobs._row_files._LONGEST_LINE", 2**20)
+    (tmp_path / "a.jsonl").write_text('{"a": "' + "x" * 2**20 + '"}\n')
+    with pytest.raises(RowsError, match=r"line 1: it is longer than 1 MB\."):
+        read_rows(tmp_path / "a.jsonl")
+
+
+def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pyarrow the error of Parquet says what to install; all else works."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(RowsError, match=r"Parquet needs pyarrow: pip install 'miniagents\[jobs\]'\."):
+        read_rows(tmp_path / "a.parquet")
+    assert list(read_rows(written(tmp_path / "a.jsonl", ROWS))) == ROWS
+
+
+def test_a_name_of_ones_own(tmp_path: Path) -> None:
+    """Errors call a file as they are told to."""
+    (tmp_path / "a.jsonl").write_text("{}\n[]\n")
+    with pytest.raises(RowsError, match=r"^stdin, line 2: "):
+        read_rows(tmp_path / "a.jsonl", name="stdin").count()
