@@ -144,7 +144,7 @@ class Job(Generic[RowT]):
         self._again: deque[RowCall[RowT]] = deque()
         self._pausing: set[asyncio.TimerHandle] = set()
         self._group: list[tuple[CallKey, JournalEntry, Row[RowT, Message]]] = []
-        self._ready: dict[int, Row[RowT, Message]] = {}
+        self._ended_rows: dict[int, Row[RowT, Message]] = {}
         self._next = 0
         self._all_ended = False
         self._waiting: dict[str, Future[None]] = {}
@@ -186,8 +186,8 @@ class Job(Generic[RowT]):
                 work.exception()  # it was told, or nobody reads any more
 
     def _take(self) -> Row[RowT, Message] | None:
-        index = self._next if self._ordered else next(iter(self._ready), -1)
-        row = self._ready.pop(index, None)
+        index = self._next if self._ordered else next(iter(self._ended_rows), -1)
+        row = self._ended_rows.pop(index, None)
         if row is not None:
             self._next += 1
             self._handed_out += 1
@@ -499,7 +499,7 @@ class Job(Generic[RowT]):
         return TooManyFailuresError(text, failed=self._failed, ended=ended)
 
     def _hand_out(self, row: Row[RowT, Message]) -> None:
-        self._ready[row.index] = row
+        self._ended_rows[row.index] = row
         self._tell("ready")
 
     def _counts(self) -> Counts:
