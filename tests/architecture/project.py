@@ -108,6 +108,19 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/_journal/_journal.py": "tests/ext/test_journal.py",
         "miniagents/ext/_journal/_file.py": "tests/ext/test_journal.py",
         "miniagents/ext/_journal/_group_commit.py": "tests/ext/test_journal.py",
+        # What is known before a file is asked; what rows of jobs are kept as.
+        "miniagents/ext/_journal/_key_filter.py": "tests/ext/test_journal.py",
+        "miniagents/models/_call_records.py": "tests/ext/jobs/test_map_rows.py",
+        # What a job is made of: each is tried through jobs.
+        "miniagents/ext/jobs/_job.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_calls.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_errors_file.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_failures.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_kept_rows.py": "tests/ext/jobs/test_map_file.py",
+        "miniagents/ext/jobs/_options.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_rows.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_sources.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_tally.py": "tests/ext/jobs/test_map_rows.py",
         # What cassettes play: read by them, and by journals.
         "miniagents/models/_recordings.py": "tests/testing/test_cassettes.py",
         # What histories and journals are made of: seen through both.

@@ -10,10 +10,9 @@ import asyncio
 from asyncio import Future, Task
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import Final, Generic, TypeVar, cast
 
 from miniagents.agents import MiniAgent, MiniAgents, RetryPolicy
@@ -36,15 +35,14 @@ from miniagents.values import (
     set_partial_text,
 )
 
-from .._journal import Journal
 from ._calls import Asker, Note, RowCall
-from ._errors_file import ErrorsFile
-from ._failures import TooManyFailuresError, is_final, may_pass
+from ._failures import is_final, may_pass
 from ._kept_rows import JobState, KeptRows
 from ._meter import Counts, Meter
-from ._options import JobSettings
+from ._options import JobSettings, ProgressHandler
 from ._purse import Purse
 from ._rows import Progress, Row, Stopped
+from ._tally import Tally
 
 __all__ = ["Job"]
 
@@ -53,7 +51,6 @@ RowT = TypeVar("RowT")
 _GROUP: Final = 256  # rows that have ended and are not kept yet
 _WINDOW: Final = 1000  # rows that have begun and were not handed out
 _TICK: Final = 0.25  # seconds between two reports of progress
-_EARLY: Final = 100  # rows before which a share of failures says little
 
 
 class _RowAgent(Generic[RowT]):
@@ -80,7 +77,6 @@ class Job(Generic[RowT]):
         message: makes of a row what the agent is sent.
         ordered: rows are handed out in their order.
         total: how many rows there are, if that is known.
-        journal: keeps what was answered; None for nothing.
         source: a hash of the input, if it has one.
         asks: False plays rows from the journal only; one that is not in it is an error.
 
@@ -100,15 +96,14 @@ class Job(Generic[RowT]):
         message: "Callable[[RowT], object] | None",
         ordered: bool,
         total: int | None = None,
-        journal: Journal | None = None,
         source: str = "",
         asks: bool = True,
     ) -> None:
         self.repeated: int = 0
         self.changed: bool = False
         self.stopped: Stopped | None = None
-        records = None if journal is None else settings.records(agent)
-        self._kept = None if journal is None or records is None else KeptRows(journal, records)
+        self._records = None if settings.journal is None else settings.records(agent)
+        self._kept: KeptRows | None = None
         if agent.run_kind == "model" and agent.takes_keyword("max_retries"):
             agent = agent.fork(max_retries=0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # one layer asks again: this one
         self._agent = agent
@@ -119,7 +114,7 @@ class Job(Generic[RowT]):
             if isinstance(settings.retries, RetryPolicy)
             else RetryPolicy(attempts=settings.retries + 1, errors=may_pass)
         )
-        self._asker = Asker[RowT](records, row_id, cast("Callable[[RowT], str] | None", message))
+        self._asker = Asker[RowT](self._records, row_id, cast("Callable[[RowT], str] | None", message))
         self._source = source
         self._ordered = ordered
         self._asks = asks
@@ -127,7 +122,7 @@ class Job(Generic[RowT]):
         self._observed = RunUsage(settings.price or _dollars)
         self._purse = Purse(settings.dollars)
         self._earlier: Decimal | None = Decimal()
-        self._errors: ErrorsFile | None = None
+        self._tally = Tally(settings)
         self._window = max(_WINDOW, 2 * settings.concurrency)
         self._meter = Meter(self._counts, total, self._limits.in_force)
         # How many rows ...
@@ -137,10 +132,6 @@ class Job(Generic[RowT]):
         self._safe = 0  # of them are kept
         self._open = 0  # of them have not ended
         self._uncommitted = 0  # have ended and are not kept
-        self._done = self._failed = self._cached = 0
-        self._requests = 0
-        self._usage = Usage()
-        self._last_error = ""
         self._again: deque[RowCall[RowT]] = deque()
         self._pausing: set[asyncio.TimerHandle] = set()
         self._group: list[tuple[CallKey, JournalEntry, Row[RowT, Message]]] = []
@@ -178,7 +169,7 @@ class Job(Generic[RowT]):
             if self.stopped == "budget":
                 raise self._purse.error
             if self.stopped == "failures":
-                raise self._too_many
+                raise self._tally.error
         finally:
             work.cancel()
             await asyncio.wait([work])
@@ -197,28 +188,30 @@ class Job(Generic[RowT]):
     # -- the work ------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        settings = self._settings
-        if self._asks and settings.errors is not None:
-            self._errors = ErrorsFile(Path(settings.errors))
-        report = None if settings.progress is None else loop.create_task(self._report())
-        try:
+        report = self._settings.progress
+        with ExitStack() as stack:
+            journal = self._settings.open_journal(stack)
+            if journal is not None and self._records is not None:
+                self._kept = KeptRows(journal, self._records)
+            if report is not None:
+                stack.callback(self._meter.tell, report)
+                reporting = asyncio.create_task(self._report(report))
+                stack.callback(reporting.cancel)
             if self._asks:
                 await self._begin()
-            tasks: list[Task[None]] = [loop.create_task(self._ask_all())]
-            if self._kept is not None and self._asks:
-                tasks.append(loop.create_task(self._keep_all(self._kept)))
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                await self._end(tasks)
+                self._tally.open()
+                stack.callback(self._tally.close)
+            await self._do()
+
+    async def _do(self) -> None:
+        loop = asyncio.get_running_loop()
+        tasks: list[Task[None]] = [loop.create_task(self._ask_all())]
+        if self._kept is not None and self._asks:
+            tasks.append(loop.create_task(self._keep_all(self._kept)))
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if report is not None:
-                report.cancel()
-            if self._errors is not None:
-                self._errors.close()
-            if settings.progress is not None:
-                self._meter.tell(settings.progress)
+            await self._end(tasks)
 
     async def _end(self, tasks: list[Task[None]]) -> None:
         """Stop asking, keep what has ended, and raise what has failed."""
@@ -234,11 +227,10 @@ class Job(Generic[RowT]):
             if not task.cancelled():
                 task.result()
 
-    async def _report(self) -> None:
+    async def _report(self, handler: ProgressHandler) -> None:
         while True:
             await asyncio.sleep(_TICK)
-            if self._settings.progress is not None:
-                self._meter.tell(self._settings.progress)
+            self._meter.tell(handler)
 
     async def _ask_all(self) -> None:
         try:
@@ -358,7 +350,6 @@ class Job(Generic[RowT]):
         error = CallRecords.error_of(entry) if entry.failed else None
         if error is not None and note.partial:
             set_partial_text(error, note.partial)
-        self._cached += 1
         row = Row(
             call.index,
             call.item,
@@ -387,8 +378,7 @@ class Job(Generic[RowT]):
         if requests:
             call.requests += requests
             call.usage += usage
-            self._requests += requests
-            self._usage += usage
+            self._tally.count_calls(requests, usage)
             cost = report.dollars
             call.cost = None if call.cost is None or cost is None else call.cost + cost
             if cost is None and self._settings.dollars is not None:
@@ -469,34 +459,10 @@ class Job(Generic[RowT]):
         self._tell("group")
 
     def _count(self, row: Row[RowT, Message]) -> None:
-        if row.error is None:
-            self._done += 1
-        else:
-            self._failed += 1
-            self._last_error = f"{type(row.error).__name__}: {row.error}"
-            if self._errors is not None:
-                self._errors.add(row)
-            if self._too_many_failed():
-                self.stopped = self.stopped or "failures"
+        self._tally.count(row)
+        if row.error is not None and self._asks and self._tally.too_many_failed:
+            self.stopped = self.stopped or "failures"
         self._tell("turn")
-
-    def _too_many_failed(self) -> bool:
-        most = self._settings.max_failures
-        if most is None or not self._asks:
-            return False
-        ended = self._done + self._failed
-        if 0 < most < 1:
-            return ended >= _EARLY and self._failed > most * ended
-        return self._failed > most
-
-    @property
-    def _too_many(self) -> TooManyFailuresError:
-        ended = self._done + self._failed
-        text = (
-            f"{self._failed} of {ended} rows have failed, which is more than may "
-            f"(max_failures={self._settings.max_failures}); the last one: {self._last_error}"
-        )
-        return TooManyFailuresError(text, failed=self._failed, ended=ended)
 
     def _hand_out(self, row: Row[RowT, Message]) -> None:
         self._ended_rows[row.index] = row
@@ -505,14 +471,14 @@ class Job(Generic[RowT]):
     def _counts(self) -> Counts:
         spent, before = self._purse.spent, self._earlier
         return Counts(
-            done=self._done,
-            failed=self._failed,
-            cached=self._cached,
-            requests=self._requests,
-            usage=self._usage,
+            done=self._tally.done,
+            failed=self._tally.failed,
+            cached=self._tally.cached,
+            requests=self._tally.requests,
+            usage=self._tally.usage,
             cost=spent,
             new_cost=None if spent is None or before is None else spent - before,
-            last_error=self._last_error,
+            last_error=self._tally.last_error,
         )
 
     # -- waiting for each other ----------------------------------------------------------------------------

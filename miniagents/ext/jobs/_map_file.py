@@ -34,9 +34,9 @@ from ._failures import TooManyFailuresError
 from ._formats import read_rows, row_writer
 from ._job import Job
 from ._kept_rows import JOB
-from ._map_rows import complete, journal_of
+from ._map_rows import complete
 from ._options import JobOptions, JobSettings
-from ._row_files import Row as FileRow, RowSource, form_of, sha256_of
+from ._row_files import FileForm, Row as FileRow, RowSource, form_of, sha256_of
 from ._rows import JobResult, Row
 from ._sources import batches_of
 
@@ -110,6 +110,7 @@ async def map_file(
     options.setdefault("journal", f"{out}.journal")
     options.setdefault("errors", f"{out}.errors.jsonl")
     settings = JobSettings.of(options)
+    form = form_of(out, written=True)
     rows = read_rows(source) if isinstance(source, str | Path) else source
     for column in (output_column, error_column):
         if column in rows.columns or output_column == error_column:
@@ -117,7 +118,7 @@ async def map_file(
                 f"{rows.name} has a column {column!r} already; give the one of OUT another name."
             )
     with ExitStack() as stack:
-        journal = journal_of(settings, stack)
+        journal = settings.open_journal(stack)
         if journal is None:
             raise ValueError("map_file writes its file from a journal; give journal= a path.")
         job = _FileJob(
@@ -126,6 +127,7 @@ async def map_file(
             out,
             settings,
             journal,
+            form=form,
             row_id=id,
             message=message,
             columns=(output_column, error_column),
@@ -145,6 +147,7 @@ class _FileJob:
         settings: JobSettings,
         journal: Journal,
         *,
+        form: FileForm,
         row_id: str | None,
         message: Callable[[FileRow], MessageType] | None,
         columns: tuple[str, str],
@@ -152,7 +155,7 @@ class _FileJob:
         self._agent = agent
         self._rows = rows
         self._out = out
-        self._form = form_of(out, written=True)
+        self._form = form
         self._settings = settings
         self._journal = journal
         self._row_id = row_id
@@ -194,7 +197,9 @@ class _FileJob:
         return result
 
     def _job(self, *, asks: bool, total: int | None = None, source: str = "") -> Job[FileRow]:
-        settings = self._settings if asks else replace(self._settings, progress=None, budget=None)
+        settings = replace(self._settings, journal=self._journal)
+        if not asks:
+            settings = replace(settings, progress=None, budget=None, max_failures=None)
         return Job(
             self._agent,
             cast("AsyncGenerator[list[FileRow]]", batches_of(self._rows)),
@@ -203,7 +208,6 @@ class _FileJob:
             message=self._message,
             ordered=not asks,
             total=total,
-            journal=self._journal,
             source=source,
             asks=asks,
         )

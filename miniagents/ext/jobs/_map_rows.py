@@ -1,7 +1,6 @@
 """``map_rows``: an agent asked once for each of many rows, and none is lost."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
-from contextlib import ExitStack, aclosing
 from types import TracebackType
 from typing import Generic, Never, Self, cast, overload
 
@@ -10,7 +9,6 @@ from typing_extensions import TypeVar, Unpack
 from miniagents.agents import MiniAgent, Stage
 from miniagents.core import Message, MessageType, MessageTypeOf
 
-from .._journal import Journal
 from ._job import Job
 from ._options import JobOptions, JobSettings
 from ._rows import Progress, Row
@@ -31,8 +29,7 @@ class RowStream(Generic[Item, Out]):
     and what has ended is kept.
 
     Args:
-        make: makes the job, given its journal.
-        settings: of the job.
+        job: what is to be done.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -45,16 +42,14 @@ class RowStream(Generic[Item, Out]):
         ['fine', 'fine'] 2
     """
 
-    def __init__(self, make: Callable[[Journal | None], Job[Item]], settings: JobSettings) -> None:
-        self._make = make
-        self._settings = settings
-        self._job: Job[Item] | None = None
-        self._rows = self._read()
+    def __init__(self, job: Job[Item]) -> None:
+        self._job = job
+        self._rows = cast("AsyncGenerator[Row[Item, Out]]", job.rows())
 
     @property
     def progress(self) -> Progress:
         """How far the job has come."""
-        return Progress() if self._job is None else self._job.progress
+        return self._job.progress
 
     def __aiter__(self) -> Self:
         """Itself."""
@@ -84,29 +79,6 @@ class RowStream(Generic[Item, Out]):
     ) -> None:
         """Close it."""
         await self.aclose()
-
-    async def _read(self) -> AsyncGenerator[Row[Item, Out]]:
-        with ExitStack() as stack:
-            self._job = self._make(journal_of(self._settings, stack))
-            async with aclosing(self._job.rows()) as rows:
-                async for row in rows:
-                    yield cast("Row[Item, Out]", row)
-
-
-def journal_of(settings: JobSettings, stack: ExitStack) -> Journal | None:
-    """The journal of a job; one that is opened here is closed with the stack.
-
-    Args:
-        settings: of the job.
-        stack: of what is closed.
-
-    Raises:
-        JournalError: it cannot be opened.
-    """
-    journal = settings.journal
-    if journal is None or isinstance(journal, Journal):
-        return journal
-    return stack.enter_context(Journal(journal, keep=settings.keep))
 
 
 def complete(agent: Stage[Never, Message]) -> MiniAgent[Message, Message]:
@@ -232,30 +204,21 @@ def map_rows(
         ...     async for row in map_rows(judge, words, journal=path, concurrency=1):
         ...         print(row.index, row.input, row.value)
         >>> with tempfile.TemporaryDirectory() as folder:
+        ...     MiniAgents().run(main(f"{folder}/words.journal", ["yes"]))
         ...     MiniAgents().run(main(f"{folder}/words.journal", ["yes", "maybe"]))
-        ...     MiniAgents().run(main(f"{folder}/words.journal", ["yes", "no", "maybe"]))
         asked: yes
+        0 yes short
+        0 yes short
         asked: maybe
-        0 yes short
         1 maybe long
-        asked: no
-        0 yes short
-        1 no short
-        2 maybe long
     """
-    settings = JobSettings.of(options)
-    asked, batches = complete(agent), batches_of(rows)
-
-    def make(journal: Journal | None) -> Job[object]:
-        return Job(
-            asked,
-            batches,
-            settings,
-            row_id=id,
-            message=message,
-            ordered=ordered,
-            total=count_of(rows),
-            journal=journal,
-        )
-
-    return RowStream(make, settings)
+    job = Job(
+        complete(agent),
+        batches_of(rows),
+        JobSettings.of(options),
+        row_id=id,
+        message=message,
+        ordered=ordered,
+        total=count_of(rows),
+    )
+    return RowStream(job)

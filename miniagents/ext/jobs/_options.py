@@ -1,6 +1,7 @@
 """What a job is told: how fast, for how much, and where it keeps what it has done."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,7 @@ from miniagents.models import CallRecords, Price
 from .._journal import Journal, Keep
 from ._rows import Progress
 
-__all__ = ["JobOptions", "JobSettings", "Limits"]
+__all__ = ["JobOptions", "JobSettings", "Limits", "ProgressHandler"]
 
 ProgressHandler: TypeAlias = Callable[[Progress], object]
 """Is told how far a job has come."""
@@ -138,6 +139,19 @@ class JobSettings:
             if name not in known:
                 raise TypeError(f"A job has no option {name!r}; it has: {', '.join(sorted(known))}.")
         return cls(**options)
+
+    def open_journal(self, stack: ExitStack) -> Journal | None:
+        """The journal; one that is opened here is closed with the stack.
+
+        Args:
+            stack: of what is closed.
+
+        Raises:
+            JournalError: it cannot be opened.
+        """
+        if self.journal is None or isinstance(self.journal, Journal):
+            return self.journal
+        return stack.enter_context(Journal(self.journal, keep=self.keep))
 
     def records(self, agent: MiniAgent[Message, Message]) -> CallRecords:
         """How the calls of an agent stand in the journal.

@@ -58,10 +58,11 @@ MiniAgents().run(main())
 """
 
 
-def write_rows(folder: Path, count: int = ROWS, **more: str) -> Path:
+def write_rows(folder: Path, count: int = ROWS, *, blob: str = "") -> Path:
     """A file of numbered rows."""
     path = folder / "in.jsonl"
-    path.write_text("".join(f"{json.dumps({'n': n, **more})}\n" for n in range(count)))
+    rows = ({"n": n, "blob": blob} if blob else {"n": n} for n in range(count))
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     return path
 
 
@@ -151,7 +152,7 @@ def test_ctrl_c(tmp_path: Path) -> None:
 @pytest.mark.parametrize("blob", [0, 6000])
 def test_full_disk(tmp_path: Path, blob: int) -> None:
     """A full disk ends a job with a sentence and without half a file; with more space it goes on."""
-    write_rows(tmp_path, **({"blob": "x" * blob} if blob else {}))
+    write_rows(tmp_path, blob="x" * blob)
     notes = tmp_path / "notes"
     limit = 6_000_000 if blob else 100_000  # the file does not fit, or not even the journal
 
@@ -160,7 +161,7 @@ def test_full_disk(tmp_path: Path, blob: int) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     command = [sys.executable, "-c", _PROGRAM, str(tmp_path), str(notes)]
-    first = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=full)  # noqa: S603, PLW1509
+    first = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=full)  # noqa: S603
     assert 1 == first.returncode
     assert ("File too large" if blob else "JournalError") in first.stderr.splitlines()[-1]
     assert not (tmp_path / "out.jsonl").exists()
@@ -189,7 +190,7 @@ def test_two_processes(tmp_path: Path) -> None:
     check_out(tmp_path)
 
 
-# -- in one process --------------------------------------------------------------------------------------------
+# -- in one process ------------------------------------------------------------------------------------
 
 
 def noting(asked: list[int], also: Callable[[int], object] = int) -> MiniAgent:
@@ -245,8 +246,10 @@ async def test_a_job_that_is_done(tmp_path: Path) -> None:
         result.finished,
     )
     assert at == out.stat().st_mtime_ns
-    for harm in (out.unlink, lambda: out.write_text("edited")):
-        harm()
+    for edited in (False, True):
+        out.unlink()
+        if edited:
+            out.write_text("edited")
         result = await run(tmp_path, noting(asked))
         assert (100, False) == (result.cached, result.finished)
         check_out(tmp_path, 100)
@@ -258,14 +261,11 @@ async def test_changes_between_runs(tmp_path: Path) -> None:
     asked: list[int] = []
     path = write_rows(tmp_path, 100)
     await run(tmp_path, noting(asked))
-    for make, times, changed in (
-        (lambda: run(tmp_path, noting(asked), version="2"), 100, False),
-        (lambda: run(tmp_path, noting(asked), refresh=True), 100, False),
-        (lambda: run(tmp_path, noting(asked), retry_failed=True), 2, False),
-    ):
+    options: list[dict[str, bool]] = [{}, {"refresh": True}, {"retry_failed": True}]
+    for version, more, times in zip("211", options, (100, 100, 2), strict=True):
         asked.clear()
-        result = await make()
-        assert (times, changed) == (len(asked), result.changed)
+        result = await run(tmp_path, noting(asked), version, **more)
+        assert (times, False) == (len(asked), result.changed)
         check_out(tmp_path, 100)
     path.write_text('{"n": 1000}\n' + path.read_text())
     asked.clear()
@@ -310,7 +310,7 @@ async def test_a_file_that_changes_while_the_job_runs(tmp_path: Path) -> None:
 
 
 async def test_budget(tmp_path: Path) -> None:
-    """A job whose money is spent says so, and writes no file; with more it goes on, and counts all it spent."""
+    """A job whose money is spent says so, and writes no file; with more it goes on, and counts all of it."""
     write_rows(tmp_path, 20)
     made = [0]
 
@@ -376,16 +376,16 @@ async def test_wrong_files(tmp_path: Path) -> None:
     """A wrong file, column or ending is one clear error, before anything is asked or written."""
     asked: list[int] = []
     path = write_rows(tmp_path, 2)
-    path.write_text(path.read_text() + "{no json\n")
     async with MiniAgents():
-        with pytest.raises(RowsError, match=r"in.jsonl, line 3: this is no JSON"):
-            await map_file(noting(asked), path, tmp_path / "out.jsonl")
         with pytest.raises(RowsError, match=r"no .csv is written"):
             await map_file(noting(asked), path, tmp_path / "out.csv")
         with pytest.raises(ValueError, match=r"has a column 'n' already"):
             await map_file(noting(asked), path, tmp_path / "out.jsonl", output_column="n")
         with pytest.raises(JournalError, match="cannot be opened"):
             await map_file(noting(asked), path, tmp_path / "no folder" / "out.jsonl")
+        path.write_text(path.read_text() + "{no json\n")
+        with pytest.raises(RowsError, match=r"in.jsonl, line 3: this is no JSON"):
+            await map_file(noting(asked), path, tmp_path / "out.jsonl")
     assert [] == asked
     assert not (tmp_path / "out.jsonl").exists()
 
