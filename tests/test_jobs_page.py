@@ -45,7 +45,6 @@ def test_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict[str, object] = {"__name__": "__main__"}
     program, output = PROGRAMS[0]
     assert output == printed(lambda: exec(compile(program, "docs/jobs.md", "exec"), names))  # noqa: S102 - our own page
-    names["model"] = cast("dict[str, object]", names)["scripted_model"]
     model = "    model = scripted_model(then='bad')\n"
     exec(f"async def after():\n{model}{textwrap.indent(AFTER[0], '    ')}", names)  # noqa: S102 - the same
     after = cast("Callable[[], Coroutine[object, object, None]]", names["after"])

@@ -4,8 +4,10 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Protocol, cast
 
 from miniagents.agents import MiniAgents
 from miniagents.ext.console import Asker, OutputError, Screen
@@ -23,7 +25,6 @@ from ._arguments import (
 )
 from ._chat import Chat
 from ._journal import JournalOptions, run_journal
-from ._map import run_map
 from ._map_arguments import MapOptions
 from ._models import ChatModel, choose_model
 from ._serve import serving
@@ -33,6 +34,14 @@ _FAILED = 1
 _WRONG_INPUT = 2
 _BY_SIGNAL = 128
 """What shells add to the number of the signal that ended a program."""
+
+
+class _MapModule(Protocol):
+    """What is used of the module for jobs."""
+
+    def run_map(self, options: MapOptions, environ: Mapping[str, str]) -> int:
+        """Run a job."""
+        ...
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -80,7 +89,8 @@ def _run(options: ChatOptions | ServeOptions | JournalOptions | MapOptions) -> i
     if isinstance(options, JournalOptions):
         return run_journal(options)
     if isinstance(options, MapOptions):
-        return run_map(options, os.environ)
+        # Only now: what jobs need would be a sixth of the time in which a chat begins.
+        return cast("_MapModule", import_module("miniagents.cli._map")).run_map(options, os.environ)
     # Outside of the event loop, because importing the package of a provider takes a second.
     if isinstance(options, ServeOptions):
         work = serving(options.agents, options.http)

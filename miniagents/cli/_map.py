@@ -42,7 +42,7 @@ from ._map_arguments import MapOptions
 from ._map_rows import MakeMessage, check_columns, message_maker
 from ._models import choose_model, is_model
 from ._named import named_object
-from ._progress import ProgressView, duration, money, progress_view
+from ._progress import ProgressView, counted, duration, money, progress_view
 from ._ray import asked_by_workers
 from ._signals import StoppedError, until_signal
 
@@ -125,7 +125,8 @@ class MapJob:
             self.progress = progress
             view.show(progress)
 
-        options = self.options
+        options, job_options = self.options, self._job_options(note)
+        job_options["errors"] = self.errors
         return await map_file(
             self.asked.agent,
             self.source,
@@ -134,8 +135,7 @@ class MapJob:
             message=self.message,
             output_column=options.output_column,
             error_column=options.error_column,
-            errors=self.errors,
-            **self._job_options(note),
+            **job_options,
         )
 
     async def _try(self, view: ProgressView) -> Estimate:
@@ -212,7 +212,7 @@ class MapJob:
     def _sentence(self, result: JobResult) -> str:
         where = "written" if self.options.out == _STDIN else f"in {self.out}"
         if result.finished:
-            return f"{result.rows:,} rows are {where}: the job was done before, and nothing was asked."
+            return f"{counted(result.rows, 'row')} {where}: the job was done before, and nothing was asked."
         kept = self.options.out != _STDIN or self.options.errors is not None
         failed = f", {result.failed:,} failed{f' ({self.errors})' if kept else ''}" if result.failed else ""
         parts = [f"{result.done:,} answered{failed}"]
@@ -220,16 +220,16 @@ class MapJob:
             parts.append(f"{result.cached:,} of them from the journal")
         if result.requests:
             tokens = (result.usage.input_tokens or 0) + (result.usage.output_tokens or 0)
-            parts.append(f"{result.requests:,} calls, {tokens:,} tokens")
+            parts.append(f"{counted(result.requests, 'call')}, {counted(tokens, 'token')}")
         if result.cost:
             parts.append(money(result.cost))
         parts.append(duration(result.seconds))
         if result.repeated:
-            parts.append(f"at most {result.repeated:,} calls of a run that was killed were made again")
+            parts.append(f"at most {counted(result.repeated, 'call')} of a run that was killed made again")
         told = "; ".join(parts)
         match result.stopped:
             case None:
-                return f"{result.rows:,} rows {where}: {told}."
+                return f"{counted(result.rows, 'row')} {where}: {told}."
             case "budget":
                 return f"the budget of {money(self.options.budget or Decimal())} is spent: {told}."
             case "failures":
@@ -268,21 +268,20 @@ def run_map(options: MapOptions, environ: Mapping[str, str]) -> int:
     """
     with ExitStack() as stack:
         try:
-            job = _prepared(options, environ, stack)
-            return asyncio.run(until_signal(job.run(), "SIGINT", "SIGTERM", "SIGHUP"))
+            return _done(_prepared(options, environ, stack))
         except RowsError as error:
             raise BadInputError(str(error)) from error
-        except StoppedError:
-            _say_stopped(job)  # pyright: ignore[reportPossiblyUnbound] - only its run is stopped so
-            raise
 
 
-def _say_stopped(job: MapJob) -> None:
-    progress = job.progress
-    if progress is not None:
-        total = "" if progress.total is None else f" of {progress.total:,}"
-        complain(f"stopped after {progress.done + progress.failed:,}{total} rows.")
-    complain(job.how_to_go_on())
+def _done(job: MapJob) -> int:
+    try:
+        return asyncio.run(until_signal(job.run(), "SIGINT", "SIGTERM", "SIGHUP"))
+    except StoppedError:
+        if job.progress is not None:
+            total = "" if job.progress.total is None else f" of {job.progress.total:,}"
+            complain(f"stopped after {job.progress.done + job.progress.failed:,}{total} rows.")
+        complain(job.how_to_go_on())
+        raise
 
 
 def _prepared(options: MapOptions, environ: Mapping[str, str], stack: ExitStack) -> MapJob:

@@ -100,15 +100,15 @@ def check_columns(options: MapOptions, message: MakeMessage | None, source: RowS
     there = source.columns
     if not there:  # no rows
         return
-    wanted = {"--id": (options.row_id,), "--text-column": (options.text_column,)}
-    if options.prompt is not None:
-        wanted["--prompt"] = columns_of(message)
-    for option, columns in wanted.items():
-        for column in columns:
-            if column is not None and column not in there:
-                raise BadInputError(
-                    f"{option}: {source.name} has no column {column!r}; its columns are {', '.join(there)}"
-                )
+    sent = "--text-column" if options.prompt is None else "--prompt"
+    wanted = [(sent, column) for column in columns_of(message)]
+    if options.row_id is not None:
+        wanted.append(("--id", options.row_id))
+    for option, column in wanted:
+        if column not in there:
+            raise BadInputError(
+                f"{option}: {source.name} has no column {column!r}; its columns are {', '.join(there)}"
+            )
     for column in (options.output_column, options.error_column):
         if column in there:
             raise BadInputError(

@@ -70,7 +70,7 @@ def _picture(progress: Progress) -> Group:
     if progress.cached:
         counts.append(f"  {progress.cached:,} from the journal", "cyan")
     head.add_row(Bar(total=progress.total or None, completed=ended, width=24), counts)
-    lines = [head, Text("  ".join(rates(progress)))]
+    lines: list[Table | Text] = [head, Text("  ".join(rates(progress)))]
     if progress.last_error:
         lines.append(
             Text(f"last error: {error_text(progress.last_error)}", "red", overflow="ellipsis", no_wrap=True)

@@ -155,16 +155,20 @@ class _Limiters:
 
 
 def _model_of(call: MiniAgent[Message, Message, ...]) -> Hashable:
-    """Which model it is, at which server, with which key; what is not given is the same for all calls."""
+    """Which model it is, at which server, with which key; what is not given is the same for all calls.
+
+    Without an address it is that of the provider, which only the function knows. So two agents that ask the
+    same provider in two ways share a limiter if both are given its address.
+    """
     given = call.defaults
     key = given.get("api_key")
     plain = key.get_secret_value() if isinstance(key, SecretStr) else cast("str | None", key)
     function: object = call._function  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - who asks the provider
-    client = given.get("client")
+    client, address = given.get("client"), given.get("base_url")
     return (
-        id(function),
+        id(function) if client is None and address is None else None,
         None if client is None else id(client),
-        str(given.get("base_url")),
+        str(address),
         None if plain is None else hash(plain),
         str(given.get("model")),
     )

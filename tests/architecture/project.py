@@ -108,6 +108,19 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/_journal/_journal.py": "tests/ext/test_journal.py",
         "miniagents/ext/_journal/_file.py": "tests/ext/test_journal.py",
         "miniagents/ext/_journal/_group_commit.py": "tests/ext/test_journal.py",
+        # What is known before a file is asked; what rows of jobs are kept as.
+        "miniagents/ext/_journal/_key_filter.py": "tests/ext/test_journal.py",
+        "miniagents/models/_call_records.py": "tests/ext/jobs/test_map_rows.py",
+        # What a job is made of: each is tried through jobs.
+        "miniagents/ext/jobs/_job.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_calls.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_errors_file.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_failures.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_kept_rows.py": "tests/ext/jobs/test_map_file.py",
+        "miniagents/ext/jobs/_options.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_rows.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_sources.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_tally.py": "tests/ext/jobs/test_map_rows.py",
         # What cassettes play: read by them, and by journals.
         "miniagents/models/_recordings.py": "tests/testing/test_cassettes.py",
         # What histories and journals are made of: seen through both.
@@ -169,6 +182,12 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/_timeline/_svg.py": "tests/ext/test_timeline.py",
         "miniagents/ext/_timeline/_html.py": "tests/ext/test_timeline.py",
         "miniagents/ext/_timeline/_characters.py": "tests/ext/test_timeline.py",
+        # Files of rows, whichever form they have; and the words, agents and the bar of the command that uses them.
+        "miniagents/ext/jobs/_row_files.py": "tests/ext/jobs/test_formats.py",
+        "miniagents/ext/jobs/_parquet.py": "tests/ext/jobs/test_formats.py",
+        "miniagents/cli/_map_arguments.py": "tests/cli/test_map.py",
+        "miniagents/cli/_named.py": "tests/cli/test_serve.py",
+        "miniagents/cli/_progress_bar.py": "tests/cli/test_progress.py",
         # What `map_agent` runs on: it is nothing without inquiries, so it is tested with them.
         "miniagents/core/_concurrent_map.py": "tests/operators/test_map_agent.py",
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -19,7 +20,8 @@ class Rows:
         self._many = many
 
     def __iter__(self) -> Iterator[dict[str, object]]:
-        return iter([{"at": at} for at in range(self._many)])
+        rows: list[dict[str, object]] = [{"at": at} for at in range(self._many)]
+        return iter(rows)
 
     def count(self) -> int:
         """How many."""
@@ -30,20 +32,23 @@ class Rows:
         return ""
 
 
-@pytest.mark.parametrize(
-    ("total", "rows", "taken"),
-    [(10, 3, [0, 3, 6]), (10, 10, list(range(10))), (3, 100, [0, 1, 2]), (0, 5, []), (7, 1, [0])],
-)
-def test_sample(total: int, rows: int, taken: list[int]) -> None:
-    """Rows are taken at even distances, each once, and no more than there are."""
-    assert [row["at"] for row in sample_of(Rows(total), total, rows)] == taken
+@pytest.mark.parametrize(("total", "rows"), [(10, 3), (1000, 100), (10, 10), (3, 100), (0, 5), (7, 1)])
+def test_sample(total: int, rows: int) -> None:
+    """One row of each part is taken, the same ones each time, with no rhythm, and no more than there are."""
+    taken = [int(str(row["at"])) for row in sample_of(Rows(total), total, rows)]
+    wanted = min(total, rows)
+    bounds = [part * total // max(wanted, 1) for part in range(wanted + 1)]
+    assert all(begin <= at < end for at, (begin, end) in zip(taken, pairwise(bounds), strict=True))
+    assert taken == [row["at"] for row in sample_of(Rows(total), total, rows)]
+    if total == 1000:
+        assert len({at % 10 for at in taken}) == 10
 
 
 async def answered(*costs: str | None) -> AsyncGenerator[Row[object, object]]:
     """A row for each cost."""
     for index, cost in enumerate(costs):
         price = None if cost is None else Decimal(cost)
-        yield Row(index, {}, lambda: "yes", usage=Usage(100, 10), cost=price)
+        yield Row(index, "row", lambda: "yes", usage=Usage(100, 10), cost=price)
 
 
 async def lines(estimate: Estimate, *costs: str | None) -> str:
@@ -82,8 +87,8 @@ async def test_failures() -> None:
     """The last error is told, without what could change a terminal."""
 
     async def rows() -> AsyncGenerator[Row[object, object]]:
-        yield Row(0, {}, lambda: "yes", error=ValueError("no\x1b[31m"))
-        yield Row(1, {}, lambda: "yes", cached=True)
+        yield Row(0, "row", lambda: "yes", error=ValueError("no\x1b[31m"))
+        yield Row(1, "row", lambda: "yes", cached=True)
 
     estimate = Estimate(2, 1)
     await estimate.take(rows())

@@ -1,45 +1,22 @@
 """The limits of all models of a context, in virtual time, against a provider that counts."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import pytest
 
-from miniagents import AssistantMessage, InteractionContext, Message, MiniAgents, Part, Usage, miniagent
+from miniagents import (
+    InteractionContext,
+    Message,
+    MiniAgent,
+    MiniAgents,
+    miniagent,
+)
 from miniagents.errors import LLMStatusError
 from miniagents.ext.limits import ModelLimits, model_limits
-from miniagents.models import ModelAgent, model_agent
-from tests.support.limited_provider import Provider, now
-
-TOO_MANY = 429
-
-
-def model_of(provider: Provider, *, headers: bool = True, tokens: int = 0) -> ModelAgent[...]:
-    """A model that asks the provider, once for each call."""
-
-    @model_agent(alias="MODEL")
-    async def model(
-        ctx: InteractionContext[Message, AssistantMessage],
-        *,
-        model: str = "m-1",
-        api_key: str | None = None,
-        base_url: str | None = None,
-        tools: object = (),
-    ) -> None:
-        async def parts(metadata: object) -> AsyncGenerator[Part]:
-            await asyncio.sleep(0.05)
-            told = provider.ask(tokens)
-            if headers:
-                yield told
-            if told.status == TOO_MANY:
-                raise LLMStatusError("too many requests", status=TOO_MANY, retry_after=told.retry_after)
-            yield "Hi"
-            if tokens:
-                yield Usage(tokens, 0)
-
-        ctx.reply(AssistantMessage.promise_of_parts(parts, model=model))
-
-    return model
+from miniagents.models import ModelAgent
+from tests.support.limited_provider import Provider, model_of, now
+from tests.support.sse_server import serve, sse
+from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, WIRES, Wire
 
 
 async def asked(agent: ModelAgent[...], calls: int) -> None:
@@ -67,8 +44,10 @@ async def test_jobs_share() -> None:
         ctx.reply(model.fork(model="m-1").inquire("Judge."))
 
     async def job(calls: int) -> None:
-        async with MiniAgents(around=[model_limits(requests_per_minute=600)]):
+        limits = model_limits(requests_per_minute=600)
+        async with MiniAgents(around=[limits]):
             await asyncio.gather(*(judge.inquire("x") for _ in range(calls)))
+            assert limits.in_force() == (600, None), "the agent that asks the model has no limit of its own"
 
     begun = now()
     async with MiniAgents():
@@ -121,6 +100,32 @@ async def test_what_the_provider_tells() -> None:
         assert limits.in_force() == (600, None)
 
 
+@pytest.mark.parametrize("wire", WIRES, ids=repr)
+async def test_the_headers_of_providers(wire: Wire) -> None:
+    """What servers of providers say in their headers, each in its words, holds for all forks of a model."""
+    words = "anthropic-ratelimit-{0}-limit" if wire is ANTHROPIC else "x-ratelimit-limit-{0}"
+    told = {words.format("requests"): "6000", words.format("tokens"): "300000"}
+    limits = model_limits()
+    async with serve(*[sse(*wire.good("Hi"), headers=told)] * 2) as server:
+        model = wire.agent.fork(model="m", api_key="k", base_url=server.url + wire.path)
+        async with MiniAgents(around=[limits]):
+            await model.inquire("x")
+            assert limits.in_force() == pytest.approx((6000, 300_000))
+            await model.fork(temperature=1.0).inquire("x")
+            assert limits.in_force() == pytest.approx((6000, 300_000)), "there is still one limiter"
+
+
+async def test_two_ways_to_one_server() -> None:
+    """Agents that ask one server in two ways share a limiter, if both are given its address."""
+    limits = model_limits(requests_per_minute=600)
+    async with serve(sse(*CHAT.good("Hi")), sse(*RESPONSES.good("Hi"))) as server:
+        url = server.url + CHAT.path
+        async with MiniAgents(around=[limits]):
+            for wire in (CHAT, RESPONSES):
+                await wire.agent.fork(model="m", api_key="k", base_url=url).inquire("x")
+            assert limits.in_force() == (600, None)
+
+
 @pytest.mark.loop(virtual=True)
 @pytest.mark.parametrize("headers", [True, False])
 async def test_adaptive(headers: bool) -> None:
@@ -156,11 +161,11 @@ async def test_models_only() -> None:
     class Noted:
         models_only = True
 
-        async def __call__(self, ctx: InteractionContext, call: ModelAgent[...]) -> None:
+        async def __call__(self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
             seen.append(call.alias)
             ctx.reply(call.inquire(ctx.messages))
 
-    async def every(ctx: InteractionContext, call: ModelAgent[...]) -> None:
+    async def every(ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
         seen.append(call.alias.lower())
         ctx.reply(call.inquire(ctx.messages))
 

@@ -1,12 +1,12 @@
 """Jobs: many rows through an agent, and none is lost.
 
-``map_rows(agent, rows)`` asks an agent once for each row of an iterable or a table; ``map_file(agent, "in.csv",
-"out.jsonl")`` for each row of a file, and so does ``miniagents map``. With a journal, a job that was killed goes
-on where it stopped.
+``map_rows(agent, rows)`` asks an agent once for each row of an iterable or a table, and ``map_file(agent,
+"in.csv", "out.jsonl")`` for each row of a file, as ``miniagents map`` does. With a journal, a job that was
+killed goes on where it stopped.
 """
 
+from ._failures import TooManyFailuresError
 from ._formats import read_rows
-from ._job import TooManyFailuresError
 from ._map_file import map_file
 from ._map_rows import RowStream, map_rows
 from ._options import JobOptions, Limits, ProgressHandler

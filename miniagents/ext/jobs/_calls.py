@@ -179,10 +179,9 @@ def _number(data: Json, otherwise: int) -> int:
 
 
 def _usage(data: Json) -> Usage:
-    counts = data if isinstance(data, list) else []
-    return Usage(
-        **{name: count for name, count in zip(_COUNTS, counts, strict=False) if isinstance(count, int)}
-    )
+    counts = [each if isinstance(each, int) else None for each in data] if isinstance(data, list) else []
+    sent, answered, cached, written, thought = [*counts, *[None] * len(_COUNTS)][: len(_COUNTS)]
+    return Usage(sent, answered, cached, reasoning_tokens=thought, cache_write_tokens=written)
 
 
 def dollars_of(data: Json) -> Decimal | None:

@@ -13,11 +13,13 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import date, time, timedelta
 from importlib import import_module
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import IO, Final, Protocol, cast
 
 from ._row_files import (
+    AT_ONCE,
     FileForm,
     Row,
     RowsError,
@@ -34,7 +36,7 @@ __all__ = ["json_line", "read_rows", "row_writer"]
 
 _LONGEST_FIELD: Final = 64 * 2**20
 _SHOWN: Final = 40
-_BATCH: Final = 1000
+_ROWS: Final = 256
 
 
 class _Parquet(Protocol):
@@ -153,9 +155,24 @@ class _TextRows:
             return sha256_of(self._path)
 
     def _read(self) -> Generator[Row]:
-        reader = _csv_rows if self._form.name == "csv" else _json_rows
-        with file_errors(self.name), opened(self._path, self._form) as file:
-            yield from reader(file, self.name)
+        with file_errors(self.name):
+            file = opened(self._path, self._form)
+        try:
+            rows = (_csv_rows if self._form.name == "csv" else _json_rows)(file, self.name)
+            while some := self._some(rows, file):
+                yield from some
+        finally:
+            file.close()
+
+    def _some(self, rows: Iterator[Row], file: IO[bytes]) -> list[Row]:
+        some: list[Row] = []
+        with file_errors(self.name), _long_fields():
+            end = file.tell() + AT_ONCE
+            for row in islice(rows, _ROWS):
+                some.append(row)
+                if file.tell() > end:
+                    break
+        return some
 
 
 def _json_rows(file: IO[bytes], name: str) -> Iterator[Row]:
@@ -214,8 +231,7 @@ class _CSVReader(Protocol):
 
 def _next_of(reader: _CSVReader, name: str) -> list[str] | None:
     try:
-        with _long_fields():
-            return next(reader)
+        return next(reader)
     except StopIteration:
         return None
     except csv.Error as error:

@@ -1,95 +1,56 @@
 """One job: rows are looked up, asked, asked again, kept, and handed out.
 
-Rule of this module: **a row is handed out, and counted, when its answer is safe.** Rows that ended at the same
-time are kept together; how many have ended and are not safe yet is bounded, and so is how many have begun and
-were not handed out. So memory does not grow with the rows, and a process that is killed has at most so many
+Rule of this module: **a row is handed out when its answer is safe.** Rows that ended at the same time are
+kept together; how many have ended and are not safe yet is bounded, and so is how many have begun and were not
+handed out. So memory does not grow with the rows, and a process that is killed has at most so many
 calls to make again.
 """
 
 import asyncio
 from asyncio import Future, Task
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack, aclosing
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import Final, Generic, TypeVar, cast
 
-from pydantic import BaseModel
-
 from miniagents.agents import MiniAgent, MiniAgents, RetryPolicy
-from miniagents.core import Message, MessageSequencePromise
+from miniagents.core import ConcurrencyLimits, Message, MessageSequencePromise
 from miniagents.models import (
     CallKey,
     CallRecords,
     JournalEntry,
     JournalError,
-    Json,
     ModelLimits,
-    ParsedMessage,
     RunUsage,
-    TypedAgent,
     dollars,
 )
-from miniagents.operators import ItemReplies, map_agent
+from miniagents.operators import AgentMap, Inquired, ItemReplies
 from miniagents.values import (
-    LLMConfigError,
-    LLMConnectionError,
     LLMError,
-    LLMStatusError,
-    LLMTimeoutError,
-    LLMTruncatedError,
-    MiniAgentsError,
     Usage,
     label_of,
     partial_text,
     set_partial_text,
 )
 
-from .._journal import Journal
-from ._calls import Asker, Note, RowCall, dollars_of
-from ._errors_file import ErrorsFile
+from ._calls import Asker, Note, RowCall
+from ._failures import is_final, may_pass
+from ._kept_rows import JobState, KeptRows
 from ._meter import Counts, Meter
-from ._options import JobSettings
+from ._options import JobSettings, ProgressHandler
 from ._purse import Purse
 from ._rows import Progress, Row, Stopped
+from ._tally import Tally
 
-__all__ = ["Job", "TooManyFailuresError"]
+__all__ = ["Job"]
 
 RowT = TypeVar("RowT")
-V = TypeVar("V")
 
 _GROUP: Final = 256  # rows that have ended and are not kept yet
 _WINDOW: Final = 1000  # rows that have begun and were not handed out
 _TICK: Final = 0.25  # seconds between two reports of progress
-_EARLY: Final = 100  # rows before which a share of failures says little
-_NOT_ALLOWED: Final = frozenset({401, 403})
-_PASSING: Final = frozenset({408, 409, 425, 429})
-_STATE: Final = ":job"  # the run under which a journal knows how far a job has come
-
-
-class TooManyFailuresError(MiniAgentsError):
-    """More rows of a job have failed than may; what was answered is kept.
-
-    Args:
-        message: the sentence.
-        failed: how many rows have failed.
-        ended: how many rows have ended, these included.
-
-    Attributes:
-        failed: how many rows have failed.
-        ended: how many rows have ended, these included.
-
-    Example:
-        >>> TooManyFailuresError("Too many rows failed.", failed=3, ended=10).failed
-        3
-    """
-
-    def __init__(self, message: str, *, failed: int, ended: int) -> None:
-        super().__init__(message)
-        self.failed: int = failed
-        self.ended: int = ended
 
 
 class _RowAgent(Generic[RowT]):
@@ -105,7 +66,7 @@ class _RowAgent(Generic[RowT]):
         return self._agent.inquire(call.given)
 
 
-class Job(Generic[RowT, V]):
+class Job(Generic[RowT]):
     """One run of a job.
 
     Args:
@@ -116,7 +77,6 @@ class Job(Generic[RowT, V]):
         message: makes of a row what the agent is sent.
         ordered: rows are handed out in their order.
         total: how many rows there are, if that is known.
-        journal: keeps what was answered; None for nothing.
         source: a hash of the input, if it has one.
         asks: False plays rows from the journal only; one that is not in it is an error.
 
@@ -129,24 +89,21 @@ class Job(Generic[RowT, V]):
     def __init__(
         self,
         agent: MiniAgent[Message, Message],
-        batches: AsyncIterable[list[RowT]],
+        batches: AsyncGenerator[list[RowT]],
         settings: JobSettings,
         *,
         row_id: str | Callable[[RowT], object] | None,
         message: "Callable[[RowT], object] | None",
         ordered: bool,
         total: int | None = None,
-        journal: Journal | None = None,
         source: str = "",
         asks: bool = True,
     ) -> None:
         self.repeated: int = 0
         self.changed: bool = False
         self.stopped: Stopped | None = None
-        self._typed = isinstance(agent, TypedAgent)
-        self._records = (
-            None if journal is None else CallRecords(agent, version=settings.version, name=settings.name)
-        )
+        self._records = None if settings.journal is None else settings.records(agent)
+        self._kept: KeptRows | None = None
         if agent.run_kind == "model" and agent.takes_keyword("max_retries"):
             agent = agent.fork(max_retries=0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # one layer asks again: this one
         self._agent = agent
@@ -158,7 +115,6 @@ class Job(Generic[RowT, V]):
             else RetryPolicy(attempts=settings.retries + 1, errors=may_pass)
         )
         self._asker = Asker[RowT](self._records, row_id, cast("Callable[[RowT], str] | None", message))
-        self._journal = journal
         self._source = source
         self._ordered = ordered
         self._asks = asks
@@ -166,24 +122,20 @@ class Job(Generic[RowT, V]):
         self._observed = RunUsage(settings.price or _dollars)
         self._purse = Purse(settings.dollars)
         self._earlier: Decimal | None = Decimal()
-        self._errors: ErrorsFile | None = None
+        self._tally = Tally(settings)
         self._window = max(_WINDOW, 2 * settings.concurrency)
         self._meter = Meter(self._counts, total, self._limits.in_force)
         # How many rows ...
         self._begun = 0  # were looked at
         self._handed_out = 0
         self._asked = 0  # were asked
-        self._kept = 0  # of them are kept
+        self._safe = 0  # of them are kept
         self._open = 0  # of them have not ended
         self._uncommitted = 0  # have ended and are not kept
-        self._done = self._failed = self._cached = 0
-        self._requests = 0
-        self._usage = Usage()
-        self._last_error = ""
         self._again: deque[RowCall[RowT]] = deque()
         self._pausing: set[asyncio.TimerHandle] = set()
-        self._group: list[tuple[CallKey, JournalEntry, Row[RowT, V]]] = []
-        self._ready: dict[int, Row[RowT, V]] = {}
+        self._group: list[tuple[CallKey, JournalEntry, Row[RowT, Message]]] = []
+        self._ended_rows: dict[int, Row[RowT, Message]] = {}
         self._next = 0
         self._all_ended = False
         self._waiting: dict[str, Future[None]] = {}
@@ -195,7 +147,7 @@ class Job(Generic[RowT, V]):
 
     # -- the reader ----------------------------------------------------------------------------------------
 
-    async def rows(self) -> AsyncGenerator[Row[RowT, V]]:
+    async def rows(self) -> AsyncGenerator[Row[RowT, Message]]:
         """The rows, each when its answer is safe.
 
         Raises:
@@ -217,16 +169,16 @@ class Job(Generic[RowT, V]):
             if self.stopped == "budget":
                 raise self._purse.error
             if self.stopped == "failures":
-                raise self._too_many
+                raise self._tally.error
         finally:
             work.cancel()
             await asyncio.wait([work])
             if not work.cancelled():
                 work.exception()  # it was told, or nobody reads any more
 
-    def _take(self) -> Row[RowT, V] | None:
-        index = self._next if self._ordered else next(iter(self._ready), -1)
-        row = self._ready.pop(index, None)
+    def _take(self) -> Row[RowT, Message] | None:
+        index = self._next if self._ordered else next(iter(self._ended_rows), -1)
+        row = self._ended_rows.pop(index, None)
         if row is not None:
             self._next += 1
             self._handed_out += 1
@@ -236,28 +188,30 @@ class Job(Generic[RowT, V]):
     # -- the work ------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        settings = self._settings
-        if self._asks and settings.errors is not None:
-            self._errors = ErrorsFile(Path(settings.errors))
-        report = None if settings.progress is None else loop.create_task(self._report())
-        try:
+        report = self._settings.progress
+        with ExitStack() as stack:
+            journal = self._settings.open_journal(stack)
+            if journal is not None and self._records is not None:
+                self._kept = KeptRows(journal, self._records)
+            if report is not None:
+                stack.callback(self._meter.tell, report)
+                reporting = asyncio.create_task(self._report(report))
+                stack.callback(reporting.cancel)
             if self._asks:
                 await self._begin()
-            tasks: list[Task[None]] = [loop.create_task(self._ask_all())]
-            if self._journal is not None and self._asks:
-                tasks.append(loop.create_task(self._keep_all(self._journal)))
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                await self._end(tasks)
+                self._tally.open()
+                stack.callback(self._tally.close)
+            await self._do()
+
+    async def _do(self) -> None:
+        loop = asyncio.get_running_loop()
+        tasks: list[Task[None]] = [loop.create_task(self._ask_all())]
+        if self._kept is not None and self._asks:
+            tasks.append(loop.create_task(self._keep_all(self._kept)))
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if report is not None:
-                report.cancel()
-            if self._errors is not None:
-                self._errors.close()
-            if settings.progress is not None:
-                self._meter.tell(settings.progress)
+            await self._end(tasks)
 
     async def _end(self, tasks: list[Task[None]]) -> None:
         """Stop asking, keep what has ended, and raise what has failed."""
@@ -273,25 +227,21 @@ class Job(Generic[RowT, V]):
             if not task.cancelled():
                 task.result()
 
-    async def _report(self) -> None:
+    async def _report(self, handler: ProgressHandler) -> None:
         while True:
             await asyncio.sleep(_TICK)
-            if self._settings.progress is not None:
-                self._meter.tell(self._settings.progress)
+            self._meter.tell(handler)
 
     async def _ask_all(self) -> None:
         try:
             async with MiniAgents(
                 around=[self._limits], observers=[self._observed], errors_as_messages=False
             ):
-                ask = map_agent(
-                    _RowAgent[RowT](self._agent),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # its rows are calls
-                    concurrency=self._settings.concurrency,
-                    ordered=False,
-                )
+                asker = cast("Inquired[Message, Message]", _RowAgent[RowT](self._agent))  # its rows are calls
+                limits = ConcurrencyLimits(self._settings.concurrency, ordered=False, stop=False)
                 answers = cast(
                     "AsyncGenerator[ItemReplies[RowCall[RowT], Message]]",
-                    ask(self._calls()),  # type: ignore[operator]
+                    AgentMap(asker, limits, None).read(self._calls()),
                 )
                 async with aclosing(answers):
                     async for replies in answers:
@@ -302,33 +252,37 @@ class Job(Generic[RowT, V]):
 
     async def _calls(self) -> AsyncGenerator[RowCall[RowT]]:
         """What is to be asked: new rows as there is space, and rows that are asked again."""
-        async for batch in self._batches:
-            calls = [await self._asker.call(self._begun + at, item) for at, item in enumerate(batch)]
-            entries = await self._found(calls)
-            for call, entry in zip(calls, entries, strict=True):
-                while not (await self._its_turn(paid=self._asks and entry is None and call.error is None)):
-                    yield self._again.popleft()
-                if self.stopped:
-                    return
-                self._begun += 1
-                if entry is not None:
-                    self._known(call, entry)
-                elif call.error is not None:
-                    self._finish(call, None, None, call.error)
-                elif not self._asks:
-                    raise JournalError(
-                        f"Row {call.index} of the input is not the one that was asked: it was changed while the job "
-                        "ran. Run the job again; what has not changed is not asked again."
-                    )
-                else:
-                    self._asked += 1
-                    self._open += 1
-                    yield call
+        async with aclosing(self._batches) as batches:
+            async for batch in batches:
+                calls = [await self._asker.call(self._begun + at, item) for at, item in enumerate(batch)]
+                for call, entry in zip(calls, await self._found(calls), strict=True):
+                    paid = self._asks and entry is None and call.error is None
+                    while not await self._its_turn(paid=paid):
+                        yield self._again.popleft()
+                    if self.stopped:
+                        return
+                    self._begun += 1
+                    if entry is not None and self._kept is not None:
+                        self._known(call, entry, self._kept)
+                    elif call.error is not None:
+                        self._finish(call, None, None, call.error)
+                    else:
+                        self._check_asks(call)
+                        self._asked += 1
+                        self._open += 1
+                        yield call
         while self._open and not self.stopped:
             if self._again:
                 yield self._again.popleft()
             else:
                 await self._news("turn")
+
+    def _check_asks(self, call: RowCall[RowT]) -> None:
+        if not self._asks:
+            raise JournalError(
+                f"Row {call.index} of the input is not the one that was asked: it was changed while the job "
+                "ran. Run it again; what has not changed is not asked again."
+            )
 
     async def _its_turn(self, *, paid: bool) -> bool:
         """Wait until one more row may begin, or the job stops; False if one is to be asked again before."""
@@ -347,12 +301,6 @@ class Job(Generic[RowT, V]):
 
     # -- what the journal knows ----------------------------------------------------------------------------
 
-    @property
-    def _state_key(self) -> CallKey:
-        """Under which the journal knows what the job has cost, and what it has begun."""
-        assert self._records is not None  # noqa: S101 - asked only with a journal
-        return CallKey(self._records.key("job").digest, _STATE)
-
     async def _begin(self) -> None:
         """See what earlier runs have done, and that the price is known before anything is paid.
 
@@ -362,67 +310,50 @@ class Job(Generic[RowT, V]):
         """
         if self._settings.dollars is not None and self._settings.price is None:
             dollars(Usage(input_tokens=1), "")
-        if self._journal is None or self._records is None:
-            return
-        await self._journal.check(self._records.function)
-        (state,) = await self._journal.find_all([self._state_key])
-        match None if state is None else self._records.note_of(state):
-            case {"spent": spent, "asked": int(asked), "kept": int(kept), "source": str(source)}:
-                self._earlier = dollars_of(spent)
-                self._purse.spent = self._earlier
-                self.repeated = max(0, asked - kept)
-                self.changed = source not in {self._source, ""}
-            case _:
-                pass
+        if self._kept is not None:
+            state = await self._kept.begin()
+            self._earlier = self._purse.spent = state.spent
+            self.repeated = max(0, state.asked - state.kept)
+            self.changed = state.source not in {self._source, ""}
 
-    def _state(self) -> tuple[CallKey, JournalEntry]:
-        assert self._records is not None  # noqa: S101 - asked only with a journal
-        spent = self._purse.spent
-        said: dict[str, Json] = {
-            "spent": None if spent is None else str(spent),
-            "asked": self._asked,
-            "kept": self._kept,
-            "source": self._source,
-        }
-        return self._state_key, self._records.noted(JournalEntry(self._records.function, "job", ()), said)
+    def _state(self) -> JobState:
+        return JobState(self._purse.spent, self._asked, self._safe, self._source)
 
     async def _found(self, calls: list[RowCall[RowT]]) -> list[JournalEntry | None]:
         settings = self._settings
-        if self._journal is None or (settings.refresh and self._asks):
+        if self._kept is None or (settings.refresh and self._asks):
             return [None] * len(calls)
-        keys = [cast("CallKey", call.key) for call in calls]
-        entries = await self._journal.find_all(keys)
+        entries = await self._kept.find_all([cast("CallKey", call.key) for call in calls])
         if settings.retry_failed and self._asks:
             return [None if entry is None or entry.failed else entry for entry in entries]
         return entries
 
-    async def _keep_all(self, journal: Journal) -> None:
+    async def _keep_all(self, kept: KeptRows) -> None:
         while True:
             while not self._group:
                 if self._all_ended:
                     if self._asked:
-                        await journal.keep_all([self._state()])
+                        await kept.keep_all([], self._state())
                     return
                 await self._news("group")
             group, self._group = self._group, []
-            self._kept += sum(1 for _, _, row in group if row.attempts)
-            await journal.keep_all([*((key, entry) for key, entry, _ in group), self._state()])
+            self._safe += sum(1 for _, _, row in group if row.attempts)
+            await kept.keep_all([(key, entry) for key, entry, _ in group], self._state())
             self._uncommitted -= len(group)
             for _, _, row in group:
                 self._hand_out(row)
             self._tell("turn")
 
-    def _known(self, call: RowCall[RowT], entry: JournalEntry) -> None:
+    def _known(self, call: RowCall[RowT], entry: JournalEntry, kept: KeptRows) -> None:
         """A row stood in the journal."""
         note = Note.of(entry)
         error = CallRecords.error_of(entry) if entry.failed else None
         if error is not None and note.partial:
             set_partial_text(error, note.partial)
-        self._cached += 1
         row = Row(
             call.index,
             call.item,
-            partial(self._value_of, entry),
+            partial(kept.value_of, entry),
             error=error,
             row_id=call.row_id,
             usage=note.usage,
@@ -432,16 +363,6 @@ class Job(Generic[RowT, V]):
         )
         self._count(row)
         self._hand_out(row)
-
-    def _value_of(self, entry: JournalEntry) -> V:
-        assert self._records is not None  # noqa: S101 - it is an entry of a journal
-        return self._value(self._records.messages_of(entry)[-1])
-
-    def _value(self, message: Message) -> V:
-        """What a row is given as its value."""
-        if self._typed and isinstance(message, ParsedMessage):
-            return cast("V", cast("ParsedMessage[BaseModel]", message).parsed)
-        return cast("V", message)
 
     # -- what came of a row --------------------------------------------------------------------------------
 
@@ -457,8 +378,7 @@ class Job(Generic[RowT, V]):
         if requests:
             call.requests += requests
             call.usage += usage
-            self._requests += requests
-            self._usage += usage
+            self._tally.count_calls(requests, usage)
             cost = report.dollars
             call.cost = None if call.cost is None or cost is None else call.cost + cost
             if cost is None and self._settings.dollars is not None:
@@ -466,7 +386,7 @@ class Job(Generic[RowT, V]):
                 raise LookupError(
                     f"The price of {names} is not known, so a budget cannot be kept; give price=."
                 )
-        entry = None if self._records is None else await self._records.entry(call.question, replies)
+        entry = None if self._kept is None else await self._kept.records.entry(call.question, replies)
         message: Message | None = None
         error: Exception | None = None
         try:
@@ -508,10 +428,10 @@ class Job(Generic[RowT, V]):
         error: Exception | None,
     ) -> None:
         """A row has ended, with a message or with an error."""
-        row = Row[RowT, V](
+        row = Row[RowT, Message](
             call.index,
             call.item,
-            lambda: self._value(cast("Message", message)),
+            lambda: cast("Message", message),
             error=error,
             row_id=call.row_id,
             usage=call.usage,
@@ -519,11 +439,11 @@ class Job(Generic[RowT, V]):
             attempts=call.attempts,
         )
         self._count(row)
-        if self._records is None or call.key is None:
+        if self._kept is None or call.key is None:
             self._hand_out(row)
             return
-        if error is not None and (entry is None or not entry.failed):
-            entry = self._records.failure(call.question, error)
+        if error is not None and not (entry is not None and entry.failed):
+            entry = self._kept.records.failure(call.question, error)
         note = Note(
             call.attempts,
             call.requests,
@@ -533,57 +453,32 @@ class Job(Generic[RowT, V]):
         ).data
         kept = cast("JournalEntry", entry)
         if note is not None:
-            kept = self._records.noted(kept, note)
+            kept = CallRecords.noted(kept, note)
         self._group.append((call.key, kept, row))
         self._uncommitted += 1
         self._tell("group")
 
-    def _count(self, row: Row[RowT, V]) -> None:
-        error = row.error
-        if error is None:
-            self._done += 1
-        else:
-            self._failed += 1
-            self._last_error = f"{type(error).__name__}: {error}"
-            if self._errors is not None:
-                self._errors.add(row)
-            if self._too_many_failed():
-                self.stopped = self.stopped or "failures"
+    def _count(self, row: Row[RowT, Message]) -> None:
+        self._tally.count(row)
+        if row.error is not None and self._asks and self._tally.too_many_failed:
+            self.stopped = self.stopped or "failures"
         self._tell("turn")
 
-    def _too_many_failed(self) -> bool:
-        most = self._settings.max_failures
-        if most is None or not self._asks:
-            return False
-        ended = self._done + self._failed
-        if isinstance(most, float) and most < 1:
-            return ended >= _EARLY and self._failed > most * ended
-        return self._failed > most
-
-    @property
-    def _too_many(self) -> TooManyFailuresError:
-        ended = self._done + self._failed
-        text = (
-            f"{self._failed} of {ended} rows have failed, which is more than may "
-            f"(max_failures={self._settings.max_failures}); the last one: {self._last_error}"
-        )
-        return TooManyFailuresError(text, failed=self._failed, ended=ended)
-
-    def _hand_out(self, row: Row[RowT, V]) -> None:
-        self._ready[row.index] = row
+    def _hand_out(self, row: Row[RowT, Message]) -> None:
+        self._ended_rows[row.index] = row
         self._tell("ready")
 
     def _counts(self) -> Counts:
         spent, before = self._purse.spent, self._earlier
         return Counts(
-            done=self._done,
-            failed=self._failed,
-            cached=self._cached,
-            requests=self._requests,
-            usage=self._usage,
+            done=self._tally.done,
+            failed=self._tally.failed,
+            cached=self._tally.cached,
+            requests=self._tally.requests,
+            usage=self._tally.usage,
             cost=spent,
             new_cost=None if spent is None or before is None else spent - before,
-            last_error=self._last_error,
+            last_error=self._tally.last_error,
         )
 
     # -- waiting for each other ----------------------------------------------------------------------------
@@ -598,33 +493,6 @@ class Job(Generic[RowT, V]):
         future = self._waiting.get(name)
         if future is not None and not future.done():
             future.set_result(None)
-
-
-def may_pass(error: Exception) -> bool:
-    """Whether asking again can help, and nobody else has asked again already.
-
-    Args:
-        error: how a row ended.
-    """
-    if isinstance(error, LLMError):
-        if error.attempts > 1:
-            return False  # it was asked again below, as often as was wished there
-        if isinstance(error, LLMStatusError):
-            status = error.status
-            return status is None or status in _PASSING or status >= 500  # noqa: PLR2004 - of the server
-        return isinstance(error, LLMConnectionError | LLMTimeoutError | LLMTruncatedError)
-    return isinstance(error, ConnectionError | TimeoutError)
-
-
-def is_final(error: Exception) -> bool:
-    """Whether every other row would fail in the same way: no key, a wrong one, a wrong keyword.
-
-    Args:
-        error: how a row ended.
-    """
-    return isinstance(error, LLMConfigError) or (
-        isinstance(error, LLMStatusError) and error.status in _NOT_ALLOWED
-    )
 
 
 def _limits_of(settings: JobSettings) -> tuple[float | None, float | None]:

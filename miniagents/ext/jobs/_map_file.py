@@ -5,17 +5,17 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Never, cast
 
 from pydantic import BaseModel
 from typing_extensions import Unpack
 
-from miniagents.agents import MiniAgent
+from miniagents.agents import MiniAgent, Stage
 from miniagents.core import (
     AssistantMessage,
     ErrorMessage,
@@ -25,16 +25,18 @@ from miniagents.core import (
     ToolMessage,
     UserMessage,
 )
-from miniagents.models import CallKey, CallRecords, JournalEntry, JournalError, Json, ParsedMessage
+from miniagents.models import CallKey, JournalEntry, JournalError, Json, ParsedMessage
 from miniagents.values import BudgetExceededError, redact_keys
 
 from .._journal import Journal
 from ._calls import Asker
+from ._failures import TooManyFailuresError
 from ._formats import read_rows, row_writer
-from ._job import Job, TooManyFailuresError
-from ._map_rows import journal_of
+from ._job import Job
+from ._kept_rows import JOB
+from ._map_rows import complete
 from ._options import JobOptions, JobSettings
-from ._row_files import Row as FileRow, RowSource, form_of, sha256_of
+from ._row_files import FileForm, Row as FileRow, RowSource, form_of, sha256_of
 from ._rows import JobResult, Row
 from ._sources import batches_of
 
@@ -42,21 +44,20 @@ __all__ = ["map_file"]
 
 _PLAIN: Final = frozenset({Message, UserMessage, AssistantMessage, SystemMessage, ToolMessage, ErrorMessage})
 _LOOKED_AT: Final = 100  # rows, by which it is seen that a finished job asked the same
-_STATE: Final = ":job"
 
 
 async def map_file(
-    agent: MiniAgent[Message, Message],
+    agent: Stage[Never, Message],
     source: str | Path | RowSource,
     out: str | Path,
     *,
-    id: str | None = None,
+    id: str | None = None,  # noqa: A002 - as the field calls it
     message: Callable[[dict[str, object]], MessageType] | None = None,
     output_column: str = "output",
     error_column: str = "error",
     **options: Unpack[JobOptions],
 ) -> JobResult:
-    """Ask an agent once for each row of a file, and write the rows with the answers into another one.
+    r"""Ask an agent once for each row of a file, and write the rows with the answers into another one.
 
     Every row stands in ``out`` once, in the order of the input, with two columns more: the answer (a text, or
     an object of the fields of a typed one), and why there is none. ``out`` is written from the journal when
@@ -94,10 +95,10 @@ async def map_file(
         >>> from miniagents.testing import scripted_model
         >>> async def main(folder):
         ...     path = Path(folder, "reviews.csv")
-        ...     _ = path.write_text("stars,text\\n5,Lovely.\\n1,Broken.\\n")
-        ...     model = scripted_model(then="fine")
-        ...     result = await map_file(model, path, Path(folder, "out.jsonl"), message=lambda row: str(row["text"]))
-        ...     print(result.done, Path(folder, "out.jsonl").read_text())
+        ...     _ = path.write_text("stars,text\n5,Lovely.\n1,Broken.\n")
+        ...     model, out = scripted_model(then="fine"), Path(folder, "out.jsonl")
+        ...     result = await map_file(model, path, out, message=lambda row: str(row["text"]))
+        ...     print(result.done, out.read_text())
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     MiniAgents().run(main(folder))
         2 {"stars": "5", "text": "Lovely.", "output": "fine", "error": null}
@@ -109,6 +110,7 @@ async def map_file(
     options.setdefault("journal", f"{out}.journal")
     options.setdefault("errors", f"{out}.errors.jsonl")
     settings = JobSettings.of(options)
+    form = form_of(out, written=True)
     rows = read_rows(source) if isinstance(source, str | Path) else source
     for column in (output_column, error_column):
         if column in rows.columns or output_column == error_column:
@@ -116,15 +118,16 @@ async def map_file(
                 f"{rows.name} has a column {column!r} already; give the one of OUT another name."
             )
     with ExitStack() as stack:
-        journal = journal_of(settings, stack)
+        journal = settings.open_journal(stack)
         if journal is None:
             raise ValueError("map_file writes its file from a journal; give journal= a path.")
         job = _FileJob(
-            cast("MiniAgent[Message, Message]", agent.bind()),
+            complete(agent),
             rows,
             out,
             settings,
             journal,
+            form=form,
             row_id=id,
             message=message,
             columns=(output_column, error_column),
@@ -144,6 +147,7 @@ class _FileJob:
         settings: JobSettings,
         journal: Journal,
         *,
+        form: FileForm,
         row_id: str | None,
         message: Callable[[FileRow], MessageType] | None,
         columns: tuple[str, str],
@@ -151,13 +155,13 @@ class _FileJob:
         self._agent = agent
         self._rows = rows
         self._out = out
-        self._form = form_of(out, written=True)
+        self._form = form
         self._settings = settings
         self._journal = journal
         self._row_id = row_id
         self._message = message
         self._columns = columns
-        self._records = CallRecords(agent, version=settings.version, name=settings.name)
+        self._records = settings.records(agent)
 
     async def run(self) -> JobResult:
         """Ask what was not asked, and write the file."""
@@ -192,17 +196,18 @@ class _FileJob:
             await self._keep(source, result)
         return result
 
-    def _job(self, *, asks: bool, total: int | None = None, source: str = "") -> Job[FileRow, object]:
-        settings = self._settings if asks else replace(self._settings, progress=None, budget=None)
+    def _job(self, *, asks: bool, total: int | None = None, source: str = "") -> Job[FileRow]:
+        settings = replace(self._settings, journal=self._journal)
+        if not asks:
+            settings = replace(settings, progress=None, budget=None, max_failures=None)
         return Job(
             self._agent,
-            batches_of(self._rows),
+            cast("AsyncGenerator[list[FileRow]]", batches_of(self._rows)),
             settings,
             row_id=self._row_id,
             message=self._message,
             ordered=not asks,
             total=total,
-            journal=self._journal,
             source=source,
             asks=asks,
         )
@@ -221,11 +226,7 @@ class _FileJob:
         try:
             async for row in self._job(asks=False).rows():
                 writer.write(self._line(row))
-            if source != await asyncio.to_thread(self._rows.sha256):
-                raise JournalError(
-                    f"{self._rows.name} was changed while the job ran. Run it again; what has not changed is "
-                    "not asked again."
-                )
+            await self._check_unchanged(source)
             writer.close()
         except BaseException:
             writer.discard()
@@ -234,7 +235,19 @@ class _FileJob:
         beside.replace(self._out)
         sync_folder(self._out.parent)
 
-    def _line(self, row: Row[FileRow, object]) -> FileRow:
+    async def _check_unchanged(self, source: str) -> None:
+        """See that the input is the one that was asked.
+
+        Raises:
+            JournalError: it is not.
+        """
+        if source != await asyncio.to_thread(self._rows.sha256):
+            raise JournalError(
+                f"{self._rows.name} was changed while the job ran. Run it again; what has not changed is not "
+                "asked again."
+            )
+
+    def _line(self, row: Row[FileRow, Message]) -> FileRow:
         output, error = self._columns
         said = None if row.error is None else f"{type(row.error).__name__}: {redact_keys(str(row.error))}"
         return {**row.input, output: None if row.error is not None else output_of(row.value), error: said}
@@ -243,7 +256,7 @@ class _FileJob:
 
     def _finished_key(self, source: str) -> CallKey:
         said = json.dumps([source, self._row_id, self._columns, self._form.name, self._form.zipped])
-        return CallKey(self._records.key(f"finished {said}").digest, _STATE)
+        return CallKey(self._records.key(f"finished {said}").digest, JOB)
 
     async def _first_rows(self) -> str:
         """A hash of what is asked for the first rows: another prompt asks otherwise."""
@@ -282,22 +295,18 @@ class _FileJob:
         await self._journal.keep_all([(self._finished_key(source), entry)])
 
 
-def output_of(value: object) -> object:
+def output_of(message: Message) -> object:
     """What stands in a file for an answer: its text, or an object of its fields.
 
     Args:
-        value: of a row.
+        message: the answer.
     """
-    if isinstance(value, ParsedMessage):
-        value = cast("ParsedMessage[BaseModel]", value).parsed
-    if isinstance(value, Message):
-        if type(value) in _PLAIN and value.text is not None:
-            return value.text
-        said = value.model_dump(mode="json")
-        return {name: field for name, field in said.items() if name != "text" or field is not None}
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    return value
+    if isinstance(message, ParsedMessage):
+        return cast("ParsedMessage[BaseModel]", message).parsed.model_dump(mode="json")
+    if type(message) in _PLAIN and message.text is not None:
+        return message.text
+    said = message.model_dump(mode="json")
+    return {name: field for name, field in said.items() if name != "text" or field is not None}
 
 
 def sync_folder(folder: Path) -> None:

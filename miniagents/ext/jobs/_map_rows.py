@@ -1,18 +1,14 @@
 """``map_rows``: an agent asked once for each of many rows, and none is lost."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
-from contextlib import ExitStack, aclosing
 from types import TracebackType
-from typing import Generic, Self, cast, overload
+from typing import Generic, Never, Self, cast, overload
 
-from pydantic import BaseModel
 from typing_extensions import TypeVar, Unpack
 
-from miniagents.agents import MiniAgent
-from miniagents.core import Message, MessageType
-from miniagents.models import TypedAgent
+from miniagents.agents import MiniAgent, Stage
+from miniagents.core import Message, MessageType, MessageTypeOf
 
-from .._journal import Journal
 from ._job import Job
 from ._options import JobOptions, JobSettings
 from ._rows import Progress, Row
@@ -20,21 +16,20 @@ from ._sources import Table, batches_of, count_of
 
 __all__ = ["RowStream", "map_rows"]
 
+Item = TypeVar("Item", covariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
+Out = TypeVar("Out", bound=Message, covariant=True)  # noqa: PLC0105
 RowT = TypeVar("RowT")
-V = TypeVar("V")
-Out = TypeVar("Out", bound=Message)
-T = TypeVar("T", bound=BaseModel)
+In = TypeVar("In", bound=Message)
 
 
-class RowStream(Generic[RowT, V]):
+class RowStream(Generic[Item, Out]):
     """The rows of a job, as they are answered: what :func:`map_rows` returns.
 
     It is iterated once. Leave it with ``async with``, ``aclose`` or ``break``: what is under way is stopped,
     and what has ended is kept.
 
     Args:
-        make: makes the job, given its journal.
-        settings: of the job.
+        job: what is to be done.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -47,22 +42,20 @@ class RowStream(Generic[RowT, V]):
         ['fine', 'fine'] 2
     """
 
-    def __init__(self, make: Callable[[Journal | None], Job[RowT, V]], settings: JobSettings) -> None:
-        self._make = make
-        self._settings = settings
-        self._job: Job[RowT, V] | None = None
-        self._rows = self._read()
+    def __init__(self, job: Job[Item]) -> None:
+        self._job = job
+        self._rows = cast("AsyncGenerator[Row[Item, Out]]", job.rows())
 
     @property
     def progress(self) -> Progress:
         """How far the job has come."""
-        return Progress() if self._job is None else self._job.progress
+        return self._job.progress
 
     def __aiter__(self) -> Self:
         """Itself."""
         return self
 
-    async def __anext__(self) -> Row[RowT, V]:
+    async def __anext__(self) -> Row[Item, Out]:
         """The next row.
 
         Raises:
@@ -87,43 +80,46 @@ class RowStream(Generic[RowT, V]):
         """Close it."""
         await self.aclose()
 
-    async def _read(self) -> AsyncGenerator[Row[RowT, V]]:
-        with ExitStack() as stack:
-            self._job = self._make(journal_of(self._settings, stack))
-            async with aclosing(self._job.rows()) as rows:
-                async for row in rows:
-                    yield row
 
-
-def journal_of(settings: JobSettings, stack: ExitStack) -> Journal | None:
-    """The journal of a job; one that is opened here is closed with the stack.
+def complete(agent: Stage[Never, Message]) -> MiniAgent[Message, Message]:
+    """An agent that can be asked.
 
     Args:
-        settings: of the job.
-        stack: of what is closed.
+        agent: what was given as one.
 
     Raises:
-        JournalError: it cannot be opened.
+        TypeError: it is none, or a keyword of it has no value.
     """
-    journal = settings.journal
-    if journal is None or isinstance(journal, Journal):
-        return journal
-    return stack.enter_context(Journal(journal, keep=settings.keep))
+    if not isinstance(agent, MiniAgent):
+        raise TypeError(
+            f"A job asks an agent for each row, and this is a value of type {type(agent).__name__}."
+        )
+    return cast("MiniAgent[Message, Message]", agent).bind()
 
 
 @overload
 def map_rows(
-    agent: TypedAgent[T],
-    rows: Iterable[RowT] | AsyncIterable[RowT],
+    agent: Stage[Message, Out],
+    rows: Table,
     *,
-    id: str | Callable[[RowT], object] | None = None,
-    message: Callable[[RowT], MessageType] | None = None,
+    id: str | Callable[[dict[str, object]], object] | None = None,
+    message: Callable[[dict[str, object]], MessageType] | None = None,
     ordered: bool = True,
     **options: Unpack[JobOptions],
-) -> RowStream[RowT, T]: ...
+) -> RowStream[dict[str, object], Out]: ...
 @overload
 def map_rows(
-    agent: MiniAgent[Message, Out],
+    agent: Stage[In, Out],
+    rows: Table,
+    *,
+    id: str | Callable[[dict[str, object]], object] | None = None,
+    message: Callable[[dict[str, object]], MessageTypeOf[In]],
+    ordered: bool = True,
+    **options: Unpack[JobOptions],
+) -> RowStream[dict[str, object], Out]: ...
+@overload
+def map_rows(
+    agent: Stage[Message, Out],
     rows: Iterable[RowT] | AsyncIterable[RowT],
     *,
     id: str | Callable[[RowT], object] | None = None,
@@ -133,33 +129,33 @@ def map_rows(
 ) -> RowStream[RowT, Out]: ...
 @overload
 def map_rows(
-    agent: TypedAgent[T],
-    rows: Table,
+    agent: Stage[In, Out],
+    rows: Iterable[In] | AsyncIterable[In],
     *,
-    id: str | Callable[[dict[str, object]], object] | None = None,
-    message: Callable[[dict[str, object]], MessageType] | None = None,
+    id: str | Callable[[In], object] | None = None,
+    message: None = None,
     ordered: bool = True,
     **options: Unpack[JobOptions],
-) -> RowStream[dict[str, object], T]: ...
+) -> RowStream[In, Out]: ...
 @overload
 def map_rows(
-    agent: MiniAgent[Message, Out],
-    rows: Table,
+    agent: Stage[In, Out],
+    rows: Iterable[RowT] | AsyncIterable[RowT],
     *,
-    id: str | Callable[[dict[str, object]], object] | None = None,
-    message: Callable[[dict[str, object]], MessageType] | None = None,
+    id: str | Callable[[RowT], object] | None = None,
+    message: Callable[[RowT], MessageTypeOf[In]],
     ordered: bool = True,
     **options: Unpack[JobOptions],
-) -> RowStream[dict[str, object], Out]: ...
+) -> RowStream[RowT, Out]: ...
 def map_rows(
-    agent: MiniAgent[Message, Message],
+    agent: Stage[Never, Message],
     rows: Table | Iterable[object] | AsyncIterable[object],
     *,
-    id: str | Callable[..., object] | None = None,
-    message: Callable[..., MessageType] | None = None,
+    id: str | Callable[..., object] | None = None,  # noqa: A002 - as the field calls it
+    message: Callable[..., object] | None = None,
     ordered: bool = True,
     **options: Unpack[JobOptions],
-) -> RowStream[object, object]:
+) -> RowStream[object, Message]:
     """Ask an agent once for each row: an inquiry of its own, kept in a journal, within limits and a budget.
 
     Run again on the same journal, the job goes on: what was answered is not asked again. A row is known by
@@ -208,31 +204,21 @@ def map_rows(
         ...     async for row in map_rows(judge, words, journal=path, concurrency=1):
         ...         print(row.index, row.input, row.value)
         >>> with tempfile.TemporaryDirectory() as folder:
+        ...     MiniAgents().run(main(f"{folder}/words.journal", ["yes"]))
         ...     MiniAgents().run(main(f"{folder}/words.journal", ["yes", "maybe"]))
-        ...     MiniAgents().run(main(f"{folder}/words.journal", ["yes", "no", "maybe"]))
         asked: yes
+        0 yes short
+        0 yes short
         asked: maybe
-        0 yes short
         1 maybe long
-        asked: no
-        0 yes short
-        1 no short
-        2 maybe long
     """
-    settings = JobSettings.of(options)
-    asked = cast("MiniAgent[Message, Message]", agent.bind())  # it says so if a keyword has no value
-    batches = batches_of(rows)
-
-    def make(journal: Journal | None) -> Job[object, object]:
-        return Job(
-            asked,
-            batches,
-            settings,
-            row_id=id,
-            message=message,
-            ordered=ordered,
-            total=count_of(rows),
-            journal=journal,
-        )
-
-    return RowStream(make, settings)
+    job = Job(
+        complete(agent),
+        batches_of(rows),
+        JobSettings.of(options),
+        row_id=id,
+        message=message,
+        ordered=ordered,
+        total=count_of(rows),
+    )
+    return RowStream(job)

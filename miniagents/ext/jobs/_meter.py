@@ -116,7 +116,7 @@ class Meter:
             return
         try:
             handler(self.progress)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the user's own
             self._silent = True
             _LOG.exception("The progress of a job is not told any more, since %r has failed.", handler)
 

@@ -1,6 +1,7 @@
 """What a job is told: how fast, for how much, and where it keeps what it has done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from pathlib import Path
@@ -8,13 +9,14 @@ from typing import Final, Self, TypeAlias
 
 from typing_extensions import TypedDict
 
-from miniagents.agents import RetryPolicy
-from miniagents.models import Price
+from miniagents.agents import MiniAgent, RetryPolicy
+from miniagents.core import Message
+from miniagents.models import CallRecords, Price
 
 from .._journal import Journal, Keep
 from ._rows import Progress
 
-__all__ = ["JobOptions", "JobSettings", "Limits"]
+__all__ = ["JobOptions", "JobSettings", "Limits", "ProgressHandler"]
 
 ProgressHandler: TypeAlias = Callable[[Progress], object]
 """Is told how far a job has come."""
@@ -57,6 +59,8 @@ class JobOptions(TypedDict, total=False):
         keep: what a journal that is given as a path keeps of what agents are sent: ``"hash"`` or ``"text"``.
         version: of what the agent does: another one asks every row again.
         name: under which the calls are kept; the alias of the agent if it is not given.
+        message_classes: of replies that the agent does not declare; from a journal, others come as plain
+            messages with the same data.
         concurrency: how many rows are asked at once.
         retries: how often a row is asked again after an error that may pass; or a policy, which tells after
             which errors.
@@ -78,6 +82,7 @@ class JobOptions(TypedDict, total=False):
     keep: Keep
     version: str
     name: str | None
+    message_classes: Sequence[type[Message]]
     concurrency: int
     retries: int | RetryPolicy
     limits: Limits | None
@@ -98,6 +103,7 @@ class JobSettings:
     keep: Keep = "hash"
     version: str = "1"
     name: str | None = None
+    message_classes: Sequence[type[Message]] = ()
     concurrency: int = _CONCURRENCY
     retries: int | RetryPolicy = _RETRIES
     limits: Limits | None = None
@@ -117,7 +123,7 @@ class JobSettings:
             raise ValueError(f"retries={self.retries}: give 0 or more.")
         if self.max_failures is not None and not self.max_failures >= 0:
             raise ValueError(f"max_failures={self.max_failures}: give 0 or more.")
-        if self.dollars is not None and not self.dollars > 0:
+        if self.dollars is not None and not (self.dollars.is_finite() and self.dollars > 0):
             raise ValueError(f"budget={self.budget} lets nothing go; give dollars, more than 0.")
 
     @classmethod
@@ -133,6 +139,27 @@ class JobSettings:
             if name not in known:
                 raise TypeError(f"A job has no option {name!r}; it has: {', '.join(sorted(known))}.")
         return cls(**options)
+
+    def open_journal(self, stack: ExitStack) -> Journal | None:
+        """The journal; one that is opened here is closed with the stack.
+
+        Args:
+            stack: of what is closed.
+
+        Raises:
+            JournalError: it cannot be opened.
+        """
+        if self.journal is None or isinstance(self.journal, Journal):
+            return self.journal
+        return stack.enter_context(Journal(self.journal, keep=self.keep))
+
+    def records(self, agent: MiniAgent[Message, Message]) -> CallRecords:
+        """How the calls of an agent stand in the journal.
+
+        Args:
+            agent: that is asked.
+        """
+        return CallRecords(agent, version=self.version, name=self.name, message_classes=self.message_classes)
 
     @property
     def dollars(self) -> Decimal | None:

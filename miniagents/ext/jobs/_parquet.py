@@ -12,12 +12,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Final, Protocol, cast
 
-from ._row_files import Row, RowsError, RowSource, file_errors, sha256_of
+from ._row_files import AT_ONCE, Row, RowsError, RowSource, file_errors, sha256_of
 
 __all__ = ["ParquetRows", "ParquetWriter"]
 
 _BATCH: Final = 1000
-_GROUP: Final = 64  # batches of a row group
 
 
 class _Type(Protocol):
@@ -91,6 +90,11 @@ class _Batch(Protocol):
         """How many rows."""
         ...
 
+    @property
+    def nbytes(self) -> int:
+        """How large they are."""
+        ...
+
 
 class _File(Protocol):
     """A file of Parquet that is read."""
@@ -120,6 +124,24 @@ class _Metadata(Protocol):
     @property
     def num_rows(self) -> int:
         """How many rows it has."""
+        ...
+
+    @property
+    def num_row_groups(self) -> int:
+        """How many groups they stand in."""
+        ...
+
+    def row_group(self, at: int) -> "_Group":
+        """One of them."""
+        ...
+
+
+class _Group(Protocol):
+    """Some rows of a file."""
+
+    @property
+    def total_byte_size(self) -> int:
+        """How large they are, uncompressed."""
         ...
 
 
@@ -235,8 +257,11 @@ class ParquetRows:
         with _parquet_errors(name):
             file = _PARQUET.ParquetFile(str(path))
             self.schema: _Schema = file.schema_arrow
-            self._rows = file.metadata.num_rows
+            groups = file.metadata
+            self._rows = groups.num_rows
+            size = sum(groups.row_group(at).total_byte_size for at in range(groups.num_row_groups))
             file.close()
+        self._batch = max(1, min(_BATCH, AT_ONCE * max(self._rows, 1) // max(size, 1)))
         self.columns: tuple[str, ...] = tuple(self.schema.names)
         for column in self.columns:
             if self.columns.count(column) > 1:
@@ -245,13 +270,18 @@ class ParquetRows:
     def __iter__(self) -> Iterator[Row]:
         with _parquet_errors(self.name):
             file = _PARQUET.ParquetFile(str(self._path))
-            try:
-                for batch in file.iter_batches(batch_size=_BATCH):
-                    values = [_values(column) for column in batch.columns]
-                    for row in zip(*values, strict=True):
-                        yield dict(zip(self.columns, row, strict=True))
-            finally:
-                file.close()
+        try:
+            batches = file.iter_batches(batch_size=self._batch)
+            while (values := self._some(batches)) is not None:
+                for row in zip(*values, strict=True):
+                    yield dict(zip(self.columns, row, strict=True))
+        finally:
+            file.close()
+
+    def _some(self, batches: Iterator[_Batch]) -> list[list[object]] | None:
+        with _parquet_errors(self.name):
+            batch = next(batches, None)
+            return None if batch is None else [_values(column) for column in batch.columns]
 
     def count(self) -> int:
         """How many rows there are."""
@@ -308,12 +338,14 @@ class ParquetWriter:
         )
         self._types: dict[str, _Type | None] = dict(self._known)  # None: no type fits, so it is a text
         self._rows: list[Row] = []
+        self._size = 0  # of their texts
         self._file: IO[bytes] = self._beside.open("w+b")
 
     def write(self, row: Row) -> None:
         """Write one more row."""
         self._rows.append(row)
-        if len(self._rows) == _BATCH:
+        self._size += sum(len(value) for value in row.values() if isinstance(value, str | bytes))
+        if len(self._rows) == _BATCH or self._size > AT_ONCE:
             self._flush()
 
     def close(self) -> None:
@@ -328,7 +360,7 @@ class ParquetWriter:
         group: list[_Batch] = []
         for batch in self._kept():
             group.append(self._fitted(batch, schema))
-            if len(group) == _GROUP:
+            if sum(each.nbytes for each in group) > AT_ONCE:
                 out.write_table(_TABLES.from_batches(group, schema))
                 group.clear()
         if group:
@@ -358,6 +390,7 @@ class ParquetWriter:
         stream.write_batch(_ARROW.record_batch(arrays, schema=schema))
         stream.close()
         self._rows = []
+        self._size = 0
 
     def _array(self, name: str, values: list[object]) -> _Array:
         if name in self._known:

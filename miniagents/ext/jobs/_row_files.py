@@ -3,15 +3,17 @@
 import gzip
 import hashlib
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Final, Literal, Protocol, TypeAlias, cast
 
 from miniagents.values import MiniAgentsError
 
 __all__ = [
+    "AT_ONCE",
     "FileForm",
     "Row",
     "RowSource",
@@ -28,12 +30,12 @@ Row: TypeAlias = dict[str, object]
 
 FormName: TypeAlias = Literal["jsonl", "csv", "parquet"]
 
-_FORMS: Final[dict[str, FormName]] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".parquet": "parquet",
-}
+_FORMS: Final[Mapping[str, FormName]] = MappingProxyType(
+    {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+)
+AT_ONCE: Final = 16 * 2**20
+"""How many bytes of rows are in memory at once, or one row if it is larger."""
+
 _LONGEST_LINE: Final = 64 * 2**20
 _PIECE: Final = 2**20
 
@@ -63,7 +65,18 @@ class FileForm:
 
 
 class RowSource(Protocol):
-    """Rows that can be read as often as one likes, a few at a time."""
+    r"""Rows that can be read as often as one likes, a few at a time: a file, or what else has some.
+
+    Example:
+        >>> import tempfile
+        >>> from miniagents.ext.jobs import read_rows
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "rows.jsonl")
+        ...     _ = path.write_text('{"text": "Lovely."}\n')
+        ...     rows: RowSource = read_rows(path)
+        ...     print(rows.count(), list(rows))
+        1 [{'text': 'Lovely.'}]
+    """
 
     @property
     def name(self) -> str:

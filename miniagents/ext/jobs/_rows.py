@@ -81,7 +81,7 @@ class Row(Generic[RowT, Value]):
 
     @property
     def value(self) -> Value:
-        """What the agent answered: the value of a model with a type, else its last message.
+        """What the agent answered: its last message (of a model with a type, ``row.value.parsed``).
 
         Raises:
             Exception: the row has failed; it is :attr:`error`.

@@ -105,7 +105,7 @@ def batches_of(source: Table | Iterable[object] | AsyncIterable[object]) -> Asyn
         TypeError: it has none.
     """
     if isinstance(source, AsyncIterable):
-        return _one_by_one(cast("AsyncIterable[object]", source))
+        return _one_by_one(source)
     return _together(_rows_of(source))
 
 

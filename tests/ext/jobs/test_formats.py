@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import sys
+import tracemalloc
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -34,6 +35,8 @@ def test_json_lines(tmp_path: Path, name: str) -> None:
     assert list(rows) == list(rows) == ROWS
     assert (rows.columns, rows.count(), rows.name) == (("id", "text"), 2, str(path))
     assert rows.sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
+    if name.endswith(".gz"):
+        assert path.read_bytes()[4:8] == bytes(4), "no time stands in it"
     (tmp_path / "again").mkdir()
     assert path.read_bytes() == written(tmp_path / "again" / name, ROWS).read_bytes()
 
@@ -118,6 +121,26 @@ def test_times_of_nanoseconds(tmp_path: Path) -> None:
     at = row["at"]
     assert isinstance(at, datetime)
     assert at == datetime.fromtimestamp(1_700_000_000, UTC) + timedelta(microseconds=123_456)
+
+
+@pytest.mark.parametrize("name", ["big.jsonl", "big.parquet"])
+def test_large_rows(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large rows are, a few of them are in memory at once, read and written."""
+    for module in ("_formats", "_parquet"):
+        monkeypatch.setattr(f"miniagents.ext.jobs.{module}.AT_ONCE", 2**20)
+    tracemalloc.start()
+    try:
+        rows = ({"text": str(at % 10) * 2**19} for at in range(100))
+        writer = row_writer(tmp_path / name, form_of(name))
+        for row in rows:
+            writer.write(row)
+        writer.close()
+        read = sum(len(str(row["text"])) for row in read_rows(tmp_path / name))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert read == 100 * 2**19
+    assert most < 16 * 2**20, "of 50 MB"
 
 
 def test_a_line_of_any_row() -> None:
@@ -206,6 +229,14 @@ def test_discarded(tmp_path: Path, name: str) -> None:
     writer.close()
     writer.discard()
     assert path.exists()
+
+
+def test_a_long_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that no memory could hold is refused before it is read whole."""
+    monkeypatch.setattr("miniagents.ext.jobs._row_files._LONGEST_LINE", 2**20)
+    (tmp_path / "a.jsonl").write_text('{"a": "' + "x" * 2**20 + '"}\n')
+    with pytest.raises(RowsError, match=r"line 1: it is longer than 1 MB\."):
+        read_rows(tmp_path / "a.jsonl")
 
 
 def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

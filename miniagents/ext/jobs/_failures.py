@@ -1,0 +1,68 @@
+"""What a failed row means for the job: asked again, kept, or the end of all."""
+
+from typing import Final
+
+from miniagents.values import (
+    LLMConfigError,
+    LLMConnectionError,
+    LLMError,
+    LLMStatusError,
+    LLMTimeoutError,
+    LLMTruncatedError,
+    MiniAgentsError,
+)
+
+__all__ = ["TooManyFailuresError", "is_final", "may_pass"]
+
+_NOT_ALLOWED: Final = frozenset({401, 403})
+_PASSING: Final = frozenset({408, 409, 425, 429})
+
+
+class TooManyFailuresError(MiniAgentsError):
+    """More rows of a job have failed than may; what was answered is kept.
+
+    Args:
+        message: the sentence.
+        failed: how many rows have failed.
+        ended: how many rows have ended, these included.
+
+    Attributes:
+        failed: how many rows have failed.
+        ended: how many rows have ended, these included.
+
+    Example:
+        >>> TooManyFailuresError("Too many rows failed.", failed=3, ended=10).failed
+        3
+    """
+
+    def __init__(self, message: str, *, failed: int, ended: int) -> None:
+        super().__init__(message)
+        self.failed: int = failed
+        self.ended: int = ended
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether asking again can help, and nobody else has asked again already.
+
+    Args:
+        error: how a row ended.
+    """
+    if isinstance(error, LLMError):
+        if error.attempts > 1:
+            return False  # it was asked again below, as often as was wished there
+        if isinstance(error, LLMStatusError):
+            status = error.status
+            return status is None or status in _PASSING or status >= 500  # noqa: PLR2004 - of the server
+        return isinstance(error, LLMConnectionError | LLMTimeoutError | LLMTruncatedError)
+    return isinstance(error, ConnectionError | TimeoutError)
+
+
+def is_final(error: Exception) -> bool:
+    """Whether every other row would fail in the same way: no key, a wrong one, a wrong keyword.
+
+    Args:
+        error: how a row ended.
+    """
+    return isinstance(error, LLMConfigError) or (
+        isinstance(error, LLMStatusError) and error.status in _NOT_ALLOWED
+    )

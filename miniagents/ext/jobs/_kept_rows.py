@@ -1,0 +1,106 @@
+"""The rows of a job in a journal, and how far the job has come."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from miniagents.core import Message
+from miniagents.models import BatchJournal, CallKey, CallRecords, JournalEntry, Json
+
+from ._calls import dollars_of
+
+__all__ = ["JOB", "JobState", "KeptRows"]
+
+JOB = ":job"
+"""The run under which a journal has what is known of a job; it is the id of no run of a user's."""
+
+
+class JobState(NamedTuple):
+    """How far a job has come, as its journal knows it: kept with each group of rows.
+
+    Attributes:
+        spent: dollars, of all its runs; None if a price was not known.
+        asked: how many rows its last run has asked.
+        kept: how many of these are in the journal.
+        source: a hash of its input.
+    """
+
+    spent: Decimal | None = Decimal()
+    asked: int = 0
+    kept: int = 0
+    source: str = ""
+
+    @property
+    def data(self) -> Json:
+        """As JSON."""
+        spent = None if self.spent is None else str(self.spent)
+        return {"spent": spent, "asked": self.asked, "kept": self.kept, "source": self.source}
+
+    @classmethod
+    def of(cls, data: Json) -> "JobState":
+        """What was kept; nothing if that cannot be read.
+
+        Args:
+            data: of a journal.
+        """
+        match data:
+            case {"spent": spent, "asked": int(asked), "kept": int(kept), "source": str(source)}:
+                return cls(dollars_of(spent), asked, kept, source)
+            case _:
+                return cls()
+
+
+class KeptRows:
+    """The rows of a job in a journal.
+
+    Args:
+        journal: keeps the calls.
+        records: knows how they stand in it.
+
+    Attributes:
+        records: knows how they stand in it.
+    """
+
+    def __init__(self, journal: BatchJournal, records: CallRecords) -> None:
+        self.records: CallRecords = records
+        self._journal = journal
+        self._state_key = CallKey(records.key("job").digest, JOB)
+
+    async def begin(self) -> JobState:
+        """What earlier runs have left.
+
+        Raises:
+            JournalError: the journal has calls of another function under this name and version.
+        """
+        await self._journal.check(self.records.function)
+        (state,) = await self._journal.find_all([self._state_key])
+        return JobState.of(None if state is None else self.records.note_of(state))
+
+    async def find_all(self, keys: Sequence[CallKey]) -> list[JournalEntry | None]:
+        """What is kept of rows.
+
+        Args:
+            keys: of these.
+        """
+        return await self._journal.find_all(keys)
+
+    async def keep_all(self, rows: Sequence[tuple[CallKey, JournalEntry]], state: JobState) -> None:
+        """Keep rows, and how far the job has come with them.
+
+        Args:
+            rows: with their keys.
+            state: with these rows.
+        """
+        entry = self.records.noted(JournalEntry(self.records.function, "job", ()), state.data)
+        await self._journal.keep_all([*rows, (self._state_key, entry)])
+
+    def value_of(self, entry: JournalEntry) -> Message:
+        """What the agent answered.
+
+        Args:
+            entry: of a row that did not fail.
+
+        Raises:
+            JournalError: it cannot be read.
+        """
+        return self.records.messages_of(entry)[-1]

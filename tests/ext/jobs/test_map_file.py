@@ -1,0 +1,411 @@
+"""``map_file``: every row stands in the file once, in order, whatever has happened in between.
+
+Crosses modules: files, jobs and journals, in processes that are killed.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import pytest
+from pydantic import BaseModel
+
+from miniagents import AssistantMessage, InteractionContext, Message, MiniAgent, MiniAgents, Usage, miniagent
+from miniagents.ext.jobs import JobResult, RowsError, map_file
+from miniagents.ext.journal import JournalError
+from miniagents.testing import scripted_model
+from tests.support.kills import run_and_kill
+
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+IN_FLIGHT, GROUP = 16, 256
+ROWS: Final = 1500
+
+_PROGRAM: Final = """
+import asyncio, os, random, sys
+from miniagents import MiniAgents, miniagent
+from miniagents.ext.jobs import map_file
+
+folder, notes = sys.argv[1:]
+out = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+@miniagent(alias="WORK")
+async def work(ctx):
+    row = str(await ctx.messages)
+    os.write(out, f"{row}\\n".encode())
+    await asyncio.sleep(random.uniform(0, 0.008))
+    if int(row) % 50 == 7:
+        raise ValueError(f"bad {row}")
+    ctx.reply(f"done {row}")
+
+async def main():
+    os.write(out, b"begin\\n")
+    result = await map_file(
+        work, f"{folder}/in.jsonl", f"{folder}/out.jsonl", message=lambda row: str(row["n"]), concurrency=16
+    )
+    print(result.done, result.failed, result.repeated)
+
+MiniAgents().run(main())
+"""
+
+
+def write_rows(folder: Path, count: int = ROWS, *, blob: str = "") -> Path:
+    """A file of numbered rows."""
+    path = folder / "in.jsonl"
+    rows = ({"n": n, "blob": blob} if blob else {"n": n} for n in range(count))
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+def check_out(folder: Path, count: int = ROWS) -> None:
+    """Every row stands in the file once, in order, with its answer; the failed ones stand in theirs."""
+    rows = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
+    assert [*range(count)] == [row["n"] for row in rows]
+    for row in rows:
+        bad = row["n"] % 50 == 7
+        assert (None if bad else f"done {row['n']}") == row["output"]
+        assert (f"ValueError: bad {row['n']}" if bad else None) == row["error"]
+    failed = [json.loads(line) for line in (folder / "out.jsonl.errors.jsonl").read_text().splitlines()]
+    assert [n for n in range(count) if n % 50 == 7] == sorted(each["index"] for each in failed)
+    left = {
+        "in.jsonl",
+        "out.jsonl",
+        "out.jsonl.errors.jsonl",
+        "out.jsonl.journal",
+        "out.jsonl.journal-lock",
+        "notes",
+    }
+    assert left >= {path.name for path in folder.iterdir()}
+
+
+def repeated(notes: Path) -> list[int]:
+    """For each process but the first one, how many calls it made that had been made before."""
+    lives: list[list[str]] = []
+    for line in notes.read_text().splitlines():
+        if line == "begin":
+            lives.append([])
+        else:
+            lives[-1].append(line)
+    seen, again = Counter[str](), list[int]()
+    for life in lives:
+        again.append(sum(1 for row in life if row in seen))
+        seen.update(life)
+    assert {str(n) for n in range(ROWS)} == set(seen)
+    return again[1:]
+
+
+@pytest.mark.gate("kills programs, each of which takes half a second to start")
+@pytest.mark.loop(timeout=600)
+def test_kill_9(tmp_path: Path) -> None:
+    """Killed at any moment, a job goes on: each row stands in the file once, few calls are made again."""
+    wanted, kills, seed = 100 if NIGHTLY else 10, 0, 11
+    again: list[int] = []
+    while kills < wanted:
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        write_rows(folder)
+        kills += run_and_kill(
+            _PROGRAM, str(folder), out=folder / "notes", kills=wanted - kills, within=0.5, seed=seed
+        )
+        check_out(folder)
+        again += repeated(folder / "notes")
+        seed += 1
+    sys.stdout.write(f"{kills} kills; calls made again after each: {sorted(again)}\n")
+    assert max(again) <= IN_FLIGHT + GROUP, f"seeds 11 to {seed}: {again}"
+
+
+@pytest.mark.gate("interrupts a program")
+def test_ctrl_c(tmp_path: Path) -> None:
+    """After Ctrl-C what had ended is kept: only what was under way is asked again."""
+    write_rows(tmp_path)
+    notes = tmp_path / "notes"
+    with subprocess.Popen(  # noqa: S603 - a program of this test
+        [sys.executable, "-c", _PROGRAM, str(tmp_path), str(notes)], stderr=subprocess.DEVNULL
+    ) as process:
+        while not (notes.exists() and notes.stat().st_size > 1000):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        assert 0 != process.wait(20)
+    assert not (tmp_path / "out.jsonl").exists()
+    told = subprocess.run(  # noqa: S603 - the same
+        [sys.executable, "-c", _PROGRAM, str(tmp_path), str(notes)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    check_out(tmp_path)
+    (again,) = repeated(notes)
+    assert again <= 2 * IN_FLIGHT  # and what ended in the same turn of the loop
+    assert again == int(told.split()[2])
+
+
+@pytest.mark.gate("runs programs whose disk is full")
+@pytest.mark.parametrize("blob", [0, 6000])
+def test_full_disk(tmp_path: Path, blob: int) -> None:
+    """A full disk ends a job with a sentence and without half a file; with more space it goes on."""
+    write_rows(tmp_path, blob="x" * blob)
+    notes = tmp_path / "notes"
+    limit = 6_000_000 if blob else 100_000  # the file does not fit, or not even the journal
+
+    def full() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    command = [sys.executable, "-c", _PROGRAM, str(tmp_path), str(notes)]
+    first = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=full)  # noqa: S603
+    assert 1 == first.returncode
+    assert ("File too large" if blob else "JournalError") in first.stderr.splitlines()[-1]
+    assert not (tmp_path / "out.jsonl").exists()
+    assert not (tmp_path / "out.jsonl.part").exists()
+    subprocess.run(command, check=True)  # noqa: S603 - a program of this test
+    check_out(tmp_path)
+    (again,) = repeated(notes)
+    assert again <= (0 if blob else IN_FLIGHT + GROUP)
+
+
+@pytest.mark.gate("starts two programs")
+def test_two_processes(tmp_path: Path) -> None:
+    """A second process on the same journal is refused with the number of the first, which goes on."""
+    write_rows(tmp_path)
+    notes = tmp_path / "notes"
+    command = [sys.executable, "-c", _PROGRAM, str(tmp_path)]
+    with subprocess.Popen([*command, str(notes)]) as first:  # noqa: S603 - a program of this test
+        while not (notes.exists() and notes.stat().st_size > 100):
+            time.sleep(0.005)
+        first.send_signal(signal.SIGSTOP)
+        second = subprocess.run([*command, os.devnull], capture_output=True, text=True, check=False)  # noqa: S603
+        first.send_signal(signal.SIGCONT)
+        assert 0 == first.wait(30)
+    assert 1 == second.returncode
+    assert f"process {first.pid} uses it" in second.stderr
+    check_out(tmp_path)
+
+
+# -- in one process ------------------------------------------------------------------------------------
+
+
+def noting(asked: list[int], also: Callable[[int], object] = int) -> MiniAgent:
+    """The agent of the program, which notes what it is asked."""
+
+    @miniagent(alias="WORK")
+    async def work(ctx: InteractionContext) -> None:
+        row = int(str(await ctx.messages))
+        asked.append(row)
+        also(row)
+        if row % 50 == 7:
+            raise ValueError(f"bad {row}")
+        ctx.reply(f"done {row}")
+
+    return work
+
+
+async def run(folder: Path, agent: MiniAgent, version: str = "1", **more: bool) -> JobResult:
+    """Run the job of the program."""
+    async with MiniAgents():
+        return await map_file(
+            agent,
+            folder / "in.jsonl",
+            folder / "out.jsonl",
+            message=lambda row: str(row["n"]),
+            version=version,
+            **more,  # type: ignore[arg-type]
+        )
+
+
+async def test_a_job_that_is_done(tmp_path: Path) -> None:
+    """A job that is done is recognised and nothing is asked; its file, lost or edited, is written again."""
+    asked: list[int] = []
+    write_rows(tmp_path, 100)
+    out = tmp_path / "out.jsonl"
+    result = await run(tmp_path, noting(asked))
+    assert (100, 98, 2, 0, False, None) == (
+        result.rows,
+        result.done,
+        result.failed,
+        result.cached,
+        result.finished,
+        result.stopped,
+    )
+    check_out(tmp_path, 100)
+    at = out.stat().st_mtime_ns
+    result = await run(tmp_path, noting(asked))
+    assert (100, 98, 2, 100, True) == (
+        result.rows,
+        result.done,
+        result.failed,
+        result.cached,
+        result.finished,
+    )
+    assert at == out.stat().st_mtime_ns
+    for edited in (False, True):
+        out.unlink()
+        if edited:
+            out.write_text("edited")
+        result = await run(tmp_path, noting(asked))
+        assert (100, False) == (result.cached, result.finished)
+        check_out(tmp_path, 100)
+    assert 100 == len(asked)
+
+
+async def test_changes_between_runs(tmp_path: Path) -> None:
+    """Another version asks all again, another row one, `retry_failed` what failed; a changed file is said."""
+    asked: list[int] = []
+    path = write_rows(tmp_path, 100)
+    await run(tmp_path, noting(asked))
+    options: list[dict[str, bool]] = [{}, {"refresh": True}, {"retry_failed": True}]
+    for version, more, times in zip("211", options, (100, 100, 2), strict=True):
+        asked.clear()
+        result = await run(tmp_path, noting(asked), version, **more)
+        assert (times, False) == (len(asked), result.changed)
+        check_out(tmp_path, 100)
+    path.write_text('{"n": 1000}\n' + path.read_text())
+    asked.clear()
+    result = await run(tmp_path, noting(asked))
+    assert ([1000], True, 100) == (asked, result.changed, result.cached)
+
+
+async def test_another_message_is_another_question(tmp_path: Path) -> None:
+    """A job that is done is not taken for one with another prompt."""
+    write_rows(tmp_path, 3)
+    outs: list[str] = []
+    async with MiniAgents():
+        for prompt in ("Judge {n}.", "Rate {n}.", "Judge {n}."):
+            await map_file(
+                scripted_model(then=lambda messages: f"to {messages}"),
+                tmp_path / "in.jsonl",
+                tmp_path / "out.jsonl",
+                message=lambda row, prompt=prompt: prompt.format(**row),  # type: ignore[misc]
+            )
+            outs.append(json.loads((tmp_path / "out.jsonl").read_text().splitlines()[1])["output"])
+    assert ["to Judge 1.", "to Rate 1.", "to Judge 1."] == outs
+
+
+async def test_a_file_that_changes_while_the_job_runs(tmp_path: Path) -> None:
+    """If the input changes while the job runs, that is said, and no file is written; then it goes on."""
+    asked: list[int] = []
+    path = write_rows(tmp_path, 300)
+
+    def change(row: int) -> None:
+        if row == 150:
+            new = tmp_path / "new"
+            new.write_text(path.read_text().replace('{"n": 10}', '{"n": 1010}'))
+            new.replace(path)
+
+    with pytest.raises(JournalError, match="changed while the job ran"):
+        await run(tmp_path, noting(asked, change))
+    assert not (tmp_path / "out.jsonl").exists()
+    assert not (tmp_path / "out.jsonl.part").exists()
+    asked.clear()
+    result = await run(tmp_path, noting(asked))
+    assert ([1010], 300) == (asked, result.rows)
+
+
+async def test_budget(tmp_path: Path) -> None:
+    """A job whose money is spent says so, and writes no file; with more it goes on, and counts all of it."""
+    write_rows(tmp_path, 20)
+    made = [0]
+
+    def answer(_: object) -> AssistantMessage:
+        made[0] += 1
+        return AssistantMessage("fine", model="m", usage=Usage(1, 0))
+
+    async with MiniAgents():
+        for budget, done, stopped in (("0.05", 5, "budget"), ("0.12", 12, "budget"), ("1", 20, None)):
+            result = await map_file(
+                scripted_model(then=answer),
+                tmp_path / "in.jsonl",
+                tmp_path / "out.jsonl",
+                message=lambda row: str(row["n"]),
+                budget=budget,
+                price=lambda usage, model, provider: Decimal("0.01") * (usage.input_tokens or 0),
+            )
+            assert (done, stopped, done) == (result.done, result.stopped, made[0])
+            assert Decimal("0.01") * done == result.cost
+            assert (stopped is None) == (tmp_path / "out.jsonl").exists()
+
+
+async def test_what_stands_in_the_file(tmp_path: Path) -> None:
+    """An answer is its text, or an object of its fields; the columns can be named."""
+
+    class Mood(Message):
+        """An answer of data."""
+
+        mood: str
+        words: tuple[str, ...] = ()
+
+    class City(BaseModel):
+        """A typed answer."""
+
+        name: str
+
+    @miniagent
+    async def judge(ctx: InteractionContext[Message, Mood]) -> None:
+        ctx.reply(Mood(mood="good", words=("a", "b")))
+
+    write_rows(tmp_path, 1)
+    agents: list[tuple[MiniAgent, object]] = [
+        (scripted_model("fine"), "fine"),
+        (judge, {"mood": "good", "words": ["a", "b"]}),
+        (scripted_model('{"name": "Oslo"}').as_type(City), {"name": "Oslo"}),
+        (scripted_model('{"name": "Oslo"}').as_type(City).retry(), {"name": "Oslo"}),
+    ]
+    async with MiniAgents():
+        for at, (agent, expected) in enumerate(agents):
+            out = tmp_path / f"{at}.jsonl"
+            await map_file(
+                agent,
+                tmp_path / "in.jsonl",
+                out,
+                message=lambda row: str(row["n"]),
+                output_column="mood",
+                error_column="why",
+            )
+            assert {"n": 0, "mood": expected, "why": None} == json.loads(out.read_text())
+
+
+async def test_wrong_files(tmp_path: Path) -> None:
+    """A wrong file, column or ending is one clear error, before anything is asked or written."""
+    asked: list[int] = []
+    path = write_rows(tmp_path, 2)
+    async with MiniAgents():
+        with pytest.raises(RowsError, match=r"no .csv is written"):
+            await map_file(noting(asked), path, tmp_path / "out.csv")
+        with pytest.raises(ValueError, match=r"has a column 'n' already"):
+            await map_file(noting(asked), path, tmp_path / "out.jsonl", output_column="n")
+        with pytest.raises(JournalError, match="cannot be opened"):
+            await map_file(noting(asked), path, tmp_path / "no folder" / "out.jsonl")
+        path.write_text(path.read_text() + "{no json\n")
+        with pytest.raises(RowsError, match=r"in.jsonl, line 3: this is no JSON"):
+            await map_file(noting(asked), path, tmp_path / "out.jsonl")
+    assert [] == asked
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+async def test_cancelled(tmp_path: Path) -> None:
+    """Cancelled, a job keeps what has ended, leaves no half a file, and goes on the next time."""
+    asked: list[int] = []
+    write_rows(tmp_path, 100)
+    ended = asyncio.Event()
+
+    def stop(row: int) -> None:
+        if row == 99:
+            ended.set()
+
+    task = asyncio.create_task(run(tmp_path, noting(asked, stop)))
+    await ended.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not (tmp_path / "out.jsonl").exists()
+    result = await run(tmp_path, noting(asked))
+    check_out(tmp_path, 100)
+    assert 100 - result.cached == len(asked) - 100 == result.repeated

@@ -1,0 +1,58 @@
+"""``Purse``: money that is set aside before a row is asked, and settled after."""
+
+from decimal import Decimal
+
+from hypothesis import given, strategies as st
+
+from miniagents.ext.jobs._purse import Purse
+
+
+@given(
+    amount=st.integers(1, 200),
+    cost=st.integers(0, 20),
+    at_once=st.integers(1, 10),
+    before=st.integers(0, 50),
+)
+def test_never_passed(amount: int, cost: int, at_once: int, before: int) -> None:
+    """Of rows that cost the same, as many are asked as the budget allows, however many are at once."""
+    purse, running, asked = Purse(Decimal(amount), Decimal(before)), 0, 0
+    while asked < 400:
+        turn = purse.take()
+        if turn == "go":
+            asked += 1
+            running += 1
+        elif turn == "spent":
+            break
+        if running == at_once or (turn == "wait" and running):
+            purse.settle(Decimal(cost))
+            running -= 1
+        assert turn != "wait" or running >= 0
+    while running:
+        purse.settle(Decimal(cost))
+        running -= 1
+    spent = purse.spent
+    assert spent is not None
+    if before >= amount:
+        assert 0 == asked
+    elif not cost:
+        assert 400 == asked
+    elif asked < 400:
+        assert max(before + cost, amount - cost) <= spent <= max(before + cost, amount)
+
+
+def test_a_dearer_row() -> None:
+    """From a dear row on so much is set aside for each; an unknown price makes the sum unknown."""
+    purse = Purse(Decimal(10))
+    assert ("go", "wait") == (purse.take(), purse.take())
+    purse.settle(Decimal(1))
+    assert ["go"] * 3 == [purse.take() for _ in range(3)]
+    purse.settle(Decimal(4))
+    assert "wait" == purse.take()  # 5 are spent, and 2 that run may cost 4 each
+    purse.settle(Decimal(1))
+    purse.settle(Decimal(1))
+    assert (Decimal(7), "spent") == (purse.spent, purse.take())
+    assert "7 dollars, and one more row may cost 4" in str(purse.error)
+    free = Purse(None)
+    free.take()
+    free.settle(None)
+    assert (None, "go") == (free.spent, free.take())
