@@ -136,12 +136,14 @@ class Dispatcher:
                 break
             idle.reserved = True
             idle.make(self._alone.popleft(), next(self._numbers))
+            _drop_those_that_are_over(self._alone)
         free = [each for each in ready if not each.reserved]
         while self._waiting and free:
             least = min(free, key=_load)
             if len(least.calls) >= self.plan.concurrency:
                 break
             least.make(self._waiting.popleft(), next(self._numbers))
+            _drop_those_that_are_over(self._waiting)
 
     def _start(self) -> "_Host":
         return _Host(self, self._actors.remote, self._failed_starts * _PAUSE)
@@ -176,9 +178,9 @@ class Dispatcher:
             )
         else:
             self._failed_starts += 1
-        for call in list(host.calls.values()):
+        for call in reversed(host.calls.values()):  # they come first: they have waited already
             if call.lose(why):
-                (self._alone if call.last_attempt else self._waiting).append(call)
+                (self._alone if call.last_attempt else self._waiting).appendleft(call)
         if self._failed_starts >= _STARTS and not any(each.ready for each in self._workers):
             self._failed_starts = 0
             self.refuse(RemoteError(f"No worker of {self.plan.agent} can be started. {why}"))

@@ -174,15 +174,14 @@ async def test_a_message_that_is_held(fake_ray: FakeRay) -> None:
 async def test_call_that_waits_is_left(fake_ray: FakeRay) -> None:
     """A call that waits for a worker, and that nobody wants any more, is never made."""
     started.clear()
-    agent = remote(square, replicas=1, concurrency=1)
+    agent = remote(square, replicas=1, concurrency=2)
     async with MiniAgents():
-        first = agent.inquire(Number(number=1), delay=0.02)
-        second = agent.inquire(Number(number=2))
-        third = agent.inquire(Number(number=3))
+        calls = [agent.inquire(Number(number=number), delay=0.02) for number in range(8)]
         await asyncio.sleep(0.005)
-        second.cancel()
-        assert (1, 9) == ((await first)[0].square, (await third)[0].square)
-    assert {"1", "3"} == set(started)
+        for left in (2, 4, 5):
+            calls[left].cancel()
+        assert [0, 1, 9, 36, 49] == [(await calls[each])[0].square for each in (0, 1, 3, 6, 7)]
+    assert {"0", "1", "3", "6", "7"} == set(started)
     await fake_ray.ended()
 
 
