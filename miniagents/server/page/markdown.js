@@ -6,7 +6,7 @@ import { inline } from "./inline.js";
 
 const DEEPEST = 12; // lists and quotes in each other
 const LONGEST_HELD = 500; // characters of a line of which it is not yet known what it is
-const LONGEST_ROW = 20_000;
+const LONGEST_ROW = 20_000; // characters of the row under the head of a table
 const LONG = 2_000; // characters of a paragraph that are made anew; of more, the settled ones are left alone
 const LONGEST = 10_000; // and so many at most, settled or not
 
@@ -16,6 +16,7 @@ const RULE = /^ {0,3}([-*_])(?: *\1){2,} *$/;
 const HEADING = /^ {0,3}(#{1,6})(?: +|$)/;
 const FENCE = /^( {0,5})(`{3,}(?=[^`]*$)|~{3,}) *([^\s`]*)/;
 const DELIMITERS = /^ *\|? *:?-+:? *(?:\| *:?-+:? *)*\|? *$/;
+const MARKS = /^[-*_ ]*$/;
 const TASK = /^\[([ xX])\] +/;
 
 // The beginning of a line that may still become something else: "-" a rule or an item, "1" an item, ...
@@ -62,14 +63,15 @@ export class Markdown {
   }
 
   #isUndecided(line) {
-    if (this.#leaf instanceof Table) return line.length < LONGEST_ROW;
+    if (this.#leaf instanceof Table) return true; // rows come whole
     if (this.#leaf instanceof Code) return line.length < LONGEST_HELD && MAYBE_END_OF_CODE.test(line);
     return line.length < LONGEST_HELD && UNDECIDED.test(line);
   }
 
   #take(line, complete) {
-    if (this.#inLine) this.#leaf?.add(line);
-    else this.#begin(line);
+    if (!this.#inLine) this.#begin(line);
+    else if (this.#leaf) this.#leaf.add(line);
+    else if (!MARKS.test(line)) this.#openLeaf(line, this.#stack.length, true); // a long line that seemed to be a rule
     this.#inLine = !complete;
     if (complete && this.#leaf instanceof Heading) this.#closeLeaf();
   }
@@ -237,9 +239,11 @@ class Paragraph {
 
   /** Where what is settled ends: in front of a word, so that marks mean the same on both sides. */
   #cut(settled) {
-    const end = this.text.length > LONGEST ? LONGEST : Math.min(settled, this.text.length - 1);
+    const tooLong = this.text.length > LONGEST;
+    const end = tooLong ? LONGEST : Math.min(settled, this.text.length - 1);
     const space = Math.max(this.text.lastIndexOf(" ", end - 1), this.text.lastIndexOf("\n", end - 1));
-    return space > LONG / 2 ? space : 0;
+    if (space > LONG / 2) return space;
+    return tooLong ? end : 0;
   }
 }
 
@@ -316,7 +320,7 @@ class Table {
     });
   }
 
-  add() {} // rows come whole
+  add() {}
 
   show() {}
 }
