@@ -246,6 +246,7 @@ class ThoughtBlock {
 /** A call of a tool: what it is called with, and what it said. */
 class CallView {
   #name = element("span.name", {}, "a tool");
+  #brief = element("span.brief");
   #state = element("span.state", {}, "is being called…");
   #arguments = document.createTextNode("");
   #result = document.createTextNode("");
@@ -257,7 +258,7 @@ class CallView {
     const argumentsBox = box("Arguments", this.#arguments);
     this.#resultBox = box("Result", this.#result);
     this.#resultBox.hidden = true;
-    this.node = element("details.call", {}, element("summary", {}, this.#name, " ", this.#state), argumentsBox, this.#resultBox);
+    this.node = element("details.call", {}, element("summary", {}, this.#name, " ", this.#brief, " ", this.#state), argumentsBox, this.#resultBox);
   }
 
   name(name) {
@@ -270,6 +271,7 @@ class CallView {
 
   /** The arguments are whole. */
   asked() {
+    this.#brief.textContent = brief(this.#arguments.data);
     this.#arguments.data = pretty(this.#arguments.data);
     if (!this.#ended && this.#resultBox.hidden) this.#state.textContent = "works…";
   }
@@ -303,11 +305,26 @@ function box(title, text) {
   return element("div.box", {}, element("div.title", {}, element("span", {}, title), copyButton(() => text.data)), pre);
 }
 
-/** JSON with line breaks; anything else as it is. */
+/** JSON with line breaks, if it says the same; anything else as it is. */
 function pretty(text) {
+  if (!/^\s*[[{]/.test(text)) return text;
   try {
-    return JSON.stringify(JSON.parse(text), null, 2);
+    const data = JSON.parse(text);
+    const same = JSON.stringify(data).replaceAll(/\s/g, "") === text.replaceAll(/\s/g, ""); // not 1.0 as 1
+    return same ? JSON.stringify(data, null, 2) : text;
   } catch {
     return text;
   }
+}
+
+/** The arguments in a few words. */
+function brief(text) {
+  let said = text;
+  try {
+    const values = Object.values(JSON.parse(text)).map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
+    said = values.join(", ");
+  } catch {
+    // no JSON
+  }
+  return said.length > 80 ? `${said.slice(0, 80)}…` : said;
 }
