@@ -11,8 +11,8 @@ from mcp.client import Client
 
 from miniagents import MiniAgent, Tool
 from miniagents.cli import main
-from miniagents.cli._arguments import BadInputError, ServeOptions, parse_arguments
-from miniagents.cli._serve import served_agents
+from miniagents.cli._arguments import BadInputError, McpOptions, parse_arguments
+from miniagents.cli._named_agents import named_agents
 from tests.support.mcp_servers import ROOT
 
 AGENTS = """
@@ -48,7 +48,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_found(module: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Agents and tools are found in modules of the current folder; what these print goes to stderr."""
-    echo, now, inner = served_agents([f"{module}:{name}" for name in ("echo", "now", "Box.inner")])
+    echo, now, inner = named_agents([f"{module}:{name}" for name in ("echo", "now", "Box.inner")])
     assert isinstance(echo, MiniAgent)
     assert isinstance(now, Tool)
     assert inner is echo
@@ -70,18 +70,18 @@ def test_found(module: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_not_found(module: str, named: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What is not there, or is no agent, is told."""
     with pytest.raises(BadInputError) as caught:
-        served_agents([named])
+        named_agents([named])
     assert text in str(caught.value)
     assert capsys.readouterr().out == ""  # what the module prints stands on stderr
 
 
 def test_options() -> None:
     """A port alone is one of this machine only."""
-    assert parse_arguments(["mcp", "a:b"]) == ServeOptions(("a:b",), None)
-    assert parse_arguments(["mcp", "a:b", "c:d", "--http", "8000"]) == ServeOptions(
+    assert parse_arguments(["mcp", "a:b"]) == McpOptions(("a:b",), None)
+    assert parse_arguments(["mcp", "a:b", "c:d", "--http", "8000"]) == McpOptions(
         ("a:b", "c:d"), "127.0.0.1:8000"
     )
-    assert parse_arguments(["mcp", "a:b", "--http", "0.0.0.0:80"]) == ServeOptions(("a:b",), "0.0.0.0:80")
+    assert parse_arguments(["mcp", "a:b", "--http", "0.0.0.0:80"]) == McpOptions(("a:b",), "0.0.0.0:80")
 
 
 def test_wrong_input(module: str, capsys: pytest.CaptureFixture[str]) -> None:
