@@ -13,8 +13,10 @@ const [box, send, stop, problem] = [$("box"), $("send"), $("stop"), $("problem")
 
 let info = { agent: "Agent", model: null, opening: null };
 let threads = [];
-let more = false;
+let next = null; // where the older chats begin
 let poll = null;
+let isLoaded;
+const loaded = new Promise((resolve) => (isLoaded = resolve)); // the server has said who answers
 
 /** The chat that is open. What comes late for one that no longer is, is not shown. */
 let open = chat(null);
@@ -30,6 +32,7 @@ const others = new BroadcastChannel("miniagents"); // this page in other tabs
 // -- questions -------------------------------------------------------------------------------------------------
 
 async function say() {
+  await loaded; // who types early is asked for the token first
   const text = box.value.trim();
   if (!text) return;
   if (open.busy) {
@@ -159,7 +162,8 @@ async function route() {
   complain("");
   conversation.clear();
   welcome();
-  list.show(threads, id);
+  drawThreads();
+  refresh();
   if (id !== null) await reload(open);
   if (!matchMedia("(pointer: coarse)").matches) box.focus();
 }
@@ -197,9 +201,9 @@ async function refresh() {
   try {
     const page = await api.threads();
     const known = new Set(page.threads.map((each) => each.id));
-    const older = threads.length > page.threads.length && page.more ? threads.filter((each) => !known.has(each.id)) : [];
+    const older = page.next === null ? [] : threads.slice(page.threads.length).filter((each) => !known.has(each.id));
     threads = [...page.threads, ...older];
-    more = older.length ? more : page.more;
+    if (!older.length) next = page.next;
     drawThreads();
   } catch (error) {
     failed(error);
@@ -209,9 +213,9 @@ async function refresh() {
 
 async function older() {
   try {
-    const page = await api.threads(threads.at(-1).id);
+    const page = await api.threads(next);
     threads.push(...page.threads);
-    more = page.more;
+    next = page.next;
     drawThreads();
   } catch (error) {
     failed(error);
@@ -220,7 +224,7 @@ async function older() {
 
 function drawThreads() {
   list.show(threads, open.id);
-  $("older").hidden = !more;
+  $("older").hidden = next === null;
   const found = threads.find((each) => each.id === open.id);
   if (found) open.title = found.title;
   entitle();
@@ -331,7 +335,8 @@ async function load() {
   $("hello").textContent = `Talk with ${info.agent}`;
   $("version").textContent = `miniagents ${info.version}`;
   open = chat(undefined); // whatever the address says is another one
-  await Promise.all([refresh(), route()]);
+  await route();
+  isLoaded();
 }
 
 function start() {
@@ -355,6 +360,7 @@ function start() {
   $("skip").addEventListener("click", () => box.focus());
   $("menu").addEventListener("click", () => drawer(!document.body.classList.contains("drawer")));
   $("shade").addEventListener("click", () => drawer(false));
+  $("threads").addEventListener("click", (event) => event.target.closest("a") && drawer(false));
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
     if (document.body.classList.contains("drawer")) {

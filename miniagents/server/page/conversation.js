@@ -1,7 +1,7 @@
 // The conversation that is shown: questions, answers, and what can be done with them.
 
 import { timelineAddress } from "./api.js";
-import { copyButton, element } from "./dom.js";
+import { copyButton, element, link } from "./dom.js";
 import { MessageView } from "./message.js";
 
 const NEAR = 80; // pixels from the end within which the page goes on with the text
@@ -262,8 +262,8 @@ class Answer {
 
   #add(about) {
     const view = new MessageView(about, this.#calls);
-    const { agent, role } = about;
-    if (agent && agent !== this.agent && role !== "tool") {
+    const agent = about.agent?.replace(/_AGENT$/, ""); // so are they shown at the console, too
+    if (agent && agent !== this.agent && about.role !== "tool") {
       if (this.#views.length === 0) this.#name(agent);
       else this.#body.append(element("div.who", {}, agent));
     }
@@ -334,8 +334,9 @@ class Answer {
     this.#timeline.addEventListener("toggle", () => {
       if (!this.#timeline.open || this.#timeline.querySelector("img")) return;
       const picture = element("img", { alt: "What ran, and when", src: timelineAddress(run) });
-      picture.addEventListener("error", () => picture.replaceWith(element("p.note", {}, "The server no longer has this picture.")));
-      this.#timeline.append(element("div.picture", { tabindex: "0", role: "group", "aria-label": "Timeline" }, picture));
+      const box = element("div.picture", {}, link(timelineAddress(run), picture));
+      picture.addEventListener("error", () => box.replaceWith(element("p.note", {}, "The server no longer has this picture.")));
+      this.#timeline.append(box);
     });
     this.node.append(this.#timeline);
   }
