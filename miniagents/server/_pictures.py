@@ -63,6 +63,14 @@ class RunPictures(Observer):
             if len(self._names) > self._most:
                 self._names.popitem(last=False)
 
+    def has(self, run: str) -> bool:
+        """Tell whether a run can be drawn.
+
+        Args:
+            run: its name.
+        """
+        return run in self._names and self._names[run] in self._drawn
+
     def of(self, run: str) -> str | None:
         """Return the picture of a run, as SVG; None if there is none, or none any more.
 

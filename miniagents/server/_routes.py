@@ -109,9 +109,9 @@ class _Api:
     async def list_threads(self, request: Request) -> Response:
         """List conversations, a page of them."""
         limit = _number(request, "limit", _THREADS, _MOST_THREADS)
-        found, more = await self.threads.listed(request.query_params.get("before"), limit)
+        found, after = await self.threads.listed(request.query_params.get("before"), limit)
         listed = [_listed(each) | {"run": self.threads.run_of(each.name)} for each in found]
-        return _JSON({"threads": listed, "more": more})
+        return _JSON({"threads": listed, "next": after})
 
     async def make(self, request: Request) -> Response:
         """Make an empty conversation."""
@@ -124,7 +124,14 @@ class _Api:
     async def read(self, request: Request) -> Response:
         """Tell a conversation."""
         thread, messages, run = await self.threads.read(request.path_params["thread"])
-        return _JSON({"id": thread.name, "title": thread.title, "messages": shown(messages), "run": run})
+        return _JSON(
+            {
+                "id": thread.name,
+                "title": thread.title,
+                "messages": shown(messages, self.pictures.has),
+                "run": run,
+            }
+        )
 
     async def rename(self, request: Request) -> Response:
         """Give a conversation a title."""

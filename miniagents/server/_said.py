@@ -4,7 +4,7 @@ The messages of one turn of a conversation have a note in their data (`served`),
 the user's names the turn, the last one of the answer says how the run ended.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
@@ -222,11 +222,12 @@ def conversation_of(messages: Sequence[Message]) -> tuple[Message, ...]:
 # -- from the history to a page ------------------------------------------------------------------------------
 
 
-def shown(messages: Sequence[Message]) -> list[dict[str, object]]:
+def shown(messages: Sequence[Message], has_picture: Callable[[str], bool]) -> list[dict[str, object]]:
     """Return the messages as JSON for a page, one for each.
 
     Args:
         messages: of a history.
+        has_picture: whether a run of this id can be drawn; only then the page is told the id.
 
     Raises:
         NoActiveContextError: no context is active.
@@ -234,16 +235,16 @@ def shown(messages: Sequence[Message]) -> list[dict[str, object]]:
     Example:
         >>> from miniagents import MiniAgents
         >>> async def main():
-        ...     print(shown([said_by_user("Hi", "1")])[0]["parts"])
+        ...     print(shown([said_by_user("Hi", "1")], bool)[0]["parts"])
         >>> MiniAgents().run(main())
         ['Hi']
     """
     all_shown: list[dict[str, object]] = []
     for frame in frames_of(messages):
         match frame:
-            case MessageBegan(role=role, agent=agent, model=model):
-                message = messages[frame.message]
-                all_shown.append(_shown(message) | {"role": role, "agent": agent, "model": model})
+            case MessageBegan(number, role, agent, model, tool, call):
+                known = {"role": role, "agent": agent, "model": model, "tool": tool, "call": call}
+                all_shown.append(known | _shown(messages[number], has_picture))
             case MessagePart(part=Usage() as usage):
                 all_shown[-1]["usage"] = {
                     name: each
@@ -264,15 +265,15 @@ def shown(messages: Sequence[Message]) -> list[dict[str, object]]:
     return all_shown
 
 
-def _shown(message: Message) -> dict[str, object]:
+def _shown(message: Message, has_picture: Callable[[str], bool]) -> dict[str, object]:
     note = _note(message)
     seconds = note.get("seconds")
-    ended = _text(note.get("ended")) or None
+    run = run_in(message)
     return {
         "parts": list[object](),
         "usage": None,
         "seconds": seconds if isinstance(seconds, int | float) else None,
-        "ended": ended,
+        "ended": _text(note.get("ended")) or None,
         "sentence": _text(note.get("sentence")),
-        "run": run_in(message) or None if ended else None,
+        "run": run if has_picture(run) else None,
     }

@@ -158,6 +158,7 @@ async def serve_page(
         ServeError: a file cannot be used.
     """
     pictures = RunPictures()
+    cancelled: asyncio.CancelledError | None = None
     with listener, _kept(serving) as (history_file, frames_file):
         history = ChatHistorySQLite(history_file)
         context = MiniAgents(
@@ -180,7 +181,12 @@ async def serve_page(
             guard = Guard(app, Hosts.of(place.host, bound, port), login, _PUBLIC)
             if on_start is not None:
                 on_start(address_of(place, listener))
-            await _served(guard, listener)
+            try:
+                await _served(guard, listener)
+            except asyncio.CancelledError as error:  # a normal end for the runs: what they said is kept
+                cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 @contextmanager

@@ -71,8 +71,8 @@ class Threads:
 
     # -- threads -----------------------------------------------------------------------------------------
 
-    async def listed(self, before: str | None, limit: int) -> tuple[tuple[HistoryThread, ...], bool]:
-        """Return conversations, the newest first, and whether there are more.
+    async def listed(self, before: str | None, limit: int) -> tuple[tuple[HistoryThread, ...], str | None]:
+        """Return conversations, the newest first, and, if there are more, what those are listed with.
 
         Args:
             before: the one behind which the list begins; None for the newest ones.
@@ -87,7 +87,8 @@ class Threads:
         if before is not None and before not in names:
             raise _no_thread()
         begin = 0 if before is None else names.index(before) + 1
-        return threads[begin : begin + limit], len(threads) > begin + limit
+        found = threads[begin : begin + limit]
+        return found, names[begin + limit - 1] if len(threads) > begin + limit else None
 
     def run_of(self, thread: str) -> str | None:
         """Return the run of this server that goes on in a conversation, or None.
@@ -239,22 +240,22 @@ class Threads:
             self._pictures.name(run, replies)
             # A task of nobody's request.
             keeper = asyncio.create_task(
-                self._keep(history, run, began), name=f"keeper of run {run}", context=Variables()
+                self._keep(history, turn, run, began), name=f"keeper of run {run}", context=Variables()
             )
             self._live[history.thread] = _Live(run, keeper)
         return run
 
     # -- answers -----------------------------------------------------------------------------------------
 
-    async def _keep(self, history: ChatHistorySQLite, run: str, began: float) -> None:
-        """Put an answer into the history when it has ended."""
+    async def _keep(self, history: ChatHistorySQLite, turn: str, run: str, began: float) -> None:
+        """Put an answer into the history when it has ended, also if that is with the server."""
         try:
-            async for _ in self._runs.frames(run):
-                pass
+            frames = [frame async for _, frame in self._runs.frames(run)]
             seconds = asyncio.get_running_loop().time() - began
             async with self._turn(history.thread):
                 self._forget(history.thread, run)
-                await self._settled(history, seconds=round(seconds, 3))
+                said = said_in_run(run, frames, round(seconds, 3))
+                await _add(history, list(await history.load()), turn, said)
         except Exception:  # what is recorded is there: whoever looks next tries again
             logger.exception("An answer could not be kept in the history.")
         finally:
@@ -272,9 +273,7 @@ class Threads:
             if record is None or record.ended:
                 await asyncio.wait((live.keeper,))
 
-    async def _settled(
-        self, history: ChatHistorySQLite, *, seconds: float | None = None
-    ) -> tuple[list[Message], str | None]:
+    async def _settled(self, history: ChatHistorySQLite) -> tuple[list[Message], str | None]:
         """All that was said, the last answer too, if it has ended; and its run, if it has not."""
         live = self._live.get(history.thread)
         messages = list(await history.load())
@@ -283,16 +282,13 @@ class Threads:
         at = _last_turn(messages)
         turn = "" if at is None else turn_in(messages[at])
         run = await self._runs.latest(turn) if turn else None
-        if run is None or at is None or any(run_in(message) == run for message in messages[at + 1 :]):
+        if not turn or run is None or _has_run(messages, run):
             return messages, None
         record = await self._runs.find(run)
         if record is None or not record.ended:
             return messages, run
         frames = [frame async for _, frame in self._runs.frames(run)]
-        said = said_in_run(run, frames, seconds)
-        # In this way and not as an addition: another server with the same file may be doing the same.
-        await history.keep_first(len(messages), then=said)
-        return [*messages, *said], None
+        return await _add(history, messages, turn, said_in_run(run, frames, None)), None
 
     async def close(self) -> None:
         """Wait until the answers of all runs, which have ended, are kept."""
@@ -317,6 +313,22 @@ class Threads:
     def _turn(self, thread: str) -> asyncio.Lock:
         """What is held by whoever adds to a conversation."""
         return self._turns.setdefault(thread, asyncio.Lock())
+
+
+async def _add(
+    history: ChatHistorySQLite, messages: list[Message], turn: str, said: list[Message]
+) -> list[Message]:
+    """Put what a run said behind the messages of a history, if it is not there; and return all."""
+    at = _last_turn(messages)
+    if at is None or turn_in(messages[at]) != turn or _has_run(messages, run_in(said[-1])):
+        return messages
+    # In this way and not as an addition: another server with the same file may be doing the same.
+    await history.keep_first(len(messages), then=said)
+    return [*messages, *said]
+
+
+def _has_run(messages: list[Message], run: str) -> bool:
+    return any(run_in(message) == run for message in messages)
 
 
 def _no_thread() -> RequestError:
