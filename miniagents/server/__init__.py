@@ -3,9 +3,10 @@
 Needs ``pip install 'miniagents[web]'``. `listen`, then `serve_page` until it is cancelled.
 """
 
+from ._app import Place, ServeError, Serving
 from ._reload import serve_again
 from ._routes import Told
-from ._serve import Place, ServeError, Serving, address_of, listen, serve_page
+from ._serve import address_of, listen, serve_page
 
 __all__ = [
     "Place",

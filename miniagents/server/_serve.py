@@ -4,83 +4,23 @@ import asyncio
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 from urllib.parse import quote
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from typing_extensions import override
 
-from miniagents.agents import MiniAgents, Stage
-from miniagents.core import Message
-from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryFileError
-from miniagents.ext.web import FrameLogError, Runs, SQLiteFrames, chat_routes, end_responses
+from miniagents.ext.web import end_responses
 
+from ._app import Place, ServeError, Serving, page_app
 from ._connections import SilentConnections, protocol_of
-from ._guard import Guard, Hosts
-from ._login import Login
-from ._page import FOLDER, page_routes
-from ._pictures import RunPictures
-from ._routes import Told, api_routes
-from ._threads import Threads
 
-__all__ = ["Place", "ServeError", "Serving", "address_of", "listen", "serve_page"]
+__all__ = ["address_of", "config_of", "listen", "serve_page"]
 
-_KEEP_FRAMES: Final = 86_400.0  # seconds; the history has what was said
 _LAST_RESPONSES: Final = 0.3  # seconds that responses have when the server ends
-_LAST_STEPS: Final = 0.5  # seconds that runs have then for their clean-up
 _HIGHEST_PORT: Final = 65_535
-_NOT_PAGES: Final = frozenset({"/runs"})  # of `chat_routes`: here a run belongs to a conversation
-_PUBLIC: Final = ("/", "/page/", "/api/login")
-
-
-class ServeError(Exception):
-    """The server cannot be; the text says why, and what to do.
-
-    Example:
-        >>> raise ServeError("127.0.0.1:80 cannot be listened at: Permission denied.")
-        Traceback (most recent call last):
-            ...
-        miniagents...ServeError: 127.0.0.1:80 cannot be listened at: Permission denied.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a server is, and who may come.
-
-    Attributes:
-        host: a name or an address.
-        port: 0 for one that is free.
-        token: what clients have to know; None: whoever reaches it may.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8000
-    token: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Serving:
-    """What is served.
-
-    Attributes:
-        agent: who answers.
-        told: what pages are told of it.
-        history: the file that keeps the conversations; None: they are kept until the server ends.
-        frames: the file that keeps the answers while they come; None: beside the history.
-        page: the folder of the page.
-    """
-
-    agent: Stage[Message, Message]
-    told: Told
-    history: Path | None = None
-    frames: Path | None = None
-    page: Path = FOLDER
 
 
 def listen(place: Place) -> socket.socket:
@@ -157,83 +97,35 @@ async def serve_page(
     Raises:
         ServeError: a file cannot be used.
     """
-    pictures = RunPictures()
-    cancelled: asyncio.CancelledError | None = None
-    with listener, _kept(serving) as (history_file, frames_file):
-        history = ChatHistorySQLite(history_file)
-        context = MiniAgents(
-            app_wide=True, drain_timeout=0.0, shutdown_timeout=_LAST_STEPS, observers=[pictures]
-        )
-        async with context:
-            runs = Runs(SQLiteFrames(frames_file, keep=_KEEP_FRAMES))
-            await _check(history, runs)
-            threads = Threads(serving.agent, history, runs, pictures)
-            context.on_close(threads.close)  # after the runs have ended, before their log closes
-            bound, port = listener.getsockname()[:2]
-            login = None if place.token is None else Login(place.token, port)
-            app = Starlette(
-                routes=[
-                    *page_routes(serving.page),
-                    *api_routes(threads, pictures, serving.told, login),
-                    *(each for each in chat_routes(serving.agent, runs=runs) if each.path not in _NOT_PAGES),
-                ]
-            )
-            guard = Guard(app, Hosts.of(place.host, bound, port), login, _PUBLIC)
+    bound, port = listener.getsockname()[:2]
+    with listener:
+        async with page_app(serving, place, bound, port) as app:
             if on_start is not None:
                 on_start(address_of(place, listener))
-            try:
-                await _served(guard, listener)
-            except asyncio.CancelledError as error:  # a normal end for the runs: what they said is kept
-                cancelled = error
-    if cancelled is not None:
-        raise cancelled
+            await _served(app, listener)
 
 
-@contextmanager
-def _kept(serving: Serving) -> Generator[tuple[Path, Path]]:
-    """The files; if nothing is to be kept, in a folder that goes at the end."""
-    if serving.history is not None:
-        yield serving.history, serving.frames or frames_beside(serving.history)
-        return
-    with TemporaryDirectory(prefix="miniagents-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder, "history.db"), serving.frames or Path(folder, "frames.db")
-
-
-def frames_beside(history: Path) -> Path:
-    """Return where the frames of a history are kept if nobody says it.
+def config_of(app: ASGIApp) -> uvicorn.Config:
+    """Return how an app is served.
 
     Args:
-        history: its file.
-
-    Example:
-        >>> frames_beside(Path("CHAT.db")).name
-        'CHAT-frames.db'
+        app: what is served.
     """
-    return history.with_name(f"{history.stem}-frames{history.suffix}")
-
-
-async def _check(history: ChatHistorySQLite, runs: Runs) -> None:
-    try:
-        await history.check()
-        await runs.find("")  # opens it
-    except (HistoryFileError, FrameLogError) as error:
-        raise ServeError(str(error)) from error
-
-
-async def _served(app: Guard, listener: socket.socket) -> None:
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
         http=protocol_of(SilentConnections()),
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level="error",
         access_log=False,
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=1,
     )
-    web = _WebServer(config)
+
+
+async def _served(app: ASGIApp, listener: socket.socket) -> None:
+    web = _WebServer(config_of(app))
     server = asyncio.create_task(web.serve(sockets=[listener]))
     try:
         await asyncio.shield(server)

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from miniagents.parts import Reasoning, ToolCall, ToolCallDelta, Usage
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.pages import Page, page_of
 
-TOKEN = "open sesame"
+TOKEN = "open sesame"  # noqa: S105 - of these tests
 
 
 class Waiting:
@@ -50,8 +51,11 @@ class Waiting:
 
 async def first_token(page: Page, run: str) -> None:
     """Wait until the first token of a run is told."""
-    async with page.client.stream("GET", f"/runs/{run}") as response:
-        async for line in response.aiter_lines():
+    async with (
+        page.client.stream("GET", f"/runs/{run}") as response,
+        aclosing(response.aiter_lines()) as lines,
+    ):
+        async for line in lines:
             if '"type":"part"' in line:
                 return
 
@@ -174,7 +178,7 @@ async def test_stop(tmp_path: Path) -> None:
         assert {"stopped": True} == (await page.client.post(f"/runs/{run}/stop")).json()
         await asyncio.wait_for(waiting.closed.wait(), 1)
         assert "stopped" == (await page.told(run))[-1]["how"]
-        user, said = (await page.read(thread))["messages"]
+        said = (await page.read(thread))["messages"][1]
         assert ("one ", "stopped", "The answer was stopped.") == (
             said["text"],
             said["ended"],

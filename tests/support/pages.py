@@ -2,17 +2,23 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from starlette.types import ASGIApp
+from uvicorn.server import ServerState
 
 from miniagents import Message
 from miniagents.agents import Stage
-from miniagents.server import Place, Serving, Told, listen, serve_page
+from miniagents.server import Place, Serving, Told, address_of, listen
+from miniagents.server._app import page_app
+from miniagents.server._serve import config_of
 
 __all__ = ["Page", "page_of"]
 
@@ -73,7 +79,6 @@ async def page_of(
     folder: Path,
     *,
     token: str | None = None,
-    host: str = "127.0.0.1",
     files: Path | None = None,
 ) -> AsyncGenerator[Page]:
     """Serve an agent until the block ends.
@@ -82,25 +87,34 @@ async def page_of(
         agent: who answers.
         folder: where the history is kept.
         token: what clients have to know.
-        host: where it listens.
         files: of the page; None for those that come with the package.
     """
-    place = Place(host, 0, token)
-    listener = listen(place)
-    address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    place = Place("127.0.0.1", 0, token)
     more = {} if files is None else {"page": files}
     serving = Serving(
         agent=agent, told=Told("POET", "m-1", "Hello, I am a poet."), history=folder / "CHAT.db", **more
     )
-    server = asyncio.create_task(serve_page(serving, place, listener, address.set_result))
+    with listen(place) as listener:
+        address, port = listener.getsockname()
+        async with page_app(serving, place, address, port) as app, _answering(app, listener):
+            url = address_of(place, listener)
+            async with httpx2.AsyncClient(base_url=url.partition("#")[0], trust_env=False) as client:
+                yield Page(client, url)
+
+
+@asynccontextmanager
+async def _answering(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None]:
+    """Serve an app as uvicorn does, without what takes its time at the begin and at the end."""
+    config = config_of(app)
+    config.load()
+    state = ServerState()
+    connection = partial(config.http_protocol_class, config=config, server_state=state, app_state={})
+    server = await asyncio.get_running_loop().create_server(connection, sock=listener)
     try:
-        await asyncio.wait((server, address), return_when=asyncio.FIRST_COMPLETED)
-        if server.done():
-            await server
-        url = (await address).partition("#")[0]
-        async with httpx2.AsyncClient(base_url=url, trust_env=False) as client:
-            yield Page(client, await address)
+        yield
     finally:
-        server.cancel()
-        with suppress(asyncio.CancelledError):
-            await server
+        server.close()
+        for each in tuple(state.connections):
+            each.transport.abort()
+        if state.tasks:
+            await asyncio.wait(tuple(state.tasks))
