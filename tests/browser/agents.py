@@ -2,8 +2,8 @@
 
 * ``count 100``: counts, twenty numbers a second;
 * ``tokens 10000``: that many tokens of Markdown, as fast as they go;
-* ``shop``: a clerk with tools thinks, calls four of them, one of which fails, and answers;
-* ``explain``: thinks, and answers with all that Markdown has, at the speed of a model;
+* ``shop``, ``Do you ...``: a clerk with tools thinks, calls four of them, one of which fails, and answers;
+* ``explain``, ``What ...``: thinks, and answers with all that Markdown has, at the speed of a model;
 * ``fail``: fails in the middle;
 * anything else is said back, four characters at a time.
 """
@@ -49,7 +49,9 @@ async for token in model.inquire("What is a stream?").tokens:
 More stands in [the README](https://example.org/readme).
 """
 
-THOUGHT = "The user asks what a stream is. An example says more than a definition, so I show one, and a table. "
+THOUGHT = (
+    "The user asks what a stream is. An example says more than a definition, so I show one, and a table. "
+)
 
 
 @tool
@@ -85,9 +87,9 @@ async def guide(ctx: InteractionContext) -> None:
     said = str((await ctx.messages)[-1])
     word, _, number = said.partition(" ")
     match word:
-        case "shop":
+        case "shop" | "Do":
             ctx.reply(clerk().inquire(said))
-        case "explain":
+        case "explain" | "What":
             pieces: list[Part] = [Reasoning(each) for each in _pieces(THOUGHT, 12)]
             pieces += _pieces(EXPLAINED, 6)
             ctx.reply(Speaker("WRITER", 0.1, 0.01, pieces).agent.inquire(said))

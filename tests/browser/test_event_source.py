@@ -122,7 +122,7 @@ async def test_cut_and_back() -> None:
         async with cuts.listening() as way, browser() as chromium:
             page = await chromium.new_page()
             await page.goto(way)
-            await page.evaluate(FOLLOW, True)
+            await page.evaluate(FOLLOW, "close")
             for opened in (1, 2):
                 await page.wait_for_function(f"told.opened === {opened} && told.frames.length > {opened * 5}")
                 cuts.cut()
@@ -141,7 +141,7 @@ async def test_behind_the_end() -> None:
     async with MiniAgents(app_wide=True), served(app_of()) as url, browser() as chromium:
         page = await chromium.new_page()
         await page.goto(url)
-        await page.evaluate(FOLLOW, False)
+        await page.evaluate(FOLLOW, "")
         await page.wait_for_function("told.state() === 2")
         frames, opened = await page.evaluate("[told.frames, told.opened]")
         assert opened == 1

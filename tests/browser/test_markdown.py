@@ -129,7 +129,7 @@ async def test_while_it_comes() -> None:
 
 
 async def test_nothing_becomes_html() -> None:
-    """Tags, scripts, addresses that do something and images from elsewhere stay text; links are known kinds."""
+    """Tags, scripts, addresses that do something and foreign images stay text; links are of known kinds."""
     found = """
     async (text) => {
       const { Markdown } = await import("/page/markdown.js");

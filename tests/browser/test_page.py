@@ -20,13 +20,15 @@ COUNTED = "".join(f"{number} " for number in range(1, 41)).strip()
 
 @asynccontextmanager
 async def opened(folder: Path, *words: str) -> AsyncGenerator[tuple[PageServer, Browser, Page]]:
-    """A server, a browser and its first page, on which nothing may go wrong that nobody is told."""
+    """A server, a browser and its first page; whatever goes wrong in its scripts fails the test."""
     expect.set_options(timeout=SOON)
     async with page_server(folder, *words) as server, browser() as chromium:
         page = await (await chromium.new_context()).new_page()
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda said: problems.append(said.text) if "Security Policy" in said.text else None)
+        page.on(
+            "console", lambda said: problems.append(said.text) if "Security Policy" in said.text else None
+        )
         await page.goto(server.address)
         await expect(page.locator("#welcome")).to_be_visible()
         yield server, chromium, page
@@ -46,7 +48,7 @@ async def answered(page: Page, count: int = 1) -> None:
 
 class TestTalk:
     async def test_type_and_stream(self, tmp_path: Path) -> None:
-        """What is typed is asked; the answer is shown while it comes, with its time and its tokens at the end."""
+        """What is typed is asked; the answer is shown while it comes, at the end with time and tokens."""
         async with opened(tmp_path) as (_, _, page):
             await say(page, "count 40")
             await expect(page.locator(".question .said")).to_have_text("count 40")
@@ -55,9 +57,11 @@ class TestTalk:
             await expect(page.locator("#stop")).to_be_visible()
             await answered(page)
             assert COUNTED == await page.locator(".text").inner_text()
-            await expect(page.locator(".figures")).to_have_text(re.compile(r"^\d\.\d s · 7 tokens in, 40 out$"))
+            await expect(page.locator(".figures")).to_have_text(
+                re.compile(r"^\d\.\d s · 7 tokens in, 40 out$")
+            )
             await expect(page.locator("#send")).to_be_visible()
-            await expect(page).to_have_title("count 40 – GUIDE")
+            await expect(page).to_have_title("count 40 \N{EN DASH} GUIDE")
 
     async def test_shift_enter(self, tmp_path: Path) -> None:
         """Shift+Enter breaks the line, and the box grows; Enter sends."""
@@ -92,7 +96,7 @@ class TestTalk:
             await expect(page.locator("#box")).to_be_focused()
 
     async def test_tools(self, tmp_path: Path) -> None:
-        """Thoughts and calls of tools are folded; arguments, results and failures are shown, also after a reload."""
+        """Thoughts and calls of tools are folded, with arguments, results and failures; also after a reload."""
         async with opened(tmp_path) as (_, _, page):
             await say(page, "shop")
             for _ in range(2):
@@ -258,7 +262,7 @@ class TestCuts:
             await expect(page.locator(".figures")).to_contain_text("40 out")
 
     async def test_killed(self, tmp_path: Path) -> None:
-        """After a kill -9 and a restart the page says that the rest is lost, shows what was said, and asks again."""
+        """After kill -9 and a restart the page shows what was said, that the rest is lost, and asks again."""
         async with opened(tmp_path) as (server, _, page):
             await say(page, "count 200")
             await expect(page.locator(".text")).to_contain_text("1 2 3 4 5 6 7 8 9 10")
@@ -297,7 +301,9 @@ class TestCuts:
 class TestSafety:
     async def test_script(self, tmp_path: Path) -> None:
         """HTML, scripts and addresses that do something stay text: in questions, answers, and names of chats."""
-        said = '<script>alert(1)</script> <img src=x onerror=alert(2)> [a](javascript:alert(3)) [b](https://b.c)'
+        said = (
+            "<script>alert(1)</script> <img src=x onerror=alert(2)> [a](javascript:alert(3)) [b](https://b.c)"
+        )
         async with opened(tmp_path) as (_, _, page):
             alerts: list[str] = []
             page.on("dialog", lambda dialog: alerts.append(dialog.message))
@@ -306,14 +312,16 @@ class TestSafety:
                 await answered(page)
                 assert said == await page.locator(".question .said").inner_text()
                 assert said.replace("[b](https://b.c)", "b") == await page.locator(".text").inner_text()
-                assert ["https://b.c/"] == await page.locator(".text a").evaluate_all("(all) => all.map((a) => a.href)")
+                assert ["https://b.c/"] == await page.locator(".text a").evaluate_all(
+                    "(all) => all.map((a) => a.href)"
+                )
                 await expect(page.locator("#threads a")).to_contain_text("<script>alert(1)</script>")
                 assert 0 == await page.locator("main script, main img").count()
                 await page.reload()
             assert alerts == []
 
     async def test_token(self, tmp_path: Path) -> None:
-        """The address with the token logs in, and loses it; without one the page asks, and a wrong one is told."""
+        """The address with the token logs in, and loses it; else the page asks, and says which is wrong."""
         expect.set_options(timeout=SOON)
         async with page_server(tmp_path, "--token", "a b&c") as server, browser() as chromium:
             page = await chromium.new_page()
@@ -337,7 +345,7 @@ class TestSafety:
 
 class TestSpeed:
     async def test_many_tokens(self, tmp_path: Path) -> None:
-        """10,000 tokens of Markdown do not freeze the page: no task takes longer than a tenth of a second twice."""
+        """10,000 tokens of Markdown do not freeze the page: no task takes a quarter of a second."""
         async with opened(tmp_path) as (_, _, page):
             await page.evaluate(
                 "() => { window.long = []; new PerformanceObserver((list) => {"
@@ -372,7 +380,16 @@ class TestEverybody:
                 if name:
                     seen.append(name)
             everything = "\n".join(seen)
-            for each in ("To the message", "New chat", "shop", "Rename shop", "Delete shop", "Edit", "Copy", "Thoughts"):
+            for each in (
+                "To the message",
+                "New chat",
+                "shop",
+                "Rename shop",
+                "Delete shop",
+                "Edit",
+                "Copy",
+                "Thoughts",
+            ):
                 assert re.search(rf"^{each}\|", everything, re.MULTILINE), each
             for each in ("stock desk failed", "Regenerate", "Timeline", "Message"):
                 assert re.search(rf"^{each}\|", everything.replace("· ", ""), re.MULTILINE), each

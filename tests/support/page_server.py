@@ -22,16 +22,18 @@ class PageServer:
     Args:
         folder: where its files are.
         words: of the command line, besides.
+        root: the folder that holds the package.
 
     Attributes:
         address: as it says itself.
     """
 
-    def __init__(self, folder: Path, words: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, words: tuple[str, ...], root: Path) -> None:
         self._folder = folder
+        self._root = root
         self._words = words
         self._process: asyncio.subprocess.Process | None = None
-        self._port = 0
+        self._port: int = 0
         self.address = ""
 
     async def start(self) -> None:
@@ -42,7 +44,7 @@ class PageServer:
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "miniagents", "serve", *self._words, "--port", str(self._port), *files),
             cwd=self._folder,
-            env={**environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, sys.path)])},
+            env={**environ, "PYTHONPATH": os.pathsep.join([str(self._root), *filter(None, sys.path)])},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )
@@ -61,15 +63,18 @@ class PageServer:
 
 
 @asynccontextmanager
-async def page_server(folder: Path, *words: str, agent: str | None = _AGENT) -> AsyncGenerator[PageServer]:
+async def page_server(
+    folder: Path, *words: str, agent: str | None = _AGENT, root: Path = _ROOT
+) -> AsyncGenerator[PageServer]:
     """Run it until the block ends.
 
     Args:
         folder: where its files are.
         *words: of the command line, besides.
         agent: who answers; None for Eliza.
+        root: the folder that holds the package.
     """
-    server = PageServer(folder, (*([] if agent is None else [agent]), *words))
+    server = PageServer(folder, (*([] if agent is None else [agent]), *words), root)
     await server.start()
     try:
         yield server

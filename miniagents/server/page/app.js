@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { Conversation } from "./conversation.js";
 import { askText, askWhether } from "./dialogs.js";
+import { nameOf } from "./dom.js";
 import { follow } from "./run.js";
 import { ThreadList } from "./threads.js";
 
@@ -183,6 +184,11 @@ async function reload(mine) {
     if (kept.run) listen(mine, kept.run);
   } catch (error) {
     if (mine !== open) return;
+    if (error.status === 404) {
+      mine.id = null; // what is said now begins a new one
+      history.replaceState(null, "", address(null));
+      welcome();
+    }
     failed(error);
   }
 }
@@ -306,7 +312,7 @@ async function enter(token = null, wrong = "") {
   let sentence = wrong;
   for (;;) {
     given ??= await askText({
-      title: "Log in", label: "The token of this server", accept: "Log in", type: "password", problem: sentence,
+      title: "Log in", label: "The token of this server", accept: "Log in", type: "password", problem: sentence, needed: true,
     });
     if (given !== null) {
       try {
@@ -326,6 +332,7 @@ async function load() {
   complain("");
   try {
     info = await api.info();
+    info.agent = nameOf(info.agent);
   } catch (error) {
     failed(error);
     return;

@@ -1,7 +1,7 @@
 // The conversation that is shown: questions, answers, and what can be done with them.
 
 import { timelineAddress } from "./api.js";
-import { copyButton, element, link } from "./dom.js";
+import { copyButton, element, link, nameOf } from "./dom.js";
 import { MessageView } from "./message.js";
 
 const NEAR = 80; // pixels from the end within which the page goes on with the text
@@ -262,7 +262,7 @@ class Answer {
 
   #add(about) {
     const view = new MessageView(about, this.#calls);
-    const agent = about.agent?.replace(/_AGENT$/, ""); // so are they shown at the console, too
+    const agent = nameOf(about.agent ?? "");
     if (agent && agent !== this.agent && about.role !== "tool") {
       if (this.#views.length === 0) this.#name(agent);
       else this.#body.append(element("div.who", {}, agent));

@@ -12,13 +12,14 @@ import { element } from "./dom.js";
  * @param {string} [what.value] - stands in the field.
  * @param {string} [what.type] - of the field: "text" or "password".
  * @param {string} [what.problem] - what was wrong with the last one.
+ * @param {boolean} [what.needed] - there is no way around it.
  * @returns {Promise<string | null>} the text; null if the person does not say it.
  */
-export function askText({ title, label, accept, value = "", type = "text", problem = "" }) {
+export function askText({ title, label, accept, value = "", type = "text", problem = "", needed = false }) {
   const field = element("input", { type, id: "asked", autocomplete: type === "password" ? "current-password" : "off", maxlength: "1000" });
   field.value = value;
   const body = [element("label", { for: "asked" }, label), field, element("p.bad", { role: "alert" }, problem)];
-  const asked = ask(title, body, accept, () => field.value.trim() || null);
+  const asked = ask(title, body, accept, () => field.value.trim() || null, needed);
   field.select();
   return asked;
 }
@@ -28,7 +29,7 @@ export function askWhether({ title, text, accept }) {
   return ask(title, [element("p", {}, text)], accept, () => true);
 }
 
-function ask(title, body, accept, answer) {
+function ask(title, body, accept, answer, needed = false) {
   return new Promise((resolve) => {
     let said = null;
     const submit = (event) => {
@@ -47,7 +48,7 @@ function ask(title, body, accept, answer) {
         element(
           "div.buttons",
           {},
-          element("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
+          needed ? null : element("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
           element("button.main", { type: "submit" }, accept),
         ),
       ),

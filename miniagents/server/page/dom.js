@@ -31,6 +31,11 @@ export function safeAddress(text) {
   return ["http:", "https:", "mailto:"].includes(address.protocol) ? address.href : null;
 }
 
+/** The name of an agent, as people are shown it; at the console, too. */
+export function nameOf(alias) {
+  return alias.replace(/(?<=.)_AGENT$/, "");
+}
+
 /** Make a link that opens a page of its own, which learns nothing of this one. */
 export function link(address, ...children) {
   return element("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, ...children);
