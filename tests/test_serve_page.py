@@ -58,7 +58,7 @@ def test_its_pictures() -> None:
 async def test_draw(tmp_path: Path) -> None:
     """The pictures can be made."""
     await draw(tmp_path)
-    assert {path.name: size_of(path) for path in tmp_path.iterdir()} == dict(PICTURES)
+    assert {name: size_of(tmp_path / name) for name in PICTURES} == dict(PICTURES)
 
 
 def size_of(picture: Path) -> tuple[int, int]:

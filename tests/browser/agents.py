@@ -1,7 +1,7 @@
 """What `miniagents serve` serves in the tests: an agent that does what it is told.
 
 * ``count 100``: counts, twenty numbers a second;
-* ``tokens 10000``: that many tokens of Markdown, as fast as they go;
+* ``tokens 10000``: that many tokens of Markdown, some thousand a second;
 * ``shop``, ``Do you ...``: a clerk with tools thinks, calls four of them, one of which fails, and answers;
 * ``explain``, ``What ...``: thinks, and answers with all that Markdown has, at the speed of a model;
 * ``fail``: fails in the middle;
@@ -96,7 +96,7 @@ async def guide(ctx: InteractionContext) -> None:
         case "count":
             ctx.reply(AssistantMessage.promise_of_parts(_streamed(_numbers(int(number)), 0.05)))
         case "tokens":
-            ctx.reply(AssistantMessage.promise_of_parts(_streamed(_tokens(int(number)), 0.0)))
+            ctx.reply(AssistantMessage.promise_of_parts(_streamed(_tokens(int(number)), 0.003, burst=20)))
         case "fail":
             ctx.reply(AssistantMessage.promise_of_parts(_streamed(["Half of ", ValueError("a secret")], 0.0)))
         case _:
@@ -119,13 +119,13 @@ def _tokens(count: int) -> Iterable[Part]:
 
 
 def _streamed(
-    parts: Iterable[Part | Exception], every: float
+    parts: Iterable[Part | Exception], every: float, burst: int = 1
 ) -> Callable[[MutableMapping[str, object]], AsyncGenerator[Part]]:
     async def stream(_: MutableMapping[str, object]) -> AsyncGenerator[Part]:
-        for part in parts:
+        for number, part in enumerate(parts):
             if isinstance(part, Exception):
                 raise part
             yield part
-            await asyncio.sleep(every)
+            await asyncio.sleep(0 if number % burst else every)
 
     return stream

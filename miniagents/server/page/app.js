@@ -16,6 +16,7 @@ let info = { agent: "Agent", model: null, opening: null };
 let threads = [];
 let next = null; // where the older chats begin
 let poll = null;
+let away = false; // the server could not be reached
 let isLoaded;
 const loaded = new Promise((resolve) => (isLoaded = resolve)); // the server has said who answers
 
@@ -72,6 +73,7 @@ async function edit(question, index, text) {
 async function run(what, undo) {
   const mine = open;
   complain("");
+  announce("");
   setBusy(mine, true);
   welcome();
   try {
@@ -211,8 +213,11 @@ async function refresh() {
     threads = [...page.threads, ...older];
     if (!older.length) next = page.next;
     drawThreads();
+    if (away) complain("");
   } catch (error) {
     failed(error);
+    if (away) poll = setTimeout(look, POLL);
+    return;
   }
   if (threads.some((each) => each.run && each.id !== open.id)) poll = setTimeout(refresh, POLL);
 }
@@ -280,6 +285,7 @@ function announce(text) {
 }
 
 function complain(text) {
+  away = false;
   problem.textContent = text;
   problem.hidden = !text;
 }
@@ -288,6 +294,7 @@ function failed(error) {
   if (error.status === 401) return void enter();
   if (error.status === 404) complain("There is no such chat; it may have been deleted.");
   else complain(error instanceof api.ServerError ? error.message : `The page failed: ${error}`);
+  away = error.status === 0;
   return undefined;
 }
 
