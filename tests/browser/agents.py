@@ -4,6 +4,7 @@
 * ``tokens 10000``: that many tokens of Markdown, some thousand a second;
 * ``shop``, ``Do you ...``: a clerk with tools thinks, calls four of them, one of which fails, and answers;
 * ``explain``, ``What ...``: thinks, and answers with all that Markdown has, at the speed of a model;
+* ``both``: two agents answer;
 * ``fail``: fails in the middle;
 * anything else is said back, four characters at a time.
 """
@@ -97,6 +98,10 @@ async def guide(ctx: InteractionContext) -> None:
             ctx.reply(AssistantMessage.promise_of_parts(_streamed(_numbers(int(number)), 0.05)))
         case "tokens":
             ctx.reply(AssistantMessage.promise_of_parts(_streamed(_tokens(int(number)), 0.003, burst=20)))
+        case "both":
+            for name, text in (("POET_AGENT", "Roses are red."), ("CRITIC", "Are they?")):
+                parts = _streamed(_pieces(text, 4), 0.005)
+                ctx.reply(AssistantMessage.promise_of_parts(parts, agent_alias=name))
         case "fail":
             ctx.reply(AssistantMessage.promise_of_parts(_streamed(["Half of ", ValueError("a secret")], 0.0)))
         case _:

@@ -114,6 +114,16 @@ class TestTalk:
                 await expect(page.locator(".text strong")).to_have_text("three lamps")
                 await page.reload()
 
+    async def test_several_agents(self, tmp_path: Path) -> None:
+        """An answer of several agents says who says what, also after a reload."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "both")
+            for _ in range(2):
+                await answered(page)
+                await expect(page.locator(".who")).to_have_text(["POET", "CRITIC"])
+                await expect(page.locator(".text")).to_have_text(["Roses are red.", "Are they?"])
+                await page.reload()
+
     async def test_timeline(self, tmp_path: Path) -> None:
         """The picture of a run is shown when it is asked for."""
         async with opened(tmp_path) as (_, _, page):
@@ -460,9 +470,10 @@ class TestEverybody:
             page = await phone.new_page()
             await page.goto(server.address)
             await page.locator("#box").tap()
-            await page.keyboard.type("explain")
-            await page.locator("#send").tap()
-            await answered(page)
+            for count, text in enumerate(("explain", "shop", f"{'long' * 100} `{'code' * 100}`"), 1):
+                await page.keyboard.insert_text(text)
+                await page.locator("#send").tap()
+                await answered(page, count)
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
             assert await page.evaluate("scroller.scrollWidth <= innerWidth")
             await expect(page.locator("#threads")).not_to_be_in_viewport()

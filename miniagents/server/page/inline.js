@@ -32,7 +32,6 @@ class Reader {
     this.pieces = [];
     this.brackets = [];
     this.unclosed = text.length; // where the first code or link begins that is not closed yet
-    this.unmatched = new Set(); // lengths of runs of backticks that nothing closes
   }
 
   read() {
@@ -99,9 +98,8 @@ class Reader {
     let begin = at;
     while (text[begin] === "`") begin += 1;
     const length = begin - at;
-    let end = this.unmatched.has(length) ? -1 : closingTicks(text, begin, length);
+    const end = closingTicks(text, begin, length);
     if (end < 0) {
-      this.unmatched.add(length);
       this.unclosed = Math.min(this.unclosed, at);
       this.say(text.slice(at, begin));
       return begin;
@@ -230,18 +228,23 @@ function count(text, char) {
 /** Read what stands between the parentheses of a link: the address, and a title that is not shown. */
 function destination(text, from) {
   const part = text.slice(from, from + LONGEST_ADDRESS);
-  const match = /^\s*(?:<([^<>\n]*)>|([^\s<>"]*))(?:\s+(?:"[^"]*"|'[^']*'))?\s*/.exec(part);
-  if (match[1] !== undefined) return part[match[0].length] === ")" ? { address: match[1], end: from + match[0].length + 1 } : null;
-  let depth = 0; // parentheses of the address itself
+  const pointed = /^\s*<([^<>\n]*)>/.exec(part);
   const begin = /^\s*/.exec(part)[0].length;
-  for (let at = begin; at < begin + match[2].length; at += 1) {
+  const end = pointed ? pointed[0].length : endOfAddress(part, begin);
+  const close = /^(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)/.exec(part.slice(end));
+  return close && { address: pointed ? pointed[1] : part.slice(begin, end), end: from + end + close[0].length };
+}
+
+/** An address may have parentheses of its own, in pairs. */
+function endOfAddress(part, begin) {
+  let depth = 0;
+  let at = begin;
+  for (; at < part.length && !/[\s<>"]/.test(part[at]); at += 1) {
     if (part[at] === "(") depth += 1;
-    else if (part[at] === ")") {
-      if (depth === 0) return { address: part.slice(begin, at), end: from + at + 1 };
-      depth -= 1;
-    }
+    else if (part[at] === ")") depth -= 1;
+    if (depth < 0 || depth > DEEPEST) break;
   }
-  return depth === 0 && part[match[0].length] === ")" ? { address: match[2], end: from + match[0].length + 1 } : null;
+  return at;
 }
 
 /** Match the runs of * _ ~ with each other, as CommonMark does; return those that may still open something. */
