@@ -155,11 +155,11 @@ class TaskOwner(LoopBound):
         while self.tasks:
             left = None if deadline is None else deadline - self.loop.time()
             if left is not None and left <= 0:
-                logger.warning(
-                    "%s had not ended drain_timeout=%s seconds after the end of their context: cancelled.",
-                    _listed(sorted(task.name for task in self.tasks)),
-                    limit,
-                )
+                if limit:  # else nobody was to be waited for
+                    said = (
+                        "%s had not ended drain_timeout=%s seconds after the end of their context: cancelled."
+                    )
+                    logger.warning(said, _listed(sorted(task.name for task in self.tasks)), limit)
                 return
             self._idle = self.loop.create_future()
             try:

@@ -109,6 +109,7 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
                     *(each for each in chat_routes(serving.agent, runs=runs) if each.path not in _NOT_PAGES),
                 ]
             )
+            app.router.redirect_slashes = False
             try:
                 yield Guard(app, Hosts.of(place.host, address, port), login, _PUBLIC)
             except asyncio.CancelledError as error:  # a normal end for the runs: what they said is kept
@@ -137,7 +138,7 @@ def frames_beside(history: Path) -> Path:
         >>> frames_beside(Path("CHAT.db")).name
         'CHAT-frames.db'
     """
-    return history.with_name(f"{history.stem}-frames{history.suffix}")
+    return history.parent / f"{history.stem}-frames{history.suffix}"
 
 
 async def _check(history: ChatHistorySQLite, runs: Runs) -> None:

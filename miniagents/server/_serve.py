@@ -1,6 +1,7 @@
 """`serve_page`: the page and its routes on a socket, until it is cancelled."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -56,7 +57,7 @@ def listen(place: Place) -> socket.socket:
     try:
         return socket.create_server((str(address[0]), place.port), family=family, backlog=1024)
     except OSError as error:
-        why = error.strerror or str(error)
+        why = os.strerror(error.errno) if error.errno else str(error)
         raise ServeError(
             f"{where} cannot be listened at: {why}; give another --port, or 0 for a free one."
         ) from error
