@@ -50,6 +50,10 @@ class Place:
         host: a name or an address.
         port: 0 for one that is free.
         token: what clients have to know; None: whoever reaches it may.
+
+    Example:
+        >>> Place(port=0)
+        Place(host='127.0.0.1', port=0, token=None)
     """
 
     host: str = "127.0.0.1"
@@ -67,6 +71,11 @@ class Serving:
         history: the file that keeps the conversations; None: they are kept until the server ends.
         frames: the file that keeps the answers while they come; None: beside the history.
         page: the folder of the page.
+
+    Example:
+        >>> from miniagents.testing import scripted_model
+        >>> Serving(agent=scripted_model("Hello"), told=Told("POET")).history is None
+        True
     """
 
     agent: Stage[Message, Message]

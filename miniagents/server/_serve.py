@@ -97,6 +97,20 @@ async def serve_page(
 
     Raises:
         ServeError: a file cannot be used.
+
+    Example:
+        >>> from miniagents.server import Told
+        >>> from miniagents.testing import scripted_model
+        >>> async def main():
+        ...     place, begun = Place(port=0), asyncio.Event()
+        ...     serving = Serving(agent=scripted_model("Hello"), told=Told("POET"))
+        ...     server = asyncio.create_task(serve_page(serving, place, listen(place), lambda _: begun.set()))
+        ...     await begun.wait()
+        ...     server.cancel()
+        ...     await asyncio.wait((server,))
+        ...     print(server.cancelled())
+        >>> asyncio.run(main())
+        True
     """
     bound, port = listener.getsockname()[:2]
     with listener:

@@ -8,6 +8,7 @@ import sqlite3
 import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -19,6 +20,7 @@ from tests.cli.processes import at_terminal, environment
 from tests.support.mcp_servers import ROOT
 from tests.support.pages import Page
 
+TOKEN = "x"  # noqa: S105 - of these tests
 AGENTS = """
 import asyncio, time
 from miniagents import Message, miniagent, tool
@@ -65,15 +67,26 @@ def _folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[None]:
 def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
     """The usual place is this machine alone, and the files stand beside that of a chat."""
     assert ServeOptions(history=Path("CHAT.db")) == parse_arguments(["serve"])
-    words = ["serve", "a:b", "--host", "::1", "--port", "0", "--token", "x", "--reload", "--open"]
+    words = ["serve", "a:b", "--host", "::1", "--port", "0", "--token", TOKEN, "--reload", "--open"]
     words += ["--history", "h", "--frames", "f"]
-    given = {"host": "::1", "port": 0, "token": "x", "reload": True, "open": True}
-    assert ServeOptions(agent="a:b", history=Path("h"), frames=Path("f"), **given) == parse_arguments(words)
+    given = ServeOptions(
+        agent="a:b",
+        host="::1",
+        history=Path("h"),
+        frames=Path("f"),
+        port=0,
+        token=TOKEN,
+        reload=True,
+        open=True,
+    )
+    assert given == parse_arguments(words)
+    other = f"{TOKEN}!"
+    monkeypatch.setenv("MINIAGENTS_TOKEN", other)
+    without = [each for each in words if each not in {"--token", TOKEN}]
+    assert replace(given, token=other) == parse_arguments(without)
     words = ["serve", "--model", "openai:m", "--base-url", "http://x", "--system", "Hi", "--no-history"]
+    monkeypatch.delenv("MINIAGENTS_TOKEN")
     assert ServeOptions("openai:m", "http://x", "Hi") == parse_arguments(words)
-    monkeypatch.setenv("MINIAGENTS_TOKEN", "y")
-    assert ServeOptions(token="y") == parse_arguments(["serve", "--no-history"])  # noqa: S106 - no secret
-    assert "x" == parse_arguments(["serve", "--token", "x"]).token
 
 
 @pytest.mark.parametrize(
