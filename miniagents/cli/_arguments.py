@@ -193,7 +193,16 @@ def parse_arguments(words: Sequence[str]) -> ChatOptions | McpOptions | ServeOpt
         metavar="FILE",
         help="at the end, draw what ran: FILE ends with .html or .svg; without texts",
     )
-    _add_serve(commands)
+    _add_serve(
+        commands.add_parser(
+            "serve",
+            help="talk with an agent or a model on a page in the browser",
+            description="Serve a page on which people talk with an agent or a model.",
+            epilog=_SERVE_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+    )
     mcp = commands.add_parser(
         "mcp",
         help="serve agents as the tools of an MCP server",
@@ -242,15 +251,7 @@ def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument("--system", metavar="TEXT", help="instructions for the model")
 
 
-def _add_serve(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    serve = commands.add_parser(
-        "serve",
-        help="talk with an agent or a model on a page in the browser",
-        description="Serve a page on which people talk with an agent or a model.",
-        epilog=_SERVE_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _add_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("agent", metavar="MODULE:AGENT", nargs="?", help="an agent of a module; else a model")
     _add_model(serve)
     serve.add_argument(

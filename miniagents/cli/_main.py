@@ -30,6 +30,7 @@ from ._mcp import serving
 from ._models import ChatModel, choose_model
 from ._signals import StoppedError, until_signal
 
+_WEB = frozenset({"h11", "starlette", "uvicorn"})  # what `miniagents[web]` brings
 _FAILED = 1
 _WRONG_INPUT = 2
 _BY_SIGNAL = 128
@@ -105,8 +106,11 @@ def _serve_module() -> _Serve:
     try:
         return cast("_Serve", import_module("miniagents.cli._serve"))
     except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _WEB:
+            raise
         raise BadInputError(
-            f"miniagents serve needs {error.name}, which is not installed; pip install 'miniagents[web]'"
+            f"miniagents serve needs {package}, which is not installed; pip install 'miniagents[web]'"
         ) from error
 
 

@@ -84,16 +84,20 @@ def _serve(
         if base_url is not None:
             await check_base_url(base_url)
         try:
-            await serve_page(serving, place, listener, on_start)
+            await serve_page(serving, place, listener, begin)
         except ServeError as error:
             raise BadInputError(str(error)) from error
+
+    def begin(address: str) -> None:
+        if on_start is not None:
+            on_start(address)
+        complain(notice)
 
     with listener, _impatient() as end_soon:
         # What any client can bring about is not told.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         # Outside of the event loop, because importing modules of users and of providers takes seconds.
         serving, notice, base_url = _served(options)
-        complain(notice)
         asyncio.run(_until_signal(work(), end_soon))
 
 

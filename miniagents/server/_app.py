@@ -50,6 +50,10 @@ class Place:
         host: a name or an address.
         port: 0 for one that is free.
         token: what clients have to know; None: whoever reaches it may.
+
+    Example:
+        >>> Place(port=0)
+        Place(host='127.0.0.1', port=0, token=None)
     """
 
     host: str = "127.0.0.1"
@@ -67,6 +71,11 @@ class Serving:
         history: the file that keeps the conversations; None: they are kept until the server ends.
         frames: the file that keeps the answers while they come; None: beside the history.
         page: the folder of the page.
+
+    Example:
+        >>> from miniagents.testing import scripted_model
+        >>> Serving(agent=scripted_model("Hello"), told=Told("POET")).history is None
+        True
     """
 
     agent: Stage[Message, Message]
@@ -109,6 +118,7 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
                     *(each for each in chat_routes(serving.agent, runs=runs) if each.path not in _NOT_PAGES),
                 ]
             )
+            app.router.redirect_slashes = False
             try:
                 yield Guard(app, Hosts.of(place.host, address, port), login, _PUBLIC)
             except asyncio.CancelledError as error:  # a normal end for the runs: what they said is kept
@@ -137,7 +147,7 @@ def frames_beside(history: Path) -> Path:
         >>> frames_beside(Path("CHAT.db")).name
         'CHAT-frames.db'
     """
-    return history.with_name(f"{history.stem}-frames{history.suffix}")
+    return history.parent / f"{history.stem}-frames{history.suffix}"
 
 
 async def _check(history: ChatHistorySQLite, runs: Runs) -> None:

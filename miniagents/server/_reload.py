@@ -39,6 +39,11 @@ def serve_again(
 
     Returns:
         The exit code of that process; or 128 and the number of the signal that ended this one.
+
+    Example:
+        >>> with socket.create_server(("127.0.0.1", 0)) as listener:  # a process that ends at once
+        ...     serve_again(socket.socket.getsockname, listener, Path(__file__).parent, print)
+        0
     """
     with _signals() as came:
         seen = _times(folder)

@@ -32,9 +32,8 @@ _THREADS: Final = 50
 _LONGEST_TITLE: Final = 200
 _LONGEST_NUMBER: Final = 6  # digits
 _WAIT_AFTER_WRONG_TOKEN: Final = 0.5  # seconds
-_SVG_HEADERS: Final = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"  # a picture, no page
-}
+_OF_PICTURES: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""What a picture may do that is opened like a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,10 @@ class Told:
         agent: the name of who answers.
         model: the model behind it, None if that is not known.
         opening: what it says at the start, None for nothing.
+
+    Example:
+        >>> Told("POET", "gpt-5.4-mini")
+        Told(agent='POET', model='gpt-5.4-mini', opening=None)
     """
 
     agent: str
@@ -169,7 +172,9 @@ class _Api:
         picture = self.pictures.of(str(request.path_params["run"]))
         if picture is None:
             raise RequestError("There is no picture of this run, or none any more.", 404, code="no_picture")
-        return Response(picture, media_type="image/svg+xml", headers=_SVG_HEADERS)
+        return Response(
+            picture, media_type="image/svg+xml", headers={"content-security-policy": _OF_PICTURES}
+        )
 
     async def log_in(self, request: Request) -> Response:
         """Give a cookie for the token."""

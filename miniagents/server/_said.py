@@ -56,8 +56,8 @@ def said_by_user(text: str, turn: str) -> Message:
 
     Example:
         >>> message = said_by_user("Hi", "turn-1")
-        >>> message.role, turn_in(message), turn_in(UserMessage("Hi"))
-        ('user', 'turn-1', None)
+        >>> message.role, turn_in(message), turn_in(UserMessage("Hi")), turn_in(AssistantMessage("Hi"))
+        ('user', 'turn-1', '', None)
     """
     return message_of(UserMessage, text, {_NOTE: {"turn": turn}})
 
@@ -164,10 +164,9 @@ def said_in_run(run: str, frames: Iterable[Frame], seconds: float | None) -> lis
                 told[number].ended = True
             case RunEnded():
                 ending = frame
-    said = [message for each in told.values() if (message := each.message(run)) is not None]
+    said: list[Message] = [message for each in told.values() if (message := each.message(run)) is not None]
     if not said:
-        finished = ending.how == "finished"
-        said = [AssistantMessage("") if finished else ErrorMessage(ending.sentence)]
+        said.append(AssistantMessage("") if ending.how == "finished" else ErrorMessage(ending.sentence))
     note = {"run": run, "ended": ending.how, "sentence": ending.sentence, "seconds": seconds}
     said[-1] = _with(said[-1], **{_NOTE: {name: each for name, each in note.items() if each is not None}})
     return said

@@ -1,6 +1,7 @@
 """`serve_page`: the page and its routes on a socket, until it is cancelled."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -56,7 +57,7 @@ def listen(place: Place) -> socket.socket:
     try:
         return socket.create_server((str(address[0]), place.port), family=family, backlog=1024)
     except OSError as error:
-        why = error.strerror or str(error)
+        why = os.strerror(error.errno) if error.errno else str(error)
         raise ServeError(
             f"{where} cannot be listened at: {why}; give another --port, or 0 for a free one."
         ) from error
@@ -96,6 +97,20 @@ async def serve_page(
 
     Raises:
         ServeError: a file cannot be used.
+
+    Example:
+        >>> from miniagents.server import Told
+        >>> from miniagents.testing import scripted_model
+        >>> async def main():
+        ...     place, begun = Place(port=0), asyncio.Event()
+        ...     serving = Serving(agent=scripted_model("Hello"), told=Told("POET"))
+        ...     server = asyncio.create_task(serve_page(serving, place, listen(place), lambda _: begun.set()))
+        ...     await begun.wait()
+        ...     server.cancel()
+        ...     await asyncio.wait((server,))
+        ...     print(server.cancelled())
+        >>> asyncio.run(main())
+        True
     """
     bound, port = listener.getsockname()[:2]
     with listener:

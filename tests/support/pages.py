@@ -3,12 +3,12 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 from starlette.types import ASGIApp
@@ -108,7 +108,8 @@ async def _answering(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[No
     config = config_of(app)
     config.load()
     state = ServerState()
-    connection = partial(config.http_protocol_class, config=config, server_state=state, app_state={})
+    make = cast("Callable[..., asyncio.Protocol]", config.http_protocol_class)
+    connection = partial(make, config=config, server_state=state, app_state={})
     server = await asyncio.get_running_loop().create_server(connection, sock=listener)
     try:
         yield
