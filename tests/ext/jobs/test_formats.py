@@ -243,6 +243,8 @@ def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(RowsError, match=r"Parquet needs pyarrow: pip install 'miniagents\[jobs\]'\."):
         read_rows(tmp_path / "a.parquet")
+    with pytest.raises(RowsError, match="Parquet needs pyarrow"):
+        form_of(tmp_path / "a.parquet", written=True)
     assert list(read_rows(written(tmp_path / "a.jsonl", ROWS))) == ROWS
 
 
