@@ -36,13 +36,13 @@ from miniagents.ext.usage import Price, dollars
 from miniagents.models import ModelAgent
 from miniagents.values import Usage
 
-from ._arguments import BadInputError, ChatOptions, check_base_url, complain
+from ._arguments import BadInputError, ModelOptions, check_base_url, complain
 from ._estimate import Estimate, sample_of
 from ._map_arguments import MapOptions
 from ._map_rows import MakeMessage, check_columns, message_maker
 from ._models import choose_model, is_model
 from ._named import named_object
-from ._progress import ProgressView, duration, money, progress_view
+from ._progress import ProgressView, counted, duration, money, progress_view
 from ._signals import StoppedError, until_signal
 
 __all__ = ["MapJob", "run_map"]
@@ -211,7 +211,7 @@ class MapJob:
     def _sentence(self, result: JobResult) -> str:
         where = "written" if self.options.out == _STDIN else f"in {self.out}"
         if result.finished:
-            return f"{result.rows:,} rows are {where}: the job was done before, and nothing was asked."
+            return f"{counted(result.rows, 'row')} {where}: the job was done before, and nothing was asked."
         kept = self.options.out != _STDIN or self.options.errors is not None
         failed = f", {result.failed:,} failed{f' ({self.errors})' if kept else ''}" if result.failed else ""
         parts = [f"{result.done:,} answered{failed}"]
@@ -219,16 +219,16 @@ class MapJob:
             parts.append(f"{result.cached:,} of them from the journal")
         if result.requests:
             tokens = (result.usage.input_tokens or 0) + (result.usage.output_tokens or 0)
-            parts.append(f"{result.requests:,} calls, {tokens:,} tokens")
+            parts.append(f"{counted(result.requests, 'call')}, {counted(tokens, 'token')}")
         if result.cost:
             parts.append(money(result.cost))
         parts.append(duration(result.seconds))
         if result.repeated:
-            parts.append(f"at most {result.repeated:,} calls of a run that was killed were made again")
+            parts.append(f"at most {counted(result.repeated, 'call')} of a run that was killed made again")
         told = "; ".join(parts)
         match result.stopped:
             case None:
-                return f"{result.rows:,} rows {where}: {told}."
+                return f"{counted(result.rows, 'row')} {where}: {told}."
             case "budget":
                 return f"the budget of {money(self.options.budget or Decimal())} is spent: {told}."
             case "failures":
@@ -352,10 +352,10 @@ def _asked(options: MapOptions, environ: Mapping[str, str], message: MakeMessage
                 f"{options.agent} is sent a text; say which with --text-column COLUMN, or with --prompt "
                 "'Judge: {text}'"
             )
-        chat = ChatOptions(options.agent, options.base_url, options.system, None)
+        chat = ModelOptions(options.agent, options.base_url, options.system)
         model = choose_model(chat, environ, is_terminal=False, option="")
         agent = _typed(options, model.agent)
-        return _Asked(agent, None if options.agent == "eliza" else model.alias, model.base_url)
+        return _Asked(agent, model.name, model.base_url)
     found = named_object(
         options.agent, what="agent", example="MODULE:AGENT, openai:MODEL, anthropic:MODEL or eliza"
     )

@@ -25,7 +25,7 @@ output, and error, which is null where there is an answer. Parquet, and the bar,
 pip install 'miniagents[jobs]'
 
 Every answer is kept in the journal as soon as it is there. Stopped or killed, the same
-command goes on where it was, and pays nothing twice. OUT is written at the end.
+command goes on, and asks no row again that has an answer. OUT is written at the end.
 
 Exit code: 0 when every row has an answer; 3 when rows have failed; 4 when the budget is
 spent; 1 when something could not be written; 2 for wrong input, before any model is asked;

@@ -19,6 +19,7 @@ from ._map_arguments import ProgressForm
 __all__ = [
     "ProgressLines",
     "ProgressView",
+    "counted",
     "duration",
     "money",
     "progress_text",
@@ -117,8 +118,11 @@ def progress_text(progress: Progress) -> str:
         >>> progress_text(Progress(done=1200, failed=3, total=20_000, rows_per_second=45.2, seconds_left=372))
         '1,203 of 20,000 rows, 3 failed, 45.2 rows/s, 6 min 12 s left'
     """
-    total = "" if progress.total is None else f" of {progress.total:,}"
-    parts = [f"{progress.done + progress.failed:,}{total} rows", f"{progress.failed:,} failed"]
+    ended = progress.done + progress.failed
+    rows = (
+        counted(ended, "row") if progress.total is None else f"{ended:,} of {counted(progress.total, 'row')}"
+    )
+    parts = [rows, f"{progress.failed:,} failed"]
     if progress.cached:
         parts.append(f"{progress.cached:,} from the journal")
     parts += rates(progress)
@@ -175,6 +179,20 @@ def _short(number: float) -> str:
         if number >= size:
             return f"{number / min(size, 1e6 if unit == 'M' else 1e3):.1f}".removesuffix(".0") + unit
     return f"{number:,.0f}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    Args:
+        number: how many.
+        noun: one of them.
+
+    Example:
+        >>> counted(1, "row"), counted(20_000, "row")
+        ('1 row', '20,000 rows')
+    """
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def money(amount: Decimal) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -31,13 +32,16 @@ class Rows:
         return ""
 
 
-@pytest.mark.parametrize(
-    ("total", "rows", "taken"),
-    [(10, 3, [0, 3, 6]), (10, 10, list(range(10))), (3, 100, [0, 1, 2]), (0, 5, []), (7, 1, [0])],
-)
-def test_sample(total: int, rows: int, taken: list[int]) -> None:
-    """Rows are taken at even distances, each once, and no more than there are."""
-    assert [row["at"] for row in sample_of(Rows(total), total, rows)] == taken
+@pytest.mark.parametrize(("total", "rows"), [(10, 3), (1000, 100), (10, 10), (3, 100), (0, 5), (7, 1)])
+def test_sample(total: int, rows: int) -> None:
+    """One row of each part is taken, the same ones each time, with no rhythm, and no more than there are."""
+    taken = [int(str(row["at"])) for row in sample_of(Rows(total), total, rows)]
+    wanted = min(total, rows)
+    bounds = [part * total // max(wanted, 1) for part in range(wanted + 1)]
+    assert all(begin <= at < end for at, (begin, end) in zip(taken, pairwise(bounds), strict=True))
+    assert taken == [row["at"] for row in sample_of(Rows(total), total, rows)]
+    if total == 1000:
+        assert len({at % 10 for at in taken}) == 10
 
 
 async def answered(*costs: str | None) -> AsyncGenerator[Row[object, object]]:

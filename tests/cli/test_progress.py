@@ -56,7 +56,7 @@ def test_a_line() -> None:
         "95.3k/2M tokens/min, $0.3141 of about $5.20, 6 min 12 s left, last error: LLMError: [bold]no[31m key"
     )
     assert line.endswith("…")
-    assert progress_text(Progress(done=1)) == "1 rows, 0 failed, 0.0 rows/s"
+    assert progress_text(Progress(done=1)) == "1 row, 0 failed, 0.0 rows/s"
 
 
 def test_every_ten_seconds() -> None:

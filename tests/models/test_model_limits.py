@@ -1,56 +1,22 @@
 """The limits of all models of a context, in virtual time, against a provider that counts."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import pytest
 
 from miniagents import (
-    AssistantMessage,
     InteractionContext,
     Message,
     MiniAgent,
     MiniAgents,
-    Part,
-    Usage,
     miniagent,
 )
 from miniagents.errors import LLMStatusError
 from miniagents.ext.limits import ModelLimits, model_limits
-from miniagents.models import ModelAgent, model_agent
-from tests.support.limited_provider import Provider, now
+from miniagents.models import ModelAgent
+from tests.support.limited_provider import Provider, model_of, now
 from tests.support.sse_server import serve, sse
 from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, WIRES, Wire
-
-TOO_MANY = 429
-
-
-def model_of(provider: Provider, *, headers: bool = True, tokens: int = 0) -> ModelAgent[...]:
-    """A model that asks the provider, once for each call."""
-
-    @model_agent(alias="MODEL")
-    async def model(
-        ctx: InteractionContext[Message, AssistantMessage],
-        *,
-        model: str = "m-1",
-        api_key: str | None = None,
-        base_url: str | None = None,
-        tools: object = (),
-    ) -> None:
-        async def parts(metadata: object) -> AsyncGenerator[Part]:
-            await asyncio.sleep(0.05)
-            told = provider.ask(tokens)
-            if headers:
-                yield told
-            if told.status == TOO_MANY:
-                raise LLMStatusError("too many requests", status=TOO_MANY, retry_after=told.retry_after)
-            yield "Hi"
-            if tokens:
-                yield Usage(tokens, 0)
-
-        ctx.reply(AssistantMessage.promise_of_parts(parts, model=model))
-
-    return model
 
 
 async def asked(agent: ModelAgent[...], calls: int) -> None:

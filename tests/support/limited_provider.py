@@ -2,10 +2,16 @@
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncGenerator
 
+from miniagents import AssistantMessage, InteractionContext, Message, Part, Usage
+from miniagents.errors import LLMStatusError
+from miniagents.models import ModelAgent, model_agent
 from miniagents.values import RateLimit, ResponseHeaders
 
-__all__ = ["Provider", "now"]
+__all__ = ["Provider", "model_of", "now"]
+
+_TOO_MANY = 429
 
 
 def now() -> float:
@@ -44,3 +50,31 @@ class Provider:
         self._taken.append((now(), tokens))
         told = RateLimit(limit=int(self.requests)) if self.tells else None
         return ResponseHeaders(200, requests=told)
+
+
+def model_of(provider: Provider, *, headers: bool = True, tokens: int = 0) -> ModelAgent[...]:
+    """A model that asks the provider, once for each call."""
+
+    @model_agent(alias="MODEL")
+    async def model(
+        ctx: InteractionContext[Message, AssistantMessage],
+        *,
+        model: str = "m-1",
+        api_key: str | None = None,
+        base_url: str | None = None,
+        tools: object = (),
+    ) -> None:
+        async def parts(metadata: object) -> AsyncGenerator[Part]:
+            await asyncio.sleep(0.05)
+            told = provider.ask(tokens)
+            if headers:
+                yield told
+            if told.status == _TOO_MANY:
+                raise LLMStatusError("too many requests", status=_TOO_MANY, retry_after=told.retry_after)
+            yield "Hi"
+            if tokens:
+                yield Usage(tokens, 0)
+
+        ctx.reply(AssistantMessage.promise_of_parts(parts, model=model))
+
+    return model

@@ -130,10 +130,9 @@ def test_large_rows(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(f"miniagents.ext.jobs.{module}.AT_ONCE", 2**20)
     tracemalloc.start()
     try:
-        rows = ({"text": str(at % 10) * 2**19} for at in range(100))
         writer = row_writer(tmp_path / name, form_of(name))
-        for row in rows:
-            writer.write(row)
+        for at in range(100):
+            writer.write({"text": str(at % 10) * 2**19})
         writer.close()
         read = sum(len(str(row["text"])) for row in read_rows(tmp_path / name))
         _, most = tracemalloc.get_traced_memory()
