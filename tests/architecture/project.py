@@ -124,6 +124,7 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/models/_call_records.py": "tests/ext/jobs/test_map_rows.py",
         # What a job is made of: each is tried through jobs.
         "miniagents/ext/jobs/_job.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_again.py": "tests/ext/jobs/test_map_rows.py",
         "miniagents/ext/jobs/_calls.py": "tests/ext/jobs/test_map_rows.py",
         "miniagents/ext/jobs/_errors_file.py": "tests/ext/jobs/test_map_rows.py",
         "miniagents/ext/jobs/_failures.py": "tests/ext/jobs/test_map_rows.py",
