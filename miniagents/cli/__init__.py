@@ -1,4 +1,4 @@
-"""The command line: `miniagents chat`, `map`, `mcp` and `journal`."""
+"""The command line: `miniagents chat`, `serve`, `map`, `mcp` and `journal`."""
 
 from ._main import main
 

@@ -36,7 +36,7 @@ from miniagents.ext.usage import Price, dollars
 from miniagents.models import ModelAgent
 from miniagents.values import Usage
 
-from ._arguments import BadInputError, ChatOptions, check_base_url, complain
+from ._arguments import BadInputError, ModelOptions, check_base_url, complain
 from ._estimate import Estimate, sample_of
 from ._map_arguments import MapOptions
 from ._map_rows import MakeMessage, check_columns, message_maker
@@ -356,10 +356,10 @@ def _asked(options: MapOptions, environ: Mapping[str, str], message: MakeMessage
                 f"{options.agent} is sent a text; say which with --text-column COLUMN, or with --prompt "
                 "'Judge: {text}'"
             )
-        chat = ChatOptions(options.agent, options.base_url, options.system, None)
+        chat = ModelOptions(options.agent, options.base_url, options.system)
         model = choose_model(chat, environ, is_terminal=False, option="")
         agent = _typed(options, model.agent)
-        return _Asked(agent, None if options.agent == "eliza" else model.alias, model.base_url)
+        return _Asked(agent, model.name, model.base_url)
     found = named_object(
         options.agent, what="agent", example="MODULE:AGENT, openai:MODEL, anthropic:MODEL or eliza"
     )

@@ -51,6 +51,8 @@ class ProgressBar(ProgressView):
         if self._last is not None:
             self._live.update(_picture(self._last), refresh=True)
         self._live.stop()
+        if not self._live.console.is_terminal:  # where no cursor moves, it ends no line
+            self._live.console.line()
 
     @override
     def show(self, progress: Progress) -> None:

@@ -10,7 +10,7 @@ from miniagents.core import Message, Messages, MessageSequencePromise, message_o
 from miniagents.values import Part
 
 from ._call_keys import CallKey, RecordedFunction, function_of, question_of, question_of_text, told_of
-from ._journal import JournalEntry, JournalError, MessageForm, made_of
+from ._journal import JournalEntry, JournalError, MessageForm, made_of, outcome_of_call
 from ._message_records import Json
 from ._recordings import RecordedEvent, error_data, error_from_data, part_of_data
 
@@ -86,15 +86,30 @@ class CallRecords:
         """
         return question_of_text(text)
 
-    async def entry(self, question: str, replies: MessageSequencePromise[Message]) -> JournalEntry | None:
-        """What is kept of a call that has ended; None if it was cancelled.
+    def entry(self, question: str, replies: MessageSequencePromise[Message]) -> JournalEntry:
+        """What is kept of a call that did not fail.
 
         Args:
             question: what was asked.
-            replies: of the call.
+            replies: of the call, which were awaited.
+        """
+        made = outcome_of_call(self._form, replies, None)
+        return JournalEntry(self.function, question, () if made is None else made.events)
+
+    async def failed_entry(
+        self, question: str, replies: MessageSequencePromise[Message], error: Exception
+    ) -> JournalEntry:
+        """What is kept of a call that failed, with what had come.
+
+        Args:
+            question: what was asked.
+            replies: of the call, which have ended.
+            error: why.
         """
         made = await made_of(self._form, replies)
-        return None if made is None else JournalEntry(self.function, question, made.events, made.failed)
+        if made is None or not made.failed:
+            return self.failure(question, error)
+        return JournalEntry(self.function, question, made.events, failed=True)
 
     def failure(self, question: str, error: Exception) -> JournalEntry:
         """What is kept of a call that failed otherwise than its replies tell.

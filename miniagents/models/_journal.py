@@ -310,7 +310,19 @@ async def made_of(form: MessageForm, replies: MessageSequencePromise[Message]) -
         form: of its messages.
         replies: of the call.
     """
-    failed = await _ended(replies)
+    return outcome_of_call(form, replies, await _ended(replies))
+
+
+def outcome_of_call(
+    form: MessageForm, replies: MessageSequencePromise[Message], failed: BaseException | None
+) -> Made | None:
+    """What came of a call, all messages of which were awaited; None if it was cancelled.
+
+    Args:
+        form: of its messages.
+        replies: of the call.
+        failed: the error of the whole.
+    """
     events: list[RecordedEvent] = []
     for number, promise in enumerate(replies.buffer.items):
         buffer = cast("ReplayBuffer[object]", promise.buffer)

@@ -49,9 +49,10 @@ FOREIGN: Final = MappingProxyType(
         "opentelemetry": r"miniagents\.ext\.otel",
         "mcp": r"miniagents\.ext\.mcp\._sdk",
         "mcp_types": r"miniagents\.ext\.mcp\._sdk",
-        "uvicorn": r"miniagents\.ext\.mcp\._serve",  # both come with the SDK of MCP
+        # Both come with the SDK of MCP, one of them also with what serves a page.
+        "uvicorn": r"miniagents\.(ext\.mcp\._serve|server\._(serve|connections))",
         "anyio": r"miniagents\.ext\.mcp\.(_serve|_stdin)",
-        "starlette": r"miniagents\.ext\.web\._(chat|endpoints|response|(\w+_)?routes)",
+        "starlette": r"miniagents\.(ext\.web\._(bodies|chat|endpoints|response|(\w+_)?routes)|server\._\w+)",
         "rich": r"miniagents\.cli\._progress_bar",
         "pytest": r"miniagents\._pytest_plugin",
         "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",
@@ -103,6 +104,16 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/web/_runs.py": "tests/ext/web/test_routes.py",
         "miniagents/ext/web/_chat.py": "tests/ext/web/test_routes.py",
         "miniagents/ext/web/_runs_routes.py": "tests/ext/web/test_routes.py",
+        "miniagents/ext/web/_bodies.py": "tests/ext/web/test_routes.py",
+        # What a page is served by: tried through its routes, and by real processes.
+        "miniagents/server/_app.py": "tests/server/test_routes.py",
+        "miniagents/server/_guard.py": "tests/server/test_routes.py",
+        "miniagents/server/_login.py": "tests/server/test_routes.py",
+        "miniagents/server/_pictures.py": "tests/server/test_routes.py",
+        "miniagents/server/_threads.py": "tests/server/test_routes.py",
+        "miniagents/server/_reload.py": "tests/cli/test_serve.py",
+        "miniagents/server/_serve.py": "tests/cli/test_serve.py",
+        "miniagents/cli/_named_agents.py": "tests/cli/test_mcp.py",
         # What is recorded and played, and the file: tried together, through the journal of users.
         "miniagents/models/_journal.py": "tests/ext/test_journal.py",
         "miniagents/ext/_journal/_journal.py": "tests/ext/test_journal.py",
@@ -113,6 +124,7 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/models/_call_records.py": "tests/ext/jobs/test_map_rows.py",
         # What a job is made of: each is tried through jobs.
         "miniagents/ext/jobs/_job.py": "tests/ext/jobs/test_map_rows.py",
+        "miniagents/ext/jobs/_again.py": "tests/ext/jobs/test_map_rows.py",
         "miniagents/ext/jobs/_calls.py": "tests/ext/jobs/test_map_rows.py",
         "miniagents/ext/jobs/_errors_file.py": "tests/ext/jobs/test_map_rows.py",
         "miniagents/ext/jobs/_failures.py": "tests/ext/jobs/test_map_rows.py",
@@ -186,7 +198,7 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/jobs/_row_files.py": "tests/ext/jobs/test_formats.py",
         "miniagents/ext/jobs/_parquet.py": "tests/ext/jobs/test_formats.py",
         "miniagents/cli/_map_arguments.py": "tests/cli/test_map.py",
-        "miniagents/cli/_named.py": "tests/cli/test_serve.py",
+        "miniagents/cli/_named.py": "tests/cli/test_mcp.py",
         "miniagents/cli/_progress_bar.py": "tests/cli/test_progress.py",
         # What `map_agent` runs on: it is nothing without inquiries, so it is tested with them.
         "miniagents/core/_concurrent_map.py": "tests/operators/test_map_agent.py",

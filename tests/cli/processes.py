@@ -137,7 +137,7 @@ def _take_terminal(screen: int) -> None:
 async def at_terminal(
     folder: Path, *options: str, env: Mapping[str, str] | None = None, command: str = "chat"
 ) -> AsyncGenerator[Terminal]:
-    """Run the command at a terminal of its own; it is killed at the end if it is still there."""
+    """Run a command at a terminal of its own; it is killed at the end if it is still there."""
     keyboard, screen = pty.openpty()
     fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
     process = await asyncio.create_subprocess_exec(

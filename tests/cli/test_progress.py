@@ -113,6 +113,7 @@ def test_bar(monkeypatch: pytest.MonkeyPatch) -> None:
         bar.show(Progress(done=19_990, failed=10, total=20_000))
     shown = stream.getvalue()
     assert "20,000/20,000 rows  10 failed" in shown
+    assert shown.endswith("\n")
     with ProgressBar(stream) as bar:
         bar.show(HALF)
     shown = stream.getvalue()

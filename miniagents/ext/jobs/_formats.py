@@ -78,7 +78,7 @@ def read_rows(source: str | Path, *, name: str | None = None) -> RowSource:
     called = str(source) if name is None else name
     form = form_of(path)
     if form.name == "parquet":
-        return _parquet(called).ParquetRows(path, called)
+        return _parquet().ParquetRows(path, called)
     return _TextRows(path, called, form)
 
 
@@ -91,7 +91,6 @@ def row_writer(path: str | Path, form: FileForm, *, like: RowSource | None = Non
         like: the rows that are read: where both are Parquet, columns keep their types.
 
     Raises:
-        RowsError: pyarrow is not installed.
         OSError: the file cannot be written.
 
     Example:
@@ -108,15 +107,11 @@ def row_writer(path: str | Path, form: FileForm, *, like: RowSource | None = Non
     """
     path = Path(path)
     if form.name == "parquet":
-        return _parquet(str(path)).ParquetWriter(path, like)
+        return _parquet().ParquetWriter(path, like)
     return _JSONLines(path, zipped=form.zipped)
 
 
-def _parquet(name: str) -> _Parquet:
-    try:
-        import_module("pyarrow")
-    except ImportError:
-        raise RowsError(f"{name}: Parquet needs pyarrow: pip install 'miniagents[jobs]'.") from None
+def _parquet() -> _Parquet:
     return cast("_Parquet", import_module("miniagents.ext.jobs._parquet"))
 
 

@@ -8,14 +8,13 @@ calls to make again.
 
 import asyncio
 from asyncio import Future, Task
-from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing
 from decimal import Decimal
 from functools import partial
 from typing import Final, Generic, TypeVar, cast
 
-from miniagents.agents import MiniAgent, MiniAgents, RetryPolicy
+from miniagents.agents import MiniAgent, MiniAgents
 from miniagents.core import ConcurrencyLimits, Message, MessageSequencePromise
 from miniagents.models import (
     CallKey,
@@ -35,8 +34,9 @@ from miniagents.values import (
     set_partial_text,
 )
 
+from ._again import AskedAgain
 from ._calls import Asker, Note, RowCall
-from ._failures import is_final, may_pass
+from ._failures import is_final
 from ._kept_rows import JobState, KeptRows
 from ._meter import Counts, Meter
 from ._options import JobSettings, ProgressHandler
@@ -109,11 +109,7 @@ class Job(Generic[RowT]):
         self._agent = agent
         self._batches = batches
         self._settings = settings
-        self._policy = (
-            settings.retries
-            if isinstance(settings.retries, RetryPolicy)
-            else RetryPolicy(attempts=settings.retries + 1, errors=may_pass)
-        )
+        self._again = AskedAgain[RowT](settings.retries, lambda: self._tell("turn"))
         self._asker = Asker[RowT](self._records, row_id, cast("Callable[[RowT], str] | None", message))
         self._source = source
         self._ordered = ordered
@@ -132,8 +128,6 @@ class Job(Generic[RowT]):
         self._safe = 0  # of them are kept
         self._open = 0  # of them have not ended
         self._uncommitted = 0  # have ended and are not kept
-        self._again: deque[RowCall[RowT]] = deque()
-        self._pausing: set[asyncio.TimerHandle] = set()
         self._group: list[tuple[CallKey, JournalEntry, Row[RowT, Message]]] = []
         self._ended_rows: dict[int, Row[RowT, Message]] = {}
         self._next = 0
@@ -247,8 +241,7 @@ class Job(Generic[RowT]):
                     async for replies in answers:
                         await self._ended(replies.item, replies)
         finally:
-            for timer in self._pausing:
-                timer.cancel()
+            self._again.cancel()
 
     async def _calls(self) -> AsyncGenerator[RowCall[RowT]]:
         """What is to be asked: new rows as there is space, and rows that are asked again."""
@@ -258,7 +251,7 @@ class Job(Generic[RowT]):
                 for call, entry in zip(calls, await self._found(calls), strict=True):
                     paid = self._asks and entry is None and call.error is None
                     while not await self._its_turn(paid=paid):
-                        yield self._again.popleft()
+                        yield self._again.due.popleft()
                     if self.stopped:
                         return
                     self._begun += 1
@@ -272,8 +265,8 @@ class Job(Generic[RowT]):
                         self._open += 1
                         yield call
         while self._open and not self.stopped:
-            if self._again:
-                yield self._again.popleft()
+            if self._again.due:
+                yield self._again.due.popleft()
             else:
                 await self._news("turn")
 
@@ -287,7 +280,7 @@ class Job(Generic[RowT]):
     async def _its_turn(self, *, paid: bool) -> bool:
         """Wait until one more row may begin, or the job stops; False if one is to be asked again before."""
         while not self.stopped:
-            if self._again:
+            if self._again.due:
                 return False
             if self._uncommitted < _GROUP and self._begun - self._handed_out < self._window:
                 turn = self._purse.take() if paid else "go"
@@ -366,11 +359,10 @@ class Job(Generic[RowT]):
 
     # -- what came of a row --------------------------------------------------------------------------------
 
-    async def _ended(self, call: RowCall[RowT], replies: MessageSequencePromise[Message]) -> None:
-        """A row was asked: ask again, or keep what came.
+    def _account(self, call: RowCall[RowT], replies: MessageSequencePromise[Message]) -> None:
+        """Count what models have taken for a row.
 
         Raises:
-            LLMError: the next row would fail in the same way.
             LookupError: there is a budget, and the price is not known.
         """
         report = self._observed.of(replies)
@@ -386,7 +378,15 @@ class Job(Generic[RowT]):
                 raise LookupError(
                     f"The price of {names} is not known, so a budget cannot be kept; give price=."
                 )
-        entry = None if self._kept is None else await self._kept.records.entry(call.question, replies)
+
+    async def _ended(self, call: RowCall[RowT], replies: MessageSequencePromise[Message]) -> None:
+        """A row was asked: ask again, or keep what came.
+
+        Raises:
+            LLMError: the next row would fail in the same way.
+            LookupError: there is a budget, and the price is not known.
+        """
+        self._account(call, replies)
         message: Message | None = None
         error: Exception | None = None
         try:
@@ -400,25 +400,16 @@ class Job(Generic[RowT]):
         if error is not None:
             if is_final(error):
                 raise error
-            if call.attempts < self._policy.attempts and self._policy.covers(error) and not self.stopped:
-                self._ask_again(call, error)
+            if not self.stopped and self._again.take(call, error):
                 return
         self._open -= 1
         self._purse.settle(call.cost)
+        entry: JournalEntry | None = None
+        if self._records is not None and error is None:
+            entry = self._records.entry(call.question, replies)
+        elif self._records is not None and error is not None:
+            entry = await self._records.failed_entry(call.question, replies, error)
         self._finish(call, entry, message, error)
-
-    def _ask_again(self, call: RowCall[RowT], error: Exception) -> None:
-        pause = self._policy.pause(call.attempts)
-        if isinstance(error, LLMError) and error.retry_after is not None:
-            pause = max(pause, error.retry_after)
-
-        def due() -> None:
-            self._pausing.discard(timer)
-            self._again.append(call)
-            self._tell("turn")
-
-        timer = asyncio.get_running_loop().call_later(pause, due)
-        self._pausing.add(timer)
 
     def _finish(
         self,
@@ -439,11 +430,11 @@ class Job(Generic[RowT]):
             attempts=call.attempts,
         )
         self._count(row)
-        if self._kept is None or call.key is None:
+        if self._records is None or call.key is None:
             self._hand_out(row)
             return
-        if error is not None and not (entry is not None and entry.failed):
-            entry = self._kept.records.failure(call.question, error)
+        if entry is None:
+            entry = self._records.failure(call.question, error or ValueError("It was not asked."))
         note = Note(
             call.attempts,
             call.requests,
@@ -451,10 +442,9 @@ class Job(Generic[RowT]):
             call.cost,
             "" if error is None or isinstance(error, LLMError) else partial_text(error),
         ).data
-        kept = cast("JournalEntry", entry)
         if note is not None:
-            kept = CallRecords.noted(kept, note)
-        self._group.append((call.key, kept, row))
+            entry = CallRecords.noted(entry, note)
+        self._group.append((call.key, entry, row))
         self._uncommitted += 1
         self._tell("group")
 

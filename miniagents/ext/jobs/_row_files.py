@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Final, Literal, Protocol, TypeAlias, cast
@@ -148,7 +149,7 @@ def form_of(path: str | Path, *, written: bool = False) -> FileForm:
         written: whether it is to be written.
 
     Raises:
-        RowsError: no rows can be read from, or written to, such a file.
+        RowsError: no rows can be read from, or written to, such a file; or that needs what is not installed.
 
     Example:
         >>> form_of("reviews.CSV.gz")
@@ -171,6 +172,8 @@ def form_of(path: str | Path, *, written: bool = False) -> FileForm:
             f"{path}: no .csv is written, since answers may have fields of their own; give .jsonl or "
             ".parquet."
         )
+    if name == "parquet" and find_spec("pyarrow") is None:
+        raise RowsError(f"{path}: Parquet needs pyarrow: pip install 'miniagents[jobs]'.")
     return FileForm(name, zipped)
 
 

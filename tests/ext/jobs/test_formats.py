@@ -130,10 +130,9 @@ def test_large_rows(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(f"miniagents.ext.jobs.{module}.AT_ONCE", 2**20)
     tracemalloc.start()
     try:
-        rows = ({"text": str(at % 10) * 2**19} for at in range(100))
         writer = row_writer(tmp_path / name, form_of(name))
-        for row in rows:
-            writer.write(row)
+        for at in range(100):
+            writer.write({"text": str(at % 10) * 2**19})
         writer.close()
         read = sum(len(str(row["text"])) for row in read_rows(tmp_path / name))
         _, most = tracemalloc.get_traced_memory()
@@ -244,6 +243,8 @@ def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(RowsError, match=r"Parquet needs pyarrow: pip install 'miniagents\[jobs\]'\."):
         read_rows(tmp_path / "a.parquet")
+    with pytest.raises(RowsError, match="Parquet needs pyarrow"):
+        form_of(tmp_path / "a.parquet", written=True)
     assert list(read_rows(written(tmp_path / "a.jsonl", ROWS))) == ROWS
 
 

@@ -29,7 +29,7 @@ async def test_two_jobs(tells: bool) -> None:
     begun = now()
     async with MiniAgents():
         answered = await asyncio.gather(job(model, 300, limits, seen), job(model.fork(), 300, limits, seen))
-    assert (answered, provider.served) == ([300, 300], 600)
+    assert (list(answered), provider.served) == ([300, 300], 600)
     assert provider.refused <= tells
     assert now() - begun == pytest.approx(59, abs=2)
     assert seen[-1].requests_limit == 600
