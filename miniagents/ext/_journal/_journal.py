@@ -16,7 +16,7 @@ from weakref import finalize
 from miniagents.models import CallKey, JournalEntry, JournalError, RecordedFunction
 
 from .._file_lock import file_lock
-from .._sqlite import PRIVATE, WrongFileError, reason_of, transaction
+from .._sqlite import PRIVATE, WrongFileError, make_private, reason_of, transaction
 from ._file import INSERT, JournalFile, StoredCall, opened, read_calls
 from ._group_commit import GroupCommit
 
@@ -258,5 +258,4 @@ def _take(path: Path, stack: ExitStack) -> None:
     os.ftruncate(fd, 0)
     os.lseek(fd, 0, os.SEEK_SET)  # where the lock of Windows is, it is not
     os.write(fd, str(os.getpid()).encode())
-    if not path.exists():
-        os.close(os.open(path, _FLAGS, PRIVATE))  # before anything is in it
+    make_private(path)
