@@ -6,14 +6,14 @@ import sqlite3
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias, TypeVar
 from weakref import finalize
 
-from miniagents.models import CallKey, JournalEntry, JournalError, RecordedFunction
+from miniagents.models import CallKey, JournalEntry, JournalError, RecordedFunction, UnfinishedRun
 
 from .._file_lock import file_lock
 from .._sqlite import PRIVATE, WrongFileError, make_private, reason_of, transaction
@@ -75,6 +75,7 @@ class Journal:
         # The first bytes of the keys that are there: what is not there is known without asking.
         self._known: array[int] | None = None
         self._added: set[int] = set()
+        self._held: set[str] = set()  # runs on which somebody works
         self._writer = _open(self.path, self._file)
         self._close = finalize(self, self._writer.close)
 
@@ -153,6 +154,70 @@ class Journal:
             JournalError: the file cannot be read.
         """
         return await self._ask(lambda connection: self._file.numbers(connection, run))
+
+    @asynccontextmanager
+    async def hold(self, run: str, /) -> AsyncGenerator[None]:
+        """A block in which nobody else works on a run.
+
+        Args:
+            run: the id of the run.
+
+        Raises:
+            JournalError: when it is entered: somebody works on it already.
+        """
+        if run in self._held:
+            raise JournalError(
+                f"The run {run!r} of the journal {self.path} is going on already, and two at once would take "
+                "each other's answers. Wait for its end, or give this one a run_id of its own."
+            )
+        self._held.add(run)
+        try:
+            yield
+        finally:
+            self._held.discard(run)
+
+    async def begin_run(self, run: str, request: str, /) -> None:
+        """Keep what a new run is asked; it is on the disk when this returns.
+
+        Args:
+            run: its id.
+            request: what is asked, as a text.
+
+        Raises:
+            JournalError: the file cannot be written.
+        """
+        await self._ask(lambda connection: self._file.begin_run(connection, run, request), writes=True)
+
+    async def unfinished_runs(self) -> list[UnfinishedRun]:
+        """Take over the runs on which nobody works; each of them counts one attempt more.
+
+        Raises:
+            JournalError: the file cannot be written.
+        """
+        held = frozenset(self._held)
+        return await self._ask(lambda connection: self._file.unfinished_runs(connection, held), writes=True)
+
+    async def leave_run(self, run: str, /) -> None:
+        """Leave a run to the next process, in order: that it was begun here counts as no attempt.
+
+        Args:
+            run: its id.
+
+        Raises:
+            JournalError: the file cannot be written.
+        """
+        await self._ask(lambda connection: self._file.leave_run(connection, run), writes=True)
+
+    async def end_run(self, run: str, /) -> None:
+        """Forget a run that has ended, and its calls.
+
+        Args:
+            run: its id.
+
+        Raises:
+            JournalError: the file cannot be written.
+        """
+        await self._ask(lambda connection: self._file.end_run(connection, run), writes=True)
 
     def calls(self) -> Iterator[StoredCall]:
         """All calls, in the order in which they were kept; it blocks.
