@@ -96,7 +96,7 @@ class Retelling:
                 case MessageBegan(role=role):
                     self._told.append(_ToldMessage(role))
                 case MessagePart(number, part):
-                    self._told[number].parts.append(part)
+                    self._told[number].parts.append(cast("Part", part))
                 case MessageEnded(number):
                     self._told[number].ended = True
                 case RunEnded():
@@ -149,6 +149,6 @@ class Retelling:
     def _compare(self, told: _ToldMessage, frame: MessagePart | MessageEnded) -> None:
         """Take what clients have been told already."""
         if isinstance(frame, MessagePart):
-            self._again.append(frame.part)
+            self._again.append(cast("Part", frame.part))
         elif content_of(self._again) != content_of(told.parts):
             raise AnotherWayError(f"message {frame.message} is another one than before")

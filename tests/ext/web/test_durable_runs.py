@@ -76,7 +76,9 @@ class Halting:
         self.waits = asyncio.Event()
 
         @model_agent(alias="HALTING")
-        async def halting(ctx: InteractionContext, *, tools: tuple[object, ...] = ()) -> None:
+        async def halting(
+            ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[object, ...] = ()
+        ) -> None:
             del tools
             answer = answers[self.asked]
             self.asked += 1
@@ -148,7 +150,7 @@ async def test_a_server_that_ends_in_order(tmp_path: Path) -> None:
 
 async def test_a_server_that_was_killed(tmp_path: Path) -> None:
     """A run of a server that was killed goes on when the next one opens its `Runs`, behind what was told."""
-    told = [MessageBegan(0, "assistant"), MessagePart(0, "Hel"), MessagePart(0, "lp")]
+    told: list[Frame] = [MessageBegan(0, "assistant"), MessagePart(0, "Hel"), MessagePart(0, "lp")]
     with Journal(tmp_path / "calls.journal") as journal:
         await killed(tmp_path, journal, told)
         async with MiniAgents():
@@ -219,7 +221,7 @@ async def test_tools(tmp_path: Path) -> None:
 )
 async def test_what_cannot_go_on(tmp_path: Path, change: dict[str, object], sentence: str) -> None:
     """A run is `lost`, with a sentence, if its agent is gone or changed, or its server died too often."""
-    told = [MessageBegan(0, "assistant"), MessagePart(0, "Hel")]
+    told: list[Frame] = [MessageBegan(0, "assistant"), MessagePart(0, "Hel")]
     with Journal(tmp_path / "calls.journal") as journal:
         await killed(tmp_path, journal, told)
         if "max_attempts" in change:
@@ -363,7 +365,7 @@ async def test_keywords(tmp_path: Path) -> None:
     """Keywords of the agent are kept with what it is asked."""
 
     @miniagent
-    async def counts(ctx: InteractionContext, *, up_to: int) -> None:
+    async def counts(ctx: InteractionContext, *, up_to: int = 9) -> None:
         ctx.reply(" ".join(map(str, range(up_to))))
 
     with Journal(tmp_path / "calls.journal") as journal:
@@ -388,9 +390,14 @@ def test_retelling_holds_ends_back() -> None:
 
 def test_retelling_what_was_told_whole() -> None:
     """A message that was told whole, but for its end, is told once more behind a `Restart`."""
-    told = [MessageBegan(0, "assistant"), MessagePart(0, "Hello")]
+    told: list[Frame] = [MessageBegan(0, "assistant"), MessagePart(0, "Hello")]
     retelling = Retelling(told)
-    again = [MessageBegan(0, "assistant"), MessagePart(0, "Hel"), MessagePart(0, "lo"), MessageEnded(0)]
+    again: list[Frame] = [
+        MessageBegan(0, "assistant"),
+        MessagePart(0, "Hel"),
+        MessagePart(0, "lo"),
+        MessageEnded(0),
+    ]
     assert [MessagePart(0, Restart()), *again[1:3]] == retelling.take(again)
     other = Retelling([*told, MessageEnded(0)])
     assert [] == other.take(again)
