@@ -18,7 +18,7 @@ from miniagents import (
     miniagent,
     tool,
 )
-from miniagents.ext.journal import Journal, durable, read_calls, recorded
+from miniagents.ext.journal import Journal, JournalError, durable, read_calls, recorded
 from miniagents.models import DurableRun, ModelAgent
 from miniagents.testing import scripted_model
 from tests.support.kills import kills_wanted, run_and_kill
@@ -136,6 +136,20 @@ async def test_cancelled(path: Path) -> None:
     quick: ModelAgent[...] = scripted_model("quick")
     assert ["quick"] == (await ran(path, quick.hedge(slow, after=0), "Hi"))[0]
     assert ["quick"] == (await ran(path, scripted_model().hedge(slow, after=0), "Hi"))[0]
+
+
+async def test_two_at_once(path: Path) -> None:
+    """Two blocks with one id at once would take each other's answers: the second one is refused by the id."""
+    with Journal(path) as journal:
+        async with MiniAgents():
+            async with durable(journal, run_id="order-4711"), durable(journal, run_id="another"):
+                with pytest.raises(
+                    JournalError, match="run 'order-4711' of the journal .* is going on already"
+                ):
+                    async with durable(journal, run_id="order-4711"):
+                        pytest.fail("it was let in")
+            async with durable(journal, run_id="order-4711") as run:
+                assert "order-4711" == run.run_id
 
 
 def test_empty_id(path: Path) -> None:
