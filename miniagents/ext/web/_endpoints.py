@@ -26,6 +26,13 @@ def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response]) ->
     """
 
     async def told(request: Request) -> Response:
+        response = await answered(request)
+        response.headers.setdefault(
+            "x-content-type-options", "nosniff"
+        )  # a client's HTML may be quoted in it
+        return response
+
+    async def answered(request: Request) -> Response:
         try:
             return await endpoint(request)
         except RequestError as error:
