@@ -15,6 +15,7 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 """What a route calls."""
 
 _CLIENT_LEFT: Final = 499
+_UNREAD: Final = frozenset({408, 413})
 
 
 def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response]) -> Endpoint:
@@ -36,7 +37,10 @@ def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response]) ->
         try:
             return await endpoint(request)
         except RequestError as error:
-            return refusal(error)
+            response = refusal(error)
+            if error.status in _UNREAD:
+                response.headers["connection"] = "close"  # the rest of the body is not waited for
+            return response
         except HTTPException as error:
             response = refusal(RequestError(str(error.detail), error.status_code))
             response.headers.update(error.headers or {})
