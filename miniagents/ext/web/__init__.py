@@ -7,6 +7,7 @@ Needs ``pip install 'miniagents[web]'``, Starlette; FastAPI apps use the same fu
 from ._frame_log import FrameLog, FrameLogError, RunExistsError, RunOverError, RunRecord, UnknownRunError
 from ._frames import Frame, FrameError, MessageBegan, MessageEnded, MessagePart, RunEnded
 from ._memory_frames import MemoryFrames
+from ._page_data import DataPart, PageData
 from ._redis_frames import RedisFrames
 from ._response import stream_response
 from ._routes import chat_routes
@@ -14,6 +15,7 @@ from ._runs import Runs, TooManyRunsError
 from ._sqlite_frames import SQLiteFrames
 
 __all__ = [
+    "DataPart",
     "Frame",
     "FrameError",
     "FrameLog",
@@ -22,6 +24,7 @@ __all__ = [
     "MessageBegan",
     "MessageEnded",
     "MessagePart",
+    "PageData",
     "RedisFrames",
     "RunEnded",
     "RunExistsError",

@@ -13,9 +13,10 @@ from typing import Final, TypeAlias, cast
 from miniagents.agents import InteractionContext, MiniAgent, Stage, miniagent
 from miniagents.core import Message, MessageSequencePromise
 from miniagents.models import RunRequest, RunStore, durable
-from miniagents.values import MiniAgentsError, Part, Restart, content_of
+from miniagents.values import Attachment, MiniAgentsError, Part, Restart, content_of
 
-from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded
+from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
+from ._page_data import DataPart
 
 __all__ = ["ANOTHER_WAY", "Agent", "AnotherWayError", "Retelling", "ask_durably"]
 
@@ -50,6 +51,14 @@ def ask_durably(
             await replies  # what fails ends the block as it ends the run
 
     return in_a_block.inquire(request.messages)
+
+
+def _content(parts: Sequence[Part]) -> list[bytes]:
+    """What a message says, however it was cut into parts, and whether it has been through JSON or not."""
+    whole = (Attachment, DataPart)
+    said = content_of(each for each in parts if not isinstance(each, whole))
+    shown = [each for each in parts if isinstance(each, whole)]
+    return [json_of(MessagePart(0, each).as_data()) for each in (*said, *shown)]
 
 
 class AnotherWayError(MiniAgentsError):
@@ -150,5 +159,5 @@ class Retelling:
         """Take what clients have been told already."""
         if isinstance(frame, MessagePart):
             self._again.append(cast("Part", frame.part))
-        elif content_of(self._again) != content_of(told.parts):
+        elif _content(self._again) != _content(told.parts):
             raise AnotherWayError(f"message {frame.message} is another one than before")

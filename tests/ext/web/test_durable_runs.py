@@ -12,6 +12,7 @@ import pytest
 
 from miniagents import (
     AssistantMessage,
+    Image,
     InteractionContext,
     Message,
     MiniAgent,
@@ -23,6 +24,7 @@ from miniagents import (
 )
 from miniagents.ext.journal import Journal, read_calls
 from miniagents.ext.web import (
+    DataPart,
     Frame,
     MemoryFrames,
     MessageBegan,
@@ -34,9 +36,10 @@ from miniagents.ext.web import (
     chat_routes,
 )
 from miniagents.ext.web._durable_runs import AnotherWayError, Retelling
+from miniagents.ext.web._frames import frame_from_json, json_of
 from miniagents.models import RunRequest, model_agent
 from miniagents.testing import scripted_model
-from miniagents.values import Part, Restart, Usage
+from miniagents.values import Part, Restart, ToolCallDelta, Usage
 
 
 async def everything(runs: Runs, run: str, *, owner: str = "") -> list[Frame]:
@@ -403,6 +406,18 @@ def test_retelling_what_was_told_whole() -> None:
     assert [] == other.take(again)
     with pytest.raises(AnotherWayError, match="message 0 is another one"):
         Retelling([*told, MessageEnded(0)]).take(again[:2] + again[3:])
+
+
+def test_retelling_what_went_through_json() -> None:
+    """What clients were told is compared with what comes now, wherever JSON has changed its form."""
+    parts = (
+        DataPart("x", {"a": (1, 2)}),
+        Image(data=b"x", media_type="image/png"),
+        ToolCallDelta(0, "c", "f"),
+    )
+    frames = [MessageBegan(0, "assistant"), *(MessagePart(0, each) for each in parts), MessageEnded(0)]
+    told = [frame_from_json(json_of(each.as_data())) for each in frames]
+    assert [RunEnded("finished")] == Retelling(told).take([*frames, RunEnded("finished")])
 
 
 async def test_readers_wait_for_the_next_server(tmp_path: Path) -> None:
