@@ -203,8 +203,8 @@ class JournalFile:
             )
 
     def known(self, connection: sqlite3.Connection) -> "array[int]":
-        """The first 8 bytes of each key, sorted."""
-        found = connection.execute("SELECT substr(key, 1, 8) FROM call ORDER BY key")
+        """The first 8 bytes of each key of no run, sorted."""
+        found = connection.execute("SELECT substr(key, 1, 8) FROM call WHERE run = '' ORDER BY key")
         known: array[int] = array("Q")
         for (begin,) in cast("Iterable[tuple[bytes]]", found):
             known.append(int.from_bytes(begin, "big"))

@@ -122,14 +122,19 @@ class Journal:
         Raises:
             JournalError: the file cannot be read.
         """
+        if not key.run and not await self._may_be_there(key):
+            return None
+        return await self._ask(lambda connection: self._file.find(connection, key))
+
+    async def _may_be_there(self, key: CallKey) -> bool:
+        """Whether the database need be asked for a call of no run; those of runs are known by `calls_of`."""
         if self._known is None:
             self._known = await self._ask(self._file.known)
         begin = int.from_bytes(key.digest[:8], "big")
-        if begin not in self._added:
-            place = bisect_left(self._known, begin)
-            if place == len(self._known) or self._known[place] != begin:
-                return None  # nobody need be asked
-        return await self._ask(lambda connection: self._file.find(connection, key))
+        if begin in self._added:
+            return True
+        place = bisect_left(self._known, begin)
+        return place < len(self._known) and self._known[place] == begin
 
     async def keep(self, key: CallKey, entry: JournalEntry, /) -> None:
         """Keep a call in the place of one with the same key; it is on the disk when this returns.
@@ -141,7 +146,8 @@ class Journal:
         Raises:
             JournalError: the file cannot be written.
         """
-        self._added.add(int.from_bytes(key.digest[:8], "big"))
+        if not key.run:
+            self._added.add(int.from_bytes(key.digest[:8], "big"))
         await self._answered(self._writer.write(self._file.row(key, entry)), "written")
 
     async def calls_of(self, run: str, /) -> list[tuple[bytes, int, str]]:

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias, cast
 from miniagents.agents import InteractionContext, MiniAgent, Stage, miniagent
 from miniagents.core import Message, MessageSequencePromise
 from miniagents.models import RunRequest, RunStore, durable
-from miniagents.values import Attachment, MiniAgentsError, Part, Restart, content_of
+from miniagents.values import Attachment, MiniAgentsError, Part, PartValue, Restart, content_of
 
 from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
 from ._page_data import DataPart
@@ -53,10 +53,10 @@ def ask_durably(
     return in_a_block.inquire(request.messages)
 
 
-def _content(parts: Sequence[Part]) -> list[bytes]:
+def _content(parts: Sequence[str | PartValue]) -> list[bytes]:
     """What a message says, however it was cut into parts, and whether it has been through JSON or not."""
     whole = (Attachment, DataPart)
-    said = content_of(each for each in parts if not isinstance(each, whole))
+    said = content_of(cast("Part", each) for each in parts if not isinstance(each, whole))
     shown = [each for each in parts if isinstance(each, whole)]
     return [json_of(MessagePart(0, each).as_data()) for each in (*said, *shown)]
 
@@ -77,7 +77,7 @@ class _ToldMessage:
     """A message as far as clients have been told of it."""
 
     role: str
-    parts: list[Part] = field(default_factory=list[Part])
+    parts: list[str | PartValue] = field(default_factory=list[str | PartValue])
     ended: bool = False
 
 
@@ -105,12 +105,12 @@ class Retelling:
                 case MessageBegan(role=role):
                     self._told.append(_ToldMessage(role))
                 case MessagePart(number, part):
-                    self._told[number].parts.append(cast("Part", part))
+                    self._told[number].parts.append(part)
                 case MessageEnded(number):
                     self._told[number].ended = True
                 case RunEnded():
                     pass
-        self._again: list[Part] = []  # of a message that is not told again
+        self._again: list[str | PartValue] = []  # of a message that is not told again
         self._came = 0  # how many messages have begun again
         self._withdrawn = False  # what was told of the message in the middle of which the server died
         self._held: MessageEnded | None = None
@@ -158,6 +158,6 @@ class Retelling:
     def _compare(self, told: _ToldMessage, frame: MessagePart | MessageEnded) -> None:
         """Take what clients have been told already."""
         if isinstance(frame, MessagePart):
-            self._again.append(cast("Part", frame.part))
+            self._again.append(frame.part)
         elif _content(self._again) != _content(told.parts):
             raise AnotherWayError(f"message {frame.message} is another one than before")

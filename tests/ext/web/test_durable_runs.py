@@ -15,7 +15,6 @@ from miniagents import (
     Image,
     InteractionContext,
     Message,
-    MiniAgent,
     MiniAgents,
     ToolCall,
     UserMessage,
@@ -35,7 +34,7 @@ from miniagents.ext.web import (
     SQLiteFrames,
     chat_routes,
 )
-from miniagents.ext.web._durable_runs import AnotherWayError, Retelling
+from miniagents.ext.web._durable_runs import Agent, AnotherWayError, Retelling
 from miniagents.ext.web._frames import frame_from_json, json_of
 from miniagents.models import RunRequest, model_agent
 from miniagents.testing import scripted_model
@@ -98,7 +97,7 @@ class Halting:
         self.model = halting
 
 
-def runs_of(folder: Path, journal: Journal, agent: MiniAgent | None = None, **settings: object) -> Runs:
+def runs_of(folder: Path, journal: Journal, agent: Agent | None = None, **settings: object) -> Runs:
     """Runs of a server that has just been started."""
     agents = {} if agent is None else {"agent": agent}
     return Runs(SQLiteFrames(folder / "frames.db"), agents=agents, journal=journal, **settings)  # type: ignore[arg-type]
@@ -410,12 +409,9 @@ def test_retelling_what_was_told_whole() -> None:
 
 def test_retelling_what_went_through_json() -> None:
     """What clients were told is compared with what comes now, wherever JSON has changed its form."""
-    parts = (
-        DataPart("x", {"a": (1, 2)}),
-        Image(data=b"x", media_type="image/png"),
-        ToolCallDelta(0, "c", "f"),
-    )
-    frames = [MessageBegan(0, "assistant"), *(MessagePart(0, each) for each in parts), MessageEnded(0)]
+    data, image = DataPart("x", {"a": (1, 2)}), Image(data=b"x", media_type="image/png")
+    parts = [MessagePart(0, each) for each in (data, image, ToolCallDelta(0, "c", "f"))]
+    frames: list[Frame] = [MessageBegan(0, "assistant"), *parts, MessageEnded(0)]
     told = [frame_from_json(json_of(each.as_data())) for each in frames]
     assert [RunEnded("finished")] == Retelling(told).take([*frames, RunEnded("finished")])
 
