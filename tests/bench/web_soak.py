@@ -1,8 +1,8 @@
 """A server that is used for long: its memory, its tasks and its files have to stay as they were.
 
 `python -m tests.bench.web_soak --minutes 10` has clients come and go all that time: they read answers to
-their ends, leave in the middle, come back to runs that went on, stop some, and send what is refused. It prints
-a line now and then, and fails with a sentence if something has grown.
+their ends, leave in the middle, come back to runs that went on, stop some, and send what is refused. It
+prints a line now and then, and fails with a sentence if something has grown.
 """
 
 import argparse
