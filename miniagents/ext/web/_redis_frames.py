@@ -22,7 +22,7 @@ from ._frame_log import (
     run_exists,
     unknown_run,
 )
-from ._frames import FRAMES_VERSION, Ending, Frame, RunEnded, frame_from_json, json_of
+from ._frames import FRAMES_VERSION, Ending, Frame, RunEnded, frame_from_json, frame_json
 
 __all__ = ["RedisFrames"]
 
@@ -291,7 +291,7 @@ class RedisFrames:
         """Write frames behind the position ``last``; none if something is there, or another server writes."""
         ends = bool(frames) and isinstance(frames[-1], RunEnded)
         keys = (self._run_key(run), self._frames_key(run))
-        data = [json_of(each.as_data()) for each in frames]
+        data = [frame_json(each) for each in frames]
         if not await self._do("EVAL", _APPEND, len(keys), *keys, last, int(ends), self._keep, server, *data):
             self._live.pop(run, None)
             raise RunOverError(
