@@ -92,8 +92,8 @@ async def of_sse_starlette(_: Request) -> Response:
         position = 0
         while True:
             position += 1
-            event = '{"type":"part","message":0,"part":"%.6f "}' % time.monotonic()
-            yield {"id": str(position), "data": event}
+            event = {"type": "part", "message": 0, "part": f"{time.monotonic():.6f} "}
+            yield {"id": str(position), "data": json.dumps(event, separators=(",", ":"))}
             await asyncio.sleep(PAUSE)
 
     response: Response = import_module("sse_starlette").EventSourceResponse(events())

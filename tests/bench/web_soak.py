@@ -37,7 +37,7 @@ __all__ = ["Used", "complaint", "soak"]
 
 GROWS_BY: Final = 0.05  # share of the memory
 AND_BY: Final = 4096  # KiB: what an allocator may hold back
-KEEP: Final = 2.0  # seconds that a run is kept after its end
+KEEP: Final = 5.0  # seconds that a run is kept after its end
 
 
 class Used(NamedTuple):

@@ -345,9 +345,11 @@ class Runs:
     async def _go_on(self, left: UnfinishedRun, journal: RunStore, context: Context) -> None:
         """Have a run go on that a server has left, or end if it cannot."""
         record = await self._log.take_over(left.run)
-        if (
-            record is None or record.ended
-        ):  # nobody has heard of it; or it has ended, and only that was not noted
+        if record is None:  # its server died before its client had heard of it; or it is one of other Runs
+            if left.attempts > self._max_attempts:
+                await journal.end_run(left.run)
+            return
+        if record.ended:  # and only that was not noted
             await journal.end_run(left.run)
             return
         request, sentence = self._request_of(left)

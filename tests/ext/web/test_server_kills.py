@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import random
+import signal
 import sys
 import textwrap
 from collections import defaultdict
@@ -92,7 +93,7 @@ PROGRAM = textwrap.dedent("""
 
     @asynccontextmanager
     async def lifespan(app):
-        async with MiniAgents(app_wide=True):
+        async with MiniAgents(app_wide=True, drain_timeout=0):
             await runs.open()
             yield
 
@@ -233,3 +234,22 @@ async def test_kills(tmp_path: Path) -> None:
             [done[reader.asked, name] for name in NAMES],
         ), f"seed {seed}"
     assert any(each.restarts for each in readers)
+
+
+@pytest.mark.gate("starts servers, each of which takes a second to start")
+async def test_servers_that_are_told_to_end(tmp_path: Path) -> None:
+    """A server that is told to end cuts its readers, who come back to the next one, where the run goes on."""
+    async with serving(tmp_path) as (server, url):
+        reader = await begun(url, "q0")
+        following = asyncio.create_task(reader.follow(url))
+        while reader.position < 5:  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.002)
+        server.send_signal(signal.SIGTERM)
+        await asyncio.gather(following, server.wait())
+        assert "" == reader.how
+    async with serving(tmp_path) as (_, url):
+        await reader.follow(url)
+    done, again = history_of(tmp_path)
+    assert ("finished", []) == (reader.how, again)
+    told = [" ".join(reader.messages[number].split()) for number in sorted(reader.messages)]
+    assert [{each} for each in told] == [done["q0", name] for name in NAMES]
