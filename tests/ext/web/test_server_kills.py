@@ -21,6 +21,7 @@ import httpx2
 import pytest
 
 from tests.support.kills import kills_wanted
+from tests.support.redis_server import redis_server
 
 PROGRAM = textwrap.dedent("""
     import asyncio, os, random, sys
@@ -29,11 +30,11 @@ PROGRAM = textwrap.dedent("""
     from starlette.applications import Starlette
     from miniagents import AssistantMessage, MiniAgents, ToolMessage, miniagent, tool
     from miniagents.ext.journal import Journal
-    from miniagents.ext.web import Runs, SQLiteFrames, chat_routes
+    from miniagents.ext.web import RedisFrames, Runs, SQLiteFrames, chat_routes
     from miniagents.models import model_agent
     from miniagents.values import ToolCallDelta
 
-    folder = sys.argv[1]
+    folder, redis = sys.argv[1:]
     out = os.open(f"{folder}/out", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def note(*words):
@@ -87,9 +88,8 @@ PROGRAM = textwrap.dedent("""
         note("done", "look", asked, str(result))
         note("done", "research1", asked, *str(second).split())
 
-    runs = Runs(
-        SQLiteFrames(f"{folder}/frames.db"), journal=Journal(f"{folder}/calls.journal"), max_attempts=1000
-    )
+    frames = RedisFrames(redis) if redis else SQLiteFrames(f"{folder}/frames.db")
+    runs = Runs(frames, journal=Journal(f"{folder}/calls.journal"), max_attempts=1000)
 
     @asynccontextmanager
     async def lifespan(app):
@@ -108,10 +108,10 @@ PROGRAM = textwrap.dedent("""
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncGenerator[tuple[asyncio.subprocess.Process, str]]:
+async def serving(folder: Path, redis: str = "") -> AsyncGenerator[tuple[asyncio.subprocess.Process, str]]:
     """A server in a process of its own, and its address; it is killed at the end of the block."""
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", PROGRAM, str(folder)),
+        *(sys.executable, "-c", PROGRAM, str(folder), redis),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
@@ -178,16 +178,24 @@ async def begun(url: str, asked: str) -> Reader:
 NAMES = ("research0", "look", "research1", "critic0", "writer0")
 
 
+KEPT_BEFORE = {"research1": ("research0", "look"), "critic0": ("research1",)}
+"""Call -> what has ended when it is made."""
+
+
 def history_of(folder: Path) -> tuple[dict[tuple[str, str], set[str]], list[str]]:
     """What each call has answered, each time that it had ended; and which were made after they had ended."""
     done: dict[tuple[str, str], set[str]] = defaultdict(set)
+    ended: set[tuple[str, str]] = set()
     again: list[str] = []
     for line in (folder / "out").read_text().splitlines():
         what, name, asked, *answer = line.split()
         if what == "done":
             done[asked, name].add(" ".join(answer))
-        elif (asked, name) in done:
+            ended.add((asked, name))
+            continue
+        if (asked, name) in ended:
             again.append(line)
+        ended |= {(asked, each) for each in KEPT_BEFORE.get(name, ())}
     return done, again
 
 
@@ -198,11 +206,24 @@ async def test_kills(tmp_path: Path) -> None:
 
     No call that had ended is made again.
     """
-    seed, wanted = 5, kills_wanted(10)
+    await kill(tmp_path, kills_wanted(10))
+
+
+@pytest.mark.gate("starts Redis, and kills servers, each of which takes a second to start")
+@pytest.mark.loop(timeout=30 + 5 * kills_wanted(3))
+async def test_kills_with_frames_in_redis(tmp_path: Path) -> None:
+    """So they do where the frames are in Redis."""
+    async with redis_server(tmp_path) as url:
+        await kill(tmp_path, kills_wanted(3), redis=url)
+
+
+async def kill(tmp_path: Path, wanted: int, *, redis: str = "") -> None:
+    """Kill servers so often, and look what became of their runs."""
+    seed = 5
     chance = random.Random(seed)  # noqa: S311 - when it is killed
     readers: list[Reader] = []
     for _ in range(wanted):
-        async with serving(tmp_path) as (server, url):
+        async with serving(tmp_path, redis) as (server, url):
             new = [await begun(url, f"q{len(readers) + number}") for number in range(2)]
             readers += new
             # The second of each two comes only when all is over.
@@ -214,7 +235,7 @@ async def test_kills(tmp_path: Path) -> None:
                 await asyncio.sleep(0.002)
             server.kill()
             await asyncio.gather(*following)
-    async with serving(tmp_path) as (_, url):
+    async with serving(tmp_path, redis) as (_, url):
         # Nobody asks for the runs: they go on by themselves.
         async with asyncio.timeout(60):
             while True:
