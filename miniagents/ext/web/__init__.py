@@ -4,14 +4,19 @@ Needs ``pip install 'miniagents[web]'``, Starlette; FastAPI apps use the same fu
 ``miniagents[redis]`` besides.
 """
 
+from ._bodies import json_body
+from ._endpoints import refusing
 from ._frame_log import FrameLog, FrameLogError, RunExistsError, RunOverError, RunRecord, UnknownRunError
 from ._frames import Frame, FrameError, MessageBegan, MessageEnded, MessagePart, RunEnded
 from ._memory_frames import MemoryFrames
+from ._open_responses import end_responses
 from ._page_data import DataPart, PageData
 from ._redis_frames import RedisFrames
+from ._request_errors import RequestError
 from ._response import stream_response
 from ._routes import chat_routes
 from ._runs import Runs, TooManyRunsError
+from ._source import frames_of
 from ._sqlite_frames import SQLiteFrames
 
 __all__ = [
@@ -26,6 +31,7 @@ __all__ = [
     "MessagePart",
     "PageData",
     "RedisFrames",
+    "RequestError",
     "RunEnded",
     "RunExistsError",
     "RunOverError",
@@ -35,5 +41,9 @@ __all__ = [
     "TooManyRunsError",
     "UnknownRunError",
     "chat_routes",
+    "end_responses",
+    "frames_of",
+    "json_body",
+    "refusing",
     "stream_response",
 ]
