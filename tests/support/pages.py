@@ -20,7 +20,6 @@ run by a shell, and must print the lines behind it.
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 __all__ = [
@@ -39,16 +38,10 @@ __all__ = [
 
 ROOT: Final = Path(__file__).parents[2]
 
-ELSEWHERE: Final = MappingProxyType(
-    {
-        "docs/gallery.md": "tests/gallery/test_gallery.py",
-        "docs/web.md": "tests/test_web_page.py",
-        "docs/serve.md": "tests/test_serve_page.py",
-        "docs/jobs.md": "tests/test_jobs_page.py",
-        "docs/scale.md": "tests/test_scale_page.py",
-    }
+ELSEWHERE: Final = frozenset(
+    {"docs/gallery.md", "docs/jobs.md", "docs/scale.md", "docs/serve.md", "docs/web.md"}
 )
-"""Pages whose blocks need servers, data or pictures of their own -> the module that runs them."""
+"""Pages whose blocks need servers, data or pictures of their own: each has a test module that runs them."""
 
 CONTINUED: Final = frozenset({"docs/journal.md"})
 """Pages that are one program: each block goes on where the one before ended."""
