@@ -144,7 +144,7 @@ async def test_program_of_a_peer(block: Block, tmp_path: Path) -> None:
             pytest.skip(f"{block.needs} is not installed: pip install -e '.[bench]'")
     script = tmp_path / "peer.py"
     script.write_text(block.code, encoding="utf-8")
-    done = await run_shell(f"'{python}' -W ignore '{script}'", tmp_path)
+    done = await run_shell(f"'{python}' -I -W ignore '{script}'", tmp_path)
     assert (done.out, done.code) == (block.output, 0), done.err
 
 
