@@ -15,6 +15,7 @@ import tomllib
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -247,9 +248,9 @@ def _entries(nav: object) -> list[str]:
     if isinstance(nav, str):
         return [nav]
     if isinstance(nav, dict):
-        return [file for each in nav.values() for file in _entries(each)]
+        return _entries([*cast("dict[str, object]", nav).values()])
     assert isinstance(nav, list)
-    return [file for each in nav for file in _entries(each)]
+    return [file for each in cast("list[object]", nav) for file in _entries(each)]
 
 
 def test_navigation() -> None:
