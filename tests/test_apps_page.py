@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
-from tests.support.pages import BLOCKS
+from tests.support.docs_pages import BLOCKS
 from tests.support.web import served
 
 ROOT = Path(__file__).parents[1]

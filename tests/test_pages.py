@@ -1,6 +1,6 @@
 """Crosses modules: README.md and the pages of docs/ do what they say.
 
-`tests/support/pages.py` says how a page is written. A program runs in this process, in an empty folder; one
+`tests/support/docs_pages.py` says how a page is written. A program runs in this process, in an empty folder; one
 that talks to a server of models, or to a user, runs in a process of its own, in development mode.
 """
 
@@ -20,7 +20,7 @@ from typing import cast
 import pytest
 
 from tests.support.chat_wire import DONE, chunk, event
-from tests.support.pages import (
+from tests.support.docs_pages import (
     BLOCKS,
     CONSOLES,
     CONTINUED,

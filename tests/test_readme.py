@@ -4,7 +4,7 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
-from tests.support.pages import BLOCKS, PAGES
+from tests.support.docs_pages import BLOCKS, PAGES
 from tests.support.web import served
 
 README = PAGES["README.md"].splitlines()
