@@ -39,7 +39,10 @@ __all__ = [
 ROOT: Final = Path(__file__).parents[2]
 
 ELSEWHERE: Final = frozenset(
-    {"docs/gallery.md", "docs/jobs.md", "docs/scale.md", "docs/serve.md", "docs/web.md"}
+    {
+        *("docs/examples.md", "docs/gallery.md", "docs/jobs.md", "docs/scale.md", "docs/serve.md"),
+        "docs/web.md",
+    }
 )
 """Pages whose blocks need servers, data or pictures of their own: each has a test module that runs them."""
 
