@@ -7,6 +7,8 @@ from typing import Final
 from miniagents import MiniAgents
 from miniagents.ext.timeline import Timeline
 from miniagents.testing import virtual_time
+from tests.gallery.diagrams import DIAGRAMS
+from tests.gallery.examples import examples_page
 from tests.gallery.runs import RUNS
 
 __all__ = ["DOCS", "files"]
@@ -59,4 +61,5 @@ def files() -> dict[str, str]:
         ]
         if name == "race":
             page.append(f"The same, printed:\n\n```text\n{timeline}\n```\n")
-    return {"gallery.md": "\n".join(page), **found}
+    diagrams = {name: draw() for name, draw in DIAGRAMS.items()}
+    return {"gallery.md": "\n".join(page), "examples.md": examples_page(), **found, **diagrams}

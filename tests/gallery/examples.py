@@ -5,24 +5,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["PAGE", "page"]
+__all__ = ["examples_page"]
 
 _ROOT: Final = Path(__file__).parents[2]
 _EXAMPLES: Final = _ROOT / "examples"
-_EXPECTED: Final = Path(__file__).parent / "expected"
+_EXPECTED: Final = _ROOT / "tests" / "examples" / "expected"
 _HEAD: Final = """\
 # Examples
 
 Each program in `examples/` runs without a key and without a network: `python examples/tools.py`. Then Eliza
 or a scripted model answers. If you set `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`, the programs that ask a model
-ask a real one. `python -m tests.examples` writes this page.
+ask a real one. `python -m tests.gallery` writes this page.
 """
 _MOST_LINES: Final = 24
 
-PAGE: Final = _ROOT / "docs" / "examples.md"
 
-
-def page() -> str:
+def examples_page() -> str:
     """What must stand on the page."""
     scripts = sorted(_EXAMPLES.rglob("*.py"), key=lambda path: path.relative_to(_EXAMPLES).as_posix())
     rows = "".join(_row(script) for script in scripts)
