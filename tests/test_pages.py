@@ -288,7 +288,9 @@ def test_reference() -> None:
         if page.startswith("docs/reference/")
     }
     index = pages.pop("index")
-    assert pages.keys() == _public_modules()
+    assert pages.keys() == _public_modules(), (
+        "a module has a page docs/reference/MODULE.md, a row in docs/reference/index.md, a line in zensical.toml"
+    )
     for module, text in pages.items():
         assert text.splitlines()[-1] == f"::: {module}"
         assert f"[`{module}`]({module}.md)" in index
