@@ -289,7 +289,7 @@ def test_reference() -> None:
     }
     index = pages.pop("index")
     assert pages.keys() == _public_modules(), (
-        "a module has a page docs/reference/MODULE.md, a row in docs/reference/index.md, a line in zensical.toml"
+        "a module has docs/reference/MODULE.md, a row in index.md beside it, and a line in zensical.toml"
     )
     for module, text in pages.items():
         assert text.splitlines()[-1] == f"::: {module}"

@@ -1,12 +1,12 @@
-"""Check the site that was built: ``python -m tests.site site``.
+"""Check the site that was built: ``python -m tests.docs_site site``.
 
-It prints a sentence for each breach of `tests/site/checks.py`, and ends with 1 if there is one.
+It prints a sentence for each breach of `tests/docs_site/checks.py`, and ends with 1 if there is one.
 """
 
 import sys
 from pathlib import Path
 
-from tests.site.checks import breaches_of
+from tests.docs_site.checks import breaches_of
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.site.checks import breaches_of
+from tests.docs_site.checks import breaches_of
 
 PAGE = '<html><body><h1 id="top">Streams</h1><a href="#top">up</a>{}</body></html>'
 
