@@ -1,4 +1,4 @@
-"""The command line: `miniagents chat` and `miniagents mcp`."""
+"""The command line: `miniagents chat`, `miniagents serve` and `miniagents mcp`."""
 
 from ._main import main
 

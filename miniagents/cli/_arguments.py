@@ -8,7 +8,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -63,6 +63,21 @@ Exit code: 0; 1 when a model failed on a pipe or the conversation could not be k
 
 
 _SERVE_EPILOG = """\
+The module is looked for in the current folder first. Without MODULE:AGENT a model
+answers, chosen as by miniagents chat: the provider whose key is set, or else eliza, a
+small program of rules.
+
+The page is for this machine alone; with --host for others too, and then they need the
+token (or the one in MINIAGENTS_TOKEN, which other users of this machine do not see).
+Conversations are kept in --history, and answers, while they come, in --frames. It needs
+what comes with: pip install 'miniagents[web]'.
+
+Exit code: 128 and the number of the signal that ended it (130 for Ctrl-C); 2 for wrong
+input.
+"""
+
+
+_MCP_EPILOG = """\
 The module is looked for in the current folder first. Over stdio, stdout is the
 protocol's: what agents print goes to stderr. --http with a port alone listens at
 127.0.0.1. There is no sign-on: whoever reaches the address can use the agents. It needs
@@ -73,26 +88,60 @@ Exit code: 0 when the client has left; 2 for wrong input.
 
 
 @dataclass(frozen=True, slots=True)
-class ChatOptions:
-    """What `miniagents chat` was told.
+class ModelOptions:
+    """Which model answers.
 
     Attributes:
         model: `PROVIDER:NAME`, `PROVIDER` or `eliza`; None for the provider whose key is set, or else Eliza.
         base_url: where the provider's API is, None for the usual place.
         system: instructions for the model, None for none.
+    """
+
+    model: str | None = None
+    base_url: str | None = None
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOptions(ModelOptions):
+    """What `miniagents chat` was told.
+
+    Attributes:
         history: the file that keeps the conversation, None to keep nothing.
         timeline: the file that gets a picture of what ran, None for no picture.
     """
 
-    model: str | None
-    base_url: str | None
-    system: str | None
-    history: Path | None
+    history: Path | None = None
     timeline: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class ServeOptions:
+class ServeOptions(ModelOptions):
+    """What `miniagents serve` was told.
+
+    Attributes:
+        agent: `MODULE:AGENT`, None for a model.
+        host: where it listens.
+        port: there; 0 for one that is free.
+        token: what clients have to know, None if whoever reaches it may.
+        history: the file that keeps the conversations, None to keep nothing.
+        frames: the file that keeps answers while they come, None for one beside the history.
+        reload: begin again when the code changes.
+        open: show it in a browser.
+    """
+
+    agent: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str | None = None
+    history: Path | None = None
+    frames: Path | None = None
+    reload: bool = False
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class McpOptions:
     """What `miniagents mcp` was told.
 
     Attributes:
@@ -112,7 +161,7 @@ class _Parser(argparse.ArgumentParser):
         raise BadInputError(f"{message} (see {self.prog} --help)")
 
 
-def parse_arguments(words: Sequence[str]) -> ChatOptions | ServeOptions | JournalOptions:
+def parse_arguments(words: Sequence[str]) -> ChatOptions | McpOptions | ServeOptions | JournalOptions:
     """Read the command line.
 
     Args:
@@ -133,11 +182,7 @@ def parse_arguments(words: Sequence[str]) -> ChatOptions | ServeOptions | Journa
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    chat.add_argument(
-        "--model", metavar="MODEL", help="openai:NAME, openai-responses:NAME, anthropic:NAME, or eliza"
-    )
-    chat.add_argument("--base-url", metavar="URL", help="where a compatible server of that provider answers")
-    chat.add_argument("--system", metavar="TEXT", help="instructions for the model")
+    _add_model(chat)
     keeping = chat.add_mutually_exclusive_group()
     keeping.add_argument(
         "--history", metavar="FILE", default="CHAT.md", help="keeps the conversation (default: %(default)s)"
@@ -148,16 +193,26 @@ def parse_arguments(words: Sequence[str]) -> ChatOptions | ServeOptions | Journa
         metavar="FILE",
         help="at the end, draw what ran: FILE ends with .html or .svg; without texts",
     )
-    serve = commands.add_parser(
+    _add_serve(
+        commands.add_parser(
+            "serve",
+            help="talk with an agent or a model on a page in the browser",
+            description="Serve a page on which people talk with an agent or a model.",
+            epilog=_SERVE_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+    )
+    mcp = commands.add_parser(
         "mcp",
         help="serve agents as the tools of an MCP server",
         description="Serve agents as the tools of an MCP server (Model Context Protocol).",
-        epilog=_SERVE_EPILOG,
+        epilog=_MCP_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    serve.add_argument("agents", metavar="MODULE:AGENT", nargs="+", help="an agent or a tool of a module")
-    serve.add_argument(
+    mcp.add_argument("agents", metavar="MODULE:AGENT", nargs="+", help="an agent or a tool of a module")
+    mcp.add_argument(
         "--http", metavar="HOST:PORT", help="serve streamable HTTP there, such as 127.0.0.1:8000; else stdio"
     )
     add_journal(
@@ -174,13 +229,71 @@ def parse_arguments(words: Sequence[str]) -> ChatOptions | ServeOptions | Journa
     if hasattr(given, "agents"):
         http: str | None = given.http
         here = http is not None and http.isdecimal()
-        return ServeOptions(agents=tuple(given.agents), http=f"127.0.0.1:{http}" if here else http)
+        return McpOptions(agents=tuple(given.agents), http=f"127.0.0.1:{http}" if here else http)
+    model = {"model": given.model, "base_url": given.base_url, "system": given.system or None}
+    history = None if given.no_history else _path("--history", given.history)
+    if hasattr(given, "agent"):
+        return _serve_options(given, model, history)
     return ChatOptions(
-        model=given.model,
-        base_url=given.base_url,
-        system=given.system or None,
-        history=None if given.no_history else _path("--history", given.history),
+        **model,
+        history=history,
         timeline=None if given.timeline is None else _picture(given.timeline),
+    )
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--model", metavar="MODEL", help="openai:NAME, openai-responses:NAME, anthropic:NAME, or eliza"
+    )
+    command.add_argument(
+        "--base-url", metavar="URL", help="where a compatible server of that provider answers"
+    )
+    command.add_argument("--system", metavar="TEXT", help="instructions for the model")
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("agent", metavar="MODULE:AGENT", nargs="?", help="an agent of a module; else a model")
+    _add_model(serve)
+    serve.add_argument(
+        "--host", metavar="HOST", default="127.0.0.1", help="where it listens (default: %(default)s)"
+    )
+    serve.add_argument(
+        "--port", metavar="PORT", type=int, default=8000, help="0: one that is free (default: %(default)s)"
+    )
+    serve.add_argument("--token", metavar="TEXT", help="what clients have to know")
+    keeping = serve.add_mutually_exclusive_group()
+    keeping.add_argument(
+        "--history", metavar="FILE", default="CHAT.db", help="keeps the conversations (default: %(default)s)"
+    )
+    keeping.add_argument("--no-history", action="store_true", help="keep nothing when it ends")
+    serve.add_argument(
+        "--frames", metavar="FILE", help="keeps answers while they come (default: beside the history)"
+    )
+    serve.add_argument("--reload", action="store_true", help="begin again when Python files here change")
+    serve.add_argument("--open", action="store_true", help="show it in the browser")
+
+
+def _serve_options(
+    given: argparse.Namespace, model: Mapping[str, str | None], history: Path | None
+) -> ServeOptions:
+    named = [f"--{name.replace('_', '-')}" for name, value in model.items() if value is not None]
+    if given.agent is not None and named:
+        raise BadInputError(f"{given.agent} answers, so {named[0]} has no use; leave one of them out")
+    token: str | None = os.environ.get("MINIAGENTS_TOKEN") if given.token is None else given.token
+    if token is not None and not token.strip():
+        raise BadInputError("--token is empty; give a text that is hard to guess")
+    if not given.host:
+        raise BadInputError("--host is empty; leave it out to listen at this machine alone")
+    return ServeOptions(
+        **model,
+        agent=given.agent,
+        host=given.host,
+        port=given.port,
+        token=token,
+        history=history,
+        frames=None if given.frames is None else _path("--frames", given.frames),
+        reload=given.reload,
+        open=given.open,
     )
 
 

@@ -5,7 +5,9 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Protocol, cast
 
 from miniagents.agents import MiniAgents
 from miniagents.ext.console import Asker, OutputError, Screen
@@ -15,6 +17,7 @@ from miniagents.ext.timeline import Timeline
 from ._arguments import (
     BadInputError,
     ChatOptions,
+    McpOptions,
     ServeOptions,
     check_base_url,
     complain,
@@ -23,10 +26,11 @@ from ._arguments import (
 )
 from ._chat import Chat
 from ._journal import JournalOptions, run_journal
+from ._mcp import serving
 from ._models import ChatModel, choose_model
-from ._serve import serving
 from ._signals import StoppedError, until_signal
 
+_WEB = frozenset({"h11", "starlette", "uvicorn"})  # what `miniagents[web]` brings
 _FAILED = 1
 _WRONG_INPUT = 2
 _BY_SIGNAL = 128
@@ -74,17 +78,40 @@ def main(words: Sequence[str] | None = None) -> int:
         _leave_output()
 
 
-def _run(options: ChatOptions | ServeOptions | JournalOptions) -> int:
+class _Serve(Protocol):
+    """What is used of `miniagents.cli._serve`."""
+
+    def run_serve(self, options: ServeOptions) -> int:
+        """Serve."""
+        ...
+
+
+def _run(options: ChatOptions | McpOptions | ServeOptions | JournalOptions) -> int:
     if isinstance(options, JournalOptions):
         return run_journal(options)
-    # Outside of the event loop, because importing the package of a provider takes a second.
     if isinstance(options, ServeOptions):
+        return _serve_module().run_serve(options)
+    # Outside of the event loop, because importing the package of a provider takes a second.
+    if isinstance(options, McpOptions):
         work = serving(options.agents, options.http)
     else:
         screen = Screen.of_process()
         model = choose_model(options, os.environ, is_terminal=screen.is_terminal)
         work = _chat(options, model, screen)
     return asyncio.run(until_signal(work, "SIGTERM", "SIGHUP"))
+
+
+def _serve_module() -> _Serve:
+    """What serves is imported when it is asked for: it needs packages that others do without."""
+    try:
+        return cast("_Serve", import_module("miniagents.cli._serve"))
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _WEB:
+            raise
+        raise BadInputError(
+            f"miniagents serve needs {package}, which is not installed; pip install 'miniagents[web]'"
+        ) from error
 
 
 async def _chat(options: ChatOptions, model: ChatModel, screen: Screen) -> int:

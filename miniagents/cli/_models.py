@@ -14,7 +14,7 @@ from miniagents.agents import MiniAgent
 from miniagents.core import Message
 from miniagents.ext.eliza import eliza_agent
 
-from ._arguments import BadInputError, ChatOptions
+from ._arguments import BadInputError, ModelOptions
 
 _WORD_DELAY = 0.03
 """How long Eliza waits between two words at a terminal, in seconds."""
@@ -77,6 +77,7 @@ class ChatModel:
         agent: is sent the whole conversation, replies the answer.
         title: how the notice at the start calls it.
         alias: the name in front of its answers.
+        name: of the model, None if it is none.
         base_url: the address that must answer, None when that is not to be checked.
         opening: what it says at the start, None for nothing.
     """
@@ -84,11 +85,12 @@ class ChatModel:
     agent: MiniAgent[Message, Message]
     title: str
     alias: str
+    name: str | None = None
     base_url: str | None = None
     opening: str | None = None
 
 
-def choose_model(options: ChatOptions, environ: Mapping[str, str], *, is_terminal: bool) -> ChatModel:
+def choose_model(options: ModelOptions, environ: Mapping[str, str], *, is_terminal: bool) -> ChatModel:
     """Choose the model that answers.
 
     Args:
@@ -114,11 +116,12 @@ def choose_model(options: ChatOptions, environ: Mapping[str, str], *, is_termina
         agent=agent.fork(**{setting: value for setting, value in settings.items() if value is not None}),
         title=f"{name} of {provider.name}",
         alias=name,
+        name=name,
         base_url=base_url,
     )
 
 
-def _named(options: ChatOptions, environ: Mapping[str, str]) -> tuple[ChatProvider | None, str]:
+def _named(options: ModelOptions, environ: Mapping[str, str]) -> tuple[ChatProvider | None, str]:
     if options.model is None:
         provider = next((each for each in _PROVIDERS.values() if environ.get(each.key_variable)), None)
         return provider, "" if provider is None else provider.default_model(environ)
@@ -133,7 +136,7 @@ def _named(options: ChatOptions, environ: Mapping[str, str]) -> tuple[ChatProvid
     return provider, name.strip() or provider.default_model(environ)
 
 
-def _eliza(options: ChatOptions, *, is_terminal: bool) -> ChatModel:
+def _eliza(options: ModelOptions, *, is_terminal: bool) -> ChatModel:
     for option, value in (("--base-url", options.base_url), ("--system", options.system)):
         if value is not None:
             raise BadInputError(f"{option} is for language models; eliza has none")

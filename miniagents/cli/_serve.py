@@ -1,100 +1,157 @@
-"""`miniagents mcp`: agents of a user's module as a server of MCP.
+"""`miniagents serve`: an agent of the user's module, or a model, on a page in the browser."""
 
-The only module of the command line that knows MCP; its SDK is imported when it is asked for.
-"""
-
+import asyncio
+import logging
+import os
+import socket
 import sys
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import redirect_stdout
-from importlib import import_module
+import threading
+import webbrowser
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Final, cast
 
 from miniagents.agents import MiniAgent
 from miniagents.core import Message
-from miniagents.models import AnyTool, Tool, ToolDefinitionError
+from miniagents.ext.console import Screen
+from miniagents.server import (
+    Place,
+    ServeError,
+    Serving,
+    Told,
+    address_of,
+    listen,
+    serve_again,
+    serve_page,
+)
 
-from ._arguments import BadInputError
+from ._arguments import BadInputError, ServeOptions, check_base_url, complain
+from ._models import choose_model
+from ._named_agents import named_agents
+from ._signals import StoppedError, until_signal
 
+_THREADS_END: Final = 0.3
+"""Seconds that threads of agents may go on when everything else has ended."""
 
-class _Serving(Protocol):
-    """What is used of `miniagents.ext.mcp`."""
-
-    def serve_mcp(
-        self, *agents: AnyTool, name: str, http: str | None, on_start: Callable[[str], object] | None
-    ) -> Coroutine[object, object, None]:
-        """Serve agents."""
-        ...
-
-
-def served_agents(named: Sequence[str]) -> tuple[AnyTool, ...]:
-    """Import what is to be served; what a module prints meanwhile goes to stderr.
-
-    Args:
-        named: `MODULE:AGENT` each.
-
-    Raises:
-        BadInputError: there is no such module, or no such agent in it, or importing it fails.
-    """
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    with redirect_stdout(sys.stderr):
-        return tuple(map(_agent, named))
+_BY_SIGNAL: Final = 128
 
 
-def _agent(named: str) -> AnyTool:
-    module_name, colon, path = named.partition(":")
-    if not colon or not module_name or not path:
-        raise BadInputError(f"{named} names no agent; write MODULE:AGENT, such as my_agents:writer")
-    try:
-        found: object = import_module(module_name)
-    except Exception as error:
-        raise BadInputError(
-            f"the module {module_name} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
-    for step in path.split("."):
-        try:
-            found = cast("object", getattr(found, step))
-        except AttributeError:
-            raise BadInputError(f"the module {module_name} has no {path}") from None
-    if isinstance(found, MiniAgent):
-        return cast("MiniAgent[Message, Message, ...]", found)
-    if isinstance(found, Tool):
-        return cast("Tool[..., object]", found)
-    raise BadInputError(f"{named} is a {type(found).__name__}; name an agent, or a function with @tool")
-
-
-def serving(named: Sequence[str], http: str | None) -> Coroutine[object, object, int]:
-    """Import what is to be served, and what serves it: both can take seconds, so no event loop runs yet.
+def run_serve(options: ServeOptions) -> int:
+    """Serve until a signal comes.
 
     Args:
-        named: `MODULE:AGENT` each.
-        http: where, as `HOST:PORT`; None for stdio.
+        options: of the command line.
 
     Returns:
-        What serves until the client leaves, and returns the exit code.
+        The exit code, if the code is watched; else a signal ends it.
 
     Raises:
-        BadInputError: MCP is not installed, or there is no such agent; when awaited: one of them cannot be
-            served, or nobody can listen there.
+        BadInputError: something of the input is wrong.
+        OutputError: the address cannot be written.
+        StoppedError: a signal came.
     """
-    agents = served_agents(named)
+    place = Place(options.host, options.port, options.token)
     try:
-        module = cast("_Serving", import_module("miniagents.ext.mcp"))
-    except ImportError as error:
+        listener = listen(place)
+    except ServeError as error:
         raise BadInputError(str(error)) from error
-    return _serve(module, agents, http)
+    if not options.reload:
+        _serve(options, place, listener, partial(_tell, show=options.open))
+        return 0
+    with listener:
+        _tell(address_of(place, listener), show=options.open)
+        folder = Path.cwd()
+        return serve_again(partial(_serve_in_process, options, place), listener, folder, _tell_change)
 
 
-async def _serve(module: _Serving, agents: Sequence[AnyTool], http: str | None) -> int:
+def _serve_in_process(options: ServeOptions, place: Place, listener: socket.socket) -> None:
+    """Serve in a process that is ended by another one, and say what is wrong as `main` does."""
     try:
-        await module.serve_mcp(*agents, name="miniagents", http=http, on_start=None if http is None else _say)
-    except (ToolDefinitionError, ValueError, OSError) as error:
-        raise BadInputError(str(error)) from error
-    return 0
+        _serve(options, place, listener, None)
+    except BadInputError as error:
+        complain(str(error))
+        sys.exit(2)
+    except StoppedError as stopped:
+        sys.exit(_BY_SIGNAL + stopped.number)
 
 
-def _say(address: str) -> None:
-    sys.stderr.write(f"miniagents: serving at {address}; Ctrl-C ends it.\n")
-    sys.stderr.flush()
+def _serve(
+    options: ServeOptions, place: Place, listener: socket.socket, on_start: Callable[[str], object] | None
+) -> None:
+    async def work() -> None:
+        if base_url is not None:
+            await check_base_url(base_url)
+        try:
+            await serve_page(serving, place, listener, begin)
+        except ServeError as error:
+            raise BadInputError(str(error)) from error
+
+    def begin(address: str) -> None:
+        if on_start is not None:
+            on_start(address)
+        complain(notice)
+
+    with listener, _impatient() as end_soon:
+        # What any client can bring about is not told.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+        # Outside of the event loop, because importing modules of users and of providers takes seconds.
+        serving, notice, base_url = _served(options)
+        asyncio.run(_until_signal(work(), end_soon))
+
+
+async def _until_signal(work: Coroutine[object, object, None], end_soon: Callable[[int], None]) -> None:
+    try:
+        await until_signal(work, "SIGINT", "SIGTERM", "SIGHUP")
+    except StoppedError as stopped:
+        end_soon(_BY_SIGNAL + stopped.number)
+        raise
+
+
+@contextmanager
+def _impatient() -> Generator[Callable[[int], None]]:
+    """Give what ends the process soon, unless the block ends first: threads of agents may go on for long."""
+    timers: list[threading.Timer] = []
+
+    def end_soon(code: int) -> None:
+        timer = threading.Timer(_THREADS_END, os._exit, (code,))
+        timer.daemon = True
+        timer.start()
+        timers.append(timer)
+
+    try:
+        yield end_soon
+    finally:
+        for timer in timers:
+            timer.cancel()
+
+
+def _served(options: ServeOptions) -> tuple[Serving, str, str | None]:
+    """What is served, what the user is told of it, and the address that must answer."""
+    kept = "nothing is kept" if options.history is None else f"conversations are kept in {options.history}"
+    if options.agent is not None:
+        (agent,) = named_agents([options.agent])
+        if not isinstance(agent, MiniAgent):
+            raise BadInputError(f"{options.agent} is a tool; name an agent to talk with")
+        talker = cast("MiniAgent[Message, Message]", agent)
+        notice = f"{talker.alias} answers; {kept}. Ctrl-C ends it."
+        return _serving(options, talker, Told(talker.alias)), notice, None
+    model = choose_model(options, os.environ, is_terminal=True)
+    told = Told(model.alias, model.name, model.opening)
+    notice = f"{model.title} answers; {kept}. Ctrl-C ends it."
+    return _serving(options, model.agent, told), notice, model.base_url
+
+
+def _serving(options: ServeOptions, agent: MiniAgent[Message, Message], told: Told) -> Serving:
+    return Serving(agent=agent, told=told, history=options.history, frames=options.frames)
+
+
+def _tell(address: str, *, show: bool) -> None:
+    Screen.of_process().line(address)
+    if show:  # in a thread: it may wait for the browser
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+
+def _tell_change(file: Path) -> None:
+    complain(f"{file} has changed; it is served again.")

@@ -13,6 +13,8 @@ from typing_extensions import override
 
 from ._loop_bound import LoopBound
 
+_CANCELLED: Final = "%s had not ended drain_timeout=%s seconds after the end of their context: cancelled."
+
 logger = logging.getLogger("miniagents")
 
 NAMED: Final = 5  # tasks in a warning
@@ -155,11 +157,12 @@ class TaskOwner(LoopBound):
         while self.tasks:
             left = None if deadline is None else deadline - self.loop.time()
             if left is not None and left <= 0:
-                logger.warning(
-                    "%s had not ended drain_timeout=%s seconds after the end of their context: cancelled.",
-                    _listed(sorted(task.name for task in self.tasks)),
-                    limit,
-                )
+                if limit:  # else nobody was to be waited for
+                    logger.warning(
+                        _CANCELLED,
+                        _listed(sorted(task.name for task in self.tasks)),
+                        limit,
+                    )
                 return
             self._idle = self.loop.create_future()
             try:

@@ -49,9 +49,10 @@ FOREIGN: Final = MappingProxyType(
         "opentelemetry": r"miniagents\.ext\.otel",
         "mcp": r"miniagents\.ext\.mcp\._sdk",
         "mcp_types": r"miniagents\.ext\.mcp\._sdk",
-        "uvicorn": r"miniagents\.ext\.mcp\._serve",  # both come with the SDK of MCP
+        # Both come with the SDK of MCP, one of them also with what serves a page.
+        "uvicorn": r"miniagents\.(ext\.mcp\._serve|server\._(serve|connections))",
         "anyio": r"miniagents\.ext\.mcp\.(_serve|_stdin)",
-        "starlette": r"miniagents\.ext\.web\._(chat|endpoints|response|(\w+_)?routes)",
+        "starlette": r"miniagents\.(ext\.web\._(bodies|chat|endpoints|response|(\w+_)?routes)|server\._\w+)",
         "pytest": r"miniagents\._pytest_plugin",
         "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",
     }
@@ -102,6 +103,16 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/web/_runs.py": "tests/ext/web/test_routes.py",
         "miniagents/ext/web/_chat.py": "tests/ext/web/test_routes.py",
         "miniagents/ext/web/_runs_routes.py": "tests/ext/web/test_routes.py",
+        "miniagents/ext/web/_bodies.py": "tests/ext/web/test_routes.py",
+        # What a page is served by: tried through its routes, and by real processes.
+        "miniagents/server/_app.py": "tests/server/test_routes.py",
+        "miniagents/server/_guard.py": "tests/server/test_routes.py",
+        "miniagents/server/_login.py": "tests/server/test_routes.py",
+        "miniagents/server/_pictures.py": "tests/server/test_routes.py",
+        "miniagents/server/_threads.py": "tests/server/test_routes.py",
+        "miniagents/server/_reload.py": "tests/cli/test_serve.py",
+        "miniagents/server/_serve.py": "tests/cli/test_serve.py",
+        "miniagents/cli/_named_agents.py": "tests/cli/test_mcp.py",
         # What is recorded and played, and the file: tried together, through the journal of users.
         "miniagents/models/_journal.py": "tests/ext/test_journal.py",
         "miniagents/ext/_journal/_journal.py": "tests/ext/test_journal.py",

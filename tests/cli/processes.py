@@ -19,7 +19,7 @@ __all__ = ["COMMAND", "Done", "Terminal", "at_terminal", "environment", "on_pipe
 
 COMMAND = (sys.executable, "-X", "dev", "-W", "error", "-m", "miniagents", "chat")
 # Without the development mode: what asyncio tells then about slow steps would be in the middle of the screen.
-_AT_TERMINAL = (sys.executable, "-W", "error", "-m", "miniagents", "chat")
+_AT_TERMINAL = (sys.executable, "-W", "error", "-m", "miniagents")
 _SECONDS = 20.0
 # What asyncio says in debug mode when a step took over 0.1 s: a busy machine is no fault of the program.
 _SLOW = re.compile(r"^Executing <.* took .* seconds\n", re.MULTILINE)
@@ -129,13 +129,14 @@ def _take_terminal(screen: int) -> None:
 
 @asynccontextmanager
 async def at_terminal(
-    folder: Path, *options: str, env: Mapping[str, str] | None = None
+    folder: Path, *options: str, env: Mapping[str, str] | None = None, command: str = "chat"
 ) -> AsyncGenerator[Terminal]:
-    """Run the command at a terminal of its own; it is killed at the end if it is still there."""
+    """Run a command at a terminal of its own; it is killed at the end if it is still there."""
     keyboard, screen = pty.openpty()
     fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
     process = await asyncio.create_subprocess_exec(
         *_AT_TERMINAL,
+        command,
         *options,
         cwd=folder,
         # What debug mode says of long steps would stand among what is shown.

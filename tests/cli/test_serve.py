@@ -1,127 +1,386 @@
-"""`miniagents mcp`: what is served is found in modules of the user, and what is wrong is told in one line."""
+"""`miniagents serve`: what it is told, what is wrong in one line, and real processes: signals, kills."""
 
 import asyncio
 import os
 import signal
+import socket
+import sqlite3
 import sys
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
+import httpx2
 import pytest
-from mcp.client import Client
 
-from miniagents import MiniAgent, Tool
 from miniagents.cli import main
-from miniagents.cli._arguments import BadInputError, ServeOptions, parse_arguments
-from miniagents.cli._serve import served_agents
+from miniagents.cli._arguments import ServeOptions, parse_arguments
+from tests.cli.processes import at_terminal, environment
 from tests.support.mcp_servers import ROOT
+from tests.support.pages import Page
 
+TOKEN = "x"  # noqa: S105 - of these tests
 AGENTS = """
-from miniagents import miniagent, tool
+import asyncio, time
+from miniagents import Message, miniagent, tool
 
-print("imported")
+@miniagent
+async def talker(ctx):
+    async def tokens(_):
+        for number in range(100_000):
+            yield f"{number} "
+            await asyncio.sleep(0.01)
+    ctx.reply(Message.promise(tokens))
 
 @miniagent
 async def echo(ctx):
-    ctx.reply(ctx.messages)
+    ctx.reply(f"you said: {(await ctx.messages)[-1]}")
+
+@miniagent
+async def blocked(ctx):
+    ctx.reply("...")
+    await asyncio.to_thread(time.sleep, 60)
 
 @tool
 def now() -> str:
     return "noon"
-
-class Box:
-    inner = echo
-
-number = 7
 """
 
 
-@pytest.fixture
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A module in the current folder."""
-    (tmp_path / "my_served_agents.py").write_text(AGENTS)
-    (tmp_path / "my_broken_agents.py").write_text("1 / 0")
+@pytest.fixture(autouse=True)
+def _folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[None]:
+    """A folder with a module of agents, and no settings."""
+    for name in set(os.environ) - set(environment()):
+        monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    return "my_served_agents"
+    (tmp_path / "my_talkers.py").write_text(AGENTS)
+    (tmp_path / "my_broken_talkers.py").write_text("1 / 0")
+    yield
+    sys.modules.pop("my_talkers", None)
 
 
-def test_found(module: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Agents and tools are found in modules of the current folder; what these print goes to stderr."""
-    echo, now, inner = served_agents([f"{module}:{name}" for name in ("echo", "now", "Box.inner")])
-    assert isinstance(echo, MiniAgent)
-    assert isinstance(now, Tool)
-    assert inner is echo
-    told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "imported\n")
+# -- what it is told -----------------------------------------------------------------------------------------
+
+
+def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The usual place is this machine alone, and the files stand beside that of a chat."""
+    assert ServeOptions(history=Path("CHAT.db")) == parse_arguments(["serve"])
+    words = ["serve", "a:b", "--host", "::1", "--port", "0", "--token", TOKEN, "--reload", "--open"]
+    words += ["--history", "h", "--frames", "f"]
+    given = ServeOptions(
+        agent="a:b",
+        host="::1",
+        history=Path("h"),
+        frames=Path("f"),
+        port=0,
+        token=TOKEN,
+        reload=True,
+        open=True,
+    )
+    assert given == parse_arguments(words)
+    other = f"{TOKEN}!"
+    monkeypatch.setenv("MINIAGENTS_TOKEN", other)
+    without = [each for each in words if each not in {"--token", TOKEN}]
+    assert replace(given, token=other) == parse_arguments(without)
+    words = ["serve", "--model", "openai:m", "--base-url", "http://x", "--system", "Hi", "--no-history"]
+    monkeypatch.delenv("MINIAGENTS_TOKEN")
+    assert ServeOptions("openai:m", "http://x", "Hi") == parse_arguments(words)
 
 
 @pytest.mark.parametrize(
-    ("named", "text"),
+    ("options", "said"),
     [
-        ("my_served_agents", "names no agent; write MODULE:AGENT"),
-        (":echo", "names no agent; write MODULE:AGENT"),
-        ("no_such_module:echo", "cannot be imported: ModuleNotFoundError"),
-        ("my_broken_agents:echo", "cannot be imported: ZeroDivisionError: division by zero"),
-        ("my_served_agents:nobody", "the module my_served_agents has no nobody"),
-        ("my_served_agents:number", "is a int; name an agent, or a function with @tool"),
+        (
+            ["--port", "{port}"],
+            "127.0.0.1:{port} cannot be listened at: Address already in use; give another",
+        ),
+        (["--port", "65536"], "65536 is no port; give a number up to 65535, or 0 for a free one."),
+        (["--port", "-1"], "-1 is no port"),
+        (["--port", "x"], "argument --port: invalid int value: 'x' (see miniagents serve --help)"),
+        (["--host", "0.0.0.0"], "0.0.0.0 can be reached from other machines; give a --token"),  # noqa: S104
+        (["--host", "::"], ":: can be reached from other machines; give a --token"),
+        (["--host", "no.such.host.invalid"], "no.such.host.invalid is no address of this machine: "),
+        (["--host", "x" * 300], "is no address of this machine: it can be no name."),
+        (["--host", ""], "--host is empty"),
+        (["--token", " "], "--token is empty; give a text that is hard to guess"),
+        (["nobody"], "nobody names no agent; write MODULE:AGENT"),
+        (["no_such_module:echo"], "the module no_such_module cannot be imported: ModuleNotFoundError"),
+        (["my_broken_talkers:echo"], "cannot be imported: ZeroDivisionError: division by zero"),
+        (["my_talkers:nobody"], "the module my_talkers has no nobody"),
+        (["my_talkers:now"], "my_talkers:now is a tool; name an agent to talk with"),
+        (["my_talkers:asyncio"], "my_talkers:asyncio is a module; name an agent"),
+        (["my_talkers:echo", "--model", "eliza"], "my_talkers:echo answers, so --model has no use"),
+        (["--model", "acme:m"], "unknown provider 'acme'"),
+        (["--model", "openai:m"], "OPENAI_API_KEY is not set"),
+        (["--base-url", "http://127.0.0.1:1"], "--base-url is for language models"),
+        (
+            ["--history", "nowhere/CHAT.db"],
+            "the history file nowhere/CHAT.db cannot be written: No such file",
+        ),
+        (["--history", "."], "it is a folder; give the path of a file"),
+        (["--history", "my_talkers.py"], "it is no SQLite database; give another path"),
+        (["--history", ""], "--history needs the name of a file"),
+        (["--frames", "nowhere/f.db"], "nowhere/f.db cannot be opened: unable to open database file"),
+        (["--frames", "my_talkers.py"], "my_talkers.py cannot be used for frames: file is not a database"),
+        (["--frames", "other.db"], "other.db is a database of something else"),
+        (["--history", "a", "--no-history"], "not allowed with argument"),
     ],
 )
-def test_not_found(module: str, named: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is not there, or is no agent, is told."""
-    with pytest.raises(BadInputError) as caught:
-        served_agents([named])
-    assert text in str(caught.value)
-    assert capsys.readouterr().out == ""  # what the module prints stands on stderr
+def test_wrong_input(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """What cannot be served is told in one line, with the exit code 2, and no file is touched."""
+    with closing(sqlite3.connect("other.db")) as other:
+        other.execute("CREATE TABLE x (y)")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        words = [each.replace("{port}", port) for each in options]
+        if "--port" not in words:
+            words += ["--port", "0"]
+        assert 2 == main(["serve", *words])
+    told = capsys.readouterr()
+    assert ("", 1) == (told.out, told.err.count("\n"))
+    assert said.replace("{port}", port) in told.err
+    kept = {path.name for path in tmp_path.iterdir()} - {"__pycache__", "CHAT-frames.db"}
+    assert {"my_talkers.py", "my_broken_talkers.py", "other.db"} == kept
 
 
-def test_options() -> None:
-    """A port alone is one of this machine only."""
-    assert parse_arguments(["mcp", "a:b"]) == ServeOptions(("a:b",), None)
-    assert parse_arguments(["mcp", "a:b", "c:d", "--http", "8000"]) == ServeOptions(
-        ("a:b", "c:d"), "127.0.0.1:8000"
+@pytest.mark.gate("starts programs")
+@pytest.mark.parametrize("package", ["starlette", "uvicorn"])
+async def test_missing_packages(package: str, tmp_path: Path) -> None:
+    """Without the packages of the extra, one line says what to install; other commands need none of them."""
+    program = (
+        f"import sys; sys.modules[{package!r}] = None; from miniagents.cli import main; sys.exit(main())"
     )
-    assert parse_arguments(["mcp", "a:b", "--http", "0.0.0.0:80"]) == ServeOptions(("a:b",), "0.0.0.0:80")
+    for words, code in (("serve",), 2), (("chat", "--no-history"), 0):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "error", "-c", program, *words),
+            cwd=tmp_path,
+            env=environment(PYTHONPATH=str(ROOT)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        assert code == process.returncode, err
+        if code:
+            said = f"serve needs {package}, which is not installed; pip install 'miniagents[web]'"
+            assert (b"", f"miniagents: miniagents {said}\n") == (out, err.decode())
 
 
-def test_wrong_input(module: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Wrong input ends with the exit code 2 and one line on stderr."""
-    assert main(["mcp", f"{module}:echo", "--http", "nowhere"]) == 2
-    assert capsys.readouterr().err.splitlines()[-1] == (
-        "miniagents: 'nowhere' is no address to listen at; write it like 127.0.0.1:8000."
-    )
-    assert main(["mcp", f"{module}:echo", f"{module}:Box.inner", "--http", "0"]) == 2
-    assert "Two tools are called 'ECHO'" in capsys.readouterr().err
+# -- processes -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.gate("starts programs with the SDK")
-@pytest.mark.parametrize("http", [True, False])
-async def test_signals(module: str, http: bool, tmp_path: Path) -> None:
-    """A signal ends a server that has answered at once, also while its client is silent."""
+@asynccontextmanager
+async def serving(
+    folder: Path, *options: str, **env: str
+) -> AsyncGenerator[tuple[asyncio.subprocess.Process, Page]]:
+    """A server in a process of its own; it is killed at the end if it is still there."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-X", "dev", "-W", "error", "-m", "miniagents", "mcp", f"{module}:echo"),
-        *(("--http", "0") if http else ()),
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONMALLOC": "pymalloc"},
-        stdin=asyncio.subprocess.PIPE,
+        *(sys.executable, "-W", "error", "-m", "miniagents", "serve", "--port", "0", *options),
+        cwd=folder,
+        env=environment(PYTHONPATH=str(ROOT), **env),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    assert process.stdin is not None
     assert process.stdout is not None
-    assert process.stderr is not None
-    async with asyncio.timeout(20):
-        assert await process.stderr.readline() == b"imported\n"
-        if http:
-            address = (await process.stderr.readline()).decode().split()[3].rstrip(";")
-            async with Client(address) as client:
-                assert [each.name for each in (await client.list_tools()).tools] == ["ECHO"]
-        else:
-            process.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
-            assert b'"id":1' in await process.stdout.readline()
+    try:
+        async with asyncio.timeout(20):
+            address = (await process.stdout.readline()).decode().strip()
+        async with httpx2.AsyncClient(
+            base_url=address.partition("#")[0], trust_env=False, timeout=20
+        ) as client:
+            yield process, Page(client, address)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
+@asynccontextmanager
+async def followed(page: Page, run: str) -> AsyncGenerator[asyncio.StreamReader]:
+    """What an EventSource reads of a run, after the first three tokens."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
+    writer.write(f"GET /runs/{run} HTTP/1.1\r\nhost: 127.0.0.1:{page.port}\r\n\r\n".encode())
+    for _ in range(3):
+        await reader.readuntil(b'"type":"part"')
+    try:
+        yield reader
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+@pytest.mark.gate("starts a server")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_signals(tmp_path: Path, number: signal.Signals) -> None:
+    """A signal ends it within a second, with an EventSource open and a run in mid-answer, which is kept."""
+    loop = asyncio.get_running_loop()
+    async with serving(tmp_path, "my_talkers:talker") as (process, page):
+        thread = await page.thread()
+        run = await page.begin(thread, text="Hi")
+        _, silent = await asyncio.open_connection("127.0.0.1", page.port)
+        _, slow = await asyncio.open_connection("127.0.0.1", page.port)
+        head = f"host: 127.0.0.1:{page.port}\r\ncontent-type: application/json\r\ncontent-length: 9"
+        slow.write(f"POST /api/threads HTTP/1.1\r\n{head}\r\n\r\n{{".encode())
+        async with followed(page, run) as events:
+            began = loop.time()
+            process.send_signal(number)
+            rest = await events.read()
+            code = await process.wait()
+            took = loop.time() - began
+        assert process.stderr is not None
+        err = (await process.stderr.read()).decode()
+        assert (128 + number, 1) == (code, err.count("\n")), err
+        assert took < 1.0
+        assert b"run_ended" not in rest  # an EventSource comes back, to the next server
+        for writer in (silent, slow):
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+    async with serving(tmp_path, "my_talkers:echo") as (_, page):
+        said = (await page.read(thread))["messages"][-1]
+        assert ("0 1 2 ", "lost") == (said["text"][:6], said["ended"])
+
+
+@pytest.mark.gate("starts a server")
+async def test_ctrl_c_at_a_terminal(tmp_path: Path) -> None:
+    """Ctrl-C at a terminal ends it within a second, without a traceback."""
+    loop = asyncio.get_running_loop()
+    options = ("my_talkers:talker", "--port", "0")
+    env = environment(PYTHONPATH=str(ROOT))
+    async with at_terminal(tmp_path, *options, env=env, command="serve") as terminal:
+        await terminal.expect("Ctrl-C ends it.")
+        address = next(line for line in terminal.shown.splitlines() if line.startswith("http"))
+        async with httpx2.AsyncClient(base_url=address, trust_env=False) as client:
+            page = Page(client, address)
+            run = await page.begin(await page.thread(), text="Hi")
+            async with followed(page, run):
+                began = loop.time()
+                terminal.type("\x03")
+                code = await terminal.end()
+                assert (130, True) == (code, loop.time() - began < 1.0)
+        assert "Traceback" not in terminal.shown
+        assert 2 == terminal.shown.replace("^C", "").strip().count("\n") + 1
+
+
+@pytest.mark.gate("starts a server")
+async def test_an_agent_that_blocks_a_thread(tmp_path: Path) -> None:
+    """An agent that has left a thread which goes on for a minute does not hold up the end."""
+    loop = asyncio.get_running_loop()
+    async with serving(tmp_path, "my_talkers:blocked", "--no-history") as (process, page):
+        await page.begin(await page.thread(), text="Hi")
+        await asyncio.sleep(0.3)
+        began = loop.time()
         process.send_signal(signal.SIGTERM)
-        out, _ = await asyncio.gather(process.stdout.read(), process.wait())
-        err = await process.stderr.read()
-        process.stdin.close()
-    assert (process.returncode, out) == (128 + signal.SIGTERM, b"")
-    assert b"Traceback" not in err
+        assert 128 + signal.SIGTERM == await process.wait()
+        assert loop.time() - began < 2.0
+
+
+@pytest.mark.gate("starts two servers")
+async def test_kill(tmp_path: Path) -> None:
+    """After kill -9 in mid-answer the next server tells what was recorded, and that the rest is lost."""
+    async with serving(tmp_path, "my_talkers:talker") as (process, page):
+        thread = await page.thread()
+        run = await page.begin(thread, text="Hi")
+        async with followed(page, run) as events:
+            await asyncio.sleep(0.2)
+            process.kill()
+            seen = 3 + (await events.read()).count(b'"type":"part"')
+    async with serving(tmp_path, "my_talkers:echo") as (_, page):
+        read = await page.read(thread)
+        assert (run, ["Hi"]) == (read["run"], [each["text"] for each in read["messages"]])
+        refused = await page.client.post(f"/api/threads/{thread}/runs", json={"text": "more"})
+        assert (409, run) == (refused.status_code, refused.json()["error"]["run"])
+        frames = await page.told(run)
+        assert ("lost", True) == (frames[-1]["how"], len(frames) - 2 >= seen)
+        said = "".join(each["part"] for each in frames if each["type"] == "part")
+        read = await page.read(thread)
+        assert (None, said, "lost") == (
+            read["run"],
+            read["messages"][1]["text"],
+            read["messages"][1]["ended"],
+        )
+        await page.told(await page.begin(thread, regenerate=True))
+        assert [("user", "Hi"), ("assistant", "you said: Hi")] == await page.texts(thread)
+
+
+@pytest.mark.gate("starts a server that starts others")
+async def test_reload(tmp_path: Path) -> None:
+    """When the code changes it is served anew at the same address, also after code that is broken."""
+    async with serving(tmp_path, "my_talkers:echo", "--reload", PYTHONDONTWRITEBYTECODE="1") as (
+        process,
+        page,
+    ):
+        thread = await page.thread()
+        await page.say(thread, "Hi")
+        file = tmp_path / "my_talkers.py"
+        assert process.stderr is not None
+        assert b"ECHO answers" in await process.stderr.readline()
+        file.write_text("1 / 0")
+        assert b"my_talkers.py has changed; it is served again." in await process.stderr.readline()
+        assert b"cannot be imported: ZeroDivisionError" in await process.stderr.readline()
+        (tmp_path / ".venv").mkdir()
+        (tmp_path / ".venv" / "other.py").write_text("")
+        file.write_text(AGENTS.replace("you said", "he said"))
+        assert b"has changed" in await process.stderr.readline()
+        assert b"ECHO answers" in await process.stderr.readline()
+        await page.say(thread, "Hi")
+        texts = [text for role, text in await page.texts(thread) if role == "assistant"]
+        assert ["you said: Hi", "he said: Hi"] == texts
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        process.send_signal(signal.SIGTERM)
+        assert 128 + signal.SIGTERM == await process.wait()
+        assert loop.time() - began < 1.5
+        assert b"" == await process.stderr.read()
+
+
+@pytest.mark.gate("starts a server")
+async def test_reload_of_what_is_not_there(tmp_path: Path) -> None:
+    """What is wrong from the start ends it also with --reload."""
+    async with serving(tmp_path, "my_talkers:nobody", "--reload") as (process, _):
+        out, err = await process.communicate()
+    assert (2, b"") == (process.returncode, out)
+    assert b"the module my_talkers has no nobody" in err
+
+
+@pytest.mark.gate("starts a server")
+async def test_eliza(tmp_path: Path) -> None:
+    """Without anything it serves Eliza, offline; --no-history leaves nothing; --open shows the address."""
+    browser = tmp_path / "browser.sh"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    browser.chmod(0o700)
+    options = ("--no-history", "--open", "--token", "a b")
+    async with serving(tmp_path, *options, BROWSER=f"{browser} %s", TMPDIR=str(tmp_path)) as (process, page):
+        assert (await page.client.post("/api/login", json={"token": "a b"})).is_success
+        info = (await page.client.get("/api/info")).json()
+        assert ("ELIZA", None, True) == (info["agent"], info["model"], "pip install" in info["opening"])
+        frames = await page.say(await page.thread(), "hello")
+        text = "".join(each["part"] for each in frames if each["type"] == "part")
+        assert "Hello. How are you today?" == text
+        async with asyncio.timeout(5):
+            while not (tmp_path / "opened").exists():  # noqa: ASYNC110 - what is waited for sets no event
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)
+        assert page.address == (tmp_path / "opened").read_text().strip()
+        assert page.address.endswith("/#token=a%20b")
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+    assert {"my_talkers.py", "my_broken_talkers.py", "browser.sh", "opened"} == set(
+        os.listdir(tmp_path)  # noqa: PTH208 - the other way is one for threads
+    )
+
+
+@pytest.mark.gate("starts a server")
+async def test_another_address(tmp_path: Path) -> None:
+    """At all addresses it is for who has the token, by any address of the machine, and by no foreign name."""
+    async with serving(tmp_path, "--host", "0.0.0.0", "--token", "x") as (_, page):  # noqa: S104
+        assert page.address.startswith("http://127.0.0.1:")
+        await page.client.post("/api/login", json={"token": "x"})
+        for host, status in (("10.1.2.3", 200), ("localhost", 200), ("evil.example", 403)):
+            told = await page.client.get("/api/info", headers={"host": f"{host}:{page.port}"})
+            assert status == told.status_code

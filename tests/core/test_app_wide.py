@@ -379,6 +379,14 @@ async def test_how_long_an_app_waits(drain_timeout: float | None, waited: float)
 
 
 @pytest.mark.loop(virtual=True)
+async def test_not_to_wait_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    """Runs that were not to be waited for (`drain_timeout=0`) are cancelled without a warning."""
+    async with PromisingContext(drain_timeout=0):
+        Promise(lambda: asyncio.sleep(8))
+    assert "" == caplog.text
+
+
+@pytest.mark.loop(virtual=True)
 async def test_then_the_shutdown_timeout(caplog: pytest.LogCaptureFixture) -> None:
     """A clean-up that goes on is left behind `shutdown_timeout` seconds after the drain."""
     ended: list[str] = []

@@ -258,7 +258,7 @@ async def test_a_call_that_is_cancelled_before_its_first_step() -> None:
     await app.stop()
 
 
-@pytest.mark.logs("did not end within shutdown_timeout", "had not ended drain_timeout")
+@pytest.mark.logs("did not end within shutdown_timeout")
 async def test_a_call_that_is_left_behind() -> None:
     """A call whose clean-up goes on after `shutdown_timeout` still gives its thread what comes of it."""
     begun, go = asyncio.Event(), asyncio.Event()

@@ -316,22 +316,44 @@ class ChatHistorySQLite(ChatHistory):
         """
         return await self._executor.run(self._file.threads)
 
-    async def keep_first(self, count: int) -> int:
+    async def find(self) -> HistoryThread | None:
+        """This conversation, as `threads` tells it; None if nothing is kept of it.
+
+        Raises:
+            HistoryFileError: the file cannot be read.
+        """
+        return await self._executor.run(self._file.thread, self.thread)
+
+    async def set_title(self, title: str) -> None:
+        """Give this conversation a title, which `threads` tells; then it is one also if it is empty.
+
+        Args:
+            title: for people.
+
+        Raises:
+            HistoryFileError: the file cannot be written, and is as it was.
+        """
+        await self._executor.run(self._file.set_title, self.thread, title)
+
+    async def keep_first(self, count: int, then: Iterable[Message] = ()) -> int:
         """Remove all messages of this conversation but the first ones, for example to answer anew.
 
         Args:
-            count: how many are kept; 0 removes the conversation.
+            count: how many are kept; 0 removes the conversation, and its title.
+            then: finished messages that take the place of the others; both happens, or nothing.
 
         Returns:
             How many were removed.
 
         Raises:
             HistoryFileError: the file cannot be written, and is as it was.
-            ValueError: ``count`` is negative.
+            TypeError: a message holds data that cannot be kept; nothing was changed.
+            ValueError: ``count`` is negative, or a message holds a number too long to be written.
         """
         if count < 0:
             raise ValueError(f"count is {count}: give how many messages are kept, 0 or more")
-        return await self._executor.run(self._file.keep_first, self.thread, count)
+        records = [self._registry.record_of(message) for message in then]
+        return await self._executor.run(self._file.keep_first, self.thread, count, records)
 
     async def check(self) -> None:
         """Find out now whether the file can be read and written, without making it.

@@ -46,9 +46,24 @@ _INDEX: Final = "CREATE INDEX message_of_thread ON message (thread, number)"
 _FORM: Final = DatabaseForm(0x6D696E69, 1, (_TABLE, _INDEX))  # "mini": by this a file of ours is known
 _LOAD: Final = "SELECT role, class, text, data, number FROM message WHERE thread = ? ORDER BY number"
 _APPEND: Final = "INSERT INTO message (thread, at, role, class, text, data) VALUES (?, ?, ?, ?, ?, ?)"
-_THREADS: Final = (
-    "SELECT thread, count(*), min(at), max(at) FROM message GROUP BY thread ORDER BY max(number) DESC"
+# Files without this table, and versions of this library that do not know it, get on with each other.
+_TITLES: Final = (
+    "CREATE TABLE IF NOT EXISTS title (thread TEXT PRIMARY KEY, at REAL NOT NULL, title TEXT NOT NULL) "
+    "WITHOUT ROWID"
 )
+_SET_TITLE: Final = (
+    "INSERT INTO title (thread, at, title) VALUES (?, ?, ?) "
+    "ON CONFLICT (thread) DO UPDATE SET title = excluded.title"
+)
+_REMOVE_TITLE: Final = "DELETE FROM title WHERE thread = ?"
+_THREADS: Final = (
+    "SELECT thread, sum(messages), min(at), max(at), max(title) FROM ("
+    "SELECT thread, 1 AS messages, at, number, '' AS title FROM message {where} "
+    "UNION ALL SELECT thread, 0, at, 0, title FROM title {where}"
+    ") GROUP BY thread ORDER BY max(number) DESC, max(at) DESC"
+)
+_ALL_THREADS: Final = _THREADS.format(where="")
+_ONE_THREAD: Final = _THREADS.format(where="WHERE thread = :thread")
 _CUT: Final = (
     "DELETE FROM message WHERE thread = :thread AND number NOT IN "
     "(SELECT number FROM message WHERE thread = :thread ORDER BY number LIMIT :count)"
@@ -64,6 +79,7 @@ class HistoryThread:
         messages: how many it has.
         began: when its first message was kept, in seconds since 1970.
         ended: when its last one was.
+        title: for people; `""` if it was given none.
 
     Example:
         >>> HistoryThread("main", 2, 1_800_000_000.0, 1_800_000_060.0).name
@@ -74,6 +90,7 @@ class HistoryThread:
     messages: int
     began: float
     ended: float
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,22 +139,38 @@ class SQLiteFile:
             HistoryFileError: they could not be written, and the file is as it was.
             ValueError: the data of one cannot be written as JSON.
         """
-        now = self._clock()
-        rows = [
-            (thread, now, _text(each.role), _text(each.class_name), _text(each.text), _json(each.data))
-            for each in records
-        ]
+        rows = self._rows(thread, records)
         with self._changing() as connection:
             connection.executemany(_APPEND, rows)
 
-    def keep_first(self, thread: str, count: int) -> int:
+    def keep_first(self, thread: str, count: int, then: Iterable[Record] = ()) -> int:
         """Remove all messages of a thread but the first ``count``, and return how many that were.
+
+        Args:
+            thread: its name; if nothing is left of it, its title goes, too.
+            count: how many are kept.
+            then: what is added behind them, in the same step.
+
+        Raises:
+            HistoryFileError: the file cannot be written, and is as it was.
+            ValueError: the data of one cannot be written as JSON.
+        """
+        rows = self._rows(thread, then)
+        with self._changing() as connection:
+            removed = connection.execute(_CUT, {"thread": thread, "count": count}).rowcount
+            connection.executemany(_APPEND, rows)
+            if not count and not rows:
+                connection.execute(_REMOVE_TITLE, (thread,))
+        return removed
+
+    def set_title(self, thread: str, title: str) -> None:
+        """Give a thread a title; it is then one also without messages.
 
         Raises:
             HistoryFileError: the file cannot be written, and is as it was.
         """
         with self._changing() as connection:
-            return connection.execute(_CUT, {"thread": thread, "count": count}).rowcount
+            connection.execute(_SET_TITLE, (thread, self._clock(), _text(title)))
 
     def threads(self) -> tuple[HistoryThread, ...]:
         """All threads, the one that was written to last comes first; none if there is no file.
@@ -146,8 +179,18 @@ class SQLiteFile:
             HistoryFileError: the file cannot be read.
         """
         with self._connected("read", make=False) as connection:
-            rows = () if connection is None else connection.execute(_THREADS).fetchall()
-        return tuple(HistoryThread(*row) for row in rows)
+            rows = () if connection is None else connection.execute(_ALL_THREADS).fetchall()
+        return tuple(_thread(*row) for row in rows)
+
+    def thread(self, name: str) -> HistoryThread | None:
+        """One thread; None if there is none of this name.
+
+        Raises:
+            HistoryFileError: the file cannot be read.
+        """
+        with self._connected("read", make=False) as connection:
+            row = None if connection is None else connection.execute(_ONE_THREAD, {"thread": name}).fetchone()
+        return None if row is None else _thread(*row)
 
     def check(self) -> None:
         """Find out now whether the file can be read and written, without making it.
@@ -161,6 +204,13 @@ class SQLiteFile:
             else:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute("ROLLBACK")
+
+    def _rows(self, thread: str, records: Iterable[Record]) -> list[tuple[object, ...]]:
+        now = self._clock()
+        return [
+            (thread, now, _text(each.role), _text(each.class_name), _text(each.text), _json(each.data))
+            for each in records
+        ]
 
     # -- the connection ----------------------------------------------------------------------------------
 
@@ -218,6 +268,7 @@ class SQLiteFile:
         """Make the file ours, or see that it is."""
         try:
             prepare(connection, self.path, _FORM, lock_timeout=self._lock_timeout)
+            connection.execute(_TITLES)
         except WrongFileError as error:
             raise HistoryFileError(str(error), str(self.path)) from None
 
@@ -252,6 +303,10 @@ class SQLiteFile:
             logger.warning("%s: the data of message %d cannot be read; its text is kept", self.path, number)
             fields = {}
         return Record(_read(role) or "", _read(name) or "", _read(text), data=cast("dict[str, Json]", fields))
+
+
+def _thread(name: str, messages: int, began: float, ended: float, title: object) -> HistoryThread:
+    return HistoryThread(name, messages, began, ended, _read(title) or "")
 
 
 def _text(text: str | None) -> str | bytes | None:

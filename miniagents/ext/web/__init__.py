@@ -4,13 +4,18 @@ Needs ``pip install 'miniagents[web]'``, Starlette; FastAPI apps use the same fu
 ``miniagents[redis]`` besides.
 """
 
+from ._bodies import json_body
+from ._endpoints import refusing
 from ._frame_log import FrameLog, FrameLogError, RunExistsError, RunOverError, RunRecord, UnknownRunError
 from ._frames import Frame, FrameError, MessageBegan, MessageEnded, MessagePart, RunEnded
 from ._memory_frames import MemoryFrames
+from ._open_responses import end_responses
 from ._redis_frames import RedisFrames
+from ._request_errors import RequestError
 from ._response import stream_response
 from ._routes import chat_routes
 from ._runs import Runs, TooManyRunsError
+from ._source import frames_of
 from ._sqlite_frames import SQLiteFrames
 
 __all__ = [
@@ -23,6 +28,7 @@ __all__ = [
     "MessageEnded",
     "MessagePart",
     "RedisFrames",
+    "RequestError",
     "RunEnded",
     "RunExistsError",
     "RunOverError",
@@ -32,5 +38,9 @@ __all__ = [
     "TooManyRunsError",
     "UnknownRunError",
     "chat_routes",
+    "end_responses",
+    "frames_of",
+    "json_body",
+    "refusing",
     "stream_response",
 ]

@@ -1,7 +1,6 @@
 """What the routes of all protocols have in common: agents, runs, owners, and what a request may be."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from starlette.responses import Response
 from miniagents.agents import Stage
 from miniagents.core import Message, MessageSequencePromise
 
-from ._feeds import AttachedFeed, Feed
+from ._bodies import json_body
+from ._feeds import AttachedFeed, Feed, frames_of_feed
 from ._frame_log import Positioned, RunRecord
-from ._frames import RunEnded
 from ._protocols import Encoder
 from ._request_errors import RequestError
 from ._response import PING_EVERY, WAITING_LIMIT, FrameResponse
@@ -31,7 +30,6 @@ Owner: TypeAlias = Callable[[Request], str | Awaitable[str]]
 """Who asks: an id of the user, never empty; it may raise what the app answers with, as an HTTPException."""
 
 _MAX_ID: Final = 200
-_LONGEST_NUMBER: Final = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,41 +101,13 @@ class Chat:
             RequestError: it is too large, too slow, or no JSON object, or its content type is not JSON.
             starlette.requests.ClientDisconnect: the client left.
         """
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json" and not (
-            media_type.startswith("application/") and media_type.endswith("+json")
-        ):
-            raise RequestError("The content type has to be application/json.", 415, code="no_json")
-        length = request.headers.get("content-length", "0")
-        if len(length) > _LONGEST_NUMBER or (length.isdecimal() and int(length) > self.max_body):
-            raise self._too_large()
-        data = bytearray()
-        try:
-            async with asyncio.timeout(self.body_timeout):
-                async for chunk in request.stream():
-                    data += chunk
-                    if len(data) > self.max_body:
-                        raise self._too_large()
-        except TimeoutError:
-            raise RequestError(
-                f"The body did not come within {self.body_timeout:g} seconds.", 408, code="too_slow"
-            ) from None
-        try:
-            body = cast("object", json.loads(data))
-        except (ValueError, RecursionError):
-            raise RequestError("The body is no JSON.", code="no_json") from None
-        if not isinstance(body, dict):
-            raise RequestError("The body has to be a JSON object.", code="no_json")
-        body = cast("dict[str, object]", body)
+        body = await json_body(request, max_body=self.max_body, body_timeout=self.body_timeout)
         messages = body.get("messages")
         if isinstance(messages, list) and len(cast("list[object]", messages)) > self.max_messages:
             raise RequestError(
                 f"There are more than {self.max_messages} messages.", 413, code="too_large", param="messages"
             )
         return body
-
-    def _too_large(self) -> RequestError:
-        return RequestError(f"The body has more than {self.max_body} bytes.", 413, code="too_large")
 
     # -- attached ----------------------------------------------------------------------------------------
 
@@ -171,7 +141,7 @@ class Chat:
         feed.open(more.set)
         watcher = asyncio.create_task(_until_gone(request, feed))
         try:
-            yield _frames_of(feed, more)
+            yield frames_of_feed(feed, more)
         finally:
             watcher.cancel()
             feed.close()
@@ -275,13 +245,3 @@ async def _until_gone(request: Request, feed: Feed) -> None:
             if message["type"] == "http.disconnect":
                 break
     feed.close()
-
-
-async def _frames_of(feed: Feed, more: asyncio.Event) -> AsyncGenerator[Positioned]:
-    while True:
-        for position, frame in feed.take():
-            yield position, frame
-            if isinstance(frame, RunEnded):
-                return
-        await more.wait()
-        more.clear()

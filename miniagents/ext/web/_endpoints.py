@@ -5,11 +5,11 @@ from typing import Final, TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from ._request_errors import RequestError
 
-__all__ = ["Endpoint", "refusing"]
+__all__ = ["Endpoint", "json_refusal", "refusing"]
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 """What a route calls."""
@@ -17,12 +17,32 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 _CLIENT_LEFT: Final = 499
 
 
-def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response]) -> Endpoint:
+def json_refusal(error: RequestError) -> Response:
+    """Return the response of routes that are of no protocol: ``{"error": {"code": ..., "message": ...}}``.
+
+    Args:
+        error: what is wrong.
+
+    Example:
+        >>> json_refusal(RequestError("There is no such run.", 404, code="no_such_run")).body
+        b'{"error":{"code":"no_such_run","message":"There is no such run."}}'
+    """
+    return JSONResponse({"error": {"code": error.code, "message": error.sentence}}, error.status)
+
+
+def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = json_refusal) -> Endpoint:
     """Return an endpoint that tells what is wrong with a request.
 
     Args:
         endpoint: raises `RequestError`; or what Starlette's apps raise, as the `owner` of an app may.
-        refusal: makes the response.
+        refusal: makes the response; by default JSON with a code and a sentence.
+
+    Example:
+        >>> async def closed(request):
+        ...     raise RequestError("Come back tomorrow.", 503)
+        >>> import asyncio
+        >>> asyncio.run(refusing(closed)(Request({"type": "http"}))).status_code
+        503
     """
 
     async def told(request: Request) -> Response:

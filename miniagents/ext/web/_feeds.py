@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Final, Protocol
 
@@ -13,7 +13,7 @@ from ._frame_log import BATCH, FrameLog, Positioned
 from ._frames import RunEnded
 from ._source import ErrorText, FrameSource, Replies
 
-__all__ = ["SHUT_DOWN", "AttachedFeed", "Feed", "LogFeed"]
+__all__ = ["SHUT_DOWN", "AttachedFeed", "Feed", "LogFeed", "frames_of_feed"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,22 @@ class Feed(Protocol):
     def close(self) -> None:
         """The reader leaves; an attached run stops at once. Idempotent."""
         ...
+
+
+async def frames_of_feed(feed: Feed, more: asyncio.Event) -> AsyncGenerator[Positioned]:
+    """Yield the frames of a feed, up to the last one.
+
+    Args:
+        feed: open; whoever opened it closes it.
+        more: what its `wake` sets.
+    """
+    while True:
+        for position, frame in feed.take():
+            yield position, frame
+            if isinstance(frame, RunEnded):
+                return
+        await more.wait()
+        more.clear()
 
 
 class AttachedFeed:

@@ -12,7 +12,9 @@ from contextlib import suppress
 from types import FrameType
 from typing import Final, Protocol, TypeAlias, cast
 
-__all__ = ["OpenResponses"]
+from miniagents.core import current_context
+
+__all__ = ["OpenResponses", "end_responses"]
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _Handler: TypeAlias = Callable[[int, FrameType | None], object]
@@ -77,3 +79,23 @@ class OpenResponses:
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self.end)
         self._before[signal.Signals(number)](number, frame)
+
+
+def end_responses() -> None:
+    """End all responses that stream, as SIGTERM does; for a server that is ended by a program.
+
+    Attached runs are stopped, and their clients told so; an `EventSource` is cut, and comes back to the next
+    server. Detached runs go on until their context ends. Responses that begin from now on end at once.
+
+    Raises:
+        NoActiveContextError: no context is active.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents import MiniAgents
+        >>> async def main():
+        ...     async with MiniAgents():
+        ...         end_responses()  # then: server.should_exit = True
+        >>> asyncio.run(main())
+    """
+    current_context().shared(OpenResponses).end()

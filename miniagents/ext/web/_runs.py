@@ -3,15 +3,15 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextvars import Context as Variables
 from typing import Final
 
 from miniagents.core import Context
 from miniagents.values import MiniAgentsError
 
-from ._feeds import Feed, LogFeed
-from ._frame_log import BATCH, FrameLog, Positioned, RunOverError, RunRecord
+from ._feeds import Feed, LogFeed, frames_of_feed
+from ._frame_log import BATCH, FrameLog, Positioned, RunOverError, RunRecord, unknown_run
 from ._frames import Frame, RunEnded
 from ._memory_frames import MemoryFrames
 from ._source import ErrorText, FrameSource, Replies
@@ -175,6 +175,44 @@ class Runs:
         if live is not None:
             return _LiveFeed(live, after)
         return LogFeed(self._log, run, after, await self._opened())
+
+    async def frames(self, run: str, after: int = 0, *, owner: str = "") -> AsyncGenerator[Positioned]:
+        """Yield the frames of a run with their positions, those that are kept and those that come.
+
+        Args:
+            run: its id.
+            after: the position behind which it is read.
+            owner: who asks.
+
+        Raises:
+            UnknownRunError: there is no such run, or it is somebody else's.
+            MiniAgentsError: these runs are open in another context.
+
+        Example:
+            >>> from miniagents import MiniAgents, miniagent
+            >>> @miniagent
+            ... async def hello(ctx):
+            ...     ctx.reply("Hello")
+            >>> async def main():
+            ...     runs = Runs()
+            ...     async for position, frame in runs.frames(await runs.start(hello.inquire())):
+            ...         print(position, type(frame).__name__)
+            >>> MiniAgents().run(main())
+            1 MessageBegan
+            2 MessagePart
+            3 MessageEnded
+            4 RunEnded
+        """
+        feed = await self.read(run, after, owner=owner)
+        if feed is None:
+            raise unknown_run(run)
+        more = asyncio.Event()
+        feed.open(more.set)
+        try:
+            async for each in frames_of_feed(feed, more):
+                yield each
+        finally:
+            feed.close()
 
     def _stop_here(self, run: str) -> None:
         live = self._live.get(run)

@@ -59,15 +59,10 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
         return JSONResponse({"stopped": stopped})
 
     return [
-        Route("/runs", refusing(begin, _refusal), methods=["POST"]),
-        Route("/runs/{run}", refusing(read, _refusal), methods=["GET"]),
-        Route("/runs/{run}/stop", refusing(stop, _refusal), methods=["POST"]),
+        Route("/runs", refusing(begin), methods=["POST"]),
+        Route("/runs/{run}", refusing(read), methods=["GET"]),
+        Route("/runs/{run}/stop", refusing(stop), methods=["POST"]),
     ]
-
-
-def _refusal(error: RequestError) -> Response:
-    body = {"error": {"code": error.code, "message": error.sentence}}
-    return JSONResponse(body, error.status)
 
 
 def _protocol_of(request: Request, protocols: Collection[str]) -> str:

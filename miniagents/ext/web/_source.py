@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final, TypeAlias, cast
 
@@ -34,7 +34,7 @@ from miniagents.values import (
 
 from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, text_size
 
-__all__ = ["ErrorText", "FrameSource", "Replies", "sentence_of"]
+__all__ = ["ErrorText", "FrameSource", "Replies", "frames_of", "sentence_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,28 @@ def sentence_of(error: Exception) -> str:
             return "The budget for this is used up."
         case _:
             return _FAILED
+
+
+def frames_of(messages: Iterable[Message]) -> list[Frame]:
+    """Return what a client is told of finished messages, without a `RunEnded`.
+
+    Args:
+        messages: of a history, for example.
+
+    Raises:
+        NoActiveContextError: no context is active.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> async def main():
+        ...     for frame in frames_of([UserMessage("Hello")]):
+        ...         print(frame)
+        >>> MiniAgents().run(main())
+        MessageBegan(message=0, role='user', agent=None, model=None, tool=None, call=None)
+        MessagePart(message=0, part='Hello')
+        MessageEnded(message=0)
+    """
+    return FrameSource(MessageSequencePromise(tuple(messages)), _ignore).take()[:-1]
 
 
 class FrameSource:
@@ -317,3 +339,7 @@ def _for_clients(part: Part) -> Part | None:
             return None if shown is None or isinstance(shown, AgentPart) else AgentPart(agents, shown)
         case _:
             return part
+
+
+def _ignore() -> None:
+    """All is there already."""

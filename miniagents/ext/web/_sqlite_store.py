@@ -5,9 +5,10 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeAlias, cast
 
-from .._sqlite import number_of, transaction
+from .._sqlite import PRIVATE, number_of, transaction
 from ._frame_log import BATCH, LOST, FrameLogError, RunOverError, RunRecord, run_exists, unknown_run
 from ._frames import FRAMES_VERSION, Frame, RunEnded, frame_from_json, frame_json
 
@@ -83,6 +84,7 @@ class SQLiteStore:
 
     def __init__(self, path: str | os.PathLike[str], server: str) -> None:
         self._path = os.fspath(path)
+        is_new = not Path(self._path).exists()
         self._server = server
         self._numbers: dict[str, tuple[int, int]] = {}  # run -> its number and its last position
         try:
@@ -92,7 +94,14 @@ class SQLiteStore:
         except sqlite3.Error as error:
             raise FrameLogError(f"{self._path} cannot be opened: {error}.") from error
         try:
+            if is_new:
+                Path(self._path).chmod(
+                    PRIVATE
+                )  # before anything is in it; what stands beside it is made like it
             self._set_up()
+        except OSError as error:
+            self._db.close()
+            raise FrameLogError(f"{self._path} cannot be used for frames: {error.strerror}.") from error
         except sqlite3.Error as error:
             self._db.close()
             raise FrameLogError(f"{self._path} cannot be used for frames: {error}.") from error

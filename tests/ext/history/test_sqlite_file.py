@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from textwrap import dedent
 
@@ -52,6 +53,49 @@ async def test_keeping_the_first(tmp_path: Path) -> None:
     assert ["other"] == [each.name for each in await history.threads()]
     with pytest.raises(ValueError, match="count is -1"):
         await history.keep_first(-1)
+
+
+async def test_replacing_the_end(tmp_path: Path) -> None:
+    """The end of a conversation is replaced in one step: if what comes then cannot be kept, it stays."""
+    history = ChatHistorySQLite(tmp_path / "CHAT.db")
+    await history.append(Messages([Message(text) for text in "abcd"]))
+    assert 2 == await history.keep_first(2, then=[Message("x"), Message("y")])
+    assert ["a", "b", "x", "y"] == [str(each) for each in await history.load()]
+    with pytest.raises(ValueError, match="4300 digits"):
+        await history.keep_first(1, then=[Message("z"), Message("z", number=10**5_000)])
+    assert ["a", "b", "x", "y"] == [str(each) for each in await history.load()]
+
+
+async def test_titles(tmp_path: Path) -> None:
+    """A conversation may have a title, also before its first message; it goes when nothing is left."""
+    history = ChatHistorySQLite(tmp_path / "CHAT.db")
+    assert None is await history.find()
+    await history.set_title("\ud800 a title")
+    await history.in_thread("other").append("x")
+    assert [("other", 1, ""), ("main", 0, "\ud800 a title")] == [
+        (each.name, each.messages, each.title) for each in await history.threads()
+    ]
+    await history.append("Hi")
+    await history.set_title("another")
+    found = await history.find()
+    assert found == (await history.threads())[0]
+    assert (found.name, found.messages, found.title) == ("main", 1, "another")
+    assert 1 == await history.keep_first(0, then=[Message("kept")])
+    assert "another" == (await history.threads())[0].title
+    await history.keep_first(0)
+    assert None is await history.find()
+
+
+async def test_a_file_without_titles(tmp_path: Path) -> None:
+    """A file of a version that knew no titles is read, and may have some from then on."""
+    path = tmp_path / "CHAT.db"
+    await ChatHistorySQLite(path).append("Hi")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE title")
+    history = ChatHistorySQLite(path)
+    assert [("main", "")] == [(each.name, each.title) for each in await history.threads()]
+    await history.set_title("a title")
+    assert "a title" == (await history.threads())[0].title
 
 
 def test_the_times_of_a_thread(tmp_path: Path) -> None:

@@ -136,7 +136,6 @@ async def test_stop() -> None:
         assert {"stopped": False} == (await client.post(f"/chat/runs/{run}/stop")).json()
 
 
-@pytest.mark.logs("had not ended drain_timeout")
 async def test_owner() -> None:
     """Runs of somebody else cannot be told from runs that are none, by reading and by stopping."""
 
@@ -233,7 +232,6 @@ async def test_positions(position: str) -> None:
         assert 400 == answer.status_code
 
 
-@pytest.mark.logs("had not ended drain_timeout")
 async def test_too_many_runs() -> None:
     """More runs than may go on at once are refused until one has ended, and cost nothing."""
     gate = Gate()
@@ -246,7 +244,6 @@ async def test_too_many_runs() -> None:
         await begin(client)
 
 
-@pytest.mark.logs("had not ended drain_timeout")
 async def test_restart(tmp_path: Path) -> None:
     """A run that the end of the app cut is read after a restart, and ends with `lost`."""
     gate = Gate()

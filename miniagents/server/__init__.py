@@ -1,0 +1,20 @@
+"""`miniagents serve`: a page on which people talk with an agent, and the server behind it.
+
+Needs ``pip install 'miniagents[web]'``. `listen`, then `serve_page` until it is cancelled.
+"""
+
+from ._app import Place, ServeError, Serving
+from ._reload import serve_again
+from ._routes import Told
+from ._serve import address_of, listen, serve_page
+
+__all__ = [
+    "Place",
+    "ServeError",
+    "Serving",
+    "Told",
+    "address_of",
+    "listen",
+    "serve_again",
+    "serve_page",
+]

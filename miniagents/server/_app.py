@@ -1,0 +1,158 @@
+"""The app of a page: its routes, its files, and the context in which agents run."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from miniagents.agents import MiniAgents, Stage
+from miniagents.core import Message
+from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryFileError
+from miniagents.ext.web import FrameLogError, Runs, SQLiteFrames, chat_routes
+
+from ._guard import Guard, Hosts
+from ._login import Login
+from ._page import FOLDER, page_routes
+from ._pictures import RunPictures
+from ._routes import Told, api_routes
+from ._threads import Threads
+
+__all__ = ["Place", "ServeError", "Serving", "frames_beside", "page_app"]
+
+_KEEP_FRAMES: Final = 86_400.0  # seconds; the history has what was said
+_LAST_STEPS: Final = 0.5  # seconds that runs have for their clean-up when the server ends
+_NOT_PAGES: Final = frozenset({"/runs"})  # of `chat_routes`: here a run belongs to a conversation
+_PUBLIC: Final = ("/", "/page/", "/api/login")
+
+
+class ServeError(Exception):
+    """The server cannot be; the text says why, and what to do.
+
+    Example:
+        >>> raise ServeError("127.0.0.1:80 cannot be listened at: Permission denied.")
+        Traceback (most recent call last):
+            ...
+        miniagents...ServeError: 127.0.0.1:80 cannot be listened at: Permission denied.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server is, and who may come.
+
+    Attributes:
+        host: a name or an address.
+        port: 0 for one that is free.
+        token: what clients have to know; None: whoever reaches it may.
+
+    Example:
+        >>> Place(port=0)
+        Place(host='127.0.0.1', port=0, token=None)
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What is served.
+
+    Attributes:
+        agent: who answers.
+        told: what pages are told of it.
+        history: the file that keeps the conversations; None: they are kept until the server ends.
+        frames: the file that keeps the answers while they come; None: beside the history.
+        page: the folder of the page.
+
+    Example:
+        >>> from miniagents.testing import scripted_model
+        >>> Serving(agent=scripted_model("Hello"), told=Told("POET")).history is None
+        True
+    """
+
+    agent: Stage[Message, Message]
+    told: Told
+    history: Path | None = None
+    frames: Path | None = None
+    page: Path = FOLDER
+
+
+@asynccontextmanager
+async def page_app(serving: Serving, place: Place, address: str, port: int) -> AsyncGenerator[ASGIApp]:
+    """Give the app while it lives; when the block ends, what goes on is stopped, and what it said is kept.
+
+    Args:
+        serving: what is served.
+        place: where, as it was told.
+        address: where it listens.
+        port: there.
+
+    Raises:
+        ServeError: a file cannot be used.
+    """
+    pictures = RunPictures()
+    cancelled: asyncio.CancelledError | None = None
+    with _kept(serving) as (history_file, frames_file):
+        history = ChatHistorySQLite(history_file)
+        context = MiniAgents(
+            app_wide=True, drain_timeout=0.0, shutdown_timeout=_LAST_STEPS, observers=[pictures]
+        )
+        async with context:
+            runs = Runs(SQLiteFrames(frames_file, keep=_KEEP_FRAMES))
+            await _check(history, runs)
+            threads = Threads(serving.agent, history, runs, pictures)
+            context.on_close(threads.close)  # after the runs have ended, before their log closes
+            login = None if place.token is None else Login(place.token, port)
+            app = Starlette(
+                routes=[
+                    *page_routes(serving.page),
+                    *api_routes(threads, pictures, serving.told, login),
+                    *(each for each in chat_routes(serving.agent, runs=runs) if each.path not in _NOT_PAGES),
+                ]
+            )
+            app.router.redirect_slashes = False
+            try:
+                yield Guard(app, Hosts.of(place.host, address, port), login, _PUBLIC)
+            except asyncio.CancelledError as error:  # a normal end for the runs: what they said is kept
+                cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
+@contextmanager
+def _kept(serving: Serving) -> Generator[tuple[Path, Path]]:
+    """The files; if nothing is to be kept, in a folder that goes at the end."""
+    if serving.history is not None:
+        yield serving.history, serving.frames or frames_beside(serving.history)
+        return
+    with TemporaryDirectory(prefix="miniagents-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder, "history.db"), serving.frames or Path(folder, "frames.db")
+
+
+def frames_beside(history: Path) -> Path:
+    """Return where the frames of a history are kept if nobody says it.
+
+    Args:
+        history: its file.
+
+    Example:
+        >>> frames_beside(Path("CHAT.db")).name
+        'CHAT-frames.db'
+    """
+    return history.parent / f"{history.stem}-frames{history.suffix}"
+
+
+async def _check(history: ChatHistorySQLite, runs: Runs) -> None:
+    try:
+        await history.check()
+        await runs.find("")  # opens it
+    except (HistoryFileError, FrameLogError) as error:
+        raise ServeError(str(error)) from error

@@ -1,0 +1,143 @@
+"""Who may ask: this machine's own pages, and whoever is logged in. Nothing else reaches the routes.
+
+A page of another site can have a browser send requests here, and a name that its owner points here (DNS
+rebinding) even makes these look like requests to that site. So each request has to name this server (`Host`),
+and if a page sent it, that has to be one of this server (`Origin`).
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from types import MappingProxyType
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ._login import Login
+
+__all__ = ["Guard", "Hosts"]
+
+_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/@\[\]]+))(?::([0-9]{1,5}))?", re.ASCII)
+_HTTP_PORT: Final = 80
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "content-security-policy": (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        ),
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "cache-control": "no-store",
+    }
+)
+"""Of every response that does not say otherwise itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """By which names a server may be asked for.
+
+    Attributes:
+        names: in lower case, addresses in their short form.
+        port: the one of the server.
+        any_address: it listens at all addresses of its machine: whatever is an address is one of them, and no
+            address can be made to point elsewhere, as a name can.
+
+    Example:
+        >>> hosts = Hosts.of("127.0.0.1", "127.0.0.1", 8000)
+        >>> [hosts.has(name) for name in ("localhost:8000", "[::1]:8000", "evil.example:8000", "localhost")]
+        [True, True, False, False]
+    """
+
+    names: frozenset[str]
+    port: int
+    any_address: bool = False
+
+    @classmethod
+    def of(cls, host: str, address: str, port: int) -> "Hosts":
+        """Return the names of a server.
+
+        Args:
+            host: where it was told to listen.
+            address: where it listens.
+            port: of it.
+        """
+        bound = ip_address(address.partition("%")[0])
+        names = {host.lower(), bound.compressed}
+        if bound.is_loopback or bound.is_unspecified:
+            names |= _LOOPBACK
+        return cls(frozenset(names), port, any_address=bound.is_unspecified)
+
+    def has(self, header: str) -> bool:
+        """Tell whether a `Host` header names this server.
+
+        Args:
+            header: what the client sent.
+        """
+        found = _HOST.fullmatch(header)
+        if found is None or int(found[3] or _HTTP_PORT) != self.port:
+            return False
+        name = (found[1] or found[2]).lower()
+        try:
+            name = ip_address(name).compressed
+        except ValueError:
+            return name in self.names
+        return self.any_address or name in self.names
+
+
+class Guard:
+    """Refuses what does not come from a page or a client of this server, and says to browsers what pages may.
+
+    Args:
+        app: what is guarded.
+        hosts: by which names it may be asked for.
+        login: who may; None: whoever reaches it.
+        public: the paths, or beginnings of paths that end with a slash, for which nobody logs in.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Hosts, login: Login | None, public: Collection[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._login = login
+        self._public = tuple(public)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or refuse it."""
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        wrong = self._wrong(Headers(scope=scope), str(scope["path"]))
+        if wrong is None:
+            await self._app(scope, receive, send_guarded)
+            return
+        status, code, sentence = wrong
+        refusal = JSONResponse({"error": {"code": code, "message": sentence}}, status)
+        await refusal(scope, receive, send_guarded)
+
+    def _wrong(self, headers: Headers, path: str) -> tuple[int, str, str] | None:
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._hosts.has(hosts[0]):
+            return 403, "wrong_host", "This server is not asked for by that name (the header Host)."
+        origins = headers.getlist("origin")
+        if origins and [each.lower() for each in origins] != [f"http://{hosts[0].lower()}"]:
+            return 403, "wrong_origin", "Pages of other sites may not use this server (the header Origin)."
+        if self._login is None or self._login.has_come(headers) or self._is_public(path):
+            return None
+        return 401, "not_authenticated", "Log in first: POST /api/login with the token of the server."
+
+    def _is_public(self, path: str) -> bool:
+        return path in self._public or any(
+            path.startswith(each) for each in self._public if each.endswith("/") and each != "/"
+        )

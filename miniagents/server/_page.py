@@ -1,0 +1,79 @@
+"""The files of the page, as they were when the server began: nothing else of the disk can be asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from miniagents.ext.web import RequestError, refusing
+
+__all__ = ["FOLDER", "page_routes"]
+
+FOLDER: Final = Path(__file__).with_name("page")
+"""Where they are."""
+
+_TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        ".css": "text/css; charset=utf-8",
+        ".html": "text/html; charset=utf-8",
+        ".ico": "image/vnd.microsoft.icon",
+        ".js": "text/javascript; charset=utf-8",
+        ".png": "image/png",
+        ".svg": "image/svg+xml; charset=utf-8",
+        ".txt": "text/plain; charset=utf-8",
+        ".webmanifest": "application/manifest+json",
+        ".woff2": "font/woff2",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    body: bytes
+    media_type: str
+    tag: str
+
+
+def page_routes(folder: Path = FOLDER) -> list[Route]:
+    """Return the routes of the page: ``/`` is its ``index.html``, ``/page/...`` is what it needs.
+
+    Args:
+        folder: its files; those of a type that a page has no use for are left out.
+    """
+    files = {
+        path.relative_to(folder).as_posix(): _file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in _TYPES and path.is_file()
+    }
+
+    async def index(request: Request) -> Response:
+        return _response(request, files.get("index.html"))
+
+    async def file(request: Request) -> Response:
+        return _response(request, files.get(request.path_params["path"]))
+
+    return [
+        Route("/", refusing(index), methods=["GET"]),
+        Route("/page/{path:path}", refusing(file), methods=["GET"]),
+    ]
+
+
+def _file(path: Path) -> _File:
+    body = path.read_bytes()
+    return _File(body, _TYPES[path.suffix], f'"{sha256(body).hexdigest()[:32]}"')
+
+
+def _response(request: Request, file: _File | None) -> Response:
+    if file is None:
+        raise RequestError("There is no such file.", 404, code="no_such_file")
+    headers = {"etag": file.tag, "cache-control": "no-cache"}
+    known = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
+    if file.tag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(file.body, headers={**headers, "content-type": file.media_type})

@@ -1,0 +1,82 @@
+"""Pictures of the runs of a server: what called what, and when each token came."""
+
+from collections import OrderedDict
+from typing import Final
+
+from typing_extensions import override
+
+from miniagents.core import MessageSequencePromise, Observer, RunBegan, RunEvent, RunInfo, run_of
+from miniagents.ext.timeline import Timeline
+
+__all__ = ["RunPictures"]
+
+_LANES: Final = 300
+
+
+class RunPictures(Observer):
+    """Draws each run that was inquired by nobody else; the last ones are kept.
+
+    Args:
+        most: how many pictures are kept.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
+        >>> pictures = RunPictures()
+        >>> async def main():
+        ...     replies = scripted_model("Hi").inquire("Hello")
+        ...     pictures.name("7", replies)
+        ...     await replies
+        ...     print(pictures.of("7")[:4], pictures.of("8"))
+        >>> MiniAgents(observers=[pictures]).run(main())
+        <svg None
+    """
+
+    def __init__(self, most: int = 100) -> None:
+        self._most = most
+        self._drawn: OrderedDict[RunInfo, Timeline] = OrderedDict()
+        self._names: OrderedDict[str, RunInfo] = OrderedDict()
+
+    @override
+    def on_event(self, event: RunEvent, /) -> None:
+        root = event.run
+        while root.parent is not None:
+            root = root.parent
+        if isinstance(event, RunBegan) and root is event.run:
+            self._drawn[root] = Timeline(lanes=_LANES)
+            if len(self._drawn) > self._most:
+                self._drawn.popitem(last=False)
+        picture = self._drawn.get(root)
+        if picture is not None:
+            picture.on_event(event)
+
+    def name(self, run: str, replies: MessageSequencePromise) -> None:
+        """Give a run that has begun the name by which its picture is asked for.
+
+        Args:
+            run: the name.
+            replies: of ``agent.inquire(...)``.
+        """
+        info = run_of(replies.buffer)
+        if info is not None:
+            self._names[run] = info
+            if len(self._names) > self._most:
+                self._names.popitem(last=False)
+
+    def has(self, run: str) -> bool:
+        """Tell whether a run can be drawn.
+
+        Args:
+            run: its name.
+        """
+        return run in self._names and self._names[run] in self._drawn
+
+    def of(self, run: str) -> str | None:
+        """Return the picture of a run, as SVG; None if there is none, or none any more.
+
+        Args:
+            run: its name.
+        """
+        info = self._names.get(run)
+        picture = None if info is None else self._drawn.get(info)
+        return None if picture is None else picture.to_svg()

@@ -1,0 +1,278 @@
+"""What was said: from the frames of a run to messages of the history, and from these to what a page shows.
+
+The messages of one turn of a conversation have a note in their data (`served`), which agents are not shown:
+the user's names the turn, the last one of the answer says how the run ended.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, TypeVar, cast
+
+from miniagents.core import (
+    AssistantMessage,
+    ErrorMessage,
+    Message,
+    SystemMessage,
+    ToolMessage,
+    UserMessage,
+    message_of,
+)
+from miniagents.ext.web import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frames_of
+from miniagents.values import Attachment, Content, Finish, Part, ToolCall, ToolResult, Usage, content_of
+
+__all__ = [
+    "conversation_of",
+    "run_in",
+    "said_by_user",
+    "said_in_run",
+    "shown",
+    "turn_in",
+]
+
+M = TypeVar("M", bound=Message)
+
+_NOTE: Final = "served"
+_CLASSES: Final[Mapping[str, type[Message]]] = MappingProxyType(
+    {
+        "user": UserMessage,
+        "system": SystemMessage,
+        "assistant": AssistantMessage,
+        "tool": ToolMessage,
+        "error": ErrorMessage,
+    }
+)
+
+
+# -- the notes -----------------------------------------------------------------------------------------------
+
+
+def said_by_user(text: str, turn: str) -> Message:
+    """Return a message of the user for the history.
+
+    Args:
+        text: what the user says.
+        turn: the name of the turn that begins with it.
+
+    Example:
+        >>> message = said_by_user("Hi", "turn-1")
+        >>> message.role, turn_in(message), turn_in(UserMessage("Hi")), turn_in(AssistantMessage("Hi"))
+        ('user', 'turn-1', '', None)
+    """
+    return message_of(UserMessage, text, {_NOTE: {"turn": turn}})
+
+
+def turn_in(message: Message) -> str | None:
+    """Return the name of the turn that begins with a message; ``""`` if it has none, None if none begins.
+
+    Args:
+        message: of a history.
+    """
+    if message.role != "user" or run_in(message):
+        return None
+    return _text(_note(message).get("turn")) or ("" if isinstance(message, UserMessage) else None)
+
+
+def run_in(message: Message) -> str:
+    """Return the id of the run that wrote a message; `""` if it is the user's, or not known.
+
+    Args:
+        message: of a history.
+    """
+    return _text(_note(message).get("run"))
+
+
+def _note(message: Message) -> Mapping[str, object]:
+    note: object = getattr(message, _NOTE, None)
+    return cast("Mapping[str, object]", note) if isinstance(note, Mapping) else MappingProxyType({})
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _with(message: M, **data: object) -> M:
+    """A message with other data."""
+    kept = {name: value for name, value in message if name != "text" and value is not None}
+    merged = {name: value for name, value in {**kept, **data}.items() if value is not None}
+    return message_of(type(message), message.text, merged)
+
+
+# -- from frames to messages ---------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Told:
+    """A message, as far as it was told."""
+
+    began: MessageBegan
+    parts: list[Part] = field(default_factory=list[Part])
+    attachments: list[Content] = field(default_factory=list[Content])
+    ended: bool = False
+
+    def message(self, run: str) -> Message | None:
+        """The message; None if it was cut before anything of it came."""
+        content = (*content_of(self.parts), *self.attachments)
+        if not content and not self.ended:
+            return None
+        data: dict[str, object] = {
+            "model": self.began.model,
+            "agent_alias": self.began.agent,
+            "tool": self.began.tool,
+            "call_id": self.began.call,
+            "usage": next((each for each in reversed(self.parts) if isinstance(each, Usage)), None),
+            "finish_reason": next(
+                (each.reason for each in reversed(self.parts) if isinstance(each, Finish)), None
+            ),
+            _NOTE: {"run": run},
+        }
+        known = {name: value for name, value in data.items() if value is not None}
+        kind = _CLASSES.get(self.began.role, AssistantMessage)
+        texts = [each for each in content if isinstance(each, str)]
+        if len(texts) == len(content) or kind in {SystemMessage, ErrorMessage}:
+            return message_of(kind, "".join(texts), known)
+        return message_of(kind, None, {**known, "parts": content})
+
+
+def said_in_run(run: str, frames: Iterable[Frame], seconds: float | None) -> list[Message]:
+    """Return what was said in a run, as far as it was told, for the history.
+
+    There is always one message, which says how the run ended.
+
+    Args:
+        run: its id.
+        frames: all that there are of it.
+        seconds: that it took; None if that is not known.
+
+    Example:
+        >>> frames = [MessageBegan(0, "assistant"), MessagePart(0, "Hel"), RunEnded("lost", "It is gone.")]
+        >>> message, = said_in_run("7", frames, None)
+        >>> message.text, message.served["ended"]
+        ('Hel', 'lost')
+    """
+    told: dict[int, _Told] = {}
+    ending = RunEnded("lost")
+    for frame in frames:
+        match frame:
+            case MessageBegan():
+                told[frame.message] = _Told(frame)
+            case MessagePart(number, Attachment() as attachment):
+                told[number].attachments.append(cast("Content", attachment))
+            case MessagePart(number, part):
+                told[number].parts.append(cast("Part", part))
+            case MessageEnded(number):
+                told[number].ended = True
+            case RunEnded():
+                ending = frame
+    said: list[Message] = [message for each in told.values() if (message := each.message(run)) is not None]
+    if not said:
+        said.append(AssistantMessage("") if ending.how == "finished" else ErrorMessage(ending.sentence))
+    note = {"run": run, "ended": ending.how, "sentence": ending.sentence, "seconds": seconds}
+    said[-1] = _with(said[-1], **{_NOTE: {name: each for name, each in note.items() if each is not None}})
+    return said
+
+
+# -- from the history to the agent ---------------------------------------------------------------------------
+
+
+def conversation_of(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Return the messages that an agent is sent: as they were said, without notes, and without loose ends.
+
+    Errors are left out, and so are calls of tools that were cut before their results: no model takes them.
+
+    Args:
+        messages: of a history.
+
+    Example:
+        >>> cut = AssistantMessage(parts=["Let me look.", ToolCall("1", "look", "{")])
+        >>> [str(each) for each in conversation_of([said_by_user("Hi", "1"), cut, ErrorMessage("Stopped.")])]
+        ['Hi', 'Let me look.']
+    """
+    answered = {
+        part.call_id
+        for message in messages
+        if isinstance(message, ToolMessage)
+        for part in message.parts
+        if isinstance(part, ToolResult)
+    }
+    sent: list[Message] = []
+    called: set[str] = set()
+    for message in messages:
+        plain = _with(message, **{_NOTE: None})
+        if isinstance(plain, AssistantMessage):
+            calls = {each.id for each in plain.tool_calls}
+            if not calls <= answered:
+                kept = [each for each in plain.content if not isinstance(each, ToolCall)]
+                plain = _with(plain, parts=tuple(kept), finish_reason=None)
+            else:
+                called |= calls
+            if not plain.text and not plain.parts:
+                continue
+        elif isinstance(plain, ErrorMessage):
+            continue
+        elif isinstance(plain, ToolMessage):
+            results = [each for each in plain.parts if isinstance(each, ToolResult)]
+            if not results or not {each.call_id for each in results} <= called:
+                continue
+        sent.append(plain)
+    return tuple(sent)
+
+
+# -- from the history to a page ------------------------------------------------------------------------------
+
+
+def shown(messages: Sequence[Message], has_picture: Callable[[str], bool]) -> list[dict[str, object]]:
+    """Return the messages as JSON for a page, one for each.
+
+    Args:
+        messages: of a history.
+        has_picture: whether a run of this id can be drawn; only then the page is told the id.
+
+    Raises:
+        NoActiveContextError: no context is active.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> async def main():
+        ...     print(shown([said_by_user("Hi", "1")], bool)[0]["parts"])
+        >>> MiniAgents().run(main())
+        ['Hi']
+    """
+    all_shown: list[dict[str, object]] = []
+    for frame in frames_of(messages):
+        match frame:
+            case MessageBegan(number, role, agent, model, tool, call):
+                known = {"role": role, "agent": agent, "model": model, "tool": tool, "call": call}
+                all_shown.append(known | _shown(messages[number], has_picture))
+            case MessagePart(part=Usage() as usage):
+                all_shown[-1]["usage"] = {
+                    name: each
+                    for name, each in usage.as_data().items()
+                    if each is not None and name != "kind"
+                }
+            case MessagePart(part=Finish()):
+                pass
+            case MessagePart():
+                cast("list[object]", all_shown[-1]["parts"]).append(frame.as_data()["part"])
+            case MessageEnded() | RunEnded():
+                pass
+    for each in all_shown:
+        sentence = each["sentence"]
+        if each["role"] == "error" and sentence:
+            each["parts"] = [sentence]
+        each["text"] = "".join(part for part in cast("list[object]", each["parts"]) if isinstance(part, str))
+    return all_shown
+
+
+def _shown(message: Message, has_picture: Callable[[str], bool]) -> dict[str, object]:
+    note = _note(message)
+    seconds = note.get("seconds")
+    run = run_in(message)
+    return {
+        "parts": list[object](),
+        "usage": None,
+        "seconds": seconds if isinstance(seconds, int | float) else None,
+        "ended": _text(note.get("ended")) or None,
+        "sentence": _text(note.get("sentence")),
+        "run": run if has_picture(run) else None,
+    }

@@ -1,0 +1,604 @@
+"""The routes of `miniagents serve` on a real socket: conversations, runs, pictures, who may.
+
+Crosses modules: routes, conversations, the history and the frames behind them.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, cast
+
+import httpx2
+import pytest
+
+from miniagents import AssistantMessage, InteractionContext, Message, UserMessage, miniagent, tool
+from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
+from miniagents.ext.web import Runs
+from miniagents.parts import Reasoning, ToolCall, ToolCallDelta, Usage
+from miniagents.testing import ScriptedModel, scripted_model
+from tests.support.pages import Page, page_of
+
+TOKEN = "open sesame"  # noqa: S105 - of these tests
+
+
+class Waiting:
+    """An agent that says one token, waits, and says another one."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.asked: list[list[str]] = []
+        self.closed = asyncio.Event()
+
+        @miniagent
+        async def slow(ctx: InteractionContext) -> None:
+            self.asked.append([str(each) for each in await ctx.messages])
+
+            async def tokens(_: object) -> AsyncGenerator[str]:
+                try:
+                    yield "one "
+                    await self.go.wait()
+                    yield "two"
+                finally:
+                    self.closed.set()
+
+            ctx.reply(AssistantMessage.promise(tokens))
+
+        self.agent = slow
+
+
+async def first_token(page: Page, run: str) -> None:
+    """Wait until the first token of a run is told."""
+    async with (
+        page.client.stream("GET", f"/runs/{run}") as response,
+        aclosing(cast("AsyncGenerator[str]", response.aiter_lines())) as lines,
+    ):
+        async for line in lines:
+            if '"type":"part"' in line:
+                return
+
+
+def error(response: httpx2.Response) -> tuple[int, object]:
+    """The status and the code of a refusal, which has a sentence."""
+    said = response.json()["error"]
+    assert said["message"].endswith("."), said
+    return response.status_code, said["code"]
+
+
+async def test_a_conversation(tmp_path: Path) -> None:
+    """What is said and answered is kept, with who said it, the tokens and the time, and is told again."""
+    model = ScriptedModel(["Hello!", Usage(7, 3)], "Fine.", alias="MODEL")
+    async with page_of(model.agent, tmp_path) as page:
+        thread = await page.thread()
+        frames = await page.say(thread, "Hi  there,\nyou")
+        assert ("finished", "") == (frames[-1]["how"], frames[-1]["sentence"])
+        read = await page.read(thread)
+        user, said = read["messages"]
+        assert ("Hi there, you", None) == (read["title"], read["run"])
+        nobody = {"agent": None, "model": None, "tool": None, "call": None, "usage": None, "seconds": None}
+        ended = {"ended": None, "sentence": "", "run": None}
+        expected = {
+            "role": "user",
+            "text": "Hi  there,\nyou",
+            "parts": ["Hi  there,\nyou"],
+            **nobody,
+            **ended,
+        }
+        assert expected == user
+        assert isinstance(said.pop("seconds"), float)
+        assert said.pop("run") is not None
+        assert {
+            "role": "assistant",
+            "text": "Hello!",
+            "parts": ["Hello!"],
+            "agent": "MODEL",
+            "model": "scripted",
+            "tool": None,
+            "call": None,
+            "ended": "finished",
+            "sentence": "",
+            "usage": {"input_tokens": 7, "output_tokens": 3},
+        } == said
+        await page.say(thread, "How are you?")
+    # The agent is sent what was said, and nothing of what the server notes.
+    assert (UserMessage("Hi  there,\nyou"), UserMessage("How are you?")) == (
+        model.requests[1].messages[0],
+        model.requests[1].messages[2],
+    )
+    assert "served" not in dict(model.requests[1].messages[1])
+    async with page_of(model.agent, tmp_path) as page:  # another server, later
+        expected_texts = [("user", "Hi  there,\nyou"), ("assistant", "Hello!")]
+        expected_texts += [("user", "How are you?"), ("assistant", "Fine.")]
+        assert expected_texts == await page.texts(thread)
+
+
+async def test_threads(tmp_path: Path) -> None:
+    """Conversations are made, named, listed with the newest first, page by page, and forgotten."""
+    async with page_of(scripted_model(then="Yes."), tmp_path) as page:
+        client = page.client
+        one, two, three = [await page.thread(**each) for each in ({}, {"title": " a \n title "}, {})]
+        await page.say(one, "x" * 100)
+        listed = (await client.get("/api/threads")).json()
+        assert {one, two, three} == {each["id"] for each in listed["threads"]}
+        assert [one, "x" * 79 + "…", None] == [listed["threads"][0][name] for name in ("id", "title", "run")]
+        assert None is listed["next"]
+        renamed = await client.patch(f"/api/threads/{one}", json={"title": "Another"})
+        assert {"id": one, "title": "Another"} == renamed.json()
+        first = (await client.get("/api/threads?limit=2")).json()
+        assert 2 == len(first["threads"])
+        rest = (await client.get("/api/threads", params={"limit": 2, "before": first["next"]})).json()
+        assert (1, None) == (len(rest["threads"]), rest["next"])
+        pages = [each["title"] for each in first["threads"] + rest["threads"]]
+        assert "Another" == pages[0]
+        assert {"a title", ""} == set(pages[1:])
+        assert 204 == (await client.delete(f"/api/threads/{one}")).status_code
+        for method, path in (
+            ("GET", one),
+            ("PATCH", one),
+            ("DELETE", one),
+            ("GET", "x" * 300),
+            ("GET", "%00"),
+        ):
+            gone = await client.request(method, f"/api/threads/{path}", json={"title": "x"})
+            assert (404, "no_such_thread") == error(gone)
+        gone = await client.post(f"/api/threads/{one}/runs", json={"text": "Hi"})
+        assert (404, "no_such_thread") == error(gone)
+        assert (404, "no_such_thread") == error(await client.get(f"/api/threads?before={one}"))
+
+
+async def test_the_run_of_a_thread(tmp_path: Path) -> None:
+    """While a run goes on, its conversation names it, has what the user said, and takes nothing more."""
+    waiting = Waiting()
+    async with page_of(waiting.agent, tmp_path) as page:
+        thread = await page.thread()
+        run = await page.begin(thread, text="Hi")
+        read = await page.read(thread)
+        assert (run, ["Hi"]) == (read["run"], [each["text"] for each in read["messages"]])
+        assert run == (await page.client.get("/api/threads")).json()["threads"][0]["run"]
+        for body in ({"text": "more"}, {"regenerate": True}, {"edit": 0, "text": "else"}):
+            refused = await page.client.post(f"/api/threads/{thread}/runs", json=body)
+            assert (409, "run_goes_on") == error(refused)
+            assert run == refused.json()["error"]["run"]
+        waiting.go.set()
+        assert "finished" == (await page.told(run))[-1]["how"]
+        # Whoever has seen the end finds the answer.
+        read = await page.read(thread)
+        assert (None, "one two") == (read["run"], read["messages"][-1]["text"])
+
+
+async def test_stop(tmp_path: Path) -> None:
+    """A stopped answer is kept as far as it was said, and says so; the agent is sent it from then on."""
+    waiting = Waiting()
+    async with page_of(waiting.agent, tmp_path) as page:
+        thread = await page.thread()
+        run = await page.begin(thread, text="Hi")
+        await first_token(page, run)
+        assert {"stopped": True} == (await page.client.post(f"/runs/{run}/stop")).json()
+        await asyncio.wait_for(waiting.closed.wait(), 1)
+        assert "stopped" == (await page.told(run))[-1]["how"]
+        said = (await page.read(thread))["messages"][1]
+        assert ("one ", "stopped", "The answer was stopped.") == (
+            said["text"],
+            said["ended"],
+            said["sentence"],
+        )
+        waiting.go.set()
+        await page.say(thread, "Go on")
+        assert ["Hi", "one ", "Go on"] == waiting.asked[-1]
+
+
+async def test_regenerate(tmp_path: Path) -> None:
+    """The user's last message is answered again; the old answer leaves the history."""
+    model = ScriptedModel("one", "two", "three")
+    async with page_of(model.agent, tmp_path) as page:
+        thread = await page.thread()
+        refused = await page.client.post(f"/api/threads/{thread}/runs", json={"regenerate": True})
+        assert (400, "nothing_to_answer") == error(refused)
+        await page.say(thread, "Hi")
+        await page.told(await page.begin(thread, regenerate=True))
+        assert [("user", "Hi"), ("assistant", "two")] == await page.texts(thread)
+        assert ["Hi"] == [str(each) for each in model.requests[1].messages]
+        await page.told(await page.begin(thread, regenerate=True))
+        assert [("user", "Hi"), ("assistant", "three")] == await page.texts(thread)
+
+
+async def test_edit(tmp_path: Path) -> None:
+    """A message of the user is said otherwise; what came behind it is forgotten."""
+    model = ScriptedModel("one", "two", "three")
+    async with page_of(model.agent, tmp_path) as page:
+        thread = await page.thread()
+        await page.say(thread, "a")
+        await page.say(thread, "b")
+        for wrong in (1, 4, -1, "0", True, 1.0):
+            refused = await page.client.post(f"/api/threads/{thread}/runs", json={"edit": wrong, "text": "x"})
+            assert (400, None) == error(refused)
+        assert 4 == len(await page.texts(thread))
+        await page.told(await page.begin(thread, edit=0, text="c"))
+        assert [("user", "c"), ("assistant", "three")] == await page.texts(thread)
+        assert ["c"] == [str(each) for each in model.requests[2].messages]
+
+
+@pytest.mark.logs("A run failed")
+async def test_failures(tmp_path: Path) -> None:
+    """A run that fails says so in a sentence, with what was said before, also when it is told again."""
+    model = ScriptedModel(["Hel", ValueError("sk-123456789")], [ValueError("sk-123456789")], "three")
+    async with page_of(model.agent, tmp_path) as page:
+        thread = await page.thread()
+        assert "failed" == (await page.say(thread, "a"))[-1]["how"]
+        await page.say(thread, "b")
+        sentence = "The agent failed; the log of the server says why."
+        read = (await page.read(thread))["messages"]
+        assert [("user", "a"), ("assistant", "Hel"), ("user", "b"), ("error", sentence)] == [
+            (each["role"], each["text"]) for each in read
+        ]
+        assert [(None, ""), ("failed", sentence)] * 2 == [(each["ended"], each["sentence"]) for each in read]
+        assert [sentence] == read[3]["parts"]
+        assert "sk-123456789" not in json.dumps(read)
+        await page.say(thread, "c")
+        # An error is nothing that a model is sent.
+        assert ["a", "Hel", "b", "c"] == [str(each) for each in model.requests[2].messages]
+
+
+async def test_an_agent_that_says_nothing(tmp_path: Path) -> None:
+    """An agent that replies nothing has answered, once, and is sent no empty message."""
+
+    @miniagent
+    async def silent(ctx: InteractionContext) -> None:
+        """Say nothing."""
+
+    async with page_of(silent, tmp_path) as page:
+        thread = await page.thread()
+        await page.say(thread, "Hi")
+        for _ in range(2):
+            read = (await page.read(thread))["messages"]
+            assert [("Hi", None), ("", "finished")] == [(each["text"], each["ended"]) for each in read]
+
+
+async def test_parts(tmp_path: Path) -> None:
+    """Thoughts, calls of tools and their results are told as they streamed, and go back to the model."""
+
+    @tool
+    def look(city: str) -> str:
+        """Look at the weather."""
+        return f"rain in {city}"
+
+    first = AssistantMessage(
+        parts=[Reasoning("Where?"), "Let me look.", ToolCall("c1", "look", '{"city": "Oslo"}')]
+    )
+    model = ScriptedModel(first, "It rains.", "Still.")
+    async with page_of(model.agent.with_tools(look), tmp_path) as page:
+        thread = await page.thread()
+        frames = await page.say(thread, "Weather?")
+        read = (await page.read(thread))["messages"]
+        assert ["user", "assistant", "tool", "assistant"] == [each["role"] for each in read]
+        kinds = [part if isinstance(part, str) else part["kind"] for part in read[1]["parts"]]
+        assert ["reasoning", "Let me look.", "tool_call_delta"] == kinds
+        call, result = read[1]["parts"][2], read[2]["parts"][0]
+        assert ("c1", "look", '{"city": "Oslo"}') == (call["id"], call["name"], call["arguments"])
+        assert ("c1", "look", "rain in Oslo") == (result["call_id"], result["name"], result["content"])
+        assert ("look", "c1") == (read[2]["tool"], read[2]["call"])
+        assert [None, None, None, "finished"] == [each["ended"] for each in read]
+        streamed = [each["part"] for each in frames if each["type"] == "part" and each["message"] == 1]
+        assert streamed == read[2]["parts"]
+        await page.say(thread, "And now?")
+    _, answer, result, *_ = model.requests[2].messages
+    assert isinstance(answer, AssistantMessage)
+    assert ("Where?", "c1", "rain in Oslo") == (answer.reasoning, answer.tool_calls[0].id, result.text)
+
+
+async def test_a_call_that_was_cut(tmp_path: Path) -> None:
+    """A call of a tool that was stopped before its result is shown, and no model is sent it."""
+    called = asyncio.Event()
+
+    @tool
+    async def wait() -> str:
+        """Wait for ever."""
+        called.set()
+        await asyncio.Event().wait()
+        return ""
+
+    model = ScriptedModel(["Let me ", ToolCallDelta(0, "c1", "wait", "{}")], "Fine.")
+    async with page_of(model.agent.with_tools(wait), tmp_path) as page:
+        thread = await page.thread()
+        run = await page.begin(thread, text="Hi")
+        await called.wait()
+        await page.client.post(f"/runs/{run}/stop")
+        await page.told(run)
+        read = (await page.read(thread))["messages"]
+        assert ("wait", "stopped") == (read[1]["parts"][1]["name"], read[-1]["ended"])
+        await page.say(thread, "Never mind")
+    assert ["Hi", "Let me ", "Never mind"] == [str(each) for each in model.requests[1].messages]
+    assert () == getattr(model.requests[1].messages[1], "tool_calls", None)
+
+
+async def test_two_readers(tmp_path: Path) -> None:
+    """Two tabs read one run, one from the first frame and one from where it was, to the same end."""
+    waiting = Waiting()
+    async with page_of(waiting.agent, tmp_path) as page:
+        run = await page.begin(await page.thread(), text="Hi")
+        await first_token(page, run)
+        one = asyncio.create_task(page.client.get(f"/runs/{run}"))
+        other = asyncio.create_task(page.client.get(f"/runs/{run}", headers={"last-event-id": "2"}))
+        await asyncio.sleep(0.05)
+        waiting.go.set()
+        whole, rest = (await one).text, (await other).text
+        assert whole.endswith(rest[rest.index("id: ") :])
+        last = rest[rest.rindex("id: ") + 4 :].split("\n")[0]
+        assert 204 == (await page.client.get(f"/runs/{run}", headers={"last-event-id": last})).status_code
+
+
+async def test_removing_what_goes_on(tmp_path: Path) -> None:
+    """A conversation that is forgotten in mid-answer stops its run, and nothing of it comes back."""
+    waiting = Waiting()
+    async with page_of(waiting.agent, tmp_path) as page:
+        thread = await page.thread()
+        run = await page.begin(thread, text="Hi")
+        await first_token(page, run)
+        assert 204 == (await page.client.delete(f"/api/threads/{thread}")).status_code
+        assert waiting.closed.is_set()
+        assert "stopped" == (await page.told(run))[-1]["how"]
+        assert [] == (await page.client.get("/api/threads")).json()["threads"]
+    assert () == await ChatHistorySQLite(tmp_path / "CHAT.db").threads()
+
+
+async def test_the_server_ends_in_mid_answer(tmp_path: Path) -> None:
+    """What was said when the server ended is kept, and the next server says that the rest was lost."""
+    waiting = Waiting()
+    async with page_of(waiting.agent, tmp_path) as page:
+        thread = await page.thread()
+        await first_token(page, await page.begin(thread, text="Hi"))
+    waiting.go.set()
+    async with page_of(waiting.agent, tmp_path) as page:
+        read = await page.read(thread)
+        said = read["messages"][-1]
+        assert (None, "one ", "lost") == (read["run"], said["text"], said["ended"])
+        assert said["sentence"].startswith("The server")
+        await page.told(await page.begin(thread, regenerate=True))
+        assert [("user", "Hi"), ("assistant", "one two")] == await page.texts(thread)
+
+
+async def test_died_before_the_run_began(tmp_path: Path) -> None:
+    """A user's message that was kept and never answered can be answered."""
+    await ChatHistorySQLite(tmp_path / "CHAT.db", "t").append(UserMessage("Hi"))
+    async with page_of(scripted_model("Hello"), tmp_path) as page:
+        read = await page.read("t")
+        assert (None, ["Hi"]) == (read["run"], [each["text"] for each in read["messages"]])
+        await page.told(await page.begin("t", regenerate=True))
+        assert [("user", "Hi"), ("assistant", "Hello")] == await page.texts("t")
+
+
+async def test_a_history_of_others(tmp_path: Path) -> None:
+    """Conversations that agents have kept in the file are told as any other, and go on."""
+    history = ChatHistorySQLite(tmp_path / "CHAT.db", "t")
+    await history.append([UserMessage("a"), AssistantMessage("b", model="m"), Message("c")])
+    model = ScriptedModel("d")
+    async with page_of(model.agent, tmp_path) as page:
+        assert [("user", "a"), ("assistant", "b"), ("assistant", "c")] == await page.texts("t")
+        half = b'{"text": "\\ud800 half a character"}'
+        json_type = {"content-type": "application/json"}
+        begun = await page.client.post("/api/threads/t/runs", content=half, headers=json_type)
+        await page.told(begun.json()["run"])
+        assert "\ud800 half a character" == (await page.texts("t"))[3][1]
+    assert ["a", "b", "c"] == [str(each) for each in model.requests[0].messages][:3]
+
+
+@pytest.mark.parametrize(
+    ("status", "request_"),
+    [
+        (415, {"content": b'{"text":"x"}', "headers": {"content-type": "text/plain"}}),
+        (400, {"content": b"{", "headers": {"content-type": "application/json"}}),
+        (400, {"json": ["text"]}),
+        (413, {"json": {"text": "x" * 1_000_001}}),
+        (400, {"json": {}}),
+        (400, {"json": {"text": " \n"}}),
+        (400, {"json": {"text": 7}}),
+        (400, {"json": {"regenerate": False}}),
+        (400, {"json": {"regenerate": True, "text": "x"}}),
+    ],
+)
+async def test_bodies(tmp_path: Path, status: int, request_: dict[str, Any]) -> None:
+    """A body that cannot be used begins nothing and says in a sentence what is wrong."""
+    async with page_of(scripted_model(), tmp_path) as page:
+        thread = await page.thread()
+        assert status == error(await page.client.post(f"/api/threads/{thread}/runs", **request_))[0]
+        assert [] == await page.texts(thread)
+
+
+async def test_other_parameters(tmp_path: Path) -> None:
+    """Titles, limits and tokens that cannot be used are refused in a sentence."""
+    async with page_of(scripted_model(), tmp_path) as page:
+        for limit in ("0", "x", "-1", "9" * 9, "²"):
+            assert 400 == error(await page.client.get("/api/threads", params={"limit": limit}))[0]
+        thread = await page.thread()
+        for title in (7, "x" * 201, None):
+            refused = await page.client.patch(f"/api/threads/{thread}", json={"title": title})
+            assert 400 == error(refused)[0]
+        assert 400 == error(await page.client.post("/api/threads", json={"title": 7}))[0]
+        bare = await page.client.post("/api/threads")
+        assert 201 == bare.status_code
+        assert 204 == (await page.client.post("/api/login", json={"token": "any"})).status_code
+        for path in ("/api/nothing", "/runs", "/api/runs/x/stop"):
+            assert 404 == (await page.client.post(path, json={})).status_code
+
+
+async def test_pictures(tmp_path: Path) -> None:
+    """A run of this server has a picture; one that it does not know has none, and the page knows that."""
+    async with page_of(scripted_model("secret words"), tmp_path) as page:
+        thread = await page.thread()
+        run = await page.begin(thread, text="Hi")
+        await page.told(run)
+        assert run == (await page.read(thread))["messages"][-1]["run"]
+        picture = await page.client.get(f"/api/runs/{run}/timeline")
+        assert ("image/svg+xml", True) == (picture.headers["content-type"], picture.text.startswith("<svg"))
+        assert "secret" not in picture.text
+        assert "sandbox" in picture.headers["content-security-policy"]
+        assert (404, "no_picture") == error(await page.client.get("/api/runs/x/timeline"))
+    async with page_of(scripted_model(), tmp_path) as page:
+        assert None is (await page.read(thread))["messages"][-1]["run"]
+
+
+async def test_info(tmp_path: Path) -> None:
+    """A page is told who answers; answers of the API are kept by no browser."""
+    async with page_of(scripted_model(), tmp_path) as page:
+        told = await page.client.get("/api/info")
+        said = told.json()
+        assert ("POET", "m-1", "Hello, I am a poet.", True) == tuple(
+            said[name] for name in ("agent", "model", "opening", "timelines")
+        )
+        assert "no-store" == told.headers["cache-control"]
+        assert "server" not in told.headers
+
+
+@pytest.mark.logs("cannot be", "could not be kept")
+async def test_a_history_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If what the user says cannot be kept, no run begins, and a sentence says so."""
+    model = ScriptedModel("one")
+    async with page_of(model.agent, tmp_path) as page:
+        thread = await page.thread()
+        (tmp_path / "CHAT.db").unlink()
+        (tmp_path / "CHAT.db").mkdir()
+        refused = await page.client.post(f"/api/threads/{thread}/runs", json={"text": "Hi"})
+        assert (503, "not_kept") == error(refused)
+        assert str(tmp_path) not in refused.text
+    assert () == tuple(model.requests)
+
+
+async def test_an_answer_that_could_not_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that could not be kept at its end is kept when somebody looks, from its frames."""
+    waiting = Waiting()
+    waiting.go.set()
+    async with page_of(waiting.agent, tmp_path) as page:
+        thread = await page.thread()
+        with monkeypatch.context() as broken:
+            broken.setattr(Runs, "frames", _no_frames)
+            run = await page.begin(thread, text="Hi")
+            await page.told(run)
+            await asyncio.sleep(0.05)
+        read = await page.read(thread)
+        assert ["Hi", "one two"] == [each["text"] for each in read["messages"]]
+        assert ("finished", None) == (read["messages"][1]["ended"], read["messages"][1]["seconds"])
+
+
+async def _no_frames(_: Runs, __: str) -> AsyncGenerator[None]:
+    await _full()
+    yield
+
+
+async def _full() -> None:
+    raise OSError("the disk is full")
+
+
+# -- who may -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "evil.example:{port}"},
+        {"host": "127.0.0.1"},
+        {"host": "127.0.0.1:1"},
+        {"host": "127.0.0.1:{port}@evil.example"},
+        {"host": "localhost.:{port}"},
+        {"host": ""},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://localhost:{port}"},
+        {"origin": "https://127.0.0.1:{port}"},
+        {"origin": "http://127.0.0.1:{port}.evil.example"},
+    ],
+)
+async def test_other_sites(tmp_path: Path, headers: dict[str, str]) -> None:
+    """What comes from a page of another site, or under another name (DNS rebinding), reaches no route."""
+    async with page_of(scripted_model(), tmp_path) as page:
+        sent = {name: value.replace("{port}", str(page.port)) for name, value in headers.items()}
+        for method, path in (
+            ("GET", "/"),
+            ("GET", "/api/info"),
+            ("POST", "/api/threads"),
+            ("GET", "/runs/x"),
+        ):
+            refused = await page.client.request(method, path, headers=sent)
+            assert 403 == error(refused)[0]
+        assert [] == (await page.client.get("/api/threads")).json()["threads"]
+
+
+async def test_names_of_this_machine(tmp_path: Path) -> None:
+    """The names of this machine, and a page of this server, are let in."""
+    async with page_of(scripted_model(), tmp_path) as page:
+        for name in ("127.0.0.1", "localhost", "LocalHost", "[::1]", "[0:0::1]"):
+            host = f"{name}:{page.port}"
+            for origin in ({}, {"origin": f"http://{host}"}):
+                told = await page.client.get("/api/info", headers={"host": host, **origin})
+                assert 200 == told.status_code, (name, origin)
+
+
+async def test_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a token, whoever has not given it gets the files of the page, and nothing else."""
+    monkeypatch.setattr("miniagents.server._routes._WAIT_AFTER_WRONG_TOKEN", 0.01)
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "index.html").write_text("<!doctype html>")
+    async with page_of(scripted_model(), tmp_path, token=TOKEN, files=tmp_path / "page") as page:
+        assert page.address.endswith("/#token=open%20sesame")
+        client = page.client
+        assert 200 == (await client.get("/")).status_code
+        routes = [("GET", "/api/info"), ("GET", "/api/threads"), ("POST", "/api/threads"), ("GET", "/runs/x")]
+        routes += [("POST", "/runs/x/stop"), ("GET", "/api/runs/x/timeline"), ("GET", "/api/login/x")]
+        routes += [("GET", "/page/../api/info"), ("GET", "//api/info"), ("GET", "/api%2finfo")]
+        for method, path in routes:
+            assert (401, "not_authenticated") == error(await client.request(method, path)), path
+        for wrong in ("open", "", 7, None):
+            assert (401, "wrong_token") == error(await client.post("/api/login", json={"token": wrong}))
+        logged = await client.post("/api/login", json={"token": "open sesame"})
+        cookie = logged.headers["set-cookie"]
+        assert 204 == logged.status_code
+        assert "sesame" not in cookie
+        assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
+        assert 200 == (await client.get("/api/info")).status_code  # the client has the cookie now
+        client.cookies.clear()
+        value = cookie.partition(";")[0]
+        for given in (value[:-1], f"{value}0", "x=y", value.replace("=", "-=", 1), value.partition("=")[0]):
+            assert 401 == (await client.get("/api/info", headers={"cookie": given})).status_code
+        several = {"cookie": f"other=1; {value}; more=2"}
+        assert 200 == (await client.get("/api/info", headers=several)).status_code
+        bearer = {"authorization": "Bearer open sesame"}
+        assert 200 == (await client.get("/api/info", headers=bearer)).status_code
+        no_bearer = {"authorization": "Bearer open"}
+        assert 401 == (await client.get("/api/info", headers=no_bearer)).status_code
+    async with page_of(scripted_model(), tmp_path, token=TOKEN) as page:
+        name = f"miniagents-{page.port}={value.partition('=')[2]}"
+        assert 200 == (await page.client.get("/api/info", headers={"cookie": name})).status_code
+    async with page_of(scripted_model(), tmp_path, token=f"{TOKEN}!") as page:
+        name = f"miniagents-{page.port}={value.partition('=')[2]}"
+        assert 401 == (await page.client.get("/api/info", headers={"cookie": name})).status_code
+
+
+async def test_a_slow_body_holds_nobody_up(tmp_path: Path) -> None:
+    """While one client sends its body byte by byte, others are served."""
+    async with page_of(scripted_model(), tmp_path) as page:
+        _, writer = await asyncio.open_connection("127.0.0.1", page.port)
+        head = f"POST /api/threads HTTP/1.1\r\nhost: 127.0.0.1:{page.port}\r\ncontent-length: 99\r\n"
+        writer.write(f"{head}content-type: application/json\r\n\r\n{{".encode())
+        await writer.drain()
+        assert 200 == (await page.client.get("/api/info")).status_code
+        writer.close()
+        await writer.wait_closed()
+
+
+def test_umask(tmp_path: Path) -> None:
+    """Files are private whatever the umask is."""
+    modes: set[int] = set()
+    before = os.umask(0)
+    try:
+
+        async def main() -> None:
+            async with page_of(scripted_model("x"), tmp_path) as page:
+                await page.say(await page.thread(), "Hi")
+                modes.update(path.stat().st_mode & 0o777 for path in list(tmp_path.iterdir()))  # noqa: ASYNC240
+
+        asyncio.run(main())
+    finally:
+        os.umask(before)
+    assert {0o600} == modes

@@ -1,0 +1,140 @@
+"""From frames to messages, to what an agent is sent, and to what a page is told."""
+
+from collections.abc import Mapping
+from typing import cast
+
+from miniagents import (
+    AssistantMessage,
+    ErrorMessage,
+    Image,
+    Message,
+    MiniAgents,
+    SystemMessage,
+    ToolMessage,
+    UserMessage,
+)
+from miniagents.ext.web import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frames_of
+from miniagents.parts import Finish, Reasoning, Restart, ToolCall, ToolCallDelta, ToolResult, Usage
+from miniagents.server._said import conversation_of, run_in, said_by_user, said_in_run, shown, turn_in
+
+
+def note(message: Message) -> Mapping[str, object]:
+    """What the server notes of a message."""
+    return cast("Mapping[str, object]", message.served)  # type: ignore[attr-defined]
+
+
+def test_a_whole_run() -> None:
+    """Each message has its class, its content, who wrote it, what it cost; the last one how it ended."""
+    frames: list[Frame] = [
+        MessageBegan(0, "assistant", "POET", "m-1"),
+        MessagePart(0, "Let me "),
+        MessagePart(0, Restart()),
+        MessagePart(0, Reasoning("Hm.", signature="s")),
+        MessagePart(0, "Look: "),
+        MessagePart(0, ToolCallDelta(0, "c", "look", "{")),
+        MessagePart(0, ToolCallDelta(0, arguments="}")),
+        MessagePart(0, Usage(1, 2)),
+        MessagePart(0, Usage(7, 3)),
+        MessagePart(0, Finish("tool_use")),
+        MessageEnded(0),
+        MessageBegan(1, "tool", "POET", None, "look", "c"),
+        MessagePart(1, ToolResult("c", "a tree", name="look")),
+        MessageEnded(1),
+        MessageBegan(2, "assistant"),
+        MessagePart(2, "A tree."),
+        MessagePart(2, Image(data=b"GIF89a")),
+        MessageEnded(2),
+        RunEnded("finished"),
+    ]
+    first, second, third = said_in_run("r", frames, 1.5)
+    content = (Reasoning("Hm.", signature="s"), "Look: ", ToolCall("c", "look", "{}"))
+    assert isinstance(first, AssistantMessage)
+    assert (content, "Look: ", Usage(7, 3), "tool_use", "m-1") == (
+        first.content,
+        first.text,
+        first.usage,
+        first.finish_reason,
+        first.model,
+    )
+    assert isinstance(second, ToolMessage)
+    assert ("a tree", "look", "POET") == (
+        second.text,
+        *(getattr(second, name) for name in ("tool", "agent_alias")),
+    )
+    assert isinstance(third, AssistantMessage)
+    assert ("A tree.", Image(data=b"GIF89a")) == third.content
+    assert [{"run": "r"}, {"run": "r"}] == [dict(note(each)) for each in (first, second)]
+    assert {"run": "r", "ended": "finished", "sentence": "", "seconds": 1.5} == dict(note(third))
+
+
+def test_what_was_cut() -> None:
+    """Of a message that was cut what came is kept; one of which nothing came is not."""
+    frames: list[Frame] = [
+        MessageBegan(0, "assistant"),
+        MessagePart(0, "Hel"),
+        MessageEnded(0),
+        MessageBegan(1, "tool", tool="look", call="c"),
+        RunEnded("stopped", "It was stopped."),
+    ]
+    (message,) = said_in_run("r", frames, None)
+    assert ("Hel", {"run": "r", "ended": "stopped", "sentence": "It was stopped."}) == (
+        message.text,
+        dict(note(message)),
+    )
+    (lost,) = said_in_run("r", frames[3:4], None)  # not even the last frame is there
+    assert (True, "lost") == (isinstance(lost, ErrorMessage), note(lost)["ended"])
+    (silent,) = said_in_run("r", [RunEnded("finished")], None)
+    assert (True, "") == (isinstance(silent, AssistantMessage), silent.text)
+
+
+def test_turns() -> None:
+    """What the user says begins a turn; what an agent says as a user does not."""
+    asked = said_by_user("Hi", "t")
+    (echoed,) = said_in_run("r", [MessageBegan(0, "user"), MessagePart(0, "Hi"), RunEnded("finished")], None)
+    assert ["t", None, "", None, None] == [
+        turn_in(each) for each in (asked, echoed, UserMessage("Hi"), AssistantMessage("Hi"), Message("Hi"))
+    ]
+    assert ["", "r"] == [run_in(each) for each in (asked, echoed)]
+
+
+def test_what_an_agent_is_sent() -> None:
+    """No notes, no errors, no empty answers, and no call without its result: neither of them."""
+    whole = AssistantMessage(parts=["I look.", ToolCall("a", "look")], finish_reason="tool_use")
+    half = AssistantMessage(parts=[Reasoning("Hm."), ToolCall("b", "look"), ToolCall("c", "look")], model="m")
+    messages = [
+        SystemMessage("Be kind."),
+        said_by_user("Hi", "t"),
+        whole,
+        ToolMessage(parts=[ToolResult("a", "a tree")]),
+        half,
+        ToolMessage(parts=[ToolResult("b", "a house")]),
+        *said_in_run("r", [RunEnded("finished")], 1.0),
+        *said_in_run("r", [RunEnded("failed", "It failed.")], 1.0),
+        AssistantMessage(parts=[ToolCall("d", "look")]),
+    ]
+    assert (
+        SystemMessage("Be kind."),
+        UserMessage("Hi"),
+        whole,
+        ToolMessage(parts=[ToolResult("a", "a tree")]),
+        AssistantMessage(parts=[Reasoning("Hm.")], model="m"),
+    ) == conversation_of(messages)
+
+
+async def test_there_and_back() -> None:
+    """What a page is told of a message that was kept is what it was told while it came."""
+    frames: list[Frame] = [
+        MessageBegan(0, "assistant", "POET", "m-1"),
+        MessagePart(0, Reasoning("Hm.")),
+        MessagePart(0, "Look."),
+        MessagePart(0, ToolCallDelta(0, "c", "look", "{}")),
+        MessagePart(0, Image(data=b"GIF89a")),
+        MessageEnded(0),
+    ]
+    async with MiniAgents():
+        said = said_in_run("r", [*frames, RunEnded("finished")], None)
+        assert frames == frames_of(said)
+        (told,) = shown(said, bool)
+    streamed = [each.as_data()["part"] for each in frames if isinstance(each, MessagePart)]
+    assert (streamed, "Look.", "r") == (told["parts"], told["text"], told["run"])
+    assert "unknown" not in str(told)
