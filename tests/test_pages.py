@@ -86,6 +86,8 @@ def test_unknown_comment() -> None:
             blocks_of("docs/x.md", f"<!-- {comment} -->\n```python\nprint()\n```\n")
 
 
+@pytest.mark.loop(fifo=True)
+@pytest.mark.no_eager_tasks("pages show in which order tasks start")
 @pytest.mark.parametrize("blocks", TOGETHER, ids=lambda blocks: name_of(blocks[0]))
 def test_program(blocks: list[Block], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The program prints what stands behind it, and complains of nothing."""
