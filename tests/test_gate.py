@@ -22,6 +22,7 @@ def test_the_command_of_the_readme_is_first() -> None:
         "ruff format --check",
         "pyright",
         "pytest -m gate",
+        "python -m tests.docs_site site",
         "tests.quiet",
         "tests.laws.orders",
         "pytest --uvloop $other_loops",

@@ -221,5 +221,10 @@ ADAPTERS: Final = MappingProxyType(
 )
 """What leads from one kind of stream to another one: its docstring answers the five questions."""
 
-WORDS_MEANT: Final = MappingProxyType({"miniagents/ext/llm/_options.py": "leaves no room for an answer"})
+WORDS_MEANT: Final = MappingProxyType(
+    {
+        "docs/examples.md": "econd floor",  # of a library
+        "miniagents/ext/llm/_options.py": "leaves no room for an answer",
+    }
+)
 """File -> the words in which a word of `words.py` means the thing itself, and not a part of the code."""
