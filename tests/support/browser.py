@@ -31,8 +31,7 @@ async def browser() -> AsyncGenerator[Browser]:
                 "There is no browser: apt-get install chromium-headless-shell, or "
                 "playwright install --with-deps chromium-headless-shell"
             )
-        # Root, as in many a container, has no sandbox; the pages are our own.
-        chromium = await playwright.chromium.launch(executable_path=found, chromium_sandbox=os.geteuid() != 0)
+        chromium = await playwright.chromium.launch(executable_path=found)
         try:
             yield chromium
         finally:

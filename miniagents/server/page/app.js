@@ -168,7 +168,7 @@ async function route() {
   drawThreads();
   refresh();
   if (id !== null) await reload(open);
-  if (!matchMedia("(pointer: coarse)").matches) box.focus();
+  toBox();
 }
 
 /** Show what the server has of a chat. */
@@ -260,6 +260,7 @@ async function remove(thread) {
   threads = threads.filter((each) => each.id !== thread.id);
   changed(thread.id);
   if (thread.id === open.id) location.hash = "";
+  else toBox();
 }
 
 /** Tell the list and the other tabs. */
@@ -296,6 +297,11 @@ function failed(error) {
   else complain(error instanceof api.ServerError ? error.message : `The page failed: ${error}`);
   away = error.status === 0;
   return undefined;
+}
+
+/** Have a person type on; not where that brings up a keyboard that hides what is read. */
+function toBox() {
+  if (!matchMedia("(pointer: coarse)").matches) box.focus();
 }
 
 /** The box is as high as its text, up to a bound of the style. */
