@@ -30,7 +30,7 @@ from typing_extensions import override
 
 from miniagents import Message, MiniAgents, miniagent
 from miniagents.agents import InteractionContext
-from miniagents.ext.web import MemoryFrames, MessagePart, Runs, SQLiteFrames, stream_response
+from miniagents.ext.web import MemoryFrames, Runs, SQLiteFrames, stream_response
 from miniagents.ext.web._protocols import SSEEncoder
 from miniagents.ext.web._response import FrameResponse
 
@@ -56,11 +56,13 @@ async def bare(_: Request) -> Response:
     """Send the same events without an agent."""
 
     async def events() -> AsyncIterator[bytes]:
-        encoder, position = SSEEncoder(), 0
-        yield encoder.begin()
+        position = 0
         while True:
             position += 1
-            yield encoder.encode(position, MessagePart(0, f"{time.monotonic():.6f} "))
+            data = json.dumps(
+                {"type": "part", "message": 0, "part": f"{time.monotonic():.6f} "}, separators=(",", ":")
+            )
+            yield f"id: {position}\ndata: {data}\n\n".encode()
             await asyncio.sleep(PAUSE)
 
     return StreamingResponse(events(), media_type="text/event-stream")

@@ -41,7 +41,7 @@ class Feed(Protocol):
         ...
 
     def take(self) -> Sequence[Positioned]:
-        """Return the next frames, empty if there are none yet; a `RunEnded` is the last one."""
+        """Return all frames that have come, or `BATCH` or more of them; a `RunEnded` is the last one."""
         ...
 
     def cut(self) -> None:

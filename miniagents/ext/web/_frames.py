@@ -28,6 +28,7 @@ __all__ = [
     "RunEnded",
     "frame_from_data",
     "frame_from_json",
+    "frame_json",
     "json_of",
     "text_size",
 ]
@@ -212,6 +213,10 @@ def frame_from_json(text: str | bytes) -> Frame:
     return frame_from_data(cast("dict[str, object]", data))
 
 
+# Made once: `json.dumps` makes an encoder for each call that has separators of its own.
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def json_of(data: object) -> bytes:
     """Return plain data as JSON on one line.
 
@@ -223,9 +228,24 @@ def json_of(data: object) -> bytes:
         b'{"type":"message_ended","message":3}'
     """
     try:
-        return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+        return _encode(data).encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can say
         return json.dumps(data, separators=(",", ":")).encode()
+
+
+def frame_json(frame: Frame) -> bytes:
+    """Return a frame as JSON on one line.
+
+    Args:
+        frame: any.
+
+    Example:
+        >>> frame_json(MessagePart(0, "Hello"))
+        b'{"type":"part","message":0,"part":"Hello"}'
+    """
+    if type(frame) is MessagePart and type(frame.part) is str:  # what comes most
+        return b'{"type":"part","message":%d,"part":%b}' % (frame.message, json_of(frame.part))
+    return json_of(frame.as_data())
 
 
 def text_size(frame: Frame) -> int:

@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Protocol
 
 from miniagents.values import Refusal, Restart
 
-from ._frames import Frame, MessageEnded, MessagePart, RunEnded, json_of
+from ._frames import Frame, MessageEnded, MessagePart, RunEnded, frame_json, json_of
 
 __all__ = [
     "NO_CACHE",
@@ -84,7 +84,7 @@ class SSEEncoder:
 
     def encode(self, position: int, frame: Frame, /) -> bytes:
         """Return one event."""
-        return b"id: %d\ndata: %b\n\n" % (position, json_of(frame.as_data()))
+        return b"id: %d\ndata: %b\n\n" % (position, frame_json(frame))
 
     def ping(self) -> bytes:
         """Return a comment."""

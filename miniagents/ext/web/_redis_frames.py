@@ -22,7 +22,7 @@ from ._frame_log import (
     run_exists,
     unknown_run,
 )
-from ._frames import FRAMES_VERSION, Ending, Frame, RunEnded, frame_from_json, json_of
+from ._frames import FRAMES_VERSION, Ending, Frame, RunEnded, frame_from_json, frame_json
 
 __all__ = ["RedisFrames"]
 
@@ -266,7 +266,7 @@ class RedisFrames:
         """Write frames behind the position ``last``, or none of them, if something stands there."""
         ends = bool(frames) and isinstance(frames[-1], RunEnded)
         keys = (self._run_key(run), self._frames_key(run))
-        data = [json_of(each.as_data()) for each in frames]
+        data = [frame_json(each) for each in frames]
         if not await self._do("EVAL", _APPEND, len(keys), *keys, last, int(ends), self._keep, *data):
             self._live.pop(run, None)
             raise RunOverError(f"the run {run!r} has ended; nothing can be appended.")

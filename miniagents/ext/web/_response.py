@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from ._encoders import ProtocolName, encoder_of
 from ._feeds import SHUT_DOWN, AttachedFeed, Feed
-from ._frame_log import Positioned
+from ._frame_log import BATCH, Positioned
 from ._frames import RunEnded
 from ._open_responses import OpenResponses
 from ._protocols import Encoder
@@ -104,7 +104,9 @@ class FrameResponse(Response):
         self._encoder = encoder
         self._ping = ping
         self._stall = stall
+        self._loop: asyncio.AbstractEventLoop  # of the call
         self._more: asyncio.Future[None] | None = None  # what the writer waits for
+        self._fresh = True  # there may be frames to take
         self._gone = False  # the client has left
         self._cut = False  # the server is about to end
         self._position = 0  # of the last frame that was written
@@ -122,7 +124,7 @@ class FrameResponse(Response):
             await send(self._start())
             await send({"type": "http.response.body", "body": b""})
             return
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._writer = asyncio.current_task()
         responses = self._feed.context.shared(OpenResponses)
         watcher = loop.create_task(self._watch(receive))
@@ -162,12 +164,14 @@ class FrameResponse(Response):
         return {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
 
     async def _write(self, send: Send) -> None:
-        await self._give(send, self._start())
+        self._sending = True
+        await send(self._start())
+        self._sending = False
         encoder = self._encoder
         if first := encoder.begin():
             await self._send(send, first)
         while not self._gone:
-            frames = self._feed.take()
+            frames = self._take() if self._fresh else ()
             if frames:
                 data, ended = self._encoded(frames)
                 if ended:
@@ -183,8 +187,13 @@ class FrameResponse(Response):
                 if data := encoder.ping():
                     await self._send(send, data)
             else:
-                self._more = asyncio.get_running_loop().create_future()
+                self._more = self._loop.create_future()
                 await self._more
+
+    def _take(self) -> Sequence[Positioned]:
+        frames = self._feed.take()
+        self._fresh = len(frames) >= BATCH  # then there may be more, which is not said again
+        return frames
 
     def _encoded(self, frames: Sequence[Positioned]) -> tuple[bytes, bool]:
         """What is to be sent, and whether it is the last."""
@@ -199,13 +208,10 @@ class FrameResponse(Response):
         return b"".join(data), ended
 
     async def _send(self, send: Send, data: bytes, *, last: bool = False) -> None:
-        await self._give(send, {"type": "http.response.body", "body": data, "more_body": not last})
-
-    async def _give(self, send: Send, message: Message) -> None:
         self._sending = True
-        await send(message)
+        await send({"type": "http.response.body", "body": data, "more_body": not last})
         self._sending = False
-        self._sent = asyncio.get_running_loop().time()
+        self._sent = self._loop.time()
 
     async def _end_now(self, send: Send) -> None:
         """End a response whose run has not: a client that does not come back by itself is told so."""
@@ -220,6 +226,7 @@ class FrameResponse(Response):
     # -- what wakes the writer ---------------------------------------------------------------------------
 
     def _wake(self) -> None:
+        self._fresh = True
         more = self._more
         if more is not None:
             self._more = None
@@ -241,7 +248,7 @@ class FrameResponse(Response):
 
     def _look(self) -> None:
         """See whether it has been silent for long, or the client has not read for long."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         now = loop.time()
         due = self._sent + (self._stall if self._sending else self._ping)
         if now < due:

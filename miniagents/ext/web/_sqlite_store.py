@@ -10,7 +10,7 @@ from typing import Final, TypeAlias, cast
 
 from .._sqlite import PRIVATE, number_of, transaction
 from ._frame_log import BATCH, LOST, FrameLogError, RunOverError, RunRecord, run_exists, unknown_run
-from ._frames import FRAMES_VERSION, Frame, RunEnded, frame_from_json, json_of
+from ._frames import FRAMES_VERSION, Frame, RunEnded, frame_from_json, frame_json
 
 __all__ = ["Append", "SQLiteStore"]
 
@@ -200,7 +200,7 @@ class SQLiteStore:
             last = self._last(number)
         self._db.executemany(
             "INSERT INTO frames (run, position, frame) VALUES (?, ?, ?)",
-            [(number, at, json_of(each.as_data())) for at, each in enumerate(frames, start=last + 1)],
+            [(number, at, frame_json(each)) for at, each in enumerate(frames, start=last + 1)],
         )
         if frames and isinstance(frames[-1], RunEnded):
             self._db.execute("UPDATE runs SET ended = ? WHERE id = ?", (time.time(), number))

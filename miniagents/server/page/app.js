@@ -1,0 +1,402 @@
+// The page: which chat is open, what is asked, and what the keys do.
+
+import * as api from "./api.js";
+import { Conversation } from "./conversation.js";
+import { askText, askWhether } from "./dialogs.js";
+import { nameOf } from "./dom.js";
+import { follow } from "./run.js";
+import { ThreadList } from "./threads.js";
+
+const POLL = 3000; // milliseconds; while another chat is being answered
+
+const $ = (id) => document.getElementById(id);
+const [box, send, stop, problem] = [$("box"), $("send"), $("stop"), $("problem")];
+
+let info = { agent: "Agent", model: null, opening: null };
+let threads = [];
+let next = null; // where the older chats begin
+let poll = null;
+let away = false; // the server could not be reached
+let isLoaded;
+const loaded = new Promise((resolve) => (isLoaded = resolve)); // the server has said who answers
+
+/** The chat that is open. What comes late for one that no longer is, is not shown. */
+let open = chat(null);
+
+function chat(id) {
+  return { id, title: "", count: 0, run: null, busy: false, stopped: false, leave: null };
+}
+
+const conversation = new Conversation($("conversation"), $("scroller"), $("newer"), { regenerate, edit });
+const list = new ThreadList($("threads"), { rename, remove });
+const others = new BroadcastChannel("miniagents"); // this page in other tabs
+
+// -- questions -------------------------------------------------------------------------------------------------
+
+async function say() {
+  await loaded; // who types early is asked for the token first
+  const text = box.value.trim();
+  if (!text) return;
+  if (open.busy) {
+    announce("The answer is still on its way. Escape stops it.");
+    return;
+  }
+  box.value = "";
+  fit();
+  const question = conversation.ask(text, open.count);
+  await run({ text }, (mine) => {
+    if (mine === open) {
+      conversation.withdrawFrom(question);
+      box.value ||= text;
+      fit();
+      welcome();
+    }
+  });
+}
+
+async function regenerate() {
+  if (open.busy) return;
+  conversation.withdrawAnswer();
+  box.focus();
+  await run({ regenerate: true }, reload);
+}
+
+async function edit(question, index, text) {
+  if (open.busy) return;
+  conversation.withdrawFrom(question);
+  conversation.ask(text, index);
+  box.focus();
+  await run({ edit: index, text }, reload);
+}
+
+/** Have the agent answer; `undo` puts things back if the server does not take it. */
+async function run(what, undo) {
+  const mine = open;
+  complain("");
+  announce("");
+  setBusy(mine, true);
+  welcome();
+  try {
+    if (mine.id === null) {
+      mine.id = (await api.newThread()).id;
+      if (mine === open) history.replaceState(null, "", address(mine.id));
+    }
+    const begun = await api.begin(mine.id, what);
+    changed(mine.id);
+    listen(mine, begun.run);
+  } catch (error) {
+    setBusy(mine, false);
+    undo(mine);
+    if (mine === open && error.status === 409) await reload(mine);
+    failed(error);
+  }
+}
+
+/** Show a run from its first frame on, until it ends. */
+function listen(mine, run) {
+  mine.run = run;
+  setBusy(mine, true);
+  if (mine.stopped) api.stop(run).catch(failed);
+  if (mine !== open) return;
+  const answer = conversation.answer(info.agent);
+  mine.leave = follow(run, {
+    onFrame(frame) {
+      answer.take(frame);
+      if (frame.type === "run_ended") ended(mine, answer);
+    },
+    onConnection: (connected) => answer.connected(connected),
+    onGone() {
+      setBusy(mine, false);
+      reload(mine);
+    },
+  });
+}
+
+async function ended(mine, answer) {
+  setBusy(mine, false);
+  announce(`${answer.agent}: ${answer.spoken}`);
+  changed(mine.id);
+  try {
+    const kept = await api.thread(mine.id);
+    mine.count = kept.messages.length;
+    const last = kept.messages.findLastIndex((each) => each.role === "user");
+    answer.figures(kept.messages.slice(last + 1));
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function stopRun() {
+  if (!open.busy || open.stopped) return;
+  open.stopped = true;
+  box.focus();
+  if (open.run) api.stop(open.run).catch(failed);
+}
+
+function setBusy(mine, busy) {
+  mine.busy = busy;
+  if (!busy) {
+    mine.run = null;
+    mine.stopped = false;
+    mine.leave?.();
+    mine.leave = null;
+  }
+  if (mine !== open) return;
+  send.hidden = busy;
+  stop.hidden = !busy;
+  document.body.classList.toggle("busy", busy);
+  entitle();
+}
+
+// -- chats -----------------------------------------------------------------------------------------------------
+
+function address(id) {
+  return id === null ? "#" : `#thread=${encodeURIComponent(id)}`;
+}
+
+/** Open the chat that the address names; without one, a new one. */
+async function route() {
+  const id = new URLSearchParams(location.hash.slice(1)).get("thread");
+  drawer(false);
+  if (id === open.id && id !== null) return;
+  open.leave?.();
+  open = chat(id);
+  setBusy(open, false);
+  complain("");
+  conversation.clear();
+  welcome();
+  drawThreads();
+  refresh();
+  if (id !== null) await reload(open);
+  toBox();
+}
+
+/** Show what the server has of a chat. */
+async function reload(mine) {
+  if (mine !== open || mine.id === null) return;
+  mine.leave?.();
+  try {
+    const kept = await api.thread(mine.id);
+    if (mine !== open) return;
+    mine.count = kept.messages.length;
+    mine.title = kept.title;
+    setBusy(mine, false);
+    conversation.show(kept.messages, kept.run === null);
+    welcome();
+    if (kept.run) listen(mine, kept.run);
+  } catch (error) {
+    if (mine !== open) return;
+    if (error.status === 404) {
+      mine.id = null; // what is said now begins a new one
+      history.replaceState(null, "", address(null));
+      welcome();
+    }
+    failed(error);
+  }
+}
+
+/** Look whether somebody else went on with the chat. */
+async function look() {
+  const mine = open;
+  await refresh();
+  if (mine.id === null || mine.busy || mine !== open) return;
+  const kept = await api.thread(mine.id).catch(() => null);
+  if (kept && mine === open && !mine.busy && (kept.run || kept.messages.length !== mine.count)) await reload(mine);
+}
+
+async function refresh() {
+  clearTimeout(poll);
+  try {
+    const page = await api.threads();
+    const known = new Set(page.threads.map((each) => each.id));
+    const older = page.next === null ? [] : threads.slice(page.threads.length).filter((each) => !known.has(each.id));
+    threads = [...page.threads, ...older];
+    if (!older.length) next = page.next;
+    drawThreads();
+    if (away) complain("");
+  } catch (error) {
+    failed(error);
+    if (away) poll = setTimeout(look, POLL);
+    return;
+  }
+  if (threads.some((each) => each.run && each.id !== open.id)) poll = setTimeout(refresh, POLL);
+}
+
+async function older() {
+  try {
+    const page = await api.threads(next);
+    threads.push(...page.threads);
+    next = page.next;
+    drawThreads();
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function drawThreads() {
+  list.show(threads, open.id);
+  $("older").hidden = next === null;
+  const found = threads.find((each) => each.id === open.id);
+  if (found) open.title = found.title;
+  entitle();
+}
+
+async function rename(thread) {
+  const title = await askText({ title: "Rename the chat", label: "Its name", accept: "Rename", value: thread.title });
+  if (title === null) return;
+  await api.rename(thread.id, title).catch(failed);
+  changed(thread.id);
+}
+
+async function remove(thread) {
+  const text = `“${thread.title || "New chat"}” and all that was said in it is gone then.`;
+  if (!(await askWhether({ title: "Delete the chat?", text, accept: "Delete" }))) return;
+  try {
+    await api.remove(thread.id);
+  } catch (error) {
+    failed(error);
+    return;
+  }
+  threads = threads.filter((each) => each.id !== thread.id);
+  changed(thread.id);
+  if (thread.id === open.id) location.hash = "";
+  else toBox();
+}
+
+/** Tell the list and the other tabs. */
+function changed(id) {
+  others.postMessage({ id });
+  refresh();
+}
+
+// -- the page --------------------------------------------------------------------------------------------------
+
+function entitle() {
+  const name = open.title || "New chat";
+  $("title").textContent = name;
+  document.title = `${open.busy ? "● " : ""}${name} – ${info.agent}`;
+}
+
+function welcome() {
+  $("welcome").hidden = !conversation.isEmpty || open.id !== null;
+}
+
+function announce(text) {
+  $("announcer").textContent = text;
+}
+
+function complain(text) {
+  away = false;
+  problem.textContent = text;
+  problem.hidden = !text;
+}
+
+function failed(error) {
+  if (error.status === 401) return void enter();
+  if (error.status === 404) complain("There is no such chat; it may have been deleted.");
+  else complain(error instanceof api.ServerError ? error.message : `The page failed: ${error}`);
+  away = error.status === 0;
+  return undefined;
+}
+
+/** Have a person type on; not where that brings up a keyboard that hides what is read. */
+function toBox() {
+  if (!matchMedia("(pointer: coarse)").matches) box.focus();
+}
+
+/** The box is as high as its text, up to a bound of the style. */
+function fit() {
+  box.style.height = "auto";
+  box.style.height = `${box.scrollHeight + box.offsetHeight - box.clientHeight}px`;
+}
+
+function drawer(is) {
+  document.body.classList.toggle("drawer", is);
+  $("menu").setAttribute("aria-expanded", String(is));
+}
+
+let entering = false;
+
+/** Ask for the token, until the server takes it. */
+async function enter(token = null, wrong = "") {
+  if (entering) return;
+  entering = true;
+  let given = token;
+  let sentence = wrong;
+  for (;;) {
+    given ??= await askText({
+      title: "Log in", label: "The token of this server", accept: "Log in", type: "password", problem: sentence, needed: true,
+    });
+    if (given !== null) {
+      try {
+        await api.login(given);
+        break;
+      } catch (error) {
+        sentence = error.message;
+      }
+    }
+    given = null;
+  }
+  entering = false;
+  await load();
+}
+
+async function load() {
+  complain("");
+  try {
+    info = await api.info();
+    info.agent = nameOf(info.agent);
+  } catch (error) {
+    failed(error);
+    return;
+  }
+  $("agent").textContent = info.model ? `${info.agent} · ${info.model}` : info.agent;
+  $("opening").textContent = info.opening ?? "";
+  $("hello").textContent = `Talk with ${info.agent}`;
+  $("version").textContent = `miniagents ${info.version}`;
+  open = chat(undefined); // whatever the address says is another one
+  await route();
+  isLoaded();
+}
+
+function start() {
+  $("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    say();
+  });
+  box.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    say();
+  });
+  box.addEventListener("input", fit);
+  stop.addEventListener("click", stopRun);
+  $("new").addEventListener("click", () => {
+    if (open.id === null) box.focus();
+    drawer(false);
+    location.hash = "";
+  });
+  $("older").addEventListener("click", older);
+  $("skip").addEventListener("click", () => box.focus());
+  $("menu").addEventListener("click", () => drawer(!document.body.classList.contains("drawer")));
+  $("shade").addEventListener("click", () => drawer(false));
+  $("threads").addEventListener("click", (event) => event.target.closest("a") && drawer(false));
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    if (document.body.classList.contains("drawer")) {
+      drawer(false);
+      $("menu").focus();
+    } else stopRun();
+  });
+  document.addEventListener("visibilitychange", () => document.hidden || look());
+  others.addEventListener("message", look);
+  addEventListener("hashchange", route);
+  addEventListener("online", look);
+
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token === null) return load();
+  history.replaceState(null, "", location.pathname); // a token does not stay in the address
+  return enter(token);
+}
+
+start();

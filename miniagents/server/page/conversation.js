@@ -1,0 +1,348 @@
+// The conversation that is shown: questions, answers, and what can be done with them.
+
+import { timelineAddress } from "./api.js";
+import { copyButton, element, link, nameOf } from "./dom.js";
+import { MessageView } from "./message.js";
+
+const NEAR = 80; // pixels from the end within which the page goes on with the text
+
+const NOTICES = {
+  stopped: "Stopped.",
+  failed: "The agent failed; the log of the server says why.",
+  lost: "The rest of this answer was lost: the server ended before it was complete.",
+};
+
+/** Questions and answers in an element that scrolls. */
+export class Conversation {
+  #list;
+  #scroller;
+  #newer;
+  #actions;
+  #following = true; // the end is in sight, and stays so
+  #frame = 0;
+  #dirty = new Set();
+
+  /**
+   * @param {HTMLElement} list - gets the questions and answers.
+   * @param {HTMLElement} scroller - scrolls.
+   * @param {HTMLElement} newer - is shown where there is more below.
+   * @param {{regenerate: () => void, edit: (question: Element, index: number, text: string) => void}} actions - of a person.
+   */
+  constructor(list, scroller, newer, actions) {
+    this.#list = list;
+    this.#scroller = scroller;
+    this.#newer = newer;
+    this.#actions = actions;
+    scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    newer.addEventListener("click", () => this.toEnd());
+    new ResizeObserver(() => this.#settle()).observe(list);
+  }
+
+  clear() {
+    this.#dirty.clear();
+    this.#list.replaceChildren();
+    this.toEnd();
+  }
+
+  get isEmpty() {
+    return this.#list.childElementCount === 0;
+  }
+
+  /** Show what is kept of a thread, of which no answer is on its way if it is said to be at rest. */
+  show(messages, atRest) {
+    this.clear();
+    let answer = null;
+    messages.forEach((message, index) => {
+      if (message.role === "user") {
+        answer = null;
+        this.ask(message.text, index);
+      } else if (message.role !== "system") {
+        answer ??= this.answer(message.agent);
+        answer.keep(message);
+      }
+    });
+    for (const each of this.#list.querySelectorAll(".answer")) each.view.close();
+    if (atRest && messages.at(-1)?.role === "user") this.answer("").unanswered();
+    this.#offer();
+    this.toEnd();
+  }
+
+  /** Show a question; the index is its place in the thread. */
+  ask(text, index) {
+    const body = element("div.said", { dir: "auto" }, text);
+    const edit = element("button.quiet.change", { type: "button" }, "Edit");
+    const node = element("article.question", { "aria-label": "You" }, body, element("div.actions", {}, edit, copyButton(() => text)));
+    edit.addEventListener("click", () => this.#edit(node, body, text, index));
+    this.#list.append(node);
+    this.toEnd();
+    return node;
+  }
+
+  /** Begin to show an answer. */
+  answer(agent) {
+    const answer = new Answer(agent, this);
+    this.#list.append(answer.node);
+    this.#offer();
+    return answer;
+  }
+
+  /** Take back the answers behind the last question. */
+  withdrawAnswer() {
+    while (this.#list.lastElementChild?.matches(".answer")) this.#list.lastElementChild.remove();
+  }
+
+  /** Take back a question and everything behind it. */
+  withdrawFrom(node) {
+    while (this.#list.lastElementChild && this.#list.lastElementChild !== node) this.#list.lastElementChild.remove();
+    node.remove();
+  }
+
+  /** Have a message shown soon, with all that comes until then. */
+  later(view) {
+    this.#dirty.add(view);
+    this.#frame ||= requestAnimationFrame(() => this.flush());
+  }
+
+  flush() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    for (const view of this.#dirty) view.flush();
+    this.#dirty.clear();
+    this.#settle();
+  }
+
+  toEnd() {
+    this.#following = true;
+    this.#settle();
+  }
+
+  /** Only the last answer can be had anew. */
+  #offer() {
+    for (const each of this.#list.querySelectorAll(".answer")) each.view.offer(each === this.#list.lastElementChild);
+  }
+
+  regenerate() {
+    this.#actions.regenerate();
+  }
+
+  #scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+    this.#following = scrollHeight - scrollTop - clientHeight < NEAR;
+    this.#newer.hidden = this.#following;
+  }
+
+  #settle() {
+    if (this.#following) this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.#newer.hidden = this.#following;
+  }
+
+  #edit(node, body, text, index) {
+    const box = element("textarea", { "aria-label": "Your question", rows: Math.min(10, text.split("\n").length + 1), dir: "auto" });
+    box.value = text;
+    const done = () => {
+      form.replaceWith(body);
+      node.classList.remove("edited");
+    };
+    const send = (event) => {
+      event.preventDefault();
+      if (!box.value.trim()) return;
+      done();
+      this.#actions.edit(node, index, box.value.trim());
+    };
+    const form = element(
+      "form.edit",
+      { onsubmit: send },
+      box,
+      element("div.buttons", {}, element("button", { type: "button", onclick: done }, "Cancel"), element("button.main", { type: "submit" }, "Send")),
+      element("p.note", {}, "What follows this question is replaced."),
+    );
+    box.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") {
+        event.stopPropagation();
+        done();
+        node.querySelector(".actions button").focus();
+      } else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
+    });
+    node.classList.add("edited");
+    body.replaceWith(form);
+    box.focus();
+  }
+}
+
+/** An answer: all messages between two questions. */
+class Answer {
+  #conversation;
+  #messages = new Map(); // of the frames, by their number
+  #kept = [];
+  #calls = new Map();
+  #body = element("div.body");
+  #wait = element("p.wait", { "aria-hidden": "true" }, element("span"), element("span"), element("span"));
+  #connection = element("p.note", { hidden: true }, "The connection is lost; trying again…");
+  #notice = element("p.notice", { hidden: true });
+  #again = element("button.change", { type: "button" }, "Regenerate");
+  #figures = element("span.figures");
+  #actions;
+  #who = element("div.who", { "aria-hidden": "true" });
+  #timeline = null;
+  #told = []; // what the server says of the messages
+  #sentence = "";
+  ended = null;
+
+  constructor(agent, conversation) {
+    this.#conversation = conversation;
+    this.#actions = element("div.actions", { hidden: true }, copyButton(() => this.text), this.#again, this.#figures);
+    this.#again.addEventListener("click", () => conversation.regenerate());
+    this.node = element(
+      "article.answer",
+      { "aria-busy": "true" },
+      this.#who,
+      this.#body,
+      this.#wait,
+      this.#connection,
+      this.#notice,
+      this.#actions,
+    );
+    this.node.view = this;
+    this.#name(agent || "Agent");
+  }
+
+  get text() {
+    return this.#views.filter((view) => view.about.role !== "tool").map((view) => view.text).filter(Boolean).join("\n\n");
+  }
+
+  /** What a screen reader says of the whole answer. */
+  get spoken() {
+    const texts = [...this.#body.querySelectorAll(".text")].map((each) => each.innerText);
+    return [...texts, this.#notice.textContent].filter(Boolean).join("\n");
+  }
+
+  get #views() {
+    return [...this.#kept, ...this.#messages.values()];
+  }
+
+  /** Take a frame of the run. */
+  take(frame) {
+    switch (frame.type) {
+      case "message_began":
+        this.#messages.set(frame.message, this.#add(frame));
+        return;
+      case "part": {
+        const view = this.#messages.get(frame.message);
+        if (view === undefined) return;
+        view.take(frame.part);
+        this.#wait.hidden = view.said > 0 && view.about.role !== "tool";
+        this.#conversation.later(view);
+        return;
+      }
+      case "message_ended":
+        this.#conversation.flush();
+        this.#messages.get(frame.message)?.end();
+        this.#wait.hidden = false;
+        return;
+      case "run_ended":
+        this.ended = frame.how;
+        this.#sentence = frame.sentence;
+        this.close();
+        return;
+      default: // of a newer server
+    }
+  }
+
+  /** Take a message that is kept. */
+  keep(message) {
+    const view = this.#add(message);
+    const parts = message.parts?.length ? message.parts : [message.text ?? ""];
+    for (const part of message.role === "error" ? [] : parts) view.take(part);
+    view.end();
+    this.#kept.push(view);
+    this.#told.push(message);
+    this.ended = message.ended ?? this.ended;
+    this.#sentence = message.sentence || (message.role === "error" ? message.text : "") || this.#sentence;
+  }
+
+  #add(about) {
+    const view = new MessageView(about, this.#calls);
+    const agent = nameOf(about.agent ?? "");
+    if (agent && agent !== this.agent && about.role !== "tool") {
+      if (this.#views.length === 0) this.#name(agent);
+      else this.#body.append(element("div.who", {}, agent));
+    }
+    this.#body.append(view.node);
+    return view;
+  }
+
+  #name(agent) {
+    this.agent = agent;
+    this.#who.textContent = agent;
+    this.node.setAttribute("aria-label", agent);
+  }
+
+  /** Whether the server is heard. */
+  connected(is) {
+    this.#connection.hidden = is || this.#actions.hidden === false;
+  }
+
+  /** The server ended before there was an answer. */
+  unanswered() {
+    this.ended = "lost";
+    this.close();
+    this.#notice.textContent = "There is no answer to this: the server ended before it began.";
+  }
+
+  /** Nothing more comes. */
+  close() {
+    this.#conversation.flush();
+    for (const view of this.#views) view.abandon();
+    this.#wait.hidden = true;
+    this.#connection.hidden = true;
+    this.node.removeAttribute("aria-busy");
+    const sentence = this.ended === "failed" && this.#sentence ? this.#sentence : NOTICES[this.ended];
+    this.#notice.textContent = sentence ?? "";
+    this.#notice.hidden = !sentence;
+    this.#notice.classList.toggle("bad", this.ended === "failed" || this.ended === "lost");
+    const whole = this.ended === "finished" || this.ended === null;
+    this.#again.textContent = whole ? "Regenerate" : "Ask again";
+    this.#again.classList.toggle("quiet", whole);
+    this.#actions.hidden = false;
+    this.figures(this.#told);
+  }
+
+  offer(last) {
+    this.#again.hidden = !last;
+  }
+
+  /** Show tokens and time, and where the picture of the run is; all that the server says of the messages. */
+  figures(told) {
+    const sum = (name) => {
+      const counted = told.map((each) => each.usage?.[name]).filter((count) => Number.isFinite(count));
+      return counted.length ? counted.reduce((one, other) => one + other) : null;
+    };
+    const seconds = told.map((each) => each.seconds).filter((each) => Number.isFinite(each));
+    const [into, out] = [sum("input_tokens"), sum("output_tokens")];
+    const models = [...new Set(told.map((each) => each.model).filter(Boolean))];
+    this.#figures.textContent = [
+      seconds.length ? `${duration(seconds.reduce((one, other) => one + other))}` : null,
+      into === null && out === null ? null : `${into ?? "?"} tokens in, ${out ?? "?"} out`,
+      models.join(", ") || null,
+    ].filter(Boolean).join(" · ");
+    const run = told.map((each) => each.run).find(Boolean);
+    if (run && !this.#timeline) this.#drawn(run);
+  }
+
+  #drawn(run) {
+    this.#timeline = element("details.timeline", {}, element("summary", {}, "Timeline"));
+    this.#timeline.addEventListener("toggle", () => {
+      if (!this.#timeline.open || this.#timeline.querySelector("img")) return;
+      const picture = element("img", { alt: "What ran, and when", src: timelineAddress(run) });
+      const box = element("div.picture", {}, link(timelineAddress(run), picture));
+      picture.addEventListener("error", () => box.replaceWith(element("p.note", {}, "The server no longer has this picture.")));
+      this.#timeline.append(box);
+    });
+    this.node.append(this.#timeline);
+  }
+}
+
+function duration(seconds) {
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  return seconds < 60 ? `${seconds.toFixed(1)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+}

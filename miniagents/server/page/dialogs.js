@@ -1,0 +1,63 @@
+// Questions of the page to a person.
+
+import { element } from "./dom.js";
+
+/**
+ * Ask for a text.
+ *
+ * @param {object} what
+ * @param {string} what.title - the question.
+ * @param {string} what.label - of the field.
+ * @param {string} what.accept - of the button.
+ * @param {string} [what.value] - stands in the field.
+ * @param {string} [what.type] - of the field: "text" or "password".
+ * @param {string} [what.problem] - what was wrong with the last one.
+ * @param {boolean} [what.needed] - there is no way around it.
+ * @returns {Promise<string | null>} the text; null if the person does not say it.
+ */
+export function askText({ title, label, accept, value = "", type = "text", problem = "", needed = false }) {
+  const field = element("input", { type, id: "asked", autocomplete: type === "password" ? "current-password" : "off", maxlength: "1000" });
+  field.value = value;
+  const body = [element("label", { for: "asked" }, label), field, element("p.bad", { role: "alert" }, problem)];
+  const asked = ask(title, body, accept, () => field.value.trim() || null, needed);
+  field.select();
+  return asked;
+}
+
+/** Ask whether something is to be done; return true or null. */
+export function askWhether({ title, text, accept }) {
+  return ask(title, [element("p", {}, text)], accept, () => true);
+}
+
+function ask(title, body, accept, answer, needed = false) {
+  return new Promise((resolve) => {
+    let said = null;
+    const submit = (event) => {
+      event.preventDefault();
+      said = answer();
+      if (said !== null) dialog.close();
+    };
+    const dialog = element(
+      "dialog",
+      { "aria-labelledby": "asked-title" },
+      element(
+        "form",
+        { onsubmit: submit },
+        element("h2", { id: "asked-title" }, title),
+        ...body,
+        element(
+          "div.buttons",
+          {},
+          needed ? null : element("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
+          element("button.main", { type: "submit" }, accept),
+        ),
+      ),
+    );
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(said);
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}

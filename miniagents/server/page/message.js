@@ -1,0 +1,330 @@
+// A message of an agent, from its parts: those that stream, and those that are kept, are shown by the same code.
+
+import { copyButton, element, link, safeAddress } from "./dom.js";
+import { Markdown } from "./markdown.js";
+
+const IMAGE = /^image\/(?:png|jpeg|gif|webp|avif|bmp)$/; // shown as pictures; a drawing that is a document is a file
+const CUT = new Set(["length", "max_tokens", "max_output_tokens", "content_filter", "refusal"]);
+
+/** One message. Its texts are collected, and shown when `flush` is called. */
+export class MessageView {
+  /**
+   * @param {{role: string, agent?: string, tool?: string, call?: string}} about - who says it.
+   * @param {Map<string, CallView>} calls - of the whole answer, by their ids.
+   */
+  constructor(about, calls) {
+    this.about = about;
+    this.node = element("div.message");
+    this.usage = null;
+    this.text = ""; // all that was said, for the clipboard
+    this.said = 0; // characters of anything, to tell whether there is something to see
+    this.calls = calls;
+    this.clear();
+  }
+
+  clear() {
+    this.node.replaceChildren();
+    this.block = null; // the text or the thought that is being written
+    this.callsByIndex = new Map();
+    this.agents = new Map();
+    this.sources = null;
+    this.note = null;
+    this.text = "";
+    this.said = 0;
+  }
+
+  /** @param {string | {kind: string}} part - as the frames have it. */
+  take(part) {
+    if (typeof part === "string") return this.write(part);
+    switch (part.kind) {
+      case "refusal":
+        return this.write(part.text);
+      case "reasoning":
+        return this.think(part);
+      case "tool_call_delta":
+        return this.callPiece(part);
+      case "tool_call":
+        return this.call(part.id, part.name).argue(part.arguments);
+      case "tool_result":
+        return this.call(part.call_id, part.name).end(part.content, part.is_error);
+      case "agent_part":
+        return this.listen(part);
+      case "citation":
+        return this.cite(part);
+      case "image":
+      case "file":
+        return this.attach(part);
+      case "usage":
+        this.usage = part;
+        return undefined;
+      case "finish":
+        if (CUT.has(part.reason)) this.put(element("p.note", {}, `The model stopped here: ${part.reason.replaceAll("_", " ")}.`));
+        return undefined;
+      case "restart":
+        return this.clear();
+      case "retry":
+        return this.tell(`The model is asked again (attempt ${part.attempt + 1}).`);
+      default:
+        return undefined; // of a newer server
+    }
+  }
+
+  write(text) {
+    if (!text) return;
+    this.tell(null);
+    if (this.about.role === "tool") {
+      this.call(this.about.call ?? this.about.tool ?? "tool", this.about.tool).add(text);
+    } else {
+      if (!(this.block instanceof TextBlock)) this.open(new TextBlock());
+      this.block.add(text);
+      this.text += text;
+    }
+    this.said += text.length;
+  }
+
+  think(part) {
+    if (!part.text && !part.redacted) return; // a signature
+    this.tell(null);
+    if (!(this.block instanceof ThoughtBlock) || this.block.index !== part.index) this.open(new ThoughtBlock(part.index));
+    this.block.add(part.text || "(The provider does not show this thought.)");
+    this.said += 1;
+  }
+
+  callPiece(piece) {
+    this.tell(null);
+    this.open(null);
+    const index = piece.index ?? 0;
+    let call = this.callsByIndex.get(index);
+    if (call === undefined || (piece.id && call.id && piece.id !== call.id)) {
+      call = new CallView(piece.id);
+      this.callsByIndex.set(index, call);
+      this.put(call.node);
+    }
+    call.id ??= piece.id;
+    if (call.id) this.calls.set(call.id, call);
+    call.name(piece.name);
+    call.argue(piece.arguments ?? "");
+    this.said += 1;
+  }
+
+  /** The call of this id, which is made if nobody has told of it. */
+  call(id, name) {
+    let call = this.calls.get(id);
+    if (call === undefined) {
+      call = new CallView(id);
+      this.calls.set(id, call);
+      this.open(null);
+      this.put(call.node);
+    }
+    call.name(name);
+    this.said += 1;
+    return call;
+  }
+
+  /** What an agent says that works for this one. */
+  listen({ agents, part }) {
+    const key = agents.join(" › ");
+    let view = this.agents.get(key);
+    if (view === undefined) {
+      view = new MessageView({ role: "assistant" }, new Map());
+      this.agents.set(key, view);
+      this.open(null);
+      this.put(element("details.agent", {}, element("summary", {}, key), view.node));
+    }
+    view.take(part);
+    this.said += 1;
+  }
+
+  cite({ source, title, text }) {
+    this.sources ??= this.put(element("ol.sources", { "aria-label": "Sources" }));
+    const address = safeAddress(source ?? "");
+    const name = title || source || text || "source";
+    const item = element("li", text ? { title: text } : {}, address ? link(address, name) : name);
+    if (![...this.sources.children].some((each) => each.textContent === item.textContent)) this.sources.append(item);
+  }
+
+  attach({ kind, data, url, media_type: type, name }) {
+    this.open(null);
+    const media = type ?? "application/octet-stream";
+    if (data && kind === "image" && IMAGE.test(media)) {
+      this.put(element("img.shown", { src: `data:${media};base64,${data}`, alt: "An image of the answer" }));
+    } else if (data) {
+      const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt(0));
+      const address = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" })); // saved, never opened
+      this.put(element("p", {}, element("a", { href: address, download: name ?? kind }, `Save ${name ?? `the ${kind}`}`)));
+    } else if (safeAddress(url ?? "")) {
+      this.put(element("p", {}, link(safeAddress(url), name ?? url)));
+    }
+    this.said += 1;
+  }
+
+  tell(sentence) {
+    this.note?.remove();
+    this.note = sentence === null ? null : this.put(element("p.note", {}, sentence));
+  }
+
+  open(block) {
+    this.block?.end();
+    this.block = block;
+    if (block) this.put(block.node);
+  }
+
+  put(node) {
+    this.node.append(node);
+    if (this.sources && node !== this.sources) this.node.append(this.sources); // they stay below
+    return node;
+  }
+
+  /** Show what was collected. */
+  flush() {
+    this.block?.flush();
+    for (const view of this.agents.values()) view.flush();
+  }
+
+  end() {
+    this.open(null);
+    for (const call of this.callsByIndex.values()) call.asked();
+    for (const view of this.agents.values()) view.end();
+  }
+
+  /** Nothing more comes for what is still open. */
+  abandon() {
+    this.end();
+    for (const call of this.calls.values()) call.abandon();
+  }
+}
+
+class TextBlock {
+  #pending = "";
+
+  constructor() {
+    this.node = element("div.text");
+    this.markdown = new Markdown(this.node);
+  }
+
+  add(text) {
+    this.#pending += text;
+  }
+
+  flush() {
+    if (!this.#pending) return;
+    this.markdown.write(this.#pending);
+    this.#pending = "";
+  }
+
+  end() {
+    this.flush();
+    this.markdown.end();
+  }
+}
+
+class ThoughtBlock {
+  #pending = "";
+  #text = document.createTextNode("");
+  #summary = element("summary", {}, "Thinking…");
+
+  constructor(index) {
+    this.index = index;
+    this.node = element("details.thought", {}, this.#summary, element("div", {}, this.#text));
+  }
+
+  add(text) {
+    this.#pending += text;
+  }
+
+  flush() {
+    if (this.#pending) this.#text.appendData(this.#pending);
+    this.#pending = "";
+  }
+
+  end() {
+    this.flush();
+    this.#summary.textContent = "Thoughts";
+  }
+}
+
+/** A call of a tool: what it is called with, and what it said. */
+class CallView {
+  #name = element("span.name", {}, "a tool");
+  #brief = element("span.brief");
+  #state = element("span.state", {}, "is being called…");
+  #arguments = document.createTextNode("");
+  #result = document.createTextNode("");
+  #resultBox;
+  #ended = false;
+
+  constructor(id) {
+    this.id = id ?? null;
+    const argumentsBox = box("Arguments", this.#arguments);
+    this.#resultBox = box("Result", this.#result);
+    this.#resultBox.hidden = true;
+    this.node = element("details.call", {}, element("summary", {}, this.#name, " ", this.#brief, " ", this.#state), argumentsBox, this.#resultBox);
+  }
+
+  name(name) {
+    if (name) this.#name.textContent = name;
+  }
+
+  argue(text) {
+    this.#arguments.appendData(text);
+  }
+
+  /** The arguments are whole. */
+  asked() {
+    this.#brief.textContent = brief(this.#arguments.data);
+    this.#arguments.data = pretty(this.#arguments.data);
+    if (!this.#ended && this.#resultBox.hidden) this.#state.textContent = "works…";
+  }
+
+  add(text) {
+    this.#resultBox.hidden = false;
+    this.#result.appendData(text);
+    this.#say("done");
+  }
+
+  end(text, failed) {
+    this.asked();
+    this.#ended = true;
+    this.#resultBox.hidden = false;
+    this.#result.data = pretty(text ?? "");
+    this.node.classList.toggle("failed", Boolean(failed));
+    this.#say(failed ? "failed" : "done");
+  }
+
+  abandon() {
+    if (!this.#ended && this.#resultBox.hidden) this.#say("has no result");
+  }
+
+  #say(state) {
+    this.#state.textContent = state;
+  }
+}
+
+function box(title, text) {
+  const pre = element("pre", { tabindex: "0", "aria-label": title }, text);
+  return element("div.box", {}, element("div.title", {}, element("span", {}, title), copyButton(() => text.data)), pre);
+}
+
+/** JSON with line breaks, if it says the same; anything else as it is. */
+function pretty(text) {
+  if (!/^\s*[[{]/.test(text)) return text;
+  try {
+    const data = JSON.parse(text);
+    const same = JSON.stringify(data).replaceAll(/\s/g, "") === text.replaceAll(/\s/g, ""); // not 1.0 as 1
+    return same ? JSON.stringify(data, null, 2) : text;
+  } catch {
+    return text;
+  }
+}
+
+/** The arguments in a few words. */
+function brief(text) {
+  let said = text;
+  try {
+    const values = Object.values(JSON.parse(text)).map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
+    said = values.join(", ");
+  } catch {
+    // no JSON
+  }
+  return said.length > 80 ? `${said.slice(0, 80)}…` : said;
+}

@@ -1,0 +1,52 @@
+// The list of chats.
+
+import { element } from "./dom.js";
+
+/** The chats, newest first, each with what can be done with it. */
+export class ThreadList {
+  #list;
+  #actions;
+  #shown = "";
+
+  /**
+   * @param {HTMLElement} list - gets an item for each.
+   * @param {{rename: (thread: object) => void, remove: (thread: object) => void}} actions - of a person.
+   */
+  constructor(list, actions) {
+    this.#list = list;
+    this.#actions = actions;
+  }
+
+  /** Show these; the one with the id is the one that is open. */
+  show(threads, current) {
+    const now = JSON.stringify([threads, current]);
+    if (now === this.#shown) return;
+    this.#shown = now;
+    const focused = document.activeElement?.dataset?.key;
+    this.#list.replaceChildren(...threads.map((each) => this.#item(each, each.id === current)));
+    if (focused) this.#list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  #item(thread, current) {
+    const title = thread.title || "New chat";
+    const updated = new Date(thread.updated * 1000).toLocaleString();
+    const act = (name, sign, action) =>
+      element(
+        "button.quiet.sign",
+        { type: "button", "aria-label": `${name} ${title}`, title: name, "data-key": `${name} ${thread.id}`, onclick: action },
+        sign,
+      );
+    return element(
+      current ? "li.current" : "li",
+      {},
+      element(
+        "a",
+        { href: `#thread=${encodeURIComponent(thread.id)}`, "aria-current": current ? "page" : null, title: updated, "data-key": thread.id, dir: "auto" },
+        title,
+      ),
+      thread.run ? element("span.busy", { role: "img", "aria-label": "is being answered", title: "is being answered" }) : null,
+      act("Rename", "✎", () => this.#actions.rename(thread)),
+      act("Delete", "✕", () => this.#actions.remove(thread)),
+    );
+  }
+}

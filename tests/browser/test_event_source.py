@@ -1,0 +1,148 @@
+"""The routes of runs, read by the `EventSource` of a real browser, as docs/web.md shows."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+
+from miniagents import InteractionContext, Message, MiniAgents, miniagent
+from miniagents.ext.web import chat_routes
+from tests.support.browser import browser
+from tests.support.web import served
+
+pytestmark = [pytest.mark.gate("starts a browser"), pytest.mark.loop(timeout=60.0)]
+
+ROOT = Path(__file__).parents[2]
+(SCRIPT,) = re.findall(r"```js\n(.*?)```", (ROOT / "docs" / "web.md").read_text(encoding="utf-8"), re.DOTALL)
+
+FOLLOW = """
+async (close) => {
+  const begun = await fetch("/chat/runs", {
+    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ text: "Hi" }),
+  });
+  const events = new EventSource(`/chat/runs/${(await begun.json()).run}`);
+  window.told = { frames: [], opened: 0, state: () => events.readyState };
+  events.onopen = () => (told.opened += 1);
+  events.onmessage = ({ data, lastEventId }) => {
+    const frame = JSON.parse(data);
+    told.frames.push([Number(lastEventId), frame.type, frame.part ?? frame.how ?? ""]);
+    if (close && frame.type === "run_ended") events.close();
+  };
+}
+"""
+
+
+@miniagent
+async def counter(ctx: InteractionContext) -> None:
+    """Counts to 60, in three seconds."""
+
+    async def numbers(_: object) -> AsyncGenerator[str]:
+        for number in range(60):
+            yield f"{number} "
+            await asyncio.sleep(0.05)
+
+    ctx.reply(Message.promise(numbers))
+
+
+def app_of() -> Starlette:
+    """An app with a page and the routes."""
+
+    async def page(_: Request) -> HTMLResponse:
+        return HTMLResponse("<!doctype html><p id=shown></p>")
+
+    return Starlette(routes=[Route("/", page), *chat_routes(counter, prefix="/chat")])
+
+
+class Cuts:
+    """A way to a server on which connections can be cut."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._open: set[asyncio.Transport] = set()
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncGenerator[str]:
+        """The address of the way."""
+        server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+            self.cut()
+            await server.wait_closed()
+            await asyncio.sleep(0.05)  # the tasks of the connections
+
+    def cut(self) -> None:
+        """Cut all connections."""
+        for each in self._open:
+            each.abort()
+        self._open.clear()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        self._open |= {writer.transport, back.transport}  # type: ignore[arg-type]
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_copy(reader, back))
+            tasks.create_task(_copy(there, writer))
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while piece := await reader.read(65536):
+            writer.write(piece)
+            await writer.drain()
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def test_the_script_of_the_docs() -> None:
+    """The script of the page shows the whole answer, and closes behind the last frame."""
+    async with MiniAgents(app_wide=True), served(app_of()) as url, browser() as chromium:
+        page = await chromium.new_page()
+        await page.goto(url)
+        show = "const show = (text) => (document.getElementById('shown').textContent += text);"
+        await page.evaluate(f"async () => {{ {show}\n{SCRIPT}\nwindow.events = events; }}")
+        await page.wait_for_function("events.readyState === 2")
+        assert "".join(f"{number} " for number in range(60)) == await page.text_content("#shown")
+
+
+async def test_cut_and_back() -> None:
+    """After each cut the browser comes back by itself, and gets each frame once, in order."""
+    async with MiniAgents(app_wide=True), served(app_of()) as url:
+        cuts = Cuts(urlsplit(url).port or 0)
+        async with cuts.listening() as way, browser() as chromium:
+            page = await chromium.new_page()
+            await page.goto(way)
+            await page.evaluate(FOLLOW, "close")
+            for opened in (1, 2):
+                await page.wait_for_function(f"told.opened === {opened} && told.frames.length > {opened * 5}")
+                cuts.cut()
+            await page.wait_for_function("told.state() === 2")
+            frames, opened = await page.evaluate("[told.frames, told.opened]")
+            assert opened == 3
+            assert [*range(1, len(frames) + 1)] == [position for position, _, _ in frames]
+            assert "".join(f"{number} " for number in range(60)) == "".join(
+                text for _, kind, text in frames if kind == "part"
+            )
+            assert "finished" == frames[-1][2]
+
+
+async def test_behind_the_end() -> None:
+    """A browser that does not close is told to stay away when the run has ended."""
+    async with MiniAgents(app_wide=True), served(app_of()) as url, browser() as chromium:
+        page = await chromium.new_page()
+        await page.goto(url)
+        await page.evaluate(FOLLOW, "")
+        await page.wait_for_function("told.state() === 2")
+        frames, opened = await page.evaluate("[told.frames, told.opened]")
+        assert opened == 1
+        assert 1 == [kind for _, kind, _ in frames].count("run_ended")

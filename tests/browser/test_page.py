@@ -1,0 +1,499 @@
+"""The page of `miniagents serve` in a real browser, served by the real command: what people do with it."""
+
+import re
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.support.browser import browser
+from tests.support.page_server import PageServer, page_server
+
+pytestmark = [pytest.mark.gate("starts a browser and a server"), pytest.mark.loop(timeout=120.0)]
+
+SOON = 20_000  # milliseconds; on a machine that does something else
+COUNTED = "".join(f"{number} " for number in range(1, 41)).strip()
+
+
+@asynccontextmanager
+async def opened(folder: Path, *words: str) -> AsyncGenerator[tuple[PageServer, Browser, Page]]:
+    """A server, a browser and its first page; whatever goes wrong in its scripts fails the test."""
+    expect.set_options(timeout=SOON)
+    async with page_server(folder, *words) as server, browser() as chromium:
+        page = await (await chromium.new_context()).new_page()
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on(
+            "console", lambda said: problems.append(said.text) if "Security Policy" in said.text else None
+        )
+        await page.goto(server.address)
+        await expect(page.locator("#welcome")).to_be_visible()
+        yield server, chromium, page
+        assert problems == []
+
+
+async def say(page: Page, text: str) -> None:
+    """Type a message, and send it."""
+    await page.locator("#box").press_sequentially(text)
+    await page.keyboard.press("Enter")
+
+
+async def answered(page: Page, count: int = 1) -> None:
+    """Wait until so many answers are complete."""
+    await expect(page.locator(".answer:not([aria-busy])")).to_have_count(count)
+
+
+class TestTalk:
+    async def test_type_and_stream(self, tmp_path: Path) -> None:
+        """What is typed is asked; the answer is shown while it comes, at the end with time and tokens."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "count 40")
+            await expect(page.locator(".question .said")).to_have_text("count 40")
+            await expect(page.locator(".text")).to_contain_text("1 2 3")
+            await expect(page.locator(".answer")).to_have_attribute("aria-busy", "true")
+            await expect(page.locator("#stop")).to_be_visible()
+            await answered(page)
+            assert COUNTED == await page.locator(".text").inner_text()
+            await expect(page.locator(".figures")).to_have_text(
+                re.compile(r"^\d\.\d s · 7 tokens in, 40 out$")
+            )
+            await expect(page.locator("#send")).to_be_visible()
+            await expect(page).to_have_title("count 40 \N{EN DASH} GUIDE")
+
+    async def test_shift_enter(self, tmp_path: Path) -> None:
+        """Shift+Enter breaks the line, and the box grows; Enter sends."""
+        async with opened(tmp_path) as (_, _, page):
+            low = await page.locator("#box").evaluate("(box) => box.offsetHeight")
+            await page.keyboard.type("one")
+            await page.keyboard.press("Shift+Enter")
+            await page.keyboard.type("two")
+            assert low < await page.locator("#box").evaluate("(box) => box.offsetHeight")
+            await page.keyboard.press("Enter")
+            await answered(page)
+            assert "one\ntwo" == await page.locator(".text").inner_text()
+            assert low == await page.locator("#box").evaluate("(box) => box.offsetHeight")
+
+    async def test_stop(self, tmp_path: Path) -> None:
+        """Escape stops an answer; what was said stays, is marked, is kept, and can be asked for again."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "count 1000")
+            await expect(page.locator(".text")).to_contain_text("1 2 3")
+            await page.keyboard.press("Escape")
+            await answered(page)
+            await expect(page.locator(".notice")).to_have_text("Stopped.")
+            said = await page.locator(".text").inner_text()
+            await page.reload()
+            await answered(page)
+            assert said == await page.locator(".text").inner_text()
+            await expect(page.locator(".notice")).to_have_text("Stopped.")
+            await page.get_by_role("button", name="Ask again").click()
+            await expect(page.locator("#stop")).to_be_visible()
+            await page.locator("#stop").click()
+            await answered(page)
+            await expect(page.locator("#box")).to_be_focused()
+
+    async def test_tools(self, tmp_path: Path) -> None:
+        """Thoughts and calls of tools are folded, with arguments, results and failures; also after a reload."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "shop")
+            for _ in range(2):
+                await answered(page)
+                await expect(page.locator(".thought summary")).to_have_text("Thoughts")
+                await expect(page.locator(".thought div")).to_be_hidden()
+                calls = page.locator("details.call")
+                await expect(calls.locator("summary")).to_have_text(
+                    ["stock lamp done", "stock desk failed", "price lamp done", "price desk done"]
+                )
+                await calls.first.locator("summary").click()
+                await expect(calls.first.locator("pre")).to_have_text(
+                    ['{\n  "product": "lamp"\n}', '{\n  "pieces": 3\n}']
+                )
+                await expect(page.locator(".text strong")).to_have_text("three lamps")
+                await page.reload()
+
+    async def test_several_agents(self, tmp_path: Path) -> None:
+        """An answer of several agents says who says what, also after a reload."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "both")
+            for _ in range(2):
+                await answered(page)
+                await expect(page.locator(".who")).to_have_text(["POET", "CRITIC"])
+                await expect(page.locator(".text")).to_have_text(["Roses are red.", "Are they?"])
+                await page.reload()
+
+    async def test_timeline(self, tmp_path: Path) -> None:
+        """The picture of a run is shown when it is asked for."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "shop")
+            await answered(page)
+            await page.locator(".timeline summary").click()
+            picture = page.locator(".timeline img")
+            await expect(picture).to_be_visible()
+            assert 600 < await picture.evaluate("async (image) => (await image.decode(), image.naturalWidth)")
+
+    async def test_failure(self, tmp_path: Path) -> None:
+        """A failure is told in a sentence without the error's text, and can be asked again."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "fail")
+            for _ in range(2):
+                await answered(page)
+                await expect(page.locator(".notice.bad")).to_have_text(
+                    "The agent failed; the log of the server says why."
+                )
+                assert "secret" not in await page.content()
+                await expect(page.get_by_role("button", name="Ask again")).to_be_visible()
+                await page.reload()
+
+    async def test_regenerate(self, tmp_path: Path) -> None:
+        """The last answer, and only that, can be had anew: it takes the place of the old one."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "one")
+            await answered(page)
+            await say(page, "two")
+            await answered(page, 2)
+            again = page.get_by_role("button", name="Regenerate")
+            await expect(again).to_have_count(1)
+            await again.click()
+            await answered(page, 2)
+            await page.reload()
+            await answered(page, 2)
+            await expect(page.locator(".text")).to_have_text(["one", "two"])
+            await expect(page.locator(".question")).to_have_count(2)
+
+    async def test_edit(self, tmp_path: Path) -> None:
+        """A question can be asked in other words: what followed it is replaced."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "one")
+            await answered(page)
+            await say(page, "two")
+            await answered(page, 2)
+            first = page.locator(".question").first
+            await first.hover()
+            await first.get_by_role("button", name="Edit").click()
+            await page.keyboard.press("End")
+            await page.keyboard.type(" more")
+            await page.keyboard.press("Enter")
+            for _ in range(2):
+                await expect(page.locator(".text")).to_have_text(["one more"])
+                await expect(page.locator(".question .said")).to_have_text(["one more"])
+                await answered(page)
+                await page.reload()
+
+
+class TestChats:
+    async def test_several(self, tmp_path: Path) -> None:
+        """Chats are begun, switched, renamed and deleted; the list is the same after a reload."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "apples")
+            await answered(page)
+            await page.locator("#new").click()
+            await expect(page.locator("#welcome")).to_be_visible()
+            await say(page, "pears")
+            await answered(page)
+            names = page.locator("#threads a")
+            await expect(names).to_have_text(["pears", "apples"])
+            await names.last.click()
+            await expect(page.locator(".question .said")).to_have_text("apples")
+            await page.go_back()
+            await expect(page.locator(".question .said")).to_have_text("pears")
+            await page.get_by_role("button", name="Rename pears").click()
+            await page.keyboard.type("Fruit")
+            await page.keyboard.press("Enter")
+            await expect(names).to_have_text(["Fruit", "apples"])
+            await expect(page.locator("#title")).to_have_text("Fruit")
+            await page.reload()
+            await expect(names).to_have_text(["Fruit", "apples"])
+            await page.get_by_role("button", name="Delete Fruit").click()
+            await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+            await expect(names).to_have_text(["apples"])
+            await expect(page.locator("#welcome")).to_be_visible()
+
+    async def test_elsewhere(self, tmp_path: Path) -> None:
+        """An answer goes on while another chat is read; the list shows that, and it is whole later."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "count 40")
+            await expect(page.locator(".text")).to_contain_text("1 2 3")
+            await page.locator("#new").click()
+            await expect(page.locator("#welcome")).to_be_visible()
+            await expect(page.get_by_role("img", name="is being answered")).to_be_visible()
+            await expect(page.get_by_role("img", name="is being answered")).to_have_count(0)
+            await page.locator("#threads a").click()
+            await answered(page)
+            assert COUNTED == await page.locator(".text").inner_text()
+
+    async def test_two_tabs(self, tmp_path: Path) -> None:
+        """Two tabs show the same answer while it comes, and what is asked in one is seen in the other."""
+        async with opened(tmp_path) as (_, _, one):
+            await say(one, "count 40")
+            await expect(one.locator(".text")).to_contain_text("1 2 3")
+            two = await one.context.new_page()
+            await two.goto(one.url)
+            await expect(two.locator(".text")).to_contain_text("1 2 3")
+            for page in (one, two):
+                await answered(page)
+                assert COUNTED == await page.locator(".text").inner_text()
+            await say(two, "hello")
+            for page in (two, one):
+                await expect(page.locator(".text").last).to_have_text("hello")
+                await answered(page, 2)
+
+    async def test_two_browsers(self, tmp_path: Path) -> None:
+        """Somebody else who is asking in the same chat is told that an answer is on its way, and sees it."""
+        async with opened(tmp_path) as (_, chromium, one):
+            await say(one, "one")
+            await answered(one)
+            two = await chromium.new_page()
+            await two.goto(one.url)
+            await answered(two)
+            await say(two, "count 40")
+            await expect(two.locator(".text").last).to_contain_text("1 2 3")
+            await say(one, "mine")
+            await expect(one.locator(".question .said")).to_have_text(["one", "count 40"])
+            await expect(one.locator("#box")).to_have_value("mine")
+            for page in (one, two):
+                await answered(page, 2)
+                assert COUNTED == await page.locator(".text").last.inner_text()
+
+
+class TestCuts:
+    async def test_reload(self, tmp_path: Path) -> None:
+        """A reload in the middle of an answer shows what was said, and goes on."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "count 40")
+            await expect(page.locator(".text")).to_contain_text("1 2 3")
+            await page.reload()
+            await expect(page.locator(".question .said")).to_have_text("count 40")
+            await expect(page.locator(".text")).to_contain_text("1 2 3")
+            await answered(page)
+            assert COUNTED == await page.locator(".text").inner_text()
+            await expect(page.locator(".figures")).to_contain_text("40 out")
+
+    async def test_killed(self, tmp_path: Path) -> None:
+        """After kill -9 and a restart the page shows what was said, that the rest is lost, and asks again."""
+        async with opened(tmp_path) as (server, _, page):
+            await say(page, "count 200")
+            await expect(page.locator(".text")).to_contain_text("1 2 3 4 5 6 7 8 9 10")
+            await server.end(signal.SIGKILL)
+            await expect(page.get_by_text("The connection is lost; trying again…")).to_be_visible()
+            await server.start()
+            for _ in range(2):
+                await answered(page)
+                await expect(page.locator(".notice.bad")).to_contain_text("lost")
+                await expect(page.locator(".text")).to_contain_text("1 2 3 4 5 6 7 8 9")
+                await expect(page.get_by_role("button", name="Ask again")).to_be_visible()
+                await page.reload()
+            await answered(page)
+            await page.get_by_role("button", name="Ask again").click()
+            await expect(page.locator(".notice.bad")).to_have_count(0)
+            await expect(page.locator(".answer[aria-busy] .text")).to_contain_text("1 2 3")
+            await page.keyboard.press("Escape")
+            await answered(page)
+
+    async def test_away(self, tmp_path: Path) -> None:
+        """While there is no server what was typed is not lost, and a sentence says what is wrong."""
+        async with opened(tmp_path) as (server, _, page):
+            await server.end()
+            await say(page, "hello")
+            await expect(page.get_by_role("alert")).to_have_text(
+                "The server cannot be reached. Is it still running?"
+            )
+            await expect(page.locator("#box")).to_have_value("hello")
+            await expect(page.locator(".question")).to_have_count(0)
+            await server.start()
+            await page.keyboard.press("Enter")
+            await answered(page)
+            await expect(page.get_by_role("alert")).to_be_hidden()
+
+
+class TestSafety:
+    async def test_script(self, tmp_path: Path) -> None:
+        """HTML, scripts and addresses that do something stay text: in questions, answers, and names of chats."""
+        said = (
+            "<script>alert(1)</script> <img src=x onerror=alert(2)> [a](javascript:alert(3)) [b](https://b.c)"
+        )
+        async with opened(tmp_path) as (_, _, page):
+            alerts: list[str] = []
+            page.on("dialog", lambda dialog: alerts.append(dialog.message))
+            await say(page, said)
+            for _ in range(2):
+                await answered(page)
+                assert said == await page.locator(".question .said").inner_text()
+                assert said.replace("[b](https://b.c)", "b") == await page.locator(".text").inner_text()
+                assert ["https://b.c/"] == await page.locator(".text a").evaluate_all(
+                    "(all) => all.map((a) => a.href)"
+                )
+                await expect(page.locator("#threads a")).to_contain_text("<script>alert(1)</script>")
+                assert 0 == await page.locator("main script, main img").count()
+                await page.reload()
+            assert alerts == []
+
+    async def test_token(self, tmp_path: Path) -> None:
+        """The address with the token logs in, and loses it; else the page asks, and says which is wrong."""
+        expect.set_options(timeout=SOON)
+        async with page_server(tmp_path, "--token", "a b&c") as server, browser() as chromium:
+            page = await chromium.new_page()
+            await page.goto(server.address)
+            await say(page, "hello")
+            await answered(page)
+            assert "token" not in page.url
+            await page.reload()
+            await answered(page)
+            stranger = await (await chromium.new_context()).new_page()
+            await stranger.goto(page.url)
+            field = stranger.get_by_label("The token of this server")
+            await field.fill("wrong")
+            await field.press("Enter")
+            await expect(stranger.get_by_role("alert").filter(has_text=re.compile("."))).to_be_visible()
+            await field.fill("a b&c")
+            await field.press("Enter")
+            await answered(stranger)
+            await expect(stranger.locator(".question .said")).to_have_text("hello")
+
+
+class TestSpeed:
+    async def test_many_tokens(self, tmp_path: Path) -> None:
+        """10,000 tokens of Markdown do not freeze the page: no task takes a quarter of a second."""
+        async with opened(tmp_path) as (_, _, page):
+            await page.evaluate(
+                "() => { window.long = []; new PerformanceObserver((list) => {"
+                " for (const each of list.getEntries()) long.push(each.duration); }).observe({ type: 'longtask' }); }"
+            )
+            await say(page, "tokens 10000")
+            await answered(page)
+            await expect(page.locator(".text")).to_contain_text("t9999")
+            took = sorted(await page.evaluate("long"))
+            print("long tasks (ms):", took)  # noqa: T201 - shown if it fails
+            assert [each for each in took if each > 250] == []
+            assert sum(took) < 2_500
+            assert 10_000 == len(set(re.findall(r"t\d+", await page.locator(".text").inner_text())))
+
+
+class TestEverybody:
+    async def test_keyboard_only(self, tmp_path: Path) -> None:
+        """All can be done with the keyboard; the focus is always somewhere, and is seen."""
+        async with opened(tmp_path) as (_, _, page):
+            await expect(page.locator("#box")).to_be_focused()
+            await page.keyboard.type("shop")
+            await page.keyboard.press("Enter")
+            await answered(page)
+            await expect(page.locator("#box")).to_be_focused()
+            seen: list[str] = []
+            for _ in range(40):
+                await page.keyboard.press("Tab")
+                name = await page.evaluate(
+                    "() => { const at = document.activeElement; return at === document.body ? '' :"
+                    " `${at.getAttribute('aria-label') ?? at.textContent.trim()}|${getComputedStyle(at).outlineStyle}`; }"
+                )
+                if name:
+                    seen.append(name)
+            everything = "\n".join(seen)
+            for each in (
+                "To the message",
+                "New chat",
+                "shop",
+                "Rename shop",
+                "Delete shop",
+                "Edit",
+                "Copy",
+                "Thoughts",
+            ):
+                assert re.search(rf"^{each}\|", everything, re.MULTILINE), each
+            for each in ("stock desk failed", "Regenerate", "Timeline", "Message"):
+                assert re.search(rf"^{each}\|", everything.replace("· ", ""), re.MULTILINE), each
+            unseen = [each for each in seen if each.endswith("|none") and not each.startswith("Message|")]
+            assert unseen == []  # around the message its whole frame is coloured
+
+    async def test_screen_reader(self, tmp_path: Path) -> None:
+        """A whole answer is announced, politely, and nothing while it comes; all has names."""
+        async with opened(tmp_path) as (_, _, page):
+            status = page.get_by_role("status")
+            await expect(status).to_have_attribute("aria-live", "polite")
+            await say(page, "count 40")
+            await expect(page.locator(".text")).to_contain_text("1 2 3")
+            await expect(status).to_have_text("")
+            await answered(page)
+            await expect(status).to_have_text(re.compile("^GUIDE: 1 2 3 .* 40$"))
+            await expect(page.get_by_role("article", name="You")).to_have_count(1)
+            await expect(page.get_by_role("article", name="GUIDE")).to_have_count(1)
+            await expect(page.get_by_role("navigation", name="Chats")).to_have_count(1)
+            await expect(page.get_by_role("textbox", name="Message")).to_have_count(1)
+            assert [] == await page.evaluate(
+                "() => [...document.querySelectorAll('button, a, input, textarea')]"
+                ".filter((each) => !(each.ariaLabel ?? each.textContent).trim()).map((each) => each.outerHTML)"
+            )
+
+    async def test_dark(self, tmp_path: Path) -> None:
+        """In the dark the page is dark, and texts can be read in both: contrast is 4.5 at least."""
+        contrast = """
+        () => {
+          const light = (color) => {
+            const canvas = document.createElement("canvas").getContext("2d");
+            canvas.fillStyle = color;
+            canvas.fillRect(0, 0, 1, 1);
+            const parts = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((each) => each / 255);
+            const [r, g, b] = parts.map((each) => (each <= 0.03928 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4));
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          const behind = (node) => {
+            const color = getComputedStyle(node).backgroundColor;
+            return color !== "rgba(0, 0, 0, 0)" || !node.parentElement ? color : behind(node.parentElement);
+          };
+          const low = [];
+          for (const node of document.querySelectorAll("body *")) {
+            if (!node.checkVisibility() || ![...node.childNodes].some((each) => each.nodeType === 3 && each.data.trim())) continue;
+            const [one, other] = [light(getComputedStyle(node).color), light(behind(node))].sort((a, b) => b - a);
+            if ((one + 0.05) / (other + 0.05) < 4.5) low.push(`${node.tagName}.${node.className}: ${node.textContent.slice(0, 20)}`);
+          }
+          return [light(behind(document.body)), low];
+        }
+        """
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "explain")
+            await answered(page)
+            await say(page, "fail")
+            await answered(page, 2)
+            for scheme, dark in (("dark", True), ("light", False)):
+                await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                light, low = await page.evaluate(contrast)
+                assert dark is (light < 0.1)
+                assert low == [], scheme
+
+    async def test_phone(self, tmp_path: Path) -> None:
+        """On a phone nothing is wider than the screen, and the chats are behind a button."""
+        async with opened(tmp_path) as (server, chromium, _):
+            phone = await chromium.new_context(
+                viewport={"width": 360, "height": 640}, is_mobile=True, has_touch=True, device_scale_factor=2
+            )
+            page = await phone.new_page()
+            await page.goto(server.address)
+            await page.locator("#box").tap()
+            for count, text in enumerate(("explain", "shop", f"{'long' * 100} `{'code' * 100}`"), 1):
+                await page.keyboard.insert_text(text)
+                await page.locator("#send").tap()
+                await answered(page, count)
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert await page.evaluate("scroller.scrollWidth <= innerWidth")
+            await expect(page.locator("#threads")).not_to_be_in_viewport()
+            await page.get_by_role("button", name="Chats").tap()
+            await expect(page.locator("#threads a")).to_be_in_viewport()
+            await page.locator("#threads a").tap()
+            await expect(page.locator("#threads")).not_to_be_in_viewport()
+
+    async def test_reading_above(self, tmp_path: Path) -> None:
+        """Who scrolls up is left there while more comes, and a button leads back to the end."""
+        async with opened(tmp_path) as (_, _, page):
+            await page.set_viewport_size({"width": 800, "height": 400})
+            await say(page, "explain")
+            await answered(page)
+            await say(page, "explain")
+            await page.locator("#scroller").hover()
+            await page.mouse.wheel(0, -5_000)
+            await expect(page.locator("#newer")).to_be_visible()
+            await answered(page, 2)
+            assert 0 == await page.locator("#scroller").evaluate("(scroller) => scroller.scrollTop")
+            await page.locator("#newer").click()
+            await expect(page.locator(".answer .actions").last).to_be_in_viewport()
+            await expect(page.locator("#newer")).to_be_hidden()

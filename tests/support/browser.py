@@ -1,0 +1,44 @@
+"""A real browser without a window: Chromium's headless shell, driven by playwright.
+
+::
+
+    async with browser() as chromium:
+        page = await chromium.new_page()
+        await page.goto(url)
+"""
+
+import os
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import NoReturn
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+__all__ = ["browser"]
+
+_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+
+
+@asynccontextmanager
+async def browser() -> AsyncGenerator[Browser]:
+    """Start it; skip the test where there is none, but never in CI."""
+    async with async_playwright() as playwright:
+        found = next(filter(None, map(shutil.which, (playwright.chromium.executable_path, *_NAMES))), None)
+        if found is None:
+            _skip(
+                "There is no browser: apt-get install chromium-headless-shell, or "
+                "playwright install --with-deps chromium-headless-shell"
+            )
+        chromium = await playwright.chromium.launch(executable_path=found)
+        try:
+            yield chromium
+        finally:
+            await chromium.close()
+
+
+def _skip(sentence: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(sentence)
+    pytest.skip(sentence)

@@ -1,0 +1,82 @@
+"""`miniagents serve` in a process of its own, as users start it."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+__all__ = ["PageServer", "page_server"]
+
+_ROOT: Final = Path(__file__).parents[2]
+_AGENT: Final = "tests.browser.agents:guide"
+
+
+class PageServer:
+    """A server that can be killed, and started again where it was.
+
+    Args:
+        folder: where its files are.
+        words: of the command line, besides.
+        root: the folder that holds the package.
+
+    Attributes:
+        address: as it says itself.
+    """
+
+    def __init__(self, folder: Path, words: tuple[str, ...], root: Path) -> None:
+        self._folder = folder
+        self._root = root
+        self._words = words
+        self._process: asyncio.subprocess.Process | None = None
+        self._port: int = 0
+        self.address = ""
+
+    async def start(self) -> None:
+        """Start it, and wait until it says its address."""
+        files = ("--history", str(self._folder / "chats.db"), "--frames", str(self._folder / "frames.db"))
+        keys = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
+        environ = {name: value for name, value in os.environ.items() if name not in keys}
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "miniagents", "serve", *self._words, "--port", str(self._port), *files),
+            cwd=self._folder,
+            env={**environ, "PYTHONPATH": os.pathsep.join([str(self._root), *filter(None, sys.path)])},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        assert self._process.stdout is not None
+        self.address = (await self._process.stdout.readline()).decode().strip()
+        assert self.address, "the server did not start"
+        self._port = urlsplit(self.address).port or 0
+
+    async def end(self, number: int = signal.SIGTERM) -> None:
+        """End it by a signal."""
+        process, self._process = self._process, None
+        if process is not None:
+            if process.returncode is None:
+                process.send_signal(number)
+            await process.communicate()
+
+
+@asynccontextmanager
+async def page_server(
+    folder: Path, *words: str, agent: str | None = _AGENT, root: Path = _ROOT
+) -> AsyncGenerator[PageServer]:
+    """Run it until the block ends.
+
+    Args:
+        folder: where its files are.
+        *words: of the command line, besides.
+        agent: who answers; None for Eliza.
+        root: the folder that holds the package.
+    """
+    server = PageServer(folder, (*([] if agent is None else [agent]), *words), root)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.end()

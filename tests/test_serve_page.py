@@ -1,0 +1,69 @@
+"""The page `docs/serve.md` does what it says.
+
+Crosses modules: its commands are what users type.
+"""
+
+import re
+import struct
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.browser.pictures import PICTURES, draw
+from tests.support.page_server import page_server
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"```sh serve\nminiagents serve ?(.*?)\n```", PAGE)
+(MODULE,) = re.findall(r"```python my_agents.py\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.gate("starts a server for each command")
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_the_commands(command: str, tmp_path: Path) -> None:
+    """Each command serves the page, and who it names answers a question."""
+    (tmp_path / "my_agents.py").write_text(MODULE, encoding="utf-8")
+    async with (
+        page_server(tmp_path, agent=command or None) as server,
+        httpx2.AsyncClient(base_url=server.address, trust_env=False) as client,
+    ):
+        assert "<title>miniagents</title>" in (await client.get("/")).text
+        thread = (await client.post("/api/threads", json={})).json()["id"]
+        run = (await client.post(f"/api/threads/{thread}/runs", json={"text": "I am sad."})).json()["run"]
+        assert '"how":"finished"' in (await client.get(f"/runs/{run}")).text
+        said = [each["text"] for each in (await client.get(f"/api/threads/{thread}")).json()["messages"]]
+        assert "I am sad." == said[0]
+        assert ("Hello! " in said) is ("polite" in command)
+        assert said[-1].endswith("?")
+
+
+def test_its_options() -> None:
+    """Every option that the page names is one of the command, and the commands are two."""
+    arguments = (ROOT / "miniagents" / "cli" / "_arguments.py").read_text(encoding="utf-8")
+    assert len(COMMANDS) == 2
+    for option in set(re.findall(r"`(--[a-z-]+)", PAGE)):
+        assert f'"{option}"' in arguments
+
+
+def test_its_pictures() -> None:
+    """The pictures of the page are those that `python -m tests.browser.pictures` makes."""
+    assert sorted(PICTURES) == sorted(re.findall(r"pictures/([\w.-]+)", PAGE))
+    for name, size in PICTURES.items():
+        assert size == size_of(ROOT / "docs" / "pictures" / name)
+
+
+@pytest.mark.gate("starts a browser and a server")
+@pytest.mark.loop(timeout=120.0)
+async def test_draw(tmp_path: Path) -> None:
+    """The pictures can be made."""
+    await draw(tmp_path)
+    assert {name: size_of(tmp_path / name) for name in PICTURES} == dict(PICTURES)
+
+
+def size_of(picture: Path) -> tuple[int, int]:
+    """Width and height of a PNG."""
+    data = picture.read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">II", data[16:24])
+    return width, height
