@@ -15,9 +15,13 @@ import httpx2
 import pytest
 
 from miniagents import AssistantMessage, InteractionContext, Message, UserMessage, miniagent, tool
+from miniagents.ext._history._sqlite_file import SQLiteFile
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
 from miniagents.ext.web import Runs
+from miniagents.models import Registry
 from miniagents.parts import Reasoning, ToolCall, ToolCallDelta, Usage
+from miniagents.server import _threads
+from miniagents.server._said import said_in_run
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.pages import Page, page_of
 
@@ -449,6 +453,44 @@ async def test_info(tmp_path: Path) -> None:
         )
         assert "no-store" == told.headers["cache-control"]
         assert "server" not in told.headers
+
+
+async def test_whoever_saw_the_end_finds_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that asks right after the last frame waits until the answer is kept."""
+    keep = _threads._add
+
+    async def slowly(*arguments: Any) -> list[Message]:
+        await asyncio.sleep(0.1)
+        return await keep(*arguments)
+
+    monkeypatch.setattr(_threads, "_add", slowly)
+    async with page_of(scripted_model("one", then="two"), tmp_path) as page:
+        thread = await page.thread()
+        await page.say(thread, "Hi")
+        read = await page.read(thread)
+        assert (None, "one", True) == (
+            read["run"],
+            read["messages"][-1]["text"],
+            read["messages"][-1]["seconds"] is not None,
+        )
+        await page.say(thread, "Hi")
+        await page.told(await page.begin(thread, regenerate=True))  # and is not refused
+
+
+async def test_another_server_was_quicker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that another server with the same files has kept is not kept twice."""
+    thread = ""
+
+    def quicker(*arguments: Any) -> list[Message]:
+        said = said_in_run(*arguments)
+        SQLiteFile(tmp_path / "CHAT.db").append(thread, map(Registry().record_of, said))
+        return said
+
+    monkeypatch.setattr(_threads, "said_in_run", quicker)
+    async with page_of(scripted_model("one"), tmp_path) as page:
+        thread = await page.thread()
+        await page.say(thread, "Hi")
+        assert [("user", "Hi"), ("assistant", "one")] == await page.texts(thread)
 
 
 @pytest.mark.logs("cannot be", "could not be kept")

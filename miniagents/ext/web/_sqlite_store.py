@@ -95,9 +95,8 @@ class SQLiteStore:
             raise FrameLogError(f"{self._path} cannot be opened: {error}.") from error
         try:
             if is_new:
-                Path(self._path).chmod(
-                    PRIVATE
-                )  # before anything is in it; what stands beside it is made like it
+                # Before anything is in it; what stands beside it is made like it.
+                Path(self._path).chmod(PRIVATE)
             self._set_up()
         except OSError as error:
             self._db.close()
