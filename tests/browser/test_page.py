@@ -5,11 +5,13 @@ import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.support.browser import browser
+from tests.support.cuts import Cuts
 from tests.support.page_server import PageServer, page_server
 
 pytestmark = [pytest.mark.gate("starts a browser and a server"), pytest.mark.loop(timeout=120.0)]
@@ -270,6 +272,25 @@ class TestCuts:
             await answered(page)
             assert COUNTED == await page.locator(".text").inner_text()
             await expect(page.locator(".figures")).to_contain_text("40 out")
+
+    async def test_cut(self, tmp_path: Path) -> None:
+        """When the connection is cut the page says so, comes back by itself, and shows everything once."""
+        expect.set_options(timeout=SOON)
+        async with page_server(tmp_path) as server:
+            port = urlsplit(server.address).port or 0
+            cuts = Cuts(port)
+            async with cuts.listening() as way:
+                there = f"--host-resolver-rules=MAP localhost:{port} {urlsplit(way).netloc}"
+                async with browser(there) as chromium:
+                    page = await chromium.new_page()
+                    await page.goto(f"http://localhost:{port}/")
+                    await say(page, "count 40")
+                    await expect(page.locator(".text")).to_contain_text("1 2 3")
+                    cuts.cut()
+                    await expect(page.get_by_text("The connection is lost; trying again…")).to_be_visible()
+                    await expect(page.get_by_text("The connection is lost; trying again…")).to_be_hidden()
+                    await answered(page)
+                    assert COUNTED == await page.locator(".text").inner_text()
 
     async def test_killed(self, tmp_path: Path) -> None:
         """After kill -9 and a restart the page shows what was said, that the rest is lost, and asks again."""
