@@ -391,6 +391,16 @@ async def test_another_address(tmp_path: Path) -> None:
     async with serving(tmp_path, "--host", "0.0.0.0", "--token", "x") as (_, page):  # noqa: S104
         assert page.address.startswith("http://127.0.0.1:")
         await page.client.post("/api/login", json={"token": "x"})
-        for host, status in (("10.1.2.3", 200), ("localhost", 200), ("evil.example", 403)):
-            told = await page.client.get("/api/info", headers={"host": f"{host}:{page.port}"})
-            assert status == told.status_code
+        port = page.port
+        names = [
+            f"10.1.2.3:{port}",
+            f"localhost:{port}",
+            f"{socket.gethostname()}:{port}",
+            "[::1]:9",
+            "10.1.2.3",
+        ]
+        for host in names:
+            told = await page.client.get("/api/info", headers={"host": host, "origin": f"http://{host}"})
+            assert 200 == told.status_code, host
+        for host in (f"evil.example:{port}", f"10.1.2.3.evil.example:{port}", f"x.{socket.gethostname()}"):
+            assert 403 == (await page.client.get("/api/info", headers={"host": host})).status_code
