@@ -314,7 +314,7 @@ class TestCuts:
             await answered(page)
 
     async def test_away(self, tmp_path: Path) -> None:
-        """While there is no server what was typed is not lost, and a sentence says what is wrong."""
+        """While there is no server a sentence says so, and goes when it is back; what was typed is not lost."""
         async with opened(tmp_path) as (server, _, page):
             await server.end()
             await say(page, "hello")
@@ -324,9 +324,9 @@ class TestCuts:
             await expect(page.locator("#box")).to_have_value("hello")
             await expect(page.locator(".question")).to_have_count(0)
             await server.start()
+            await expect(page.get_by_role("alert")).to_be_hidden()
             await page.keyboard.press("Enter")
             await answered(page)
-            await expect(page.get_by_role("alert")).to_be_hidden()
 
 
 class TestSafety:

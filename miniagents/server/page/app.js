@@ -216,7 +216,6 @@ async function refresh() {
     if (away) complain("");
   } catch (error) {
     failed(error);
-    if (away) poll = setTimeout(look, POLL);
     return;
   }
   if (threads.some((each) => each.run && each.id !== open.id)) poll = setTimeout(refresh, POLL);
@@ -296,6 +295,10 @@ function failed(error) {
   if (error.status === 404) complain("There is no such chat; it may have been deleted.");
   else complain(error instanceof api.ServerError ? error.message : `The page failed: ${error}`);
   away = error.status === 0;
+  if (away) {
+    clearTimeout(poll);
+    poll = setTimeout(look, POLL);
+  }
   return undefined;
 }
 
