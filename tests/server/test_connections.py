@@ -57,7 +57,11 @@ async def test_who_sends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 async def test_answers_are_not_held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sent to a client is sent at once: the system does not wait for more of it (Nagle)."""
     made: list[asyncio.Transport] = []
-    monkeypatch.setattr(SilentConnections, "add", lambda _, transport: made.append(transport))
+
+    def note(_: SilentConnections, transport: asyncio.Transport) -> None:
+        made.append(transport)
+
+    monkeypatch.setattr(SilentConnections, "add", note)
     async with page_of(scripted_model(), tmp_path) as page:
         await page.client.get("/api/info")
         connection = made[0].get_extra_info("socket")

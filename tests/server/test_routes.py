@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ import pytest
 from miniagents import AssistantMessage, InteractionContext, Message, UserMessage, miniagent, tool
 from miniagents.ext._history._sqlite_file import SQLiteFile
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
-from miniagents.ext.web import Runs
+from miniagents.ext.web import Runs, json_body
 from miniagents.models import Registry
 from miniagents.parts import Reasoning, ToolCall, ToolCallDelta, Usage
 from miniagents.server import _threads
@@ -617,14 +618,18 @@ async def test_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert 401 == (await page.client.get("/api/info", headers={"cookie": name})).status_code
 
 
-async def test_a_slow_body_holds_nobody_up(tmp_path: Path) -> None:
-    """While one client sends its body byte by byte, others are served."""
+async def test_a_slow_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one client sends its body byte by byte, others are served; after a time it is told so, and cut."""
+    monkeypatch.setattr("miniagents.server._routes.json_body", partial(json_body, body_timeout=0.3))
     async with page_of(scripted_model(), tmp_path) as page:
-        _, writer = await asyncio.open_connection("127.0.0.1", page.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
         head = f"POST /api/threads HTTP/1.1\r\nhost: 127.0.0.1:{page.port}\r\ncontent-length: 99\r\n"
         writer.write(f"{head}content-type: application/json\r\n\r\n{{".encode())
         await writer.drain()
         assert 200 == (await page.client.get("/api/info")).status_code
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"The body did not come within 0.3 seconds." in answer
         writer.close()
         await writer.wait_closed()
 
