@@ -209,7 +209,8 @@ async function refresh() {
   try {
     const page = await api.threads();
     const known = new Set(page.threads.map((each) => each.id));
-    const older = page.next === null ? [] : threads.slice(page.threads.length).filter((each) => !known.has(each.id));
+    const oldest = page.next === null ? Infinity : page.threads.at(-1).updated;
+    const older = oldest === Infinity ? [] : threads.filter((each) => !known.has(each.id) && each.updated <= oldest);
     threads = [...page.threads, ...older];
     if (!older.length) next = page.next;
     drawThreads();
