@@ -619,7 +619,7 @@ async def test_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_slow_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While one client sends its body byte by byte, others are served; after a time it is told so, and cut."""
+    """While one client sends its body slowly, others are served; after a time it is told so, and cut."""
     monkeypatch.setattr("miniagents.server._routes.json_body", partial(json_body, body_timeout=0.3))
     async with page_of(scripted_model(), tmp_path) as page:
         reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
