@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from socket import gethostname
 from types import MappingProxyType
 from typing import Final
 
@@ -47,8 +48,9 @@ class Hosts:
     Attributes:
         names: in lower case, addresses in their short form.
         port: the one of the server.
-        any_address: it listens at all addresses of its machine: whatever is an address is one of them, and no
-            address can be made to point elsewhere, as a name can.
+        any_address: it listens at all addresses of its machine: whatever is an address may be one of them, or
+            of a machine in front of it that has other ports. No address can be made to point elsewhere, as a
+            name can.
 
     Example:
         >>> hosts = Hosts.of("127.0.0.1", "127.0.0.1", 8000)
@@ -73,6 +75,9 @@ class Hosts:
         names = {host.lower(), bound.compressed}
         if bound.is_loopback or bound.is_unspecified:
             names |= _LOOPBACK
+        if bound.is_unspecified:
+            own = gethostname().lower()
+            names |= {own, f"{own}.local"}
         return cls(frozenset(names), port, any_address=bound.is_unspecified)
 
     def has(self, header: str) -> bool:
@@ -82,7 +87,7 @@ class Hosts:
             header: what the client sent.
         """
         found = _HOST.fullmatch(header)
-        if found is None or int(found[3] or _HTTP_PORT) != self.port:
+        if found is None or (int(found[3] or _HTTP_PORT) != self.port and not self.any_address):
             return False
         name = (found[1] or found[2]).lower()
         try:

@@ -20,7 +20,7 @@ from ._connections import SilentConnections, protocol_of
 
 __all__ = ["address_of", "config_of", "listen", "serve_page"]
 
-_LAST_RESPONSES: Final = 0.3  # seconds that responses have when the server ends
+_LAST_RESPONSES: Final = 0.15  # seconds that responses have when the server ends
 _HIGHEST_PORT: Final = 65_535
 
 

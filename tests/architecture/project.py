@@ -109,7 +109,6 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/server/_app.py": "tests/server/test_routes.py",
         "miniagents/server/_guard.py": "tests/server/test_routes.py",
         "miniagents/server/_login.py": "tests/server/test_routes.py",
-        "miniagents/server/_pictures.py": "tests/server/test_routes.py",
         "miniagents/server/_threads.py": "tests/server/test_routes.py",
         "miniagents/server/_reload.py": "tests/cli/test_serve.py",
         "miniagents/server/_serve.py": "tests/cli/test_serve.py",

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,9 +16,13 @@ import httpx2
 import pytest
 
 from miniagents import AssistantMessage, InteractionContext, Message, UserMessage, miniagent, tool
+from miniagents.ext._history._sqlite_file import SQLiteFile
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
-from miniagents.ext.web import Runs
+from miniagents.ext.web import Runs, json_body
+from miniagents.models import Registry
 from miniagents.parts import Reasoning, ToolCall, ToolCallDelta, Usage
+from miniagents.server import _threads
+from miniagents.server._said import said_in_run
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.pages import Page, page_of
 
@@ -451,6 +456,44 @@ async def test_info(tmp_path: Path) -> None:
         assert "server" not in told.headers
 
 
+async def test_whoever_saw_the_end_finds_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that asks right after the last frame waits until the answer is kept."""
+    keep = _threads._add
+
+    async def slowly(*arguments: Any) -> list[Message]:
+        await asyncio.sleep(0.1)
+        return await keep(*arguments)
+
+    monkeypatch.setattr(_threads, "_add", slowly)
+    async with page_of(scripted_model("one", then="two"), tmp_path) as page:
+        thread = await page.thread()
+        await page.say(thread, "Hi")
+        read = await page.read(thread)
+        assert (None, "one", True) == (
+            read["run"],
+            read["messages"][-1]["text"],
+            read["messages"][-1]["seconds"] is not None,
+        )
+        await page.say(thread, "Hi")
+        await page.told(await page.begin(thread, regenerate=True))  # and is not refused
+
+
+async def test_another_server_was_quicker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that another server with the same files has kept is not kept twice."""
+    thread = ""
+
+    def quicker(*arguments: Any) -> list[Message]:
+        said = said_in_run(*arguments)
+        SQLiteFile(tmp_path / "CHAT.db").append(thread, map(Registry().record_of, said))
+        return said
+
+    monkeypatch.setattr(_threads, "said_in_run", quicker)
+    async with page_of(scripted_model("one"), tmp_path) as page:
+        thread = await page.thread()
+        await page.say(thread, "Hi")
+        assert [("user", "Hi"), ("assistant", "one")] == await page.texts(thread)
+
+
 @pytest.mark.logs("cannot be", "could not be kept")
 async def test_a_history_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If what the user says cannot be kept, no run begins, and a sentence says so."""
@@ -575,14 +618,18 @@ async def test_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert 401 == (await page.client.get("/api/info", headers={"cookie": name})).status_code
 
 
-async def test_a_slow_body_holds_nobody_up(tmp_path: Path) -> None:
-    """While one client sends its body byte by byte, others are served."""
+async def test_a_slow_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one client sends its body slowly, others are served; after a time it is told so, and cut."""
+    monkeypatch.setattr("miniagents.server._routes.json_body", partial(json_body, body_timeout=0.3))
     async with page_of(scripted_model(), tmp_path) as page:
-        _, writer = await asyncio.open_connection("127.0.0.1", page.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
         head = f"POST /api/threads HTTP/1.1\r\nhost: 127.0.0.1:{page.port}\r\ncontent-length: 99\r\n"
         writer.write(f"{head}content-type: application/json\r\n\r\n{{".encode())
         await writer.drain()
         assert 200 == (await page.client.get("/api/info")).status_code
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"The body did not come within 0.3 seconds." in answer
         writer.close()
         await writer.wait_closed()
 
