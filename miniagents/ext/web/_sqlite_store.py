@@ -104,9 +104,6 @@ class SQLiteStore:
         except sqlite3.Error as error:
             raise FrameLogError(f"{self._path} cannot be opened: {error}.") from error
         try:
-            if is_new:
-                # Before anything is in it; what stands beside it is made like it.
-                Path(self._path).chmod(PRIVATE)
             self._set_up()
         except sqlite3.Error as error:
             self._db.close()
