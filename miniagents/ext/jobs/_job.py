@@ -21,8 +21,10 @@ from miniagents.models import (
     CallRecords,
     JournalEntry,
     JournalError,
+    ModelAgent,
     ModelLimits,
     RunUsage,
+    TypedAgent,
     dollars,
 )
 from miniagents.operators import AgentMap, Inquired, ItemReplies
@@ -104,8 +106,9 @@ class Job(Generic[RowT]):
         self.stopped: Stopped | None = None
         self._records = None if settings.journal is None else settings.records(agent)
         self._kept: KeptRows | None = None
-        if agent.run_kind == "model" and agent.takes_keyword("max_retries"):
-            agent = agent.fork(max_retries=0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # one layer asks again: this one
+        if isinstance(agent, ModelAgent | TypedAgent) and agent.takes_keyword("max_retries"):
+            # One layer asks again, and that is this one.
+            agent = agent.fork(max_retries=0)
         self._agent = agent
         self._batches = batches
         self._settings = settings

@@ -22,14 +22,17 @@ from miniagents import (
     MiniAgent,
     MiniAgents,
     Reasoning,
+    RetryPolicy,
     Usage,
     miniagent,
 )
 from miniagents.errors import BudgetExceededError
 from miniagents.ext.jobs import JobOptions, Limits, Progress, Row, TooManyFailuresError, map_rows
 from miniagents.ext.journal import Journal, JournalError, recorded
+from miniagents.ext.llm.openai import openai_agent
 from miniagents.operators import map_agent
 from miniagents.testing import scripted_model
+from tests.support.sse_server import answer, serve
 
 
 class Mood(Message):
@@ -666,3 +669,15 @@ async def test_a_clock_that_is_set_back(path: Path) -> None:
                 job = map_rows(noting(asked), [*"abc"], journal=journal)
                 assert ["A", "B", "C"] == [str(row.value) async for row in job]
     assert ["a", "b", "c"] == sorted(asked)
+
+
+@pytest.mark.parametrize("typed", [False, True])
+async def test_requests_of_a_provider(typed: bool) -> None:
+    """Asked once more, a row is two requests, also of agents that ask again by themselves."""
+    busy = answer(429, {"error": {"message": "busy"}}, {"Retry-After": "0.01"})
+    async with MiniAgents(), serve(*[busy] * 8) as server:
+        model = openai_agent.bind(model="m", base_url=f"{server.url}/v1", api_key="k")
+        agent: MiniAgent[Message, AssistantMessage] = model.as_type(City) if typed else model
+        job = map_rows(agent, ["a"], retries=RetryPolicy(attempts=2, delay=0.0))
+        (row,) = [row async for row in job]
+        assert (LLMStatusError, 2, 2) == (type(row.error), row.attempts, len(server.requests))
