@@ -106,10 +106,7 @@ class Job(Generic[RowT]):
         self.stopped: Stopped | None = None
         self._records = None if settings.journal is None else settings.records(agent)
         self._kept: KeptRows | None = None
-        if isinstance(agent, ModelAgent | TypedAgent) and agent.takes_keyword("max_retries"):
-            # One layer asks again, and that is this one.
-            agent = agent.fork(max_retries=0)
-        self._agent = agent
+        self._agent = asked_once(agent)
         self._batches = batches
         self._settings = settings
         self._again = AskedAgain[RowT](settings.retries, lambda: self._tell("turn"))
@@ -486,6 +483,19 @@ class Job(Generic[RowT]):
         future = self._waiting.get(name)
         if future is not None and not future.done():
             future.set_result(None)
+
+
+def asked_once(agent: MiniAgent[Message, Message]) -> MiniAgent[Message, Message]:
+    """An agent that does not ask a provider again by itself: one layer does that, and it is the job.
+
+    Args:
+        agent: any; of what is made of several models, each goes on as it likes.
+    """
+    kind: object = agent
+    if isinstance(kind, ModelAgent | TypedAgent) and agent.takes_keyword("max_retries"):
+        model: MiniAgent[Message, Message, ...] = agent
+        return model.fork(max_retries=0)
+    return agent
 
 
 def _limits_of(settings: JobSettings) -> tuple[float | None, float | None]:

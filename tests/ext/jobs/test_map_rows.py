@@ -64,6 +64,11 @@ def one_cent(usage: Usage, model: str, provider: str | None) -> Decimal | None:
     return Decimal("0.01") * ((usage.input_tokens or 0) + (usage.output_tokens or 0))
 
 
+def unknown(usage: Usage, model: str, provider: str | None) -> Decimal | None:
+    """No price."""
+    return None
+
+
 def priced(text: str = "fine", tokens: int = 1) -> AssistantMessage:
     """An answer of a model that tells what it took."""
     return AssistantMessage(text, model="m", usage=Usage(tokens, 0))
@@ -365,7 +370,7 @@ async def test_budget_without_a_price() -> None:
         return priced()
 
     async with MiniAgents():
-        job = map_rows(scripted_model(then=answer), [*"abc"], budget=1, price=lambda *_: None)
+        job = map_rows(scripted_model(then=answer), [*"abc"], budget=1, price=unknown)
         with pytest.raises(LookupError, match="price of m is not known"):
             _ = [row async for row in job]
     assert 1 == made[0]
@@ -610,21 +615,24 @@ def test_wrong_options() -> None:
     async def needs(ctx: InteractionContext, language: str) -> None:
         ctx.reply(language)
 
-    for make, what in (
-        (lambda: map_rows(agent, [], concurrency=0), "at least 1 row"),
-        (lambda: map_rows(agent, [], retries=-1), "0 or more"),
-        (lambda: map_rows(agent, [], max_failures=-1), "0 or more"),
-        (lambda: map_rows(agent, [], budget=0), "more than 0"),
-        (lambda: map_rows(agent, [], budget="nan"), "more than 0"),
+    none: list[str] = []
+    wrong: list[tuple[Callable[[], object], str]] = [
+        (lambda: map_rows(agent, none, concurrency=0), "at least 1 row"),
+        (lambda: map_rows(agent, none, retries=-1), "0 or more"),
+        (lambda: map_rows(agent, none, max_failures=-1), "0 or more"),
+        (lambda: map_rows(agent, none, budget=0), "more than 0"),
+        (lambda: map_rows(agent, none, budget="nan"), "more than 0"),
         (lambda: Limits(rpm=0), "greater than 0"),
-    ):
+    ]
+    for make, what in wrong:
         with pytest.raises(ValueError, match=what):
             make()
-    for make, what in (
-        (lambda: map_rows(agent, [], **cast("JobOptions", {"colour": "red"})), "no option 'colour'"),
-        (lambda: map_rows(cast("MiniAgent", needs), []), "language"),
-        (lambda: map_rows(cast("MiniAgent", "agent"), []), "asks an agent"),
-    ):
+    wrong = [
+        (lambda: map_rows(agent, none, **cast("JobOptions", {"colour": "red"})), "no option 'colour'"),
+        (lambda: map_rows(cast("MiniAgent", needs), none), "language"),
+        (lambda: map_rows(cast("MiniAgent", "agent"), none), "asks an agent"),
+    ]
+    for make, what in wrong:
         with pytest.raises(TypeError, match=what):
             make()
 
