@@ -251,7 +251,7 @@ class RemoteCall:
                 self._more.clear()
                 await self._more.wait()
         finally:
-            self.leave_replies()
+            self._leave_replies()
 
     async def until_replied(self) -> None:
         """Return when no further message comes.
@@ -261,8 +261,7 @@ class RemoteCall:
         """
         await asyncio.shield(self._replied)
 
-    def leave_replies(self) -> None:
-        """Nobody reads further messages."""
+    def _leave_replies(self) -> None:
         if not self._left:
             self._left = True
             if not self._ended:

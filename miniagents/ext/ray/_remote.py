@@ -1,6 +1,5 @@
 """``remote``: an agent whose calls are made by workers of Ray."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
@@ -60,18 +59,14 @@ class RemoteCalls:
         watch = None if context.observers is None else current_watch()
         remote_call = dispatcher.begin(messages, keywords, context.prefetch, watch)
         replies = remote_call.messages()
-        try:
-            for _ in range(_AT_ONCE):
-                reply = await anext(replies, None)
-                if reply is None:
-                    break
-                ctx.reply(reply)
-            else:
-                ctx.reply(replies)  # the others come as they are asked for
-            await remote_call.until_replied()
-        except asyncio.CancelledError:
-            remote_call.leave_replies()
-            raise
+        for _ in range(_AT_ONCE):
+            reply = await anext(replies, None)
+            if reply is None:
+                break
+            ctx.reply(reply)
+        else:
+            ctx.reply(replies)  # the others come as they are asked for
+        await remote_call.until_replied()
 
     def _keywords(self, call: AnyAgent) -> bytes:
         """Those of the call that the agent has not."""

@@ -72,6 +72,36 @@ async def test_in_the_middle_of_a_message(fake_ray: FakeRay) -> None:
     await fake_ray.ended()
 
 
+async def test_what_waits_for_its_reader(fake_ray: FakeRay) -> None:
+    """Parts of a lost attempt that wait for a slow reader are not read any more."""
+    words = "".join(f"{number} " for number in range(100))
+    async with MiniAgents(prefetch=4):
+        async for message in remote(poet).inquire("slow", words=100):
+            count = 0
+            async for _ in message.parts:
+                count += 1
+                if count == 5:
+                    await asyncio.sleep(0.05)  # until no more may come
+                    fake_ray.kill(busy(fake_ray))
+                    await asyncio.sleep(0.05)
+            assert words == str(await message)
+    await fake_ray.ended()
+
+
+async def test_missing_parts(fake_ray: FakeRay) -> None:
+    """A worker of which parts are missing counts as lost."""
+    async with MiniAgents():
+        replies = remote(poet, replicas=1).inquire("gap", words=50, delay=0.002)
+        async for message in replies:
+            async for word in message:
+                if word == "4 " and len(fake_ray.actors) == 1:
+                    readings = busy(fake_ray).worker._readings
+                    next(each for (_, number), each in readings.items() if number == 0).sent += 1
+            assert "".join(f"{number} " for number in range(50)) == str(await message)
+    assert 2 == len(fake_ray.actors)
+    await fake_ray.ended()
+
+
 async def test_nothing_has_come(fake_ray: FakeRay) -> None:
     """Of a message that had begun, and of which nothing had come, there is no `Restart`."""
     async with MiniAgents():

@@ -245,6 +245,22 @@ async def test_very_many_messages(fake_ray: FakeRay) -> None:
     await fake_ray.ended()
 
 
+async def test_leaving_very_many_messages(fake_ray: FakeRay) -> None:
+    """Who leaves after many messages stops the agent, too."""
+
+    async def read(count: int) -> None:
+        async for each in remote(counter, replicas=1).inquire("100000"):
+            if str(await each) == str(count):
+                return
+
+    async with MiniAgents(prefetch=10):
+        for count in (0, 5, 30):
+            await read(count)
+            await asyncio.sleep(0.01)
+            assert not fake_ray.actors[-1].worker._readings
+    await fake_ray.ended()
+
+
 async def test_ray_is_not_initialised(fake_ray: FakeRay) -> None:
     """Without `ray.init` a call fails with a sentence that says so."""
     fake_ray.initialized = False

@@ -44,7 +44,7 @@ def told(scenario: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
     command = [sys.executable, "-m", "tests.ext.ray.two_nodes", scenario, str(folder)]
     try:
         done = subprocess.run(  # noqa: S603 - our own program
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False
         )
         left = [each for each in processes() if each != str(os.getpid())]
         assert 0 == done.returncode, done.stderr
