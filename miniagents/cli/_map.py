@@ -111,6 +111,12 @@ class MapJob:
                 with progress_view(self.options.progress) as view:
                     ended = await (self._all_rows(view) if self.options.estimate is None else self._try(view))
             return self._told(ended)
+        except LookupError as error:
+            if type(error) is not LookupError:  # a fault, and no price that is not known
+                raise
+            complain(f"{str(error).removesuffix('; give price=.')}; give --price IN,OUT.")
+            complain(self.how_to_go_on())
+            return _FAILED
         except BrokenPipeError:  # the reader of OUT has left, as `head` does: a normal end
             return 0
         except (OSError, MiniAgentsError) as error:
@@ -204,7 +210,7 @@ class MapJob:
             sys.stdout.flush()
         complain(self._sentence(result))
         if result.stopped is not None:
-            complain(self.how_to_go_on())
+            complain(self.how_to_go_on(" a larger --budget" if result.stopped == "budget" else ""))
         if result.stopped == "budget":
             return _BUDGET_SPENT
         return _ROWS_FAILED if result.failed or result.stopped else 0
@@ -235,14 +241,18 @@ class MapJob:
             case "failures":
                 return f"too many rows have failed: {told}."
 
-    def how_to_go_on(self) -> str:
-        """The command that goes on, in a line."""
+    def how_to_go_on(self, changed: str = "") -> str:
+        """The command that goes on, in a line.
+
+        Args:
+            changed: what has to be changed in it.
+        """
         command = shlex.join(("miniagents", *self.options.words))
         if self.options.out == _STDIN and self.options.journal is None:
             return (
                 "nothing is kept of it, since it writes to a pipe; give --journal FILE to go on another time."
             )
-        return f"the answers until now are in {self.journal}. Go on with: {command}"
+        return f"the answers until now are in {self.journal}. Go on with{changed}: {command}"
 
 
 def _reason(error: OSError | MiniAgentsError) -> str:

@@ -15,7 +15,7 @@ from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 
-from miniagents import InteractionContext, MiniAgents, miniagent
+from miniagents import InteractionContext, MiniAgents, Usage, miniagent
 from miniagents.ext.jobs import JobResult, Limits, Progress, map_file
 
 __all__ = ["main"]
@@ -27,6 +27,12 @@ _MB = 1 << 20
 async def judge(ctx: InteractionContext) -> None:
     """Reply as a model does that is infinitely fast."""
     ctx.reply("positive")
+
+
+def free(usage: Usage, model: str, provider: str | None) -> Decimal | None:
+    """The price of nothing."""
+    assert usage == Usage(), (model, provider)
+    return Decimal()
 
 
 def write_rows(path: Path, count: int) -> None:
@@ -49,7 +55,7 @@ def job(folder: Path) -> JobResult:
             message=lambda row: str(row["text"]),
             limits=Limits(rpm=10_000_000, tpm=1_000_000_000),
             budget=Decimal(1000),
-            price=lambda *_: Decimal(),
+            price=free,
             progress=told.append,
         )
 

@@ -185,10 +185,20 @@ def test_budget(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert not Path("out.jsonl").exists()
     err = capsys.readouterr().err
     assert "the budget of $2.00 is spent: 2 answered" in err
-    assert "Go on with: miniagents map " in err
+    assert "Go on with a larger --budget: miniagents map " in err
     assert 0 == main([*words, "--price", "1,1", "--budget", "4"])
     assert len(asked_of(judges)) == 4
     assert "$4.00" in capsys.readouterr().err
+
+
+def test_budget_without_a_price(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A budget that cannot be kept, since the price of what an agent asks is not known, ends the job."""
+    words = ["map", f"{judges}:paid", "rows.jsonl", "-o", "out.jsonl", "--text-column", "text"]
+    assert 1 == main([*words, "--budget", "2", "--concurrency", "1"])
+    assert len(asked_of(judges)) == 1
+    assert "The price of m-1 is not known, so a budget cannot be kept; give --price IN,OUT.\n" in (
+        capsys.readouterr().err
+    )
 
 
 def test_too_many_failures(judges: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -218,7 +218,7 @@ async def test_edit(tmp_path: Path) -> None:
         await page.say(thread, "b")
         for wrong in (1, 4, -1, "0", True, 1.0):
             refused = await page.client.post(f"/api/threads/{thread}/runs", json={"edit": wrong, "text": "x"})
-            assert (400, None) == error(refused)
+            assert (400, "invalid_request") == error(refused)
         assert 4 == len(await page.texts(thread))
         await page.told(await page.begin(thread, edit=0, text="c"))
         assert [("user", "c"), ("assistant", "three")] == await page.texts(thread)

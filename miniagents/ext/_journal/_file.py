@@ -4,7 +4,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +22,7 @@ from miniagents.models import (
 )
 from miniagents.values import redact_keys
 
-from .._sqlite import DatabaseForm, number_of, prepare
+from .._sqlite import DatabaseForm, number_of, prepare, transaction
 from ._key_filter import KeyFilter
 
 _UNFINISHED: Final = (
@@ -70,6 +70,7 @@ _TOO_MUCH: Final = (
 )
 _written: Final = json.JSONEncoder(separators=(",", ":")).encode  # to make one takes longer than to write
 _SHORT: Final = 4096  # bytes: what a window of 12 bits holds
+_MANY_USES: Final = 10_000  # of which none is written yet
 _FRESH: Final = 60.0  # seconds for which a use is not noted again
 
 
@@ -197,6 +198,9 @@ class JournalFile:
             found = connection.execute(statement, values)
             for digest, run, n, *row in cast("Iterable[tuple[bytes, str, int, *_Found]]", found):
                 entries[CallKey(digest, run, n)] = self._entry(cast("_Found", row))
+        if len(self._used) > _MANY_USES:
+            with suppress(sqlite3.Error), transaction(connection):  # it is of use for pruning alone
+                self.note_uses(connection)
         return entries
 
     def row(self, key: CallKey, entry: JournalEntry) -> tuple[object, ...]:

@@ -26,7 +26,7 @@ Keep: TypeAlias = Literal["hash", "text"]
 
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
 _LOCK_TIMEOUT: Final = 30.0
-_FEW: Final = 8  # keys, for which it does not pay to look at all that are there
+_FEW: Final = 64  # keys, for which it does not pay to look at all that are there
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -75,6 +75,7 @@ class Journal:
         self._known = KeyFilter()  # calls of no run: what is not there is known without asking
         self._all_known = False
         self._held: set[str] = set()  # runs on which somebody works
+        self._asked = 0
         self._writer = _open(self.path, self._file)
         self._close = finalize(self, self._writer.close)
 
@@ -136,7 +137,8 @@ class Journal:
         Raises:
             JournalError: the file cannot be read.
         """
-        if len(keys) > _FEW:
+        self._asked += len(keys)
+        if self._asked > _FEW:
             await self._know_all()
         asked = [key for key in keys if key.run or not self._all_known or self._known.may_have(key.digest)]
         if not asked:

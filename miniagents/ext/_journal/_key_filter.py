@@ -3,6 +3,7 @@
 from typing import Final
 
 _BITS: Final = 26  # 8 MB, of which the system gives what is touched
+_PIECE: Final = 1 << 16
 
 
 class KeyFilter:
@@ -47,5 +48,8 @@ class KeyFilter:
         Args:
             other: nobody adds to it any more.
         """
-        both = int.from_bytes(self._bits, "little") | int.from_bytes(other._bits, "little")  # noqa: SLF001
-        self._bits[:] = both.to_bytes(len(self._bits), "little")
+        mine, theirs = self._bits, other._bits  # noqa: SLF001 - same class
+        for at in range(0, len(mine), _PIECE):
+            piece = slice(at, at + _PIECE)
+            both = int.from_bytes(mine[piece], "little") | int.from_bytes(theirs[piece], "little")
+            mine[piece] = both.to_bytes(_PIECE, "little")

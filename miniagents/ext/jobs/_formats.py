@@ -305,7 +305,7 @@ def json_line(row: Mapping[str, object]) -> bytes:
         b'{"day": "2026-11-22", "share": null}\n'
     """
     try:
-        text = json.dumps(row, ensure_ascii=False, allow_nan=False, default=_plain)
+        text = _ENCODER.encode(row)
     except ValueError:
         text = json.dumps(_finite(row), ensure_ascii=False, default=_plain)
     try:
@@ -328,6 +328,10 @@ def _plain(value: object) -> object:
             return sorted(cast("frozenset[object]", value), key=repr)
         case _:
             return str(value)
+
+
+# Made once: `json.dumps` makes one for each call that has such keywords.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain)
 
 
 def _finite(value: object) -> object:

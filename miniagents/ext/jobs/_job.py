@@ -21,8 +21,10 @@ from miniagents.models import (
     CallRecords,
     JournalEntry,
     JournalError,
+    ModelAgent,
     ModelLimits,
     RunUsage,
+    TypedAgent,
     dollars,
 )
 from miniagents.operators import AgentMap, Inquired, ItemReplies
@@ -104,9 +106,7 @@ class Job(Generic[RowT]):
         self.stopped: Stopped | None = None
         self._records = None if settings.journal is None else settings.records(agent)
         self._kept: KeptRows | None = None
-        if agent.run_kind == "model" and agent.takes_keyword("max_retries"):
-            agent = agent.fork(max_retries=0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # one layer asks again: this one
-        self._agent = agent
+        self._agent = asked_once(agent)
         self._batches = batches
         self._settings = settings
         self._again = AskedAgain[RowT](settings.retries, lambda: self._tell("turn"))
@@ -483,6 +483,19 @@ class Job(Generic[RowT]):
         future = self._waiting.get(name)
         if future is not None and not future.done():
             future.set_result(None)
+
+
+def asked_once(agent: MiniAgent[Message, Message]) -> MiniAgent[Message, Message]:
+    """An agent that does not ask a provider again by itself: one layer does that, and it is the job.
+
+    Args:
+        agent: any; of what is made of several models, each goes on as it likes.
+    """
+    kind: object = agent
+    if isinstance(kind, ModelAgent | TypedAgent) and agent.takes_keyword("max_retries"):
+        model: MiniAgent[Message, Message, ...] = agent
+        return model.fork(max_retries=0)
+    return agent
 
 
 def _limits_of(settings: JobSettings) -> tuple[float | None, float | None]:

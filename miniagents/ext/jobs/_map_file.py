@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -169,17 +169,22 @@ class _FileJob:
         finished = await self._finished(source)
         if finished is not None:
             return finished
-        total = await asyncio.to_thread(
-            self._rows.count
-        )  # a row that is none is found before any is paid for
+        # A row that is none is found before any is paid for.
+        total = await asyncio.to_thread(self._rows.count)
+        result = await self._ask(total, source)
+        if result.stopped is None:
+            await self._write(source)
+            await self._keep(source, result)
+        return result
+
+    async def _ask(self, total: int, source: str) -> JobResult:
+        """Ask what was not asked; what this knows of rows goes before the file is written."""
         job = self._job(asks=True, total=total, source=source)
-        try:
+        with suppress(BudgetExceededError, TooManyFailuresError):
             async for _ in job.rows():
                 pass
-        except (BudgetExceededError, TooManyFailuresError):
-            pass
         progress = job.progress
-        result = JobResult(
+        return JobResult(
             rows=progress.done + progress.failed,
             done=progress.done,
             failed=progress.failed,
@@ -191,10 +196,6 @@ class _FileJob:
             usage=progress.usage,
             stopped=job.stopped,
         )
-        if job.stopped is None:
-            await self._write(source)
-            await self._keep(source, result)
-        return result
 
     def _job(self, *, asks: bool, total: int | None = None, source: str = "") -> Job[FileRow]:
         settings = replace(self._settings, journal=self._journal)

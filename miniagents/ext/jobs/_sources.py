@@ -126,6 +126,7 @@ def count_of(source: object) -> int | None:
 
 
 def _rows_of(source: object) -> Iterator[object]:
+    name = type(source).__name__
     if isinstance(source, ArrowTable):
         return (row for batch in source.to_batches(max_chunksize=_BATCH) for row in batch.to_pylist())
     if isinstance(source, PolarsTable):
@@ -136,7 +137,7 @@ def _rows_of(source: object) -> Iterator[object]:
     if isinstance(source, Iterable) and not isinstance(source, (*_ONE, Message)):
         return iter(cast("Iterable[object]", source))
     raise TypeError(
-        f"map_rows was given a value of type {type(source).__name__}; it asks an agent once for each row of "
+        f"map_rows was given a value of type {name}; it asks an agent once for each row of "
         "an iterable, an async iterable or a table. One value is asked with agent.inquire(...)."
     )
 

@@ -22,14 +22,17 @@ from miniagents import (
     MiniAgent,
     MiniAgents,
     Reasoning,
+    RetryPolicy,
     Usage,
     miniagent,
 )
 from miniagents.errors import BudgetExceededError
 from miniagents.ext.jobs import JobOptions, Limits, Progress, Row, TooManyFailuresError, map_rows
 from miniagents.ext.journal import Journal, JournalError, recorded
+from miniagents.ext.llm.openai import openai_agent
 from miniagents.operators import map_agent
 from miniagents.testing import scripted_model
+from tests.support.sse_server import answer, serve
 
 
 class Mood(Message):
@@ -59,6 +62,11 @@ def noting(asked: list[str], answer: Callable[[str], MessageType] = str.upper) -
 def one_cent(usage: Usage, model: str, provider: str | None) -> Decimal | None:
     """A price of a cent a token."""
     return Decimal("0.01") * ((usage.input_tokens or 0) + (usage.output_tokens or 0))
+
+
+def unknown(usage: Usage, model: str, provider: str | None) -> Decimal | None:
+    """No price."""
+    return None
 
 
 def priced(text: str = "fine", tokens: int = 1) -> AssistantMessage:
@@ -362,7 +370,7 @@ async def test_budget_without_a_price() -> None:
         return priced()
 
     async with MiniAgents():
-        job = map_rows(scripted_model(then=answer), [*"abc"], budget=1, price=lambda *_: None)
+        job = map_rows(scripted_model(then=answer), [*"abc"], budget=1, price=unknown)
         with pytest.raises(LookupError, match="price of m is not known"):
             _ = [row async for row in job]
     assert 1 == made[0]
@@ -607,21 +615,24 @@ def test_wrong_options() -> None:
     async def needs(ctx: InteractionContext, language: str) -> None:
         ctx.reply(language)
 
-    for make, what in (
-        (lambda: map_rows(agent, [], concurrency=0), "at least 1 row"),
-        (lambda: map_rows(agent, [], retries=-1), "0 or more"),
-        (lambda: map_rows(agent, [], max_failures=-1), "0 or more"),
-        (lambda: map_rows(agent, [], budget=0), "more than 0"),
-        (lambda: map_rows(agent, [], budget="nan"), "more than 0"),
+    none: list[str] = []
+    wrong: list[tuple[Callable[[], object], str]] = [
+        (lambda: map_rows(agent, none, concurrency=0), "at least 1 row"),
+        (lambda: map_rows(agent, none, retries=-1), "0 or more"),
+        (lambda: map_rows(agent, none, max_failures=-1), "0 or more"),
+        (lambda: map_rows(agent, none, budget=0), "more than 0"),
+        (lambda: map_rows(agent, none, budget="nan"), "more than 0"),
         (lambda: Limits(rpm=0), "greater than 0"),
-    ):
+    ]
+    for make, what in wrong:
         with pytest.raises(ValueError, match=what):
             make()
-    for make, what in (
-        (lambda: map_rows(agent, [], **cast("JobOptions", {"colour": "red"})), "no option 'colour'"),
-        (lambda: map_rows(cast("MiniAgent", needs), []), "language"),
-        (lambda: map_rows(cast("MiniAgent", "agent"), []), "asks an agent"),
-    ):
+    wrong = [
+        (lambda: map_rows(agent, none, **cast("JobOptions", {"colour": "red"})), "no option 'colour'"),
+        (lambda: map_rows(cast("MiniAgent", needs), none), "language"),
+        (lambda: map_rows(cast("MiniAgent", "agent"), none), "asks an agent"),
+    ]
+    for make, what in wrong:
         with pytest.raises(TypeError, match=what):
             make()
 
@@ -666,3 +677,15 @@ async def test_a_clock_that_is_set_back(path: Path) -> None:
                 job = map_rows(noting(asked), [*"abc"], journal=journal)
                 assert ["A", "B", "C"] == [str(row.value) async for row in job]
     assert ["a", "b", "c"] == sorted(asked)
+
+
+@pytest.mark.parametrize("typed", [False, True])
+async def test_requests_of_a_provider(typed: bool) -> None:
+    """Asked once more, a row is two requests, also of agents that ask again by themselves."""
+    busy = answer(429, {"error": {"message": "busy"}}, {"Retry-After": "0.01"})
+    async with MiniAgents(), serve(*[busy] * 8) as server:
+        model = openai_agent.bind(model="m", base_url=f"{server.url}/v1", api_key="k")
+        agent: MiniAgent[Message, AssistantMessage] = model.as_type(City) if typed else model
+        job = map_rows(agent, ["a"], retries=RetryPolicy(attempts=2, delay=0.0))
+        (row,) = [row async for row in job]
+        assert (LLMStatusError, 2, 2) == (type(row.error), row.attempts, len(server.requests))
