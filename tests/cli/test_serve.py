@@ -69,8 +69,9 @@ def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
     """The usual place is this machine alone, and the files stand beside that of a chat."""
     assert ServeOptions(history=Path("CHAT.db")) == parse_arguments(["serve"])
     words = ["serve", "a:b", "--host", "::1", "--port", "0", "--token", TOKEN, "--reload", "--open"]
-    words += ["--history", "h", "--frames", "f"]
+    words += ["--history", "h", "--frames", "f", "--name", "c.example", "--name", "d.example"]
     given = ServeOptions(
+        names=("c.example", "d.example"),
         agent="a:b",
         host="::1",
         history=Path("h"),
@@ -105,6 +106,11 @@ def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--host", "no.such.host.invalid"], "no.such.host.invalid is no address of this machine: "),
         (["--host", "x" * 300], "is no address of this machine: it can be no name."),
         (["--host", ""], "--host is empty"),
+        (
+            ["--name", "https://x.example", "--token", "x"],
+            "https://x.example is no name of a server; write it like",
+        ),
+        (["--name", "x.example"], "x.example is for others; give a --token"),
         (["--token", " "], "--token is empty; give a text that is hard to guess"),
         (["nobody"], "nobody names no agent; write MODULE:AGENT"),
         (["no_such_module:echo"], "the module no_such_module cannot be imported: ModuleNotFoundError"),
