@@ -278,7 +278,7 @@ async def test_ctrl_c_at_a_terminal(tmp_path: Path) -> None:
                 began = loop.time()
                 terminal.type("\x03")
                 code = await terminal.end()
-                assert (130, True) == (code, loop.time() - began < 2.0)
+                assert (130, True) == (code, loop.time() - began < 5.0)
         assert "Traceback" not in terminal.shown
         assert 2 == terminal.shown.replace("^C", "").strip().count("\n") + 1
 
@@ -293,7 +293,7 @@ async def test_an_agent_that_blocks_a_thread(tmp_path: Path) -> None:
         began = loop.time()
         process.send_signal(signal.SIGTERM)
         assert 128 + signal.SIGTERM == await process.wait()
-        assert loop.time() - began < 2.0
+        assert loop.time() - began < 10.0  # and not a minute
 
 
 @pytest.mark.gate("starts two servers")
@@ -351,7 +351,7 @@ async def test_reload(tmp_path: Path) -> None:
         began = loop.time()
         process.send_signal(signal.SIGTERM)
         assert 128 + signal.SIGTERM == await process.wait()
-        assert loop.time() - began < 1.5
+        assert loop.time() - began < 5.0
         assert b"" == await process.stderr.read()
 
 
