@@ -82,6 +82,8 @@ class Threads:
             RequestError: there is no conversation ``before``.
             HistoryFileError: the file cannot be read.
         """
+        for thread in tuple(self._live):
+            await self._kept(thread)
         threads = await self._history.threads()
         names = [each.name for each in threads]
         if before is not None and before not in names:

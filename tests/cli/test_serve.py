@@ -69,8 +69,9 @@ def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
     """The usual place is this machine alone, and the files stand beside that of a chat."""
     assert ServeOptions(history=Path("CHAT.db")) == parse_arguments(["serve"])
     words = ["serve", "a:b", "--host", "::1", "--port", "0", "--token", TOKEN, "--reload", "--open"]
-    words += ["--history", "h", "--frames", "f"]
+    words += ["--history", "h", "--frames", "f", "--name", "c.example", "--name", "d.example"]
     given = ServeOptions(
+        names=("c.example", "d.example"),
         agent="a:b",
         host="::1",
         history=Path("h"),
@@ -105,6 +106,11 @@ def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--host", "no.such.host.invalid"], "no.such.host.invalid is no address of this machine: "),
         (["--host", "x" * 300], "is no address of this machine: it can be no name."),
         (["--host", ""], "--host is empty"),
+        (
+            ["--name", "https://x.example", "--token", "x"],
+            "https://x.example is no name of a server; write it like",
+        ),
+        (["--name", "x.example"], "x.example is for others; give a --token"),
         (["--token", " "], "--token is empty; give a text that is hard to guess"),
         (["nobody"], "nobody names no agent; write MODULE:AGENT"),
         (["no_such_module:echo"], "the module no_such_module cannot be imported: ModuleNotFoundError"),
@@ -272,7 +278,7 @@ async def test_ctrl_c_at_a_terminal(tmp_path: Path) -> None:
                 began = loop.time()
                 terminal.type("\x03")
                 code = await terminal.end()
-                assert (130, True) == (code, loop.time() - began < 2.0)
+                assert (130, True) == (code, loop.time() - began < 5.0)
         assert "Traceback" not in terminal.shown
         assert 2 == terminal.shown.replace("^C", "").strip().count("\n") + 1
 
@@ -287,7 +293,7 @@ async def test_an_agent_that_blocks_a_thread(tmp_path: Path) -> None:
         began = loop.time()
         process.send_signal(signal.SIGTERM)
         assert 128 + signal.SIGTERM == await process.wait()
-        assert loop.time() - began < 2.0
+        assert loop.time() - began < 10.0  # and not a minute
 
 
 @pytest.mark.gate("starts two servers")
@@ -345,7 +351,7 @@ async def test_reload(tmp_path: Path) -> None:
         began = loop.time()
         process.send_signal(signal.SIGTERM)
         assert 128 + signal.SIGTERM == await process.wait()
-        assert loop.time() - began < 1.5
+        assert loop.time() - began < 5.0
         assert b"" == await process.stderr.read()
 
 

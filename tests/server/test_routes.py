@@ -578,6 +578,29 @@ async def test_names_of_this_machine(tmp_path: Path) -> None:
                 assert 200 == told.status_code, (name, origin)
 
 
+async def test_a_server_in_front(tmp_path: Path) -> None:
+    """Behind a server with TLS its name is let in, whether that says it or not, and the cookie is for it."""
+    names = ("Chat.example.com", "chat.example.com:8443")
+    async with page_of(scripted_model(), tmp_path, token=TOKEN, names=names) as page:
+        here = f"127.0.0.1:{page.port}"
+        for host in ("chat.example.com", "chat.example.com:8443", here):
+            for name in ("chat.example.com", "chat.example.com:8443"):
+                headers = {"host": host, "origin": f"https://{name}"}
+                logged = await page.client.post("/api/login", json={"token": TOKEN}, headers=headers)
+                assert (204, True) == (logged.status_code, "; Secure" in logged.headers["set-cookie"])
+        wrong = [("chat.example.com:1", None), ("x.chat.example.com", None), (here, "https://example.com")]
+        wrong += [
+            (here, f"https://{here}"),
+            ("chat.example.com", f"http://{here}"),
+            (here, "ftp://chat.example.com"),
+        ]
+        for host, origin in wrong:
+            headers = {"host": host} | ({} if origin is None else {"origin": origin})
+            assert 403 == (await page.client.get("/", headers=headers)).status_code, (host, origin)
+        plain = await page.client.post("/api/login", json={"token": TOKEN})
+        assert "Secure" not in plain.headers["set-cookie"]
+
+
 async def test_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a token, whoever has not given it gets the files of the page, and nothing else."""
     monkeypatch.setattr("miniagents.server._routes._WAIT_AFTER_WRONG_TOKEN", 0.01)
