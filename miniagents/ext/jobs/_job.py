@@ -21,10 +21,8 @@ from miniagents.models import (
     CallRecords,
     JournalEntry,
     JournalError,
-    ModelAgent,
     ModelLimits,
     RunUsage,
-    TypedAgent,
     dollars,
 )
 from miniagents.operators import AgentMap, Inquired, ItemReplies
@@ -36,7 +34,7 @@ from miniagents.values import (
     set_partial_text,
 )
 
-from ._again import AskedAgain
+from ._again import AskedAgain, asked_once
 from ._calls import Asker, Note, RowCall
 from ._failures import is_final
 from ._kept_rows import JobState, KeptRows
@@ -483,19 +481,6 @@ class Job(Generic[RowT]):
         future = self._waiting.get(name)
         if future is not None and not future.done():
             future.set_result(None)
-
-
-def asked_once(agent: MiniAgent[Message, Message]) -> MiniAgent[Message, Message]:
-    """An agent that does not ask a provider again by itself: one layer does that, and it is the job.
-
-    Args:
-        agent: any; of what is made of several models, each goes on as it likes.
-    """
-    kind: object = agent
-    if isinstance(kind, ModelAgent | TypedAgent) and agent.takes_keyword("max_retries"):
-        model: MiniAgent[Message, Message, ...] = agent
-        return model.fork(max_retries=0)
-    return agent
 
 
 def _limits_of(settings: JobSettings) -> tuple[float | None, float | None]:
