@@ -187,7 +187,7 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/_timeline/_svg.py": "tests/ext/test_timeline.py",
         "miniagents/ext/_timeline/_html.py": "tests/ext/test_timeline.py",
         "miniagents/ext/_timeline/_characters.py": "tests/ext/test_timeline.py",
-        # Files of rows, whichever form they have; and the words, agents and the bar of the command that uses them.
+        # Files of rows, whichever form they have; the words and the bar of the command that uses them.
         "miniagents/ext/jobs/_row_files.py": "tests/ext/jobs/test_formats.py",
         "miniagents/ext/jobs/_parquet.py": "tests/ext/jobs/test_formats.py",
         "miniagents/cli/_map_arguments.py": "tests/cli/test_map.py",

@@ -24,6 +24,7 @@ from miniagents import (
     TypedAgent,
     tool,
 )
+from miniagents.ext.limits import model_limits
 from miniagents.models import TypedAgentMap, TypedItemReplies
 from miniagents.operators import map_agent
 from tests.typing.agent_kinds import answering_agent, keyed_agent, tuned_agent
@@ -145,6 +146,7 @@ async def rows(model: ModelAgent[...], items: list[str]) -> None:
 
 def around_a_context() -> None:
     """What goes around all runs takes any agent."""
-    MiniAgents(around=[passing])
+    MiniAgents(around=[passing, model_limits(requests_per_minute=500)])
+    assert_type(model_limits().in_force(), tuple[float | None, float | None])
     MiniAgents(around=[answered])  # type: ignore[list-item]
     MiniAgents(around=passing)  # type: ignore[arg-type]
