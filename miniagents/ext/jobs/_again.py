@@ -1,17 +1,19 @@
-"""Rows that are asked again after a pause."""
+"""Rows that are asked again after a pause, by one layer alone."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from miniagents.agents import RetryPolicy
+from miniagents.agents import MiniAgent, RetryPolicy
+from miniagents.core import Message
+from miniagents.models import ModelAgent, TypedAgent
 from miniagents.values import LLMError
 
 from ._calls import RowCall
 from ._failures import may_pass
 
-__all__ = ["AskedAgain"]
+__all__ = ["AskedAgain", "asked_once"]
 
 RowT = TypeVar("RowT")
 
@@ -67,3 +69,16 @@ class AskedAgain(Generic[RowT]):
             timer.cancel()
         self._pausing.clear()
         self.due.clear()
+
+
+def asked_once(agent: MiniAgent[Message, Message]) -> MiniAgent[Message, Message]:
+    """An agent that does not ask a provider again by itself: one layer does that, and it is the job.
+
+    Args:
+        agent: any; of what is made of several models, each goes on as it likes.
+    """
+    kind: object = agent
+    if isinstance(kind, ModelAgent | TypedAgent) and agent.takes_keyword("max_retries"):
+        model: MiniAgent[Message, Message, ...] = agent
+        return model.fork(max_retries=0)
+    return agent
