@@ -2,6 +2,7 @@
 
 ``--rows 1000000`` is the large one, some minutes: what it adds to the memory of a process that has pyarrow,
 how soon it is recognised when it is done, and how fast rows are looked up when the file has changed.
+It fails if it adds more than 100 MB, or is recognised after more than 2 s.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from miniagents.ext.jobs import JobResult, Limits, Progress, map_file
 __all__ = ["main"]
 
 _MB = 1 << 20
+_MOST_MB, _MOST_SECONDS = 100, 2
 
 
 @miniagent
@@ -109,10 +111,12 @@ def large(rows: int) -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         say(f"{rows:,} rows: {rows / seconds:,.0f} a second, {rows / used:,.0f} a second of a processor")
         say(f"{peak - before:.0f} MB were added to {before:.0f} MB")
+        assert peak - before <= _MOST_MB
         say(f"the journal has {(folder / 'out.jsonl.journal').stat().st_size / rows:.0f} bytes a row")
         result, seconds, _ = timed(lambda: job(folder))
         assert result.finished
         say(f"the job is recognised as done in {seconds:.2f} s")
+        assert seconds <= _MOST_SECONDS
         with path.open("a", encoding="utf-8") as file:
             file.write('{"id": -1, "text": "One more."}\n')
         result, seconds, _ = timed(lambda: job(folder))

@@ -38,7 +38,7 @@ from ._again import AskedAgain, asked_once
 from ._calls import Asker, Note, RowCall
 from ._failures import is_final
 from ._kept_rows import JobState, KeptRows
-from ._meter import Counts, Meter
+from ._meter import Meter
 from ._options import JobSettings, ProgressHandler
 from ._purse import Purse
 from ._rows import Progress, Row, Stopped
@@ -118,7 +118,7 @@ class Job(Generic[RowT]):
         self._earlier: Decimal | None = Decimal()
         self._tally = Tally(settings)
         self._window = max(_WINDOW, 2 * settings.concurrency)
-        self._meter = Meter(self._counts, total, self._limits.in_force)
+        self._meter = Meter(self._tally, self._spent, total, self._limits.in_force)
         # How many rows ...
         self._begun = 0  # were looked at
         self._handed_out = 0
@@ -456,18 +456,10 @@ class Job(Generic[RowT]):
         self._ended_rows[row.index] = row
         self._tell("ready")
 
-    def _counts(self) -> Counts:
+    def _spent(self) -> tuple[Decimal | None, Decimal | None]:
+        """The dollars of all runs of the job, and those of this one."""
         spent, before = self._purse.spent, self._earlier
-        return Counts(
-            done=self._tally.done,
-            failed=self._tally.failed,
-            cached=self._tally.cached,
-            requests=self._tally.requests,
-            usage=self._tally.usage,
-            cost=spent,
-            new_cost=None if spent is None or before is None else spent - before,
-            last_error=self._tally.last_error,
-        )
+        return spent, None if spent is None or before is None else spent - before
 
     # -- waiting for each other ----------------------------------------------------------------------------
 

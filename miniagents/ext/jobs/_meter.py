@@ -7,39 +7,14 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from miniagents.values import Usage
-
 from ._options import ProgressHandler
 from ._rows import Progress
+from ._tally import Tally
 
-__all__ = ["Counts", "Meter"]
+__all__ = ["Meter"]
 
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _WINDOW: Final = 60.0  # seconds
-
-
-class Counts(NamedTuple):
-    """What a job has counted until now.
-
-    Attributes:
-        done: rows with an answer.
-        failed: rows without one.
-        cached: rows of both kinds that stood in the journal.
-        requests: calls of models.
-        usage: their tokens.
-        cost: dollars, earlier runs included; None if a price is not known.
-        new_cost: dollars of this run.
-        last_error: of the last row that failed.
-    """
-
-    done: int
-    failed: int
-    cached: int
-    requests: int
-    usage: Usage
-    cost: Decimal | None
-    new_cost: Decimal | None
-    last_error: str
 
 
 class _Sample(NamedTuple):
@@ -50,10 +25,11 @@ class _Sample(NamedTuple):
 
 
 class Meter:
-    """Makes a :class:`Progress` of counts.
+    """Makes a :class:`Progress` of what a job counts.
 
     Args:
-        counts: tells what has been counted.
+        tally: of the job.
+        spent: tells the dollars of all runs of the job, and those of this run; None if a price is not known.
         total: how many rows there are; None if that is not known.
         limits: tells the limits of requests and tokens in a minute.
         clock: tells the time, in seconds.
@@ -61,12 +37,14 @@ class Meter:
 
     def __init__(
         self,
-        counts: Callable[[], Counts],
+        tally: Tally,
+        spent: Callable[[], tuple[Decimal | None, Decimal | None]],
         total: int | None,
         limits: Callable[[], tuple[float | None, float | None]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._counts = counts
+        self._tally = tally
+        self._spent = spent
         self._total = total
         self._limits = limits
         self._clock = clock
@@ -77,15 +55,14 @@ class Meter:
     @property
     def progress(self) -> Progress:
         """How far the job has come."""
-        counts = self._counts()
+        counts, (cost, new_cost) = self._tally, self._spent()
         now = self._clock()
-        ended = counts.done + counts.failed
-        new = ended - counts.cached
+        new = counts.ended - counts.cached
         tokens = (counts.usage.input_tokens or 0) + (counts.usage.output_tokens or 0)
         before = self._sampled(_Sample(now, new, counts.requests, tokens))
         seconds = max(now - before.at, 1e-9)
         speed = (new - before.rows) / seconds
-        left = None if self._total is None else max(0, self._total - ended)
+        left = None if self._total is None else max(0, self._total - counts.ended)
         requests_limit, tokens_limit = self._limits()
         return Progress(
             done=counts.done,
@@ -100,8 +77,8 @@ class Meter:
             tokens_limit=tokens_limit,
             requests=counts.requests,
             usage=counts.usage,
-            cost=counts.cost,
-            projected_cost=_projected(counts, new, left),
+            cost=cost,
+            projected_cost=_projected(cost, new_cost, new, left),
             seconds_left=None if left is None or not speed else left / speed,
             last_error=counts.last_error,
         )
@@ -129,7 +106,7 @@ class Meter:
         return self._samples[0]
 
 
-def _projected(counts: Counts, new: int, left: int | None) -> Decimal | None:
-    if left is None or counts.cost is None or counts.new_cost is None:
+def _projected(cost: Decimal | None, new_cost: Decimal | None, new: int, left: int | None) -> Decimal | None:
+    if left is None or cost is None or new_cost is None:
         return None
-    return counts.cost if not new else counts.cost + counts.new_cost / new * left
+    return cost if not new else cost + new_cost / new * left
