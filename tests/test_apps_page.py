@@ -1,11 +1,10 @@
-"""The page `docs/apps.md` does what it says.
+"""The app and the notebook of the page `docs/apps.md` do what it says; `tests/test_pages.py` runs the rest.
 
-Crosses modules: its programs, its app, its notebook and its tests use what users use.
+Crosses modules: they use what users use.
 """
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,41 +13,26 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
-from tests.support.plugin import plugin_path
+from tests.support.docs_pages import BLOCKS
 from tests.support.web import served
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "apps.md").read_text(encoding="utf-8")
-PROGRAMS = re.findall(r"```python\n([^`]*?)```\n```text\n(.*?)```", PAGE, re.DOTALL)
-APPS = re.findall(r"```python fastapi\n(.*?)```", PAGE, re.DOTALL)
-CELLS = re.findall(r"```python cell\n(.*?)```", PAGE, re.DOTALL)
-TESTS = re.findall(r"```python pytest\n(.*?)```", PAGE, re.DOTALL)
+CODE = {
+    kind: [block.code for block in BLOCKS if (block.page, block.kind) == ("docs/apps.md", kind)]
+    for kind in ("app", "cell")
+}
 
 
 def test_blocks() -> None:
-    """Each block is a program with its output, an app, a cell of the notebook, or tests."""
-    found = [len(blocks) for blocks in (PROGRAMS, APPS, CELLS, TESTS)]
-    assert found == [2, 1, 4, 2]
-    assert sum(found) == PAGE.count("```python")
-
-
-@pytest.mark.parametrize(("program", "output"), PROGRAMS)
-def test_programs(program: str, output: str) -> None:
-    """A program prints what stands behind it."""
-    done = subprocess.run(  # noqa: S603 - our own page
-        [sys.executable, "-X", "dev", "-W", "error", "-c", program],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.stdout, done.stderr) == (output, "")
+    """The page has an app, and a notebook of four cells."""
+    assert [len(blocks) for blocks in CODE.values()] == [1, 4]
 
 
 @pytest.mark.loop(fifo=True)  # uvicorn counts on the order of callbacks
 async def test_the_app() -> None:
     """The app answers, streams, and answers from a thread."""
     names: dict[str, object] = {"__name__": "app"}
-    exec(compile(APPS[0], "docs/apps.md", "exec"), names)  # noqa: S102 - our own page
+    exec(compile(CODE["app"][0], "docs/apps.md", "exec"), names)  # noqa: S102 - our own page
     app = names["app"]
     assert isinstance(app, Starlette)
     async with served(app) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as client:
@@ -109,7 +93,7 @@ def test_the_notebook(tmp_path: Path) -> None:
 
     After the last one there is none, and a blocking run works in a cell as it does in a script.
     """
-    begin, ask, show, stop = CELLS
+    begin, ask, show, stop = CODE["cell"]
     second = "from miniagents import MiniAgents\nawait MiniAgents(app_wide=True).start()"
     which = "MiniAgents.current() is agents"
     blocking = "async def main():\n    return str(await model.inquire('Hi'))\nMiniAgents().run(main())"
@@ -124,21 +108,3 @@ def test_the_notebook(tmp_path: Path) -> None:
     )
     assert said[8] == "'Hello!'"
     assert "NoActiveContextError" in said[10]
-
-
-@pytest.mark.gate("starts pytest")
-@pytest.mark.parametrize("test", TESTS, ids=["pytest-asyncio", "anyio"])
-def test_tests(test: str, tmp_path: Path) -> None:
-    """The tests of the page pass, in a project of their own."""
-    (tmp_path / "test_app.py").write_text(test)
-    mode = "auto" if "pytest_asyncio" in test else "strict"
-    settings = [f"asyncio_mode = {mode}", "asyncio_default_fixture_loop_scope = function"]
-    (tmp_path / "pytest.ini").write_text("\n".join(["[pytest]", "filterwarnings = error", *settings, ""]))
-    done = subprocess.run(  # noqa: S603 - our own page
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
-        env={"PYTHONPATH": plugin_path(tmp_path / "plugin")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "1 passed" in done.stdout, done.stdout

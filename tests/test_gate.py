@@ -1,5 +1,6 @@
 """What plain `pytest` leaves out is a step of the gate."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ def test_the_command_of_the_readme_is_first() -> None:
         "ruff format --check",
         "pyright",
         "pytest -m gate",
+        "python -m tests.docs_site site",
         "tests.quiet",
         "tests.laws.orders",
         "pytest --uvloop $other_loops",
@@ -31,6 +33,14 @@ def test_the_command_of_the_readme_is_first() -> None:
 def test_a_step_is_there(command: str) -> None:
     """The gate has the step."""
     assert [step for step in STEPS[1:] if step.endswith(command)]
+
+
+@pytest.mark.parametrize("program", ["redis-server", "chromium-headless-shell"])
+def test_a_program_is_installed(program: str) -> None:
+    """The gate installs the programs that tests need, and has no test leave itself out."""
+    (names,) = re.findall(r"^for program in (.*); do$", GATE, re.MULTILINE)
+    assert program in names.split()
+    assert "export CI=true" in LINES
 
 
 def test_what_is_left_out(request: pytest.FixtureRequest) -> None:

@@ -36,6 +36,7 @@ from miniagents import (
     UserMessage,
 )
 from miniagents.core._content_message import ContentMessage
+from miniagents.ext.web import DataPart, PageData
 from miniagents.parts import RateLimit, ResponseHeaders
 from miniagents.values import PartValue
 
@@ -68,6 +69,7 @@ STORED: dict[str, tuple[object, str]] = {
     ),
     "Citation": (Citation("https://example.com", "title"), "ceebcc5c5e17d34166b98935a4c88a69506590fb"),
     "ContentMessage": (ContentMessage("Hello"), "f4488e85c14a8de0b9983342416040ebfffc0425"),
+    "DataPart": (DataPart("weather", 12, "w1"), "a778dfb153d5285a6818b584297978d676497dec"),
     "ErrorMessage": (
         ErrorMessage("It broke.", error_type="ValueError", error_text="broken", agent_alias="A"),
         "e7f5524342c5d1edc2780d5231a4a8067bb8d471",
@@ -80,6 +82,7 @@ STORED: dict[str, tuple[object, str]] = {
     "Frozen": (Frozen.model_validate({"value": 1}), "302364e7cf30897ba2662ffac36623b1cad71fa6"),
     "Image": (Image(url="https://example.com/one.png"), "c750982e4d0ad91a32f576f5b464e6ef92f1a60e"),
     "Message": (Message("Hello", tags=["a", "b"]), "c1892ccdeb0c6c6a97441ceddff24bac1723e761"),
+    "PageData": (PageData(name="weather", data=12, id="w1"), "bb412b0b864cb0832d915ca011daa4ee9ff0e381"),
     "ParsedMessage": (
         ParsedMessage[Poem]("{}", parsed=Poem(title="one")),
         "b92bf9805bda89df17effd19b09191aee6764d5c",

@@ -6,11 +6,15 @@ Crosses modules: its app uses what users use, on a real server.
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 from starlette.applications import Starlette
 
+from miniagents import Message, MiniAgents
+from miniagents.ext.journal import read_calls
+from miniagents.ext.web import PageData
 from tests.support.web import served
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +42,29 @@ async def test_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         told = await client.get(f"/chat/runs/{begun.json()['run']}", headers=ada)
         assert "Hello!" == text_of(told.text)
         assert (tmp_path / "frames.db").exists()
+
+
+async def test_the_durable_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app whose runs outlive it answers, and keeps nothing of a run that has ended."""
+    monkeypatch.chdir(tmp_path)
+    (program,) = re.findall(r"```python durable\n(.*?)```", PAGE, re.DOTALL)
+    names: dict[str, Any] = {"__name__": "app"}
+    exec(compile(program, "docs/web.md", "exec"), names)  # noqa: S102 - our own page
+    async with served(names["app"]) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as client:
+        run = (await client.post("/chat/runs", json={"text": "Hi"})).json()["run"]
+        assert "Roses are red." == text_of((await client.get(f"/chat/runs/{run}")).text)
+    names["journal"].close()
+    assert [] == list(read_calls(tmp_path / "runs.journal"))
+
+
+async def test_data() -> None:
+    """The agent of the page that sends data says something, too."""
+    (program,) = re.findall(r"```python data\n(.*?)```", PAGE, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(program, "docs/web.md", "exec"), names)  # noqa: S102 - our own page
+    async with MiniAgents():
+        replies = await names["forecaster"].inquire()
+    assert [PageData, PageData, Message] == [type(each) for each in replies]
 
 
 def text_of(stream: str) -> str:

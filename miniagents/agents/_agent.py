@@ -186,7 +186,10 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
             ((), (<MiniAgent identity>, <MiniAgent MODEL.timeout(total=60)>))
         """
         if self._wrapped is not None:
-            return (cast("MiniAgent[Message, Message, ...]", self._wrapped[0]),)
+            inner, wrapper = self._wrapped
+            if isinstance(wrapper, Around) and wrapper.runs_elsewhere:
+                return inner.components
+            return (cast("MiniAgent[Message, Message, ...]", inner),)
         parts: object = getattr(self._function, "components", ())
         return cast("tuple[MiniAgent[Message, Message, ...], ...]", parts)
 

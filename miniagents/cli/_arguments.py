@@ -125,6 +125,7 @@ class ServeOptions(ModelOptions):
         host: where it listens.
         port: there; 0 for one that is free.
         token: what clients have to know, None if whoever reaches it may.
+        names: of a server in front of it.
         history: the file that keeps the conversations, None to keep nothing.
         frames: the file that keeps answers while they come, None for one beside the history.
         reload: begin again when the code changes.
@@ -135,6 +136,7 @@ class ServeOptions(ModelOptions):
     host: str = "127.0.0.1"
     port: int = 8000
     token: str | None = None
+    names: tuple[str, ...] = ()
     history: Path | None = None
     frames: Path | None = None
     reload: bool = False
@@ -271,6 +273,13 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
         "--port", metavar="PORT", type=int, default=8000, help="0: one that is free (default: %(default)s)"
     )
     serve.add_argument("--token", metavar="TEXT", help="what clients have to know")
+    serve.add_argument(
+        "--name",
+        metavar="HOST",
+        action="append",
+        default=[],
+        help="of a server in front of it, such as one with TLS; may be given more than once",
+    )
     keeping = serve.add_mutually_exclusive_group()
     keeping.add_argument(
         "--history", metavar="FILE", default="CHAT.db", help="keeps the conversations (default: %(default)s)"
@@ -300,6 +309,7 @@ def _serve_options(
         host=given.host,
         port=given.port,
         token=token,
+        names=tuple(given.name),
         history=history,
         frames=None if given.frames is None else _path("--frames", given.frames),
         reload=given.reload,

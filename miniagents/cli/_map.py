@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, cast
@@ -43,6 +43,7 @@ from ._map_rows import MakeMessage, check_columns, message_maker
 from ._models import choose_model, is_model
 from ._named import named_object
 from ._progress import ProgressView, counted, duration, money, progress_view
+from ._ray import asked_by_workers
 from ._signals import StoppedError, until_signal
 
 __all__ = ["MapJob", "run_map"]
@@ -304,6 +305,9 @@ def _prepared(options: MapOptions, environ: Mapping[str, str], stack: ExitStack)
     asked = _asked(options, environ, message)
     _check_price(options, asked)
     progress_view(options.progress)
+    if options.ray is not None:
+        workers = asked_by_workers(asked.agent, options.ray, options.replicas, options.concurrency, stack)
+        asked = replace(asked, agent=workers)
     return MapJob(options, asked, source, message, out, journal, errors)
 
 

@@ -64,6 +64,8 @@ class MapOptions:
         max_failures: how many rows, or which share of them, may fail; None for all.
         output_column: the name of the column of answers.
         progress: how it is shown how far the job has come.
+        ray: the address of a cluster whose workers ask; None to ask from here.
+        replicas: how many workers.
         words: of the command line, to say how to go on.
     """
 
@@ -92,6 +94,8 @@ class MapOptions:
     max_failures: float | int | None = None
     output_column: str = "output"
     progress: ProgressForm = "auto"
+    ray: str | None = None
+    replicas: int = 4
     words: tuple[str, ...] = ()
 
     @property
@@ -156,6 +160,9 @@ def add_map(parser: argparse.ArgumentParser) -> None:
     kept.add_argument(
         "--max-failures", metavar="N", type=_failures, help="stop when more rows have failed: 100, or 10%%"
     )
+    many = parser.add_argument_group("many machines (pip install 'miniagents[ray]')")
+    many.add_argument("--ray", metavar="ADDRESS", help="workers of Ray ask: HOST:PORT, auto or local")
+    many.add_argument("--replicas", metavar="N", type=_count, help="how many workers (default: 4)")
     parser.add_argument(
         "--progress",
         choices=("auto", "bar", "plain", "none"),
@@ -176,7 +183,9 @@ def map_options(given: argparse.Namespace, words: Sequence[str]) -> MapOptions:
     """
     if given.out is None and given.estimate is None:
         raise argparse.ArgumentTypeError("map needs -o OUT, the file that gets the answers")
-    for option in ("prompt", "text_column", "id", "output_column", "version"):
+    if given.replicas is not None and given.ray is None:
+        raise argparse.ArgumentTypeError("--replicas is for workers of Ray; say which with --ray ADDRESS")
+    for option in ("prompt", "text_column", "id", "output_column", "version", "ray"):
         if getattr(given, option) == "":
             raise argparse.ArgumentTypeError(f"--{option.replace('_', '-')} is empty")
     return MapOptions(
@@ -205,6 +214,8 @@ def map_options(given: argparse.Namespace, words: Sequence[str]) -> MapOptions:
         max_failures=given.max_failures,
         output_column=given.output_column,
         progress=given.progress,
+        ray=given.ray,
+        replicas=4 if given.replicas is None else given.replicas,
         words=tuple(words),
     )
 

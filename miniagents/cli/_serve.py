@@ -52,7 +52,7 @@ def run_serve(options: ServeOptions) -> int:
         OutputError: the address cannot be written.
         StoppedError: a signal came.
     """
-    place = Place(options.host, options.port, options.token)
+    place = Place(options.host, options.port, options.token, options.names)
     try:
         listener = listen(place)
     except ServeError as error:

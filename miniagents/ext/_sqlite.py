@@ -1,15 +1,20 @@
 """Files of SQLite that are ours: known by a number, with a version, private, written ahead."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Literal, TypeAlias, cast
 
 PRIVATE: Final = 0o600
 _PAUSE: Final = 0.005  # seconds
+_NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+Durability: TypeAlias = Literal["FULL", "NORMAL"]
+"""What a commit is safe from: a power failure, too (FULL), or the death of the process (NORMAL)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,42 +25,74 @@ class DatabaseForm:
         application: the number by which such a file is known.
         version: of what is in it.
         tables: the statements that make it.
+        upgrades: the statements that lead from version 1 to version 2, from 2 to 3, and so on.
     """
 
     application: int
     version: int
     tables: tuple[str, ...]
+    upgrades: tuple[tuple[str, ...], ...] = ()
 
 
 class WrongFileError(Exception):
     """A database is another program's, or of a later version; the text says which."""
 
 
-def prepare(connection: sqlite3.Connection, path: Path, form: DatabaseForm, *, lock_timeout: float) -> None:
-    """Make a database one of this kind, or see that it is.
+class OtherProgramError(WrongFileError):
+    """It is another program's."""
 
-    What is committed in it from now on is on the disk (``synchronous=FULL``), and readers wait for nobody.
+
+def make_private(path: Path) -> None:
+    """Make an empty file that only its owner can read, before anything is in it; nothing if there is one.
+
+    What SQLite writes beside it has the same mode.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, _NEW, PRIVATE))
+
+
+def prepare(
+    connection: sqlite3.Connection,
+    path: Path,
+    form: DatabaseForm,
+    *,
+    lock_timeout: float,
+    durability: Durability = "FULL",
+) -> None:
+    """Make a database one of this kind, or see that it is; one of an earlier version is led up to this one.
+
+    Readers of it wait for nobody from now on.
 
     Args:
         connection: with ``isolation_level=None``.
         path: of the file, for errors.
         form: what it consists of.
         lock_timeout: how long to wait while others write, in seconds.
+        durability: what is committed with this connection is safe from.
 
     Raises:
-        WrongFileError: it is none.
+        OtherProgramError: it is another program's.
+        WrongFileError: it is of a later version.
         sqlite3.Error: it cannot be read or written.
     """
     version = number_of(connection, "user_version")
-    connection.execute("PRAGMA synchronous = FULL")
-    if version == 0:
+    connection.execute(f"PRAGMA synchronous = {durability}")
+    if version < form.version:
         with transaction(connection):
             version = number_of(connection, "user_version")  # another process may have been quicker
             if version == 0:
                 _make(connection, form)
-                version = form.version
+            elif number_of(connection, "application_id") == form.application:
+                _upgrade(connection, form, version)
+        version = number_of(connection, "user_version")
     if number_of(connection, "application_id") != form.application:
-        raise WrongFileError(f"{path} is a database of another program; give another path")
+        raise OtherProgramError(f"{path} is a database of another program; give another path")
     if version > form.version:
         raise WrongFileError(
             f"{path} was written by a newer version of this library (its form is {version}, this "
@@ -70,6 +107,13 @@ def _make(connection: sqlite3.Connection, form: DatabaseForm) -> None:
     for table in form.tables:
         connection.execute(table)
     connection.execute(f"PRAGMA application_id = {form.application}")
+    connection.execute(f"PRAGMA user_version = {form.version}")
+
+
+def _upgrade(connection: sqlite3.Connection, form: DatabaseForm, version: int) -> None:
+    for statements in form.upgrades[version - 1 : form.version - 1]:
+        for statement in statements:
+            connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {form.version}")
 
 

@@ -13,6 +13,8 @@ from miniagents.models import (
     JournalError,
     RecordedFunction,
     RunJournal,
+    RunStore,
+    UnfinishedRun,
     durable,
     recorded,
 )
@@ -29,7 +31,9 @@ __all__ = [
     "Keep",
     "RecordedFunction",
     "RunJournal",
+    "RunStore",
     "StoredCall",
+    "UnfinishedRun",
     "durable",
     "read_calls",
     "recorded",

@@ -16,6 +16,7 @@ from ._parsed import ParsedMessage, ParsedReplies
 from ._prices import dollars
 from ._recordings import CallPlayer, RecordedError, RecordedEvent, error_data, part_data
 from ._run_usage import Price, RunUsage, UsageReport
+from ._stored_runs import RunRequest, RunStore, UnfinishedRun
 from ._tool import Tool, ToolSpec, check_timeout, error_text, tool
 from ._tool_loop import AnyTool, Approval, Callee, Toolbox
 from ._typed_agent import AnswerMode, TypedAgent
@@ -54,6 +55,8 @@ __all__ = [
     "RecordedFunction",
     "Registry",
     "RunJournal",
+    "RunRequest",
+    "RunStore",
     "RunUsage",
     "SchemaError",
     "Tool",
@@ -67,6 +70,7 @@ __all__ = [
     "TypedAgentMap",
     "TypedAnswerError",
     "TypedItemReplies",
+    "UnfinishedRun",
     "UsageReport",
     "budget",
     "cache",

@@ -5,6 +5,7 @@ import json
 import logging
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncGenerator, MutableMapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -37,6 +38,17 @@ class RunJournal(CallJournal, Protocol):
 
         Args:
             run: the id of the run.
+        """
+        ...
+
+    def hold(self, run: str, /) -> AbstractAsyncContextManager[None]:
+        """A block in which nobody else works on a run.
+
+        Args:
+            run: the id of the run.
+
+        Raises:
+            JournalError: when it is entered: somebody works on it already.
         """
         ...
 
@@ -79,15 +91,26 @@ class DurableRun:
         self._next: Counter[bytes] = Counter()
         self._context = MiniAgents(around=[self._around])
         self._token: Token[RecordTool | None] | None = None
+        self._held = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Find what was recorded, and begin."""
+        """Find what was recorded, and begin.
+
+        Raises:
+            JournalError: the run is going on already, or the journal cannot be read.
+        """
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(self._journal.hold(self.run_id))
+            await self._begin()
+            self._held = held.pop_all()
+        return self
+
+    async def _begin(self) -> None:
         for digest, number, name in await self._journal.calls_of(self.run_id):
             self._left[digest].append((number, name))
             self._next[digest] = max(self._next[digest], number + 1)
         await self._context.__aenter__()
         self._token = TOOL_RECORDER.set(self._tool)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -95,7 +118,8 @@ class DurableRun:
         """Wait for all runs, and say so if recorded calls were not asked for."""
         if self._token is not None:
             TOOL_RECORDER.reset(self._token)
-        await self._context.__aexit__(kind, error, trace)
+        async with self._held:
+            await self._context.__aexit__(kind, error, trace)
         if kind is None:
             self.unasked = tuple(name for each in self._left.values() for _, name in each)
             if self.unasked:
@@ -187,7 +211,7 @@ def durable(journal: RunJournal, *, run_id: str, version: str = "1") -> DurableR
 
     Raises:
         ValueError: the id is empty.
-        JournalError: the journal cannot be read or written.
+        JournalError: a block with this id is open already, or the journal cannot be read or written.
 
     Example:
         >>> import tempfile

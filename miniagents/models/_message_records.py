@@ -345,6 +345,25 @@ class Registry:
         """
         return {key: decode_data(value, self._decode) for key, value in data.items() if key != "text"}
 
+    def data_of(self, value: object) -> Json:
+        """A message, or anything that has messages in it, becomes JSON.
+
+        Args:
+            value: of a type that :func:`encode_data` knows, a message, or a part of one.
+
+        Raises:
+            TypeError: it is of a type that cannot be kept.
+        """
+        return encode_data(value, self._encode)
+
+    def value_of(self, data: Json) -> object:
+        """The value whose :meth:`data_of` this is.
+
+        Args:
+            data: of a file.
+        """
+        return decode_data(data, self._decode)
+
     def _encode(self, value: object) -> Json:
         if isinstance(value, Message):
             nested = self.record_of(value)

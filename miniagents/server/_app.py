@@ -50,15 +50,17 @@ class Place:
         host: a name or an address.
         port: 0 for one that is free.
         token: what clients have to know; None: whoever reaches it may.
+        names: of a server in front of it, such as one with TLS, with their ports if they have some.
 
     Example:
-        >>> Place(port=0)
-        Place(host='127.0.0.1', port=0, token=None)
+        >>> Place(port=0).host
+        '127.0.0.1'
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
     token: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,7 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
             )
             app.router.redirect_slashes = False
             try:
-                yield Guard(app, Hosts.of(place.host, address, port), login, _PUBLIC)
+                yield Guard(app, Hosts.of(place.host, address, port, place.names), login, _PUBLIC)
             except asyncio.CancelledError as error:  # a normal end for the runs: what they said is kept
                 cancelled = error
     if cancelled is not None:

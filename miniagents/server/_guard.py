@@ -6,9 +6,10 @@ and if a page sent it, that has to be one of this server (`Origin`).
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from socket import gethostname
 from types import MappingProxyType
 from typing import Final
 
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ._login import Login
 
-__all__ = ["Guard", "Hosts"]
+__all__ = ["Guard", "Hosts", "is_host"]
 
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/@\[\]]+))(?::([0-9]{1,5}))?", re.ASCII)
 _HTTP_PORT: Final = 80
@@ -47,8 +48,10 @@ class Hosts:
     Attributes:
         names: in lower case, addresses in their short form.
         port: the one of the server.
-        any_address: it listens at all addresses of its machine: whatever is an address is one of them, and no
-            address can be made to point elsewhere, as a name can.
+        any_address: it listens at all addresses of its machine: whatever is an address may be one of them, or
+            of a machine in front of it that has other ports. No address can be made to point elsewhere, as a
+            name can.
+        others: what people ask for where another server is in front of this one, in lower case.
 
     Example:
         >>> hosts = Hosts.of("127.0.0.1", "127.0.0.1", 8000)
@@ -59,21 +62,27 @@ class Hosts:
     names: frozenset[str]
     port: int
     any_address: bool = False
+    others: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, host: str, address: str, port: int) -> "Hosts":
+    def of(cls, host: str, address: str, port: int, others: Iterable[str] = ()) -> "Hosts":
         """Return the names of a server.
 
         Args:
             host: where it was told to listen.
             address: where it listens.
             port: of it.
+            others: names of a server in front of it, with their ports if they have some.
         """
         bound = ip_address(address.partition("%")[0])
         names = {host.lower(), bound.compressed}
         if bound.is_loopback or bound.is_unspecified:
             names |= _LOOPBACK
-        return cls(frozenset(names), port, any_address=bound.is_unspecified)
+        if bound.is_unspecified:
+            own = gethostname().lower()
+            names |= {own, f"{own}.local"}
+        lower = frozenset(each.lower() for each in others)
+        return cls(frozenset(names), port, any_address=bound.is_unspecified, others=lower)
 
     def has(self, header: str) -> bool:
         """Tell whether a `Host` header names this server.
@@ -81,8 +90,10 @@ class Hosts:
         Args:
             header: what the client sent.
         """
+        if header.lower() in self.others:
+            return True
         found = _HOST.fullmatch(header)
-        if found is None or int(found[3] or _HTTP_PORT) != self.port:
+        if found is None or (int(found[3] or _HTTP_PORT) != self.port and not self.any_address):
             return False
         name = (found[1] or found[2]).lower()
         try:
@@ -90,6 +101,40 @@ class Hosts:
         except ValueError:
             return name in self.names
         return self.any_address or name in self.names
+
+    def has_page(self, origin: str, host: str) -> bool:
+        """Tell whether an `Origin` header is that of a page of this server.
+
+        Args:
+            origin: what the client sent.
+            host: the `Host` header beside it, which names this server.
+
+        Example:
+            >>> hosts = Hosts.of("127.0.0.1", "127.0.0.1", 8000, ["chat.example.com"])
+            >>> hosts.has_page("http://127.0.0.1:8000", "127.0.0.1:8000")
+            True
+            >>> hosts.has_page("https://chat.example.com", "127.0.0.1:8000")
+            True
+            >>> hosts.has_page("http://localhost:8000", "127.0.0.1:8000")
+            False
+        """
+        scheme, _, name = origin.lower().partition("://")
+        if name in self.others:
+            return scheme in {"http", "https"}
+        return scheme == "http" and name == host.lower()
+
+
+def is_host(text: str) -> bool:
+    """Tell whether something can be what a client asks for: a name or an address, with a port or without.
+
+    Args:
+        text: any.
+
+    Example:
+        >>> is_host("chat.example.com"), is_host("[::1]:8000"), is_host("https://chat.example.com")
+        (True, True, False)
+    """
+    return _HOST.fullmatch(text) is not None
 
 
 class Guard:
@@ -131,7 +176,7 @@ class Guard:
         if len(hosts) != 1 or not self._hosts.has(hosts[0]):
             return 403, "wrong_host", "This server is not asked for by that name (the header Host)."
         origins = headers.getlist("origin")
-        if origins and [each.lower() for each in origins] != [f"http://{hosts[0].lower()}"]:
+        if not all(self._hosts.has_page(each, hosts[0]) for each in origins):
             return 403, "wrong_origin", "Pages of other sites may not use this server (the header Origin)."
         if self._login is None or self._login.has_come(headers) or self._is_public(path):
             return None

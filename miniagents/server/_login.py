@@ -26,7 +26,7 @@ class Login:
         >>> login = Login("open sesame", 8000)
         >>> login.accepts("open sesame"), login.accepts("open barley")
         (True, False)
-        >>> login.has_come(Headers({"cookie": login.cookie.partition(";")[0]}))
+        >>> login.has_come(Headers({"cookie": login.cookie().partition(";")[0]}))
         True
     """
 
@@ -43,10 +43,14 @@ class Login:
         """
         return hmac.compare_digest(self._token, _digest(token))
 
-    @property
-    def cookie(self) -> str:
-        """The header `Set-Cookie` of who has given the token."""
-        return f"{self._name}={self._value}; Path=/; Max-Age={_DAYS * 86_400}; HttpOnly; SameSite=Strict"
+    def cookie(self, *, secure: bool = False) -> str:
+        """Return the header `Set-Cookie` of who has given the token.
+
+        Args:
+            secure: the page came encrypted, so the cookie is sent in that way only.
+        """
+        cookie = f"{self._name}={self._value}; Path=/; Max-Age={_DAYS * 86_400}; HttpOnly; SameSite=Strict"
+        return f"{cookie}; Secure" if secure else cookie
 
     def has_come(self, headers: Headers) -> bool:
         """Tell whether a request has the cookie, or the token itself (``Authorization: Bearer ...``).

@@ -10,7 +10,7 @@ from miniagents.ext.timeline import Timeline
 
 __all__ = ["RunPictures"]
 
-_LANES: Final = 300
+_LANES: Final = 100
 
 
 class RunPictures(Observer):
@@ -32,7 +32,7 @@ class RunPictures(Observer):
         <svg None
     """
 
-    def __init__(self, most: int = 100) -> None:
+    def __init__(self, most: int = 30) -> None:
         self._most = most
         self._drawn: OrderedDict[RunInfo, Timeline] = OrderedDict()
         self._names: OrderedDict[str, RunInfo] = OrderedDict()

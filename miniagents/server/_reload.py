@@ -79,7 +79,8 @@ def _signals() -> Generator[_Came]:
         came.set()
 
     numbers = [int(getattr(signal, name)) for name in _SIGNALS if hasattr(signal, name)]
-    before = {number: signal.signal(number, note) for number in numbers}
+    taken = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in taken}
     try:
         yield came
     finally:

@@ -185,7 +185,8 @@ class _Api:
         if not isinstance(token, str) or not self.login.accepts(token):
             await asyncio.sleep(_WAIT_AFTER_WRONG_TOKEN)
             raise RequestError("This is not the token of this server.", 401, code="wrong_token")
-        return Response(status_code=204, headers={"set-cookie": self.login.cookie})
+        encrypted = request.headers.get("origin", "").startswith("https://")
+        return Response(status_code=204, headers={"set-cookie": self.login.cookie(secure=encrypted)})
 
 
 class _JSON(JSONResponse):

@@ -17,10 +17,11 @@ from miniagents.ext.web import end_responses
 
 from ._app import Place, ServeError, Serving, page_app
 from ._connections import SilentConnections, protocol_of
+from ._guard import is_host
 
 __all__ = ["address_of", "config_of", "listen", "serve_page"]
 
-_LAST_RESPONSES: Final = 0.3  # seconds that responses have when the server ends
+_LAST_RESPONSES: Final = 0.15  # seconds that responses have when the server ends
 _HIGHEST_PORT: Final = 65_535
 
 
@@ -49,6 +50,11 @@ def listen(place: Place) -> socket.socket:
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it can be no name"
         raise ServeError(f"{place.host} is no address of this machine: {reason}.") from error
+    wrong = next((each for each in place.names if not is_host(each)), None)
+    if wrong is not None:
+        raise ServeError(f"{wrong} is no name of a server; write it like chat.example.com.")
+    if place.token is None and place.names:
+        raise ServeError(f"{place.names[0]} is for others; give a --token that clients have to know.")
     if place.token is None and not _is_loopback(str(address[0])):
         raise ServeError(
             f"{place.host} can be reached from other machines; give a --token that clients have to know, "

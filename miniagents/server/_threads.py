@@ -82,6 +82,8 @@ class Threads:
             RequestError: there is no conversation ``before``.
             HistoryFileError: the file cannot be read.
         """
+        for thread in tuple(self._live):
+            await self._kept(thread)
         threads = await self._history.threads()
         names = [each.name for each in threads]
         if before is not None and before not in names:
@@ -253,17 +255,12 @@ class Threads:
             frames = [frame async for _, frame in self._runs.frames(run)]
             seconds = asyncio.get_running_loop().time() - began
             async with self._turn(history.thread):
-                self._forget(history.thread, run)
                 said = said_in_run(run, frames, round(seconds, 3))
                 await _add(history, list(await history.load()), turn, said)
         except Exception:  # what is recorded is there: whoever looks next tries again
             logger.exception("An answer could not be kept in the history.")
         finally:
-            self._forget(history.thread, run)
-
-    def _forget(self, thread: str, run: str) -> None:
-        if self.run_of(thread) == run:
-            del self._live[thread]
+            del self._live[history.thread]  # while it is there no other run begins in the conversation
 
     async def _kept(self, thread: str) -> None:
         """Wait until the last answer is in the history, if its run has ended: whoever saw that may ask."""

@@ -109,7 +109,6 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/server/_app.py": "tests/server/test_routes.py",
         "miniagents/server/_guard.py": "tests/server/test_routes.py",
         "miniagents/server/_login.py": "tests/server/test_routes.py",
-        "miniagents/server/_pictures.py": "tests/server/test_routes.py",
         "miniagents/server/_threads.py": "tests/server/test_routes.py",
         "miniagents/server/_reload.py": "tests/cli/test_serve.py",
         "miniagents/server/_serve.py": "tests/cli/test_serve.py",
@@ -139,6 +138,13 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/_sqlite.py": "tests/ext/history/test_sqlite_file.py",
         "miniagents/ext/_file_lock.py": "tests/ext/history/test_markdown_file.py",
         "miniagents/ext/_history/_notes.py": "tests/ext/history/test_markdown_reader.py",
+        # What drivers and workers are made of: each is tried through remote agents.
+        "miniagents/ext/ray/_call.py": "tests/ext/ray/test_losses.py",
+        "miniagents/ext/ray/_dispatcher.py": "tests/ext/ray/test_losses.py",
+        "miniagents/ext/ray/_errors.py": "tests/ext/ray/test_remote.py",
+        "miniagents/ext/ray/_library.py": "tests/ext/ray/test_two_nodes.py",
+        "miniagents/ext/ray/_wire.py": "tests/ext/ray/test_remote.py",
+        "miniagents/ext/ray/_worker.py": "tests/ext/ray/test_remote.py",
         # What limits know of calls: it is nothing without them.
         "miniagents/models/_watched_calls.py": "tests/models/test_limits.py",
         # Two functions under the models, tried through what they make.
@@ -214,5 +220,10 @@ ADAPTERS: Final = MappingProxyType(
 )
 """What leads from one kind of stream to another one: its docstring answers the five questions."""
 
-WORDS_MEANT: Final = MappingProxyType({"miniagents/ext/llm/_options.py": "leaves no room for an answer"})
+WORDS_MEANT: Final = MappingProxyType(
+    {
+        "docs/examples.md": "econd floor",  # of a library
+        "miniagents/ext/llm/_options.py": "leaves no room for an answer",
+    }
+)
 """File -> the words in which a word of `words.py` means the thing itself, and not a part of the code."""

@@ -8,7 +8,8 @@ from tests.bench.measure import Measured, measure_peer
 from tests.bench.memory import KEPT, each
 from tests.bench.peers.known import PEERS
 from tests.bench.report import Report
-from tests.bench.web_clients import KINDS, measure
+from tests.bench.web_clients import KINDS, installed, measure
+from tests.bench.web_soak import Used, complaint, soak
 
 
 @pytest.mark.gate("all cases, if only with a few tokens")
@@ -21,11 +22,33 @@ def test_case_runs(name: str, role: str) -> None:
 
 
 @pytest.mark.gate("starts servers")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if installed(kind)])
 def test_clients_of_a_server(kind: str) -> None:
     """Clients of each kind of response are told events, and what one costs is measured."""
     found = measure(kind, 5, 0.5)
     assert found["events_per_second"] > 0 < found["microseconds_per_event"]
+
+
+@pytest.mark.gate("starts a server")
+def test_soak() -> None:
+    """A server is used by clients that come and go, and whether it has grown is told."""
+    sentence, samples = soak(4, 10)
+    assert len(samples) > 3
+    assert "tasks" not in sentence
+    assert "files" not in sentence
+
+
+def test_what_has_grown() -> None:
+    """Memory, tasks and files that have grown are a sentence each."""
+    flat, more = (
+        [Used(100_000, 5, 9)] * 10,
+        [Used(100_000 * (10 + number) / 10, 5, 9) for number in range(10)],
+    )
+    first = flat[0]
+    assert not complaint(flat, first, first)
+    assert "The memory has grown" in complaint(more, first, first)
+    assert "50 tasks are left" in complaint(flat, first, Used(1, 50, 9))
+    assert "90 files are open" in complaint(flat, first, Used(1, 5, 90))
 
 
 def test_row_tells_the_ratio_and_whether_it_holds() -> None:

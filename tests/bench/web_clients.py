@@ -1,9 +1,11 @@
 """S11: many clients of a server, each told 20 tokens a second; what an event costs the server.
 
 `python -m tests.bench.web_clients --clients 400 --seconds 5` runs a server for each kind of response, one
-after the other: a bare `StreamingResponse` that sends the same events, an agent behind `stream_response`, and
-detached runs with their frames in memory and in SQLite. Where there are two processors, the server has one
-and the clients the other.
+after the other: a bare `StreamingResponse` that sends the same events, an agent behind `stream_response`,
+detached runs with their frames in memory and in SQLite, and an agent in the words of the Vercel AI SDK; and,
+where they are installed (`pip install -e '.[bench]'`), sse-starlette with the same events, and an agent of
+pydantic-ai with the same tokens behind its adapter for the Vercel AI SDK. Where there are two processors, the
+server has one and the clients the other.
 """
 
 import argparse
@@ -15,8 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from socket import socket
 from typing import Final
@@ -34,9 +38,12 @@ from miniagents.ext.web import MemoryFrames, Runs, SQLiteFrames, stream_response
 from miniagents.ext.web._protocols import SSEEncoder
 from miniagents.ext.web._response import FrameResponse
 
-__all__ = ["KINDS", "measure"]
+__all__ = ["KINDS", "installed", "measure", "run_server", "serving"]
 
-KINDS: Final = ("bare", "stream_response", "memory", "sqlite")
+OURS: Final = ("bare", "stream_response", "memory", "sqlite", "vercel")
+PEERS: Final = {"sse-starlette": "sse_starlette", "pydantic-ai": "pydantic_ai"}
+"""Peer -> its module."""
+KINDS: Final = (*OURS, *PEERS)
 PAUSE: Final = 0.05  # seconds between two tokens of a client
 
 
@@ -73,6 +80,46 @@ async def attached(_: Request) -> Response:
     return stream_response(talk.inquire("?"))
 
 
+async def in_vercels_words(_: Request) -> Response:
+    """Send what an agent says to `useChat`."""
+    return stream_response(talk.inquire("?"), "vercel")
+
+
+async def of_sse_starlette(_: Request) -> Response:
+    """Send the same events by sse-starlette."""
+
+    async def events() -> AsyncIterator[dict[str, object]]:
+        position = 0
+        while True:
+            position += 1
+            event = {"type": "part", "message": 0, "part": f"{time.monotonic():.6f} "}
+            yield {"id": str(position), "data": json.dumps(event, separators=(",", ":"))}
+            await asyncio.sleep(PAUSE)
+
+    response: Response = import_module("sse_starlette").EventSourceResponse(events())
+    return response
+
+
+async def of_pydantic_ai(request: Request) -> Response:
+    """Send what an agent of pydantic-ai says to `useChat`."""
+
+    async def tokens(*_: object) -> AsyncIterator[str]:
+        while True:
+            yield f"{time.monotonic():.6f} "
+            await asyncio.sleep(PAUSE)
+
+    model = import_module("pydantic_ai.models.function").FunctionModel(stream_function=tokens)
+    adapter = import_module("pydantic_ai.ui.vercel_ai").VercelAIAdapter
+    agent = import_module("pydantic_ai").Agent(model)
+    response: Response = await adapter.dispatch_request(request, agent=agent)
+    return response
+
+
+def installed(kind: str) -> bool:
+    """Whether a kind of response can be measured here."""
+    return kind not in PEERS or find_spec(PEERS[kind]) is not None
+
+
 async def stats(_: Request) -> Response:
     """Tell what the server has used: seconds of the processor, and KiB of memory at most."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -94,8 +141,19 @@ def serve(kind: str, folder: str) -> None:
         async with MiniAgents(app_wide=True, drain_timeout=0):
             yield
 
-    endpoint = {"bare": bare, "stream_response": attached}.get(kind, detached)
-    app = Starlette(routes=[Route("/ask", endpoint), Route("/stats", stats)], lifespan=lifespan)
+    endpoints = {
+        "bare": bare,
+        "stream_response": attached,
+        "vercel": in_vercels_words,
+        "sse-starlette": of_sse_starlette,
+        "pydantic-ai": of_pydantic_ai,
+    }
+    ask_route = Route("/ask", endpoints.get(kind, detached), methods=["GET", "POST"])
+    run_server(Starlette(routes=[ask_route, Route("/stats", stats)], lifespan=lifespan))
+
+
+def run_server(app: Starlette) -> None:
+    """Serve an app until the process is ended, and print the port."""
 
     class Server(uvicorn.Server):
         @override
@@ -116,13 +174,29 @@ async def fetch(port: int) -> list[float]:
     return used
 
 
+QUESTION: Final = json.dumps(
+    {
+        "trigger": "submit-message",
+        "id": "chat-1",
+        "messages": [{"id": "u", "role": "user", "parts": [{"type": "text", "text": "?"}]}],
+    }
+).encode()
+"""As the Vercel AI SDK sends it."""
+REQUEST: Final = (
+    b"POST /ask HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+    % (len(QUESTION), QUESTION)
+)
+
+
 async def read(port: int, delays: list[float], count: list[int]) -> None:
     """Read events until cancelled; note how late each is."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        writer.write(b"GET /ask HTTP/1.1\r\nhost: test\r\n\r\n")
+        writer.write(REQUEST)
         while line := await reader.readline():
             _, found, rest = line.partition(b'"part":"')
+            if not found:
+                _, found, rest = line.partition(b'"delta":"')
             if found:
                 count[0] += 1
                 delays.append(time.monotonic() - float(rest.partition(b" ")[0]))
@@ -167,20 +241,35 @@ def measure(kind: str, clients: int, seconds: float) -> dict[str, float]:
         clients: how many read at once.
         seconds: how long.
     """
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving("tests.bench.web_clients", "--serve", kind, "--folder", folder) as port,
+    ):
+        return asyncio.run(ask(port, clients, seconds))
+
+
+@contextmanager
+def serving(*words: str) -> Generator[int]:
+    """Run a program that serves and prints its port, on a processor of its own if there are two.
+
+    Args:
+        *words: the module, and its arguments.
+
+    Yields:
+        The port.
+    """
     processors = sorted(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "tests.bench.web_clients", "--serve", kind, "--folder", folder]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as server:  # noqa: S603 - our own program
-            try:
-                assert server.stdout is not None
-                port = int(server.stdout.readline())
-                if len(processors) > 1:
-                    os.sched_setaffinity(server.pid, processors[:1])
-                    os.sched_setaffinity(0, processors[1:])
-                return asyncio.run(ask(port, clients, seconds))
-            finally:
-                os.sched_setaffinity(0, processors)
-                server.kill()
+    with subprocess.Popen([sys.executable, "-m", *words], stdout=subprocess.PIPE) as server:  # noqa: S603 - ours
+        try:
+            assert server.stdout is not None
+            port = int(server.stdout.readline())
+            if len(processors) > 1:
+                os.sched_setaffinity(server.pid, processors[:1])
+                os.sched_setaffinity(0, processors[1:])
+            yield port
+        finally:
+            os.sched_setaffinity(0, processors)
+            server.kill()
 
 
 def main() -> None:
@@ -196,6 +285,9 @@ def main() -> None:
         serve(given.serve, given.folder)
         return
     for kind in given.kinds:
+        if not installed(kind):
+            print(f"{kind:16} is not installed: pip install -e '.[bench]'", flush=True)  # noqa: T201
+            continue
         found = measure(kind, given.clients, given.seconds)
         print(f"{kind:16}", "  ".join(f"{name} {value:.1f}" for name, value in found.items()), flush=True)  # noqa: T201
 

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from starlette.routing import Route
 from miniagents import InteractionContext, Message, MiniAgents, miniagent
 from miniagents.ext.web import chat_routes
 from tests.support.browser import browser
+from tests.support.cuts import Cuts
 from tests.support.web import served
 
 pytestmark = [pytest.mark.gate("starts a browser"), pytest.mark.loop(timeout=60.0)]
@@ -59,49 +59,6 @@ def app_of() -> Starlette:
         return HTMLResponse("<!doctype html><p id=shown></p>")
 
     return Starlette(routes=[Route("/", page), *chat_routes(counter, prefix="/chat")])
-
-
-class Cuts:
-    """A way to a server on which connections can be cut."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._open: set[asyncio.Transport] = set()
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncGenerator[str]:
-        """The address of the way."""
-        server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
-        try:
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        finally:
-            server.close()
-            self.cut()
-            await server.wait_closed()
-            await asyncio.sleep(0.05)  # the tasks of the connections
-
-    def cut(self) -> None:
-        """Cut all connections."""
-        for each in self._open:
-            each.abort()
-        self._open.clear()
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._port)
-        self._open |= {writer.transport, back.transport}  # type: ignore[arg-type]
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_copy(reader, back))
-            tasks.create_task(_copy(there, writer))
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        while piece := await reader.read(65536):
-            writer.write(piece)
-            await writer.drain()
-    writer.close()
-    with suppress(ConnectionError):
-        await writer.wait_closed()
 
 
 async def test_the_script_of_the_docs() -> None:

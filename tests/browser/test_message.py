@@ -71,7 +71,7 @@ async def test_parts() -> None:
     """What parts become; those that tell nothing to people are left out."""
     async with page_modules() as page:
         for parts, expected in PARTS:
-            told = [MessagePart(0, each).as_data()["part"] for each in parts]  # type: ignore[arg-type]
+            told = [MessagePart(0, each).as_data()["part"] for each in parts]
             shown, _ = cast("tuple[str, str]", await page.evaluate(SHOW, [told, {}]))
             assert expected == shown.replace("\u00b7 ", ""), parts
 

@@ -1,15 +1,18 @@
 """The page of `miniagents serve` in a real browser, served by the real command: what people do with it."""
 
+import asyncio
 import re
 import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.support.browser import browser
+from tests.support.cuts import Cuts
 from tests.support.page_server import PageServer, page_server
 
 pytestmark = [pytest.mark.gate("starts a browser and a server"), pytest.mark.loop(timeout=120.0)]
@@ -94,6 +97,53 @@ class TestTalk:
             await page.locator("#stop").click()
             await answered(page)
             await expect(page.locator("#box")).to_be_focused()
+
+    async def test_stop_at_once(self, tmp_path: Path) -> None:
+        """Who stops before the server has said that it begins, stops the answer all the same."""
+        async with opened(tmp_path) as (_, _, page):
+
+            async def late(route: Route) -> None:
+                await asyncio.sleep(0.5)
+                await route.continue_()
+
+            await page.route("**/runs", late)
+            await say(page, "count 1000")
+            await page.keyboard.press("Escape")
+            await answered(page)
+            await expect(page.locator(".notice")).to_have_text("Stopped.")
+            await expect(page.locator("#send")).to_be_visible()
+
+    async def test_copy(self, tmp_path: Path) -> None:
+        """Answers are copied as they were written, code without what is around it."""
+        async with opened(tmp_path) as (server, _, page):
+            await page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.address)
+            await page.locator("#box").fill("so **it** is:\n```\na\n  b\n```")
+            await page.keyboard.press("Enter")
+            await answered(page)
+            for button, copied in (
+                (page.locator(".code button"), "a\n  b"),
+                (
+                    page.locator(".answer > .actions").get_by_role("button", name="Copy"),
+                    "so **it** is:\n```\na\n  b\n```",
+                ),
+            ):
+                await button.click()
+                await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+                assert copied == await page.evaluate("navigator.clipboard.readText()")
+                await expect(page.get_by_role("button", name="Copied")).to_have_count(0)
+
+    async def test_too_long(self, tmp_path: Path) -> None:
+        """What the server does not take is not lost, and a sentence says why."""
+        async with opened(tmp_path) as (_, _, page):
+            await page.locator("#box").fill("\u8a9e" * 400_000)
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("alert")).to_contain_text("bytes")
+            assert 400_000 == len(await page.locator("#box").input_value())
+            await expect(page.locator(".question")).to_have_count(0)
+            await page.locator("#box").fill("short")
+            await page.keyboard.press("Enter")
+            await answered(page)
+            await expect(page.get_by_role("alert")).to_be_hidden()
 
     async def test_tools(self, tmp_path: Path) -> None:
         """Thoughts and calls of tools are folded, with arguments, results and failures; also after a reload."""
@@ -211,6 +261,43 @@ class TestChats:
             await expect(names).to_have_text(["apples"])
             await expect(page.locator("#welcome")).to_be_visible()
 
+    async def test_older(self, tmp_path: Path) -> None:
+        """Of many chats the newest are listed; the older ones come when they are asked for, and stay."""
+        many = """
+        async (count) => {
+          for (let made = 0; made < count; made += 1)
+            await fetch("/api/threads", {
+              method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ title: `Chat ${made}` }),
+            });
+        }
+        """
+        async with opened(tmp_path) as (_, _, page):
+            await page.evaluate(many, 60)
+            await page.reload()
+            names = page.locator("#threads a")
+            await expect(names.first).to_have_text("Chat 59")
+            listed = await names.count()
+            assert 20 <= listed < 60
+            await page.get_by_role("button", name="Older chats").click()
+            await expect(names).to_have_count(60)
+            await expect(names.last).to_have_text("Chat 0")
+            await expect(page.get_by_role("button", name="Older chats")).to_be_hidden()
+            await say(page, "hello")
+            await answered(page)
+            await expect(names).to_have_count(61)
+            await expect(names.first).to_have_text("hello")
+
+    async def test_deleted_elsewhere(self, tmp_path: Path) -> None:
+        """An address of a chat that is no more says so, and what is said then begins a new one."""
+        async with opened(tmp_path) as (server, _, page):
+            await page.goto(f"{server.address}#thread=gone")
+            await expect(page.get_by_role("alert")).to_have_text(
+                "There is no such chat; it may have been deleted."
+            )
+            await say(page, "hello")
+            await answered(page)
+            await expect(page.locator("#threads a")).to_have_text(["hello"])
+
     async def test_elsewhere(self, tmp_path: Path) -> None:
         """An answer goes on while another chat is read; the list shows that, and it is whole later."""
         async with opened(tmp_path) as (_, _, page):
@@ -271,6 +358,25 @@ class TestCuts:
             assert COUNTED == await page.locator(".text").inner_text()
             await expect(page.locator(".figures")).to_contain_text("40 out")
 
+    async def test_cut(self, tmp_path: Path) -> None:
+        """When the connection is cut the page says so, comes back by itself, and shows everything once."""
+        expect.set_options(timeout=SOON)
+        async with page_server(tmp_path) as server:
+            port = urlsplit(server.address).port or 0
+            cuts = Cuts(port)
+            async with cuts.listening() as way:
+                there = f"--host-resolver-rules=MAP localhost:{port} {urlsplit(way).netloc}"
+                async with browser(there) as chromium:
+                    page = await chromium.new_page()
+                    await page.goto(f"http://localhost:{port}/")
+                    await say(page, "count 40")
+                    await expect(page.locator(".text")).to_contain_text("1 2 3")
+                    cuts.cut()
+                    await expect(page.get_by_text("The connection is lost; trying again…")).to_be_visible()
+                    await expect(page.get_by_text("The connection is lost; trying again…")).to_be_hidden()
+                    await answered(page)
+                    assert COUNTED == await page.locator(".text").inner_text()
+
     async def test_killed(self, tmp_path: Path) -> None:
         """After kill -9 and a restart the page shows what was said, that the rest is lost, and asks again."""
         async with opened(tmp_path) as (server, _, page):
@@ -292,8 +398,26 @@ class TestCuts:
             await page.keyboard.press("Escape")
             await answered(page)
 
+    async def test_no_answer(self, tmp_path: Path) -> None:
+        """A question whose answer never began says so, and can be asked again."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "hello")
+            await answered(page)
+
+            async def begun(route: Route) -> None:  # as if the server had been killed between the two
+                kept = await (await route.fetch()).json()
+                await route.fulfill(json={**kept, "messages": kept["messages"][:1]})
+
+            await page.route("**/api/threads/*", begun)
+            await page.reload()
+            await expect(page.locator(".notice.bad")).to_contain_text("There is no answer to this")
+            await page.unroute("**/api/threads/*")
+            await page.get_by_role("button", name="Ask again").click()
+            await expect(page.locator(".text")).to_have_text(["hello"])
+            await expect(page.locator(".notice.bad")).to_be_hidden()
+
     async def test_away(self, tmp_path: Path) -> None:
-        """While there is no server what was typed is not lost, and a sentence says what is wrong."""
+        """While there is no server a sentence says so, and goes when it is back; what was typed is not lost."""
         async with opened(tmp_path) as (server, _, page):
             await server.end()
             await say(page, "hello")
@@ -303,9 +427,9 @@ class TestCuts:
             await expect(page.locator("#box")).to_have_value("hello")
             await expect(page.locator(".question")).to_have_count(0)
             await server.start()
+            await expect(page.get_by_role("alert")).to_be_hidden()
             await page.keyboard.press("Enter")
             await answered(page)
-            await expect(page.get_by_role("alert")).to_be_hidden()
 
 
 class TestSafety:

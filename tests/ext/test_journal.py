@@ -30,9 +30,9 @@ from miniagents import (
     miniagent,
 )
 from miniagents.ext._journal._group_commit import GroupCommit
-from miniagents.ext.journal import Journal, JournalError, Keep, read_calls, recorded
+from miniagents.ext.journal import Journal, JournalError, Keep, durable, read_calls, recorded
 from miniagents.testing import scripted_model
-from tests.support.kills import run_and_kill
+from tests.support.kills import kills_wanted, run_and_kill
 
 
 class Total(Message):
@@ -328,7 +328,7 @@ import asyncio, os, sys
 from miniagents import MiniAgents, miniagent
 from miniagents.ext.journal import Journal, recorded
 
-out = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+out = os.open(sys.argv[3], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 @miniagent(alias="WORK")
 async def work(ctx):
@@ -339,7 +339,7 @@ async def work(ctx):
 
 async def main(journal):
     agent = recorded(work, journal, version="1")
-    rows = iter(range(600))
+    rows = iter(range(int(sys.argv[2])))
     async def worker():
         for row in rows:
             answer = await agent.inquire(str(row))
@@ -352,10 +352,12 @@ with Journal(sys.argv[1]) as journal:
 
 
 @pytest.mark.gate("kills programs, each of which takes half a second to start")
+@pytest.mark.loop(timeout=30 + 3 * kills_wanted(10))
 def test_kills(path: Path, tmp_path: Path) -> None:
     """However often a process is killed, no call that had ended is made again, and every answer is right."""
-    seed, out = 7, tmp_path / "out"
-    kills = run_and_kill(_PROGRAM, str(path), out=out, kills=10, within=0.12, seed=seed)
+    seed, out, wanted = 7, tmp_path / "out", kills_wanted(10)
+    rows = 60 * wanted
+    kills = run_and_kill(_PROGRAM, str(path), str(rows), out=out, kills=wanted, within=0.12, seed=seed)
     made, done = Counter[str](), set[str]()
     for line in out.read_text().splitlines():
         what, row = line.split()
@@ -364,11 +366,113 @@ def test_kills(path: Path, tmp_path: Path) -> None:
             made[row] += 1
         else:
             done.add(row)
-    assert {str(row) for row in range(600)} == done
+    assert {str(row) for row in range(rows)} == done
     repeated = sum(made.values()) - len(made)
-    assert kills
+    assert kills >= wanted // 2
     assert repeated <= 8 * kills, f"{kills} kills, {repeated} calls made again; seed {seed}"
     assert {f"done {row}" for row in done} == {call.text for call in read_calls(path)}
+
+
+_FULL: Final = """
+import asyncio, random, resource, signal, sys
+from miniagents import MiniAgents, miniagent
+from miniagents.ext.journal import Journal, JournalError, recorded
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+@miniagent(alias="WORK")
+async def work(ctx):
+    ctx.reply(random.randbytes(20_000).hex())
+
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+async def main(journal):
+    agent = recorded(work, journal, version="1")
+    for row in range(1000):
+        try:
+            await agent.inquire(str(row))
+        except JournalError as error:
+            print(error, file=sys.stderr)
+            break
+    else:
+        sys.exit("nothing was refused")
+    limit(resource.RLIM_INFINITY)  # there is room again
+    await agent.inquire("again")
+    print(row)
+
+with Journal(sys.argv[1]) as journal:
+    limit(500_000)
+    MiniAgents().run(main(journal))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit for the size of files")
+def test_full_disk(path: Path) -> None:
+    """A full disk is an error of the call that could not be kept; what was kept is whole, and it goes on."""
+    ended = subprocess.run(  # noqa: S603 - a program of this test
+        [sys.executable, "-c", _FULL, str(path)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert 0 == ended.returncode, ended.stderr
+    rows = int(ended.stdout)
+    assert f"The journal {path} cannot be written: " in ended.stderr
+    assert rows > 2
+    assert rows + 1 == len(list(read_calls(path)))
+    with sqlite3.connect(path) as connection:
+        assert ("ok",) == connection.execute("PRAGMA integrity_check").fetchone()
+    connection.close()
+
+
+async def test_a_clock_that_is_set_back(path: Path) -> None:
+    """A clock that is set back loses no call, changes no order, and has nothing removed before its time."""
+    now = 1_000_000.0
+    made: list[str] = []
+    with Journal(path, clock=lambda: now) as journal:
+        async with MiniAgents():
+            agent = recorded(counted(made), journal, version="1")
+            await agent.inquire("a")
+            now -= 500_000
+            await agent.inquire("b")
+            assert ["A", "B"] == [str(await agent.inquire(each)) for each in "ab"]
+            assert 0 == journal.prune(older_than=10, unused_for=10)
+            assert ["A", "B"] == [call.text for call in journal.calls()]
+            now += 100
+            assert 1 == journal.prune(older_than=10)
+            assert ["A"] == [call.text for call in journal.calls()]
+    assert ["a", "b"] == made
+
+
+async def test_unfinished_runs(path: Path) -> None:
+    """A journal knows which runs have not ended, and forgets one, with its calls, when it has."""
+    for attempts in (None, 2):
+        with Journal(path) as journal:
+            if attempts is None:
+                await journal.begin_run("r", '{"asked": "\u00e4"}')
+            else:
+                async with journal.hold("r"):
+                    assert [] == await journal.unfinished_runs()
+                (left,) = await journal.unfinished_runs()
+                assert ("r", '{"asked": "\u00e4"}', attempts) == (left.run, left.request, left.attempts)
+                async with MiniAgents(), durable(journal, run_id="r"):
+                    await scripted_model("one").inquire("Hi")
+                async with MiniAgents():
+                    await recorded(counted([]), journal, version="1").inquire("a")
+                await journal.end_run("r")
+                assert ([], ["A"]) == (
+                    await journal.unfinished_runs(),
+                    [each.text for each in journal.calls()],
+                )
+
+
+def test_the_form_before(path: Path) -> None:
+    """A journal of the version before is led up to this one, with its calls."""
+    Journal(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE unfinished")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    with Journal(path) as journal:
+        assert [] == asyncio.run(journal.unfinished_runs())
 
 
 async def test_group_commit(path: Path) -> None:

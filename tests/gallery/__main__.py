@@ -1,4 +1,4 @@
-"""Write `docs/gallery.md` and its pictures."""
+"""Write `docs/gallery.md`, its pictures, the diagrams, and `docs/examples.md`."""
 
 from tests.gallery.page import DOCS, files
 

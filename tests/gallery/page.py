@@ -7,6 +7,8 @@ from typing import Final
 from miniagents import MiniAgents
 from miniagents.ext.timeline import Timeline
 from miniagents.testing import virtual_time
+from tests.gallery.diagrams import DIAGRAMS
+from tests.gallery.examples import examples_page
 from tests.gallery.runs import RUNS
 
 __all__ = ["DOCS", "files"]
@@ -27,17 +29,24 @@ timeline.save("run.html")  # or "run.svg"
 print(timeline)
 ```
 
-Each run of an agent, a model or a tool is a lane, below the one that began it. Dots are the parts that it
-wrote, `|` is an end, `X` an error, a hollow end a run that was cancelled or that its readers have left; a
-triangle says that a model was asked again. A gap in the dots is waiting. Time in which nothing runs is cut
-out of the axis.
+Each run of an agent, a model or a tool is a lane. It stands below the run that started it.
 
-The page (`run.html`) opens by a double click, needs no network, and tells of the lane under the pointer: when
-it began and ended, its parts, its tokens. Texts are neither kept nor shown, unless you say
-`Timeline(content=True)`; then the pointer shows what was being said at that moment.
-`miniagents chat --timeline run.html` draws a conversation.
+| sign | what it is |
+|---|---|
+| a dot | a part that the run wrote; a gap between dots is waiting |
+| `\\|` | the end |
+| `X` | an error |
+| a hollow end | the run was cancelled, or its readers left |
+| a triangle | a model was asked again |
 
-The pictures below are made from the code beside them, by `python -m tests.gallery`.
+Time in which nothing runs is cut out of the axis.
+
+Open the page (`run.html`) with a double click; it needs no network. Point at a lane to see when it began and
+ended, its parts and its tokens. Texts are neither kept nor shown, unless you say `Timeline(content=True)`.
+Then the pointer also shows what was said at that moment. `miniagents chat --timeline run.html` draws a
+conversation.
+
+The code below each picture made it, with `python -m tests.gallery`.
 """
 
 
@@ -59,4 +68,5 @@ def files() -> dict[str, str]:
         ]
         if name == "race":
             page.append(f"The same, printed:\n\n```text\n{timeline}\n```\n")
-    return {"gallery.md": "\n".join(page), **found}
+    diagrams = {name: draw() for name, draw in DIAGRAMS.items()}
+    return {"gallery.md": "\n".join(page), "examples.md": examples_page(), **found, **diagrams}

@@ -1,6 +1,7 @@
 """Connections that ask for nothing, or say it slowly, take nobody's place."""
 
 import asyncio
+import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,6 +52,20 @@ async def test_who_sends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert 0.15 < loop.time() - began < 2
         await closed(one)
         await closed(other)
+
+
+async def test_answers_are_not_held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent to a client is sent at once: the system does not wait for more of it (Nagle)."""
+    made: list[asyncio.Transport] = []
+
+    def note(_: SilentConnections, transport: asyncio.Transport) -> None:
+        made.append(transport)
+
+    monkeypatch.setattr(SilentConnections, "add", note)
+    async with page_of(scripted_model(), tmp_path) as page:
+        await page.client.get("/api/info")
+        connection = made[0].get_extra_info("socket")
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_who_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

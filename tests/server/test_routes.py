@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,9 +16,13 @@ import httpx2
 import pytest
 
 from miniagents import AssistantMessage, InteractionContext, Message, UserMessage, miniagent, tool
+from miniagents.ext._history._sqlite_file import SQLiteFile
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
-from miniagents.ext.web import Runs
+from miniagents.ext.web import Runs, json_body
+from miniagents.models import Registry
 from miniagents.parts import Reasoning, ToolCall, ToolCallDelta, Usage
+from miniagents.server import _threads
+from miniagents.server._said import said_in_run
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.pages import Page, page_of
 
@@ -213,7 +218,7 @@ async def test_edit(tmp_path: Path) -> None:
         await page.say(thread, "b")
         for wrong in (1, 4, -1, "0", True, 1.0):
             refused = await page.client.post(f"/api/threads/{thread}/runs", json={"edit": wrong, "text": "x"})
-            assert (400, None) == error(refused)
+            assert (400, "invalid_request") == error(refused)
         assert 4 == len(await page.texts(thread))
         await page.told(await page.begin(thread, edit=0, text="c"))
         assert [("user", "c"), ("assistant", "three")] == await page.texts(thread)
@@ -451,6 +456,44 @@ async def test_info(tmp_path: Path) -> None:
         assert "server" not in told.headers
 
 
+async def test_whoever_saw_the_end_finds_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that asks right after the last frame waits until the answer is kept."""
+    keep = _threads._add
+
+    async def slowly(*arguments: Any) -> list[Message]:
+        await asyncio.sleep(0.1)
+        return await keep(*arguments)
+
+    monkeypatch.setattr(_threads, "_add", slowly)
+    async with page_of(scripted_model("one", then="two"), tmp_path) as page:
+        thread = await page.thread()
+        await page.say(thread, "Hi")
+        read = await page.read(thread)
+        assert (None, "one", True) == (
+            read["run"],
+            read["messages"][-1]["text"],
+            read["messages"][-1]["seconds"] is not None,
+        )
+        await page.say(thread, "Hi")
+        await page.told(await page.begin(thread, regenerate=True))  # and is not refused
+
+
+async def test_another_server_was_quicker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that another server with the same files has kept is not kept twice."""
+    thread = ""
+
+    def quicker(*arguments: Any) -> list[Message]:
+        said = said_in_run(*arguments)
+        SQLiteFile(tmp_path / "CHAT.db").append(thread, map(Registry().record_of, said))
+        return said
+
+    monkeypatch.setattr(_threads, "said_in_run", quicker)
+    async with page_of(scripted_model("one"), tmp_path) as page:
+        thread = await page.thread()
+        await page.say(thread, "Hi")
+        assert [("user", "Hi"), ("assistant", "one")] == await page.texts(thread)
+
+
 @pytest.mark.logs("cannot be", "could not be kept")
 async def test_a_history_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If what the user says cannot be kept, no run begins, and a sentence says so."""
@@ -535,6 +578,29 @@ async def test_names_of_this_machine(tmp_path: Path) -> None:
                 assert 200 == told.status_code, (name, origin)
 
 
+async def test_a_server_in_front(tmp_path: Path) -> None:
+    """Behind a server with TLS its name is let in, whether that says it or not, and the cookie is for it."""
+    names = ("Chat.example.com", "chat.example.com:8443")
+    async with page_of(scripted_model(), tmp_path, token=TOKEN, names=names) as page:
+        here = f"127.0.0.1:{page.port}"
+        for host in ("chat.example.com", "chat.example.com:8443", here):
+            for name in ("chat.example.com", "chat.example.com:8443"):
+                headers = {"host": host, "origin": f"https://{name}"}
+                logged = await page.client.post("/api/login", json={"token": TOKEN}, headers=headers)
+                assert (204, True) == (logged.status_code, "; Secure" in logged.headers["set-cookie"])
+        wrong = [("chat.example.com:1", None), ("x.chat.example.com", None), (here, "https://example.com")]
+        wrong += [
+            (here, f"https://{here}"),
+            ("chat.example.com", f"http://{here}"),
+            (here, "ftp://chat.example.com"),
+        ]
+        for host, origin in wrong:
+            headers = {"host": host} | ({} if origin is None else {"origin": origin})
+            assert 403 == (await page.client.get("/", headers=headers)).status_code, (host, origin)
+        plain = await page.client.post("/api/login", json={"token": TOKEN})
+        assert "Secure" not in plain.headers["set-cookie"]
+
+
 async def test_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a token, whoever has not given it gets the files of the page, and nothing else."""
     monkeypatch.setattr("miniagents.server._routes._WAIT_AFTER_WRONG_TOKEN", 0.01)
@@ -575,14 +641,18 @@ async def test_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert 401 == (await page.client.get("/api/info", headers={"cookie": name})).status_code
 
 
-async def test_a_slow_body_holds_nobody_up(tmp_path: Path) -> None:
-    """While one client sends its body byte by byte, others are served."""
+async def test_a_slow_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one client sends its body slowly, others are served; after a time it is told so, and cut."""
+    monkeypatch.setattr("miniagents.server._routes.json_body", partial(json_body, body_timeout=0.3))
     async with page_of(scripted_model(), tmp_path) as page:
-        _, writer = await asyncio.open_connection("127.0.0.1", page.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
         head = f"POST /api/threads HTTP/1.1\r\nhost: 127.0.0.1:{page.port}\r\ncontent-length: 99\r\n"
         writer.write(f"{head}content-type: application/json\r\n\r\n{{".encode())
         await writer.drain()
         assert 200 == (await page.client.get("/api/info")).status_code
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"The body did not come within 0.3 seconds." in answer
         writer.close()
         await writer.wait_closed()
 

@@ -22,8 +22,12 @@ _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chr
 
 
 @asynccontextmanager
-async def browser() -> AsyncGenerator[Browser]:
-    """Start it; skip the test where there is none, but never in CI."""
+async def browser(*words: str) -> AsyncGenerator[Browser]:
+    """Start it; skip the test where there is none, but never in CI.
+
+    Args:
+        *words: of its command line.
+    """
     async with async_playwright() as playwright:
         found = next(filter(None, map(shutil.which, (playwright.chromium.executable_path, *_NAMES))), None)
         if found is None:
@@ -31,8 +35,7 @@ async def browser() -> AsyncGenerator[Browser]:
                 "There is no browser: apt-get install chromium-headless-shell, or "
                 "playwright install --with-deps chromium-headless-shell"
             )
-        # Root, as in many a container, has no sandbox; the pages are our own.
-        chromium = await playwright.chromium.launch(executable_path=found, chromium_sandbox=os.geteuid() != 0)
+        chromium = await playwright.chromium.launch(executable_path=found, args=words)
         try:
             yield chromium
         finally:

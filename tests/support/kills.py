@@ -1,5 +1,6 @@
 """Programs that are killed at random moments, and run again until they end by themselves."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -7,7 +8,16 @@ import time
 from pathlib import Path
 from random import Random
 
-__all__ = ["run_and_kill"]
+__all__ = ["kills_wanted", "run_and_kill"]
+
+
+def kills_wanted(in_the_gate: int) -> int:
+    """How often a test kills: ``KILLS`` of the environment, where there is one, as in the nightly run.
+
+    Args:
+        in_the_gate: how often else.
+    """
+    return int(os.environ.get("KILLS", in_the_gate))
 
 
 def _size(file: Path) -> int:

@@ -79,6 +79,7 @@ async def page_of(
     folder: Path,
     *,
     token: str | None = None,
+    names: tuple[str, ...] = (),
     files: Path | None = None,
 ) -> AsyncGenerator[Page]:
     """Serve an agent until the block ends.
@@ -87,9 +88,10 @@ async def page_of(
         agent: who answers.
         folder: where the history is kept.
         token: what clients have to know.
+        names: of a server in front of it.
         files: of the page; None for those that come with the package.
     """
-    place = Place("127.0.0.1", 0, token)
+    place = Place("127.0.0.1", 0, token, names)
     more = {} if files is None else {"page": files}
     serving = Serving(
         agent=agent, told=Told("POET", "m-1", "Hello, I am a poet."), history=folder / "CHAT.db", **more

@@ -17,16 +17,19 @@ class Around:
 
     Attributes:
         function: what the calls go through.
+        runs_elsewhere: the function has the calls made in other processes, as its attribute of this name
+            says. Then the runs of ``a`` here are those of ``a`` itself: of a model, if it is one.
 
     Raises:
         TypeError: it cannot be called.
     """
 
-    __slots__ = ("function",)
+    __slots__ = ("function", "runs_elsewhere")
 
     def __init__(self, function: AnyFunction) -> None:
         check_around("around", function)
         self.function: AnyFunction = function
+        self.runs_elsewhere: bool = getattr(function, "runs_elsewhere", False) is True
 
     def alias_around(self, part: Operand) -> str:
         """The agent is called as it was."""

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,15 +11,27 @@ from pathlib import Path
 from typing import Final, TypeAlias, cast
 from urllib.parse import quote
 
-from miniagents.models import CallKey, JournalEntry, JournalError, Json, RecordedEvent, RecordedFunction
+from miniagents.models import (
+    CallKey,
+    JournalEntry,
+    JournalError,
+    Json,
+    RecordedEvent,
+    RecordedFunction,
+    UnfinishedRun,
+)
 from miniagents.values import redact_keys
 
 from .._sqlite import DatabaseForm, number_of, prepare, transaction
 from ._key_filter import KeyFilter
 
+_UNFINISHED: Final = (
+    "CREATE TABLE unfinished (run TEXT PRIMARY KEY, request BLOB NOT NULL, attempts INTEGER NOT NULL) "
+    "WITHOUT ROWID"
+)
 FORM: Final = DatabaseForm(
     0x6D696E6A,  # "minj": by this a journal is known
-    1,
+    2,
     (
         (
             "CREATE TABLE function (name TEXT NOT NULL, version TEXT NOT NULL, function TEXT NOT NULL, "
@@ -33,7 +45,9 @@ FORM: Final = DatabaseForm(
         ),
         "CREATE UNIQUE INDEX call_by_key ON call (key, run, n)",
         "CREATE INDEX call_by_run ON call (run) WHERE run != ''",
+        _UNFINISHED,
     ),
+    upgrades=((_UNFINISHED,),),
 )
 _FOUND: Final = "call.number, name, version, used, failed, output"
 _FIND: Final = f"SELECT {_FOUND} FROM call WHERE key = ? AND run = ? AND n = ?"  # noqa: S608 - a constant
@@ -218,11 +232,12 @@ class JournalFile:
             )
 
     def known(self, connection: sqlite3.Connection) -> KeyFilter:
-        """The keys that are there."""
+        """The keys of calls that are of no run."""
         known = KeyFilter()
         # Of the index alone, which is a tenth of the file.
         for (begin,) in cast(
-            "Iterable[tuple[bytes]]", connection.execute("SELECT substr(key, 1, 4) FROM call")
+            "Iterable[tuple[bytes]]",
+            connection.execute("SELECT substr(key, 1, 4) FROM call WHERE run = ''"),
         ):
             known.add(begin)
         return known
@@ -233,6 +248,28 @@ class JournalFile:
             "SELECT key, n, name FROM call WHERE run = ? AND failed = 0 ORDER BY number", (run,)
         )
         return cast("list[tuple[bytes, int, str]]", found.fetchall())
+
+    def begin_run(self, connection: sqlite3.Connection, run: str, request: str) -> None:
+        """Keep what a run is asked."""
+        connection.execute("INSERT INTO unfinished VALUES (?, ?, 1)", (run, compressed(request.encode())))
+
+    def unfinished_runs(self, connection: sqlite3.Connection, held: Collection[str]) -> list[UnfinishedRun]:
+        """The runs that have not ended and are not held, each of them with one attempt more."""
+        found = connection.execute("SELECT run, request, attempts + 1 FROM unfinished").fetchall()
+        rows = [row for row in cast("list[tuple[str, bytes, int]]", found) if row[0] not in held]
+        connection.executemany(
+            "UPDATE unfinished SET attempts = ? WHERE run = ?", [(each[2], each[0]) for each in rows]
+        )
+        return [UnfinishedRun(run, _request(request), attempts) for run, request, attempts in rows]
+
+    def leave_run(self, connection: sqlite3.Connection, run: str) -> None:
+        """Count no attempt for a run."""
+        connection.execute("UPDATE unfinished SET attempts = 0 WHERE run = ?", (run,))
+
+    def end_run(self, connection: sqlite3.Connection, run: str) -> None:
+        """Forget a run, and its calls."""
+        connection.execute("DELETE FROM unfinished WHERE run = ?", (run,))
+        connection.execute("DELETE FROM call WHERE run = ? AND run != ''", (run,))
 
     def prune(
         self,
@@ -259,6 +296,14 @@ class JournalFile:
             raise JournalError(
                 f"Call {number} of the journal {self._path} cannot be read: {error}; prune it."
             ) from None
+
+
+def _request(compressed_request: bytes) -> str:
+    """What a run was asked; empty if that cannot be read any more, which its reader is told."""
+    try:
+        return zlib.decompress(compressed_request).decode()
+    except (zlib.error, UnicodeDecodeError):
+        return ""
 
 
 def packed(events: tuple[RecordedEvent, ...]) -> bytes:

@@ -4,17 +4,17 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias, TypeVar
 from weakref import finalize
 
-from miniagents.models import CallKey, JournalEntry, JournalError, RecordedFunction
+from miniagents.models import CallKey, JournalEntry, JournalError, RecordedFunction, UnfinishedRun
 
 from .._file_lock import file_lock
-from .._sqlite import PRIVATE, WrongFileError, reason_of, transaction
+from .._sqlite import PRIVATE, WrongFileError, make_private, reason_of, transaction
 from ._file import INSERT, JournalFile, StoredCall, opened, read_calls
 from ._group_commit import GroupCommit
 from ._key_filter import KeyFilter
@@ -72,8 +72,9 @@ class Journal:
         self.path: Path = Path(path)
         self._process = os.getpid()
         self._file = JournalFile(self.path, clock, texts=keep == "text")
-        self._known = KeyFilter()  # what is not there is known without asking
+        self._known = KeyFilter()  # calls of no run: what is not there is known without asking
         self._all_known = False
+        self._held: set[str] = set()  # runs on which somebody works
         self._asked = 0
         self._writer = _open(self.path, self._file)
         self._close = finalize(self, self._writer.close)
@@ -121,9 +122,10 @@ class Journal:
         Raises:
             JournalError: the file cannot be read.
         """
-        await self._know_all()
-        if not self._known.may_have(key.digest):
-            return None
+        if not key.run:  # the calls of a run are known by `calls_of`
+            await self._know_all()
+            if not self._known.may_have(key.digest):
+                return None
         return await self._ask(lambda connection: self._file.find(connection, key))
 
     async def find_all(self, keys: Sequence[CallKey], /) -> list[JournalEntry | None]:
@@ -138,7 +140,7 @@ class Journal:
         self._asked += len(keys)
         if self._asked > _FEW:
             await self._know_all()
-        asked = [key for key in keys if not self._all_known or self._known.may_have(key.digest)]
+        asked = [key for key in keys if key.run or not self._all_known or self._known.may_have(key.digest)]
         if not asked:
             return [None] * len(keys)
         found = await self._ask(lambda connection: self._file.find_all(connection, asked))
@@ -166,7 +168,8 @@ class Journal:
             JournalError: the file cannot be written.
         """
         for key, _ in calls:
-            self._known.add(key.digest)
+            if not key.run:
+                self._known.add(key.digest)
         rows = [self._file.row(key, entry) for key, entry in calls]
         await self._answered(self._writer.write(rows), "written")
 
@@ -180,6 +183,70 @@ class Journal:
             JournalError: the file cannot be read.
         """
         return await self._ask(lambda connection: self._file.numbers(connection, run))
+
+    @asynccontextmanager
+    async def hold(self, run: str, /) -> AsyncGenerator[None]:
+        """A block in which nobody else works on a run.
+
+        Args:
+            run: the id of the run.
+
+        Raises:
+            JournalError: when it is entered: somebody works on it already.
+        """
+        if run in self._held:
+            raise JournalError(
+                f"The run {run!r} of the journal {self.path} is going on already, and two at once would take "
+                "each other's answers. Wait for its end, or give this one a run_id of its own."
+            )
+        self._held.add(run)
+        try:
+            yield
+        finally:
+            self._held.discard(run)
+
+    async def begin_run(self, run: str, request: str, /) -> None:
+        """Keep what a new run is asked; it is on the disk when this returns.
+
+        Args:
+            run: its id.
+            request: what is asked, as a text.
+
+        Raises:
+            JournalError: the file cannot be written.
+        """
+        await self._ask(lambda connection: self._file.begin_run(connection, run, request), writes=True)
+
+    async def unfinished_runs(self) -> list[UnfinishedRun]:
+        """Take over the runs on which nobody works; each of them counts one attempt more.
+
+        Raises:
+            JournalError: the file cannot be written.
+        """
+        held = frozenset(self._held)
+        return await self._ask(lambda connection: self._file.unfinished_runs(connection, held), writes=True)
+
+    async def leave_run(self, run: str, /) -> None:
+        """Leave a run to the next process, in order: that it was begun here counts as no attempt.
+
+        Args:
+            run: its id.
+
+        Raises:
+            JournalError: the file cannot be written.
+        """
+        await self._ask(lambda connection: self._file.leave_run(connection, run), writes=True)
+
+    async def end_run(self, run: str, /) -> None:
+        """Forget a run that has ended, and its calls.
+
+        Args:
+            run: its id.
+
+        Raises:
+            JournalError: the file cannot be written.
+        """
+        await self._ask(lambda connection: self._file.end_run(connection, run), writes=True)
 
     def calls(self) -> Iterator[StoredCall]:
         """All calls, in the order in which they were kept; it blocks.
@@ -290,5 +357,4 @@ def _take(path: Path, stack: ExitStack) -> None:
     os.ftruncate(fd, 0)
     os.lseek(fd, 0, os.SEEK_SET)  # where the lock of Windows is, it is not
     os.write(fd, str(os.getpid()).encode())
-    if not path.exists():
-        os.close(os.open(path, _FLAGS, PRIVATE))  # before anything is in it
+    make_private(path)

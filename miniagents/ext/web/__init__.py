@@ -10,6 +10,7 @@ from ._frame_log import FrameLog, FrameLogError, RunExistsError, RunOverError, R
 from ._frames import Frame, FrameError, MessageBegan, MessageEnded, MessagePart, RunEnded
 from ._memory_frames import MemoryFrames
 from ._open_responses import end_responses
+from ._page_data import DataPart, PageData
 from ._redis_frames import RedisFrames
 from ._request_errors import RequestError
 from ._response import stream_response
@@ -19,6 +20,7 @@ from ._source import frames_of
 from ._sqlite_frames import SQLiteFrames
 
 __all__ = [
+    "DataPart",
     "Frame",
     "FrameError",
     "FrameLog",
@@ -27,6 +29,7 @@ __all__ = [
     "MessageBegan",
     "MessageEnded",
     "MessagePart",
+    "PageData",
     "RedisFrames",
     "RequestError",
     "RunEnded",

@@ -9,10 +9,10 @@ from typing import Final, TypeAlias, cast
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from miniagents.agents import Stage
 from miniagents.core import Message, MessageSequencePromise
 
 from ._bodies import json_body
+from ._durable_runs import Agent
 from ._feeds import AttachedFeed, Feed, frames_of_feed
 from ._frame_log import Positioned, RunRecord
 from ._protocols import Encoder
@@ -21,10 +21,7 @@ from ._response import PING_EVERY, WAITING_LIMIT, FrameResponse
 from ._runs import Runs, TooManyRunsError
 from ._source import ErrorText
 
-__all__ = ["Agent", "Chat", "Owner"]
-
-Agent: TypeAlias = Stage[Message, Message]
-"""What can be talked to: any agent that takes messages and needs no keywords."""
+__all__ = ["Chat", "Owner"]
 
 Owner: TypeAlias = Callable[[Request], str | Awaitable[str]]
 """Who asks: an id of the user, never empty; it may raise what the app answers with, as an HTTPException."""
@@ -154,12 +151,12 @@ class Chat:
     # -- detached ----------------------------------------------------------------------------------------
 
     async def start(
-        self, agent: Agent, messages: tuple[Message, ...], *, owner: str = "", topic: str = ""
+        self, agent: str, messages: tuple[Message, ...], *, owner: str = "", topic: str = ""
     ) -> str:
         """Begin a run that goes on without its client.
 
         Args:
-            agent: who is asked.
+            agent: the name of who is asked.
             messages: what.
             owner: who asks.
             topic: what it belongs to.
@@ -171,9 +168,7 @@ class Chat:
             RequestError: too many runs go on.
         """
         try:
-            return await self.runs.start(
-                agent.inquire(MessageSequencePromise(messages)), owner=owner, topic=topic, agent=agent.alias
-            )
+            return await self.runs.begin(agent, messages, owner=owner, topic=topic)
         except TooManyRunsError as error:
             raise RequestError(str(error), 429, code="too_many_runs") from error
 

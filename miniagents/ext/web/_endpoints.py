@@ -15,6 +15,7 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 """What a route calls."""
 
 _CLIENT_LEFT: Final = 499
+_UNREAD: Final = frozenset({408, 413})
 
 
 def json_refusal(error: RequestError) -> Response:
@@ -46,10 +47,20 @@ def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = j
     """
 
     async def told(request: Request) -> Response:
+        response = await answered(request)
+        response.headers.setdefault(
+            "x-content-type-options", "nosniff"
+        )  # a client's HTML may be quoted in it
+        return response
+
+    async def answered(request: Request) -> Response:
         try:
             return await endpoint(request)
         except RequestError as error:
-            return refusal(error)
+            response = refusal(error)
+            if error.status in _UNREAD:
+                response.headers["connection"] = "close"  # the rest of the body is not waited for
+            return response
         except HTTPException as error:
             response = refusal(RequestError(str(error.detail), error.status_code))
             response.headers.update(error.headers or {})

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from miniagents.core import Context
 
-from ._frame_log import BATCH, FrameLog, Positioned
+from ._frame_log import BATCH, FrameLog, Positioned, UnknownRunError
 from ._frames import RunEnded
 from ._source import ErrorText, FrameSource, Replies
 
@@ -173,10 +173,15 @@ class LogFeed:
                     while len(self._read) >= BATCH:  # the log waits, not the memory
                         self._taken.clear()
                         await self._taken.wait()
+        except UnknownRunError:
+            self._end("This run is not kept any more.")
         except Exception:
             logger.exception("The frames of a run cannot be read.")
-            self._read.append((self._after, RunEnded("lost", "The frames of this run cannot be read.")))
-            self._wake()
+            self._end("The frames of this run cannot be read.")
+
+    def _end(self, sentence: str) -> None:
+        self._read.append((self._after, RunEnded("lost", sentence)))
+        self._wake()
 
     def take(self) -> Sequence[Positioned]:
         """Return what has been read."""

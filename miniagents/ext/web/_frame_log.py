@@ -3,6 +3,7 @@
 A run has one writer, the server that began it, and any number of readers, in any process that has the log.
 Its frames have positions, 1, 2, 3 and so on. The last one is a `RunEnded`; it is `lost` if the writer is gone
 without having written one. Whoever finds that out writes it, once: from then on the old writer cannot append.
+A run that is resumable is not lost then: its readers wait until another server takes it over and writes on.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -150,19 +151,31 @@ class FrameLog(Protocol):
         ...
 
     async def close(self) -> None:
-        """End; runs that were begun here and have not ended are lost."""
+        """End; runs that are written here and have not ended are lost, but for those that are resumable."""
         ...
 
-    async def begin(self, run: str, /, *, owner: str = "", topic: str = "") -> None:
+    async def begin(self, run: str, /, *, owner: str = "", topic: str = "", resumable: bool = False) -> None:
         """Note a new run.
 
         Args:
             run: its id.
             owner: who may read and stop it.
             topic: what it belongs to.
+            resumable: if this server dies, it is not lost: readers wait until another one takes it over.
 
         Raises:
             RunExistsError: there is one of this id.
+        """
+        ...
+
+    async def take_over(self, run: str, /) -> RunRecord | None:
+        """Write a run from now on, if it has not ended; what wrote it before can append nothing any more.
+
+        Args:
+            run: its id; one that nobody else works on.
+
+        Returns:
+            What is known of it; None if there is no such run.
         """
         ...
 

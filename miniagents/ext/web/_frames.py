@@ -17,6 +17,8 @@ from typing import Final, Literal, TypeAlias, cast
 
 from miniagents.values import AgentPart, PartValue, RateLimit, part_from_data
 
+from ._page_data import DataPart
+
 __all__ = [
     "FRAMES_VERSION",
     "Ending",
@@ -302,6 +304,9 @@ def _part_of(data: object) -> str | PartValue:
             return AgentPart(tuple(map(str, agents)), part)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # as it was written
         case "image" | "file" if isinstance(fields.get("data"), str):
             fields["data"] = b64decode(str(fields["data"]))
+        case "data":
+            del fields["kind"]
+            return DataPart(**fields)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # as it was written
         case "response_headers":
             for name in _LIMITS:
                 if isinstance(fields.get(name), dict):

@@ -75,23 +75,33 @@ class MemoryFrames:
         self._ended.clear()
         self._topics.clear()
 
-    async def begin(self, run: str, /, *, owner: str = "", topic: str = "") -> None:
+    async def begin(self, run: str, /, *, owner: str = "", topic: str = "", resumable: bool = False) -> None:
         """Note a new run.
 
         Args:
             run: its id.
             owner: who may read and stop it.
             topic: what it belongs to.
+            resumable: of no effect; the frames die with the server.
 
         Raises:
             RunExistsError: there is one of this id.
         """
+        del resumable
         self._forget_old()
         if run in self._runs:
             raise run_exists(run)
         self._runs[run] = _Kept(RunRecord(run, owner, topic))
         if topic:
             self._topics[owner, topic] = run
+
+    async def take_over(self, run: str, /) -> RunRecord | None:
+        """Return what is known of a run; this process writes it already.
+
+        Args:
+            run: its id.
+        """
+        return await self.find(run)
 
     async def append(self, run: str, frames: Sequence[Frame], /) -> None:
         """Keep frames.

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ._chat import Agent, Chat
+from ._chat import Chat
+from ._durable_runs import Agent
 from ._endpoints import Endpoint, refusing
 from ._frames import Frame
 from ._openai_answer import AnswerHead

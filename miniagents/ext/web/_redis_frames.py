@@ -33,10 +33,11 @@ _BLOCK: Final = 500  # milliseconds that a reader waits in Redis before it looks
 _STOPS_KEPT: Final = 1000
 _APPEND: Final = """
 if redis.call('HEXISTS', KEYS[1], 'ended') == 1 then return 0 end
+if ARGV[4] ~= '' and redis.call('HGET', KEYS[1], 'server') ~= ARGV[4] then return 0 end
 local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
 if (newest[1] and newest[1][1] or '0-0') ~= '0-' .. ARGV[1] then return 0 end
-for at = 4, #ARGV do
-    redis.call('XADD', KEYS[2], string.format('0-%d', ARGV[1] + at - 3), 'f', ARGV[at])
+for at = 5, #ARGV do
+    redis.call('XADD', KEYS[2], string.format('0-%d', ARGV[1] + at - 4), 'f', ARGV[at])
 end
 if ARGV[2] == '1' then redis.call('HSET', KEYS[1], 'ended', 1) end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
@@ -182,13 +183,14 @@ class RedisFrames:
 
     # -- writing -----------------------------------------------------------------------------------------
 
-    async def begin(self, run: str, /, *, owner: str = "", topic: str = "") -> None:
+    async def begin(self, run: str, /, *, owner: str = "", topic: str = "", resumable: bool = False) -> None:
         """Note a new run.
 
         Args:
             run: its id.
             owner: who may read and stop it.
             topic: what it belongs to.
+            resumable: if this server dies, its readers wait until another one takes it over.
 
         Raises:
             RunExistsError: there is one of this id.
@@ -198,12 +200,35 @@ class RedisFrames:
         if not await self._do("HSETNX", key, "server", self._server):
             raise run_exists(run)
         pipeline = self._commands().pipeline()
-        pipeline.execute_command("HSET", key, "owner", owner, "topic", topic, "version", FRAMES_VERSION)
+        pipeline.execute_command(
+            *("HSET", key, "owner", owner, "topic", topic, "version", FRAMES_VERSION),
+            *("resumable", int(resumable)),
+        )
         pipeline.execute_command("PEXPIRE", key, self._keep)
         if topic:
             pipeline.execute_command("SET", self._topic_key(topic, owner), run, "PX", self._keep)
         await self._all(pipeline)
         self._live[run] = 0
+
+    async def take_over(self, run: str, /) -> RunRecord | None:
+        """Write a run from now on, if it has not ended; what wrote it before can append nothing any more.
+
+        Args:
+            run: its id; one that nobody else works on.
+
+        Returns:
+            What is known of it; None if there is no such run.
+
+        Raises:
+            FrameLogError: Redis does not answer.
+        """
+        if await self.find(run) is None:
+            return None
+        await self._do("HSET", self._run_key(run), "server", self._server)
+        record = await self.find(run)  # now that nothing is appended any more
+        if record is not None and not record.ended:
+            self._live[run] = record.last
+        return record
 
     async def append(self, run: str, frames: Sequence[Frame], /) -> None:
         """Keep frames.
@@ -224,7 +249,7 @@ class RedisFrames:
             raise RunOverError(
                 f"the run {run!r} has ended, or is not of this server; nothing can be appended."
             )
-        await self._add(run, frames, last)
+        await self._add(run, frames, last, self._server)
         self._live[run] = last + len(frames)
 
     async def end(self, run: str, how: Ending, sentence: str = "", /) -> None:
@@ -262,14 +287,16 @@ class RedisFrames:
             pipeline.execute_command("PEXPIRE", key, 60 * _MS)
             await self._all(pipeline)
 
-    async def _add(self, run: str, frames: Sequence[Frame], last: int) -> None:
-        """Write frames behind the position ``last``, or none of them, if something stands there."""
+    async def _add(self, run: str, frames: Sequence[Frame], last: int, server: str = "") -> None:
+        """Write frames behind the position ``last``; none if something is there, or another server writes."""
         ends = bool(frames) and isinstance(frames[-1], RunEnded)
         keys = (self._run_key(run), self._frames_key(run))
         data = [frame_json(each) for each in frames]
-        if not await self._do("EVAL", _APPEND, len(keys), *keys, last, int(ends), self._keep, *data):
+        if not await self._do("EVAL", _APPEND, len(keys), *keys, last, int(ends), self._keep, server, *data):
             self._live.pop(run, None)
-            raise RunOverError(f"the run {run!r} has ended; nothing can be appended.")
+            raise RunOverError(
+                f"the run {run!r} has ended, or another server writes it; nothing can be appended."
+            )
 
     # -- reading -----------------------------------------------------------------------------------------
 
@@ -303,15 +330,18 @@ class RedisFrames:
                     [(at, fields)] = await self._read_stream(key, f"0-{known.last - 1}", block=0)
                     yield [(_position(at), frame_from_json(fields[b"f"]))]
                 return
-            elif run not in self._live and not await self._is_written(run):
+            elif run not in self._live and not await self._may_go_on(run):
                 with suppress(RunOverError):
                     await self._add(run, (LOST,), known.last)
             block = min(_BLOCK, max(1, int(self._lease * _MS)))
 
-    async def _is_written(self, run: str) -> bool:
-        """Whether the server that writes a run is there."""
-        server = await self._do("HGET", self._run_key(run), "server")
-        if not isinstance(server, bytes) or server.decode() == self._server:
+    async def _may_go_on(self, run: str) -> bool:
+        """Whether the server that writes a run is there, or another one may take it over."""
+        fields = await self._do("HMGET", self._run_key(run), "server", "resumable")
+        server, resumable = cast("list[bytes | None]", fields)
+        if resumable == b"1":
+            return True
+        if server is None or server.decode() == self._server:
             return False  # of this process are only those that it knows of
         return bool(await self._do("EXISTS", self._server_key(server.decode())))
 

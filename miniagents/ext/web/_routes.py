@@ -6,7 +6,8 @@ from typing import Final, Literal, TypeAlias
 
 from starlette.routing import Route
 
-from ._chat import Agent, Chat, Owner
+from ._chat import Chat, Owner
+from ._durable_runs import Agent
 from ._openai_routes import openai_routes
 from ._response import PING_EVERY
 from ._runs import Runs
@@ -65,7 +66,8 @@ def chat_routes(
         error_text: what clients are told of an error of an agent; None: a sentence without its text.
 
     Raises:
-        ValueError: there is no agent, no such protocol, or the prefix does not begin with a slash.
+        ValueError: there is no agent, no such protocol, the prefix does not begin with a slash, or ``runs``
+            have another agent of the same name.
 
     Example:
         >>> from miniagents import miniagent
@@ -86,9 +88,12 @@ def chat_routes(
     if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
         msg = f"The prefix {prefix!r} has to begin with a slash, and not to end with one: '/chat'."
         raise ValueError(msg)
+    if runs is None:
+        runs = Runs(error_text=error_text)
+    runs.add_agents(named)
     chat = Chat(
         agents=MappingProxyType(named),
-        runs=Runs(error_text=error_text) if runs is None else runs,
+        runs=runs,
         owner=owner,
         urls=urls,
         max_body=max_body,

@@ -3,17 +3,23 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from contextvars import Context as Variables
-from typing import Final
+from functools import partial
+from typing import Final, cast
 
-from miniagents.core import Context
+from miniagents.agents import MiniAgent
+from miniagents.core import CURRENT_CONTEXT, Context, Message, MessageSequencePromise, MessageType
+from miniagents.models import JournalError, RunRequest, RunStore, UnfinishedRun
 from miniagents.values import MiniAgentsError
 
+from ._durable_runs import ANOTHER_WAY, Agent, AnotherWayError, Retelling, ask_durably
 from ._feeds import Feed, LogFeed, frames_of_feed
-from ._frame_log import BATCH, FrameLog, Positioned, RunOverError, RunRecord, unknown_run
+from ._frame_log import BATCH, FrameLog, FrameLogError, Positioned, RunOverError, RunRecord, unknown_run
 from ._frames import Frame, RunEnded
 from ._memory_frames import MemoryFrames
+from ._open_responses import OpenResponses
 from ._source import ErrorText, FrameSource, Replies
 
 __all__ = ["Runs", "TooManyRunsError"]
@@ -43,10 +49,23 @@ class Runs:
     It opens with its first use in a context and closes when the outermost context there ends, after all runs:
     one object for an app. Runs that are cut by the end are recorded as `lost`.
 
+    With a journal, runs that were begun by the name of an agent outlive their server: when it is there again,
+    however it had ended, they go on. What models and tools had answered is played from the journal, and not
+    asked again; an answer that was cut in its middle is withdrawn, and streamed anew.
+
     Args:
         frames: what keeps the frames; None: `MemoryFrames()`.
+        agents: by name; `chat_routes` adds its own.
+        journal: keeps unfinished runs and their calls; a `miniagents.ext.journal.Journal`. It needs frames
+            that outlive the server, too.
+        version: of the agents. Change it with their prompts and code: unfinished runs of another version
+            are not gone on with.
+        max_attempts: how often a run is begun on servers that die; then it counts as what kills them.
         max_live: how many runs may go on at once.
         error_text: what clients are told of an error of an agent; None: a sentence without its text.
+
+    Raises:
+        ValueError: a journal, and frames that die with the server.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -65,20 +84,102 @@ class Runs:
         self,
         frames: FrameLog | None = None,
         *,
+        agents: Mapping[str, Agent] | None = None,
+        journal: RunStore | None = None,
+        version: str = "1",
+        max_attempts: int = 5,
         max_live: int = 1_000,
         error_text: ErrorText | None = None,
     ) -> None:
         self._log: FrameLog = MemoryFrames() if frames is None else frames
+        if journal is not None and isinstance(self._log, MemoryFrames):
+            raise ValueError(
+                "A journal lets runs outlive their server, and frames in memory do not: give Runs a "
+                "SQLiteFrames or RedisFrames."
+            )
+        self._agents = dict(agents or {})
+        self._journal = journal
+        self._version = version
+        self._max_attempts = max_attempts
         self._max_live = max_live
         self._error_text = error_text
         self._context: Context | None = None
         self._opening: asyncio.Task[None] | None = None
         self._live: dict[str, _LiveRun] = {}
 
+    def add_agents(self, agents: Mapping[str, Agent]) -> None:
+        """Know agents by name from now on.
+
+        Args:
+            agents: by name.
+
+        Raises:
+            ValueError: another agent has one of the names.
+        """
+        for name, agent in agents.items():
+            if self._agents.setdefault(name, agent) is not agent:
+                raise ValueError(
+                    f"These Runs have another agent called {name!r}, and a run could not tell which one it "
+                    "goes on with: give one of them another name."
+                )
+
+    async def open(self) -> None:
+        """Open now, and not with the first use: what a server that is gone has left unfinished goes on.
+
+        Call it where an app begins, in its context.
+
+        Raises:
+            MiniAgentsError: these runs are open in another context, or the log or the journal cannot be used.
+        """
+        await self._opened()
+
+    async def begin(
+        self,
+        agent: str,
+        messages: MessageType = (),
+        *,
+        owner: str = "",
+        topic: str = "",
+        keywords: Mapping[str, object] | None = None,
+    ) -> str:
+        """Ask an agent, and record what it replies, whoever reads it or not.
+
+        With a journal it goes on after the death of the server, too.
+
+        Args:
+            agent: its name.
+            messages: what it is asked.
+            owner: who may read and stop the run; `""`: whoever knows the id.
+            topic: what it belongs to, the id of a chat for example; see `latest`.
+            keywords: of the agent. With a journal they have to be data.
+
+        Returns:
+            The id of the run: 128 random bits.
+
+        Raises:
+            NoActiveContextError: no context is active.
+            TooManyRunsError: as many runs go on as may.
+            ValueError: there is no agent of the name.
+            TypeError: a keyword or a message cannot be kept in a journal.
+            MiniAgentsError: the log or the journal cannot be used.
+        """
+        found = self._agents.get(agent)
+        if found is None:
+            known = ", ".join(self._agents) or "none"
+            raise ValueError(f"These Runs have no agent called {agent!r}; they have: {known}.")
+        run, asked = secrets.token_urlsafe(16), MessageSequencePromise[Message](messages)
+        if self._journal is None:
+            replies = cast("MiniAgent[Message, Message, ...]", found).inquire(asked, **(keywords or {}))
+            return await self._start(run, replies, owner=owner, topic=topic, agent=found.alias)
+        request = RunRequest(agent, self._version, tuple(await asked), keywords or {}, owner, topic)
+        kept = request.to_json()
+        replies = ask_durably(found, request, run=run, store=self._journal)
+        return await self._start(run, replies, owner=owner, topic=topic, agent=found.alias, request=kept)
+
     async def start(
         self, replies: Replies, *, owner: str = "", topic: str = "", agent: str | None = None
     ) -> str:
-        """Record what an agent replies, whoever reads it or not.
+        """Record what an agent replies, whoever reads it or not; it ends with its server.
 
         Args:
             replies: of ``agent.inquire(...)``.
@@ -94,9 +195,20 @@ class Runs:
             TooManyRunsError: as many runs go on as may; this one is stopped.
             FrameLogError: the log cannot be used; the run is stopped.
         """
-        run = secrets.token_urlsafe(16)
+        return await self._start(secrets.token_urlsafe(16), replies, owner=owner, topic=topic, agent=agent)
+
+    async def _start(
+        self,
+        run: str,
+        replies: Replies,
+        *,
+        owner: str,
+        topic: str,
+        agent: str | None,
+        request: str | None = None,
+    ) -> str:
         try:
-            live = await self._begin(run, owner, topic)
+            live = await self._begin(run, owner, topic, request)
         except BaseException:
             self._live.pop(run, None)
             replies.cancel()
@@ -104,12 +216,22 @@ class Runs:
         live.start(replies, agent, self._error_text, self._live)
         return run
 
-    async def _begin(self, run: str, owner: str, topic: str) -> "_LiveRun":
+    async def _begin(self, run: str, owner: str, topic: str, request: str | None) -> "_LiveRun":
         context = await self._opened()
         if len(self._live) >= self._max_live:
             raise TooManyRunsError(f"{len(self._live)} runs go on; try again later.")
-        live = self._live[run] = _LiveRun(run, self._log, context)
-        await self._log.begin(run, owner=owner, topic=topic)
+        journal = self._journal
+        if request is None or journal is None:
+            live = self._live[run] = _LiveRun(run, self._log, context)
+            await self._log.begin(run, owner=owner, topic=topic)
+            return live
+        live = self._live[run] = _LiveRun(run, self._log, context, journal)
+        await journal.begin_run(run, request)  # first: what has frames goes on
+        try:
+            await self._log.begin(run, owner=owner, topic=topic, resumable=True)
+        except BaseException:
+            await journal.end_run(run)
+            raise
         return live
 
     async def find(self, run: str, *, owner: str = "") -> RunRecord | None:
@@ -232,7 +354,7 @@ class Runs:
             self._context = context
             context.on_close(self._close)
             # A task of nobody's request: the one that came first may be cancelled.
-            self._opening = asyncio.create_task(self._log.open(self._stop_here), context=Variables())
+            self._opening = asyncio.create_task(self._open(context), context=Variables())
         opening = self._opening
         if opening is not None:
             try:
@@ -242,6 +364,65 @@ class Runs:
                     self._opening = self._context = None
                 raise
         return context
+
+    async def _open(self, context: Context) -> None:
+        await self._log.open(self._stop_here)
+        if self._journal is None:
+            return
+        try:
+            left = await self._journal.unfinished_runs()
+        except BaseException:
+            await self._log.close()
+            raise
+        for each in left:
+            try:
+                await self._go_on(each, self._journal, context)
+            except Exception:
+                logger.exception("A run that a server has left cannot go on now.")
+
+    async def _go_on(self, left: UnfinishedRun, journal: RunStore, context: Context) -> None:
+        """Have a run go on that a server has left, or end if it cannot."""
+        record = await self._log.take_over(left.run)
+        if record is None:  # its server died before its client had heard of it; or it is one of other Runs
+            if left.attempts > self._max_attempts:
+                await journal.end_run(left.run)
+            return
+        if record.ended:  # and only that was not noted
+            await journal.end_run(left.run)
+            return
+        request, sentence = self._request_of(left)
+        if request is None:
+            await self._log.end(left.run, "lost", sentence)
+            await journal.end_run(left.run)
+            return
+        told: list[Frame] = []
+        if record.last:
+            async with aclosing(self._log.read(left.run)) as batches:
+                async for batch in batches:
+                    told += [frame for _, frame in batch]
+                    if len(told) >= record.last:
+                        break
+        live = self._live[left.run] = _LiveRun(left.run, self._log, context, journal, told)
+        agent = self._agents[request.agent]
+        variables = Variables()
+        variables.run(CURRENT_CONTEXT.set, context)
+        replies = variables.run(partial(ask_durably, agent, request, run=left.run, store=journal))
+        live.start(replies, agent.alias, self._error_text, self._live)
+
+    def _request_of(self, left: UnfinishedRun) -> tuple[RunRequest | None, str]:
+        """What a run was asked; None if it cannot go on, and a sentence for its clients that says why."""
+        try:
+            request = RunRequest.from_json(left.request)
+        except ValueError:
+            return None, "What was asked cannot be read any more, so the answer does not go on."
+        if left.attempts > self._max_attempts:
+            times = self._max_attempts
+            return None, f"The server ended {times} times in the middle of this answer; it does not go on."
+        if request.agent not in self._agents:
+            return None, "The agent that answered is not there any more, so the answer does not go on."
+        if request.version != self._version:
+            return None, "The agents have changed since the answer was begun, so it does not go on."
+        return request, ""
 
     async def _close(self) -> None:
         opening, self._opening = self._opening, None
@@ -266,11 +447,24 @@ class Runs:
 
 
 class _LiveRun:
-    """A run of this process: its frames as far as they are recorded, and who waits for more."""
+    """A run of this process: its frames as far as they are recorded, and who waits for more.
 
-    def __init__(self, run: str, log: FrameLog, context: Context) -> None:
+    With a journal, it goes on elsewhere if this process ends before it; ``told`` are then the frames that
+    were recorded before it came here.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        log: FrameLog,
+        context: Context,
+        journal: RunStore | None = None,
+        told: Sequence[Frame] = (),
+    ) -> None:
         self.context = context
-        self.frames: list[Frame] = []
+        self.frames: list[Frame] = list(told)
+        self._journal = journal
+        self._retelling = None if journal is None else Retelling(told)
         self.readers: set[Callable[[], None]] = set()
         self.recorder: asyncio.Task[None] | None = None
         self._run = run
@@ -301,31 +495,74 @@ class _LiveRun:
             more.set_result(None)
 
     async def _record(self, source: FrameSource) -> None:
-        while True:
+        ended = False
+        while not ended:
             frames = source.take()
-            if not frames:
+            if frames:
+                ended = await self._record_now(frames)
+            else:
                 self._more = asyncio.get_running_loop().create_future()
                 await self._more
-                continue
-            last = frames[-1]
-            try:
-                if isinstance(last, RunEnded):
-                    if len(frames) > 1:
-                        await self._log.append(self._run, frames[:-1])
-                    await self._log.end(self._run, last.how, last.sentence)
-                else:
-                    await self._log.append(self._run, frames)
-            except Exception as error:
-                if not isinstance(error, RunOverError):  # else another server took it for lost
-                    logger.exception("A run cannot be recorded; it is stopped.")
-                source.stop()
-                frames = [_NOT_KEPT]
-                last = _NOT_KEPT
-            self.frames.extend(frames)
-            for wake in tuple(self.readers):
-                wake()
+
+    async def _record_now(self, frames: list[Frame]) -> bool:
+        """Record frames and show them to readers; whether they were the last."""
+        leaves = self._journal is not None and _is_shut_down(frames[-1])
+        if self._retelling is not None:
+            frames = self._told_now(self._retelling, frames[:-1] if leaves else frames)
+        if leaves:
+            await self._leave(frames)
+            return True
+        if not frames:
+            return False
+        last = frames[-1]
+        try:
             if isinstance(last, RunEnded):
-                return
+                if len(frames) > 1:
+                    await self._log.append(self._run, frames[:-1])
+                await self._log.end(self._run, last.how, last.sentence)
+                await self._note(lambda journal: journal.end_run(self._run))
+            else:
+                await self._log.append(self._run, frames)
+        except Exception as error:
+            if not isinstance(error, RunOverError):  # else another server took it for lost, or over
+                logger.exception("A run cannot be recorded; it is stopped.")
+            self.stop()
+            frames = [_NOT_KEPT]
+        self.frames.extend(frames)
+        for wake in tuple(self.readers):
+            wake()
+        return isinstance(frames[-1], RunEnded)
+
+    def _told_now(self, retelling: Retelling, frames: list[Frame]) -> list[Frame]:
+        try:
+            return retelling.take(frames)
+        except AnotherWayError as error:
+            logger.error("A run cannot go on: %s.", error)  # noqa: TRY400 - where is of no interest
+            self.stop()
+            return [ANOTHER_WAY]
+
+    async def _leave(self, frames: Sequence[Frame]) -> None:
+        """The server ends: the run goes on in the next one, where its readers come back."""
+        try:
+            if frames:
+                await self._log.append(self._run, frames)
+        except FrameLogError:
+            logger.exception("The last frames of a run cannot be recorded.")
+        await self._note(lambda journal: journal.leave_run(self._run))
+        self.context.shared(OpenResponses).end()
+
+    async def _note(self, note: Callable[[RunStore], Awaitable[None]]) -> None:
+        """Have the journal note something, if there is one."""
+        try:
+            if self._journal is not None:
+                await note(self._journal)
+        except JournalError:
+            logger.exception("The journal of runs cannot be written.")
+
+
+def _is_shut_down(frame: Frame) -> bool:
+    """Whether a source has ended because its server does."""
+    return isinstance(frame, RunEnded) and frame.how == "lost"
 
 
 class _LiveFeed:

@@ -40,7 +40,7 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
     async def begin(request: Request) -> Response:
         owner = await chat.owner_of(request)
         body = await chat.body(request)
-        _, agent = chat.agent(body.get("agent"))
+        agent, _ = chat.agent(body.get("agent"))
         run = await chat.start(agent, messages_of_body(body, urls=chat.urls), owner=owner)
         return JSONResponse({"run": run}, 201, {"cache-control": "no-store"})
 

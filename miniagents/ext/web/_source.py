@@ -33,6 +33,7 @@ from miniagents.values import (
 )
 
 from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, text_size
+from ._page_data import DataPart, PageData
 
 __all__ = ["ErrorText", "FrameSource", "Replies", "frames_of", "sentence_of"]
 
@@ -223,6 +224,8 @@ class FrameSource:
         tool, call = data.get("tool"), data.get("call_id")
         kind = promise.message_class
         role = "assistant" if kind.role == "user" and not issubclass(kind, UserMessage) else kind.role
+        if issubclass(kind, PageData):
+            role = "data"
         self._add(
             MessageBegan(
                 self._messages,
@@ -235,6 +238,9 @@ class FrameSource:
         )
         if issubclass(kind, ErrorMessage):  # its text is that of an error
             self._texts.append(_FAILED)
+            self._keep(1, promise.parts.subscribe(None, self._fail, self._end_message))
+            return
+        if role == "data":  # no text: it is shown at its end
             self._keep(1, promise.parts.subscribe(None, self._fail, self._end_message))
             return
         self._keep(1, promise.parts.subscribe(self._add_part, self._fail, self._end_message))
@@ -250,6 +256,8 @@ class FrameSource:
     def _end_message(self) -> None:
         promise, self._message = self._message, None
         self._subscriptions[1] = None
+        if promise is not None and isinstance(data := promise.buffer.result, PageData):
+            self._add(MessagePart(self._messages, DataPart(data.name, data.data, data.id, data.transient)))
         if promise is not None and promise.given is not None:
             for each in cast("tuple[object, ...]", _data_of(promise.given).get("parts") or ()):
                 if isinstance(each, Attachment) and each.path is None:  # a path says how the server looks

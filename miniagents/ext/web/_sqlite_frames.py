@@ -52,9 +52,9 @@ class _Threads:
 class SQLiteFrames:
     """Keeps the frames of runs in a SQLite file (WAL, a commit every 20 ms).
 
-    Several processes of one machine may use one file. A run whose server was killed ends with `lost` for
-    whoever reads it ``lease`` seconds later. The death of a process takes nothing that a reader has seen; a
-    power failure may take the last moments.
+    Several processes of one machine may use one file; others cannot read it (mode 0600). A run whose server
+    was killed ends with `lost` for whoever reads it ``lease`` seconds later. The death of a process takes
+    nothing that a reader has seen; a power failure may take the last moments.
 
     Args:
         path: of the file; it is made. WAL keeps two more beside it.
@@ -176,20 +176,38 @@ class SQLiteFrames:
 
     # -- writing -----------------------------------------------------------------------------------------
 
-    async def begin(self, run: str, /, *, owner: str = "", topic: str = "") -> None:
+    async def begin(self, run: str, /, *, owner: str = "", topic: str = "", resumable: bool = False) -> None:
         """Note a new run.
 
         Args:
             run: its id.
             owner: who may read and stop it.
             topic: what it belongs to.
+            resumable: if this server dies, its readers wait until another one takes it over.
 
         Raises:
             RunExistsError: there is one of this id.
             FrameLogError: the log is not open.
         """
-        await self._write(self._store().written.begin, run, owner, topic)
+        await self._write(self._store().written.begin, run, owner, topic, resumable)
         self._live.add(run)
+
+    async def take_over(self, run: str, /) -> RunRecord | None:
+        """Write a run from now on, if it has not ended; what wrote it before can append nothing any more.
+
+        Args:
+            run: its id; one that nobody else works on.
+
+        Returns:
+            What is known of it; None if there is no such run.
+
+        Raises:
+            FrameLogError: the log is not open.
+        """
+        record = await self._write(self._store().written.take_over, run)
+        if record is not None and not record.ended:
+            self._live.add(run)
+        return record
 
     async def append(self, run: str, frames: Sequence[Frame], /) -> None:
         """Keep frames; returns when they are committed, with those of other runs.
@@ -303,7 +321,7 @@ class SQLiteFrames:
                 if last is not None and 0 < last.last < position:  # it has not seen this end
                     yield await self._read(self._store().read.read, run, last.last - 1)
                 return
-            elif run not in self._live and (state.here or state.seen > self._lease):
+            elif run not in self._live and not state.resumable and (state.here or state.seen > self._lease):
                 await self._write(self._store().written.lose, run)
             else:
                 await self._more(run)

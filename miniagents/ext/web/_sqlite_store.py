@@ -8,38 +8,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias, cast
 
-from .._sqlite import PRIVATE, number_of, transaction
+from .._sqlite import (
+    DatabaseForm,
+    OtherProgramError,
+    WrongFileError,
+    make_private,
+    prepare,
+    reason_of,
+    transaction,
+)
 from ._frame_log import BATCH, LOST, FrameLogError, RunOverError, RunRecord, run_exists, unknown_run
-from ._frames import FRAMES_VERSION, Frame, RunEnded, frame_from_json, frame_json
+from ._frames import Frame, RunEnded, frame_from_json, frame_json
 
 __all__ = ["Append", "SQLiteStore"]
 
-_APPLICATION: Final = 0x6D696167
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS servers (
-    server TEXT PRIMARY KEY,
-    seen REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS runs (
-    id INTEGER PRIMARY KEY,
-    run TEXT NOT NULL UNIQUE,
-    owner TEXT NOT NULL,
-    topic TEXT NOT NULL,
-    server TEXT NOT NULL,
-    began REAL NOT NULL,
-    ended REAL,
-    stop INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS topics ON runs (topic, owner) WHERE topic != '';
-CREATE INDEX IF NOT EXISTS stops ON runs (server) WHERE stop;
-CREATE INDEX IF NOT EXISTS ends ON runs (ended);
-CREATE TABLE IF NOT EXISTS frames (
-    run INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    frame BLOB NOT NULL,
-    PRIMARY KEY (run, position)
-) WITHOUT ROWID;
-"""
+_RESUMABLE: Final = "ALTER TABLE runs ADD COLUMN resumable INTEGER NOT NULL DEFAULT 0"
+_FORM: Final = DatabaseForm(
+    0x6D696167,  # "miag": by this a log of frames is known
+    2,
+    (
+        "CREATE TABLE servers (server TEXT PRIMARY KEY, seen REAL NOT NULL) WITHOUT ROWID",
+        (
+            "CREATE TABLE runs (id INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, "
+            "topic TEXT NOT NULL, server TEXT NOT NULL, began REAL NOT NULL, ended REAL, "
+            "stop INTEGER NOT NULL DEFAULT 0)"
+        ),
+        _RESUMABLE,
+        "CREATE INDEX topics ON runs (topic, owner) WHERE topic != ''",
+        "CREATE INDEX stops ON runs (server) WHERE stop",
+        "CREATE INDEX ends ON runs (ended)",
+        (
+            "CREATE TABLE frames (run INTEGER NOT NULL, position INTEGER NOT NULL, frame BLOB NOT NULL, "
+            "PRIMARY KEY (run, position)) WITHOUT ROWID"
+        ),
+    ),
+    upgrades=((_RESUMABLE,),),
+)
 _BUSY: Final = 10.0  # seconds that another process may hold the file
 _PURGED: Final = 100  # runs at once, so that nobody waits long
 
@@ -53,13 +57,15 @@ class RunState:
 
     Attributes:
         ended: its last frame is there.
-        here: this store has begun it.
+        here: this store writes it.
         seen: seconds ago its server was there.
+        resumable: another server may take it over.
     """
 
     ended: bool
     here: bool
     seen: float
+    resumable: bool
 
 
 class SQLiteStore:
@@ -84,9 +90,13 @@ class SQLiteStore:
 
     def __init__(self, path: str | os.PathLike[str], server: str) -> None:
         self._path = os.fspath(path)
-        is_new = not Path(self._path).exists()
         self._server = server
         self._numbers: dict[str, tuple[int, int]] = {}  # run -> its number and its last position
+        try:
+            make_private(Path(path))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise FrameLogError(f"{self._path} cannot be opened: {reason}.") from error
         try:
             self._db = sqlite3.connect(
                 self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False
@@ -94,44 +104,24 @@ class SQLiteStore:
         except sqlite3.Error as error:
             raise FrameLogError(f"{self._path} cannot be opened: {error}.") from error
         try:
-            if is_new:
-                Path(self._path).chmod(
-                    PRIVATE
-                )  # before anything is in it; what stands beside it is made like it
             self._set_up()
-        except OSError as error:
-            self._db.close()
-            raise FrameLogError(f"{self._path} cannot be used for frames: {error.strerror}.") from error
         except sqlite3.Error as error:
             self._db.close()
-            raise FrameLogError(f"{self._path} cannot be used for frames: {error}.") from error
+            reason = reason_of(error, Path(path), _BUSY)
+            raise FrameLogError(f"{self._path} cannot be used for frames: {reason}.") from error
         except FrameLogError:
             self._db.close()
             raise
 
     def _set_up(self) -> None:
-        application = number_of(self._db, "application_id")
-        version = number_of(self._db, "user_version")
-        tables = self._number("SELECT count(*) FROM sqlite_master")
-        if tables and application != _APPLICATION:
+        try:
+            prepare(self._db, Path(self._path), _FORM, lock_timeout=_BUSY, durability="NORMAL")
+        except OtherProgramError:
             raise FrameLogError(
                 f"{self._path} is a database of something else; give SQLiteFrames a file of its own."
-            )
-        if version > FRAMES_VERSION:
-            raise FrameLogError(
-                f"{self._path} is of version {version}, and this library reads up to {FRAMES_VERSION}: "
-                "update miniagents, or give another file."
-            )
-        self._db.execute("PRAGMA journal_mode = WAL").fetchone()
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        if not tables:
-            self._db.execute("BEGIN IMMEDIATE")
-            for statement in _SCHEMA.split(";"):
-                if statement.strip():
-                    self._db.execute(statement)
-            self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
-            self._db.execute(f"PRAGMA user_version = {FRAMES_VERSION}")
-            self._db.execute("COMMIT")
+            ) from None
+        except WrongFileError as error:
+            raise FrameLogError(f"{error}.") from None
 
     def close(self) -> None:
         """Close the connection."""
@@ -143,13 +133,14 @@ class SQLiteStore:
 
     # -- writing -----------------------------------------------------------------------------------------
 
-    def begin(self, run: str, owner: str, topic: str) -> None:
+    def begin(self, run: str, owner: str, topic: str, resumable: bool = False) -> None:
         """Note a new run.
 
         Args:
             run: its id.
             owner: whose it is.
             topic: what it belongs to.
+            resumable: another server may take it over.
 
         Raises:
             RunExistsError: there is one of this id.
@@ -158,12 +149,30 @@ class SQLiteStore:
             self._touch()
             try:
                 made = self._db.execute(
-                    "INSERT INTO runs (run, owner, topic, server, began) VALUES (?, ?, ?, ?, ?)",
-                    (run, owner, topic, self._server, time.time()),
+                    "INSERT INTO runs (run, owner, topic, server, began, resumable)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (run, owner, topic, self._server, time.time(), resumable),
                 )
             except sqlite3.IntegrityError:
                 raise run_exists(run) from None
             self._numbers[run] = (cast("int", made.lastrowid), 0)
+
+    def take_over(self, run: str) -> RunRecord | None:
+        """Write a run from now on, if it has not ended; what wrote it before can append nothing any more.
+
+        Args:
+            run: its id.
+
+        Returns:
+            What is known of it; None if there is no such run.
+        """
+        with transaction(self._db):
+            self._touch()
+            self._numbers.pop(run, None)
+            self._db.execute(
+                "UPDATE runs SET server = ? WHERE run = ? AND ended IS NULL", (self._server, run)
+            )
+            return self.find(run)
 
     def append_all(self, appends: Sequence[Append]) -> list[Exception | None]:
         """Append frames to many runs in one transaction.
@@ -188,14 +197,17 @@ class SQLiteStore:
             raise FrameLogError(f"{self._path} cannot be written: {error}.") from error
         return results
 
-    def _append(self, run: str, frames: Sequence[Frame]) -> None:
+    def _append(self, run: str, frames: Sequence[Frame], *, is_writer: bool = True) -> None:
         number, last = self._numbers.get(run, (0, 0))
-        row = self._row("SELECT id, ended FROM runs WHERE run = ?", run)
+        row = self._row("SELECT id, ended, server FROM runs WHERE run = ?", run)
         if row is None:
             raise unknown_run(run)
         if row[1] is not None:
             self._numbers.pop(run, None)
             raise RunOverError(f"the run {run!r} has ended; nothing can be appended.")
+        if is_writer and row[2] != self._server:
+            self._numbers.pop(run, None)
+            raise RunOverError(f"another server writes the run {run!r}; nothing can be appended here.")
         if not number:
             number = cast("int", row[0])
             last = self._last(number)
@@ -219,7 +231,7 @@ class SQLiteStore:
             self._numbers.pop(run, None)
             row = self._row("SELECT ended FROM runs WHERE run = ?", run)
             if row is not None and row[0] is None:
-                self._append(run, [LOST])
+                self._append(run, [LOST], is_writer=False)
 
     def beat(self) -> list[str]:
         """Say that this server is there.
@@ -299,14 +311,14 @@ class SQLiteStore:
             run: its id.
         """
         row = self._row(
-            "SELECT ended, server, (SELECT seen FROM servers WHERE server = runs.server)"
+            "SELECT ended, server, (SELECT seen FROM servers WHERE server = runs.server), resumable"
             " FROM runs WHERE run = ?",
             run,
         )
         if row is None:
             return None
         seen = time.time() - cast("float", row[2] or 0.0)
-        return RunState(row[0] is not None, row[1] == self._server, seen)
+        return RunState(row[0] is not None, row[1] == self._server, seen, bool(row[3]))
 
     def find(self, run: str) -> RunRecord | None:
         """Return what is known of a run, or None.
@@ -337,10 +349,6 @@ class SQLiteStore:
     def _last(self, number: int) -> int:
         row = self._row("SELECT max(position) FROM frames WHERE run = ?", number)
         return 0 if row is None else cast("int", row[0] or 0)
-
-    def _number(self, query: str) -> int:
-        row = self._row(query)
-        return 0 if row is None else cast("int", row[0])
 
     def _row(self, query: str, *values: object) -> tuple[object, ...] | None:
         return cast("tuple[object, ...] | None", self._db.execute(query, values).fetchone())

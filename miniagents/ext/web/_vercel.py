@@ -5,6 +5,7 @@ step of the call. What their client takes for the end of everything is never wri
 for what is absent, a piece of something that has not begun, the result of a call that nobody saw.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -29,11 +30,14 @@ from miniagents.values import (
 
 from ._attachments import address_of
 from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
+from ._page_data import DataPart
 from ._protocols import NO_CACHE
 from ._safe_json import safe_json
 from ._summary import RunSummary
 
 __all__ = ["PROVIDER", "VercelEncoder", "vercel_message_id"]
+
+logger = logging.getLogger(__name__)
 
 PROVIDER: Final = "miniagents"
 """Under which name what only we understand stands in the ``providerMetadata`` of their parts."""
@@ -131,7 +135,7 @@ class VercelEncoder:
             case MessageBegan(role=role):
                 self._began = frame
                 self._calls.clear()
-                if role != "tool" or not self._in_step:
+                if role != "data" and (role != "tool" or not self._in_step):
                     yield from self._end_step()
                     yield {"type": "start-step"}
                     self._in_step = True
@@ -189,7 +193,9 @@ class VercelEncoder:
                 chunks = self._tool(part)
             case Citation() | Image() | File():
                 chunks = self._shown(part)
-            case Restart() if self._began.role != "tool":
+            case DataPart():
+                chunks = self._data(part)
+            case Restart() if self._began.role not in {"tool", "data"}:
                 chunks = self._restart()
             case Finish():
                 chunks = self._end_calls()
@@ -260,6 +266,16 @@ class VercelEncoder:
         elif (address := address_of(part))[0]:
             yield from self._end_blocks()
             yield {"type": "file", "url": address[0], "mediaType": address[1]}
+
+    def _data(self, part: DataPart) -> Iterator[_Chunk]:
+        try:
+            safe_json(json_of(part.data).decode())
+        except ValueError as error:
+            logger.error("Data called %r cannot be shown: %s.", part.name, error)  # noqa: TRY400 - it says all
+            return
+        yield from self._end_blocks()
+        chunk: _Chunk = {"type": f"data-{part.name}", "data": part.data}
+        yield chunk | ({"id": part.id} if part.id else {}) | ({"transient": True} if part.transient else {})
 
     def _source(self, cited: Citation) -> _Chunk:
         self._sources += 1

@@ -27,7 +27,7 @@ def vercel_routes(chat: Chat) -> list[Route]:
         owner = await chat.owner_of(request)
         body = await chat.body(request)
         asked = read_vercel_request(body, urls=chat.urls)
-        _, agent = chat.agent(body.get("agent"))
+        agent, _ = chat.agent(body.get("agent"))
         topic = _topic(asked.chat)
         before = await chat.current(topic, owner=owner)
         if before is not None:

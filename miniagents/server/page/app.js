@@ -168,7 +168,7 @@ async function route() {
   drawThreads();
   refresh();
   if (id !== null) await reload(open);
-  if (!matchMedia("(pointer: coarse)").matches) box.focus();
+  toBox();
 }
 
 /** Show what the server has of a chat. */
@@ -209,14 +209,14 @@ async function refresh() {
   try {
     const page = await api.threads();
     const known = new Set(page.threads.map((each) => each.id));
-    const older = page.next === null ? [] : threads.slice(page.threads.length).filter((each) => !known.has(each.id));
+    const oldest = page.next === null ? Infinity : page.threads.at(-1).updated;
+    const older = oldest === Infinity ? [] : threads.filter((each) => !known.has(each.id) && each.updated <= oldest);
     threads = [...page.threads, ...older];
     if (!older.length) next = page.next;
     drawThreads();
     if (away) complain("");
   } catch (error) {
     failed(error);
-    if (away) poll = setTimeout(look, POLL);
     return;
   }
   if (threads.some((each) => each.run && each.id !== open.id)) poll = setTimeout(refresh, POLL);
@@ -260,6 +260,7 @@ async function remove(thread) {
   threads = threads.filter((each) => each.id !== thread.id);
   changed(thread.id);
   if (thread.id === open.id) location.hash = "";
+  else toBox();
 }
 
 /** Tell the list and the other tabs. */
@@ -295,7 +296,16 @@ function failed(error) {
   if (error.status === 404) complain("There is no such chat; it may have been deleted.");
   else complain(error instanceof api.ServerError ? error.message : `The page failed: ${error}`);
   away = error.status === 0;
+  if (away) {
+    clearTimeout(poll);
+    poll = setTimeout(look, POLL);
+  }
   return undefined;
+}
+
+/** Have a person type on; not where that brings up a keyboard that hides what is read. */
+function toBox() {
+  if (!matchMedia("(pointer: coarse)").matches) box.focus();
 }
 
 /** The box is as high as its text, up to a bound of the style. */

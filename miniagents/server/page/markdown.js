@@ -274,7 +274,7 @@ class Code {
       "figure.code",
       {},
       element("figcaption", {}, element("span", {}, language || "text"), copyButton(() => this.#text.data)),
-      element("pre", { tabindex: "0", "aria-label": language ? `Code in ${language}` : "Code" }, code),
+      element("pre", { tabindex: "0", role: "group", "aria-label": language ? `Code in ${language}` : "Code" }, code),
     );
   }
 

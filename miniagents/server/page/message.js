@@ -301,7 +301,7 @@ class CallView {
 }
 
 function box(title, text) {
-  const pre = element("pre", { tabindex: "0", "aria-label": title }, text);
+  const pre = element("pre", { tabindex: "0", role: "group", "aria-label": title }, text);
   return element("div.box", {}, element("div.title", {}, element("span", {}, title), copyButton(() => text.data)), pre);
 }
 

@@ -79,7 +79,8 @@ async def test_titles(tmp_path: Path) -> None:
     await history.set_title("another")
     found = await history.find()
     assert found == (await history.threads())[0]
-    assert (found.name, found.messages, found.title) == ("main", 1, "another")
+    assert found is not None
+    assert ("main", 1, "another") == (found.name, found.messages, found.title)
     assert 1 == await history.keep_first(0, then=[Message("kept")])
     assert "another" == (await history.threads())[0].title
     await history.keep_first(0)

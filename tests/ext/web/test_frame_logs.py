@@ -4,7 +4,9 @@ Crosses modules: the three logs, and the store of one of them.
 """
 
 import asyncio
+import os
 import sqlite3
+import stat
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -176,6 +178,17 @@ class TestEveryLog:
                 await asyncio.sleep(0.01)
             assert (None, None) == (await log.find("r"), await log.latest("chat"))
 
+    async def test_take_over(self, kind: str, tmp_path: Path) -> None:
+        """A run that another server takes over goes on where it was; one that has ended has ended."""
+        async with logs(kind, tmp_path) as make, opened(make) as log:
+            await log.begin("r", owner="ada", resumable=True)
+            await log.append("r", FRAMES)
+            assert RunRecord("r", "ada", last=5) == await log.take_over("r")
+            await log.end("r", "finished")
+            assert [*enumerate([*FRAMES, RunEnded("finished")], 1)] == await everything(log, "r")
+            assert RunRecord("r", "ada", ended=True, last=6) == await log.take_over("r")
+            assert await log.take_over("s") is None
+
 
 @pytest.mark.parametrize("kind", SHARED)
 class TestLogsOfSeveralProcesses:
@@ -222,6 +235,25 @@ class TestLogsOfSeveralProcesses:
             assert read == await everything(other, "r")
             await silent.close()
 
+    async def test_resumable(self, kind: str, tmp_path: Path) -> None:
+        """Readers of a resumable run wait for the server that takes it over; the old one cannot append."""
+        async with logs(kind, tmp_path) as make, opened(make) as reader, opened(make) as new:
+            old = make()
+            await old.open(print)
+            await old.begin("r", resumable=True)
+            await old.append("r", FRAMES[:2])
+            reading = asyncio.create_task(everything(reader, "r"))
+            await asyncio.sleep(0.02)
+            assert RunRecord("r", last=2) == await new.take_over("r")
+            with pytest.raises(RunOverError, match="another server writes"):
+                await old.append("r", FRAMES)
+            await old.close()
+            await asyncio.sleep(2 * LEASE)
+            assert not reading.done()
+            await new.append("r", FRAMES[2:])
+            await new.end("r", "finished")
+            assert [*enumerate([*FRAMES, RunEnded("finished")], 1)] == await reading
+
     async def test_stop(self, kind: str, tmp_path: Path) -> None:
         """A process that is asked to stop a run of another one has that one told."""
         told: asyncio.Queue[str] = asyncio.Queue()
@@ -237,6 +269,11 @@ class TestLogsOfSeveralProcesses:
             await other.ask_to_stop("no such run")
 
 
+def modes_in(folder: Path) -> dict[str, int]:
+    """Who may do what with the files of a folder."""
+    return {each.name: stat.S_IMODE(each.stat().st_mode) for each in folder.iterdir()}
+
+
 class TestSQLite:
     async def test_version(self, tmp_path: Path) -> None:
         """A file of a newer version, or of something else, is refused, and not touched."""
@@ -249,10 +286,38 @@ class TestSQLite:
         with sqlite3.connect(other) as db:
             db.execute("CREATE TABLE users (name)")
         db.close()
-        with pytest.raises(FrameLogError, match="of version 99, and this library reads up to 1"):
+        with pytest.raises(FrameLogError, match=r"newer version .*its form is 99, this one reads up to 2"):
             await SQLiteFrames(newer).open(print)
         with pytest.raises(FrameLogError, match="a database of something else"):
             await SQLiteFrames(other).open(print)
+
+    async def test_private(self, tmp_path: Path) -> None:
+        """The file, and what stands beside it, can be read by its owner only, whatever the umask."""
+        before = os.umask(0)
+        try:
+            async with opened(lambda: SQLiteFrames(tmp_path / "frames.db")) as log:
+                await log.begin("r")
+                modes = modes_in(tmp_path)
+                await log.end("r", "finished")
+        finally:
+            os.umask(before)
+        assert {"frames.db", "frames.db-wal", "frames.db-shm"} == set(modes)
+        assert {0o600} == set(modes.values())
+
+    async def test_earlier_version(self, tmp_path: Path) -> None:
+        """A file of the version before is led up to this one, with what is in it."""
+        path = tmp_path / "frames.db"
+        async with opened(lambda: SQLiteFrames(path)) as log:
+            await log.begin("r")
+            await log.end("r", "finished")
+        with sqlite3.connect(path) as db:
+            db.execute("ALTER TABLE runs DROP COLUMN resumable")
+            db.execute("PRAGMA user_version = 1")
+        db.close()
+        async with opened(lambda: SQLiteFrames(path)) as log:
+            assert [(1, RunEnded("finished"))] == await everything(log, "r")
+            await log.begin("s", resumable=True)
+            await log.end("s", "finished")
 
     async def test_commits_together(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """What a hundred runs append at once is one or two commits, and nobody waits for 100 of them."""

@@ -179,15 +179,15 @@ async def test_several_agents() -> None:
         (400, "no_json", {"content": b"[" * 900_000, "headers": {"content-type": "application/json"}}),
         (413, "too_large", {"json": {"text": "x" * 1_000_001}}),
         (413, "too_large", {"json": {"messages": [{"role": "user", "content": "x"}] * 1_001}}),
-        (400, None, {"json": {}}),
+        (400, "invalid_request", {"json": {}}),
         (
             400,
-            None,
+            "invalid_request",
             {"json": {"messages": [{"role": "user", "content": [{"type": "image", "path": "/etc"}]}]}},
         ),
     ],
 )
-async def test_bodies(status: int, code: str | None, request_: dict[str, Any]) -> None:
+async def test_bodies(status: int, code: str, request_: dict[str, Any]) -> None:
     """A body that is no JSON object, too large, or asks for what clients may not have, begins nothing."""
     async with client_of(echo) as client:
         answer = await client.post("/chat/runs", **request_)

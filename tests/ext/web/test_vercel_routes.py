@@ -76,11 +76,17 @@ class TestRoutes:
 
 PROGRAM = """
 import asyncio, sys
+from miniagents.ext.journal import Journal
 from miniagents.ext.web import Runs, SQLiteFrames
 from tests.support.web_agents import Gate, chatting
 
 async def main():
-    async with chatting(Gate().agent(), runs=Runs(SQLiteFrames(sys.argv[1]))) as url:
+    frames, journal, goes_on = sys.argv[1:]
+    gate = Gate()
+    if goes_on:  # when the client is there
+        asyncio.get_running_loop().call_later(1, gate.go.set)
+    runs = Runs(SQLiteFrames(frames), journal=Journal(journal) if journal else None)
+    async with chatting(gate.agent(), runs=runs) as url:
         print(url, flush=True)
         await asyncio.Event().wait()
 
@@ -89,10 +95,14 @@ asyncio.run(main())
 
 
 @asynccontextmanager
-async def gate_served(folder: Path) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
-    """The address of an agent that never ends, in a process of its own, and the process."""
+async def gate_served(
+    folder: Path, *, journal: str = "", goes_on: str = ""
+) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
+    """The address of an agent that ends if it is let go, in a process of its own, and the process."""
     server = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, str(folder / "frames.db"), stdout=asyncio.subprocess.PIPE, cwd=ROOT
+        *(sys.executable, "-c", PROGRAM, str(folder / "frames.db"), journal, goes_on),
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
     )
     try:
         assert server.stdout is not None
@@ -196,6 +206,22 @@ class TestRealClient:
         assert ("error", "error") == (cut.status, shown.status)
         assert "is lost" in str(shown.error)
         assert ("Begun ", 2) == (shown.text, len(shown.messages))
+
+    async def test_a_run_that_outlives_its_server(self, tmp_path: Path) -> None:
+        """With a journal the answer goes on, and their client ends with its text, without what was cut."""
+        kept = str(tmp_path / "calls.journal")
+        async with vercel_chat() as chat:
+            async with gate_served(tmp_path, journal=kept) as (url, server):
+                await chat.open(api=f"{url}/vercel", id="chat-1")
+                await chat.send("Hi")
+                first = await chat.until("Begun")
+                server.kill()
+                await chat.wait()
+            async with gate_served(tmp_path, journal=kept, goes_on="yes") as (url, _):
+                await chat.open(api=f"{url}/vercel", id="chat-1", messages=first.messages)
+                await chat.do("resume")
+                shown = await chat.wait()
+        assert ("ready", "Begun done.", 2) == (shown.status, shown.text, len(shown.messages))
 
     async def test_tools_of_the_page(self) -> None:
         """A call that is left open is the page's to answer, and what follows goes on in its message."""

@@ -1,0 +1,73 @@
+"""`miniagents map --ray`: the agent is asked by workers of Ray."""
+
+import os
+import socket
+from contextlib import ExitStack
+from importlib import import_module
+from typing import Final, Protocol, TypeVar, cast
+
+from miniagents.agents import MiniAgent
+from miniagents.core import Message
+from miniagents.ext.ray import remote
+
+from ._arguments import BadInputError
+
+__all__ = ["asked_by_workers"]
+
+A = TypeVar("A", bound=MiniAgent[Message, Message])
+_LOCAL: Final = "local"
+_PATIENCE: Final = 5.0  # seconds until somebody must listen
+
+
+class _Ray(Protocol):
+    """What is used of Ray."""
+
+    def init(self, address: str | None, **options: object) -> object: ...
+    def shutdown(self) -> None: ...
+
+
+def asked_by_workers(agent: A, address: str, replicas: int, concurrency: int, stack: ExitStack) -> A:
+    """The agent, whose calls are made by workers of a cluster.
+
+    Args:
+        agent: any.
+        address: of the cluster: HOST:PORT, `auto` for that of this machine, or `local` for a new one.
+        replicas: how many workers.
+        concurrency: how many calls are made at once, by all of them.
+        stack: at its end this program leaves the cluster.
+
+    Raises:
+        BadInputError: Ray is not installed, or there is no cluster.
+    """
+    if address not in {_LOCAL, "auto"}:
+        _check(address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it tells nobody, unless the user wants it to
+    try:
+        part = remote(agent, replicas=replicas, concurrency=max(1, -(-concurrency // replicas)))
+        ray = cast("_Ray", import_module("ray"))
+    except ImportError as error:
+        raise BadInputError(f"--ray: {error}") from error
+    options: dict[str, object] = {"log_to_driver": False, "configure_logging": False}
+    if address == _LOCAL:
+        options["include_dashboard"] = False
+    stack.callback(ray.shutdown)
+    try:
+        ray.init(None if address == _LOCAL else address, **options)
+    except Exception as error:
+        said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise BadInputError(f"--ray {address}: Ray cannot be used: {said.strip()}") from error
+    return part
+
+
+def _check(address: str) -> None:
+    """Ray itself tries for a minute."""
+    host, colon, port = address.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdecimal() and 0 < int(port) < 2**16):
+        raise BadInputError(f"--ray: {address!r} is no address; write HOST:PORT, auto or local")
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except (OSError, UnicodeError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise BadInputError(
+            f"--ray: nobody answers at {address}: {said}; what did `ray start` say?"
+        ) from error

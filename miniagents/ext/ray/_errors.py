@@ -1,0 +1,116 @@
+"""Errors of workers: as they are where they can be pickled, and as a sentence otherwise."""
+
+import traceback
+from typing import Final
+
+from typing_extensions import override
+
+from miniagents.values import MiniAgentsError, redact_keys
+
+from ._pickles import dumps, loads
+from ._wire import PackedError
+
+__all__ = ["RemoteError", "WorkerLostError", "pack_error", "unpack_error"]
+
+_SHOWN: Final = 6  # frames of a traceback
+
+
+class RemoteError(MiniAgentsError):
+    """Something went wrong in a worker, and the error itself cannot be brought here; the text tells it.
+
+    Example:
+        >>> raise RemoteError("POET failed in a worker: QuotaError: none is left")
+        Traceback (most recent call last):
+            ...
+        miniagents...RemoteError: POET failed in a worker: QuotaError: none is left
+    """
+
+
+class WorkerLostError(RemoteError):
+    """A worker has died, or cannot be reached, and the call cannot be made again.
+
+    Args:
+        message: the sentence.
+        attempts: how often the call was made.
+
+    Attributes:
+        attempts: how often the call was made.
+
+    Example:
+        >>> WorkerLostError("the worker of POET was lost", attempts=3).attempts
+        3
+    """
+
+    def __init__(self, message: str = "", *, attempts: int = 1) -> None:
+        super().__init__(message)
+        self.attempts: int = attempts
+
+
+def pack_error(error: BaseException) -> PackedError:
+    """An error becomes what can be sent.
+
+    Args:
+        error: of an agent.
+    """
+    trace = traceback.extract_tb(error.__traceback__)[-_SHOWN:]
+    return PackedError(
+        _pickled(error),
+        redact_keys(f"{type(error).__name__}: {error}"),
+        redact_keys("".join(traceback.format_list(trace))),
+    )
+
+
+def unpack_error(packed: PackedError, agent: str) -> Exception:
+    """What was sent becomes an error of the same class, with a note of where it was raised.
+
+    Args:
+        packed: of a worker.
+        agent: the alias of the agent, for an error that could not be pickled.
+    """
+    error = _unpickled(packed.pickled)
+    if error is None:
+        error = RemoteError(f"{agent} failed in a worker: {packed.sentence}")
+    if packed.trace:
+        error.add_note(f"in a worker, most recent call last:\n{packed.trace.rstrip()}")
+    return error
+
+
+def _pickled(error: BaseException) -> bytes:
+    if not isinstance(error, Exception):
+        return b""
+    for form in (error, _AsItIs(error)):
+        try:
+            pickled = dumps(form)
+        except Exception:  # noqa: BLE001, S112 - what pickles raise is a matter of the class
+            continue
+        again = _unpickled(pickled)
+        if type(again) is type(error) and str(again) == str(error):
+            return pickled
+    return b""
+
+
+class _AsItIs:
+    """An error that is pickled without its constructor, which may want more than the error has kept."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        return _again, (type(self._error), self._error.args, self._error.__dict__)
+
+
+def _again(kind: type[Exception], args: tuple[object, ...], data: dict[str, object]) -> Exception:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(data)
+    return error
+
+
+def _unpickled(pickled: bytes) -> Exception | None:
+    if not pickled:
+        return None
+    try:
+        error = loads(pickled)
+    except Exception:  # noqa: BLE001 - a class that is not here, or a constructor that wants more
+        return None
+    return error if isinstance(error, Exception) else None

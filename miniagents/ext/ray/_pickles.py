@@ -1,0 +1,87 @@
+"""How agents and errors travel: by the name of what a module has, and by value where no module has it.
+
+An agent of `@miniagent` stands in its module in the place of its function. So pickles would not find the
+function under its name, and take it by value with all that it uses: clients, locks, context variables.
+Here it is sent as what it is: the function of the agent of that name.
+"""
+
+import io
+import pickle
+import sys
+from collections.abc import Callable
+from functools import partial
+from operator import attrgetter
+from types import FunctionType
+from typing import Protocol, cast
+
+from miniagents.agents import MiniAgent
+
+from ._library import ray_library
+
+__all__ = ["dumps", "loads"]
+
+
+class _Pickler(Protocol):
+    reducer_override: Callable[[object], object]
+
+    def dump(self, value: object, /) -> None: ...
+
+
+def dumps(value: object) -> bytes:
+    """Pickle anything, also what a program defines itself.
+
+    Args:
+        value: an agent, keywords, an error.
+
+    Raises:
+        ImportError: Ray is not installed.
+        Exception: it cannot be pickled; which one depends on what it is.
+    """
+    stream = io.BytesIO()
+    pickler = cast("Callable[[io.BytesIO], _Pickler]", ray_library().cloudpickle.CloudPickler)(stream)
+    pickler.reducer_override = partial(_reduced, pickler.reducer_override)
+    pickler.dump(value)
+    return stream.getvalue()
+
+
+def loads(pickled: bytes) -> object:
+    """What was pickled.
+
+    Args:
+        pickled: by this program, or by a worker that runs its code.
+
+    Raises:
+        Exception: it cannot be made here.
+    """
+    return cast("object", pickle.loads(pickled))  # noqa: S301 - our own
+
+
+def _reduced(otherwise: Callable[[object], object], value: object) -> object:
+    """How a value is pickled: the function of an agent by the agent's name."""
+    if isinstance(value, FunctionType) and value.__module__ != "__main__":
+        place = value.__module__, value.__qualname__
+        if _agent_at(*place, runs=value) is not None:
+            return _function_at, place
+    return otherwise(value)
+
+
+def _agent_at(module: str, name: str, *, runs: FunctionType) -> MiniAgent | None:
+    """The agent of that name, if it runs this function."""
+    try:
+        found: object = attrgetter(name)(sys.modules[module])
+    except (AttributeError, KeyError):
+        return None
+    if not isinstance(found, MiniAgent):
+        return None
+    agent = cast("MiniAgent", found)
+    return agent if _function_of(agent) is runs else None
+
+
+def _function_at(module: str, name: str) -> object:
+    """The function of the agent of that name; what pickles call."""
+    __import__(module)
+    return _function_of(cast("MiniAgent", attrgetter(name)(sys.modules[module])))
+
+
+def _function_of(agent: MiniAgent) -> object:
+    return agent._function  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it runs

@@ -1,0 +1,247 @@
+"""What runs in a process of Ray: an agent, in one context, and everything that is asked of it.
+
+An actor of Ray is an object whose async methods run on one event loop. This one has no state but the calls
+that are going on: any of them may be made again by another worker.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextvars import Context as Variables, copy_context
+from typing import Final, cast
+
+from miniagents.agents import MiniAgent, MiniAgents
+from miniagents.core import Message, MessagePromise
+
+from ._errors import pack_error
+from ._pickles import loads
+from ._runs import OBSERVED_CALL, RunTeller
+from ._wire import (
+    REPLIES,
+    Began,
+    Call,
+    Came,
+    Command,
+    Credit,
+    Ended,
+    Failed,
+    Frame,
+    Leave,
+    Whole,
+    data_of,
+)
+
+__all__ = ["Worker"]
+
+AnyAgent = MiniAgent[Message, Message, ...]
+
+_PAUSE: Final = 0.004  # seconds between two batches of frames: what comes meanwhile goes together
+_PAUSE_AT_END: Final = 5.0  # seconds that stopped calls get for their clean-up
+
+
+class _Reading:
+    """A message, or the replies, that are being read.
+
+    Args:
+        credit: how many parts may come.
+
+    Attributes:
+        credit: how many parts may come.
+        sent: how many parts have come; or messages.
+        task: reads it.
+        unsent: the last frame of its parts, as long as that has not been sent.
+    """
+
+    __slots__ = ("_more", "credit", "sent", "task", "unsent")
+
+    def __init__(self, credit: int) -> None:
+        self.credit = credit
+        self._more = asyncio.Event()
+        self.sent = 0
+        self.task: asyncio.Task[None] | None = None
+        self.unsent: Came | None = None
+
+    def allow(self, until: int) -> None:
+        """More parts may come.
+
+        Args:
+            until: how many in all.
+        """
+        self.credit = max(self.credit, until)
+        self._more.set()
+
+    async def until_credit(self) -> None:
+        """Return when another part may come."""
+        while self.sent >= self.credit:
+            self._more.clear()
+            await self._more.wait()
+
+
+class Worker:
+    """An agent in a process of its own, which a driver asks."""
+
+    def __init__(self) -> None:
+        self._agent: AnyAgent | None = None
+        self._life: asyncio.Task[None] | None = None
+        self._variables = Variables()
+        self._frames: list[Frame] = []
+        self._something = asyncio.Event()
+        self._readings: dict[tuple[int, int], _Reading] = {}
+        self._windows: dict[int, int] = {}
+        self._unsent: list[_Reading] = []
+        self._context: MiniAgents | None = None
+        self._teller: RunTeller | None = None
+
+    # -- what Ray calls ----------------------------------------------------------------------------------
+
+    async def open(self, agent: bytes, settings: Mapping[str, object]) -> int:
+        """Begin; the number of the process.
+
+        Args:
+            agent: pickled.
+            settings: of its context.
+
+        Raises:
+            Exception: the agent cannot be made here.
+        """
+        self._agent = cast("AnyAgent", loads(agent))
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._life = asyncio.create_task(self._live(settings, ready))
+        await ready
+        return os.getpid()
+
+    async def _live(self, settings: Mapping[str, object], ready: asyncio.Future[None]) -> None:
+        """Be in one context, from the beginning to the end."""
+        async with MiniAgents(**settings) as self._context:  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - as the driver has them
+            self._variables = copy_context()
+            ready.set_result(None)
+            await asyncio.Event().wait()
+
+    async def send(self, commands: list[Command]) -> None:
+        """Take commands.
+
+        Args:
+            commands: in order.
+        """
+        for each in commands:
+            if isinstance(each, Call):
+                if each.id in self._windows:
+                    continue  # it came already: the driver could not know
+                self._windows[each.id] = each.window
+                self._read(each.id, REPLIES, self._make(each))
+            elif isinstance(each, Credit):
+                reading = self._readings.get((each.id, each.message))
+                if reading is not None:
+                    reading.allow(each.until)
+            else:
+                self._leave(each)
+
+    async def frames(self) -> AsyncGenerator[list[Frame]]:
+        """Everything that comes of all calls, in batches; it ends when the driver cancels it."""
+        while True:
+            await self._something.wait()
+            await asyncio.sleep(0)  # the end of a call comes a turn after its last message
+            self._something.clear()
+            for each in self._unsent:
+                each.unsent = None
+            self._unsent.clear()
+            frames, self._frames = self._frames, []
+            yield frames
+            await asyncio.sleep(_PAUSE)
+
+    async def close(self) -> None:
+        """Stop everything, and return when it has cleaned up."""
+        tasks = [each.task for each in self._readings.values() if each.task is not None]
+        if self._life is not None:
+            tasks.append(self._life)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_PAUSE_AT_END)
+
+    # -- calls -------------------------------------------------------------------------------------------
+
+    def _read(self, call: int, message: int, reads: Coroutine[object, object, None]) -> None:
+        """Read something in a task of its own, which is all that keeps it going."""
+        key = call, message
+        reading = self._readings[key] = _Reading(self._windows[call])
+        loop = asyncio.get_running_loop()
+        reading.task = loop.create_task(reads, context=self._variables.copy())
+        reading.task.add_done_callback(lambda _: self._ended(key))
+
+    def _ended(self, key: tuple[int, int]) -> None:
+        # Else they would hold each other: the task its error, that its frames, and these the promise.
+        self._readings.pop(key).task = None
+        if key[1] == REPLIES:
+            self._windows.pop(key[0], None)
+
+    def _leave(self, left: Leave) -> None:
+        reading = self._readings.get((left.id, left.message))
+        if reading is not None and reading.task is not None:
+            reading.task.cancel()
+
+    async def _make(self, call: Call) -> None:
+        """Make a call, and tell its messages.
+
+        Nothing but this task holds the replies: when it is stopped, nobody reads them any more.
+        """
+        agent = cast("AnyAgent", self._agent)
+        if call.observed:
+            self._observe(call)
+        reading = self._readings[call.id, REPLIES]
+        try:
+            keywords: Mapping[str, object] = {}
+            if call.keywords:
+                keywords = cast("Mapping[str, object]", loads(call.keywords))
+            number = 0
+            async for promise in agent.inquire(call.messages, **keywords):
+                if promise.given is not None:
+                    self._tell(Whole(call.id, number, promise.given))
+                else:
+                    self._tell(Began(call.id, number, promise.message_class, promise.preliminary_metadata))
+                    self._read(call.id, number, self._tell_message(call.id, number, promise))
+                number = reading.sent = number + 1
+                if number >= reading.credit:
+                    await reading.until_credit()
+        except Exception as error:  # noqa: BLE001 - it is told to who has asked
+            self._tell(Failed(call.id, REPLIES, pack_error(error)))
+        else:
+            self._tell(Ended(call.id, REPLIES, {}))
+
+    def _observe(self, call: Call) -> None:
+        """The runs of a call are told; observers are there from the first one on of which that is wanted."""
+        OBSERVED_CALL.set(call.id)
+        if self._teller is None and self._context is not None:
+            self._teller = RunTeller(self._tell)
+            self._context.observe(self._teller)
+
+    async def _tell_message(self, call: int, number: int, promise: MessagePromise[Message]) -> None:
+        """Tell one message as it streams."""
+        reading = self._readings[call, number]
+        try:
+            async for part in promise.parts:
+                if reading.unsent is None:
+                    reading.unsent = Came(call, number, reading.sent, [])
+                    self._unsent.append(reading)
+                    self._tell(reading.unsent)
+                reading.unsent.parts.append(part)
+                reading.sent += 1
+                if reading.sent >= reading.credit:
+                    await reading.until_credit()
+            message = await promise
+        except Exception as error:  # noqa: BLE001 - it is told to who has asked
+            self._tell(Failed(call, number, pack_error(error)))
+        else:
+            self._tell(Ended(call, number, _data_of(message, "".join(promise.buffer.items))))
+
+    def _tell(self, frame: Frame) -> None:
+        self._frames.append(frame)
+        self._something.set()
+
+
+def _data_of(message: Message, streamed: str) -> dict[str, object]:
+    """What is known of a message beside its parts; its text only if these do not tell it."""
+    known = data_of(message)
+    if known.get("text") == streamed:
+        del known["text"]
+    return known

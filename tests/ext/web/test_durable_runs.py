@@ -1,0 +1,438 @@
+"""`Runs` with a journal: runs that go on after the end of their server, in order or not.
+
+Crosses modules: runs, what is told of them for the second time, logs of frames, journals.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, MutableMapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from miniagents import (
+    AssistantMessage,
+    Image,
+    InteractionContext,
+    Message,
+    MiniAgents,
+    ToolCall,
+    UserMessage,
+    miniagent,
+    tool,
+)
+from miniagents.ext.journal import Journal, read_calls
+from miniagents.ext.web import (
+    DataPart,
+    Frame,
+    MemoryFrames,
+    MessageBegan,
+    MessageEnded,
+    MessagePart,
+    RunEnded,
+    Runs,
+    SQLiteFrames,
+    chat_routes,
+)
+from miniagents.ext.web._durable_runs import Agent, AnotherWayError, Retelling
+from miniagents.ext.web._frames import frame_from_json, json_of
+from miniagents.models import RunRequest, model_agent
+from miniagents.testing import scripted_model
+from miniagents.values import Part, Restart, ToolCallDelta, Usage
+
+
+async def everything(runs: Runs, run: str, *, owner: str = "") -> list[Frame]:
+    """The frames of a run, up to the last one."""
+    feed = await runs.read(run, owner=owner)
+    assert feed is not None
+    more, frames = asyncio.Event(), list[Frame]()
+    feed.open(more.set)
+    try:
+        while not frames or not isinstance(frames[-1], RunEnded):
+            more.clear()
+            new = [frame for _, frame in feed.take()]
+            frames += new
+            if not new:
+                await more.wait()
+    finally:
+        feed.close()
+    return frames
+
+
+def texts_of(frames: Sequence[Frame]) -> list[str]:
+    """The messages as whoever obeys a `Restart` has them."""
+    texts: dict[int, str] = {}
+    for frame in frames:
+        if isinstance(frame, MessagePart):
+            before = "" if isinstance(frame.part, Restart) else texts.get(frame.message, "")
+            texts[frame.message] = before + (frame.part if isinstance(frame.part, str) else "")
+    return list(texts.values())
+
+
+class Halting:
+    """A model that says the first word of an answer, and the rest when it is let go."""
+
+    def __init__(self, *answers: str) -> None:
+        self.asked = 0
+        self.go = asyncio.Event()
+        self.waits = asyncio.Event()
+
+        @model_agent(alias="HALTING")
+        async def halting(
+            ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[object, ...] = ()
+        ) -> None:
+            del tools
+            answer = answers[self.asked]
+            self.asked += 1
+
+            async def words(_: MutableMapping[str, object]) -> AsyncGenerator[Part]:
+                first, space, rest = answer.partition(" ")
+                yield first
+                self.waits.set()
+                await self.go.wait()
+                yield space + rest
+
+            ctx.reply(AssistantMessage.promise_of_parts(words))
+
+        self.model = halting
+
+
+def runs_of(folder: Path, journal: Journal, agent: Agent | None = None, **settings: object) -> Runs:
+    """Runs of a server that has just been started."""
+    agents = {} if agent is None else {"agent": agent}
+    return Runs(SQLiteFrames(folder / "frames.db"), agents=agents, journal=journal, **settings)  # type: ignore[arg-type]
+
+
+async def killed(
+    folder: Path, journal: Journal, told: Sequence[Frame] = (), *, run: str = "r", version: str = "1"
+) -> None:
+    """Leave what a server leaves that is killed: frames, and what was asked."""
+    request = RunRequest("agent", version, (UserMessage("Hi"),), owner="ada", topic="chat")
+    await journal.begin_run(run, request.to_json())
+    log = SQLiteFrames(folder / "frames.db")
+    await log.open(print)
+    await log.begin(run, owner="ada", topic="chat", resumable=True)
+    if told:
+        await log.append(run, told)
+    await log.close()
+
+
+@pytest.mark.logs("had not ended drain_timeout")
+async def test_a_server_that_ends_in_order(tmp_path: Path) -> None:
+    """A run that the end of its server cuts goes on with the next one, which streams the cut answer anew."""
+    halting = Halting("Once more unto", "Once upon a time")
+    first = scripted_model("The first.", alias="FIRST")
+
+    @miniagent
+    async def both(ctx: InteractionContext) -> None:
+        ctx.reply(first.inquire(ctx.messages))
+        ctx.reply(halting.model.inquire(ctx.messages))
+
+    with Journal(tmp_path / "calls.journal") as journal:
+        async with MiniAgents(app_wide=True, drain_timeout=0):
+            runs = runs_of(tmp_path, journal, both)
+            run = await runs.begin("agent", "Hi", owner="ada", topic="chat")
+            await halting.waits.wait()
+            early = asyncio.create_task(everything(runs, run, owner="ada"))
+            await asyncio.sleep(0.1)
+        early.cancel()
+        assert {run} == {each.run for each in journal.calls()}
+        async with MiniAgents(app_wide=True):
+            runs = runs_of(tmp_path, journal, both)
+            await runs.open()  # and nobody asks for it
+            halting.go.set()
+            frames = await everything(runs, run, owner="ada")
+            assert await runs.latest("chat", owner="ada") == run
+        assert ["The first.", "Once upon a time"] == texts_of(frames)
+        assert [MessagePart(1, "Once"), MessagePart(1, Restart())] == frames[4:6]
+        assert RunEnded("finished") == frames[-1]
+        assert 2 == halting.asked
+        assert ([], []) == (await journal.unfinished_runs(), list(journal.calls()))
+
+
+async def test_a_server_that_was_killed(tmp_path: Path) -> None:
+    """A run of a server that was killed goes on when the next one opens its `Runs`, behind what was told."""
+    told: list[Frame] = [MessageBegan(0, "assistant"), MessagePart(0, "Hel"), MessagePart(0, "lp")]
+    with Journal(tmp_path / "calls.journal") as journal:
+        await killed(tmp_path, journal, told)
+        async with MiniAgents():
+            runs = runs_of(tmp_path, journal, scripted_model("Hello"))
+            await runs.open()
+            frames = await everything(runs, "r", owner="ada")
+    assert told == frames[:3]
+    assert MessagePart(0, Restart()) == frames[3]
+    assert ["Hello"] == texts_of(frames)
+    assert RunEnded("finished") == frames[-1]
+
+
+async def test_the_first_request_opens(tmp_path: Path) -> None:
+    """If nobody opens the `Runs`, they go on with what was left at their first use."""
+    with Journal(tmp_path / "calls.journal") as journal:
+        await killed(tmp_path, journal)
+        async with MiniAgents():
+            runs = runs_of(tmp_path, journal)
+            chat_routes({"agent": scripted_model("Hello")}, runs=runs)  # which knows the agent
+            assert ["Hello"] == texts_of(await everything(runs, "r", owner="ada"))
+
+
+@pytest.mark.logs("had not ended drain_timeout")
+async def test_tools(tmp_path: Path) -> None:
+    """A tool that has ended is not called again, and the end of a message is told when its call is kept."""
+    calls: list[str] = []
+
+    @tool
+    def pay(amount: int) -> str:
+        calls.append(f"pay {amount}")
+        return "paid"
+
+    halting = Halting("Well then", "Very well")
+    asked = AssistantMessage(parts=["I pay.", ToolCall("c1", "pay", '{"amount": 1}')])
+    payer = scripted_model(asked, "It is paid.").with_tools(pay)
+
+    @miniagent
+    async def both(ctx: InteractionContext) -> None:
+        ctx.reply(payer.inquire(ctx.messages))
+        ctx.reply(halting.model.inquire(ctx.messages))
+
+    with Journal(tmp_path / "calls.journal") as journal:
+        async with MiniAgents(app_wide=True, drain_timeout=0.001):
+            runs = runs_of(tmp_path, journal, both)
+            run = await runs.begin("agent", "Hi")
+            await halting.waits.wait()
+            await asyncio.sleep(0.1)
+        kept = {each.name for each in read_calls(tmp_path / "calls.journal")}
+        assert {"SCRIPTED_MODEL", "pay"} == kept
+        async with MiniAgents(app_wide=True):
+            runs = runs_of(tmp_path, journal, both)
+            await runs.open()
+            halting.go.set()
+            frames = await everything(runs, run)
+    assert ["pay 1"] == calls
+    assert ["I pay.", "", "It is paid.", "Very well"] == texts_of(frames)
+    assert 1 == sum(isinstance(each, MessagePart) and isinstance(each.part, Restart) for each in frames)
+    assert 4 == sum(isinstance(each, MessageEnded) for each in frames)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"version": "2"}, "The agents have changed"),
+        ({"agents": {}}, "The agent that answered is not there"),
+        ({"max_attempts": 1}, "The server ended 1 times in the middle"),
+    ],
+)
+async def test_what_cannot_go_on(tmp_path: Path, change: dict[str, object], sentence: str) -> None:
+    """A run is `lost`, with a sentence, if its agent is gone or changed, or its server died too often."""
+    told: list[Frame] = [MessageBegan(0, "assistant"), MessagePart(0, "Hel")]
+    with Journal(tmp_path / "calls.journal") as journal:
+        await killed(tmp_path, journal, told)
+        if "max_attempts" in change:
+            await journal.unfinished_runs()  # a server was here, and died
+        async with MiniAgents():
+            settings = {"agents": {"agent": scripted_model("Hello")}, **change}
+            runs = Runs(SQLiteFrames(tmp_path / "frames.db"), journal=journal, **settings)  # type: ignore[arg-type]
+            await runs.open()
+            frames = await everything(runs, "r", owner="ada")
+        assert told == frames[:-1]
+        last = frames[-1]
+        assert isinstance(last, RunEnded)
+        assert ("lost", True) == (last.how, last.sentence.startswith(sentence))
+        assert [] == await journal.unfinished_runs()
+
+
+async def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:
+    """So does one of which it is not known any more what it was asked; the others go on."""
+    with Journal(tmp_path / "calls.journal") as journal:
+        await killed(tmp_path, journal)
+        await journal.end_run("r")
+        await journal.begin_run("r", '{"agent": 7}')
+        await killed(tmp_path, journal, run="s")
+        async with MiniAgents():
+            runs = runs_of(tmp_path, journal, scripted_model("Hello"))
+            await runs.open()
+            (last,) = await everything(runs, "r", owner="ada")
+            assert ["Hello"] == texts_of(await everything(runs, "s", owner="ada"))
+    assert isinstance(last, RunEnded)
+    assert ("lost", True) == (last.how, "cannot be read" in last.sentence)
+
+
+async def test_attempts(tmp_path: Path) -> None:
+    """Servers that end in order count as no attempts; those that are killed do."""
+    with Journal(tmp_path / "calls.journal") as journal:
+        await killed(tmp_path, journal)
+        counted = [(await journal.unfinished_runs())[0].attempts for _ in range(2)]
+        await journal.leave_run("r")
+        counted += [(await journal.unfinished_runs())[0].attempts for _ in range(2)]
+    assert [2, 3, 1, 2] == counted
+
+
+@pytest.mark.logs("A run cannot go on")
+@pytest.mark.parametrize(
+    "told",
+    [
+        [MessageBegan(0, "assistant"), MessagePart(0, "Good bye"), MessageEnded(0)],
+        [MessageBegan(0, "tool")],
+        [
+            MessageBegan(0, "assistant"),
+            MessagePart(0, "Hello"),
+            MessageEnded(0),
+            MessageBegan(1, "assistant"),
+        ],
+    ],
+)
+async def test_another_way(tmp_path: Path, told: list[Frame]) -> None:
+    """A run that does not say again what it had said to its end is lost: it is never told something false."""
+    with Journal(tmp_path / "calls.journal") as journal:
+        await killed(tmp_path, journal, told)
+        async with MiniAgents():
+            runs = runs_of(tmp_path, journal, scripted_model("Hello"))
+            await runs.open()
+            frames = await everything(runs, "r", owner="ada")
+    assert told == frames[:-1]
+    assert isinstance(frames[-1], RunEnded)
+    assert ("lost", True) == (frames[-1].how, "something else" in frames[-1].sentence)
+
+
+async def test_what_nobody_has_heard_of(tmp_path: Path) -> None:
+    """A run whose server died before its client had an id does not begin, and is forgotten after a while."""
+    with Journal(tmp_path / "calls.journal") as journal:
+        await journal.begin_run("r", RunRequest("agent", "1", (UserMessage("Hi"),)).to_json())
+        await killed(tmp_path, journal, run="s")
+        log = SQLiteFrames(tmp_path / "frames.db")
+        await log.open(print)
+        await log.take_over("s")
+        await log.end("s", "finished")  # and its server died before it could note that
+        await log.close()
+        for left in (["r"], []):
+            async with MiniAgents():
+                runs = runs_of(tmp_path, journal, scripted_model(), max_attempts=2)
+                await runs.open()
+            assert left == [each.run for each in await journal.unfinished_runs()]
+
+
+@pytest.mark.logs("A run failed")
+async def test_stopped_and_failed(tmp_path: Path) -> None:
+    """A run that was stopped, or has failed, does not go on."""
+    halting = Halting("One two")
+
+    @miniagent
+    async def fails(ctx: InteractionContext) -> None:
+        ctx.reply(scripted_model(ValueError("no")).inquire(ctx.messages))
+
+    with Journal(tmp_path / "calls.journal") as journal:
+        async with MiniAgents():
+            runs = runs_of(tmp_path, journal, halting.model)
+            runs.add_agents({"fails": fails})
+            run = await runs.begin("agent", "Hi")
+            await halting.waits.wait()
+            assert await runs.stop(run)
+            frames = await everything(runs, run)
+            failed = await everything(runs, await runs.begin("fails", "Hi"))
+        assert (["One"], "stopped") == (
+            texts_of(frames),
+            frames[-1].how if isinstance(frames[-1], RunEnded) else "",
+        )
+        assert isinstance(failed[-1], RunEnded)
+        assert "failed" == failed[-1].how
+        assert [] == await journal.unfinished_runs()
+
+
+async def test_told_as_without_a_journal(tmp_path: Path) -> None:
+    """What clients are told is the same with a journal and without."""
+    told: list[list[Frame]] = []
+    agent = scripted_model(then=AssistantMessage(parts=["Hel", "lo"], usage=Usage(1, 2)), alias="POET")
+    with Journal(tmp_path / "calls.journal") as journal:
+        for runs in (runs_of(tmp_path, journal, agent), Runs(agents={"agent": agent})):
+            async with MiniAgents():
+                told.append(await everything(runs, await runs.begin("agent", "Hi")))
+    assert told[0] == told[1]
+    assert MessageBegan(0, "assistant", "POET", "scripted") == told[0][0]
+
+
+async def test_what_runs_are_given(tmp_path: Path) -> None:
+    """What cannot work is refused with a sentence: frames that die, agents of one name, unknown ones."""
+    with Journal(tmp_path / "calls.journal") as journal:
+        with pytest.raises(ValueError, match="frames in memory do not"):
+            Runs(MemoryFrames(), journal=journal)
+        runs = runs_of(tmp_path, journal, scripted_model())
+        with pytest.raises(ValueError, match="another agent called 'agent'"):
+            runs.add_agents({"agent": scripted_model()})
+        async with MiniAgents():
+            with pytest.raises(ValueError, match="no agent called 'poet'; they have: agent"):
+                await runs.begin("poet")
+            with pytest.raises(TypeError, match="cannot keep a value of type object"):
+                await runs.begin("agent", keywords={"client": object()})
+
+
+async def test_keywords(tmp_path: Path) -> None:
+    """Keywords of the agent are kept with what it is asked."""
+
+    @miniagent
+    async def counts(ctx: InteractionContext, *, up_to: int = 9) -> None:
+        ctx.reply(" ".join(map(str, range(up_to))))
+
+    with Journal(tmp_path / "calls.journal") as journal:
+        await killed(tmp_path, journal)
+        await journal.end_run("r")
+        await journal.begin_run("r", RunRequest("agent", "1", (Message("Hi"),), {"up_to": 3}).to_json())
+        async with MiniAgents():
+            runs = runs_of(tmp_path, journal, counts)
+            await runs.open()
+            assert ["0 1 2"] == texts_of(await everything(runs, "r", owner="ada"))
+            run = await runs.begin("agent", keywords={"up_to": 2})
+            assert ["0 1"] == texts_of(await everything(runs, run))
+
+
+def test_retelling_holds_ends_back() -> None:
+    """The end of a message is told when something follows, which is when its call is kept."""
+    retelling = Retelling()
+    began, end = MessageBegan(0, "assistant"), MessageEnded(0)
+    assert [began] == retelling.take([began, end])
+    assert [end, RunEnded("finished")] == retelling.take([RunEnded("finished")])
+
+
+def test_retelling_what_was_told_whole() -> None:
+    """A message that was told whole, but for its end, is told once more behind a `Restart`."""
+    told: list[Frame] = [MessageBegan(0, "assistant"), MessagePart(0, "Hello")]
+    retelling = Retelling(told)
+    again: list[Frame] = [
+        MessageBegan(0, "assistant"),
+        MessagePart(0, "Hel"),
+        MessagePart(0, "lo"),
+        MessageEnded(0),
+    ]
+    assert [MessagePart(0, Restart()), *again[1:3]] == retelling.take(again)
+    other = Retelling([*told, MessageEnded(0)])
+    assert [] == other.take(again)
+    with pytest.raises(AnotherWayError, match="message 0 is another one"):
+        Retelling([*told, MessageEnded(0)]).take(again[:2] + again[3:])
+
+
+def test_retelling_what_went_through_json() -> None:
+    """What clients were told is compared with what comes now, wherever JSON has changed its form."""
+    data, image = DataPart("x", {"a": (1, 2)}), Image(data=b"x", media_type="image/png")
+    parts = [MessagePart(0, each) for each in (data, image, ToolCallDelta(0, "c", "f"))]
+    frames: list[Frame] = [MessageBegan(0, "assistant"), *parts, MessageEnded(0)]
+    told = [frame_from_json(json_of(each.as_data())) for each in frames]
+    assert [RunEnded("finished")] == Retelling(told).take([*frames, RunEnded("finished")])
+
+
+async def test_readers_wait_for_the_next_server(tmp_path: Path) -> None:
+    """Another process that reads the run of a server that was killed waits, and reads on when it goes on."""
+    with Journal(tmp_path / "calls.journal") as journal:
+        await killed(tmp_path, journal, [MessageBegan(0, "assistant")])
+        reader = SQLiteFrames(tmp_path / "frames.db", lease=0.01)
+        await reader.open(print)
+
+        async def read() -> list[Frame]:
+            async with aclosing(reader.read("r")) as batches:
+                return [frame async for batch in batches for _, frame in batch]
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0.05)
+        async with MiniAgents():
+            runs = runs_of(tmp_path, journal, scripted_model("Hello"))
+            await runs.open()
+            assert await everything(runs, "r", owner="ada") == await reading
+        await reader.close()
+    assert ["Hello"] == texts_of(reading.result())

@@ -1,0 +1,55 @@
+"""The page `docs/examples.md`: what each example shows, how long it is, and what it prints."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+__all__ = ["examples_page"]
+
+_ROOT: Final = Path(__file__).parents[2]
+_EXAMPLES: Final = _ROOT / "examples"
+_EXPECTED: Final = _ROOT / "tests" / "examples" / "expected"
+_HEAD: Final = """\
+# Examples
+
+Each program in `examples/` runs without a key and without a network: `python examples/tools.py`. Then Eliza
+or a scripted model answers. If you set `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`, the programs that ask a model
+ask a real one. `python -m tests.gallery` writes this page.
+"""
+_MOST_LINES: Final = 24
+
+
+def examples_page() -> str:
+    """What must stand on the page."""
+    scripts = sorted(_EXAMPLES.rglob("*.py"), key=lambda path: path.relative_to(_EXAMPLES).as_posix())
+    rows = "".join(_row(script) for script in scripts)
+    table = f"| example | what it shows | lines |\n|---|---|---|\n{rows}"
+    return "\n".join([_HEAD, table, *(part for script in scripts for part in _outputs(script))])
+
+
+def _row(script: Path) -> str:
+    source = script.read_text(encoding="utf-8")
+    name = script.relative_to(_EXAMPLES).as_posix()
+    shown = f"[`{name}`](#{_anchor(name)})" if _printed(script) else f"`{name}`"
+    said = (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")[0].replace("\n", " ")
+    return f"| {shown} | {said} | {len(source.splitlines())} |\n"
+
+
+def _outputs(script: Path) -> Iterator[str]:
+    lines = _printed(script).splitlines()
+    if lines:
+        name = script.relative_to(_EXAMPLES).as_posix()
+        more = ["..."] if len(lines) > _MOST_LINES else []
+        yield f"## {name}\n"
+        yield "\n".join(["````text", *lines[:_MOST_LINES], *more, "````", ""])
+
+
+def _printed(script: Path) -> str:
+    """What an example prints, as its test expects it; nothing, if it talks with a user or writes a file."""
+    expected = _EXPECTED / f"{script.stem}.txt"
+    return expected.read_text(encoding="utf-8") if expected.exists() else ""
+
+
+def _anchor(heading: str) -> str:
+    return "".join(letter for letter in heading if letter.isalnum() or letter in "_-")
