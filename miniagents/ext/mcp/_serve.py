@@ -189,9 +189,12 @@ def _listener(http: str) -> socket.socket:
         raise ValueError(msg)
     try:
         family = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, int(port)), family=family, backlog=128)
+        listener = socket.create_server((host, int(port)), family=family, backlog=128)
     except OSError as error:
         raise OSError(error.errno, f"{http} cannot be listened at: {error.strerror or error}") from error
+    # asyncio does it for connections of listeners that it made itself. Without it an answer can be 40 ms late.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 class _WebServer(uvicorn.Server):

@@ -19,7 +19,7 @@ from mcp_types import CallToolResult, TextContent
 
 from miniagents import InteractionContext, Message, MiniAgents, ToolDefinitionError, miniagent, tool
 from miniagents.core import current_context
-from miniagents.ext.mcp import MCPServerError, MCPToolError, mcp_tools, serve_mcp
+from miniagents.ext.mcp import MCPServerError, MCPToolError, _serve, mcp_tools, serve_mcp
 from miniagents.parts import AgentPart
 from miniagents.tools import AnyTool
 from tests.support.mcp_servers import ROOT
@@ -284,3 +284,11 @@ async def test_killed_over_http(tmp_path: Path) -> None:
             if process.returncode is None:
                 process.kill()
             await process.communicate()
+
+
+def test_answers_over_http_are_not_held_back() -> None:
+    """What is written to a connection goes out at once; it does not wait until the client has read the last."""
+    with _serve._listener("127.0.0.1:0") as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
