@@ -192,7 +192,7 @@ def _listener(http: str) -> socket.socket:
         listener = socket.create_server((host, int(port)), family=family, backlog=128)
     except OSError as error:
         raise OSError(error.errno, f"{http} cannot be listened at: {error.strerror or error}") from error
-    # asyncio does it for connections of listeners that it made itself. Without it an answer can be 40 ms late.
+    # asyncio does it for connections of its own listeners. Without it an answer can be 40 ms late.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

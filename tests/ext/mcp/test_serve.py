@@ -287,7 +287,7 @@ async def test_killed_over_http(tmp_path: Path) -> None:
 
 
 def test_answers_over_http_are_not_held_back() -> None:
-    """What is written to a connection goes out at once; it does not wait until the client has read the last."""
+    """What is written to a connection goes out at once, also if the client has not read the last."""
     with _serve._listener("127.0.0.1:0") as listener, socket.create_connection(listener.getsockname()):
         connection, _ = listener.accept()
         with connection:
