@@ -4,6 +4,7 @@ Crosses modules: the example uses what users use; a Ray of this process takes th
 """
 
 import re
+import sys
 from collections.abc import Callable, Coroutine
 from importlib import import_module
 from pathlib import Path
@@ -24,7 +25,7 @@ async def test_the_example(
     """The example prints what its comment says."""
     (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "page_of_scale.py").write_text(example, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     main = cast("Callable[[], Coroutine[object, object, None]]", import_module("page_of_scale").main)
     await main()
     assert "HELLO!\n" == capsys.readouterr().out

@@ -73,7 +73,7 @@ class _Connection(H11Protocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        connection = transport.get_extra_info("socket")
+        connection = cast("socket.socket | None", transport.get_extra_info("socket"))
         if connection is not None:  # asyncio does it only if the listening socket was made in a certain way
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._silent.add(transport)

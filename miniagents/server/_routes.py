@@ -126,7 +126,7 @@ class _Api:
 
     async def read(self, request: Request) -> Response:
         """Tell a conversation."""
-        thread, messages, run = await self.threads.read(request.path_params["thread"])
+        thread, messages, run = await self.threads.read(_named(request, "thread"))
         return _JSON(
             {
                 "id": thread.name,
@@ -139,18 +139,18 @@ class _Api:
     async def rename(self, request: Request) -> Response:
         """Give a conversation a title."""
         title = _title(await json_body(request))
-        await self.threads.rename(request.path_params["thread"], title)
-        return _JSON({"id": request.path_params["thread"], "title": title})
+        await self.threads.rename(_named(request, "thread"), title)
+        return _JSON({"id": _named(request, "thread"), "title": title})
 
     async def remove(self, request: Request) -> Response:
         """Forget a conversation."""
-        await self.threads.remove(request.path_params["thread"])
+        await self.threads.remove(_named(request, "thread"))
         return Response(status_code=204)
 
     async def begin(self, request: Request) -> Response:
         """Begin a run: something is said, said otherwise, or answered again."""
         body = await json_body(request)
-        thread = str(request.path_params["thread"])
+        thread = _named(request, "thread")
         again, edit = body.get("regenerate"), body.get("edit")
         try:
             if again is not None:
@@ -169,7 +169,7 @@ class _Api:
 
     async def timeline(self, request: Request) -> Response:
         """Draw a run."""
-        picture = self.pictures.of(str(request.path_params["run"]))
+        picture = self.pictures.of(_named(request, "run"))
         if picture is None:
             raise RequestError("There is no picture of this run, or none any more.", 404, code="no_picture")
         return Response(
@@ -225,6 +225,11 @@ def _number(request: Request, name: str, default: int, most: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER and int(text)):
         raise RequestError(f'"{name}" has to be a number of at least 1.', param=name)
     return min(int(text), most)
+
+
+def _named(request: Request, name: str) -> str:
+    """A part of the path."""
+    return str(request.path_params[name])
 
 
 def _title(body: Mapping[str, object], default: str | None = None) -> str:
