@@ -117,6 +117,7 @@ class Job(Generic[RowT]):
         self._purse = Purse(settings.dollars)
         self._earlier: Decimal | None = Decimal()
         self._tally = Tally(settings)
+        self._most_unsafe = _GROUP + settings.concurrency
         self._window = max(_WINDOW, 2 * settings.concurrency)
         self._meter = Meter(self._tally, self._spent, total, self._limits.in_force)
         # How many rows ...
@@ -275,12 +276,17 @@ class Job(Generic[RowT]):
                 "ran. Run it again; what has not changed is not asked again."
             )
 
+    @property
+    def _unsafe(self) -> int:
+        """How many calls are made again if the process is killed now, at most."""
+        return self._open + self._uncommitted
+
     async def _its_turn(self, *, paid: bool) -> bool:
         """Wait until one more row may begin, or the job stops; False if one is to be asked again before."""
         while not self.stopped:
             if self._again.due:
                 return False
-            if self._uncommitted < _GROUP and self._begun - self._handed_out < self._window:
+            if self._unsafe < self._most_unsafe and self._begun - self._handed_out < self._window:
                 turn = self._purse.take() if paid else "go"
                 if turn == "go":
                     return True
