@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from examples import chain, errors, extraction, llm_example, parallel, persist_messages, pipeline, tools
+from examples import chain, errors, extraction, job, llm_example, parallel, persist_messages, pipeline, tools
 from examples.self_dev import improve_function, write_readme
-from miniagents import AssistantMessage, MiniAgents, ToolCall
+from miniagents import AssistantMessage, MiniAgents, ToolCall, Usage
 from miniagents.testing import ScriptedModel
 
 Capture = pytest.CaptureFixture[str]
@@ -120,6 +120,21 @@ def test_pipeline(capsys: Capture, tmp_path: Path) -> None:
         ["Bed", "positive", "1"],
     ]
     assert [text.splitlines()[-1] for text in asked(scripted)] == ["Very soft", "Too soft"]
+
+
+def test_job(capsys: Capture, tmp_path: Path) -> None:
+    """No row is asked twice, what does not fit is asked again, and the files stand in the folder."""
+    good = '{"mood": "positive", "because": "of it"}'
+    scripted = ScriptedModel(
+        "I do not know.", then=AssistantMessage(good, model="gpt-4o", usage=Usage(300, 100))
+    )
+    MiniAgents().run(job.main(scripted.agent.bind(), tmp_path))
+    out = capsys.readouterr().out
+    assert "The budget of 0.005 dollars is spent" in out
+    assert "7 answered, 1 failed" in out
+    assert len(scripted.requests) == 7 + 1  # the first row was asked again
+    assert out.count("there is nothing to judge") == 2
+    assert {"moods.journal", "moods.errors.jsonl"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_write_readme(capsys: Capture, tmp_path: Path) -> None:
