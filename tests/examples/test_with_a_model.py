@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from examples import chain, errors, extraction, job, llm_example, parallel, persist_messages, pipeline, tools
+from examples import (
+    chain,
+    errors,
+    extraction,
+    job,
+    llm_example,
+    parallel,
+    persist_messages,
+    pipeline,
+    research_team,
+    tools,
+)
 from examples.self_dev import improve_function, write_readme
 from miniagents import AssistantMessage, MiniAgents, ToolCall, Usage
 from miniagents.testing import ScriptedModel
@@ -135,6 +146,40 @@ def test_job(capsys: Capture, tmp_path: Path) -> None:
     assert len(scripted.requests) == 7 + 1  # the first row was asked again
     assert out.count("there is nothing to judge") == 2
     assert {"moods.journal", "moods.errors.jsonl"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_research_team(capsys: Capture) -> None:
+    """The researchers are asked at once, their notes reach the writer, and no source is made up."""
+    plan, no, yes = (
+        '{"questions": ["Food?", "Nests?"]}',
+        '{"accepted": false, "wish": "Shorter."}',
+        '{"accepted": true}',
+    )
+    found = ("They eat [trees-2019].", "They nest [nests-2020].")
+    looks = AssistantMessage(parts=[ToolCall("1", "read", '{"source": "trees-2019"}')])
+    reports = ["No source.", "Bad [x].", "Long [trees-2019].", no, "Short [trees-2019].", yes]
+    scripted = ScriptedModel(plan, looks, found[1], found[0], *reports)
+    MiniAgents().run(research_team.main(scripted.agent.bind()))
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if line.startswith("CRITIC")] == [
+        "CRITIC: Name your sources.",
+        "CRITIC: There is no source x.",
+        "CRITIC: Shorter.",
+        "CRITIC: accepted",
+    ]
+    assert out.endswith("\nShort [trees-2019].\n")
+    assert [text.rpartition("\n")[2] for text in asked(scripted)[1:3]] == ["Food?", "Nests?"]
+    assert "One old lime tree" in asked(scripted)[3]
+    assert all(note in asked(scripted)[4] for note in found)
+    assert scripted.answers_left == 0
+
+
+def test_research_team_ends(capsys: Capture) -> None:
+    """With a critic who is never content, the last report is the answer."""
+    written = [f"Draft {number} [x]." for number in range(research_team.ROUNDS)]
+    scripted = ScriptedModel('{"questions": ["Food?"]}', "Notes.", *written)
+    MiniAgents().run(research_team.main(scripted.agent.bind()))
+    assert capsys.readouterr().out.endswith(f"\n{written[-1]}\n")
 
 
 def test_write_readme(capsys: Capture, tmp_path: Path) -> None:
