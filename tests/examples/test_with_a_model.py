@@ -8,6 +8,7 @@ import pytest
 
 from examples import (
     chain,
+    durable_graph,
     errors,
     extraction,
     job,
@@ -146,6 +147,20 @@ def test_job(capsys: Capture, tmp_path: Path) -> None:
     assert len(scripted.requests) == 7 + 1  # the first row was asked again
     assert out.count("there is nothing to judge") == 2
     assert {"moods.journal", "moods.errors.jsonl"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_durable_graph(capsys: Capture, tmp_path: Path) -> None:
+    """What was answered before the graph failed is not asked again; both chains have run at once."""
+    before = ScriptedModel(
+        '{"sections": ["A", "B"]}', "Long A.", "Long B.", "A.", "B.", ConnectionError("gone")
+    )
+    with pytest.raises(ConnectionError, match="gone"):
+        MiniAgents().run(durable_graph.main(before.agent.bind(), tmp_path, dies=False))
+    assert [text.rpartition("\n")[2] for text in asked(before)[1:3]] == ["A", "B"]
+    after = ScriptedModel("A and B.")
+    MiniAgents().run(durable_graph.main(after.agent.bind(), tmp_path, dies=False))
+    assert capsys.readouterr().out.endswith("\nA and B.\n(1 calls made, 5 played from the journal)\n")
+    assert [text.partition("\n\n")[2] for text in asked(after)] == ["A.\n\nB."]
 
 
 def test_research_team(capsys: Capture) -> None:
