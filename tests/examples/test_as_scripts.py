@@ -23,7 +23,7 @@ WITHOUT_A_MODEL = {
     "timeline.py",
     "tracing.py",
 }
-ELSEWHERE = {"conversation.py", "web_chat.py"}  # they go on until somebody ends them
+ELSEWHERE = {"conversation.py", "ray_job.py", "web_chat.py"}  # they have tests of their own
 PROCESSES = {"durable_graph.py": 2}  # that ask a model; one, if it is not here
 NOTICE = "No key is set, so"
 

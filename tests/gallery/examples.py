@@ -17,7 +17,8 @@ _HEAD: Final = """\
 
 Each program in `examples/` runs without a key and without a network: `python examples/tools.py`. Then Eliza
 or a scripted model answers. If you set `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`, the programs that ask a model
-ask a real one. `python -m tests.gallery` writes this page.
+ask a real one: `OPENAI_API_KEY=... python examples/tools.py`. `OPENAI_MODEL` and `ANTHROPIC_MODEL` say which
+one. The tests run all of them. `python -m tests.gallery` writes this page.
 """
 _MOST_LINES: Final = 24
 
