@@ -299,22 +299,26 @@ class Job(Generic[RowT]):
     # -- what the journal knows ----------------------------------------------------------------------------
 
     async def _begin(self) -> None:
-        """See what earlier runs have done, and that the price is known before anything is paid.
+        """See what earlier runs have done.
 
         Raises:
-            JournalError: the journal has calls of another function under this name and version.
-            ModuleNotFoundError: there is a budget, and no list of prices.
+            JournalError: the journal has calls of another function under this name and version; or there is a
+                budget, and what earlier runs have cost is not known.
         """
-        if self._settings.dollars is not None and self._settings.price is None:
-            dollars(Usage(input_tokens=1), "")
         if self._kept is not None:
             state = await self._kept.begin()
+            if state.spent is None and self._settings.dollars is not None:
+                raise JournalError(
+                    "What earlier runs on this journal have cost is not known, since a price was not, so a "
+                    "budget that counts them cannot be kept. Go on without a budget, or with another journal."
+                )
+            self._purse.learn(state.dearest)
             self._earlier = self._purse.spent = state.spent
             self.repeated = max(0, state.asked - state.kept)
             self.changed = state.source not in {self._source, ""}
 
     def _state(self) -> JobState:
-        return JobState(self._purse.spent, self._asked, self._safe, self._source)
+        return JobState(self._purse.spent, self._asked, self._safe, self._source, self._purse.dearest)
 
     async def _found(self, calls: list[RowCall[RowT]]) -> list[JournalEntry | None]:
         settings = self._settings
@@ -344,6 +348,8 @@ class Job(Generic[RowT]):
     def _known(self, call: RowCall[RowT], entry: JournalEntry, kept: KeptRows) -> None:
         """A row stood in the journal."""
         note = Note.of(entry)
+        if note.requests:
+            self._purse.learn(note.cost)
         error = CallRecords.error_of(entry) if entry.failed else None
         if error is not None and note.partial:
             set_partial_text(error, note.partial)
@@ -407,7 +413,7 @@ class Job(Generic[RowT]):
             if not self.stopped and self._again.take(call, error):
                 return
         self._open -= 1
-        self._purse.settle(call.cost)
+        self._purse.settle(call.cost, failed=error is not None)
         entry: JournalEntry | None = None
         if self._records is not None and error is None:
             entry = self._records.entry(call.question, replies)
