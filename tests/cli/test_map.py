@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,13 @@ def read(path: str | Path) -> list[dict[str, object]]:
 def asked_of(module: str) -> list[str]:
     """What the agents of the module were asked."""
     return list(sys.modules[module].asked) if module in sys.modules else []
+
+
+@pytest.fixture(autouse=True)
+def _told(capsys: pytest.CaptureFixture[str]) -> Generator[None]:
+    """What the command tells last is told to nobody if a test does not look at it."""
+    yield
+    capsys.readouterr()
 
 
 def test_offline(judges: str, capsys: pytest.CaptureFixture[str]) -> None:

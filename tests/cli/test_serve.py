@@ -250,7 +250,16 @@ async def ended_by(number: signal.Signals, folder: Path) -> float:
     return took
 
 
+@pytest.fixture
+def _heard() -> Generator[None]:
+    """Programs hear SIGHUP also if these tests were started by `nohup`, whose programs do not."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.gate("starts servers")
+@pytest.mark.usefixtures("_heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_signals(tmp_path: Path, number: signal.Signals) -> None:
     """A signal ends it within a second, with an EventSource open and a run in mid-answer, which is kept."""

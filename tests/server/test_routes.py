@@ -508,6 +508,7 @@ async def test_a_history_that_cannot_be_written(tmp_path: Path, monkeypatch: pyt
     assert () == tuple(model.requests)
 
 
+@pytest.mark.logs("could not be kept")
 async def test_an_answer_that_could_not_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that could not be kept at its end is kept when somebody looks, from its frames."""
     waiting = Waiting()

@@ -158,13 +158,13 @@ def remote(
         ...     with ray.init(num_cpus=1):
         ...         MiniAgents().run(main())
     """
-    if find_spec("ray") is None:
-        ray_library()
     for name, number in (("replicas", replicas), ("concurrency", concurrency), ("attempts", attempts)):
         if number < 1:
             raise ValueError(f"remote({name}={number}) can make no call; give 1 or more.")
     if not num_cpus >= 0:
         raise ValueError(f"remote(num_cpus={num_cpus}): give processors, 0 or more.")
+    if find_spec("ray") is None:
+        ray_library()
     calls = RemoteCalls(
         cast("AnyAgent", agent).errors_as_messages(enabled=False),
         replicas=replicas,
