@@ -112,7 +112,7 @@ class MapJob:
         except LookupError as error:
             if type(error) is not LookupError:  # a fault, and no price that is not known
                 raise
-            complain(f"{str(error).removesuffix('; give price=.')}; give --price IN,OUT.")
+            complain(str(error).replace("; give price=.", "; give --price IN,OUT."))
             complain(self.how_to_go_on())
             return _FAILED
         except BrokenPipeError:  # the reader of OUT has left, as `head` does: a normal end

@@ -373,7 +373,7 @@ class Job(Generic[RowT]):
         """Count what models have taken for a row.
 
         Raises:
-            LookupError: there is a budget, and the price is not known.
+            LookupError: there is a budget, and the price or what was used is not known.
         """
         report = self._observed.of(replies)
         requests, usage = report.requests, report.total
@@ -383,10 +383,15 @@ class Job(Generic[RowT]):
             self._tally.count_calls(requests, usage)
             cost = report.dollars
             call.cost = None if call.cost is None or cost is None else call.cost + cost
-            if cost is None and self._settings.dollars is not None:
+            if self._settings.dollars is not None and (cost is None or report.untold):
                 names = ", ".join(sorted(label_of(name) or "a model" for name in report.by_model))
+                if cost is None:
+                    raise LookupError(
+                        f"The price of {names} is not known, so a budget cannot be kept; give price=."
+                    )
                 raise LookupError(
-                    f"The price of {names} is not known, so a budget cannot be kept; give price=."
+                    f"An answer of {names} does not tell what it has used, so a budget cannot be kept; "
+                    "ask a server that tells it, or go on without a budget."
                 )
 
     async def _ended(self, call: RowCall[RowT], replies: MessageSequencePromise[Message]) -> None:

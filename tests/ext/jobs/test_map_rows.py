@@ -440,6 +440,18 @@ async def test_budget_without_a_price() -> None:
     assert 1 == made[0]
 
 
+async def test_budget_without_usage() -> None:
+    """With a budget, an answer that tells no tokens ends the job after one call; a failed one does not."""
+    async with MiniAgents():
+        silent = scripted_model(ConnectionError("gone"), then="fine")
+        job = map_rows(silent, [*"abc"], budget=1, price=one_cent, retries=0)
+        with pytest.raises(LookupError, match=r"An answer of .* does not tell what it has used"):
+            _ = [row async for row in job]
+        assert (1, 1) == (job.progress.failed, job.progress.requests - 1)
+        free = map_rows(scripted_model(then="fine"), [*"abc"], price=one_cent)
+        assert 3 == len([row async for row in free])
+
+
 async def test_a_price_that_is_known_to_be_unknown(path: Path) -> None:
     """A model that has a name and no price is refused with a budget, before anything is asked or written."""
     model = scripted_model(then=priced())
