@@ -169,6 +169,7 @@ def test_settings_of_the_environment(monkeypatch: pytest.MonkeyPatch, keywords: 
     assert limiters.of(anthropic_agent.fork(model="m", api_key="k")) is not shared
 
 
+@pytest.mark.gate("asks 900 times, each several times")
 @pytest.mark.loop(virtual=True)
 @pytest.mark.parametrize("headers", [True, False])
 async def test_adaptive(headers: bool) -> None:

@@ -29,7 +29,6 @@ from miniagents.operators import AgentMap, Inquired, ItemReplies
 from miniagents.values import (
     LLMError,
     Usage,
-    label_of,
     partial_text,
     set_partial_text,
 )
@@ -383,16 +382,7 @@ class Job(Generic[RowT]):
             self._tally.count_calls(requests, usage)
             cost = report.dollars
             call.cost = None if call.cost is None or cost is None else call.cost + cost
-            if self._settings.dollars is not None and (cost is None or report.untold):
-                names = ", ".join(sorted(label_of(name) or "a model" for name in report.by_model))
-                if cost is None:
-                    raise LookupError(
-                        f"The price of {names} is not known, so a budget cannot be kept; give price=."
-                    )
-                raise LookupError(
-                    f"An answer of {names} does not tell what it has used, so a budget cannot be kept; "
-                    "ask a server that tells it, or go on without a budget."
-                )
+            self._settings.check_told(report)
 
     async def _ended(self, call: RowCall[RowT], replies: MessageSequencePromise[Message]) -> None:
         """A row was asked: ask again, or keep what came.
