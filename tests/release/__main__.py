@@ -17,7 +17,7 @@ from typing import Final, cast
 
 from tests.servers.running import environment
 
-__all__ = ["OF_SOURCES", "Release", "build", "main"]
+__all__ = ["OF_SOURCES", "ROOT", "TRIALS", "Release", "build", "main", "surroundings"]
 
 ROOT: Final = Path(__file__).parents[2]
 EXTRA: Final = "test"
@@ -213,18 +213,18 @@ TRIALS: Final[Mapping[str, Callable[[Release, Path, Path], list[str]]]] = {
 
 
 def _run(*command: str, cwd: Path) -> None:
-    subprocess.run(command, cwd=cwd, env=_surroundings(), check=True)  # noqa: S603 - our own words
+    subprocess.run(command, cwd=cwd, env=surroundings(), check=True)  # noqa: S603 - our own words
 
 
 def _said(*command: str, cwd: Path, written: str = "") -> str:
     """What a program writes that is told something."""
     done = subprocess.run(  # noqa: S603 - our own words
-        command, cwd=cwd, env=_surroundings(), input=written, stdout=subprocess.PIPE, text=True, check=True
+        command, cwd=cwd, env=surroundings(), input=written, stdout=subprocess.PIPE, text=True, check=True
     )
     return done.stdout
 
 
-def _surroundings() -> dict[str, str]:
+def surroundings() -> dict[str, str]:
     """Ours, without what leads to the sources, to other versions or to a real model."""
     left_out = ("PYTHON", "PIP_CONSTRAINT", "PYTEST_", "MYPYPATH", "OPENAI_", "ANTHROPIC_")
     return {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
