@@ -1,9 +1,11 @@
 """``miniagents map``, with agents of a module of the user's own."""
 
+import io
 import json
 import shlex
 import sys
-from collections.abc import Generator
+from collections.abc import Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import pytest
@@ -93,11 +95,10 @@ def asked_of(module: str) -> list[str]:
     return list(sys.modules[module].asked) if module in sys.modules else []
 
 
-@pytest.fixture(autouse=True)
-def _told(capsys: pytest.CaptureFixture[str]) -> Generator[None]:
-    """What the command tells last is told to nobody if a test does not look at it."""
-    yield
-    capsys.readouterr()
+def silent(words: Sequence[str]) -> int:
+    """What the command does, without what it tells."""
+    with redirect_stderr(io.StringIO()):
+        return main(words)
 
 
 def test_offline(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,28 +140,28 @@ def test_failed_rows(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     err = capsys.readouterr().err
     assert "4 rows in out.jsonl: 3 answered, 1 failed (out.jsonl.errors.jsonl); " in err
     assert "\x1b" not in err
-    assert 3 == main(words)
+    assert 3 == silent(words)
     assert len(asked_of(judges)) == 4, "what has failed is not asked again without --retry-failed"
-    assert 3 == main([*words, "--retry-failed"])
+    assert 3 == silent([*words, "--retry-failed"])
     assert len(asked_of(judges)) == 5
 
 
 def test_what_is_sent(judges: str) -> None:
     """An agent is sent the row itself; another prompt, and --refresh, ask anew."""
-    assert 0 == main(["map", f"{judges}:field", "rows.jsonl", "-o", "out.jsonl"])
+    assert 0 == silent(["map", f"{judges}:field", "rows.jsonl", "-o", "out.jsonl"])
     assert [row["output"] for row in read("out.jsonl")] == [f"{at}: review {at}" for at in range(4)]
     words = ["map", f"{judges}:paid", "rows.jsonl", "-o", "other.jsonl"]
-    assert 0 == main([*words, "--prompt", "{{{id}}} {text}"])
+    assert 0 == silent([*words, "--prompt", "{{{id}}} {text}"])
     assert "{0} review 0" in asked_of(judges)
-    assert 0 == main([*words, "--prompt", "Again: {text}"])
+    assert 0 == silent([*words, "--prompt", "Again: {text}"])
     assert len(asked_of(judges)) == 8
-    assert 0 == main([*words, "--prompt", "Again: {text}", "--refresh"])
+    assert 0 == silent([*words, "--prompt", "Again: {text}", "--refresh"])
     assert len(asked_of(judges)) == 12
 
 
 def test_nothing_to_send(judges: str) -> None:
     """A row without what is to be sent fails, and nothing is asked for it."""
-    assert 3 == main(["map", f"{judges}:paid", "rows.jsonl", "-o", "o.jsonl", "--text-column", "none"])
+    assert 3 == silent(["map", f"{judges}:paid", "rows.jsonl", "-o", "o.jsonl", "--text-column", "none"])
     assert "The column 'none' of this row is null, so there is nothing to send." in str(read("o.jsonl")[0])
     assert asked_of(judges) == []
 
@@ -168,10 +169,10 @@ def test_nothing_to_send(judges: str) -> None:
 def test_typed(judges: str) -> None:
     """Answers of a type are objects, also in Parquet."""
     words = ["map", f"{judges}:typed", "rows.jsonl", "--prompt", "{text}", "--type", f"{judges}:Mood"]
-    assert 0 == main([*words, "-o", "out.jsonl", "--output-column", "judged"])
+    assert 0 == silent([*words, "-o", "out.jsonl", "--output-column", "judged"])
     assert read("out.jsonl")[0] == {**ROWS[0], "judged": {"mood": "good"}, "judged_error": None}
     parquet = pytest.importorskip("pyarrow.parquet")
-    assert 0 == main([*words, "-o", "out.parquet"])
+    assert 0 == silent([*words, "-o", "out.parquet"])
     assert parquet.read_table("out.parquet").to_pylist()[3]["output"] == {"mood": "good"}
 
 
@@ -270,7 +271,7 @@ def test_estimate(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_no_rows(judges: str) -> None:
     """A file without rows becomes a file without rows."""
     Path("none.jsonl").write_text("")
-    assert 0 == main(["map", "eliza", "none.jsonl", "-o", "out.jsonl", "--text-column", "text"])
+    assert 0 == silent(["map", "eliza", "none.jsonl", "-o", "out.jsonl", "--text-column", "text"])
     assert Path("out.jsonl").read_text() == ""
 
 
