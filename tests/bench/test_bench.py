@@ -94,6 +94,7 @@ def test_a_peer_runs(case: str) -> None:
     assert PEERS["reactivex"].roles()[case](20) > 0
 
 
+@pytest.mark.gate("starts three interpreters")
 def test_a_peer_is_measured_in_an_interpreter_of_its_own() -> None:
     """Its ratio is that of its own process to that of the limit."""
     assert measure_peer("reactivex", "S1", 100, "", rounds=1) > 0

@@ -126,6 +126,7 @@ async def test_two_ways_to_one_server() -> None:
             assert limits.in_force() == (600, None)
 
 
+@pytest.mark.gate("asks 900 times, each several times")
 @pytest.mark.loop(virtual=True)
 @pytest.mark.parametrize("headers", [True, False])
 async def test_adaptive(headers: bool) -> None:

@@ -467,6 +467,7 @@ async def test_long_replies_do_not_hold_up_the_items(ordered: bool) -> None:
         assert [100] * 5 == [len(str(await replies)) for replies in got]
 
 
+@pytest.mark.gate("asks 4,400 times")
 @pytest.mark.loop(timeout=60, debug=False)
 async def test_memory_is_flat() -> None:
     """4,000 rows take no more memory than 400 do; if rows or replies were kept it were megabytes more."""

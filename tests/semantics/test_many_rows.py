@@ -5,6 +5,7 @@ import pytest
 from tests.semantics.many_rows import TENTHS, sizes
 
 
+@pytest.mark.gate("asks 20,000 times")
 @pytest.mark.loop(debug=False)
 async def test_many_rows() -> None:
     """20,000 rows need no more memory than the first 2,000; if their replies were kept it were 50 MB more."""
