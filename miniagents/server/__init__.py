@@ -3,18 +3,10 @@
 Needs ``pip install 'miniagents[web]'``. `listen`, then `serve_page` until it is cancelled.
 """
 
-try:
-    from ._app import Place, ServeError, Serving
-    from ._reload import serve_again
-    from ._routes import Told
-    from ._serve import address_of, listen, serve_page
-except ModuleNotFoundError as _error:
-    if (_error.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
-        raise
-    raise ModuleNotFoundError(
-        "miniagents.server needs Starlette and uvicorn: one is not installed; pip install 'miniagents[web]'",
-        name=_error.name,
-    ) from _error
+from ._app import Place, ServeError, Serving
+from ._reload import serve_again
+from ._routes import Told
+from ._serve import address_of, listen, serve_page
 
 __all__ = [
     "Place",
