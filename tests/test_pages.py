@@ -19,6 +19,7 @@ from typing import cast
 
 import pytest
 
+import miniagents
 from tests.support.chat_wire import DONE, chunk, event
 from tests.support.docs_pages import (
     BLOCKS,
@@ -271,11 +272,11 @@ KEPT = {
 
 def _public_modules() -> set[str]:
     """The modules that users import: those of the root, of `ext`, and `testing`, without an underscore."""
-    package = ROOT / "miniagents"
+    package = Path(miniagents.__file__).parent
     layers = ("agents", "cli", "core", "models", "values", "promising")
     found = {"miniagents"}
     for path in package.rglob("*.py"):
-        parts = path.relative_to(ROOT).with_suffix("").parts
+        parts = path.relative_to(package.parent).with_suffix("").parts
         names = parts[:-1] if parts[-1] == "__init__" else parts
         if not any(name.startswith("_") for name in names) and names[1:2] and names[1] not in layers:
             found.add(".".join(names))

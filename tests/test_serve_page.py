@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+import miniagents
 from tests.browser.pictures import PICTURES, draw
 from tests.support.page_server import page_server
 
@@ -40,7 +41,7 @@ async def test_the_commands(command: str, tmp_path: Path) -> None:
 
 def test_its_options() -> None:
     """Every option that the page names is one of the command, and the commands are two."""
-    arguments = (ROOT / "miniagents" / "cli" / "_arguments.py").read_text(encoding="utf-8")
+    arguments = (Path(miniagents.__file__).parent / "cli" / "_arguments.py").read_text(encoding="utf-8")
     assert len(COMMANDS) == 2
     for option in set(re.findall(r"`(--[a-z-]+)", PAGE)):
         assert f'"{option}"' in arguments

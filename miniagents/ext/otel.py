@@ -15,9 +15,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, cast
 
-from opentelemetry import context as otel_context, metrics, trace
-from opentelemetry.metrics import Histogram, MeterProvider
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 from typing_extensions import override
 
 from miniagents.core import AssistantMessage, ContentMessage, Message
@@ -34,6 +31,16 @@ from miniagents.observers import (
     UsageCame,
 )
 from miniagents.values import LLMError, Reasoning, Refusal, ToolCall, ToolResult, Usage, label_of, redact_keys
+
+try:
+    from opentelemetry import context as otel_context, metrics, trace
+    from opentelemetry.metrics import Histogram, MeterProvider
+    from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(
+        "tracing() needs the API of OpenTelemetry, which is not installed; pip install 'miniagents[otel]'",
+        name=_error.name,
+    ) from _error
 
 __all__ = ["Conventions", "tracing"]
 

@@ -8,8 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from starlette.applications import Starlette
-from starlette.types import ASGIApp
+try:
+    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(
+        "miniagents.server needs Starlette, which is not installed; pip install 'miniagents[web]'",
+        name=_error.name,
+    ) from _error
 
 from miniagents.agents import MiniAgents, Stage
 from miniagents.core import Message

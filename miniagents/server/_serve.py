@@ -9,7 +9,14 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import quote
 
-import uvicorn
+try:
+    import uvicorn
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(
+        "miniagents.server needs uvicorn, which is not installed; pip install 'miniagents[web]'",
+        name=_error.name,
+    ) from _error
+
 from starlette.types import ASGIApp
 from typing_extensions import override
 

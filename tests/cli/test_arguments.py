@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,7 @@ def test_no_picture(name: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_p
     ("words", "said"),
     [
         (["--help"], "chat"),
-        (["--version"], "miniagents 0."),
+        (["--version"], f"miniagents {version('miniagents')}\n"),
         (["chat", "--help"], "pip install 'miniagents[openai]'"),
     ],
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import miniagents
 from miniagents.core import Context, Lease, Producer, ReplayBuffer
 
 PAGE = Path(__file__).parents[2] / "docs" / "core.md"
@@ -157,12 +158,13 @@ def test_the_table_is_whole() -> None:
 def test_the_page_names_what_is_there() -> None:
     """Every module, function and test that the page names is there."""
     text = PAGE.read_text()
-    core = PAGE.parents[1] / "miniagents" / "core"
+    package = Path(miniagents.__file__).parent
+    core = package / "core"
     for name in re.findall(r"`(_\w+\.py)`", text):
         assert (core / name).exists(), name
     for name in re.findall(r"`(tests/[\w/.]+\.py)`", text):
         assert (PAGE.parents[1] / name).exists(), name
-    source = "".join(path.read_text() for path in (PAGE.parents[1] / "miniagents").rglob("*.py"))
+    source = "".join(path.read_text() for path in package.rglob("*.py"))
     words = set(re.findall(r"\w+", source))
     for name in re.findall(r"`(?:\w+\.)?(\w+)(?:\(\))?`", text):
         assert name in words, name

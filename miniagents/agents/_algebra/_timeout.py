@@ -136,10 +136,11 @@ class Watch:
         while self.position < len(buffer.items):
             promise = buffer.items[self.position]
             self.position += 1
-            if promise.buffer.closed and promise.buffer.error is None:
-                self._tokens += len(promise.buffer.items)
+            if promise.buffer.closed:  # there is nothing to stop; a copy would end the run before it is shown
                 self._run.reply(promise)
-                self.sign()
+                if promise.buffer.error is None:
+                    self._tokens += len(promise.buffer.items)
+                    self.sign()
             elif self._ancestry is not None and self._ancestry.began(promise.buffer.ancestry):
                 self._watch_own(promise)
             else:
@@ -155,8 +156,6 @@ class Watch:
     def _watch_own(self, promise: MessagePromise) -> None:
         self._run.reply(promise)
         buffer = promise.buffer
-        if buffer.closed:
-            return
         limits = self._limits
         # What only bounds the whole need not be told of each token.
         whole = limits.stall is None and (

@@ -4,7 +4,13 @@ import asyncio
 import json
 from typing import Final, cast
 
-from starlette.requests import Request
+try:
+    from starlette.requests import Request
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(
+        "miniagents.ext.web needs Starlette, which is not installed; pip install 'miniagents[web]'",
+        name=_error.name,
+    ) from _error
 
 from ._request_errors import RequestError
 

@@ -279,3 +279,18 @@ def test_no_time_at_all(name: str, seconds: float) -> None:
     """A limit that is negative or not a number is refused where it is written."""
     with pytest.raises(ValueError, match=rf"timeout\({name}="):
         identity.timeout(**{name: seconds})
+
+
+@pytest.mark.loop(virtual=True)
+async def test_the_error_of_a_part_is_shown() -> None:
+    """A part of the agent that failed at once is a message with its error, as without limits."""
+
+    @miniagent
+    async def failing(_: InteractionContext) -> None:
+        raise OUT_OF_IDEAS
+
+    async with MiniAgents():
+        replies = [each async for each in (identity & failing).timeout(total=5).inquire("Hi")]
+        assert "Hi" == str(await replies[0])
+        (error,) = await asyncio.gather(*replies[1:], return_exceptions=True)
+        assert error is OUT_OF_IDEAS

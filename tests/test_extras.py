@@ -1,0 +1,38 @@
+"""What an extra brings is not there: the error says what to install.
+
+`python -m tests.release bare` tries it in an environment that has no extra at all.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+NEEDED = [
+    ("miniagents.ext.otel", "opentelemetry", "otel"),
+    ("miniagents.ext.web", "starlette", "web"),
+    ("miniagents.server", "starlette", "web"),
+    ("miniagents.server", "uvicorn", "web"),
+]
+PROGRAM = f"""
+import importlib, sys
+for module, package, _ in {NEEDED!r}:
+    sys.modules[package] = None
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        print(error)
+    for name in [name for name in sys.modules if name.startswith(("miniagents", package))]:
+        del sys.modules[name]
+"""
+
+
+def test_a_module_names_its_extra() -> None:
+    """A module whose package is missing says which line of pip brings it."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    said = done.stdout.splitlines()
+    assert len(NEEDED) == len(said), done.stderr
+    for line, (_, _, extra) in zip(said, NEEDED, strict=True):
+        assert line.endswith(f"not installed; pip install 'miniagents[{extra}]'")
