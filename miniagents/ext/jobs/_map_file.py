@@ -192,6 +192,7 @@ class _FileJob:
             repeated=job.repeated,
             changed=job.changed,
             cost=progress.cost,
+            run_cost=job.run_cost,
             requests=progress.requests,
             usage=progress.usage,
             stopped=job.stopped,
