@@ -187,7 +187,10 @@ def test_typed(judges: str) -> None:
     assert read("out.jsonl")[0] == {**ROWS[0], "judged": {"mood": "good"}, "judged_error": None}
     parquet = pytest.importorskip("pyarrow.parquet")
     assert 0 == silent([*words, "-o", "out.parquet"])
-    assert parquet.read_table("out.parquet").to_pylist()[3]["output"] == {"mood": "good"}
+    table = parquet.read_table("out.parquet")
+    assert table.to_pylist()[3]["output"] == {"mood": "good"}
+    assert table.schema.names[-2:] == ["output", "error"]
+    assert str(table.schema.field("error").type) == "string", "also where no row has failed"
 
 
 def test_budget(judges: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -224,7 +224,7 @@ class _FileJob:
             OSError: it cannot be written.
         """
         beside = self._out.with_name(f"{self._out.name}.part")
-        writer = row_writer(beside, self._form, like=self._rows)
+        writer = row_writer(beside, self._form, like=self._rows, texts=self._columns[1:])
         try:
             async for row in self._job(asks=False).rows():
                 writer.write(self._line(row))
