@@ -205,12 +205,14 @@ class MapJob:
         if isinstance(result, Estimate):
             for line in result.lines():
                 complain(line)
+            self._tell_idle_limits()
             return 0 if result.answered or not result.total else _ROWS_FAILED
         if self.options.out == _STDIN and result.stopped is None:
             with self.out.open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.flush()
         complain(self._sentence(result))
+        self._tell_idle_limits()
         if result.stopped is not None:
             self.tell_how_to_go_on(result.stopped)
         elif result.failed and not self._is_forgotten:
@@ -218,6 +220,16 @@ class MapJob:
         if result.stopped == "budget":
             return _BUDGET_SPENT
         return _ROWS_FAILED if result.failed or result.stopped else 0
+
+    def _tell_idle_limits(self) -> None:
+        """Say so if limits were given, and rows were answered without a call that they could hold."""
+        options, last = self.options, self.progress
+        given = [name for name, limit in (("--rpm", options.rpm), ("--tpm", options.tpm)) if limit]
+        if given and last is not None and last.done > last.cached and not last.requests:
+            complain(
+                f"{' and '.join(given)} had no effect: {options.agent} called no model, and only calls of "
+                "models are limited; --concurrency says how many rows are asked at once."
+            )
 
     def _sentence(self, result: JobResult) -> str:
         where = "written" if self.options.out == _STDIN else f"in {self.out}"

@@ -293,6 +293,16 @@ def test_estimate(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "the price is not known (give --price IN,OUT)" in capsys.readouterr().err
 
 
+def test_limits_of_an_agent_that_calls_no_model(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Limits that could hold nothing are told in a line; those of a model are not."""
+    words = ["rows.jsonl", "-o", "out.jsonl", "--text-column", "text", "--rpm", "60000", "--tpm", "90000000"]
+    assert 0 == main(["map", "eliza", *words])
+    told = "--rpm and --tpm had no effect: eliza called no model, "
+    assert told in capsys.readouterr().err
+    assert 0 == main(["map", f"{judges}:typed", *words])
+    assert "had no effect" not in capsys.readouterr().err
+
+
 def test_no_rows(judges: str) -> None:
     """A file without rows becomes a file without rows."""
     Path("none.jsonl").write_text("")
