@@ -34,7 +34,7 @@ from miniagents.ext.jobs import (
 )
 from miniagents.ext.journal import JournalError
 from miniagents.ext.usage import Price, dollars
-from miniagents.models import ModelAgent
+from miniagents.models import ModelAgent, unpriced_models
 from miniagents.values import Usage
 
 from ._arguments import BadInputError, ModelOptions, check_base_url, complain
@@ -62,12 +62,10 @@ class _Asked:
 
     Attributes:
         agent: is sent what is made of a row.
-        model: the name of the model; None for an agent of a module, which may ask any.
         base_url: the address that must answer, None when that is not to be checked.
     """
 
     agent: MiniAgent[Message, Message]
-    model: str | None = None
     base_url: str | None = None
 
 
@@ -116,17 +114,23 @@ class MapJob:
         except LookupError as error:
             if type(error) is not LookupError:  # a fault, and no price that is not known
                 raise
-            complain(f"{str(error).removesuffix('; give price=.')}; give --price IN,OUT.")
+            complain(str(error).replace("; give price=.", "; give --price IN,OUT."))
             self.tell_how_to_go_on()
             return _FAILED
         except BrokenPipeError:  # the reader of OUT has left, as `head` does: a normal end
             return 0
         except (OSError, MiniAgentsError) as error:
-            if isinstance(error, RowsError) or (isinstance(error, JournalError) and self.progress is None):
+            if isinstance(error, RowsError) or (isinstance(error, JournalError) and not self._has_begun):
                 raise  # wrong input: nothing was asked
             complain(_reason(error))
             self.tell_how_to_go_on()
             return _FAILED
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether a row was looked at, or a model asked."""
+        last = self.progress
+        return last is not None and bool(last.done or last.failed or last.requests)
 
     async def _all_rows(self, view: ProgressView) -> JobResult:
         def note(progress: Progress) -> None:
@@ -351,7 +355,7 @@ def _prepared(options: MapOptions, environ: Mapping[str, str], stack: ExitStack)
     _check_different(options, {"-o": out, "--journal": journal, "--errors": errors})
     check_columns(options, message, source)
     asked = _asked(options, environ, message)
-    _check_price(options, asked)
+    _check_price(options, asked.agent)
     progress_view(options.progress)
     if options.ray is not None:
         workers = asked_by_workers(asked.agent, options.ray, options.replicas, options.concurrency, stack)
@@ -417,7 +421,7 @@ def _asked(options: MapOptions, environ: Mapping[str, str], message: MakeMessage
         chat = ModelOptions(options.agent, options.base_url, options.system)
         model = choose_model(chat, environ, is_terminal=False, option="")
         agent = _typed(options, model.agent)
-        return _Asked(agent, model.name, model.base_url)
+        return _Asked(agent, model.base_url)
     found = named_object(
         options.agent, what="agent", example="MODULE:AGENT, openai:MODEL, anthropic:MODEL or eliza"
     )
@@ -449,14 +453,15 @@ def _typed(options: MapOptions, agent: MiniAgent[Message, Message]) -> MiniAgent
         raise BadInputError(f"--type: {error}") from error
 
 
-def _check_price(options: MapOptions, asked: _Asked) -> None:
-    if options.budget is None or options.price is not None or asked.model is None:
+def _check_price(options: MapOptions, agent: MiniAgent[Message, Message]) -> None:
+    if options.budget is None or options.price is not None:
         return
     try:
-        known = dollars(Usage(1, 1), asked.model)
+        dollars(Usage(1, 1), "")
     except ModuleNotFoundError:
         raise BadInputError(
             "--budget needs prices: give --price IN,OUT, or pip install 'miniagents[prices]'"
         ) from None
-    if known is None:
-        raise BadInputError(f"--budget: the price of {asked.model} is not known; give --price IN,OUT")
+    unknown = unpriced_models(agent, dollars)
+    if unknown:
+        raise BadInputError(f"--budget: the price of {', '.join(unknown)} is not known; give --price IN,OUT")

@@ -1,6 +1,7 @@
 """Models: tools that a model calls, and types that it answers in."""
 
 from ._answer_schema import AnswerSchema
+from ._asked_model import AskedModel, TellsModel
 from ._cache import cache
 from ._call_keys import NOT_ASKED, CallKey, RecordedFunction
 from ._call_records import CallRecords
@@ -21,6 +22,7 @@ from ._tool import Tool, ToolSpec, check_timeout, error_text, tool
 from ._tool_loop import AnyTool, Approval, Callee, Toolbox
 from ._typed_agent import AnswerMode, TypedAgent
 from ._typed_map import TypedAgentMap, TypedItemReplies
+from ._unpriced import unpriced_models
 
 __all__ = [
     "NOT_ASKED",
@@ -28,6 +30,7 @@ __all__ = [
     "AnswerSchema",
     "AnyTool",
     "Approval",
+    "AskedModel",
     "BatchJournal",
     "Budget",
     "CallJournal",
@@ -59,6 +62,7 @@ __all__ = [
     "RunStore",
     "RunUsage",
     "SchemaError",
+    "TellsModel",
     "Tool",
     "ToolAgent",
     "ToolArgumentsError",
@@ -88,4 +92,5 @@ __all__ = [
     "rate_limit",
     "recorded",
     "tool",
+    "unpriced_models",
 ]

@@ -17,7 +17,7 @@ def as_kind(kind: type[A], agent: MiniAgent[Message, Message, ...]) -> A:
     """Return the same agent as one of another class.
 
     Args:
-        kind: a class of agents that has nothing of its own but methods.
+        kind: a class of agents; whoever makes one sets what that class has of its own.
         agent: any agent.
     """
     same = kind.__new__(kind)

@@ -1,9 +1,9 @@
 """`ModelAgent`: an agent on a language model, which can be given tools, and what it replies then."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Concatenate, Generic, cast, overload
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
@@ -18,6 +18,7 @@ from miniagents.core import (
 )
 
 from ._agent_kinds import as_kind, over
+from ._asked_model import AskedModel, TellsModel
 from ._errors import ToolDefinitionError
 from ._tool import check_timeout
 from ._tool_loop import AnyTool, Approval, Toolbox, ToolCalls, ToolLoop
@@ -128,13 +129,30 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
         True
     """
 
-    __slots__ = ()
+    __slots__ = ("_tells",)
+
+    _tells: TellsModel | None
 
     @property
     @override
     def run_kind(self) -> RunKind:
         """``"model"``; but what goes around a model (``model.timeout(...)``) is an agent that asks it."""
         return "agent" if self.components else "model"
+
+    def asks(self, **keywords: object) -> AskedModel:
+        """Which model an inquiry with these keywords would ask, as far as that is known before it is asked.
+
+        Args:
+            **keywords: what would be given to ``inquire``.
+
+        Example:
+            >>> from miniagents.testing import scripted_model
+            >>> model = scripted_model("Hi").fork(model="m-1")
+            >>> model.asks().model, model.asks(model="m-2").model, scripted_model("Hi").asks().model
+            ('m-1', 'm-2', None)
+        """
+        given = {**self.defaults, **keywords}
+        return _asked_with(self._function, given) if self._tells is None else self._tells(given)
 
     def with_tools(
         self,
@@ -211,7 +229,7 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
             SchemaError: a model cannot answer in this type; the text names the field and what to do.
 
         Example:
-            >>> from pydantic import BaseModel
+            >>> from pydantic import BaseModel, SecretStr
             >>> from miniagents import MiniAgents
             >>> from miniagents.testing import scripted_model
             >>> class City(BaseModel):
@@ -237,7 +255,7 @@ def model_agent(
 ) -> ModelAgent[Q]: ...
 @overload
 def model_agent(
-    *, alias: str | None = None, description: str | None = None
+    *, alias: str | None = None, description: str | None = None, asks: TellsModel | None = None
 ) -> Callable[
     [Callable[Concatenate[InteractionContext[Message, AssistantMessage], Q], Awaitable[None]]], ModelAgent[Q]
 ]: ...
@@ -247,6 +265,7 @@ def model_agent(
     *,
     alias: str | None = None,
     description: str | None = None,
+    asks: TellsModel | None = None,
 ) -> object:
     """Make an agent on a language model, as `miniagent` makes an agent: for a provider of your own.
 
@@ -258,6 +277,9 @@ def model_agent(
             ``answer_schema``, that is an `AnswerSchema` for the provider's own schema mode.
         alias: as of `miniagent`.
         description: as of `miniagent`.
+        asks: tells from the keywords of a call which model it asks, at which server, with which key, so that
+            agents that ask the same share its limits and budgets know its price; without it the keywords
+            ``model``, ``base_url``, ``api_key`` and ``client`` do, and what is not given stays unknown.
 
     Returns:
         The agent; it has `with_tools`, `as_type`, and what every agent has: ``around`` puts a limiter, a
@@ -288,6 +310,22 @@ def model_agent(
                 "`tools: tuple[ToolSpec, ...] = ()` to its function, or make it an agent with @miniagent."
             )
             raise TypeError(msg)
-        return cast("ModelAgent[...]", as_kind(ModelAgent, agent))
+        model = cast("ModelAgent[...]", as_kind(ModelAgent, agent))
+        model._tells = asks  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it is being made here
+        return model
 
     return decorate if function is None else decorate(function)
+
+
+def _asked_with(function: object, given: Mapping[str, object]) -> AskedModel:
+    """Which model is asked by a function that does not tell it: what is not given, only it knows."""
+    key = given.get("api_key")
+    plain = key.get_secret_value() if isinstance(key, SecretStr) else key
+    name, client, address = given.get("model"), given.get("client"), given.get("base_url")
+    if address is not None:
+        server: object = str(address).rstrip("/")
+    else:
+        server = id(function if client is None else client)
+    return AskedModel(
+        name if isinstance(name, str) else None, server=server, key=None if plain is None else hash(plain)
+    )

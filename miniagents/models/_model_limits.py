@@ -1,16 +1,15 @@
 """``model_limits``: every model that a context asks, at the pace that its provider allows."""
 
 from collections.abc import Hashable
-from typing import ClassVar, cast
+from typing import ClassVar
 from weakref import WeakKeyDictionary
-
-from pydantic import SecretStr
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.core import Context, Message
 
 from ._limiter import Limiter, check_limits
 from ._limits import RateLimiter
+from ._model_agent import ModelAgent
 
 __all__ = ["ModelLimits", "model_limits"]
 
@@ -155,20 +154,8 @@ class _Limiters:
 
 
 def _model_of(call: MiniAgent[Message, Message, ...]) -> Hashable:
-    """Which model it is, at which server, with which key; what is not given is the same for all calls.
-
-    Without an address it is that of the provider, which only the function knows. So two agents that ask the
-    same provider in two ways share a limiter if both are given its address.
-    """
-    given = call.defaults
-    key = given.get("api_key")
-    plain = key.get_secret_value() if isinstance(key, SecretStr) else cast("str | None", key)
-    function: object = call._function  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - who asks the provider
-    client, address = given.get("client"), given.get("base_url")
-    return (
-        id(function) if client is None and address is None else None,
-        None if client is None else id(client),
-        str(address),
-        None if plain is None else hash(plain),
-        str(given.get("model")),
-    )
+    """Which model it is, at which server, with which key; what is not known is the same for all calls."""
+    if not isinstance(call, ModelAgent):
+        return call.alias
+    asked = call.asks()
+    return asked.server, asked.key, asked.model

@@ -52,18 +52,20 @@ class _Amount(NamedTuple):
     Attributes:
         usage: tokens.
         requests: how often a model was asked, retries included.
+        untold: how many answers have come whole without what they have used.
     """
 
     usage: Usage = Usage()
     requests: int = 0
+    untold: int = 0
 
     def plus(self, other: "_Amount") -> "_Amount":
         """Both together."""
-        return _Amount(self.usage + other.usage, self.requests + other.requests)
+        return _Amount(self.usage + other.usage, self.requests + other.requests, self.untold + other.untold)
 
     def minus(self, other: "_Amount") -> "_Amount":
         """What has come since ``other``."""
-        return _Amount(self.usage - other.usage, self.requests - other.requests)
+        return _Amount(self.usage - other.usage, self.requests - other.requests, self.untold - other.untold)
 
 
 _NOTHING = _Amount()
@@ -101,6 +103,11 @@ class UsageReport:
     def requests(self) -> int:
         """How often a model was asked, retries included."""
         return sum(amount.requests for amount in self._amounts.values())
+
+    @property
+    def untold(self) -> int:
+        """How many answers of models have come whole without what they have used: they count as nothing."""
+        return sum(amount.untold for amount in self._amounts.values())
 
     @property
     def by_model(self) -> Mapping[str, Usage]:
@@ -253,14 +260,14 @@ class RunUsage(Observer):
                 change = event.usage if before is None else event.usage - before.usage
                 self._count(run, _account(run, opened.asked, event.model), _Amount(change))
         elif isinstance(event, RunEnded):
-            self._ended(run, opened)
+            self._ended(run, opened, whole=event.outcome == "done")
 
-    def _ended(self, run: RunInfo, opened: "_OpenRun") -> None:
+    def _ended(self, run: RunInfo, opened: "_OpenRun", *, whole: bool) -> None:
         del self._open[run]
         if run.kind == "model":
             told = next(iter(opened.told.values()), None)
             account = _account(run, opened.asked, None if told is None else told.model)
-            self._count(run, account, _Amount(requests=opened.requests))
+            self._count(run, account, _Amount(requests=opened.requests, untold=int(whole and told is None)))
         elif opened.told and not opened.model_told:
             for event in opened.told.values():
                 self._count(run, _account(run, None, event.model), _Amount(event.usage, 1))

@@ -46,6 +46,7 @@ from ._errors import (
     UnroutedMessageError,
     WrongLoopError,
     partial_text,
+    reduced_error,
     set_partial_text,
 )
 from ._freeze import ATOMS, MAX_NESTING, FrozenMapping, freeze, freeze_data
@@ -158,6 +159,7 @@ __all__ = [
     "partial_text",
     "parts_of_content",
     "redact_keys",
+    "reduced_error",
     "refuse_changeable",
     "set_partial_text",
     "strip_control",

@@ -7,6 +7,7 @@ language models, which know who failed, how, and what had arrived before.
 """
 
 from decimal import Decimal
+from typing import cast
 
 from typing_extensions import override
 
@@ -14,7 +15,7 @@ from ._redact import redact_keys
 
 
 class MiniAgentsError(Exception):
-    """The base of every error that miniagents raises by itself.
+    """The base of every error that miniagents raises by itself; each can be pickled and copied.
 
     Example:
         >>> try:
@@ -23,6 +24,41 @@ class MiniAgentsError(Exception):
         ...     print(error)
         no MiniAgents context is active; use `async with MiniAgents():` around this call, or ...
     """
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        return reduced_error(self)
+
+
+def reduced_error(error: Exception) -> tuple[object, ...]:
+    """How an error is pickled without its constructor, which may want more than the error has kept.
+
+    Args:
+        error: any; its ``args`` and its attributes are what is kept of it.
+
+    Returns:
+        What ``__reduce__`` returns.
+
+    Example:
+        >>> import pickle
+        >>> class QuotaError(MiniAgentsError):
+        ...     def __init__(self, user, *, left):
+        ...         super().__init__(f"{user} has {left} left")
+        ...         self.left = left
+        >>> make, args, attributes = reduced_error(QuotaError("Ada", left=3))
+        >>> make(*args), attributes
+        (QuotaError('Ada has 3 left'), {'left': 3})
+    """
+    # Of an error of the system `args` lack the name of the file; what Python pickles has it.
+    plain = OSError.__reduce__(error) if isinstance(error, OSError) else BaseException.__reduce__(error)
+    return _error_of, (type(error), cast("tuple[object, ...]", plain)[1]), error.__dict__ or None
+
+
+def _error_of(kind: type[Exception], args: tuple[object, ...]) -> Exception:
+    error = kind.__new__(kind, *args)
+    if isinstance(error, OSError):  # one with a constructor of its own has left `args` to that
+        OSError.__init__(error, *args)
+    return error
 
 
 class NoActiveContextError(MiniAgentsError, RuntimeError):

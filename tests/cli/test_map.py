@@ -63,6 +63,7 @@ def answered(messages):
 
 
 paid = scripted_model(then=answered, alias="PAID")
+chain = shout | paid.fork(model="m-1").timeout(total=5)
 typed = scripted_model(then='{"mood": "good"}', alias="TYPED")
 refuses = scripted_model(then=LLMStatusError("no such key", status=401), alias="REFUSES")
 number = 7
@@ -229,6 +230,17 @@ def test_budget_without_a_price(judges: str, capsys: pytest.CaptureFixture[str])
     )
 
 
+def test_budget_after_a_cost_that_is_not_known(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A budget counts earlier runs, so one that cannot know what they have cost is wrong input: exit 2."""
+    words = ["map", f"{judges}:paid", "rows.jsonl", "-o", "out.jsonl", "--text-column", "text"]
+    assert 0 == main(words)
+    capsys.readouterr()
+    assert 2 == main([*words, "--refresh", "--budget", "2", "--price", "1,1"])
+    assert len(asked_of(judges)) == 4
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "What earlier runs on this journal have cost is not known" in line
+
+
 def test_too_many_failures(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     """More failures than may be stop the job: exit 3, and it says how to go on."""
     words = [
@@ -376,6 +388,10 @@ WRONG = [
     (
         "openai:no-such rows.jsonl -o o.jsonl --text-column text --base-url REFUSED --budget 5",
         "--budget: the price of no-such is not known; give --price IN,OUT",
+    ),
+    (
+        "JUDGES:chain rows.jsonl -o o.jsonl --text-column text --budget 5",
+        "--budget: the price of m-1 is not known; give --price IN,OUT",
     ),
 ]
 """The words, and what is said of them."""

@@ -6,9 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from examples import chain, errors, extraction, llm_example, parallel, persist_messages, pipeline, tools
+from examples import (
+    chain,
+    durable_graph,
+    errors,
+    extraction,
+    job,
+    llm_example,
+    parallel,
+    persist_messages,
+    pipeline,
+    research_team,
+    tools,
+)
 from examples.self_dev import improve_function, write_readme
-from miniagents import AssistantMessage, MiniAgents, ToolCall
+from miniagents import AssistantMessage, MiniAgents, ToolCall, Usage
 from miniagents.testing import ScriptedModel
 
 Capture = pytest.CaptureFixture[str]
@@ -120,6 +132,69 @@ def test_pipeline(capsys: Capture, tmp_path: Path) -> None:
         ["Bed", "positive", "1"],
     ]
     assert [text.splitlines()[-1] for text in asked(scripted)] == ["Very soft", "Too soft"]
+
+
+def test_job(capsys: Capture, tmp_path: Path) -> None:
+    """No row is asked twice, what does not fit is asked again, and the files stand in the folder."""
+    good = '{"mood": "positive", "because": "of it"}'
+    scripted = ScriptedModel(
+        "I do not know.", then=AssistantMessage(good, model="gpt-4o", usage=Usage(300, 100))
+    )
+    MiniAgents().run(job.main(scripted.agent.bind(), tmp_path))
+    out = capsys.readouterr().out
+    assert "The budget of 0.005 dollars is spent" in out
+    assert "7 answered, 1 failed" in out
+    assert len(scripted.requests) == 7 + 1  # the first row was asked again
+    assert out.count("there is nothing to judge") == 2
+    assert {"moods.journal", "moods.errors.jsonl"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_durable_graph(capsys: Capture, tmp_path: Path) -> None:
+    """What was answered before the graph failed is not asked again; both chains have run at once."""
+    before = ScriptedModel(
+        '{"sections": ["A", "B"]}', "Long A.", "Long B.", "A.", "B.", ConnectionError("gone")
+    )
+    with pytest.raises(ConnectionError, match="gone"):
+        MiniAgents().run(durable_graph.main(before.agent.bind(), tmp_path, dies=False))
+    assert [text.rpartition("\n")[2] for text in asked(before)[1:3]] == ["A", "B"]
+    after = ScriptedModel("A and B.")
+    MiniAgents().run(durable_graph.main(after.agent.bind(), tmp_path, dies=False))
+    assert capsys.readouterr().out.endswith("\nA and B.\n(1 calls made, 5 played from the journal)\n")
+    assert [text.partition("\n\n")[2] for text in asked(after)] == ["A.\n\nB."]
+
+
+def test_research_team(capsys: Capture) -> None:
+    """The researchers are asked at once, their notes reach the writer, and no source is made up."""
+    plan, no, yes = (
+        '{"questions": ["Food?", "Nests?"]}',
+        '{"accepted": false, "wish": "Shorter."}',
+        '{"accepted": true}',
+    )
+    found = ("They eat [trees-2019].", "They nest [nests-2020].")
+    looks = AssistantMessage(parts=[ToolCall("1", "read", '{"source": "trees-2019"}')])
+    reports = ["No source.", "Bad [x].", "Long [trees-2019].", no, "Short [trees-2019].", yes]
+    scripted = ScriptedModel(plan, looks, found[1], found[0], *reports)
+    MiniAgents().run(research_team.main(scripted.agent.bind()))
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if line.startswith("CRITIC")] == [
+        "CRITIC: Name your sources.",
+        "CRITIC: There is no source x.",
+        "CRITIC: Shorter.",
+        "CRITIC: accepted",
+    ]
+    assert out.endswith("\nShort [trees-2019].\n")
+    assert [text.rpartition("\n")[2] for text in asked(scripted)[1:3]] == ["Food?", "Nests?"]
+    assert "One old lime tree" in asked(scripted)[3]
+    assert all(note in asked(scripted)[4] for note in found)
+    assert scripted.answers_left == 0
+
+
+def test_research_team_ends(capsys: Capture) -> None:
+    """With a critic who is never content, the last report is the answer."""
+    written = [f"Draft {number} [x]." for number in range(research_team.ROUNDS)]
+    scripted = ScriptedModel('{"questions": ["Food?"]}', "Notes.", *written)
+    MiniAgents().run(research_team.main(scripted.agent.bind()))
+    assert capsys.readouterr().out.endswith(f"\n{written[-1]}\n")
 
 
 def test_write_readme(capsys: Capture, tmp_path: Path) -> None:

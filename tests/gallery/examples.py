@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.support.notebooks import code_of, read_notebook
+
 __all__ = ["examples_page"]
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -15,25 +17,41 @@ _HEAD: Final = """\
 
 Each program in `examples/` runs without a key and without a network: `python examples/tools.py`. Then Eliza
 or a scripted model answers. If you set `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`, the programs that ask a model
-ask a real one. `python -m tests.gallery` writes this page.
+ask a real one: `OPENAI_API_KEY=... python examples/tools.py`. `OPENAI_MODEL` and `ANTHROPIC_MODEL` say which
+one. The tests run all of them. `python -m tests.gallery` writes this page.
 """
 _MOST_LINES: Final = 24
 
 
 def examples_page() -> str:
     """What must stand on the page."""
-    scripts = sorted(_EXAMPLES.rglob("*.py"), key=lambda path: path.relative_to(_EXAMPLES).as_posix())
+    found = [*_EXAMPLES.rglob("*.py"), *_EXAMPLES.rglob("*.ipynb")]
+    scripts = sorted(found, key=lambda path: path.relative_to(_EXAMPLES).as_posix())
     rows = "".join(_row(script) for script in scripts)
     table = f"| example | what it shows | lines |\n|---|---|---|\n{rows}"
     return "\n".join([_HEAD, table, *(part for script in scripts for part in _outputs(script))])
 
 
 def _row(script: Path) -> str:
-    source = script.read_text(encoding="utf-8")
     name = script.relative_to(_EXAMPLES).as_posix()
     shown = f"[`{name}`](#{_anchor(name)})" if _printed(script) else f"`{name}`"
-    said = (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")[0].replace("\n", " ")
+    source, said = _notebook(script) if script.suffix == ".ipynb" else _program(script)
     return f"| {shown} | {said} | {len(source.splitlines())} |\n"
+
+
+def _program(script: Path) -> tuple[str, str]:
+    """Its source, and the first paragraph of its docstring."""
+    source = script.read_text(encoding="utf-8")
+    docstring = ast.get_docstring(ast.parse(source)) or ""
+    return source, docstring.partition("\n\n")[0].replace("\n", " ")
+
+
+def _notebook(path: Path) -> tuple[str, str]:
+    """The code of its cells, and its title."""
+    notebook = read_notebook(path)
+    title = "".join(notebook["cells"][0]["source"]).partition("\n")[0]
+    source = "\n".join("".join(cell["source"]) for cell in code_of(notebook))
+    return source, f"{title.removeprefix('# ')}."
 
 
 def _outputs(script: Path) -> Iterator[str]:
@@ -47,6 +65,9 @@ def _outputs(script: Path) -> Iterator[str]:
 
 def _printed(script: Path) -> str:
     """What an example prints, as its test expects it; nothing, if it talks with a user or writes a file."""
+    if script.suffix == ".ipynb":
+        outputs = [output for cell in code_of(read_notebook(script)) for output in cell["outputs"]]
+        return "\n".join(output["text"].rstrip() for output in outputs if output.get("name") == "stdout")
     expected = _EXPECTED / f"{script.stem}.txt"
     return expected.read_text(encoding="utf-8") if expected.exists() else ""
 

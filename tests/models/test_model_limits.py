@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+from openai import AsyncOpenAI
+from pydantic import SecretStr
 
 from miniagents import (
     InteractionContext,
@@ -13,7 +15,11 @@ from miniagents import (
 )
 from miniagents.errors import LLMStatusError
 from miniagents.ext.limits import ModelLimits, model_limits
+from miniagents.ext.llm.anthropic import anthropic_agent
+from miniagents.ext.llm.openai import openai_agent
+from miniagents.ext.llm.openai_responses import openai_responses_agent
 from miniagents.models import ModelAgent
+from miniagents.models._model_limits import _Limiters
 from tests.support.limited_provider import Provider, model_of, now
 from tests.support.sse_server import serve, sse
 from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, WIRES, Wire
@@ -124,6 +130,43 @@ async def test_two_ways_to_one_server() -> None:
             for wire in (CHAT, RESPONSES):
                 await wire.agent.fork(model="m", api_key="k", base_url=url).inquire("x")
             assert limits.in_force() == (600, None)
+
+
+ADDRESS = "https://api.openai.com/v1"
+
+
+def chat_client() -> AsyncOpenAI:
+    return AsyncOpenAI(api_key="k", base_url=ADDRESS)
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"model": "m"},
+        {"model": "m", "api_key": "k"},
+        {"api_key": SecretStr("k")},
+        {"base_url": f"{ADDRESS}/"},
+        {"client": chat_client},
+    ],
+    ids=", ".join,
+)
+def test_settings_of_the_environment(monkeypatch: pytest.MonkeyPatch, keywords: dict[str, object]) -> None:
+    """Model, address and key count the same from keywords, the environment, a client, and the provider."""
+    monkeypatch.setenv("OPENAI_MODEL", "m")
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    given = {name: value() if callable(value) else value for name, value in keywords.items()}
+    limiters = _Limiters()
+    chat: ModelAgent[...] = openai_agent
+    responses: ModelAgent[...] = openai_responses_agent
+    shared = limiters.of(chat)
+    for agent in (chat, responses):
+        assert limiters.of(agent.fork(**given)) is shared
+        assert limiters.of(agent.fork(**given).timeout(total=5)) is shared
+        assert limiters.of(agent.fork(**{**given, "model": "m-2"})) is not shared
+    for other in ({"api_key": "k2"}, {"base_url": "http://localhost:8000/v1"}):
+        assert limiters.of(chat.fork(**other)) is not shared
+    assert limiters.of(anthropic_agent.fork(model="m", api_key="k")) is not shared
 
 
 @pytest.mark.gate("asks 900 times, each several times")

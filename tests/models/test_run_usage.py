@@ -130,6 +130,19 @@ async def test_a_model_that_is_an_agent() -> None:
     assert list(usage.by_agent) == ["OWN_AGENT", "COPYING_AGENT"]
 
 
+async def test_untold() -> None:
+    """Whole answers that do not tell what they have used are counted; those that failed are not."""
+    usage = RunUsage()
+    model = scripted_model("silent", answer("told", 7), ConnectionError("gone"))
+    async with MiniAgents(observers=[usage]):
+        await model.inquire("a")
+        before = usage.report
+        await model.inquire("b")
+        with pytest.raises(ConnectionError):
+            await model.inquire("c")
+    assert (1, 1, 0) == (before.untold, usage.report.untold, (usage.report - before).untold)
+
+
 async def test_not_observed() -> None:
     """The usage of replies that it was not told of is an error that says what to do."""
     usage = RunUsage()

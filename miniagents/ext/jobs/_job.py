@@ -29,7 +29,6 @@ from miniagents.operators import AgentMap, Inquired, ItemReplies
 from miniagents.values import (
     LLMError,
     Usage,
-    label_of,
     partial_text,
     set_partial_text,
 )
@@ -304,22 +303,26 @@ class Job(Generic[RowT]):
     # -- what the journal knows ----------------------------------------------------------------------------
 
     async def _begin(self) -> None:
-        """See what earlier runs have done, and that the price is known before anything is paid.
+        """See what earlier runs have done.
 
         Raises:
-            JournalError: the journal has calls of another function under this name and version.
-            ModuleNotFoundError: there is a budget, and no list of prices.
+            JournalError: the journal has calls of another function under this name and version; or there is a
+                budget, and what earlier runs have cost is not known.
         """
-        if self._settings.dollars is not None and self._settings.price is None:
-            dollars(Usage(input_tokens=1), "")
         if self._kept is not None:
             state = await self._kept.begin()
+            if state.spent is None and self._settings.dollars is not None:
+                raise JournalError(
+                    "What earlier runs on this journal have cost is not known, since a price was not, so a "
+                    "budget that counts them cannot be kept. Go on without a budget, or with another journal."
+                )
+            self._purse.learn(state.dearest)
             self._earlier = self._purse.spent = state.spent
             self.repeated = max(0, state.asked - state.kept)
             self.changed = state.source not in {self._source, ""}
 
     def _state(self) -> JobState:
-        return JobState(self._purse.spent, self._asked, self._safe, self._source)
+        return JobState(self._purse.spent, self._asked, self._safe, self._source, self._purse.dearest)
 
     async def _found(self, calls: list[RowCall[RowT]]) -> list[JournalEntry | None]:
         settings = self._settings
@@ -349,6 +352,8 @@ class Job(Generic[RowT]):
     def _known(self, call: RowCall[RowT], entry: JournalEntry, kept: KeptRows) -> None:
         """A row stood in the journal."""
         note = Note.of(entry)
+        if note.requests:
+            self._purse.learn(note.cost)
         error = CallRecords.error_of(entry) if entry.failed else None
         if error is not None and note.partial:
             set_partial_text(error, note.partial)
@@ -372,7 +377,7 @@ class Job(Generic[RowT]):
         """Count what models have taken for a row.
 
         Raises:
-            LookupError: there is a budget, and the price is not known.
+            LookupError: there is a budget, and the price or what was used is not known.
         """
         report = self._observed.of(replies)
         requests, usage = report.requests, report.total
@@ -382,11 +387,7 @@ class Job(Generic[RowT]):
             self._tally.count_calls(requests, usage)
             cost = report.dollars
             call.cost = None if call.cost is None or cost is None else call.cost + cost
-            if cost is None and self._settings.dollars is not None:
-                names = ", ".join(sorted(label_of(name) or "a model" for name in report.by_model))
-                raise LookupError(
-                    f"The price of {names} is not known, so a budget cannot be kept; give price=."
-                )
+            self._settings.check_told(report)
 
     async def _ended(self, call: RowCall[RowT], replies: MessageSequencePromise[Message]) -> None:
         """A row was asked: ask again, or keep what came.
@@ -412,7 +413,7 @@ class Job(Generic[RowT]):
             if not self.stopped and self._again.take(call, error):
                 return
         self._open -= 1
-        self._purse.settle(call.cost)
+        self._purse.settle(call.cost, failed=error is not None)
         entry: JournalEntry | None = None
         if self._records is not None and error is None:
             entry = self._records.entry(call.question, replies)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from miniagents.core import Message
 from miniagents.models import BatchJournal, CallKey, CallRecords, JournalEntry, Json
@@ -23,18 +23,22 @@ class JobState(NamedTuple):
         asked: how many rows its last run has asked.
         kept: how many of these are in the journal.
         source: a hash of its input.
+        dearest: dollars that its dearest row has cost; None if that is not known.
     """
 
     spent: Decimal | None = Decimal()
     asked: int = 0
     kept: int = 0
     source: str = ""
+    dearest: Decimal | None = None
 
     @property
     def data(self) -> Json:
         """As JSON."""
-        spent = None if self.spent is None else str(self.spent)
-        return {"spent": spent, "asked": self.asked, "kept": self.kept, "source": self.source}
+        said: dict[str, Json] = {"asked": self.asked, "kept": self.kept, "source": self.source}
+        for name, amount in (("spent", self.spent), ("dearest", self.dearest)):
+            said[name] = None if amount is None else str(amount)
+        return said
 
     @classmethod
     def of(cls, data: Json) -> "JobState":
@@ -44,8 +48,10 @@ class JobState(NamedTuple):
             data: of a journal.
         """
         match data:
-            case {"spent": spent, "asked": int(asked), "kept": int(kept), "source": str(source)}:
-                return cls(dollars_of(spent), asked, kept, source)
+            case {"spent": spent, "asked": int(asked), "kept": int(kept), "source": str(source), **others}:
+                return cls(
+                    dollars_of(spent), asked, kept, source, dollars_of(cast("Json", others.get("dearest")))
+                )
             case _:
                 return cls()
 

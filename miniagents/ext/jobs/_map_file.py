@@ -84,6 +84,8 @@ async def map_file(
         RowsError: a file cannot be used, before anything is asked.
         TypeError: a keyword of the agent has no value, or an option is unknown.
         ValueError: a number makes no sense, or a column is there already.
+        LookupError: there is a budget, and the price of a model is not known.
+        ModuleNotFoundError: there is a budget, and no list of prices.
         JournalError: the journal cannot be used; or the input was changed while the job ran.
         OSError: ``out`` cannot be written.
         LLMError: one that every row would get: no key, a wrong one.
@@ -109,7 +111,8 @@ async def map_file(
     out = Path(out)
     options.setdefault("journal", f"{out}.journal")
     options.setdefault("errors", f"{out}.errors.jsonl")
-    settings = JobSettings.of(options)
+    asked, settings = complete(agent), JobSettings.of(options)
+    settings.check_price(asked)
     form = form_of(out, written=True)
     rows = read_rows(source) if isinstance(source, str | Path) else source
     for column in (output_column, error_column):
@@ -122,7 +125,7 @@ async def map_file(
         if journal is None:
             raise ValueError("map_file writes its file from a journal; give journal= a path.")
         job = _FileJob(
-            complete(agent),
+            asked,
             rows,
             out,
             settings,

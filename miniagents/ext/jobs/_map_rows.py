@@ -191,6 +191,8 @@ def map_rows(
         TypeError: there are no rows in what was given, a keyword of the agent has no value, or an option is
             unknown.
         ValueError: a number makes no sense.
+        LookupError: there is a budget, and the price of a model is not known.
+        ModuleNotFoundError: there is a budget, and no list of prices.
 
     Example:
         >>> import tempfile
@@ -212,10 +214,12 @@ def map_rows(
         asked: maybe
         1 maybe long
     """
+    asked, settings = complete(agent), JobSettings.of(options)
+    settings.check_price(asked)
     job = Job(
-        complete(agent),
+        asked,
         batches_of(rows),
-        JobSettings.of(options),
+        settings,
         row_id=id,
         message=message,
         ordered=ordered,

@@ -11,7 +11,8 @@ from typing_extensions import TypedDict
 
 from miniagents.agents import MiniAgent, RetryPolicy
 from miniagents.core import Message
-from miniagents.models import CallRecords, Price
+from miniagents.models import CallRecords, Price, UsageReport, dollars, unpriced_models
+from miniagents.values import Usage, label_of
 
 from .._journal import Journal, Keep
 from ._rows import Progress
@@ -160,6 +161,45 @@ class JobSettings:
             agent: that is asked.
         """
         return CallRecords(agent, version=self.version, name=self.name, message_classes=self.message_classes)
+
+    def check_price(self, agent: MiniAgent[Message, Message]) -> None:
+        """See that a budget can be kept, before anything is paid.
+
+        Args:
+            agent: that is going to be asked.
+
+        Raises:
+            LookupError: the price of a model that it asks is not known.
+            ModuleNotFoundError: there is no list of prices.
+        """
+        if self.dollars is None:
+            return
+        if self.price is None:
+            dollars(Usage(input_tokens=1), "")
+        unknown = unpriced_models(agent, self.price or dollars)
+        if unknown:
+            raise LookupError(
+                f"The price of {', '.join(unknown)} is not known, so a budget cannot be kept; give price=."
+            )
+
+    def check_told(self, report: UsageReport) -> None:
+        """See that a budget can still be kept, after models have been asked.
+
+        Args:
+            report: what they have used.
+
+        Raises:
+            LookupError: the price of a model is not known, or an answer does not tell what it has used.
+        """
+        if self.dollars is None or not (report.untold or report.dollars is None):
+            return
+        names = ", ".join(sorted(label_of(name) or "a model" for name in report.by_model))
+        if report.untold:
+            raise LookupError(
+                f"An answer of {names} does not tell what it has used, so a budget cannot be kept; ask a "
+                "server that tells it, or go on without a budget."
+            )
+        raise LookupError(f"The price of {names} is not known, so a budget cannot be kept; give price=.")
 
     @property
     def dollars(self) -> Decimal | None:

@@ -1,11 +1,14 @@
 """Which model, at which address, with which key: from keywords and the environment, or a clear error."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from miniagents.models import AskedModel
 from miniagents.values import LLMConfigError
 
 __all__ = ["Endpoint", "Provider", "server_of"]
@@ -79,6 +82,34 @@ class Provider:
                 provider=self.name,
             )
         return Endpoint(self.name, url, SecretStr(key) if key else None)
+
+    def asked(self, given: Mapping[str, object]) -> AskedModel:
+        """Which model a call asks, at which server, with which key: what is not given is what is set.
+
+        Args:
+            given: its keywords.
+
+        Example:
+            >>> acme = Provider("acme", "https://api.acme.example", ("acme.example",))
+            >>> acme.asked({"model": "m-1"}) == acme.asked({"model": "m-1", "base_url": acme.base_url})
+            True
+        """
+        client, settings = given.get("client"), self.name.upper()
+        name = given.get("model") or os.environ.get(f"{settings}_MODEL")
+        if client is None:
+            url = given.get("base_url") or os.environ.get(f"{settings}_BASE_URL") or self.base_url
+            key = given.get("api_key") or os.environ.get(f"{settings}_API_KEY")
+        else:
+            url = cast("object", getattr(client, "base_url", None)) or self.base_url
+            key = cast("object", getattr(client, "api_key", None) or getattr(client, "auth_token", None))
+        plain = key.get_secret_value() if isinstance(key, SecretStr) else key
+        known = hash(plain.strip()) if isinstance(plain, str) else None
+        return AskedModel(
+            str(name) if name else None,
+            self.name,
+            str(url).rstrip("/"),
+            f"client {id(client)}" if known is None and client is not None else known,
+        )
 
     def is_own(self, url: str) -> bool:
         """Whether the address is one of the provider's own.

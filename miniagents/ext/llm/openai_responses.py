@@ -59,7 +59,7 @@ _RESERVED: Final = MappingProxyType(
 )
 
 
-@model_agent
+@model_agent(asks=OPENAI.asked)
 async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most; test_options.py compares
     ctx: InteractionContext[Message, AssistantMessage],
     *,

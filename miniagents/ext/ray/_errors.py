@@ -5,7 +5,7 @@ from typing import Final
 
 from typing_extensions import override
 
-from miniagents.values import MiniAgentsError, redact_keys
+from miniagents.values import MiniAgentsError, redact_keys, reduced_error
 
 from ._pickles import dumps, loads
 from ._wire import PackedError
@@ -90,20 +90,14 @@ def _pickled(error: BaseException) -> bytes:
 
 
 class _AsItIs:
-    """An error that is pickled without its constructor, which may want more than the error has kept."""
+    """An error of others that is pickled without its constructor, as those of the library are."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
-        return _again, (type(self._error), self._error.args, self._error.__dict__)
-
-
-def _again(kind: type[Exception], args: tuple[object, ...], data: dict[str, object]) -> Exception:
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(data)
-    return error
+        return reduced_error(self._error)
 
 
 def _unpickled(pickled: bytes) -> Exception | None:

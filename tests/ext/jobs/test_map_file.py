@@ -24,9 +24,8 @@ from miniagents import AssistantMessage, InteractionContext, Message, MiniAgent,
 from miniagents.ext.jobs import JobResult, RowsError, map_file
 from miniagents.ext.journal import JournalError
 from miniagents.testing import scripted_model
-from tests.support.kills import run_and_kill
+from tests.support.kills import kills_wanted, run_and_kill
 
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 IN_FLIGHT, GROUP = 16, 256
 ROWS: Final = 1500
 
@@ -107,7 +106,7 @@ def repeated(notes: Path) -> list[int]:
 @pytest.mark.loop(timeout=600)
 def test_kill_9(tmp_path: Path) -> None:
     """Killed at any moment, a job goes on: each row stands in the file once, few calls are made again."""
-    wanted, kills, seed = 100 if NIGHTLY else 10, 0, 11
+    wanted, kills, seed = kills_wanted(10), 0, 11
     again: list[int] = []
     while kills < wanted:
         folder = tmp_path / str(seed)

@@ -27,7 +27,9 @@ from miniagents import (
     miniagent,
 )
 from miniagents.errors import BudgetExceededError
-from miniagents.ext.jobs import JobOptions, Limits, Progress, Row, TooManyFailuresError, map_rows
+from miniagents.ext.jobs import JobOptions, Limits, Progress, Row, TooManyFailuresError, map_file, map_rows
+from miniagents.ext.jobs._kept_rows import KeptRows
+from miniagents.ext.jobs._options import JobSettings
 from miniagents.ext.journal import Journal, JournalError, recorded
 from miniagents.ext.llm.openai import openai_agent
 from miniagents.operators import map_agent
@@ -361,6 +363,68 @@ async def test_budget(path: Path, journaled: bool) -> None:
             assert Decimal(budget) >= job.progress.cost
 
 
+@pytest.mark.parametrize("refresh", [False, True])
+async def test_what_earlier_rows_have_cost(path: Path, refresh: bool) -> None:
+    """A journal tells what rows cost: with less than that left, none is asked, also a new first row."""
+    made = [0]
+
+    def answer(_: object) -> AssistantMessage:
+        made[0] += 1
+        return priced(tokens=100)  # a dollar
+
+    model = scripted_model(then=answer)
+    async with MiniAgents():
+        job = map_rows(model, ["a", "b"], journal=path, price=one_cent, budget="9")
+        assert 2 == len([row async for row in job])
+        with pytest.raises(BudgetExceededError, match=r"2\.00 dollars, and one more row may cost 1\.00"):
+            _ = [
+                row
+                async for row in map_rows(
+                    model,
+                    ["new", "a", "b"],
+                    journal=path,
+                    price=one_cent,
+                    budget="2.50",
+                    refresh=refresh,
+                )
+            ]
+    assert 2 == made[0]
+
+
+async def test_what_rows_of_an_older_state_have_cost(path: Path) -> None:
+    """What rows cost is learned from the rows themselves where the state of the job does not tell it."""
+    model = scripted_model(then=priced(tokens=100))
+    async with MiniAgents():
+        assert 1 == len([row async for row in map_rows(model, ["a"], journal=path, price=one_cent)])
+        with Journal(path) as journal:
+            settings = JobSettings(journal=journal)
+            kept = KeptRows(journal, settings.records(model.bind()))
+            state = await kept.begin()
+            assert (Decimal(1), Decimal(1)) == (state.spent, state.dearest)
+            await kept.keep_all([], state._replace(dearest=None))
+        job = map_rows(model, ["a", "b"], journal=path, price=one_cent, budget="1.50")
+        with pytest.raises(BudgetExceededError, match=r"may cost 1\.00"):
+            _ = [row async for row in job]
+        assert (1, 0) == (job.progress.cached, job.progress.requests)
+
+
+async def test_what_earlier_runs_have_cost_is_not_known(path: Path) -> None:
+    """A budget counts earlier runs; where their cost is not known, it is refused before anything is asked."""
+    made = [0]
+
+    def answer(_: object) -> AssistantMessage:
+        made[0] += 1
+        return priced()
+
+    model = scripted_model(then=answer)
+    async with MiniAgents():
+        assert 1 == len([row async for row in map_rows(model, ["a"], journal=path, price=unknown)])
+        with pytest.raises(JournalError, match="What earlier runs on this journal have cost is not known"):
+            _ = [row async for row in map_rows(model, ["a", "b"], journal=path, price=one_cent, budget=1)]
+        assert 1 == made[0]
+        assert 2 == len([row async for row in map_rows(model, ["a", "b"], journal=path, price=one_cent)])
+
+
 async def test_budget_without_a_price() -> None:
     """With a budget, a model whose price is not known ends the job after one call."""
     made = [0]
@@ -374,6 +438,36 @@ async def test_budget_without_a_price() -> None:
         with pytest.raises(LookupError, match="price of m is not known"):
             _ = [row async for row in job]
     assert 1 == made[0]
+
+
+async def test_budget_without_usage() -> None:
+    """With a budget, an answer that tells no tokens ends the job after one call; a failed one does not."""
+    async with MiniAgents():
+        silent = scripted_model(ConnectionError("gone"), then="fine")
+        job = map_rows(silent, [*"abc"], budget=1, price=one_cent, retries=0)
+        with pytest.raises(LookupError, match=r"An answer of .* does not tell what it has used"):
+            _ = [row async for row in job]
+        assert (1, 1) == (job.progress.failed, job.progress.requests - 1)
+        free = map_rows(scripted_model(then="fine"), [*"abc"], price=one_cent)
+        assert 3 == len([row async for row in free])
+
+
+async def test_a_price_that_is_known_to_be_unknown(path: Path) -> None:
+    """A model that has a name and no price is refused with a budget, before anything is asked or written."""
+    model = scripted_model(then=priced())
+    asked: list[str] = []
+
+    @miniagent
+    async def note(ctx: InteractionContext) -> None:
+        asked.append(str(await ctx.messages))
+        ctx.reply("noted")
+
+    said = r"price of m-1 is not known, so a budget cannot be kept; give price=\.$"
+    with pytest.raises(LookupError, match=said):
+        map_rows(note | model.fork(model="m-1"), [*"abc"], budget=1, price=unknown, journal=path)
+    with pytest.raises(LookupError, match=said):
+        await map_file(model.fork(model="m-1"), path, path.with_suffix(".jsonl"), budget=1, price=unknown)
+    assert ([], []) == (asked, [*path.parent.iterdir()])
 
 
 async def test_usage_and_cost(path: Path) -> None:

@@ -56,3 +56,24 @@ def test_a_dearer_row() -> None:
     free.take()
     free.settle(None)
     assert (None, "go") == (free.spent, free.take())
+
+
+def test_what_is_known_of_earlier_runs() -> None:
+    """Where only less is left than a row of an earlier run has cost, none is asked any more."""
+    purse = Purse(Decimal("2.50"), Decimal(2))
+    purse.learn(None)
+    assert (None, "go") == (purse.dearest, purse.take())
+    purse = Purse(Decimal("2.50"), Decimal(2))
+    purse.learn(Decimal(1))
+    purse.learn(Decimal("0.10"))
+    assert (Decimal(1), "spent") == (purse.dearest, purse.take())
+
+
+def test_failed_for_nothing() -> None:
+    """A row that failed and has cost nothing lets no others go at once; an answer for nothing does."""
+    purse = Purse(Decimal(1))
+    assert ("go", "wait") == (purse.take(), purse.take())
+    purse.settle(Decimal(), failed=True)
+    assert ("go", "wait") == (purse.take(), purse.take())
+    purse.settle(Decimal())
+    assert ["go"] * 9 == [purse.take() for _ in range(9)]

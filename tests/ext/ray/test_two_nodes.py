@@ -4,18 +4,15 @@ Crosses modules: each test is a program of its own (`two_nodes.py`), after which
 """
 
 import json
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from tests.ext.ray.two_nodes import CONCURRENCY, processes
+from tests.ext.ray.two_nodes import CONCURRENCY
+from tests.support.ray_processes import ray_place
 
 ROOT = Path(__file__).parents[3]
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
@@ -25,35 +22,17 @@ pytestmark = [pytest.mark.gate("starts two nodes of Ray"), pytest.mark.loop(time
 
 def told(scenario: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """What a scenario tells; it may leave nothing."""
-    if find_spec("ray") is None:
-        if os.environ.get("CI"):
-            pytest.fail("Ray is not installed: pip install -e '.[ray]'")
-        pytest.skip("Ray is not installed (pip install -e '.[ray]')")
-    # Not in pytest's folder: the paths of Ray's sockets must be short.
-    place = tempfile.mkdtemp(prefix="ray")
-    monkeypatch.setenv("RAY_TMPDIR", place)
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
-        "HOME": place,  # where Ray keeps a token
-        "PYTHONPATH": str(ROOT),
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # 127.0.0.1, as on these
-        "RAY_TMPDIR": place,
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
-    command = [sys.executable, "-m", "tests.ext.ray.two_nodes", scenario, str(folder)]
-    try:
+    with ray_place(monkeypatch) as environment:
         done = subprocess.run(  # noqa: S603 - our own program
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False
+            [sys.executable, "-m", "tests.ext.ray.two_nodes", scenario, str(folder)],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
         )
-        left = [each for each in processes() if each != str(os.getpid())]
-        assert 0 == done.returncode, done.stderr
-        assert not left
-    finally:
-        for each in processes():
-            if each != str(os.getpid()):
-                os.kill(int(each), 9)
-        shutil.rmtree(place, ignore_errors=True)
+    assert 0 == done.returncode, done.stderr
     (line,) = [each for each in done.stdout.splitlines() if each.startswith("told ")]
     return cast("dict[str, object]", json.loads(line[5:]))
 

@@ -21,6 +21,7 @@ from miniagents import InteractionContext, MiniAgents, Part, Restart, miniagent,
 from miniagents.core import MessageSequencePromise
 from miniagents.ext.ray import WorkerLostError, remote
 from tests.ext.ray.agents import Number, OddError, Square, noted, scribe, strict
+from tests.support.ray_processes import ray_processes
 
 CONCURRENCY: Final = 16
 WORKERS: Final = 4
@@ -237,7 +238,7 @@ async def command(place: Place) -> dict[str, object]:
 def listening() -> set[str]:
     """The addresses at which processes of this cluster listen, in hexadecimal."""
     inodes: set[str] = set()
-    for process in processes():
+    for process in ray_processes():
         for each in (Path("/proc") / process / "fd").iterdir():
             try:
                 target = str(each.readlink())
@@ -251,19 +252,6 @@ def listening() -> set[str]:
             fields = line.split()
             if fields[3] == "0A" and fields[9] in inodes:
                 found.add(fields[1].partition(":")[0])
-    return found
-
-
-def processes() -> list[str]:
-    """The processes that have the temporary folder of this cluster in their environment."""
-    mark = f"RAY_TMPDIR={os.environ['RAY_TMPDIR']}".encode()
-    found: list[str] = []
-    for each in Path("/proc").iterdir():
-        try:
-            if each.name.isdigit() and mark in (each / "environ").read_bytes():
-                found.append(each.name)
-        except OSError:
-            continue
     return found
 
 

@@ -1,0 +1,66 @@
+"""The models that an agent is going to ask and whose price is not known: found before any is asked."""
+
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from miniagents.agents import MiniAgent
+from miniagents.core import Message
+from miniagents.values import Usage, label_of
+
+from ._agent_tool import AgentTool
+from ._asked_model import AskedModel
+from ._model_agent import ModelAgent
+from ._run_usage import Price
+from ._tool_loop import ToolLoop
+
+__all__ = ["unpriced_models"]
+
+AnyAgent = MiniAgent[Message, Message, ...]
+
+
+def unpriced_models(agent: MiniAgent[Message, Message, ...], price: Price) -> tuple[str, ...]:
+    """The names of models that an agent asks, and whose price is not known, in order.
+
+    Looked at are its parts, its tools that are agents, and agents among its keywords. Not found is a model
+    that only a function knows, and one whose name only its answer tells.
+
+    Args:
+        agent: any.
+        price: tells the price of tokens; None is not known.
+
+    Example:
+        >>> from decimal import Decimal
+        >>> from miniagents import identity
+        >>> from miniagents.testing import scripted_model
+        >>> def price(usage, model, provider):
+        ...     return Decimal(1) if model == "m-1" else None
+        >>> model = scripted_model("Hi").fork(model="m-1")
+        >>> unpriced_models(identity | model | model.timeout(total=5).fork(model="m-2"), price)
+        ('m-2',)
+    """
+    found = dict.fromkeys(_asked(agent, {}))
+    names = {
+        asked.model: None
+        for asked in found
+        if asked.model is not None and price(Usage(1, 1), asked.model, asked.provider) is None
+    }
+    return tuple(label_of(name) or "a model" for name in names)
+
+
+def _asked(agent: AnyAgent, given: Mapping[str, object]) -> Iterator[AskedModel]:
+    """The models that a call with these keywords asks, as far as they are known."""
+    if isinstance(agent, ModelAgent):
+        yield agent.asks(**given)
+        return
+    keywords = {**agent.defaults, **given}
+    parts: list[AnyAgent] = []
+    if not given:  # else they are those of the agent around it, which has been looked at
+        parts += [cast("AnyAgent", value) for value in keywords.values() if isinstance(value, MiniAgent)]
+    function: object = agent._function  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it runs
+    if isinstance(function, ToolLoop):
+        callees = function.calls.toolbox.callees.values()
+        parts += [callee.agent for callee in callees if isinstance(callee, AgentTool)]
+    for part in parts:
+        yield from _asked(part, {})
+    for component in agent.components:
+        yield from _asked(component, keywords)
