@@ -5,7 +5,6 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import httpx2
@@ -13,12 +12,12 @@ import pytest
 from playwright.async_api import expect
 
 from examples import web_chat
-from miniagents import InteractionContext, Message, miniagent
 from miniagents.ext.eliza import eliza_agent
 from miniagents.ext.web import MemoryFrames
 from miniagents.testing import ScriptedModel
 from tests.support.browser import browser
 from tests.support.web import served
+from tests.support.web_agents import Gate
 
 ADA, BOB = {"cookie": "user=ada"}, {"cookie": "user=bob"}
 
@@ -26,35 +25,6 @@ ADA, BOB = {"cookie": "user=ada"}, {"cookie": "user=bob"}
 def kept_in(folder: Path) -> set[str]:
     """The databases in a folder."""
     return {path.name.partition(".db")[0] for path in folder.iterdir()}
-
-
-class Slow:
-    """A model that says a word, waits until it may go on, and says another one.
-
-    Attributes:
-        open: it may go on.
-        closed: it has ended, or was stopped.
-        agent: the model.
-    """
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-        self.closed = asyncio.Event()
-
-        @miniagent
-        async def slow_agent(ctx: InteractionContext) -> None:
-            async def tokens(_: object) -> AsyncGenerator[str]:
-                try:
-                    yield "one "
-                    await self.open.wait()
-                    yield "two"
-                finally:
-                    self.closed.set()
-
-            await ctx.messages
-            ctx.reply(Message.promise(tokens, role="assistant"))
-
-        self.agent = slow_agent
 
 
 def client_at(url: str) -> httpx2.AsyncClient:
@@ -90,26 +60,26 @@ async def read(client: httpx2.AsyncClient, run: str, *, until: str = "", after: 
 @pytest.mark.loop(fifo=True)  # uvicorn counts on the order of callbacks
 async def test_resume_and_stop() -> None:
     """Who leaves an answer may come back and read on, or stop it, which stops the model; others may not."""
-    slow = Slow()
-    app = web_chat.chat_app(slow.agent, MemoryFrames())
+    gate = Gate()
+    app = web_chat.chat_app(gate.agent(), MemoryFrames())
     async with served(app) as url, client_at(url) as client:
         assert (await client.post("/chat/runs", json={"text": "Hi"})).status_code == 401
         run = await begin(client)
-        text, position = await read(client, run, until="one")
-        assert text == "one "
+        text, position = await read(client, run, until="Begun")
+        assert text == "Begun "
         assert (await client.get(f"/chat/runs/{run}", headers=BOB)).status_code == 404
         assert (await client.post(f"/chat/runs/{run}/stop", headers=BOB)).status_code == 404
-        slow.open.set()
-        assert (await read(client, run, after=position))[0] == "two"
+        gate.go.set()
+        assert (await read(client, run, after=position))[0] == "done."
 
-        slow.open.clear()
-        slow.closed.clear()
+        gate.go.clear()
+        gate.left.clear()
         run = await begin(client)
-        await read(client, run, until="one")
+        await read(client, run, until="Begun")
         stopped = await client.post(f"/chat/runs/{run}/stop", headers=ADA)
         assert stopped.json() == {"stopped": True}
-        await slow.closed.wait()
-        assert (await read(client, run))[0] == "one "
+        await gate.left.wait()
+        assert (await read(client, run))[0] == "Begun "
 
 
 @pytest.mark.loop(fifo=True)
@@ -132,31 +102,31 @@ async def test_page_and_instructions() -> None:
 @pytest.mark.loop(fifo=True, timeout=60.0)
 async def test_in_a_browser() -> None:
     """An answer streams, goes on when the page is opened again, and stops; nothing is lost, or is HTML."""
-    slow = Slow()
-    app = web_chat.chat_app(slow.agent, MemoryFrames())
+    gate = Gate()
+    app = web_chat.chat_app(gate.agent(), MemoryFrames())
     async with served(app) as url, browser() as chromium:
         page = await chromium.new_page()
         await page.goto(url)
         answers, asked = page.locator(".assistant"), page.locator(".user")
         await page.locator("#text").fill("<b>Count</b>.")
         await page.keyboard.press("Enter")
-        await expect(answers).to_have_text(["one "], use_inner_text=True)
+        await expect(answers).to_have_text(["Begun "], use_inner_text=True)
         await page.reload()
         await expect(asked).to_have_text(["<b>Count</b>."])
-        await expect(answers).to_have_text(["one "])
-        slow.open.set()
-        await expect(answers).to_have_text(["one two"])
+        await expect(answers).to_have_text(["Begun "])
+        gate.go.set()
+        await expect(answers).to_have_text(["Begun done."])
 
-        slow.open.clear()
-        slow.closed.clear()
+        gate.go.clear()
+        gate.left.clear()
         await page.locator("#text").fill("Again.")
         await page.locator("#send").click()
-        await expect(answers).to_have_text(["one two", "one "])
+        await expect(answers).to_have_text(["Begun done.", "Begun "])
         await page.locator("#stop").click()
-        await slow.closed.wait()
+        await gate.left.wait()
         await expect(page.locator(".note")).to_have_count(1)
         await page.reload()
-        await expect(answers).to_have_text(["one two", "one "])
+        await expect(answers).to_have_text(["Begun done.", "Begun "])
         await expect(asked).to_have_text(["<b>Count</b>.", "Again."])
         await expect(page.locator("#stop")).to_be_hidden()
 
