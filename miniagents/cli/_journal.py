@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,11 +114,9 @@ def run_journal(options: JournalOptions) -> int:
     Raises:
         JournalError: the file is no journal, cannot be read or written, or another process uses it.
     """
-    if options.what == "show":
-        _show(options.file)
-    elif options.what == "export":
-        for call in read_calls(options.file):
-            sys.stdout.write(json.dumps(_data(call), ensure_ascii=True) + "\n")
+    if options.what != "prune":
+        with suppress(BrokenPipeError):  # the reader of the pipe has left, as `head` does: a normal end
+            (_show if options.what == "show" else _export)(options.file)
     else:
         next(read_calls(options.file), None)  # it is one: no file is made here
         with Journal(options.file) as journal:
@@ -136,6 +135,11 @@ def _show(file: Path) -> None:
         size += call.size
         sys.stdout.write(f"{_line(call)}\n")
     sys.stdout.write(f"{calls} calls, {failed} of them failed, {size / 1e6:.1f} MB\n")
+
+
+def _export(file: Path) -> None:
+    for call in read_calls(file):
+        sys.stdout.write(json.dumps(_data(call), ensure_ascii=True) + "\n")
 
 
 def _line(call: StoredCall) -> str:

@@ -25,6 +25,7 @@ from miniagents.ext.jobs import (
     Progress,
     RowsError,
     RowSource,
+    Stopped,
     TooManyFailuresError,
     form_of,
     map_file,
@@ -52,6 +53,7 @@ _FAILED: Final = 1
 _ROWS_FAILED: Final = 3
 _BUDGET_SPENT: Final = 4
 _STDIN: Final = "-"
+_RETRY: Final = ("--retry-failed",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class MapJob:
             if type(error) is not LookupError:  # a fault, and no price that is not known
                 raise
             complain(str(error).replace("; give price=.", "; give --price IN,OUT."))
-            complain(self.how_to_go_on())
+            self.tell_how_to_go_on()
             return _FAILED
         except BrokenPipeError:  # the reader of OUT has left, as `head` does: a normal end
             return 0
@@ -121,7 +123,7 @@ class MapJob:
             if isinstance(error, RowsError) or (isinstance(error, JournalError) and not self._has_begun):
                 raise  # wrong input: nothing was asked
             complain(_reason(error))
-            complain(self.how_to_go_on())
+            self.tell_how_to_go_on()
             return _FAILED
 
     @property
@@ -207,35 +209,54 @@ class MapJob:
         if isinstance(result, Estimate):
             for line in result.lines():
                 complain(line)
+            self._tell_idle_limits()
             return 0 if result.answered or not result.total else _ROWS_FAILED
         if self.options.out == _STDIN and result.stopped is None:
             with self.out.open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.flush()
         complain(self._sentence(result))
+        self._tell_idle_limits()
         if result.stopped is not None:
-            complain(self.how_to_go_on(" a larger --budget" if result.stopped == "budget" else ""))
+            self.tell_how_to_go_on(result.stopped)
+        elif result.failed and not self._is_forgotten:
+            complain(f"ask what has failed again with: {self._command('--retry-failed')}")
         if result.stopped == "budget":
             return _BUDGET_SPENT
         return _ROWS_FAILED if result.failed or result.stopped else 0
 
+    def _tell_idle_limits(self) -> None:
+        """Say so if limits were given, and rows were answered without a call that they could hold."""
+        options, last = self.options, self.progress
+        given = [name for name, limit in (("--rpm", options.rpm), ("--tpm", options.tpm)) if limit]
+        if given and last is not None and last.done > last.cached and not last.requests:
+            complain(
+                f"{' and '.join(given)} had no effect: {options.agent} called no model, and only calls of "
+                "models are limited; --concurrency says how many rows are asked at once."
+            )
+
     def _sentence(self, result: JobResult) -> str:
         where = "written" if self.options.out == _STDIN else f"in {self.out}"
+        kept = (self.options.out != _STDIN or self.options.errors is not None) and self.errors.exists()
+        failed = f"{result.failed:,} failed{f' ({self.errors})' if kept else ''}" if result.failed else ""
         if result.finished:
-            return f"{counted(result.rows, 'row')} {where}: the job was done before, and nothing was asked."
-        kept = self.options.out != _STDIN or self.options.errors is not None
-        failed = f", {result.failed:,} failed{f' ({self.errors})' if kept else ''}" if result.failed else ""
-        parts = [f"{result.done:,} answered{failed}"]
+            before = f"the job was done before, and nothing was asked{failed and f'; {failed}'}"
+            return f"{counted(result.rows, 'row')} {where}: {before}."
+        parts = [f"{result.done:,} answered{failed and f', {failed}'}"]
         if result.cached:
             parts.append(f"{result.cached:,} of them from the journal")
         if result.requests:
             tokens = (result.usage.input_tokens or 0) + (result.usage.output_tokens or 0)
             parts.append(f"{counted(result.requests, 'call')}, {counted(tokens, 'token')}")
         if result.cost:
-            parts.append(money(result.cost))
+            run = result.run_cost
+            all_runs = money(result.cost)
+            if run is not None and run != result.cost:
+                all_runs = f"{money(run)} in this run, {all_runs} in all runs on this journal"
+            parts.append(all_runs)
         parts.append(duration(result.seconds))
         if result.repeated:
-            parts.append(f"at most {counted(result.repeated, 'call')} of a run that was killed made again")
+            parts.append(f"at most {counted(result.repeated, 'call')} of a run that was stopped made again")
         told = "; ".join(parts)
         match result.stopped:
             case None:
@@ -245,18 +266,45 @@ class MapJob:
             case "failures":
                 return f"too many rows have failed: {told}."
 
-    def how_to_go_on(self, changed: str = "") -> str:
-        """The command that goes on, in a line.
+    @property
+    def _is_forgotten(self) -> bool:
+        """Whether the answers are gone when the command ends."""
+        return self.options.out == _STDIN and self.options.journal is None
+
+    def tell_how_to_go_on(self, stopped: Stopped | None = None) -> None:
+        """Say which command goes on.
 
         Args:
-            changed: what has to be changed in it.
+            stopped: why the job itself has stopped, so that the same command would stop again.
         """
-        command = shlex.join(("miniagents", *self.options.words))
-        if self.options.out == _STDIN and self.options.journal is None:
-            return (
+        if self._is_forgotten:
+            complain(
                 "nothing is kept of it, since it writes to a pipe; give --journal FILE to go on another time."
             )
-        return f"the answers until now are in {self.journal}. Go on with{changed}: {command}"
+            return
+        kept = f"the answers until now are in {self.journal}."
+        match stopped:
+            case None:
+                complain(f"{kept} Go on with: {self._command()}")
+            case "budget":
+                complain(f"{kept} Go on with a larger --budget: {self._command('--budget', 'NEW')}")
+            case "failures":
+                command = self._command("--max-failures", "NEW")
+                complain(f"{kept} Go on with a larger --max-failures: {command}")
+                if not self.options.refresh:  # it would play what was not asked anew yet
+                    complain(f"or ask what has failed again with: {self._command('--retry-failed')}")
+
+    def _command(self, *changed: str) -> str:
+        """The command that was given, with an option in place of the one it had."""
+        words = list(self.options.words)
+        end = words.index("--") if "--" in words else len(words)
+        kept: list[str] = []
+        for at, word in enumerate(words[:end]):
+            name = word.partition("=")[0]
+            is_value = len(changed) > 1 and at > 0 and words[at - 1] == changed[0]
+            if not is_value and name not in changed and not (changed == _RETRY and name == "--refresh"):
+                kept.append(word)
+        return shlex.join(("miniagents", *kept, *changed, *words[end:]))
 
 
 def _reason(error: OSError | MiniAgentsError) -> str:
@@ -294,7 +342,7 @@ def _done(job: MapJob) -> int:
         if job.progress is not None:
             total = "" if job.progress.total is None else f" of {job.progress.total:,}"
             complain(f"stopped after {job.progress.done + job.progress.failed:,}{total} rows.")
-        complain(job.how_to_go_on())
+        job.tell_how_to_go_on()
         raise
 
 

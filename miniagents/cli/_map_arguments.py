@@ -31,6 +31,13 @@ Exit code: 0 when every row has an answer; 3 when rows have failed; 4 when the b
 spent; 1 when something could not be written; 2 for wrong input, before any model is asked;
 130 after Ctrl-C.
 """
+_BUDGET_HELP: Final = (
+    "stop before more than this is spent, by all runs on the journal together, those with --estimate included"
+)
+_RETRIES_HELP: Final = (
+    "of a row, after errors that may pass: no connection, a timeout, an answer that was cut off, a refusal "
+    "with status 408, 409, 425, 429 or 5xx (default: 3)"
+)
 _MILLION: Final = Decimal(1_000_000)
 
 
@@ -131,8 +138,8 @@ def add_map(parser: argparse.ArgumentParser) -> None:
     )
     pace.add_argument("--rpm", metavar="N", type=_limit, help="requests a minute; else as the provider tells")
     pace.add_argument("--tpm", metavar="N", type=_limit, help="tokens a minute; else as the provider tells")
-    pace.add_argument("--retries", metavar="N", type=_number, default=3, help="of a row (default: 3)")
-    pace.add_argument("--budget", metavar="DOLLARS", type=_money, help="stop before more than this is spent")
+    pace.add_argument("--retries", metavar="N", type=_number, default=3, help=_RETRIES_HELP)
+    pace.add_argument("--budget", metavar="DOLLARS", type=_money, help=_BUDGET_HELP)
     pace.add_argument(
         "--price", metavar="IN,OUT", type=_prices, help="dollars for a million tokens that are sent, answered"
     )

@@ -1,6 +1,8 @@
 """``miniagents journal``."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,19 @@ def test_export(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert ("Hello\x1b[31m!", False, True) == (first["text"], first["failed"], second["failed"])
     assert "Hi" in json.dumps(first["asked"])
+
+
+@pytest.mark.parametrize("what", ["show", "export"])
+def test_a_reader_who_leaves(
+    path: Path, what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A reader who has enough, such as head, ends it without an error."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w", buffering=1, encoding="utf-8") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert 0 == main(["journal", what, str(path)])
+        assert "" == capsys.readouterr().err
 
 
 def test_prune(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

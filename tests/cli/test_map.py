@@ -96,6 +96,15 @@ def asked_of(module: str) -> list[str]:
     return list(sys.modules[module].asked) if module in sys.modules else []
 
 
+def commands(told: str) -> list[list[str]]:
+    """The commands that it tells to give next, one at the end of a line, without its name."""
+    return [
+        shlex.split(line.partition(": miniagents ")[2])
+        for line in told.splitlines()
+        if ": miniagents " in line
+    ]
+
+
 def silent(words: Sequence[str]) -> int:
     """What the command does, without what it tells."""
     with redirect_stderr(io.StringIO()):
@@ -141,9 +150,14 @@ def test_failed_rows(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     err = capsys.readouterr().err
     assert "4 rows in out.jsonl: 3 answered, 1 failed (out.jsonl.errors.jsonl); " in err
     assert "\x1b" not in err
-    assert 3 == silent(words)
+    (again,) = commands(err)
+    assert again == [*words, "--retry-failed"]
+    assert 3 == main(words)
     assert len(asked_of(judges)) == 4, "what has failed is not asked again without --retry-failed"
-    assert 3 == silent([*words, "--retry-failed"])
+    err = capsys.readouterr().err
+    assert "done before, and nothing was asked; 1 failed (out.jsonl.errors.jsonl)." in err
+    assert commands(err) == [again]
+    assert 3 == silent(again)
     assert len(asked_of(judges)) == 5
 
 
@@ -174,7 +188,10 @@ def test_typed(judges: str) -> None:
     assert read("out.jsonl")[0] == {**ROWS[0], "judged": {"mood": "good"}, "judged_error": None}
     parquet = pytest.importorskip("pyarrow.parquet")
     assert 0 == silent([*words, "-o", "out.parquet"])
-    assert parquet.read_table("out.parquet").to_pylist()[3]["output"] == {"mood": "good"}
+    table = parquet.read_table("out.parquet")
+    assert table.to_pylist()[3]["output"] == {"mood": "good"}
+    assert table.schema.names[-2:] == ["output", "error"]
+    assert str(table.schema.field("error").type) == "string", "also where no row has failed"
 
 
 def test_budget(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,9 +213,11 @@ def test_budget(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     err = capsys.readouterr().err
     assert "the budget of $2.00 is spent: 2 answered" in err
     assert "Go on with a larger --budget: miniagents map " in err
-    assert 0 == main([*words, "--price", "1,1", "--budget", "4"])
+    (again,) = commands(err)
+    assert again == [*words, "--price", "1,1", "--budget", "NEW"]
+    assert 0 == main([*again[:-1], "4.5"])
     assert len(asked_of(judges)) == 4
-    assert "$4.00" in capsys.readouterr().err
+    assert "; $2.00 in this run, $4.00 in all runs on this journal; " in capsys.readouterr().err
 
 
 def test_budget_without_a_price(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,8 +257,14 @@ def test_too_many_failures(judges: str, capsys: pytest.CaptureFixture[str]) -> N
     assert 3 == main([*words, "--max-failures", "0", "--concurrency", "1"])
     err = capsys.readouterr().err
     assert "too many rows have failed: " in err
-    assert "Go on with: " in err
     assert not Path("out.jsonl").exists()
+    larger, again = commands(err)
+    assert larger[-4:] == ["--concurrency", "1", "--max-failures", "NEW"], "the old number is not in it"
+    assert again[-1] == "--retry-failed"
+    assert 3 == silent([*larger[:-1], "1"])
+    assert len(read("out.jsonl")) == len(asked_of(judges)) == 4
+    assert 3 == silent([*again, "--max-failures=1"])
+    assert len(asked_of(judges)) == 5
 
 
 def test_an_error_of_every_row(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -278,6 +303,16 @@ def test_estimate(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(asked_of(judges)) == 40
     assert 0 == main(["map", f"{judges}:paid", "many.jsonl", "--text-column", "text", "--estimate"])
     assert "the price is not known (give --price IN,OUT)" in capsys.readouterr().err
+
+
+def test_limits_of_an_agent_that_calls_no_model(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Limits that could hold nothing are told in a line; those of a model are not."""
+    words = ["rows.jsonl", "-o", "out.jsonl", "--text-column", "text", "--rpm", "60000", "--tpm", "90000000"]
+    assert 0 == main(["map", "eliza", *words])
+    told = "--rpm and --tpm had no effect: eliza called no model, "
+    assert told in capsys.readouterr().err
+    assert 0 == main(["map", f"{judges}:typed", *words])
+    assert "had no effect" not in capsys.readouterr().err
 
 
 def test_no_rows(judges: str) -> None:

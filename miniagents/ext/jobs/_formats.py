@@ -9,7 +9,7 @@ import gzip
 import json
 import os
 from base64 import b64encode
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import date, time, timedelta
 from importlib import import_module
@@ -46,7 +46,9 @@ class _Parquet(Protocol):
         """What reads."""
         ...
 
-    def ParquetWriter(self, path: Path, like: RowSource | None) -> RowWriter:  # noqa: N802 - a class
+    def ParquetWriter(  # noqa: N802 - a class
+        self, path: Path, like: RowSource | None, texts: Iterable[str]
+    ) -> RowWriter:
         """What writes."""
         ...
 
@@ -82,13 +84,16 @@ def read_rows(source: str | Path, *, name: str | None = None) -> RowSource:
     return _TextRows(path, called, form)
 
 
-def row_writer(path: str | Path, form: FileForm, *, like: RowSource | None = None) -> RowWriter:
+def row_writer(
+    path: str | Path, form: FileForm, *, like: RowSource | None = None, texts: Iterable[str] = ()
+) -> RowWriter:
     """What writes rows into a file.
 
     Args:
         path: where it writes at once; what is there is overwritten.
         form: how the rows are to stand in it; see `form_of`.
         like: the rows that are read: where both are Parquet, columns keep their types.
+        texts: columns of texts, which Parquet says also where none of their values is there.
 
     Raises:
         OSError: the file cannot be written.
@@ -107,7 +112,7 @@ def row_writer(path: str | Path, form: FileForm, *, like: RowSource | None = Non
     """
     path = Path(path)
     if form.name == "parquet":
-        return _parquet().ParquetWriter(path, like)
+        return _parquet().ParquetWriter(path, like, texts)
     return _JSONLines(path, zipped=form.zipped)
 
 

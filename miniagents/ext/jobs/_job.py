@@ -137,6 +137,11 @@ class Job(Generic[RowT]):
         """How far it has come."""
         return self._meter.progress
 
+    @property
+    def run_cost(self) -> Decimal | None:
+        """Dollars of this run; None if a price is not known."""
+        return self._spent()[1]
+
     # -- the reader ----------------------------------------------------------------------------------------
 
     async def rows(self) -> AsyncGenerator[Row[RowT, Message]]:

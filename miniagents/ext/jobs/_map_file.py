@@ -195,6 +195,7 @@ class _FileJob:
             repeated=job.repeated,
             changed=job.changed,
             cost=progress.cost,
+            run_cost=job.run_cost,
             requests=progress.requests,
             usage=progress.usage,
             stopped=job.stopped,
@@ -226,7 +227,7 @@ class _FileJob:
             OSError: it cannot be written.
         """
         beside = self._out.with_name(f"{self._out.name}.part")
-        writer = row_writer(beside, self._form, like=self._rows)
+        writer = row_writer(beside, self._form, like=self._rows, texts=self._columns[1:])
         try:
             async for row in self._job(asks=False).rows():
                 writer.write(self._line(row))

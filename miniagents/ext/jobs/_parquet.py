@@ -325,18 +325,18 @@ class ParquetWriter:
     Args:
         path: of the file.
         like: the rows that are read; columns of a Parquet file keep their types.
+        texts: columns that are texts also where all their values are missing.
 
     Raises:
         OSError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, like: RowSource | None) -> None:
+    def __init__(self, path: Path, like: RowSource | None, texts: Iterable[str] = ()) -> None:
         self._path = path
         self._beside = path.with_name(f"{path.name}.rows")
-        self._known: Mapping[str, _Type] = (
-            {field.name: field.type for field in like.schema} if isinstance(like, ParquetRows) else {}
-        )
-        self._types: dict[str, _Type | None] = dict(self._known)  # None: no type fits, so it is a text
+        columns = {field.name: field.type for field in like.schema} if isinstance(like, ParquetRows) else {}
+        self._types: dict[str, _Type | None] = dict(columns)  # None: no type fits, so it is a text
+        self._known: Mapping[str, _Type] = {**dict.fromkeys(texts, _ARROW.string()), **columns}
         self._rows: list[Row] = []
         self._size = 0  # of their texts
         self._file: IO[bytes] = self._beside.open("w+b")
@@ -351,6 +351,8 @@ class ParquetWriter:
     def close(self) -> None:
         """Write what is left."""
         self._flush()
+        for name, kind in self._known.items():
+            self._types.setdefault(name, kind)
         for name, kind in self._types.items():
             if "struct<>" in str(kind):  # an object without fields, for which Parquet has no type
                 self._types[name] = None
@@ -394,6 +396,7 @@ class ParquetWriter:
 
     def _array(self, name: str, values: list[object]) -> _Array:
         if name in self._known:
+            self._types.setdefault(name, self._known[name])
             with suppress(_ARROW.ArrowException, TypeError, ValueError):
                 return _ARROW.array(values, self._known[name])
         try:

@@ -153,6 +153,7 @@ class JobResult:
         repeated: how many calls the run before had begun and not kept when it was killed or left.
         changed: the input is another one than that of the run before on the same journal.
         cost: dollars, also those that earlier runs of the job have cost; None if a price is not known.
+        run_cost: the dollars of this run alone; None if a price is not known.
         requests: calls of models, retries included.
         usage: the tokens of these.
         seconds: that it took.
@@ -171,6 +172,7 @@ class JobResult:
     repeated: int = 0
     changed: bool = False
     cost: Decimal | None = None
+    run_cost: Decimal | None = None
     requests: int = 0
     usage: Usage = Usage()  # noqa: RUF009 - frozen
     seconds: float = 0.0
