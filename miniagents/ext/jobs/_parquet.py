@@ -351,8 +351,8 @@ class ParquetWriter:
     def close(self) -> None:
         """Write what is left."""
         self._flush()
-        for name, kind in self._known.items():
-            self._types.setdefault(name, kind)
+        for name, known in self._known.items():
+            self._types.setdefault(name, known)
         for name, kind in self._types.items():
             if "struct<>" in str(kind):  # an object without fields, for which Parquet has no type
                 self._types[name] = None
