@@ -48,6 +48,7 @@ _FIRST_AGENT = (
 )
 
 
+@pytest.mark.gate("starts interpreters")
 def test_a_first_agent_imports_what_it_needs() -> None:
     """To make a first agent and run it imports no more modules than it did, of each layer."""
     printed = _printed(*_FIRST_AGENT, "import sys", "print(*sys.modules)").split()
@@ -57,12 +58,14 @@ def test_a_first_agent_imports_what_it_needs() -> None:
     assert _FOR_A_FIRST_AGENT == counted, sorted(ours)
 
 
+@pytest.mark.gate("starts interpreters")
 def test_a_first_agent_imports_nothing_of_others_that_it_could_do_without() -> None:
     """What is needed in rare cases only, a first agent does not import."""
     rare = {"difflib", "mimetypes", "pydantic.dataclasses", "reactivex.operators"}
     assert "set()" == _printed(*_FIRST_AGENT, "import sys", f"print({rare} & set(sys.modules))")
 
 
+@pytest.mark.gate("starts interpreters")
 def test_a_first_agent_compiles_the_methods_that_it_calls() -> None:
     """Of the dataclasses that are imported, those that nothing is made of have no `__init__` yet."""
     assert "['File', 'Image', 'Keywords']" == _printed(
@@ -78,6 +81,7 @@ def test_a_first_agent_compiles_the_methods_that_it_calls() -> None:
     )
 
 
+@pytest.mark.gate("starts an interpreter for each name")
 def test_a_name_imports_no_layer_after_its_own() -> None:
     """`from miniagents import miniagent` imports no tools and no schemas, and `AWAIT` no agents."""
     assert "False" == _printed(
@@ -102,6 +106,7 @@ def test_a_name_is_what_type_checkers_take_it_for(package: str) -> None:
     assert [] == wrong
 
 
+@pytest.mark.gate("starts interpreters")
 def test_a_star_imports_every_name() -> None:
     """`from miniagents import *` imports all that `__all__` names."""
     assert "True" == _printed(

@@ -15,6 +15,7 @@ DOT = "."
 ALLOWED: frozenset[str] = frozenset()
 
 
+@pytest.mark.gate("reads all of the source")
 def test_no_places() -> None:
     """A clone holds no path of a machine and no host of a registry."""
     no_breach(named_places(ROOT, committed(ROOT), ALLOWED))

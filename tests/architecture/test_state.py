@@ -8,6 +8,7 @@ from tests.architecture.source import ROOT, no_breach, plant
 from tests.architecture.state import mutable_globals
 
 
+@pytest.mark.gate("reads all of the source")
 def test_no_global_state() -> None:
     """Two contexts, two tests, two users share nothing."""
     no_breach(mutable_globals(ROOT))

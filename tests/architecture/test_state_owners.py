@@ -13,6 +13,7 @@ OWNED = {OWNER: ("Lifetime",)}
 LIFE = 'class Lifetime:\n    __slots__ = ("__weakref__", "closed", "error", "was_read")\n'
 
 
+@pytest.mark.gate("reads all of the source")
 def test_state_is_written_by_its_owner() -> None:
     """No module but `_lifetime` ends a stream or counts its readers, and none but `_flow` its demand."""
     no_breach(written_elsewhere(ROOT, STATE_OWNERS, SHARED_STATE_NAMES))

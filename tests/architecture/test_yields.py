@@ -8,6 +8,7 @@ from tests.architecture.source import ROOT, no_breach, plant
 from tests.architecture.yields import held_across_yields
 
 
+@pytest.mark.gate("reads all of the source")
 def test_nothing_is_held_across_a_yield() -> None:
     """A generator that is left in the middle has nothing to give back that belongs to its reader's task."""
     no_breach(held_across_yields(ROOT))

@@ -125,6 +125,7 @@ def test_a_table_of_growth() -> None:
 
 
 @pytest.mark.parametrize(("name", "count"), [("token", 5_000), ("idle", 4_000), ("call", 100)])
+@pytest.mark.gate("makes thousands of streams")
 def test_what_is_kept(name: str, count: int) -> None:
     """What a token, a waiting stream and a called agent keep is what was promised, or less."""
     # One of three: what is made once, such as a larger table of all tasks in asyncio, is not kept.

@@ -147,6 +147,7 @@ def test_a_device_or_a_file_is_an_input(
     assert ("ELIZA: There is nothing" in out) == (device == "in.txt")
 
 
+@pytest.mark.gate("starts programs")
 async def test_an_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:
     """`| head -1` gets its line, and there is neither a traceback nor a complaint."""
     command = f"{' '.join(COMMAND)} | head -1"
@@ -163,6 +164,7 @@ async def test_an_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:
     assert 1 == len(out.splitlines())
 
 
+@pytest.mark.gate("starts programs")
 async def test_a_full_output_is_one_line_and_exit_1(tmp_path: Path) -> None:
     """An output that cannot be written is no traceback."""
     shell = await asyncio.create_subprocess_exec(

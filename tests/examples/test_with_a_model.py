@@ -137,8 +137,10 @@ def test_pipeline(capsys: Capture, tmp_path: Path) -> None:
 def test_job(capsys: Capture, tmp_path: Path) -> None:
     """No row is asked twice, what does not fit is asked again, and the files stand in the folder."""
     good = '{"mood": "positive", "because": "of it"}'
+    used = Usage(300, 100)
     scripted = ScriptedModel(
-        "I do not know.", then=AssistantMessage(good, model="gpt-4o", usage=Usage(300, 100))
+        AssistantMessage("I do not know.", model="gpt-4o", usage=used),
+        then=AssistantMessage(good, model="gpt-4o", usage=used),
     )
     MiniAgents().run(job.main(scripted.agent.bind(), tmp_path))
     out = capsys.readouterr().out

@@ -221,6 +221,7 @@ def test_private(path: Path) -> None:
         assert 0o600 == stat.S_IMODE(path.stat().st_mode)
 
 
+@pytest.mark.gate("starts programs")
 def test_one_at_a_time(path: Path) -> None:
     """A second process is refused, with the number of the first one; after its end it is let in."""
     program = f"from miniagents.ext.journal import Journal; Journal({str(path)!r})"
@@ -408,6 +409,7 @@ with Journal(sys.argv[1]) as journal:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit for the size of files")
+@pytest.mark.gate("starts programs")
 def test_full_disk(path: Path) -> None:
     """A full disk is an error of the call that could not be kept; what was kept is whole, and it goes on."""
     ended = subprocess.run(  # noqa: S603 - a program of this test

@@ -214,6 +214,7 @@ def run(script: str) -> tuple[list[str], str, int]:
     return done.stdout.splitlines(), done.stderr, done.returncode
 
 
+@pytest.mark.gate("starts programs")
 def test_ctrl_c() -> None:
     """Ctrl-C ends a program when every run has cleaned up, and says nothing else."""
     printed, errors, code = run(CTRL_C)

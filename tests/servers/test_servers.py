@@ -67,6 +67,7 @@ def scripted(streamed: tuple[str, ...], whole: str) -> Script:
     return script
 
 
+@pytest.mark.gate("talks in two ways")
 async def test_conversation_is_compared() -> None:
     """A conversation is returned if all who ask are told the same, in pieces; else it is an error."""
     async with serve(scripted(("Hel", "lo"), "Hello")) as server:

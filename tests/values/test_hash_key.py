@@ -131,6 +131,7 @@ def test_a_merkle_tree() -> None:
     assert data(inner).hash_key != data(data((2, 1))).hash_key
 
 
+@pytest.mark.gate("starts interpreters")
 def test_the_same_in_every_process() -> None:
     """Hash randomization, another process, another order of making: the same key."""
     program = """

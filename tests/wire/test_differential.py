@@ -111,6 +111,7 @@ async def no_mistakes(first: int, number: int) -> None:
     assert figures.streams.total() > 0.9 * number
 
 
+@pytest.mark.gate("reads streams in two ways")
 async def test_some_random_streams() -> None:
     """Random streams are read as they are meant, by the SDK too or a dialect says why not; faults fail."""
     await no_mistakes(0, 9)

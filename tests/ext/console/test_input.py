@@ -107,6 +107,7 @@ async def test_a_pipe_that_does_not_wait_is_waited_for() -> None:
         assert "late" == await line
 
 
+@pytest.mark.gate("types a long line at a terminal")
 def test_a_long_line_arrives_whole() -> None:
     """A line longer than what a pipe holds arrives as it was sent."""
     code = (

@@ -238,6 +238,7 @@ def test_the_first_append_to_a_file_without_marks(tmp_path: Path) -> None:
 
 
 @pytest.mark.logs("not written to its end")
+@pytest.mark.gate("reads a file for each of its bytes")
 def test_a_cut_at_every_byte_of_a_long_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever a file is cut, an object that reads its end only appends soundly, whatever the texts say."""
     monkeypatch.setattr(_markdown_file, "_PIECE", 64)
@@ -341,6 +342,7 @@ def test_a_message_counts_when_the_disk_has_it(tmp_path: Path, monkeypatch: pyte
     assert (RECORDS[2], RECORDS[3]) == file.load()
 
 
+@pytest.mark.gate("starts programs")
 def test_a_limit_of_the_system(tmp_path: Path) -> None:
     """The same with a real limit on the size of files, in a process of its own."""
     path = tmp_path / "CHAT.md"
@@ -374,6 +376,7 @@ print("done", flush=True)
 """
 
 
+@pytest.mark.gate("starts programs")
 def test_nobody_writes_into_the_message_of_another_process(tmp_path: Path) -> None:
     """While one process is in the middle of a message, others that append or load wait for its end."""
     path = tmp_path / "CHAT.md"

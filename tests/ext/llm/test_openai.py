@@ -273,6 +273,7 @@ async def test_many_at_once() -> None:
     assert [str(reply) for reply in replies] == ["Hello"] * 50
 
 
+@pytest.mark.gate("starts an interpreter")
 def test_without_the_sdk() -> None:
     """Without the SDK the import fails, and says what to install."""
     script = "import sys; sys.modules['openai'] = None; import miniagents.ext.llm.openai"

@@ -187,6 +187,7 @@ async def _never_list(_: ServerRequestContext, page: PaginatedRequestParams | No
     raise AssertionError
 
 
+@pytest.mark.gate("starts programs")
 async def test_servers_that_cannot_be_used() -> None:
     """A server that lists without end, says nothing, or cannot be reached is an error that names it."""
     with pytest.raises(MCPServerError, match="lists tools without end"):
