@@ -251,6 +251,7 @@ class Threads:
 
     async def _keep(self, history: ChatHistorySQLite, turn: str, run: str, began: float) -> None:
         """Put an answer into the history when it has ended, also if that is with the server."""
+        await asyncio.sleep(0)  # an eager task could end before anybody knows it
         try:
             frames = [frame async for _, frame in self._runs.frames(run)]
             seconds = asyncio.get_running_loop().time() - began
