@@ -124,7 +124,7 @@ class ServeOptions(ModelOptions):
         agent: `MODULE:AGENT`, None for a model.
         host: where it listens.
         port: there; 0 for one that is free.
-        token: what clients have to know, None if whoever reaches it may.
+        token: what clients have to know, None if all clients may.
         names: of a server in front of it.
         history: the file that keeps the conversations, None to keep nothing.
         frames: the file that keeps answers while they come, None for one beside the history.

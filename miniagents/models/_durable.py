@@ -42,7 +42,7 @@ class RunJournal(CallJournal, Protocol):
         ...
 
     def hold(self, run: str, /) -> AbstractAsyncContextManager[None]:
-        """A block in which nobody else works on a run.
+        """A block in which no other process or task works on a run.
 
         Args:
             run: the id of the run.

@@ -130,13 +130,13 @@ class Limiter:
 
     @property
     def requests_per_minute(self) -> float | None:
-        """How many requests it lets go in a minute; None as long as nobody has told or shown a limit."""
+        """How many requests it lets go in a minute; None as long as no limit is known."""
         known = self._given_requests or self._told or self._refused_at is not None
         return None if self._requests.rate is None or not known else self._requests.rate * _MINUTE
 
     @property
     def tokens_per_minute(self) -> float | None:
-        """How many tokens of both kinds; None as long as nobody has told a limit of them."""
+        """How many tokens of both kinds; None as long as no limit of them is known."""
         kinds = (self._sent.rate, self._answered.rate)
         rate = sum(each or 0.0 for each in kinds) or None if self._tokens.rate is None else self._tokens.rate
         return None if rate is None else rate * _MINUTE

@@ -135,7 +135,7 @@ class RunStore(RunJournal, Protocol):
         ...
 
     async def unfinished_runs(self) -> list[UnfinishedRun]:
-        """Take over the runs on which nobody works any more; each of them counts one attempt more."""
+        """Take over the runs on which no server works any more; each of them counts one attempt more."""
         ...
 
     async def leave_run(self, run: str, /) -> None:

@@ -55,7 +55,7 @@ class Place:
     Attributes:
         host: a name or an address.
         port: 0 for one that is free.
-        token: what clients have to know; None: whoever reaches it may.
+        token: what clients have to know; None: all clients may.
         names: of a server in front of it, such as one with TLS, with their ports if they have some.
 
     Example:
@@ -146,7 +146,7 @@ def _kept(serving: Serving) -> Generator[tuple[Path, Path]]:
 
 
 def frames_beside(history: Path) -> Path:
-    """Return where the frames of a history are kept if nobody says it.
+    """Return where the frames of a history are kept if no file is given.
 
     Args:
         history: its file.

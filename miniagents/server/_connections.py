@@ -1,4 +1,4 @@
-"""Connections: those that ask for nothing take nobody's place."""
+"""Connections: those that ask for nothing do not take the place of others."""
 
 import asyncio
 import socket

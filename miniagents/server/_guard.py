@@ -1,4 +1,4 @@
-"""Who may ask: this machine's own pages, and whoever is logged in. Nothing else reaches the routes.
+"""Who may ask: this machine's own pages, and clients that are logged in. Nothing else reaches the routes.
 
 A page of another site can have a browser send requests here, and a name that its owner points here (DNS
 rebinding) even makes these look like requests to that site. So each request has to name this server (`Host`),
@@ -143,7 +143,7 @@ class Guard:
     Args:
         app: what is guarded.
         hosts: by which names it may be asked for.
-        login: who may; None: whoever reaches it.
+        login: who may; None: all clients.
         public: the paths, or beginnings of paths that end with a slash, for which nobody logs in.
     """
 

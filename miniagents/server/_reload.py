@@ -29,7 +29,7 @@ def serve_again(
 ) -> int:
     """Serve in a process of its own, and begin again whenever Python files of a folder change.
 
-    Whoever connects in between waits. If the first process ends before anything has changed, that is the end.
+    Clients that connect in between wait. If the first process ends before a change, that is the end.
 
     Args:
         serve: called in the process; can be pickled.

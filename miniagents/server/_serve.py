@@ -33,7 +33,7 @@ _HIGHEST_PORT: Final = 65_535
 
 
 def listen(place: Place) -> socket.socket:
-    """Listen; whoever connects from now on waits until it is served.
+    """Listen; clients that connect from now on wait until they are served.
 
     Args:
         place: where.
@@ -77,7 +77,7 @@ def listen(place: Place) -> socket.socket:
 
 
 def address_of(place: Place, listener: socket.socket) -> str:
-    """Return what a browser on this machine opens; a token stands behind the ``#``, which is sent to nobody.
+    """Return what a browser on this machine opens; a token stands behind the ``#``, and is not sent.
 
     Args:
         place: where the server is.

@@ -1,4 +1,4 @@
-"""The conversations of a server: asked, kept, told, whoever is there to read it.
+"""The conversations of a server: asked, kept, told, with readers or without.
 
 What the user says is in the history before the run begins. What the agent says is put there from the frames
 of its run, when that has ended, or, if the server was killed, when somebody looks next.
@@ -240,7 +240,7 @@ class Threads:
             except TooManyRunsError as error:
                 raise RequestError(str(error), 429, code="too_many_runs") from error
             self._pictures.name(run, replies)
-            # A task of nobody's request.
+            # A task of its own, which no request ends.
             keeper = asyncio.create_task(
                 self._keep(history, turn, run, began), name=f"keeper of run {run}", context=Variables()
             )
@@ -258,13 +258,13 @@ class Threads:
             async with self._turn(history.thread):
                 said = said_in_run(run, frames, round(seconds, 3))
                 await _add(history, list(await history.load()), turn, said)
-        except Exception:  # what is recorded is there: whoever looks next tries again
+        except Exception:  # what is recorded is there: the next request tries again
             logger.exception("An answer could not be kept in the history.")
         finally:
             del self._live[history.thread]  # while it is there no other run begins in the conversation
 
     async def _kept(self, thread: str) -> None:
-        """Wait until the last answer is in the history, if its run has ended: whoever saw that may ask."""
+        """Wait until the last answer is in the history, if its run has ended: a client may have seen that."""
         live = self._live.get(thread)
         if live is not None:
             record = await self._runs.find(live.run)

@@ -186,7 +186,7 @@ class Journal:
 
     @asynccontextmanager
     async def hold(self, run: str, /) -> AsyncGenerator[None]:
-        """A block in which nobody else works on a run.
+        """A block in which no other process or task works on a run.
 
         Args:
             run: the id of the run.
@@ -218,7 +218,7 @@ class Journal:
         await self._ask(lambda connection: self._file.begin_run(connection, run, request), writes=True)
 
     async def unfinished_runs(self) -> list[UnfinishedRun]:
-        """Take over the runs on which nobody works; each of them counts one attempt more.
+        """Take over the runs on which no server works; each of them counts one attempt more.
 
         Raises:
             JournalError: the file cannot be written.

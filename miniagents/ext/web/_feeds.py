@@ -57,7 +57,7 @@ async def frames_of_feed(feed: Feed, more: asyncio.Event) -> AsyncGenerator[Posi
     """Yield the frames of a feed, up to the last one.
 
     Args:
-        feed: open; whoever opened it closes it.
+        feed: open; the caller that opened it closes it.
         more: what its `wake` sets.
     """
     while True:

@@ -172,7 +172,7 @@ class FrameLog(Protocol):
         """Write a run from now on, if it has not ended; what wrote it before can append nothing any more.
 
         Args:
-            run: its id; one that nobody else works on.
+            run: its id; no other process or task works on it.
 
         Returns:
             What is known of it; None if there is no such run.

@@ -142,14 +142,14 @@ class Runs:
         topic: str = "",
         keywords: Mapping[str, object] | None = None,
     ) -> str:
-        """Ask an agent, and record what it replies, whoever reads it or not.
+        """Ask an agent, and record what it replies, with readers or without.
 
         With a journal it goes on after the death of the server, too.
 
         Args:
             agent: its name.
             messages: what it is asked.
-            owner: who may read and stop the run; `""`: whoever knows the id.
+            owner: who may read and stop the run; `""`: all who know the id.
             topic: what it belongs to, the id of a chat for example; see `latest`.
             keywords: of the agent. With a journal they have to be data.
 
@@ -179,11 +179,11 @@ class Runs:
     async def start(
         self, replies: Replies, *, owner: str = "", topic: str = "", agent: str | None = None
     ) -> str:
-        """Record what an agent replies, whoever reads it or not; it ends with its server.
+        """Record what an agent replies, with readers or without; it ends with its server.
 
         Args:
             replies: of ``agent.inquire(...)``.
-            owner: who may read and stop it; `""`: whoever knows the id.
+            owner: who may read and stop it; `""`: all who know the id.
             topic: what it belongs to, the id of a chat for example; see `latest`.
             agent: its alias, for messages that do not say who wrote them.
 

@@ -53,7 +53,7 @@ class SQLiteFrames:
     """Keeps the frames of runs in a SQLite file (WAL, a commit every 20 ms).
 
     Several processes of one machine may use one file; others cannot read it (mode 0600). A run whose server
-    was killed ends with `lost` for whoever reads it ``lease`` seconds later. The death of a process takes
+    was killed ends with `lost` for its readers ``lease`` seconds later. The death of a process takes
     nothing that a reader has seen; a power failure may take the last moments.
 
     Args:
@@ -196,7 +196,7 @@ class SQLiteFrames:
         """Write a run from now on, if it has not ended; what wrote it before can append nothing any more.
 
         Args:
-            run: its id; one that nobody else works on.
+            run: its id; no other process or task works on it.
 
         Returns:
             What is known of it; None if there is no such run.
