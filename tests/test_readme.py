@@ -45,10 +45,10 @@ COSTS = {
     "S4": "each call, if 10,000 agents are called at once",
     "S5": "the first token through a chain of 100 agents, ms",
 }
-"""The cases of the benchmark that the README tells of, in their order."""
+"""The cases of the benchmark that the README shows, in their order."""
 
 COLUMNS = {
-    "ours": "here",
+    "ours": "miniagents",
     "aiostream": "aiostream",
     "reactivex": "RxPY",
     "genai-processors": "genai-processors",
