@@ -142,7 +142,7 @@ def row(name: str, each: Mapping[int, float]) -> str:
 def rows(growth: Mapping[str, Mapping[int, float]]) -> list[str]:
     """The lines of a Markdown table of seconds an item, by series and size."""
     head = [
-        "| what grows | µs an item at each size | last / first | last / cheapest | |",
+        "| what grows | µs for each item, by size | last / first | last / cheapest | result |",
         "|---|---|---|---|---|",
     ]
     return head + [row(name, costs) for name, costs in growth.items()]
