@@ -112,7 +112,6 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/server/_threads.py": "tests/server/test_routes.py",
         "miniagents/server/_reload.py": "tests/cli/test_serve.py",
         "miniagents/server/_serve.py": "tests/cli/test_serve.py",
-        "miniagents/cli/_named_agents.py": "tests/cli/test_mcp.py",
         # What is recorded and played, and the file: tried together, through the journal of users.
         "miniagents/models/_journal.py": "tests/ext/test_journal.py",
         "miniagents/ext/_journal/_journal.py": "tests/ext/test_journal.py",

@@ -12,7 +12,7 @@ from mcp.client import Client
 from miniagents import MiniAgent, Tool
 from miniagents.cli import main
 from miniagents.cli._arguments import BadInputError, McpOptions, parse_arguments
-from miniagents.cli._named_agents import named_agents
+from miniagents.cli._named import named_agents
 from tests.support.mcp_servers import ROOT
 
 AGENTS = """
