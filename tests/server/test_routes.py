@@ -25,33 +25,9 @@ from miniagents.server import _threads
 from miniagents.server._said import said_in_run
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.pages import Page, page_of
+from tests.support.web_agents import Gate
 
 TOKEN = "open sesame"  # noqa: S105 - of these tests
-
-
-class Waiting:
-    """An agent that says one token, waits, and says another one."""
-
-    def __init__(self) -> None:
-        self.go = asyncio.Event()
-        self.asked: list[list[str]] = []
-        self.closed = asyncio.Event()
-
-        @miniagent
-        async def slow(ctx: InteractionContext) -> None:
-            self.asked.append([str(each) for each in await ctx.messages])
-
-            async def tokens(_: object) -> AsyncGenerator[str]:
-                try:
-                    yield "one "
-                    await self.go.wait()
-                    yield "two"
-                finally:
-                    self.closed.set()
-
-            ctx.reply(AssistantMessage.promise(tokens))
-
-        self.agent = slow
 
 
 async def first_token(page: Page, run: str) -> None:
@@ -155,8 +131,8 @@ async def test_threads(tmp_path: Path) -> None:
 
 async def test_the_run_of_a_thread(tmp_path: Path) -> None:
     """While a run goes on, its conversation names it, has what the user said, and takes nothing more."""
-    waiting = Waiting()
-    async with page_of(waiting.agent, tmp_path) as page:
+    gate = Gate()
+    async with page_of(gate.agent(), tmp_path) as page:
         thread = await page.thread()
         run = await page.begin(thread, text="Hi")
         read = await page.read(thread)
@@ -166,32 +142,32 @@ async def test_the_run_of_a_thread(tmp_path: Path) -> None:
             refused = await page.client.post(f"/api/threads/{thread}/runs", json=body)
             assert (409, "run_goes_on") == error(refused)
             assert run == refused.json()["error"]["run"]
-        waiting.go.set()
+        gate.go.set()
         assert "finished" == (await page.told(run))[-1]["how"]
         # Whoever has seen the end finds the answer.
         read = await page.read(thread)
-        assert (None, "one two") == (read["run"], read["messages"][-1]["text"])
+        assert (None, "Begun done.") == (read["run"], read["messages"][-1]["text"])
 
 
 async def test_stop(tmp_path: Path) -> None:
     """A stopped answer is kept as far as it was said, and says so; the agent is sent it from then on."""
-    waiting = Waiting()
-    async with page_of(waiting.agent, tmp_path) as page:
+    gate = Gate()
+    async with page_of(gate.agent(), tmp_path) as page:
         thread = await page.thread()
         run = await page.begin(thread, text="Hi")
         await first_token(page, run)
         assert {"stopped": True} == (await page.client.post(f"/runs/{run}/stop")).json()
-        await asyncio.wait_for(waiting.closed.wait(), 1)
+        await asyncio.wait_for(gate.left.wait(), 1)
         assert "stopped" == (await page.told(run))[-1]["how"]
         said = (await page.read(thread))["messages"][1]
-        assert ("one ", "stopped", "The answer was stopped.") == (
+        assert ("Begun ", "stopped", "The answer was stopped.") == (
             said["text"],
             said["ended"],
             said["sentence"],
         )
-        waiting.go.set()
+        gate.go.set()
         await page.say(thread, "Go on")
-        assert ["Hi", "one ", "Go on"] == waiting.asked[-1]
+        assert ["Hi", "Begun ", "Go on"] == gate.asked[-1]
 
 
 async def test_regenerate(tmp_path: Path) -> None:
@@ -320,14 +296,14 @@ async def test_a_call_that_was_cut(tmp_path: Path) -> None:
 
 async def test_two_readers(tmp_path: Path) -> None:
     """Two tabs read one run, one from the first frame and one from where it was, to the same end."""
-    waiting = Waiting()
-    async with page_of(waiting.agent, tmp_path) as page:
+    gate = Gate()
+    async with page_of(gate.agent(), tmp_path) as page:
         run = await page.begin(await page.thread(), text="Hi")
         await first_token(page, run)
         one = asyncio.create_task(page.client.get(f"/runs/{run}"))
         other = asyncio.create_task(page.client.get(f"/runs/{run}", headers={"last-event-id": "2"}))
         await asyncio.sleep(0.05)
-        waiting.go.set()
+        gate.go.set()
         whole, rest = (await one).text, (await other).text
         assert whole.endswith(rest[rest.index("id: ") :])
         last = rest[rest.rindex("id: ") + 4 :].split("\n")[0]
@@ -336,13 +312,13 @@ async def test_two_readers(tmp_path: Path) -> None:
 
 async def test_removing_what_goes_on(tmp_path: Path) -> None:
     """A conversation that is forgotten in mid-answer stops its run, and nothing of it comes back."""
-    waiting = Waiting()
-    async with page_of(waiting.agent, tmp_path) as page:
+    gate = Gate()
+    async with page_of(gate.agent(), tmp_path) as page:
         thread = await page.thread()
         run = await page.begin(thread, text="Hi")
         await first_token(page, run)
         assert 204 == (await page.client.delete(f"/api/threads/{thread}")).status_code
-        assert waiting.closed.is_set()
+        assert gate.left.is_set()
         assert "stopped" == (await page.told(run))[-1]["how"]
         assert [] == (await page.client.get("/api/threads")).json()["threads"]
     assert () == await ChatHistorySQLite(tmp_path / "CHAT.db").threads()
@@ -350,18 +326,18 @@ async def test_removing_what_goes_on(tmp_path: Path) -> None:
 
 async def test_the_server_ends_in_mid_answer(tmp_path: Path) -> None:
     """What was said when the server ended is kept, and the next server says that the rest was lost."""
-    waiting = Waiting()
-    async with page_of(waiting.agent, tmp_path) as page:
+    gate = Gate()
+    async with page_of(gate.agent(), tmp_path) as page:
         thread = await page.thread()
         await first_token(page, await page.begin(thread, text="Hi"))
-    waiting.go.set()
-    async with page_of(waiting.agent, tmp_path) as page:
+    gate.go.set()
+    async with page_of(gate.agent(), tmp_path) as page:
         read = await page.read(thread)
         said = read["messages"][-1]
-        assert (None, "one ", "lost") == (read["run"], said["text"], said["ended"])
+        assert (None, "Begun ", "lost") == (read["run"], said["text"], said["ended"])
         assert said["sentence"].startswith("The server")
         await page.told(await page.begin(thread, regenerate=True))
-        assert [("user", "Hi"), ("assistant", "one two")] == await page.texts(thread)
+        assert [("user", "Hi"), ("assistant", "Begun done.")] == await page.texts(thread)
 
 
 async def test_died_before_the_run_began(tmp_path: Path) -> None:
@@ -511,9 +487,9 @@ async def test_a_history_that_cannot_be_written(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.logs("could not be kept")
 async def test_an_answer_that_could_not_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that could not be kept at its end is kept when somebody looks, from its frames."""
-    waiting = Waiting()
-    waiting.go.set()
-    async with page_of(waiting.agent, tmp_path) as page:
+    gate = Gate()
+    gate.go.set()
+    async with page_of(gate.agent(), tmp_path) as page:
         thread = await page.thread()
         with monkeypatch.context() as broken:
             broken.setattr(Runs, "frames", _no_frames)
@@ -521,7 +497,7 @@ async def test_an_answer_that_could_not_be_kept(tmp_path: Path, monkeypatch: pyt
             await page.told(run)
             await asyncio.sleep(0.05)
         read = await page.read(thread)
-        assert ["Hi", "one two"] == [each["text"] for each in read["messages"]]
+        assert ["Hi", "Begun done."] == [each["text"] for each in read["messages"]]
         assert ("finished", None) == (read["messages"][1]["ended"], read["messages"][1]["seconds"])
 
 
