@@ -102,6 +102,7 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/web/_open_responses.py": "tests/ext/web/test_server.py",
         # What routes are made of: tried through them.
         "miniagents/ext/web/_runs.py": "tests/ext/web/test_routes.py",
+        "miniagents/ext/web/_live_runs.py": "tests/ext/web/test_routes.py",
         "miniagents/ext/web/_chat.py": "tests/ext/web/test_routes.py",
         "miniagents/ext/web/_runs_routes.py": "tests/ext/web/test_routes.py",
         "miniagents/ext/web/_bodies.py": "tests/ext/web/test_routes.py",

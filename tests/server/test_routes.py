@@ -6,8 +6,9 @@ Crosses modules: routes, conversations, the history and the frames behind them.
 import asyncio
 import json
 import os
+import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +19,7 @@ import pytest
 from miniagents import AssistantMessage, InteractionContext, Message, UserMessage, miniagent, tool
 from miniagents.ext._history._sqlite_file import SQLiteFile
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
-from miniagents.ext.web import Runs, json_body
+from miniagents.ext.web import FrameLogError, Runs, SQLiteFrames, json_body
 from miniagents.models import Registry
 from miniagents.parts import Reasoning, ToolCall, ToolCallDelta, Usage
 from miniagents.server import _threads
@@ -319,9 +320,82 @@ async def test_removing_what_goes_on(tmp_path: Path) -> None:
         await first_token(page, run)
         assert 204 == (await page.client.delete(f"/api/threads/{thread}")).status_code
         assert gate.left.is_set()
-        assert "stopped" == (await page.told(run))[-1]["how"]
+        assert 404 == (await page.client.get(f"/runs/{run}")).status_code
         assert [] == (await page.client.get("/api/threads")).json()["threads"]
     assert () == await ChatHistorySQLite(tmp_path / "CHAT.db").threads()
+
+
+def frames_in(folder: Path) -> tuple[int, set[str]]:
+    """How many frames are kept on disk, and of which runs."""
+    with closing(sqlite3.connect(folder / "CHAT-frames.db")) as db:
+        [(frames,)] = db.execute("SELECT count(*) FROM frames")
+        return frames, {run for (run,) in db.execute("SELECT run FROM runs")}
+
+
+async def test_what_is_removed_is_not_kept(tmp_path: Path) -> None:
+    """With a conversation go the frames and the pictures of all its answers, and those of no other."""
+    async with page_of(scripted_model("One", then="More"), tmp_path) as page:
+        thread, other = await page.thread(), await page.thread()
+        runs = [await page.begin(thread, text="Hi")]
+        await page.told(runs[0])
+        runs.append(await page.begin(thread, text="Go on"))
+        await page.told(runs[1])
+        kept = await page.begin(other, text="Hi")
+        await page.told(kept)
+        assert {*runs, kept} == frames_in(tmp_path)[1]
+        assert 204 == (await page.client.delete(f"/api/threads/{thread}")).status_code
+        frames, left = frames_in(tmp_path)
+        assert (True, {kept}) == (frames > 0, left)
+        for run in runs:
+            assert 404 == (await page.client.get(f"/runs/{run}")).status_code
+            assert 404 == (await page.client.get(f"/api/runs/{run}/timeline")).status_code
+        assert 200 == (await page.client.get(f"/api/runs/{kept}/timeline")).status_code
+        await page.client.delete(f"/api/threads/{other}")
+        assert (0, set[str]()) == frames_in(tmp_path)
+
+
+async def test_what_is_replaced_is_not_kept(tmp_path: Path) -> None:
+    """The frames of an answer that is given again, or stands behind an edited message, are deleted."""
+    async with page_of(scripted_model("One", then="More"), tmp_path) as page:
+        thread, run = await page.thread(), ""
+        for body in ({"text": "Hi"}, {"regenerate": True}, {"text": "Go on"}, {"edit": 0, "text": "Hello"}):
+            run = await page.begin(thread, **body)
+            await page.told(run)
+            await page.read(thread)
+        assert {run} == frames_in(tmp_path)[1]
+
+
+@pytest.mark.logs("cannot be written", "cannot be deleted")
+async def test_frames_that_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the frames cannot be deleted, the conversation is still there, and can be removed later."""
+
+    async def full(*_: object) -> None:
+        raise FrameLogError("frames.db cannot be written: the disk is full.")
+
+    async with page_of(scripted_model("One", then="More"), tmp_path) as page:
+        thread = await page.thread()
+        await page.say(thread, "Hi")
+        with monkeypatch.context() as broken:
+            broken.setattr(SQLiteFrames, "delete", full)
+            refused = await page.client.delete(f"/api/threads/{thread}")
+            assert (503, "not_kept") == error(refused)
+            assert [("user", "Hi"), ("assistant", "One")] == await page.texts(thread)
+            await page.told(await page.begin(thread, regenerate=True))  # it is only logged
+        assert 204 == (await page.client.delete(f"/api/threads/{thread}")).status_code
+
+
+@pytest.mark.logs("could not be kept")
+async def test_removing_what_is_only_in_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a conversation go the frames of an answer that could not be put into the history."""
+    async with page_of(scripted_model("One"), tmp_path) as page:
+        thread = await page.thread()
+        with monkeypatch.context() as broken:
+            broken.setattr(Runs, "frames", _no_frames)
+            await page.say(thread, "Hi")
+            await asyncio.sleep(0.05)
+        assert 1 == len(frames_in(tmp_path)[1])
+        assert 204 == (await page.client.delete(f"/api/threads/{thread}")).status_code
+        assert (0, set[str]()) == frames_in(tmp_path)
 
 
 async def test_the_server_ends_in_mid_answer(tmp_path: Path) -> None:
