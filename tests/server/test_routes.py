@@ -19,7 +19,7 @@ import pytest
 from miniagents import AssistantMessage, InteractionContext, Message, UserMessage, miniagent, tool
 from miniagents.ext._history._sqlite_file import SQLiteFile
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
-from miniagents.ext.web import FrameLogError, Runs, SQLiteFrames, json_body
+from miniagents.ext.web import FrameLogError, PageData, Runs, SQLiteFrames, json_body
 from miniagents.models import Registry
 from miniagents.parts import Reasoning, ToolCall, ToolCallDelta, Usage
 from miniagents.server import _threads
@@ -128,6 +128,32 @@ async def test_threads(tmp_path: Path) -> None:
         gone = await client.post(f"/api/threads/{one}/runs", json={"text": "Hi"})
         assert (404, "no_such_thread") == error(gone)
         assert (404, "no_such_thread") == error(await client.get(f"/api/threads?before={one}"))
+
+
+async def test_data_for_the_page(tmp_path: Path) -> None:
+    """Data that an agent sends to the page are kept with the conversation, and told again."""
+
+    @miniagent
+    async def forecaster(ctx: InteractionContext) -> None:
+        ctx.reply(PageData(name="weather", data={"city": "Oslo", "degrees": [12, None]}, id="w1"))
+        ctx.reply("It is fresh.")
+
+    async with page_of(forecaster, tmp_path) as page:
+        thread = await page.thread()
+        [part] = [
+            each["part"]
+            for each in await page.say(thread, "Hi")
+            if each.get("message") == 0 and "part" in each
+        ]
+        assert ("weather", {"city": "Oslo", "degrees": [12, None]}, "w1") == (
+            part["name"],
+            part["data"],
+            part["id"],
+        )
+        read = await page.read(thread)
+        assert [("user", ["Hi"]), ("data", [part]), ("assistant", ["It is fresh."])] == [
+            (each["role"], each["parts"]) for each in read["messages"]
+        ]
 
 
 async def test_the_run_of_a_thread(tmp_path: Path) -> None:
