@@ -91,7 +91,7 @@ async def test_another_function() -> None:
     shared = cache()
     async with MiniAgents():
         await counted([]).around(shared).inquire("a")
-        with pytest.raises(JournalError, match=r"COUNTED is .*a cache of its own"):
+        with pytest.raises(JournalError, match=r"under the name COUNTED.*its own cache"):
             await other.around(shared).inquire("a")
 
 

@@ -213,7 +213,7 @@ def test_refused() -> None:
     """A prefix or a timeout that makes no sense is refused before anything is started."""
     with pytest.raises(ToolDefinitionError, match="cannot begin the name of a tool"):
         mcp_tools(SERVER, prefix="a.")
-    with pytest.raises(ToolDefinitionError, match=r"timeout=0 of mcp_tools is no time"):
+    with pytest.raises(ToolDefinitionError, match=r"timeout=0 of mcp_tools is not a positive number"):
         mcp_tools(SERVER, timeout=0)
 
 
