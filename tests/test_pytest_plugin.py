@@ -214,6 +214,7 @@ async def test_anyio(tmp_path: Path) -> None:
 
 
 @pytest.mark.gate("it starts a pytest of its own")
+@pytest.mark.loop(timeout=120)  # nine of them, one after the other
 async def test_cassettes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A marked test replays its cassette, the option records it; missing, other and left over ones fail."""
     missing = await run(tmp_path, CASSETTES)

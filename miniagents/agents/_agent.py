@@ -91,11 +91,11 @@ class InteractionContext(Generic[In_co, Out_contra]):
         # To the letter of variance it would take and give any message, as it may be a context of narrower
         # classes that is seen as one of wider ones. What that lets through is still validated when it runs.
         self.this_agent: MiniAgent[In_co, Out_contra, ...] = this_agent
-        if isinstance(message_promises, str):
-            message_promises = cast(
-                "MessageSequencePromise[In_co]", sequence_of(run.context, message_promises)
-            )
-        self.message_promises: MessageSequencePromise[In_co] = message_promises
+        self.message_promises: MessageSequencePromise[In_co] = (
+            sequence_of(run.context, message_promises)  # type: ignore[assignment]  # a cast is a call
+            if isinstance(message_promises, str)
+            else message_promises
+        )
         self._run = run
 
     @property

@@ -322,7 +322,7 @@ def start_run(
             # Errors that became messages further in stand for themselves out here, too.
             passing=(ErrorMessage,) if errors_as_messages else (),
         )
-        shown = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)
+        shown = run.buffer  # type: ignore[assignment]  # of messages; a cast is a call
     if watch is not None:
         watch.observers.anchor.runs[shown] = watch.info
         _observe(run, watch, received)

@@ -177,7 +177,7 @@ class Promise(Lease, Generic[T_co]):
         buffer = self.buffer
         if buffer.result is NO_RESULT:
             buffer.remember(self._fold(buffer))
-        return cast("T_co", buffer.result)
+        return buffer.result  # type: ignore[return-value] # pyright: ignore[reportReturnType] - a cast is a call
 
     def _fold(self, buffer: ReplayBuffer[object]) -> object:
         """What the pieces of a buffer make together."""
