@@ -42,7 +42,7 @@ class JournalEntry:
 
     Attributes:
         function: the function that was called.
-        question: the messages that it was sent, as JSON.
+        question: the messages that it was sent, as JSON; of a tool, the call.
         events: what was recorded of the call, in order.
         failed: whether the call, or one of its messages, ended with an error.
 
@@ -196,7 +196,7 @@ def is_recorded(agent: AnyAgent) -> bool:
     Args:
         agent: any.
     """
-    wrapped = agent._wrapped  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what goes around it
+    wrapped = agent._wrapped  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the function around it
     return wrapped is not None and isinstance(getattr(wrapped[1], "function", None), RecordedCalls)
 
 

@@ -222,13 +222,13 @@ def budget(
 
     Before each call, a part of the budget is reserved for it; when the call has ended, the unused rest is
     given back. So calls that run at the same time cannot exceed the budget together. If too little is left
-    for a call, it waits until running calls have ended. If nothing is left, it fails. If an answer grows
+    for a call, it waits until running calls have ended. If nothing is left then, it fails. If an answer grows
     beyond what is left, the model is stopped, and the answer ends with an error after the text that has come.
 
     If the price of a model is not known, its call fails as soon as the model reports its usage, and so does
     every later call.
 
-    The budget counts the usage that models report; before that, the pieces of text that have come. Many
+    The budget counts the usage that models report; before that, the pieces of text that have come. Some
     providers report the size of the prompt only at the end, so a prompt can exceed the budget.
 
     Args:

@@ -175,8 +175,8 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
             timeout: seconds for a call of a tool that has no ``timeout`` of its own; None for no limit. A
                 function that is not async continues in its thread after that, and its result is dropped.
             approve: an async function that is awaited before each call. If it returns True, the tool is
-                called. If it returns False or a text, the tool is not called, and the model is sent that text
-                as the reason. If it raises an error, the inquiry ends with this error.
+                called. If it returns a text, the tool is not called, and the model is sent the text as the
+                reason; False has a standard text. If it raises an error, the inquiry ends with this error.
 
         Returns:
             An agent with the keywords of this one. It replies each answer, and each result as a

@@ -81,7 +81,7 @@ class RecordedError(MiniAgentsError):
 
 
 def part_data(part: Part) -> Json:
-    """Convert a part to JSON; None for a part that is not recorded, such as response headers.
+    """Convert a part to JSON; None for response headers, which are not recorded.
 
     Args:
         part: of an answer.

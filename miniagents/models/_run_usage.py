@@ -162,7 +162,7 @@ class RunUsage(Observer):
     """Counts what models use: ``MiniAgents(observers=[usage := RunUsage()])``.
 
     It counts the usage as soon as a model reports it, even if the answer is broken off after that. The usage
-    in the reply of an agent is counted only if no model that the agent called has reported it, so no token is
+    in the reply of an agent is counted only if no model below the agent has reported usage, so no token is
     counted twice.
 
     Args:

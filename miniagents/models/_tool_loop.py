@@ -226,7 +226,7 @@ class ToolCalls:
             yield _error(call, f"{call.name} waited for something that was cancelled.")
         except Exception as error:  # noqa: BLE001 - the model is sent every error of a tool
             # The log has no text of the error: it may repeat what the model or a user wrote.
-            _LOG.info("tool %s failed with %s; the model is told", call.name, type(error).__name__)
+            _LOG.info("tool %s failed with %s; the model is sent the error", call.name, type(error).__name__)
             watch = current_watch()
             if watch is not None:
                 watch.failure = error

@@ -244,7 +244,7 @@ async def test_what_tools_say_is_not_logged(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.DEBUG):
         await called("fail")
     assert [record.getMessage() for record in caplog.records if record.name.startswith("miniagents")] == [
-        "tool fail failed with LookupError; the model is told"
+        "tool fail failed with LookupError; the model is sent the error"
     ]
 
 

@@ -40,8 +40,7 @@ _SHORTEST_COVER: Final = 12
 _BLOCK: Final = 8
 _FIRST_ERROR_STATUS: Final = 400
 # A shorter key, or one that is a plain word ("ollama", "not-needed"), is a placeholder for a server that
-# needs
-# none: such a word may be in a text by chance, and is not replaced.
+# needs no key: such a word may be in a text by chance, and is not replaced.
 _SHORTEST_KEY: Final = 8
 _SURELY_A_KEY: Final = 16
 _PLAIN_WORDS: Final = re.compile(r"(?:[a-z]+|[A-Z]+)(?:[-_. ](?:[a-z]+|[A-Z]+))*")

@@ -105,7 +105,7 @@ def _reset(value: object, now: object) -> float | None:
 
 
 def _from_epoch(seconds: float, now: object) -> float | None:
-    """Return the seconds until a moment; a large number is a date, in seconds or milliseconds since 1970."""
+    """Return a number of seconds; of a large number, which is a date since 1970, the seconds until then."""
     if seconds < _LATEST:
         return seconds
     try:

@@ -33,8 +33,8 @@ class ModelOptions:
         max_tokens: the maximum number of tokens of the answer.
         temperature: from 0 to 2.
         system: the system text.
-        client: a client of your own, from the SDK of the provider. The agent uses it unchanged and never
-            closes it. It must belong to this event loop.
+        client: a client of your own, from the SDK of the provider. The agent uses its address, key and
+            transport, and never closes it. It must belong to this event loop.
         api_key: by default the environment variable `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`. Only servers of
             the provider itself require one.
         base_url: the address of the server; by default the environment variable `OPENAI_BASE_URL` or

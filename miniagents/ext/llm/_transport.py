@@ -1,7 +1,7 @@
 """The layer between the SDK of a provider and the decoders: clients, responses, and the bytes of bodies.
 
 * Each context keeps one client for each endpoint, and closes it at its end (`shared_client`). A client that
-  the user gives is used unchanged (`own_client`).
+  the user gives is used instead, and is not closed (`own_client`).
 * `EventSource` reads a response of the client's ``with_streaming_response``, and releases the connection.
 * **A small body cannot become a large one.** The request asks for no compression. A body that is compressed
   nevertheless is decompressed in steps, and its size is checked at each step. The body of an error, of which

@@ -62,8 +62,8 @@ def mcp_tools(
     The session lasts as long as the block. Any task may leave the block, and several blocks may be left in
     any order. Calls may come from any task, and run at the same time. The progress that a server reports
     streams as `AgentPart`s under the name of the tool. A call that is cancelled or takes too long is also
-    cancelled on the server, and the session continues. The model is sent errors of tools, and that a server
-    has gone.
+    cancelled on the server, and the session continues. If a tool fails, or the server has gone, the model is
+    sent the error.
 
     Names that providers refuse (``files.list``, more than 64 characters) are changed; different names stay
     different. A tool whose schema cannot be used is omitted, with a warning in the log. A server that was
