@@ -158,8 +158,9 @@ def _extras(trying: Trying) -> None:
         folder.mkdir(parents=True)
         packages = f"--with=miniagents[{extra}] @ {trying.release.wheel.as_uri()}"
         alone = ["--quiet", "--isolated", "--no-project", f"--python={sys.executable}"]
-        for each in (program, MODULES):
-            said = _said(str(trying.uv), "run", *alone, packages, "python", "-c", each, extra, cwd=folder)
+        python = [str(trying.uv), "run", *alone, packages, "python"]
+        _run(*python, "-c", program, cwd=folder)
+        said = _said(*python, "-c", MODULES, extra, cwd=folder)
         _say(f"miniagents[{extra}]: {said.strip()}")
 
 
