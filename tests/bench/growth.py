@@ -151,7 +151,7 @@ def rows(growth: Mapping[str, Mapping[int, float]]) -> list[str]:
 def main() -> None:
     """Measure the series that were named, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.growth", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(SERIES)}; all without")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(SERIES)} (default: all)")
     parser.add_argument("--one", nargs=2, metavar=("NAME", "SIZE"), help="print the seconds of one run")
     wanted = parser.parse_args()
     if wanted.one:
