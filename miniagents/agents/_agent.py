@@ -92,11 +92,11 @@ class InteractionContext(Generic[In_co, Out_contra]):
         # Strictly, variance would require any message here, as a context of narrower classes may be seen as
         # one of wider ones. Messages that pass because of this are still validated at run time.
         self.this_agent: MiniAgent[In_co, Out_contra, ...] = this_agent
-        if isinstance(message_promises, str):
-            message_promises = cast(
-                "MessageSequencePromise[In_co]", sequence_of(run.context, message_promises)
-            )
-        self.message_promises: MessageSequencePromise[In_co] = message_promises
+        self.message_promises: MessageSequencePromise[In_co] = (
+            sequence_of(run.context, message_promises)  # type: ignore[assignment]  # a cast is a call
+            if isinstance(message_promises, str)
+            else message_promises
+        )
         self._run = run
 
     @property
@@ -284,7 +284,7 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
             after: seconds; 0 inquires both at once.
 
         Raises:
-            TypeError: it is no agent, or a required keyword is missing.
+            TypeError: the value is not an agent, or a required keyword is missing.
             ValueError: ``after`` is negative.
 
         Example:
@@ -457,7 +457,7 @@ def as_operand(operation: str, agent: object, *, strict: bool = False) -> MiniAg
         strict: whether its errors stay errors.
 
     Raises:
-        TypeError: it is no agent, or a required keyword is missing.
+        TypeError: the value is not an agent, or a required keyword is missing.
     """
     if not isinstance(agent, MiniAgent):
         msg = (

@@ -227,7 +227,7 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
             classes = None  # the replies are those of the wrapped agent, so they have its classes
             inner, wrapper = cast("tuple[MiniAgent[Message, Message, ...], Watching]", self._wrapped)
             make = partial(_watch, wrapper, inner._bound_to(given), given)  # noqa: SLF001 - same class
-        promise = start_run(
+        return start_run(  # type: ignore[return-value]  # of its class; a cast is a call
             context,
             self.alias,
             received,
@@ -239,7 +239,6 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
             writer=self._writer() if agent is self and self._wrapped is None else None,
             make=make,
         )
-        return cast("MessageSequencePromise[Out]", promise)
 
     def __map_agent__(
         self: Stage[In1, Out1], limits: ConcurrencyLimits, overflow: Overflow | None, /

@@ -506,7 +506,8 @@ class TaskLife(WaitingTask):
         Its messages that still stream (a message that it was writing, replies that it passes on) go on. From
         now on they are stopped with the run that had started this one.
         """
-        self.work_ended()
+        if self.at_end is not None:  # most ends of work have been told before this
+            self.work_ended()
         children, self._children = self._children, None
         self.task = None  # its contextvars refer to this object; dropping them avoids a garbage collection
         guardian = self._guardian
@@ -516,9 +517,7 @@ class TaskLife(WaitingTask):
                 guardian.take_charge_of(child)
             else:
                 child._guardian = None  # noqa: SLF001 - same class
-        if self.buffer.closed or guardian is None:
-            self._leave_guardian()
-        else:
+        if guardian is not None:
             self.buffer.when_closed(self._leave_guardian)
         self.parent = None
         self.buffer.context.discard(self)

@@ -178,7 +178,7 @@ class Promise(Lease, Generic[T_co]):
         buffer = self.buffer
         if buffer.result is NO_RESULT:
             buffer.remember(self._fold(buffer))
-        return cast("T_co", buffer.result)
+        return buffer.result  # type: ignore[return-value] # pyright: ignore[reportReturnType] - a cast is a call
 
     def _fold(self, buffer: ReplayBuffer[object]) -> object:
         """Return the value that the pieces of a buffer make."""
@@ -216,7 +216,7 @@ class Promise(Lease, Generic[T_co]):
 
     # -- text --------------------------------------------------------------------------------------------
 
-    # -- what it is not: a collection ----------------------------------------------------------------------
+    # -- errors for uses as a collection -------------------------------------------------------------------
 
     @classmethod
     def _public_name(cls) -> str:

@@ -106,7 +106,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         promise = MessagePromise.of_message(context, message)
         promise.contain()
         buffer = ReplayBuffer(context, [promise], closed=True)
-        return cast("MessageSequencePromise[M]", MessageSequencePromise.over(buffer))
+        return MessageSequencePromise.over(buffer)  # pyright: ignore[reportReturnType] - a cast is a call
 
     @property
     def messages(self) -> Stream[MessagePromise[M_co]]:
@@ -209,7 +209,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     @override
     async def _whole(self) -> Messages[M_co]:
-        await _until_complete(cast("ReplayBuffer[MessagePromise[Message]]", self.buffer))
+        await _until_complete(self.buffer)
         return self._resolve()
 
     @override
@@ -302,7 +302,7 @@ class FinalMessage(Promise[M_co], Generic[M_co]):
         return [cast("ReplayBuffer[object]", each.buffer) for each in cast("list[Lease]", self.buffer.items)]
 
 
-async def _until_complete(buffer: ReplayBuffer[MessagePromise[Message]]) -> None:
+async def _until_complete(buffer: ReplayBuffer[MessagePromise[M]]) -> None:
     """Wait for every message in order; raise the error of the first one that fails, before later ones come.
 
     Raises:
@@ -331,7 +331,7 @@ async def _until_complete(buffer: ReplayBuffer[MessagePromise[Message]]) -> None
     raise_error(buffer)
 
 
-def _note_writer(buffer: ReplayBuffer[MessagePromise[Message]], error: Exception) -> None:
+def _note_writer(buffer: ReplayBuffer[MessagePromise[M]], error: Exception) -> None:
     """Add the run that passed a message on to the note of the message's error."""
     writer, reader = buffer.ancestry, current_producer()
     if writer is None or not isinstance(reader, ProducerTask):
