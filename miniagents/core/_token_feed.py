@@ -114,7 +114,7 @@ class TokenTransformer(Generic[T]):
             chain: the aliases of the agents that the error came through.
 
         Returns:
-            Whether to go on.
+            Whether the feed must go on with the next message.
         """
         self.fail(error, chain)
         return False

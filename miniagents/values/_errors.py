@@ -574,7 +574,7 @@ class LLMStatusError(LLMError):
 
 
 class LLMTimeoutError(LLMError, TimeoutError):
-    """The model did not send its first token, go on, or end within its time limit.
+    """The first token, the next part or the end of an answer did not come within its time limit.
 
     Example:
         >>> error = LLMTimeoutError("no progress for 30 s after 3 characters", partial_text="Hel")
