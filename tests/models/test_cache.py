@@ -86,7 +86,7 @@ async def test_another_function() -> None:
     shared = cache()
     async with MiniAgents():
         await counted([]).around(shared).inquire("a")
-        with pytest.raises(JournalError, match=r"NOTING is .*a cache of its own"):
+        with pytest.raises(JournalError, match=r"under the name NOTING.*its own cache"):
             await other.around(shared).inquire("a")
 
 
