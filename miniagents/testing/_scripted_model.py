@@ -1,5 +1,6 @@
 """A language model that streams the answers that a test gives it."""
 
+import asyncio
 import re
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
@@ -9,7 +10,7 @@ from typing import TypeAlias
 from miniagents.agents import InteractionContext
 from miniagents.core import NEXT_TURN, AssistantMessage, Message, MessagePromise, Messages
 from miniagents.models import ModelAgent, model_agent
-from miniagents.values import FrozenMapping, MiniAgentsError, Part, parts_of_content
+from miniagents.values import FrozenMapping, MiniAgentsError, Part, check_seconds, parts_of_content
 
 Tokens: TypeAlias = Sequence[Part | Exception]
 Answer: TypeAlias = str | Tokens | AssistantMessage | Exception | Callable[[Messages], "Answer"]
@@ -51,20 +52,24 @@ class ScriptedAnswer:
             return cls((answer,))
         return cls(words(answer) if isinstance(answer, str) else tuple(answer))
 
-    def promise(self, model: str) -> MessagePromise[AssistantMessage]:
+    def promise(self, model: str, delay: float) -> MessagePromise[AssistantMessage]:
         """Begin to stream.
 
         Args:
             model: the `model` of the message, unless the answer sets it.
+            delay: seconds before each piece.
 
         Returns:
-            The promise of the message. Each token takes a turn of the event loop, as if it came from a
-            network.
+            The promise of the message. Each piece takes at least a turn of the event loop, as if it came from
+            a network.
         """
 
         async def parts(metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[Part]:
             for piece in self.pieces:
-                await NEXT_TURN
+                if delay:
+                    await asyncio.sleep(delay)
+                else:
+                    await NEXT_TURN
                 if isinstance(piece, Exception):
                     raise piece
                 yield piece
@@ -138,9 +143,16 @@ class ScriptedModel:
             conversation, and returns any of these. An `AssistantMessage` keeps its own data.
         then: the answer to all further requests; without it they fail with `ScriptEndedError`.
         alias: the name of the agent in errors and records.
+        delay: seconds before each piece of an answer: each word of a text, each token and part of a sequence,
+            each exception. With it a test or a page can stop an answer in its middle. It costs no time in
+            virtual time.
 
     Attributes:
         agent: the model as an agent; it takes any keywords, since it replaces agents of all providers.
+
+    Raises:
+        ValueError: `delay` is negative or NaN.
+        TypeError: `delay` is not a number.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -155,12 +167,16 @@ class ScriptedModel:
         ['Good', 'bye.']
     """
 
-    __slots__ = ("_answers", "_requests", "_then", "agent")
+    __slots__ = ("_answers", "_delay", "_requests", "_then", "agent")
 
     agent: ModelAgent[...]
 
-    def __init__(self, *answers: Answer, then: Answer | None = None, alias: str = "SCRIPTED_MODEL") -> None:
+    def __init__(
+        self, *answers: Answer, then: Answer | None = None, alias: str = "SCRIPTED_MODEL", delay: float = 0.0
+    ) -> None:
+        check_seconds("scripted_model", "delay", delay)
         self._answers = deque(answers)
+        self._delay = delay
         self._then = then
         self._requests: list[ModelRequest] = []
         self.agent = model_agent(alias=alias, description="Says what it is told to.")(self._answer)
@@ -180,9 +196,8 @@ class ScriptedModel:
     ) -> None:
         request = ModelRequest(await ctx.messages, FrozenMapping(keywords))
         self._requests.append(request)
-        ctx.reply(
-            ScriptedAnswer.of(self._next(), request.messages).promise(str(keywords.get("model", "scripted")))
-        )
+        answer = ScriptedAnswer.of(self._next(), request.messages)
+        ctx.reply(answer.promise(str(keywords.get("model", "scripted")), self._delay))
 
     def _next(self) -> Answer:
         if self._answers:
@@ -197,7 +212,7 @@ class ScriptedModel:
 
 
 def scripted_model(
-    *answers: Answer, then: Answer | None = None, alias: str = "SCRIPTED_MODEL"
+    *answers: Answer, then: Answer | None = None, alias: str = "SCRIPTED_MODEL", delay: float = 0.0
 ) -> ModelAgent[...]:
     """Make a model that gives these answers; it is the `agent` of a :class:`ScriptedModel`.
 
@@ -206,6 +221,11 @@ def scripted_model(
             of the conversation.
         then: the answer to all further requests; without it they fail with `ScriptEndedError`.
         alias: the name of the agent in errors and records.
+        delay: seconds before each piece of an answer, such as each word of a text.
+
+    Raises:
+        ValueError: `delay` is negative or NaN.
+        TypeError: `delay` is not a number.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -214,4 +234,4 @@ def scripted_model(
         >>> MiniAgents().run(main())
         Hello!
     """
-    return ScriptedModel(*answers, then=then, alias=alias).agent
+    return ScriptedModel(*answers, then=then, alias=alias, delay=delay).agent

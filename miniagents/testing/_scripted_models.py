@@ -34,15 +34,22 @@ class ScriptedModels:
     def __init__(self) -> None:
         self._models: list[ScriptedModel] = []
 
-    def __call__(self, *answers: Answer, then: Answer | None = None, alias: str = _ALIAS) -> ModelAgent[...]:
+    def __call__(
+        self, *answers: Answer, then: Answer | None = None, alias: str = _ALIAS, delay: float = 0.0
+    ) -> ModelAgent[...]:
         """Make a model.
 
         Args:
             *answers: in the order of the requests; see :class:`ScriptedModel`.
             then: the answer to all further requests; it need not be used.
             alias: the name of the agent in errors and records.
+            delay: seconds before each piece of an answer.
+
+        Raises:
+            ValueError: `delay` is negative or NaN.
+            TypeError: `delay` is not a number.
         """
-        model = ScriptedModel(*answers, then=then, alias=alias)
+        model = ScriptedModel(*answers, then=then, alias=alias, delay=delay)
         self._models.append(model)
         return model.agent
 

@@ -1,13 +1,15 @@
 """A language model that says what it is told to."""
 
 import asyncio
+from collections.abc import AsyncIterable
 
 import pytest
 from hypothesis import given, strategies as st
 
-from miniagents import AssistantMessage, Messages, MiniAgents, SystemMessage, miniagent, partial_text
+from miniagents import AssistantMessage, Messages, MiniAgents, SystemMessage, miniagent, partial_text, tool
 from miniagents.core import Message
-from miniagents.testing import Answer, ScriptedModel, ScriptEndedError, scripted_model
+from miniagents.parts import Reasoning, ToolCallDelta
+from miniagents.testing import Answer, ScriptedModel, ScriptedModels, ScriptEndedError, scripted_model
 from miniagents.testing._scripted_model import ScriptedAnswer, words
 
 NOTHING = Messages[Message]()
@@ -140,6 +142,73 @@ async def test_parallel_requests() -> None:
             "two",
             "three",
         ]
+
+
+async def _times(stream: AsyncIterable[object]) -> list[tuple[float, object]]:
+    """When each piece came, in seconds, and the piece."""
+    loop = asyncio.get_running_loop()
+    return [(loop.time(), piece) async for piece in stream]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_slow_answer() -> None:
+    """With a delay, each piece of every kind of answer comes so many seconds after the one before."""
+    thought = Reasoning("Hm")
+    rated = AssistantMessage("Very good", finish_reason="length")
+    model = scripted_model("Hello, you.", [thought, "lo"], rated, lambda _: "yes", delay=5)
+    async with MiniAgents():
+        assert await _times(model.inquire().tokens) == [(5, "Hello, "), (10, "you.")]
+        assert (await _times(model.inquire().parts))[:2] == [(15, thought), (20, "lo")]
+        assert await _times(model.inquire().tokens) == [(25, "Very "), (30, "good")]
+        assert await _times(model.inquire().tokens) == [(35, "yes")]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_slow_error_and_a_slow_turn_after_a_tool() -> None:
+    """An exception comes after the delay, too, and so does the first piece of the turn after a tool call."""
+    slow = scripted_model(["Hel", ValueError("cut")], delay=2)
+    caller = scripted_model([ToolCallDelta(0, "1", "wait", "{}")], "Done.", delay=2)
+
+    @tool
+    async def wait() -> str:
+        """Waits."""
+        await asyncio.sleep(1)
+        return "waited"
+
+    async with MiniAgents():
+        loop = asyncio.get_running_loop()
+        with pytest.raises(ValueError, match="cut"):
+            await slow.inquire()
+        assert loop.time() == 4
+        assert await _times(caller.with_tools(wait).inquire("Hi").tokens) == [(9, "Done.")]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_stopping_a_slow_answer() -> None:
+    """A reader that leaves between two pieces stops the answer at once; nothing of it lives on."""
+    async with MiniAgents():
+        async with scripted_model("one two three", delay=60).inquire() as replies:
+            assert await anext(aiter(replies.tokens)) == "one "
+            await asyncio.sleep(30)
+        assert asyncio.get_running_loop().time() == 90
+
+
+@pytest.mark.parametrize(
+    ("delay", "error"), [(-1, ValueError), (float("nan"), ValueError), ("1 s", TypeError)]
+)
+def test_a_delay_that_is_none(delay: float, error: type[Exception]) -> None:
+    """A delay that is not a number of seconds, 0 or more, is refused when the model is made."""
+    with pytest.raises(error, match=r"scripted_model\(delay=.*\): give a number of seconds"):
+        scripted_model("a", delay=delay)
+    with pytest.raises(error, match="give a number of seconds"):
+        ScriptedModels()("a", delay=delay)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_slow_model_of_the_fixture() -> None:
+    """The fixture `scripted_model` makes slow models, too."""
+    async with MiniAgents():
+        assert await _times(ScriptedModels()("Hello!", delay=3).inquire().tokens) == [(3, "Hello!")]
 
 
 async def test_it_is_an_ordinary_agent() -> None:

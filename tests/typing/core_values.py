@@ -98,6 +98,8 @@ def scripted_models_for_tests() -> None:
     scripted_model(1)  # type: ignore[arg-type]
     scripted_model([1])  # type: ignore[list-item]
     scripted_model("a", now="b")  # type: ignore[call-arg]
+    assert_type(scripted_model("a", delay=1), ModelAgent[...])
+    scripted_model("a", delay="1 s")  # type: ignore[arg-type]
     scripted_model(Question(topic="a"))  # type: ignore[arg-type]
 
 
