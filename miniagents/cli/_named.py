@@ -1,4 +1,4 @@
-"""What a user names as `MODULE:NAME`, imported."""
+"""Imports the object that a user names as `MODULE:NAME`."""
 
 import sys
 from contextlib import redirect_stdout
@@ -12,17 +12,17 @@ __all__ = ["named_object"]
 
 
 def named_object(named: str, *, what: str, example: str) -> object:
-    """Import what is named; what its module prints meanwhile goes to stderr.
+    """Import an object of a module; what the module prints during the import goes to stderr.
 
-    The module is looked for in the current folder first.
+    Python looks for the module in the current folder first.
 
     Args:
-        named: `MODULE:NAME`, where the name may have steps with dots.
-        what: it is, for errors.
-        example: of such a name.
+        named: `MODULE:NAME`, where the name may have dots.
+        what: the noun for the object in errors, such as `agent`.
+        example: a correct value, for errors.
 
     Raises:
-        BadInputError: there is no such module, or no such name in it, or importing it fails.
+        BadInputError: the module or the name does not exist, or the import fails.
     """
     folder = str(Path.cwd())
     if folder not in sys.path:
@@ -41,5 +41,5 @@ def named_object(named: str, *, what: str, example: str) -> object:
         try:
             found = cast("object", getattr(found, step))
         except AttributeError:
-            raise BadInputError(f"the module {module_name} has no {path}") from None
+            raise BadInputError(f"the module {module_name} has no {path}; check the name") from None
     return found

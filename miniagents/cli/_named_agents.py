@@ -12,13 +12,13 @@ from ._named import named_object
 
 
 def named_agents(named: Sequence[str]) -> tuple[AnyTool, ...]:
-    """Import agents and tools; what a module prints meanwhile goes to stderr.
+    """Import agents and tools; what a module prints during the import goes to stderr.
 
     Args:
         named: `MODULE:AGENT` each.
 
     Raises:
-        BadInputError: there is no such module, or no such agent in it, or importing it fails.
+        BadInputError: a module or an agent does not exist, or the import fails.
     """
     return tuple(map(_agent, named))
 

@@ -75,7 +75,7 @@ def test_prune(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["show", "{folder}/none"], "There is no journal"),
         (["prune", "{folder}/none", "--older-than", "1d"], "There is no journal"),
         (["show", "{folder}/text"], "cannot be read"),
-        (["prune", "{file}"], "needs --older-than"),
+        (["prune", "{file}"], "give --older-than"),
         (["prune", "{file}", "--older-than", "tomorrow"], "'tomorrow' is not a time"),
         (["prune", "{file}", "--max-size", "12"], "'12' is not a size"),
         (["look", "{file}"], "invalid choice"),

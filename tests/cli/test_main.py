@@ -54,7 +54,7 @@ def test_a_chat_goes_on_where_the_file_ends(
         assert 0 == main(["chat", "--history", "a.md"])
     out, err = capsys.readouterr()
     assert "" == err
-    assert "goes on in a.md (2 messages so far)." in out
+    assert "continues in a.md (2 messages so far)." in out
     assert out.endswith("ELIZA: Hello again. What brings you here?\n")
     assert 4 == len(asyncio.run(kept(Path("a.md"))))
 
@@ -238,7 +238,7 @@ def test_a_base_url_that_answers_nothing(
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     url = refused_url()
     assert 2 == main(["chat", *OPENAI, "--base-url", f"{url}/v1"])
-    assert f"nothing answers at the base URL {url}/v1: " in capsys.readouterr().err
+    assert f"no server answers at the base URL {url}/v1: " in capsys.readouterr().err
     monkeypatch.setenv("OPENAI_BASE_URL", url)
     assert 2 == main(["chat", *OPENAI])
-    assert f"nothing answers at the base URL {url}: " in capsys.readouterr().err
+    assert f"no server answers at the base URL {url}: " in capsys.readouterr().err

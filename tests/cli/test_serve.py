@@ -118,7 +118,7 @@ def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
         (["my_talkers:nobody"], "the module my_talkers has no nobody"),
         (["my_talkers:now"], "my_talkers:now is a tool; name an agent to talk with"),
         (["my_talkers:asyncio"], "my_talkers:asyncio is a module; name an agent"),
-        (["my_talkers:echo", "--model", "eliza"], "my_talkers:echo answers, so --model has no use"),
+        (["my_talkers:echo", "--model", "eliza"], "my_talkers:echo answers, so --model has no effect"),
         (["--model", "acme:m"], "unknown provider 'acme'"),
         (["--model", "openai:m"], "OPENAI_API_KEY is not set"),
         (["--base-url", "http://127.0.0.1:1"], "--base-url is for language models"),
@@ -346,7 +346,7 @@ async def test_reload(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert b"ECHO answers" in await process.stderr.readline()
         file.write_text("1 / 0")
-        assert b"my_talkers.py has changed; it is served again." in await process.stderr.readline()
+        assert b"my_talkers.py has changed; the server restarts." in await process.stderr.readline()
         assert b"cannot be imported: ZeroDivisionError" in await process.stderr.readline()
         (tmp_path / ".venv").mkdir()
         (tmp_path / ".venv" / "other.py").write_text("")
