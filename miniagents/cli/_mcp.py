@@ -49,7 +49,9 @@ def serving(named: Sequence[str], http: str | None) -> Coroutine[object, object,
 async def _serve(module: _Serving, agents: Sequence[AnyTool], http: str | None) -> int:
     try:
         await module.serve_mcp(*agents, name="miniagents", http=http, on_start=None if http is None else _say)
-    except (ToolDefinitionError, ValueError, OSError) as error:
+    except OSError as error:
+        raise BadInputError(error.strerror or str(error)) from error
+    except (ToolDefinitionError, ValueError) as error:
         raise BadInputError(str(error)) from error
     return 0
 
