@@ -177,7 +177,7 @@ class Guard:
             return (
                 403,
                 "wrong_host",
-                "This server does not have that host name (header Host). If a proxy has it, start the server with --name.",
+                "This server does not have that name (header Host); --name adds the one of a proxy.",
             )
         origins = headers.getlist("origin")
         if not all(self._hosts.has_page(each, hosts[0]) for each in origins):

@@ -1,4 +1,4 @@
-"""`Runs`: runs that go on without their clients, and the frames that are kept of them."""
+"""`Runs`: runs that continue without their clients, and the frames that are kept of them."""
 
 import asyncio
 import logging
@@ -26,14 +26,14 @@ __all__ = ["Runs", "TooManyRunsError"]
 
 logger = logging.getLogger(__name__)
 
-_CLOSING: Final = 10.0  # seconds that the last frames of all runs have to be recorded
-_NOT_KEPT: Final = RunEnded("lost", "The answer could not be recorded; what is missing is lost.")
+_CLOSING: Final = 10.0  # seconds that recording the last frames of all runs may take
+_NOT_KEPT: Final = RunEnded("lost", "The answer could not be recorded; the rest of it is lost.")
 _RECORDER_LIMIT: Final = 16_000_000
-"""Characters that may wait for the log; one that takes less than the runs write has them stopped."""
+"""Characters that may wait for the log; if it is slower than the run, the run is stopped."""
 
 
 class TooManyRunsError(MiniAgentsError):
-    """As many runs go on as may; one more can begin when one of them has ended.
+    """As many runs go on as `max_live` allows; a new one can begin when one of them has ended.
 
     Example:
         >>> raise TooManyRunsError("1000 runs go on; try again later.")
@@ -44,28 +44,29 @@ class TooManyRunsError(MiniAgentsError):
 
 
 class Runs:
-    """Detached runs: a client may leave, come back, read from where it was, and stop them.
+    """Detached runs: a client may leave, come back and read on from where it was, or stop the run.
 
-    It opens with its first use in a context and closes when the outermost context there ends, after all runs:
-    one object for an app. Runs that are cut by the end are recorded as `lost`.
+    Make one object for an app. It opens when it is first used in a context, and closes when the outermost
+    context ends, after all runs. A run that is cancelled by that end is recorded as `lost`.
 
-    With a journal, runs that were begun by the name of an agent outlive their server: when it is there again,
-    however it had ended, they go on. What models and tools had answered is played from the journal, and not
-    asked again; an answer that was cut in its middle is withdrawn, and streamed anew.
+    With a journal, runs that were begun by the name of an agent outlive their server: when the server starts
+    again, also after a crash, they continue. Answers of models and tools come from the journal and are not
+    requested again. A message that was cut off in the middle is withdrawn, and streamed again.
 
     Args:
-        frames: what keeps the frames; None: `MemoryFrames()`.
+        frames: the log that keeps the frames; None: `MemoryFrames()`.
         agents: by name; `chat_routes` adds its own.
-        journal: keeps unfinished runs and their calls; a `miniagents.ext.journal.Journal`. It needs frames
-            that outlive the server, too.
-        version: of the agents. Change it with their prompts and code: unfinished runs of another version
-            are not gone on with.
-        max_attempts: how often a run is begun on servers that die; then it counts as what kills them.
-        max_live: how many runs may go on at once.
-        error_text: what clients are told of an error of an agent; None: a sentence without its text.
+        journal: keeps unfinished runs and their calls; a `miniagents.ext.journal.Journal`. The log of frames
+            must outlive the server, too.
+        version: the version of the agents. Change it with their prompts and code: unfinished runs of another
+            version do not continue.
+        max_attempts: how often a run may begin before its server crashes; after that it does not continue,
+            because it may be the reason.
+        max_live: how many runs may go on at the same time.
+        error_text: makes the sentence for clients from an error of an agent; None: one without its text.
 
     Raises:
-        ValueError: a journal, and frames that die with the server.
+        ValueError: there is a journal, and the frames are kept in memory.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -94,7 +95,7 @@ class Runs:
         self._log: FrameLog = MemoryFrames() if frames is None else frames
         if journal is not None and isinstance(self._log, MemoryFrames):
             raise ValueError(
-                "A journal lets runs outlive their server, and frames in memory do not: give Runs a "
+                "With a journal, runs outlive their server, but frames in memory do not: give Runs a "
                 "SQLiteFrames or RedisFrames."
             )
         self._agents = dict(agents or {})
@@ -108,7 +109,7 @@ class Runs:
         self._live: dict[str, _LiveRun] = {}
 
     def add_agents(self, agents: Mapping[str, Agent]) -> None:
-        """Know agents by name from now on.
+        """Add agents by name.
 
         Args:
             agents: by name.
@@ -119,14 +120,14 @@ class Runs:
         for name, agent in agents.items():
             if self._agents.setdefault(name, agent) is not agent:
                 raise ValueError(
-                    f"These Runs have another agent called {name!r}, and a run could not tell which one it "
-                    "goes on with: give one of them another name."
+                    f"These Runs already have another agent called {name!r}, and a run that continues could "
+                    "not tell them apart: give one of them another name."
                 )
 
     async def open(self) -> None:
-        """Open now, and not with the first use: what a server that is gone has left unfinished goes on.
+        """Open now, not with the first use, so that unfinished runs of an earlier server continue at once.
 
-        Call it where an app begins, in its context.
+        Call it at the start of an app, in its context.
 
         Raises:
             MiniAgentsError: these runs are open in another context, or the log or the journal cannot be used.
@@ -142,24 +143,24 @@ class Runs:
         topic: str = "",
         keywords: Mapping[str, object] | None = None,
     ) -> str:
-        """Ask an agent, and record what it replies, with readers or without.
+        """Start a run of an agent, and record its replies, whether a client reads them or not.
 
-        With a journal it goes on after the death of the server, too.
+        With a journal, the run continues after a crash of the server, too.
 
         Args:
             agent: its name.
-            messages: what it is asked.
-            owner: who may read and stop the run; `""`: all who know the id.
-            topic: what it belongs to, the id of a chat for example; see `latest`.
-            keywords: of the agent. With a journal they have to be data.
+            messages: the messages for the agent.
+            owner: the user who may read and stop the run; `""`: all clients that know the id.
+            topic: what the run belongs to, such as the id of a chat; see `latest`.
+            keywords: of the agent. With a journal they must be plain data.
 
         Returns:
             The id of the run: 128 random bits.
 
         Raises:
             NoActiveContextError: no context is active.
-            TooManyRunsError: as many runs go on as may.
-            ValueError: there is no agent of the name.
+            TooManyRunsError: as many runs go on as `max_live` allows.
+            ValueError: no agent has this name.
             TypeError: a keyword or a message cannot be kept in a journal.
             MiniAgentsError: the log or the journal cannot be used.
         """
@@ -179,20 +180,20 @@ class Runs:
     async def start(
         self, replies: Replies, *, owner: str = "", topic: str = "", agent: str | None = None
     ) -> str:
-        """Record what an agent replies, with readers or without; it ends with its server.
+        """Record the replies of an agent, whether a client reads them or not; the run ends with its server.
 
         Args:
-            replies: of ``agent.inquire(...)``.
-            owner: who may read and stop it; `""`: all who know the id.
-            topic: what it belongs to, the id of a chat for example; see `latest`.
-            agent: its alias, for messages that do not say who wrote them.
+            replies: the result of ``agent.inquire(...)``.
+            owner: the user who may read and stop the run; `""`: all clients that know the id.
+            topic: what the run belongs to, such as the id of a chat; see `latest`.
+            agent: its alias, for messages that do not name their agent.
 
         Returns:
             The id of the run: 128 random bits.
 
         Raises:
             NoActiveContextError: no context is active.
-            TooManyRunsError: as many runs go on as may; this one is stopped.
+            TooManyRunsError: as many runs go on as `max_live` allows; this one is stopped.
             FrameLogError: the log cannot be used; the run is stopped.
         """
         return await self._start(secrets.token_urlsafe(16), replies, owner=owner, topic=topic, agent=agent)
@@ -226,7 +227,7 @@ class Runs:
             await self._log.begin(run, owner=owner, topic=topic)
             return live
         live = self._live[run] = _LiveRun(run, self._log, context, journal)
-        await journal.begin_run(run, request)  # first: what has frames goes on
+        await journal.begin_run(run, request)  # first, because a run with frames continues
         try:
             await self._log.begin(run, owner=owner, topic=topic, resumable=True)
         except BaseException:
@@ -235,11 +236,11 @@ class Runs:
         return live
 
     async def find(self, run: str, *, owner: str = "") -> RunRecord | None:
-        """Return what is known of a run; None if there is none, or it is somebody else's.
+        """Return the record of a run; None if there is none, or it has another owner.
 
         Args:
             run: its id.
-            owner: who asks.
+            owner: the user who asks.
 
         Raises:
             MiniAgentsError: these runs are open in another context.
@@ -249,11 +250,11 @@ class Runs:
         return record if record is not None and record.owner == owner else None
 
     async def latest(self, topic: str, *, owner: str = "") -> str | None:
-        """Return the id of the run that was begun last for a topic, or None.
+        """Return the id of the newest run of a topic, or None.
 
         Args:
-            topic: what it belongs to.
-            owner: whose it is.
+            topic: what the run belongs to.
+            owner: the user who asks.
 
         Raises:
             MiniAgentsError: these runs are open in another context.
@@ -262,14 +263,14 @@ class Runs:
         return await self._log.latest(topic, owner=owner)
 
     async def stop(self, run: str, *, owner: str = "") -> bool:
-        """Stop a run, and all that it does; in this process at once.
+        """Stop a run and all calls that it makes; a run of another process stops a little later.
 
         Args:
             run: its id.
-            owner: who asks.
+            owner: the user who asks.
 
         Returns:
-            Whether it is known and had not ended.
+            True if the run exists and had not ended.
         """
         record = await self.find(run, owner=owner)
         if record is None or record.ended:
@@ -281,12 +282,12 @@ class Runs:
         return True
 
     async def read(self, run: str, after: int = 0, *, owner: str = "") -> Feed | None:
-        """Return what a response is written from; None if there is no such run, or it is somebody else's.
+        """Return the feed for a response; None if the run does not exist, or has another owner.
 
         Args:
             run: its id.
-            after: the position behind which it is read.
-            owner: who asks.
+            after: the position after which to read.
+            owner: the user who asks.
 
         Raises:
             MiniAgentsError: these runs are open in another context.
@@ -299,15 +300,15 @@ class Runs:
         return LogFeed(self._log, run, after, await self._opened())
 
     async def frames(self, run: str, after: int = 0, *, owner: str = "") -> AsyncGenerator[Positioned]:
-        """Yield the frames of a run with their positions, those that are kept and those that come.
+        """Yield the frames of a run with their positions: first the recorded ones, then new ones.
 
         Args:
             run: its id.
-            after: the position behind which it is read.
-            owner: who asks.
+            after: the position after which to read.
+            owner: the user who asks.
 
         Raises:
-            UnknownRunError: there is no such run, or it is somebody else's.
+            UnknownRunError: the run does not exist, or has another owner.
             MiniAgentsError: these runs are open in another context.
 
         Example:
@@ -349,17 +350,17 @@ class Runs:
             if self._context is not None:
                 raise MiniAgentsError(
                     "These Runs are open in another context that has not ended: make one Runs for each app, "
-                    "and have one context around it, MiniAgents(app_wide=True)."
+                    "and run the app in one context, MiniAgents(app_wide=True)."
                 )
             self._context = context
             context.on_close(self._close)
-            # A task of nobody's request: the one that came first may be cancelled.
+            # A task of its own: the request that came first may be cancelled.
             self._opening = asyncio.create_task(self._open(context), context=Variables())
         opening = self._opening
         if opening is not None:
             try:
                 await asyncio.shield(opening)
-            except Exception:  # a later request may have more luck
+            except Exception:  # a later request may succeed
                 if self._opening is opening:
                     self._opening = self._context = None
                 raise
@@ -378,16 +379,16 @@ class Runs:
             try:
                 await self._go_on(each, self._journal, context)
             except Exception:
-                logger.exception("A run that a server has left cannot go on now.")
+                logger.exception("An unfinished run of an earlier server cannot continue now.")
 
     async def _go_on(self, left: UnfinishedRun, journal: RunStore, context: Context) -> None:
-        """Have a run go on that a server has left, or end if it cannot."""
+        """Continue an unfinished run of an earlier server, or end it if that is not possible."""
         record = await self._log.take_over(left.run)
-        if record is None:  # its server died before its client had heard of it; or it is one of other Runs
+        if record is None:  # its server crashed before the client got the id; or it belongs to other Runs
             if left.attempts > self._max_attempts:
                 await journal.end_run(left.run)
             return
-        if record.ended:  # and only that was not noted
+        if record.ended:  # but the journal does not know it
             await journal.end_run(left.run)
             return
         request, sentence = self._request_of(left)
@@ -410,18 +411,18 @@ class Runs:
         live.start(replies, agent.alias, self._error_text, self._live)
 
     def _request_of(self, left: UnfinishedRun) -> tuple[RunRequest | None, str]:
-        """What a run was asked; None if it cannot go on, and a sentence for its clients that says why."""
+        """The request of a run, or None and a sentence for its clients if it cannot continue."""
         try:
             request = RunRequest.from_json(left.request)
         except ValueError:
-            return None, "What was asked cannot be read any more, so the answer does not go on."
+            return None, "The request of this answer can no longer be read, so the answer does not continue."
         if left.attempts > self._max_attempts:
-            times = self._max_attempts
-            return None, f"The server ended {times} times in the middle of this answer; it does not go on."
+            times = "once" if self._max_attempts == 1 else f"{self._max_attempts} times"
+            return None, f"The server ended {times} during this answer, so the answer does not continue."
         if request.agent not in self._agents:
-            return None, "The agent that answered is not there any more, so the answer does not go on."
+            return None, "The agent of this answer does not exist any more, so the answer does not continue."
         if request.version != self._version:
-            return None, "The agents have changed since the answer was begun, so it does not go on."
+            return None, "The agents have changed since this answer began, so it does not continue."
         return request, ""
 
     async def _close(self) -> None:
@@ -433,24 +434,24 @@ class Runs:
         if opening.exception() is not None:
             return
         for each in tuple(self._live.values()):
-            each.stop()  # only what no context owns can still be there
+            each.stop()  # only runs without a context can still be there
         recorders = [each.recorder for each in self._live.values() if each.recorder is not None]
         if recorders:
             _, late = await asyncio.wait(recorders, timeout=_CLOSING)
             for recorder in late:
                 recorder.cancel()
             if late:
-                logger.error("%s runs could not be recorded to their ends.", len(late))
+                logger.error("%s runs could not be recorded completely.", len(late))
                 await asyncio.wait(late)
         self._live.clear()
         await self._log.close()
 
 
 class _LiveRun:
-    """A run of this process: its frames as far as they are recorded, and who waits for more.
+    """A run of this process: its recorded frames, and the callbacks of its readers.
 
-    With a journal, it goes on elsewhere if this process ends before it; ``told`` are then the frames that
-    were recorded before it came here.
+    With a journal, it continues in another process if this one ends first; ``told`` are then the frames that
+    were recorded in the earlier process.
     """
 
     def __init__(
@@ -475,7 +476,7 @@ class _LiveRun:
     def start(
         self, replies: Replies, agent: str | None, error_text: ErrorText | None, live: "dict[str, _LiveRun]"
     ) -> None:
-        """Read the replies, and record them in a task that takes itself out of ``live`` at the end."""
+        """Read the replies, and record them in a task that removes itself from ``live`` at the end."""
         source = self._source = FrameSource(
             replies, self._wake, agent=agent, limit=_RECORDER_LIMIT, error_text=error_text
         )
@@ -505,7 +506,7 @@ class _LiveRun:
                 await self._more
 
     async def _record_now(self, frames: list[Frame]) -> bool:
-        """Record frames and show them to readers; whether they were the last."""
+        """Record frames and pass them to readers; return whether the run has ended."""
         leaves = self._journal is not None and _is_shut_down(frames[-1])
         if self._retelling is not None:
             frames = self._told_now(self._retelling, frames[:-1] if leaves else frames)
@@ -524,7 +525,9 @@ class _LiveRun:
             else:
                 await self._log.append(self._run, frames)
         except Exception as error:
-            if not isinstance(error, RunOverError):  # else another server took it for lost, or over
+            if not isinstance(
+                error, RunOverError
+            ):  # else another server recorded it as lost, or took it over
                 logger.exception("A run cannot be recorded; it is stopped.")
             self.stop()
             frames = [_NOT_KEPT]
@@ -537,12 +540,12 @@ class _LiveRun:
         try:
             return retelling.take(frames)
         except AnotherWayError as error:
-            logger.error("A run cannot go on: %s.", error)  # noqa: TRY400 - where is of no interest
+            logger.error("A run cannot continue: %s.", error)  # noqa: TRY400 - the place in the code does not help
             self.stop()
             return [ANOTHER_WAY]
 
     async def _leave(self, frames: Sequence[Frame]) -> None:
-        """The server ends: the run goes on in the next one, where its readers come back."""
+        """The server ends: the run continues in the next one, and its readers reconnect."""
         try:
             if frames:
                 await self._log.append(self._run, frames)
@@ -552,7 +555,7 @@ class _LiveRun:
         self.context.shared(OpenResponses).end()
 
     async def _note(self, note: Callable[[RunStore], Awaitable[None]]) -> None:
-        """Have the journal note something, if there is one."""
+        """Write a note into the journal, if there is one."""
         try:
             if self._journal is not None:
                 await note(self._journal)
@@ -561,12 +564,12 @@ class _LiveRun:
 
 
 def _is_shut_down(frame: Frame) -> bool:
-    """Whether a source has ended because its server does."""
+    """Whether a run has ended because its server ends."""
     return isinstance(frame, RunEnded) and frame.how == "lost"
 
 
 class _LiveFeed:
-    """What is recorded of a run of this process, for one reader; as many as there are read one list."""
+    """The recorded frames of a run of this process, for one reader; all readers share one list."""
 
     def __init__(self, live: _LiveRun, after: int) -> None:
         self.context = live.context
@@ -584,14 +587,16 @@ class _LiveFeed:
         position = self._position
         if position >= len(frames):
             if position and frames and isinstance(frames[-1], RunEnded):
-                return ((len(frames), frames[-1]),)  # it has seen more than there is, but not this
+                return (
+                    (len(frames), frames[-1]),
+                )  # the reader is beyond the last frame, but has not seen it
             return ()
         taken = frames[position : position + BATCH]
         self._position += len(taken)
         return list(enumerate(taken, start=position + 1))
 
     def cut(self) -> None:
-        """Nothing: the run goes on without this reader."""
+        """Do nothing: the run continues without this reader."""
 
     def close(self) -> None:
         if self._wake is not None:

@@ -69,7 +69,7 @@ def _protocol_of(request: Request, protocols: Collection[str]) -> str:
     asked = request.query_params.get("protocol")
     if asked is not None:
         if asked not in protocols:
-            raise RequestError(f'"protocol" has to be one of: {", ".join(protocols)}.', param="protocol")
+            raise RequestError(f'"protocol" must be one of: {", ".join(protocols)}.', param="protocol")
         return asked
     accepted = request.headers.get("accept", "")
     return next((each for each in protocols if PLAIN[each] in accepted), next(iter(protocols)))

@@ -50,7 +50,7 @@ def test_files() -> None:
 def test_addresses() -> None:
     """An address is refused, unless the routes allow those of the web."""
     file = {"type": "file", "mediaType": "image/png", "url": "https://example.org/cat.png"}
-    with pytest.raises(RequestError, match="not in it"):
+    with pytest.raises(RequestError, match="without its data"):
         user(file)
     body = {"id": "c", "messages": [{"id": "u", "role": "user", "parts": [file]}]}
     (message,) = read_vercel_request(body, urls=True).messages
