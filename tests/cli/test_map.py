@@ -238,7 +238,7 @@ def test_budget_after_a_cost_that_is_not_known(judges: str, capsys: pytest.Captu
     assert 2 == main([*words, "--refresh", "--budget", "2", "--price", "1,1"])
     assert len(asked_of(judges)) == 4
     (line,) = capsys.readouterr().err.splitlines()
-    assert "What earlier runs on this journal have cost is not known" in line
+    assert "The cost of earlier runs on this journal is not known" in line
 
 
 def test_too_many_failures(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -327,12 +327,12 @@ WRONG = [
     ("", "the following arguments are required: AGENT, INPUT"),
     ("eliza none.jsonl -o o.jsonl --text-column text", "none.jsonl cannot be read: No such file"),
     ("eliza rows.xlsx -o o.jsonl --text-column text", "files of .xlsx are not read; give .jsonl, .csv"),
-    ("eliza rows.jsonl -o o.csv --text-column text", "no .csv is written"),
+    ("eliza rows.jsonl -o o.csv --text-column text", ".csv files are not written"),
     ("eliza rows.jsonl --text-column text", "map needs -o OUT"),
     ("eliza rows.jsonl -o no/o.jsonl --text-column text", "-o: the folder no does not exist"),
     ("eliza rows.jsonl -o f.jsonl --text-column text", "-o: f.jsonl is a folder"),
     ("eliza rows.jsonl -o rows.jsonl --text-column text", "-o: rows.jsonl is also the file of INPUT"),
-    ("eliza broken.jsonl -o o.jsonl --text-column text", "broken.jsonl, line 3: this is no JSON"),
+    ("eliza broken.jsonl -o o.jsonl --text-column text", "broken.jsonl, line 3: this is not JSON"),
     ("eliza rows.jsonl -o o.jsonl", "eliza needs a text for each row; give --text-column COLUMN, or"),
     ("eliza rows.jsonl -o o.jsonl --text-column txt", "has no column 'txt'; its columns are id, text, none"),
     ("eliza rows.jsonl -o o.jsonl --text-column ''", "--text-column is empty"),
