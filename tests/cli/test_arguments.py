@@ -98,7 +98,7 @@ def test_wrong_words_are_refused_in_one_sentence(words: list[str], said: str) ->
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("run.png", "'run.png' is no name for a picture of a run; it ends with .html or .svg."),
+        ("run.png", "'run.png' is not the name of a timeline; end it with .html or .svg."),
         ("", "--timeline needs the name of a file"),
         ("a\0.svg", "--timeline needs the name of a file"),
         ("nowhere/run.svg", "run.svg cannot be written; name a file in a folder where you may write"),

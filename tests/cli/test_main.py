@@ -127,9 +127,7 @@ def test_no_picture_no_model(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     """A name that is no picture's ends the command before anything is asked."""
     monkeypatch.setattr("miniagents.cli._main.choose_model", None)
     assert 2 == main(["chat", "--timeline", "run.png"])
-    expected = (
-        "miniagents: --timeline: 'run.png' is no name for a picture of a run; it ends with .html or .svg.\n"
-    )
+    expected = "miniagents: --timeline: 'run.png' is not the name of a timeline; end it with .html or .svg.\n"
     assert ("", expected) == capsys.readouterr()
 
 

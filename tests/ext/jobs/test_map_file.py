@@ -378,7 +378,7 @@ async def test_wrong_files(tmp_path: Path) -> None:
     async with MiniAgents():
         with pytest.raises(RowsError, match=r".csv files are not written"):
             await map_file(noting(asked), path, tmp_path / "out.csv")
-        with pytest.raises(ValueError, match=r"has a column 'n' already"):
+        with pytest.raises(ValueError, match=r"already has a column 'n'"):
             await map_file(noting(asked), path, tmp_path / "out.jsonl", output_column="n")
         with pytest.raises(JournalError, match="cannot be opened"):
             await map_file(noting(asked), path, tmp_path / "no folder" / "out.jsonl")

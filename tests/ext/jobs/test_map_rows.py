@@ -724,7 +724,7 @@ def test_wrong_options() -> None:
     wrong = [
         (lambda: map_rows(agent, none, **cast("JobOptions", {"colour": "red"})), "no option 'colour'"),
         (lambda: map_rows(cast("MiniAgent", needs), none), "language"),
-        (lambda: map_rows(cast("MiniAgent", "agent"), none), "asks an agent"),
+        (lambda: map_rows(cast("MiniAgent", "agent"), none), "needs an agent"),
     ]
     for make, what in wrong:
         with pytest.raises(TypeError, match=what):
@@ -741,7 +741,7 @@ async def test_another_function(path: Path) -> None:
 
     async with MiniAgents():
         assert 1 == len([row async for row in map_rows(noting([]), ["a"], journal=path)])
-        with pytest.raises(JournalError, match="another version="):
+        with pytest.raises(JournalError, match="another name= or version="):
             _ = [row async for row in map_rows(other, ["b"], journal=path)]
     assert [] == asked
 
@@ -750,7 +750,7 @@ async def test_two_jobs_on_one_journal(path: Path) -> None:
     """A second job on the path of a journal that is in use is refused; on the same Journal both run."""
     async with MiniAgents():
         with Journal(path) as journal:
-            with pytest.raises(JournalError, match="has it open already"):
+            with pytest.raises(JournalError, match="has already opened it"):
                 _ = [row async for row in map_rows(noting([]), ["a"], journal=path)]
             two = [map_rows(noting([]), rows, journal=journal) for rows in ([*"ab"], [*"cd"])]
             got = await asyncio.gather(*[_values(job) for job in two])
