@@ -15,40 +15,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
+from tests.release.extras import GIVES, MODULES
 from tests.servers.running import environment
 
-__all__ = ["OF_SOURCES", "ROOT", "TRIALS", "Release", "build", "main", "surroundings"]
+__all__ = ["OF_SOURCES", "ROOT", "TRIALS", "Release", "Trying", "build", "main", "surroundings"]
 
 ROOT: Final = Path(__file__).parents[2]
 EXTRA: Final = "test"
-OF_SOURCES: Final = (
-    "tests/architecture",
-    "tests/docs_site",
-    "tests/mutations",
-    "tests/quiet",
-    "tests/typing",
-)
-"""Tests that read or change the sources, which are not there."""
-
-# Without the extras: each public module is there, or says what to install.
-MODULES: Final = """
-import importlib, pkgutil, miniagents
-told = there = 0
-for found in pkgutil.walk_packages(miniagents.__path__, "miniagents.", onerror=lambda name: None):
-    if any(part.startswith("_") for part in found.name.split(".")):
-        continue
-    try:
-        importlib.import_module(found.name)
-        there += 1
-    except ImportError as error:
-        assert "pip install" in str(error), f"{found.name}: {error}"
-        told += 1
-assert there and told, (there, told)
-for name in miniagents.__all__:
-    getattr(miniagents, name)
-print(f"{there} public modules are there, {told} name the extra that they need")
-"""
-
+OF_SOURCES: Final[Mapping[str, str]] = {
+    "tests/architecture": "reads the sources of the package, and what they import",
+    "tests/browser/test_wheel.py": "builds a wheel of the sources",
+    "tests/docs_site": "builds the site, whose reference is read from the sources",
+    "tests/mutations": "changes copies of the sources",
+    "tests/quiet": "runs the tests anew, of the sources",
+    "tests/typing": "type checkers read the sources, and a wheel that is built of them",
+}
+"""Tests that need the sources of the package, which are not there, and what for."""
 
 WHERE: Final = "import miniagents; print(miniagents.__file__)"
 ELIZA: Final = ("chat", "--model", "eliza", "--no-history")
@@ -73,6 +55,23 @@ class Release:
     sources: Path
 
 
+@dataclass(frozen=True)
+class Trying:
+    """What each trial needs.
+
+    Attributes:
+        release: what is tried.
+        uv: the program.
+        folder: where environments are made, each in a folder that is named as its trial.
+        for_pytest: further words for pytest.
+    """
+
+    release: Release
+    uv: Path
+    folder: Path
+    for_pytest: tuple[str, ...]
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Try what is chosen; the number of those that failed."""
     said = [*(sys.argv[1:] if words is None else words)]
@@ -89,12 +88,12 @@ def main(words: Sequence[str] | None = None) -> int:
     failed: list[str] = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(given.keep or temporary).absolute()
-        uv = environment(folder / "uv", ["uv"]) / "uv"
-        release = build(uv, folder / "built")
+        tools = environment(folder / "tools", ["twine", "uv"])
+        trying = Trying(build(tools, folder / "built"), tools / "uv", folder, tuple(said[end + 1 :]))
         for name in names:
             started = time.perf_counter()
             try:
-                _try(name, release, uv, folder / name, said[end + 1 :])
+                TRIALS[name](trying)
             except (BrokenReleaseError, subprocess.CalledProcessError) as error:
                 failed.append(name)
                 _say(f"{name}: {error}")
@@ -104,20 +103,22 @@ def main(words: Sequence[str] | None = None) -> int:
     return len(failed)
 
 
-def build(uv: Path, folder: Path) -> Release:
+def build(tools: Path, folder: Path) -> Release:
     """Build the sdist, and the wheel of what the sdist has.
 
     Args:
-        uv: the program.
+        tools: the folder with the programs uv and twine.
         folder: where they are written; what is there is deleted.
 
     Raises:
         BrokenReleaseError: the wheel has not every file of the package.
+        subprocess.CalledProcessError: a package index would not take or show them; twine has printed why.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    _run(str(uv), "build", "--quiet", "--out-dir", str(folder), str(ROOT), cwd=ROOT)
+    _run(str(tools / "uv"), "build", "--quiet", "--out-dir", str(folder), str(ROOT), cwd=ROOT)
     (sdist,) = folder.glob("*.tar.gz")
     (wheel,) = folder.glob("*.whl")
+    _run(str(tools / "twine"), "check", "--strict", str(sdist), str(wheel), cwd=folder)
     with tarfile.open(sdist) as packed:
         packed.extractall(folder, filter="data")
     sources = folder / sdist.name.removesuffix(".tar.gz")
@@ -136,14 +137,75 @@ def _files(package: Path) -> set[str]:
     return {file.relative_to(package.parent).as_posix() for file in files}
 
 
-def _try(name: str, release: Release, uv: Path, folder: Path, for_pytest: Sequence[str]) -> None:
-    """Install the wheel and try it, in an environment of its own.
+def _bare(trying: Trying) -> None:
+    """The wheel alone: every public module is there or names its extra, and Eliza answers.
 
     Raises:
-        BrokenReleaseError: it does not do what it should; the text says what.
+        BrokenReleaseError: Eliza does not answer.
+    """
+    programs = _installed(trying, "bare", str(trying.release.wheel))
+    folder = trying.folder / "bare"
+    _say(_said(str(programs / "python"), "-c", MODULES, cwd=folder).strip())
+    if not _said(str(programs / "miniagents"), *ELIZA, cwd=folder, written="Hello\n").strip():
+        raise BrokenReleaseError("Eliza did not answer.")
+
+
+def _extras(trying: Trying) -> None:
+    """Each extra alone gives what the pages say."""
+    for extra, program in GIVES.items():
+        folder = trying.folder / "extras" / extra
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        packages = f"--with=miniagents[{extra}] @ {trying.release.wheel.as_uri()}"
+        alone = ["--quiet", "--isolated", "--no-project", f"--python={sys.executable}"]
+        python = [str(trying.uv), "run", *alone, packages, "python"]
+        _run(*python, "-c", program, cwd=folder)
+        said = _said(*python, "-c", MODULES, extra, cwd=folder)
+        _say(f"miniagents[{extra}]: {said.strip()}")
+
+
+def _pinned(trying: Trying) -> None:
+    """The tests, with the versions of the gate."""
+    _tests(trying, "pinned", f"--constraint={ROOT / '.ci' / 'constraints.txt'}")
+
+
+def _lowest(trying: Trying) -> None:
+    """The tests, with the lowest versions that `pyproject.toml` allows, and the newest of what these need."""
+    pins = trying.folder / "lowest.txt"
+    options = ["--quiet", "--resolution=lowest-direct", f"--extra={EXTRA}", f"--python={sys.executable}"]
+    project = str(trying.release.sources / "pyproject.toml")
+    command = [str(trying.uv), "pip", "compile", *options, f"--output-file={pins}", project]
+    _run(*command, cwd=trying.folder)
+    _tests(trying, "lowest", f"--constraint={pins}")
+
+
+def _newest(trying: Trying) -> None:
+    """The tests, with the newest versions that `pyproject.toml` allows."""
+    _tests(trying, "newest")
+
+
+def _tests(trying: Trying, name: str, *constraints: str) -> None:
+    """Run the tests of the sdist on the wheel.
+
+    Raises:
+        subprocess.CalledProcessError: a test failed; pytest has printed which.
+    """
+    programs = _installed(trying, name, f"{trying.release.wheel}[{EXTRA}]", *constraints)
+    left_out = [f"--ignore={path}" for path in OF_SOURCES]
+    pytest = [str(programs / "python"), "-m", "pytest", "-p", "no:cacheprovider"]
+    _run(*pytest, *left_out, *trying.for_pytest, cwd=trying.release.sources)
+
+
+def _installed(trying: Trying, name: str, *requirements: str) -> Path:
+    """The programs of an environment that has the wheel and what pip installs with it.
+
+    Raises:
+        BrokenReleaseError: it is not our wheel that runs there, or another version of it.
         subprocess.CalledProcessError: a program failed, after it said why.
     """
-    programs = environment(folder, TRIALS[name](release, uv, release.wheel.parent))
+    folder = trying.folder / name
+    release = trying.release
+    programs = environment(folder, requirements)
     # What was kept may have an earlier wheel.
     pip = [str(programs / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
     _run(*pip, "install", "--no-deps", "--force-reinstall", str(release.wheel), cwd=folder)
@@ -156,60 +218,17 @@ def _try(name: str, release: Release, uv: Path, folder: Path, for_pytest: Sequen
     where = _said(str(programs / "python"), "-c", WHERE, cwd=release.sources).strip()
     if not Path(where).is_relative_to(folder):
         raise BrokenReleaseError(f"The tests would import {where}, which is not the wheel.")
-    if name == "bare":
-        _say(_said(str(programs / "python"), "-c", MODULES, cwd=folder).strip())
-        answer = _said(str(programs / "miniagents"), *ELIZA, cwd=folder, written="Hello\n")
-        if not answer.strip():
-            raise BrokenReleaseError("Eliza did not answer.")
-        return
-    left_out = [f"--ignore={path}" for path in OF_SOURCES]
-    _run(
-        str(programs / "python"),
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        *left_out,
-        *for_pytest,
-        cwd=release.sources,
-    )
+    return programs
 
 
-def _lowest(release: Release, uv: Path, folder: Path) -> list[str]:
-    """The lowest versions of what `pyproject.toml` names, the newest of what these depend on."""
-    pins = folder / "lowest.txt"
-    options = ["--quiet", "--resolution=lowest-direct", f"--extra={EXTRA}", f"--python={sys.executable}"]
-    _run(
-        str(uv),
-        "pip",
-        "compile",
-        *options,
-        f"--output-file={pins}",
-        str(release.sources / "pyproject.toml"),
-        cwd=folder,
-    )
-    return [*_newest(release, uv, folder), f"--constraint={pins}"]
-
-
-def _newest(release: Release, uv: Path, folder: Path) -> list[str]:
-    return [f"{release.wheel}[{EXTRA}]"]
-
-
-def _pinned(release: Release, uv: Path, folder: Path) -> list[str]:
-    return [*_newest(release, uv, folder), f"--constraint={ROOT / '.ci' / 'constraints.txt'}"]
-
-
-def _bare(release: Release, uv: Path, folder: Path) -> list[str]:
-    return [str(release.wheel)]
-
-
-TRIALS: Final[Mapping[str, Callable[[Release, Path, Path], list[str]]]] = {
+TRIALS: Final[Mapping[str, Callable[[Trying], None]]] = {
     "bare": _bare,
+    "extras": _extras,
     "pinned": _pinned,
     "lowest": _lowest,
     "newest": _newest,
 }
-"""What pip installs for each; the arguments are what was built, the program uv and a folder for files."""
+"""What can be tried; if the release is broken, each raises `BrokenReleaseError` or `CalledProcessError`."""
 
 
 def _run(*command: str, cwd: Path) -> None:

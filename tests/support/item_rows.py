@@ -293,10 +293,10 @@ def _responses() -> Iterable[Row]:
         event("response.song.delta", delta="la"),
         _end(),
         text="",
-        says="not known",
+        says="unknown types",
     )
     number = {**hello, "content": [{"type": "output_text", "text": 7}]}
-    refused = Row("", (), LLMProtocolError, "", "a text is no string")
+    refused = Row("", (), LLMProtocolError, "", "a text is not a string")
     yield _whole(
         "a whole answer with a number as text",
         RESPONSES,
@@ -552,7 +552,7 @@ def _messages() -> Iterable[Row]:
         "a whole message with a number as text",
         ANTHROPIC,
         number,
-        Row("", (), LLMProtocolError, "", "a text is no string"),
+        Row("", (), LLMProtocolError, "", "a text is not a string"),
     )
     called = {"type": "tool_use", "id": "c", "name": "look", "input": {"city": "Oslo"}}
     good = {"content": [{"type": "text", "text": "Hello"}, called], "stop_reason": "tool_use", "usage": None}

@@ -12,12 +12,14 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from miniagents import server
+
 from .browser import browser
 from .web import served
 
 __all__ = ["page_modules"]
 
-_FOLDER: Final = Path(__file__).parents[2] / "miniagents" / "server" / "page"
+_FOLDER: Final = Path(server.__file__).parent / "page"
 _POLICY: Final = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:"
 
 

@@ -233,6 +233,16 @@ class FrameLog(Protocol):
         """
         ...
 
+    async def delete(self, run: str, /) -> None:
+        """Delete a run and its frames; nothing happens if there is none.
+
+        Its readers get an `UnknownRunError`, and its writer can append nothing any more.
+
+        Args:
+            run: any; stop it first if it has not ended.
+        """
+        ...
+
     async def ask_to_stop(self, run: str, /) -> None:
         """Ask the server that writes a run to stop it; if the run has ended, nothing happens.
 

@@ -142,5 +142,5 @@ def test_name() -> None:
     assert [] == [*made.news()]
     made.begin(None, "look", None)
     assert [*made.news()] == [ToolCallDelta(3, "call-3", "look"), ToolCallDelta(3, arguments="{}")]
-    with pytest.raises(WireError, match="a call of the tool 'look' is said to be one of 'go'"):
+    with pytest.raises(WireError, match="a call of the tool 'look' has a second name, 'go'"):
         made.begin("c", "go", None)
