@@ -135,7 +135,7 @@ class Threads:
             thread: its name.
 
         Raises:
-            RequestError: there is none of this name.
+            RequestError: the conversation does not exist.
             HistoryFileError: the file cannot be written.
             FrameLogError: the frames cannot be deleted; the conversation is still there.
         """
@@ -148,8 +148,8 @@ class Threads:
             messages = await history.load()
             at = _last_turn(messages)
             turn = "" if at is None else turn_in(messages[at])
-            last = await self._runs.latest(turn) if turn else None  # of an answer that could not be kept
-            # First: without the history nobody knows which runs these are.
+            last = await self._runs.latest(turn) if turn else None  # of an answer that could not be saved
+            # The runs first, because only the history knows which runs these are.
             await self._delete_runs({*map(run_in, messages), last or ""})
             await history.keep_first(0)
 

@@ -161,7 +161,7 @@ def _is_shut_down(frame: Frame) -> bool:
 
 
 class LiveFeed:
-    """What is recorded of a run of this process, for one reader; all of them read one list.
+    """The recorded frames of a run of this process, for one reader; all readers share one list.
 
     Args:
         live: the run.
@@ -176,7 +176,7 @@ class LiveFeed:
         self._wake: Callable[[], None] | None = None
 
     def open(self, wake: Callable[[], None], /) -> None:
-        """Begin.
+        """Begin to read.
 
         Args:
             wake: called whenever there may be more to take.
@@ -185,14 +185,13 @@ class LiveFeed:
         self._live.readers.add(wake)
 
     def take(self) -> Sequence[Positioned]:
-        """Return what has been recorded, not all if that is much."""
+        """Return recorded frames, at most `BATCH` at once."""
         frames = self._live.frames
         position = self._position
         if position >= len(frames):
             if position and frames and isinstance(frames[-1], RunEnded):
-                return (
-                    (len(frames), frames[-1]),
-                )  # the reader is beyond the last frame, but has not seen it
+                # The reader is beyond the last frame, but has not seen it.
+                return ((len(frames), frames[-1]),)
             return ()
         taken = frames[position : position + BATCH]
         self._position += len(taken)
@@ -202,7 +201,7 @@ class LiveFeed:
         """Do nothing: the run continues without this reader."""
 
     def close(self) -> None:
-        """The reader leaves."""
+        """Release the feed when the reader leaves."""
         if self._wake is not None:
             self._live.readers.discard(self._wake)
             self._wake = None

@@ -314,7 +314,7 @@ class Runs:
                 await asyncio.wait((live.recorder,))
         elif not record.ended:
             await self._log.ask_to_stop(run)
-            # Its server writes the last frames before they are deleted. A server that is late cannot write any more.
+            # Its server writes the last frames before they are deleted; after that it cannot write any more.
             with suppress(TimeoutError, UnknownRunError):
                 async with asyncio.timeout(_STOPPING), aclosing(self._log.read(run, record.last)) as batches:
                     async for _ in batches:
