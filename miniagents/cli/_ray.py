@@ -41,9 +41,8 @@ def asked_by_workers(agent: A, address: str, replicas: int, concurrency: int, st
     """
     if address not in {_LOCAL, "auto"}:
         _check(address)
-    os.environ.setdefault(
-        "RAY_USAGE_STATS_ENABLED", "0"
-    )  # Ray sends no usage reports, unless the user wants it to
+    # Ray sends no usage reports, unless the user wants it to.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         part = remote(agent, replicas=replicas, concurrency=max(1, -(-concurrency // replicas)))
         ray = cast("_Ray", import_module("ray"))

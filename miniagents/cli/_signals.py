@@ -42,9 +42,8 @@ async def until_signal(work: Coroutine[object, object, T], *names: str) -> T:
         numbers: list[int] = [getattr(signal, name) for name in names if hasattr(signal, name)]
         for number in numbers:
             stack.enter_context(_on_signal(number, stop))
-        task = asyncio.create_task(
-            work
-        )  # after the handlers: an eager task runs at once, and may get a signal
+        # After the handlers: an eager task runs at once, and may get a signal.
+        task = asyncio.create_task(work)
         try:
             return await task
         except asyncio.CancelledError:

@@ -239,7 +239,7 @@ def test_wrong_files(tmp_path: Path) -> None:
     connection.close()
     for file, why in (
         (other, "database of another program"),
-        (text, "no SQLite database"),
+        (text, "not a SQLite database"),
         (later, "newer version"),
         (tmp_path / "none" / "x", "No such file"),
     ):

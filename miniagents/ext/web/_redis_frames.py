@@ -153,9 +153,8 @@ class RedisFrames:
         while tasks:
             for each in tasks:
                 each.cancel()
-            _, tasks = await asyncio.wait(
-                tasks, timeout=0.1
-            )  # again, if the client has swallowed the cancellation
+            # Again, if the client has swallowed the cancellation.
+            _, tasks = await asyncio.wait(tasks, timeout=0.1)
         if self._blocked:
             await asyncio.wait(self._blocked)
         with suppress(*self._failures):

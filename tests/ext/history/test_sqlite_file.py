@@ -170,7 +170,7 @@ async def test_no_database(tmp_path: Path) -> None:
     """A file that is none is told, and not touched."""
     path = tmp_path / "CHAT.db"
     path.write_text("user\n====\n\nHi" * 100)
-    with pytest.raises(HistoryFileError, match="it is no SQLite database; give another path"):
+    with pytest.raises(HistoryFileError, match="it is not a SQLite database; give another path"):
         await ChatHistorySQLite(path).append("x")
     assert path.read_text().startswith("user")
 

@@ -343,7 +343,7 @@ class TestSQLite:
         with sqlite3.connect(other) as db:
             db.execute("CREATE TABLE users (name)")
         db.close()
-        with pytest.raises(FrameLogError, match=r"newer version .*its form is 99, this one reads up to 2"):
+        with pytest.raises(FrameLogError, match=r"newer version .*its format is 99, this one reads up to 2"):
             await SQLiteFrames(newer).open(print)
         with pytest.raises(FrameLogError, match="a database of something else"):
             await SQLiteFrames(other).open(print)

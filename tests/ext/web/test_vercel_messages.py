@@ -131,7 +131,7 @@ def test_refused(message: object) -> None:
 @pytest.mark.parametrize("chat", [None, "", "x" * 129, 7, ["a"]])
 def test_chat_ids(chat: object) -> None:
     """The id of a chat is a text of bounded length."""
-    with pytest.raises(RequestError, match="id has to be a text"):
+    with pytest.raises(RequestError, match="id must be a text"):
         asked(HI, chat=chat)
 
 
