@@ -284,7 +284,7 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
             after: seconds; 0 inquires both at once.
 
         Raises:
-            TypeError: it is no agent, or a required keyword is missing.
+            TypeError: the value is not an agent, or a required keyword is missing.
             ValueError: ``after`` is negative.
 
         Example:
@@ -457,7 +457,7 @@ def as_operand(operation: str, agent: object, *, strict: bool = False) -> MiniAg
         strict: whether its errors stay errors.
 
     Raises:
-        TypeError: it is no agent, or a required keyword is missing.
+        TypeError: the value is not an agent, or a required keyword is missing.
     """
     if not isinstance(agent, MiniAgent):
         msg = (

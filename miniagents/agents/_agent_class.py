@@ -72,7 +72,7 @@ def prepare(made: type[object], root: type[object]) -> None:
     """Freeze the defaults of the fields of a class, before it gets them.
 
     Args:
-        made: the class as it is written.
+        made: the class, as its author wrote it.
         root: the base class of all agents of classes.
 
     Raises:
@@ -147,8 +147,8 @@ def _run_of(made: type[object], root: type[object]) -> Callable[..., object]:
         raise TypeError(msg)
     if parameters[1:]:
         msg = (
-            f"{name}.run takes {parameters[1].name!r} beside its context; the parameters of a class of agents "
-            "are its fields, so declare it in the class."
+            f"{name}.run takes {parameters[1].name!r} beside its context; the parameters of a class of "
+            "agents are its fields, so declare it in the class."
         )
         raise TypeError(msg)
     return bound

@@ -115,18 +115,18 @@ class Run(ProducerTask):
     the cost of a call.
 
     Args:
-        alias: whose run it is.
+        alias: the alias of the agent.
         context: the owner of the run.
-        agent: what is run.
+        agent: the agent.
         received: the messages that it was sent; a text becomes a sequence when the run begins, so that a
             waiting call has few objects.
-        keywords: what it was called with.
+        keywords: the keywords of the call.
         pending: writes the input, if that may still be given some before the run begins.
-        classes: of the replies; None if any message will do.
+        classes: the classes of the replies; None if it replies any message.
         passing: further classes of replies, which pass unchanged.
 
     Attributes:
-        shown: the replies as readers see them, if errors in them become messages.
+        shown: the replies that readers get, if errors in them become messages.
     """
 
     __slots__ = (
@@ -277,14 +277,14 @@ def start_run(
     """Schedule a run in the active context.
 
     Args:
-        context: the active one.
+        context: the active context.
         alias: of the agent.
         received: what it was sent.
         pending: writes ``received`` if that may still be given something before the run begins.
-        keywords: what it was called with, for the record.
-        agent: what is run.
+        keywords: the keywords of the call, for the record.
+        agent: the agent.
         errors_as_messages: whether errors become messages; None leaves it to the context.
-        classes: of the replies; None if any message will do.
+        classes: the classes of the replies; None if it replies any message.
         writer: the function of the agent, if that writes its one message itself.
         make: makes what the run does, if that needs no task.
 

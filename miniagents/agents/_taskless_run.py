@@ -67,7 +67,7 @@ class Call:
         alias: of the agent.
         start: starts a run of it.
         context: the active one.
-        received: what it is sent.
+        received: the messages that it is sent.
         given: the keywords of the call.
         pending: writes ``received``, if that may still be given some before the run begins.
     """
@@ -108,11 +108,11 @@ class TasklessRun(TasklessLife):
         alias: the alias of the agent.
         buffer: the stream that readers read.
         make: makes the work of the run when it begins.
-        received: what it was sent.
+        received: the messages that it was sent.
         pending: writes the input, if that may still be given some before the run begins.
 
     Attributes:
-        shown: the replies as readers see them, if errors in them become messages.
+        shown: the replies that readers get, if errors in them become messages.
     """
 
     __slots__ = ("_make", "_name", "_outcome", "_pending", "_received", "_work", "shown")
@@ -167,7 +167,7 @@ class TasklessRun(TasklessLife):
     def blocked_by(self) -> Producer | None:
         return None if self._work is None else self._work.blocked_by()
 
-    # -- what its work tells -------------------------------------------------------------------------------
+    # -- called by its work --------------------------------------------------------------------------------
 
     def reply(self, promise: MessagePromise[Message]) -> None:
         """Reply a message."""
@@ -195,7 +195,7 @@ class TasklessRun(TasklessLife):
         """End the run with an error.
 
         Args:
-            error: of which its readers are told.
+            error: the error that readers get.
             chain: the aliases of the agents that it went through before.
         """
         if self.goes_on:
@@ -217,7 +217,7 @@ class TasklessRun(TasklessLife):
         """End its replies with an error.
 
         Args:
-            error: of which its readers are told.
+            error: the error that readers get.
             chain: the aliases of the agents that it went through, this one included.
         """
         self.buffer.fail(error, chain)

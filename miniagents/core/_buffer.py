@@ -31,7 +31,7 @@ class ReplayBuffer(FlowControl[T]):
     Args:
         context: the context that owns the tasks that fill it; readers wait on its event loop.
         items: the pieces that have come already, if any.
-        closed: these are all.
+        closed: whether these are all pieces.
         result: the value of all pieces together, if it is known.
 
     Example:
@@ -119,7 +119,7 @@ class NoReplayBuffer(ReplayBuffer[T]):
     Args:
         context: the owner, as for any buffer.
         items: the pieces that have come already.
-        closed: these are all.
+        closed: whether these are all pieces.
 
     Example:
         >>> from miniagents.core import Context, NoReplayBuffer, ReaderPosition

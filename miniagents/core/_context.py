@@ -552,7 +552,7 @@ def _caller() -> str:
 
 
 def current_context() -> Context:
-    """Return the context that owns what is started here: that of the block, or the loop's app-wide one.
+    """Return the owner of what is started here: the context of the block, or the loop's app-wide one.
 
     Raises:
         NoActiveContextError: no context is active, or the one that was entered last has ended.

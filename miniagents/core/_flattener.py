@@ -96,7 +96,7 @@ class Flattener(Processor):
     def writing(self) -> ReplayBuffer[object]:
         return cast("ReplayBuffer[object]", self.buffer)
 
-    # -- what goes in ------------------------------------------------------------------------------------
+    # -- input -------------------------------------------------------------------------------------------
 
     def feed(self, value: object) -> None:
         """Take any ``MessageType``, all of it or nothing; after the end, take nothing.
@@ -132,7 +132,7 @@ class Flattener(Processor):
         """Take an item of a user's stream: a wrong item becomes a message that fails, in its place.
 
         Args:
-            value: any ``MessageType``, as far as its giver knows.
+            value: the item; it should be a ``MessageType``.
         """
         try:
             self.feed(value)
@@ -143,7 +143,7 @@ class Flattener(Processor):
         """Do what :meth:`feed_or_fail` does; pieces that wait for their turn count as ahead of readers too.
 
         Args:
-            value: any ``MessageType``, as far as its giver knows.
+            value: the item; it should be a ``MessageType``.
         """
         self.feed_or_fail(value)
         if self._pending:
@@ -157,7 +157,7 @@ class Flattener(Processor):
         """End with ``error``, after everything that was fed.
 
         Args:
-            error: the terminal of the buffer.
+            error: the error that ends the buffer.
             chain: the aliases of the agents that it went through.
         """
         passing = self.context.passing
@@ -170,7 +170,7 @@ class Flattener(Processor):
         """End with an error now; what is still on its way is dropped.
 
         Args:
-            error: the terminal of the buffer.
+            error: the error that ends the buffer.
         """
         self._pending = None
         self.leave()
@@ -201,7 +201,7 @@ class Flattener(Processor):
         else:
             self.buffer.finish()
 
-    # -- what comes out ----------------------------------------------------------------------------------
+    # -- output ------------------------------------------------------------------------------------------
 
     def take(self, pieces: Iterable[Piece]) -> None:
         """Take message promises and flat streams, in order.
@@ -325,7 +325,7 @@ def filled(context: Context, value: object, *, replay: bool = True) -> ReplayBuf
     """Return the buffer of a sequence that is given as a whole, with any streams in it.
 
     Args:
-        context: who owns it.
+        context: the owner of the buffer.
         value: any ``MessageType``.
         replay: whether to keep every message for later readers.
 

@@ -93,7 +93,7 @@ class FlowControl(Lifetime[T]):
         self._batch_due: bool = False
         self._unbounded: int = 0  # subscribers that take everything at once
 
-    # -- readers: who is told ----------------------------------------------------------------------------
+    # -- readers: how they are notified ------------------------------------------------------------------
 
     def notify(self) -> None:
         """Notify subscribers and waiting readers of new pieces or of the end."""

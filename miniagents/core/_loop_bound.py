@@ -135,7 +135,7 @@ class LoopBound:
         """Run ``callback`` on this context's event loop, from any thread; if the loop is closed, do nothing.
 
         Args:
-            callback: what is run.
+            callback: the function to run.
         """
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback)
@@ -144,7 +144,7 @@ class LoopBound:
         """Run ``callback`` in the next turn of the running event loop, if there is one.
 
         Args:
-            callback: what is run.
+            callback: the function to run.
         """
         loop = running_loop()
         if loop is not None:

@@ -210,7 +210,7 @@ def text_message(text: str) -> Message:
     """Return ``Message(text)`` at a lower cost: a plain text is valid and frozen already.
 
     Args:
-        text: what it says.
+        text: the text.
 
     Example:
         >>> from miniagents import Message
@@ -327,9 +327,9 @@ class MessageSink(Generic[M]):
         """End with ``error``; :func:`partial_text` of it is the text that had arrived.
 
         Args:
-            error: the terminal of the buffer.
+            error: the error that ends the buffer.
             chain: the aliases of the agents that it went through.
-            handled: its readers are told elsewhere, so it is not logged here.
+            handled: whether readers get it elsewhere, so that it is not logged here.
         """
         if not self.buffer.closed:
             set_partial_text(error, "".join(str(token) for token in self.buffer.items))

@@ -130,7 +130,7 @@ def flat_messages(value: object) -> list[MessageType]:
         Messages, exceptions and streams.
 
     Raises:
-        TypeError: something in it cannot become a message; the text names its type and where it stands.
+        TypeError: an item cannot become a message; the text names its type and its position.
         NestingError: collections are nested more than 64 deep.
 
     Example:

@@ -47,7 +47,7 @@ class Messages(tuple[M_co, ...]):
             return Messages(super().__getitem__(index))
         return super().__getitem__(index)
 
-    @overload  # type: ignore[override]  # tells more of what becomes of Messages than tuple does
+    @overload  # type: ignore[override]  # with more exact result types than those of tuple
     def __add__(self, other: "Messages[M]", /) -> "Messages[M_co | M]": ...
     @overload
     def __add__(self, other: tuple[M_co, ...], /) -> tuple[M_co, ...]: ...

@@ -30,9 +30,9 @@ class _Notes:
     """The times of the parts of one message that observers have not got yet.
 
     Args:
-        watch: of the run that writes the message.
+        watch: the watch of the run that writes the message.
         parts: the parts that have come.
-        data: what is known of the message, and will be.
+        data: the data of the message; more may be added later.
 
     Attributes:
         clock: returns the time of the event loop.
@@ -94,8 +94,8 @@ class ObservedBuffer(ReplayBuffer[str]):
 
     Args:
         context: the context that owns it.
-        watch: of the run that writes the message.
-        data: what is known of the message, and will be.
+        watch: the watch of the run that writes the message.
+        data: the data of the message; more may be added later.
 
     Attributes:
         notes: take the times.
@@ -122,8 +122,8 @@ class ObservedPartBuffer(PartBuffer):
 
     Args:
         context: the context that owns it.
-        watch: of the run that writes the message.
-        data: what is known of the message, and will be.
+        watch: the watch of the run that writes the message.
+        data: the data of the message; more may be added later.
     """
 
     __slots__ = ("_clock", "_note", "_notes")
@@ -215,7 +215,7 @@ def observed_buffer(context: Context, data: Mapping[str, object]) -> ObservedBuf
 
     Args:
         context: the context that owns it.
-        data: what is known of the message, and will be.
+        data: the data of the message; more may be added later.
     """
     watch = None if context.observers is None else current_watch()
     return None if watch is None else ObservedBuffer(context, watch, data)
@@ -228,7 +228,7 @@ def new_part_buffer(
 
     Args:
         context: the context that owns it.
-        data: what is known of the message, and will be.
+        data: the data of the message; more may be added later.
         watch: the watch of the run that writes it; None for the current run.
     """
     if watch is None and context.observers is not None:

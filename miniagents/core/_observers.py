@@ -44,7 +44,7 @@ class Anchor:
         now: the time of the event loop, in seconds.
 
     Attributes:
-        epoch: added to a time of the event loop it makes seconds since 1970.
+        epoch: a time of the event loop plus this number is seconds since 1970.
         numbers: the numbers of the next runs.
         runs: the runs, by the buffers of their replies.
     """
@@ -72,7 +72,7 @@ class RunInfo:
         kind: ``"agent"``, ``"model"`` or ``"tool"``.
         parent: the run that began it; None if no run did, or if that run is not observed.
         number: unique among the runs of its outermost context; later runs have higher numbers.
-        epoch: added to a time of an event it makes seconds since 1970.
+        epoch: a time of an event plus this number is seconds since 1970.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -122,7 +122,7 @@ class RunBegan:
     what an observer sets there.
 
     Attributes:
-        run: which one.
+        run: the run.
         at: when, in seconds of the event loop.
 
     Example:
@@ -148,12 +148,12 @@ class ModelAsked:
     """An agent calls a model; there is one event for all its retries.
 
     Attributes:
-        run: which one.
+        run: the run.
         at: when, in seconds of the event loop.
         provider: ``"openai"``, ``"anthropic"``, or another one.
-        model: the model that is asked for.
-        server: the host that is asked.
-        stream: whether the answer is to come piece by piece.
+        model: the name of the model.
+        server: the host of the provider.
+        stream: whether the answer comes piece by piece.
 
     Example:
         >>> ModelAsked.__slots__
@@ -173,7 +173,7 @@ class FirstPart:
     """The first part of a run has come; observers get it at once.
 
     Attributes:
-        run: which one.
+        run: the run.
         at: when, in seconds of the event loop.
         part: a text, or another part.
 
@@ -204,7 +204,7 @@ class PartsCame:
     batch of a message comes at the end of the message.
 
     Attributes:
-        run: which one.
+        run: the run.
         message: the number of the message in the run: 0 is the first one that it began to write.
         parts: the parts, in order.
         times: when each of them came, in seconds of the event loop.
@@ -234,7 +234,7 @@ class UsageCame:
     """A model has reported the usage of its answer so far; a later report in the same message replaces it.
 
     Attributes:
-        run: which one.
+        run: the run.
         at: when, in seconds of the event loop.
         message: which message of the run; see :class:`PartsCame`.
         usage: the tokens.
@@ -267,7 +267,7 @@ class HeadersCame:
     """A provider has answered; its headers have the rate limits.
 
     Attributes:
-        run: which one.
+        run: the run.
         at: when, in seconds of the event loop.
         headers: the values of the headers.
 
@@ -286,7 +286,7 @@ class RunRetried:
     """A call of a model is going to be sent again, since the last attempt failed before any part came.
 
     Attributes:
-        run: which one.
+        run: the run.
         at: when, in seconds of the event loop.
         retry: why, and when it is sent again.
 
@@ -322,7 +322,7 @@ class RunEnded:
     stopped, the event of the outer run may come first, since the inner runs may still clean up.)
 
     Attributes:
-        run: which one.
+        run: the run.
         at: when, in seconds of the event loop.
         outcome: ``"done"``, ``"failed"``, ``"cancelled"`` (by a call of ``cancel``, or with its context) or
             ``"abandoned"`` (its replies could have no reader any more).
@@ -437,7 +437,7 @@ class Observers:
         """Report an event to all of them.
 
         Args:
-            event: what has happened.
+            event: the event.
         """
         for observer in self.members:
             self._tell_one(observer, event)
@@ -466,15 +466,15 @@ class RunWatch:
 
     Args:
         info: the run.
-        observers: who is told.
-        clock: tells the time of the event loop.
+        observers: its observers.
+        clock: returns the time of the event loop.
 
     Attributes:
         began_to_write: whether its first part has come.
         info: the run.
         failure: why a tool failed, if the model gets the error and no stream does.
-        clock: tells the time of the event loop.
-        observers: who is told.
+        clock: returns the time of the event loop.
+        observers: its observers.
         messages: how many messages it has begun to write.
     """
 
@@ -592,9 +592,9 @@ class RunWatch:
 
         Args:
             provider: the name of the provider.
-            model: the model that is asked for.
-            server: the host that is asked.
-            stream: whether the answer is to come piece by piece.
+            model: the name of the model.
+            server: the host of the provider.
+            stream: whether the answer comes piece by piece.
         """
         self.observers.tell(ModelAsked(self.info, self.clock(), provider, model, server, stream))
 
@@ -608,7 +608,7 @@ class RunWatch:
         """Report that it has ended; once.
 
         Args:
-            outcome: how.
+            outcome: how it ended.
             error: the error if it failed.
             received: the messages that it was sent.
             replied: the messages that it has replied.

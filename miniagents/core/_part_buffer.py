@@ -72,7 +72,7 @@ class PartBuffer(ReplayBuffer[str]):
             part: anything that a message streams.
 
         Raises:
-            TypeError: it is no part.
+            TypeError: the value is not a part.
         """
         if self.closed:
             return
@@ -103,7 +103,7 @@ def shown_text(part: Part) -> str:
         part: anything that a message streams.
 
     Raises:
-        TypeError: it is no part.
+        TypeError: the value is not a part.
 
     Example:
         >>> from miniagents import Reasoning

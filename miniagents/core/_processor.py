@@ -59,7 +59,7 @@ class Processor(ABC):
         """Do the next step; return whether there may be another step to do now.
 
         Raises:
-            Exception: whatever the step raises leaves :meth:`deliver`, which can be called again.
+            Exception: :meth:`deliver` raises every error of a step; it can be called again afterwards.
         """
 
     @abstractmethod

@@ -185,7 +185,7 @@ class ProducerTask(TaskLife):
         """Return the work of the task.
 
         Raises:
-            TypeError: it was started without a body and is no subclass that has one.
+            TypeError: it was started without a body, and its class does not override this method.
         """
         body, self._body = self._body, None  # so that the body is freed while the coroutine waits
         if body is None:

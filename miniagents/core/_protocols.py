@@ -118,7 +118,7 @@ class Sink(Protocol):
         """End with an error, after the pieces that are still on their way.
 
         Args:
-            error: the terminal.
+            error: the error that ends it.
             chain: the aliases of the agents that the error went through.
         """
         ...
@@ -127,6 +127,6 @@ class Sink(Protocol):
         """End with an error now; the pieces that are still on their way are dropped.
 
         Args:
-            error: the terminal.
+            error: the error that ends it.
         """
         ...

@@ -39,7 +39,7 @@ async def pump(source: AsyncIterable[T], buffer: ReplayBuffer[object], put: Call
         async for piece in iterator:
             put(piece)
             # One comparison a piece: `limit` is reached when it has to pause, to yield to the loop, or to
-            # end. It comes before the source is asked again, which may do much for one more piece.
+            # end. It comes before the next read of the source, which may be expensive.
             if len(items) >= buffer.check_at and not await buffer.may_go_on():
                 break
     finally:
@@ -53,7 +53,7 @@ async def fill(buffer: ReplayBuffer[T], source: AsyncIterable[T]) -> None:
     cost of a bare ``async for``.
 
     Args:
-        buffer: what is filled; it is not ended.
+        buffer: the buffer to fill; it is not ended.
         source: iterated once; its iterator is always closed.
 
     Example:
@@ -124,7 +124,7 @@ async def fill_and_note(
     It is a second loop, so that observing costs nothing if there are no observers.
 
     Args:
-        buffer: what is filled; it is not ended.
+        buffer: the buffer to fill; it is not ended.
         source: iterated once; its iterator is always closed.
         notes: takes the times.
         clock: returns the time.

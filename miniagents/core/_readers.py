@@ -254,7 +254,7 @@ def raise_error(buffer: ReplayBuffer[T]) -> None:
         buffer: the buffer; from now on its error counts as seen.
 
     Raises:
-        Exception: the error of the buffer, whatever its type.
+        Exception: the error of the buffer, of any type.
 
     Example:
         >>> from miniagents.core import ReplayBuffer, Context, raise_error

@@ -199,7 +199,7 @@ class Subscription(abc.DisposableBase, Generic[T]):
             self._variables.run(self._deliver)
         except Exception:
             logger.exception(
-                "A subscriber raised; it was unsubscribed, the stream goes on for everybody else."
+                "A subscriber raised; it was unsubscribed, and the stream goes on for all others."
             )
             self.dispose()
 

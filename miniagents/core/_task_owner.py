@@ -212,7 +212,7 @@ class TaskOwner(LoopBound):
         for task in tasks:
             logger.error(
                 "%s did not end within shutdown_timeout=%s seconds after it was cancelled; "
-                "it is left behind. Look for a `finally` or `except CancelledError` in it that waits.",
+                "the context ends without it. Look for a `finally` or `except CancelledError` that waits.",
                 task.name,
                 self.shutdown_timeout,
             )

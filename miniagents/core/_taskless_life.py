@@ -1,4 +1,4 @@
-"""The life of a run without a task: what it does happens where the streams that it reads deliver."""
+"""The life of a run without a task, which works when the streams that it reads deliver pieces."""
 
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class TasklessLife(TaskLife):
-    """The life of a run without a task: what it does happens where the streams that it reads deliver.
+    """The life of a run without a task, which works when the streams that it reads deliver pieces.
 
     A call that stops it stops it at once, and not at its next step.
     """

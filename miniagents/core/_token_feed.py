@@ -110,11 +110,11 @@ class TokenTransformer(Generic[T]):
         """Take note that the current message failed.
 
         Args:
-            error: its terminal.
+            error: the error that ends it.
             chain: the aliases of the agents that the error came through.
 
         Returns:
-            Whether to go on.
+            Whether the feed must go on with the next message.
         """
         self.fail(error, chain)
         return False
@@ -127,7 +127,7 @@ class TokenTransformer(Generic[T]):
         """Take note that the sequence failed, or that the feed was stopped.
 
         Args:
-            error: its terminal.
+            error: the error that ends it.
             chain: the aliases of the agents that the error came through.
         """
         self.target.fail(error, chain)

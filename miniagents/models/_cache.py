@@ -76,7 +76,7 @@ def cache(
         ttl: how long an answer is kept in memory, in seconds; None: forever.
         max_entries: how many answers are kept in memory, 1000 by default; beyond that, the answers that were
             not used for the longest time are removed. A journal has its own ``prune``.
-        version: of what the agents do, for a journal.
+        version: of the agents, for a journal; change it when they change.
 
     Raises:
         ValueError: a number is not above 0, or is given together with a journal.

@@ -67,7 +67,7 @@ class RecordedFunction:
 
     Attributes:
         name: the name under which the calls are recorded.
-        version: of what the function does.
+        version: of the function.
         function: its module and name.
         source: a hash of its source code; empty if the code is not available.
 

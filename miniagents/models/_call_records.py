@@ -26,7 +26,7 @@ class CallRecords:
 
     Args:
         agent: the agent that is called.
-        version: of what it does.
+        version: of the agent; change it when the agent changes.
         name: replaces its alias.
         message_classes: classes of replies that the agent does not declare.
 

@@ -128,7 +128,7 @@ class RecordedCalls:
     Args:
         journal: keeps the calls.
         name: under which they are kept; None for the alias of the agent.
-        version: of what the agent does.
+        version: of the agent; change it when the agent changes.
         errors: True replays calls that failed, too; False makes them again.
         message_classes: classes of replies, in addition to those that the agent declares.
 

@@ -222,7 +222,8 @@ def _in_zone(moment: datetime, zone: str) -> datetime:
         tzinfo = ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return moment  # no such zone on this machine: the same moment with its fixed offset
-    # The offset in the ISO text tells the two sides of a repeated hour apart.
+    # At the end of daylight saving time an hour comes twice; the offset in the ISO text shows which one it
+    # is.
     sides = (moment.replace(tzinfo=tzinfo, fold=fold) for fold in (0, 1))
     return next((side for side in sides if side.utcoffset() == moment.utcoffset()), moment.astimezone(tzinfo))
 
@@ -248,7 +249,7 @@ logger = logging.getLogger(__name__)
 _BUILT_IN = (Message, UserMessage, SystemMessage, AssistantMessage, ToolMessage, ErrorMessage)
 _NESTED = "$message"
 _PART = "$part"
-_NOTHING = (None, ())  # what a field holds that was not given
+_NOTHING = (None, ())  # the values of a field that was not given
 
 
 class Registry:

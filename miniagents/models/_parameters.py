@@ -226,7 +226,7 @@ def _parameters(function: Callable[..., object], name: str) -> list[inspect.Para
         if parameter.annotation is _EMPTY:
             raise ToolDefinitionError(
                 f"The parameter {parameter.name!r} of the tool {name} has no type; "
-                "a model is told the type of each, so annotate it."
+                "a model needs the type of each parameter, so annotate it."
             )
     return parameters
 

@@ -62,11 +62,11 @@ class _Amount(NamedTuple):
     untold: int = 0
 
     def plus(self, other: "_Amount") -> "_Amount":
-        """Both together."""
+        """Return the sum of both."""
         return _Amount(self.usage + other.usage, self.requests + other.requests, self.untold + other.untold)
 
     def minus(self, other: "_Amount") -> "_Amount":
-        """What has come since ``other``."""
+        """Return what was counted after ``other``."""
         return _Amount(self.usage - other.usage, self.requests - other.requests, self.untold - other.untold)
 
 
@@ -137,11 +137,11 @@ class UsageReport:
         return sum(known, Decimal()) if len(known) == len(prices) else None
 
     def __add__(self, other: "UsageReport") -> "UsageReport":
-        """Both together."""
+        """Return the sum of both."""
         return self._with(other, _Amount.plus)
 
     def __sub__(self, other: "UsageReport") -> "UsageReport":
-        """What has come since ``other``."""
+        """Return what was used after ``other``."""
         return self._with(other, _Amount.minus)
 
     def _with(self, other: "UsageReport", join: Callable[[_Amount, _Amount], _Amount]) -> "UsageReport":

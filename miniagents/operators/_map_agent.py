@@ -140,8 +140,8 @@ class MapsItself(Protocol[Map_co]):
         """Return the object that maps it over items.
 
         Args:
-            limits: how many at once, in which order, and what a failing item does.
-            overflow: how many items of an Observable may wait, and what becomes of one too many.
+            limits: how many items run at once, in which order results come, and what an item that fails does.
+            overflow: how many unread items of an Observable are kept, and what happens to one more.
         """
         ...
 
@@ -152,8 +152,8 @@ class AgentMap(Generic[A, B]):
 
     Attributes:
         agent: the agent to inquire.
-        limits: how many at once, in which order, and what a failing item does.
-        overflow: how many items of an Observable may wait, and what becomes of one too many.
+        limits: how many items run at once, in which order results come, and what an item that fails does.
+        overflow: how many unread items of an Observable are kept, and what happens to one more.
 
     Example:
         >>> from miniagents import miniagent

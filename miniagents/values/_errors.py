@@ -104,14 +104,14 @@ class UnresolvedPromiseError(MiniAgentsError, RuntimeError):
 
 
 class InquiryCancelledError(MiniAgentsError):
-    """The inquiry of a promise was cancelled; what had arrived before can still be read.
+    """The inquiry of a promise was cancelled; readers can still read what had arrived before.
 
     Args:
         *args: the text, as of every exception.
-        abandoned: nobody cancelled it: its replies could have no reader any more.
+        abandoned: whether the library stopped it because its replies could have no reader any more.
 
     Attributes:
-        abandoned: nobody cancelled it: its replies could have no reader any more.
+        abandoned: whether the library stopped it because its replies could have no reader any more.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -261,7 +261,7 @@ class MessageValidationError(MiniAgentsError, ValueError):
     The text names the agent, the fields and their values, these shortened and never a secret.
 
     Args:
-        text: what is wrong.
+        text: the sentence.
         agent_alias: the alias of the agent whose types they are.
 
     Example:
@@ -448,7 +448,7 @@ class AgentFieldError(MiniAgentsError, ValueError):
     The text names the agent, the fields and their values, these shortened and never a secret.
 
     Args:
-        text: what is wrong.
+        text: the sentence.
         agent_alias: the alias of the agent.
 
     Example:
@@ -574,7 +574,7 @@ class LLMStatusError(LLMError):
 
 
 class LLMTimeoutError(LLMError, TimeoutError):
-    """The model did not send its first token, go on, or end within its time limit.
+    """The first token, the next part or the end of an answer did not come within its time limit.
 
     Example:
         >>> error = LLMTimeoutError("no progress for 30 s after 3 characters", partial_text="Hel")

@@ -225,7 +225,7 @@ def freeze(value: object, name: str = "value") -> object:
     """Make data immutable: dicts become `FrozenMapping`, lists tuples, sets frozensets, all the way down.
 
     Values are taken as they are at the moment of the call. Subclasses of str, int, float and bytes become the
-    plain type; a pydantic model that is no `Frozen` is kept as a deep copy.
+    plain type; a pydantic model that is not a `Frozen` is kept as a deep copy.
 
     Args:
         value: Any data of the allowed types.
@@ -285,7 +285,7 @@ def depth_of(value: object) -> int:
         return value.__frozen_depth__()
     if _is_mapping(value):
         return 1 + max(map(depth_of, (*value.keys(), *value.values())), default=0)
-    if _is_tuple(value) or _is_set(value) or _is_list(value):  # a list only in a model that is no `Frozen`
+    if _is_tuple(value) or _is_set(value) or _is_list(value):  # a list is in a model that is not `Frozen`
         return 1 + max(map(depth_of, value), default=0)
     if isinstance(value, BaseModel):
         return 1 + max(map(depth_of, model_data(value).values()), default=0)

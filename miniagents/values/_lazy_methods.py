@@ -54,9 +54,8 @@ def lazy_dataclass(
     """
 
     def decorate(cls: C) -> C:
-        cls.__doc__ = (
-            cls.__doc__ or cls.__name__
-        )  # else `dataclass` writes its signature there, of `__init__`
+        # Without a docstring `dataclass` would write the signature there, and so compile `__init__`.
+        cls.__doc__ = cls.__doc__ or cls.__name__
         for name in _ONLY:
             if name not in vars(cls):
                 setattr(cls, name, _CompiledOnUse())

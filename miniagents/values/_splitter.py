@@ -70,7 +70,7 @@ class TextSplitter:
 
     def __init__(self, delimiter: str = "\n\n", code_block_delimiter: str | None = "```") -> None:
         if not delimiter:
-            raise ValueError("the delimiter is empty; give the text that stands between two messages")
+            raise ValueError("the delimiter is empty; give the text between two messages")
         if code_block_delimiter is not None and not code_block_delimiter:
             raise ValueError("the code_block_delimiter is empty; give the fence, or None for no code blocks")
         self._delimiter = delimiter

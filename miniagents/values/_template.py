@@ -17,7 +17,7 @@ class Template:
         owner: The name of the class it belongs to, for the text of an error.
 
     Raises:
-        TemplateError: If it is no str, a brace has no partner, or a field is anything but a plain name
+        TemplateError: If it is not a str, a brace has no partner, or a field is anything but a plain name
             (attributes, indexes, conversions, format specs, positions).
     """
 

@@ -1,7 +1,7 @@
 # reactivex 6.1.0
 # Types of `reactivex`: functions that make streams.
-# `empty`, `never` and `throw` emit no item, so they are `Observable[Never]` and fit everywhere. ruff: noqa:
-# A001 - upstream's names
+# `empty`, `never` and `throw` emit no item, so they are `Observable[Never]` and fit everywhere.
+# ruff: noqa: A001 - upstream's names
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Never, ParamSpec, TypeVar, overload

@@ -6,7 +6,8 @@
 # although the real check, in context, knows the type. The bound `Any` silences that first check only. pyright
 # needs no help, and with the bound it would infer `Any`. `MYPY` is true for mypy only, which knows the name.
 # pyrefly reads both branches of an unknown condition, and makes unions of them; so a condition with the name
-# that pyrefly knows hides mypy's branch from it. ruff: noqa: PYI002 - nothing else tells mypy from pyright
+# that pyrefly knows hides mypy's branch from it.
+# ruff: noqa: PYI002 - nothing else tells mypy from pyright
 # ruff: noqa: PYI018, PYI047 - the other stubs use them
 
 from collections.abc import Callable, Iterable

@@ -22,8 +22,8 @@ one. The tests run all of them. `python -m tests.gallery` writes this page.
 """
 _MOST_LINES: Final = 24
 _PICTURES: Final = {
-    "web_chat.py": "![The page of the web chat: two questions with answers, and a third answer that the agent is "
-    "writing, with a button to stop it](pictures/web-chat.png)"
+    "web_chat.py": "![The page of the web chat: two questions with answers, and a third answer that the "
+    "agent is writing, with a button to stop it](pictures/web-chat.png)"
 }
 """Examples that show a page; `python -m tests.browser.pictures` makes the pictures."""
 

@@ -189,7 +189,7 @@ def _told_twice() -> Iterable[Row]:
     for name, whole in wholes.items():
         for texts, length in ((("Hel",), 3), (("Hel", "lo", "lo"), 7), (("lo", "Hel"), 5)):
             pieces = _pieces(*texts, item_id="m", output_index=0)
-            says = f"in pieces of {length} characters in all, and as a whole it has 5"
+            says = f"in pieces of {length} characters in all, but as a whole it has 5"
             yield _broken(
                 f"{''.join(texts)} where {name} is Hello",
                 RESPONSES,
@@ -206,7 +206,7 @@ def _told_twice() -> Iterable[Row]:
     begun, piece = _added(_call("")), event(ARGUMENTS, delta=JSON, item_id="f")
     for other in ('{"city": "Rome"}', "{}"):
         done = event("response.function_call_arguments.done", arguments=other, item_id="f")
-        says = f"pieces of {len(JSON)} characters in all, and as a whole it has {len(other)}"
+        says = f"pieces of {len(JSON)} characters in all, but as a whole it has {len(other)}"
         yield _broken(
             f"arguments of a call and {other}", RESPONSES, begun, piece, done, _end(), text="", says=says
         )

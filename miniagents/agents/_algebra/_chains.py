@@ -28,14 +28,14 @@ class Stage(Protocol[In_contra, Out_co]):
 
     @property
     def alias(self) -> str:
-        """How it is called."""
+        """Its name."""
         ...
 
     def inquire(self, messages: MessageSequencePromise[In_contra], /) -> MessageSequencePromise[Out_co]:
-        """Its replies.
+        """Inquire the agent and return its replies.
 
         Args:
-            messages: what it is sent.
+            messages: the messages to send.
         """
         ...
 
@@ -51,10 +51,10 @@ class Beside(Protocol[First_contra, Whole_co]):
         ...
 
     def inquire(self, messages: MessageSequencePromise[Never], /) -> MessageSequencePromise[Message]:
-        """Its replies.
+        """Inquire the agent and return its replies.
 
         Args:
-            messages: what it is sent.
+            messages: the messages to send.
         """
         ...
 

@@ -23,7 +23,7 @@ class Entrant:
 
     Args:
         agent: the agent; it is inquired at once.
-        messages: what it is sent.
+        messages: the messages to send.
 
     Attributes:
         alias: the alias of the agent.

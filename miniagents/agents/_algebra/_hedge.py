@@ -62,7 +62,7 @@ class Hedge:
             if entrant is not chosen:
                 entrant.stop()
                 if place is None and chosen.error is not None:
-                    chosen.error.add_note(f"{self.second.alias}, asked too, failed with {entrant.error!r}")
+                    chosen.error.add_note(f"{self.second.alias}, inquired too, failed with {entrant.error!r}")
         if len(entrants) > 1:
             report_on(self.alias, entrants, None if place is None else chosen)
         await relay(ctx, chosen.replies)

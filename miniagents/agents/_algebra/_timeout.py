@@ -129,7 +129,7 @@ class Watch:
         passed_on = self._ended or (self._buffer.closed and self.position == len(self._buffer.items))
         return passed_on and not self._open
 
-    # -- what is heard of the agent --------------------------------------------------------------------------
+    # -- events of the agent ---------------------------------------------------------------------------------
 
     def deliver(self) -> None:
         """Pass new messages on."""

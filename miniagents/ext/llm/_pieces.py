@@ -56,9 +56,9 @@ def _repeated(first: str, whole: str, rest: str) -> bool:
 
 
 def _mismatch(of: str, came: str, whole: str) -> WireError:
-    differ = ", which are others" if len(came) == len(whole) else ""
+    differ = " different ones" if len(came) == len(whole) else ""
     return WireError(
-        f"{of} came in pieces of {len(came)} characters in all, and as a whole it has {len(whole)}{differ}"
+        f"{of} came in pieces of {len(came)} characters in all, but as a whole it has {len(whole)}{differ}"
     )
 
 

@@ -1,7 +1,7 @@
 # reactivex 6.1.0
 # Types of `reactivex.operators`.
-# The file is long because upstream has one module for all operators, and a stub mirrors its module. ruff:
-# noqa: A001 - upstream's names
+# The file is long because upstream has one module for all operators, and a stub mirrors its module.
+# ruff: noqa: A001 - upstream's names
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping

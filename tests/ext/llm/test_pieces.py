@@ -28,10 +28,10 @@ def test_missing(pieces: list[str], whole: str, rest: str) -> None:
 @pytest.mark.parametrize(
     ("pieces", "whole", "told"),
     [
-        (["Hel"], "Hello", "3 characters in all, and as a whole it has 5"),
-        (["Hel", "lo", "lo"], "Hello", "7 characters in all, and as a whole it has 5"),
-        (["lo", "Hel"], "Hello", "5 characters in all, and as a whole it has 5, which are others"),
-        (["Hello"], " Hello", "5 characters in all, and as a whole it has 6"),
+        (["Hel"], "Hello", "3 characters in all, but as a whole it has 5"),
+        (["Hel", "lo", "lo"], "Hello", "7 characters in all, but as a whole it has 5"),
+        (["lo", "Hel"], "Hello", "5 characters in all, but as a whole it has 5 different ones"),
+        (["Hello"], " Hello", "5 characters in all, but as a whole it has 6"),
     ],
 )
 def test_other_whole(pieces: list[str], whole: str, told: str) -> None:

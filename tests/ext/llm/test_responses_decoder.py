@@ -379,7 +379,7 @@ def test_calls_that_take_turns() -> None:
 
 
 BROKEN: Final[Mapping[str, tuple[str, tuple[Data, ...]]]] = {
-    "lost before .done": ("3 characters in all, and as a whole it has 5", (text("Hel"), whole("Hello"))),
+    "lost before .done": ("3 characters in all, but as a whole it has 5", (text("Hel"), whole("Hello"))),
     "lost before the part's end": ("pieces of 3 char", (text("Hel"), part("done", "Hello"))),
     "lost before the item's end": ("pieces of 3 char", (text("Hel"), done(message("Hello")))),
     "lost before the end": ("pieces of 3 char", (text("Hel"), end(message("Hello")))),
@@ -389,7 +389,7 @@ BROKEN: Final[Mapping[str, tuple[str, tuple[Data, ...]]]] = {
     ),
     "twice": ("pieces of 7 char", (text("Hel"), text("lo"), text("lo"), whole("Hello"))),
     "twice at the end": ("pieces of 7 char", (text("Hel"), text("lo"), text("lo"), end(message("Hello")))),
-    "in another order": ("which are others", (text("lo"), text("Hel"), end(message("Hello")))),
+    "in another order": ("different ones", (text("lo"), text("Hel"), end(message("Hello")))),
     "other arguments": ("call of the tool 'look'", (added(call("")), arguments("[1]"), end(call("[2]")))),
     "lost arguments": ("call of the tool 'look'", (added(call("")), arguments("[1"), done(call("[1]")))),
     "another tool": (
