@@ -1,17 +1,17 @@
 """miniagents: strictly typed functional-reactive streams for agents on language models.
 
-``__all__`` has the names of the first hour. The rest stands in public modules:
+``__all__`` has the names that a first program needs. The other names are in public modules:
 
 * ``miniagents.errors``: every error, and ``partial_text``
 * ``miniagents.parts``: what a model streams beside text, and what a message is made of
 * ``miniagents.tools``: tools that a model calls
 * ``miniagents.types``: message types, promise types, protocols and callback types, for annotations
-* ``miniagents.operators``, ``miniagents.streams``: operators for reactivex pipelines; async iterables as
+* ``miniagents.operators``, ``miniagents.streams``: operators for reactivex pipelines; async iterables to
   Observables and back
-* ``miniagents.testing``: scripted models and virtual time, for users' tests too
+* ``miniagents.testing``: scripted models and virtual time, for your tests too
 * ``miniagents.ext``: providers of models, the console, histories
 
-What stands in ``errors``, ``parts``, ``tools`` and ``types`` can be imported from ``miniagents`` as well.
+The names of ``errors``, ``parts``, ``tools`` and ``types`` can be imported from ``miniagents`` as well.
 
 The layers, each of which imports only those before it: ``values`` (frozen values, errors, sentinels),
 ``core`` (streams, promises, messages), ``operators``, ``agents``, ``models`` (tools,
@@ -70,7 +70,7 @@ __all__ = [
     "tool",
 ]
 
-# `X as X`: not in `__all__`, and can be imported from here all the same.
+# `X as X`: a name that is not in `__all__`, but can be imported from here.
 if TYPE_CHECKING:
     from miniagents import (
         errors as errors,

@@ -1,9 +1,9 @@
 """Names of a package that are imported when they are first used (PEP 562): importing it costs nothing.
 
-Where a name is, a package tells in one of two ways. Of its ``modules`` it tells which names each has, and
-only that one is imported. Its ``layers`` are looked through in the order in which they import each other;
-nothing is imported in vain, since the layer that has the name needs those before it anyway. Type checkers
-read the imports of the package itself and never come here.
+A package lists its names in one of two ways. For ``modules`` it lists the names of each module; only the
+module of a used name is imported. The ``layers`` are searched in the order in which they import each other.
+This imports nothing in vain: the layer that has the name needs the layers before it anyway. Type checkers
+read the imports of the package itself; this code is for run time only.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -27,15 +27,15 @@ def lazy_names(
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return ``__getattr__`` and ``__dir__`` of a package that imports a module when a name of it is used.
 
-    What was found is kept in the package: each name is looked for once.
+    A name that was found is stored in the package, so each name is searched once.
 
     Args:
         module: the ``__name__`` of the package.
         listed: its ``__all__``.
-        layers: the packages inside it that have names, each after those that it imports.
-        unlisted: names of the layers that can be imported from it too, but are not shown by ``dir``.
-        modules: further modules inside it, each with the names that the package has from it; a module without
-            an underscore is there itself without being imported.
+        layers: the packages inside it to search, each after those that it imports.
+        unlisted: further names of the layers that can be imported from it, but are not shown by ``dir``.
+        modules: further modules inside it, each with the names that the package takes from it. A module whose
+            name has no underscore is an attribute of the package too, and is imported when it is used.
 
     Raises:
         AttributeError: the package has no such name (raised by ``__getattr__``).

@@ -1,7 +1,7 @@
-"""The plugin that pytest finds by itself: fixtures and marks for tests of agents; docs/testing.md.
+"""The plugin that pytest loads by itself: fixtures and marks for tests of agents; see docs/testing.md.
 
-Nothing is active that a test does not ask for, and no layer is imported until one does: `miniagents` imports
-its names when they are used.
+It does nothing in tests that do not use its fixtures and marks, and imports no layer before one does:
+`miniagents` imports its names when they are used.
 """
 
 import asyncio
@@ -34,10 +34,10 @@ AsyncTest: TypeAlias = Callable[..., Coroutine[object, object, object]]
 
 
 class Picture(Protocol):
-    """What is used of a `Timeline` here; its module is imported when a test asks for it."""
+    """The part of a `Timeline` that is used here; its module is imported when a test needs it."""
 
     def save(self, path: Path) -> None:
-        """Write it to a file."""
+        """Write the picture to a file."""
         ...
 
 
@@ -46,18 +46,19 @@ _checks: Final = pytest.StashKey[list[Callable[[], None]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that says what cassettes do."""
+    """Add the options for cassettes and timelines."""
     parser.getgroup("miniagents").addoption(
         "--cassettes",
         choices=("replay", "record", "rewrite"),
         default="replay",
-        help="replay the recorded calls of models (no model is asked), record those that are not recorded, "
-        "or record all of them anew",
+        help="replay: replay the recorded calls, and call no model (default); record: make and record the "
+        "calls that are not recorded; rewrite: make and record all calls",
     )
     parser.getgroup("miniagents").addoption(
         "--timelines",
         metavar="FOLDER",
-        help="where the pictures of failing tests with the fixture run_timeline are saved as pages",
+        help="save a page with the picture of each failing test with the fixture run_timeline in this folder "
+        "(default: none is saved)",
     )
 
 
@@ -65,20 +66,21 @@ def pytest_configure(config: pytest.Config) -> None:
     """Describe the marks."""
     config.addinivalue_line(
         "markers",
-        "virtual_time(io_patience=0.05): the event loop of the test has virtual time: waiting takes none",
+        "virtual_time(io_patience=0.05): the event loop of the test has virtual time, so that waiting takes "
+        "no time",
     )
     config.addinivalue_line(
         "markers",
-        "cassette(file): the calls of models that the fixture `cassette` is given are recorded and replayed; "
-        "file: beside the test, else cassettes/<module>/<test>.jsonl",
+        "cassette(file): record and replay the calls of the models that are given to the fixture `cassette`; "
+        "file: relative to the test, by default cassettes/<module>/<test>.jsonl",
     )
 
 
 @pytest.fixture(autouse=True)
 def _miniagents_virtual_time(request: pytest.FixtureRequest) -> Generator[None]:  # pyright: ignore[reportUnusedFunction]  # by pytest
-    """Give a marked test virtual time, before anything makes its event loop.
+    """Give a marked test virtual time, before its event loop is made.
 
-    It is of the scope of a function: the loop of a wider scope is made before it and keeps its real time.
+    Its scope is the function: a loop of a wider scope is made earlier, and keeps real time.
     """
     mark = _mark(request.node, "virtual_time")
     entered = ExitStack()
@@ -90,7 +92,7 @@ def _miniagents_virtual_time(request: pytest.FixtureRequest) -> Generator[None]:
 
 @pytest.fixture
 def marbles(request: pytest.FixtureRequest) -> "miniagents.testing.Marbles":
-    """Marble diagrams, for a test with `@pytest.mark.virtual_time`; what is never compared is an error."""
+    """Marble diagrams, for a test with `@pytest.mark.virtual_time`; all of them must be compared."""
     made = miniagents.testing.Marbles()
     _at_the_end(request, made.close)
     return made
@@ -98,7 +100,7 @@ def marbles(request: pytest.FixtureRequest) -> "miniagents.testing.Marbles":
 
 @pytest.fixture
 def scripted_model(request: pytest.FixtureRequest) -> "miniagents.testing.ScriptedModels":
-    """Makes scripted models; an answer that was not asked for is an error."""
+    """Makes scripted models; the test fails if an answer was not used."""
     made = miniagents.testing.ScriptedModels()
     _at_the_end(request, made.check)
     return made
@@ -106,7 +108,7 @@ def scripted_model(request: pytest.FixtureRequest) -> "miniagents.testing.Script
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail an async test that is marked for virtual time and has none; look at what the fixtures check."""
+    """Fail an async test that is marked for virtual time and has none; run the checks of the fixtures."""
     patch = pytest.MonkeyPatch()
     try:
         if isinstance(item, pytest.Function) and _mark(item, "virtual_time") is not None:
@@ -116,7 +118,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         patch.undo()
     if _mark(item, "cassette") is not None and "cassette" not in getattr(item, "fixturenames", ()):
         pytest.fail(
-            "The test is marked with cassette and records nothing: take the fixture `cassette`, and give it "
+            "The test is marked with cassette but records nothing: take the fixture `cassette`, and give it "
             "the model: cassette(model).",
             pytrace=False,
         )
@@ -133,7 +135,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.fixture
 def cassette(request: pytest.FixtureRequest) -> "miniagents.testing.Cassette":
-    """Records and replays the models that it is given, in a test with `@pytest.mark.cassette`."""
+    """Records and replays calls: ``cassette(model)`` in a test with `@pytest.mark.cassette`."""
     mark = _mark(request.node, "cassette")
     if mark is None:
         pytest.fail("The fixture cassette needs a test with @pytest.mark.cassette.", pytrace=False)
@@ -147,7 +149,7 @@ def cassette(request: pytest.FixtureRequest) -> "miniagents.testing.Cassette":
 
 @pytest.fixture
 def run_timeline(request: pytest.FixtureRequest) -> Picture:
-    """A `Timeline` for `MiniAgents(observers=[run_timeline])`: a test that fails shows what ran."""
+    """A `Timeline` for `MiniAgents(observers=[run_timeline])`: if the test fails, it shows what ran when."""
     module = import_module("miniagents.ext.timeline")
     made = cast("Callable[[], Picture]", module.Timeline)()
     node: pytest.Item = request.node
@@ -176,13 +178,13 @@ def pytest_runtest_makereport(
 
 
 def _file_name(node: pytest.Item) -> str:
-    """The name of a test as that of a file; two tests have two."""
+    """Return a file name for a test; different tests have different names."""
     name = re.sub(r"[^\w.\[\]-]", "_", node.name)
     return name if name == node.name else f"{name}-{hashlib.sha256(node.name.encode()).hexdigest()[:8]}"
 
 
 def _at_the_end(request: pytest.FixtureRequest, check: Callable[[], None]) -> None:
-    """Have something checked when the test has passed; one that failed has its reason already."""
+    """Run a check after the test if it has passed; a test that failed has its reason already."""
     node: pytest.Item = request.node
     node.stash.setdefault(_checks, []).append(check)
 
@@ -206,18 +208,18 @@ def _in_virtual_time(test: AsyncTest) -> AsyncTest:
     async def checked(*args: object, **keywords: object) -> object:
         why = _why_not_virtual()
         if why:
-            pytest.fail(f"The test is marked with virtual_time, and {why}", pytrace=False)
+            pytest.fail(f"The test is marked with virtual_time, but {why}", pytrace=False)
         return await test(*args, **keywords)
 
     return checked
 
 
 def _why_not_virtual() -> str | None:
-    """Why there is no virtual time here; None if there is."""
+    """Return why the event loop has no virtual time; None if it has."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return "it does not run on asyncio, whose time it is. With anyio, let anyio_backend be 'asyncio'."
+        return "it does not run on asyncio. With anyio, let anyio_backend be 'asyncio'."
     if miniagents.testing.has_virtual_time(loop):
         return None
     return (

@@ -1,7 +1,7 @@
-"""Every error that the library raises by itself, and what had arrived before one.
+"""Every error that the library itself raises, and `partial_text`: the text that arrived before an error.
 
-All are a `MiniAgentsError`; those of language models are an `LLMError` too. What an agent raised by itself is
-never wrapped: the reader gets that very object.
+Each is a subclass of `MiniAgentsError`; errors of language models are subclasses of `LLMError` too. An
+exception that an agent's own code raises is never wrapped: the reader gets the same object.
 
 Example:
     >>> from miniagents.errors import LLMError, LLMTimeoutError, MiniAgentsError

@@ -1,4 +1,4 @@
-"""Messages, their promises and their types, under their documented path."""
+"""Messages, their promises and their types, under their documented import path."""
 
 from miniagents.core import (
     AssistantMessage,

@@ -1,4 +1,4 @@
-"""Agents and their context, under their documented path."""
+"""Agents and their context, under their documented import path."""
 
 from miniagents.agents import AgentCall, InteractionContext, MiniAgent, MiniAgents, miniagent
 

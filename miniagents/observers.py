@@ -1,4 +1,4 @@
-"""Watching runs: when they begin, what they write, what it costs, how they end.
+"""Observers of runs: when runs begin, what they write, what it costs, how they end.
 
 Give an :class:`Observer` to ``MiniAgents(observers=[...])``, or read :func:`run_events` as a stream.
 """

@@ -1,7 +1,7 @@
 """What a model streams beside text, and what a message is made of.
 
-`Part` is anything that streams: text as `str`, the rest as small frozen values. `Content` is anything that
-stands in a finished message.
+A `Part` is a piece of a stream: text as `str`, the rest as small frozen values. `Content` is what a finished
+message contains.
 
 Example:
     >>> from miniagents.parts import Finish, Reasoning, content_of

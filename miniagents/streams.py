@@ -1,4 +1,4 @@
-"""Async iterables to Observables and back, and the stream class that promises show their pieces with."""
+"""Async iterables to Observables and back, and `Stream`, the class of `promise.tokens` and its like."""
 
 from .core import Overflow, Stream, from_async, to_async_iter
 

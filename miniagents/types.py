@@ -1,4 +1,4 @@
-"""What stands in annotations: message types, promise types, protocols and the types of callbacks.
+"""Types for annotations: message types, promise types, protocols and the types of callbacks.
 
 Example:
     >>> from miniagents import miniagent

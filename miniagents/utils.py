@@ -1,4 +1,4 @@
-"""Joining, splitting and the loops, under their documented path."""
+"""Functions that join and split messages, and the loops, under their documented import path."""
 
 from miniagents.agents import achain_loop, adialog_loop
 from miniagents.core import join_messages, split_messages

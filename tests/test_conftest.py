@@ -1,6 +1,10 @@
-"""Each check of `tests/conftest.py` goes red when it should: a check that cannot fail is a defect."""
+"""Each check of `tests/conftest.py` goes red when it should: a check that cannot fail is a defect.
+
+The `conftest.py` of the project is tried last.
+"""
 
 import re
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -443,3 +447,12 @@ def test_what_nothing_else_stops_ends_the_process(
     capsys.readouterr()  # pytester shows what it has read, also what is expected
     assert result.ret == 1
     result.stderr.fnmatch_lines(["Timeout (0:00:00.200000)!", "*in test_stuck"])
+
+
+@pytest.mark.gate("a pytest in a process of its own")
+def test_examples_of_a_single_module() -> None:
+    """`pytest --doctest-modules FILE` imports the module once: `except` knows the classes of its examples."""
+    file = "miniagents/values/_errors.py"
+    words = [sys.executable, "-m", "pytest", "-n0", "-p", "no:cacheprovider", "--doctest-modules"]
+    done = subprocess.run([*words, file], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    assert (0, "") == (done.returncode, done.stderr), done.stdout

@@ -35,6 +35,13 @@ def test_a_step_is_there(command: str) -> None:
     assert [step for step in STEPS[1:] if step.endswith(command)]
 
 
+def test_the_site_is_built_first() -> None:
+    """The tests of the gate look at the site that was just built."""
+    (built,) = (at for at, step in enumerate(STEPS) if "zensical build --strict --clean" in step)
+    (tested,) = (at for at, step in enumerate(STEPS) if step.endswith("pytest -m gate"))
+    assert built < tested
+
+
 @pytest.mark.parametrize("program", ["redis-server", "chromium-headless-shell"])
 def test_a_program_is_installed(program: str) -> None:
     """The gate installs the programs that tests need, and has no test leave itself out."""

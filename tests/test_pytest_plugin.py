@@ -200,7 +200,7 @@ async def test_pytest_asyncio(tmp_path: Path) -> None:
     """With pytest-asyncio tests and async fixtures have virtual time; one whose loop is too wide says so."""
     done = await run(tmp_path, ASYNCIO)
     assert "4 passed, 1 failed" in _counted(done), done.out
-    assert "The test is marked with virtual_time, and its event loop (" in done.out
+    assert "The test is marked with virtual_time, but its event loop (" in done.out
     assert ") has real time: it was made before the test, in a wider scope" in done.out
     assert "it must not run" not in done.out.replace('raise ValueError("it must not run")', "")
 
@@ -214,12 +214,13 @@ async def test_anyio(tmp_path: Path) -> None:
 
 
 @pytest.mark.gate("it starts a pytest of its own")
+@pytest.mark.loop(timeout=120)  # nine of them, one after the other
 async def test_cassettes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A marked test replays its cassette, the option records it; missing, other and left over ones fail."""
     missing = await run(tmp_path, CASSETTES)
     assert "4 failed, 1 error" in missing.out, missing.out
     assert missing.out.count("There is no cassette '") >= 3
-    assert "The test is marked with cassette and records nothing" in missing.out
+    assert "The test is marked with cassette but records nothing" in missing.out
     assert "The fixture cassette needs a test with @pytest.mark.cassette." in missing.out
     assert _files(tmp_path) == []
     monkeypatch.setenv("ANSWERS", "one two")

@@ -37,18 +37,18 @@ async def test_the_app() -> None:
 
 
 COSTS = {
-    "S1": "a token through an agent, from a source that never waits",
-    "S1L": "a token through an agent, from a source that waits for each",
+    "S1": "a token through an agent, if the source never waits",
+    "S1L": "a token through an agent, if the source waits before each token",
     "S9": "a token of a model's answer, read from HTTP",
-    "S2-16": "one of 16 operators",
-    "S3": "a kept token, to each of 100 readers",
-    "S4": "one of 10,000 agents that are called at once",
-    "S5": "the first token behind 100 agents, ms",
+    "S2-16": "a token through each of 16 operators",
+    "S3": "a stored token, read by 100 readers",
+    "S4": "each call, if 10,000 agents are called at once",
+    "S5": "the first token through a chain of 100 agents, ms",
 }
-"""The cases of the benchmark that the README tells of, in their order."""
+"""The cases of the benchmark that the README shows, in their order."""
 
 COLUMNS = {
-    "ours": "here",
+    "ours": "miniagents",
     "aiostream": "aiostream",
     "reactivex": "RxPY",
     "genai-processors": "genai-processors",

@@ -4,14 +4,12 @@ Crosses modules: its commands are what users type.
 """
 
 import re
-import struct
 from pathlib import Path
 
 import httpx2
 import pytest
 
 import miniagents
-from tests.browser.pictures import PICTURES, draw
 from tests.support.page_server import page_server
 
 ROOT = Path(__file__).parents[1]
@@ -45,26 +43,3 @@ def test_its_options() -> None:
     assert len(COMMANDS) == 2
     for option in set(re.findall(r"`(--[a-z-]+)", PAGE)):
         assert f'"{option}"' in arguments
-
-
-def test_its_pictures() -> None:
-    """The pictures of the page are those that `python -m tests.browser.pictures` makes."""
-    assert sorted(PICTURES) == sorted(re.findall(r"pictures/([\w.-]+)", PAGE))
-    for name, size in PICTURES.items():
-        assert size == size_of(ROOT / "docs" / "pictures" / name)
-
-
-@pytest.mark.gate("starts a browser and a server")
-@pytest.mark.loop(timeout=120.0)
-async def test_draw(tmp_path: Path) -> None:
-    """The pictures can be made."""
-    await draw(tmp_path)
-    assert {name: size_of(tmp_path / name) for name in PICTURES} == dict(PICTURES)
-
-
-def size_of(picture: Path) -> tuple[int, int]:
-    """Width and height of a PNG."""
-    data = picture.read_bytes()
-    assert data.startswith(b"\x89PNG\r\n\x1a\n")
-    width, height = struct.unpack(">II", data[16:24])
-    return width, height

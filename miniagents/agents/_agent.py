@@ -1,11 +1,11 @@
-"""``MiniAgent`` and ``InteractionContext``: an agent, and what its function is given in a run.
+"""``MiniAgent`` and ``InteractionContext``: an agent, and the context of each of its runs.
 
-How an agent is run stands in ``_runnable_agent``, how it is configured in ``_configuration``. Here is what
-agents are composed to, which is an agent again: each operation has its documented method, and what the
-operations run is in ``_algebra``.
+``_runnable_agent`` runs an agent, ``_configuration`` configures it. This module has the operations that
+compose agents to new agents: each is a documented method here, and ``_algebra`` has what the composed agents
+run.
 
-The two classes stand in one module because each names the other: the context names the agent that runs
-(``ctx.this_agent``), and an agent's handlers and wrappers are given a context.
+The two classes are in one module because each refers to the other: the context has the agent that runs
+(``ctx.this_agent``), and an agent's handlers and wrappers get a context.
 """
 
 from collections.abc import Awaitable, Callable
@@ -33,7 +33,7 @@ from ._pipeline import Operator, Pipeline, PlainOperator
 from ._run import Run
 from ._runnable_agent import ContextClass, In, MiniAgent as RunnableAgent, Out, P
 
-# The other way round: a context is where the messages of an agent come out and its replies go in.
+# The variance is the opposite one: code reads the messages from a context and writes the replies into it.
 In_co = TypeVar("In_co", bound=Message, default=Message, covariant=True)
 Out_contra = TypeVar("Out_contra", bound=Message, default=Message, contravariant=True)
 In1 = TypeVar("In1", bound=Message)
@@ -45,23 +45,24 @@ C = TypeVar("C")
 Parts = TypeVar("Parts", Stages, Both)
 
 Caught: TypeAlias = MessageType | Stage[In1, Message]
-"""What a handler of :meth:`MiniAgent.catching` puts in the place of an error: replies, or an agent."""
+"""What a handler of :meth:`MiniAgent.catching` returns to replace an error: replies, or an agent."""
 
 
 class InteractionContext(Generic[In_co, Out_contra]):
-    """What an agent function is given: the messages it was sent, and the means to reply.
+    """The first parameter of an agent function: it has the messages that were sent, and methods to reply.
 
-    The types of ``InteractionContext[Question, Answer]`` hold at run time, too: a message of another class
-    becomes a ``Question`` with the same text and data, or fails with an error that names what does not fit;
-    replies become an ``Answer`` in the same way. Without brackets any message is allowed on both sides.
+    The types of ``InteractionContext[Question, Answer]`` also hold at run time: a message of another class
+    becomes a ``Question`` with the same text and data, or fails with an error that names the fields that do
+    not fit. Replies become an ``Answer`` in the same way. Without brackets any message is allowed on both
+    sides.
 
     Attributes:
         this_agent: the agent that runs.
-        message_promises: what it was sent; a sequence that may still be coming.
+        message_promises: the messages that it was sent; they may still be arriving.
 
     Args:
         this_agent: the agent that runs.
-        message_promises: what it was sent; a text becomes a sequence of one message.
+        message_promises: the messages that it was sent; a text becomes a sequence of one message.
         run: takes the replies.
 
     Example:
@@ -88,14 +89,14 @@ class InteractionContext(Generic[In_co, Out_contra]):
         message_promises: "MessageSequencePromise[In_co] | str",
         run: Run,
     ) -> None:
-        # To the letter of variance it would take and give any message, as it may be a context of narrower
-        # classes that is seen as one of wider ones. What that lets through is still validated when it runs.
+        # Strictly, variance would require any message here, as a context of narrower classes may be seen as
+        # one of wider ones. Messages that pass because of this are still validated at run time.
         self.this_agent: MiniAgent[In_co, Out_contra, ...] = this_agent
-        if isinstance(message_promises, str):
-            message_promises = cast(
-                "MessageSequencePromise[In_co]", sequence_of(run.context, message_promises)
-            )
-        self.message_promises: MessageSequencePromise[In_co] = message_promises
+        self.message_promises: MessageSequencePromise[In_co] = (
+            sequence_of(run.context, message_promises)  # type: ignore[assignment]  # a cast is a call
+            if isinstance(message_promises, str)
+            else message_promises
+        )
         self._run = run
 
     @property
@@ -110,25 +111,25 @@ class InteractionContext(Generic[In_co, Out_contra]):
     def reply(self, messages: object) -> None:
         """Reply, as often as you like; returns at once.
 
-        Lists and mappings are read at once. Streams (promises, async iterables, Observables) go on while they
-        are read, and what is replied after them arrives after them.
+        Lists and mappings are read at once. Streams (promises, async iterables, Observables) are passed on as
+        they come, and later replies arrive after them.
 
         Args:
-            messages: anything that is messages; for type checkers, if the agent replies a narrower class,
-                only messages of that class, promises and collections of them, and exceptions.
+            messages: any ``MessageType``. If the agent replies a narrower class, type checkers allow only
+                messages of that class, promises and collections of them, and exceptions.
 
         Raises:
-            TypeError: it is nothing that can become messages; the text names its type and where it stands.
+            TypeError: an item cannot become a message; the text names its type and its position.
             MiniAgentsError: the replies are closed.
         """
         self._run.add(messages)
 
     def finish_early(self) -> None:
-        """Close the replies; the function may go on."""
+        """Close the replies; the function can go on without them."""
         self._run.finish()
 
     def wait_for(self, awaitable: Awaitable[object]) -> None:
-        """Keep the replies open until ``awaitable`` is done; if it fails, the run fails.
+        """Keep the replies open until ``awaitable`` is done; if it fails, the run fails too.
 
         Args:
             awaitable: anything that can be awaited; a coroutine becomes a task of this run.
@@ -137,24 +138,25 @@ class InteractionContext(Generic[In_co, Out_contra]):
 
 
 class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
-    """An agent: made of an async function by :func:`miniagent`, never changed, only copied.
+    """An agent: :func:`miniagent` makes it from an async function. It never changes; methods return copies.
 
     ``MiniAgent[Question, Answer]`` takes messages of the class ``Question``, replies ``Answer`` and takes no
-    keywords; without brackets it takes and replies any message. A third parameter says which keywords
+    keywords; without brackets it takes and replies any message. A third parameter has the keywords that
     ``inquire`` and ``fork`` take.
 
     Attributes:
-        alias: how it is called in errors, records and by models.
-        description: what it does; models are told it.
+        alias: its name in errors and records, and for models.
+        description: what it does; models get this text.
 
     Args:
-        function: what a run calls, with the context and the keywords.
-        keywords: which ones it takes.
-        alias: how it is called.
+        function: called by a run, with the context and the keywords.
+        keywords: the keywords that it takes.
+        alias: its name.
         description: what it does.
-        defaults: keywords that it will be called with if no others are given.
-        errors_as_messages: whether its errors become messages; None leaves it to the context.
-        classes: of the messages it takes and replies; None if any will do on both sides.
+        defaults: values of keywords that the caller does not give.
+        errors_as_messages: whether its errors become messages; None: as the context is set.
+        classes: the classes of the messages that it takes and replies; None if it takes and replies any
+            message.
 
     Example:
         >>> import reactivex as rx
@@ -172,11 +174,11 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
 
     @property
     def components(self) -> "tuple[MiniAgent[Message, Message, ...], ...]":
-        """The agents that this one is made of, in their order; empty for a leaf, which is made of none.
+        """The agents that this one is composed of, in their order; empty if it is not composed.
 
-        Those of ``a | b``, ``a & b``, a race, a hedge and a route are their parts. That of
-        ``a.timeout(...)``, ``a.retry()`` and ``a.around(f)`` is ``a``; that of a model with tools, or with a
-        type, is the model.
+        For ``a | b``, ``a & b``, a race, a hedge and a route these are the parts; for ``a.timeout(...)``,
+        ``a.retry()`` and ``a.around(f)`` it is ``a``; for a model with tools or with an answer type it is the
+        model.
 
         Example:
             >>> from miniagents import identity
@@ -196,11 +198,11 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
     # -- composition: what each of these runs is in `_algebra` -----------------------------------------------
 
     if TYPE_CHECKING:
-        # It tells an agent from any other operator; see `PlainOperator`.
+        # It distinguishes an agent from other operators; see `PlainOperator`.
         @override
         def __sizeof__(self, _: Never, /) -> int: ...  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
 
-        # What the two are together. They take what the second takes, and that is narrower.
+        # The type of both together. They take what the second one takes, which is narrower.
         def __beside__(
             self: Stage[In1, Out2], first: Stage[In1, Out1], /
         ) -> "MiniAgent[In1, Out1 | Out2]": ...
@@ -211,7 +213,7 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
     def __or__(self: Stage[In1, Out1], other: Stage[Out1, Out2]) -> "MiniAgent[In1, Out2]": ...
     @overload
     def __or__(self: Operator[A, B], other: PlainOperator[B, C]) -> Pipeline[A, C]: ...
-    @overload  # of an agent that lacks a keyword: an error that names both
+    @overload  # for an agent that lacks a keyword: an error that names both
     def __or__(self, other: Never) -> Never: ...
     def __or__(self, other: object) -> object:
         if isinstance(other, MiniAgent):
@@ -226,12 +228,12 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
         return cast("MiniAgent[In, Message]", composed(Stages((*self._stages(), *other._stages()))))  # noqa: SLF001
 
     def _parts_as(self, kind: type[Parts]) -> Parts | None:
-        """What it runs, if that is a composition of this kind and nothing more."""
+        """Return its composition if that is of this kind and nothing is around it; else None."""
         plain = self._errors_as_messages is None and self._wrapped is None
         return self._function if plain and isinstance(self._function, kind) else None
 
     def _stages(self) -> tuple[Stage[Message, Message], ...]:
-        """The agents of a chain, so that a chain of chains is one chain; any other agent is one stage."""
+        """Return the agents of a chain, so that a chain of chains is one chain; any other agent alone."""
         chain = self._parts_as(Stages)
         return (cast("Stage[Message, Message]", self),) if chain is None else chain.agents
 
@@ -244,18 +246,19 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
         return composed(Both(parts))
 
     def _operands_of_and(self) -> "tuple[Operand, ...]":
-        """The parts of ``a & b``, so that ``a & b & c`` has three; any other agent is one."""
+        """Return the parts of ``a & b``, so that ``a & b & c`` has three parts; any other agent alone."""
         both = self._parts_as(Both)
         return (self.as_operand(),) if both is None else both.agents
 
     def as_operand(self, *, strict: bool = False) -> "MiniAgent":
-        """This agent as a part of another one, for authors of operators on agents.
+        """Return this agent as a part of another one, for authors of operators on agents.
 
         Args:
-            strict: its errors stay errors, for the whole to look at, also where errors become messages.
+            strict: whether its errors stay errors, which the composition can handle, even where errors become
+                messages.
 
         Raises:
-            TypeError: a required keyword is missing, and could not be given later.
+            TypeError: a required keyword is missing, and cannot be given later.
         """
         self._check_complete()
         as_it_is = not strict or self._errors_as_messages is not None
@@ -268,19 +271,20 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
     @overload  # of a second one that takes a narrower class
     def hedge(self: A, other: Beside[A, C], *, after: float) -> C: ...
     def hedge(self, other: object, *, after: float) -> object:
-        """This agent, and another one too if this one is slow to begin; the first to begin replies.
+        """Return an agent that also inquires ``other`` if this one is slow; the first to begin replies.
 
-        ``other`` is asked if this agent has given no token ``after`` seconds after its input was complete, or
-        has failed without one. The first of the two that gives a token is the one that replies, and its reply
-        streams; the other one is cancelled, and a :class:`RaceReport` tells what it has cost. If both fail
-        before their first token, the error is that of this agent.
+        It inquires ``other`` if the reply of this agent has not begun ``after`` seconds after its input was
+        complete, or if this agent has failed before that. A reply begins with its first content: a token, a
+        thought or a tool call. The first of the two whose reply begins wins, and its reply streams; the other
+        one is cancelled, and a :class:`RaceReport` has its cost. If both fail before their replies begin, the
+        error is that of this agent.
 
         Args:
-            other: it takes the same messages.
-            after: seconds; 0 asks both at once.
+            other: an agent that takes the same messages.
+            after: seconds; 0 inquires both at once.
 
         Raises:
-            TypeError: it is no agent, or a required keyword is missing.
+            TypeError: the value is not an agent, or a required keyword is missing.
             ValueError: ``after`` is negative.
 
         Example:
@@ -306,18 +310,18 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
         self: Stage[In1, Out1],
         handler: Callable[[Exception, InteractionContext[In1, Out1]], "Caught[In1] | Awaitable[Caught[In1]]"],
     ) -> "MiniAgent[In1, Message]":
-        """This agent, with a function that handles its errors.
+        """Return this agent with a function that handles its errors.
 
-        What was replied before the error stays, also the text of a message that failed in the middle. What
-        the handler returns takes the place of the error: replies, or another agent, which is sent what this
-        one was sent. If the handler raises, that is the error. Messages are passed on one after the other,
-        each from its first token.
+        Replies before the error are kept, also the text of a message that failed in the middle. The result of
+        the handler replaces the error: replies, or another agent, which is sent the same messages as this
+        one. If the handler raises, readers get its error. Messages are passed on one after the other, each
+        from its first token.
 
         Args:
             handler: a function or an async function of the error and the context of the run.
 
         Raises:
-            TypeError: it cannot be called, or a required keyword is missing.
+            TypeError: ``handler`` cannot be called, or a required keyword is missing.
 
         Example:
             >>> from miniagents import MiniAgents
@@ -335,33 +339,33 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
         )
         return cast("MiniAgent[In1, Message]", composed(composition))
 
-    # -- a wrapper of the user's own; `timeout` and `retry` stand in `_wrapping` -----------------------------
+    # -- a wrapper of the user's own; `timeout` and `retry` are in `_wrapping` -------------------------------
 
     def around(
         self,
         wrapper: Callable[["InteractionContext[In, Out]", Self], Awaitable[None]]
         | Callable[[InteractionContext, "MiniAgent[Message, Message, ...]"], Awaitable[None]],
     ) -> Self:
-        """This agent, each call of which goes through a function: for a cache, a budget, a log.
+        """Return this agent with a function that handles each call: for a cache, a budget, a log.
 
-        What the function replies is the reply. It may inquire the agent once, more often, or not at all, with
-        what it was sent or with something else. To pass the reply on as it streams, and copy nothing:
-        ``ctx.reply(call.inquire(ctx.messages))``. A function that needs no more than the end of the call
-        awaits the replies that it passed on, which takes them at full speed and copies nothing either.
+        The function replies in place of the agent. It can inquire the agent once, several times, or not at
+        all, with the messages that were sent or with others. ``ctx.reply(call.inquire(ctx.messages))`` passes
+        the replies on as they stream, without a copy. A function that must wait for the end of the call can
+        await the replies that it passed on; this reads them at full speed, also without a copy.
 
-        Several of them are nested: in ``agent.around(f).around(g)``, ``g`` is the outermost. A function for
-        every run of a context is given to :class:`MiniAgents`.
+        Several functions are nested: in ``agent.around(f).around(g)``, ``g`` is the outermost. For a function
+        around every run of a context, see :class:`MiniAgents`.
 
         Args:
-            wrapper: an async function that is given the context of the call, and this agent with the keywords
-                of the call (they are its ``defaults``; its errors stay errors). It may be written for any
-                agent; what it replies is validated if this agent is typed.
+            wrapper: an async function, called with the context of the call, and with this agent, bound to the
+                keywords of the call (they are its ``defaults``; its errors stay errors). It may be written
+                for any agent; its replies are validated if this agent is typed.
 
         Returns:
-            The same agent: its class, alias, keywords and types.
+            An agent of the same class, with the same alias, keywords and types.
 
         Raises:
-            TypeError: it cannot be called.
+            TypeError: ``wrapper`` cannot be called.
 
         Example:
             >>> from miniagents import MiniAgents
@@ -387,15 +391,14 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
     # -- variants ------------------------------------------------------------------------------------------
 
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out]":
-        """The same agent with all its keywords given: to type checkers it takes no others any more.
+        """Return the same agent with all its keywords given; for type checkers it takes no keywords any more.
 
         Args:
-            *args: values of the agent's own parameters; all that have no default must be given.
+            *args: values of the agent's own parameters; each one without a default must be given.
             **kwargs: the same by name.
 
         Raises:
-            TypeError: the agent does not take such a keyword, or one that it needs is missing; the text names
-                them.
+            TypeError: the agent does not take a keyword, or a required one is missing; the text names them.
         """
         bound = self.fork(*args, **kwargs)
         bound._check_complete()  # noqa: SLF001 - same class
@@ -410,16 +413,16 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
     @overload
     def errors_as_messages(self, *, enabled: bool) -> "MiniAgent[In, Out | ErrorMessage, P]": ...
     def errors_as_messages(self, *, enabled: bool = True) -> "MiniAgent[In, Out | ErrorMessage, P]":
-        """The same agent, whose errors become an ``ErrorMessage`` where they would be raised.
+        """Return the same agent, whose errors become an ``ErrorMessage`` in their place.
 
         Args:
-            enabled: False has errors raised, also where the context makes messages of them.
+            enabled: if False, errors are raised, even if the context turns errors into messages.
         """
         return self._variant(errors_as_messages=enabled)
 
 
 class Identity(MiniAgent[Message, Message]):
-    """The class of :data:`identity`: in a chain it leaves the types as they are."""
+    """The class of :data:`identity`: in a chain it does not change the types."""
 
     __slots__ = ()
 
@@ -435,7 +438,7 @@ class Identity(MiniAgent[Message, Message]):
 
 
 def composed(composition: Composition) -> MiniAgent:
-    """The agent that runs ``composition`` and is called as that is."""
+    """Return an agent that runs ``composition`` and has its alias."""
     return MiniAgent(
         composition,
         NO_KEYWORDS,
@@ -446,15 +449,15 @@ def composed(composition: Composition) -> MiniAgent:
 
 
 def as_operand(operation: str, agent: object, *, strict: bool = False) -> MiniAgent:
-    """``agent``, if it can be a part of another one; see :meth:`MiniAgent.as_operand`.
+    """Return ``agent`` if it can be a part of another one; see :meth:`MiniAgent.as_operand`.
 
     Args:
-        operation: what it is to be a part of, for the error.
+        operation: the name of the composition, for the error.
         agent: anything.
-        strict: its errors stay errors.
+        strict: whether its errors stay errors.
 
     Raises:
-        TypeError: it is no agent, or a required keyword is missing.
+        TypeError: the value is not an agent, or a required keyword is missing.
     """
     if not isinstance(agent, MiniAgent):
         msg = (

@@ -1,4 +1,4 @@
-"""What a class of agents says about them, read when it is defined; what is wrong with it is refused there."""
+"""Reads the facts about a class of agents when the class is defined; a wrong class raises an error there."""
 
 import inspect
 import re
@@ -20,13 +20,14 @@ _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 @lazy_dataclass(frozen=True, slots=True)
 class AgentClass:
-    """What is known of every agent of a class.
+    """The facts that all agents of a class share.
 
     Attributes:
-        alias: how they are called.
+        alias: their name.
         description: what they do.
         keywords: their fields.
-        classes: the messages that they take and reply; None if any will do on both sides.
+        classes: the classes of the messages that they take and reply; None if they take and reply any
+            message.
     """
 
     alias: str
@@ -44,17 +45,17 @@ class AgentClass:
         alias: str | None,
         description: str | None,
     ) -> Self:
-        """Read it from a class that has its fields already.
+        """Read the facts of a class that has its fields already.
 
         Args:
             made: the class.
-            root: the class of all of them, which has no ``run``.
-            context: the class of what ``run`` is given.
+            root: the base class of all agents of classes, which has no ``run``.
+            context: the class of the context that ``run`` gets.
             alias: the name of the class in capitals by default.
             description: its docstring by default.
 
         Raises:
-            TypeError: ``run`` is missing, is not async, or is no function of a context of these messages.
+            TypeError: ``run`` is missing, is not async, or its context is not one of these messages.
         """
         shown = _WORDS.sub("_", made.__name__).upper() if alias is None else alias
         text = inspect.cleandoc(made.__doc__ or "") if description is None else description
@@ -71,11 +72,11 @@ def prepare(made: type[object], root: type[object]) -> None:
     """Freeze the defaults of the fields of a class, before it gets them.
 
     Args:
-        made: the class as it is written.
-        root: the class of all agents of classes.
+        made: the class, as its author wrote it.
+        root: the base class of all agents of classes.
 
     Raises:
-        TypeError: it has something under a name that means something to every agent.
+        TypeError: the class uses a name that every agent uses already.
     """
     name = made.__name__
     body = cast("Mapping[str, object]", vars(made))
@@ -98,7 +99,8 @@ def prepare(made: type[object], root: type[object]) -> None:
     for each, annotation in annotations.items():
         if each in body and "ClassVar" not in str(annotation):
             default = freeze_data({each: body[each]})[each]
-            # A dataclass refuses what has no hash, as a pydantic model has none, unless a Field has it.
+            # A dataclass refuses a default without a hash, such as a pydantic model, unless a `Field` holds
+            # it.
             hashed = getattr(default, "__hash__", None) is not None
             setattr(made, each, default if hashed else Field(default=default))
 
@@ -121,13 +123,13 @@ def _message_classes(made: type[object], root: type[object], context: type[objec
 
 
 def _run_of(made: type[object], root: type[object]) -> Callable[..., object]:
-    """The function that an agent runs, without its ``self``."""
+    """Return the function that an agent runs, without its ``self``."""
     name = made.__name__
     run = cast("Callable[..., object]", inspect.getattr_static(made, "run"))
     wanted = "write `async def run(self, ctx):`"
     inherited = "run" not in vars(made) and getattr(run, "__isabstractmethod__", False)
     if inherited or run is vars(root)["run"]:
-        msg = f"{name} does not say what its agents do; {wanted}."
+        msg = f"{name} has no `run` method; {wanted}."
         raise TypeError(msg)
     if inspect.isasyncgenfunction(run):
         raise TypeError(generator_text(f"{name}.run", "async def run(self, ctx):"))
@@ -138,22 +140,22 @@ def _run_of(made: type[object], root: type[object]) -> Callable[..., object]:
     try:
         parameters = list(inspect.signature(bound).parameters.values())
     except ValueError:
-        parameters = []  # not even a `self`
+        parameters = []  # not even `self`
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if not parameters or parameters[0].kind not in kinds:
         msg = f"{name}.run takes no context; {wanted}."
         raise TypeError(msg)
     if parameters[1:]:
         msg = (
-            f"{name}.run takes {parameters[1].name!r} beside its context; what an agent of a class is given "
-            "are its fields, so declare it in the class."
+            f"{name}.run takes {parameters[1].name!r} beside its context; the parameters of a class of "
+            "agents are its fields, so declare it in the class."
         )
         raise TypeError(msg)
     return bound
 
 
 def _arguments(made: type[object], root: type[object]) -> tuple[object, ...]:
-    """What stands in the brackets of ``root`` where ``made`` comes from it; nothing if there are none."""
+    """Return the arguments in the brackets of ``root`` in the bases of ``made``; empty without brackets."""
     bases = cast("tuple[object, ...]", vars(made).get("__orig_bases__", made.__bases__))
     for base in bases:
         origin = get_origin(base) or base
@@ -168,7 +170,7 @@ def _arguments(made: type[object], root: type[object]) -> tuple[object, ...]:
 
 
 def _fits(run: MessageClasses, declared: MessageClasses) -> bool:
-    """Whether ``run`` takes all that the agents are sent, and replies nothing else than they reply."""
+    """Return whether ``run`` takes all messages that the agents take, and replies only what they reply."""
     return _covers(run.takes, declared.takes) and _covers(declared.replies, run.replies)
 
 

@@ -1,4 +1,4 @@
-"""Which messages an agent function takes and replies, read from the annotation of its context."""
+"""Reads the classes of messages that an agent function takes and replies from its context's annotation."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -28,11 +28,11 @@ Classes: TypeAlias = tuple[type[Message], ...]
 
 @lazy_dataclass(frozen=True, slots=True)
 class MessageClasses:
-    """The two sides of a typed agent.
+    """The classes of the messages that a typed agent takes and replies.
 
     Attributes:
-        takes: the classes of the messages that it is sent; None if any message will do.
-        replies: the same of its replies.
+        takes: the classes of the messages that it takes; None if it takes any message.
+        replies: the classes of its replies; None if it replies any message.
     """
 
     takes: Classes | None
@@ -40,20 +40,21 @@ class MessageClasses:
 
     @classmethod
     def of(cls, function: Callable[..., object], context: type[object], name: str) -> "MessageClasses | None":
-        """Read them from the first parameter of an agent function; None if any message will do on both sides.
+        """Read them from the first parameter of an agent function; None if it takes and replies any message.
 
-        Only this one annotation has to be known when the function is decorated. If it is a text (quoted, or
-        under ``from __future__ import annotations``), its names are looked up in the module of the function
-        and among the local names that the function uses. An ``InteractionContext`` without brackets need not
-        be found: one that is imported for type checkers only takes and replies any message.
+        Only this annotation is evaluated when the function is decorated. If it is a string (quoted, or under
+        ``from __future__ import annotations``), its names are looked up in the module of the function and
+        among the local names that the function uses. ``InteractionContext`` without brackets is not looked
+        up, so it may be imported for type checkers only; it means any message.
 
         Args:
-            function: an agent function that is fit to be one.
-            context: the class that the annotation has to name.
-            name: of the function, for errors.
+            function: a checked agent function.
+            context: the class that the annotation must name.
+            name: the name of the function, for errors.
 
         Raises:
-            TypeError: a name in the annotation cannot be found, or it is no context of message classes.
+            TypeError: a name in the annotation cannot be found, or the annotation is not a context of message
+                classes.
         """
         first = next(iter(inspect.signature(function).parameters.values()))
         annotation: object = first.annotation
@@ -74,21 +75,21 @@ class MessageClasses:
 
     @classmethod
     def given(cls, arguments: tuple[object, ...], name: str) -> "MessageClasses | None":
-        """What the two arguments of a context, or of a class of agents, mean; None if any message will do.
+        """Read them from the two arguments of a context or a class of agents; None if they mean any message.
 
         Args:
-            arguments: what stands in the brackets; what is missing is ``Message``.
-            name: whose they are, for errors.
+            arguments: the arguments in the brackets; a missing one is ``Message``.
+            name: the name of the agent, for errors.
 
         Raises:
-            TypeError: one is no message class, nor a union of them.
+            TypeError: one is neither a message class nor a union of message classes.
         """
         takes, replies, *_ = (*map(partial(_classes, name=name), arguments), None, None)
         return None if takes is replies is None else cls(takes, replies)
 
 
 def _is_bare(annotation: object, context: str) -> bool:
-    """Whether it is the text ``InteractionContext``, with or without a module before it."""
+    """Return whether it is the string ``InteractionContext``, with or without a module before it."""
     return isinstance(annotation, str) and annotation.strip("\"' ").rpartition(".")[2] == context
 
 
@@ -102,14 +103,14 @@ def _resolved(annotation: object, function: Callable[..., object], name: str) ->
     except NameError as error:
         msg = (
             f"{name} is an agent for {_shown(annotation)}, but {error.name!r} cannot be found in its module. "
-            "The types of an agent are checked when it runs, too: define its message classes before it, at "
+            "The types of an agent are also checked at run time: define its message classes before it, at "
             "the top of the module, and import them outside of `if TYPE_CHECKING:`."
         )
         raise TypeError(msg) from error
 
 
 def _home(function: object) -> object:
-    """The function in whose module the names of an annotation are known."""
+    """Return the function whose module has the names of an annotation."""
     while True:
         if isinstance(function, partial):
             function = cast("partial[object]", function).func
@@ -124,7 +125,7 @@ def _home(function: object) -> object:
 
 
 def _local_names(function: object) -> Mapping[str, object]:
-    """What the function knows of the functions around it, and its own type parameters."""
+    """Return the local names of outer functions that the function uses, and its own type parameters."""
     if not inspect.isfunction(function):
         return {}
     known = {str(each): each for each in cast("Iterable[object]", getattr(function, "__type_params__", ()))}
@@ -137,7 +138,7 @@ def _local_names(function: object) -> Mapping[str, object]:
 
 
 def _classes(argument: object, *, name: str) -> Classes | None:
-    """The classes that an argument stands for; None if any message will do."""
+    """Return the classes that an argument means; None if it means any message."""
     if isinstance(argument, TypeAliasType):
         return _classes(cast("object", argument.__value__), name=name)
     if isinstance(argument, TypeVar):

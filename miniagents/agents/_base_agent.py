@@ -21,7 +21,7 @@ C = TypeVar("C", bound=type[object])
 
 
 def _with_fields(cls: C, *, deferred: bool = False) -> C:
-    """Give a class the fields that it declares, in place; deferred, their validator is made at first use."""
+    """Give a class the fields that it declares, in place; if deferred, the validator is made at first use."""
     config = ConfigDict(
         arbitrary_types_allowed=True,
         extra="forbid",
@@ -34,32 +34,33 @@ def _with_fields(cls: C, *, deferred: bool = False) -> C:
 
 
 def _abstract(cls: C) -> C:
-    """The same for the base of all, of which there is no value; so that an import makes no validator."""
+    """Do the same for the base class, which has no instances, so that the import makes no validator."""
     return _with_fields(cls, deferred=True)
 
 
 @_abstract
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
 class BaseAgent(MiniAgent[In, Out, ...], ABC):
-    """The base of classes whose instances are agents, configured by their fields.
+    """The base class of classes whose instances are agents, configured by their fields.
 
-    The fields are pydantic's, with ``Field`` and validators; they are given by keyword, and what is data in
-    them is frozen. ``async def run(self, ctx)`` is what an agent does. Everything that holds for an agent of
-    :func:`miniagent` holds for one of a class: it is inquired, piped, composed and forked. `fork` is a copy
-    with other fields, of the same class and validated; fields given to ``inquire`` hold for that run alone.
-    Type checkers know the fields of the constructor; those given to ``fork`` and ``inquire`` are checked at
-    run time only.
+    The fields are pydantic fields, with ``Field`` and validators. They are given by keyword, and data in them
+    is frozen. Each run of an agent calls ``async def run(self, ctx)``. An instance can do everything that an
+    agent of :func:`miniagent` can: it can be inquired, piped, composed and forked. `fork` returns a validated
+    copy of the same class with other fields; fields given to ``inquire`` are used for that run only. Type
+    checkers check the fields of the constructor; the fields of ``fork`` and ``inquire`` are checked at run
+    time only.
 
-    The messages that it takes and replies stand in the brackets, as those of an :class:`InteractionContext`
-    do. ``class Poet(BaseAgent, alias=..., description=...)`` says how its agents are called and what they do;
-    by default these are the name of the class (``POET``), and its docstring with ``{AGENT_ALIAS}`` filled in.
+    The classes of messages that it takes and replies are written in the brackets, as for an
+    :class:`InteractionContext`. ``class Poet(BaseAgent, alias=..., description=...)`` sets the alias and
+    description of its agents; by default these are the name of the class (``POET``), and its docstring with
+    ``{AGENT_ALIAS}`` filled in.
 
-    An agent never changes: what belongs to a run stands in variables of ``run``, so that runs share nothing.
-    A base for several classes of agents declares its ``run`` as an ``@abstractmethod``.
+    An agent never changes: keep the state of a run in local variables of ``run``, so that runs share nothing.
+    A base class for several classes of agents declares ``run`` as an ``@abstractmethod``.
 
     Raises:
-        TypeError: when the class is defined: it has no ``async def run(self, ctx)``, a class of its messages
-            is none, or a field has the name of an attribute that every agent has.
+        TypeError: when the class is defined: it has no ``async def run(self, ctx)``, an argument in its
+            brackets is not a message class, or a field has the name of an attribute that every agent has.
         pydantic.ValidationError: when an agent is made: a field does not fit.
 
     Example:
@@ -85,7 +86,7 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
     __agent_class__: ClassVar[AgentClass]
     __pydantic_fields__: ClassVar[dict[str, FieldInfo]]
 
-    if TYPE_CHECKING:  # mypy does not see that a class without fields has a constructor of its own
+    if TYPE_CHECKING:  # mypy does not see that a class without fields has its own constructor
 
         def __init__(self) -> None: ...
 
@@ -102,21 +103,21 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
 
     @abstractmethod
     async def run(self, ctx: InteractionContext[In, Out]) -> None:
-        """One run of the agent.
+        """Do one run of the agent; a subclass overrides it.
 
         Args:
-            ctx: the messages that it was sent, and the means to reply.
+            ctx: the context of the run: its messages, and methods to reply.
         """
 
     @override
     def fork(self, **fields: object) -> Self:
-        """The same agent with other fields.
+        """Return the same agent with other fields.
 
         Args:
-            **fields: those that change; all are validated together, as in the constructor.
+            **fields: the fields to change; all fields are validated together, as in the constructor.
 
         Raises:
-            TypeError: it has no such field; the text names the ones it has.
+            TypeError: it has no such field; the text names the fields that it has.
             AgentFieldError: a field does not fit; the text names it and its value.
         """
         changed = self._keywords.named(self.alias, (), fields)
@@ -124,10 +125,10 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
 
     @override
     def bind(self, **fields: object) -> Self:
-        """The same as :meth:`fork`: what an agent of a class needs, it has.
+        """Return the same as :meth:`fork`: an agent of a class always has all its fields.
 
         Args:
-            **fields: those that change.
+            **fields: the fields to change.
 
         Raises:
             TypeError: it has no such field.
@@ -152,7 +153,7 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
     @model_validator(mode="before")
     @classmethod
     def _by_keyword(cls, given: object) -> object:
-        if isinstance(given, ArgsKwargs) and given.args:  # `kw_only` leaves out what has a `Field`
+        if isinstance(given, ArgsKwargs) and given.args:  # `kw_only` does not apply to fields with a `Field`
             names = ", ".join(cls.__agent_class__.keywords.names) or "none"
             msg = f"{cls.__name__} takes its fields by keyword; it knows: {names}."
             raise TypeError(msg)
@@ -161,7 +162,7 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
     @model_validator(mode="after")
     def _become_agent(self) -> Self:
         if hasattr(self, "_function"):
-            return self  # an agent already, seen again as a field of another one
+            return self  # an agent already, validated again as a field of another one
         values: dict[str, object] = vars(self)
         values.update(freeze_data(values))
         known = self.__agent_class__
@@ -211,7 +212,7 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
 
     @override
     def _bound_to(self, given: Mapping[str, object]) -> Self:
-        # Its fields are those of the call already: an inquiry with others makes another agent first.
+        # Its fields are those of the call already: an inquiry with other fields makes another agent first.
         return self if self._errors_as_messages is False else super()._variant(errors_as_messages=False)
 
     def _made_of(self, values: Mapping[str, object]) -> Self:
@@ -219,18 +220,18 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
             return cast("Callable[..., Self]", type(self))(**values)
         except ValidationError as error:
             problem = misfit(error, self.__pydantic_fields__)
-        # Outside of the handler: the text of pydantic's error may hold what must not be told.
+        # Outside of the `except` block: pydantic's error, which may contain secrets, must not be its context.
         msg = f"Agent {self.alias} cannot have these fields: {problem}"
         raise AgentFieldError(msg, self.alias)
 
 
 def _run_of(ctx: InteractionContext, **_: object) -> Awaitable[None]:
-    """What an agent of a class runs: its method. Its keywords are the fields of the instance."""
+    """Call the method `run` of an agent of a class; its keywords are the fields of the instance."""
     return cast("BaseAgent", ctx.this_agent).run(ctx)
 
 
 def _unchanging(alias: str, name: str) -> str:
     return (
         f"Agent {alias} never changes, so that its runs share nothing: {name!r} cannot be set or deleted. "
-        "What belongs to one run stands in variables of `run`; fork makes a copy with other fields."
+        "Keep the state of a run in local variables of `run`; fork makes a copy with other fields."
     )

@@ -14,18 +14,18 @@ Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PL
 class AgentCall(Generic[In, Out]):
     """A conversation with one run of an agent: messages can be sent while replies are already coming.
 
-    It is made by :meth:`MiniAgent.initiate_inquiry`. Dropping it finishes it, too.
+    :meth:`MiniAgent.initiate_inquiry` makes it. When the call is dropped, it is finished too.
 
-    * When does it start? At once: the agent runs, and waits for messages when it wants some.
+    * When does it start? At once: the agent runs, and waits when it needs a message.
     * How often? One run.
-    * What is kept? Every message and every reply, as long as somebody holds the promise of the replies.
-    * What does ``break`` do? A reader of the replies that leaves ends the run when it was the last one.
-    * When does an error come? With the replies, after those that came before it.
+    * What is kept? Every message and every reply, as long as the promise of the replies exists.
+    * What does ``break`` do? It ends that reader of the replies. If it was the last one, the run is stopped.
+    * When does an error come? With the replies, after the replies before it.
 
     Args:
-        alias: of the agent, for errors.
+        alias: the alias of the agent, for errors.
         flattener: writes the input of the run.
-        replies: the promise of what the run replies.
+        replies: the promise of the replies.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -57,15 +57,15 @@ class AgentCall(Generic[In, Out]):
     @overload
     def send_message(self, message: MessageTypeOf[In]) -> "AgentCall[In, Out]": ...
     def send_message(self, message: object) -> object:
-        """Send what ``inquire`` takes; returns the call, so that calls can be chained.
+        """Send messages; returns the call, so that calls can be chained.
 
         Args:
-            message: any ``MessageType``, taken as it is now.
+            message: any ``MessageType``; it is read at once.
 
         Raises:
             MiniAgentsError: the call is finished.
-            TypeError: it is nothing that can become messages.
-            WrongLoopError: it is sent from another event loop, thread or process.
+            TypeError: an item cannot become a message.
+            WrongLoopError: the call comes from another event loop, thread or process.
         """
         if self._finished or self._flattener.ended:
             msg = f"The call of {self._alias} is finished; start another one with initiate_inquiry()."
@@ -75,12 +75,12 @@ class AgentCall(Generic[In, Out]):
         return self
 
     def reply_sequence(self, *, finish_call: bool = True) -> MessageSequencePromise[Out]:
-        """The replies, the same promise every time.
+        """Return the replies, the same promise every time.
 
         Args:
-            finish_call: close the input too. Without it, replies can be read while messages are still being
-                sent. Code that awaits all of them and finishes the call after that waits for itself: in a run
-                that is a ``DeadlockError``; outside of every run it waits, since something else may finish
+            finish_call: whether to close the input too. If False, replies can be read while messages are
+                still sent. Code that awaits all replies before it finishes the call waits for itself: inside
+                a run it gets a ``DeadlockError``; outside of every run it waits, since other code may finish
                 the call.
         """
         if finish_call:
@@ -88,7 +88,7 @@ class AgentCall(Generic[In, Out]):
         return self._replies
 
     def finish(self) -> None:
-        """Nothing more will be sent. Idempotent.
+        """Close the input: nothing more will be sent. Idempotent.
 
         Raises:
             WrongLoopError: the call comes from another event loop, thread or process.

@@ -1,4 +1,4 @@
-"""``achain_loop``: agents in a row, round and round."""
+"""``achain_loop``: a loop over agents, in which each gets the replies of the one before."""
 
 from collections.abc import Iterable
 from typing import Never, TypeAlias, cast
@@ -19,35 +19,34 @@ ChainItem: TypeAlias = (
     | ClearType
     | None
 )
-"""What stands in a chain: agents of any messages, calls that are under way, inquiries, None and sentinels.
+"""An item of a chain: an agent of any messages, a running call, an inquiry, None or a sentinel.
 
-A list is annotated with it, since type checkers find nothing that its items have in common: ``chain:
-list[ChainItem] = [user_agent, AWAIT]``.
+Annotate a list with it, since type checkers find no common type of its items: ``chain: list[ChainItem] =
+[user_agent, AWAIT]``.
 """
 
 
 async def achain_loop(
     agents: Iterable[ChainItem], *, initial: MessageType = None, max_turns: int | None = None
 ) -> Messages:
-    """Hand messages from agent to agent, and from the last one to the first again.
+    """Pass messages from agent to agent, and from the last one to the first one again.
 
     Args:
-        agents: an item is an agent (gets the replies of the one before), None (skipped), ``AWAIT``
-            (everything that came so far is resolved before it goes on), ``CLEAR`` (it is forgotten), or an
-            inquiry that was already made. An inquiry (or call) made without messages is sent the replies
-            before it; one with messages of its own adds its replies to them. Inquiries take part in the first
-            round only.
-        initial: what the first agent gets.
+        agents: an item is an agent (it gets the replies of the one before), None (skipped), ``AWAIT`` (wait
+            until all messages so far are complete), ``CLEAR`` (drop all messages so far), or an inquiry that
+            was already made. An inquiry (or call) without messages is sent the replies before it; an inquiry
+            with messages of its own adds its replies to them. Inquiries take part in the first round only.
+        initial: the messages that the first agent gets.
         max_turns: how many rounds at most; None for no limit.
 
     Returns:
-        The last messages that were resolved. It ends when an agent raises ``StopLoop`` or ``EOFError``, or
-        after ``max_turns``; a list of inquiries only is gone through once.
+        The last messages that were resolved. The loop ends when an agent raises ``StopLoop`` or ``EOFError``,
+        or after ``max_turns``; a list with only inquiries is processed once.
 
     Raises:
-        ValueError: there are agents but no ``AWAIT``: turns would be scheduled for ever.
-        TypeError: an item is none of these.
-        Exception: whatever else an agent raises.
+        ValueError: the list has agents but no ``AWAIT``: turns would be scheduled for ever.
+        TypeError: an item is of another type.
+        Exception: any other error of an agent.
 
     Example:
         >>> from miniagents import AWAIT, MiniAgents, achain_loop, miniagent
@@ -88,7 +87,7 @@ async def achain_loop(
 
 
 def _next(item: ChainItem, current: MessageType) -> MessageType:
-    """What there is after one item of the chain."""
+    """Return the messages after one item of the chain."""
     if item is CLEAR:
         return None
     if isinstance(item, MiniAgent):

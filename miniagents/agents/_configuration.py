@@ -1,4 +1,4 @@
-"""How an agent is configured: what it is called, which keywords it takes, and copies that differ in that.
+"""The configuration of an agent: its alias, description and keywords, and copies with other ones.
 
 Every operation here returns an agent of the same class (``Self``): a typed agent stays typed, and an agent of
 a class keeps its fields.
@@ -21,14 +21,14 @@ P = ParamSpec("P", default=[])
 
 @lazy_dataclass(frozen=True, slots=True)
 class Keywords:
-    """Which keywords an agent takes.
+    """The keywords that an agent takes.
 
     Attributes:
-        names: in the order of the function.
-        required: those without a default of the function.
-        open: the function has ``**keywords``, so any name will do.
-        defaults: those of the function, as they are.
-        secret: those that may be a `SecretStr`: a text that is given for one becomes one at once.
+        names: their names, in the order of the function's parameters.
+        required: the keywords without a default of the function.
+        open: whether the function has ``**keywords``, so that any name is accepted.
+        defaults: the defaults of the function, unchanged.
+        secret: the keywords that may be a `SecretStr`: a text given for one becomes a `SecretStr` at once.
     """
 
     names: tuple[str, ...]
@@ -39,10 +39,11 @@ class Keywords:
 
     @classmethod
     def of(cls, function: Callable[..., object], name: str) -> Self:
-        """Read them from the signature of an agent function, or refuse the function.
+        """Read them from the signature of an agent function.
 
         Raises:
-            TypeError: it is not async, takes no context, or has parameters that have no name to call them by.
+            TypeError: the function is not async, takes no context, or has parameters that cannot be given by
+                keyword.
         """
         call = getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__ is a function too
         if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(call):
@@ -65,7 +66,7 @@ class Keywords:
             if extra.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
                 msg = (
                     f"The parameter {extra.name!r} of {name} cannot be given by keyword; "
-                    "fork and inquire give all values by keyword. To go around an agent, whatever its "
+                    "fork and inquire pass all values by keyword. To wrap an agent, whatever its "
                     "keywords are, use agent.around(...)."
                 )
                 raise TypeError(msg)
@@ -83,7 +84,7 @@ class Keywords:
         )
 
     def taken(self, alias: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
-        """What was given to ``fork`` or ``inquire``, by name; data frozen as it is now.
+        """Return the values given to ``fork`` or ``inquire``, by name; data is frozen.
 
         Raises:
             TypeError: a keyword that the agent does not take, or one that is given twice.
@@ -91,7 +92,7 @@ class Keywords:
         return self.frozen(self.named(alias, args, kwargs))
 
     def frozen(self, named: dict[str, object]) -> dict[str, object]:
-        """The values that were given, as they are now: data frozen, and a text for a secret made one."""
+        """Return the given values with their data frozen, and texts for secrets as `SecretStr`."""
         for name in self.secret:
             value = named.get(name)
             if isinstance(value, str):
@@ -99,7 +100,7 @@ class Keywords:
         return freeze_data(named)
 
     def named(self, alias: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
-        """The same as it was given, nothing frozen.
+        """Return the given values by name, not frozen.
 
         Raises:
             TypeError: a keyword that the agent does not take, or one that is given twice.
@@ -122,10 +123,10 @@ class Keywords:
         return given
 
     def check_complete(self, alias: str, given: Mapping[str, object]) -> None:
-        """Refuse to run without a required keyword.
+        """Check that no required keyword is missing.
 
         Raises:
-            TypeError: one is missing.
+            TypeError: a required keyword is missing.
         """
         if not self.required <= given.keys():
             missing = ", ".join(name for name in self.names if name in self.required and name not in given)
@@ -134,10 +135,10 @@ class Keywords:
 
 
 def generator_text(name: str, signature: str) -> str:
-    """What is told of an agent function that has a ``yield``.
+    """Return the error text for an agent function that has a ``yield``.
 
     Args:
-        name: of the function.
+        name: the name of the function.
         signature: its first line as it should be.
     """
     return (
@@ -155,23 +156,24 @@ def _is_secret(annotation: object) -> bool:
 NO_KEYWORDS: Final = Keywords((), frozenset(), open=False, defaults=FrozenMapping())
 
 
-# Type checkers name the class that a method stands in, and users know one: so the classes of which
-# `_agent.MiniAgent` is made bear its name. Other modules import this one as `ConfiguredAgent`.
+# Type checkers name the class that has a method, and users know only `MiniAgent`. So all base classes of
+# `_agent.MiniAgent` have its name. Other modules import this one as `ConfiguredAgent`.
 class MiniAgent(Generic[P]):
-    """What an agent is called and runs, and the keywords that it takes.
+    """The part of an agent that has its alias, description, function and keywords.
 
     Attributes:
-        alias: how it is called in errors, records and by models.
-        description: what it does; models are told it.
+        alias: its name in errors and records, and for models.
+        description: what it does; models get this text.
 
     Args:
-        function: what a run calls, with the context and the keywords.
-        keywords: which ones it takes.
-        alias: how it is called.
+        function: called by a run, with the context and the keywords.
+        keywords: the keywords that it takes.
+        alias: its name.
         description: what it does.
-        defaults: keywords that it will be called with if no others are given.
-        errors_as_messages: whether its errors become messages; None leaves it to the context.
-        classes: of the messages it takes and replies; None if any will do on both sides.
+        defaults: values of keywords that the caller does not give.
+        errors_as_messages: whether its errors become messages; None: as the context is set.
+        classes: the classes of the messages that it takes and replies; None if it takes and replies any
+            message.
     """
 
     __slots__ = (
@@ -183,7 +185,7 @@ class MiniAgent(Generic[P]):
         "alias",
         "description",
     )
-    # Every slot that a copy of an agent of this class has to have; read once for each class.
+    # All slots that a copy of an agent of this class must have; read once for each class.
     _copied_slots: ClassVar[tuple[str, ...]] = __slots__
 
     alias: str
@@ -221,49 +223,49 @@ class MiniAgent(Generic[P]):
 
     @property
     def defaults(self) -> FrozenMapping[str, object]:
-        """The keywords it will be called with if no others are given."""
+        """The values of keywords that the caller does not give."""
         return FrozenMapping({**self._keywords.defaults, **self._defaults})
 
     @property
     def takes(self) -> tuple[type[Message], ...] | None:
-        """The classes of the messages that it takes; None if any message will do."""
+        """The classes of the messages that it takes; None if it takes any message."""
         return None if self._classes is None else self._classes.takes
 
     def takes_keyword(self, name: str) -> bool:
-        """Whether ``fork`` and ``inquire`` take a keyword.
+        """Return whether ``fork`` and ``inquire`` take a keyword.
 
         Args:
-            name: of the keyword.
+            name: the name of the keyword.
         """
         return self._keywords.open or name in self._keywords.names
 
     def described(self, *, alias: str | None = None, description: str | None = None) -> Self:
-        """The same agent under another alias or with another description.
+        """Return the same agent with another alias or another description.
 
         Args:
-            alias: how it is called from now on; as before if None.
-            description: what it does; as before if None.
+            alias: its new name; None: unchanged.
+            description: its new description; None: unchanged.
         """
         return self._variant(alias=alias, description=description)
 
     def fork(self, *args: P.args, **kwargs: P.kwargs) -> Self:
-        """The same agent with other defaults; every keyword may still be given later.
+        """Return the same agent with other defaults; every keyword can still be given later.
 
-        To type checkers a required keyword stays required after ``fork``; use :meth:`bind` to give the last
-        ones.
+        For type checkers a required keyword is still required after ``fork``; use :meth:`bind` to give the
+        last ones.
 
         Args:
             *args: values of the agent's own parameters.
-            **kwargs: the same by name. Data is frozen as it is now; what is no data (a client) is kept.
+            **kwargs: the same by name. Data is frozen; other values (a client) are kept as they are.
 
         Raises:
-            TypeError: the agent does not take such a keyword; the text names the ones it takes.
+            TypeError: the agent does not take a keyword; the text names the keywords that it takes.
         """
         taken = self._keywords.taken(self.alias, args, kwargs)
         return self._variant(defaults={**self._defaults, **taken})
 
     def _check_complete(self) -> None:
-        """Refuse to be composed, where that is written, without a keyword that could not be given later."""
+        """Check, when an agent is composed, that no keyword is missing, since none can be given later."""
         self._keywords.check_complete(self.alias, self._defaults)
 
     def _variant(
@@ -274,7 +276,7 @@ class MiniAgent(Generic[P]):
         description: str | None = None,
         errors_as_messages: bool | None = None,
     ) -> Self:
-        """A copy with some things changed; None leaves a thing as it is."""
+        """Return a copy with some changes; None means unchanged."""
         variant = self._copied()
         if defaults is not None:
             variant._defaults = FrozenMapping(defaults)  # noqa: SLF001 - same class, here and below

@@ -1,4 +1,4 @@
-"""``@miniagent``: an async function becomes an agent."""
+"""``@miniagent``: makes an agent of an async function."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -13,17 +13,18 @@ from ._annotations import MessageClasses
 from ._configuration import Keywords
 
 A = TypeVar("A", bound=Message, default=Message)
-# Not `Message`: pyright finds no `B` where the context of the function has a type variable there, as in
-# `def twice(agent: MiniAgent[I, O]) -> MiniAgent[I, O]`, and would refuse the agent that is made in it.
+# Not `Message`: if the function's context has a type variable, as in `def twice(agent: MiniAgent[I, O]) ->
+# MiniAgent[I, O]`, pyright finds no `B` and would refuse the agent that is made there.
 B = TypeVar("B", bound=Message, default=Any)
 P = ParamSpec("P", default=[])
 
-# mypy does not take `(ctx, **keywords)` for `(ctx, /, **keywords)`, since `ctx` could be one of the keywords.
+# mypy does not accept `(ctx, **keywords)` as `(ctx, /, **keywords)`, since `ctx` could be one of the
+# keywords.
 OpenFunction: TypeAlias = Callable[Concatenate[InteractionContext[A, B], ...], Awaitable[None]]
 
 
 class AgentDecorator(Protocol):
-    """What ``@miniagent(...)`` with parentheses is: it makes an agent of an async function."""
+    """The type of ``@miniagent(...)`` with parentheses: it makes an agent of an async function."""
 
     @overload
     def __call__(
@@ -57,9 +58,9 @@ def miniagent(
         function: its first parameter is the :class:`InteractionContext`; any further ones become keywords of
             ``fork`` and ``inquire``, checked by name and type. If there is a ``**keywords`` among them, mypy
             checks them only if the context is positional: ``async def f(ctx, /, **keywords: int)``.
-        alias: how the agent is called in errors and records; the upper-cased name of the function by default.
-        description: what it does; the docstring by default, with ``{AGENT_ALIAS}`` filled in.
-        **defaults: keywords to start with.
+        alias: the agent's name in errors and records; by default the name of the function in upper case.
+        description: what it does; by default the docstring, with ``{AGENT_ALIAS}`` filled in.
+        **defaults: default values of keywords.
 
     Returns:
         The agent.

@@ -1,4 +1,4 @@
-"""``adialog_loop``: a user and an assistant, and one history that somebody keeps."""
+"""``adialog_loop``: a dialog of a user agent and an assistant agent, with a history."""
 
 from typing import Never, Protocol, TypeAlias, cast, runtime_checkable
 
@@ -14,17 +14,17 @@ from miniagents.core import (
 from ._agent import MiniAgent
 from ._signals import END_OF_LOOP, looping
 
-# What an agent takes is validated when it runs.
+# Messages are validated when an agent runs.
 _AnyAgent: TypeAlias = MiniAgent[Message, Message, ...]
 
 
 @runtime_checkable
 class KeepsHistory(Protocol):
-    """What a user agent may have as its ``chat_history``."""
+    """The type of the ``chat_history`` that a user agent may have."""
 
     @property
     def agent(self) -> MiniAgent[Message, Message, ...]:
-        """Logs what it is sent and replies the whole history."""
+        """The agent that stores the messages that it is sent and replies the whole history."""
         ...
 
 
@@ -33,22 +33,23 @@ async def adialog_loop(
     assistant_agent: MiniAgent[Never, Message, ...],
     history_agent: MiniAgent[Never, Message, ...] | None = None,
 ) -> Messages:
-    """Let a user and an assistant speak in turns, until one of them raises ``StopLoop`` or ``EOFError``.
+    """Let a user agent and an assistant take turns, until one of them raises ``StopLoop`` or ``EOFError``.
 
-    The user agent is sent each answer as it streams and replies what the user says; the assistant is sent the
-    whole conversation. The conversation is kept by exactly one: ``history_agent``, else the user agent's own
-    ``chat_history``, else a list of this one call.
+    The user agent is sent each answer as it streams, and replies the user's message; the assistant is sent
+    the whole conversation. Exactly one place stores the conversation: ``history_agent``, else the user
+    agent's own ``chat_history``, else a list of this call.
 
     Args:
-        user_agent: asks the user, for example ``console_user_agent``.
-        assistant_agent: answers, for example ``openai_agent.fork(model="...")``.
-        history_agent: logs what it is sent and replies the whole history, old turns included.
+        user_agent: the agent of the user, for example ``console_user_agent``.
+        assistant_agent: the agent that answers, for example ``openai_agent.fork(model="...")``.
+        history_agent: an agent that stores the messages that it is sent, and replies the whole history with
+            all earlier turns.
 
     Returns:
         The last answer.
 
     Raises:
-        Exception: whatever else one of the agents raises.
+        Exception: any other error of one of the agents.
 
     Example:
         >>> from miniagents import MiniAgents, StopLoop, adialog_loop
@@ -64,17 +65,18 @@ async def adialog_loop(
     keeper = cast("_AnyAgent | None", history_agent)
     own = user.defaults.get("chat_history")
     if isinstance(own, KeepsHistory):
-        # The loop has it kept, so the user agent must not keep it a second time.
-        user = user.fork(**{"chat_history": None})  # noqa: PIE804 - a keyword that the type does not name
+        # The loop stores the history, so the user agent must not store it a second time.
+        user = user.fork(**{"chat_history": None})  # noqa: PIE804 - a keyword that the type does not have
         keeper = keeper or own.agent
-    # A fork, because an in-memory history agent keeps a history in each: this dialog gets one of its own.
+    # A fork, because each fork of an in-memory history agent has a history of its own.
     history = _History(None if keeper is None else keeper.fork())
     answer = Messages[Message]()
     try:
         with looping():
             answering: MessageSequencePromise | None = None
             while True:
-                # Leaving the block cancels: if the answer fails, the user is not asked any more.
+                # Leaving the block cancels the user agent: it does not wait for the user any more if the
+                # answer fails.
                 async with user.inquire(answering) as user_turn:
                     if answering is not None:
                         answer = await history.log(await answering, AssistantMessage)
@@ -85,7 +87,7 @@ async def adialog_loop(
 
 
 class _History:
-    """The one place where the conversation of a loop is kept."""
+    """The place that stores the conversation of a loop."""
 
     def __init__(self, agent: MiniAgent[Message, Message, ...] | None) -> None:
         self._agent = agent
@@ -102,7 +104,7 @@ class _History:
 
 
 def _spoken(messages: Messages, speaker: type[Message]) -> Messages:
-    """Plain messages get the role of who said them, so that a model can tell them apart."""
+    """Give plain messages the role of their speaker, so that a model can distinguish them."""
     return Messages(
         message_of(speaker, message.text, {name: value for name, value in message if name != "text"})
         if type(message) is Message

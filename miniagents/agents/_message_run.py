@@ -1,4 +1,4 @@
-"""A run of an agent that replies one message and writes it from what other agents reply: it needs no task."""
+"""`MessageRun`: the run of an agent that replies one message, written from other streams; it has no task."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -25,7 +25,7 @@ from ._taskless_run import TasklessRun, Work
 
 
 class WritesMessage(Protocol):
-    """The function of an agent that replies one message and writes it itself."""
+    """The function of an agent that replies one message and writes it without a task."""
 
     @property
     def message_class(self) -> type[Message]:
@@ -35,23 +35,23 @@ class WritesMessage(Protocol):
     def writing(
         self, run: "MessageRun", received: MessageSequencePromise | str, keywords: Mapping[str, object], /
     ) -> Work:
-        """What writes the parts of the message into its buffer, and its data into its ``metadata``."""
+        """Return the writer of the message: it writes parts into the buffer, and data into ``metadata``."""
         ...
 
 
 class MessageRun(TasklessRun):
-    """One run of an agent that replies one message: what writes the message is the run.
+    """One run of an agent that replies one message: the run itself writes the message.
 
-    Its replies are there from the beginning: that one message.
+    Its replies are complete from the beginning: they are that one message.
 
     Args:
-        alias: whose run it is.
-        context: who owns it.
+        alias: the alias of the agent.
+        context: the owner of the run.
         function: writes the message.
-        received: what it was sent.
-        keywords: what it was called with.
-        pending: writes the input, if that may still be given some before the run begins.
-        watch: for those who observe it, if anybody does.
+        received: the messages that it was sent.
+        keywords: the keywords of the call.
+        pending: writes the input, if a chain may still hand over messages before the run begins.
+        watch: reports the run to observers; None if there are none.
 
     Attributes:
         message: the buffer of the message.
@@ -86,14 +86,14 @@ class MessageRun(TasklessRun):
 
     @property
     def sequence(self) -> ReplayBuffer[MessagePromise[Message]]:
-        """The replies: the one message."""
+        """The replies: a sequence of the one message."""
         return self._sequence
 
     @staticmethod
     def _writing(run: TasklessRun, received: MessageSequencePromise | str, pending: Flattener | None) -> Work:
         own = cast("MessageRun", run)
         if pending is not None:
-            run.context.loop.call_soon(partial(_close, pending))  # until then a chain can still hand it some
+            run.context.loop.call_soon(partial(_close, pending))  # until then a chain can hand over messages
         return own._function.writing(own, received, own._keywords)  # noqa: SLF001 - same class
 
     @override
@@ -114,18 +114,18 @@ class MessageRun(TasklessRun):
 
     @override
     def abandon(self) -> None:
-        if not self.message.reachable:  # else somebody has let go of the replies, and holds the message
+        if not self.message.reachable:  # else the replies were dropped, and only the message is held
             super().abandon()
 
 
 def _close(pending: Flattener) -> None:
-    """No input comes any more, unless a chain has said that it is going to hand some."""
+    """Close the input, unless a chain has adopted it to hand over messages."""
     if pending.feeder is None:
         pending.finish()
 
 
 def sequence_of(context: Context, text: str) -> MessageSequencePromise[Message]:
-    """What a run was sent that was given a text."""
+    """Return a sequence of one message for a run that was sent a text."""
     received = MessageSequencePromise.of_message(context, text_message(text))
-    received.buffer.expect_reader()  # the run is its reader: when that ends, so does this
+    received.buffer.expect_reader()  # the run is its reader, so it ends with the run
     return received

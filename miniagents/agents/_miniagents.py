@@ -12,45 +12,47 @@ from ._run_context import PersistMessageHandler, RunContext
 AroundFunction: TypeAlias = Callable[
     [InteractionContext[Message, Message], MiniAgent[Message, Message, ...]], Awaitable[None]
 ]
-"""What goes around every run of a context: given the context of the run, and the agent of this call."""
+"""A function around every run of a context: it gets the context of the run, and the agent of this call."""
 
 
 class MiniAgents(RunContext):
     """The owner of every run and every promise that is made inside it.
 
-    Use it as ``async with MiniAgents():`` or run a coroutine in it with ``MiniAgents().run(main())``. It ends
-    when all runs have; by an exception, Ctrl-C or cancellation it cancels them first.
+    Use it as ``async with MiniAgents():`` or run a coroutine in it with ``MiniAgents().run(main())``. Its end
+    waits for all runs; after an exception, Ctrl-C or a cancellation it cancels them first.
 
     ``async with MiniAgents():`` inside another one on the same event loop is its child: it waits for its own
-    runs, shares the connections to models, and takes over every setting that was not given to it; handlers,
-    observers and what goes ``around`` runs of the outer one come first, then its own. A nested blocking
-    ``run`` has an event loop of its own and is no child.
+    runs, shares the connections to models, and has the settings of the outer one unless it was given others.
+    Handlers, observers and ``around`` functions of the outer one come first, then its own. A nested blocking
+    ``run`` has an event loop of its own and is not a child.
 
-    ``MiniAgents(app_wide=True)`` is the context of its event loop: whatever runs there and has none of its
-    own uses it, such as the handlers of a web app whose lifespan is in its block. An event loop has one at
-    most. Where there is no such block, :meth:`start` begins it and :meth:`stop` ends it; other threads use
-    :meth:`from_thread`. A task that outlives the context it was started in gets an error, and never the
-    app-wide one.
+    ``MiniAgents(app_wide=True)`` is the context of its event loop: all code on that loop without another
+    context uses it, such as the request handlers of a web app whose lifespan is inside its block. An event
+    loop has one at most. Without a block, :meth:`start` begins it and :meth:`stop` ends it; other threads use
+    :meth:`from_thread`. A task that goes on after the end of its context gets an error, and never the
+    app-wide context.
 
     Args:
-        on_persist_message: awaited once for each message that came to be, children before parents, and for
-            the call and reply records of each run.
+        on_persist_message: awaited once for each complete message, nested messages before those that contain
+            them, and for the call and reply records of each run.
         on_promise_resolved: awaited with every promise that resolved, and its value.
-        errors_as_messages: a failing agent or message leaves an ``ErrorMessage`` where it would have raised;
-            False by default.
-        around: async functions that every run of this context goes through, the first one outermost, each as
-            in :meth:`MiniAgent.around`: it is given the context of the run and the agent, bound to this call.
-            Every run means those of all agents, also of the parts that a composition, a wrapped agent or a
-            model with tools asks: ``ctx.this_agent`` tells which, and has no ``components`` if it is a leaf.
-            A function with the attribute ``models_only = True`` is for runs of models alone, such as
-            :func:`miniagents.ext.limits.model_limits`: other runs do not pay for it.
-        observers: are told of every run: when it begins, what it writes, what it costs, how it ends; see
-            :class:`miniagents.observers.Observer`. At the end of a run the last one is told first.
+        errors_as_messages: whether an error of an agent or a message becomes an ``ErrorMessage`` in its
+            place; False by default.
+        around: async functions around every run of this context, the first one outermost, as in
+            :meth:`MiniAgent.around`: each gets the context of the run, and the agent, bound to this call.
+            They are around the runs of all agents, also of the parts of compositions, wrapped agents and
+            models with tools. ``ctx.this_agent`` is the agent; its ``components`` are empty if it is not
+            composed. A function with the attribute ``models_only = True``, such as
+            :func:`miniagents.ext.limits.model_limits`, is around runs of models only and costs other runs
+            nothing.
+        observers: they get the events of every run: when it begins, what it writes, what it costs, how it
+            ends; see :class:`miniagents.observers.Observer`. The end of a run comes to the last observer
+            first.
         prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.
         shutdown_timeout: seconds that cancelled runs get for their cleanup; 10 by default.
-        drain_timeout: seconds that a normal end waits for runs before it cancels them. None: for ever, which
-            is the default, but 10 seconds for an app-wide context. It is not taken over from an outer one.
-        app_wide: it is the context of its event loop, for whatever has none of its own.
+        drain_timeout: seconds that a normal end waits for runs before it cancels them. None: for ever. The
+            default is 10 for an app-wide context, else None. It is not inherited from an outer context.
+        app_wide: whether it is the context of its event loop, for all code that has no other context.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -73,7 +75,7 @@ class MiniAgents(RunContext):
         Hello, Hello, world!!
 
     Raises:
-        TypeError: something in ``around`` cannot be called.
+        TypeError: an item of ``around`` cannot be called.
         ValueError: ``prefetch`` is less than 1, or ``drain_timeout`` less than 0.
     """
 

@@ -1,4 +1,4 @@
-"""Agents and reactivex operators composed into one operator."""
+"""``Pipeline``: agents and reactivex operators, composed into one operator."""
 
 import inspect
 from collections.abc import Callable
@@ -13,24 +13,24 @@ C = TypeVar("C")
 
 
 class Operator(Protocol[A, B]):
-    """From stream to stream: what an agent is that needs nothing but messages, and every pipeline."""
+    """A function from stream to stream: every pipeline, and every agent that needs nothing but messages."""
 
     def __call__(self, source: Observable[A], /) -> Observable[B]:
         """What becomes of ``source``."""
         ...
 
 
-MYPY: Final = False  # mypy knows the name, and takes it for true
-TYPE_CHECKING_WITH_PYREFLY: bool = False  # pyrefly's name; it reads both sides of what it does not know
-if not TYPE_CHECKING_WITH_PYREFLY:  # noqa: SIM102 - mypy takes only a condition of one name for true
+MYPY: Final = False  # mypy knows this name, and assumes that it is true
+TYPE_CHECKING_WITH_PYREFLY: bool = False  # for pyrefly, which reads both branches of other conditions
+if not TYPE_CHECKING_WITH_PYREFLY:  # noqa: SIM102 - mypy only knows conditions of a single name
     if MYPY:
 
         class PlainOperator(Protocol[A, B]):  # pyright: ignore[reportRedeclaration]
-            """An operator that is no agent.
+            """An operator that is not an agent.
 
-            Every object has a `__sizeof__`, and that of an agent is declared as something else: so nothing
-            is taken for both an agent and an operator. Of two forms that fit, mypy makes an `Any` where a
-            keyword of an agent is open; pyright does not, and finds less in a protocol of two members.
+            Every object has a `__sizeof__`, and that of an agent is declared with another type, so no value
+            is both an agent and an operator. If two overloads fit and a keyword of the agent is open, mypy
+            infers `Any`. pyright does not, and infers less from a protocol of two members.
             """
 
             def __call__(self, source: Observable[A], /) -> Observable[B]:
@@ -49,7 +49,7 @@ class Pipeline(Generic[A, B]):
     """One operator made of several; cold, like each of its parts.
 
     Args:
-        operator: what it does.
+        operator: the operator to call.
 
     Raises:
         TypeError: it cannot be called with an Observable.
@@ -77,7 +77,7 @@ class Pipeline(Generic[A, B]):
         return self._operator(source)
 
     def then(self, operator: Callable[[Observable[B]], Observable[C]]) -> "Pipeline[A, C]":
-        """This and then ``operator``, as one operator.
+        """Return this pipeline followed by ``operator``, as one operator.
 
         Args:
             operator: from an Observable to an Observable; called for each use of the pipeline.
@@ -96,7 +96,7 @@ class Pipeline(Generic[A, B]):
 
 
 def check_operator(operator: object) -> None:
-    """Refuse, where it is written, what would fail only when somebody subscribes.
+    """Check an operator when the pipeline is written, and not only when it is subscribed to.
 
     Raises:
         TypeError: it cannot be called with an Observable.
@@ -104,7 +104,7 @@ def check_operator(operator: object) -> None:
     if callable(operator):
         try:
             signature = inspect.signature(operator)
-        except (TypeError, ValueError):  # written in C: nothing is known of it
+        except (TypeError, ValueError):  # written in C: its signature is not known
             return
         try:
             signature.bind(None)

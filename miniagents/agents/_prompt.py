@@ -1,4 +1,4 @@
-"""``prompt()``: a template with named slots, as an agent; what streams into a slot streams through."""
+"""``prompt()``: a template with named slots, as an agent; text that streams into a slot streams out again."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -28,15 +28,15 @@ P = ParamSpec("P", default=...)
 Q = ParamSpec("Q")
 
 SlotValue: TypeAlias = MessageType | float | Decimal | date | time | UUID
-"""What may fill a slot of a prompt: anything that is messages, and what is written as `str` writes it."""
+"""A value for a slot of a prompt: any ``MessageType``, or a value that is written with ``str``."""
 
 _READ_AGAIN: Final = (str, Message, MessagePromise, MessageSequencePromise)
 _WRITTEN: Final = (int, float, Decimal, date, time, UUID)
-_LONGEST: Final = 80  # characters of a prompt in a description
+_LONGEST: Final = 80  # how many characters of a prompt a description has
 
 
 class Slots(Keywords):
-    """The slots of a prompt as keywords: one of them may be left to the messages that it is sent."""
+    """The slots of a prompt as keywords; one of them can be filled by the messages that it is sent."""
 
     __slots__ = ()
 
@@ -53,17 +53,17 @@ class Slots(Keywords):
 
 @lazy_dataclass(frozen=True, slots=True)
 class Filling:
-    """What a prompt runs.
+    """The agent function of a prompt.
 
     Attributes:
-        texts: of its messages.
+        texts: the texts of its messages.
     """
 
     texts: tuple[PromptText, ...]
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The names of all slots, each once, in the order in which they come."""
+        """The names of all slots, each once, in their order."""
         return tuple(dict.fromkeys(slot for text in self.texts for slot in text.slots))
 
     @property
@@ -79,7 +79,7 @@ class Filling:
         return f"Fills in the prompt: {shorten(' '.join(told), _LONGEST, placeholder='...')}"
 
     async def __call__(self, ctx: ReplyContext, /, **values: object) -> None:
-        """Reply the prompt, and behind it what was sent and fills no slot."""
+        """Reply the prompt, and after it the messages that were sent and fill no slot."""
         filled: dict[str, MessageType] = {name: _filling(name, value) for name, value in values.items()}
         free = next((slot for slot in self.slots if slot not in filled), None)
         if free is not None:
@@ -91,13 +91,13 @@ class Filling:
 
 
 def _filling(name: str, value: object) -> MessageType:
-    """What fills a slot, as messages that may be read several times.
+    """Return the value of a slot as messages that can be read several times.
 
     Raises:
-        TypeError: it is nothing that can be said.
+        TypeError: the value cannot become messages.
     """
     if value is None:
-        msg = f'the slot {{{name}}} of a prompt was given None; give "" if nothing is to stand there'
+        msg = f'the slot {{{name}}} of a prompt was given None; give "" to leave it empty'
         raise TypeError(msg)
     if isinstance(value, _WRITTEN):
         return str(value)
@@ -111,7 +111,7 @@ def _filling(name: str, value: object) -> MessageType:
 
 
 class Prompt(MiniAgent[Message, Message, P], Generic[P]):
-    """An agent that replies a prompt; made by :func:`prompt`, and never changed.
+    """An agent that replies a prompt; :func:`prompt` makes it, and it never changes.
 
     Example:
         >>> from miniagents import prompt
@@ -122,16 +122,16 @@ class Prompt(MiniAgent[Message, Message, P], Generic[P]):
     __slots__ = ()
 
     def typed(self, function: Callable[Q, object], /) -> "Prompt[Q]":
-        """The same prompt with the keywords of a function, checked by name and type by type checkers.
+        """Return the same prompt with the keywords of a function; type checkers check their names and types.
 
-        The slot that is no parameter gets the messages that the agent is sent.
+        The slot that is not a parameter gets the messages that the agent is sent.
 
         Args:
             function: only its signature, its name and its docstring are used: they become the keywords, the
                 alias and the description. It is never called.
 
         Raises:
-            TypeError: a parameter is no slot, or cannot be given by keyword, or more than one slot is left.
+            TypeError: a parameter is not a slot or cannot be given by keyword, or more than one slot is left.
 
         Example:
             >>> from miniagents import MiniAgents, prompt
@@ -181,30 +181,30 @@ class Prompt(MiniAgent[Message, Message, P], Generic[P]):
 
 
 def prompt(*templates: MessageType, **values: SlotValue) -> Prompt:
-    r"""Make an agent that writes a prompt: texts with named slots, through which what fills them streams.
+    r"""Make an agent that writes a prompt: texts with named slots; the values of the slots stream.
 
-    A slot is a name in braces: ``{text}``. It is filled by the keyword of its name, given here, to ``bind``,
-    ``fork`` or ``inquire``; the one slot that no keyword fills gets the messages that the agent is sent. The
-    text before a slot goes on at once, then the tokens of the slot as they come. Several messages in one slot
-    are joined by a blank line; their images and files stay in their places. If every slot is filled by a
-    keyword, what the agent is sent goes on behind the prompt as it is: ``prompt(SystemMessage("..."))`` puts
+    A slot is a name in braces: ``{text}``. The keyword with its name fills it; give it here, or to ``bind``,
+    ``fork`` or ``inquire``. One slot may have no keyword: it gets the messages that the agent is sent. The
+    text before a slot streams out at once, then the tokens of the slot as they come. Several messages in one
+    slot are joined by a blank line; their images and files stay in their places. If every slot has a keyword,
+    the messages that the agent is sent follow the prompt unchanged: ``prompt(SystemMessage("..."))`` puts
     instructions before a conversation.
 
-    What fills a slot is never read as a template. ``{{`` and ``}}`` are braces. Attributes, indexes,
-    conversions and format specs are refused. A slot that comes twice is read once.
+    Values of slots are never read as templates. ``{{`` and ``}}`` are braces. Attributes, indexes,
+    conversions and format specs are errors. If a slot comes twice, its value is read once.
 
     Args:
-        *templates: a text, which is a ``UserMessage``; a ``SystemMessage`` or another message, or its form
-            ``{"role": "system", "content": "..."}``, the texts of which are templates; or a list of these.
-        **values: what fills slots: texts, numbers, messages, promises and streams of messages.
+        *templates: a text, which becomes a ``UserMessage``; a ``SystemMessage`` or another message, also as
+            ``{"role": "system", "content": "..."}``, whose texts are templates; or a list of these.
+        **values: values of slots: texts, numbers, messages, promises and streams of messages.
 
     Returns:
-        The agent. Its slots are its keywords, checked when it is called; :meth:`Prompt.typed` has type
-        checkers check them. It replies one message for each template.
+        The agent. Its slots are its keywords, which are checked at run time; after :meth:`Prompt.typed`, type
+        checkers check them too. It replies one message for each template.
 
     Raises:
         TemplateError: braces hold anything but a plain name, or have no partner.
-        TypeError: there is no template, one of them streams or is no message, or a value has no slot.
+        TypeError: no template is given, one of them streams or is not a message, or a value has no slot.
 
     Example:
         >>> from miniagents import MiniAgents, SystemMessage, prompt
@@ -225,8 +225,8 @@ def prompt(*templates: MessageType, **values: SlotValue) -> Prompt:
         for message in flat_messages(template):
             if not isinstance(message, Message):
                 msg = (
-                    f"a prompt is made of texts and messages that are there, and this is a value of type "
-                    f"{type(message).__name__}; let it fill a slot"
+                    f"a prompt is made of texts and complete messages, and this is a value of type "
+                    f"{type(message).__name__}; use it as the value of a slot"
                 )
                 raise TypeError(msg)
             texts.append(PromptText.of(message))

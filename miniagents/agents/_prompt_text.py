@@ -1,8 +1,8 @@
-"""The text of one message of a prompt: literal pieces and slots become tokens as they come, without a task.
+"""Writes one message of a prompt: its literal texts and the values of its slots, without a task.
 
-The pieces and what fills the slots are one flat sequence of messages. In front of each slot and behind the
-last one stands a separator, which is the literal piece, perhaps empty: so the writer knows for which slot a
-message comes. What fills a slot is copied and never looked at.
+The literal texts and the values of slots form one flat sequence of messages. A literal text, perhaps empty,
+comes before each slot and after the last one. It is a separator: by it the writer knows to which slot a
+message belongs. Values of slots are copied and never read as templates.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ from miniagents.core import (
 from miniagents.values import Content, File, Image, Refusal, TemplateError, lazy_dataclass, named_fields
 
 BETWEEN = "\n\n"
-"""What stands between two messages that fill one slot."""
+"""The text between two messages in one slot."""
 
 
 @lazy_dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class PromptText:
 
     Attributes:
         kind: the class of the message.
-        data: what it has besides its text.
-        literals: what stands before each slot, and behind the last one.
-        slots: their names, in order; one may come several times.
+        data: its data besides its text.
+        literals: the literal texts before each slot, and after the last one.
+        slots: the names of the slots, in order; a name may come several times.
     """
 
     kind: type[Message]
@@ -53,13 +53,14 @@ class PromptText:
         """Find the slots in the texts of a message.
 
         Args:
-            message: its texts are templates, all else in it stays.
+            message: its texts are templates; everything else in it is kept.
 
         Raises:
-            TemplateError: a brace has no partner, what is in braces is no plain name, or there is no text.
+            TemplateError: a brace has no partner, braces do not hold a plain name, or the message has no
+                text.
         """
         if message.text is None:
-            msg = f"a {type(message).__name__} without a text is no part of a prompt; give it a text"
+            msg = f"a {type(message).__name__} without a text cannot be part of a prompt; give it a text"
             raise TemplateError(msg)
         parts = message.content if isinstance(message, ContentMessage) else (message.text,)
         before: list[Content] = []
@@ -81,10 +82,10 @@ class PromptText:
         return cls(kind, freeze_metadata(data), tuple(literals), tuple(slots))
 
     def filled(self, values: Mapping[str, MessageType], needed: str | None) -> MessagePromise[Message]:
-        """Begin to write it; what is there already is taken at once.
+        """Begin to write the message; text that has come already is written at once.
 
         Args:
-            values: what fills each slot.
+            values: the value of each slot.
             needed: a slot that at least one message must fill.
 
         Raises:
@@ -107,7 +108,7 @@ def _separator(content: list[Content]) -> Message:
 
 
 class _Writer(TokenTransformer[str]):
-    """Writes the tokens of the literals and of what fills the slots."""
+    """Writes the tokens of the literal texts and of the values of the slots."""
 
     __slots__ = ("_empty", "_marks", "_needed", "_sink", "_text", "_whole", "_within_slot")
 
@@ -124,11 +125,11 @@ class _Writer(TokenTransformer[str]):
         super().__init__(ReplayBuffer(context))
         self._sink = MessageSink(self.target, text.kind, dict(text.data))
         self._text = text
-        self._marks = [*marks]  # those to come
+        self._marks = [*marks]  # the literals that are still to come
         self._needed = needed
-        self._empty = True  # no message has come for the slot that is being written
+        self._empty = True  # whether no message has come for the current slot
         self._within_slot = False
-        # Of each message that has come: where its text ends in the target, and whether it came for a slot.
+        # For each message so far: where its text ends in the target, and whether it belongs to a slot.
         self._whole: list[tuple[int, Message, bool]] = []
 
     @override
@@ -173,7 +174,7 @@ class _Writer(TokenTransformer[str]):
         self._sink.finish()
 
     def _parts(self) -> tuple[Content, ...]:
-        """All that was written, with the images and files of what filled the slots in their places."""
+        """Return everything that was written, with images and files of the slots' values in their places."""
         parts: list[Content] = []
         start = 0
         for end, message, within_slot in self._whole:
@@ -182,7 +183,7 @@ class _Writer(TokenTransformer[str]):
             content = message.content if isinstance(message, ContentMessage) else ()
             kept = _shown(content) if within_slot else content
             said = "".join(part for part in kept if isinstance(part, str))
-            if text.endswith(said):  # in front of it may stand what is between two messages
+            if text.endswith(said):  # the text between two messages may come before it
                 parts += (text.removesuffix(said), *kept) if said else (text, *kept)
             else:
                 parts += (text, *(part for part in kept if not isinstance(part, str)))
@@ -194,13 +195,13 @@ class _Writer(TokenTransformer[str]):
 
 
 def _shown(content: Iterable[Content]) -> tuple[Content, ...]:
-    """What of a message goes into a prompt: what it says, and what it shows; no calls and no thoughts."""
+    """Return the content of a message that goes into a prompt: texts, images, files; no calls or thoughts."""
     said = (part.text if isinstance(part, Refusal) else part for part in content)
     return tuple(part for part in said if isinstance(part, str | Image | File))
 
 
 def _joined(parts: Iterable[Content]) -> Iterable[Content]:
-    """The same with neighbouring texts as one, and without empty ones."""
+    """Return the same content with neighbouring texts joined and empty texts removed."""
     text = ""
     for part in parts:
         if isinstance(part, str):

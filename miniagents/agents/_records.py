@@ -1,4 +1,4 @@
-"""Records of runs: who was called with what, and what it replied."""
+"""Records of runs: which agent was called with what, and what it replied."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
@@ -16,9 +16,9 @@ class AgentCallNode(Message, deferred=True):
 
     Args:
         agent_alias: which agent.
-        messages: what it was sent; a message that failed is not there.
-        keywords: the keywords of the call that are data. Clients are left out, and so is what is named like a
-            secret, however deep it stands.
+        messages: the messages that it was sent, without messages that failed.
+        keywords: the keywords of the call that are data. Clients are left out, and so is everything that is
+            named like a secret, on any level.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -43,8 +43,8 @@ class AgentReplyNode(Message, deferred=True):
     Args:
         agent_alias: which agent.
         call: the record of its call.
-        replies: what it replied; a message that failed is not there.
-        error: the type and text of the error that ended it, None if it ended normally.
+        replies: the messages that it replied, without messages that failed.
+        error: the type and text of the error that ended it; None if it ended normally.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -71,9 +71,9 @@ def record_run(
     received: ReplayBuffer[MessagePromise[Message]],
     replied: ReplayBuffer[MessagePromise[Message]],
 ) -> None:
-    """Have the call recorded when its messages are complete, and the reply when that is too.
+    """Record the call when its messages are complete, and the reply when the replies are complete too.
 
-    It watches and does not read: recording keeps no run going and hides no error.
+    It does not count as a reader: recording keeps no run going, and its errors are still logged.
     """
     call: AgentCallNode | None = None
     replies: Sequence[ReplayBuffer[object]] | None = None
@@ -98,7 +98,7 @@ def record_run(
         node = AgentReplyNode(agent_alias=alias, call=call, replies=came_to_be(replies), error=error)
         post_event(context, lambda: context.persist(node))
 
-    # Both are watched from now on: who reads them may let go of them before the other is complete.
+    # Both are watched from now on: readers may drop one of them before the other is complete.
     when_complete(received, lambda: _parts(received), call_is_complete)
     when_complete(replied, lambda: _parts(replied), reply_is_complete)
 
@@ -108,10 +108,10 @@ def _parts(buffer: ReplayBuffer[MessagePromise[Message]]) -> Iterable[ReplayBuff
 
 
 def came_to_be(buffers: Iterable[ReplayBuffer[object]]) -> tuple[Message, ...]:
-    """The messages of buffers that have ended; one that failed has none.
+    """Return the messages of buffers that have ended, without those that failed.
 
     Args:
-        buffers: of messages.
+        buffers: the buffers of messages.
     """
     return tuple(cast("Message", buffer.result) for buffer in buffers if buffer.error is None)
 

@@ -1,6 +1,6 @@
-"""One run of an agent: a producer task that fills a flattener of replies.
+"""One run of an agent: a producer task that writes replies into a flattener.
 
-Each agent boundary adds one buffer, the replies; the messages that go in and out are passed on as they are.
+Each agent adds one buffer, for the replies; messages that it passes on are not copied.
 """
 
 import logging
@@ -48,11 +48,11 @@ logger = logging.getLogger("miniagents")
 
 
 class Runnable(Protocol):
-    """What is run: an agent."""
+    """The interface of an agent for its runs."""
 
     @property
     def run_kind(self) -> RunKind:
-        """What observers are told that its runs are."""
+        """The kind of its runs, for observers."""
         ...
 
     def begin(
@@ -66,8 +66,8 @@ class Inquiry(MessageSequencePromise[M_co]):
     """The replies of one run.
 
     Attributes:
-        pending: writes the input of a run that was called without messages and has not begun yet, so that a
-            chain can still hand it the replies of the agent before.
+        pending: writes the input of a run that was called without messages and has not begun yet; a chain can
+            still hand it the replies of the agent before.
     """
 
     __slots__ = ("pending",)
@@ -87,46 +87,46 @@ class Inquiry(MessageSequencePromise[M_co]):
         return True
 
     def hand(self, messages: MessageType) -> None:
-        """Give the run all its input, if it was adopted."""
+        """Hand the run all its input, if its input was adopted."""
         if self.pending is not None and not self.pending.ended:
             self.pending.feed(messages)
             self.pending.finish()
 
 
 class _Adopter:
-    """The caller that is going to hand a run its input: it cannot be stopped through the run."""
+    """The caller that will hand a run its input: the run cannot stop it."""
 
     name = ""
 
     def blocked_by(self) -> Producer | None:
-        """Not known."""
+        """None: it is not known."""
         return None
 
     def cancel(self) -> None:
-        """The input is not wanted any more; that is all."""
+        """Do nothing: the input is no longer needed."""
 
     abandon = cancel
 
 
 class Run(ProducerTask):
-    """One run of an agent: the task, and what it may reply for how long.
+    """One run of an agent: its task and its replies.
 
-    It is its own sink, and one object with its producer task: one less for the garbage collector to look at,
-    which is a good part of what a call costs.
+    It is a producer task and its own sink in one object: objects for the garbage collector are a good part of
+    the cost of a call.
 
     Args:
-        alias: whose run it is.
-        context: who owns it.
-        agent: what is run.
-        received: what it was sent; a text becomes a sequence when the run begins, so that a call that waits
-            is few objects.
-        keywords: what it was called with.
+        alias: the alias of the agent.
+        context: the owner of the run.
+        agent: the agent.
+        received: the messages that it was sent; a text becomes a sequence when the run begins, so that a
+            waiting call has few objects.
+        keywords: the keywords of the call.
         pending: writes the input, if that may still be given some before the run begins.
-        classes: of the replies; None if any message will do.
-        passing: of replies that are shown as they are, without being of the classes.
+        classes: the classes of the replies; None if it replies any message.
+        passing: further classes of replies, which pass unchanged.
 
     Attributes:
-        shown: the replies as readers see them, if errors in them become messages.
+        shown: the replies that readers get, if errors in them become messages.
     """
 
     __slots__ = (
@@ -171,16 +171,16 @@ class Run(ProducerTask):
 
     @override
     def work(self) -> Awaitable[None]:
-        """What the agent function does; a coroutine around it would be a thirtieth of what a call costs."""
+        """Return the coroutine of the function itself; one around it would cost a thirtieth of a call."""
         pending = self._pending
         if pending is not None and pending.feeder is None:
             pending.finish()
-        received, self._received = self._received, ""  # so that this object does not keep what was sent
+        received, self._received = self._received, ""  # so that this object does not keep the messages alive
         return self._agent.begin(received, self._keywords, self)
 
     @override
     def refuse_result(self, returned: object) -> None:
-        """An agent replies with ``ctx.reply``; what its function returns would be lost.
+        """Raise an error: an agent replies with ``ctx.reply``, and a returned value would be lost.
 
         Raises:
             TypeError: always.
@@ -192,15 +192,15 @@ class Run(ProducerTask):
         raise TypeError(msg)
 
     def add(self, value: object) -> None:
-        """Reply anything that is messages.
+        """Reply any ``MessageType``.
 
         Raises:
             MiniAgentsError: the replies are closed already.
-            TypeError: it is nothing that can become messages.
+            TypeError: an item cannot become a message.
             WrongLoopError: the call comes from another event loop, thread or process.
         """
         if self._aborted:
-            return  # the run was cancelled and learns it at its next await
+            return  # the run was cancelled, and gets the cancellation at its next await
         flattener = self._flattener
         if self.buffer.closed if flattener is None else flattener.ended:
             msg = f"Agent {self.name} replied after its replies were closed (by finish_early, or by its end)."
@@ -211,12 +211,12 @@ class Run(ProducerTask):
         one = one_message(value, self.context) if flattener is None else None
         if one is None:
             self._writer().feed(value)
-        else:  # what is replied most needs no flattener: a thirtieth of what a call costs
+        else:  # the most frequent reply needs no flattener, which saves a thirtieth of the cost of a call
             one.contain()
             self.buffer.append(one)
 
     def _writer(self) -> Flattener:
-        """What takes replies that are more than a message; made when the first one comes."""
+        """The flattener for replies that are more than one message; made when the first one comes."""
         if self._flattener is None:
             buffer = cast("ReplayBuffer[MessagePromise[Message]]", self.buffer)
             self.sink = self._flattener = Flattener(self.context, buffer)
@@ -224,7 +224,7 @@ class Run(ProducerTask):
         return self._flattener
 
     def finish(self) -> None:
-        """No more replies.
+        """Close the replies.
 
         Raises:
             WrongLoopError: the call comes from another event loop, thread or process.
@@ -245,7 +245,7 @@ class Run(ProducerTask):
         flattener = self._flattener
         if not (self.buffer.closed if flattener is None else flattener.ended):
             self._writer().fail(error, chain)
-        else:  # all that can be done is to say so
+        else:  # no reader can get the error, so it is only logged
             text = "Agent %s failed after its replies were closed: %r"
             logger.error(text, self.name, error, exc_info=error)
 
@@ -257,7 +257,7 @@ class Run(ProducerTask):
 
     @property
     def outcome(self) -> tuple[Outcome, BaseException | None]:
-        """How its function ended, when it has; one that was stopped and came to its end was stopped."""
+        """How its function ended, when it has; if it was stopped, that counts even after a normal end."""
         return self._outcome or ("done", None)
 
 
@@ -277,14 +277,14 @@ def start_run(
     """Schedule a run in the active context.
 
     Args:
-        context: the active one.
+        context: the active context.
         alias: of the agent.
         received: what it was sent.
         pending: writes ``received`` if that may still be given something before the run begins.
-        keywords: what it was called with, for the record.
-        agent: what is run.
+        keywords: the keywords of the call, for the record.
+        agent: the agent.
         errors_as_messages: whether errors become messages; None leaves it to the context.
-        classes: of the replies; None if any message will do.
+        classes: the classes of the replies; None if it replies any message.
         writer: the function of the agent, if that writes its one message itself.
         make: makes what the run does, if that needs no task.
 
@@ -292,12 +292,12 @@ def start_run(
         The promise of its replies.
     """
     settings = context if isinstance(context, RunContext) else None
-    # Asked before the run is made: from there to its start the path stays in the core.
+    # Checked before the run is made: from there to its start all code is in the core.
     recorded = settings is not None and settings.persists
     observers = context.observers
     watch = None if observers is None else watch_run(context, observers, alias, agent.run_kind, keywords)
     if isinstance(received, str) and (recorded or context.announcing):
-        received = sequence_of(context, received)  # handlers and records are told of it before the run begins
+        received = sequence_of(context, received)  # handlers and records get it before the run begins
     if errors_as_messages is None:
         errors_as_messages = settings is not None and settings.errors_as_messages
     shown: ReplayBuffer[MessagePromise[Message]]
@@ -319,10 +319,10 @@ def start_run(
             keywords=keywords,
             pending=pending,
             classes=classes,
-            # Errors that became messages further in stand for themselves out here, too.
+            # Inner runs may have turned errors into messages; these are passed on here.
             passing=(ErrorMessage,) if errors_as_messages else (),
         )
-        shown = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)
+        shown = run.buffer  # type: ignore[assignment]  # of messages; a cast is a call
     if watch is not None:
         watch.observers.anchor.runs[shown] = watch.info
         _observe(run, watch, received)
@@ -341,11 +341,11 @@ def start_run(
 
 
 def tell_ready(watch: RunWatch, value: object) -> None:
-    """Tell observers of messages that are there as a whole when they are replied; what streams tells itself.
+    """Report messages that are complete when they are replied; messages that stream report themselves.
 
     Args:
-        watch: of the run that replies.
-        value: what it replies.
+        watch: the watch of the run that replies.
+        value: the replied value.
     """
     if isinstance(value, str):
         watch.replied((value,) if value else (), {})
@@ -360,21 +360,21 @@ def tell_ready(watch: RunWatch, value: object) -> None:
 def _observe(
     run: Run | MessageRun | TasklessRun, watch: RunWatch, received: MessageSequencePromise[Message] | str
 ) -> None:
-    """Tell the observers that a run was inquired, and, when it and all that it replied have ended, how."""
+    """Report that a run was inquired, and its outcome when the run and all its replies have ended."""
     end = _End(run, watch)
     if watch.observers.content:
         end.keep_content(received)
     if isinstance(run, MessageRun):
         run.message.when_closed(end.message_ended)
     else:
-        # Watched from now on: whoever reads the replies may let go of them before they are complete.
+        # Watched from now on: readers may drop the replies before they are complete.
         when_complete(cast("ReplayBuffer[object]", run.buffer), end.replies, end.replies_ended)
     run.when_ended(end.one_ended)
     run.observe(watch)
 
 
 class _End:
-    """Waits for the end of a run that is observed: of its function, and of all that it replied."""
+    """Waits for the end of an observed run: of its function, and of all its replies."""
 
     __slots__ = ("_failed", "_received", "_replied", "_run", "_waits_for", "_watch")
 
@@ -387,7 +387,7 @@ class _End:
         self._replied: tuple[Message, ...] = ()
 
     def keep_content(self, received: MessageSequencePromise[Message] | str) -> None:
-        """Keep what the run was sent until it has ended; it is watched, and not read."""
+        """Keep the messages that the run was sent until it has ended, without counting as a reader."""
         if isinstance(received, str):
             self._received = (text_message(received),)
             return
@@ -402,19 +402,19 @@ class _End:
         self._received = came_to_be(messages)
 
     def replies(self) -> "list[ReplayBuffer[object]]":
-        """The messages that were replied."""
+        """Return the messages that were replied."""
         promises = cast("list[MessagePromise[Message]]", self._run.buffer.items)
         return [cast("ReplayBuffer[object]", promise.buffer) for promise in promises]
 
     def replies_ended(self, replies: "Sequence[ReplayBuffer[object]]") -> None:
-        """All replies are complete."""
+        """Note that all replies are complete."""
         self._failed = next((each.error for each in replies if each.error is not None), None)
         if self._watch.observers.content:
             self._replied = came_to_be(replies)
         self.one_ended()
 
     def message_ended(self) -> None:
-        """The only reply is complete."""
+        """Note that the only reply is complete."""
         message = cast("MessageRun", self._run).message
         self._failed = message.error
         if self._watch.observers.content:
@@ -422,7 +422,7 @@ class _End:
         self.one_ended()
 
     def one_ended(self) -> None:
-        """The function has ended, or the replies have; after both the observers are told."""
+        """Note that the function or the replies have ended; after both, report the end."""
         self._waits_for -= 1
         if not self._waits_for:
             outcome, error = self._run.outcome

@@ -1,4 +1,4 @@
-"""What a run needs to know of its context: what becomes of errors and records, and what goes around runs."""
+"""`RunContext`: a context with the settings of runs: errors, records, and functions around runs."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar, cast
@@ -22,7 +22,7 @@ from miniagents.values import Frozen
 
 
 class PersistMessageHandler(Protocol):
-    """What ``on_persist_message`` takes: awaited once with each message that came to be.
+    """The type of a handler for ``on_persist_message``: awaited once with each complete message.
 
     Example:
         >>> from miniagents import Message, MiniAgents
@@ -47,17 +47,18 @@ class RunContext(PromisingContext):
 
     Args:
         on_promise_resolved: awaited with every promise that resolved, and its value.
-        errors_as_messages: a failing agent or message leaves an ``ErrorMessage`` where it would have raised.
-        around: functions that every run goes through, the first one outermost.
-        observers: are told of every run.
+        errors_as_messages: whether an error of an agent or a message becomes an ``ErrorMessage`` in its
+            place.
+        around: functions around every run, the first one outermost.
+        observers: they get the events of every run.
         prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.
         shutdown_timeout: seconds that cancelled runs get for their cleanup; 10 by default.
         drain_timeout: seconds that a normal end waits for runs before it cancels them.
-        app_wide: it is the context of its event loop.
+        app_wide: whether it is the context of its event loop.
 
     Attributes:
-        around_runs: functions that every run goes through, the first one outermost.
-        around_agents: those of them that runs go through that are none of models.
+        around_runs: functions around every run, the first one outermost.
+        around_agents: those of them that are around runs of agents that are not models.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class RunContext(PromisingContext):
         for observer in observers:
             self.observe(observer)
         self._persist_handlers: list[PersistMessageHandler] = []
-        # By identity: two equal messages came to be twice. An entry goes with its message.
+        # By identity: two equal messages are two messages. An entry is removed with its message.
         self._persisted: WeakValueDictionary[int, Message] = WeakValueDictionary()
 
     @override
@@ -101,16 +102,16 @@ class RunContext(PromisingContext):
 
     @property
     def persists(self) -> bool:
-        """Whether there is a handler that stores messages, here or in a context that this one is within."""
+        """Whether this context or an outer one has a handler that stores messages."""
         if self.parent is None:
             return bool(self._persist_handlers)
         return any(each._persist_handlers for each in self.told() if isinstance(each, RunContext))  # noqa: SLF001
 
     def on_persist_message(self, handler: HandlerT) -> HandlerT:
-        """Add a handler; usable as a decorator. One that raises is logged; nothing else is affected.
+        """Add a handler; usable as a decorator. An error of a handler is logged and affects nothing else.
 
         Args:
-            handler: awaited once with each message that comes to be from now on, one call at a time.
+            handler: awaited once with each message that is completed from now on, one call at a time.
 
         Returns:
             The handler itself.
@@ -123,16 +124,16 @@ class RunContext(PromisingContext):
     async def _persist_resolved(self, promise: Promise[object], result: object) -> None:
         if isinstance(
             result, Message
-        ):  # of a promise of any class: a plain one may resolve to a message, too
+        ):  # for a promise of any class: a plain `Promise` may also resolve to a message
             own = isinstance(promise, MessagePromise)
             await self._persist_here(result, cast("MessagePromise[Message]", promise) if own else None)
 
     async def persist(self, message: Message, promise: MessagePromise[Message] | None = None) -> None:
-        """Have ``message`` stored, the messages in it first, unless it has been; also by parents' handlers.
+        """Call the handlers, also of parents, with ``message``, nested messages first; once per message.
 
         Args:
             message: any message.
-            promise: what it came from, for the handlers; None for a finished one of its own.
+            promise: its promise, for the handlers; None: a new finished promise.
         """
         for each in self.told():
             if isinstance(each, RunContext):
@@ -151,7 +152,7 @@ class RunContext(PromisingContext):
 
 
 def nested_messages(value: object) -> Iterator[Message]:
-    """The messages that stand directly in a frozen value, in order; not those in these."""
+    """Return the messages directly inside a frozen value, in order, without messages inside these."""
     parts: Iterator[object]
     if isinstance(value, Frozen):
         parts = (part for _, part in value)

@@ -1,8 +1,8 @@
-"""``MiniAgent``: how an agent is run, hot when it is inquired, and cold as an operator on streams.
+"""The part of ``MiniAgent`` that runs an agent: ``inquire`` (hot), and the agent as an operator (cold).
 
-An agent is an operator: from a stream of messages to a stream of messages. Called with an Observable it is
-cold, each subscription one run that the subscriber owns. Inquired it is hot: one run, owned by the context,
-replayed.
+An agent is an operator from a stream of messages to a stream of messages. Called with an Observable it is
+cold: each subscription is one run, which the subscriber owns. ``inquire`` is hot: it starts one run, which
+the context owns, and its replies are replayed.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -44,7 +44,7 @@ from ._run_context import RunContext
 from ._taskless_run import Call, MakeWork, Start, TasklessRun, Work
 from ._wrapping import MiniAgent as WrappedAgent
 
-# Users see these two names in signatures and hints; the variance is written out beside them.
+# Users see these two names in signatures and hints, so the names do not show the variance.
 In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: PLC0105
 Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PLC0105
 P = ParamSpec("P", default=[])
@@ -56,27 +56,27 @@ C = TypeVar("C")
 
 
 class ContextClass(Protocol):
-    """What makes the context of a run."""
+    """The class of the context of a run."""
 
     def __call__(
         self, this_agent: object, message_promises: MessageSequencePromise[Message] | str, run: Run, /
     ) -> ReplyContext:
-        """What an agent function is given."""
+        """Make the context that an agent function gets."""
         ...
 
 
-# Other modules import it as `RunnableAgent`; why it has this name stands in `_configuration`.
+# Other modules import it as `RunnableAgent`; `_configuration` explains its name.
 class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
-    """An agent as far as it is run."""
+    """The part of an agent that runs it."""
 
     __slots__ = ()
 
-    # Given by the class of agents that users see, which its contexts name (`ctx.this_agent`).
+    # Set by the public class of agents, since its contexts refer to it (`ctx.this_agent`).
     _context_class: ClassVar[ContextClass]
 
     @property
     def run_kind(self) -> RunKind:
-        """What observers are told that its runs are: ``"agent"``, or ``"model"`` where it asks one itself."""
+        """The kind of its runs, for observers: ``"agent"``, or ``"model"`` if it calls a model itself."""
         return "agent"
 
     # -- hot -----------------------------------------------------------------------------------------------
@@ -96,20 +96,21 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
     def inquire(
         self, messages: object = None, /, *args: P.args, **kwargs: P.kwargs
     ) -> MessageSequencePromise[Out]:
-        """Run the agent on ``messages`` now; returns at once.
+        """Start a run of the agent with ``messages``; return its replies at once, while they are written.
 
         Args:
-            messages: anything that is messages, None for none; for type checkers, if the agent takes a
-                narrower class, only messages of that class, promises and collections of them, and exceptions.
+            messages: any ``MessageType``; None for no messages. If the agent takes a narrower class, type
+                checkers allow only messages of that class, promises and collections of them, and exceptions.
             *args: values of the agent's own parameters.
-            **kwargs: the same by name; they take precedence over those of ``fork``, and these over defaults.
+            **kwargs: the same by name; they take precedence over the values of ``fork``, and these over
+                defaults.
 
         Returns:
             The replies: awaitable, async iterable, and usable as the messages of another inquiry.
 
         Raises:
             NoActiveContextError: no context is active.
-            TypeError: a keyword is unknown or missing, or something given cannot become a message.
+            TypeError: a keyword is unknown or missing, or an item cannot become a message.
         """
         start, given = self._asked(args, kwargs)
         context = current_context()
@@ -118,14 +119,14 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
             return start(context, received, given, pending)
         if isinstance(messages, MessageSequencePromise):
             return start(context, cast("MessageSequencePromise[Message]", messages), given)
-        if isinstance(messages, str):  # what is given most, and never refused
+        if isinstance(messages, str):  # the most frequent case, which is always valid
             return start(context, messages, given)
         received = MessageSequencePromise(cast("MessageType", messages))
-        received.buffer.expect_reader()  # the run: when that ends, so does this
+        received.buffer.expect_reader()  # its reader is the run, so it ends with the run
         return start(context, received, given)
 
     def initiate_inquiry(self, *args: P.args, **kwargs: P.kwargs) -> AgentCall[In, Out]:
-        """Run the agent now and send it messages later; see :class:`AgentCall`.
+        """Start a run of the agent now, and send it messages later; see :class:`AgentCall`.
 
         Args:
             *args: values of the agent's own parameters.
@@ -138,7 +139,7 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         start, given = self._asked(args, kwargs)
         flattener, received = open_sequence()
         if current_producer() is None:
-            # No end of a run drops this call: at the latest the end of the context finishes it.
+            # The end of a run does not finish this call; the end of the context does, if nothing did before.
             flattener.context.finish_at_end(flattener)
         return AgentCall(self.alias, flattener, start(flattener.context, received, given))
 
@@ -159,29 +160,29 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
     def __call__(
         self, source: Observable[object], /, *args: P.args, **kwargs: P.kwargs
     ) -> Observable[MessagePromise[Out]]:
-        """The replies to the messages of ``source``: an operator, so ``source.pipe(agent)`` works.
+        """Return an Observable of the replies to the messages of ``source``; so ``source.pipe(agent)`` works.
 
-        * When does it start? When someone subscribes, in their contextvars and their context.
+        * When does it start? At each subscription, in the subscriber's contextvars and context.
         * How often? One run per subscription.
-        * What is kept? The messages of a run, as long as it goes on.
-        * What does leaving do? Disposing stops the run and unsubscribes from ``source``; a reply that
-          somebody holds goes on streaming for them.
+        * What is kept? The messages of a run, until it ends.
+        * What does ``break`` do? Disposing stops the run and unsubscribes from ``source``; a reply that your
+          program still holds goes on streaming.
         * When does an error come? After the replies that came before it.
 
         Raises:
-            TypeError: it is no Observable, or a keyword is unknown or missing.
+            TypeError: ``source`` is not an Observable, or a keyword is unknown or missing.
         """
         if not isinstance(cast("object", source), Observable):
             msg = (
-                f"Agent {self.alias} was called with a value of type {type(source).__name__}. Called, an "
-                "agent is an operator: it takes an Observable. Messages are sent to it with `inquire`."
+                f"Agent {self.alias} was called with a value of type {type(source).__name__}. A call of an "
+                "agent takes an Observable, as an operator does. Use `inquire` to send it messages."
             )
             raise TypeError(msg)
         start, given = self._asked(args, kwargs)
         return Lifted(source, lambda received: start(current_context(), received, given))
 
     def then(self: Operator[A, B], operator: Callable[[Observable[B]], Observable[C]]) -> Pipeline[A, C]:
-        """This agent and then an operator: what ``source.pipe(agent, operator)`` does, as one operator.
+        """Return this agent followed by an operator, as one operator: ``source.pipe(agent, operator)``.
 
         Args:
             operator: from an Observable of promises of messages to an Observable.
@@ -198,7 +199,7 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
     def _asked(
         self, args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> "tuple[Start[Out], Mapping[str, object]]":
-        """What starts a run when it is called like this, and the keywords of that run."""
+        """Return what starts a run for this call, and the keywords of that run."""
         if not args and not kwargs and not self._keywords.required:
             return self._start, self._defaults
         keywords = self._keywords
@@ -223,10 +224,10 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         if self._around_done < len(around):
             agent = _Intercepted(cast("MiniAgent[Message, Message, ...]", self), around[self._around_done])
         elif self._wrapped is not None and not isinstance(self._wrapped[1], Around):
-            classes = None  # it is the wrapped agent's replies that come out, and they are of its classes
+            classes = None  # the replies are those of the wrapped agent, so they have its classes
             inner, wrapper = cast("tuple[MiniAgent[Message, Message, ...], Watching]", self._wrapped)
             make = partial(_watch, wrapper, inner._bound_to(given), given)  # noqa: SLF001 - same class
-        promise = start_run(
+        return start_run(  # type: ignore[return-value]  # of its class; a cast is a call
             context,
             self.alias,
             received,
@@ -238,30 +239,29 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
             writer=self._writer() if agent is self and self._wrapped is None else None,
             make=make,
         )
-        return cast("MessageSequencePromise[Out]", promise)
 
     def __map_agent__(
         self: Stage[In1, Out1], limits: ConcurrencyLimits, overflow: Overflow | None, /
     ) -> AgentMap[In1, Out1]:
-        """What :func:`map_agent` makes of it.
+        """Return the ``AgentMap`` for :func:`map_agent`.
 
         Args:
-            limits: how many items at once, in which order, and what a failing item does.
-            overflow: how many items of an Observable may wait, and what becomes of one too many.
+            limits: how many items run at once, in which order results come, and what an item that fails does.
+            overflow: how many unread items of an Observable are kept, and what happens to one more.
         """
         return AgentMap(self, limits, overflow)
 
     def _writer(self) -> WritesMessage | None:
-        """Its function, if it replies one message that it writes itself; a class of agents may say so."""
+        """Return its function if that replies one message and writes it without a task; else None."""
         return None
 
     def begin(
         self, received: MessageSequencePromise[Message] | str, given: Mapping[str, object], run: Run
     ) -> Awaitable[None]:
-        """Call the agent function; for the run that does so.
+        """Call the agent function; a run calls this.
 
         Args:
-            received: what it was sent.
+            received: the messages that it was sent.
             given: the keywords of this run.
             run: takes the replies.
         """
@@ -277,7 +277,7 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
         return self._function(self._context_class(self, received, run), **given)
 
 
-def _watch(  # noqa: PLR0917 - the last three are given by the run
+def _watch(  # noqa: PLR0917 - the run gives the last three
     wrapper: Watching,
     agent: MiniAgent[Message, Message, ...],
     given: Mapping[str, object],
@@ -285,13 +285,13 @@ def _watch(  # noqa: PLR0917 - the last three are given by the run
     received: MessageSequencePromise[Message] | str,
     pending: Flattener | None,
 ) -> Work:
-    """The work of one run of an agent that only watches another one."""
+    """Return the work of one run of an agent that only watches another one."""
     start = agent._start  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
     return wrapper.watch(run, Call(agent.alias, start, run.context, received, given, pending=pending))
 
 
 class _Intercepted:
-    """An agent, one run of which goes through a function of the context first."""
+    """An agent with a function of the context around one of its runs."""
 
     __slots__ = ("_agent", "_wrapper")
 
@@ -301,13 +301,13 @@ class _Intercepted:
 
     @property
     def run_kind(self) -> RunKind:
-        """The run of the function is that of an agent; what it calls has a run of its own."""
+        """The kind of the function's run: ``"agent"``; the agent that it calls has a run of its own."""
         return "agent"
 
     def begin(
         self, received: MessageSequencePromise[Message] | str, given: Mapping[str, object], run: Run
     ) -> Awaitable[None]:
-        """Call the function with the agent, which is not handed to it a second time."""
+        """Call the function with the agent, marked so that this function is not around it again."""
         call = self._agent._bound_to(given)._copied()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
         call._around_done += 1  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same
         context = self._agent._context_class(self._agent, received, run)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same

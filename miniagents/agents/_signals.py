@@ -1,7 +1,7 @@
-"""What ends a loop: ``StopLoop``, and ``EOFError`` at the end of input.
+"""The signals that end a loop: ``StopLoop``, and ``EOFError`` at the end of input.
 
-Within a loop they are signals, not errors: they get through ``errors_as_messages``, also out of runs that
-other runs of the loop started. Outside of a loop they are errors like any other.
+Inside a loop ``errors_as_messages`` does not replace them, not even in runs that other runs of the loop
+started. Outside of a loop they are ordinary errors.
 """
 
 from collections.abc import Generator
@@ -17,13 +17,13 @@ _SIGNALS: ContextVar[tuple[type[Exception], ...]] = ContextVar("miniagents_signa
 
 
 def signals() -> tuple[type[Exception], ...]:
-    """The exceptions that stay exceptions in runs started here, whatever becomes of errors."""
+    """Return the exceptions that are always raised in runs started here, never turned into messages."""
     return _SIGNALS.get()
 
 
 @contextmanager
 def looping() -> Generator[None]:
-    """Let runs that are started in this block end it by a signal; not for use in a generator."""
+    """Let runs that start in this block end it with a signal; not for use in a generator."""
     token = _SIGNALS.set(END_OF_LOOP)
     try:
         yield

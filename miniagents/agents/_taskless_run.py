@@ -1,8 +1,8 @@
-"""A run without a task: of a wrapper that only watches, or of an agent that only writes from another stream.
+"""Runs without a task: of wrappers that only watch, and of agents that only write from another stream.
 
-What such a run does happens where the streams that it reads deliver, so a row of a data job that goes through
-a time limit and attempts costs no task for either. To everybody else it is a run: it has a name, a parent and
-an ancestry, it is observed, cancelled, abandoned and named in errors as one that has a task.
+Such a run works when the streams that it reads deliver pieces. So in a data job a row with a timeout and
+retries needs no task for either. Otherwise it is like every run: it has a name, a parent and an ancestry, and
+it is observed, cancelled, abandoned and named in errors.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,23 +31,23 @@ Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PL
 
 
 class Work(Protocol):
-    """What a run without a task does; it ends the run with ``finished`` or ``failed``."""
+    """The work of a run without a task; it ends the run with ``finished`` or ``failed``."""
 
     def begin(self) -> None:
-        """Begin, in the context variables of the run."""
+        """Begin, with the context variables of the run."""
         ...
 
     def leave(self) -> object:
-        """Read no more, and give up what was read, which the caller lets go of; idempotent."""
+        """Stop reading, and return the streams that were read, for the caller to release; idempotent."""
         ...
 
     def blocked_by(self) -> Producer | None:
-        """The producer that it waits for; None if it can go on by itself."""
+        """The producer that it waits for; None if it waits for none."""
         ...
 
 
 class Start(Protocol[Out]):
-    """What starts one run."""
+    """A function that starts one run."""
 
     def __call__(
         self,
@@ -56,18 +56,18 @@ class Start(Protocol[Out]):
         given: Mapping[str, object],
         pending: Flattener | None = None,
     ) -> MessageSequencePromise[Out]:
-        """Its replies."""
+        """Start the run and return its replies."""
         ...
 
 
 class Call:
-    """The call of an agent, which may be begun more often than once.
+    """The call of an agent; it can be started several times.
 
     Args:
         alias: of the agent.
         start: starts a run of it.
         context: the active one.
-        received: what it is sent.
+        received: the messages that it is sent.
         given: the keywords of the call.
         pending: writes ``received``, if that may still be given some before the run begins.
     """
@@ -92,27 +92,27 @@ class Call:
         self._pending = pending
 
     def inquire(self) -> MessageSequencePromise:
-        """Begin; its replies."""
-        pending, self._pending = self._pending, None  # the first run is the one that begins with its input
+        """Start a run and return its replies."""
+        pending, self._pending = self._pending, None  # only the first run can still be handed its input
         return self._start(self._context, self.received, self._given, pending)
 
 
 MakeWork: TypeAlias = Callable[["TasklessRun", MessageSequencePromise | str, Flattener | None], Work]
-"""What makes the work of a run, of that and of what was sent."""
+"""A function that makes the work of a run, of the run and of the messages that were sent."""
 
 
 class TasklessRun(TasklessLife):
     """One run without a task.
 
     Args:
-        alias: whose run it is.
-        buffer: the stream that readers see.
-        make: makes what it does, when it begins.
-        received: what it was sent.
+        alias: the alias of the agent.
+        buffer: the stream that readers read.
+        make: makes the work of the run when it begins.
+        received: the messages that it was sent.
         pending: writes the input, if that may still be given some before the run begins.
 
     Attributes:
-        shown: the replies as readers see them, if errors in them become messages.
+        shown: the replies that readers get, if errors in them become messages.
     """
 
     __slots__ = ("_make", "_name", "_outcome", "_pending", "_received", "_work", "shown")
@@ -141,11 +141,11 @@ class TasklessRun(TasklessLife):
 
     @property
     def outcome(self) -> tuple[Outcome, BaseException | None]:
-        """How it ended, when it has, and why it failed."""
+        """How it ended, when it has, and its error if it failed."""
         return self._outcome or ("done", None)
 
     def start(self) -> None:
-        """Begin at once: nothing of it is code of the user's own, which would have to wait for its turn."""
+        """Begin at once: it runs no code of the user, which would have to wait for the event loop."""
         self.begins()
         if self.variables is not None:
             self.variables.run(self._begin)
@@ -153,29 +153,29 @@ class TasklessRun(TasklessLife):
     def _begin(self) -> None:
         self.mark_as_current()
         make, self._make = self._make, None
-        received, self._received = self._received, ""  # it is the work that knows how long this is needed
+        received, self._received = self._received, ""  # the work knows how long this is needed
         pending, self._pending = self._pending, None
         if make is None:
             return
         try:
             self._work = work = make(self, received, pending)
             work.begin()
-        except Exception as error:  # noqa: BLE001 - it is the terminal of this run
+        except Exception as error:  # noqa: BLE001 - the error ends this run
             self.failed(error)
 
     @override
     def blocked_by(self) -> Producer | None:
         return None if self._work is None else self._work.blocked_by()
 
-    # -- what its work tells -------------------------------------------------------------------------------
+    # -- called by its work --------------------------------------------------------------------------------
 
     def reply(self, promise: MessagePromise[Message]) -> None:
-        """Show a message."""
+        """Reply a message."""
         promise.contain()
         cast("ReplayBuffer[MessagePromise[Message]]", self.buffer).append(promise)
 
     def finish_early(self) -> None:
-        """Show no more messages; the run goes on."""
+        """Close the replies; the run goes on."""
         self.buffer.finish()
         context = self.buffer.context
         context.note_finished_early(self, self.buffer)
@@ -183,7 +183,7 @@ class TasklessRun(TasklessLife):
             context.note_finished_early(self, self.shown)
 
     def finished(self) -> None:
-        """The run has come to its end."""
+        """End the run normally."""
         if self.goes_on:
             held = self.leave()
             self.work_ended()
@@ -192,15 +192,15 @@ class TasklessRun(TasklessLife):
             del held
 
     def failed(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
-        """The run has failed.
+        """End the run with an error.
 
         Args:
-            error: of which its readers are told.
+            error: the error that readers get.
             chain: the aliases of the agents that it went through before.
         """
         if self.goes_on:
             held = self.leave()
-            self._outcome = outcome_of(error)  # it only passes on: what it passes on was stopped, so it was
+            self._outcome = outcome_of(error)  # it only passes replies on: if these were stopped, so was it
             self.work_ended()
             self.end_failed(error, extend_chain(error, chain, self._name))
             self.has_failed()
@@ -210,14 +210,14 @@ class TasklessRun(TasklessLife):
     # -- its end -------------------------------------------------------------------------------------------
 
     def end(self) -> None:
-        """End what it writes."""
+        """End its replies."""
         self.buffer.finish()
 
     def end_failed(self, error: Exception, chain: tuple[str, ...]) -> None:
-        """End what it writes with an error.
+        """End its replies with an error.
 
         Args:
-            error: of which its readers are told.
+            error: the error that readers get.
             chain: the aliases of the agents that it went through, this one included.
         """
         self.buffer.fail(error, chain)
@@ -228,12 +228,12 @@ class TasklessRun(TasklessLife):
         self.abort(error)
 
     def abort(self, error: Exception) -> None:
-        """End what it writes with ``error`` at once."""
+        """End its replies with ``error`` at once."""
         self.buffer.abort(error)
 
     @override
     def leave(self) -> object:
-        work, self._work = self._work, None  # which knows this: no circle of references is left
+        work, self._work = self._work, None  # the work refers to this run: this breaks the reference cycle
         return None if work is None else work.leave()
 
     @override

@@ -1,7 +1,7 @@
-"""Agents with something around each of their runs: time limits, attempts, or a function of the user's own.
+"""The part of ``MiniAgent`` that wraps runs: in timeouts, retries, or a function of the user.
 
-What goes around is part of the agent, which is copied and stays of its class: a typed agent stays typed, and
-an agent of a class keeps its fields.
+The wrapper is part of a copy of the agent, which has the same class: a typed agent is still typed, and an
+agent of a class keeps its fields.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,25 +20,26 @@ from ._configuration import Keywords, MiniAgent as ConfiguredAgent
 P = ParamSpec("P", default=[])
 
 
-# Other modules import it as `WrappedAgent`; why it has this name stands in `_configuration`.
+# Other modules import it as `WrappedAgent`; `_configuration` explains its name.
 class MiniAgent(ConfiguredAgent[P], Generic[P]):
-    """An agent that may have something around each of its runs.
+    """An agent that may have wrappers around each of its runs.
 
     Args:
-        function: what a run calls, with the context and the keywords.
-        keywords: which ones it takes.
-        alias: how it is called.
+        function: called by a run, with the context and the keywords.
+        keywords: the keywords that it takes.
+        alias: its name.
         description: what it does.
-        defaults: keywords that it will be called with if no others are given.
-        errors_as_messages: whether its errors become messages; None leaves it to the context.
-        classes: of the messages it takes and replies; None if any will do on both sides.
+        defaults: values of keywords that the caller does not give.
+        errors_as_messages: whether its errors become messages; None: as the context is set.
+        classes: the classes of the messages that it takes and replies; None if it takes and replies any
+            message.
     """
 
     __slots__ = ("_around_done", "_wrapped")
 
     # The same agent without its outermost wrapper, and that wrapper.
     _wrapped: "tuple[Self, Around | Watching] | None"
-    # Of the functions that the context puts around every run: how many have been given this agent already.
+    # How many of the functions that the context puts around every run are around this agent already.
     _around_done: int
 
     @override
@@ -68,22 +69,22 @@ class MiniAgent(ConfiguredAgent[P], Generic[P]):
     def timeout(
         self, *, first_token: float | None = None, stall: float | None = None, total: float | None = None
     ) -> Self:
-        """This agent, stopped when a limit is up; all in seconds, None for none.
+        """Return this agent with time limits: it is stopped when one expires; in seconds, None for no limit.
 
-        What had come stays; the message that was being written, and the replies, end with an
+        Pieces that had come are kept; the message that was being written, and the replies, end with an
         :class:`AgentTimeoutError`. A slow reader does not count as a slow agent: an agent with a limit is
-        never paused for its readers. It takes the same keywords as before, and a typed agent stays typed.
+        never paused for its readers. It takes the same keywords as before, and a typed agent is still typed.
 
         Args:
-            first_token: from the end of its input to the first piece of its reply, a thought included: what
-                ``first_token_timeout`` of a provider means, too. (In a chain all agents begin at once;
-                waiting for the one before is not counted.)
-            stall: between two tokens, or ends of messages; without ``first_token`` also before the first.
+            first_token: from the end of its input to the first piece of its reply, which may be a thought, as
+                ``first_token_timeout`` of a provider. (In a chain all agents begin at once; the time in which
+                an agent waits for the one before is not counted.)
+            stall: between two tokens or ends of messages; without ``first_token`` also before the first one.
             total: from the inquiry to the end of the last message.
 
         Raises:
             ValueError: a limit is negative.
-            TypeError: a limit is no number.
+            TypeError: a limit is not a number.
 
         Example:
             >>> import asyncio
@@ -102,16 +103,17 @@ class MiniAgent(ConfiguredAgent[P], Generic[P]):
         return self._wrapped_in(_algebra.TimeLimits(first_token, stall, total))
 
     def retry(self, policy: "_algebra.RetryPolicy | None" = None) -> Self:
-        """This agent, asked again after an error as long as it had given no token.
+        """Return this agent with retries: it is inquired again after an error if its reply had not begun.
 
-        From its first token on its reply streams, and readers would see it begin anew: so after that an error
-        is raised to them.
+        A reply begins with its first content: a token, a thought or a tool call. From then on it streams, and
+        readers would see it begin again; so from then on they get an error.
 
         Args:
-            policy: how often, after which errors, and with which pauses; by default ``RetryPolicy()``.
+            policy: how often to retry, after which errors, and with which pauses; by default
+                ``RetryPolicy()``.
 
         Raises:
-            TypeError: it is no policy.
+            TypeError: ``policy`` is not a ``RetryPolicy``.
 
         Example:
             >>> from miniagents import MiniAgents, RetryPolicy
@@ -125,7 +127,7 @@ class MiniAgent(ConfiguredAgent[P], Generic[P]):
         return self._wrapped_in(_algebra.Retrying(_algebra.RetryPolicy() if policy is None else policy))
 
     def _wrapped_in(self, wrapper: Around | Watching) -> Self:
-        """A copy of this agent, the runs of which are those of ``wrapper`` with this agent."""
+        """Return a copy of this agent with ``wrapper`` around its runs."""
         inner = self._variant(errors_as_messages=False)
         part = cast("Operand", self)
         outer = self._variant(alias=wrapper.alias_around(part), description=wrapper.description_around(part))
@@ -133,9 +135,9 @@ class MiniAgent(ConfiguredAgent[P], Generic[P]):
         return outer
 
     def _bound_to(self, given: Mapping[str, object]) -> Self:
-        """This agent for one call through a wrapper: with the keywords of the call; errors stay errors."""
+        """Return this agent for one call of a wrapper: with the keywords of the call; errors stay errors."""
         if given is self._defaults and self._errors_as_messages is False:
-            return self  # most often it is what is wanted already
+            return self  # most often nothing has to change
         bound = self._copied()
         bound._defaults = FrozenMapping(given)  # noqa: SLF001 - same class, here and below
         bound._errors_as_messages = False  # noqa: SLF001

@@ -11,7 +11,7 @@ from typing import Protocol, cast
 from miniagents.models import AnyTool, ToolDefinitionError
 
 from ._arguments import BadInputError
-from ._named_agents import named_agents
+from ._named import named_agents
 
 
 class _Serving(Protocol):

@@ -1,14 +1,31 @@
-"""What a user names as `MODULE:NAME`, imported."""
+"""`MODULE:NAME` of the command line: what a user's module has, imported."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import cast
 
+from miniagents.agents import MiniAgent
+from miniagents.core import Message
+from miniagents.models import AnyTool, Tool
+
 from ._arguments import BadInputError
 
-__all__ = ["named_object"]
+__all__ = ["named_agents", "named_object"]
+
+
+def named_agents(named: Sequence[str]) -> tuple[AnyTool, ...]:
+    """Import agents and tools; what a module prints meanwhile goes to stderr.
+
+    Args:
+        named: `MODULE:AGENT` each.
+
+    Raises:
+        BadInputError: there is no such module, or no such agent in it, or importing it fails.
+    """
+    return tuple(map(_agent, named))
 
 
 def named_object(named: str, *, what: str, example: str) -> object:
@@ -43,3 +60,12 @@ def named_object(named: str, *, what: str, example: str) -> object:
         except AttributeError:
             raise BadInputError(f"the module {module_name} has no {path}") from None
     return found
+
+
+def _agent(named: str) -> AnyTool:
+    found = named_object(named, what="agent", example="MODULE:AGENT, such as my_agents:writer")
+    if isinstance(found, MiniAgent):
+        return cast("MiniAgent[Message, Message, ...]", found)
+    if isinstance(found, Tool):
+        return cast("Tool[..., object]", found)
+    raise BadInputError(f"{named} is a {type(found).__name__}; name an agent, or a function with @tool")

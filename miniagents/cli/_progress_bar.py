@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Final, Self, TextIO
 
 from rich.console import Console, Group
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.progress_bar import ProgressBar as Bar
 from rich.table import Table
@@ -19,6 +20,9 @@ __all__ = ["ProgressBar"]
 
 _EVERY: Final = 0.1
 """Seconds between two pictures."""
+
+_CTRL_C: Final = 3
+"""Columns that stay free at the right. There a terminal shows ^C; behind a full line it begins another."""
 
 
 class ProgressBar(ProgressView):
@@ -49,7 +53,7 @@ class ProgressBar(ProgressView):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._last is not None:
-            self._live.update(_picture(self._last), refresh=True)
+            self._live.update(self._picture(self._last), refresh=True)
         self._live.stop()
         if not self._live.console.is_terminal:  # where no cursor moves, it ends no line
             self._live.console.line()
@@ -59,10 +63,13 @@ class ProgressBar(ProgressView):
         self._last = progress
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _EVERY
-            self._live.update(_picture(progress), refresh=True)
+            self._live.update(self._picture(progress), refresh=True)
+
+    def _picture(self, progress: Progress) -> Constrain:
+        return Constrain(_lines(progress), max(self._live.console.width - _CTRL_C, 1))
 
 
-def _picture(progress: Progress) -> Group:
+def _lines(progress: Progress) -> Group:
     """The lines. What comes from elsewhere is text, and never markup."""
     ended = progress.done + progress.failed
     head = Table.grid(padding=(0, 1))

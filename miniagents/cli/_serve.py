@@ -29,7 +29,7 @@ from miniagents.server import (
 
 from ._arguments import BadInputError, ServeOptions, check_base_url, complain
 from ._models import choose_model
-from ._named_agents import named_agents
+from ._named import named_agents
 from ._signals import StoppedError, until_signal
 
 _THREADS_END: Final = 0.3

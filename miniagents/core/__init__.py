@@ -1,4 +1,4 @@
-"""The core: streams, promises and messages; how it works is told in docs/core.md."""
+"""The core: streams, promises and messages; docs/core.md describes how it works."""
 
 from ._ancestry import Ancestry, extend_chain
 from ._async_adapters import from_async, to_async_iter

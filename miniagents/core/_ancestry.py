@@ -1,10 +1,10 @@
-"""Which run began what, and the agents that an error went through: names, and nothing that is kept alive."""
+"""Which run began which, and the agents that an error went through; this keeps no run alive."""
 
 
 class Ancestry:
-    """A run, as what it began sees it: nothing but the run that began it in turn.
+    """The name of a run, and the ancestry of the run that began it.
 
-    It holds neither the run nor a stream, so that knowing where something came from keeps nothing alive.
+    It holds neither the run nor a stream, so it keeps nothing alive.
     """
 
     __slots__ = ("name", "parent")
@@ -14,7 +14,7 @@ class Ancestry:
         self.name: str = name
 
     def began(self, other: "Ancestry | None") -> bool:
-        """Whether ``other`` is this run, or was begun by it, through however many runs."""
+        """Return whether ``other`` is this run, or was begun by it, directly or through other runs."""
         while other is not None:
             if other is self:
                 return True
@@ -23,14 +23,14 @@ class Ancestry:
 
 
 def extend_chain(error: Exception, chain: tuple[str, ...], name: str | None) -> tuple[str, ...]:
-    """The agents that ``error`` went through, with one more at the end; its note tells all of them.
+    """Add an agent to those that ``error`` went through, also in the note of the error; return all of them.
 
     Args:
-        error: has a note with ``chain``, if it went through any agent yet.
+        error: the error; it has a note with ``chain`` if it went through an agent already.
         chain: the aliases of the agents so far.
-        name: the alias of the next one; None if it went through no agent.
+        name: the alias of the next agent; None to add none.
     """
-    if not name or chain[-1:] == (name,):  # of no run, or it comes from another part of this run
+    if not name or chain[-1:] == (name,):  # no run, or the error comes from another part of the same run
         return chain
     longer = (*chain, name)
     before, after = (f"agents: {' → '.join(names)}" for names in (chain, longer))

@@ -23,17 +23,17 @@ logger = logging.getLogger("miniagents")
 
 
 def from_async(source: AsyncIterable[T]) -> Observable[T]:
-    """Show an async iterable as an Observable of its items.
+    """Turn an async iterable into an Observable of its items.
 
-    * When does it start? When someone subscribes, as a task of the active context.
-    * How often? Once per subscription. (An async *generator object* can be iterated only once; give an object
-      whose ``__aiter__`` makes a new iterator if several may subscribe.)
+    * When does it start? At each subscription, as a task of the active context.
+    * How often? Once per subscription. (An async *generator object* can be iterated only once; for several
+      subscriptions, give an object whose ``__aiter__`` makes a new iterator.)
     * What is kept? Nothing.
-    * What does ``break`` do? Whatever disposes the subscription cancels the task and closes the iterator.
+    * What does ``break`` do? Disposing the subscription cancels the task and closes the iterator.
     * When does an error come? After every item that came before it.
 
     Args:
-        source: what is iterated.
+        source: the async iterable.
 
     Returns:
         A cold Observable.
@@ -56,7 +56,7 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
     def subscribe(
         observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        del scheduler  # the event loop of the context is the only one there is
+        del scheduler  # there is no other scheduler than the event loop of the context
         context = current_context()
         status: ReplayBuffer[object] = ReplayBuffer(context)
         sink = _ObserverSink(observer, status)
@@ -64,7 +64,7 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
         driver.start(lambda: pump(source, status, sink.append))
 
         def leave() -> None:
-            sink.detach()  # first: who has left is not told that it was cancelled
+            sink.detach()  # must be first: an observer that has left gets no cancellation error
             driver.cancel()
 
         return Disposable(leave)
@@ -73,9 +73,9 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
 
 
 class _ObserverSink(Generic[T]):
-    """Hands what is pumped to one observer, in the subscriber's contextvars.
+    """Passes each piece to one observer, in the subscriber's contextvars.
 
-    So what the observer begins belongs to the subscriber, and does not end with this pump.
+    So the runs that the observer begins belong to the subscriber, and do not end with this pump.
     """
 
     __slots__ = ("_count", "_observer", "_status", "_variables")
@@ -94,11 +94,11 @@ class _ObserverSink(Generic[T]):
         except Exception:
             logger.exception("A subscriber raised; it was unsubscribed and the source is closed.")
             self.detach()
-            self._status.finish()  # the pump looks up and leaves
+            self._status.finish()  # so that the pump ends
             return
         self._count += 1
         if self._count % BURST == 0:
-            # Nothing is kept that could fill up, so the event loop gets its turn by count.
+            # There is no buffer that could fill up, so a counter decides when the event loop gets a turn.
             self._status.look_up_next()
 
     def detach(self) -> None:
@@ -111,7 +111,7 @@ class _ObserverSink(Generic[T]):
             self._end(observer.on_completed)
 
     def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
-        del chain  # an observer is told the error alone
+        del chain  # an observer gets only the error
         observer, self._observer = self._observer, None
         self._status.finish()
         if observer is not None:
@@ -127,25 +127,25 @@ class _ObserverSink(Generic[T]):
 
 
 def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None) -> AsyncGenerator[T]:
-    """Show an Observable as an async iterator of its items.
+    """Turn an Observable into an async iterator of its items.
 
-    * When does it start? It subscribes when the first item is asked for.
-    * How often? Once: an async iterator is read once. Make another one to subscribe again.
-    * What is kept? What came since the reader last asked: all of it, since an Observable cannot be paused and
-      nothing is lost in silence. With ``overflow`` no more than its capacity.
+    * When does it start? It subscribes when the first item is requested.
+    * How often? Once: an async iterator can be read once. Call this function again to subscribe again.
+    * What is kept? All items that the reader has not read yet, since an Observable cannot be paused. With
+      ``overflow``, at most its capacity.
     * What does ``break`` do? It disposes the subscription at once.
     * When does an error come? After every item that came before it.
 
     Args:
         observable: hot or cold; it may push from any thread.
-        overflow: how many unread items may wait, and what becomes of one too many; see :class:`Overflow`.
+        overflow: how many unread items are kept at most, and what happens to one more; see :class:`Overflow`.
 
     Returns:
         An async generator of the items.
 
     Raises:
-        StreamOverflowError: more came than may wait, and the policy is to fail, or it is to block and the
-            source pushes on the event loop of the reader.
+        StreamOverflowError: more items came than ``overflow`` allows, and its policy is to fail; or it is to
+            block, and the source pushes on the event loop of the reader.
 
     Example:
         >>> import asyncio
@@ -187,9 +187,9 @@ async def _read_bounded(observable: Observable[T], overflow: Overflow) -> AsyncG
     buffer: ReplayBuffer[object] = ReplayBuffer(_here())
     on_loop_thread = buffer.context.on_loop_thread
     queue: BoundedQueue[T] = BoundedQueue(buffer, overflow)
-    from reactivex import operators as ops  # noqa: PLC0415 - as much as a tenth of all that is imported
+    from reactivex import operators as ops  # noqa: PLC0415 - it takes a tenth of the time of all imports
 
-    # Also a source that pushes all it has while it is being subscribed to must learn that it is not wanted.
+    # A source that pushes all its items during `subscribe` must also be able to see that it is disposed of.
     wanted = observable.pipe(ops.take_while(queue.is_open))
     subscription = wanted.subscribe(queue.put, on_loop_thread(buffer.fail), on_loop_thread(buffer.finish))
     try:
@@ -206,7 +206,7 @@ async def _read_bounded(observable: Observable[T], overflow: Overflow) -> AsyncG
 
 
 def _here() -> Context:
-    """A context in which nothing is started: it only lends the event loop."""
+    """Return a context in which nothing is started; only its event loop is used."""
     context = Context()
     context.open()
     return context

@@ -1,7 +1,7 @@
-"""A blocking run: on an event loop of its own, which ends in order, whatever it ends by.
+"""Blocking runs: on an event loop of their own, which is always closed properly.
 
-Inside a running event loop it needs a thread of its own too: ``asyncio.run`` refuses to nest, and it is
-right, because one loop cannot wait for itself. The outer loop stands still as long as that thread runs.
+Inside a running event loop a blocking run also needs a thread of its own: ``asyncio.run`` refuses to nest,
+because a loop cannot wait for itself. The outer loop is blocked while that thread runs.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ T = TypeVar("T")
 def run_loop(main: Callable[[], Coroutine[object, object, T]]) -> T:
     """Run ``main()`` as ``asyncio.run`` does.
 
-    What leaves the loop at once and not through ``main`` (``SystemExit`` and ``KeyboardInterrupt`` raised in
-    some task) cancels ``main`` first and waits for its end. ``asyncio.run`` would cancel all tasks side by
-    side: those that a context owns would be cancelled once more by it, in the middle of their clean-up.
+    ``SystemExit`` and ``KeyboardInterrupt`` that a task raises end the loop, but not through ``main``. This
+    function then cancels ``main`` first and waits for its end. ``asyncio.run`` would cancel all tasks at the
+    same time, and the context would cancel its tasks again, in the middle of their clean-up.
     """
     begun: list[asyncio.Task[object]] = []
 
@@ -45,10 +45,10 @@ def run_loop(main: Callable[[], Coroutine[object, object, T]]) -> T:
 
 
 def run_in_thread(main: Callable[[], Coroutine[object, object, T]]) -> T:
-    """Run ``main()`` on a new thread with a new event loop and block until it has ended.
+    """Run ``main()`` on a new thread with a new event loop, and block until it has ended.
 
-    The contextvars of the caller are seen inside. What interrupts the caller (Ctrl-C) cancels ``main``, waits
-    for its clean-up, and is raised then.
+    The thread has a copy of the caller's contextvars. If the caller is interrupted (Ctrl-C), this function
+    cancels ``main``, waits for its clean-up, and then raises the interruption.
     """
     run = _NestedRun(main)
     outer = threading.current_thread()
@@ -61,7 +61,7 @@ def run_in_thread(main: Callable[[], Coroutine[object, object, T]]) -> T:
     finally:
         outer.cancel_inner = None
     result = run.outcome.result()
-    if outer.cancelled:  # when this one had just ended
+    if outer.cancelled:  # if this run had just ended
         raise asyncio.CancelledError
     return result
 
@@ -70,9 +70,10 @@ class _NestedRun(threading.Thread, Generic[T]):
     """The thread of a run whose caller is an event loop.
 
     Attributes:
-        cancel_inner: cancels the nested run that this one's event loop stands still for, if it does.
-        cancelled: the run is to end.
-        outcome: what the run gives or raises.
+        cancel_inner: cancels the nested run for which this run's event loop is blocked; None if there is
+            none.
+        cancelled: whether the run was cancelled.
+        outcome: a Future of the run's result or error.
     """
 
     def __init__(self, main: Callable[[], Coroutine[object, object, T]]) -> None:
@@ -93,7 +94,7 @@ class _NestedRun(threading.Thread, Generic[T]):
     def _run_loop(self) -> None:
         try:
             self.outcome.set_result(run_loop(self._begin))
-        except BaseException as error:  # noqa: BLE001 - it is raised in the caller
+        except BaseException as error:  # noqa: BLE001 - the caller raises it
             self.outcome.set_exception(error)
             self._begun.set()
 
@@ -106,7 +107,7 @@ class _NestedRun(threading.Thread, Generic[T]):
         return await self._main()
 
     def start_and_wait(self) -> None:
-        """Block until the run has ended; an interruption cancels it first.
+        """Block until the run has ended; an interruption cancels the run first.
 
         Raises:
             BaseException: what interrupted this thread.
@@ -114,25 +115,25 @@ class _NestedRun(threading.Thread, Generic[T]):
         try:
             with _interruptible():
                 self.start()
-                # Not `join`: up to Python 3.12 a join that was interrupted takes the thread for ended, so
-                # that the next one does not wait.
+                # Not `join`: up to Python 3.12, after an interrupted `join` the next one does not wait any
+                # more.
                 wait((self.outcome,))
         except BaseException:
-            if self.ident is not None:  # else there is no such thread
+            if self.ident is not None:  # else the thread was never started
                 self.cancel()
                 wait((self.outcome,))
             raise
         self.join()
 
     def cancel(self) -> None:
-        """Cancel the run, from another thread; if it stands still for another nested run, that one."""
+        """Cancel the run, from another thread; if it is blocked by another nested run, cancel that one."""
         self.cancelled = True
         self._begun.wait()
         cancel_inner = self.cancel_inner
         if cancel_inner is not None:
-            cancel_inner()  # its cancellation goes on through this one
+            cancel_inner()  # its cancellation also ends this one
         elif self._cancel_main is not None:
-            with suppress(RuntimeError):  # its event loop is closed: it has just ended by itself
+            with suppress(RuntimeError):  # its event loop is closed: the run has just ended by itself
                 self._cancel_main()
 
 
@@ -140,11 +141,11 @@ class _NestedRun(threading.Thread, Generic[T]):
 def _interruptible() -> Generator[None]:
     """Let Ctrl-C raise ``KeyboardInterrupt`` here.
 
-    The handler of ``asyncio.Runner`` cancels its main task, which cannot take notice while its event loop
-    stands still. A handler of somebody else stays.
+    The handler of ``asyncio.Runner`` cancels its main task, which cannot run while its event loop is blocked.
+    A handler of the program itself is not replaced.
     """
     handler = signal.getsignal(signal.SIGINT)
-    runner: object = getattr(getattr(handler, "func", None), "__self__", None)  # of a bound method, partially
+    runner: object = getattr(getattr(handler, "func", None), "__self__", None)  # `partial` of a method
     if threading.current_thread() is not threading.main_thread() or not isinstance(runner, asyncio.Runner):
         yield
         return

@@ -1,7 +1,7 @@
-"""A bounded queue between producers, on any thread, and one reader on its event loop.
+"""A bounded queue between producers on any thread and one reader on its event loop.
 
-It never holds more than its capacity, and what cannot be kept is dealt with by the policy that was named,
-never in silence.
+It never holds more than its capacity. The policy decides what happens to further items; none is dropped
+without a log or an error.
 """
 
 import contextvars
@@ -22,10 +22,10 @@ logger = logging.getLogger("miniagents")
 
 @lazy_dataclass(frozen=True, slots=True)
 class Overflow:
-    """How many unread items are kept, and what happens to one more; made by one of its three names.
+    """How many unread items are kept, and what happens to one more; made by one of its three class methods.
 
-    An async iterable is simply not asked for more. An Observable pushes: it can only be made to wait (if it
-    pushes from another thread), lose something, or be given up.
+    An async iterable is paused. An Observable pushes, so there are three choices: block the thread that
+    pushes, drop items, or end the stream with an error.
 
     Attributes:
         policy: ``block``, ``drop_oldest`` or ``fail``.
@@ -55,17 +55,17 @@ class Overflow:
     on_drop: Callable[[object], object] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a capacity that keeps nothing."""
+        """Check the capacity."""
         if self.capacity < 1:
             msg = f"The capacity of Overflow.{self.policy} is {self.capacity}; at least 1 item must be kept."
             raise ValueError(msg)
 
     @classmethod
     def block(cls, capacity: int = 1024) -> Self:
-        """Make the source wait: its thread stands still until there is space, nothing is lost.
+        """Block the thread of the source until there is space; no item is lost.
 
-        Only a thread can wait: a source that pushes on the reader's own event loop would wait for itself for
-        ever, so its stream fails with ``StreamOverflowError`` when it is full.
+        This needs a source on another thread. A source that pushes on the reader's own event loop would wait
+        for itself for ever, so its stream fails with ``StreamOverflowError`` when the queue is full.
 
         Args:
             capacity: how many unread items are kept, in items.
@@ -74,18 +74,18 @@ class Overflow:
 
     @classmethod
     def drop_oldest(cls, capacity: int = 1024, *, on_drop: Callable[[object], object] | None = None) -> Self:
-        """Drop the oldest unread item for each one too many: for prices, positions, whatever grows old.
+        """Drop the oldest unread item for each new one; for prices, positions and other data that expire.
 
         Args:
             capacity: how many unread items are kept, in items.
-            on_drop: called with each dropped item, on the thread that pushed. How many were dropped in all is
-                also logged as a warning when the stream ends.
+            on_drop: called with each dropped item, on the thread that pushed. When the stream ends, a warning
+                with the number of dropped items is logged too.
         """
         return cls("drop_oldest", capacity, on_drop)
 
     @classmethod
     def fail(cls, capacity: int = 1024) -> Self:
-        """End the stream with ``StreamOverflowError`` at one item too many, after those that are kept.
+        """End the stream with ``StreamOverflowError`` at one item too many, after the items that are kept.
 
         Args:
             capacity: how many unread items are kept, in items.
@@ -94,11 +94,11 @@ class Overflow:
 
 
 class BoundedQueue(Generic[T]):
-    """What has been pushed and not been read yet.
+    """The items that were pushed and have not been read yet.
 
     Args:
-        buffer: tells the reader of news and of the end; nothing is written to it.
-        overflow: how much is kept, and what becomes of the rest.
+        buffer: wakes the reader for new items and for the end; nothing is written to it.
+        overflow: how many items are kept, and what happens to further ones.
 
     Attributes:
         dropped: how many items were dropped so far.
@@ -119,7 +119,7 @@ class BoundedQueue(Generic[T]):
     # -- the side of the source, on any thread -----------------------------------------------------------
 
     def put(self, item: T) -> None:
-        """Take one item, or do with it what the policy says."""
+        """Add one item, or apply the policy to it."""
         lost: list[T] = []
         refused: StreamOverflowError | None = None
         with self._changed:
@@ -145,7 +145,7 @@ class BoundedQueue(Generic[T]):
             self._tell_dropped(each)
 
     def is_open(self, _: object = None) -> bool:
-        """Whether there is any use in pushing."""
+        """Return whether items are still accepted."""
         return not self._closed
 
     def _has_space(self) -> bool:
@@ -157,7 +157,7 @@ class BoundedQueue(Generic[T]):
     def _tell(self) -> None:
         if self._buffer.context.in_loop_thread():
             self._buffer.notify()
-        elif not self._told:  # one call for however many items came before the loop had its turn
+        elif not self._told:  # one call for all items that came before the loop had a turn
             self._told = True
             self._buffer.context.call_soon(self._told_now)
 
@@ -176,7 +176,7 @@ class BoundedQueue(Generic[T]):
     # -- the side of the reader, on its event loop -------------------------------------------------------
 
     def take(self) -> Iterator[T]:
-        """Everything that is there, the oldest first; each item makes space when it is taken."""
+        """Yield all items, the oldest first; each item makes space when it is taken."""
         while True:
             with self._changed:
                 if not self._items:
@@ -186,7 +186,7 @@ class BoundedQueue(Generic[T]):
             yield item
 
     def close(self) -> None:
-        """The reader has left: nothing is taken any more, no producer is kept waiting. Idempotent."""
+        """Close it when the reader has left: ignore further items, unblock all producers. Idempotent."""
         with self._changed:
             self._closed = True
             self._items.clear()

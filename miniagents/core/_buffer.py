@@ -1,11 +1,11 @@
-"""The buffer of a stream: an append-only list that readers read with a position of their own.
+"""The buffer of a stream: an append-only list; each reader has a position of its own.
 
-One producer writes, everybody else only remembers a position. Per piece the producer does one
-``list.append`` and one check (is anybody to be told?), nothing else.
+One producer writes; readers only remember their positions. For each piece the producer does one
+``list.append`` and one check whether to notify a reader, nothing else.
 
 A buffer is one object with three concerns, each a class and a module of its own: its life (``_lifetime``),
-its demand (``_flow``), its pieces (here). One object, because ten thousand streams that wait are then ten
-thousand objects for the garbage collector to look at and not thirty thousand.
+its demand (``_flow``), its pieces (here). It is one object so that for ten thousand waiting streams the
+garbage collector has to traverse ten thousand objects, not thirty thousand.
 """
 
 from asyncio import Future
@@ -22,17 +22,17 @@ from ._protocols import Subscriber
 
 T = TypeVar("T")
 
-FEW = 4096  # as many positions are moved at once for a single piece; of more pieces, half must have been read
+FEW = 4096  # if more pieces are kept, they are only dropped when at least half have been read
 
 
 class ReplayBuffer(FlowControl[T]):
-    """Every piece of a stream, for readers now and later. Nothing follows the end.
+    """A buffer that keeps every piece, for present and later readers. Nothing follows the end.
 
     Args:
-        context: who owns the tasks that fill it and lends the event loop to those who wait.
-        items: the pieces that are there already, if any.
-        closed: these are all.
-        result: what they make together, if that is known.
+        context: the context that owns the tasks that fill it; readers wait on its event loop.
+        items: the pieces that have come already, if any.
+        closed: whether these are all pieces.
+        result: the value of all pieces together, if it is known.
 
     Example:
         >>> from miniagents.core import Context, ReplayBuffer
@@ -47,7 +47,7 @@ class ReplayBuffer(FlowControl[T]):
     __slots__ = ()
 
     def append(self, item: T) -> None:
-        """Add one piece and tell subscribers and waiting readers; nothing after the end.
+        """Add one piece and notify subscribers and waiting readers; after the end, do nothing.
 
         Args:
             item: the piece.
@@ -59,7 +59,7 @@ class ReplayBuffer(FlowControl[T]):
             self.notify()
 
     def extend(self, items: list[T]) -> None:
-        """Add several pieces and tell subscribers and waiting readers; nothing after the end.
+        """Add several pieces and notify subscribers and waiting readers; after the end, do nothing.
 
         Args:
             items: the pieces, in order.
@@ -71,31 +71,31 @@ class ReplayBuffer(FlowControl[T]):
             self.notify()
 
     def take_all(self) -> list[T]:
-        """Every piece that is there; afterwards none is. For the only reader of a stream."""
+        """Return all pieces and remove them. For the only reader of a stream."""
         items = self.items[:]
         self.items.clear()
         return items
 
     @property
     def gone(self) -> int:
-        """How many pieces are not kept any more, because all readers have passed them."""
+        """How many pieces were dropped because all readers have passed them."""
         return 0
 
     def keep_all(self) -> None:
-        """Somebody wants the whole: from now on everything is kept, as a replay buffer does anyway."""
+        """Keep everything from now on, for a reader of the whole; a replay buffer always does."""
 
     def drop_read(self) -> None:
-        """Drop what need not be kept; a replay buffer keeps everything."""
+        """Drop the pieces that all readers have passed; a replay buffer keeps everything."""
 
 
 class Position(Protocol):
-    """Where a reader is."""
+    """Anything with the position of a reader."""
 
     position: int
 
 
 class ReaderPosition:
-    """The position of a reader that has no other.
+    """The position of a reader that is not a subscriber.
 
     Example:
         >>> from miniagents.core import ReaderPosition
@@ -110,16 +110,16 @@ class ReaderPosition:
 
 
 class NoReplayBuffer(ReplayBuffer[T]):
-    """A buffer that drops a piece when everybody who reads has taken it: a stream with ``replay=False``.
+    """A buffer that drops a piece when all present readers have taken it: a stream with ``replay=False``.
 
     While it has no reader, everything is kept (the source is paused at ``prefetch``). A reader that comes
     later begins with the oldest piece that is kept. A reader of the whole makes it keep everything. Positions
     count from the oldest piece that is kept, so a reader of any other buffer reads this one, too.
 
     Args:
-        context: as of any buffer.
-        items: what is there already.
-        closed: these are all.
+        context: the owner, as for any buffer.
+        items: the pieces that have come already.
+        closed: whether these are all pieces.
 
     Example:
         >>> from miniagents.core import Context, NoReplayBuffer, ReaderPosition
@@ -152,10 +152,10 @@ class NoReplayBuffer(ReplayBuffer[T]):
 
     @override
     def keep_all(self) -> None:
-        """Somebody wants the whole: from now on everything is kept.
+        """Keep everything from now on, for a reader of the whole.
 
         Raises:
-            NotReplayedError: something has gone already.
+            NotReplayedError: pieces were dropped already.
         """
         if self._gone:
             msg = (
@@ -169,15 +169,15 @@ class NoReplayBuffer(ReplayBuffer[T]):
         """Keep everything from the position of ``reader`` on.
 
         Args:
-            reader: one that begins.
+            reader: a new reader.
         """
         self._positions.append(reader)
 
     def quit(self, reader: Position) -> None:
-        """Keep nothing for ``reader`` any more; idempotent.
+        """Keep no pieces for ``reader`` any more; idempotent.
 
         Args:
-            reader: one that has left.
+            reader: a reader that has left.
         """
         if reader in self._positions:
             self.drop_read()
@@ -185,10 +185,10 @@ class NoReplayBuffer(ReplayBuffer[T]):
             self.drop_read()
 
     def take(self, reader: Position) -> T:
-        """The next piece for ``reader``, which moves on.
+        """Return the next piece for ``reader``, and move its position on.
 
         Args:
-            reader: one for which there is a piece.
+            reader: a reader that has not read everything.
         """
         item = self.items[reader.position]
         reader.position += 1
@@ -197,7 +197,7 @@ class NoReplayBuffer(ReplayBuffer[T]):
 
     @override
     def drop_read(self) -> None:
-        if self._whole or not self._positions:  # the next reader begins with what is here
+        if self._whole or not self._positions:  # the next reader begins with these pieces
             return
         passed = min(reader.position for reader in self._positions)
         if passed == 0 or FEW < len(self.items) > 2 * passed:

@@ -1,7 +1,7 @@
-"""A bounded concurrent map: many inquiries at once, but only so many, and nothing kept.
+"""A concurrent map with a limit: at most so many inquiries at once; results are not kept.
 
-What has been taken is forgotten. So memory does not grow with the source, which is asked for the next item
-only when there is a free place.
+A result that the reader has taken is dropped, and the source is read only when another inquiry may begin. So
+memory does not grow with the source.
 """
 
 from collections import deque
@@ -27,12 +27,12 @@ R = TypeVar("R", bound=MessageSequencePromise[Message])
 
 @lazy_dataclass(frozen=True, slots=True)
 class ConcurrencyLimits:
-    """How many inquiries are under way at once, and in which order their results are shown.
+    """How many inquiries run at once, and in which order their results come.
 
     Attributes:
-        concurrency: how many inquiries may be under way at once.
-        ordered: results come in the order of the items, else as they are complete.
-        stop: the first failing item ends the results with its error, in its place.
+        concurrency: how many inquiries may run at once.
+        ordered: whether results come in the order of the items, or each as soon as it is complete.
+        stop: whether the first item that fails ends the results with its error, in its place.
 
     Example:
         >>> ConcurrencyLimits(concurrency=8, ordered=True, stop=False)
@@ -45,15 +45,15 @@ class ConcurrencyLimits:
 
 
 class BoundedConcurrentMap(Generic[T, R]):
-    """One reading: a task that pulls the source, and the inquiries it begins. It is the sink of the task.
+    """One iteration: a task that reads the source, and the inquiries that it begins. The sink of the task.
 
     Args:
         begin: starts the inquiry of an item.
         limits: how many at once, in which order, and what a failing one does.
 
     Attributes:
-        ready: results to be taken.
-        buffer: of no pieces; it tells of news and of the end.
+        ready: results that the reader can take.
+        buffer: a buffer without pieces; it wakes the reader for new results and for the end.
     """
 
     def __init__(self, begin: Callable[[T, int], R], limits: ConcurrencyLimits) -> None:
@@ -62,9 +62,9 @@ class BoundedConcurrentMap(Generic[T, R]):
         self._limits = limits
         self._begun = 0
         self._taken = 0
-        # By index. The buffer and not the promise: the reader has the promise and may drop it.
+        # By index. It holds the buffer and not the promise, so that the reader can drop the promise.
         self._under_way: dict[int, ReplayBuffer[object]] = {}
-        self._waiting: dict[int, R] = {}  # for its end, or for its turn
+        self._waiting: dict[int, R] = {}  # results that wait for their end or for their turn
         self._failed: dict[int, ReplayBuffer[object]] = {}
         self._task: ProducerTask | None = None
         self.ready: deque[R] = deque()
@@ -72,7 +72,7 @@ class BoundedConcurrentMap(Generic[T, R]):
         self.buffer.reader_came()
 
     def start(self, source: AsyncIterable[T], name: str) -> None:
-        """Begin to pull."""
+        """Begin to read the source."""
         self._task = ProducerTask(name, self._context, self.buffer, self, part=True)
         self._task.start(lambda: self._run(source))
 
@@ -82,7 +82,7 @@ class BoundedConcurrentMap(Generic[T, R]):
         failed: Exception | None = None
         try:
             await self._pull(source)
-        except Exception as error:  # noqa: BLE001 - it is raised when what came before it is complete
+        except Exception as error:  # noqa: BLE001 - it is raised after the results before it
             failed = error
         while self._under_way:
             await self._changed()
@@ -101,12 +101,12 @@ class BoundedConcurrentMap(Generic[T, R]):
 
     def _is_full(self) -> bool:
         if self._failed or len(self._under_way) >= self._limits.concurrency:
-            return True  # what stands behind a failed one is not going to be shown
+            return True  # results after a failed one are never shown
         unread = self._begun - self._taken
         return unread >= max(self._context.prefetch, self._limits.concurrency) and not self._context.draining
 
     async def _changed(self) -> None:
-        """Wait until something has changed: something has ended or was taken, or the context drains."""
+        """Wait until an inquiry has ended, a result was taken, or the context drains."""
         await self.buffer.pause()
 
     def _news(self) -> None:
@@ -124,7 +124,7 @@ class BoundedConcurrentMap(Generic[T, R]):
             self.buffer.notify()
         else:
             self._waiting[index] = replies
-        # A slow reader of this one must not keep a place from the next.
+        # A slow reader of this result must not keep the next inquiry from beginning.
         buffer.request(UNBOUNDED, waiting=True)
         when_complete(buffer, partial(_parts, replies.buffer), partial(self._ended, index))
 
@@ -137,7 +137,7 @@ class BoundedConcurrentMap(Generic[T, R]):
         self._news()
 
     def _pass_on(self, index: int, failed: ReplayBuffer[object] | None) -> None:
-        """Show what has come to its end and, if order matters, to its turn."""
+        """Make results ready that are complete and, if they are ordered, whose turn has come."""
         if failed is not None and self._limits.stop:
             self._failed[index] = failed
         turn = next(iter(self._waiting)) if self._limits.ordered else index
@@ -156,14 +156,14 @@ class BoundedConcurrentMap(Generic[T, R]):
     # -- the reader --------------------------------------------------------------------------------------
 
     def take(self) -> R:
-        """The next result; space for another one."""
+        """Return the next result; this makes space for another one."""
         self._taken += 1
         replies = self.ready.popleft()
         self.buffer.resume()
         return replies
 
     def leave(self) -> None:
-        """The reader has left: stop what is under way, but for what somebody holds."""
+        """Stop when the reader has left: abandon all inquiries that nothing else holds."""
         self.buffer.reader_left()
         self.ready.clear()
         if self._context.in_loop_thread():
@@ -176,27 +176,27 @@ class BoundedConcurrentMap(Generic[T, R]):
         for buffer in under_way.values():
             buffer.give_up()
         self._waiting.clear()
-        task, self._task = self._task, None  # which knows this: no circle of references is left
+        task, self._task = self._task, None  # the task refers to this object: this breaks the reference cycle
         if task is not None:
             task.abandon()
 
     # -- the sink of the task ----------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """All is complete."""
+        """End normally: all results are complete."""
         self.buffer.finish()
 
     def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
-        """The source failed, and what came before is complete."""
+        """End with the error of the source, after all results before it."""
         self.buffer.fail(error, chain)
 
     def abort(self, error: Exception) -> None:
-        """The task was cancelled."""
+        """End with an error: the task was cancelled."""
         self.buffer.abort(error)
 
 
 def _parts(sequence: ReplayBuffer[MessagePromise[Message]]) -> list[ReplayBuffer[object]]:
-    """The messages of a sequence that has ended; none of them waits for a reader any more."""
+    """Return the messages of a sequence that has ended; none of them waits for a reader any more."""
     parts = [cast("ReplayBuffer[object]", promise.buffer) for promise in sequence.items]
     for part in parts:
         part.request(UNBOUNDED, waiting=True)
@@ -206,20 +206,21 @@ def _parts(sequence: ReplayBuffer[MessagePromise[Message]]) -> list[ReplayBuffer
 def map_concurrently(
     source: AsyncIterable[T], begin: Callable[[T, int], R], limits: ConcurrencyLimits, name: str
 ) -> AsyncGenerator[R]:
-    """One inquiry for each item of ``source``, shown to one reader.
+    """Begin one inquiry for each item of ``source``, and yield their results to one reader.
 
-    * When does it start? When the first result is asked for; ``source`` is asked for more as there is space.
+    * When does it start? When the first result is requested; ``source`` is read further whenever there is
+      space.
     * How often? Once.
-    * What is kept? At most ``concurrency`` inquiries under way; and of the results that the reader has not
-      taken yet, these included, at most ``prefetch``, or ``concurrency`` if that is more.
-    * What does ``break`` do? It closes the source and stops what is under way, but for what somebody holds.
-    * When does an error come? That of ``source`` when all that was begun before it has ended.
+    * What is kept? At most ``concurrency`` running inquiries. Together with the results that the reader has
+      not taken yet, at most ``prefetch``, or ``concurrency`` if that is more.
+    * What does ``break`` do? It closes the source and stops all running inquiries that nothing else holds.
+    * When does an error come? An error of ``source`` comes when all inquiries before it have ended.
 
     Args:
         source: iterated once, in a task of the active context.
-        begin: starts the inquiry of an item, given with its index; an error of it ends the results.
+        begin: called with an item and its index; starts the inquiry. An error of it ends the results.
         limits: how many at once, in which order, and what a failing one does.
-        name: of the task that reads the source, for errors and logs.
+        name: the name of the task that reads the source, for errors and logs.
 
     Raises:
         NoActiveContextError: on iterating, when no context is active.
@@ -250,7 +251,7 @@ def map_concurrently(
 async def _read(
     source: AsyncIterable[T], begin: Callable[[T, int], R], limits: ConcurrencyLimits, name: str
 ) -> AsyncGenerator[R]:
-    yield cast("R", None)  # taken by `started`; never seen by a reader
+    yield cast("R", None)  # `started` takes it; no reader gets it
     mapped = BoundedConcurrentMap(begin, limits)
     mapped.start(source, name)
     try:

@@ -1,4 +1,4 @@
-"""What somebody says to or as a model: a text, or a text with everything that came between its words."""
+"""`ContentMessage`: a message with text and other parts, such as images and tool calls."""
 
 from collections.abc import Iterable, Mapping
 from typing import ClassVar, cast
@@ -12,10 +12,10 @@ from ._message import Message
 
 
 class ContentMessage(Message, deferred=True):
-    """A message with `parts`; without them it is its text.
+    """A message with `parts`; without parts it is only its text.
 
     Attributes:
-        parts: everything it is made of, in order, its texts too. Empty if it is only a text.
+        parts: its whole content, in order, including its texts. Empty if it is only a text.
     """
 
     __validators_of_one_field__: ClassVar[Mapping[str, str]] = {"_text_from_parts": "parts"}
@@ -42,10 +42,10 @@ class ContentMessage(Message, deferred=True):
 
     @property
     def content(self) -> tuple[Content, ...]:
-        """All of it, in order: its parts with its text among them.
+        """The whole content, in order: its parts, including its text.
 
-        If ``text`` is not the text of the parts (it was given apart from them, or changed since), it takes
-        the place of the texts among them, where the first one is. If there are none, it comes first.
+        If ``text`` differs from the text of the parts (it was given separately, or changed later), it
+        replaces the texts among the parts, at the place of the first one. If there are none, it comes first.
         """
         text = self.text or ""
         if not self.parts:

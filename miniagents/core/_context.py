@@ -1,21 +1,22 @@
-"""The context: owns the tasks that were started within it, and decides when they end.
+"""The context: it owns the tasks that were started within it, and decides when they end.
 
-A context is entered on one event loop. It knows every task that produces a stream, waits for all of them at
-a normal end, and cancels all of them at any other end; then it closes what lives as long as it does, and logs
-the errors that no reader saw. So nothing that was started within it outlives it.
+A context is entered on one event loop. It knows every task that produces a stream. At a normal end it waits
+for all of them; at any other end it cancels all of them. Then it closes the resources that belong to it
+(clients of models), and logs the errors that no reader saw. So no task that was started within a context goes
+on after its end.
 
-**An app-wide context is that of its event loop**, for whatever runs on that loop and has no context of its
-own. So there are two ways to a context, in this order: the context variable, which all that is started
-inherits, and the loop. A context variable with a context that has ended leads to an error, and never to the
-loop's context: what outlives the block that it was started in is not to go on in another one unnoticed.
+**An app-wide context is the context of its event loop**, for all code on that loop that has no other context.
+So the active context is found in two places, in this order: the context variable, which every task inherits,
+and the loop. If the context variable has a context that has ended, the library raises an error and never uses
+the loop's context: code that outlives its block must not go on in another context unnoticed.
 
-**A context inside another on the same event loop is its child.** It owns its own runs, and ends them at its
-end. It has its parent's settings unless it was given others, its promises are told to the parent's handlers
-before its own, and what is shared (clients of models) is that of the outermost one. Its parent is the context
-that would have been used where it is entered, so in an app the app-wide one. A context on an event loop of
-its own (a nested blocking run), or one that is entered when the outer one is closing, has no parent.
+**A context inside another one on the same event loop is its child.** It owns its runs, and ends them at its
+end. It has its parent's settings unless it was given others. The parent's handlers get its promises before
+its own handlers do. Shared resources (clients of models) belong to the outermost context. Its parent is the
+active context where it is entered, so in an app the app-wide one. A context has no parent if it has an event
+loop of its own (a nested blocking run), or if the outer context is closing when it is entered.
 
-It also serialises pushes: a push that is caused by another push waits in a queue instead of on the call
+A context also serialises pushes: a push that is caused by another push waits in a queue and not on the call
 stack, so chains of any depth neither recurse nor interleave.
 """
 
@@ -50,10 +51,10 @@ DrainTimeout: TypeAlias = float | Literal["auto"] | None
 
 
 class Closable(Protocol):
-    """Something that contexts share."""
+    """A resource that nested contexts share."""
 
     def close(self) -> Awaitable[object]:
-        """The last context that shared it has ended."""
+        """Close it: the last context that shared it has ended."""
         ...
 
 
@@ -64,15 +65,15 @@ class CallFromThread(Protocol):
     """A call that another thread waits for."""
 
     def refuse(self) -> None:
-        """The context has ended before the call could begin; idempotent."""
+        """Refuse the call: the context has ended before it could begin; idempotent."""
         ...
 
 
 class Watch(Protocol):
-    """What looks for deadlocks among the tasks of a context."""
+    """A watch that looks for deadlocks among the tasks of a context."""
 
     def stop(self) -> None:
-        """The context has ended."""
+        """Stop watching: the context has ended."""
         ...
 
 
@@ -82,23 +83,23 @@ class Context(TaskOwner):
     Args:
         prefetch: pieces that a source may run ahead of its fastest reader. None: as its parent, or 1024.
         shutdown_timeout: seconds that cancelled tasks get for their cleanup. None: as its parent, or 10.
-        drain_timeout: seconds that a normal end waits for its tasks before it cancels them. None: for ever,
-            which is what it does unless it is app-wide; then it waits for 10.
-        app_wide: it is the context of its event loop, for all that has none of its own.
+        drain_timeout: seconds that a normal end waits for its tasks before it cancels them. None: for ever.
+            Default: 10 if it is app-wide, else None.
+        app_wide: whether it is the context for all code on its event loop that has no other context.
 
     Attributes:
-        announcing: somebody wants to be told of the promises that resolve: a handler of it or of its parents.
-        app_wide: it is the context of its event loop.
-        calls_from_threads: what other threads have asked it to call, and wait for.
-        event_queue: what handlers are going to be told.
-        handling_events: a task is telling handlers.
-        observers: who is told of its runs, those of its parents first; None if nobody is.
-        parent: the context of the same event loop that it was entered in, None if there is none.
-        passing: the error that an Observable is handing over right now, and the agents it went through.
-        pushing: a push is running, so that the next one waits for its end.
-        resolved_handlers: what is awaited for each promise that resolves.
-        unhandled: the errors that no reader has been given yet.
-        watch: looks for deadlocks as long as tasks wait; None while none does.
+        announcing: whether it or one of its parents has a handler of promises that resolve.
+        app_wide: whether it is the context of its event loop.
+        calls_from_threads: the calls that other threads have sent and wait for.
+        event_queue: the events that handlers have not got yet.
+        handling_events: whether a task is calling handlers.
+        observers: the observers of its runs, those of its parents first; None if there are none.
+        parent: the context of the same event loop in which it was entered; None if there is none.
+        passing: the error that an Observable is passing on right now, and the agents that it went through.
+        pushing: whether a push is running; the next one waits for its end.
+        resolved_handlers: the handlers, which are awaited for each promise that resolves.
+        unhandled: the errors that no reader has got yet.
+        watch: looks for deadlocks while tasks wait; None while no task waits.
 
     Raises:
         ValueError: ``prefetch`` is less than 1, or ``drain_timeout`` less than 0.
@@ -143,7 +144,7 @@ class Context(TaskOwner):
         self.prefetch: int = PREFETCH if prefetch is None else prefetch
         self.parent: Context | None = None
         self.observers: Observers | None = None
-        self._anchor: Anchor | None = None  # of the outermost context, as long as that is entered
+        self._anchor: Anchor | None = None  # those of the outermost context, while that is entered
         self._own_observers: list[Observer] = []
         self.announcing: bool = False
         self.pushing: bool = False
@@ -154,7 +155,7 @@ class Context(TaskOwner):
         self.handling_events: bool = False
         self._handlers_turn: asyncio.Lock = asyncio.Lock()
         self._within_handler = False
-        # Their first parameter is a Promise, which stands on this module and so cannot be named in it.
+        # Their first parameter is a Promise; its module imports this one, so the name cannot be used here.
         self.resolved_handlers: list[Callable[..., Awaitable[None]]] = []
         self._pushes: deque[Callable[[], None]] = deque()
         self._children: set[Context] = set()
@@ -165,17 +166,17 @@ class Context(TaskOwner):
         self._outer: Context | None = None
         self._entered = False
         self._made_at = _caller() if app_wide else ""  # for errors
-        self._started = False  # by `start`, and not as a block
+        self._started = False  # entered by `start`, not as a block
         self._stopping: asyncio.Future[None] | None = None
-        self._block: asyncio.Task[object] | None = None  # whose `async with` it is
+        self._block: asyncio.Task[object] | None = None  # the task of its `async with` block
         self._interrupt: BaseException | None = None
 
     @classmethod
     def current(cls) -> Self:
-        """The active context.
+        """Return the active context.
 
         Raises:
-            NoActiveContextError: there is none, or none of this class.
+            NoActiveContextError: no context is active, or none of this class.
             WrongLoopError: it belongs to another event loop or thread.
         """
         context = current_context()
@@ -184,7 +185,7 @@ class Context(TaskOwner):
         raise NoActiveContextError
 
     def close(self) -> None:
-        """The context has ended: nothing can be started in it any more."""
+        """End the context: nothing can be started in it any more."""
         if self.watch is not None:
             self.watch.stop()
         self.unbind()
@@ -192,10 +193,10 @@ class Context(TaskOwner):
     # -- its parents -------------------------------------------------------------------------------------
 
     def become_child_of(self, parent: "Context | None") -> None:
-        """Take what was not given to this one from ``parent``; from the defaults if there is none.
+        """Take the settings that were not given from ``parent``; from the defaults if there is no parent.
 
         Args:
-            parent: the context of the running event loop that this one is being entered in.
+            parent: the context of the running event loop in which this one is entered.
         """
         self.parent = parent
         if self._given_prefetch is None:
@@ -205,7 +206,7 @@ class Context(TaskOwner):
         self._within_handler = WITHIN_HANDLER.get()
         self._handlers_turn = asyncio.Lock()
         self.announcing = bool(self.resolved_handlers)
-        self._anchor = None  # it may be another event loop than the last time
+        self._anchor = None  # the event loop may differ from that of the last time
         self._gather_observers()
         if parent is not None:
             parent._children.add(self)  # noqa: SLF001 - same class
@@ -213,19 +214,19 @@ class Context(TaskOwner):
                 self.announcing = self.announcing or parent.announcing
 
     def observe(self, observer: Observer) -> None:
-        """Tell ``observer`` of every run that begins from now on, here or in a context within.
+        """Let ``observer`` observe every run that begins from now on, here or in a child context.
 
         Args:
-            observer: is told after those that were there before.
+            observer: gets events after the observers that were added before.
         """
         self._own_observers.append(observer)
         self._gather_observers()
 
     def stop_observing(self, observer: Observer) -> None:
-        """Tell ``observer`` of no run that begins from now on.
+        """Do not let ``observer`` observe the runs that begin from now on.
 
         Args:
-            observer: one that was given to :meth:`observe`.
+            observer: an observer that was given to :meth:`observe`.
         """
         self._own_observers.remove(observer)
         self._gather_observers()
@@ -234,7 +235,7 @@ class Context(TaskOwner):
         outer = None if self.parent is None else self.parent.observers
         if outer is None and not self._own_observers:
             self.observers = None
-        elif self._loop is not None:  # else they are gathered when it is entered
+        elif self._loop is not None:  # else they are collected when it is entered
             outermost = self.path()[0]
             if outermost._anchor is None:  # noqa: SLF001 - same class
                 outermost._anchor = Anchor(self._loop.time())  # noqa: SLF001 - same class
@@ -243,40 +244,40 @@ class Context(TaskOwner):
             child._gather_observers()  # noqa: SLF001 - same class
 
     def path(self) -> "list[Context]":
-        """The contexts that it is nested in, the outermost first, and itself."""
+        """The contexts in which it is nested, the outermost first, then itself."""
         path: list[Context] = [self]
         while (parent := path[-1].parent) is not None:
             path.append(parent)
         return path[::-1]
 
     def told(self) -> "list[Context]":
-        """Those of :meth:`path` whose handlers are told of its promises, in this order.
+        """The contexts of :meth:`path` whose handlers get its promises, in this order.
 
-        What a handler does in a context of its own is not told to the handlers further out: they would be
-        told of what they do themselves, for ever.
+        If a handler itself opens a context, outer handlers do not get that context's promises: otherwise a
+        handler would be called for its own promises, for ever.
         """
         path = self.path()
         within = [at for at, each in enumerate(path) if each._within_handler]  # noqa: SLF001 - same class
         return path[within[-1] :] if within else path
 
     def announce_all(self) -> None:
-        """A handler was added: from now on it is to be told of all promises, also of the contexts within."""
+        """Call handlers for all promises from now on, also of child contexts: a handler was added."""
         self.announcing = True
         for child in self._children:
             if not child._within_handler:  # noqa: SLF001 - same class
                 child.announce_all()
 
     def handlers_turn(self) -> asyncio.Lock:
-        """What is held while handlers are called: one call at a time, of whatever context they are told."""
+        """The lock that is held while handlers are called: one call at a time, for all nested contexts."""
         return self.told()[0]._handlers_turn  # noqa: SLF001 - same class
 
     def shared(self, kind: Callable[[], C]) -> C:
-        """What ``kind`` makes, one for this context and all that it is nested in.
+        """Return the one instance of ``kind`` for this context and all contexts in which it is nested.
 
         It is closed when the outermost of them ends, after all its runs.
 
         Args:
-            kind: a class of what is shared (a pool of clients); called at the first use.
+            kind: the class of the shared resource (a pool of clients); called at the first use.
         """
         owner = self.path()[0]
         held = owner._shared  # noqa: SLF001 - same class
@@ -286,33 +287,33 @@ class Context(TaskOwner):
         return cast("C", held[kind])
 
     def interrupt(self, error: BaseException) -> None:
-        """End the context by an exception of a task that is no ``Exception``, such as one of a test runner.
+        """End the context by an error of a task that is not an ``Exception``, such as one of a test runner.
 
-        The block of the context is cancelled, and the exception leaves it in the place of the cancellation.
-        If nobody is in the block (the context was started, or is a fixture), the exception is logged.
+        The block of the context is cancelled, and raises the error in place of the cancellation. If no task
+        is in the block (the context was started with ``start``, or is a fixture), the error is logged.
 
         Args:
-            error: what the task raised.
+            error: the error of the task.
         """
         if self._block is None or self._block.done():
-            logger.error("%r ended a run whose context is nobody's block.", error, exc_info=error)
+            logger.error("%r ended a run; no block of its context can raise it.", error, exc_info=error)
         elif self._interrupt is None:
             self._interrupt = error
             self._block.cancel()
 
     def on_close(self, callback: Callable[[], Awaitable[object]]) -> None:
-        """Have something closed when the context ends, after all its runs; the last one added comes first.
+        """Add a callback for the end of the context, after all its runs; the last one added comes first.
 
         Args:
-            callback: awaited once; if it raises, that is logged and the others are called all the same.
+            callback: awaited once; an error of it is logged, and the other callbacks are still called.
         """
         self._closers.append(callback)
 
     def forget_close(self, callback: Callable[[], Awaitable[object]]) -> None:
-        """Do not close something any more that was given to :meth:`on_close`; nothing if it is not there.
+        """Remove a callback that was given to :meth:`on_close`, if it is still registered.
 
         Args:
-            callback: which one.
+            callback: the callback.
         """
         with suppress(ValueError):
             self._closers.remove(callback)
@@ -345,16 +346,16 @@ class Context(TaskOwner):
         nested = outer is not None and outer._loop is loop and not outer._closing  # noqa: SLF001 - same class
         self.become_child_of(outer if nested else None)
         if self.app_wide:
-            for other in app_wide_contexts():  # they hold their loops, which nobody else may do any more
+            for other in app_wide_contexts():  # they hold their loops, and nothing else may hold these
                 if other.loop.is_closed():
                     _APP_WIDE.pop(other.loop, None)
             _APP_WIDE[loop] = self
 
     async def start(self, *, replace: bool = False) -> Self:
-        """Be the context of the running event loop until :meth:`stop`; for an app-wide context.
+        """Make this app-wide context that of the running event loop, until :meth:`stop`.
 
-        For notebooks, and for frameworks that have functions for their begin and their end and no block
-        around both. The context variable is left as it is: a task that has a context of its own keeps that.
+        For notebooks, and for frameworks that have functions for start and shutdown but no block around both.
+        The context variable is not changed: a task that has another context keeps it.
 
         Args:
             replace: stop the app-wide context that this loop has already, if there is one, as :meth:`stop`
@@ -364,8 +365,8 @@ class Context(TaskOwner):
             The context itself.
 
         Raises:
-            RuntimeError: it is not app-wide, is active already, or the loop has another app-wide context and
-                that is not to be replaced, or is somebody's ``async with`` block.
+            RuntimeError: it is not app-wide or is active already; or the loop has another app-wide context,
+                and ``replace`` is False or that context is an ``async with`` block.
 
         Example:
             >>> import asyncio
@@ -389,13 +390,13 @@ class Context(TaskOwner):
         return self
 
     async def stop(self) -> None:
-        """End what :meth:`start` began, as the normal end of a block; nothing if it has ended already.
+        """End the context that :meth:`start` began, as the normal end of a block; nothing if it has ended.
 
-        It waits for the runs, ``drain_timeout`` seconds at most, and cancels them then.
+        It waits for the runs, ``drain_timeout`` seconds at most, and then cancels them.
 
         Raises:
-            RuntimeError: it is an ``async with`` block, which ends by itself; or the call comes from a run of
-                it, for which it would wait.
+            RuntimeError: it is an ``async with`` block, which ends by itself; or the caller is a run of this
+                context, so the call would wait for itself.
             WrongLoopError: the call comes from another event loop or thread.
         """
         self.check_place()
@@ -409,9 +410,7 @@ class Context(TaskOwner):
             raise RuntimeError(msg)
         here = asyncio.current_task()
         if any(each.task is here for each in self.tasks):
-            msg = (
-                "stop() was called in a run of the context, for which it would wait; call it outside of runs."
-            )
+            msg = "stop() was called in a run of the context and would wait for it; call it outside of runs."
             raise RuntimeError(msg)
         self._stopping = self.loop.create_future()
         try:
@@ -422,12 +421,12 @@ class Context(TaskOwner):
 
     @property
     def app_wide_name(self) -> str:
-        """How an app-wide context is called in errors."""
+        """The name of an app-wide context in errors."""
         return f"{type(self).__name__}(app_wide=True) of {self._made_at}"
 
     @property
     def refuses_calls(self) -> bool:
-        """Whether it is too late to begin anything in it: its runs have ended."""
+        """Whether it has ended its runs, so that nothing can begin in it any more."""
         return self._closing or self.ended
 
     async def __aexit__(
@@ -460,7 +459,7 @@ class Context(TaskOwner):
 
     async def _close(self) -> None:
         if not self._started:
-            # No token is kept: the block may be left in another contextvars.Context than it was entered in.
+            # No token is kept: the block may be left in a contextvars.Context other than that of its entry.
             CURRENT_CONTEXT.set(self._outer)
         self._outer = None
         self._closing = True
@@ -474,7 +473,7 @@ class Context(TaskOwner):
             while self._closers:
                 try:
                     await self._call_closer(self._closers.pop())
-                except CancelledError as error:  # the others are to close what they hold all the same
+                except CancelledError as error:  # the other callbacks must still run
                     cancelled = error
             if cancelled is not None:
                 raise cancelled
@@ -498,20 +497,20 @@ class Context(TaskOwner):
     # -- pushes ------------------------------------------------------------------------------------------
 
     def dispatch(self, push: Callable[[], None]) -> None:
-        """Run ``push`` now, or after the push that is running: never nested in it.
+        """Run ``push`` now, or after the push that is running; never nested in it.
 
         Args:
-            push: lets subscribers take what is new.
+            push: a function that lets subscribers take new pieces.
         """
         if self.pushing:
             self._pushes.append(push)
             return
         self.pushing = True
         try:
-            while self._pushes:  # left over by a push that was interrupted
+            while self._pushes:  # still queued, because an earlier push was interrupted
                 self._pushes.popleft()()
             push()
-            del push  # what only it holds goes when it has run, as with all others, and not when all have
+            del push  # what only this push holds is released when it has run, not after all of them
             while self._pushes:
                 self._pushes.popleft()()
         finally:
@@ -519,25 +518,25 @@ class Context(TaskOwner):
 
 
 WITHIN_HANDLER: ContextVar[bool] = ContextVar("miniagents_within_handler", default=False)
-"""Whether a handler of a context is being called, or something that it has started."""
+"""Whether the running code is a handler of a context, or was started by one."""
 
 CURRENT_CONTEXT: ContextVar[Context | None] = ContextVar("miniagents_context", default=None)
-"""The context that was entered last, whether it may be used here or not; see :func:`current_context`."""
+"""The context that was entered last, even if it cannot be used here; see :func:`current_context`."""
 
 
-# The context of a loop, for all that has none of its own. Not every class of loops could hold it itself.
+# The app-wide context of each loop. Not an attribute of the loop: some loop classes allow none.
 _APP_WIDE: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Context]] = WeakKeyDictionary()
 
 
 def app_wide_contexts() -> list[Context]:
-    """The app-wide contexts of all event loops of this process; not of the one that it was forked from."""
-    loops = [reference() for reference in _APP_WIDE.keyrefs()]  # a copy: other threads may enter theirs
+    """Return the app-wide contexts of all event loops of this process, without those of a parent process."""
+    loops = [reference() for reference in _APP_WIDE.keyrefs()]  # a copy: threads may add some
     found = [None if loop is None else _APP_WIDE.get(loop) for loop in loops]
     return [context for context in found if context is not None and context.in_process()]
 
 
 def _context_on(loop: asyncio.AbstractEventLoop) -> Context | None:
-    """The context for what is called here, on this loop; it may have ended, or be one of another loop."""
+    """Return the context for code on this loop; it may have ended, or belong to another loop."""
     own = CURRENT_CONTEXT.get()
     if own is not None and (own.ended or own.loop is loop):
         return own
@@ -545,7 +544,7 @@ def _context_on(loop: asyncio.AbstractEventLoop) -> Context | None:
 
 
 def _caller() -> str:
-    """Where the code outside of this package is that called it."""
+    """Return the file and line of the calling code outside of this package."""
     for frame, line in traceback.walk_stack(None):
         if PACKAGE not in Path(frame.f_code.co_filename).parents:
             return f"{frame.f_code.co_filename}:{line} ({frame.f_code.co_name})"
@@ -553,11 +552,11 @@ def _caller() -> str:
 
 
 def current_context() -> Context:
-    """The context that owns what is started here: the one that was entered last, or the loop's app-wide one.
+    """Return the owner of what is started here: the context of the block, or the loop's app-wide one.
 
     Raises:
-        NoActiveContextError: there is none, or the one that was entered last has ended.
-        WrongLoopError: there is one, but of another event loop or thread.
+        NoActiveContextError: no context is active, or the one that was entered last has ended.
+        WrongLoopError: the context belongs to another event loop or thread.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -575,7 +574,7 @@ def current_context() -> Context:
         return _checked(context)
     if context is None:
         context = _APP_WIDE.get(loop)
-    # Once per inquiry and per message: what is nearly always so is asked without a call.
+    # This runs once per inquiry and per message: the usual case is checked without a call.
     if context is not None and context._loop is loop:  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
         return context
     return _checked(_context_on(loop))

@@ -1,22 +1,21 @@
-"""Deadlocks: runs that wait for themselves, found when nothing moves.
+"""Deadlocks: finds runs that wait for themselves.
 
-A wait costs two assignments: the task that is going to wait notes what it waits for (:func:`record_wait`).
-As long as any task of a context waits, a watch looks now and then at all notes, and at what each awaited
-stream waits for in turn. On an ordinary event loop it looks twice a second, and takes a wait into account
-that was there the last time, too; on one with virtual time it looks when the loop is idle, which is when
-time is about to jump.
+A wait costs two assignments: before a task waits, it notes what it waits for (:func:`record_wait`). While any
+task of a context waits, a watch regularly checks all notes, and what each awaited stream waits for in turn.
+On an ordinary event loop it checks twice a second, and counts only waits that it also saw the time before. On
+a loop with virtual time it checks when the loop is idle, just before time jumps.
 
-It claims only what these notes tell:
+What it can report with these notes:
 
-* A circle in which every run waits in its **own task**, and no run of it has another task or callback that
-  could still reply for it, cannot be left: ``DeadlockError`` is raised in one of its runs.
-* A circle that goes through a task that a run has **made** (``gather``, a task group) is logged once with its
-  names and not raised: whether the run waits for that task is asyncio's secret.
-* Anything else (events, queues, locks) is not seen.
+* A circle in which every run waits in its **own task**, and no run has another task or callback that could
+  still reply for it, is a certain deadlock: ``DeadlockError`` is raised in one of its runs.
+* A circle that goes through a task that a run has **made** (``gather``, a task group) is only logged, once,
+  with its names: asyncio does not show whether the run waits for that task.
+* Waits for anything else (events, queues, locks) are not seen.
 
-Whether a run has another task is known without asking asyncio: what a run makes inherits its context
-variables, and in these a token of the run (:class:`RunToken`). When a circle is suspected, the run's own task
-is given a new token; if somebody still holds the old one, another task or callback of the run is alive.
+The watch finds out by itself whether a run has another task: what a run makes inherits its context variables,
+and in these a token of the run (:class:`RunToken`). When a circle is suspected, the run's own task gets a new
+token. If anything still holds the old token, another task or callback of the run is alive.
 """
 
 import asyncio
@@ -34,21 +33,21 @@ from ._protocols import Producer
 
 logger = logging.getLogger("miniagents")
 
-INTERVAL: Final = 0.45  # seconds between two looks: a wait is found stuck by its second look, within a second
-SHARE: Final = 50  # of the time at most one part in so many is spent on looking
+INTERVAL: Final = 0.45  # seconds between two checks; the second check of a wait, within a second, counts
+SHARE: Final = 50  # checking takes at most one part in so many of the time
 
 
 class Awaited(Protocol):
-    """A stream that is waited for."""
+    """A stream that a task waits for."""
 
     @property
     def producer(self) -> Producer | None:
-        """What has to act before it can grow or end."""
+        """The producer, which has to act before the stream can grow or end."""
         ...
 
 
 class RunToken:
-    """What everything that a run starts inherits: by this it is known whose it is.
+    """A token that everything a run starts inherits; it shows to which run a task or callback belongs.
 
     Args:
         producer: the run, or another task that produces a stream.
@@ -61,31 +60,31 @@ class RunToken:
 
 
 CURRENT_TOKEN: ContextVar[RunToken | None] = ContextVar("miniagents_token", default=None)
-"""The token of the run in which this is, or that started what is running here; None outside of every run."""
+"""The token of the current run, or of the run that started the current task; None outside of every run."""
 
 
 class IdleLoop(Protocol):
-    """An event loop that tells when nothing on it is ready, before time goes on."""
+    """An event loop that reports when nothing on it is ready, before time goes on."""
 
     def call_when_idle(self, callback: Callable[[], bool]) -> None:
-        """Call ``callback`` each time nothing is ready; it tells whether to look again before waiting."""
+        """Call ``callback`` each time nothing is ready; it returns whether to check again before waiting."""
         ...
 
     def forget_idle(self, callback: Callable[[], bool]) -> None:
-        """Call ``callback`` no more."""
+        """Stop calling ``callback``."""
         ...
 
 
 class WaitingTask:
-    """What a task that produces a stream notes of its waits.
+    """The notes of a task that produces a stream about its waits.
 
     Attributes:
-        context: owns the task.
+        context: the owner of the task.
         task: the asyncio task, None before it begins and after it has ended.
         variables: the context variables of the task, None after it has ended.
         waiting: the Future that its own task awaits, or has awaited last.
-        waiting_for: the stream that this is about.
-        waits_aside: the same of tasks that it has made.
+        waiting_for: the stream for which it waits.
+        waits_aside: the waits of tasks that it has made.
     """
 
     __slots__ = ("_former", "context", "variables", "waiting", "waiting_for", "waits_aside")
@@ -101,31 +100,31 @@ class WaitingTask:
         self._former: tuple[ReferenceType[RunToken], ...] = ()  # tokens that its helpers still hold
 
     def mark_as_current(self) -> None:
-        """The task has begun: what is started in it from now on inherits its token.
+        """Note that the task has begun: everything that it starts from now on inherits its token.
 
-        Not before: ten thousand tasks that wait for their first step would be thirty thousand objects more
-        for the garbage collector to look at.
+        Not before: for ten thousand tasks that wait for their first step, the garbage collector would have to
+        traverse thirty thousand objects more.
         """
         CURRENT_TOKEN.set(RunToken(self))
 
     @property
     def name(self) -> str:
-        """How it is called in errors and logs."""
+        """Its name in errors and logs."""
         raise NotImplementedError
 
     def blocked_by(self) -> Producer | None:
-        """The producer of what its own task waits for, None if that does not wait for a stream."""
+        """The producer of the stream for which its own task waits; None if it waits for no stream."""
         if self.waiting is None or self.waiting_for is None or self.waiting.done():
             return None
         return self.waiting_for.producer
 
     def open_waits_aside(self) -> "list[tuple[Awaited, Future[None]]]":
-        """What tasks that it has made wait for right now, and how."""
+        """Return the present waits of tasks that it has made."""
         waits = () if self.waits_aside is None else tuple(self.waits_aside.values())
         return [(buffer, future) for buffer, future in waits if not future.done()]
 
     def has_helpers(self) -> bool:
-        """Whether anything but its own task carries its token: a task that it made, a callback."""
+        """Return whether anything but its own task has its token: a task that it made, or a callback."""
         if self.variables is None:
             return False
         former = (*self._former, ref(cast("RunToken", self.variables[CURRENT_TOKEN])))
@@ -134,13 +133,13 @@ class WaitingTask:
         return bool(self._former)
 
     def forget_waits(self) -> None:
-        """Note that it has ended. Its variables know it: what has ended should need no garbage collector."""
+        """Note that it has ended. Its variables refer to it; dropping them avoids a garbage collection."""
         self.waiting = self.waiting_for = self.waits_aside = self.variables = None
         self._former = ()
 
 
 def current_producer() -> WaitingTask | None:
-    """The task that produces a stream and in which this is, or that has made the task in which this is."""
+    """Return the producing task in which the caller runs, or that has made the task of the caller."""
     token = CURRENT_TOKEN.get()
     return None if token is None else token.producer
 
@@ -149,8 +148,8 @@ def record_wait(buffer: Awaited, future: "Future[None]") -> None:
     """Note that the running task is about to wait for ``buffer`` through ``future``.
 
     Args:
-        buffer: what has to grow or to end.
-        future: what the task is going to await.
+        buffer: the stream that has to grow or to end.
+        future: the Future that the task is going to await.
     """
     token = CURRENT_TOKEN.get()
     if token is None:
@@ -161,27 +160,27 @@ def record_wait(buffer: Awaited, future: "Future[None]") -> None:
         producer.waiting = future
         producer.waiting_for = buffer
     elif task is None or producer.task is None or not producer.context.in_loop_thread():
-        return  # the run has ended, or this is in another thread
+        return  # the run has ended, or this is another thread
     else:
         if producer.waits_aside is None:
             producer.waits_aside = WeakKeyDictionary()
         producer.waits_aside[task] = buffer, future
     watch = cast("DeadlockWatch | None", producer.context.watch)
     if watch is None:
-        if producer.context.ended:  # and has left this run behind
+        if producer.context.ended:  # so the task belongs to this run no more
             return
         producer.context.watch = watch = DeadlockWatch(producer.context)
     watch.changed = True
 
 
 class DeadlockWatch:
-    """Looks for circles among the waits of one context, as long as there are any.
+    """Looks for circles among the waits of one context, while there are waits.
 
     Args:
-        context: whose tasks are looked at.
+        context: the context whose tasks it checks.
 
     Attributes:
-        changed: a wait was noted since the last look.
+        changed: whether a wait was noted since the last check.
     """
 
     __slots__ = ("_context", "_last", "_logged", "_loop", "_suspects", "_timer", "changed")
@@ -189,11 +188,11 @@ class DeadlockWatch:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._loop = context.loop
-        # Futures and not tasks: what has ended must not be held until the next look.
+        # Futures and not tasks, so that an ended task is not held until the next check.
         self._last: set[Future[None]] = set()
         self._logged: set[tuple[str, ...]] = set()
         self._timer: TimerHandle | None = None
-        self._suspects = False  # there is a circle with helpers, which may end without a wait
+        self._suspects = False  # a circle has helpers, which may end without another wait
         self.changed: bool = True
         idle = self._idle_loop()
         if idle is None:
@@ -205,7 +204,7 @@ class DeadlockWatch:
         return cast("IdleLoop", self._loop) if hasattr(self._loop, "call_when_idle") else None
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -226,7 +225,7 @@ class DeadlockWatch:
         begun = self._loop.time()
         waits = set(self._waits())
         if not waits and not self._context.tasks:
-            self.stop()  # the next wait begins anew
+            self.stop()  # the next wait starts it again
             return
         self._last &= waits
         if self._last:
@@ -236,7 +235,7 @@ class DeadlockWatch:
         self._timer = self._loop.call_later(pause, self._look, context=Variables())
 
     def _waits(self) -> "Iterator[Future[None]]":
-        """What the tasks of the context, and tasks that they have made, await that wait for a stream."""
+        """Return the Futures that tasks of the context, and tasks that they have made, await for a stream."""
         for task in cast("Iterable[WaitingTask]", self._context.tasks):
             future = task.waiting
             if future is not None and not future.done():
@@ -247,7 +246,7 @@ class DeadlockWatch:
     # -- circles -----------------------------------------------------------------------------------------
 
     def _find(self) -> bool:
-        """Look at every wait that is old enough, each stream between them once; whether a run was told."""
+        """Check every wait that is old enough, each stream once; return whether a run got an error."""
         seen: set[int] = set()
         told = False
         for task in cast("Iterable[WaitingTask]", tuple(self._context.tasks)):
@@ -263,7 +262,7 @@ class DeadlockWatch:
     def _judge(self, circle: "list[Producer]") -> bool:
         runs = [each for each in circle if isinstance(each, WaitingTask) and _has_task(each)]
         if not all(run.waiting in self._last for run in runs):
-            return False  # one of them has just begun to wait: look again later
+            return False  # one of them has just begun to wait: check again later
         if any(run.has_helpers() for run in runs):
             self._suspects = True
             self._log(circle)
@@ -276,7 +275,7 @@ class DeadlockWatch:
 
     def _log(self, circle: "list[Producer]") -> None:
         names = tuple(each.name for each in circle if each.name)
-        # Wherever it begins it is the same circle.
+        # The same circle, whichever run it begins with, is logged once.
         at = names.index(min(names)) if names else 0
         same = names[at:] + names[:at]
         if same not in self._logged:
@@ -289,7 +288,7 @@ class DeadlockWatch:
 
 
 def _circle(start: WaitingTask, seen: set[int]) -> "list[Producer] | None":
-    """The circle of producers that ``start`` waits in or for; None if there is none, or it is known."""
+    """Return the circle of producers in or for which ``start`` waits; None if there is no new one."""
     way: list[Producer] = []
     places: dict[int, int] = {}
     producer: Producer | None = cast("Producer", start)
@@ -314,22 +313,23 @@ def _circle(start: WaitingTask, seen: set[int]) -> "list[Producer] | None":
 
 
 def _has_task(producer: Producer) -> bool:
-    """Whether a producer is a run with a task, which can be told; a run without is a link with a name."""
+    """Return whether a producer is a run with a task, in which an error can be raised."""
     return isinstance(producer, WaitingTask) and producer.task is not None
 
 
 def _circles_aside(runs: "Iterable[WaitingTask]", lasting: "set[Future[None]]") -> "Iterator[list[Producer]]":
-    """Circles in which a run waits in a task that it has made; one for each wait that closes any.
+    """Yield circles in which a run waits in a task that it has made, one for each wait that closes any.
 
     Args:
-        runs: which have made tasks that wait.
-        lasting: the waits that are old enough; a task that is handed a piece every now and then is well.
+        runs: the runs that have made waiting tasks.
+        lasting: the waits that are old enough; a task that gets a piece now and then is not stuck.
     """
     done: set[int] = set()
     for run in runs:
         if id(run) in done:
             continue
-        # Depth first, each wait once: who is on the way, the waits of each that are left, whether aside.
+        # Depth first, each wait once: the producers on the path, the waits of each that are left, whether
+        # aside.
         way: list[Producer] = [cast("Producer", run)]
         left = [_blockers(way[0], lasting)]
         places, asides = {id(run): 0}, [False]
@@ -353,7 +353,7 @@ def _circles_aside(runs: "Iterable[WaitingTask]", lasting: "set[Future[None]]") 
 
 
 def _blockers(producer: Producer, lasting: "set[Future[None]]") -> "Iterator[tuple[Producer, bool]]":
-    """What blocks a producer, and whether that is a wait of a task that it has made."""
+    """Yield the producers that block a producer, each with whether a task that it has made waits for it."""
     blocking = producer.blocked_by()
     if blocking is not None:
         yield blocking, False
@@ -369,13 +369,14 @@ def _told(circle: "list[Producer]") -> str:
 
 
 def waits_for(producer: Producer | None, waiter: Producer) -> "list[str] | None":
-    """The names of those between, if ``producer`` waits, through links of streams, for ``waiter``; else None.
+    """Return the names between ``producer`` and ``waiter`` if the first waits for the second through streams.
 
-    For what is written from another stream without a task: it would follow itself for ever.
+    Otherwise None. For streams that are written from others without a task: such a stream would read itself
+    for ever.
 
     Args:
-        producer: of the stream that is going to be read.
-        waiter: what is going to read it.
+        producer: the producer of the stream to read.
+        waiter: the reader.
     """
     names: list[str] = []
     seen: set[int] = set()
@@ -386,6 +387,6 @@ def waits_for(producer: Producer | None, waiter: Producer) -> "list[str] | None"
         if producer.name:
             names.append(producer.name)
         if isinstance(producer, WaitingTask):
-            return None  # the watch sees what tasks wait for
+            return None  # the watch sees the waits of tasks
         producer = producer.blocked_by()
     return None

@@ -1,4 +1,4 @@
-"""Errors of a sequence become messages in their place, and the sequence completes normally."""
+"""Replaces errors of a sequence by messages, so that the sequence completes normally."""
 
 from contextlib import suppress
 from typing import ClassVar
@@ -14,10 +14,10 @@ from ._token_feed import TokenFeed, TokenTransformer
 
 
 class _Replacer(TokenTransformer[MessagePromise[Message]]):
-    """Copies messages as they stream; what had come of a failing one stays a message of its own.
+    """Copies messages as they stream; the tokens of a message that fails become a message of their own.
 
-    A message is passed on with its first token, not before: one that fails without a token leaves nothing but
-    the error message.
+    A message is passed on with its first token, not before: a message that fails without a token is replaced
+    by the error message alone.
     """
 
     __slots__ = ("_alias", "_but", "_current", "_promise")
@@ -78,7 +78,7 @@ class _Replacer(TokenTransformer[MessagePromise[Message]]):
         return True
 
     def _what_came(self, current: ReplayBuffer[str]) -> Message:
-        """The beginning of a message, of its own class unless that needs data which did not come any more."""
+        """Return the beginning of a message; of its own class unless that requires data that did not come."""
         text = "".join(current.items)
         if self._promise is not None:
             with suppress(Exception):
@@ -98,11 +98,11 @@ class _Replacer(TokenTransformer[MessagePromise[Message]]):
 
 
 def error_message(error: Exception, agent_alias: str | None) -> ErrorMessage:
-    """What is put in the place of an error.
+    """Return the message that replaces an error.
 
     Args:
-        error: what would be raised.
-        agent_alias: the agent that raised it, None if it came from outside of every agent.
+        error: the error.
+        agent_alias: the agent that raised it; None if no agent did.
 
     Example:
         >>> message = error_message(ValueError("no such city"), "WEATHER_AGENT")
@@ -118,12 +118,12 @@ def error_message(error: Exception, agent_alias: str | None) -> ErrorMessage:
 def replace_errors(
     source: FlatStream[Message, object], alias: str | None, *, but: tuple[type[Exception], ...] = ()
 ) -> ReplayBuffer[MessagePromise[Message]]:
-    """The buffer of ``source`` with an ``ErrorMessage`` for each error.
+    """Return a copy of ``source`` with an ``ErrorMessage`` in place of each error.
 
     Args:
         source: the messages.
-        alias: the agent that is named if the error knows none.
-        but: errors that stay errors.
+        alias: the agent to name if the error went through none.
+        but: classes of errors that are still raised.
 
     Returns:
         A buffer that ends normally, unless one of ``but`` ends it.

@@ -1,8 +1,8 @@
-"""Events for handlers: one at a time, in the order in which things came to be.
+"""Calls of handlers: one at a time, in the order of the events.
 
-A handler costs nothing when there is none, and harms no run when it fails. Events are put in a queue of the
-context that one task of the context works off, so a handler that stores children sees them before their
-parents.
+Without handlers this costs nothing, and an error of a handler affects no run. Events go into a queue of the
+context, and one task of the context calls the handlers for them. So a handler that stores messages gets
+nested ones before those that contain them.
 """
 
 import logging
@@ -24,13 +24,13 @@ Handler: TypeAlias = Callable[[P, R], Awaitable[None]]
 
 
 def on_resolved(context: Context, handler: Callable[..., Awaitable[None]]) -> None:
-    """Have ``handler`` awaited for every promise of ``context``, or of one within it, that resolves."""
+    """Add ``handler``: it is awaited for every promise of ``context`` and its children that resolves."""
     context.resolved_handlers.append(handler)
     context.announce_all()
 
 
 def post_event(context: Context, event: Event) -> None:
-    """Have ``event`` called and awaited after the ones that are there, before the context ends."""
+    """Queue ``event``: it is called and awaited after the queued ones, before the context ends."""
     context.event_queue.append(event)
     if not context.handling_events:
         context.handling_events = True
@@ -40,7 +40,7 @@ def post_event(context: Context, event: Event) -> None:
 
 
 async def _handle_events(context: Context) -> None:
-    WITHIN_HANDLER.set(True)  # in the variables of this task
+    WITHIN_HANDLER.set(True)  # with the context variables of this task
     try:
         while context.event_queue:
             async with context.handlers_turn():
@@ -53,11 +53,11 @@ async def _guarded(event: Event) -> None:
     try:
         await event()
     except Exception:
-        logger.exception("A handler raised; the run it was told about is not affected.")
+        logger.exception("A handler raised; the run that it was called for is not affected.")
 
 
 async def tell_resolved(context: Context, promise: object, result: object) -> None:
-    """Tell the handlers of ``context``, those of its parents first, what ``promise`` resolved to."""
+    """Call the handlers of ``context``, those of its parents first, with ``promise`` and its value."""
     for each in context.told():
         await call_handlers(each.resolved_handlers, promise, result)
 

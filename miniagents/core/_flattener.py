@@ -1,8 +1,8 @@
 """The flattener: many streams of messages become one, in order, without a task.
 
-The order is that of giving, whatever comes first. A piece waits until everything before it has come;
-meanwhile the streams behind run already, each into its own buffer. A stream that fails is a failing message
-where it stands, and what stands after it still arrives.
+The order is that in which the streams were fed, whichever is complete first. A piece waits until everything
+before it has come; meanwhile the later streams run already, each into its own buffer. A stream that fails
+becomes a message that fails, in its place, and what comes after it still arrives.
 """
 
 from collections import deque
@@ -31,11 +31,11 @@ from ._pump import pump
 
 
 class Flattener(Processor):
-    """Writes one buffer of message promises from whatever is fed to it.
+    """Writes one buffer of message promises from everything that is fed to it.
 
     Args:
-        context: who owns what is started here.
-        buffer: what is written.
+        context: the owner of what is started here.
+        buffer: the buffer to write.
         depth: how many flatteners this one is nested in.
 
     Raises:
@@ -78,9 +78,9 @@ class Flattener(Processor):
         self.buffer: ReplayBuffer[MessagePromise[Message]] = buffer
         self.depth: int = depth
         self.feeder: Producer | None = None
-        self._pending: deque[Piece] | None = None  # most are given what is there already
+        self._pending: deque[Piece] | None = None  # most are fed what is complete already
         self._current: FlatStream[Message, object] | None = None
-        self._chain: tuple[str, ...] = ()  # of the error that ends it
+        self._chain: tuple[str, ...] = ()  # the agents of the error that ends it
         self._end: Exception | bool = False
         buffer.produce_with(self)
         buffer.write_from(self)
@@ -96,16 +96,16 @@ class Flattener(Processor):
     def writing(self) -> ReplayBuffer[object]:
         return cast("ReplayBuffer[object]", self.buffer)
 
-    # -- what goes in ------------------------------------------------------------------------------------
+    # -- input -------------------------------------------------------------------------------------------
 
     def feed(self, value: object) -> None:
-        """Take anything that is messages, all of it or nothing; after the end nothing is taken any more.
+        """Take any ``MessageType``, all of it or nothing; after the end, take nothing.
 
         Args:
             value: any ``MessageType``.
 
         Raises:
-            TypeError: something in it cannot become a message; the text names its type and where it stands.
+            TypeError: an item of it cannot become a message; the text names its type and its position.
             NestingError: collections are nested more than 64 deep.
         """
         if self._end is not False:
@@ -113,9 +113,9 @@ class Flattener(Processor):
         if isinstance(value, FlatStream):  # the replies of another agent
             self.take((cast("FlatStream[Message, object]", value),))
             return
-        clear = self._current is None and not self._pending  # nothing has to be waited for
+        clear = self._current is None and not self._pending  # there is nothing to wait for
         one = one_message(value, self.context) if clear else None
-        if one is not None:  # what is given most, without a list of one
+        if one is not None:  # the most frequent case, without a list of one item
             one.contain()
             self.buffer.append(one)
             return
@@ -129,35 +129,35 @@ class Flattener(Processor):
         return _open(self.context, self.depth + 1, stream, replay=not isinstance(self.buffer, NoReplayBuffer))
 
     def feed_or_fail(self, value: object) -> None:
-        """Take an item of somebody else's stream: a wrong one becomes a failing message where it stands.
+        """Take an item of a user's stream: a wrong item becomes a message that fails, in its place.
 
         Args:
-            value: any ``MessageType``, as far as its giver knows.
+            value: the item; it should be a ``MessageType``.
         """
         try:
             self.feed(value)
-        except Exception as error:  # noqa: BLE001 - it is the item's, not this stream's
+        except Exception as error:  # noqa: BLE001 - the error belongs to the item, not to this stream
             self.take([failed_message(self.context, error)])
 
     def feed_from_pump(self, value: object) -> None:
-        """As :meth:`feed_or_fail`; what waits for its turn counts as ahead of the reader too.
+        """Do what :meth:`feed_or_fail` does; pieces that wait for their turn count as ahead of readers too.
 
         Args:
-            value: any ``MessageType``, as far as its giver knows.
+            value: the item; it should be a ``MessageType``.
         """
         self.feed_or_fail(value)
         if self._pending:
             self.buffer.set_backlog(len(self._pending))
 
     def finish(self) -> None:
-        """Nothing more will be fed."""
+        """End normally, after everything that was fed."""
         self._conclude(end=True)
 
     def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
-        """Nothing more will be fed, because of ``error``: it comes after all that was.
+        """End with ``error``, after everything that was fed.
 
         Args:
-            error: the terminal of the buffer.
+            error: the error that ends the buffer.
             chain: the aliases of the agents that it went through.
         """
         passing = self.context.passing
@@ -167,10 +167,10 @@ class Flattener(Processor):
         self._conclude(end=error)
 
     def abort(self, error: Exception) -> None:
-        """End now; what is still on its way is given up.
+        """End with an error now; what is still on its way is dropped.
 
         Args:
-            error: the terminal of the buffer.
+            error: the error that ends the buffer.
         """
         self._pending = None
         self.leave()
@@ -192,19 +192,19 @@ class Flattener(Processor):
     def _close(self) -> None:
         if self._end is False:
             return
-        self.feeder = None  # it may know this flattener: what has ended should need no garbage collector
+        self.feeder = None  # it may refer to this flattener; dropping it avoids a garbage collection
         if isinstance(self._end, Exception):
             last = self.buffer.items[-1].buffer if self.buffer.items else None
-            # A reader of the last message was told, and need not read on.
+            # A reader of the last message has got the error, and need not read on.
             handled = last is not None and last.error is self._end and last.error_handled
             self.buffer.fail(self._end, self._chain, handled=handled)
         else:
             self.buffer.finish()
 
-    # -- what comes out ----------------------------------------------------------------------------------
+    # -- output ------------------------------------------------------------------------------------------
 
     def take(self, pieces: Iterable[Piece]) -> None:
-        """Take what is flat already, in order.
+        """Take message promises and flat streams, in order.
 
         Args:
             pieces: message promises and flat streams of them.
@@ -216,13 +216,13 @@ class Flattener(Processor):
             piece.contain()
             if not isinstance(piece, MessagePromise):
                 piece.buffer.expect_reader()  # this one
-            if not self.buffer.closed:  # else left while this was being opened
+            if not self.buffer.closed:  # else the reader left while this stream was being opened
                 pending.append(piece)
         self.deliver()
 
     @override
     def step(self) -> bool:
-        """Take what the current stream has, and, when it has ended, what stands after it."""
+        """Take the new pieces of the current stream, and, when it has ended, what comes after it."""
         current = self._current
         if current is None:
             return self._next()
@@ -262,7 +262,7 @@ class Flattener(Processor):
             piece.buffer.attach(self, unbounded=False)
             request_upstream(piece.buffer, 0, self.buffer.credit())
         else:
-            # Its own messages would follow themselves for ever.
+            # A stream of its own messages would read itself for ever.
             name = "a sequence" if self.feeder is None else self.feeder.name
             error = DeadlockError(" → ".join([name, *between, name]))
             pending.appendleft(failed_message(self.context, error))
@@ -278,7 +278,7 @@ class Flattener(Processor):
 
     @override
     def blocked_by(self) -> Producer | None:
-        """What writes the stream that is being taken from, else the feeder."""
+        """The producer of the current stream, else the feeder."""
         current = self._current
         return current.buffer.producer if current is not None else self.feeder
 
@@ -292,7 +292,7 @@ class Flattener(Processor):
 
     @override
     def abandon(self) -> None:
-        """Stop, because nothing can read the rest."""
+        """Stop, because no reader can read the rest."""
         if self.feeder is not None:
             self.context.dispatch(self.feeder.abandon)  # not nested: pipelines may be long
         self.abort(InquiryCancelledError())
@@ -300,18 +300,18 @@ class Flattener(Processor):
 
 
 class ObservableProducer:
-    """What feeds a stream from an Observable: stopping it disposes of the subscription."""
+    """The producer of a stream that is fed from an Observable: stopping it disposes of the subscription."""
 
     __slots__ = ("subscription",)
 
     name = ""
 
     def __init__(self) -> None:
-        # It may be disposed of before `subscribe` has returned what has to be disposed of.
+        # It may be stopped before `subscribe` has returned the subscription.
         self.subscription = SingleAssignmentDisposable()
 
     def blocked_by(self) -> Producer | None:
-        """An Observable does not tell what it waits for."""
+        """None: it is not known what an Observable waits for."""
         return None
 
     def cancel(self) -> None:
@@ -322,15 +322,15 @@ class ObservableProducer:
 
 
 def filled(context: Context, value: object, *, replay: bool = True) -> ReplayBuffer[MessagePromise[Message]]:
-    """The buffer of a sequence that is given as a whole, whatever streams are in it.
+    """Return the buffer of a sequence that is given as a whole, with any streams in it.
 
     Args:
-        context: who owns it.
+        context: the owner of the buffer.
         value: any ``MessageType``.
-        replay: keep every message for readers yet to come.
+        replay: whether to keep every message for later readers.
 
     Raises:
-        TypeError: it cannot become messages; the text names the type and where it stands.
+        TypeError: an item cannot become a message; the text names its type and its position.
     """
     pieces = pieces_of(value, context, partial(_open, context, 1, replay=replay))
     if are_messages(pieces):
@@ -366,7 +366,7 @@ def _open(
     *,
     replay: bool,
 ) -> FlatStream[Message, object]:
-    """Start to read ``stream`` into a flat buffer of its own, ``depth`` flatteners below the first."""
+    """Start to read ``stream`` into a new flat buffer; its flattener is nested in ``depth`` others."""
     buffer = _buffer_of(context, replay=replay)
     inner = Flattener(context, buffer, depth=depth)
     if isinstance(stream, Observable):
@@ -377,7 +377,7 @@ def _open(
 
 
 def pump_into(flattener: Flattener, stream: AsyncIterable[object]) -> None:
-    """Feed every item of an async iterable, as a task of the context."""
+    """Feed every item of an async iterable, in a task of the context."""
     buffer = cast("ReplayBuffer[object]", flattener.buffer)
     name = getattr(stream, "__name__", type(stream).__name__)
     task = ProducerTask(name, flattener.context, buffer, flattener, part=True)
@@ -386,7 +386,7 @@ def pump_into(flattener: Flattener, stream: AsyncIterable[object]) -> None:
 
 
 def follow_observable(flattener: Flattener, stream: Observable[object]) -> None:
-    """Feed every item of an Observable: it is subscribed to now, and disposed of when nothing can read it."""
+    """Subscribe to an Observable and feed every item of it; unsubscribe when no reader can come any more."""
     feeder = ObservableProducer()
     flattener.feeder = feeder
     on_loop_thread = flattener.context.on_loop_thread  # an Observable may emit from any thread

@@ -1,16 +1,16 @@
-"""Flow control: what readers wait for, and how their demand travels back to the source.
+"""Flow control: how readers wait, and how their demand is passed on to the source.
 
-In the words of Reactive Streams: readers **request** pieces, what was requested and has not come is the
-source's **credit**, and a source without credit is **paused** until more is requested. This module alone
-writes that state; an architecture test holds everybody else to it.
+The terms are those of Reactive Streams: readers **request** pieces; the requested pieces that have not come
+are the source's **credit**; a source without credit is **paused** until more is requested. Only this module
+writes that state; an architecture test checks it.
 
-* A reader that has read everything waits on a Future *of its own*. A shared one could be cancelled by one
-  reader for all.
-* The end is told apart from the pieces, so that a reader of the whole is not woken for each.
-* A source looks up only at ``check_at`` pieces, and at a piece where ``notify_next`` is set: that is all that
-  a token costs when no reader waits.
-* A stream that is written from another one (``upstream``) passes on what is requested of it. So a chain of
-  any length runs at most ``prefetch`` pieces ahead of its reader, not that many at each link.
+* A reader that has read everything waits on a Future *of its own*. If it were shared, one reader could cancel
+  it for all.
+* The end wakes readers separately from pieces, so that a reader of the whole is not woken for each piece.
+* A source calls flow control only at ``check_at`` pieces, and after a piece if ``notify_next`` is set. A
+  token costs no more than these checks when no reader waits.
+* A stream that is written from another one (``upstream``) passes its demand on. So a chain of any length runs
+  at most ``prefetch`` pieces ahead of its reader, not that many at each link.
 """
 
 import sys
@@ -28,28 +28,29 @@ from ._protocols import Subscriber, Upstream
 
 T = TypeVar("T")
 
-# What a subscriber may have that is shown in the place of what it reads; see `TokenFeed.shown_for`.
+# An optional method of subscribers whose target replaces what they read; see `TokenFeed.shown_for`.
 _ShownFor: TypeAlias = Callable[[object], Lifetime[object] | None]
 
 UNBOUNDED = sys.maxsize
-"""As many pieces as come."""
-BURST = 2048  # pieces without a look at the event loop, for sources that never suspend
+"""Demand for all pieces."""
+BURST = 2048  # pieces between two turns of the event loop, for sources that never suspend
 
 
-# Once per stream: `super()` makes an object for the call.
+# Called once per stream; `super()` would make an object.
 _begin_life: Final = Lifetime.__init__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - any
 
 
 class FlowControl(Lifetime[T]):
-    """The demand for one stream, and who is told of its pieces; the base of its buffer.
+    """The demand for one stream, and its subscribers and waiting readers; the base class of buffers.
 
     Attributes:
-        backlog: pieces that the source has delivered and that wait for their turn to be written.
-        check_at: at this length the source looks up: for a pause, a yield to the event loop, or the end.
-        notify_next: :meth:`notify` is to be called after the next piece: somebody waits for it, or
-            ``check_at`` came nearer than it was.
+        backlog: how many pieces the source has delivered that still wait to be written.
+        check_at: the length at which the source calls :meth:`may_go_on`: to pause, to give the event loop a
+            turn, or to end.
+        notify_next: whether to call :meth:`notify` after the next piece: a reader waits for it, or
+            ``check_at`` was lowered.
         requested: how many pieces are requested in all, counted from the first one.
-        upstream: what writes this stream from another one, and passes demand on to that.
+        upstream: the writer of this stream if it reads another one; it passes demand on to that.
     """
 
     __slots__ = (
@@ -80,7 +81,7 @@ class FlowControl(Lifetime[T]):
         _begin_life(self, context, [] if items is None else items, closed, result)
         prefetch = context.prefetch
         self.requested: int = prefetch
-        self.check_at: int = prefetch if prefetch < BURST else BURST  # noqa: FURB136 - half of what min() costs
+        self.check_at: int = prefetch if prefetch < BURST else BURST  # noqa: FURB136 - half the cost of min()
         self.notify_next: bool = False
         self.backlog: int = 0
         self.upstream: Upstream | None = None
@@ -92,37 +93,37 @@ class FlowControl(Lifetime[T]):
         self._batch_due: bool = False
         self._unbounded: int = 0  # subscribers that take everything at once
 
-    # -- readers: who is told ----------------------------------------------------------------------------
+    # -- readers: how they are notified ------------------------------------------------------------------
 
     def notify(self) -> None:
-        """Tell subscribers and waiting readers that there is more, or the end."""
+        """Notify subscribers and waiting readers of new pieces or of the end."""
         if self._subscribers is not None:
             self.context.dispatch(self._push)
         if self._batched is not None:
             self._notify_batched()
         waiters = self._waiters
-        if waiters is not None:  # each looks again, through its own Future
+        if waiters is not None:  # each checks again, woken by its own Future
             self._waiters = None
             if self._subscribers is None and self._batched is None:
-                self.notify_next = self.closed  # what `_listen` finds out; once per token of a live source
+                self.notify_next = self.closed  # `_listen`, inlined: once per token of a live source
             else:
                 self._listen()
             for future in waiters:
                 if not future.done():
                     future.set_result(None)
         elif self._subscribers is None:
-            self._listen()  # the source was only to look at `check_at`
+            self._listen()  # only for the source to read `check_at` again
 
     def _listen(self) -> None:
-        """Have the source tell of the next piece if anybody waits for it."""
+        """Let the source call `notify` after the next piece if anything waits for it."""
         batched = self._batched is not None and not self._batch_due
         self.notify_next = (
             self.closed or batched or self._subscribers is not None or self._waiters is not None
         )
 
     def _notify_batched(self) -> None:
-        # One turn of the loop later, together with whatever comes until then; the end at once, because there
-        # may be no turn of the loop after it.
+        # One turn of the loop later, together with all pieces until then; the end at once, because there may
+        # be no turn of the loop after it.
         if self.closed or self.context.ended:
             self.context.dispatch(self._push_batched)
         elif not self._batch_due:
@@ -157,8 +158,8 @@ class FlowControl(Lifetime[T]):
                     future.set_result(None)
 
     def wait(self) -> "Future[None]":
-        """A new Future of one reader that has read everything: done when there is more, or the end."""
-        # Once per token of a live source: what is not needed is not called.
+        """Return a new Future for one reader that has read everything: done at the next piece or the end."""
+        # Once per token of a live source, so without calls that are not needed.
         context = self.context
         future = context.future()
         if self._waiters is None:
@@ -174,7 +175,7 @@ class FlowControl(Lifetime[T]):
         return future
 
     def wait_for_end(self) -> "Future[None]":
-        """A new Future of one reader, done at the end. The source waits for no slower reader any more."""
+        """Return a new Future for one reader, done at the end. The source waits for no slower reader."""
         future = self.context.future()
         if self._end_waiters is None:
             self._end_waiters = [future]
@@ -184,10 +185,10 @@ class FlowControl(Lifetime[T]):
         return future
 
     def stop_waiting(self, future: "Future[None]") -> None:
-        """A reader stopped waiting before its Future was done: nothing of it stays here.
+        """Remove a reader that stopped waiting before its Future was done.
 
         Args:
-            future: what :meth:`wait` or :meth:`wait_for_end` gave it.
+            future: the Future that :meth:`wait` or :meth:`wait_for_end` returned.
         """
         for waiting in (self._waiters, self._end_waiters):
             if waiting is not None and future in waiting:
@@ -197,14 +198,14 @@ class FlowControl(Lifetime[T]):
     def attach(
         self, subscriber: Subscriber, *, batched: bool = False, unbounded: bool = True, reads: bool = True
     ) -> None:
-        """Push to ``subscriber`` from now on; it takes what is already there by itself.
+        """Push to ``subscriber`` from now on; it takes the pieces that have come already by itself.
 
         Args:
             subscriber: a reader, until :meth:`detach`.
-            batched: it may take the pieces of one turn of the event loop together, after that turn. The end
-                is never late.
-            unbounded: it takes everything at once; otherwise it requests what its own readers want.
-            reads: the stream counts as read; False for a copy that has had no reader yet.
+            batched: whether it may take the pieces of one turn of the event loop together, after that turn.
+                The end is never delayed.
+            unbounded: whether it requests everything; otherwise it requests what its own readers need.
+            reads: whether the stream counts as read; False for a copy that has had no reader yet.
 
         Raises:
             NoActiveContextError: the stream is open, and its context has ended.
@@ -223,15 +224,15 @@ class FlowControl(Lifetime[T]):
             self.request(UNBOUNDED, waiting=True)
 
     def detach(self, subscriber: Subscriber, *, unbounded: bool = True) -> None:
-        """Push to ``subscriber`` no more; idempotent.
+        """Stop pushing to ``subscriber``; idempotent.
 
         Args:
-            subscriber: who leaves.
-            unbounded: as it was said in :meth:`attach`.
+            subscriber: the subscriber that leaves.
+            unbounded: the same as in :meth:`attach`.
         """
         subscribers, batched = self._subscribers, self._batched
         if subscribers is not None and len(subscribers) == 1 and subscribers[0] is subscriber:
-            self._subscribers = None  # as it is most often
+            self._subscribers = None  # the most frequent case
         elif subscribers is not None and any(map(partial(is_, subscriber), subscribers)):
             self._subscribers = [each for each in subscribers if each is not subscriber] or None
         elif batched is not None and any(map(partial(is_, subscriber), batched)):
@@ -245,16 +246,16 @@ class FlowControl(Lifetime[T]):
             self.withdraw()
 
     def request_all(self) -> None:
-        """Let the source run on, without being told of its pieces, until :meth:`request_no_more`.
+        """Request everything, without being notified of pieces, until :meth:`request_no_more`.
 
-        It counts as a reader: for somebody who waits for the end only, and must not slow it down.
+        It counts as a reader; for a caller that waits for the end only, and must not slow the source down.
         """
         self.reader_came()
         self._unbounded += 1
         self.request(UNBOUNDED, waiting=True)
 
     def request_no_more(self) -> None:
-        """Take a :meth:`request_all` back."""
+        """Withdraw a :meth:`request_all`."""
         self.reader_left()
         self._unbounded -= 1
         self.withdraw()
@@ -271,17 +272,17 @@ class FlowControl(Lifetime[T]):
 
     @property
     def pushed(self) -> bool:
-        """Whether somebody wants every piece at once, rather than together with others."""
+        """Whether a subscriber needs every piece at once, not together with others."""
         return self._subscribers is not None
 
     # -- readers: what they request ----------------------------------------------------------------------
 
     def request(self, limit: int, *, waiting: bool = False) -> None:
-        """Allow the source to run on until ``limit`` pieces are there.
+        """Allow the source to run on until ``limit`` pieces have come.
 
         Args:
-            limit: a count of pieces from the first one on; a smaller one than before changes nothing.
-            waiting: somebody has read everything and waits for the next piece.
+            limit: a count of pieces from the first one on; a smaller count than before changes nothing.
+            waiting: whether a reader has read everything and waits for the next piece.
         """
         self.requested = max(self.requested, limit)
         self.resume()
@@ -289,38 +290,38 @@ class FlowControl(Lifetime[T]):
             self.upstream.pass_demand_on(self, waiting=waiting)
 
     def run_on(self) -> None:
-        """Let the source run on without regard to how far the readers are."""
+        """Let the source run to its end, however far the readers are."""
         self.request(UNBOUNDED)
 
     def withdraw(self) -> None:
-        """Bound the source again, if the last one who took everything at once has left."""
+        """Limit the source again if the last reader that had requested everything has left."""
         if not self._end_waiters and not self._unbounded and not self.closed:
             self.requested = min(self.requested, len(self.items) + self.context.prefetch)
             if self.requested < self.check_at:
                 self.check_at = self.requested
-                self.notify_next = True  # the source is to look at `check_at`
+                self.notify_next = True  # the source must read `check_at` again
             if self.upstream is not None:
                 self.context.dispatch(self.upstream.withdraw_demand)  # not nested: chains may be long
 
     def credit(self) -> int:
-        """How many pieces may still come before a pause; ``UNBOUNDED`` if somebody takes everything."""
+        """Return how many pieces may come before a pause; ``UNBOUNDED`` if a reader requests everything."""
         return UNBOUNDED if self.requested >= UNBOUNDED else self.requested - len(self.items)
 
     # -- the source --------------------------------------------------------------------------------------
 
     def write_from(self, upstream: Upstream) -> None:
-        """Have ``upstream``, which writes this stream from another one, told what is requested here."""
+        """Pass demand for this stream on to ``upstream``, which writes it from another stream."""
         self.upstream = upstream
 
     def consume(self) -> None:
-        """Count something that came and is no piece as one, and tell subscribers and waiting readers."""
+        """Count a part that is not a piece as one, and notify subscribers and waiting readers."""
         self.requested -= 1
         self.check_at -= 1
         if self.notify_next:
             self.notify()
 
     def set_backlog(self, count: int) -> None:
-        """Note how many pieces the source has delivered that cannot be written yet; it is to look up."""
+        """Note how many delivered pieces cannot be written yet; let the source read `check_at` again."""
         if count >= self.backlog:
             self.check_at = 0
             self.backlog = count
@@ -329,31 +330,31 @@ class FlowControl(Lifetime[T]):
             self.resume()
 
     def look_up_next(self) -> None:
-        """Have the source look up after its next piece."""
+        """Let the source read `check_at` again after its next piece."""
         self.check_at = 0
 
     def drop_first(self, count: int) -> None:
-        """Count from ``count`` pieces further on: the first ones are not kept any more."""
+        """Lower all counts by ``count``: the first pieces were dropped."""
         self.check_at -= count
         if self.requested < UNBOUNDED:
             self.requested -= count
 
     def pause(self) -> "Future[None]":
-        """A Future of the source, done when it may look again whether to go on."""
+        """Return a Future for the source, done when it must check again whether to go on."""
         self._resume = self.context.loop.create_future()
         return self._resume
 
     def resume(self) -> None:
-        """Have a paused source look again whether to go on."""
+        """Wake a paused source, so that it checks again whether to go on."""
         if self._resume is not None:
             resume, self._resume = self._resume, None
             if not resume.done():
                 resume.set_result(None)
 
     async def may_go_on(self) -> bool:
-        """Let the event loop have its turn and wait for credit; tell the source whether to go on.
+        """Give the event loop a turn and wait for credit; return whether the source must go on.
 
-        What is called between two pieces at ``check_at``.
+        The source calls it between two pieces at ``check_at``.
         """
         # Also at the end: if a reader of the piece, or the source itself, has cancelled this task, that comes
         # out here, and not in the middle of the clean-up of the source.
@@ -369,16 +370,16 @@ class FlowControl(Lifetime[T]):
 
 
 def request_upstream(source: FlowControl[T], position: int, credit: int, *, waiting: bool = False) -> None:
-    """Request of ``source`` what is wanted of a stream that is written from it.
+    """Pass the demand for a stream on to ``source``, from which it is written.
 
-    Not for every single piece, which would cost more than the pieces: while half of ``prefetch`` is left,
-    nothing is requested.
+    Not for every single piece, which would cost more than the pieces themselves: while half of ``prefetch``
+    is left, nothing is requested.
 
     Args:
-        source: what is read.
-        position: how many pieces of it have been read.
-        credit: how many more are wanted at most.
-        waiting: a reader waits for the next one.
+        source: the stream that is read.
+        position: how many of its pieces have been read.
+        credit: how many more are needed at most.
+        waiting: whether a reader waits for the next piece.
     """
     if source.closed:
         return

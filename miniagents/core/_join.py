@@ -1,4 +1,4 @@
-"""``join_messages``: many messages become one streaming message."""
+"""``join_messages``: joins many messages into one streaming message."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -76,11 +76,11 @@ def join_tokens(
     reference_original_messages: bool,
     metadata: Mapping[str, object],
 ) -> MessagePromise[Message]:
-    """Join a flat stream of messages; see :func:`join_messages`, which takes anything that is messages.
+    """Join a flat stream of messages; see :func:`join_messages`, which takes any `MessageType`.
 
     Args:
         source: the messages.
-        delimiter: stands between two messages.
+        delimiter: the text between two messages.
         strip_leading_newlines: leave out the newlines at the start of each message.
         reference_original_messages: keep the messages as ``original_messages`` of the joined one.
         metadata: data of the joined message.
@@ -90,7 +90,7 @@ def join_tokens(
 
     Raises:
         NoActiveContextError: no context is active.
-        FreezeError: a value of ``metadata`` is none of the allowed types.
+        FreezeError: a value of ``metadata`` is not of an allowed type.
 
     Example:
         >>> from miniagents import MessageSequencePromise, MiniAgents

@@ -1,4 +1,4 @@
-"""``join_messages`` and ``split_messages``: text moved between messages, while it streams."""
+"""``join_messages`` and ``split_messages``: join and split the text of messages while it streams."""
 
 from typing import cast
 
@@ -20,14 +20,14 @@ def join_messages(
 
     Args:
         messages: anything that is messages.
-        delimiter: stands between two messages.
+        delimiter: the text between two messages.
         strip_leading_newlines: leave out the newlines at the start of each message.
         reference_original_messages: keep the messages as ``original_messages`` of the joined one.
         **metadata: data of the joined message.
 
     Returns:
-        A promise of one message; its text is the texts with the delimiter between them. It fails as the first
-        message that fails.
+        A promise of one message; its text is the texts with the delimiter between them. If a message fails,
+        it fails with the same error.
 
     Example:
         >>> from miniagents import MiniAgents, join_messages
@@ -52,19 +52,20 @@ def split_messages(
     code_block_delimiter: str | None = "```",
     **metadata: object,
 ) -> MessageSequencePromise[Message]:
-    r"""Split the text of messages into messages, while it streams.
+    r"""Split the text of messages into new messages while it streams.
 
-    The result does not depend on how the text was cut into tokens or (``delimiter`` stands between two
-    messages that are given) into messages.
+    The result does not depend on how the text was cut into tokens or into messages: two given messages are
+    read with ``delimiter`` between them.
 
     Args:
         messages: anything that is messages.
         delimiter: where to split.
-        code_block_delimiter: a fenced block is one message and protects delimiters; None switches fences off.
+        code_block_delimiter: a fenced block is one message, and delimiters in it do not count; None switches
+            fences off.
         **metadata: data of every resulting message.
 
     Returns:
-        A promise of the messages; of empty input none.
+        A promise of the messages; empty input gives no message.
 
     Raises:
         ValueError: a delimiter is empty.
@@ -85,7 +86,7 @@ def split_messages(
 
 
 def _sequence_of(messages: MessageType) -> MessageSequencePromise[Message]:
-    """A sequence as it is (so that its error stays the error of the whole), anything else as a new one."""
+    """Return a sequence unchanged, so that its error stays that of the whole; make one of anything else."""
     if isinstance(messages, MessageSequencePromise):
         return cast("MessageSequencePromise[Message]", messages)
     return MessageSequencePromise(messages)

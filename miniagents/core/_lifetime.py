@@ -1,16 +1,16 @@
-"""The life of a stream: what can end it, and who decides that.
+"""The life of a stream: what ends it, and where that is decided.
 
-This module alone writes the state of a stream's life (:class:`Lifetime`) and of a task's (:class:`TaskLife`);
-an architecture test holds everybody else to it. The states and every transition are in one table in
-``docs/core.md``, and ``tests/core/test_life_table.py`` drives each of its cells.
+Only this module writes the state of a stream's life (:class:`Lifetime`) and of a task's life
+(:class:`TaskLife`); an architecture test checks it. A table in ``docs/core.md`` has the states and every
+transition, and ``tests/core/test_life_table.py`` tests each of its cells.
 
-Two questions decide everything: can the stream still be read (does somebody hold a lease on it), and has it
-ever been read? A stream that nothing can reach any more is stopped if it had been read, because its reader
-has left, and runs to its end if it never was, because "fire and forget" is legal.
+Two questions decide everything: can the stream still be read (does anything hold a lease on it), and has it
+ever been read? When the last lease is gone, a stream that was read is stopped, because its readers have left.
+A stream that was never read runs to its end, because "fire and forget" is allowed.
 
-A lease is counted, not traced: a promise is a lease, so is every view of a stream, and so is a stream that
-reads another one. What *produces* a stream never holds a lease on it. So the moment when the last lease goes
-is known at once, without a garbage collection.
+Leases are counted, not traced: a promise is a lease, so is every view of a stream, and so is a stream that
+reads another one. What *produces* a stream never holds a lease on it. So the end of the last lease is known
+at once, without a garbage collection.
 """
 
 from asyncio import Task
@@ -33,23 +33,23 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 NO_RESULT: Final = object()
-"""The result of a stream of which none has been computed yet; None may be a result."""
+"""The result of a stream whose result has not been computed yet; None can be a result."""
 
 
 class Fate(Enum):
-    """What becomes of a stream when a lease on it has gone."""
+    """What happens to a stream when a lease on it is gone."""
 
     KEEP = auto()
-    """Somebody can still read it."""
+    """It can still be read: nothing happens."""
     RUN_ON = auto()
-    """Nothing can read it and nothing ever did: it runs to its end."""
+    """Nothing can read it and nothing ever has: it runs to its end."""
     STOP = auto()
     """Its last reader has left: the producer is stopped, and the stream ends with a cancellation."""
     FORGET = auto()
-    """It has ended and nothing can read it: what it holds is let go."""
+    """It has ended and nothing can read it: it drops its pieces."""
 
 
-# Looked up once: at each look `Fate.KEEP` costs as much as all of `Lifetime.fate`, and this is per promise.
+# Looked up once: each access of `Fate.KEEP` costs as much as all of `Lifetime.fate`, which runs per promise.
 _KEEP: Final = Fate.KEEP
 _RUN_ON: Final = Fate.RUN_ON
 _STOP: Final = Fate.STOP
@@ -57,29 +57,30 @@ _FORGET: Final = Fate.FORGET
 
 
 class Lifetime(Generic[T]):
-    """The state of one stream's life; the base of its buffer.
+    """The state of one stream's life; the base class of buffers.
 
     Args:
-        context: owns the task that produces the stream, and lends its event loop to readers.
-        items: the pieces that are there already.
-        closed: these are all.
-        result: what they make together, if that is known.
+        context: the owner of the task that produces the stream; readers wait on its event loop.
+        items: the pieces that have come already.
+        closed: whether these are all pieces.
+        result: the value of all pieces together, if it is known.
 
     Attributes:
-        ancestry: the run that writes it, None if no run does.
+        ancestry: the run that writes it; None if no run does.
         chain: the aliases of the agents that the error went through, the first one first.
         closed: it has ended; nothing follows.
-        contained: it stands in another stream, so it can be reached through that.
-        error: why it ended, None for a normal end or as long as it is open.
-        error_handled: a reader was given the error, so it need not be logged.
+        contained: whether it is a piece of another stream, through which it can be reached.
+        error: the error that ended it; None if it is open or ended normally.
+        error_handled: whether a reader got the error, so that it need not be logged.
         items: what has come so far.
         leases: how many promises, views and other streams can read it.
-        producer: what has to act before there is more; None when closed or written by hand.
-        reachable: a lease is held, or none has been taken yet.
+        producer: the producer that writes it; None when it is closed or a program writes it by hand.
+        reachable: whether a lease is held, or none has been taken yet.
         readers: how many readers, subscribers and waiters there are right now.
-        result: what the pieces make together, ``NO_RESULT`` until it has been computed.
-        traceback: the error's traceback when it came here; each reader's own starts from it.
-        was_read: a reader has come at some time, or is going to, so it ends when the last lease goes.
+        result: the value of all pieces together; ``NO_RESULT`` until it has been computed.
+        traceback: the error's traceback when it came here; the traceback of each reader starts from it.
+        was_read: whether a reader has come or is certain to come, so that the stream ends with its last
+            lease.
     """
 
     __slots__ = (
@@ -126,7 +127,7 @@ class Lifetime(Generic[T]):
         """Event *producer begins*: ``producer`` writes it from now on.
 
         Args:
-            producer: is stopped when the stream is.
+            producer: it is stopped when the stream is stopped.
             ancestry: the run that it belongs to, if it belongs to one.
         """
         self.producer = producer
@@ -134,23 +135,23 @@ class Lifetime(Generic[T]):
             self.ancestry = ancestry
 
     def produce_together_with(self, other: "Lifetime[U]") -> None:
-        """Event *producer begins*: what writes ``other`` writes this, too, as a piece of it."""
+        """Event *producer begins*: the producer of ``other`` also writes this, a piece of ``other``."""
         self.producer = other.producer
 
     # -- who can read it ---------------------------------------------------------------------------------
 
     def reader_came(self, *, reads: bool = True) -> None:
-        """Event *reader comes*: somebody reads it from now on.
+        """Event *reader comes*: it is read from now on.
 
         Args:
-            reads: the stream counts as read; False for a copy that has had no reader yet.
+            reads: whether the stream counts as read; False for a copy that has had no reader yet.
         """
         self.readers += 1
         if reads:
             self.was_read = True
 
     def reader_left(self) -> None:
-        """Event *reader leaves*. It still holds its lease; what becomes of the stream is decided by that."""
+        """Event *reader leaves*. It still holds its lease; the end of that lease decides about the stream."""
         self.readers -= 1
 
     def expect_reader(self) -> None:
@@ -158,7 +159,7 @@ class Lifetime(Generic[T]):
         self.was_read = True
 
     def contain(self) -> None:
-        """Event *kept by another stream*: it is a piece of that."""
+        """Event *kept by another stream*: it is a piece of that stream."""
         self.contained = True
 
     def release(self) -> None:
@@ -168,7 +169,7 @@ class Lifetime(Generic[T]):
             return
         self.reachable = False
         if self.was_read:
-            # What stands in it was to be read with it, and ends with it.
+            # Its pieces were to be read with it, and end with it.
             for piece in self.items:
                 if not isinstance(piece, Lease):
                     break  # pieces are all of one kind
@@ -185,11 +186,11 @@ class Lifetime(Generic[T]):
                 self.context.unhandled.drop(self, self.error)
 
     def seen_as(self) -> "Lifetime[object]":
-        """What readers see of it: itself, or the copy in its place if nothing else reads it."""
+        """The stream that readers see: itself, or a copy in its place if nothing else reads it."""
         return self  # type: ignore[return-value]  # it is only looked at
 
     def fate(self) -> Fate:
-        """What becomes of the stream as things stand now: the one decision about its life."""
+        """Decide what happens to the stream in its present state: the only decision about its life."""
         if self.reachable:
             return _KEEP
         if self.closed:
@@ -200,7 +201,7 @@ class Lifetime(Generic[T]):
         """Stop the producer now, or, from the thread of a garbage collection, on its own event loop."""
         if self.producer is None:
             return
-        # Not nested: what is stopped may release a chain of others. No variable holds the producer: if it
+        # Not nested: a stopped producer may release a chain of others. No variable holds the producer: if it
         # went after the dispatch, what only it holds would be released on the stack of its own release.
         if self.context.in_loop_thread():
             self.context.dispatch(self.producer.abandon)
@@ -208,9 +209,9 @@ class Lifetime(Generic[T]):
             self.context.call_soon(self.producer.abandon)
 
     def forget(self) -> None:
-        """Let go of the pieces of a stream that nothing can read; what only they held ends with them.
+        """Drop the pieces of a stream that nothing can read; streams that only they held end with them.
 
-        A watcher (a record of the run) is going to look at them at the end: until then they stay.
+        If a watcher (a record of the run) needs the pieces at the end, they are kept until then.
         """
         if not self.reachable and self._watchers is None:
             self.items.clear()
@@ -221,7 +222,7 @@ class Lifetime(Generic[T]):
         """Event *producer ends normally*.
 
         Args:
-            result: what the pieces make together, if that is known.
+            result: the value of all pieces together, if it is known.
         """
         if not self.closed:
             if result is not NO_RESULT:
@@ -229,12 +230,12 @@ class Lifetime(Generic[T]):
             self._end(None)
 
     def fail(self, error: Exception, chain: tuple[str, ...] = (), *, handled: bool = False) -> None:
-        """Event *producer fails*, or *cancelled*: the error comes after everything that came before.
+        """Event *producer fails*, or *cancelled*: readers get the error after all pieces before it.
 
         Args:
-            error: what every reader is going to get, the very object.
+            error: the exception object that every reader gets.
             chain: the aliases of the agents that it went through.
-            handled: its readers are told elsewhere, so it is not logged here.
+            handled: whether readers get it elsewhere, so that it is not logged here.
         """
         if self.closed:
             return
@@ -244,10 +245,10 @@ class Lifetime(Generic[T]):
         if logged:
             self.context.unhandled.watch(self, error)
         self._end(error)
-        if logged and not self.reachable:  # the last lease went before it failed: no reader will ever be told
+        if logged and not self.reachable:  # the last lease is gone already: no reader will ever get the error
             self.context.unhandled.drop(self, error)
 
-    abort = fail  # a buffer has nothing pending that an orderly failure would have to wait for
+    abort = fail  # a buffer has nothing pending that a failure would have to wait for
 
     def _end(self, error: Exception | None) -> None:
         self.closed = True
@@ -256,24 +257,24 @@ class Lifetime(Generic[T]):
             self.error = error
             self.traceback = error.__traceback__
         self._tell_observers()
-        if self._watchers is not None:  # before readers: what reads this ends after it, and is told to
+        if self._watchers is not None:  # before readers: streams that read this one report their end later
             watchers, self._watchers = self._watchers, None
             for watcher in watchers:
                 watcher()
         self._tell_end()
 
     def _tell_observers(self) -> None:
-        """Tell observers of what came last; a buffer that is observed knows them."""
+        """Tell observers of the last parts; a subclass that is observed overrides it."""
 
     def _tell_end(self) -> None:
-        """Tell readers and the producer that the stream has ended; flow control knows them."""
+        """Notify readers and the producer of the end; flow control overrides it."""
 
     def remember(self, result: object) -> None:
-        """Keep what the pieces of a stream that ended normally make together, so that it is computed once."""
+        """Store the value of a stream that ended normally, so that it is computed once."""
         self.result = result
 
     def when_closed(self, watcher: Callable[[], None]) -> None:
-        """Call ``watcher`` once, at the end or now if that was. It is no reader: it keeps nothing going.
+        """Call ``watcher`` once, at the end, or now if the stream has ended. It does not count as a reader.
 
         Args:
             watcher: must not raise.
@@ -284,40 +285,40 @@ class Lifetime(Generic[T]):
             self._watchers = [*(self._watchers or ()), watcher]
 
     def mark_error_handled(self) -> None:
-        """Note that a reader was given the error, so that it is not logged."""
+        """Note that a reader got the error, so that it is not logged."""
         self.error_handled = True
         if self.error is not None:
             self.context.unhandled.forget(self.error)
 
     def cancel(self) -> None:
-        """Event *cancelled*: the producer is stopped now; what had come stays readable. Idempotent."""
+        """Event *cancelled*: stop the producer now; what had come can still be read. Idempotent."""
         if self.producer is not None:
             self.producer.cancel()
 
     def abandon(self) -> None:
-        """Event *abandoned*: its readers have left, so the producer is stopped; who holds a part reads on."""
+        """Event *abandoned*: its readers have left, so stop the producer; messages that others hold go on."""
         if self.producer is not None:
             self.producer.abandon()
 
     def give_up(self) -> None:
-        """Event *given up by what began it*: it ends now, or, if something else holds it, with that."""
+        """Event *given up by what began it*: it ends now, or with its last lease if it has one."""
         self.was_read = True
         if not self.reachable:
             self.abandon()
 
     def end_cancelled(self) -> None:
-        """End with ``InquiryCancelledError``, for a stream whose producer was stopped on purpose."""
+        """End a stream whose producer was stopped, with ``InquiryCancelledError``."""
         self.fail(InquiryCancelledError(), handled=True)
 
     def raise_error(self) -> None:
-        """Raise the error that the stream ended with, the very object, if there is one.
+        """Raise the error that the stream ended with, the same object, if there is one.
 
-        Each reader gets the traceback that the error had when it came here: else it would grow with each.
-        What is raised goes through the frames of the reader, and the stream must not keep these alive: after
-        this turn of the event loop the error has its first traceback again.
+        Each reader gets the traceback that the error had when it came here; otherwise it would grow with each
+        reader. A raised error also refers to the frames of its reader, and the stream must not keep these
+        alive: after this turn of the event loop the error has its first traceback again.
 
         Raises:
-            Exception: whatever the stream ended with.
+            Exception: the error that the stream ended with.
         """
         error = self.error
         if error is None:
@@ -332,15 +333,14 @@ class Lifetime(Generic[T]):
 
 
 class Lease:
-    """The right to read a stream: as long as one lives, the stream is not stopped for want of readers.
+    """The right to read a stream: as long as a lease exists, the stream is not stopped for lack of readers.
 
     Args:
         buffer: the stream.
 
     Attributes:
         buffer: the stream.
-        held: the stream as far as there is one: None for a value that is there, as long as nothing has looked
-            at its stream.
+        held: the stream; None for a finished value whose stream has not been used yet, so that none was made.
     """
 
     __slots__ = ("__weakref__", "buffer", "held")
@@ -356,36 +356,36 @@ class Lease:
 
         Args:
             buffer: the stream.
-            announced: handlers of the context are told of it, if there are any.
+            announced: whether the handlers of the context get it, if there are any.
         """
-        # `typing.cast` is a call, and this is done for each promise that there is.
+        # No `typing.cast`, which is a call: this runs for each promise.
         self.buffer = self.held = buffer  # type: ignore[assignment]  # of whichever pieces: here they are only looked at
         buffer.leases += 1
         if buffer.context.announcing and announced:
             self.announce()
 
     def announce(self) -> None:
-        """Have the handlers of the context told; a lease alone is nothing to be told of."""
+        """Call the handlers of the context when resolved; a promise overrides it, a lease does nothing."""
 
     def __del__(self) -> None:
         try:
             held = self.held
-        except AttributeError:  # a constructor has raised before there was a stream
+        except AttributeError:  # a constructor has raised before it had a stream
             return
         if held is not None:
             held.release()
 
     def contain(self) -> None:
-        """Event *kept by another stream*; what has no stream cannot be stopped, so it need not know."""
+        """Event *kept by another stream*; a lease without a stream cannot be stopped and ignores it."""
         if self.held is not None:
             self.held.contained = True
 
 
 def contain_all(leases: "Iterable[Lease]") -> None:
-    """Event *kept by another stream*, of many at once.
+    """Event *kept by another stream*, for many streams at once.
 
     Args:
-        leases: on the streams.
+        leases: leases on the streams.
     """
     for lease in leases:
         held = lease.held
@@ -394,19 +394,20 @@ def contain_all(leases: "Iterable[Lease]") -> None:
 
 
 class TaskLife(WaitingTask):
-    """The life of a task that produces a stream: who started it, what it started, and how it is stopped.
+    """The life of a task that produces a stream: which run started it, what it started, how it is stopped.
 
     Args:
         buffer: the stream that its readers see.
-        parent: the task that starts it, None if there is none.
-        part: it is a part of the run that starts it (a message being written), not a run of its own.
+        parent: the run that starts it; None if no run does.
+        part: whether it is a part of the run that starts it (a message that the run writes), not a run of its
+            own.
 
     Attributes:
-        at_end: called once when it has ended; None if there is nothing to be told.
+        at_end: called once when it has ended; None if nothing needs the call.
         buffer: the stream that its readers see.
-        part: it is a part of a run.
-        task: the asyncio task, None before it begins and after it has ended.
-        run_watch: for those who observe it, if it is a run, or the call of a tool, that is observed.
+        part: whether it is a part of a run.
+        task: the asyncio task; None before it begins and after it has ended.
+        run_watch: reports it to observers, if it is an observed run or tool call.
     """
 
     __slots__ = (
@@ -415,14 +416,14 @@ class TaskLife(WaitingTask):
     )
 
     def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None", *, part: bool) -> None:
-        WaitingTask.__init__(self, buffer.context)  # once per run: `super()` makes an object for the call
+        WaitingTask.__init__(self, buffer.context)  # called once per run; `super()` would make an object
         self.buffer: Lifetime[object] = buffer  # type: ignore[assignment]  # it is only looked at here
         self.part: bool = part
         self.task: Task[None] | None = None
         self.at_end: Callable[[], None] | None = None
         self.run_watch: RunWatch | None = None
-        self.parent: TaskLife | None = parent  # whose name its errors bear
-        self._guardian: TaskLife | None = parent  # who stops it if it is stopped itself
+        self.parent: TaskLife | None = parent  # the run that its errors name
+        self._guardian: TaskLife | None = parent  # the task that stops this one when it is stopped itself
         self._children: set[TaskLife] | None = None
         self._begun_by: Ancestry | None = None if parent is None else parent.ancestry
         self._ancestry: Ancestry | None = None
@@ -430,20 +431,20 @@ class TaskLife(WaitingTask):
         self._abandoned = False
 
     def end_aborted(self, error: Exception) -> None:
-        """End what it writes with ``error`` at once; what is still on its way is given up."""
+        """End what it writes with ``error`` at once; what is still on its way is dropped."""
         raise NotImplementedError
 
     def drain(self) -> None:
-        """Run on without regard to how far the readers are."""
+        """Run to the end, however far the readers are."""
         raise NotImplementedError
 
     def seen(self) -> tuple[Lifetime[object], ...]:
-        """The streams in which readers see what it writes; the first one is what its starter was given."""
+        """The streams in which readers see what it writes; the first one is that of the promise."""
         return (self.buffer.seen_as(),)
 
     @property
     def ancestry(self) -> Ancestry | None:
-        """The run that this is or is a part of, for what it begins; made when it begins something."""
+        """The ancestry of this run, or of the run that it is a part of; made when it begins another run."""
         if self.part:
             return self._begun_by
         if self._ancestry is None:
@@ -452,11 +453,11 @@ class TaskLife(WaitingTask):
 
     @property
     def goes_on(self) -> bool:
-        """Whether it has begun and not ended, so that it can be stopped."""
+        """Whether it has begun and has not ended, so that it can be stopped."""
         return self.task is not None
 
     def begins(self) -> None:
-        """Event *producer begins*: it is about to be a task; its context owns it, its guardian stops it."""
+        """Event *producer begins*: the context owns the task from now on, and its guardian can stop it."""
         buffer = self.buffer
         if buffer.producer is None:
             buffer.producer = self
@@ -467,20 +468,20 @@ class TaskLife(WaitingTask):
             self._guardian.take_charge_of(self)
 
     def runs_as(self, task: "Task[None]") -> None:
-        """Event *producer has begun*: ``task`` is going to make its first step."""
+        """Event *producer has begun*: ``task`` is about to run its first step."""
         self.task = task
 
     def observe(self, watch: RunWatch) -> None:
-        """Tell observers of it from now on: that it was inquired is told now.
+        """Report it to observers from now on, first that it was inquired.
 
         Args:
-            watch: knows the observers.
+            watch: reports to the observers.
         """
         self.run_watch = watch
         watch.began(self.variables)
 
     def when_ended(self, tell: "Callable[[], None]") -> None:
-        """Call ``tell`` once, when what it does has ended, however it did.
+        """Call ``tell`` once, when its work has ended, with or without an error.
 
         Args:
             tell: must not raise.
@@ -488,26 +489,27 @@ class TaskLife(WaitingTask):
         self.at_end = tell
 
     def work_ended(self) -> None:
-        """Event *work ended*: told before what it writes ends, and with that the runs that pass it on."""
+        """Event *work ended*: it comes before the end of what it writes, and of runs that pass that on."""
         at_end, self.at_end = self.at_end, None
         if at_end is not None:
             at_end()
 
     def take_charge_of(self, child: "TaskLife") -> None:
-        """Stop ``child`` when this is stopped, unless somebody else reads what it writes."""
+        """Stop ``child`` when this task is stopped, unless something else reads what the child writes."""
         child._guardian = self  # noqa: SLF001 - same class
         children = self._children = self._children or set()
         children.add(child)
 
     def has_ended(self) -> None:
-        """Event *producer has ended*: it lets go of everything.
+        """Event *producer has ended*: release everything.
 
-        What still streams of it (a message that it was writing, replies that it passes on) goes on, and
-        is from now on stopped with the run that had started this one.
+        Its messages that still stream (a message that it was writing, replies that it passes on) go on. From
+        now on they are stopped with the run that had started this one.
         """
-        self.work_ended()
+        if self.at_end is not None:  # most ends of work have been told before this
+            self.work_ended()
         children, self._children = self._children, None
-        self.task = None  # its contextvars know this object: what has ended should need no garbage collector
+        self.task = None  # its contextvars refer to this object; dropping them avoids a garbage collection
         guardian = self._guardian
         for child in children or ():
             is_message = child.part or child.parent is not self  # of this run, or of one that ended before
@@ -515,9 +517,7 @@ class TaskLife(WaitingTask):
                 guardian.take_charge_of(child)
             else:
                 child._guardian = None  # noqa: SLF001 - same class
-        if self.buffer.closed or guardian is None:
-            self._leave_guardian()
-        else:
+        if guardian is not None:
             self.buffer.when_closed(self._leave_guardian)
         self.parent = None
         self.buffer.context.discard(self)
@@ -532,7 +532,7 @@ class TaskLife(WaitingTask):
     def cancel(self) -> None:
         """Event *run cancelled*: stop now, with every message that it is writing.
 
-        Readers get ``InquiryCancelledError`` after what had come.
+        Readers get ``InquiryCancelledError`` after the pieces that had come.
         """
         for child in tuple(self._children or ()):
             if child.part and child.parent is self:
@@ -540,7 +540,7 @@ class TaskLife(WaitingTask):
         self._stop()
 
     def abandon(self) -> None:
-        """Event *run abandoned*: its last reader has left. What somebody still holds a part of goes on."""
+        """Event *run abandoned*: its last reader has left. Messages of it that are still held go on."""
         self._abandoned = True
         children = tuple(self._children or ())
         for child in children:
@@ -558,18 +558,18 @@ class TaskLife(WaitingTask):
             self.task.cancel()
 
     def stops(self) -> bool:
-        """Whether it is to be stopped, which it is once: a second time would hit the first one's clean-up."""
+        """Return whether to stop it: only once, since a second stop would interrupt its clean-up."""
         first, self._stopping = not self._stopping, True
         return first
 
     def cancellation(self) -> InquiryCancelledError:
-        """What readers of a stopped task get."""
+        """Return the error that readers of a stopped task get."""
         return InquiryCancelledError(
             f"{self.name} was cancelled before it had ended.", abandoned=self._abandoned
         )
 
     def was_cancelled(self) -> None:
-        """Event *run cancelled*, in its task: what it began is cancelled too, if no other reader is left."""
+        """Event *run cancelled*, in its task: cancel what it began, unless that has another reader."""
         for child in tuple(self._children or ()):
             seen = child.seen()
             kept = self._abandoned and any(each.reachable for each in seen)
@@ -577,10 +577,10 @@ class TaskLife(WaitingTask):
                 child.cancel()
 
     def has_failed(self) -> None:
-        """Event *run failed*: as if cancelled, but for what it had replied: that stands in a sequence."""
+        """Event *run failed*: as if cancelled, except for what it had replied, which is in a sequence."""
         replied = {id(item.buffer) for item in self.buffer.items if isinstance(item, Lease)}
         for child in tuple(self._children or ()):
-            # A message of a run that has ended stands in the replies of that, whether these are read or not.
+            # A message of a run that has ended is in the replies of that run, whether these are read or not.
             left_behind = child.part and child.parent is not self
             seen = child.seen()
             kept = id(seen[0]) in replied if left_behind else seen[0].contained

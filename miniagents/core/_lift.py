@@ -1,4 +1,4 @@
-"""What works on a promise of messages, lifted to Observables: how every operator of ours is subscribed to."""
+"""`Lifted`: turns a function of a promise of messages into an operator on Observables."""
 
 from collections.abc import Callable
 from contextvars import copy_context
@@ -18,20 +18,21 @@ B = TypeVar("B")
 
 
 class Lifted(Observable[B]):
-    """What ``transform`` makes of the messages of ``source``, anew for each subscriber.
+    """The result of ``transform`` for the messages of ``source``, computed again for each subscriber.
 
-    * When does it start? When someone subscribes, in their contextvars and their context.
+    * When does it start? At each subscription, in the subscriber's contextvars and context.
     * How often? Once per subscription.
-    * What is kept? The messages of that subscription, as long as it goes on.
+    * What is kept? The messages of that subscription, until it ends.
     * What does ``break`` do? Disposing unsubscribes from ``source`` and abandons what ``transform`` began.
     * When does an error come? After everything that came before it.
 
     Args:
-        source: its items may be any ``MessageType``.
-        transform: is given what ``source`` emits as a promise; its result is what the subscriber gets.
+        source: an Observable whose items may be any ``MessageType``.
+        transform: called with a promise of the messages that ``source`` emits; the subscriber gets its
+            result.
 
     Attributes:
-        source: what it is subscribed to.
+        source: the Observable to subscribe to.
 
     Raises:
         NoActiveContextError: on subscribing, when no context is active.
@@ -54,7 +55,7 @@ class Lifted(Observable[B]):
         self._transform = transform
 
     def _begin(self, observer: ObserverBase[B], scheduler: SchedulerBase | None = None) -> DisposableBase:
-        del scheduler  # the event loop of the context is the only one there is
+        del scheduler  # there is no other scheduler than the event loop of the context
         flattener, received = open_sequence()
         source = self.source
         result = self._transform(received)
@@ -62,11 +63,11 @@ class Lifted(Observable[B]):
         variables = copy_context()
 
         def follow_source(*_: object) -> None:
-            if flattener.ended:  # left already
+            if flattener.ended:  # the subscriber has left already
                 return
             try:
                 variables.run(follow_observable, flattener, source)
-            except Exception as error:  # noqa: BLE001 - whatever a source raises is its error
+            except Exception as error:  # noqa: BLE001 - any error of a source is its terminal event
                 flattener.fail(error)
 
         # Not here: each operator of a long pipeline would subscribe to the one before it on a deeper stack.
@@ -75,10 +76,10 @@ class Lifted(Observable[B]):
 
 
 class _Subscription(DisposableBase):
-    """Leaving it abandons the result, which is less than cancelling it.
+    """A subscription; disposing it abandons the result, which is weaker than cancelling it.
 
-    After ``take(1)`` the message that was taken goes on streaming for its holder, together with what it still
-    needs of the input. The rest stops.
+    After ``take(1)`` the taken message goes on streaming if something holds it, together with the input that
+    it needs. The rest stops.
     """
 
     __slots__ = ("_received", "_result", "_subscription")
@@ -95,7 +96,7 @@ class _Subscription(DisposableBase):
 
     @override
     def dispose(self) -> None:
-        """Leave; idempotent."""
+        """Unsubscribe; idempotent."""
         received, self._received = self._received, None
         result, self._result = self._result, None
         if received is None or result is None:

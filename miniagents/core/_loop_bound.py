@@ -1,4 +1,4 @@
-"""What belongs to one event loop and its thread."""
+"""`LoopBound`: the base class of objects that belong to one event loop and its thread."""
 
 import asyncio
 import contextvars
@@ -15,7 +15,7 @@ Ts = TypeVarTuple("Ts")
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that is running on this thread, None if none is."""
+    """Return the event loop that is running on this thread; None if none is running."""
     try:
         return get_running_loop()
     except RuntimeError:
@@ -23,7 +23,7 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class LoopBound:
-    """Belongs to the event loop that it was opened on, until it is unbound."""
+    """An object that belongs to the event loop on which it was opened, until it is unbound."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -47,17 +47,17 @@ class LoopBound:
         return self._loop is None
 
     def open(self) -> None:
-        """Belong to the running event loop and this thread."""
+        """Bind it to the running event loop and this thread."""
         self._loop = get_running_loop()
         self._thread = threading.get_ident()
         self._process = os.getpid()
 
     def unbind(self) -> None:
-        """Belong to no event loop any more."""
+        """Unbind it from its event loop."""
         self._loop = None
 
     def check(self) -> None:
-        """Refuse to be used from another thread or event loop than the one it was entered on.
+        """Raise an error if the caller is on a thread or event loop other than that of the entry.
 
         Raises:
             NoActiveContextError: it has ended.
@@ -74,7 +74,7 @@ class LoopBound:
         raise WrongLoopError
 
     def check_place(self) -> None:
-        """Refuse a call from another thread, event loop or process; that it has ended does not matter.
+        """Raise an error if the caller is on another thread, event loop or process, even if it has ended.
 
         Raises:
             WrongLoopError: this call comes from elsewhere.
@@ -89,7 +89,7 @@ class LoopBound:
         raise WrongLoopError
 
     def future(self) -> "asyncio.Future[None]":
-        """A new Future of this context's event loop, for somebody who is going to wait on it.
+        """Return a new Future of this context's event loop.
 
         Raises:
             NoActiveContextError: the context has ended.
@@ -97,29 +97,29 @@ class LoopBound:
         """
         loop = self._loop
         try:
-            here = get_running_loop()  # once per token of a live source: no call that is not needed
+            here = get_running_loop()  # once per token of a live source, so without calls that are not needed
         except RuntimeError:
             here = None
         if loop is None or here is not loop:
             self.check()
             loop = self.loop
-        return Future(loop=loop)  # what `create_future` of asyncio and of uvloop does, without a call a token
+        return Future(loop=loop)  # as `create_future` of asyncio and uvloop, without a call per token
 
     def in_loop_thread(self) -> bool:
         """Whether the caller runs on the thread of this context's event loop."""
         return threading.get_ident() == self._thread
 
     def in_process(self) -> bool:
-        """Whether this is the process of its event loop, and no fork of it."""
+        """Whether this is the process of its event loop, not a fork of it."""
         return os.getpid() == self._process
 
     def on_loop_thread(self, function: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
-        """``function``, run on the thread of this context from whatever thread it is called.
+        """Return a function that runs ``function`` on the thread of this context, from any thread.
 
-        A call from another thread runs in the contextvars of now, soon, in the order of the calls.
+        A call from another thread runs soon, in the order of the calls, with the present contextvars.
 
         Args:
-            function: what is run; its result is dropped.
+            function: the function to run; its result is dropped.
         """
         variables = contextvars.copy_context()
 
@@ -132,19 +132,19 @@ class LoopBound:
         return call
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Run ``callback`` on this context's event loop, from whatever thread; not at all once it is closed.
+        """Run ``callback`` on this context's event loop, from any thread; if the loop is closed, do nothing.
 
         Args:
-            callback: what is run.
+            callback: the function to run.
         """
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback)
 
     def call_soon_here(self, callback: Callable[[], None]) -> None:
-        """Run ``callback`` in the next turn of the event loop that is running, if one is.
+        """Run ``callback`` in the next turn of the running event loop, if there is one.
 
         Args:
-            callback: what is run.
+            callback: the function to run.
         """
         loop = running_loop()
         if loop is not None:

@@ -1,9 +1,9 @@
-"""``Message`` and ``MessagePromise``: one thing seen twice, as the value and as the stream it comes from.
+"""``Message`` and ``MessagePromise``: a message as a value, and as the stream from which it comes.
 
-They share a module because they speak of each other: a message class makes promises (``Message.promise``,
+They share a module because they refer to each other: a message class makes promises (``Message.promise``,
 ``message.as_promise``), and a promise resolves to a message of its class.
 
-Why so long: two classes that cannot be named apart from each other, each form with an example.
+The module is long because of these two classes and their examples.
 """
 
 from collections.abc import AsyncIterable, Callable, Generator, Mapping, MutableMapping, Sequence
@@ -37,27 +37,27 @@ M = TypeVar("M", bound="Message")
 V = TypeVar("V")
 
 TokenStreamer = Callable[[MutableMapping[str, object]], AsyncIterable[str]]
-"""What ``Message.promise`` takes: an async generator function of tokens, given ``metadata_so_far``."""
+"""For ``Message.promise``: an async generator function of tokens, called with ``metadata_so_far``."""
 PartStreamer = Callable[[MutableMapping[str, object]], AsyncIterable[Part]]
-"""What ``Message.promise_of_parts`` takes: as a token streamer, but it yields parts."""
+"""For ``Message.promise_of_parts``: like a token streamer, but it yields parts."""
 
 _NOTHING: FrozenMapping[str, object] = FrozenMapping()
 _new = object.__new__
-_set = object.__setattr__  # around the guard of `Frozen.__setattr__`
+_set = object.__setattr__  # bypasses `Frozen.__setattr__`
 
 
 class Message(Frozen, deferred=True):
-    """A frozen value that flows between agents: a text, and any further keywords as data.
+    """A frozen value that agents exchange: a text, and any further keywords as data.
 
     Args:
-        text: what it says; None for a message of data only, which is shown by its template or as JSON.
-        **fields: declared fields of the class, kept frozen all the way down; ``Message`` itself, and a
-            subclass that says ``extra="allow"``, take any others, too.
+        text: the text; None for a message of data only, whose ``str`` is its filled template or its JSON.
+        **fields: declared fields of the class, frozen on all levels; ``Message`` itself, and a subclass with
+            ``extra="allow"``, take any other fields too.
 
     Raises:
         pydantic.ValidationError: a declared field does not fit, or a subclass has no such field; the error
-            has the nearest name.
-        TypeError: a value is none of the allowed types; the error names the field's path.
+        suggests the nearest name.
+        TypeError: a value is not of an allowed type; the error names the field's path.
 
     Example:
         >>> from miniagents import Message
@@ -71,22 +71,22 @@ class Message(Frozen, deferred=True):
 
     def __init__(self, /, text: str | None = None, **fields: object) -> None:
         if type(self) is Message and type(text) is str and not fields:
-            fill_with_atoms(self, {"text": text})  # as in `text_message`: valid and frozen as it is
+            fill_with_atoms(self, {"text": text})  # as in `text_message`: it is valid and frozen already
             return
         kind = type(self)
-        # A constructor of a subclass says itself what it takes.
+        # A constructor of a subclass declares its own parameters.
         if fields and kind is not Message and kind.__init__ is _OWN_INIT:
             kind.__frozen_facts__.refuse_unknown(fields)
-        if text is not None:  # a class may have a text of its own where none is given
+        if text is not None:  # a class may have a default text
             fields["text"] = text  # in the mapping: `text` is not declared on Frozen
         super().__init__(**fields)
 
-    # What pydantic validates it makes without the constructor: there any further data is kept.
+    # pydantic makes the values that it validates without the constructor; these keep any further data.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # pyright: ignore[reportFunctionMemberAccess]
 
     @property
     def as_promise(self) -> "MessagePromise[Self]":
-        """A finished promise of this very message.
+        """Return a finished promise of this message.
 
         Raises:
             NoActiveContextError: no context is active.
@@ -94,17 +94,17 @@ class Message(Frozen, deferred=True):
         return MessagePromise(self)
 
     def _streamed(self) -> list[Part]:
-        """What it streams as if it were still being written; empty if that is its text alone."""
+        """Return the parts that it would stream while it is written; empty if that is only its text."""
         return []
 
     @classmethod
     def promise(cls, token_streamer: TokenStreamer, **preliminary_metadata: object) -> "MessagePromise[Self]":
-        """A message that is still being written: its tokens come from an async generator function.
+        """Return a promise of a message whose tokens come from an async generator function.
 
         Args:
             token_streamer: called once, at once, with a mutable mapping ``metadata_so_far``; yields tokens
-                (``str``). What it puts there lands in the final message. It is closed when the last
-                reader and the last holder of the message have gone.
+                (``str``). What it puts into the mapping becomes data of the final message. The generator is
+                closed when the last reader and the last reference to the message are gone.
             **preliminary_metadata: data that is known already; the mapping starts with it.
 
         Returns:
@@ -142,11 +142,11 @@ class Message(Frozen, deferred=True):
     def promise_of_parts(
         cls, part_streamer: PartStreamer, **preliminary_metadata: object
     ) -> "MessagePromise[Self]":
-        """A message that is more than text: as :meth:`promise`, from an async generator function of parts.
+        """Return a promise of a message whose parts come from an async generator function.
 
         Text is plain `str`; everything else is a value like `Reasoning` or `ToolCallDelta`. The message gets
-        `finish_reason` and `usage` from the last `Finish` and `Usage`, and, if anything but text came,
-        `parts`: all of its content in order.
+        `finish_reason` and `usage` from the last `Finish` and `Usage`. If anything but text came, it also
+        gets `parts`, its whole content in order. Otherwise it is as :meth:`promise`.
 
         Args:
             part_streamer: called once, at once, with a mutable mapping ``metadata_so_far``; yields parts.
@@ -182,13 +182,13 @@ def write_message(
     preliminary_metadata: Mapping[str, object],
     watch: RunWatch | None = None,
 ) -> "MessagePromise[M]":
-    """:meth:`Message.promise_of_parts`, also of the call of a tool, which observers are told of as of a run.
+    """Do what :meth:`Message.promise_of_parts` does; observers can see it as the run of a tool.
 
     Args:
         kind: the class of the message.
         part_streamer: called once, at once, with a mutable mapping ``metadata_so_far``; yields parts.
         preliminary_metadata: data that is known already.
-        watch: of the call of a tool; None if the message belongs to the run that writes it.
+        watch: reports the call of a tool; None if the message belongs to the run that writes it.
 
     Raises:
         NoActiveContextError: no context is active.
@@ -207,10 +207,10 @@ _OWN_INIT: Final = Message.__init__
 
 
 def text_message(text: str) -> Message:
-    """``Message(text)``, for less: one of text alone is valid and frozen as it is.
+    """Return ``Message(text)`` at a lower cost: a plain text is valid and frozen already.
 
     Args:
-        text: what it says.
+        text: the text.
 
     Example:
         >>> from miniagents import Message
@@ -218,9 +218,9 @@ def text_message(text: str) -> Message:
         >>> text_message("Hello") == Message("Hello")
         True
     """
-    if type(text) is not str:  # what is more (a member of an enumeration) is pydantic's to make a str of
+    if type(text) is not str:  # pydantic turns anything more (a member of an enumeration) into a str
         return Message(text)
-    # `values.of_atoms` written out: every text that flows between agents becomes one.
+    # `values.of_atoms`, inlined: every text between agents becomes a message.
     message = _new(Message)
     _set(message, "__dict__", {"text": text})
     _set(message, "__pydantic_fields_set__", {"text"})
@@ -230,12 +230,12 @@ def text_message(text: str) -> Message:
 
 
 def message_of(kind: type[M], text: str | None, data: Mapping[str, object]) -> M:
-    """``kind(text, **data)`` with any further data; cheap where the data are of exactly the declared types.
+    """Return ``kind(text, **data)`` with any further data; fast if the data have exactly the declared types.
 
     Args:
         kind: the class of the message.
-        text: what it says; None if it has only data.
-        data: its declared fields and whatever else.
+        text: the text; None if it has only data.
+        data: its declared fields and any further data.
 
     Raises:
         pydantic.ValidationError: as the constructor of the class.
@@ -255,13 +255,13 @@ def message_of(kind: type[M], text: str | None, data: Mapping[str, object]) -> M
 
 
 def freeze_metadata(metadata: Mapping[str, object]) -> FrozenMapping[str, object]:
-    """The data of a message that is known before its text.
+    """Return the frozen data of a message that are known before its text.
 
     Args:
-        metadata: taken as it is now.
+        metadata: the data; they are copied.
 
     Raises:
-        FreezeError: a value is none of the allowed types; the text names the field's path.
+        FreezeError: a value is not of an allowed type; the text names the field's path.
 
     Example:
         >>> freeze_metadata({"tags": ["a", "b"]})
@@ -276,12 +276,12 @@ def freeze_metadata(metadata: Mapping[str, object]) -> FrozenMapping[str, object
 
 
 class MessageSink(Generic[M]):
-    """Closes a buffer of tokens with the message that they make together.
+    """Ends a buffer of tokens with the message that they make.
 
     Args:
         buffer: the tokens.
         message_class: the class of the message.
-        metadata: its data, read when the last token has come.
+        metadata: its data; read when the last token has come.
 
     Example:
         >>> from miniagents import Message, MiniAgents
@@ -308,14 +308,14 @@ class MessageSink(Generic[M]):
         self.metadata: MutableMapping[str, object] = metadata
 
     def finish(self) -> None:
-        """Make the message; if it cannot be made, that is the error of the stream."""
+        """Make the message; an error of its constructor becomes the error of the stream."""
         if self.buffer.closed:
             return
         try:
             data = {name: value for name, value in self.metadata.items() if name != "text"}
             if isinstance(self.buffer, PartBuffer):
                 data |= told_by(self.buffer.parts)
-            # Of an answer that began anew, only the new one is the text.
+            # If the answer began again, only the last attempt is the text.
             text = str(data.pop("text")) if "text" in data else _join(self.buffer.items)
             message = message_of(self.message_class, text, data)
         except Exception as error:  # noqa: BLE001 - validation is user code
@@ -324,12 +324,12 @@ class MessageSink(Generic[M]):
             self.buffer.finish(message)
 
     def fail(self, error: Exception, chain: tuple[str, ...] = (), *, handled: bool = False) -> None:
-        """End with ``error``; :func:`partial_text` of it is what had arrived.
+        """End with ``error``; :func:`partial_text` of it is the text that had arrived.
 
         Args:
-            error: the terminal of the buffer.
+            error: the error that ends the buffer.
             chain: the aliases of the agents that it went through.
-            handled: its readers are told elsewhere, so it is not logged here.
+            handled: whether readers get it elsewhere, so that it is not logged here.
         """
         if not self.buffer.closed:
             set_partial_text(error, "".join(str(token) for token in self.buffer.items))
@@ -354,23 +354,23 @@ def _join(tokens: list[str]) -> str:
 class MessagePromise(StreamedPromise[str, M_co]):
     """A message that may still be streaming: await it, iterate its tokens, or subscribe to them.
 
-    * When does it start? What made it has started it: a running agent, or :meth:`Message.promise`.
-    * How often? It is written once, however many read it.
-    * What is kept? Every token: each reader starts at the first, at its own pace.
-    * What does ``break`` do? That reader is gone. When none can come any more, the source is stopped and
-      closed.
-    * When does an error come? After every token that came before it, the very exception that was raised;
-      ``partial_text(error)`` is what had arrived.
+    * When does it start? It has started already: a running agent, or :meth:`Message.promise`, writes it.
+    * How often? It is written once, for any number of readers.
+    * What is kept? Every token: each reader starts at the first one and reads at its own pace.
+    * What does ``break`` do? It ends that reader. When no reader is left and none can come any more, the
+      source is stopped and closed.
+    * When does an error come? After every token that came before it; every reader gets the same exception
+      object, and ``partial_text(error)`` is the text that had arrived.
 
     Args:
-        message: the finished message it stands for. (One that is still being written is made with
-            :meth:`Message.promise`.)
+        message: the finished message. (:meth:`Message.promise` makes a promise of a message that is still
+            being written.)
 
     Attributes:
-        held: the stream, None until something looks at that of a text that was there from the start.
-        given: the message that it was made of; None if that is or was being written.
+        held: the stream; None for a finished text whose stream has not been used yet.
+        given: the finished message from which it was made; None if the message was streamed.
         preliminary_metadata: the data that was known when the promise was made; it never changes.
-        message_class: the class of the message that is going to come.
+        message_class: the class of the message.
 
     Raises:
         NoActiveContextError: no context is active.
@@ -406,14 +406,15 @@ class MessagePromise(StreamedPromise[str, M_co]):
 
     @staticmethod
     def of_message(context: Context, message: M, *, announced: bool = True) -> "MessagePromise[M]":
-        """The finished promise of ``message`` in a context that need not be the active one.
+        """Return a finished promise of ``message``, in any context.
 
         Args:
             context: the context.
-            message: what has come to be.
-            announced: handlers are told of it, as of every promise; False for one that is made for them.
+            message: the finished message.
+            announced: whether handlers get it, as they get every promise; False for a promise that is made
+                for handlers.
         """
-        # `typing.cast` is a call, and this is done for each message that there is.
+        # No `typing.cast`, which is a call: this runs for each message.
         promise: MessagePromise[M] = object.__new__(MessagePromise)  # pyright: ignore[reportAssignmentType]
         promise.preliminary_metadata = _NOTHING
         promise.message_class = type(message)
@@ -421,9 +422,9 @@ class MessagePromise(StreamedPromise[str, M_co]):
         return promise
 
     def _stand_for(self, context: Context, message: M_co, *, announced: bool) -> None:  # type: ignore[misc]  # as in a constructor
-        """Be the promise of ``message``; of a text alone the stream is made when something looks at it.
+        """Make this the promise of ``message``; the stream of a plain text is only made when it is used.
 
-        Most of them are read as the value that they are, and a stream is most of what a promise costs.
+        Most of these promises are only awaited, and the stream is most of a promise's cost.
         """
         self.given = message
         if type(message) is Message and message.text is not None and not (announced and context.announcing):
@@ -432,27 +433,27 @@ class MessagePromise(StreamedPromise[str, M_co]):
         else:
             self.take(_finished(context, message), announced=announced)
 
-    # Made at the first look, so it is a property here and an attribute of every other promise.
+    # It is made at its first use, so it is a property here and an attribute of other promises.
     @property  # type: ignore[override,explicit-override]
     @override
     def buffer(self) -> ReplayBuffer[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The stream underneath, for code of this layer; readers use the three faces."""
+        """The stream of the promise, for code of this layer; users read the promise."""
         held = self.held
         if held is None:
             self.take(_finished(self._context, cast("Message", self.given)), announced=False)
             held = self.held
-        # `typing.cast` is a call, and this is looked at several times for each message that there is.
+        # No `typing.cast`, which is a call: this runs several times for each message.
         return held  # type: ignore[return-value] # pyright: ignore[reportReturnType] - it is what was taken
 
     @buffer.setter
     def buffer(self, buffer: ReplayBuffer[str]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Nothing: what is shown is what is held."""
+        """Ignore the value: the property returns `held`."""
 
     @staticmethod
     def of_tokens(
         buffer: ReplayBuffer[str], message_class: type[M], metadata: FrozenMapping[str, object] = _NOTHING
     ) -> "MessagePromise[M]":
-        """The promise that shows a buffer of tokens; the buffer's result is the message.
+        """Return the promise of a buffer of tokens; the buffer's result is the message.
 
         Args:
             buffer: the tokens, in pieces of text.
@@ -468,8 +469,8 @@ class MessagePromise(StreamedPromise[str, M_co]):
 
     @override
     def __await__(self) -> Generator[object, None, M_co]:
-        """The message, when it is there."""
-        if self.given is not None:  # what is there needs no coroutine
+        """Wait for the message and return it."""
+        if self.given is not None:  # a finished message needs no coroutine
             return _ready(self.given)
         return self._whole().__await__()
 
@@ -498,7 +499,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
 
     @property
     def parts(self) -> Stream[Part]:
-        """Everything that the message streams, in order: its tokens and what came between them.
+        """All parts of the message, in order: its tokens and what came between them.
 
         Example:
             >>> from miniagents import AssistantMessage, MiniAgents, ToolCall
@@ -512,16 +513,16 @@ class MessagePromise(StreamedPromise[str, M_co]):
 
 
 def _ready(value: V) -> Generator[object, None, V]:
-    """What `await` takes of a value that is there."""
+    """Return a value that is ready, as a generator for `await`."""
     yield from ()  # makes it a generator
     return value
 
 
 def parts_of_finished(message: Message) -> Sequence[Part]:
-    """What a message that is there streams: its parts, or its text as one token.
+    """Return the parts of a finished message; if it has none, its text as one token.
 
     Args:
-        message: one that is complete.
+        message: a finished message.
     """
     streamed = message._streamed()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
     text = str(message)
@@ -529,10 +530,10 @@ def parts_of_finished(message: Message) -> Sequence[Part]:
 
 
 def _finished(context: Context, message: Message) -> ReplayBuffer[str]:
-    """The buffer of a message that is there: one token, or the parts of a message that has more."""
+    """Return the buffer of a finished message: one token, or its parts if it has any."""
     if type(message) is Message:
-        text = message.text  # once: an attribute of a pydantic model is looked up slowly
-        if text is not None:  # what comes most, and is its own text
+        text = message.text  # only once: attributes of pydantic models are slow to look up
+        if text is not None:  # the most frequent case; `str` of it is its text
             return ReplayBuffer(context, [text] if text else [], closed=True, result=message)
     if streamed := message._streamed():  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
         return PartBuffer(context, streamed, closed=True, result=message)
@@ -543,11 +544,11 @@ def _finished(context: Context, message: Message) -> ReplayBuffer[str]:
 def failed_message(
     context: Context, error: Exception, chain: tuple[str, ...] = ()
 ) -> MessagePromise[Message]:
-    """A message that fails where it stands.
+    """Return a promise of a message that fails.
 
     Args:
-        context: who owns it.
-        error: what its readers are going to get.
+        context: the owner of the promise.
+        error: the error that its readers get.
         chain: the aliases of the agents that the error came through.
 
     Example:

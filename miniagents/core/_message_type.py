@@ -1,8 +1,8 @@
-"""What may be given wherever messages are taken: ``MessageType``, and how it becomes messages.
+"""``MessageType``: everything that is accepted as messages, and how it becomes messages.
 
-Rule of this module: **what is given is taken as it is at the call.** Lists, dicts and generators are read at
-once, so changing them later changes nothing; only what is itself a stream (a promise, an async iterable, an
-Observable) is left to come in its own time. The walk is iterative; nesting is capped.
+Rule of this module: **arguments are read at the call.** Lists, dicts and generators are read at once, so
+changing them later changes nothing. Only streams (a promise, an async iterable, an Observable) are read as
+they come. The walk is iterative; nesting is limited.
 """
 
 from collections.abc import AsyncIterable, Callable, Collection, Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ from ._stream import TokenStream
 from ._token_message import TokenMessage
 
 MAX_DEPTH = 64
-BINARY: tuple[type[object], ...] = (bytes, bytearray, memoryview)  # iterable, but of numbers
+BINARY: tuple[type[object], ...] = (bytes, bytearray, memoryview)  # these are iterables of numbers
 
 MessageType: TypeAlias = Union[
     str,
@@ -35,22 +35,23 @@ MessageType: TypeAlias = Union[
     AsyncIterable["MessageType"],
     None,
 ]
-"""Whatever ``inquire``, ``reply`` and the operators take for messages.
+"""Everything that ``inquire``, ``reply`` and the operators accept as messages.
 
-* a text; a message; ``{"role": "user", "content": ...}``, as OpenAI's and Anthropic's libraries have them:
-  a message of that role; any other mapping (``Message(**it)``); any other pydantic model (its fields),
-* an exception, which is raised where it stands,
-* a promise, an Observable, an async iterable: their messages when they come,
+* a text; a message; ``{"role": "user", "content": ...}``, as in OpenAI's and Anthropic's libraries: a message
+  with that role; any other mapping (it becomes ``Message(**mapping)``); any other pydantic model (its fields
+  become a message),
+* an exception, which is raised in its place,
+* a promise, an Observable, an async iterable: their messages, as they come,
 * the ``tokens`` of a message or a sequence: one message, which streams as they come,
 * any iterable of all these, nested 64 levels deep at most,
-* None at the top: no messages.
+* None, but not inside an iterable: no messages.
 """
 
 WHOLE = TypeVar("WHOLE", covariant=True, default=object)  # noqa: PLC0105 - as in StreamedPromise
 
 
 class FlatStream(StreamedPromise[MessagePromise[M_co], WHOLE]):
-    """A stream of which every piece is a message promise: nothing in it needs flattening any more.
+    """A stream whose pieces are all message promises, so that it is flat already.
 
     Example:
         >>> from miniagents import MessageSequencePromise
@@ -66,24 +67,24 @@ Opener: TypeAlias = Callable[[Observable[object] | AsyncIterable[object]], FlatS
 
 
 def pieces_of(value: object, context: Context, open_stream: Opener) -> list[Piece]:
-    """Flatten ``value`` into message promises and the streams between them, in order.
+    """Flatten ``value`` into message promises and streams, in order.
 
     Args:
         value: any ``MessageType``.
-        context: who owns the promises made here.
+        context: the owner of the promises that are made here.
         open_stream: turns an async iterable or an Observable into a promise of a flat sequence.
 
     Raises:
-        TypeError: something in it is no ``MessageType``; the text names its type and where it stands.
+        TypeError: an item of it is not a ``MessageType``; the text names its type and its position.
         NestingError: collections are nested more than 64 deep.
     """
     if value is None:
         return []
-    # What is given most comes first and without a walk: a third of what the walk costs.
+    # The most frequent cases come first and without a walk, at a third of its cost.
     one = one_message(value, context)
     if one is not None:
         return [one]
-    # All of it, before anything is started: it is taken as a whole or not at all.
+    # All items are read before anything is started: the value is taken as a whole or not at all.
     given = _flat(value)
     if are_messages(given):
         return cast("list[Piece]", given)
@@ -96,11 +97,11 @@ def pieces_of(value: object, context: Context, open_stream: Opener) -> list[Piec
 
 
 def one_message(value: object, context: Context) -> MessagePromise[Message] | None:
-    """The promise of the one message that ``value`` is as it stands; None if it is anything else.
+    """Return the promise of ``value`` if it is a single message; None if it is anything else.
 
     Args:
         value: any ``MessageType``.
-        context: who owns the promise, if it is made here.
+        context: the owner of the promise, if one is made here.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -120,16 +121,16 @@ def one_message(value: object, context: Context) -> MessagePromise[Message] | No
 
 
 def flat_messages(value: object) -> list[MessageType]:
-    """Everything that is given, out of its collections, in order; needs no context, since nothing is started.
+    """Return all items of ``value``, without their collections, in order; start nothing, need no context.
 
     Args:
         value: any ``MessageType``.
 
     Returns:
-        Messages, exceptions, and whatever streams.
+        Messages, exceptions and streams.
 
     Raises:
-        TypeError: something in it cannot become a message; the text names its type and where it stands.
+        TypeError: an item cannot become a message; the text names its type and its position.
         NestingError: collections are nested more than 64 deep.
 
     Example:
@@ -140,7 +141,7 @@ def flat_messages(value: object) -> list[MessageType]:
 
 
 def _flat(value: object) -> list[object]:
-    """Everything in ``value`` that is one message, stream or error, in order; nothing is started yet."""
+    """Return all messages, streams and errors in ``value``, in order; nothing is started."""
     found: list[object] = []
     stack: list[Iterator[tuple[int, object]]] = [iter([(0, value)])]
     path: list[int] = []
@@ -176,11 +177,11 @@ def _flat(value: object) -> list[object]:
 
 
 _LEAVES: Final = frozenset({Message, MessagePromise})
-_PLAIN = (list, tuple)  # what most collections are; the walk looks at them as a whole, at the speed of C
+_PLAIN = (list, tuple)  # the most frequent collections; they are checked as a whole, at the speed of C
 
 
 def are_messages(items: Collection[object]) -> TypeGuard[list[MessagePromise[Message]]]:
-    """Whether all of ``items`` are message promises; told at the speed of C."""
+    """Return whether all of ``items`` are message promises, at the speed of C."""
     return {MessagePromise}.issuperset(map(type, items))
 
 
@@ -188,14 +189,14 @@ def _is_collection(item: object) -> bool:
     return isinstance(item, Iterable) and not isinstance(item, BINARY)
 
 
-# Tuples, made once: `A | B` makes an object at each look.
+# Tuples, made once: `A | B` would make an object at each use.
 _SINGLE: Final = (StreamedPromise, Message, Exception, Observable, AsyncIterable)
 _FLAT: Final = (MessagePromise, FlatStream)
 
 
 def _single(item: object) -> object:
-    """The one message, stream or error that ``item`` is; None if it is a collection or nothing we know."""
-    if type(item) is Message or type(item) is MessagePromise:  # what comes most, before what is looked up
+    """Return ``item`` as a message, stream or error; None if it is a collection or of an unknown type."""
+    if type(item) is Message or type(item) is MessagePromise:  # the most frequent ones first
         return cast("object", item)
     if isinstance(item, str):
         return text_message(item)
@@ -239,12 +240,12 @@ def _from_mapping(fields: Mapping[object, object]) -> Message:
 
 
 def _where(path: list[int], index: int) -> str:
-    """Where an item stands in what was given: ``[1][0]``; nothing if it is what was given."""
+    """Return the position of an item in the argument, such as ``[1][0]``; empty for the argument itself."""
     return "".join(f"[{each}]" for each in [*path[1:], index]) if path else ""
 
 
 def _check_pair(item: object, *, nested: bool) -> None:
-    # A list at the top may well be of two texts, of which the first happens to be "user".
+    # The argument itself may be a list of two texts, of which the first happens to be "user".
     if isinstance(item, _PLAIN if nested else tuple):
         pair = cast("list[object] | tuple[object, ...]", item)
         if len(pair) == 2:  # noqa: PLR2004 - a pair

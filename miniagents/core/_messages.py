@@ -1,4 +1,4 @@
-"""``Messages``: what a sequence of messages resolves to."""
+"""``Messages``: the value of a sequence of messages."""
 
 from collections.abc import Generator
 from typing import Self, SupportsIndex, TypeVar, cast, overload
@@ -14,7 +14,7 @@ T = TypeVar("T")
 class Messages(tuple[M_co, ...]):
     r"""An immutable tuple of messages; its text is their texts joined by a blank line.
 
-    Awaiting it gives the same object, so that code can await what may be a promise or its messages.
+    Awaiting it returns the same object, so code can ``await`` a value that may be a promise or its messages.
 
     Example:
         >>> from miniagents import Message, Messages
@@ -47,7 +47,7 @@ class Messages(tuple[M_co, ...]):
             return Messages(super().__getitem__(index))
         return super().__getitem__(index)
 
-    @overload  # type: ignore[override]  # tells more of what becomes of Messages than tuple does
+    @overload  # type: ignore[override]  # with more exact result types than those of tuple
     def __add__(self, other: "Messages[M]", /) -> "Messages[M_co | M]": ...
     @overload
     def __add__(self, other: tuple[M_co, ...], /) -> tuple[M_co, ...]: ...
@@ -61,10 +61,10 @@ class Messages(tuple[M_co, ...]):
         return Messages(cast("tuple[Message, ...]", both)) if isinstance(other, Messages) else both
 
     def __await__(self) -> Generator[object, None, Self]:
-        """Itself, at once."""
-        yield from ()  # makes it a generator; there is nothing to wait for
+        """Return itself, at once."""
+        yield from ()  # only makes it a generator
         return self
 
     async def aresolve_messages(self) -> Self:
-        """Itself: the same name as on a promise of messages."""
+        """Return itself; the method exists because a promise of messages has it."""
         return self

@@ -1,7 +1,7 @@
-"""The buffers of messages whose run is observed: they note when each part comes.
+"""The buffers of messages of observed runs: they note when each part comes.
 
-Rule of this module: **a part costs one look at the clock.** Observers are told of parts in batches; only the
-first part, and parts that have an event of their own, are told when they come.
+Rule of this module: **a part costs one reading of the clock.** Observers get parts in batches; only the first
+part, and parts that have an event of their own, are reported when they come.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ T = TypeVar("T")
 
 
 class _Notes:
-    """When the parts of one message came, until observers have been told.
+    """The times of the parts of one message that observers have not got yet.
 
     Args:
-        watch: of the run that writes the message.
-        parts: what has come.
-        data: what is known of the message, and will be.
+        watch: the watch of the run that writes the message.
+        parts: the parts that have come.
+        data: the data of the message; more may be added later.
 
     Attributes:
-        clock: tells the time of the event loop.
-        look_at: how many parts there are when :meth:`look` is to be called.
-        times: when each part came that has not been told.
+        clock: returns the time of the event loop.
+        look_at: the number of parts at which :meth:`look` must be called.
+        times: the times of the parts that have not been reported.
     """
 
     __slots__ = ("_number", "_parts", "_told", "_watch", "clock", "look_at", "times")
@@ -52,7 +52,7 @@ class _Notes:
         self.look_at: int = 1
 
     def look(self, part: Part, /) -> None:
-        """A part has come that may have to be told: the first one, one that is no text, one of a full batch.
+        """Report a part if necessary: the first one, one that is not text, or the last one of a full batch.
 
         Args:
             part: the last one.
@@ -64,11 +64,11 @@ class _Notes:
         self.look_at = self._told + batch if self._watch.began_to_write else len(self._parts) + 1
 
     def drop_last(self) -> None:
-        """The last part came too late and is none."""
+        """Remove the last time: its part came after the end."""
         self.times.pop()
 
     def tell(self) -> None:
-        """Tell of all parts that have not been told."""
+        """Report all parts that have not been reported."""
         if self.times:
             if not self._watch.began_to_write:
                 self._watch.one_came(self._number, self._parts[self._told], self.times[0])
@@ -79,12 +79,12 @@ class _Notes:
             self._watch.came(self._number, new, times)
 
     def end(self) -> None:
-        """The message has ended: tell of what has not been told."""
+        """Report the rest when the message has ended."""
         self.tell()
         self._watch.message_ended(self._number)
 
     def forget(self) -> None:
-        """Tell of all parts, which are going to be dropped."""
+        """Report all parts before they are dropped."""
         self.tell()
         self._told = 0
 
@@ -94,8 +94,8 @@ class ObservedBuffer(ReplayBuffer[str]):
 
     Args:
         context: the context that owns it.
-        watch: of the run that writes the message.
-        data: what is known of the message, and will be.
+        watch: the watch of the run that writes the message.
+        data: the data of the message; more may be added later.
 
     Attributes:
         notes: take the times.
@@ -122,8 +122,8 @@ class ObservedPartBuffer(PartBuffer):
 
     Args:
         context: the context that owns it.
-        watch: of the run that writes the message.
-        data: what is known of the message, and will be.
+        watch: the watch of the run that writes the message.
+        data: the data of the message; more may be added later.
     """
 
     __slots__ = ("_clock", "_note", "_notes")
@@ -131,14 +131,15 @@ class ObservedPartBuffer(PartBuffer):
     def __init__(self, context: Context, watch: RunWatch, data: Mapping[str, object]) -> None:
         super().__init__(context)
         self._notes = _Notes(watch, self.parts, data)
-        self._clock = self._notes.clock  # looked up once less per part
+        self._clock = self._notes.clock  # saves one look-up per part
         self._note = self._notes.times.append
 
     @override
     def put(self, part: Part) -> None:
         if self.closed:
             return
-        # `PartBuffer.put` written out. Observers are told before readers, of whom one may leave, and end it.
+        # `PartBuffer.put`, inlined. Observers come before readers, since a reader may leave and end the
+        # stream.
         text = part if type(part) is str else shown_text(part)
         parts = self.parts
         parts.append(part)
@@ -163,7 +164,7 @@ class ObservedPartBuffer(PartBuffer):
 
 
 def current_watch() -> RunWatch | None:
-    """The observed run in which this is; None outside of every run, or if it is not observed."""
+    """Return the watch of the current run; None outside of every run, or if it is not observed."""
     task = current_producer()
     while isinstance(task, TaskLife):
         if task.run_watch is not None:
@@ -175,14 +176,14 @@ def current_watch() -> RunWatch | None:
 def watch_run(
     context: Context, observers: Observers, alias: str, kind: RunKind, keywords: Mapping[str, object]
 ) -> RunWatch:
-    """What watches a run that is begun here.
+    """Return a new watch of a run that begins here.
 
     Args:
-        context: owns it.
-        observers: those of the context.
-        alias: of the agent, or the name of the tool.
-        kind: what it is.
-        keywords: what it is called with.
+        context: the context of the run.
+        observers: the observers of the context.
+        alias: the alias of the agent, or the name of the tool.
+        kind: ``"agent"``, ``"model"`` or ``"tool"``.
+        keywords: the keywords of the call.
     """
     parent = current_watch()
     info = RunInfo(alias, kind, None if parent is None else parent.info, keywords, observers.anchor)
@@ -190,31 +191,31 @@ def watch_run(
 
 
 def run_of(replies: ReplayBuffer[T]) -> RunInfo | None:
-    """The run that has these replies; None if it is not observed.
+    """Return the run that writes these replies; None if it is not observed.
 
     Args:
-        replies: their buffer.
+        replies: the buffer of the replies.
     """
     observers = replies.context.observers
     return None if observers is None else observers.anchor.runs.get(replies)
 
 
 def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """What tells the time of ``loop``, by as few calls as can be: it is asked for each part.
+    """Return the fastest function for the time of ``loop``: it is called for each part.
 
     Args:
-        loop: any event loop, also one with virtual time.
+        loop: any event loop, also with virtual time.
     """
     plain = type(loop).time is asyncio.BaseEventLoop.time
     return time.monotonic if plain else loop.time
 
 
 def observed_buffer(context: Context, data: Mapping[str, object]) -> ObservedBuffer | None:
-    """The buffer of a message of tokens that the run here is going to write; None if it is not observed.
+    """Return the buffer for a message of tokens of the current run; None if the run is not observed.
 
     Args:
         context: the context that owns it.
-        data: what is known of the message, and will be.
+        data: the data of the message; more may be added later.
     """
     watch = None if context.observers is None else current_watch()
     return None if watch is None else ObservedBuffer(context, watch, data)
@@ -223,12 +224,12 @@ def observed_buffer(context: Context, data: Mapping[str, object]) -> ObservedBuf
 def new_part_buffer(
     context: Context, data: Mapping[str, object], watch: RunWatch | None = None
 ) -> PartBuffer:
-    """The buffer of a message of parts that is going to be written here.
+    """Return the buffer for a message of parts that is written here.
 
     Args:
         context: the context that owns it.
-        data: what is known of the message, and will be.
-        watch: of the run that writes it; None for the one in which this is.
+        data: the data of the message; more may be added later.
+        watch: the watch of the run that writes it; None for the current run.
     """
     if watch is None and context.observers is not None:
         watch = current_watch()
@@ -242,6 +243,6 @@ def start_noted_pump(
     buffer: ObservedBuffer,
     sink: Sink,
 ) -> None:
-    """:func:`start_pump` for a message whose run is observed."""
+    """Do what :func:`start_pump` does, for a message of an observed run."""
     task = ProducerTask(name, context, buffer, sink, part=True)
     task.start(lambda: fill_and_note(buffer, streamer(), buffer.notes, buffer.notes.clock))

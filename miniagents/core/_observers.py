@@ -1,8 +1,8 @@
-"""Who watches runs, and what they are told: typed events, with times of the event loop.
+"""Observers of runs, and the typed events that they get, with times of the event loop.
 
-Rule of this module: **observers only watch, and cost nothing where there are none.** Nothing here reads a
-stream or holds a lease on one. The times of parts are noted as they come and told in batches, so that a part
-costs one look at the clock, however many observers there are.
+Rule of this module: **observers only watch, and cost nothing if there are none.** Nothing here reads a stream
+or holds a lease on one. The times of parts are noted as they come and reported in batches, so that a part
+costs one reading of the clock, however many observers there are.
 """
 
 import logging
@@ -32,21 +32,21 @@ from miniagents.values import (
 
 logger = logging.getLogger("miniagents")
 
-BATCH: Final = 512  # parts that are told at once
+BATCH: Final = 512  # how many parts one event has
 RunKind: TypeAlias = Literal["agent", "model", "tool"]
 Outcome: TypeAlias = Literal["done", "failed", "cancelled", "abandoned"]
 
 
 class Anchor:
-    """What the runs of a context and of those within it are counted from.
+    """The origin of the numbers and times of all runs of a context and its children.
 
     Args:
         now: the time of the event loop, in seconds.
 
     Attributes:
-        epoch: added to a time of the event loop it makes seconds since 1970.
-        numbers: of the runs that begin.
-        runs: by the buffers of their replies.
+        epoch: a time of the event loop plus this number is seconds since 1970.
+        numbers: the numbers of the next runs.
+        runs: the runs, by the buffers of their replies.
     """
 
     __slots__ = ("epoch", "numbers", "runs")
@@ -58,21 +58,21 @@ class Anchor:
 
 
 class RunInfo:
-    """One run, as observers are told of it: the same object in each of its events.
+    """One run, as observers see it: the same object in each of its events.
 
     Args:
         alias: of the agent, or the name of the tool.
-        kind: ``"agent"``, ``"model"`` (an agent on a language model that asks it itself) or ``"tool"``.
+        kind: ``"agent"``, ``"model"`` (an agent that itself calls a language model) or ``"tool"``.
         parent: the run that began it, if that is observed too.
-        keywords: what it was called with.
-        anchor: what its number and its times are counted from.
+        keywords: the keywords of the call.
+        anchor: the origin of its number and its times.
 
     Attributes:
         alias: of the agent, or the name of the tool.
         kind: ``"agent"``, ``"model"`` or ``"tool"``.
-        parent: the run that began it, None if none did, or none that is observed.
-        number: tells it from the other runs of its outermost context; later runs have higher ones.
-        epoch: added to a time of an event it makes seconds since 1970.
+        parent: the run that began it; None if no run did, or if that run is not observed.
+        number: unique among the runs of its outermost context; later runs have higher numbers.
+        epoch: a time of an event plus this number is seconds since 1970.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -106,7 +106,7 @@ class RunInfo:
 
     @property
     def keywords(self) -> FrozenMapping[str, object]:
-        """The keywords that are data. Clients are left out, and so is what is named like a secret."""
+        """The keywords that are data, without clients and without keywords named like a secret."""
         return public_data(self._keywords)
 
     @override
@@ -118,11 +118,11 @@ class RunInfo:
 class RunBegan:
     """A run was inquired; it may be cancelled before its first step.
 
-    It is told with the context variables of the run: what an observer sets there, the run inherits, and all
-    that it starts.
+    Observers get it with the context variables of the run: the run, and everything that it starts, inherits
+    what an observer sets there.
 
     Attributes:
-        run: which one.
+        run: the run.
         at: when, in seconds of the event loop.
 
     Example:
@@ -145,15 +145,15 @@ class RunBegan:
 
 @lazy_dataclass(frozen=True, slots=True)
 class ModelAsked:
-    """A provider is asked for an answer, once for all its retries.
+    """An agent calls a model; there is one event for all its retries.
 
     Attributes:
-        run: which one.
+        run: the run.
         at: when, in seconds of the event loop.
         provider: ``"openai"``, ``"anthropic"``, or another one.
-        model: the model that is asked for.
-        server: the host that is asked.
-        stream: whether the answer is to come piece by piece.
+        model: the name of the model.
+        server: the host of the provider.
+        stream: whether the answer comes piece by piece.
 
     Example:
         >>> ModelAsked.__slots__
@@ -170,10 +170,10 @@ class ModelAsked:
 
 @lazy_dataclass(frozen=True, slots=True)
 class FirstPart:
-    """The first part that a run writes has come; told at once.
+    """The first part of a run has come; observers get it at once.
 
     Attributes:
-        run: which one.
+        run: the run.
         at: when, in seconds of the event loop.
         part: a text, or another part.
 
@@ -198,16 +198,16 @@ class FirstPart:
 
 @lazy_dataclass(frozen=True, slots=True)
 class PartsCame:
-    """Parts that a run writes have come.
+    """Parts of a run have come.
 
-    They are told in batches of :attr:`Observer.batch`, the smallest of all observers; what is left comes with
-    the end of its message.
+    Observers get parts in batches; the size is the smallest :attr:`Observer.batch` of all observers. The last
+    batch of a message comes at the end of the message.
 
     Attributes:
-        run: which one.
-        message: which message of the run they belong to: 0 is the first one that it began to write.
-        parts: what came, in order.
-        times: when each of them did, in seconds of the event loop.
+        run: the run.
+        message: the number of the message in the run: 0 is the first one that it began to write.
+        parts: the parts, in order.
+        times: when each of them came, in seconds of the event loop.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -231,14 +231,14 @@ class PartsCame:
 
 @lazy_dataclass(frozen=True, slots=True)
 class UsageCame:
-    """A model has told what its answer has cost so far; what it tells later in the same message replaces it.
+    """A model has reported the usage of its answer so far; a later report in the same message replaces it.
 
     Attributes:
-        run: which one.
+        run: the run.
         at: when, in seconds of the event loop.
         message: which message of the run; see :class:`PartsCame`.
         usage: the tokens.
-        model: the name of the model, None if it is not known.
+        model: the name of the model; None if it is not known.
 
     Example:
         >>> from miniagents import AssistantMessage, MiniAgents, Usage
@@ -264,12 +264,12 @@ class UsageCame:
 
 @lazy_dataclass(frozen=True, slots=True)
 class HeadersCame:
-    """A provider has answered: its headers say how much may still be asked.
+    """A provider has answered; its headers have the rate limits.
 
     Attributes:
-        run: which one.
+        run: the run.
         at: when, in seconds of the event loop.
-        headers: what they say.
+        headers: the values of the headers.
 
     Example:
         >>> HeadersCame.__slots__
@@ -283,12 +283,12 @@ class HeadersCame:
 
 @lazy_dataclass(frozen=True, slots=True)
 class RunRetried:
-    """A model is going to be asked again, since the last attempt failed before anything came.
+    """A call of a model is going to be sent again, since the last attempt failed before any part came.
 
     Attributes:
-        run: which one.
+        run: the run.
         at: when, in seconds of the event loop.
-        retry: why, and when it is asked again.
+        retry: why, and when it is sent again.
 
     Example:
         >>> from miniagents import AssistantMessage, MiniAgents, Retry, miniagent
@@ -316,22 +316,23 @@ class RunRetried:
 
 @lazy_dataclass(frozen=True, slots=True)
 class RunEnded:
-    """A run has ended: its function, and every message that it had replied. Told once for each run.
+    """A run has ended: its function, and every message that it had replied. It comes once for each run.
 
-    If runs come to their ends at the same time, one that began another is told after it. (Of runs that are
-    stopped, the outer one may be told first: those within may still clean up.)
+    If runs end at the same time, the event of a run comes after those of the runs that it began. (If they are
+    stopped, the event of the outer run may come first, since the inner runs may still clean up.)
 
     Attributes:
-        run: which one.
+        run: the run.
         at: when, in seconds of the event loop.
-        outcome: ``"done"``, ``"failed"``, ``"cancelled"`` (by somebody, or with its context) or
+        outcome: ``"done"``, ``"failed"``, ``"cancelled"`` (by a call of ``cancel``, or with its context) or
             ``"abandoned"`` (its replies could have no reader any more).
-        error: why it failed; None otherwise.
+        error: the error if it failed; else None.
         messages: the data of each message that it wrote itself, without its text: ``model``,
-            ``finish_reason``, ``response_id`` and whatever its writer put there, but what is named like a
+            ``finish_reason``, ``response_id`` and anything that its writer added, except data named like a
             secret.
-        received: what it was sent, and
-        replied: what it has replied, as far as it came to be; both empty if no observer is told of `content`.
+        received: the messages that it was sent.
+        replied: the messages that it has replied, as far as they were complete; both are empty if no observer
+            has `content`.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -359,17 +360,18 @@ class RunEnded:
 RunEvent: TypeAlias = (
     RunBegan | ModelAsked | HeadersCame | FirstPart | PartsCame | UsageCame | RunRetried | RunEnded
 )
-"""What observers are told."""
+"""An event that observers get."""
 
 
 class Observer:
-    """Is told what happens to the runs of a context: subclass it, and say ``MiniAgents(observers=[...])``.
+    """The base class of observers, which get the events of runs: ``MiniAgents(observers=[...])``.
 
-    It only watches, and must return at once. What it raises is logged once, and harms no run.
+    An observer only watches, and must return at once. Its first error is logged; errors affect no run.
 
     Attributes:
-        batch: how many parts are told at once; 1 for each by itself and at once, which costs a call a part.
-        content: the end of a run tells the messages that it was sent and has replied.
+        batch: how many parts one event has; with 1, each part is reported at once, which costs a call per
+            part.
+        content: whether ``RunEnded`` has the messages that the run was sent and has replied.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -394,30 +396,30 @@ class Observer:
     content: bool = False
 
     def on_event(self, event: RunEvent, /) -> None:
-        """Something has happened.
+        """Handle an event.
 
         Args:
             event: what.
 
         Raises:
-            NotImplementedError: a subclass does not say what to do.
+            NotImplementedError: a subclass does not override it.
         """
         raise NotImplementedError
 
 
 class Observers:
-    """The observers of one context: those of the contexts around it first, then its own, each once.
+    """The observers of one context: those of outer contexts first, then its own, each once.
 
     Args:
-        outer: those of the context around it, if that has any.
-        own: who else is told, in this order; of the end of a run in reverse.
-        anchor: what runs and times are counted from; it stays the same when observers come and go.
+        outer: the observers of the outer context, if it has any.
+        own: its own observers, in this order; the end of a run is reported in reverse order.
+        anchor: the origin of numbers and times; it stays the same when observers come and go.
 
     Attributes:
-        anchor: what runs and times are counted from.
-        batch: how many parts are told at once.
-        content: whether anybody is told of messages.
-        members: all who are told.
+        anchor: the origin of numbers and times.
+        batch: how many parts one event has.
+        content: whether any observer gets messages.
+        members: all observers.
     """
 
     __slots__ = ("_broken", "anchor", "batch", "content", "members")
@@ -432,19 +434,19 @@ class Observers:
         self._broken: set[int] = set()
 
     def tell(self, event: RunEvent) -> None:
-        """Tell all of them.
+        """Report an event to all of them.
 
         Args:
-            event: what has happened.
+            event: the event.
         """
         for observer in self.members:
             self._tell_one(observer, event)
 
     def tell_end(self, event: RunEnded) -> None:
-        """Tell all of them, the last one first.
+        """Report the end of a run to all of them, the last one first.
 
         Args:
-            event: which run has ended.
+            event: the event.
         """
         for observer in reversed(self.members):
             self._tell_one(observer, event)
@@ -460,19 +462,19 @@ class Observers:
 
 
 class RunWatch:
-    """What is known of a run that is observed, until it has ended.
+    """The state of an observed run until it has ended.
 
     Args:
         info: the run.
-        observers: who is told.
-        clock: tells the time of the event loop.
+        observers: its observers.
+        clock: returns the time of the event loop.
 
     Attributes:
-        began_to_write: its first part has come.
+        began_to_write: whether its first part has come.
         info: the run.
-        failure: why a tool failed, if that is told to a model and is no error of a stream.
-        clock: tells the time of the event loop.
-        observers: who is told.
+        failure: why a tool failed, if the model gets the error and no stream does.
+        clock: returns the time of the event loop.
+        observers: its observers.
         messages: how many messages it has begun to write.
     """
 
@@ -502,7 +504,7 @@ class RunWatch:
         self._finished: dict[int, str] = {}
 
     def began(self, variables: Variables | None) -> None:
-        """Tell that it was inquired, with its context variables, before its first step.
+        """Report that it was inquired, with its context variables, before its first step.
 
         Args:
             variables: the context variables of the run.
@@ -515,30 +517,30 @@ class RunWatch:
             self._variables.run(self.observers.tell, event)
 
     def next_message(self, data: Mapping[str, object]) -> int:
-        """The number of a message that it begins to write.
+        """Return the number of a message that it begins to write.
 
         Args:
-            data: what is known of it, and will be.
+            data: the data of the message; more may be added later.
         """
         self._data.append(data)
         self.messages += 1
         return self.messages - 1
 
     def came(self, message: int, parts: Sequence[Part], times: Sequence[float]) -> None:
-        """Tell of parts.
+        """Report parts.
 
         Args:
-            message: which message they belong to.
+            message: the number of their message.
             parts: the parts.
             times: when each of them came.
         """
         self.observers.tell(PartsCame(self.info, message, tuple(parts), tuple(times)))
 
     def one_came(self, message: int, part: Part, at: float) -> None:
-        """Tell of a part that may be the first one, or of a kind that has an event of its own.
+        """Report a part that may be the first one, or of a kind that has an event of its own.
 
         Args:
-            message: which message it belongs to.
+            message: the number of its message.
             part: the part.
             at: when it came.
         """
@@ -563,21 +565,21 @@ class RunWatch:
         self.observers.tell(UsageCame(self.info, at, message, usage, name))
 
     def message_ended(self, message: int) -> None:
-        """Tell of a usage that stands in the data of a message only.
+        """Report a usage that is only in the data of a message.
 
         Args:
-            message: which one has ended.
+            message: the number of the message that has ended.
         """
         usage = self._data[message].get("usage")
         if isinstance(usage, Usage) and message not in self._usage_told:
             self._tell_usage(message, usage, self.clock())
 
     def replied(self, parts: Sequence[Part], data: Mapping[str, object]) -> None:
-        """Tell of a message that was there as a whole when it was replied.
+        """Report a message that was complete when it was replied.
 
         Args:
-            parts: all of it.
-            data: what else is known of it.
+            parts: all its parts.
+            data: its other data.
         """
         number, at = self.next_message(data), self.clock()
         for part in parts:
@@ -586,13 +588,13 @@ class RunWatch:
         self.message_ended(number)
 
     def asked(self, provider: str, model: str, server: str, *, stream: bool) -> None:
-        """Tell that a provider is asked for an answer.
+        """Report that a model is called.
 
         Args:
-            provider: which one.
-            model: the model that is asked for.
-            server: the host that is asked.
-            stream: whether the answer is to come piece by piece.
+            provider: the name of the provider.
+            model: the name of the model.
+            server: the host of the provider.
+            stream: whether the answer comes piece by piece.
         """
         self.observers.tell(ModelAsked(self.info, self.clock(), provider, model, server, stream))
 
@@ -603,13 +605,13 @@ class RunWatch:
         received: tuple[Frozen, ...] = (),
         replied: tuple[Frozen, ...] = (),
     ) -> None:
-        """Tell that it has ended; once.
+        """Report that it has ended; once.
 
         Args:
-            outcome: how.
-            error: why it failed.
-            received: what it was sent.
-            replied: what it has replied.
+            outcome: how it ended.
+            error: the error if it failed.
+            received: the messages that it was sent.
+            replied: the messages that it has replied.
         """
         data = tuple(
             _without_secrets(each | {"finish_reason": self._finished[at]} if at in self._finished else each)
@@ -619,15 +621,15 @@ class RunWatch:
         variables, self._variables = self._variables, None
         if variables is None:
             self.observers.tell_end(event)
-        else:  # a copy: the end may be told in the task of the run, which has entered the others
+        else:  # a copy: this may run in the task of the run, which has entered the original variables
             variables.copy().run(self.observers.tell_end, event)
 
 
 def outcome_of(error: BaseException | None) -> tuple[Outcome, BaseException | None]:
-    """How a stream ended, and why it failed.
+    """Return how a stream ended, and its error if it failed.
 
     Args:
-        error: what it ended with.
+        error: the error that ended it.
     """
     if error is None:
         return "done", None
@@ -639,12 +641,12 @@ def outcome_of(error: BaseException | None) -> tuple[Outcome, BaseException | No
 
 
 def public_data(keywords: Mapping[str, object]) -> FrozenMapping[str, object]:
-    """The keywords that are data, frozen.
+    """Return the keywords that are data, frozen.
 
-    Clients and functions are left out, and so is what is named like a secret, however deep it stands.
+    Clients and functions are left out, and so is everything that is named like a secret, on any level.
 
     Args:
-        keywords: what an agent was called with.
+        keywords: the keywords of the call of an agent.
     """
     kept: dict[str, object] = {}
     for name, value in keywords.items():
@@ -656,7 +658,7 @@ def public_data(keywords: Mapping[str, object]) -> FrozenMapping[str, object]:
 
 
 def _without_secrets(data: Mapping[str, object]) -> FrozenMapping[str, object]:
-    """Data without what is named like a secret, however deep it stands."""
+    """Return data without anything that is named like a secret, on any level."""
     return FrozenMapping(
         {name: _cleared(item) for name, item in data.items() if not is_secret_name(str(name))}
     )

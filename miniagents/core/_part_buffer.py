@@ -1,9 +1,8 @@
-"""The buffer of a message that is more than text.
+"""The buffer of a message that has other parts than text.
 
-Rule of this module: **readers of tokens pay nothing for parts.** `items` is the text, as in every buffer, so
-whatever reads tokens (``async for``, operators, joins) works on it as it is; `parts` is everything, in order.
-A part that is no text uses up the pump's allowance as a token does, so a long thought waits for slow readers
-too.
+Rule of this module: **parts cost readers of tokens nothing.** `items` has the tokens, as in every buffer, so
+everything that reads tokens (``async for``, operators, joins) can read it; `parts` has all parts, in order.
+Every part counts against the demand, as a token does, so a long thought waits for slow readers too.
 """
 
 from collections.abc import AsyncIterable, Callable, Sequence
@@ -26,19 +25,19 @@ __all__ = ["PartBuffer", "Parts", "parts_of_message", "shown_text", "start_part_
 
 
 Parts: TypeAlias = Stream[Part]
-"""Everything that a message streams."""
+"""All parts of a message, in order."""
 
 
 class PartBuffer(ReplayBuffer[str]):
-    """A buffer of tokens with everything that came between them.
+    """A buffer of tokens and of all other parts between them.
 
     Attributes:
         parts: the tokens and all other parts, in order.
 
     Args:
         context: the context that owns it.
-        parts: what has come already.
-        closed: nothing more will come.
+        parts: the parts that have come already.
+        closed: whether the parts are complete.
 
     Example:
         >>> from miniagents import MiniAgents, Reasoning
@@ -67,17 +66,17 @@ class PartBuffer(ReplayBuffer[str]):
         super().__init__(context, texts, closed=closed, result=result)
 
     def put(self, part: Part) -> None:
-        """Add one part; a text, and the text of a refusal, is a token too.
+        """Add one part; a text or the text of a refusal is also added to the tokens.
 
         Args:
             part: anything that a message streams.
 
         Raises:
-            TypeError: it is no part.
+            TypeError: the value is not a part.
         """
         if self.closed:
             return
-        if type(part) is str and part:  # what comes most; `append` written out: two calls less
+        if type(part) is str and part:  # the most frequent case; `append` is inlined, which saves two calls
             self.parts.append(part)
             self.items.append(part)
             if self.notify_next:
@@ -98,13 +97,13 @@ class PartBuffer(ReplayBuffer[str]):
 
 
 def shown_text(part: Part) -> str:
-    """The text of a part that is shown as a token; empty for all others.
+    """Return the token that readers of tokens get for a part; empty if they get none.
 
     Args:
         part: anything that a message streams.
 
     Raises:
-        TypeError: it is no part.
+        TypeError: the value is not a part.
 
     Example:
         >>> from miniagents import Reasoning
@@ -115,7 +114,7 @@ def shown_text(part: Part) -> str:
         return part
     if isinstance(part, Refusal):
         return part.text
-    wrong = cast("object", part)  # a streamer without types may give anything
+    wrong = cast("object", part)  # an untyped streamer may yield anything
     if not isinstance(wrong, PartValue):
         msg = (
             f"A part of a message is of type {type(wrong).__name__}; a part streamer must yield str or parts "
@@ -126,7 +125,7 @@ def shown_text(part: Part) -> str:
 
 
 def parts_of_message(buffer: ReplayBuffer[str]) -> Stream[Part]:
-    """Everything that a message streams; a message of text alone has its tokens only: they are its parts."""
+    """Return all parts of a message's buffer; if the message is only text, its tokens are its parts."""
     parts = buffer.parts if isinstance(buffer, PartBuffer) else cast("list[Part]", buffer.items)
     return Stream(cast("ReplayBuffer[Part]", buffer), parts)
 
@@ -148,10 +147,10 @@ def start_part_pump(
 
 
 def told_by(parts: Sequence[Part]) -> dict[str, object]:
-    """What the parts of a stream say about the message that they make, as its data.
+    """Return the data that the parts of a stream give to their message: usage, finish reason, content.
 
     Args:
-        parts: all of them.
+        parts: all parts of the stream.
 
     Example:
         >>> from miniagents import Usage

@@ -1,11 +1,11 @@
-"""Processors: what reads one stream and writes another, pushed, without a task.
+"""Processors: objects that read one stream and write another one, without a task.
 
-A processor is both ends at once (Reactive Streams call it so): to the stream that it reads it is a
-subscriber, to the one that it writes it is the producer, and it passes the demand for the one on to the
-other. The flattener, the token feed and the copies of messages are processors.
+The term is from Reactive Streams. A processor is a subscriber of the stream that it reads and the producer of
+the stream that it writes, and it passes demand on from the second to the first. The flattener, the token feed
+and the copies of messages are processors.
 
-No step is taken within a step: what a step sets free may push to the one who makes it. What came by that is
-taken by the next step, so that the order holds and no stack grows.
+Steps are never nested. A step may cause a push to the same processor; the next step takes what was pushed. So
+the order is kept, and the call stack does not grow.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ class Processor(ABC):
     """Reads a stream step by step, and writes another one.
 
     Attributes:
-        position: how many pieces of what it reads it has taken.
+        position: how many pieces it has taken from the stream that it reads.
 
     Example:
         >>> class Countdown(Processor):
@@ -38,7 +38,7 @@ class Processor(ABC):
 
     __slots__ = ("_stepping", "position")
 
-    name = ""  # in a circle of waiting it is only a link
+    name = ""  # it has no name in the text of a `DeadlockError`
 
     def __init__(self) -> None:
         self._stepping = False
@@ -47,27 +47,27 @@ class Processor(ABC):
     @property
     @abstractmethod
     def reading(self) -> ReplayBuffer[object] | None:
-        """What is being read right now, None if nothing is."""
+        """The buffer that it reads right now; None if it reads nothing."""
 
     @property
     @abstractmethod
     def writing(self) -> ReplayBuffer[object]:
-        """What is written."""
+        """The buffer that it writes."""
 
     @abstractmethod
     def step(self) -> bool:
-        """Do what is next; whether there may be more to do now.
+        """Do the next step; return whether there may be another step to do now.
 
         Raises:
-            Exception: whatever the step raises leaves :meth:`deliver`, which can be called again.
+            Exception: :meth:`deliver` raises every error of a step; it can be called again afterwards.
         """
 
     @abstractmethod
     def leave(self) -> object:
-        """Read no more; idempotent. What it returns is nobody's concern but a run's without a task."""
+        """Stop reading; idempotent. Only a run without a task uses the returned value."""
 
     def deliver(self) -> None:
-        """Move on as far as that is possible now."""
+        """Do as many steps as are possible now."""
         if self._stepping:
             return
         self._stepping = True
@@ -80,11 +80,11 @@ class Processor(ABC):
     # -- demand ------------------------------------------------------------------------------------------
 
     def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
-        """What is requested of what is written is requested of what is read.
+        """Pass demand on: request from the stream that is read what readers request from the written one.
 
         Args:
             buffer: what is written.
-            waiting: a reader of that waits for the next piece.
+            waiting: whether a reader of the buffer waits for the next piece.
         """
         del buffer
         reading = self.reading
@@ -92,7 +92,7 @@ class Processor(ABC):
             request_upstream(reading, self.position, self.writing.credit(), waiting=waiting)
 
     def withdraw_demand(self) -> None:
-        """The last reader that took everything at once has left, so it is not to be taken here either."""
+        """Withdraw unlimited demand: the last reader that had requested everything has left."""
         reading = self.reading
         if reading is not None:
             reading.withdraw()
@@ -100,12 +100,12 @@ class Processor(ABC):
     # -- its life ----------------------------------------------------------------------------------------
 
     def blocked_by(self) -> Producer | None:
-        """What writes the stream that is being read."""
+        """The producer of the stream that it reads."""
         reading = self.reading
         return None if reading is None else reading.producer
 
     def cancel(self) -> None:
-        """Stop; what is read is somebody else's."""
+        """Stop; the stream that it reads belongs to others and goes on."""
         if not self.writing.closed:
             self.leave()
             self.writing.end_cancelled()

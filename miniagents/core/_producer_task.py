@@ -1,8 +1,8 @@
-"""A task that produces one stream, and what its end means for that.
+"""`ProducerTask`: a task that produces one stream, and ends it when the task ends.
 
-The task holds what it fills (the sink), never the promise that shows it. So the promise can be dropped by its
-readers, which is how the task learns that it can stop. How it is stopped, and what it has started, is decided
-in ``_lifetime``; what it waits for is noted by ``_deadlocks``.
+The task holds what it fills (the sink), never the promise that shows it. So readers can drop the promise, and
+then the task is stopped. ``_lifetime`` decides when the task and what it started are stopped; ``_deadlocks``
+notes what it waits for.
 """
 
 import asyncio
@@ -24,22 +24,23 @@ T = TypeVar("T")
 Body: TypeAlias = Callable[[], Coroutine[object, object, None]]
 
 
-_begin_life: Final = TaskLife.__init__  # once per run: `super()` makes an object for the call
+_begin_life: Final = TaskLife.__init__  # called once per run; `super()` would make an object
 
 
 class ProducerTask(TaskLife):
     """The task that produces a stream.
 
     Args:
-        name: how it is called in errors: the alias of an agent, or what is being pumped.
-        context: who owns the task.
-        buffer: the stream that readers see.
-        sink: what takes the results; often the buffer itself.
-        part: it is a part of the run that started it (a message being written), not a run of its own.
-        orphan: it does not belong to the run that happens to start it.
+        name: its name in errors: the alias of an agent, or a name of the source.
+        context: the owner of the task.
+        buffer: the stream that readers read.
+        sink: takes the results; often the buffer itself.
+        part: whether it is a part of the run that started it (a message that the run writes), not a run of
+            its own.
+        orphan: whether it has no parent, although a run starts it.
 
     Attributes:
-        received: the last error that it was given by a stream it read, and the agents that went through.
+        received: the last error that a stream raised to it, and the agents that the error had gone through.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -84,17 +85,17 @@ class ProducerTask(TaskLife):
         return self._name
 
     def start(self, body: Body | None = None) -> None:
-        """Become a task of the context; its end is the end of the sink.
+        """Start the task in the context; the end of the task ends the sink.
 
         Args:
-            body: called in the task; what it raises ends the sink with that error. A subclass may do without
-                and say in :meth:`work` what the task does.
+            body: called in the task; an error of it ends the sink with that error. A subclass that overrides
+                :meth:`work` needs no body.
         """
         self._body = body
         self.begins()
         drive = self._drive()
-        drive.send(None)  # up to `_BEGUN`: whatever ends the task from now on is told in `_drive`
-        # Not `loop.create_task`: a factory of eager tasks would run it here, on the stack of who starts it.
+        drive.send(None)  # run it up to `_BEGUN`: from there on `_drive` handles every end of the task
+        # Not `loop.create_task`: an eager task factory would run it here, on the stack of the caller.
         self.runs_as(Task(drive, loop=self.context.loop, name=self._name, context=self.variables))
 
     async def _drive(self) -> None:
@@ -113,15 +114,15 @@ class ProducerTask(TaskLife):
         except (CancelledError, GeneratorExit):
             self.end_aborted(self.cancellation())
             self.was_cancelled()
-        except Exception as error:  # noqa: BLE001 - it is the terminal of this stream
+        except Exception as error:  # noqa: BLE001 - the error ends this stream
             self._fail(error)
         except (KeyboardInterrupt, SystemExit):
-            # asyncio takes it out of the loop; no caller asks the task for it.
+            # asyncio raises it out of the event loop; no caller reads it from the task.
             self.end_aborted(self.cancellation())
             if self.task is not None:
                 self.task.add_done_callback(_retrieve)
             raise
-        except BaseException as error:  # noqa: BLE001 - it leaves through the block of the context
+        except BaseException as error:  # noqa: BLE001 - the block of the context raises it
             self._interrupt(error)
         else:
             self.work_ended()
@@ -147,10 +148,10 @@ class ProducerTask(TaskLife):
         self.context.interrupt(error)
 
     def keep_open_for(self, awaitable: Awaitable[object]) -> None:
-        """End only when ``awaitable`` has; an error of it is an error of this.
+        """Keep the stream open until ``awaitable`` has ended too; the stream fails if it fails.
 
         Args:
-            awaitable: waited for when the work is done; cancelled if the work does not come to its end.
+            awaitable: awaited when the work is done; cancelled if the work fails or is cancelled.
 
         Raises:
             WrongLoopError: the call comes from another event loop, thread or process.
@@ -161,39 +162,39 @@ class ProducerTask(TaskLife):
         self._awaitables.append(asyncio.ensure_future(awaitable))
 
     async def _settle(self) -> None:
-        """Wait for all that is pending, in order, what is added meanwhile too."""
+        """Await everything that is pending, in order, also what is added meanwhile."""
         while self._awaitables:
             await self._awaitables[0]
             del self._awaitables[0]
 
     async def _release(self) -> None:
-        """Stop all that is pending, and wait until it has stopped."""
+        """Cancel everything that is pending, and wait until it has stopped."""
         pending, self._awaitables = self._awaitables or [], None
         for each in pending:
             each.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
 
     def refuse_result(self, returned: object) -> None:
-        """The work of the task returned a value, which no reader gets; a subclass may raise.
+        """Handle a value that the work returned, although no reader can get it; a subclass may raise.
 
         Args:
             returned: the value, which is not None.
         """
 
     def work(self) -> Awaitable[object]:
-        """What the task does.
+        """Return the work of the task.
 
         Raises:
-            TypeError: it was started without a body and is no subclass that has one.
+            TypeError: it was started without a body, and its class does not override this method.
         """
-        body, self._body = self._body, None  # what made the coroutine is not kept while it waits
+        body, self._body = self._body, None  # so that the body is freed while the coroutine waits
         if body is None:
             msg = f"The task {self.name} was started without a body."
             raise TypeError(msg)
         return body()
 
     def finished(self) -> None:
-        """Tell the sink that the task came to its end."""
+        """Tell the sink that the task has ended normally."""
         self.sink.finish()
 
     def failed(self, error: Exception, chain: tuple[str, ...]) -> None:
@@ -201,7 +202,7 @@ class ProducerTask(TaskLife):
 
         Args:
             error: what it raised.
-            chain: the aliases of the agents that it went through.
+            chain: the aliases of the agents that the error went through.
         """
         self.sink.fail(error, chain)
 
@@ -210,17 +211,17 @@ class ProducerTask(TaskLife):
         """Tell the sink that the task was stopped.
 
         Args:
-            error: what its readers get.
+            error: the error that readers get.
         """
         self.sink.abort(error)
 
     def _chain_of(self, error: Exception) -> tuple[str, ...]:
-        """The agents that ``error`` went through, this one last; they are written on it, too."""
+        """Return the agents that ``error`` went through, this one last; also add them to its note."""
         chain = self.received[1] if self.received is not None and self.received[0] is error else ()
         return extend_chain(error, chain, self.run_name())
 
     def run_name(self) -> str | None:
-        """The name of the run that this is, or is a part of; None if no run has started it."""
+        """The name of this run, or of the run that it is a part of; None if no run has started it."""
         task: TaskLife | None = self
         while task is not None and task.part:
             task = task.parent
@@ -228,15 +229,15 @@ class ProducerTask(TaskLife):
 
     @override
     def drain(self) -> None:
-        """Run on without regard to how far the readers are."""
+        """Run to the end, however far the readers are."""
         self.buffer.run_on()
 
 
 class _Begun:
-    """Where a task stands before its first step.
+    """An awaitable on which a new task waits before its first step.
 
-    A task that is cancelled before its first step never runs a coroutine that has not begun: no reader would
-    be told. What stands here has begun. A `range` is no object for the garbage collector.
+    asyncio never runs a coroutine that is cancelled before it has begun, so readers would never get an end. A
+    coroutine that waits here has begun. A `range` is not tracked by the garbage collector.
     """
 
     def __await__(self) -> Iterator[int]:
@@ -253,7 +254,7 @@ def _retrieve(task: "Task[None]") -> None:
 
 
 def current_ancestry() -> Ancestry | None:
-    """The run that is running, None outside of every run.
+    """Return the ancestry of the current run; None outside of every run.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent

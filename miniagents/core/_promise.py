@@ -1,8 +1,8 @@
-"""``Promise`` and ``StreamedPromise``: a value that comes once, or in pieces, for everybody.
+"""``Promise`` and ``StreamedPromise``: a value that arrives once, or in pieces, for any number of readers.
 
-A promise is a view of a buffer and a fold over its pieces. It is a lease on the buffer: what produces the
-value holds the buffer and never the promise, so that the promise going away means that nothing can read it
-any more. Then, if a reader had come, the producer is stopped; if none ever had, it runs to its end.
+A promise is a lease on a buffer and a fold over its pieces. The producer holds the buffer and never the
+promise. So when the last promise is gone, nothing can read the buffer any more. Then the producer is stopped
+if a reader had ever come; else it runs to its end.
 """
 
 import asyncio
@@ -37,26 +37,26 @@ from ._stream import Stream
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 V = TypeVar("V")
-PIECE = TypeVar("PIECE", covariant=True)  # noqa: PLC0105 - the documented names of the two parameters
+PIECE = TypeVar("PIECE", covariant=True)  # noqa: PLC0105 - the documented names of the type parameters
 WHOLE = TypeVar("WHOLE", covariant=True)  # noqa: PLC0105
 
 
 class Promise(Lease, Generic[T_co]):
-    """A value that is computed once, at once, and awaited by anybody as often as they like.
+    """A value that is computed once, beginning at once, and can be awaited any number of times.
 
     * When does it start? At once, as a task of the active context.
-    * How often? Once, however many await it.
+    * How often? Once, for any number of readers.
     * What is kept? The value.
-    * What does ``break`` do? A reader that is cancelled or times out while awaiting it leaves; no other is
-      affected. When the last reader and the last holder of the promise have gone, the task is cancelled.
-    * When does an error come? When it is awaited: to everybody the very exception that was raised.
+    * What does ``break`` do? A reader that is cancelled or times out while it awaits does not affect other
+      readers. When the last reader and the last reference to the promise are gone, the task is cancelled.
+    * When does an error come? When it is awaited: every reader gets the same exception object.
 
     Attributes:
-        buffer: the stream underneath, for code of this layer; readers await.
+        buffer: the stream of the promise, for code of this layer; users await the promise.
 
     Args:
         resolver: an async function without parameters; called once, as a task of the active context.
-        prefill_result: the value itself, instead of a resolver.
+        prefill_result: the value, instead of a resolver.
 
     Raises:
         NoActiveContextError: no context is active.
@@ -98,7 +98,7 @@ class Promise(Lease, Generic[T_co]):
 
     @classmethod
     def over(cls, buffer: ReplayBuffer[T]) -> Self:
-        """The promise that shows ``buffer``, whatever fills it.
+        """Return a new promise of ``buffer``, whatever fills it.
 
         Args:
             buffer: the stream; this promise is one more that shows it.
@@ -109,7 +109,7 @@ class Promise(Lease, Generic[T_co]):
 
     @classmethod
     def quietly_over(cls, buffer: ReplayBuffer[T]) -> Self:
-        """As :meth:`over`, and no handler is told of it.
+        """Return a new promise as :meth:`over` does, but do not call handlers for it.
 
         Args:
             buffer: the stream; this promise is one more that shows it.
@@ -119,10 +119,10 @@ class Promise(Lease, Generic[T_co]):
         return promise
 
     def _view(self, name: str, make: Callable[[], V]) -> V:
-        """What ``make`` makes, once: a projection of this promise, which must not hold the promise."""
+        """Return a view of this promise, made by ``make`` at the first call; it must not hold the promise."""
         try:
             views = self._views
-        except AttributeError:  # most promises are never asked for one
+        except AttributeError:  # most promises never need one
             views = self._views = {}
         if name not in views:
             views[name] = make()
@@ -130,7 +130,7 @@ class Promise(Lease, Generic[T_co]):
 
     @override
     def announce(self) -> None:
-        """Have the handlers of the context told when this has resolved.
+        """Call the handlers of the context when this promise has resolved.
 
         The watcher holds the buffer and not the promise, so that it does not count as a reader.
         """
@@ -143,7 +143,8 @@ class Promise(Lease, Generic[T_co]):
 
         def complete(parts: Sequence[ReplayBuffer[object]]) -> None:
             view = again()
-            # If it was dropped before its parts were complete, it has forgotten them: it never resolved.
+            # If the buffer was dropped before its parts were complete, its pieces are gone: it never
+            # resolves.
             whole = not buffer.gone and len(parts) == len(tuple(view._parts()))  # noqa: SLF001
             if whole and all(part.error is None for part in (buffer, *parts)):
                 post_event(context, partial(tell, view))
@@ -151,7 +152,7 @@ class Promise(Lease, Generic[T_co]):
         when_complete(buffer, lambda: again()._parts(), complete)  # noqa: SLF001
 
     def _again(self) -> "Callable[[], Promise[T_co]]":
-        """A function that makes another view of the same buffer, without holding this one."""
+        """Return a function that makes another promise of the same buffer, and does not hold this one."""
         kind, buffer = type(self), self.buffer
 
         def view() -> Promise[T_co]:
@@ -164,7 +165,7 @@ class Promise(Lease, Generic[T_co]):
     # -- waiting for it ----------------------------------------------------------------------------------
 
     def __await__(self) -> Generator[object, None, T_co]:
-        """The value, when it is there."""
+        """Wait for the value and return it."""
         return self._whole().__await__()
 
     async def _whole(self) -> T_co:
@@ -173,18 +174,18 @@ class Promise(Lease, Generic[T_co]):
         return self._resolve()
 
     def _resolve(self) -> T_co:
-        """The value of a stream that ended normally, computed once."""
+        """Return the value of a stream that ended normally; it is computed once."""
         buffer = self.buffer
         if buffer.result is NO_RESULT:
             buffer.remember(self._fold(buffer))
-        return cast("T_co", buffer.result)
+        return buffer.result  # type: ignore[return-value] # pyright: ignore[reportReturnType] - a cast is a call
 
     def _fold(self, buffer: ReplayBuffer[object]) -> object:
-        """What the pieces of a buffer make together."""
+        """Return the value that the pieces of a buffer make."""
         return buffer.items[0]
 
     def _parts(self) -> Iterable[ReplayBuffer[object]]:
-        """The buffers that must have ended too before the value is there."""
+        """Return the buffers that must end too before the value is complete."""
         return ()
 
     # -- ending it ---------------------------------------------------------------------------------------
@@ -194,7 +195,7 @@ class Promise(Lease, Generic[T_co]):
         return self.buffer.closed
 
     def cancel(self) -> None:
-        """Stop the source now; readers get ``InquiryCancelledError`` after what had arrived. Idempotent.
+        """Stop the source now; readers get what had arrived, then ``InquiryCancelledError``. Idempotent.
 
         Raises:
             WrongLoopError: the call comes from another event loop or thread.
@@ -204,33 +205,33 @@ class Promise(Lease, Generic[T_co]):
             self.buffer.cancel()
 
     async def __aenter__(self) -> Self:
-        """Use it as a block: leaving the block cancels what still runs."""
+        """Use the promise as a block: leaving the block cancels what still runs."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cancel()
-        await asyncio.sleep(0)  # the cancelled task takes its way out now, not after the caller's next step
+        await asyncio.sleep(0)  # lets the cancelled task end now, not after the caller's next step
 
     # -- text --------------------------------------------------------------------------------------------
 
-    # -- what it is not: a collection ----------------------------------------------------------------------
+    # -- errors for uses as a collection -------------------------------------------------------------------
 
     @classmethod
     def _public_name(cls) -> str:
-        """The name of the class that users know, for errors."""
+        """Return the public name of the class, for errors."""
         return cls.__name__
 
-    if not TYPE_CHECKING:  # for a type checker it has none of these, so it refuses them by itself
+    if not TYPE_CHECKING:  # type checkers do not see these methods, so they report their use
 
         def __bool__(self) -> bool:
-            return True  # as any object; without this, `if promise:` would ask for its length
+            return True  # as any object; without this, `if promise:` would call `__len__`
 
         def __len__(self) -> int:  # noqa: PLE0303 - it raises
             self._refuse("has no length yet")
 
-        def __getitem__(self, index: object) -> object:  # also what `for` and `list` call, without `__iter__`
+        def __getitem__(self, index: object) -> object:  # `for` and `list` call it too, without `__iter__`
             self._refuse("has no items yet")
 
         def _refuse(self, problem: str) -> NoReturn:
@@ -256,7 +257,7 @@ class Promise(Lease, Generic[T_co]):
         return format(self._value(), spec)
 
     def _value(self) -> T_co:
-        """The value without waiting.
+        """Return the value without waiting.
 
         Raises:
             UnresolvedPromiseError: it is not complete yet.
@@ -272,27 +273,29 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
     """A stream of pieces that can be read as an Observable, as an async iterator, or awaited as a whole.
 
     * When does it start? At once, as a task of the active context.
-    * How often? Once, however many read it.
-    * What is kept? Every piece: each reader starts at the first, at its own pace.
-    * What does ``break`` do? That reader is gone. When none can come any more, the source is stopped and
-      closed.
-    * When does an error come? After every piece that came before it, the very exception that was raised.
+    * How often? Once, for any number of readers.
+    * What is kept? Every piece: each reader starts at the first one and reads at its own pace.
+    * What does ``break`` do? It ends that reader. When no reader is left and none can come any more, the
+      source is stopped and closed.
+    * When does an error come? After every piece that came before it; every reader gets the same exception
+      object.
 
     Attributes:
-        buffer: the stream underneath, for code of this layer; readers use the three faces.
+        buffer: the stream of the promise, for code of this layer; users read the promise.
 
     Args:
-        streamer: called once; its async iterable gives the pieces.
+        streamer: called once; it returns an async iterable of the pieces.
         prefill_pieces: all the pieces, instead of a streamer.
-        resolver: makes the whole of the tuple of all pieces, once. The tuple itself without it.
-        replay: keep every piece for readers yet to come. Without it a piece is kept until all who read have
-            taken it: a later reader begins with the oldest one that is kept. To get the whole, await it
-            before the first one has gone; from then on everything is kept.
+        resolver: called once with the tuple of all pieces; it returns the whole. Without it, the whole is the
+            tuple.
+        replay: keep every piece for later readers. If it is False, a piece is dropped when all present
+            readers have taken it, and a later reader begins with the oldest piece that is kept. To get the
+            whole, await the promise before the first piece is dropped; from then on every piece is kept.
 
     Raises:
         NoActiveContextError: no context is active.
-        TypeError: it was given both a streamer and pieces, or neither.
-        NotReplayedError: when awaited, with ``replay=False``, after readers have passed the beginning.
+        TypeError: both a streamer and pieces were given, or neither.
+        NotReplayedError: when awaited, with ``replay=False``, after the first pieces were dropped.
 
     Example:
         >>> from miniagents.core import PromisingContext, StreamedPromise
@@ -330,7 +333,7 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
         self.take(buffer)
 
     def __aiter__(self) -> AsyncGenerator[PIECE]:
-        """The pieces from the first one on, as they come."""
+        """Return an async iterator of the pieces, from the first one on, as they come."""
         return iterate(self.buffer, self)
 
     @property
@@ -342,7 +345,7 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
     def _fold(self, buffer: ReplayBuffer[object]) -> object:
         buffer.keep_all()
         pieces = cast("tuple[PIECE, ...]", tuple(buffer.items))
-        resolver = getattr(self, "_resolver", None)  # a view made by `over` has none
+        resolver = getattr(self, "_resolver", None)  # a promise made by `over` has none
         return pieces if resolver is None else resolver(pieces)
 
     @override
@@ -364,7 +367,7 @@ def start_pump(
     buffer: ReplayBuffer[T],
     sink: Sink | None = None,
 ) -> None:
-    """Fill ``buffer`` from what ``streamer`` gives, as a task of ``context``; ``sink`` says how it ends."""
+    """Fill ``buffer`` from the iterable of ``streamer``, in a task of ``context``; the task ends ``sink``."""
     task = ProducerTask(name, context, buffer, sink or buffer, part=True)
     task.start(lambda: fill(buffer, streamer()))
 
@@ -374,14 +377,14 @@ def when_complete(
     parts: Callable[[], Iterable[ReplayBuffer[object]]],
     then: Callable[[Sequence[ReplayBuffer[object]]], None],
 ) -> None:
-    """Call ``then`` with the parts of ``buffer`` when it and all of them have ended, however they did.
+    """Call ``then`` with the parts of ``buffer`` when it and all of them have ended, or failed.
 
-    It is no reader of any, and holds none of the promises that show them.
+    It does not count as a reader, and holds no promise.
 
     Args:
         buffer: the whole.
-        parts: the buffers that stand in it; asked once, when the whole has ended.
-        then: must not raise.
+        parts: returns the buffers of its items; called once, when the whole has ended.
+        then: called once; it must not raise.
 
     Example:
         >>> from miniagents.core import ReplayBuffer, Context
@@ -394,8 +397,8 @@ def when_complete(
     """
 
     def closed() -> None:
-        all_parts = tuple(parts())  # all of them are there now; later they may have been forgotten
-        _look(iter(all_parts), all_parts, then)  # each is looked at once, however many there are
+        all_parts = tuple(parts())  # all of them are here now; later they may have been dropped
+        _look(iter(all_parts), all_parts, then)  # each is checked once, however many there are
 
     buffer.when_closed(closed)
 
@@ -407,7 +410,7 @@ def _look(
 ) -> None:
     for part in left:
         if not part.closed:
-            # Not a function within a function that names itself: that would be a circle.
+            # Not an inner function that refers to itself: that would be a reference cycle.
             part.when_closed(partial(_look, left, parts, then))
             return
     then(parts)

@@ -1,4 +1,4 @@
-"""``PromisingContext``: where promises live."""
+"""``PromisingContext``: the context that owns promises."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ P = ParamSpec("P")
 
 
 class PromiseResolvedHandler(Protocol):
-    """What ``on_promise_resolved`` takes: awaited with each promise and what it resolved to.
+    """The type of a handler for ``on_promise_resolved``: awaited with each promise and its value.
 
     Example:
         >>> from miniagents.core import Promise, PromisingContext
@@ -48,17 +48,18 @@ class PromisingContext(Context):
     A normal end waits for all runs. An end by an exception, Ctrl-C or cancellation cancels all runs, waits
     for their cleanup and re-raises.
 
-    A context inside another on the same event loop is its child: it has runs of its own, which end with it,
-    and shares the clients of models. Its promises are told to the handlers of the outer one first; keywords
-    that are not given are those of the outer one.
+    A context inside another one on the same event loop is its child: it owns its runs and ends them at its
+    end, and shares the clients of models with its parent. Handlers of the parent get its promises first. A
+    keyword that is not given has the value of the parent.
 
     Args:
-        on_promise_resolved: awaited with every promise that resolved and its value, one call at a time.
+        on_promise_resolved: a handler, awaited with every promise that resolved and its value, one call at a
+            time.
         prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.
         shutdown_timeout: seconds that cancelled runs get for their cleanup; 10 by default.
         drain_timeout: seconds that a normal end waits for runs before it cancels them; None, for ever, by
             default, and 10 if it is app-wide.
-        app_wide: it is the context of its event loop, for whatever has none of its own.
+        app_wide: whether it is the context for all code on its event loop that has none of its own.
 
     Example:
         >>> from miniagents.core import Promise, PromisingContext
@@ -89,10 +90,10 @@ class PromisingContext(Context):
             self.on_promise_resolved(on_promise_resolved)
 
     def on_promise_resolved(self, handler: HandlerT) -> HandlerT:
-        """Add a handler; usable as a decorator. One that raises is logged; nothing else is affected.
+        """Add a handler; usable as a decorator. An error of a handler is logged and affects nothing else.
 
         Args:
-            handler: awaited with every promise that resolves from now on and its value, one call at a time.
+            handler: awaited with every promise that resolves from now on, and its value; one call at a time.
 
         Returns:
             The handler itself.
@@ -107,17 +108,18 @@ class PromisingContext(Context):
     def run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:
         """Run a coroutine, or an Observable, in this context and block until everything has ended.
 
-        Inside a running event loop it blocks that loop and works on a thread and an event loop of its own.
+        If an event loop is running already, it blocks that loop, and runs on a thread and an event loop of
+        its own.
 
         Args:
-            main: what is awaited; an Observable is subscribed to and its items are collected.
+            main: awaited; an Observable is subscribed to and its items are collected.
 
         Returns:
-            What ``main`` returns; of an Observable the list of its items.
+            The value of ``main``; for an Observable, the list of its items.
 
         Raises:
-            RuntimeError: this very context is active already.
-            TypeError: it is neither; an async function has to be called first.
+            RuntimeError: this context is active already.
+            TypeError: ``main`` is neither; call an async function first.
         """
         _check_runnable(main)
         if running_loop() is None:
@@ -132,26 +134,26 @@ class PromisingContext(Context):
     def from_thread(cls, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
     @classmethod
     def from_thread(cls, function: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> object:
-        """Call ``function`` on the event loop of a context, from another thread, and wait for its end.
+        """Call ``function`` on the event loop of a context, from another thread, and wait for the result.
 
         For synchronous handlers of web frameworks and for worker threads. The context is that of the block in
         which the thread was started with its context variables (``asyncio.to_thread``, anyio and web
-        frameworks do so); else the app-wide one. The call is a run of that context to its end: it is waited
-        for, and cancelled with the others.
+        frameworks do so); else the app-wide one. The context treats the call like a run: at its end it waits
+        for the call, or cancels it.
 
         Args:
-            function: what is called there: ``agent.inquire``, or an async function of yours.
+            function: ``agent.inquire``, or an async function of yours.
             *args: its arguments.
             **kwargs: its arguments by name.
 
         Returns:
-            What it returns; if that can be awaited, what comes of it: of an inquiry the replies.
+            The function's result; if it is awaitable, its value: for an inquiry, the replies.
 
         Raises:
-            InquiryCancelledError: the context has ended before the call had.
-            NoActiveContextError: there is no such context any more, or several are app-wide.
+            InquiryCancelledError: the context ended before the call did.
+            NoActiveContextError: no such context exists (any more), or several are app-wide.
             RuntimeError: an event loop runs on this thread.
-            WrongLoopError: the context is that of the process from which this one was forked.
+            WrongLoopError: the context belongs to the process from which this one was forked.
 
         Example:
             >>> import asyncio

@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class Producer(Protocol):
-    """What has to act before a stream can grow: a running task, or a processor of another stream.
+    """What writes a stream: a running task, or a processor of another stream.
 
     Example:
         >>> class Source:
@@ -21,27 +21,27 @@ class Producer(Protocol):
 
     @property
     def name(self) -> str:
-        """How the producer is called in errors; empty if it is only a link between two streams."""
+        """The producer's name in errors; empty if it only connects two streams."""
         ...
 
     def blocked_by(self) -> "Producer | None":
-        """The producer that this one is waiting for right now, None while it can go on by itself."""
+        """The producer that this one is waiting for right now; None if it is not waiting for one."""
         ...
 
     def cancel(self) -> None:
-        """Stop now; what had been produced stays readable."""
+        """Stop now; readers can still read what had been produced."""
         ...
 
     def abandon(self) -> None:
-        """Stop, because nothing can read the rest any more."""
+        """Stop, because no reader can read the rest any more."""
         ...
 
 
 class Subscriber(Protocol):
-    """Somebody to whom new pieces are pushed at once.
+    """A receiver to whom new pieces are pushed at once.
 
     Attributes:
-        position: how many pieces it has taken; of a buffer without replay, how many of the kept ones.
+        position: how many pieces it has taken; for a buffer without replay, how many of the kept ones.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -64,12 +64,12 @@ class Subscriber(Protocol):
     position: int
 
     def deliver(self) -> None:
-        """Take everything that is new, then the end if it is there. Must not raise."""
+        """Take all new pieces, then the end if the stream has ended. Must not raise."""
         ...
 
 
 class Upstream(Protocol):
-    """What writes a stream from another one: what is requested of the one is requested of the other.
+    """A writer of one stream that reads another one, and passes demand on to it.
 
     Example:
         >>> from miniagents.core import Context, ReplayBuffer
@@ -85,21 +85,21 @@ class Upstream(Protocol):
     """
 
     def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
-        """More may be written.
+        """Pass on that the writer may write more.
 
         Args:
-            buffer: where; it knows how much.
-            waiting: a reader there waits for the next piece.
+            buffer: the stream that it writes; it knows how much is requested.
+            waiting: whether a reader of that stream waits for the next piece.
         """
         ...
 
     def withdraw_demand(self) -> None:
-        """The last reader that took everything at once has left."""
+        """Withdraw unlimited demand: the last reader that had requested everything has left."""
         ...
 
 
 class Sink(Protocol):
-    """What a task fills; a buffer is one.
+    """What a task writes to; a buffer is a sink.
 
     Example:
         >>> from miniagents.core import Context, ReplayBuffer
@@ -111,22 +111,22 @@ class Sink(Protocol):
     """
 
     def finish(self) -> None:
-        """Everything was produced."""
+        """End normally: everything was produced."""
         ...
 
     def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
-        """It ends with an error after what is still on its way.
+        """End with an error, after the pieces that are still on their way.
 
         Args:
-            error: the terminal.
+            error: the error that ends it.
             chain: the aliases of the agents that the error went through.
         """
         ...
 
     def abort(self, error: Exception) -> None:
-        """It ends now; what is still on its way is given up.
+        """End with an error now; the pieces that are still on their way are dropped.
 
         Args:
-            error: the terminal.
+            error: the error that ends it.
         """
         ...

@@ -1,8 +1,8 @@
-"""The only pump from async iterables.
+"""The pump: the loop that reads an async iterable and writes its pieces into a stream.
 
-Rule of this module: **a source is closed on every way out**, also by cancellation and by an error of the
-consumer of its pieces. It runs at most ``prefetch`` pieces ahead of the fastest reader, then it waits without
-asking the source.
+Rule of this module: **a source is always closed**, also after a cancellation and after an error of the
+consumer of its pieces. The pump runs at most ``prefetch`` pieces ahead of the fastest reader; then it waits
+and does not read the source.
 """
 
 from collections.abc import AsyncIterable, Callable
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 async def pump(source: AsyncIterable[T], buffer: ReplayBuffer[object], put: Callable[[T], object]) -> None:
-    """Move every piece of ``source`` into ``put``, in order, paced by the readers of ``buffer``.
+    """Call ``put`` with every piece of ``source``, in order, at the pace of the readers of ``buffer``.
 
     Args:
-        source: iterated once; its iterator is closed whatever happens.
-        buffer: where the pieces end up after a transformation.
-        put: takes one piece; also one that the source gives when ``buffer`` has just ended.
+        source: iterated once; its iterator is always closed.
+        buffer: the stream that ``put`` writes.
+        put: takes one piece; it may also be called when ``buffer`` has just ended.
 
     Example:
         >>> import asyncio
@@ -38,8 +38,8 @@ async def pump(source: AsyncIterable[T], buffer: ReplayBuffer[object], put: Call
     try:
         async for piece in iterator:
             put(piece)
-            # One comparison a piece: `limit` stands for pausing, for yielding to the loop, and for the end.
-            # It comes before the source is asked again, which may do much for one more piece.
+            # One comparison a piece: `limit` is reached when it has to pause, to yield to the loop, or to
+            # end. It comes before the next read of the source, which may be expensive.
             if len(items) >= buffer.check_at and not await buffer.may_go_on():
                 break
     finally:
@@ -47,14 +47,14 @@ async def pump(source: AsyncIterable[T], buffer: ReplayBuffer[object], put: Call
 
 
 async def fill(buffer: ReplayBuffer[T], source: AsyncIterable[T]) -> None:
-    """Move every piece of ``source`` into ``buffer`` itself; otherwise as :func:`pump`.
+    """Append every piece of ``source`` to ``buffer``; otherwise as :func:`pump`.
 
-    This is the hot path of a token, so ``buffer.append`` stands here written out: a call per token less, 0.3
-    of what a bare ``async for`` costs.
+    This is the hot path of a token, so ``buffer.append`` is inlined: this saves a call per token, 0.3 of the
+    cost of a bare ``async for``.
 
     Args:
-        buffer: what is filled; it is not ended.
-        source: iterated once; its iterator is closed whatever happens.
+        buffer: the buffer to fill; it is not ended.
+        source: iterated once; its iterator is always closed.
 
     Example:
         >>> import asyncio
@@ -75,13 +75,13 @@ async def fill(buffer: ReplayBuffer[T], source: AsyncIterable[T]) -> None:
         async for piece in iterator:
             items.append(piece)
             if buffer.notify_next:
-                if buffer.closed:  # nothing follows the terminal; no reader has looked yet
+                if buffer.closed:  # nothing may follow the end; no reader has seen this piece yet
                     items.pop()
                 buffer.notify()
                 if buffer.check_at != limit:
                     limit = buffer.check_at
                     ticks = repeat(None, limit - len(items))
-            # Counts down to `limit` in C: to compare the length of `items` would make a number a piece.
+            # This counts to `limit` in C; comparing the length of `items` would make an int for each piece.
             for _ in ticks:
                 break
             else:
@@ -94,40 +94,40 @@ async def fill(buffer: ReplayBuffer[T], source: AsyncIterable[T]) -> None:
 
 
 class Notes(Protocol):
-    """Notes of when pieces come.
+    """Notes of the times at which pieces came.
 
     Attributes:
-        look_at: how many pieces there are when :meth:`look` is to be called.
+        look_at: the number of pieces at which :meth:`look` must be called.
     """
 
     look_at: int
 
     @property
     def times(self) -> list[float]:
-        """When each piece came."""
+        """The time of each piece."""
         ...
 
     def drop_last(self) -> None:
-        """The last piece came too late and is none."""
+        """Remove the last time: its piece came after the end."""
         ...
 
     def look(self, piece: str, /) -> None:
-        """So many pieces have come, and this is the last one."""
+        """Take note that so many pieces have come, and of the last one."""
         ...
 
 
 async def fill_and_note(
     buffer: ReplayBuffer[str], source: AsyncIterable[str], notes: Notes, clock: Callable[[], float]
 ) -> None:
-    """:func:`fill`, and note when each piece comes.
+    """Do what :func:`fill` does, and note the time of each piece.
 
-    Two loops, so that who is not observed pays nothing.
+    It is a second loop, so that observing costs nothing if there are no observers.
 
     Args:
-        buffer: what is filled; it is not ended.
-        source: iterated once; its iterator is closed whatever happens.
-        notes: take the times.
-        clock: tells them.
+        buffer: the buffer to fill; it is not ended.
+        source: iterated once; its iterator is always closed.
+        notes: takes the times.
+        clock: returns the time.
     """
     iterator = aiter(source)
     items, note = buffer.items, notes.times.append
@@ -148,7 +148,7 @@ async def fill_and_note(
             for _ in ticks:
                 break
             else:
-                if len(items) >= notes.look_at and not buffer.closed:  # at its end all was told
+                if len(items) >= notes.look_at and not buffer.closed:  # at the end all times were reported
                     notes.look(piece)
                 if len(items) >= buffer.check_at and not await buffer.may_go_on():
                     break
@@ -159,10 +159,10 @@ async def fill_and_note(
 
 
 async def until_requested(buffer: ReplayBuffer[object]) -> None:
-    """Wait, after a piece was written, until more is wanted of ``buffer``, or it has ended.
+    """Wait, after a piece was written, until ``buffer`` has demand again, or has ended.
 
     Args:
-        buffer: what the caller writes by hand.
+        buffer: the stream that the caller writes.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -180,10 +180,10 @@ async def until_requested(buffer: ReplayBuffer[object]) -> None:
 
 
 async def close(iterator: object) -> None:
-    """Close an async iterator, if it can be closed.
+    """Close an async iterator, if it has ``aclose``.
 
     Args:
-        iterator: what a source is read with; a generator that has not ended runs its clean-up here.
+        iterator: the iterator of a source; a generator that has not ended runs its clean-up here.
 
     Example:
         >>> import asyncio

@@ -1,11 +1,13 @@
-"""Reading a buffer: piece by piece, or the whole at its end.
+"""Readers of a buffer: piece by piece, or the whole at its end.
 
-A reader waits on a Future of its own and is counted only while it reads, so one that leaves harms no other.
+A reader waits on a Future of its own and is counted only while it reads, so a reader that leaves affects no
+other.
 
-A source that gives a piece in every turn of the event loop is not worth a Future a piece: its reader waits
-one turn and looks again, for a sixth of the instructions less. It waits on a Future if nothing came, and does
-so at once, without that turn, up to `REST` times as long as turns are waited in vain: a slow source pays for
-a turn too many once in `REST` pieces.
+If a source yields a piece in every turn of the event loop, a Future for each piece costs too much: its reader
+waits one turn and looks again, which takes a sixth fewer instructions. If nothing came in that turn, it waits
+on a Future, and for the next pieces it uses a Future at once: for one piece first, and for twice as many
+after each further turn without a piece, up to `REST`. So a slow source costs one turn too many once in `REST`
+pieces.
 """
 
 import sys
@@ -23,7 +25,7 @@ REST = 64
 
 
 class _NextTurn:
-    """Awaited, it lets the event loop turn once; ``asyncio.sleep(0)`` makes a coroutine and a generator."""
+    """An awaitable for one turn of the event loop, without the coroutine of ``asyncio.sleep(0)``."""
 
     __slots__ = ()
 
@@ -33,26 +35,26 @@ class _NextTurn:
 
 _ONE_YIELD: Final = (None,)
 NEXT_TURN: Final = cast("Awaitable[None]", _NextTurn())  # any iterator will do for `await`
-"""Awaited, it lets the event loop turn once, as ``asyncio.sleep(0)`` does, for a sixth of what that costs."""
+"""Await it for one turn of the event loop, as with ``asyncio.sleep(0)``, at a sixth of the cost."""
 
 _LIST_ITERATOR: object = type(iter([]))
 _reposition = cast("Callable[[Iterator[object], int], None]", getattr(_LIST_ITERATOR, "__setstate__"))  # noqa: B009 - typeshed does not know it
 
 
 def iterate(buffer: ReplayBuffer[T], owner: object, items: list[T] | None = None) -> AsyncGenerator[T]:
-    """The pieces of ``buffer`` from the first on, as they come; then its error, if it has one.
+    """Yield the pieces of ``buffer`` from the first one on, as they come; then raise its error, if any.
 
-    The generator is started here, up to a first yield that no reader sees, with the event loop's finalizer
-    hooks switched off. So a reader that is dropped in the middle (a ``break``) is closed at that very moment
-    and not some loop turns later, which is how a source is stopped at once when its last reader leaves.
+    This function starts the generator, up to a first yield that no reader sees, with the event loop's
+    finalizer hooks switched off. So a reader that is dropped in the middle (a ``break``) is closed at that
+    moment and not some loop turns later. This is how a source is stopped at once when its last reader leaves.
 
     Args:
-        buffer: what is read.
-        owner: kept alive as long as somebody reads (the promise).
-        items: what is read of it, if it keeps more lists than one.
+        buffer: the buffer to read.
+        owner: the promise; the reader keeps it alive.
+        items: the list to read, if the buffer has more than one.
 
     Returns:
-        A reader of its own; a second call gives a second reader, from the first piece on.
+        A new reader, which begins with the first piece.
 
     Example:
         >>> import asyncio
@@ -69,13 +71,13 @@ def iterate(buffer: ReplayBuffer[T], owner: object, items: list[T] | None = None
 
 
 def started(generator: AsyncGenerator[T]) -> AsyncGenerator[T]:
-    """``generator`` run up to its first yield, with the event loop's finalizer hooks switched off for it.
+    """Run ``generator`` up to its first yield, with the event loop's finalizer hooks switched off for it.
 
     Args:
-        generator: no reader sees what it yields first; until then it must not await anything.
+        generator: no reader gets what it yields first; until then it must not await anything.
 
     Returns:
-        The same generator: dropping it closes it at that very moment, so its clean-up must not await.
+        The same generator: dropping it closes it at that moment, so its clean-up must not await.
 
     Example:
         >>> import asyncio
@@ -97,28 +99,29 @@ def started(generator: AsyncGenerator[T]) -> AsyncGenerator[T]:
     hooks = sys.get_asyncgen_hooks()
     sys.set_asyncgen_hooks(None, None)
     try:
-        # `next` with a default makes no StopIteration of what is yielded: a third less than `send`.
+        # `next` with a default makes no StopIteration: it costs a third less than `send`.
         next(generator.__anext__().__await__(), None)
     finally:
         sys.set_asyncgen_hooks(*hooks)
     return generator
 
 
-async def _read(  # noqa: C901 - calls would cost more than the branches
+async def _read(  # noqa: C901 - calls of helpers would cost more than the branches
     buffer: ReplayBuffer[T], owner: object, items: list[T]
 ) -> AsyncGenerator[T]:
     buffer.reader_came()
     position = 0
-    hot = 0  # before this position a turn is waited first; from it on, the source is told to run on
+    hot = 0  # before this position the reader waits one turn first; behind it, `wait` requests more
     rest = backoff = 1
-    turns = 0  # how often in a row there was more without waiting
+    turns = 0  # how often in a row there was more to read without waiting
     half = buffer.context.prefetch >> 1
     try:
         yield owner  # type: ignore[misc]  # taken by `iterate`; never seen by a reader
         while True:
             # A plain `for` over a list iterator is the fastest read there is (it sees what is appended
             # meanwhile), and `__setstate__` puts a new one where the exhausted one stopped.
-            # Only what is there now: one who writes what is read, as it is read, would be read without end.
+            # Only the pieces that are here now: if the reader itself causes new ones, the loop would never
+            # end.
             batch = iter(items)
             if position:
                 _reposition(batch, position)
@@ -142,7 +145,8 @@ async def _read(  # noqa: C901 - calls would cost more than the branches
                     continue
                 hot = 0
                 rest = backoff = min(2 * backoff, REST)
-            # What `until_more` does, without its coroutine and its calls: once per token of a live source.
+            # `until_more`, inlined without its coroutine and calls: this runs once per token of a live
+            # source.
             future = buffer.wait()
             record_wait(buffer, future)
             try:
@@ -151,7 +155,7 @@ async def _read(  # noqa: C901 - calls would cost more than the branches
                 buffer.stop_waiting(future)
                 raise
             rest -= 1
-            if rest <= 0 and buffer.upstream is None:  # else it is written when a reader says that it waits
+            if rest <= 0 and buffer.upstream is None:  # else the buffer is written only when a reader waits
                 hot = buffer.requested - half
     finally:
         buffer.reader_left()
@@ -166,7 +170,7 @@ async def _read_without_replay(buffer: NoReplayBuffer[T], owner: object) -> Asyn
         yield owner  # type: ignore[misc]  # taken by `iterate`; never seen by a reader
         while True:
             while reader.position < len(buffer.items):
-                yield buffer.take(reader)  # by no name: it would be kept until the next one is there
+                yield buffer.take(reader)  # no name, which would keep the piece until the next one comes
             if buffer.closed:
                 break
             await until_more(buffer)
@@ -177,13 +181,13 @@ async def _read_without_replay(buffer: NoReplayBuffer[T], owner: object) -> Asyn
 
 
 async def until_more(buffer: ReplayBuffer[T]) -> None:
-    """Wait until ``buffer`` has more than one reader has read, or the end.
+    """Wait until ``buffer`` has a new piece or has ended.
 
     Args:
-        buffer: what the reader has read to its present end.
+        buffer: a buffer that the caller has read to its present end.
 
     Raises:
-        DeadlockError: the run that waits would have to go on for that; see ``_deadlocks`` for when.
+        DeadlockError: the wait would be a deadlock; see ``_deadlocks``.
 
     Example:
         >>> import asyncio
@@ -207,13 +211,13 @@ async def until_more(buffer: ReplayBuffer[T]) -> None:
 
 
 async def until_closed(buffer: ReplayBuffer[T]) -> None:
-    """Wait for the terminal of ``buffer``, whatever it is, without being woken per piece.
+    """Wait until ``buffer`` has ended, with or without an error, without being woken for each piece.
 
     Args:
-        buffer: what is waited for; its pump no longer waits for slower readers.
+        buffer: the buffer; its pump no longer waits for slower readers.
 
     Raises:
-        DeadlockError: the run that waits would have to go on for that; see ``_deadlocks`` for when.
+        DeadlockError: the wait would be a deadlock; see ``_deadlocks``.
 
     Example:
         >>> import asyncio
@@ -242,15 +246,15 @@ async def until_closed(buffer: ReplayBuffer[T]) -> None:
 
 
 def raise_error(buffer: ReplayBuffer[T]) -> None:
-    """Raise the error of a closed ``buffer``, the very object, if it has one.
+    """Raise the error of a closed ``buffer``, the same object, if it has one.
 
-    The traceback starts anew for every reader; it would otherwise grow with each and keep their frames alive.
+    Every reader gets a new traceback; otherwise it would grow with each reader and keep their frames alive.
 
     Args:
-        buffer: what has been read; from now on its error counts as seen.
+        buffer: the buffer; from now on its error counts as seen.
 
     Raises:
-        Exception: the error of the buffer, whatever its type.
+        Exception: the error of the buffer, of any type.
 
     Example:
         >>> from miniagents.core import ReplayBuffer, Context, raise_error

@@ -1,8 +1,8 @@
-"""Messages as other libraries write them: ``{"role": "user", "content": ...}`` is a message of that role.
+"""Reads messages as other libraries write them: ``{"role": "user", "content": ...}`` becomes a `UserMessage`.
 
-What is understood is what OpenAI's and Anthropic's SDKs take and return, as dicts or as their own objects.
-Everything else that looks as if it were meant so is refused with the words to write: nobody would notice a
-prompt that is not the one that was written.
+It reads what OpenAI's and Anthropic's SDKs take and return, as dicts or as objects of their classes. Anything
+else that looks like such a message raises an error that says what to write: otherwise the model would get
+another prompt than the user wrote, and the user would not notice.
 """
 
 import json
@@ -21,15 +21,15 @@ from ._roles import AssistantMessage, SystemMessage, ToolMessage, UserMessage
 
 _Fields: TypeAlias = Mapping[str, object]
 
-_BETWEEN: Final = "\n\n"  # of texts, where a message or a result has one only
+_BETWEEN: Final = "\n\n"  # between texts, where a message or a result can have only one
 _ROLES: Final = "system, developer, user, assistant and tool"
-# What other libraries call the roles, and what to write here.
+# The roles of other libraries, and what to write here.
 _OTHER_WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {"human": "user", "ai": "assistant", "model": "assistant", "bot": "assistant", "function": "tool"}
 )
 _ROLE_WORDS: Final = frozenset({"system", "developer", "user", "assistant", "tool", *_OTHER_WORDS})
 _ITEMS: Final = frozenset({"function_call", "function_call_output", "reasoning"})
-# What an answer says of itself besides its content; no provider wants it back.
+# Fields of an answer besides its content; no provider needs them back.
 _ABOUT_ANSWERS: Final = frozenset(
     {
         "annotations",
@@ -49,17 +49,17 @@ _CONTENT: Final = frozenset(
 
 
 class RoleDictError(TypeError):
-    """What looks like a message with a role cannot be read as one; the text says what to write."""
+    """A mapping looks like a message with a role, but cannot be read as one; the text says what to write."""
 
 
 def message_of_role(fields: _Fields) -> Message | None:
-    """The message that a mapping with a role is; None if it has none, so that it is data.
+    """Return the message that a mapping with a role describes; None if it has no role and is plain data.
 
     Args:
-        fields: of a mapping or of a pydantic model.
+        fields: the fields of a mapping or of a pydantic model.
 
     Raises:
-        RoleDictError: it is no message that can be read, and no data either.
+        RoleDictError: the mapping is neither a readable message nor plain data.
 
     Example:
         >>> message_of_role({"role": "system", "content": "Be brief."})
@@ -76,7 +76,7 @@ def message_of_role(fields: _Fields) -> Message | None:
         return _without_role(fields)
     if not isinstance(role, str) or role not in _READ:
         if "content" not in fields:
-            return None  # data that has a role of its own, such as that of a person in a team
+            return None  # data with a role of another kind, such as that of a person in a team
         _refuse(_of_unknown_role(role))
     known = {name: value for name, value in fields.items() if value is not None and name != "role"}
     if "content" not in known and ("text" in known or "parts" in known):
@@ -85,14 +85,14 @@ def message_of_role(fields: _Fields) -> Message | None:
 
 
 def refuse_pair(first: object, second: object) -> None:
-    """Refuse a role and a text that are written as a pair, as LangChain has them: here they are two texts.
+    """Refuse a pair of a role and a text, which LangChain reads as a message: here it would be two texts.
 
     Args:
-        first: of a collection of two.
-        second: the other one.
+        first: the first item of a collection of two.
+        second: the second item.
 
     Raises:
-        RoleDictError: it is a role and a text.
+        RoleDictError: the items are a role and a text.
 
     Example:
         >>> refuse_pair("Hello,", "world")
@@ -121,7 +121,7 @@ def _of_unknown_role(role: object) -> str:
 
 
 def _without_role(fields: _Fields) -> Message | None:
-    """An item of OpenAI's Responses; None if it is data."""
+    """Return the message of an item of OpenAI's Responses; None if the mapping is plain data."""
     kind = fields.get("type")
     if isinstance(kind, str) and kind in _ITEMS:
         return _item(kind, fields)
@@ -136,7 +136,7 @@ def _without_role(fields: _Fields) -> Message | None:
 
 
 def _with_own_fields(role: str, known: _Fields) -> Message:
-    """A mapping with the fields of our own classes, `text` and `parts`."""
+    """Return the message of a mapping with the fields of our own classes, `text` and `parts`."""
     data = dict(known)
     text = data.pop("text", None)
     if text is not None and not isinstance(text, str):
@@ -179,7 +179,7 @@ def _assistant(known: _Fields) -> Message:
         if known.get(name):
             _refuse(f"the {name} of a message is not understood; leave it out, and write calls as tool_calls")
     data = {name: value for name, value in _data(known).items() if name not in _DROPPED}
-    if known.get("type") == "message":  # an answer as Anthropic returns it
+    if known.get("type") == "message":  # an answer of Anthropic
         data["response_id"], data["finish_reason"] = data.pop("id", None), data.pop("stop_reason", None)
     return _made(AssistantMessage, parts, data)
 
@@ -200,7 +200,7 @@ def _tool(known: _Fields) -> Message:
 
 
 def _given(known: _Fields, role: str) -> str | Iterable[object]:
-    """The content: a text, or parts."""
+    """Return the content: a text, or parts."""
     content = known.get("content")
     if content is None:
         _refuse(f'a message of role "{role}" has no content; give a text or a list of parts')
@@ -216,7 +216,7 @@ def _list(given: object, what: str, or_else: str = "") -> Iterable[object]:
 
 
 def _one_text(known: _Fields, role: str) -> str:
-    """The content, where only a text can be said."""
+    """Return the content of a message that can only have a text."""
     content = _given(known, role)
     return content if isinstance(content, str) else _joined(content, f"a message of role {role!r}")
 
@@ -232,9 +232,9 @@ def _joined(parts: Iterable[object], where: str) -> str:
 
 
 def _data(known: _Fields) -> dict[str, object]:
-    """What else the mapping says: data of the message, as whatever keywords a message is given."""
+    """Return the other fields of the mapping; they become data of the message, as other keywords do."""
     if known.get("name") and "tool_call_id" not in known:
-        _refuse("models are told no name of who speaks; leave name out, or write it into the content")
+        _refuse("models do not get the name of a speaker; leave out name, or write it into the content")
     for name in ("text", "parts"):
         if name in known:
             _refuse(f"a message has a content and {name}; give one of them")
@@ -246,7 +246,7 @@ def _data(known: _Fields) -> dict[str, object]:
 
 
 def _made(kind: type[Message], parts: list[Content], data: _Fields) -> Message:
-    """A message of a text alone, if that is what the parts are."""
+    """Return a message of only a text if the parts are only a text."""
     if all(isinstance(part, str) for part in parts) and len(parts) <= 1:
         return message_of(kind, "".join(cast("list[str]", parts)), data)
     return message_of(kind, None, {"parts": parts, **data})
@@ -302,7 +302,7 @@ def _json(arguments: object) -> str:
     try:
         return json.dumps(arguments, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
-        _refuse(f"the arguments of a call are no JSON ({error}); give the text of a JSON object, or a dict")
+        _refuse(f"the arguments of a call are not JSON ({error}); give the text of a JSON object, or a dict")
 
 
 # -- parts -----------------------------------------------------------------------------------------------
@@ -404,12 +404,12 @@ def _source(part: _Fields, what: str) -> tuple[bytes | None, str | None, str | N
 
 
 def _data_of(address: str) -> tuple[bytes, str | None] | None:
-    """The bytes in a ``data:`` address, and what they are; None if it is another one."""
+    """Return the bytes in a ``data:`` address, and their media type; None for any other address."""
     if address[:5].lower() != "data:":
         return None
     head, comma, body = address[5:].partition(",")
     if not comma:
-        _refuse("a data: address has no comma, behind which the data would stand; give the whole address")
+        _refuse("a data: address has no comma before its data; give the whole address")
     media_type, *options = head.split(";")
     data = _bytes(unquote_to_bytes(body)) if "base64" in options else unquote_to_bytes(body)
     return data, media_type or None
@@ -419,7 +419,7 @@ def _bytes(text: str | bytes) -> bytes:
     try:
         return b64decode(text, validate=True)
     except ValueError as error:
-        _refuse(f"the data of a part is no base64 ({error}); encode the bytes with base64.b64encode")
+        _refuse(f"the data of a part is not valid base64 ({error}); encode the bytes with base64.b64encode")
 
 
 def _tool_use(part: _Fields) -> Content:

@@ -1,6 +1,6 @@
-"""Messages that say who speaks.
+"""Messages with a role: user, system, assistant, tool; and errors as messages.
 
-What they are made of is written out for type checkers: a tuple of parts may be given as any iterable.
+The constructors are written out for type checkers, so that `parts` can be any iterable.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from ._message import Message
 
 
 class UserMessage(ContentMessage, deferred=True):
-    """What a user says; `parts` may hold images and files.
+    """A message of a user; `parts` may hold images and files.
 
     Example:
         >>> from miniagents import Image, UserMessage
@@ -33,7 +33,7 @@ class UserMessage(ContentMessage, deferred=True):
 
 
 class SystemMessage(Message, deferred=True):
-    """Instructions for a model; each provider gets them where it wants them.
+    """Instructions for a model; each provider gets them in the place where its API has them.
 
     Example:
         >>> from miniagents import SystemMessage
@@ -45,13 +45,13 @@ class SystemMessage(Message, deferred=True):
 
 
 class AssistantMessage(ContentMessage, deferred=True):
-    """What a model says.
+    """A message of a model.
 
     Attributes:
-        model: who said it.
+        model: the name of the model.
         response_id: the provider's id of the answer.
-        finish_reason: why it ended, in the provider's own word ("stop", "end_turn", "length").
-        usage: the tokens that it cost.
+        finish_reason: why the answer ended, in the provider's own word ("stop", "end_turn", "length").
+        usage: the tokens that the answer cost.
 
     Example:
         >>> from miniagents import AssistantMessage, Reasoning, ToolCall
@@ -82,14 +82,14 @@ class AssistantMessage(ContentMessage, deferred=True):
 
     @property
     def reasoning(self) -> str | None:
-        """What the model thought, as far as the provider shows it; None if it showed nothing."""
+        """The model's thoughts, as far as the provider shows them; None if it shows nothing."""
         return (
             "\n\n".join(each.text for each in self.parts if isinstance(each, Reasoning) and each.text) or None
         )
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """The tools that the model wants to be called, in order."""
+        """The tool calls that the model requests, in order."""
         return tuple(each for each in self.parts if isinstance(each, ToolCall))
 
     @property
@@ -110,7 +110,7 @@ class AssistantMessage(ContentMessage, deferred=True):
 
 
 class ToolMessage(ContentMessage, deferred=True):
-    """What tools said to the calls of the answer before; its text is all results.
+    """The results of the tool calls in the answer before; its text is all results.
 
     Example:
         >>> from miniagents import ToolMessage, ToolResult
@@ -131,13 +131,13 @@ class ToolMessage(ContentMessage, deferred=True):
 
 
 class ErrorMessage(Message, deferred=True):
-    """An error in the place where it would have been raised (``errors_as_messages``).
+    """A message in the place of an error that was not raised (``errors_as_messages``).
 
     Args:
         text: the type and the text of the error.
         error_type: the name of the exception's class.
-        error_text: what the exception says.
-        agent_alias: the agent that raised it, None if it came from outside of every agent.
+        error_text: the text of the exception.
+        agent_alias: the agent that raised it; None if no agent did.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent

@@ -1,4 +1,4 @@
-"""What happens to the runs of a context, as a stream."""
+"""``run_events``: the events of the runs of a context, as a stream."""
 
 from typing_extensions import override
 
@@ -10,11 +10,12 @@ from ._stream import Stream
 
 
 def run_events() -> Stream[RunEvent]:
-    """What happens from now on to the runs of the active context, and of the contexts within it.
+    """Return a stream of the events of all runs that begin from now on in the active context or inside it.
 
-    The stream ends when the context has: read it in a task of your own, since a run of the same context that
-    waits for its end keeps the context from ending. It is told of each part by itself, which costs more than
-    an :class:`Observer` that takes them in batches. When its last reader has left, nothing is kept any more.
+    The stream ends when the context has ended. Read it in a task of your own: a run of the same context that
+    waits for the end of this stream keeps the context from ending. Each part is an event of its own, which
+    costs more than an :class:`Observer` that takes parts in batches. When the last reader has left, no more
+    events are stored.
 
     Raises:
         NoActiveContextError: no context is active.
@@ -40,7 +41,7 @@ def run_events() -> Stream[RunEvent]:
     """
     context = current_context()
     buffer: ReplayBuffer[RunEvent] = ReplayBuffer(context)
-    buffer.expect_reader()  # what nobody can read any more is not kept
+    buffer.expect_reader()  # so that it is stopped if it is dropped unread
     recorder = _Recorder(context, buffer)
     buffer.produce_with(recorder)
     context.observe(recorder)
@@ -49,14 +50,14 @@ def run_events() -> Stream[RunEvent]:
 
 
 class _Recorder(Observer):
-    """Writes what it is told into a buffer; the producer of that.
+    """An observer that writes each event into a buffer; it is the producer of that buffer.
 
     Args:
-        context: whose runs it is told of.
-        buffer: what it writes.
+        context: the context that it observes.
+        buffer: the buffer that it writes.
     """
 
-    batch = 1  # each part by itself
+    batch = 1  # each part in an event of its own
     name = "run_events"
 
     def __init__(self, context: Context, buffer: ReplayBuffer[RunEvent]) -> None:
@@ -69,17 +70,17 @@ class _Recorder(Observer):
             self._buffer.append(event)
 
     async def context_ended(self) -> None:
-        """Nothing more will happen."""
+        """End the stream: there are no further events."""
         if self._buffer is not None:
             self._buffer.finish()
             self._stop()
 
     def blocked_by(self) -> Producer | None:
-        """Nothing: what it waits for are runs."""
+        """None: it waits for events of runs, not for a producer."""
         return None
 
     def cancel(self) -> None:
-        """No reader is left: end, and keep nothing more."""
+        """End the stream, and store no more events."""
         if self._buffer is not None:
             self._buffer.end_cancelled()
             self._stop()

@@ -58,25 +58,28 @@ class _Tokens(TokenTransformer[str]):
 
 
 class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
-    """Messages that may still be coming: await them all, iterate their promises, or subscribe.
+    """A sequence of messages that may still be arriving: await all, iterate their promises, or subscribe.
 
-    * When does it start? What made it has started it: ``agent.inquire(...)`` does at once.
-    * How often? It is made once, however many read it.
-    * What is kept? Every message promise, with its tokens: each reader starts at the first, at its own pace.
-    * What does ``break`` do? That reader is gone. When none can come any more, the run is stopped.
-    * When does an error come? A failing message fails where it stands, and the ones after it still arrive.
-      An error of the sequence itself is raised after the messages that came before it.
+    * When does it start? It has started already: ``agent.inquire(...)`` starts the run at once.
+    * How often? Once, for any number of readers.
+    * What is kept? Every message promise, with its tokens: each reader starts at the first message and reads
+      at its own pace.
+    * What does ``break`` do? It ends that reader. When no reader is left and none can come any more, the run
+      is stopped.
+    * When does an error come? A message that fails raises its error in its place, and the messages after it
+      still arrive. An error of the sequence itself is raised after the messages that came before it.
 
     Args:
         prefill_pieces: any ``MessageType``; each becomes a message promise.
-        replay: keep every message for readers yet to come. Without it a message goes when all who read have
-            passed it, so that memory does not grow with the sequence: a later reader begins with the oldest
-            one that is kept. Await the whole before the first one has gone.
+        replay: keep every message for later readers. If it is False, a message is dropped when all present
+            readers have passed it, so that memory does not grow with the sequence, and a later reader begins
+            with the oldest message that is kept. To get the whole, await it before the first message is
+            dropped.
 
     Raises:
         NoActiveContextError: no context is active.
-        NotReplayedError: when awaited, with ``replay=False``, after readers have passed the beginning.
-        TypeError: a piece cannot become a message; the text names its type and where it stands.
+        NotReplayedError: when awaited, with ``replay=False``, after the first messages were dropped.
+        TypeError: a piece cannot become a message; the text names its type and its position.
 
     Example:
         >>> from miniagents import Message, MessageSequencePromise, MiniAgents
@@ -94,16 +97,16 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     @staticmethod
     def of_message(context: Context, message: M) -> "MessageSequencePromise[M]":
-        """The sequence of one message that is there, in a context that need not be the active one.
+        """Return a sequence of one finished message, in any context.
 
         Args:
             context: the context.
-            message: the only one.
+            message: the message.
         """
         promise = MessagePromise.of_message(context, message)
         promise.contain()
         buffer = ReplayBuffer(context, [promise], closed=True)
-        return cast("MessageSequencePromise[M]", MessageSequencePromise.over(buffer))
+        return MessageSequencePromise.over(buffer)  # pyright: ignore[reportReturnType] - a cast is a call
 
     @property
     def messages(self) -> Stream[MessagePromise[M_co]]:
@@ -112,7 +115,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     @property
     def tokens(self) -> Stream[str]:
-        """The tokens of all messages as they come, message after message; a failing message ends them.
+        """The tokens of all messages as they come, message after message; one that fails ends the stream.
 
         See :class:`Stream`.
         """
@@ -122,7 +125,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     def parts(self) -> Stream[Part]:
         """Every part of all messages, in order: text as `str`, reasoning, calls of tools, their results.
 
-        A failing message ends them. See :class:`Stream`.
+        A message that fails ends the stream. See :class:`Stream`.
 
         Example:
             >>> from miniagents import AssistantMessage, MessageSequencePromise, MiniAgents
@@ -136,10 +139,10 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     @property
     def final(self) -> Promise[M_co]:
-        """The last message, when all have come: of a model with tools, its answer.
+        """A promise of the last message; for a model with tools, it is the answer.
 
         Raises:
-            MiniAgentsError: when awaited: no message came.
+            MiniAgentsError: when awaited, if no message came.
 
         Example:
             >>> from miniagents import MessageSequencePromise, MiniAgents
@@ -151,11 +154,11 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         return self._view("final", lambda: cast("FinalMessage[M_co]", FinalMessage.quietly_over(self.buffer)))
 
     def _lease(self) -> "FlatStream[Message, object]":
-        """Another view of the same messages, for what is made of them: it must not hold this one."""
+        """Return another promise of the same messages for derived streams, which must not hold this one."""
         return cast("FlatStream[Message, object]", self._again()())
 
     async def aresolve_messages(self) -> Messages[M_co]:
-        """The same as awaiting it."""
+        """Return the same as ``await`` of the sequence."""
         return await self
 
     def as_single_promise(
@@ -165,17 +168,17 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         reference_original_messages: bool = True,
         **metadata: object,
     ) -> MessagePromise[Message]:
-        """One streaming message of all texts; the same as :func:`join_messages` of it.
+        """Return one streaming message of all texts, as :func:`join_messages` does.
 
         Args:
-            delimiter: stands between two messages.
+            delimiter: the text between two messages.
             strip_leading_newlines: leave out the newlines at the start of each message.
             reference_original_messages: keep the messages as ``original_messages`` of the joined one.
             **metadata: data of the joined message.
 
         Raises:
             NoActiveContextError: no context is active.
-            FreezeError: a value of ``metadata`` is none of the allowed types.
+            FreezeError: a value of ``metadata`` is not of an allowed type.
         """
         return join_tokens(
             self,
@@ -187,9 +190,9 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     @override
     def cancel(self) -> None:
-        """Stop the run, and every message in it that the run, or one that it began, is still writing.
+        """Stop the run, and every message that this run, or a run that it began, is still writing.
 
-        What others write (a message that was sent to the agent and passed on) goes on. Idempotent.
+        Messages that others write (a message that the agent was sent and passed on) go on. Idempotent.
         """
         super().cancel()
         self.buffer.context.cancel_finished_early(self.buffer)
@@ -206,7 +209,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     @override
     async def _whole(self) -> Messages[M_co]:
-        await _until_complete(cast("ReplayBuffer[MessagePromise[Message]]", self.buffer))
+        await _until_complete(self.buffer)
         return self._resolve()
 
     @override
@@ -220,7 +223,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
 
 def open_sequence() -> tuple[Flattener, MessageSequencePromise[Message]]:
-    """A sequence that is still open: what writes it, and the promise of it.
+    """Return a sequence that is still open: the flattener that writes it, and its promise.
 
     Raises:
         NoActiveContextError: no context is active.
@@ -242,23 +245,23 @@ def open_sequence() -> tuple[Flattener, MessageSequencePromise[Message]]:
     return Flattener(context, buffer), MessageSequencePromise.over(buffer)
 
 
-# What may be given where only messages of a class are taken. `MessageType`, where any message will do, takes
-# texts, mappings and whatever else becomes a `Message`; none of these is known to become an `M`: write
-# `M(...)`. Nested collections are left out for a reason of type checkers: `str` is an iterable of `str`.
+# What a parameter accepts that takes messages of one class only. `MessageType` takes any message, and texts
+# and mappings, which become a `Message`. These need not become an `M`, so users write `M(...)`. Nested
+# collections are not accepted, because to type checkers `str` is an iterable of `str`.
 
 AnyM = TypeVar("AnyM", bound=Message)
 
 MessageItemOf: TypeAlias = (
     AnyM | MessagePromise[AnyM] | MessageSequencePromise[AnyM] | Messages[AnyM] | Exception
 )
-"""One piece of what may be given where messages of class ``M`` are taken."""
+"""One item where messages of class ``M`` are accepted."""
 
 if TYPE_CHECKING:
     _Alias = TypeVar("_Alias")
 
-    # An exception, so that nothing is added to what may be given anyway.
-    class _Itself(Exception, Generic[_Alias]):  # noqa: N818 - an alias is no error
-        """Nothing is one. An alias that speaks of itself is told by its name in errors of mypy."""
+    # It is an exception class because exceptions are accepted anyway, so the alias accepts nothing new.
+    class _Itself(Exception, Generic[_Alias]):  # noqa: N818 - it only stands for an alias
+        """A class without instances: errors of mypy show an alias that refers to itself by its name."""
 
     _ByName: TypeAlias = _Itself["MessageTypeOf[AnyM]"]
 else:
@@ -272,11 +275,11 @@ MessageTypeOf: TypeAlias = (
     | _ByName[AnyM]
     | None
 )
-"""What may be given where messages of class ``M`` are taken: a piece, many of them, or nothing."""
+"""What is accepted where messages of class ``M`` are taken: one item, many items, or None."""
 
 
 class FinalMessage(Promise[M_co], Generic[M_co]):
-    """The last message of a sequence, as a view of that: nothing is started for it."""
+    """The last message of a sequence; it reads the sequence's buffer and starts nothing."""
 
     __slots__ = ()
 
@@ -290,7 +293,7 @@ class FinalMessage(Promise[M_co], Generic[M_co]):
         promises = cast("list[MessagePromise[M_co]]", self.buffer.items)
         if not promises:
             raise MiniAgentsError(
-                "no message came, so there is no final one; look at the messages themselves"
+                "no message came, so there is no final message; read the messages of the sequence instead"
             )
         return resolved(promises[-1])
 
@@ -299,8 +302,8 @@ class FinalMessage(Promise[M_co], Generic[M_co]):
         return [cast("ReplayBuffer[object]", each.buffer) for each in cast("list[Lease]", self.buffer.items)]
 
 
-async def _until_complete(buffer: ReplayBuffer[MessagePromise[Message]]) -> None:
-    """Wait for every message, one after the other: a failing one is raised before those behind it come.
+async def _until_complete(buffer: ReplayBuffer[MessagePromise[M]]) -> None:
+    """Wait for every message in order; raise the error of the first one that fails, before later ones come.
 
     Raises:
         Exception: the error of the first message that failed, or of the sequence.
@@ -328,8 +331,8 @@ async def _until_complete(buffer: ReplayBuffer[MessagePromise[Message]]) -> None
     raise_error(buffer)
 
 
-def _note_writer(buffer: ReplayBuffer[MessagePromise[Message]], error: Exception) -> None:
-    """Write on the error of a message that it came through the run that passed the message on."""
+def _note_writer(buffer: ReplayBuffer[MessagePromise[M]], error: Exception) -> None:
+    """Add the run that passed a message on to the note of the message's error."""
     writer, reader = buffer.ancestry, current_producer()
     if writer is None or not isinstance(reader, ProducerTask):
         return
@@ -350,10 +353,10 @@ def _parts(source: FlatStream[Message, object]) -> ReplayBuffer[Part]:
 
 
 def tokens_of(source: FlatStream[Message, object]) -> StreamedPromise[str, object]:
-    """The tokens of all messages as they come, message after message.
+    """Return a stream of the tokens of all messages as they come, message after message.
 
     Args:
-        source: the messages; the first one that fails ends the tokens with its error.
+        source: the messages; the first one that fails ends the stream with its error.
 
     Example:
         >>> from miniagents import MiniAgents

@@ -1,4 +1,4 @@
-"""``split_messages``: the text of messages is cut into messages while it streams."""
+"""``split_messages``: cuts the text of messages into new messages while it streams."""
 
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
@@ -16,7 +16,7 @@ from ._token_feed import TokenFeed, TokenTransformer
 
 
 class _Cutter(TokenTransformer[MessagePromise[Message]]):
-    """Writes what the splitter decides into one message after another."""
+    """Writes the events of the splitter into one message after another."""
 
     __slots__ = ("_current", "_delimiter", "_first", "_metadata", "_splitter")
 
@@ -59,11 +59,11 @@ class _Cutter(TokenTransformer[MessagePromise[Message]]):
 
     @override
     def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
-        """The text that was held back still comes; the message it is in fails, and so does the sequence."""
+        """Write the text that was held back; then its message fails, and so does the sequence."""
         held_back = self._splitter.finish()
         self._write(held_back[:-1])
         if self._current is not None:
-            # The sequence has the same error: it is told there.
+            # The sequence has the same error and reports it.
             self._current.fail(error, chain, handled=True)
         self.target.fail(error, chain)
 
@@ -92,21 +92,22 @@ def split_tokens(
     code_block_delimiter: str | None,
     metadata: Mapping[str, object],
 ) -> MessageSequencePromise[Message]:
-    """Split a flat stream of messages; see :func:`split_messages`, which takes anything that is messages.
+    """Split a flat stream of messages; see :func:`split_messages`, which takes any `MessageType`.
 
     Args:
         source: the messages.
         delimiter: where to split.
-        code_block_delimiter: a fenced block is one message and protects delimiters; None switches fences off.
+        code_block_delimiter: a fenced block is one message, and delimiters in it do not count; None switches
+            fences off.
         metadata: data of every resulting message.
 
     Returns:
-        A promise of the messages; of empty input none.
+        A promise of the messages; empty input gives no message.
 
     Raises:
         ValueError: a delimiter is empty.
         NoActiveContextError: no context is active.
-        FreezeError: a value of ``metadata`` is none of the allowed types.
+        FreezeError: a value of ``metadata`` is not of an allowed type.
 
     Example:
         >>> from miniagents import MessageSequencePromise, MiniAgents

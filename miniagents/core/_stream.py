@@ -1,11 +1,11 @@
-"""``Stream``: the pieces of a buffer, as an Observable, as an async iterator, and all of them awaited.
+"""``Stream``: the pieces of a buffer, as an Observable, as an async iterable, and as an awaitable tuple.
 
 A subscriber gets what a reader gets: every piece from the first on, in order, one at a time, in the
-subscriber's contextvars; then at most one terminal; then nothing, and it is let go. A subscriber
-that raises hurts no other one.
+subscriber's contextvars; then at most one terminal event, after which it is released. A subscriber that
+raises does not affect the others.
 
-It is an ``Observable``, so every reactivex operator works on it. ``subscribe`` is our own: the list is the
-replay buffer and there is no lock, no trampoline and no auto-detach layer per piece.
+It is an ``Observable``, so every reactivex operator works on it. It overrides ``subscribe``: the list is the
+replay buffer, and there is no lock, no trampoline and no auto-detach layer per piece.
 """
 
 import contextvars
@@ -31,24 +31,25 @@ def _ignore(*_: object) -> None: ...
 
 
 class Stream(Observable[T_co]):
-    """The pieces of a stream with three faces; what a promise shows of itself, as ``promise.tokens``.
+    """The pieces of a stream, which can be read in three ways; ``promise.tokens`` is one.
 
-    * ``stream.pipe(...)`` and ``stream.subscribe(...)``: it is an Observable, hot, replayed from the first
-      piece to every subscriber.
-    * ``async for piece in stream``: each iteration is a reader of its own, from the first piece on.
-    * ``await stream``: all the pieces as a tuple. (Of other Observables reactivex gives the last item.)
+    * ``stream.pipe(...)`` and ``stream.subscribe(...)``: it is a hot Observable that replays all pieces to
+      every subscriber.
+    * ``async for piece in stream``: each loop is a reader of its own, from the first piece on.
+    * ``await stream``: a tuple of all pieces. (``await`` of other Observables gives the last item.)
 
-    * When does it start? The source runs already. What has to be made of it (the tokens of all messages of a
-      sequence, the elements of a list) is made at the first read, not when it is named.
-    * How often? Once, however many read it.
-    * What is kept? Every piece, as long as the stream, its promise or a reader lives.
-    * What does ``break`` do? That reader is gone; disposing a subscription is idempotent. When the last
+    * When does it start? The source runs already. A derived stream (the tokens of all messages of a sequence,
+      the elements of a list) is made at its first read, not when the attribute is used.
+    * How often? Once, for any number of readers.
+    * What is kept? Every piece, as long as the stream, its promise or a reader exists.
+    * What does ``break`` do? It ends that reader; disposing a subscription is idempotent. When the last
       reader has left and none can come any more, the source is stopped.
-    * When does an error come? After every piece that came before it, the very exception that was raised.
+    * When does an error come? After every piece that came before it; every reader gets the same exception
+      object.
 
     Args:
-        source: the buffer that is shown, or what makes it when somebody reads for the first time.
-        items: what is shown of the buffer, if it keeps more lists than one.
+        source: the buffer, or a function that makes it at the first read.
+        items: the list to read, if the buffer has more than one.
 
     Example:
         >>> from miniagents import Message, MiniAgents
@@ -72,7 +73,7 @@ class Stream(Observable[T_co]):
         super().__init__()
         self._items = items
         self._make: Callable[[], ReplayBuffer[T_co]] | None = None
-        self._lease: Lease | None = None  # on the buffer; never the promise, which holds this stream
+        self._lease: Lease | None = None  # a lease on the buffer; never the promise, which holds this stream
         if callable(source):
             self._make = source
         else:
@@ -80,20 +81,20 @@ class Stream(Observable[T_co]):
 
     @property
     def shown(self) -> ReplayBuffer[T_co]:
-        """The buffer that is shown, for code of this layer; made now if it has not been."""
+        """Return the buffer, for code of this layer; make it now if it does not exist yet."""
         if self._lease is None and self._make is not None:
             self._lease = Lease(self._make())
-            self._make = None  # what was made holds what it is made of
+            self._make = None  # the new buffer's producer holds the original one
         return cast("ReplayBuffer[T_co]", cast("Lease", self._lease).buffer)
 
     def __aiter__(self) -> AsyncGenerator[T_co]:
-        """The pieces from the first one on, as they come."""
+        """Return an async iterator of the pieces, from the first one on, as they come."""
         buffer = self.shown
         return iterate(buffer, self._lease, self._items)
 
     @override
     def __await__(self) -> Generator[object, None, tuple[T_co, ...]]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] # the last item is no whole
-        """All the pieces, when the last one has come."""
+        """Wait for the last piece and return all pieces."""
         buffer = self.shown
         return _all(buffer, self._lease, buffer.items if self._items is None else self._items).__await__()
 
@@ -106,7 +107,7 @@ class Stream(Observable[T_co]):
         *,
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
-        """Replay what has come, then push what comes; see :class:`reactivex.Observable`."""
+        """Push the pieces that have come, then each new one; see :class:`reactivex.Observable`."""
         if isinstance(on_next, abc.ObserverBase) or hasattr(on_next, "on_next"):
             observer = cast("abc.ObserverBase[T_co]", on_next)
             on_next, on_error, on_completed = observer.on_next, observer.on_error, observer.on_completed
@@ -119,18 +120,18 @@ class Stream(Observable[T_co]):
         if trampoline.schedule_required():
             subscription.start()
         else:
-            # Inside the subscription of a longer pipeline: its disposables are in place once that has
+            # Inside the subscription of a longer pipeline its disposables are in place only after that has
             # returned, so that `take(1)` of a long replay can stop it.
             trampoline.schedule(subscription.start_later)
         return subscription
 
 
 class TokenStream(Stream[str]):
-    """Tokens of text: given where messages are taken they are one message, not one for each token."""
+    """A stream of text tokens; where messages are accepted, it is one message, not one for each token."""
 
 
 async def _all(buffer: ReplayBuffer[T], lease: object, items: list[T]) -> tuple[T, ...]:
-    """All the pieces; ``lease`` is kept until they are there."""
+    """Return all the pieces; keep ``lease`` until they have come."""
     buffer.keep_all()
     await until_closed(buffer)
     raise_error(buffer)
@@ -140,7 +141,7 @@ async def _all(buffer: ReplayBuffer[T], lease: object, items: list[T]) -> tuple[
 
 
 class Subscription(abc.DisposableBase, Generic[T]):
-    """One subscriber's position in a buffer; disposing it is idempotent and lets everything go."""
+    """One subscriber's position in a buffer; ``dispose`` is idempotent and releases everything."""
 
     __slots__ = (
         "_buffer",
@@ -175,7 +176,7 @@ class Subscription(abc.DisposableBase, Generic[T]):
         buffer.attach(self)
 
     def start(self) -> None:
-        """Deliver what is there already; what the subscriber raises reaches the one who subscribed."""
+        """Deliver the pieces that have come; ``subscribe`` raises an error of the subscriber."""
         self._busy = False
         try:
             self._deliver()
@@ -191,14 +192,14 @@ class Subscription(abc.DisposableBase, Generic[T]):
         self.start()
 
     def deliver(self) -> None:
-        """Deliver what is new; what the subscriber raises ends this subscription only."""
+        """Deliver the new pieces; an error of the subscriber ends this subscription only."""
         if self._busy or self._buffer is None:
             return
         try:
             self._variables.run(self._deliver)
         except Exception:
             logger.exception(
-                "A subscriber raised; it was unsubscribed, the stream goes on for everybody else."
+                "A subscriber raised; it was unsubscribed, and the stream goes on for all others."
             )
             self.dispose()
 
@@ -221,7 +222,7 @@ class Subscription(abc.DisposableBase, Generic[T]):
     def _terminate(self, buffer: ReplayBuffer[T]) -> None:
         on_error, on_completed = self._on_error, self._on_completed
         if buffer.error is not None and on_error is not None:
-            buffer.mark_error_handled()  # first: if nothing else holds the stream, leaving it drops it
+            buffer.mark_error_handled()  # must be first: if nothing else holds the stream, leaving drops it
         self.dispose()
         if buffer.error is None:
             on_completed()
@@ -234,7 +235,7 @@ class Subscription(abc.DisposableBase, Generic[T]):
 
     @override
     def dispose(self) -> None:
-        """Leave: no further call, no reference kept."""
+        """Unsubscribe: the subscriber is not called again, and no reference to it is kept."""
         buffer, self._buffer = self._buffer, None
         if buffer is None:
             return

@@ -1,4 +1,4 @@
-"""What owns running tasks: it waits for all of them, or cancels all of them."""
+"""`TaskOwner`: an owner of running tasks, which waits for all of them or cancels all of them."""
 
 import asyncio
 import logging
@@ -25,12 +25,12 @@ class OwnedTask(Protocol):
 
     @property
     def name(self) -> str:
-        """How it is called in logs."""
+        """Its name in logs."""
         ...
 
     @property
     def task(self) -> "asyncio.Task[object] | None":
-        """The task itself."""
+        """The asyncio task."""
         ...
 
     def cancel(self) -> None:
@@ -38,41 +38,41 @@ class OwnedTask(Protocol):
         ...
 
     def drain(self) -> None:
-        """Let it run on without regard to how far its readers are."""
+        """Let it run to its end, however far its readers are."""
         ...
 
 
 class Finishable(Protocol):
-    """Something that is still being fed."""
+    """A sink that is still open."""
 
     def finish(self) -> None:
-        """Nothing more will come; idempotent."""
+        """End it: nothing more will come; idempotent."""
         ...
 
 
 class CancelScopes(Protocol):
-    """What is used of anyio, if the program uses it."""
+    """The part of anyio that is used here, if the program uses anyio."""
 
-    def CancelScope(self, *, shield: bool) -> AbstractContextManager[object]:  # noqa: N802 - its name
-        """A block in which no scope further out cancels."""
+    def CancelScope(self, *, shield: bool) -> AbstractContextManager[object]:  # noqa: N802 - anyio's name
+        """Return a block in which outer scopes do not cancel."""
         ...
 
 
 def _shield() -> AbstractContextManager[object]:
-    """What keeps a cancel scope of anyio from cancelling in every turn of the event loop."""
-    anyio = modules.get("anyio")  # imported by whoever has such a scope, or by nobody
+    """Return a block that keeps anyio's cancel scopes from cancelling in every turn of the event loop."""
+    anyio = modules.get("anyio")  # a program that uses such scopes has imported it
     return nullcontext() if anyio is None else cast("CancelScopes", anyio).CancelScope(shield=True)
 
 
 class TaskOwner(LoopBound):
-    """Owns tasks from their begin to their end.
+    """Owns tasks from their beginning to their end.
 
     Args:
         shutdown_timeout: seconds that cancelled tasks get for their cleanup.
         drain_timeout: seconds that :meth:`drain` waits for the tasks; None: for ever.
 
     Attributes:
-        draining: it waits for its tasks to end, so that no source is paused any more.
+        draining: whether it waits for its tasks to end; then no source is paused any more.
         drain_timeout: seconds that :meth:`drain` waits for the tasks; None: for ever.
         shutdown_timeout: seconds that cancelled tasks get for their cleanup.
         tasks: every task that it owns.
@@ -86,7 +86,7 @@ class TaskOwner(LoopBound):
         self.tasks: set[OwnedTask] = set()
         self._idle: asyncio.Future[None] | None = None
         self._open: WeakSet[Finishable] = WeakSet()
-        self._finished_early: dict[object, OwnedTask] = {}  # runs that go on, by replies that are closed
+        self._finished_early: dict[object, OwnedTask] = {}  # runs by their closed replies
         self._closed_replies: dict[OwnedTask, list[object]] = {}
 
     @override
@@ -103,7 +103,7 @@ class TaskOwner(LoopBound):
         self.tasks.add(task)
 
     def discard(self, task: OwnedTask) -> None:
-        """Own a task no more.
+        """Stop owning a task.
 
         Args:
             task: one that has ended.
@@ -115,40 +115,40 @@ class TaskOwner(LoopBound):
             self._idle.set_result(None)
 
     def note_finished_early(self, run: OwnedTask, replies: object) -> None:
-        """Note, until its end, that a run has closed its replies, and goes on.
+        """Note that a run has closed its replies and goes on; the note is kept until the run ends.
 
         Args:
-            run: which one.
+            run: the run.
             replies: their buffer.
         """
         self._finished_early[replies] = run
         self._closed_replies.setdefault(run, []).append(replies)
 
     def cancel_finished_early(self, replies: object) -> None:
-        """Stop the run that has closed these replies and may still go on, if there is such a run.
+        """Stop the run that has closed these replies, if it still goes on.
 
         Args:
             replies: their buffer.
 
         Raises:
-            WrongLoopError: there is one, and this call comes from another event loop or thread.
+            WrongLoopError: such a run exists, and this call comes from another event loop or thread.
         """
         if replies in self._finished_early:
             self.check_place()
             self._finished_early.pop(replies).cancel()
 
     def finish_at_end(self, sink: Finishable) -> None:
-        """Finish ``sink`` when the context drains, at the latest.
+        """Finish ``sink`` when the context drains, if it is still open then.
 
         Args:
-            sink: what is fed from outside of every task, so that no end of a task ends it; held weakly.
+            sink: a sink that no task writes, so that no end of a task ends it; held weakly.
         """
         self._open.add(sink)
 
     async def drain(self) -> None:
-        """Wait until every task of this context has ended by itself, those started meanwhile included.
+        """Wait until every task of this context has ended by itself, including those that start meanwhile.
 
-        Not longer than ``drain_timeout``: what runs then goes on, and is left to :meth:`cancel_all`.
+        It waits ``drain_timeout`` seconds at most; :meth:`cancel_all` must stop what still runs then.
         """
         self.draining = True
         self._release_all()
@@ -157,7 +157,7 @@ class TaskOwner(LoopBound):
         while self.tasks:
             left = None if deadline is None else deadline - self.loop.time()
             if left is not None and left <= 0:
-                if limit:  # else nobody was to be waited for
+                if limit:  # else there was no task to wait for
                     logger.warning(
                         _CANCELLED,
                         _listed(sorted(task.name for task in self.tasks)),
@@ -171,18 +171,18 @@ class TaskOwner(LoopBound):
                 self._idle = None
 
     def _release_all(self) -> None:
-        # Not where it is waited for: the last sink and the last task would be held while others end, and what
-        # they hold would never be abandoned.
+        # A function of its own: in the waiting function, local names would hold the last sink and the last
+        # task while others end, and streams that these hold would never be abandoned.
         for sink in tuple(self._open):
             sink.finish()
         for task in tuple(self.tasks):
             task.drain()
 
     async def cancel_all(self) -> None:
-        """Cancel every task and wait for the cleanup of all, ``shutdown_timeout`` seconds at most.
+        """Cancel every task and wait for their cleanup, ``shutdown_timeout`` seconds at most.
 
-        A cancellation of the caller that comes meanwhile waits until that is done, and is raised then: a
-        cancel scope of anyio cancels again and again, in every turn of the event loop. It would leave tasks
+        If the caller is cancelled meanwhile, this method first finishes and then raises the cancellation. A
+        cancel scope of anyio cancels again and again, in every turn of the event loop; it would leave tasks
         behind, and keep the loop busy until they have ended.
 
         Raises:
@@ -191,7 +191,7 @@ class TaskOwner(LoopBound):
         deadline = self.loop.time() + self.shutdown_timeout
         cancelled: CancelledError | None = None
         with ExitStack() as shield:
-            while stopping := tuple(self.tasks):  # once more for those that a clean-up has started
+            while stopping := tuple(self.tasks):  # a second time for tasks that a clean-up has started
                 for each in stopping:
                     each.cancel()
                 tasks = [each.task for each in stopping if each.task is not None]
@@ -212,14 +212,14 @@ class TaskOwner(LoopBound):
         for task in tasks:
             logger.error(
                 "%s did not end within shutdown_timeout=%s seconds after it was cancelled; "
-                "it is left behind. Look for a `finally` or `except CancelledError` in it that waits.",
+                "the context ends without it. Look for a `finally` or `except CancelledError` that waits.",
                 task.name,
                 self.shutdown_timeout,
             )
 
 
 def _listed(names: list[str]) -> str:
-    """The names of tasks, or the first ones and how many there are."""
+    """Return the names of tasks, or the first names and how many more there are."""
     return (
         ", ".join(names)
         if len(names) <= NAMED

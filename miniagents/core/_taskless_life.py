@@ -1,4 +1,4 @@
-"""The life of a run without a task: what it does happens where the streams that it reads deliver."""
+"""The life of a run without a task, which works when the streams that it reads deliver pieces."""
 
 from typing import TypeVar
 
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 class TasklessLife(TaskLife):
-    """The life of a run without a task: what it does happens where the streams that it reads deliver.
+    """The life of a run without a task, which works when the streams that it reads deliver pieces.
 
-    It is stopped in the call that stops it, and not at its next step.
+    A call that stops it stops it at once, and not at its next step.
     """
 
     __slots__ = ("_over",)
@@ -27,17 +27,17 @@ class TasklessLife(TaskLife):
         return not self._over
 
     def leave(self) -> object:
-        """Read no more; idempotent.
+        """Stop reading; idempotent.
 
         Returns:
-            What it held of what it read. The caller lets go of it last: what this began is told first how it
-            is stopped, and not by nobody reading it any more.
+            What it held of the streams that it read. The caller must release it last: first the runs that
+            this one began are stopped, and only then may they lose their last reader.
         """
         raise NotImplementedError
 
     @override
     def has_ended(self) -> None:
-        """Event *producer has ended*: it lets go of everything; once."""
+        """Event *producer has ended*: release everything; once."""
         if not self._over:
             self._over = True
             self.forget_waits()

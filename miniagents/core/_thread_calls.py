@@ -1,7 +1,8 @@
-"""Calls from other threads: what a synchronous handler or a worker thread has a context call, and waits for.
+"""Calls from other threads: a synchronous handler or a worker thread calls something in a context, and waits.
 
-The call becomes a task of the context, so that the end of the context waits for it, or cancels it, as it
-does with runs. A thread is never left waiting: a call that the context cannot begin any more is refused.
+The call becomes a task of the context, so that the end of the context waits for it or cancels it, as it does
+with runs. A thread never waits for ever: if the context cannot begin the call any more, the call raises an
+error.
 """
 
 import concurrent.futures
@@ -18,24 +19,24 @@ from ._loop_bound import running_loop
 
 T = TypeVar("T")
 
-INTERVAL: Final = 1.0  # seconds between two looks whether the loop was closed without an end of the context
+INTERVAL: Final = 1.0  # seconds between two checks whether the loop was closed without an end of the context
 
 
 def call_from_thread(context: Context, function: Callable[[], Awaitable[T] | T]) -> T:
-    """What ``function`` returns on the event loop of ``context``, awaited there if it can be awaited.
+    """Call ``function`` on the event loop of ``context``, and return its result, awaited if it is awaitable.
 
     Args:
-        context: of another thread.
-        function: called there, with the context variables of this thread.
+        context: a context of another thread.
+        function: called on that loop, with the context variables of this thread.
 
     Raises:
-        InquiryCancelledError: the context has ended before the call had.
-        NoActiveContextError: the context has ended before the call began.
-        RuntimeError: an event loop runs on this thread, which would stand still.
+        InquiryCancelledError: the context ended before the call did.
+        NoActiveContextError: the context ended before the call began.
+        RuntimeError: an event loop runs on this thread; the call would block it.
     """
     if running_loop() is not None:
         msg = (
-            "from_thread blocks its thread, and on this one an event loop is running. Await what you call; "
+            "from_thread would block the event loop that runs on this thread. Await the function itself; "
             "from another event loop: `await asyncio.to_thread(MiniAgents.from_thread, ...)`."
         )
         raise RuntimeError(msg)
@@ -46,21 +47,21 @@ def call_from_thread(context: Context, function: Callable[[], Awaitable[T] | T])
             call.look()
         return call.outcome.result()
     except BaseException:
-        context.call_soon(call.cancel)  # of use if this thread was interrupted, and else of no effect
+        context.call_soon(call.cancel)  # needed if this thread was interrupted, else without effect
         raise
     finally:
-        del call  # it has the error, whose traceback has this frame
+        del call  # the call holds the error, and its traceback holds this frame
 
 
 def context_for_thread() -> Context:
-    """The context of another thread that a call from this one goes to.
+    """Return the context of another thread that a call from this thread goes to.
 
-    The one that this thread has inherited by its context variables (``asyncio.to_thread`` and anyio hand them
-    on); else the app-wide one, if the process has just one.
+    It is the context that this thread inherited with its context variables (``asyncio.to_thread`` and anyio
+    copy them); else the app-wide one, if the process has exactly one.
 
     Raises:
-        NoActiveContextError: there is none, it has ended, or several are app-wide.
-        WrongLoopError: it is that of the process from which this one was forked.
+        NoActiveContextError: no context exists, it has ended, or several are app-wide.
+        WrongLoopError: it belongs to the process from which this one was forked.
     """
     own = CURRENT_CONTEXT.get()
     if own is not None:
@@ -73,8 +74,8 @@ def context_for_thread() -> Context:
     if len(found) > 1:
         names = ", ".join(context.app_wide_name for context in found)
         msg = (
-            f"{len(found)} event loops have an app-wide context: {names}. from_thread cannot tell which one "
-            "this thread belongs to; use `asyncio.run_coroutine_threadsafe(coroutine, loop).result()`."
+            f"{len(found)} event loops have an app-wide context: {names}. from_thread does not know to "
+            "which one this thread belongs; use `asyncio.run_coroutine_threadsafe(coroutine, loop).result()`."
         )
         raise NoActiveContextError(msg)
     return found[0]
@@ -84,12 +85,12 @@ class ThreadCall(Generic[T]):
     """One call, for a thread that waits for its outcome.
 
     Args:
-        context: which owns the task of the call.
-        function: what is called; what it returns is awaited if it can be.
+        context: the owner of the task of the call.
+        function: called on the event loop; its result is awaited if it is awaitable.
 
     Attributes:
-        outcome: what the thread waits for.
-        task: of the call, None before it has begun.
+        outcome: the Future that the thread waits for.
+        task: the task of the call; None before it has begun.
     """
 
     def __init__(self, context: Context, function: Callable[[], Awaitable[T] | T]) -> None:
@@ -106,27 +107,27 @@ class ThreadCall(Generic[T]):
         return "a call from a thread"
 
     def send(self) -> None:
-        """Have it begin on the event loop of the context."""
+        """Schedule the call on the event loop of the context."""
         self._context.calls_from_threads.add(self)
-        with suppress(RuntimeError):  # the loop is being closed
+        with suppress(RuntimeError):  # the event loop is being closed
             self._context.call_soon(self._begin)
-        # The context refuses what it finds after it has ended. What came later than its look refuses itself.
+        # A context that ends refuses the calls that it finds. A call that came later refuses itself.
         self.look()
 
     def look(self) -> None:
-        """Refuse it if nobody is there any more who could begin it."""
+        """Refuse the call if the event loop can no longer begin it."""
         over = self._loop is None or self._loop.is_closed()
         if over or (self.task is None and self._context.ended):
             self._context.calls_from_threads.discard(self)
             self.refuse()
 
     def refuse(self) -> None:
-        """The context has ended before the call could begin; idempotent."""
+        """Refuse the call: the context has ended before it could begin; idempotent."""
         why = "The MiniAgents context has ended; nothing more can be called in it."
         self._fail(NoActiveContextError(why))
 
     def _fail(self, error: BaseException) -> None:
-        with suppress(concurrent.futures.InvalidStateError):  # it was refused, and comes to its end late
+        with suppress(concurrent.futures.InvalidStateError):  # the call was refused before, and ends late
             self.outcome.set_exception(error)
 
     def _begin(self) -> None:
@@ -136,7 +137,7 @@ class ThreadCall(Generic[T]):
         elif self.outcome.set_running_or_notify_cancel():
             body = _called(self._function)
             self.task = Task(body, loop=self._context.loop, name=self.name, context=self._variables)
-            # Nothing of this in the task itself: it may be cancelled before its first step.
+            # Not in the task itself, which may be cancelled before its first step.
             self.task.add_done_callback(self._ended)
             self._context.add(self)
 
@@ -159,15 +160,15 @@ class ThreadCall(Generic[T]):
             self.outcome.cancel()
 
     def drain(self) -> None:
-        """It produces no stream that could be paused."""
+        """Do nothing: a call produces no stream that could be paused."""
 
 
 async def _called(function: Callable[[], Awaitable[T] | T]) -> T:
-    """What a function returns, or what comes of that."""
+    """Return the result of a function, awaited if it is awaitable."""
     returned: object = function()
     try:
         if isinstance(returned, Awaitable):
             return await cast("Awaitable[T]", returned)
         return cast("T", returned)
     finally:
-        returned = None  # a promise: its error has this frame in its traceback
+        returned = None  # a promise, whose error has this frame in its traceback

@@ -1,7 +1,7 @@
-"""The token feed: the tokens of a sequence of messages, pushed into what makes something new of them.
+"""The token feed: reads the tokens of a sequence of messages and passes them to a transformer.
 
-Whatever makes new text from messages (joining, splitting, mapping tokens) is a :class:`TokenTransformer` that
-one feed tells what comes, without a task.
+Everything that makes new text from messages (joining, splitting, mapping tokens) is a
+:class:`TokenTransformer`. One feed calls it for each token, without a task.
 """
 
 from typing import ClassVar, Generic, TypeVar, cast
@@ -18,26 +18,26 @@ from ._message_type import FlatStream
 from ._processor import Processor
 from ._producer_task import current_ancestry
 
-BATCH = 1024  # tokens that are taken together at most: after them a reader that was told can leave
+BATCH = 1024  # at most so many tokens are passed together; then a reader that got them can leave
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
 
 class TokenTransformer(Generic[T]):
-    """What is fed and writes a buffer; override what is of interest.
+    """The base class of objects that get tokens from a feed and write a buffer; override what you need.
 
-    By default a failing message ends the target with its error, and so does a failing sequence.
+    By default a message that fails ends the target with its error, and so does a sequence that fails.
 
     Args:
-        target: the buffer that is written.
+        target: the buffer that it writes.
 
     Attributes:
-        within_message: no message that is written needs more than one that is read.
-        in_step: what is written is as long as what is read, so reading may wait for readers.
-        replaces: what is written is shown in the place of what is read: to its readers it is the same.
-        at_once: each token is told when it comes, and not those of one turn of the event loop together, which
-            costs less where they come in bursts, and more where they come one by one.
+        within_message: whether each written message is made of a single message that is read.
+        in_step: whether it writes as many pieces as it reads, so that demand can be passed on one to one.
+        replaces: whether readers get the written stream in the place of the one that is read.
+        at_once: whether it gets each token when it comes. Otherwise it gets the tokens of one turn of the
+            event loop together, which costs less if they come in bursts, and more if they come one by one.
 
     Example:
         >>> from miniagents import MessageSequencePromise, MiniAgents
@@ -59,39 +59,39 @@ class TokenTransformer(Generic[T]):
     within_message: ClassVar[bool] = True  # no message that is written needs more than one that is read
     replaces: ClassVar[bool] = False
     at_once: ClassVar[bool] = False
-    in_step: ClassVar[bool] = False  # whole messages are taken, however slowly what becomes of them is read
+    in_step: ClassVar[bool] = False  # whole messages are read, however slow the readers of the target are
 
     def __init__(self, target: ReplayBuffer[T]) -> None:
         self.target: ReplayBuffer[T] = target
 
     def pieces_of(self, buffer: ReplayBuffer[str], /) -> list[str]:
-        """What of a message is told: its tokens.
+        """Return the list of a message's pieces that the feed passes on: its tokens.
 
         Args:
-            buffer: of the message.
+            buffer: the buffer of the message.
         """
         return buffer.items
 
     def writing(self) -> ReplayBuffer[str] | None:
-        """The tokens of the message that is being written, if messages are what is written."""
+        """Return the buffer of the message that is being written; None if it does not write messages."""
         return None
 
     def start_message(self, promise: MessagePromise[Message], /) -> None:
-        """The next message begins.
+        """Take note that the next message begins.
 
         Args:
             promise: the message.
         """
 
     def token(self, token: str, /) -> None:
-        """A token of the current message.
+        """Take a token of the current message.
 
         Args:
             token: a piece of its text.
         """
 
     def tokens(self, tokens: list[str], /) -> None:
-        """Several tokens of the current message at once, as they came.
+        """Take several tokens of the current message at once.
 
         Args:
             tokens: at least one.
@@ -100,45 +100,45 @@ class TokenTransformer(Generic[T]):
             self.token(token)
 
     def end_message(self, message: Message, /) -> None:
-        """The current message is complete.
+        """Take note that the current message is complete.
 
         Args:
-            message: what its tokens made.
+            message: the complete message.
         """
 
     def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
-        """The current message failed.
+        """Take note that the current message failed.
 
         Args:
-            error: its terminal.
+            error: the error that ends it.
             chain: the aliases of the agents that the error came through.
 
         Returns:
-            Whether to go on.
+            Whether the feed must go on with the next message.
         """
         self.fail(error, chain)
         return False
 
     def finish(self) -> None:
-        """There are no more messages."""
+        """Take note that there are no more messages."""
         self.target.finish()
 
     def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
-        """The sequence failed, or the feed was stopped.
+        """Take note that the sequence failed, or that the feed was stopped.
 
         Args:
-            error: its terminal.
+            error: the error that ends it.
             chain: the aliases of the agents that the error came through.
         """
         self.target.fail(error, chain)
 
 
 class TokenFeed(Processor):
-    """Follows a flat stream of messages and tells ``transformer`` what comes.
+    """Reads a flat stream of messages and calls ``transformer`` for each token and each end.
 
     Args:
         source: the messages; kept alive as long as the feed goes on.
-        transformer: hears everything; when its target can have no reader any more, the feed ends.
+        transformer: gets everything; when its target can have no reader any more, the feed ends.
 
     Example:
         >>> from miniagents import MessageSequencePromise, MiniAgents
@@ -175,10 +175,10 @@ class TokenFeed(Processor):
         self._source: FlatStream[Message, object] | None = source
         self._transformer = cast(
             "TokenTransformer[object]", transformer
-        )  # what it writes is not of interest here
+        )  # the type of the target's pieces does not matter here
         self._message: MessagePromise[Message] | None = None
-        self._read: ReplayBuffer[str] | None = None  # that of the message, which is asked for at each token
-        self._pieces: list[str] = []  # those of the message that are told
+        self._read: ReplayBuffer[str] | None = None  # that of the message; needed at each token
+        self._pieces: list[str] = []  # the pieces of the message that are passed on
         self._held: ReplayBuffer[str] | None = None
         self._token_position = 0
         self._batched = False
@@ -188,7 +188,7 @@ class TokenFeed(Processor):
     @property
     @override
     def reading(self) -> ReplayBuffer[object] | None:
-        """The message that it is in, else the sequence."""
+        """The buffer of the current message, else of the sequence."""
         if self._read is not None:
             return cast("ReplayBuffer[object]", self._read)
         return None if self._source is None else cast("ReplayBuffer[object]", self._source.buffer)
@@ -199,19 +199,19 @@ class TokenFeed(Processor):
         return self._transformer.target
 
     def start(self) -> None:
-        """Begin to listen; what is there already is told at once."""
+        """Begin to read; what has come already is passed on at once."""
         if self._source is not None:
             self._source.buffer.attach(self, unbounded=False)
             self.deliver()
 
     @override
     def step(self) -> bool:
-        """Tell what is next; ask for more when that was all."""
+        """Pass on what is next; request more when nothing is left."""
         try:
             if self._told():
                 return True
             self._ask()
-        except Exception as error:  # noqa: BLE001 - what cannot be made of the messages harms only what is made
+        except Exception as error:  # noqa: BLE001 - an error of the transformer ends its target only
             self.leave()
             self._transformer.fail(error)
         return False
@@ -241,13 +241,13 @@ class TokenFeed(Processor):
 
     def _listen_to(self, message: MessagePromise[Message]) -> None:
         self._transformer.start_message(message)
-        if self._message is message:  # else left during that call
+        if self._message is message:  # else it stopped reading during that call
             self._batched = not (self._transformer.at_once or self._is_pushed())
             message.buffer.attach(self, batched=self._batched, unbounded=False)
             request_upstream(message.buffer, 0, self._credit())
 
     def _is_pushed(self) -> bool:
-        """Whether somebody wants each token of what is written at once."""
+        """Return whether a subscriber of the target needs each token at once."""
         written = self._transformer.writing()
         return (self._transformer.target if written is None else written).pushed
 
@@ -259,9 +259,9 @@ class TokenFeed(Processor):
             self._token_position = position + count
             self._transformer.tokens(pieces[position : position + count])
             if count == BATCH and buffer.context.pushing:
-                buffer.context.dispatch(self.deliver)  # first those who are to be told of these
+                buffer.context.dispatch(self.deliver)  # first the subscribers of these
                 return False
-            # Looked at again only if there may be something: most often one token has come, and was that.
+            # Check again only if there may be more: most often one token has come, and was taken.
             if self._token_position < len(pieces) or self._read is not buffer or self._held is not None:
                 return True
         if not buffer.closed:
@@ -283,7 +283,7 @@ class TokenFeed(Processor):
     def _conclude(self, buffer: ReplayBuffer[MessagePromise[Message]]) -> None:
         transformer, error = self._transformer, buffer.error
         if error is not None:
-            buffer.mark_error_handled()  # first: the source may go by being left
+            buffer.mark_error_handled()  # must be first: leaving the source may drop it
         self.leave()
         if error is None:
             transformer.finish()
@@ -310,17 +310,17 @@ class TokenFeed(Processor):
 
     @override
     def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
-        """What is requested here is requested of what is being read.
+        """Pass demand on to the stream that is being read.
 
         Args:
             buffer: the buffer that is written, or the tokens of the message that is being written.
-            waiting: a reader waits for the next piece.
+            waiting: whether a reader waits for the next piece.
         """
         whole = waiting and buffer is self._transformer.target
         if self._read is not None:
             written = self._transformer.writing()
             if whole and written is not None and written.requested < UNBOUNDED:
-                written.run_on()  # what comes after it is waited for; it passes that on by itself
+                written.run_on()  # it passes on by itself that a reader waits
             else:
                 if waiting and written is not None:
                     written.expect_reader()
@@ -337,7 +337,7 @@ class TokenFeed(Processor):
             self._source.buffer.withdraw()
 
     def _ask(self) -> None:
-        """Request more of what has been read to the end of what was requested."""
+        """Request more of the stream from which everything that was requested has been read."""
         if self._transformer.in_step:
             written = self._transformer.writing()
             if written is not None:
@@ -350,18 +350,18 @@ class TokenFeed(Processor):
             request_upstream(self._source.buffer, self.position, self._source_credit())
 
     def _tokens_read(self, buffer: ReplayBuffer[str]) -> int:
-        """How many tokens of the message have been read, as its buffer counts them: without other parts."""
+        """Return how many tokens of the message have been read, without other parts, as its buffer counts."""
         return self._token_position - len(self._pieces) + len(buffer.items)
 
     def _source_credit(self) -> int:
-        """How many more messages are wanted."""
+        """Return how many more messages are requested."""
         credit, written = self._transformer.target.credit(), self._transformer.writing()
         if written is not None and written.was_read and written.credit() > 0:
-            return max(credit, 1)  # what is being written may end only with the next one that is read
+            return max(credit, 1)  # a written message may end only with the next message that is read
         return credit
 
     def _credit(self) -> int:
-        """How many more tokens of the message are wanted."""
+        """Return how many more tokens of the message are requested."""
         transformer = self._transformer
         if not transformer.in_step:
             return UNBOUNDED
@@ -377,7 +377,7 @@ class TokenFeed(Processor):
     # -- its life ----------------------------------------------------------------------------------------
 
     def shown_for(self, buffer: object) -> ReplayBuffer[object] | None:
-        """What readers see in the place of ``buffer``; None if this is a reader like others.
+        """Return the buffer that readers get in the place of ``buffer``; None if this is an ordinary reader.
 
         Args:
             buffer: the sequence or the message that is being read.
@@ -392,7 +392,7 @@ class TokenFeed(Processor):
 
     @override
     def cancel(self) -> None:
-        """Stop; the messages themselves are somebody else's, unless these are shown in their place."""
+        """Stop; the messages that are read go on, unless the target replaces them."""
         source = self._source
         self._stop()
         if source is not None and self._transformer.replaces:
@@ -406,7 +406,7 @@ class TokenFeed(Processor):
 
     @override
     def abandon(self) -> None:
-        """Stop, but for the message that is being written, if somebody holds that."""
+        """Stop; a message that is being written goes on if something still holds it."""
         held = self._transformer.writing()
         if held is None or held.closed or not held.reachable:
             self._stop()
@@ -416,14 +416,14 @@ class TokenFeed(Processor):
             self._transformer.target.end_cancelled()
             if self._transformer.within_message:
                 self._leave_source()
-            self._transformer.target.forget()  # a message that only the sequence held ends too
+            self._transformer.target.forget()  # a message that only the sequence held is stopped too
 
 
 def resolved(promise: MessagePromise[M]) -> M:
-    """The message of a promise that has ended normally; it was made when the last token came.
+    """Return the message of a promise that has ended normally; it was made when the last token came.
 
     Args:
-        promise: a complete one.
+        promise: a complete promise.
 
     Example:
         >>> from miniagents import Message, MiniAgents

@@ -1,4 +1,4 @@
-"""The tokens of a message or of a sequence, given where messages are taken: one message that streams them."""
+"""Makes one streaming message of a stream of tokens that was given where messages are accepted."""
 
 from typing import cast
 
@@ -15,15 +15,15 @@ from ._stream import TokenStream
 class TokenMessage(Processor):
     """Writes one message from a stream of tokens, as they come and without a task.
 
-    It fails as the tokens do, after what came before the error. To cancel the message, or to leave it, is to
-    leave the tokens, and does not cancel them: they are somebody else's.
+    If the tokens fail, the message fails with the same error, after the tokens before it. Cancelling the
+    message, or leaving it, does not cancel the tokens, which belong to another stream.
 
     Args:
-        context: who owns the message.
-        tokens: of its text; kept alive as long as they are read.
+        context: the owner of the message.
+        tokens: the tokens of its text; kept alive as long as they are read.
 
     Attributes:
-        buffer: what is written.
+        buffer: the buffer of the message.
 
     Example:
         >>> from miniagents import MessageSequencePromise, MiniAgents
@@ -55,7 +55,7 @@ class TokenMessage(Processor):
         return cast("ReplayBuffer[object]", self.buffer)
 
     def start(self) -> MessagePromise[Message]:
-        """Begin to read; what is there already is taken at once.
+        """Begin to read; the tokens that have come already are taken at once.
 
         Returns:
             The promise of the message.
@@ -70,7 +70,7 @@ class TokenMessage(Processor):
 
     @override
     def step(self) -> bool:
-        """Take what is new, then the end."""
+        """Take the new tokens, then the end."""
         if self._tokens is None:
             return False
         source = self._tokens.shown

@@ -1,8 +1,8 @@
-"""Messages of one class where a typed agent was promised them: the types are real at run time, too.
+"""Validates the messages that typed agents take and reply, so that their types also hold at run time.
 
-Rule of this module: **what fits passes as the same object, and tokens never wait.** A message is looked at
-when it is complete. One that is not of the class, but still streams, is copied piece by piece into a stream
-that ends with the validated message, or with the error.
+Rule of this module: **a message that fits passes as the same object, and tokens never wait.** A message is
+validated when it is complete. If a message of another class still streams, its pieces are copied as they come
+into a new stream, which ends with the validated message or with the error.
 """
 
 from collections.abc import Sequence
@@ -33,14 +33,14 @@ T = TypeVar("T")
 
 @lazy_dataclass(frozen=True, slots=True)
 class Validation:
-    """Which classes messages have to be of, and who says so.
+    """The classes that messages must have, and the agent that requires them.
 
     Attributes:
-        classes: one of these; a message of another class becomes the first of them that its data fit.
+        classes: the allowed classes; a message of another class becomes the first of these that its data fit.
         agent_alias: the agent whose types they are.
-        verb: what it does with the messages: ``takes`` or ``replies``.
-        passing: what passes as it is, without being of the classes.
-        chain: the agents that an error of validation has come through.
+        verb: what the agent does with the messages: ``takes`` or ``replies``.
+        passing: further classes, whose messages pass unchanged.
+        chain: the agents that an error of validation has gone through.
 
     Example:
         >>> from miniagents import Message
@@ -57,19 +57,19 @@ class Validation:
     chain: tuple[str, ...] = ()
 
     def validated(self, message: Message) -> Message:
-        """Return the message itself if it is of the classes, else one of them with its text and data.
+        """Return the message itself if it has an allowed class, else a message of one with its text and data.
 
         Args:
-            message: of whatever class.
+            message: a message of any class.
 
         Raises:
-            MessageValidationError: its data fit none of them.
+            MessageValidationError: its data fit none of the classes.
         """
         if isinstance(message, (*self.classes, *self.passing)):
             return message
         data = dict(message)
         if data.get("text") is None:
-            data.pop("text", None)  # a class may have a text of its own where none was given
+            data.pop("text", None)  # a class may have a default text
         problems: list[str] = []
         for each in self.classes:
             try:
@@ -79,7 +79,8 @@ class Validation:
             except MiniAgentsError as error:
                 problem = str(error)
             problems.append(problem if len(self.classes) == 1 else f"as {each.__name__}: {problem}")
-        # Outside of the handlers: the text of pydantic's error may hold what must not be told.
+        # Outside of the `except` blocks: pydantic's error, which may contain secrets, must not be its
+        # context.
         raise MessageValidationError(self._refusal(type(message).__name__, problems), self.agent_alias)
 
     def _refusal(self, kind: str, problems: Sequence[str]) -> str:
@@ -90,10 +91,10 @@ class Validation:
         return f"{what}, and this {kind} cannot become one: {'; '.join(problems)}"
 
     def fits(self, promise: MessagePromise[Message]) -> bool:
-        """Whether a promise can be shown as it is: of the classes, going to be of them, or failed.
+        """Return whether a promise can pass unchanged: its message has or will have an allowed class.
 
         Args:
-            promise: streaming, finished or failed.
+            promise: a promise that is streaming, finished or failed.
         """
         fitting = (*self.classes, *self.passing)
         if promise.given is not None:
@@ -104,12 +105,12 @@ class Validation:
         return buffer.error is not None or isinstance(resolved(promise), fitting)
 
     def admit(self, promise: MessagePromise[Message], context: Context) -> MessagePromise[Message]:
-        """Return a promise of a message of the classes: the same one wherever it is that already.
+        """Return a promise of a message of an allowed class; the same promise if it fits.
 
         Args:
-            promise: streaming, finished or failed; only a streaming one that is going to be of another class
+            promise: a promise that is streaming, finished or failed; only a streaming one of another class
                 needs a copy.
-            context: owns what is made here.
+            context: the owner of a new message.
         """
         if self.fits(promise):
             return promise
@@ -119,9 +120,7 @@ class Validation:
             copied = self._shown(copy.target, promise)
             copy.start()
             return copied
-        said = (
-            resolved(promise).text is not None
-        )  # otherwise its tokens are its template filled in, or its JSON
+        said = resolved(promise).text is not None  # otherwise its tokens are its filled template, or its JSON
         buffer: ReplayBuffer[str]
         if isinstance(source, PartBuffer):
             buffer = PartBuffer(context, list(source.parts))
@@ -131,11 +130,11 @@ class Validation:
         return self._shown(buffer, promise)
 
     def conclude(self, tokens: ReplayBuffer[str], message: Message) -> None:
-        """End a buffer of tokens with what their message becomes, or with the error.
+        """End a buffer of tokens with the validated message, or with the error.
 
         Args:
-            tokens: has them all.
-            message: what they make together, of whatever class.
+            tokens: a buffer that has all tokens.
+            message: the message of these tokens, of any class.
         """
         try:
             validated = self.validated(message)
@@ -154,11 +153,11 @@ class Validation:
 
 
 class ValidatedBuffer(ReplayBuffer[MessagePromise[Message]]):
-    """The replies of a typed agent: each is validated when it is added or, if it still streams, ends.
+    """The replies of a typed agent: each is validated when it is added, or when it ends if it still streams.
 
     Args:
-        context: owns it.
-        validation: what the messages have to be.
+        context: the owner of the buffer.
+        validation: the classes of the messages.
 
     Example:
         >>> from miniagents import AssistantMessage, Message, MiniAgents
@@ -181,20 +180,20 @@ class ValidatedBuffer(ReplayBuffer[MessagePromise[Message]]):
 
     @override
     def append(self, item: MessagePromise[Message]) -> None:
-        """Add one promise, or what it is validated into.
+        """Add one promise, or the validated copy of it.
 
         Args:
-            item: of whatever class.
+            item: a promise of a message of any class.
         """
         if not self.closed:
             super().append(self._validation.admit(item, self.context))
 
     @override
     def extend(self, items: list[MessagePromise[Message]]) -> None:
-        """Add several promises, or what they are validated into.
+        """Add several promises, or the validated copies of them.
 
         Args:
-            items: of whatever classes.
+            items: promises of messages of any class.
         """
         if not self.closed:
             super().extend([self._validation.admit(item, self.context) for item in items])
@@ -203,11 +202,11 @@ class ValidatedBuffer(ReplayBuffer[MessagePromise[Message]]):
 def validated(
     source: MessageSequencePromise[Message], validation: Validation
 ) -> MessageSequencePromise[Message]:
-    """What a typed agent was sent, as messages of its classes; the same sequence if it is that already.
+    """Return what a typed agent was sent, as messages of its classes; the same sequence if all fit already.
 
     Args:
         source: the messages as they were sent.
-        validation: what they have to be.
+        validation: the classes of the messages.
 
     Example:
         >>> from miniagents import MessageSequencePromise, MiniAgents, UserMessage
@@ -231,12 +230,11 @@ def validated(
 class _Copy(Processor, Generic[T]):
     """Writes the pieces of a stream into another buffer as they come.
 
-    It is as eager as its readers: a copy that was never read runs to its end, one whose readers have all gone
-    leaves its source.
+    A copy that was never read runs to its end. A copy whose readers have all left stops reading its source.
 
     Args:
-        source: is kept alive as long as it is copied.
-        target: gets the pieces.
+        source: the stream to copy; kept alive until the copy has ended.
+        target: the buffer that gets the pieces.
     """
 
     __slots__ = ("_source", "target")
@@ -260,9 +258,9 @@ class _Copy(Processor, Generic[T]):
         return cast("ReplayBuffer[object]", self.target)
 
     def start(self) -> None:
-        """Begin to copy; what is there already is copied at once."""
+        """Begin to copy; pieces that have come already are copied at once."""
         if self._source is not None:
-            self._source.buffer.attach(self, reads=False)  # a copy is no reader before somebody reads it
+            self._source.buffer.attach(self, reads=False)  # it counts as a reader only when it is read itself
             self.deliver()
 
     @override
@@ -283,7 +281,7 @@ class _Copy(Processor, Generic[T]):
         return False
 
     def _copy(self, buffer: ReplayBuffer[T]) -> bool:
-        """Copy what is new; whether there was anything."""
+        """Copy the new pieces; return whether there were any."""
         batch = buffer.items[self.position :]
         self.position += len(batch)
         self.target.extend(batch)
@@ -301,7 +299,7 @@ class _Copy(Processor, Generic[T]):
 
     @override
     def cancel(self) -> None:
-        """Stop the source: it is the same message, or the same sequence, to its readers here."""
+        """Stop the source too: to readers of the copy it is the same message or sequence."""
         source = self._source
         if source is not None:
             self.leave()
@@ -319,7 +317,7 @@ class _Copy(Processor, Generic[T]):
 
 
 class _MessageCopy(_Copy[str]):
-    """Copies the tokens of a message, and whatever else it streams, and validates it at the end."""
+    """Copies all parts of a message, and validates the message at its end."""
 
     __slots__ = ("_validation",)
 

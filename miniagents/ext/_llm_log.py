@@ -1,7 +1,7 @@
-"""A log of calls of models: the record of a call, its page in Markdown, and the folder of pages.
+"""The log of calls of models: the record of a call, its page in Markdown, and the folder of pages.
 
-A log changes nothing about a call: the parts go through one by one, at the pace of their reader; the
-message that they make is the same, and so is the error.
+The log does not change a call: the parts are passed on one by one, as fast as their reader takes them, and
+the message and the error are the same.
 
 No text can forge a heading in a page: texts are in fences that are longer than any fence in them.
 """
@@ -53,14 +53,14 @@ class LoggedCall:
 
     Attributes:
         alias: of the agent.
-        keywords: what it was given; a page shows only those that are known to be harmless.
-        began: when, in UTC.
-        since: the same moment on the monotonic clock from which the other times are read, in seconds.
+        keywords: of the call; a page shows only those that cannot be secret.
+        began: when it began, in UTC.
+        since: the same moment on the monotonic clock, in seconds; the other times count from it.
         prompt: the conversation; None if it never came.
-        parts: everything that came, each with the seconds since the beginning.
-        message: the whole answer; None if the call failed or was left.
-        error: how it ended, if it failed.
-        seconds: how long it took; None as long as it goes on.
+        parts: all parts that came, each with the seconds since the beginning.
+        message: the whole answer; None if the call failed or was stopped.
+        error: the error of the call; None if there was none.
+        seconds: how long it took; None while it runs.
     """
 
     alias: str
@@ -76,7 +76,7 @@ class LoggedCall:
     async def passing(
         self, promise: MessagePromise[Message], metadata: MutableMapping[str, object]
     ) -> AsyncGenerator[Part]:
-        """Pass on what a message streams, and note it.
+        """Pass on the parts of a message, and note them.
 
         Args:
             promise: of the message.
@@ -107,12 +107,12 @@ class LoggedCall:
             raise
 
     def end(self) -> None:
-        """Note the time."""
+        """Note how long the call took."""
         self.seconds = time.monotonic() - self.since
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The secrets that no page may show: keys that the call was given, and those of the environment."""
+        """The secrets that no page may show: keys among the keywords, and those of the environment."""
         client = self.keywords.get("client")
         given = [value for name, value in self.keywords.items() if is_secret_name(name)]
         given += [getattr(client, name, None) for name in ("api_key", "auth_token")]
@@ -128,13 +128,13 @@ _SHORTEST_SECRET: Final = 4
 
 
 def markdown(call: LoggedCall) -> str:
-    """Write the page of a call: what it was about, the prompt, the tools, the parts of the answer.
+    """Return the page of a call: a table of facts, the prompt, the tools, the parts of the answer.
 
     Args:
         call: that has ended.
 
     Returns:
-        Markdown without any key, and without characters that a terminal would obey.
+        Markdown without any key, and without control characters.
     """
     lines = [f"# {call.alias}, {call.began:%Y-%m-%d %H:%M:%S.%f} UTC", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {_cell(value)} |" for name, value in _facts(call)]
@@ -156,7 +156,7 @@ def markdown(call: LoggedCall) -> str:
 
 
 def _facts(call: LoggedCall) -> Iterator[tuple[str, object]]:
-    """What stands in the table."""
+    """Yield the rows of the table: a name and a value."""
     for name in _SHOWN:
         if (value := call.keywords.get(name)) is not None:
             yield name, value
@@ -208,7 +208,7 @@ def _content(message: Message) -> Sequence[Content]:
 
 
 def _wanted(keywords: Mapping[str, object]) -> Iterator[str]:
-    """The tools that could be called, and the schema of the answer."""
+    """Yield the lines of the tools and of the schema of the answer."""
     given = keywords.get("tools")
     specs = cast("Iterable[object]", given) if isinstance(given, list | tuple) else ()
     tools = [spec for spec in specs if isinstance(spec, ToolSpec)]
@@ -224,7 +224,7 @@ def _wanted(keywords: Mapping[str, object]) -> Iterator[str]:
 
 @dataclass(slots=True)
 class _Block:
-    """Parts that belong together, and when the first and the last of them came."""
+    """Parts that belong together, and the times of the first and the last of them."""
 
     parts: list[Part]
     since: float
@@ -240,7 +240,7 @@ def _blocks(timed: Iterable[tuple[float, Part]]) -> list[_Block]:
             continue
         key = _key(part)
         if not isinstance(part, ToolCallDelta) and key != last:
-            open_ones.pop(key, None)  # a text that goes on behind something else is another block
+            open_ones.pop(key, None)  # a text that continues after another part is another block
         last = key
         block = open_ones.get(key)
         if block is None or isinstance(part, Citation | ToolResult):
@@ -306,10 +306,10 @@ _LONGEST_ALIAS: Final = 80
 
 
 class LogFolder:
-    """Writes pages into a folder, in a thread; a folder that cannot be written into is one warning.
+    """Writes pages into a folder, in a thread; if that fails, one warning is logged.
 
     Args:
-        path: of the folder; it is made with the first page. What is in it can be read by its owner only.
+        path: of the folder; it is made with the first page. Only its owner can read the pages.
     """
 
     __slots__ = ("_executor", "_path", "_warned")
@@ -339,7 +339,7 @@ class LogFolder:
                 self._warned = True
                 reason = f"{type(error).__name__}, {error.strerror}" if isinstance(error, OSError) else ""
                 _LOG.warning(
-                    "llm_logger cannot write into %s (%s); models are called without a log of it",
+                    "llm_logger cannot write into %s (%s); calls of models are not logged there",
                     self._path,
                     reason or type(error).__name__,
                 )

@@ -1,4 +1,4 @@
-"""`default_model`: the language model whose key is set."""
+"""`default_model`: the language model whose API key is set."""
 
 import os
 import sys
@@ -20,19 +20,19 @@ _Bound_co = TypeVar("_Bound_co", covariant=True)
 _MODELS: Final[Mapping[str, str]] = MappingProxyType(
     {"openai": "gpt-5.4-mini", "anthropic": "claude-haiku-4-5"}
 )
-"""For each provider, in the order in which they are looked for, the model that is asked by default."""
+"""The default model of each provider, in the order in which their keys are looked for."""
 
 
 class _Bindable(Protocol[_Bound_co]):
-    """An agent, seen by what it is when its keywords are closed: a model stays one."""
+    """An agent with `bind`; its type is that of the bound agent, so that a model stays a model."""
 
     @property
     def alias(self) -> str:
-        """How it is called."""
+        """The name of the agent."""
         ...
 
     def bind(self) -> _Bound_co:
-        """The same agent with its keywords closed."""
+        """Return the same agent without keywords."""
         ...
 
 
@@ -41,17 +41,18 @@ def default_model(otherwise: None = None) -> MiniAgent: ...
 @overload
 def default_model(otherwise: _Bindable[_Agent]) -> _Agent: ...
 def default_model(otherwise: _Bindable[MiniAgent] | None = None) -> MiniAgent:
-    """Choose a model as an example or a first try does: the provider whose key is set.
+    """Return a model of the provider whose API key is set, for an example or a first try.
 
-    With `OPENAI_API_KEY` it is an agent of OpenAI, with `ANTHROPIC_API_KEY` one of Anthropic; `OPENAI_MODEL`
-    and `ANTHROPIC_MODEL` say which model. Without a key it is `otherwise`, and one line on stderr says so.
+    If the environment variable `OPENAI_API_KEY` is set, it is a model of OpenAI; if `ANTHROPIC_API_KEY` is
+    set, one of Anthropic. `OPENAI_MODEL` and `ANTHROPIC_MODEL` name the model. Without a key, it is
+    `otherwise`, and a line on stderr says so.
 
     Args:
-        otherwise: the agent that answers when no key is set; Eliza, a program of rules, by default.
+        otherwise: the agent that answers if no key is set; by default Eliza, a program with fixed rules.
 
     Returns:
-        An agent whose keywords are closed; for type checkers a model, which can be given tools, only if the
-        one that answers otherwise is a model too.
+        An agent that takes no keywords. For type checkers it is a model, which can be given tools, only if
+        `otherwise` is a model, too.
 
     Raises:
         ImportError: a key is set, but the SDK of its provider is not installed; the text has the `pip` line.
@@ -67,7 +68,7 @@ def default_model(otherwise: _Bindable[MiniAgent] | None = None) -> MiniAgent:
     """
     for provider, model in _MODELS.items():
         if os.environ.get(f"{provider.upper()}_API_KEY"):
-            # Only the chosen one is imported: the SDKs of the others need not be installed.
+            # Only the SDK of this provider is imported: the others need not be installed.
             module = import_module(f"miniagents.ext.llm.{provider}")
             agent = cast("ModelAgent[...]", getattr(module, f"{provider}_agent"))
             return agent.bind(model=os.environ.get(f"{provider.upper()}_MODEL") or model)

@@ -1,4 +1,4 @@
-r"""`llm_logger`: a Markdown file for each call of a model. Nothing is logged unless it is asked for.
+r"""`llm_logger`: writes a Markdown file for each call of a model. Models without it are not logged.
 
 Example:
     >>> import tempfile
@@ -44,21 +44,22 @@ P = ParamSpec("P")
 
 
 def llm_logger(model: ModelAgent[P], folder: str | os.PathLike[str] = "llm_logs") -> ModelAgent[P]:
-    """Make an agent that does what a model does, and writes a Markdown file for each call.
+    """Return a model that writes a Markdown file for each call.
 
-    The file has the time, the keywords that are harmless, the prompt with the tools and the schema, every
-    part of the answer and when it came, usage, and the error if there was one. There is never a key in it.
-    It holds prompts and answers, so only its owner can read it; ordinary logs get nothing of it.
+    The file has the time, keywords that cannot be secret, the prompt with the tools and the schema, each part
+    of the answer with its time, the usage, and the error if there was one. It never contains an API key. It
+    contains prompts and answers, so only its owner can read it. Nothing of it goes to the log of Python.
 
-    The log changes nothing about a call: the parts go through one by one, and the file is written in a
-    thread when the answer has ended or is no longer read. If that fails, there is one warning for the folder.
+    The calls do not change: the parts are passed on one by one. The file is written in a thread when the
+    answer has ended, or its last reader has left. If a file cannot be written, one warning is logged for the
+    folder.
 
     Args:
-        model: the model. If it is given tools or a type later, each of its turns is a file.
-        folder: where the files are written; made with the first one.
+        model: the model. If it gets tools or a type later, each of its turns is one file.
+        folder: the folder for the files; it is made with the first file.
 
     Raises:
-        TypeError: ``model`` is no model.
+        TypeError: ``model`` is not a model.
 
     Returns:
         A model with the same keywords, defaults and alias.
@@ -71,7 +72,8 @@ def llm_logger(model: ModelAgent[P], folder: str | os.PathLike[str] = "llm_logs"
     given = cast("object", model)
     if not isinstance(given, ModelAgent):
         msg = (
-            f"llm_logger logs models, and {given!r} is none; give openai_agent, a fork of it, or another one."
+            f"llm_logger takes a model, and {given!r} is not one; "
+            "give openai_agent, a fork of it, or another model."
         )
         raise TypeError(msg)
     return model.around(_Logger(LogFolder(folder)))
@@ -79,7 +81,7 @@ def llm_logger(model: ModelAgent[P], folder: str | os.PathLike[str] = "llm_logs"
 
 @dataclass(frozen=True, slots=True)
 class _Logger:
-    """Goes around the calls of a model."""
+    """The function around each call of a model."""
 
     folder: LogFolder
 
@@ -88,14 +90,14 @@ class _Logger:
         ctx: InteractionContext[Message, AssistantMessage],
         model: ModelAgent[...],
     ) -> None:
-        """Call it, and write down what happens."""
+        """Call the model, and write the log of the call."""
         call = LoggedCall(model.alias, model.defaults)
         ends: list[asyncio.Future[None]] = []
         try:
             async for promise in model.inquire(ctx.messages):
                 data = promise.preliminary_metadata
                 said = promise.message_class.promise_of_parts(partial(call.passing, promise), **data)
-                # No promise is held here while it streams: dropping the reply stops the call.
+                # This task keeps no promise while it streams, so that dropping the reply stops the call.
                 ends.append(asyncio.get_running_loop().create_future())
                 said.buffer.when_closed(partial(_set, ends[-1]))
                 ctx.reply(said)
@@ -114,7 +116,7 @@ class _Logger:
         if ctx.messages.done:
             try:
                 call.prompt = await ctx.messages
-            except Exception:  # noqa: BLE001 - the model had the same error, and it stands in the answer
+            except Exception:  # noqa: BLE001 - the model had the same error, and the answer has it
                 call.prompt = None
         await self.folder.write(call)
 

@@ -1,4 +1,4 @@
-"""Models: tools that a model calls, and types that it answers in."""
+"""Agents on language models: tools that they call, typed answers, limits, budgets, journals, usage."""
 
 from ._answer_schema import AnswerSchema
 from ._asked_model import AskedModel, TellsModel

@@ -1,4 +1,4 @@
-"""The same agent as one of another class, or with another function."""
+"""Makes copies of an agent with another class or another function."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -17,7 +17,7 @@ def as_kind(kind: type[A], agent: MiniAgent[Message, Message, ...]) -> A:
     """Return the same agent as one of another class.
 
     Args:
-        kind: a class of agents; whoever makes one sets what that class has of its own.
+        kind: a class of agents; the caller sets the attributes that only this class has.
         agent: any agent.
     """
     same = kind.__new__(kind)
@@ -35,13 +35,14 @@ def over(
     """Return an agent with another function, which takes the same keywords and has the same defaults.
 
     Args:
-        kind: its class.
-        agent: whose keywords, defaults and description it has.
-        function: is given the keywords of ``agent``; it may take and reply any messages.
-        alias: its own.
+        kind: the class of the new agent.
+        agent: the agent whose keywords, defaults and description it gets.
+        function: gets the keywords of ``agent``; it may take and reply any messages.
+        alias: of the new agent.
     """
     made = as_kind(kind, agent)
-    # What goes around `agent` goes around its runs, which `function` starts; not around the whole again.
+    # The function around `agent` (`_wrapped`) stays around its runs, which `function` starts. It is not added
+    # to the new agent again.
     changed = {"_function": function, "_classes": None, "_wrapped": None, "alias": alias}
     for name, value in changed.items():
         setattr(made, name, value)

@@ -1,4 +1,4 @@
-"""Any agent as a tool: its arguments are a message, its result is what it replies."""
+"""Any agent as a tool: the arguments become a message, and the replies become the result."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -25,8 +25,8 @@ class AgentTool:
     Attributes:
         agent: is inquired once for each call.
         takes: the class of message that the arguments become.
-        spec: what the model is told.
-        timeout: an agent does not say how long it may take.
+        spec: the description that the model gets.
+        timeout: None: an agent has no timeout of its own.
     """
 
     agent: MiniAgent[Message, Message, ...]
@@ -36,21 +36,21 @@ class AgentTool:
 
     @classmethod
     def of(cls, agent: MiniAgent[Message, Message, ...]) -> "AgentTool":
-        """Make a tool of an agent.
+        """Make an agent a tool.
 
         Args:
-            agent: its alias is the name, its description the description, the class of messages that it takes
-                the schema: the fields that the class declares itself, or a text if there are none.
+            agent: its alias becomes the name, and its description the description. The schema has the fields
+                that its class of messages declares itself; if there are none, one text.
 
         Raises:
-            ToolDefinitionError: no provider takes its alias as a name, or it takes messages of several
-                classes.
-            TypeError: it has a keyword without a value; a model cannot give it one.
+            ToolDefinitionError: the alias is not a name that providers accept, or the agent takes messages of
+                several classes.
+            TypeError: a keyword of the agent has no value, and a model cannot give it one.
         """
         takes = _taken(agent)
         schema = _schema(takes)
         spec = ToolSpec(agent.alias, agent.description, cast("Mapping[str, object]", freeze(schema)))
-        # Its errors are told to the model as errors, also where errors become messages.
+        # The model gets its errors as errors, even if the context turns errors into messages.
         return cls(agent.as_operand(strict=True), takes, spec)
 
     async def run(self, arguments: str, /) -> AsyncGenerator[AgentPart | str]:
@@ -60,12 +60,12 @@ class AgentTool:
             arguments: the JSON of a message.
 
         Yields:
-            What it streams, with the aliases of the agents that it comes through; last, as a text, its
-            result: all replies, without the turns in which it called tools itself.
+            The parts that it streams, each with the aliases of the agents that it came through; then the
+            result as a text: all replies, without the turns in which the agent called tools itself.
 
         Raises:
-            ToolArgumentsError: the arguments are not the message that it takes.
-            Exception: whatever the agent raises.
+            ToolArgumentsError: the arguments do not fit the message that the agent takes.
+            Exception: any error that the agent raises.
         """
         replies = self.agent.inquire(self._message(arguments))
         try:
@@ -77,13 +77,13 @@ class AgentTool:
                         yield AgentPart((self.agent.alias,), part)
             yield str(Messages([each for each in await replies if not _is_on_the_way(each)]))
         finally:
-            # Whatever ended this: the agent stops at once, also while an error still holds its replies.
+            # In any case the agent stops at once, even if an error still has a reference to its replies.
             replies.cancel()
 
     def _message(self, arguments: str) -> Message:
         given = json_object(arguments)
         try:
-            # A message takes any data, and some of it has a meaning (`role`): that is not the model's to say.
+            # A message takes any data, and some of it has a meaning (`role`), which the model must not set.
             for name in (
                 given.keys() - cast("Mapping[str, object]", self.spec.parameters["properties"]).keys()
             ):
@@ -102,14 +102,14 @@ def _taken(agent: MiniAgent[Message, Message, ...]) -> type[Message]:
     if len(takes) != 1:
         names = " or ".join(each.__name__ for each in takes) or "no messages"
         raise ToolDefinitionError(
-            f"The agent {agent.alias} takes {names}, and the arguments of a tool have one form; "
+            f"The agent {agent.alias} takes {names}, but the arguments of a tool have one schema; "
             "give an agent that takes messages of one class."
         )
     return takes[0]
 
 
 def _own_fields(message_class: type[Message]) -> list[str]:
-    """What a class of messages declares beyond a text and the parts of one."""
+    """Return the fields that a class of messages declares in addition to those of `UserMessage`."""
     known = UserMessage.__pydantic_fields__
     return [name for name in message_class.__pydantic_fields__ if name not in known]
 

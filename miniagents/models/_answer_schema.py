@@ -1,8 +1,8 @@
-"""The type of an answer as a JSON schema that every provider's own schema mode takes.
+"""Converts the type of an answer to a JSON schema that the schema modes of all providers accept.
 
-Those modes take a part of JSON schema only: every object is closed and needs all of its fields, and limits of
-numbers and lengths are refused by some. So limits go into the description, for the model to read; the answer
-is checked with all of them when it is there.
+These modes support only a part of JSON schema: each object is closed and requires all its fields, and some
+modes refuse limits of numbers and lengths. So limits are written into the description, which the model reads;
+the answer is checked against all of them.
 """
 
 from collections.abc import Mapping
@@ -30,13 +30,13 @@ _MOST_PROPERTIES: Final = 5000
 
 @dataclass(frozen=True, slots=True)
 class AnswerSchema:
-    """What a model is told of the type of its answer.
+    """The type of an answer, as a model gets it.
 
     Attributes:
         name: of the type.
-        description: what the type is for; its docstring.
+        description: of the type: its docstring.
         schema: the JSON schema, an object; frozen.
-        strict: whether it is one that the providers' schema modes take.
+        strict: True if the schema modes of providers accept the schema.
 
     Example:
         >>> from pydantic import BaseModel
@@ -54,7 +54,7 @@ class AnswerSchema:
 
     @property
     def recursive(self) -> bool:
-        """Whether an answer may contain itself; not every provider takes that.
+        """Whether the type may contain itself; not every provider accepts that.
 
         Example:
             >>> from pydantic import BaseModel
@@ -79,10 +79,10 @@ class AnswerSchema:
 
         Args:
             model: the type of the answer.
-            strict: for a provider's schema mode; else the schema is as pydantic makes it.
+            strict: True for the schema mode of a provider; False for the schema as pydantic makes it.
 
         Raises:
-            SchemaError: it is no pydantic model with fields, or a provider would refuse it; the text names
+            SchemaError: it is not a pydantic model with fields, or a provider would refuse it; the text names
                 the field and what to do.
 
         Example:
@@ -97,10 +97,10 @@ class AnswerSchema:
         """
         if not _is_model(model):
             raise SchemaError(
-                f"{model!r} is no pydantic model; answers are typed with subclasses of BaseModel."
+                f"{model!r} is not a pydantic model; give a subclass of BaseModel as the type of the answer."
             )
         if model is BaseModel or not model.__pydantic_fields__:
-            raise SchemaError(f"{model.__name__} has no fields that an answer could fill; give it some.")
+            raise SchemaError(f"{model.__name__} has no fields for an answer; add some.")
         try:
             schema = json_schema(model)
         except PydanticUserError as error:
@@ -115,7 +115,7 @@ class AnswerSchema:
 
 
 class _Strict:
-    """One schema on its way to the part of JSON schema that is taken everywhere."""
+    """Rewrites one schema to the part of JSON schema that all providers accept."""
 
     def __init__(self, name: str, schema: Mapping[str, object]) -> None:
         self._name = name
@@ -124,13 +124,13 @@ class _Strict:
         self._properties = 0
 
     def whole(self) -> dict[str, object]:
-        """Rewrite all of it."""
+        """Return the rewritten schema."""
         root = {key: value for key, value in self._schema.items() if key != "$defs"}
         if "$ref" in root:  # a type that contains itself: its definition is the root as well
             root = dict(self._definition(str(root["$ref"])))
         if root.get("type") != "object":
             raise SchemaError(
-                f"{self._name} is no object with fields; answer with a model that has it as a field."
+                f"{self._name} is not an object with fields; use a model that has it as a field."
             )
         made = self._rewritten(root, self._name, 1)
         if self._definitions:
@@ -184,7 +184,7 @@ class _Strict:
         return {"anyOf": each}
 
     def _without_siblings(self, made: dict[str, object], path: str, level: int) -> dict[str, object]:
-        """What a reference says beside itself is refused: it is written out in its place then."""
+        """Replace a reference with other keys beside it by its definition: providers refuse such keys."""
         if "$ref" not in made or len(made) == 1:
             return made
         definition = self._rewritten(self._definition(str(made.pop("$ref"))), path, level)
@@ -192,7 +192,7 @@ class _Strict:
 
 
 def _references(schema: object) -> frozenset[str]:
-    """The names of the definitions that a schema names somewhere."""
+    """Return the names of the definitions to which a schema refers, at any depth."""
     if isinstance(schema, Mapping):
         items = cast("Mapping[str, object]", schema).items()
         named = {str(value).removeprefix("#/$defs/") for key, value in items if key == "$ref"}

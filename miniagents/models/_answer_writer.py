@@ -1,6 +1,6 @@
-"""Asking a model for a type, reading what it says, and asking again: one conversation, without a task.
+"""Calls a model for a typed answer, reads it, and calls again if needed: one conversation, without a task.
 
-What the model says is passed on where it arrives. At the end of an answer it is validated there, too.
+Each part of the answer is passed on when it arrives. At the end of the answer, it is validated.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -27,32 +27,32 @@ __all__ = ["AnswerEnd", "AnswerWriter", "Judge"]
 
 
 class AnswerEnd(Protocol):
-    """Who is told how a conversation has ended."""
+    """Takes the end of a conversation."""
 
     def finished(self) -> None:
-        """The answer fits."""
+        """Take the end: the answer fits."""
         ...
 
     def failed(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
-        """There is no answer.
+        """Take the end: there is no answer.
 
         Args:
-            error: why.
-            chain: the aliases of the agents that it went through.
+            error: the reason.
+            chain: the aliases of the agents through which the error came.
         """
         ...
 
 
 class Judge(Protocol):
-    """Who looks at each answer."""
+    """Checks each answer."""
 
     def __call__(
         self, answer: Message, attempt: int, metadata: MutableMapping[str, object], /
     ) -> "tuple[str, Message] | None":
-        """None if the answer fits; else why not, and what the model is told.
+        """Return None if the answer fits; else the reason, and the message for the model.
 
         Raises:
-            Exception: it is not to be asked again.
+            Exception: the model must not be called again; this is the error of the answer.
         """
         ...
 
@@ -61,18 +61,18 @@ Asked: TypeAlias = MiniAgent[Message, Message, ...]
 
 
 class AnswerWriter(Processor):
-    """Writes the answer of a model into a buffer, and asks it again if the answer does not fit.
+    """Writes the answer of a model into a buffer, and calls the model again if the answer does not fit.
 
     Args:
-        model: who is asked.
-        received: what it is asked.
+        model: the model that is called.
+        received: the conversation that it is sent.
         given: the keywords of the call.
-        judge: looks at each answer.
-        buffer: gets everything that is said.
+        judge: checks each answer.
+        buffer: gets all parts of the answers.
         metadata: of the answer.
-        variables: the context variables in which the model is asked.
-        end: is told of the end.
-        calls: the arguments of the first call of a tool are the text.
+        variables: the context variables in which the model is called.
+        end: is called at the end.
+        calls: True: the text of the answer is the arguments of its first tool call.
     """
 
     __slots__ = (
@@ -110,7 +110,7 @@ class AnswerWriter(Processor):
         self._message: MessagePromise[Message] | None = None
         self._source: ReplayBuffer[str] | None = None  # the buffer of that message, and its parts
         self._parts: list[Part] = []
-        self._first: int | None = None  # the call whose arguments are the text
+        self._first: int | None = None  # the index of the call whose arguments are the text
 
     @property
     @override
@@ -133,12 +133,12 @@ class AnswerWriter(Processor):
         self._taken = 0
         self._replies = replies = self._model.inquire(self._received, **self._given)
         replies.buffer.attach(self, unbounded=False)
-        if replies.buffer.items or replies.buffer.closed:  # not now: this may be in a step, or beginning
+        if replies.buffer.items or replies.buffer.closed:  # later: this may be inside `step` or `begin`
             replies.buffer.context.loop.call_soon(self.deliver)
 
     @override
     def step(self) -> bool:
-        """Pass on what is new, and look at the answer when all of it has come."""
+        """Pass new parts on, and check the answer when it is complete."""
         replies = self._replies
         if replies is None:
             return False
@@ -199,7 +199,7 @@ class AnswerWriter(Processor):
             self._buffer.put(part.arguments)
 
     def _conclude(self) -> None:
-        """Look at the answer: it is the one, or the model is asked again."""
+        """Check the answer: end with it, or call the model again."""
         replies, self._replies = self._replies, None
         if replies is None or self._end is None:
             return
@@ -231,7 +231,7 @@ class AnswerWriter(Processor):
         source, self._source = self._source, None
         replies, self._replies = self._replies, None
         received, self._received = self._received, ""
-        self._end = None  # which may know this: no circle of references is left
+        self._end = None  # it may refer to this object: no reference cycle must remain
         if source is not None:
             source.detach(self, unbounded=False)
         if replies is not None:
@@ -240,11 +240,11 @@ class AnswerWriter(Processor):
 
     @override
     def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
-        """What is requested of the answer is requested of the message that is being read.
+        """Pass the demand for the answer on to the message that is being read.
 
         Args:
             buffer: the answer.
-            waiting: a reader of it waits for the next piece.
+            waiting: True if a reader of the answer waits for the next piece.
         """
         source = self._source
         if source is not None:

@@ -1,4 +1,4 @@
-"""Which model an agent is going to ask, as far as that is known before it is asked."""
+"""Which model an agent is going to call, as far as it is known before the call."""
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ __all__ = ["AskedModel", "TellsModel"]
 
 @dataclass(frozen=True, slots=True)
 class AskedModel:
-    """Which model is asked, and where.
+    """The model that a call goes to, and its server.
 
     Attributes:
-        model: its name; None if that is not known before it is asked.
-        provider: whose it is, such as ``"openai"``; None if that is not known.
-        server: where it is asked: an address, or what stands for one; equal for the same server.
-        key: what stands for the key with which it is asked, and never the key; equal for the same key.
+        model: its name; None if it is not known before the call.
+        provider: its provider, such as ``"openai"``; None if it is not known.
+        server: identifies the server: an address, or any value that is equal for the same server.
+        key: identifies the API key: a value that is equal for the same key, but never the key itself.
 
     Example:
         >>> AskedModel("m-1", server="http://localhost:8000/v1")
@@ -29,4 +29,4 @@ class AskedModel:
 
 
 TellsModel: TypeAlias = Callable[[Mapping[str, object]], AskedModel]
-"""Tells from the keywords of a call which model it is going to ask; it raises nothing."""
+"""Returns, from the keywords of a call, the model to which it goes; it must not raise an error."""

@@ -1,4 +1,4 @@
-"""``cache``: the same question to the same agent has the same answer, for a while."""
+"""``cache``: keeps the answers of an agent, and replays them for equal calls."""
 
 import asyncio
 import math
@@ -11,7 +11,7 @@ __all__ = ["cache"]
 
 
 class _Memory:
-    """A journal in memory, which forgets what was not used for longest.
+    """A journal in memory; it removes the calls that were not used for the longest time.
 
     Args:
         max_entries: how many calls it keeps.
@@ -25,7 +25,7 @@ class _Memory:
         self._functions: dict[str, str] = {}
 
     async def check(self, function: RecordedFunction, /) -> None:
-        """Know a function.
+        """Register a function.
 
         Raises:
             JournalError: another function has this name.
@@ -33,12 +33,12 @@ class _Memory:
         known = self._functions.setdefault(function.name, function.function)
         if known != function.function:
             raise JournalError(
-                f"{function.name} is {known} to this cache, and this is {function.function}: one would be "
-                "given the answers of the other. Give each a cache of its own, or another alias."
+                f"This cache has answers of {known} under the name {function.name}, and {function.function} "
+                "has the same name. Give each its own cache, or another alias."
             )
 
     async def find(self, key: CallKey, /) -> JournalEntry | None:
-        """The call with this key, if it is there still."""
+        """Return the call with this key; None if there is none, or it is too old."""
         found = self._entries.get(key)
         if found is None:
             return None
@@ -65,21 +65,21 @@ def cache(
     max_entries: int | None = None,
     version: str = "1",
 ) -> RecordedCalls:
-    """The same question to the same agent has the same answer, which is asked for once.
+    """Keep the answers of an agent: equal calls are made once, and get the same answer.
 
-    Which questions are the same is told by the agent's alias, the keywords that are data, its schema and
-    tools, and what it is sent, as in a journal. Answers are played as streams of the same parts. Of calls
-    that ask the same at the same time one is made. Errors are not kept.
+    Two calls are equal if they have the same alias of the agent, messages, tools, answer schema, and keywords
+    that are data, as in a journal. An answer from the cache streams the same parts. If equal calls come at
+    the same time, one is made, and the others wait for its answer. Errors are not kept.
 
     Args:
         journal: keeps the answers; None for the memory of this process.
-        ttl: for how long an answer is kept in memory, in seconds; None for ever.
-        max_entries: how many answers are kept in memory, 1000 by default; then those that were not used for
-            longest are forgotten. A journal is pruned by its own ``prune``.
-        version: of what the agents do, for a journal.
+        ttl: how long an answer is kept in memory, in seconds; None: forever.
+        max_entries: how many answers are kept in memory, 1000 by default; beyond that, the answers that were
+            not used for the longest time are removed. A journal has its own ``prune``.
+        version: of the agents, for a journal; change it when they change.
 
     Raises:
-        ValueError: a number is not above 0, or is given with a journal.
+        ValueError: a number is not above 0, or is given together with a journal.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -93,7 +93,9 @@ def cache(
     """
     if journal is not None:
         if ttl is not None or max_entries is not None:
-            raise ValueError("cache(): ttl= and max_entries= are for the memory; prune the journal instead.")
+            raise ValueError(
+                "cache() takes ttl= and max_entries= only without a journal; prune the journal instead."
+            )
         return RecordedCalls(journal, version=version)
     for name, number in (("ttl", ttl), ("max_entries", max_entries)):
         if number is not None and not number > 0:
@@ -104,5 +106,5 @@ def cache(
 
 
 def _now() -> float:
-    """The time of the event loop, which a test may let jump."""
+    """Return the time of the event loop, which may be virtual in a test."""
     return asyncio.get_running_loop().time()

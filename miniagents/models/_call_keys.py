@@ -1,4 +1,4 @@
-"""The key of a call: two calls with the same one ask the same thing of the same agent."""
+"""The key of a call: calls with the same key send the same messages to the same agent."""
 
 import hashlib
 import inspect
@@ -33,23 +33,23 @@ __all__ = [
 NOT_ASKED: Final = frozenset(
     {"extra_query", "first_token_timeout", "max_retries", "stall_timeout", "total_timeout"}
 )
-"""Keywords that are no part of what a model is asked: how long it may take, and what proxies want."""
+"""Keywords that do not change the answer of a model: timeouts, retries, and query parameters for proxies."""
 
 _REGISTRY: Final = Registry()
 _canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 _NOTHING: Final = (None, ())
-# How an answer came to be, which differs each time: no model is sent it.
+# Data about how an answer was made. It is different each time, and no model is sent it.
 _HOW: Final = frozenset({"request_id", "response_id", "usage"})
 
 
 @dataclass(frozen=True, slots=True)
 class CallKey:
-    r"""Which call it is.
+    r"""Identifies a call in a journal.
 
     Attributes:
-        digest: SHA-256 of what was asked of whom: 32 bytes.
-        run: the run that it belongs to; empty for none.
-        number: how many times the same had been asked in the run before.
+        digest: SHA-256 of the agent, its configuration and the messages: 32 bytes.
+        run: the id of the run to which the call belongs; empty for none.
+        number: how many equal calls the run had made before.
 
     Example:
         >>> CallKey(b"\x01" * 32).run
@@ -63,13 +63,13 @@ class CallKey:
 
 @dataclass(frozen=True, slots=True)
 class RecordedFunction:
-    """Whose calls are recorded.
+    """The function whose calls are recorded.
 
     Attributes:
-        name: under which they are.
-        version: of what the function does.
+        name: the name under which the calls are recorded.
+        version: of the function.
         function: its module and name.
-        source: a hash of its source text; empty if that is not known.
+        source: a hash of its source code; empty if the code is not available.
 
     Example:
         >>> RecordedFunction("JUDGE", "2", "reviews:judge").version
@@ -83,20 +83,20 @@ class RecordedFunction:
 
 
 def key_of(name: str, version: str, agent: MiniAgent[Message, Message, ...], question: str) -> bytes:
-    """The digest of a call.
+    """Return the digest of a call.
 
     Args:
         name: under which the agent is recorded.
         version: of what it does.
         agent: with the keywords of the call as its ``defaults``.
-        question: what it is sent, of :func:`question_of`.
+        question: the messages, of :func:`question_of`.
     """
     told = told_of(name, version, agent)
     return hashlib.sha256(f"{told}\n{question}".encode(errors="surrogatepass")).digest()
 
 
 def told_of(name: str, version: str, agent: MiniAgent[Message, Message, ...]) -> str:
-    """Who is asked, as JSON: what the keys of all calls of an agent have in common.
+    """Return the configuration of an agent as JSON: the part that the keys of all its calls have in common.
 
     Args:
         name: under which the agent is recorded.
@@ -107,16 +107,16 @@ def told_of(name: str, version: str, agent: MiniAgent[Message, Message, ...]) ->
 
 
 def question_of_text(text: str) -> str:
-    """:func:`question_of` a message of a text alone, for less: that is what rows of jobs mostly are.
+    """Return :func:`question_of` of a message with only a text, faster: most rows of jobs are such messages.
 
     Args:
-        text: what the agent is sent.
+        text: of the message.
     """
     return f'[["Message","user",{_canonical(encode_data(text))},{{}}]]'
 
 
 def question_of(messages: Messages) -> str:
-    """What an agent is sent, as JSON: of each message its class, role, text and data.
+    """Return messages as JSON: the class, role, text and data of each message.
 
     Args:
         messages: all of them.
@@ -133,7 +133,7 @@ def _message(message: Message) -> list[Json]:
 
 
 def _configuration(agent: MiniAgent[Message, Message, ...]) -> Json:
-    """What an agent is configured with, and what it is made of; no client, no key, no time limit."""
+    """Return the keywords of an agent and of the agents that it is made of; no clients, keys or timeouts."""
     given: dict[str, Json] = {}
     for name, value in public_data(agent.defaults).items():
         if value not in _NOTHING and name not in NOT_ASKED and not name.lower().endswith("headers"):
@@ -144,7 +144,7 @@ def _configuration(agent: MiniAgent[Message, Message, ...]) -> Json:
 
 
 def _asked_in_addition(agent: MiniAgent[Message, Message, ...]) -> Json:
-    """The schema of a typed answer, the tools of a model that has some."""
+    """Return the schema of a typed answer, or the tools of a model with tools; else None."""
     function: object = agent._function  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it runs
     if isinstance(function, TypedAnswer):
         answer = cast("TypedAnswer[BaseModel]", function)
@@ -176,11 +176,11 @@ def _other(value: object) -> Json:
         return [type(value).__name__, said]
     if isinstance(value, type):
         return value.__qualname__
-    return type(value).__qualname__  # frozen, and of a type that has no data to show
+    return type(value).__qualname__  # frozen, and of a type without data that could be written
 
 
 def function_of(agent: MiniAgent[Message, Message, ...], name: str, version: str) -> RecordedFunction:
-    """Whose calls are recorded under a name.
+    """Return the function whose calls are recorded under a name.
 
     Args:
         agent: any.
@@ -204,7 +204,7 @@ def _identity(agent: MiniAgent[Message, Message, ...]) -> str:
 
 
 def _defined(agent: MiniAgent[Message, Message, ...]) -> FunctionType | type[object]:
-    """Where it is written what an agent does: its function, or a class."""
+    """Return the function or class that defines what an agent does."""
     if isinstance(agent, BaseAgent):
         return type(agent)
     function: object = agent._function  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it runs
@@ -213,7 +213,7 @@ def _defined(agent: MiniAgent[Message, Message, ...]) -> FunctionType | type[obj
 
 
 def _module(name: str) -> str:
-    """The name of a module, also of one that runs as a program: under which it would be imported."""
+    """Return the name under which a module is imported, even if it runs as the program (``__main__``)."""
     if name != "__main__":
         return name
     main = sys.modules.get("__main__")

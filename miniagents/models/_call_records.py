@@ -1,4 +1,4 @@
-"""``CallRecords``: how the calls of one agent stand in a journal, for what makes many of them itself."""
+"""``CallRecords``: makes the journal entries of one agent, for code that makes many calls itself (jobs)."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -16,22 +16,22 @@ from ._recordings import RecordedEvent, error_data, error_from_data, part_of_dat
 
 __all__ = ["CallRecords"]
 
-_NOTE: Final = "note"  # an event that says more of a call; who plays the call passes over it
+_NOTE: Final = "note"  # an event with a note on a call; a replay ignores it
 
 
 class CallRecords:
-    """How the calls of one agent stand in a journal: their keys, their entries, and what these mean.
+    """Makes the journal keys and entries of the calls of one agent, and reads them.
 
-    The keys are those of :func:`recorded`: a call that one of both has kept is not made by the other one.
+    The keys are those of :func:`recorded`: each of the two finds the calls that the other one has kept.
 
     Args:
-        agent: whose calls they are.
-        version: of what it does.
-        name: takes the place of its alias.
-        message_classes: of replies that the agent does not declare.
+        agent: the agent that is called.
+        version: of the agent; change it when the agent changes.
+        name: replaces its alias.
+        message_classes: classes of replies that the agent does not declare.
 
     Attributes:
-        function: whose calls are recorded, for :meth:`CallJournal.check`.
+        function: the function whose calls are recorded, for :meth:`CallJournal.check`.
 
     Example:
         >>> from miniagents.testing import scripted_model
@@ -55,12 +55,12 @@ class CallRecords:
         self._told = hashlib.sha256(f"{told}\n".encode(errors="surrogatepass"))
 
     def key(self, question: str, *, identity: str | None = None, number: int = 0) -> CallKey:
-        """The key of a call.
+        """Return the key of a call.
 
         Args:
-            question: what is asked.
-            identity: tells it from others that ask the same.
-            number: how many times the same has been asked before.
+            question: the messages, of :meth:`question_of`.
+            identity: distinguishes the call from others with the same messages.
+            number: how many equal calls were made before.
         """
         said = self._told.copy()
         said.update(question.encode(errors="surrogatepass"))
@@ -70,28 +70,28 @@ class CallRecords:
 
     @staticmethod
     def question_of(messages: Messages) -> str:
-        """What is asked, as JSON.
+        """Return messages as JSON.
 
         Args:
-            messages: what the agent is sent.
+            messages: that the agent is sent.
         """
         return question_of(messages)
 
     @staticmethod
     def question_of_text(text: str) -> str:
-        """The same of a message of a text alone, for less.
+        """Return the same for a message with only a text, faster.
 
         Args:
-            text: what the agent is sent.
+            text: of the message.
         """
         return question_of_text(text)
 
     def entry(self, question: str, replies: MessageSequencePromise[Message]) -> JournalEntry:
-        """What is kept of a call that did not fail.
+        """Return the entry of a call that did not fail.
 
         Args:
-            question: what was asked.
-            replies: of the call, which were awaited.
+            question: the messages of the call, as JSON.
+            replies: of the call; they were awaited.
         """
         made = outcome_of_call(self._form, replies, None)
         return JournalEntry(self.function, question, () if made is None else made.events)
@@ -99,12 +99,12 @@ class CallRecords:
     async def failed_entry(
         self, question: str, replies: MessageSequencePromise[Message], error: Exception
     ) -> JournalEntry:
-        """What is kept of a call that failed, with what had come.
+        """Return the entry of a call that failed, with the parts that had come.
 
         Args:
-            question: what was asked.
-            replies: of the call, which have ended.
-            error: why.
+            question: the messages of the call, as JSON.
+            replies: of the call; they have ended.
+            error: the reason.
         """
         made = await made_of(self._form, replies)
         if made is None or not made.failed:
@@ -112,28 +112,28 @@ class CallRecords:
         return JournalEntry(self.function, question, made.events, failed=True)
 
     def failure(self, question: str, error: Exception) -> JournalEntry:
-        """What is kept of a call that failed otherwise than its replies tell.
+        """Return the entry of a call that failed with an error that is not in its replies.
 
         Args:
-            question: what was asked.
-            error: why.
+            question: the messages of the call, as JSON.
+            error: the reason.
         """
         failed = RecordedEvent(0.0, "error", None, error_data(error))
         return JournalEntry(self.function, question, (failed,), failed=True)
 
     @staticmethod
     def noted(entry: JournalEntry, note: Json) -> JournalEntry:
-        """An entry with a note.
+        """Return an entry with a note.
 
         Args:
-            entry: without one.
-            note: says more of the call.
+            entry: without a note.
+            note: data about the call.
         """
         return replace(entry, events=(*entry.events, RecordedEvent(0.0, _NOTE, None, note)))
 
     @staticmethod
     def note_of(entry: JournalEntry) -> Json:
-        """What was noted of a call; None if nothing was.
+        """Return the note of a call; None if there is none.
 
         Args:
             entry: of the journal.
@@ -143,7 +143,7 @@ class CallRecords:
 
     @staticmethod
     def error_of(entry: JournalEntry) -> Exception | None:
-        """Why a call failed, None if it did not: an error of the same class, or the nearest.
+        """Return the error of a call, of the same class if it is known; None if the call did not fail.
 
         Args:
             entry: of the journal.
@@ -154,19 +154,19 @@ class CallRecords:
         return None
 
     def messages_of(self, entry: JournalEntry) -> Messages:
-        """What the agent replied, as awaiting it would give.
+        """Return the replies of a call, as awaiting it would return them.
 
         Args:
-            entry: of the journal; one of a call that did not fail.
+            entry: of the journal; the call did not fail.
 
         Raises:
-            JournalError: it cannot be read.
+            JournalError: the entry cannot be read.
         """
         try:
             return Messages(self._messages(entry.events))
         except (ValueError, TypeError) as error:
             raise JournalError(
-                f"A call of {entry.function.name} in a journal cannot be read: {error}; prune it."
+                f"A call of {entry.function.name} in a journal cannot be read: {error}; prune the journal."
             ) from None
 
     def _messages(self, events: Sequence[RecordedEvent]) -> Iterable[Message]:

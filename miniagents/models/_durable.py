@@ -1,4 +1,4 @@
-"""``durable``: a run of many agents that was killed goes on from its finished calls."""
+"""``durable``: a run of many agents whose process was killed continues after its finished calls."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ class RunJournal(CallJournal, Protocol):
     """
 
     async def calls_of(self, run: str, /) -> list[tuple[bytes, int, str]]:
-        """The digest, the number and the name of each call of a run, in the order in which they were kept.
+        """Return digest, number and name of each call of a run, in the order in which they were kept.
 
         Args:
             run: the id of the run.
@@ -42,19 +42,19 @@ class RunJournal(CallJournal, Protocol):
         ...
 
     def hold(self, run: str, /) -> AbstractAsyncContextManager[None]:
-        """A block in which no other process or task works on a run.
+        """Return a block in which no other process or task works on a run.
 
         Args:
             run: the id of the run.
 
         Raises:
-            JournalError: when it is entered: somebody works on it already.
+            JournalError: when it is entered: another process or task works on the run.
         """
         ...
 
 
 class DurableRun:
-    """What :func:`durable` makes, for ``async with``.
+    """A run whose calls are kept in a journal; :func:`durable` makes it, for ``async with``.
 
     Args:
         journal: keeps the calls.
@@ -63,9 +63,9 @@ class DurableRun:
 
     Attributes:
         run_id: of the run.
-        played: how many calls were played from the journal until now.
-        made: how many were made, and kept.
-        unasked: the names of recorded calls for which nobody has asked, when the block has ended.
+        played: how many calls were replayed from the journal until now.
+        made: how many calls were made and kept until now.
+        unasked: when the block has ended: the names of recorded calls that the run has not made this time.
 
     Raises:
         ValueError: the id is empty.
@@ -79,7 +79,7 @@ class DurableRun:
     def __init__(self, journal: RunJournal, run_id: str, version: str) -> None:
         if not run_id:
             raise ValueError(
-                "durable(run_id='') is no run: give each run an id of its own, and the same one to go on."
+                "durable(run_id='') has no id; give each run its own id, and the same id to continue it."
             )
         self.run_id: str = run_id
         self.played: int = 0
@@ -94,10 +94,10 @@ class DurableRun:
         self._held = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Find what was recorded, and begin.
+        """Find the recorded calls of the run, and begin.
 
         Raises:
-            JournalError: the run is going on already, or the journal cannot be read.
+            JournalError: another process or task works on the run, or the journal cannot be read.
         """
         async with AsyncExitStack() as held:
             await held.enter_async_context(self._journal.hold(self.run_id))
@@ -115,7 +115,7 @@ class DurableRun:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for all runs, and say so if recorded calls were not asked for."""
+        """Wait for all runs, and log a warning if recorded calls were not made this time."""
         if self._token is not None:
             TOOL_RECORDER.reset(self._token)
         async with self._held:
@@ -124,15 +124,15 @@ class DurableRun:
             self.unasked = tuple(name for each in self._left.values() for _, name in each)
             if self.unasked:
                 _LOG.warning(
-                    "Run %r took another way than before: %d recorded calls were not asked for, of %s. Was "
-                    "its input or the code of its agents changed?",
+                    "Run %r made other calls than before: %d recorded calls were not used, of %s. Check "
+                    "whether its input or the code of its agents has changed.",
                     self.run_id,
                     len(self.unasked),
                     ", ".join(sorted(set(self.unasked))),
                 )
 
     def _take(self, digest: bytes) -> CallKey | None:
-        """The recorded call that asks this, which is played once; None if it is to be made."""
+        """Return the key of an equal recorded call, each once; None if the call must be made."""
         left = self._left.get(digest)
         if not left:
             return None
@@ -140,7 +140,7 @@ class DurableRun:
         return CallKey(digest, self.run_id, number)
 
     async def _keep(self, digest: bytes, entry: JournalEntry) -> None:
-        # Numbered when it has ended: a call that fails, or is cancelled, takes no number.
+        # A call gets its number when it has ended: a call that fails or is cancelled gets none.
         number = self._next[digest]
         self._next[digest] += 1
         self.made += 1
@@ -148,7 +148,7 @@ class DurableRun:
 
     async def _around(self, ctx: InteractionContext, call: AnyAgent) -> None:
         if _WITHIN.get() or call.run_kind != "model":
-            if is_recorded(call):  # it has a journal of its own, and is a leaf of this run
+            if is_recorded(call):  # it has a journal of its own: the calls inside are not recorded here
                 _WITHIN.set(True)
             ctx.reply(call.inquire(ctx.messages))
             return
@@ -172,7 +172,7 @@ class DurableRun:
         make: MakeParts,
         metadata: MutableMapping[str, object],
     ) -> AsyncGenerator[Part]:
-        """The parts of the result of a tool: played, or made and kept."""
+        """Yield the parts of the result of a tool: from the journal, or from a new call, which is kept."""
         asked = json.dumps([call.name, call.arguments, call.id])
         digest = hashlib.sha256(f"tool {self._version} {asked}".encode(errors="surrogatepass")).digest()
         key = self._take(digest)
@@ -194,20 +194,22 @@ class DurableRun:
 
 
 def durable(journal: RunJournal, *, run_id: str, version: str = "1") -> DurableRun:
-    """A block, what models and tools answered in which is kept: killed and run again, it goes on from there.
+    """Make a block that can be run again after its process was killed, and continues where it stopped.
 
-    The code of the block and of its agents runs again, and asks the same again. What had been answered is
-    played from the journal, in the same parts; what had not is asked now. What an agent does by itself (time,
-    chance, files) is not kept: let that be a tool, or an agent that is ``recorded``.
+    The block keeps the answers of models and tools in a journal. When it runs again with the same ``run_id``,
+    your code and its agents start from the beginning and make the same calls again. Calls that had ended are
+    replayed from the journal, in the same parts; all others are made now. Other things that an agent does are
+    not kept, such as reading a clock, a random number or a file: do these in a tool, or in an agent that is
+    ``recorded``.
 
-    Of calls that ask the same in one run each has its own answer. Calls that fail are not kept, and so
-    are made again. When the block has ended and recorded calls were not asked for, a warning says so: the
-    run took another way than before.
+    Each of several equal calls in one run has its own answer. Calls that failed are not kept, so they are
+    made again. If the block ends and recorded calls were not used, a warning in the log says that the run
+    made other calls than before.
 
     Args:
         journal: keeps the calls.
-        run_id: which run it is: the same one goes on, another one begins.
-        version: of the agents; another one asks everything again.
+        run_id: identifies the run: a known id continues that run, a new id begins one.
+        version: of the agents; with a new version, all calls are made again.
 
     Raises:
         ValueError: the id is empty.

@@ -1,4 +1,4 @@
-"""The errors around tools and typed answers."""
+"""The errors of tools and typed answers."""
 
 from miniagents.values import LLMError, MiniAgentsError
 
@@ -6,7 +6,7 @@ __all__ = ["MaxTurnsError", "SchemaError", "ToolArgumentsError", "ToolDefinition
 
 
 class ToolDefinitionError(MiniAgentsError, TypeError):
-    """A function cannot be a tool, or tools cannot be given together; raised before any network call.
+    """A function cannot be a tool, or tools cannot be used together; raised before any network call.
 
     Example:
         >>> from miniagents import tool
@@ -19,7 +19,7 @@ class ToolDefinitionError(MiniAgentsError, TypeError):
 
 
 class ToolArgumentsError(MiniAgentsError, ValueError):
-    """What a model wrote as arguments does not fit the tool; the text tells the model what to correct.
+    """The arguments that a model wrote do not fit the tool; the text tells the model what to correct.
 
     Example:
         >>> import asyncio
@@ -36,7 +36,7 @@ class ToolArgumentsError(MiniAgentsError, ValueError):
 
 
 class MaxTurnsError(LLMError):
-    """A model wanted to call tools in each of its turns; what came until then stays readable.
+    """A model has called tools in all its turns, also in the last one; the replies until then can be read.
 
     Example:
         >>> from miniagents import AssistantMessage, MiniAgents, ToolCall, tool
@@ -56,7 +56,7 @@ class MaxTurnsError(LLMError):
 
 
 class SchemaError(MiniAgentsError, TypeError):
-    """A class cannot be the type of an answer, or has no such field; raised before any network call.
+    """A class cannot be the type of an answer, or it lacks a field; raised before any network call.
 
     Example:
         >>> from miniagents.testing import scripted_model
@@ -64,12 +64,12 @@ class SchemaError(MiniAgentsError, TypeError):
         ...     scripted_model().as_type(int)
         ... except SchemaError as error:
         ...     print(error)
-        <class 'int'> is no pydantic model; answers are typed with subclasses of BaseModel.
+        <class 'int'> is not a pydantic model; give a subclass of BaseModel as the type of the answer.
     """
 
 
 class TypedAnswerError(LLMError):
-    """A model's answer did not fit the type that was asked for, also after all repairs.
+    """The answer of a model does not fit the requested type, even after all repairs.
 
     Example:
         >>> from miniagents import MiniAgents

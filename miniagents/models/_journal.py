@@ -1,4 +1,4 @@
-"""``recorded``: an agent whose calls are made once, kept in a journal, and played from there."""
+"""``recorded``: an agent makes each call once, keeps it in a journal, and replays it from there."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ _LOG: Final = logging.getLogger("miniagents.models")
 
 
 class JournalError(MiniAgentsError):
-    """A journal cannot be used as it was asked to; what is in it is unharmed.
+    """A journal cannot do what was requested; its content is not damaged.
 
     Example:
         >>> raise JournalError("The journal calls.journal is used by process 4711; give it a moment.")
@@ -41,10 +41,10 @@ class JournalEntry:
     """A call that has ended.
 
     Attributes:
-        function: whose call it was.
-        question: what it was sent, as JSON.
-        events: what came of it, in order.
-        failed: whether an error did.
+        function: the function that was called.
+        question: the messages that it was sent, as JSON; of a tool, the call.
+        events: what was recorded of the call, in order.
+        failed: whether the call, or one of its messages, ended with an error.
 
     Example:
         >>> from miniagents.models import RecordedFunction
@@ -59,7 +59,7 @@ class JournalEntry:
 
 
 class CallJournal(Protocol):
-    """What keeps calls: a file, a database, the memory.
+    """A store of recorded calls: in a file, a database or in memory.
 
     Example:
         >>> from miniagents.ext.journal import Journal
@@ -68,10 +68,10 @@ class CallJournal(Protocol):
     """
 
     async def check(self, function: RecordedFunction, /) -> None:
-        """Know a function from now on.
+        """Register a function, before the first of its calls is kept.
 
         Args:
-            function: whose calls are going to be kept.
+            function: the function whose calls will be kept.
 
         Raises:
             JournalError: another function has this name and version.
@@ -79,7 +79,7 @@ class CallJournal(Protocol):
         ...
 
     async def find(self, key: CallKey, /) -> JournalEntry | None:
-        """The call with this key; None if there is none.
+        """Return the call with this key; None if there is none.
 
         Args:
             key: of the call.
@@ -87,11 +87,11 @@ class CallJournal(Protocol):
         ...
 
     async def keep(self, key: CallKey, entry: JournalEntry, /) -> None:
-        """Keep a call in the place of one with the same key; it is safe when this returns.
+        """Keep a call; it replaces one with the same key. It is stored safely when this returns.
 
         Args:
             key: of the call.
-            entry: what was asked, and what came of it.
+            entry: the messages that were sent, and what was recorded.
         """
         ...
 
@@ -106,7 +106,7 @@ class BatchJournal(CallJournal, Protocol):
     """
 
     async def find_all(self, keys: Sequence[CallKey], /) -> list[JournalEntry | None]:
-        """For each key the call with it; None if there is none.
+        """Return the call of each key, in order; None where there is none.
 
         Args:
             keys: of calls.
@@ -114,23 +114,23 @@ class BatchJournal(CallJournal, Protocol):
         ...
 
     async def keep_all(self, calls: Sequence[tuple[CallKey, JournalEntry]], /) -> None:
-        """Keep calls, all of them or none; they are safe when this returns.
+        """Keep all of these calls or none. They are stored safely when this returns.
 
         Args:
-            calls: each with its key; one with a key that is kept takes the place of that.
+            calls: each with its key; a call replaces one that is kept with the same key.
         """
         ...
 
 
 class RecordedCalls:
-    """What goes around an agent whose calls are recorded, for ``agent.around(...)``.
+    """Records the calls of an agent, and replays them: for ``agent.around(...)``.
 
     Args:
         journal: keeps the calls.
         name: under which they are kept; None for the alias of the agent.
-        version: of what the agent does.
-        errors: whether errors are played, too.
-        message_classes: of replies, beside those that the agent declares.
+        version: of the agent; change it when the agent changes.
+        errors: True replays calls that failed, too; False makes them again.
+        message_classes: classes of replies, in addition to those that the agent declares.
 
     Example:
         >>> from miniagents.ext.limits import cache
@@ -156,12 +156,12 @@ class RecordedCalls:
         self._going_on: dict[tuple[asyncio.AbstractEventLoop, bytes], Future[None]] = {}
 
     async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
-        """Play the call, or make and keep it."""
+        """Replay the call, or make and keep it."""
         function, form = await self._function(call)
         question = question_of(await ctx.messages)
         digest = key_of(function.name, function.version, call, question)
         key = CallKey(digest)
-        # Of two calls that ask the same at the same time one is made, and the other one plays it.
+        # If two equal calls come at the same time, the first is made, and the second waits and replays it.
         place = (asyncio.get_running_loop(), digest)
         while (other := self._going_on.get(place)) is not None:
             await asyncio.shield(other)
@@ -191,17 +191,17 @@ class RecordedCalls:
 
 
 def is_recorded(agent: AnyAgent) -> bool:
-    """Whether what goes around an agent records its calls.
+    """Return whether the function around an agent records its calls.
 
     Args:
         agent: any.
     """
-    wrapped = agent._wrapped  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what goes around it
+    wrapped = agent._wrapped  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the function around it
     return wrapped is not None and isinstance(getattr(wrapped[1], "function", None), RecordedCalls)
 
 
 class MessageForm:
-    """How the messages of an agent stand in a journal: exactly.
+    """Converts the messages of an agent to journal events, and back, without loss.
 
     Args:
         registry: knows their classes.
@@ -212,11 +212,11 @@ class MessageForm:
 
     @classmethod
     def of(cls, agent: AnyAgent, classes: Iterable[type[Message]] = ()) -> "MessageForm":
-        """That of one agent.
+        """Return the form of the messages of one agent.
 
         Args:
-            agent: the classes of whose replies are known.
-            classes: others that it replies.
+            agent: the classes of replies that it declares are known.
+            classes: other classes of its replies.
         """
         known = dict.fromkeys(classes)
         declared = agent._classes  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it says of itself
@@ -230,12 +230,12 @@ class MessageForm:
     def events_of(
         self, number: int, kind: type[Message], buffer: ReplayBuffer[object]
     ) -> list[RecordedEvent]:
-        """What came of one message that has ended.
+        """Return the events of one message that has ended.
 
         Args:
-            number: which one of the call.
+            number: the position of the message in the call, from 0.
             kind: its class.
-            buffer: all of it.
+            buffer: the buffer of the message; it is closed.
         """
         if buffer.error is not None:
             last = RecordedEvent(0.0, "error", number, error_data(buffer.error))
@@ -253,7 +253,7 @@ class MessageForm:
         ]
 
     def class_of(self, data: Json) -> type[Message] | Message:
-        """The class of a message that begins, or all of it."""
+        """Return the class of a message that begins; the message itself if it has no parts."""
         match data:
             case [str(role), str(name), dict(fields)]:
                 return self._registry.message_of(Record(role, name, data=fields))
@@ -261,7 +261,7 @@ class MessageForm:
                 return self._registry.class_of(str(data)) or Message
 
     def fields_of(self, data: Json) -> Mapping[str, object]:
-        """The data of a message, at its end."""
+        """Return the fields of a message that has ended."""
         match data:
             case [str(role), str(name), dict(fields)]:
                 unknown = self._registry.class_of(name) is None and role != Message.role
@@ -279,11 +279,11 @@ def _parts(number: int, buffer: ReplayBuffer[object]) -> Iterable[RecordedEvent]
 
 
 class Made(NamedTuple):
-    """What came of a call.
+    """What was recorded of a call.
 
     Attributes:
         events: in order.
-        failed: whether an error is among them.
+        failed: whether an error is one of them.
     """
 
     events: tuple[RecordedEvent, ...]
@@ -291,7 +291,7 @@ class Made(NamedTuple):
 
 
 async def record(form: MessageForm, ctx: InteractionContext, call: AnyAgent) -> Made | None:
-    """Make a call and reply what it replies, as it comes; None if it was cancelled.
+    """Make a call, and pass its replies on as they come. Return None if it was cancelled.
 
     Args:
         form: of its messages.
@@ -304,7 +304,7 @@ async def record(form: MessageForm, ctx: InteractionContext, call: AnyAgent) -> 
 
 
 async def made_of(form: MessageForm, replies: MessageSequencePromise[Message]) -> Made | None:
-    """What came of a call, when it has ended; None if it was cancelled.
+    """Wait for the end of a call, and return what is recorded of it; None if it was cancelled.
 
     Args:
         form: of its messages.
@@ -316,12 +316,12 @@ async def made_of(form: MessageForm, replies: MessageSequencePromise[Message]) -
 def outcome_of_call(
     form: MessageForm, replies: MessageSequencePromise[Message], failed: BaseException | None
 ) -> Made | None:
-    """What came of a call, all messages of which were awaited; None if it was cancelled.
+    """Return what is recorded of a call that has ended; None if it was cancelled.
 
     Args:
         form: of its messages.
-        replies: of the call.
-        failed: the error of the whole.
+        replies: of the call; all its messages were awaited.
+        failed: the error of the call itself; None if there was none.
     """
     events: list[RecordedEvent] = []
     for number, promise in enumerate(replies.buffer.items):
@@ -336,18 +336,18 @@ def outcome_of_call(
 
 
 async def _ended(replies: MessageSequencePromise[Message]) -> BaseException | None:
-    """Take all that is replied at full speed, also if nobody else reads it; the error of the whole."""
+    """Read all replies at full speed, even without another reader; return the error of the call."""
     try:
         async for reply in replies:
             with suppress(Exception):
                 await reply
-    except Exception as error:  # noqa: BLE001 - of the call: it stands in the replies, too
+    except Exception as error:  # noqa: BLE001 - of the call: the replies have it, too
         return error
     return None
 
 
 async def play(entry: JournalEntry, form: MessageForm, ctx: InteractionContext) -> None:
-    """Reply what was replied.
+    """Replay the replies of a recorded call.
 
     Args:
         entry: of the journal.
@@ -357,7 +357,7 @@ async def play(entry: JournalEntry, form: MessageForm, ctx: InteractionContext) 
 
     def broken(_: RecordedEvent, why: str) -> JournalError:
         name = entry.function.name
-        return JournalError(f"A call of {name} in a journal cannot be played: {why}; prune it.")
+        return JournalError(f"A call of {name} in a journal cannot be replayed: {why}; prune the journal.")
 
     await CallPlayer(entry.events, form.class_of, form.fields_of, broken).play(ctx)
 
@@ -371,20 +371,22 @@ def recorded(
     errors: bool = False,
     message_classes: Iterable[type[Message]] = (),
 ) -> A:
-    """Return the agent, each call of which is made once, and from then on played from a journal.
+    """Return an agent that makes each call once, keeps it in a journal, and replays it from there.
 
-    A call is known by the alias of the agent, the version, the keywords that are data (models and base URLs
-    among them; no keys, clients and time limits), its schema and tools, and what it is sent. What was replied
-    is played as a stream of the same parts. The reply of a new call streams as it comes; its run ends when
-    the journal has it. A call that is cancelled or fails is made again the next time.
+    Two calls are the same if these are equal: the alias of the agent, the version, the messages, the tools,
+    the answer schema, and the keywords that are data, such as the model and base URL. API keys, clients and
+    timeouts do not count. A replayed call streams the same parts. A new call streams as usual; its run ends
+    when the journal has stored it. A call that fails or is cancelled is made again the next time.
 
     Args:
         agent: any.
         journal: keeps the calls.
-        version: of what the agent does. Change it with the prompt or the code, which is not looked at.
-        name: takes the place of the alias.
-        errors: True plays errors, too.
-        message_classes: of replies that the agent does not declare; others are played as plain messages.
+        version: of what the agent does. Change it when you change the prompt or the code: these are not
+            compared.
+        name: replaces the alias.
+        errors: True replays calls that failed, too.
+        message_classes: classes of replies that the agent does not declare. Replies of all other classes are
+            replayed as plain messages.
 
     Raises:
         JournalError: at a call: another function has this name and version.

@@ -1,12 +1,13 @@
-"""``Limiter``: so many requests, and so many tokens, a minute; the one limiter of calls of models.
+"""``Limiter``: limits the requests and tokens per minute of the calls of a model.
 
-Requests are let go in the order in which they came, spread over the minute, a burst of one second at most:
-providers count in windows shorter than a minute, and refuse who lets a whole minute's requests go at once.
-What a call will cost in tokens is estimated before it, and settled after it. A provider may tell one limit of
-all tokens, one of those that are sent and one of those that are answered; all that it tells hold.
+Requests start in the order in which they came, spread over the minute, with bursts of at most one second:
+providers count in windows shorter than a minute, and refuse a client that sends the requests of a whole
+minute at once. The tokens of a call are estimated before it, and corrected after it. A provider may report
+limits of all tokens, of input tokens and of output tokens; the limiter obeys all of them.
 
-Where no limits are given, those that the provider tells in its headers hold. Where it tells none either, the
-limiter does as TCP does: slow start, and when it is refused multiplicative decrease and additive increase.
+If the program gives no limits, those in the headers of the provider apply. If there are none either, the
+limiter does as TCP does: slow start, then multiplicative decrease when a request is refused, and additive
+increase.
 """
 
 import asyncio
@@ -20,14 +21,14 @@ __all__ = ["Limiter"]
 
 _MINUTE: Final = 60.0
 _BURST: Final = 1.0  # seconds
-_START: Final = 20.0  # requests a second, where nobody tells a limit; each answer allows one more
-_LESS: Final = 0.7  # of the rate at which it was refused
-_MORE: Final = 0.02  # of that rate, more in each second in which nothing is refused
-_LONGEST: Final = 3600.0  # seconds that a header may make it wait
+_START: Final = 20.0  # requests a second if no limit is known; each answer allows one more
+_LESS: Final = 0.7  # after a refusal: times the rate at which the request was refused
+_MORE: Final = 0.02  # times that rate: the increase in each second without a refusal
+_LONGEST: Final = 3600.0  # seconds: a header cannot make the limiter wait longer
 
 
 def check_limits(requests_per_minute: float | None, tokens_per_minute: float | None) -> None:
-    """Refuse limits that let nothing go.
+    """Refuse limits that allow nothing.
 
     Args:
         requests_per_minute: None for no limit.
@@ -38,14 +39,14 @@ def check_limits(requests_per_minute: float | None, tokens_per_minute: float | N
     """
     for name, limit in (("requests", requests_per_minute), ("tokens", tokens_per_minute)):
         if limit is not None and not limit > 0:
-            raise ValueError(f"{name}_per_minute={limit} lets nothing go; give a number greater than 0.")
+            raise ValueError(f"{name}_per_minute={limit} allows no {name}; give a number greater than 0.")
 
 
 class _Bucket:
-    """What flows back at a steady rate, and may be taken as long as there is some.
+    """A token bucket: it fills at a steady rate, and requests take from it.
 
     Args:
-        rate: how much flows back in a second; None for no limit.
+        rate: how much it fills in a second; None for no limit.
     """
 
     __slots__ = ("_last", "_level", "rate")
@@ -60,14 +61,14 @@ class _Bucket:
         return 0.0 if self.rate is None else max(1.0, self.rate * _BURST)
 
     def change(self, rate: float | None, now: float) -> None:
-        """Flow at another rate from now on."""
+        """Fill at another rate from now on."""
         self._fill(now)
         new = self.rate is None
         self.rate = rate
         self._level = self._capacity if new else min(self._level, self._capacity)
 
     def wait(self, weight: float, now: float) -> float:
-        """Seconds until ``weight`` may be taken. What is more than a burst waits for a full bucket."""
+        """Return the seconds until ``weight`` may be taken; for more than a burst: until it is full."""
         if self.rate is None:
             return 0.0
         self._fill(now)
@@ -75,11 +76,11 @@ class _Bucket:
         return max(0.0, missing / self.rate) if missing > 1e-9 else 0.0  # noqa: PLR2004 - what floats lose
 
     def take(self, weight: float) -> None:
-        """Take ``weight``; below nothing if need be, so that what follows waits for it."""
+        """Take ``weight``. The level may become negative, so that later requests wait longer."""
         self._level -= weight
 
     def restart(self) -> None:
-        """Another clock counts from now on."""
+        """Count with another clock from now on."""
         self._last = None
 
     def _fill(self, now: float) -> None:
@@ -89,11 +90,13 @@ class _Bucket:
 
 
 class Limiter:
-    """Lets requests go at the pace that a provider allows, first come, first served.
+    """Delays requests to the rate that a provider allows, in the order in which they came.
 
     Args:
-        requests_per_minute: how many requests may be made in a minute; None if the provider is to tell.
-        tokens_per_minute: how many tokens of both kinds they may cost; None if the provider is to tell.
+        requests_per_minute: how many requests may start in a minute; None for the limit that the provider
+            reports.
+        tokens_per_minute: how many tokens, input and output together, they may use in a minute; None for the
+            limit that the provider reports.
 
     Raises:
         ValueError: a limit is not greater than 0.
@@ -120,7 +123,7 @@ class Limiter:
         self._tokens = _Bucket(None if tokens_per_minute is None else tokens_per_minute / _MINUTE)
         self._sent = _Bucket(None)
         self._answered = _Bucket(None)
-        self._told = False  # the provider's headers tell its limits
+        self._told = False  # the headers of the provider report its limits
         self._not_before = 0.0
         self._waiting: deque[tuple[Future[None], float, float]] = deque()
         self._timer: TimerHandle | None = None
@@ -130,23 +133,23 @@ class Limiter:
 
     @property
     def requests_per_minute(self) -> float | None:
-        """How many requests it lets go in a minute; None as long as no limit is known."""
+        """How many requests may start in a minute; None as long as no limit is known."""
         known = self._given_requests or self._told or self._refused_at is not None
         return None if self._requests.rate is None or not known else self._requests.rate * _MINUTE
 
     @property
     def tokens_per_minute(self) -> float | None:
-        """How many tokens of both kinds; None as long as no limit of them is known."""
+        """How many tokens, input and output together, may be used in a minute; None if no limit is known."""
         kinds = (self._sent.rate, self._answered.rate)
         rate = sum(each or 0.0 for each in kinds) or None if self._tokens.rate is None else self._tokens.rate
         return None if rate is None else rate * _MINUTE
 
     def give(self, requests_per_minute: float | None, tokens_per_minute: float | None) -> None:
-        """Obey other limits from now on; None leaves one to the provider, as at first.
+        """Obey other limits from now on; with None, the limit that the provider reports.
 
         Args:
-            requests_per_minute: how many requests may be made in a minute.
-            tokens_per_minute: how many tokens of both kinds they may cost.
+            requests_per_minute: how many requests may start in a minute.
+            tokens_per_minute: how many tokens, input and output together, they may use in a minute.
 
         Raises:
             ValueError: a limit is not greater than 0.
@@ -170,11 +173,11 @@ class Limiter:
         self._set_timer(loop)
 
     async def acquire(self, tokens: float = 0, answered: float = 0) -> None:
-        """Wait until one more request may be made; cancelled, it takes nothing.
+        """Wait until one more request may start. If the wait is cancelled, nothing is counted.
 
         Args:
-            tokens: what it is likely to cost, to be settled afterwards.
-            answered: how many of these are those of the answer.
+            tokens: an estimate of the tokens that the request will use; `settle` corrects it afterwards.
+            answered: how many of these are output tokens.
 
         Raises:
             RuntimeError: requests of another event loop are waiting.
@@ -199,21 +202,21 @@ class Limiter:
             raise
 
     def settle(self, tokens: float, answered: float = 0) -> None:
-        """A request has cost other than it was likely to.
+        """Correct the estimate of a request that has ended.
 
         Args:
-            tokens: how many more it has cost than were given to :meth:`acquire`; less than 0 if it was fewer.
-            answered: how many of these are those of the answer.
+            tokens: how many more it used than were given to :meth:`acquire`; negative if it used fewer.
+            answered: how many of these are output tokens.
         """
         self._take(tokens, answered)
         if self._loop is not None and not self._loop.is_closed():
             self._set_timer(self._loop)
 
     def told(self, headers: ResponseHeaders) -> None:
-        """A provider has told how much may be asked; what makes no sense is ignored.
+        """Learn the limits from the headers of a response; values that make no sense are ignored.
 
         Args:
-            headers: of its response.
+            headers: of the response.
 
         Raises:
             RuntimeError: requests of another event loop are waiting.
@@ -247,7 +250,7 @@ class Limiter:
             self._not_before = max(self._not_before, min(at, now + _LONGEST))
 
     def _slow_down(self, now: float) -> None:
-        """It was refused; what was sent before it slowed down is refused, too, and counts once."""
+        """Slow down after a refusal. Requests that were sent before are refused, too: they count once."""
         rate = self._requests.rate
         if self._given_requests or rate is None or now - self._slowed_at < _BURST:
             return
@@ -269,7 +272,7 @@ class Limiter:
                 self._loop is None or self._loop.is_closed()
             ):
                 raise RuntimeError(
-                    "This limiter is in use on another event loop; a limiter is for one loop at a time."
+                    "Requests of another event loop wait for this limiter; make one limiter for each loop."
                 )
             self._waiting.clear()
             self._loop = loop

@@ -1,4 +1,4 @@
-"""Limits around agents: how many calls at once, how many in a minute, and how much they may cost."""
+"""Limits of the calls of agents: how many at the same time, how many in a minute, and their cost."""
 
 import asyncio
 from asyncio import Future
@@ -18,16 +18,17 @@ from ._watched_calls import WatchedCall, WatchedCalls, end_with, when_ended
 __all__ = ["Budget", "ConcurrencyLimit", "RateLimiter", "budget", "limit", "rate_limit"]
 
 AnyAgent: TypeAlias = MiniAgent[Message, Message, ...]
-_MORE = Decimal("1.25")  # times what the dearest call until now has cost, is set aside for the next one
+_MORE = Decimal("1.25")  # times the cost of the most expensive call so far: what is reserved for the next one
 
 
 def limit(concurrency: int) -> "ConcurrencyLimit":
-    """At most so many calls at once, first come, first served.
+    """Limit how many calls of an agent run at the same time.
 
-    A call counts until everything that it replied has ended. One that waits and is cancelled takes no turn.
+    The other calls wait, and start in the order in which they came. A call counts until all its replies have
+    ended. A call that is cancelled while it waits does not count.
 
     Args:
-        concurrency: how many calls, 1 or more.
+        concurrency: how many calls may run at the same time, 1 or more.
 
     Raises:
         ValueError: it is less than 1.
@@ -46,13 +47,13 @@ def limit(concurrency: int) -> "ConcurrencyLimit":
 
 
 class ConcurrencyLimit:
-    """What :func:`limit` makes, for ``agent.around(...)``.
+    """Limits how many calls run at the same time; :func:`limit` makes it, for ``agent.around(...)``.
 
     Args:
-        concurrency: how many calls at once.
+        concurrency: how many calls may run at the same time.
 
     Attributes:
-        concurrency: how many calls at once.
+        concurrency: how many calls may run at the same time.
 
     Raises:
         ValueError: it is less than 1.
@@ -65,7 +66,7 @@ class ConcurrencyLimit:
 
     def __init__(self, concurrency: int) -> None:
         if concurrency < 1:
-            raise ValueError(f"limit(concurrency={concurrency}) lets nothing go; give 1 or more.")
+            raise ValueError(f"limit(concurrency={concurrency}) allows no calls; give 1 or more.")
         self.concurrency: int = concurrency
         self._running = 0
         self._waiting: deque[Future[None]] = deque()
@@ -106,16 +107,19 @@ class ConcurrencyLimit:
 def rate_limit(
     *, requests_per_minute: float | None = None, tokens_per_minute: float | None = None, estimate: int = 1000
 ) -> "RateLimiter":
-    """So many calls, and so many tokens, a minute; calls wait for their turn, first come, first served.
+    """Limit the calls, and the tokens, of an agent in a minute.
 
-    Calls are spread over the minute. Whatever the provider says in its headers is obeyed: its limits, where
-    none are given here (also those of tokens that are sent and that are answered), and when to ask again. If
-    neither is known, calls slow down when they are refused.
+    Calls wait, start in the order in which they came, and are spread over the minute. The headers of the
+    provider are obeyed: its limits where none are given here (also those of input tokens and of output
+    tokens), and how long to wait before the next request. If no limit is known, calls slow down after a
+    refusal.
 
     Args:
-        requests_per_minute: how many calls; None if the provider is to tell.
-        tokens_per_minute: how many tokens, of prompts and answers; None if the provider is to tell.
-        estimate: how many tokens the first calls are expected to cost; later ones as those before.
+        requests_per_minute: how many calls; None for the limit that the provider reports.
+        tokens_per_minute: how many tokens, of prompts and answers together; None for the limit that the
+            provider reports.
+        estimate: how many tokens a call is expected to use, until a call has reported its usage; after that,
+            it is the mean of the calls so far.
 
     Raises:
         ValueError: a limit is not greater than 0.
@@ -135,11 +139,11 @@ def rate_limit(
 
 
 class RateLimiter:
-    """What :func:`rate_limit` makes, for ``agent.around(...)``.
+    """Limits calls and tokens in a minute; :func:`rate_limit` makes it, for ``agent.around(...)``.
 
     Args:
-        limiter: lets calls go.
-        estimate: how many tokens the first calls are expected to cost.
+        limiter: delays the calls.
+        estimate: how many tokens the first calls are expected to use.
 
     Example:
         >>> from miniagents.ext.limits import rate_limit
@@ -151,13 +155,13 @@ class RateLimiter:
         self._limiter = limiter
         self._watched = WatchedCalls()
         self._estimate = float(estimate)
-        self._tokens = 0  # of all calls that have told what they use, and
-        self._answered = 0  # of their answers
+        self._tokens = 0  # of all calls that have reported their usage, and
+        self._answered = 0  # those of their answers
         self._counted = 0
 
     @property
     def limiter(self) -> Limiter:
-        """What lets calls go."""
+        """The limiter that delays the calls."""
         return self._limiter
 
     async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
@@ -198,7 +202,7 @@ class RateLimiter:
 
 
 def _seen(watched: WatchedCall) -> ResponseHeaders | None:
-    """What is known of a response that had no headers: whether it was refused."""
+    """Return what is known of a response without headers: whether the request was refused."""
     error = watched.error
     if error is None:
         return ResponseHeaders()
@@ -214,25 +218,25 @@ def budget(
     reserve: Decimal | float | str | None = None,
     price: Price | None = None,
 ) -> "Budget":
-    """At most so many tokens, or so much money, for all calls together.
+    """Limit the tokens, or the money, that all calls together may use.
 
-    A part of the budget is set aside for a call before it is made, and what it did not use is given back when
-    it has ended. So calls that run at the same time cannot pass the budget together. A call for which too
-    little is left waits for those that run; if nothing is left, it fails. An answer that grows beyond what is
-    left is stopped, with what had come.
+    Before each call, a part of the budget is reserved for it; when the call has ended, the unused rest is
+    given back. So calls that run at the same time cannot exceed the budget together. If too little is left
+    for a call, it waits until running calls have ended. If nothing is left then, it fails. If an answer grows
+    beyond what is left, the model is stopped, and the answer ends with an error after the text that has come.
 
-    If the price of a model is not known, its answer is an error as soon as it tells what it has used, and so
-    is every later call.
+    If the price of a model is not known, its call fails as soon as the model reports its usage, and so does
+    every later call.
 
-    It counts what models tell, and until they do the tokens that have come; so the part of a prompt whose
-    size is told at the end only may pass the budget.
+    The budget counts the usage that models report; before that, the pieces of text that have come. Some
+    providers report the size of the prompt only at the end, so a prompt can exceed the budget.
 
     Args:
-        tokens: of prompts and answers.
+        tokens: of prompts and answers together.
         dollars: of all models together.
-        reserve: what is set aside for a call, in tokens or dollars. None: as much as the dearest call until
-            now and a quarter more; and for the first one all that is left.
-        price: tells the price of tokens; None for the list of prices of the extra ``prices``.
+        reserve: how much is reserved for a call, in tokens or dollars. None: 1.25 times the cost of the most
+            expensive call so far; for the first call, all that is left.
+        price: returns the price of tokens; None for the list of prices of the extra ``prices``.
 
     Raises:
         ValueError: neither or both of ``tokens`` and ``dollars`` are given, or a number is not above 0.
@@ -256,25 +260,25 @@ def budget(
         The budget of 150 tokens is spent: 200 tokens.
     """
     if (tokens is None) == (dollars is None):
-        raise ValueError("budget() takes either tokens= or dollars=, and exactly one of them.")
+        raise ValueError("budget() takes exactly one of tokens= and dollars=.")
     amount = Decimal(str(tokens if dollars is None else dollars))
     aside = None if reserve is None else Decimal(str(reserve))
     for name, number in (("budget", amount), ("reserve", aside)):
         if number is not None and not number > 0:
-            raise ValueError(f"The {name} is {number}, which lets nothing go; give a number greater than 0.")
+            raise ValueError(f"The {name} is {number}, which allows nothing; give a number greater than 0.")
     return Budget(amount, aside, None if dollars is None else price or price_of)
 
 
 class Budget:
-    """What :func:`budget` makes, for ``agent.around(...)``.
+    """Limits the tokens or dollars of all calls; :func:`budget` makes it, for ``agent.around(...)``.
 
     Args:
-        amount: how much there is, in tokens or dollars.
-        reserve: what is set aside for a call; None if that is learned.
-        price: tells the price of tokens; None for a budget of tokens.
+        amount: of the whole budget, in tokens or dollars.
+        reserve: how much is reserved for a call; None to learn it from the calls.
+        price: returns the price of tokens; None for a budget of tokens.
 
     Attributes:
-        spent: what all calls that have ended have used, in tokens or dollars.
+        spent: how much all calls that have ended have used, in tokens or dollars.
 
     Example:
         >>> from miniagents.ext.limits import budget
@@ -296,7 +300,7 @@ class Budget:
 
     @property
     def left(self) -> Decimal:
-        """What is neither spent nor set aside for a call that is going on."""
+        """How much is neither spent nor reserved for a running call."""
         return self._amount - self.spent - sum(self._set_aside.values(), Decimal())
 
     async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
@@ -304,7 +308,7 @@ class Budget:
 
         Raises:
             BudgetExceededError: nothing is left.
-            LookupError: the price of a call before was not known.
+            LookupError: the price of an earlier call was not known.
         """
         key = await self._enough()
         context = Context.current()
@@ -322,7 +326,7 @@ class Budget:
         def ended(watched: WatchedCall) -> None:
             try:
                 used = self._used(watched)
-            except LookupError as error:  # nobody knows how much is left
+            except LookupError as error:  # so it is not known how much is left
                 self._unknown = error
                 used = self._set_aside[key]
             self._tokens += watched.tokens
@@ -338,7 +342,7 @@ class Budget:
         return Decimal(watched.tokens) if self._price is None else watched.dollars(self._price)
 
     def _grown(self, key: object, replies: MessageSequencePromise, watched: WatchedCall) -> None:
-        """A call may have used more than was set aside for it: take more, or stop it."""
+        """If a call has used more than was reserved for it, reserve more, or stop it."""
         if key not in self._set_aside:
             return
         try:
@@ -354,7 +358,7 @@ class Budget:
             end_with(replies, self._spent_error(self._set_aside[key]))
 
     async def _enough(self) -> object:
-        """Wait until there is enough for one more call; the key under which its part is set aside.
+        """Wait until there is enough for one more call; return the key of its reserved part.
 
         Raises:
             BudgetExceededError: nothing is left, and nothing will be given back.
@@ -374,11 +378,11 @@ class Budget:
             raise
 
     def _next_part(self) -> Decimal | None:
-        """What is set aside for the next call; None if it is to wait.
+        """Return how much is reserved for the next call; None if the call must wait.
 
         Raises:
             BudgetExceededError: nothing is left, and nothing will be given back.
-            LookupError: the price of a call before was not known.
+            LookupError: the price of an earlier call was not known.
         """
         if self._unknown is not None:
             raise self._unknown

@@ -1,14 +1,14 @@
-"""Messages become records, and records become JSON, and back, exactly.
+"""Converts messages to records, records to JSON, and both back, without loss.
 
-Classes are a closed list: a file can only name what is in the list. A class that is not in it is written with
-its name and read as a `Message` of the same role with all of its data. Nothing is ever imported because a
-file says so. Models that are no messages come back as mappings of their fields (unless the field of a
-registered class is declared as that model).
+The classes that can be read are a closed list. A message of another class is written with the name of its
+class, and read as a `Message` of the same role with all its data. A file can never cause an import. Pydantic
+models that are not messages are read as mappings of their fields (unless the field of a registered class is
+declared as that model).
 
-JSON arrays are tuples (messages are frozen, they hold no lists) and objects are mappings. What JSON has no
-word for is an object with one key that begins with `$`: `{"$decimal": "1.10"}`, `{"$date": "2024-02-29"}`. A
-mapping that has such a key itself, or keys that are not strings, is written as `{"$map": [[key, value],
-...]}`.
+JSON arrays are read as tuples (messages are frozen, so they contain no lists), and objects as mappings. A
+value of a type that JSON does not have is an object with one key that begins with `$`, such as
+`{"$decimal": "1.10"}` or `{"$date": "2024-02-29"}`. A mapping that has such a key itself, or keys that are
+not strings, is written as `{"$map": [[key, value], ...]}`.
 
 * Kept exactly: None, bool, int, float (also infinite and NaN), str (also with lone surrogates), bytes, tuple,
   frozenset, mappings, date, time, datetime (also its zone), timedelta, Decimal, UUID, paths.
@@ -46,18 +46,18 @@ from miniagents.core import (
 from miniagents.values import FrozenMapping, PartValue, part_from_data
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
-"""What JSON has words for."""
+"""A value that JSON can express."""
 
 
 class Record(NamedTuple):
     """One message as a file keeps it.
 
     Attributes:
-        role: who speaks; stands in the heading.
-        class_name: the name of the message class; one that is not registered is only a name.
+        role: the role of the message, such as ``"user"``.
+        class_name: the name of its class; the class need not be registered.
         text: the text, or None for a message that has none.
-        shown: what the file shows in place of a text that is None, for people who read it.
-        data: every other field, as JSON (see `encode_data`).
+        shown: a text for people who read the file, if the text is None.
+        data: all other fields, as JSON (see `encode_data`).
 
     Example:
         >>> Record("user", "UserMessage", "Hi").text
@@ -78,7 +78,7 @@ Decoder = Callable[[str, "Json"], object]
 
 
 def refuse(value: object) -> Json:
-    """An encoder that knows no further types: every value is refused.
+    """Refuse every value: the encoder of last resort.
 
     Raises:
         TypeError: always.
@@ -90,12 +90,12 @@ def refuse(value: object) -> Json:
 
 
 def encode_data(value: object, other: Encoder = refuse) -> Json:  # noqa: PLR0911 (one line per type is the table)
-    """A value of a message becomes JSON.
+    """Convert a value of a message to JSON.
 
     Args:
         value: the value.
-        other: asked for values of types this module does not know (nested messages); raises TypeError for
-            what it does not know either.
+        other: called with values of types that this function does not know, such as nested messages; it
+            raises TypeError if it does not know them either.
 
     Raises:
         TypeError: the value, or one inside it, is of a type that cannot be kept.
@@ -129,14 +129,15 @@ def encode_data(value: object, other: Encoder = refuse) -> Json:  # noqa: PLR091
 
 
 def decode_data(value: Json, other: Decoder | None = None) -> object:
-    """What `encode_data` made becomes the value again.
+    """Convert JSON back to the value from which `encode_data` made it.
 
-    What carries a tag that is unknown or holds nonsense (a hand-edited file) stays a mapping: nothing is
-    lost.
+    An object with an unknown tag, or with a value that does not fit its tag (in a file that was edited by
+    hand), stays a mapping, so no data is lost.
 
     Args:
         value: JSON.
-        other: asked for tags this module does not know; raises ValueError for what it does not know either.
+        other: called with tags that this function does not know; it raises ValueError if it does not know
+            them either.
 
     Example:
         >>> decode_data({"$decimal": "1.10"})
@@ -221,7 +222,8 @@ def _in_zone(moment: datetime, zone: str) -> datetime:
         tzinfo = ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return moment  # no such zone on this machine: the same moment with its fixed offset
-    # The offset in the ISO text tells the two sides of a repeated hour apart.
+    # At the end of daylight saving time an hour comes twice; the offset in the ISO text shows which one it
+    # is.
     sides = (moment.replace(tzinfo=tzinfo, fold=fold) for fold in (0, 1))
     return next((side for side in sides if side.utcoffset() == moment.utcoffset()), moment.astimezone(tzinfo))
 
@@ -247,18 +249,18 @@ logger = logging.getLogger(__name__)
 _BUILT_IN = (Message, UserMessage, SystemMessage, AssistantMessage, ToolMessage, ErrorMessage)
 _NESTED = "$message"
 _PART = "$part"
-_NOTHING = (None, ())  # what a field holds that was not given
+_NOTHING = (None, ())  # the values of a field that was not given
 
 
 class Registry:
-    """The message classes a file knows: those of the library, and those it was given.
+    """The message classes that a file can contain: those of the library, and more.
 
     Args:
-        classes: further subclasses of `Message`.
+        classes: other subclasses of `Message`.
 
     Raises:
-        TypeError: one of them is none.
-        ValueError: two of them have the same name; a file could not tell them apart.
+        TypeError: one of them is not a subclass of `Message`.
+        ValueError: two of them have the same name, so a file could not tell them apart.
 
     Example:
         >>> registry = Registry()
@@ -272,7 +274,7 @@ class Registry:
         for cls in (*_BUILT_IN, *classes):
             # Checked for users without a type checker.
             if not (isinstance(cls, type) and issubclass(cls, Message)):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise TypeError(f"message_classes takes subclasses of Message; {cls!r} is none")
+                raise TypeError(f"message_classes takes subclasses of Message; {cls!r} is not one")
             if known.setdefault(cls.__name__, cls) is not cls:
                 raise ValueError(
                     f"two message classes are called {cls.__name__}, and a file could not tell them "
@@ -281,7 +283,7 @@ class Registry:
         self._classes = MappingProxyType(known)
 
     def record_of(self, message: Message) -> Record:
-        """A message becomes a record.
+        """Convert a message to a record.
 
         Args:
             message: of any class.
@@ -292,8 +294,8 @@ class Registry:
         cls = type(message)
         name = cls.__name__
         if self._classes.get(name, cls) is not cls:
-            # Another class has this name here: the full one is that of no class, so it is read as a plain
-            # message.
+            # Another class is registered under this name. No class is registered under the full name, so the
+            # record is read as a plain message.
             name = f"{cls.__module__}.{cls.__qualname__}"
         return Record(
             role=str(getattr(message, "role", Message.role)),
@@ -308,7 +310,7 @@ class Registry:
         )
 
     def message_of(self, record: Record) -> Message:
-        """A record becomes a message of its class, or a plain one if the class is unknown or refuses it.
+        """Convert a record to a message of its class; to a plain `Message` if it is unknown or refuses it.
 
         Args:
             record: of a file.
@@ -330,7 +332,7 @@ class Registry:
             return Message(record.text, role=record.role)
 
     def class_of(self, name: str) -> type[Message] | None:
-        """The class with that name, None if there is none.
+        """Return the class with that name; None if there is none.
 
         Args:
             name: of a record.
@@ -338,7 +340,7 @@ class Registry:
         return self._classes.get(name)
 
     def fields_of(self, data: Mapping[str, Json]) -> dict[str, object]:
-        """The fields of a message, but its text, from the data of its record.
+        """Return the fields of a message, without its text, from the data of its record.
 
         Args:
             data: of a record.
@@ -346,10 +348,10 @@ class Registry:
         return {key: decode_data(value, self._decode) for key, value in data.items() if key != "text"}
 
     def data_of(self, value: object) -> Json:
-        """A message, or anything that has messages in it, becomes JSON.
+        """Convert a message, or a value that contains messages, to JSON.
 
         Args:
-            value: of a type that :func:`encode_data` knows, a message, or a part of one.
+            value: a message, a part of one, or a value of a type that :func:`encode_data` knows.
 
         Raises:
             TypeError: it is of a type that cannot be kept.
@@ -357,7 +359,7 @@ class Registry:
         return encode_data(value, self._encode)
 
     def value_of(self, data: Json) -> object:
-        """The value whose :meth:`data_of` this is.
+        """Convert JSON back to the value from which :meth:`data_of` made it.
 
         Args:
             data: of a file.

@@ -1,4 +1,4 @@
-"""`ModelAgent`: an agent on a language model, which can be given tools, and what it replies then."""
+"""`ModelAgent`: an agent that calls a language model; `ToolAgent`: the same with tools, and its replies."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Concatenate, Generic, cast, overload
@@ -30,8 +30,8 @@ __all__ = ["ModelAgent", "ToolAgent", "ToolReplies", "model_agent"]
 class ToolReplies(MessageSequencePromise[AssistantMessage | ToolMessage]):
     """The answers of a model and the results of the tools that it called, in order.
 
-    `parts` is everything that all of them stream, in one stream; `final` the answer in which the model called
-    nothing any more. Nothing is lost between a first text and the end.
+    `parts` is one stream of the parts of all these messages; `final` is the last answer, in which the model
+    calls no tool.
 
     Example:
         >>> from miniagents import AssistantMessage, MiniAgents, ToolCall, tool
@@ -55,7 +55,7 @@ class ToolReplies(MessageSequencePromise[AssistantMessage | ToolMessage]):
 
     @classmethod
     def of(cls, replies: MessageSequencePromise[AssistantMessage | ToolMessage]) -> "ToolReplies":
-        """Another view of the same replies; handlers are told of the first one only.
+        """Return another view of the same replies. Handlers are called for the first view only.
 
         Args:
             replies: those of a model with tools.
@@ -67,7 +67,7 @@ class ToolReplies(MessageSequencePromise[AssistantMessage | ToolMessage]):
     @property
     @override
     def final(self) -> Promise[AssistantMessage]:
-        """The final answer, when it is there."""
+        """A promise of the last answer, in which the model calls no tool."""
         return cast("Promise[AssistantMessage]", super().final)
 
 
@@ -77,9 +77,9 @@ Q = ParamSpec("Q")
 
 
 class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P], Generic[P]):
-    """A model that calls tools until it has its answer; made by :meth:`ModelAgent.with_tools`.
+    """A model that calls tools until it has its answer; :meth:`ModelAgent.with_tools` makes it.
 
-    It takes the keywords of its model, and replies everything that is said on the way.
+    It takes the keywords of its model. Its replies are all answers of the model and all results of tools.
 
     Example:
         >>> from miniagents import tool
@@ -99,14 +99,14 @@ class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P], Generic[P
         return ToolReplies.of(super().inquire(messages, *args, **kwargs))
 
     def as_type(self, answer: type[T], *, repairs: int = 1) -> "TypedAgent[T, P]":
-        """Let the model answer with a value of a type, after it has called what tools it wants to.
+        """Let the model answer with a value of a type, after it has called the tools that it needs.
 
-        It is asked in its provider's own schema mode; otherwise as :meth:`ModelAgent.as_type`. The parts of
-        all turns stand in the stream of the one reply.
+        This is :meth:`ModelAgent.as_type` with the mode ``"native"``. The one reply streams the parts of all
+        turns.
 
         Args:
             answer: a subclass of pydantic's `BaseModel`.
-            repairs: how often the model is asked again, with all its tools.
+            repairs: how often the model is called again, with all its tools, if the answer does not fit.
 
         Raises:
             SchemaError: a model cannot answer in this type; the text names the field and what to do.
@@ -119,9 +119,9 @@ class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P], Generic[P
 
 
 class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
-    """An agent on a language model: it replies one `AssistantMessage`, and can be given tools.
+    """An agent that calls a language model, and replies one `AssistantMessage`; it can be given tools.
 
-    It is made by :func:`model_agent`, and its function takes the keyword ``tools``, a tuple of `ToolSpec`.
+    :func:`model_agent` makes it. Its function takes the keyword ``tools``, a tuple of `ToolSpec`.
 
     Example:
         >>> from miniagents.testing import scripted_model
@@ -136,14 +136,14 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
     @property
     @override
     def run_kind(self) -> RunKind:
-        """``"model"``; but what goes around a model (``model.timeout(...)``) is an agent that asks it."""
+        """``"model"``; for an agent that wraps a model, such as ``model.timeout(...)``, it is ``"agent"``."""
         return "agent" if self.components else "model"
 
     def asks(self, **keywords: object) -> AskedModel:
-        """Which model an inquiry with these keywords would ask, as far as that is known before it is asked.
+        """Return which model an inquiry with these keywords would call, as far as the keywords show it.
 
         Args:
-            **keywords: what would be given to ``inquire``.
+            **keywords: as they would be given to ``inquire``.
 
         Example:
             >>> from miniagents.testing import scripted_model
@@ -163,25 +163,27 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
     ) -> "ToolAgent[P]":
         """Let the model call tools, as often as it wants to, before it answers.
 
-        All calls of one answer run at once. Whatever becomes of a call is told to the model: its result, or
-        that the arguments did not fit, that the tool raised, took too long, was not allowed or is not there.
-        So a failing tool ends nothing. Cancelling the inquiry, or leaving it, cancels the tools that run.
+        All tool calls of one answer run at the same time. The model is sent the outcome of each call: the
+        result, or an error text that says that the arguments did not fit, or that the tool raised an error,
+        took too long, was not approved or does not exist. So a tool that fails does not end the run. If the
+        inquiry is cancelled, its running tools are cancelled, too.
 
         Args:
-            *tools: functions made tools by `tool`, and agents, which are called by their alias with the
-                fields of the message class that they take.
-            max_turns: how many answers the model may give, the final one included.
+            *tools: functions with `@tool`, and agents. The model calls an agent by its alias, with the fields
+                of the message class that the agent takes.
+            max_turns: how many answers the model may give, including the final one.
             timeout: seconds for a call of a tool that has no ``timeout`` of its own; None for no limit. A
-                function that is not async goes on in its thread after that, and its result is dropped.
-            approve: awaited before each call. True lets it happen; False does not, and a text tells the model
-                why not. What it raises ends the inquiry.
+                function that is not async continues in its thread after that, and its result is dropped.
+            approve: an async function that is awaited before each call. If it returns True, the tool is
+                called. If it returns a text, the tool is not called, and the model is sent the text as the
+                reason; False has a standard text. If it raises an error, the inquiry ends with this error.
 
         Returns:
-            An agent with the keywords of this one. It replies every answer and, as a `ToolMessage` each,
-            every result, in order; `final` of its replies is the answer in which nothing was called any more.
+            An agent with the keywords of this one. It replies each answer, and each result as a
+            `ToolMessage`, in order; `final` of its replies is the answer in which the model calls no tool.
 
         Raises:
-            ToolDefinitionError: there are no tools, two have one name, or a number makes no sense.
+            ToolDefinitionError: there are no tools, two have the same name, or a number makes no sense.
 
         Example:
             >>> from miniagents import AssistantMessage, MiniAgents, ToolCall, tool
@@ -200,8 +202,8 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
         check_timeout(timeout, "with_tools")
         if max_turns < 1:
             raise ToolDefinitionError(f"max_turns={max_turns} leaves no turn for an answer; give 1 or more.")
-        # The keywords come with each call: those of this agent are the defaults of the one that is made.
-        # Its errors stay errors, which end the loop; the whole has the policy of the model.
+        # The keywords come with each call: the defaults of this agent are those of the new one.
+        # Errors of the model stay errors here, and end the loop. The new agent has the policy of this one.
         model = cast("MiniAgent[Message, AssistantMessage, ...]", self.errors_as_messages(enabled=False))
         loop = ToolLoop(model, ToolCalls(Toolbox.of(tools), timeout, approve), max_turns)
         return cast("ToolAgent[P]", over(ToolAgent, self, loop, f"{self.alias}_WITH_TOOLS"))
@@ -211,15 +213,16 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
     ) -> "TypedAgent[T, P]":
         """Let the model answer with a value of a type.
 
-        What it says is validated; if it does not fit, the model is told why and asked again. While it
-        streams, the reply gives `partials` of the answer, `elements` of its lists and the text of a `field`.
+        The answer is validated. If it does not fit, the model is called again, and sent the reason. While the
+        answer streams, the reply has `partials` of it, `elements` of its lists and the text of a `field`.
 
         Args:
             answer: a subclass of pydantic's `BaseModel`.
-            repairs: how often the model is asked again.
-            mode: ``"native"`` uses the provider's own schema mode, which takes a part of JSON schema only;
-                ``"tool"`` makes the model call a tool, which takes any, also with servers that know no schema
-                mode. None is ``"native"`` for every model that takes the keyword ``answer_schema``.
+            repairs: how often the model is called again if the answer does not fit.
+            mode: ``"native"`` uses the schema mode of the provider, which supports only a part of JSON
+                schema. ``"tool"`` makes the model call a tool: this supports every schema, and servers
+                without a schema mode. None: ``"native"`` if the model takes the keyword ``answer_schema``,
+                else ``"tool"``.
 
         Returns:
             An agent with the keywords of this one. It replies one :class:`ParsedMessage`, whose text is the
@@ -267,23 +270,26 @@ def model_agent(
     description: str | None = None,
     asks: TellsModel | None = None,
 ) -> object:
-    """Make an agent on a language model, as `miniagent` makes an agent: for a provider of your own.
+    """Make an agent that calls a language model from a function: for a provider of your own.
+
+    It is `miniagent` for models.
 
     Args:
-        function: its context takes any messages and it replies one `AssistantMessage`. Its keyword ``tools``
-            is given the `ToolSpec`s of what the model may call; the calls stand in the parts of the answer,
-            and it is asked again with the whole conversation when there are results. If it takes
-            ``tool_choice``, that is the name of the tool that the model must call; if it takes
-            ``answer_schema``, that is an `AnswerSchema` for the provider's own schema mode.
+        function: it takes any messages, and replies one `AssistantMessage`. Its keyword ``tools`` gets the
+            `ToolSpec`s of the tools that the model may call. Calls of tools are parts of the answer; when
+            there are results, the function is called again with the whole conversation. If it takes the
+            keyword ``tool_choice``, this is the name of the tool that the model must call. If it takes
+            ``answer_schema``, this is an `AnswerSchema` for the schema mode of the provider.
         alias: as of `miniagent`.
         description: as of `miniagent`.
-        asks: tells from the keywords of a call which model it asks, at which server, with which key, so that
-            agents that ask the same share its limits and budgets know its price; without it the keywords
-            ``model``, ``base_url``, ``api_key`` and ``client`` do, and what is not given stays unknown.
+        asks: returns, from the keywords of a call, which model it calls, at which server, with which API key.
+            Then agents that call the same model share its limits, and budgets know its price. Without it, the
+            keywords ``model``, ``base_url``, ``api_key`` and ``client`` are used; if they are not given, the
+            model is not known.
 
     Returns:
-        The agent; it has `with_tools`, `as_type`, and what every agent has: ``around`` puts a limiter, a
-        budget or a log around each call.
+        The agent. It has `with_tools`, `as_type`, and the methods of every agent: ``around``, for example,
+        adds a limiter, a budget or a log to each call.
 
     Raises:
         TypeError: as `miniagent`, or the function does not take ``tools``.
@@ -318,7 +324,7 @@ def model_agent(
 
 
 def _asked_with(function: object, given: Mapping[str, object]) -> AskedModel:
-    """Which model is asked by a function that does not tell it: what is not given, only it knows."""
+    """Return the model that a function without ``asks`` calls, as far as the keywords show it."""
     key = given.get("api_key")
     plain = key.get_secret_value() if isinstance(key, SecretStr) else key
     name, client, address = given.get("model"), given.get("client"), given.get("base_url")

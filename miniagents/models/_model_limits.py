@@ -1,4 +1,4 @@
-"""``model_limits``: every model that a context asks, at the pace that its provider allows."""
+"""``model_limits``: limits the rate of all model calls in a context, with one limiter for each model."""
 
 from collections.abc import Hashable
 from typing import ClassVar
@@ -19,16 +19,17 @@ _FIRST_ESTIMATE = 1000
 def model_limits(
     *, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
 ) -> "ModelLimits":
-    """So many calls, and so many tokens, a minute of each model that is asked in a context.
+    """Limit the calls, and the tokens, in a minute of each model that is called in a context.
 
-    It goes around all runs of a context, and lets those of models go at the pace of :func:`rate_limit`. There
-    is one limiter for a model at a server with a key, whichever agent or fork asks it; it belongs to the
-    outermost context, so all contexts and jobs within share it. If several give limits, the lowest holds for
-    all of them, as long as they are there.
+    Give it to a context: ``MiniAgents(around=[...])``. It delays calls of models as :func:`rate_limit` does.
+    Calls share one limiter if their model, server and API key are the same, even if different agents or forks
+    make them. The limiter belongs to the outermost context, so all contexts and jobs inside share it. If
+    several of them give limits, the lowest one applies to all, as long as the one that gave it exists.
 
     Args:
-        requests_per_minute: how many calls of a model; None if the provider is to tell.
-        tokens_per_minute: how many tokens, of prompts and answers; None if the provider is to tell.
+        requests_per_minute: how many calls of a model; None for the limit that the provider reports.
+        tokens_per_minute: how many tokens, of prompts and answers together; None for the limit that the
+            provider reports.
 
     Raises:
         ValueError: a limit is not greater than 0.
@@ -47,16 +48,18 @@ def model_limits(
 
 
 class ModelLimits:
-    """What :func:`model_limits` makes, for ``MiniAgents(around=[...])``.
+    """Limits the rate of each model; :func:`model_limits` makes it, for ``MiniAgents(around=[...])``.
 
     Args:
-        requests_per_minute: how many calls of a model; None if the provider is to tell.
-        tokens_per_minute: how many tokens, of prompts and answers; None if the provider is to tell.
+        requests_per_minute: how many calls of a model; None for the limit that the provider reports.
+        tokens_per_minute: how many tokens, of prompts and answers together; None for the limit that the
+            provider reports.
 
     Attributes:
-        models_only: it goes around models alone.
-        requests_per_minute: how many calls of a model; None if the provider is to tell.
-        tokens_per_minute: how many tokens, of prompts and answers; None if the provider is to tell.
+        models_only: True: only runs of models pass through it.
+        requests_per_minute: how many calls of a model; None for the limit that the provider reports.
+        tokens_per_minute: how many tokens, of prompts and answers together; None for the limit that the
+            provider reports.
 
     Raises:
         ValueError: a limit is not greater than 0.
@@ -78,9 +81,9 @@ class ModelLimits:
         self._used: list[_SharedLimiter] = []
 
     def in_force(self) -> tuple[float | None, float | None]:
-        """How many requests, and how many tokens, a minute are let go now; None where that is not known.
+        """Return how many requests, and how many tokens, are allowed in a minute now; None if not known.
 
-        That of the one model that was asked; of several ones, what all of them may do together.
+        If several models were called, these are the sums for all of them.
         """
         limiters = [each.calls.limiter for each in self._used]
         return (
@@ -102,10 +105,10 @@ def _sum(limits: list[float | None]) -> float | None:
 
 
 class _SharedLimiter:
-    """The limiter of one model, and who has given it limits.
+    """The limiter of one model, and the `ModelLimits` that gave it limits.
 
     Attributes:
-        calls: what calls go through.
+        calls: delays the calls.
     """
 
     def __init__(self) -> None:
@@ -114,7 +117,7 @@ class _SharedLimiter:
         self._obeyed = 0
 
     def obey(self, limits: ModelLimits) -> bool:
-        """Obey the lowest of all limits that are still there; whether these were not known yet."""
+        """Obey the lowest of all limits that still exist; return whether these are new."""
         new = limits not in self._given
         if new:
             self._given[limits] = None
@@ -131,13 +134,13 @@ def _lowest(limits: list[float | None]) -> float | None:
 
 
 class _Limiters:
-    """The limiters of a context and of those within it, one for each model."""
+    """The limiters of a context and of the contexts inside it, one for each model."""
 
     def __init__(self) -> None:
         self._limiters: dict[Hashable, _SharedLimiter] = {}
 
     def of(self, call: MiniAgent[Message, Message, ...]) -> _SharedLimiter:
-        """The limiter of the model that is asked.
+        """Return the limiter of the model that is called.
 
         Args:
             call: the agent of the model, with the keywords of the call as its ``defaults``.
@@ -154,7 +157,7 @@ class _Limiters:
 
 
 def _model_of(call: MiniAgent[Message, Message, ...]) -> Hashable:
-    """Which model it is, at which server, with which key; what is not known is the same for all calls."""
+    """Return what identifies a model: its server, its key and its name. Unknown ones count as equal."""
     if not isinstance(call, ModelAgent):
         return call.alias
     asked = call.asks()

@@ -1,6 +1,6 @@
-"""The parameters of a function as a JSON schema, and JSON as the arguments of a call.
+"""Converts the parameters of a function to a JSON schema, and JSON to the arguments of a call.
 
-What its docstring says about the function and its parameters becomes their descriptions.
+The descriptions of the function and its parameters come from its docstring.
 """
 
 import inspect
@@ -34,11 +34,11 @@ _ENTRY: Final = re.compile(r"(?P<name>\w+)\s*(?:\([^)]*\))?\s*:\s*(?P<text>.*)\Z
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A docstring in the style of Google, taken apart.
+    """A parsed docstring in the style of Google.
 
     Attributes:
         text: everything before the first section.
-        parameters: of the section ``Args``, what it says about each parameter, on one line.
+        parameters: the description of each parameter from the section ``Args``, on one line.
     """
 
     text: str
@@ -46,7 +46,7 @@ class Described:
 
     @classmethod
     def by(cls, docstring: str | None) -> "Described":
-        r"""Take a docstring apart; one without sections is only text."""
+        r"""Parse a docstring; one without sections is only text."""
         lines = inspect.cleandoc(docstring or "").splitlines()
         heads = [at for at, line in enumerate(lines) if _section(line) is not None]
         text = "\n".join(lines[: heads[0]] if heads else lines).strip()
@@ -82,7 +82,7 @@ _KINDS: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYW
 
 
 class _Schema(GenerateJsonSchema):
-    """A schema without the titles that only repeat the names of fields: a model reads every word of it."""
+    """A schema without titles, which only repeat the names of fields, and cost tokens."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - as in its base
 
@@ -104,12 +104,12 @@ def json_schema(model: type[BaseModel]) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What a function takes.
+    """The parameters of a function.
 
     Attributes:
         schema: the JSON schema of an object with the arguments, frozen.
         fields: the names of the parameters, by the name of their field in the model.
-        model: checks arguments.
+        model: the pydantic model that validates arguments.
     """
 
     schema: Mapping[str, object]
@@ -122,15 +122,15 @@ class Parameters:
 
         Args:
             function: the function.
-            name: how it is called in errors.
-            descriptions: of parameters that do not describe themselves (by `pydantic.Field`).
+            name: of the tool, for errors.
+            descriptions: of the parameters; those of `pydantic.Field` come first.
 
         Raises:
             ToolDefinitionError: a parameter has no type, cannot be given by name, or is of a type that has no
                 JSON schema; the text names it.
         """
         parameters = _parameters(function, name)
-        # Fields of other names: a parameter may be called like a method of pydantic's models.
+        # The fields get other names: a parameter may have the name of a method of pydantic's models.
         fields = {f"argument_{at}": parameter for at, parameter in enumerate(parameters)}
         try:
             model = _model(name, {field: _field(each) for field, each in fields.items()})
@@ -149,13 +149,14 @@ class Parameters:
         """Check the JSON of arguments against the parameters.
 
         Args:
-            text: a JSON object; nothing at all stands for no arguments.
+            text: a JSON object; an empty text means no arguments.
 
         Returns:
-            The arguments by name, validated; only those that were given: the function has its defaults.
+            The validated arguments by name; only those that were given, so that the function uses its
+            defaults.
 
         Raises:
-            ToolArgumentsError: it is no JSON object, or does not fit; the text names each field.
+            ToolArgumentsError: it is not a JSON object, or does not fit; the text names each field.
         """
         try:
             checked = self.model.model_validate_json(text if text.strip() else "{}")
@@ -182,13 +183,13 @@ _OBJECT: Final = TypeAdapter(dict[str, object], config=ConfigDict(defer_build=Tr
 
 
 def json_object(text: str) -> dict[str, object]:
-    """Return the arguments of a call, as the model wrote them, whatever the tool takes.
+    """Return the arguments of a call as the model wrote them, without a check against the tool.
 
     Args:
-        text: a JSON object; nothing at all stands for no arguments.
+        text: a JSON object; an empty text means no arguments.
 
     Raises:
-        ToolArgumentsError: it is no JSON object; the text says where it stops being one.
+        ToolArgumentsError: it is not a JSON object; the text says where the JSON is wrong.
     """
     try:
         return _OBJECT.validate_json(text if text.strip() else "{}")
@@ -197,7 +198,7 @@ def json_object(text: str) -> dict[str, object]:
 
 
 def sentence_of(error: ValidationError) -> str:
-    """Say what is wrong with some JSON, field by field, for the model that wrote it."""
+    """Return what is wrong with JSON, field by field, for the model that wrote it."""
     found: list[str] = []
     for each in error.errors(include_url=False, include_context=False, include_input=False):
         path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in each["loc"]).lstrip(
@@ -225,7 +226,7 @@ def _parameters(function: Callable[..., object], name: str) -> list[inspect.Para
         if parameter.annotation is _EMPTY:
             raise ToolDefinitionError(
                 f"The parameter {parameter.name!r} of the tool {name} has no type; "
-                "a model is told the type of each, so annotate it."
+                "a model needs the type of each parameter, so annotate it."
             )
     return parameters
 

@@ -1,4 +1,4 @@
-"""A typed answer: its message, the replies that bring it, and what can be read while it streams."""
+"""A typed answer: its message, its replies, and what can be read while it streams."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 class _ParsedAnswer(Promise[T], Generic[T]):
-    """The value of the final message, as a view of that: nothing is started for it."""
+    """A promise of the value of the final message; it needs no task."""
 
     __slots__ = ("_final",)
 
@@ -34,7 +34,7 @@ class _ParsedAnswer(Promise[T], Generic[T]):
 
     @classmethod
     def of_final(cls, final: "Promise[ParsedMessage[T]]") -> "_ParsedAnswer[T]":
-        """The value of a promised message."""
+        """Make the promise of the value of a promised message."""
         promise = cls.quietly_over(final.buffer)
         promise._final = final  # noqa: SLF001 - same class
         return promise
@@ -83,13 +83,13 @@ def field_of(model: type[T], field: str | Callable[[T], object]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Name:
-    """A field that was asked for."""
+    """The name of a field that a function has returned."""
 
     name: str
 
 
 class _Names:
-    """Stands for an answer, and tells the name of the field that is asked for."""
+    """Takes the place of an answer: each of its attributes is the name of the field."""
 
     def __getattr__(self, name: str) -> _Name:
         return _Name(name)
@@ -100,10 +100,10 @@ E = TypeVar("E")
 
 
 class ParsedMessage(AssistantMessage, Generic[T_co], deferred=True):
-    """What a model says when it is asked for a type: its text is the JSON.
+    """The answer of a typed agent: its text is the JSON, and `parsed` is the value.
 
     Attributes:
-        parsed: the answer.
+        parsed: the value, of the type that was requested.
 
     Example:
         >>> from pydantic import BaseModel
@@ -117,13 +117,14 @@ class ParsedMessage(AssistantMessage, Generic[T_co], deferred=True):
 
 
 class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
-    """The reply of a model that was asked for a type: one :class:`ParsedMessage`, read as it comes.
+    """The reply of a typed agent: one :class:`ParsedMessage`, which can be read while it streams.
 
-    `partials`, `elements` and `field` are read while the tokens stream. Each is a :class:`Stream`, made once
-    (of each field one) at its first read; it keeps what it gives, and making all of it costs linear time.
-    When the answer did not fit and was given anew, partials go on with the new one; elements and texts that
-    were handed out already must be the same in it, else it is an error. An error of the answer comes after
-    what came before it.
+    `partials`, `elements` and `field` can be read while the tokens come. Each is a :class:`Stream` (for each
+    field one), which starts at its first read and keeps its values. All of it takes linear time.
+
+    If the answer does not fit and the model answers again, partials continue with the new answer. Elements
+    and texts that a reader has got already must be the same in the new answer, otherwise the stream ends with
+    an error. If the answer fails, the streams end with its error, after the values that came before it.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -153,7 +154,7 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
     def of_model(
         cls, replies: "MessageSequencePromise[ParsedMessage[T]]", model: type[T]
     ) -> "ParsedReplies[T]":
-        """Another view of the same replies; handlers are told of the first one only.
+        """Return another view of the same replies. Handlers are called for the first view only.
 
         Args:
             replies: those of a typed agent.
@@ -165,7 +166,7 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
         return view
 
     def read_as(self, model: type[T]) -> None:
-        """Know the type of the answer; for classes of replies.
+        """Set the type of the answer; for classes of replies.
 
         Args:
             model: the type.
@@ -174,20 +175,21 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
 
     @property
     def parsed(self) -> Promise[T]:
-        """The answer itself, when it is there.
+        """A promise of the value of the answer.
 
         Raises:
-            TypedAnswerError: when awaited: it does not fit, also after the repairs.
+            TypedAnswerError: when awaited: the answer does not fit, even after the repairs.
         """
         return self._view("parsed", lambda: _ParsedAnswer[T].of_final(self.final))
 
     @property
     def partials(self) -> Stream[T]:
-        """The answer as far as it has come, each time that more of it is there; see :class:`Stream`.
+        """A stream of the answer as far as it has come, each time more of it comes; see :class:`Stream`.
 
-        Each is of the right types: of a text there is what has come, a text or list that has not begun is
-        empty, and a required number, which has no beginning, must be there first. What is complete is
-        validated. The last one is the whole answer. Of large answers not each token makes a partial.
+        Each partial has the right types. A text contains what has come of it; a text or list that has not
+        begun is empty. A number (or another type that cannot be cut) must be complete: there is no partial
+        until each required one has come. Complete values are validated. The last partial is the whole answer.
+        In a large answer, not every token makes a partial.
         """
         return self._view("partials", lambda: Stream(partial(write_partials, self._lease(), self._model)))
 
@@ -196,15 +198,15 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
     @overload
     def elements(self, field: Callable[[T], Iterable[E] | None]) -> Stream[E]: ...
     def elements(self, field: str | Callable[[T], Iterable[E] | None]) -> Stream[object]:
-        """The elements of a list, each when it is complete, validated; see :class:`Stream`.
+        """A stream of the elements of a list, validated, each when it is complete; see :class:`Stream`.
 
         Args:
-            field: of the list: ``lambda answer: answer.cities``, which type checkers understand, or its name.
+            field: the list: ``lambda answer: answer.cities``, which type checkers understand, or its name.
 
         Raises:
-            SchemaError: there is no such field, or it is no list.
-            TypedAnswerError: when read: an element that was handed out is another one in the repaired answer,
-                or is not in it.
+            SchemaError: there is no such field, or it is not a list.
+            TypedAnswerError: when read: an element that a reader has got is different or missing in the
+                repaired answer.
 
         Example:
             >>> from miniagents import MiniAgents
@@ -231,14 +233,14 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
         return self._view(f"elements of {name}", make)
 
     def field(self, field: str | Callable[[T], str | None]) -> Stream[str]:
-        """The text of a field, piece by piece as it comes; see :class:`Stream`.
+        """A stream of the pieces of a text field, as they come; see :class:`Stream`.
 
         Args:
             field: ``lambda answer: answer.title``, or its name.
 
         Raises:
-            SchemaError: there is no such field, or it is no text.
-            TypedAnswerError: when read: a text that was handed out is another one in the repaired answer.
+            SchemaError: there is no such field, or it is not a text.
+            TypedAnswerError: when read: the text that a reader has got is different in the repaired answer.
         """
         name = field_of(self._model, field)
 

@@ -1,7 +1,7 @@
-"""What of a typed answer is read while it streams: partials, elements of a list, the text of a field.
+"""The streams of a typed answer: its partials, the elements of a list, the text of a field.
 
-Each is written by a transformer of tokens from the parts of the answer, without a task, once for all who read
-it. What comes before the first ``{`` is no JSON (a fence, a word of introduction) and is passed over.
+A transformer of tokens writes each of them from the parts of the answer, without a task, once for all
+readers. Text before the first ``{`` is not JSON (a Markdown fence, an introduction), and is skipped.
 """
 
 import json
@@ -25,15 +25,15 @@ __all__ = ["AT_ONCE", "ListField", "TextField", "write_elements", "write_field",
 T = TypeVar("T", bound=BaseModel)
 U = TypeVar("U")
 
-AT_ONCE: Final = 256  # parts: of an answer that is there already, so many are parsed in a turn of the loop
+AT_ONCE: Final = 256  # parts of a complete answer that are parsed in one turn of the event loop
 
 
 @dataclass(frozen=True, slots=True)
 class TextField:
-    """A field of an answer that is a text.
+    """A text field of an answer.
 
     Attributes:
-        name: with its model, for errors.
+        name: of the model and the field, for errors.
         key: in the JSON.
     """
 
@@ -49,20 +49,20 @@ class TextField:
             field: its name.
 
         Raises:
-            SchemaError: it is no text, or may have several keys.
+            SchemaError: it is not a text, or may have several keys.
         """
         annotation: object = model.__pydantic_fields__[field].annotation
         if annotation is not str and annotation != (str | None):
-            raise SchemaError(f"{model.__name__}.{field} is no text; use elements or partials.")
+            raise SchemaError(f"{model.__name__}.{field} is not a text; use elements or partials.")
         return TextField(f"{model.__name__}.{field}", _key(model, field))
 
 
 @dataclass(frozen=True, slots=True)
 class ListField:
-    """A field of an answer that is a list.
+    """A list field of an answer.
 
     Attributes:
-        name: with its model, for errors.
+        name: of the model and the field, for errors.
         key: in the JSON.
         adapter: validates an element.
     """
@@ -80,11 +80,11 @@ class ListField:
             field: its name.
 
         Raises:
-            SchemaError: it is no list, or may have several keys.
+            SchemaError: it is not a list, or may have several keys.
         """
         item = item_type(model.__pydantic_fields__[field].annotation)
         if item is MISSING:
-            raise SchemaError(f"{model.__name__}.{field} is no list, so it has no elements; use field.")
+            raise SchemaError(f"{model.__name__}.{field} is not a list, so it has no elements; use field.")
         adapter = TypeAdapter(cast("type[object]", item))
         return ListField(f"{model.__name__}.{field}", _key(model, field), adapter)
 
@@ -98,7 +98,7 @@ def _key(model: type[BaseModel], field: str) -> str:
 
 
 class _AnswerFeed(TokenFeed):
-    """A feed that leaves the event loop a turn between the parts of a long answer: parsing takes a while."""
+    """A feed that lets the event loop run between the parts of a long answer, since parsing takes time."""
 
     __slots__ = ()
 
@@ -120,7 +120,7 @@ class _AnswerTransformer(TokenTransformer[U], ABC, Generic[U]):
 
     __slots__ = ("_begun",)
 
-    in_step: ClassVar[bool] = True  # no reader wants more of the answer than what is made of it
+    in_step: ClassVar[bool] = True  # the answer is read no faster than the readers of this stream request
 
     def __init__(self, target: ReplayBuffer[U]) -> None:
         super().__init__(target)
@@ -150,7 +150,7 @@ class _AnswerTransformer(TokenTransformer[U], ABC, Generic[U]):
 
     @abstractmethod
     def restart(self) -> None:
-        """The answer did not fit: another one begins."""
+        """Begin again with another answer, since the last one did not fit."""
 
 
 class _PartialAnswers(_AnswerTransformer[T]):
@@ -178,7 +178,7 @@ class _FieldTransformer(_AnswerTransformer[U]):
     """Parses an answer for one of its fields.
 
     Attributes:
-        depth: how deep what it is told of stands.
+        depth: the depth in the JSON of the values that it takes.
     """
 
     __slots__ = ("_field", "_key", "_parser")
@@ -209,13 +209,13 @@ class _FieldTransformer(_AnswerTransformer[U]):
 
     @abstractmethod
     def event(self, event: JsonEvent) -> None:
-        """Take what the parser tells."""
+        """Take an event of the parser."""
 
     def changed(self, where: str = "") -> TypedAnswerError:
-        """The error of a repaired answer that is not what was handed out."""
+        """Return the error of a repaired answer that differs from what readers have got."""
         return TypedAnswerError(
-            f"{self._field.name}{where} was handed out, and is another one in the repaired "
-            "answer; await the answer, or ask for it with repairs=0"
+            f"{self._field.name}{where} was already read, and is different in the repaired answer; "
+            "await the whole answer, or use repairs=0"
         )
 
 
@@ -270,9 +270,9 @@ class _FieldTokens(_FieldTransformer[str]):
 
     def __init__(self, target: ReplayBuffer[str], field: TextField) -> None:
         super().__init__(target, field)
-        self._text = ""  # what was handed out of answers that did not fit
-        self._given = 0  # how many pieces these were
-        self._at = 0  # how far the answer that is read now has come in it
+        self._text = ""  # what readers have got of answers that did not fit
+        self._given = 0  # how many pieces of it
+        self._at = 0  # the position in that text to which the current answer has repeated it
 
     @override
     def restart(self) -> None:

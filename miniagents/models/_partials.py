@@ -1,14 +1,14 @@
-"""A pydantic model of which only the beginning has come.
+"""Partials: a pydantic model of which only the beginning has come.
 
-**A partial is a prefix, and of the right types.** Of a text that has not ended there is what has come; a
-text or a list that has not begun is empty; a field with a default has that until it comes. A number, a
-date, or anything else that has no beginning must be whole: as long as a required one is missing, there is
-no partial. What is complete has been validated, once, however many partials show it. A `Plan` says how a
-type comes in pieces.
+**A partial is a prefix, and has the right types.** A text that has not ended contains what has come; a text
+or a list that has not begun is empty; a field with a default has its default until it comes. A number, a
+date, or any other type that cannot be cut must be complete: as long as a required one is missing, there is no
+partial. A complete value is validated once, even if many partials contain it. A `Plan` says how a type comes
+in pieces.
 
-Making a partial costs as much as what is open is long, in time and in memory, since the stream of partials
-keeps them. So each character that comes allows for some of it, and a partial that would cost more than is
-allowed is left out: all partials of a document cost linear time and memory together.
+The cost of a partial, in time and in memory, grows with the length of the containers that are still open,
+since the stream keeps all partials. So each character that comes adds to a budget, and a partial that would
+cost more than the budget is skipped: all partials of a document together take linear time and memory.
 """
 
 import json
@@ -48,10 +48,10 @@ MISSING: Final = MissingType()
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a type comes; this one must be whole.
+    """How a type comes in pieces; a value with this plan must be complete.
 
     Attributes:
-        adapter: validates what is complete; None for what the model does not know.
+        adapter: validates complete values; None for a field that the model does not have.
     """
 
     adapter: TypeAdapter[object] | None
@@ -60,7 +60,7 @@ class Plan:
         """Return the value of complete JSON.
 
         Args:
-            raw: what `json.loads` makes of it.
+            raw: as `json.loads` returns it.
 
         Raises:
             pydantic.ValidationError: it does not fit.
@@ -68,13 +68,13 @@ class Plan:
         return raw if self.adapter is None else self.adapter.validate_json(json.dumps(raw))
 
     def empty(self) -> object:
-        """Return what it is before it has begun."""
+        """Return the value before it has begun; `MISSING` if there is none."""
         return MISSING
 
 
 @dataclass(frozen=True, slots=True)
 class Text(Plan):
-    """A text: any beginning of it is one."""
+    """The plan of a text: each prefix of a text is a text."""
 
     @override
     def empty(self) -> object:
@@ -83,10 +83,10 @@ class Text(Plan):
 
 @dataclass(frozen=True, slots=True)
 class Items(Plan):
-    """A list: any beginning of it is one.
+    """The plan of a list: each prefix of a list is a list.
 
     Attributes:
-        item: how its items come.
+        item: the plan of its items.
         make: makes the list or tuple.
     """
 
@@ -103,9 +103,9 @@ class ObjectField:
     """A field of a model.
 
     Attributes:
-        name: in the model; in the JSON it is the key.
-        plan: how it comes.
-        required: there is no default.
+        name: in the model; the JSON may have another key.
+        plan: how it comes in pieces.
+        required: True if it has no default.
     """
 
     name: str
@@ -115,7 +115,7 @@ class ObjectField:
 
 @dataclass(frozen=True, slots=True)
 class Object(Plan):
-    """A model, whose fields come one after the other.
+    """The plan of a model: its fields come one after the other.
 
     Attributes:
         model: its class.
@@ -130,7 +130,7 @@ class Object(Plan):
         return self.beginning({})
 
     def beginning(self, found: Mapping[str, object]) -> object:
-        """Return the model with what has come; `MISSING` if that cannot be.
+        """Return the model with the values that have come; `MISSING` if a required one is missing.
 
         Args:
             found: values by their keys.
@@ -149,7 +149,7 @@ class Object(Plan):
 
 
 def plan_of(model: type[BaseModel]) -> Plan:
-    """Return how a model comes.
+    """Return the plan of a model.
 
     Args:
         model: the class; it may contain itself.
@@ -158,7 +158,7 @@ def plan_of(model: type[BaseModel]) -> Plan:
 
 
 def item_type(annotation: object) -> object:
-    """Return the type of the items of a list type; `MISSING` if it is none."""
+    """Return the type of the items of a list type; `MISSING` if it is not a list type."""
     inner = _without_none(annotation)
     arguments = get_args(inner)
     if get_origin(inner) in {list, Sequence} and len(arguments) == 1:
@@ -201,7 +201,7 @@ def _object(model: type[BaseModel], known: dict[type[BaseModel], Object]) -> Pla
 
 
 def _key(name: str, info: FieldInfo) -> str | None:
-    """The key of a field in JSON; None if it is found by a path or under several keys."""
+    """Return the key of a field in JSON; None if its alias is a path or several keys."""
     alias = info.validation_alias or info.alias or name
     return alias if isinstance(alias, str) else None
 
@@ -219,9 +219,9 @@ def _is_model(annotation: object) -> TypeGuard[type[BaseModel]]:
 
 T = TypeVar("T", bound=BaseModel)
 
-# In items of lists that are copied and compared, of 8 bytes each; so many characters of a text cost as much
-# as one of them. At first 2 MB are free (of a text of 4,000 characters each token makes a partial), and then
-# each character allows for 64 bytes.
+# The unit is an item of a list that is copied and compared, of 8 bytes; `_CHARACTERS` of a text cost as much
+# as one item. The budget begins with 2 MB (enough for a partial at each token of a text of 4,000 characters),
+# and each character adds 64 bytes.
 _AT_FIRST: Final = 1 << 18
 _PER_CHARACTER: Final = 8
 _CHARACTERS: Final = 8
@@ -229,7 +229,7 @@ _CHARACTERS: Final = 8
 
 @dataclass(slots=True)
 class _Open:
-    """A container that is open, with what is complete in it as the model has it."""
+    """An open container, with its complete values as the model has them."""
 
     frame: JsonFrame
     plan: Plan
@@ -238,7 +238,7 @@ class _Open:
     keys: int = 0
 
     def take(self) -> None:
-        """Validate what is new."""
+        """Validate the new values."""
         value = self.frame.value
         if isinstance(value, list) and isinstance(self.plan, Items):
             self.items += [self.plan.item.validated(each) for each in value[len(self.items) :]]
@@ -250,7 +250,7 @@ class _Open:
             self.keys = len(value)
 
     def plan_inside(self) -> Plan:
-        """The plan of what is open in it."""
+        """Return the plan of the value inside that is still open."""
         if isinstance(self.plan, Items):
             return self.plan.item
         if isinstance(self.plan, Object) and self.frame.key in self.plan.fields:
@@ -277,14 +277,14 @@ class Partials(Generic[T]):
         self._broken = False
 
     def feed(self, text: str) -> T | None:
-        """Take the next piece.
+        """Take the next piece of text.
 
         Args:
-            text: any piece.
+            text: of any length.
 
         Returns:
-            The model as far as it has come, if that is a new partial; None if it is not, or will never be
-            one, because the text is not JSON or does not fit.
+            The model as far as it has come, if this is a new partial; else None. It is always None after text
+            that is not JSON or does not fit the model.
         """
         if self._broken:
             return None
@@ -314,7 +314,7 @@ class Partials(Generic[T]):
         return made if isinstance(made, self._model) else None
 
     def _align(self) -> None:
-        """Follow the machine into the containers that are open now."""
+        """Update `_open` to the containers that are open in the parser now."""
         frames = self._machine.frames
         same = 0
         while same < min(len(frames), len(self._open)) and self._open[same].frame is frames[same]:
@@ -326,7 +326,7 @@ class Partials(Generic[T]):
             each.take()
 
     def _value(self, level: int) -> object:
-        """What an open container is so far."""
+        """Return the value of an open container as far as it has come."""
         this = self._open[level]
         inside: object = MISSING
         if level + 1 < len(self._open):

@@ -1,4 +1,4 @@
-"""What tokens cost, by a list of prices that is used offline: ``pip install 'miniagents[prices]'``."""
+"""The price of tokens, from a list of prices that needs no network: ``pip install 'miniagents[prices]'``."""
 
 from decimal import Decimal
 from importlib import import_module
@@ -14,24 +14,24 @@ class _Calculation(Protocol):
 
 
 class _Prices(Protocol):
-    """What is used of ``genai_prices``."""
+    """The part of ``genai_prices`` that is used."""
 
     def Usage(self, **counts: int | None) -> object:  # noqa: N802 - its name
-        """What was counted."""
+        """Make a count of tokens."""
         ...
 
     def calc_price(self, usage: object, model: str, *, provider_id: str | None) -> _Calculation:
-        """Its price."""
+        """Return the price of a count."""
         ...
 
 
 def dollars(usage: Usage, model: str, provider: str | None = None) -> Decimal | None:
-    """The price of tokens; None if the model is not in the list of prices, never 0.
+    """Return the price of tokens in dollars; None if the model is not in the list of prices.
 
     Args:
         usage: the tokens.
-        model: its name, as a provider calls it.
-        provider: whose model it is, such as ``"openai"``; None if that follows from the name.
+        model: the name of the model, as its provider writes it.
+        provider: its provider, such as ``"openai"``; None to find the provider by the name of the model.
 
     Raises:
         ModuleNotFoundError: the list of prices is not installed.
@@ -55,15 +55,15 @@ def dollars(usage: Usage, model: str, provider: str | None = None) -> Decimal | 
     except LookupError:
         if provider is None:
             return None
-    return dollars(usage, model)  # a server that speaks a provider's language may have models of others
+    return dollars(usage, model)  # a server with the API of one provider may have models of another one
 
 
 def _prices() -> _Prices:
-    """The list of prices, which is read when a price is asked for: that takes a while."""
+    """Import the list of prices, only when a price is needed, since it takes a while."""
     try:
         return cast("_Prices", import_module("genai_prices"))
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "Prices need the list of genai-prices: pip install 'miniagents[prices]', "
+            "Prices need the package genai-prices: pip install 'miniagents[prices]', "
             "or give a function of your own, as RunUsage(price=...)."
         ) from error

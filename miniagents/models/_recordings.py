@@ -1,4 +1,4 @@
-"""Calls that were recorded part by part, as data, and how they are played again."""
+"""Calls that were recorded part by part, as data, and how they are replayed."""
 
 import asyncio
 import builtins
@@ -46,7 +46,7 @@ _LLM_ERRORS: Final = MappingProxyType(
     }
 )
 _LLM_FIELDS: Final = ("provider", "model", "status", "attempts", "partial_text", "retry_after")
-_AFTER_CANCELLATION: Final = 1.0  # seconds for which a replay waits to be cancelled as the call was
+_AFTER_CANCELLATION: Final = 1.0  # seconds that the replay of a cancelled call waits to be cancelled, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ class RecordedEvent:
     """Something that happened in a call.
 
     Attributes:
-        at: when, in seconds since the call.
+        at: when, in seconds since the beginning of the call.
         what: `message` (one begins), `part`, `end` (of a message or of the call), `error` or `cancelled`.
-        message: which message of the call, None for the call itself.
-        data: the class of a message, a part, the data of a message, an error.
+        message: the position of the message in the call, from 0; None for the call itself.
+        data: the class of a message that begins, a part, the data of a message that ends, or an error.
 
     Example:
         >>> RecordedEvent(0.5, "part", 0, "Hello").message
@@ -71,7 +71,7 @@ class RecordedEvent:
 
 
 class RecordedError(MiniAgentsError):
-    """An error that was recorded, whose class is neither one of a model's errors nor a builtin one.
+    """A recorded error whose class is neither an `LLMError` of this library nor a builtin one.
 
     Example:
         >>> from miniagents.testing import RecordedError
@@ -81,7 +81,7 @@ class RecordedError(MiniAgentsError):
 
 
 def part_data(part: Part) -> Json:
-    """A part, None if it does not stand in a cassette.
+    """Convert a part to JSON; None for response headers, which are not recorded.
 
     Args:
         part: of an answer.
@@ -96,7 +96,7 @@ def part_data(part: Part) -> Json:
 
 
 def _plain(value: object) -> Json:
-    """Data as it is: an answer is replayed as it came."""
+    """Convert a value of a part to JSON, unchanged: an answer is replayed as it came."""
     if isinstance(value, PartValue):
         return {name: _plain(item) for name, item in value.as_data().items()}
     return (
@@ -107,18 +107,18 @@ def _plain(value: object) -> Json:
 
 
 def part_of_data(data: Json) -> Part:
-    """The part whose :func:`part_data` this is.
+    """Convert JSON back to the part from which :func:`part_data` made it.
 
     Args:
-        data: of a cassette.
+        data: of a journal or a cassette.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a part.
     """
     if isinstance(data, str):
         return data
     if not isinstance(data, dict):
-        raise ValueError(f"{data!r} is no part")  # noqa: TRY004 - it is wrong in a file, not in a call
+        raise ValueError(f"{data!r} is not a part")  # noqa: TRY004 - it is wrong in a file, not in a call
     fields: dict[str, object] = dict(data)
     if fields.get("kind") == "agent_part":
         agents = fields.get("agents")
@@ -128,7 +128,7 @@ def part_of_data(data: Json) -> Part:
 
 
 def error_data(error: BaseException) -> dict[str, Json]:
-    """An error as JSON.
+    """Convert an error to JSON, without anything that looks like an API key.
 
     Args:
         error: of a model.
@@ -145,10 +145,10 @@ def error_data(error: BaseException) -> dict[str, Json]:
 
 
 def error_from_data(data: Mapping[str, Json]) -> Exception:
-    """The error whose :func:`error_data` this is, or the nearest.
+    """Convert JSON back to an error of the same class; to a `RecordedError` if the class is not known.
 
     Args:
-        data: of a cassette.
+        data: of a journal or a cassette.
     """
     name, text = str(data.get("type")), str(data.get("text"))
     if name in _LLM_ERRORS:
@@ -161,13 +161,14 @@ def error_from_data(data: Mapping[str, Json]) -> Exception:
 
 
 class CallPlayer:
-    """Plays one call: replies what was replied, with the same gaps, and fails as it failed.
+    """Replays one call: the same replies, with the same pauses, and the same error.
 
     Args:
         events: what happened, in order.
-        class_of: the class of a message by what its beginning has; or the message, if it does not stream.
-        fields_of: the data of a message, of what its end has.
-        broken: makes the error of what cannot be played, of the event and why.
+        class_of: returns the class of a message from the data of its beginning; or the message itself, if it
+            does not stream.
+        fields_of: returns the fields of a message from the data of its end.
+        broken: makes the error if an event cannot be replayed, from the event and the reason.
 
     Example:
         >>> from miniagents import Message, MiniAgents, miniagent
@@ -196,7 +197,7 @@ class CallPlayer:
         self._began = asyncio.get_running_loop().time()
 
     async def play(self, ctx: InteractionContext) -> None:
-        """Reply what was recorded, when it was.
+        """Replay the recorded replies, at the recorded times.
 
         Args:
             ctx: of the call.
@@ -235,7 +236,7 @@ class CallPlayer:
             raise self._broken(event, str(error)) from None
 
     async def _ends(self, event: RecordedEvent) -> None:
-        """Fail as the call did."""
+        """Raise the error with which the call or message ended."""
         if event.what == "error":
             raise error_from_data(event.data if isinstance(event.data, dict) else {})
         if event.what == "cancelled":

@@ -1,4 +1,4 @@
-"""What the models of a program have used: tokens, requests and money, by model and by agent."""
+"""``RunUsage``: counts the tokens, requests and money that models use, by model and by agent."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -29,16 +29,18 @@ from ._prices import dollars
 __all__ = ["Price", "RunUsage", "UsageReport"]
 
 Price: TypeAlias = Callable[[Usage, str, str | None], Decimal | None]
-"""Tells the price of tokens of a model, and of its provider if that is known; None is not known."""
+"""Returns the price of tokens, from the usage, the model and its provider (None if that is not known).
+
+It returns None if the price is not known."""
 
 
 class _Account(NamedTuple):
-    """What tokens are counted for.
+    """The model and the agent for which tokens are counted.
 
     Attributes:
-        provider: whose model it is, None if that is not known.
+        provider: of the model; None if it is not known.
         model: the name of the model; ``""`` if it is not known.
-        agent: the agent that asked it; the model's own alias if none did.
+        agent: the alias of the agent that called the model; the alias of the model if no agent did.
     """
 
     provider: str | None
@@ -47,12 +49,12 @@ class _Account(NamedTuple):
 
 
 class _Amount(NamedTuple):
-    """What was counted for one account.
+    """The counts of one account.
 
     Attributes:
         usage: tokens.
-        requests: how often a model was asked, retries included.
-        untold: how many answers have come whole without what they have used.
+        requests: how often a model was called, including retries.
+        untold: how many complete answers came without their usage.
     """
 
     usage: Usage = Usage()
@@ -60,11 +62,11 @@ class _Amount(NamedTuple):
     untold: int = 0
 
     def plus(self, other: "_Amount") -> "_Amount":
-        """Both together."""
+        """Return the sum of both."""
         return _Amount(self.usage + other.usage, self.requests + other.requests, self.untold + other.untold)
 
     def minus(self, other: "_Amount") -> "_Amount":
-        """What has come since ``other``."""
+        """Return what was counted after ``other``."""
         return _Amount(self.usage - other.usage, self.requests - other.requests, self.untold - other.untold)
 
 
@@ -73,7 +75,7 @@ _NOTHING = _Amount()
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """What was used until now; reports are added and subtracted.
+    """The usage up to one moment; reports can be added and subtracted.
 
     Example:
         >>> from miniagents import AssistantMessage, MiniAgents, Usage
@@ -101,27 +103,27 @@ class UsageReport:
 
     @property
     def requests(self) -> int:
-        """How often a model was asked, retries included."""
+        """How often a model was called, including retries."""
         return sum(amount.requests for amount in self._amounts.values())
 
     @property
     def untold(self) -> int:
-        """How many answers of models have come whole without what they have used: they count as nothing."""
+        """How many complete answers came without their usage; they are counted as 0 tokens."""
         return sum(amount.untold for amount in self._amounts.values())
 
     @property
     def by_model(self) -> Mapping[str, Usage]:
-        """The tokens of each model, by its name; ``""`` is one that did not tell its name."""
+        """The tokens of each model, by its name; ``""`` is a model whose name is not known."""
         return _sums((account.model, amount) for account, amount in self._amounts.items())
 
     @property
     def by_agent(self) -> Mapping[str, Usage]:
-        """The tokens of each agent that asked models, by its alias; or of a model that no agent asked."""
+        """The tokens of each agent that called models, by its alias; also of models that no agent called."""
         return _sums((account.agent, amount) for account, amount in self._amounts.items())
 
     @property
     def dollars(self) -> Decimal | None:
-        """What all of it costs; None if the price of a model is not known.
+        """The price of all tokens; None if the price of a model is not known.
 
         Raises:
             ModuleNotFoundError: no prices were given, and no list of prices is installed.
@@ -135,11 +137,11 @@ class UsageReport:
         return sum(known, Decimal()) if len(known) == len(prices) else None
 
     def __add__(self, other: "UsageReport") -> "UsageReport":
-        """Both together."""
+        """Return the sum of both."""
         return self._with(other, _Amount.plus)
 
     def __sub__(self, other: "UsageReport") -> "UsageReport":
-        """What has come since ``other``."""
+        """Return what was used after ``other``."""
         return self._with(other, _Amount.minus)
 
     def _with(self, other: "UsageReport", join: Callable[[_Amount, _Amount], _Amount]) -> "UsageReport":
@@ -159,11 +161,12 @@ def _sums(named: Iterable[tuple[str, _Amount]]) -> Mapping[str, Usage]:
 class RunUsage(Observer):
     """Counts what models use: ``MiniAgents(observers=[usage := RunUsage()])``.
 
-    It counts when a model tells what it has used, also if its answer is broken off then. What an agent tells
-    is counted if no model that it asked has told it: so nothing is counted twice.
+    It counts the usage as soon as a model reports it, even if the answer is broken off after that. The usage
+    in the reply of an agent is counted only if no model below the agent has reported usage, so no token is
+    counted twice.
 
     Args:
-        price: tells the price of tokens; None for :func:`dollars`, which needs the extra ``prices``.
+        price: returns the price of tokens; None for :func:`dollars`, which needs the extra ``prices``.
 
     Example:
         >>> from miniagents import AssistantMessage, MiniAgents, Usage, miniagent
@@ -192,7 +195,7 @@ class RunUsage(Observer):
 
     @property
     def report(self) -> UsageReport:
-        """Everything that was used until now; it does not change any more."""
+        """A report of the usage until now; the report does not change any more."""
         return UsageReport(MappingProxyType(dict(self._all)), self._price)
 
     @property
@@ -202,7 +205,7 @@ class RunUsage(Observer):
 
     @property
     def requests(self) -> int:
-        """How often a model was asked, retries included."""
+        """How often a model was called, including retries."""
         return self.report.requests
 
     @property
@@ -212,27 +215,27 @@ class RunUsage(Observer):
 
     @property
     def by_agent(self) -> Mapping[str, Usage]:
-        """The tokens of each agent that asked models; see :attr:`UsageReport.by_agent`."""
+        """The tokens of each agent that called models; see :attr:`UsageReport.by_agent`."""
         return self.report.by_agent
 
     @property
     def dollars(self) -> Decimal | None:
-        """What all of it costs; see :attr:`UsageReport.dollars`."""
+        """The price of all tokens; see :attr:`UsageReport.dollars`."""
         return self.report.dollars
 
     def of(self, replies: MessageSequencePromise[Message] | RunInfo) -> UsageReport:
-        """What one inquiry has used until now, with everything that it has caused.
+        """Return the usage of one inquiry until now, with all inquiries that it has caused.
 
         Args:
-            replies: of the inquiry; or its run, as observers are told of it.
+            replies: of the inquiry; or its run, as observers get it.
 
         Raises:
-            LookupError: its run is not observed by this.
+            LookupError: this `RunUsage` did not observe its run.
         """
         run = replies if isinstance(replies, RunInfo) else run_of(replies.buffer)
         if run is None or run not in self._by_run:
             raise LookupError(
-                "This RunUsage was not told of the run of these replies; give it to the context in which the "
+                "This RunUsage did not observe the run of these replies; give it to the context in which the "
                 "agent is inquired: MiniAgents(observers=[usage])."
             )
         return UsageReport(MappingProxyType(dict(self._by_run[run])), self._price)
@@ -247,7 +250,7 @@ class RunUsage(Observer):
                 self._open[run].model_told = True
             return
         opened = self._open.get(run)
-        if opened is None:  # it began before this was told of anything
+        if opened is None:  # it began before this observed the context
             return
         if isinstance(event, ModelAsked):
             opened.asked = event
@@ -289,10 +292,10 @@ class _OpenRun:
     """A run that has not ended.
 
     Attributes:
-        asked: whom it asked, if it is a model.
-        told: what was used last, for each message.
-        requests: how often a model was asked.
-        model_told: what it tells was counted by a model below it.
+        asked: the model that it called, if it is the run of a model.
+        told: the last usage of each message.
+        requests: how often a model was called.
+        model_told: True if a model below it has reported usage, which was counted.
     """
 
     asked: ModelAsked | None
@@ -308,7 +311,7 @@ class _OpenRun:
 
 
 def _account(run: RunInfo, asked: ModelAsked | None, model: str | None) -> _Account:
-    # What stands around a model (a limit, a time limit) is called as the model, and is nobody who asks.
+    # An agent that wraps a model (a limit, a timeout) has the alias of the model, and is not the caller.
     agent = run
     while (agent.kind != "agent" or agent.alias == run.alias) and agent.parent is not None:
         agent = agent.parent

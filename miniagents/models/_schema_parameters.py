@@ -1,4 +1,4 @@
-"""Arguments that a JSON schema describes, which is known only at run time.
+"""Checks arguments against a JSON schema that is known only at run time.
 
 Needs ``pip install 'miniagents[schema]'``.
 """
@@ -30,7 +30,7 @@ class _Error(Protocol):
 
 class _Validator(Protocol):
     def iter_errors(self, instance: object, /) -> Iterator[_Error]:
-        """What does not fit."""
+        """Yield an error for each value that does not fit."""
         ...
 
 
@@ -38,7 +38,7 @@ class _ValidatorClass(Protocol):
     VALIDATORS: Mapping[str, Callable[..., Iterable[object] | None]]
 
     def __call__(self, schema: Mapping[str, object], *, registry: object) -> _Validator:
-        """Make one of a schema."""
+        """Make a validator of a schema."""
         ...
 
     def check_schema(self, schema: Mapping[str, object], /, *, format_checker: object) -> None:
@@ -48,10 +48,10 @@ class _ValidatorClass(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SchemaParameters:
-    """What a schema says of arguments.
+    """The parameters of a tool, described by a JSON schema.
 
     Attributes:
-        schema: the JSON schema of an object, frozen, as a model is told it.
+        schema: the JSON schema of an object, frozen, as models get it.
         validator: checks arguments.
         name: of the tool, for errors.
     """
@@ -65,21 +65,21 @@ class SchemaParameters:
         """Check a schema.
 
         Args:
-            schema: that of an object; ``type`` and ``properties`` may be missing.
+            schema: of an object; ``type`` and ``properties`` may be missing.
             name: of the tool, for errors.
 
         Raises:
-            ToolDefinitionError: it is no JSON schema, or not that of an object.
+            ToolDefinitionError: it is not a JSON schema, or not one of an object.
             ModuleNotFoundError: ``jsonschema`` is not installed.
         """
         plain = _plain(schema, name)
         kind = plain.get("type", "object")
         if kind != "object" and not (isinstance(kind, list) and "object" in kind):
             raise ToolDefinitionError(
-                f"The schema of the tool {name} is that of {json.dumps(kind)}, and arguments are an object; "
-                'give one with "type": "object".'
+                f"The schema of the tool {name} has the type {json.dumps(kind)}, but arguments are an "
+                'object; give a schema with "type": "object".'
             )
-        # Providers ask for both; they change nothing of what fits.
+        # Providers require both. They do not change which arguments fit.
         plain["type"] = "object"
         plain.setdefault("properties", {})
         validator = _validator(plain, name)
@@ -93,11 +93,11 @@ class SchemaParameters:
 
         Args:
             function: takes the dict.
-            text: a JSON object; nothing at all stands for no arguments.
+            text: a JSON object; an empty text means no arguments.
 
         Raises:
-            ToolArgumentsError: it is no JSON object, or does not fit; the text names each field.
-            ToolDefinitionError: the schema refers to what is not in it, or to itself without end.
+            ToolArgumentsError: it is not a JSON object, or does not fit; the text names each field.
+            ToolDefinitionError: the schema has a reference that it does not define, or that never ends.
         """
         given = json_object(text)
         try:
@@ -108,8 +108,8 @@ class SchemaParameters:
             ) from error
         except _unresolvable() as error:
             raise ToolDefinitionError(
-                f"The schema of the tool {self.name} refers to what is not in it ({_short(str(error))}); "
-                "put it into its $defs."
+                f"The schema of the tool {self.name} has a reference that it does not define "
+                f"({_short(str(error))}); add the definition to its $defs."
             ) from error
         if found:
             raise ToolArgumentsError("; ".join(map(_sentence, found)))
@@ -117,12 +117,12 @@ class SchemaParameters:
 
 
 def _plain(schema: Mapping[str, object], name: str) -> dict[str, object]:
-    """Return a copy of JSON alone."""
+    """Return a copy of a schema that contains only JSON values."""
     try:
         text = json.dumps(schema, allow_nan=False, default=_mapping)
         plain = cast("object", json.loads(text))
     except (TypeError, ValueError, RecursionError) as error:
-        raise ToolDefinitionError(f"The schema of the tool {name} is no JSON: {error}") from error
+        raise ToolDefinitionError(f"The schema of the tool {name} is not JSON: {error}") from error
     if not isinstance(plain, dict):
         raise ToolDefinitionError(
             f"The schema of the tool {name} is a {type(schema).__name__}; give a JSON schema as a dict."
@@ -137,7 +137,7 @@ def _plain(schema: Mapping[str, object], name: str) -> dict[str, object]:
 def _mapping(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(cast("Mapping[str, object]", value))
-    msg = f"{type(value).__name__} cannot stand in it"
+    msg = f"it contains an object of type {type(value).__name__}"
     raise TypeError(msg)
 
 
@@ -147,12 +147,12 @@ def _validator(schema: Mapping[str, object], name: str) -> _Validator:
     no_formats = cast("Callable[..., object]", _imported("jsonschema").FormatChecker)
     dialect = cast("Callable[..., _ValidatorClass]", validators.validator_for)(schema, default=default)
     try:
-        # No formats: a regular expression of JSON need not be one of Python.
+        # Formats are not checked: a regular expression in a JSON schema need not be valid in Python.
         dialect.check_schema(schema, format_checker=no_formats(formats=()))
     except (cast("type[Exception]", _imported("jsonschema").SchemaError), RecursionError) as error:
         shown = getattr(error, "message", "it is nested too deep")
         raise ToolDefinitionError(
-            f"The schema of the tool {name} is no JSON schema: {_short(str(shown))}"
+            f"The schema of the tool {name} is not a JSON schema: {_short(str(shown))}"
         ) from error
     extend = cast("Callable[..., _ValidatorClass]", validators.extend)
     checked = extend(
@@ -164,12 +164,12 @@ def _validator(schema: Mapping[str, object], name: str) -> _Validator:
             "additionalProperties": partial(_additional, dialect.VALIDATORS["additionalProperties"]),
         },
     )
-    # An empty registry: nothing is fetched from anywhere.
+    # An empty registry: references are never fetched from the network.
     return checked(schema, registry=cast("Callable[[], object]", _imported("referencing").Registry)())
 
 
 def _anything(_validator: object, _value: object, _instance: object, _schema: object) -> None:
-    """Regular expressions are not matched here."""
+    """Accept every value: regular expressions are not matched."""
 
 
 def _additional(
@@ -179,7 +179,7 @@ def _additional(
     instance: object,
     schema: Mapping[str, object],
 ) -> Iterable[object]:
-    """Which properties are additional is not known where patterns name some."""
+    """Check additional properties, unless patterns, which are not matched, may allow them."""
     return () if "patternProperties" in schema else check(validator, value, instance, schema) or ()
 
 
@@ -194,10 +194,10 @@ def _short(text: str) -> str:
 
 
 class _Module(Protocol):
-    """What is used of ``jsonschema`` and ``referencing``, which have no types."""
+    """A module of ``jsonschema`` or ``referencing``, which have no types."""
 
     def __getattr__(self, name: str, /) -> object:
-        """One of its names."""
+        """Return a name of the module."""
         ...
 
 
@@ -205,7 +205,7 @@ def _imported(name: str) -> _Module:
     try:
         return cast("_Module", import_module(name))
     except ModuleNotFoundError as error:
-        msg = "A tool of a JSON schema needs jsonschema; install it: pip install 'miniagents[schema]'"
+        msg = "A tool with a JSON schema needs the package jsonschema: pip install 'miniagents[schema]'"
         raise ModuleNotFoundError(msg) from error
 
 

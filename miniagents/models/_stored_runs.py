@@ -1,4 +1,4 @@
-"""Runs that outlive their process: what is kept of one until it has ended, and what keeps it."""
+"""Runs that continue after their process has ended: the stored request of a run, and the store."""
 
 import json
 from collections.abc import Mapping
@@ -19,15 +19,15 @@ _NO_KEYWORDS: Final[Mapping[str, object]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What a run is asked: enough to begin it again in another process.
+    """The request of a run: enough to begin the run again in another process.
 
     Attributes:
-        agent: the name of who is asked.
+        agent: the name of the agent.
         version: of the agents.
-        messages: what is asked. Those of classes that are not the library's come back as plain messages.
-        keywords: of the agent; data that JSON has words for, messages, dates and the like.
-        owner: whose run it is.
-        topic: what it belongs to, the id of a chat for example.
+        messages: that are sent to the agent. Messages of your own classes are read as plain messages.
+        keywords: of the agent: JSON data, messages, dates and the like.
+        owner: the user who may read and stop the run.
+        topic: what the run belongs to, such as the id of a chat.
 
     Example:
         >>> from miniagents.core import UserMessage
@@ -44,10 +44,10 @@ class RunRequest:
     topic: str = ""
 
     def to_json(self) -> str:
-        """Return it as a text.
+        """Return the request as JSON.
 
         Raises:
-            TypeError: something in it is of a type that cannot be kept.
+            TypeError: a value in it is of a type that cannot be kept.
         """
         data: dict[str, Json] = {
             "agent": self.agent,
@@ -61,13 +61,13 @@ class RunRequest:
 
     @classmethod
     def from_json(cls, text: str) -> "RunRequest":
-        """Return the request whose `to_json` this is.
+        """Convert JSON back to the request from which `to_json` made it.
 
         Args:
             text: of a store.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is not the JSON of a request.
         """
         match cast("Json", json.loads(text)):
             case {
@@ -91,17 +91,18 @@ class RunRequest:
 
 
 def _refuse() -> NoReturn:
-    raise ValueError("it is no request of a run")
+    raise ValueError("it is not the request of a run")
 
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedRun:
-    """A run that has been begun, and has not ended.
+    """A run that has begun and not ended.
 
     Attributes:
         run: its id.
-        request: what was asked, of `RunRequest.to_json`.
-        attempts: how many processes have begun it, this one included; but for those that left it in order.
+        request: the JSON of `RunRequest.to_json`.
+        attempts: how many processes have worked on it, including this one. A process that handed it over
+            with `leave_run` does not count.
 
     Example:
         >>> UnfinishedRun("7", "{}", 2).attempts
@@ -114,10 +115,10 @@ class UnfinishedRun:
 
 
 class RunStore(RunJournal, Protocol):
-    """A journal that also knows which runs are to go on: what `miniagents.ext.web.Runs` is given.
+    """A journal that also knows which runs are unfinished: for `miniagents.ext.web.Runs`.
 
-    A run is somebody's: `hold` and `unfinished_runs` see to it that one process at a time works on it. Where
-    many processes use one store, that takes a lease, which is over when its holder is dead.
+    Only one process at a time works on a run: `hold` and `unfinished_runs` see to that. A store that several
+    processes use needs a lease for this, which expires when the process that has it is gone.
 
     Example:
         >>> from miniagents.ext.journal import Journal
@@ -126,20 +127,20 @@ class RunStore(RunJournal, Protocol):
     """
 
     async def begin_run(self, run: str, request: str, /) -> None:
-        """Keep what a new run is asked; it is safe when this returns.
+        """Keep the request of a new run. It is stored safely when this returns.
 
         Args:
             run: its id.
-            request: of `RunRequest.to_json`.
+            request: the JSON of `RunRequest.to_json`.
         """
         ...
 
     async def unfinished_runs(self) -> list[UnfinishedRun]:
-        """Take over the runs on which no server works any more; each of them counts one attempt more."""
+        """Take over the runs on which no server works any more; the attempts of each increase by one."""
         ...
 
     async def leave_run(self, run: str, /) -> None:
-        """Leave a run to the next process, in order: that it was begun here counts as no attempt.
+        """Hand a run over to the next process; the work of this process does not count as an attempt.
 
         Args:
             run: its id.
@@ -147,7 +148,7 @@ class RunStore(RunJournal, Protocol):
         ...
 
     async def end_run(self, run: str, /) -> None:
-        """Forget a run that has ended, and its calls, which nobody is going to ask for again.
+        """Forget a run that has ended, and its calls, which are not needed any more.
 
         Args:
             run: its id.

@@ -1,4 +1,4 @@
-"""`@tool`: a function that a model may call, and its result as the text that the model is told."""
+"""`@tool`: makes a function a tool that a model may call, and its result a text for the model."""
 
 import asyncio
 import inspect
@@ -26,14 +26,14 @@ _ANYTHING: Final = TypeAdapter(object, config={"defer_build": True})
 
 
 def result_text(value: object, name: str) -> str:
-    """Return the text of a result: a text or message as it is, None as ``""``, anything else as JSON.
+    """Return a result as a text: a text or message unchanged, None as ``""``, all else as JSON.
 
     Args:
         value: what the tool returned.
         name: of the tool.
 
     Raises:
-        TypeError: it cannot be JSON.
+        TypeError: it cannot be converted to JSON.
     """
     if value is None:
         return ""
@@ -43,13 +43,14 @@ def result_text(value: object, name: str) -> str:
         return _ANYTHING.dump_json(value).decode()
     except ValueError as error:
         msg = (
-            f"The tool {name} returned a {type(value).__name__}, which cannot be JSON; return a text or data."
+            f"The tool {name} returned a {type(value).__name__}, which cannot be converted to JSON; "
+            "return a text or data."
         )
         raise TypeError(msg) from error
 
 
 def error_text(error: Exception) -> str:
-    """Return what the model is told of an error: its type and text, without what looks like a key.
+    """Return an error as a text for a model: its type and text, without what looks like an API key.
 
     Args:
         error: what a tool raised.
@@ -72,7 +73,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """What a model is told of a tool.
+    """The description of a tool that a model gets.
 
     Attributes:
         name: up to 64 letters, digits, ``_`` and ``-``.
@@ -80,7 +81,7 @@ class ToolSpec:
         parameters: the JSON schema of its arguments, an object; frozen.
 
     Raises:
-        ToolDefinitionError: no provider takes the name.
+        ToolDefinitionError: the name is not one that providers accept.
 
     Example:
         >>> ToolSpec("now", "Tells the time.", {"type": "object"}).name
@@ -103,17 +104,17 @@ class ToolSpec:
 class Tool(Generic[P, R_co]):
     """A function that a model may call; Python code can still call it like the function.
 
-    It is made by :func:`tool`, or from a JSON schema by :meth:`from_schema`.
+    :func:`tool` makes it, or :meth:`from_schema` from a JSON schema.
 
     Attributes:
-        spec: what a model is told of it.
-        timeout: seconds that a call of a model may take; None leaves it to `with_tools`.
+        spec: the description that a model gets.
+        timeout: seconds that a call by a model may take; None: the timeout of `with_tools` applies.
 
     Args:
-        function: what is called.
-        spec: what a model is told of it.
-        parameters: checks what a model writes as arguments.
-        timeout: seconds that a call of a model may take.
+        function: the function that is called.
+        spec: the description that a model gets.
+        parameters: checks the arguments that a model writes.
+        timeout: seconds that a call by a model may take.
 
     Example:
         >>> @tool
@@ -145,24 +146,25 @@ class Tool(Generic[P, R_co]):
         *,
         timeout: float | None = None,
     ) -> "Tool[[dict[str, object]], R]":
-        """Make a tool of a JSON schema that is known only at run time.
+        """Make a tool from a JSON schema that is known only at run time.
 
-        It needs ``pip install 'miniagents[schema]'``. What a model writes is checked by the schema, in the
-        dialect that its ``$schema`` names. Regular expressions (``pattern``) are told to the model and not
-        checked here: those of JSON are not those of Python, and one of a stranger can take for ever.
+        It needs ``pip install 'miniagents[schema]'``. The arguments that a model writes are checked against
+        the schema, in the dialect that its ``$schema`` names. Regular expressions (``pattern``) are sent to
+        the model, but not checked: those of JSON schema differ from those of Python, and one from an unknown
+        server can take forever.
 
         Args:
-            name: what the model calls it.
+            name: the name of the tool for the model.
             description: what it does and when to use it.
-            schema: what the arguments are: an object.
-            call: is given the arguments as one dict. It is a function, async or not, or an async generator:
-                the `AgentPart`s that this yields stream while it works, what else it yields is its result,
-                and the last that it yields.
-            timeout: seconds that a call of a model may take.
+            schema: the JSON schema of the arguments: of an object.
+            call: gets the arguments as one dict. It is a function, async or not, or an async generator. The
+                `AgentPart`s that a generator yields are streamed while it works; the first other value that
+                it yields is the result, and the generator is closed.
+            timeout: seconds that a call by a model may take.
 
         Raises:
-            ToolDefinitionError: the schema is none, or not that of an object; no provider takes the name; the
-                timeout is no time.
+            ToolDefinitionError: it is not a JSON schema, or not one of an object; the name is not one that
+                providers accept; the timeout is not a positive number.
             ModuleNotFoundError: ``jsonschema`` is not installed.
 
         Example:
@@ -188,18 +190,18 @@ class Tool(Generic[P, R_co]):
         return f"<Tool {self.spec.name}>"
 
     async def invoke(self, arguments: str = "{}") -> str:
-        """Call the function as a model does; one that is not async runs in a thread.
+        """Call the function as a model does; a function that is not async runs in a thread.
 
         Args:
             arguments: a JSON object.
 
         Returns:
-            A text as it is, None as ``""``, anything else as JSON.
+            The result: a text unchanged, None as ``""``, all else as JSON.
 
         Raises:
             ToolArgumentsError: the arguments do not fit; the text says what to correct.
-            TypeError: the result cannot be JSON.
-            Exception: whatever the function raises.
+            TypeError: the result cannot be converted to JSON.
+            Exception: any error that the function raises.
 
         Example:
             >>> @tool
@@ -216,18 +218,18 @@ class Tool(Generic[P, R_co]):
         return result
 
     async def run(self, arguments: str = "{}") -> AsyncGenerator[AgentPart | str]:
-        """Call the function as a model does, with what it streams on the way.
+        """Call the function as a model does, and stream the parts that it yields before its result.
 
         Args:
             arguments: a JSON object.
 
         Yields:
-            What an async generator yields before its result; last, as a text, the result.
+            The `AgentPart`s of an async generator; then the result, as a text.
 
         Raises:
             ToolArgumentsError: the arguments do not fit; the text says what to correct.
-            TypeError: the result cannot be JSON.
-            Exception: whatever the function raises.
+            TypeError: the result cannot be converted to JSON.
+            Exception: any error that the function raises.
 
         Example:
             >>> async def count(given):
@@ -243,7 +245,7 @@ class Tool(Generic[P, R_co]):
         call = self._parameters.bound(function, arguments)
         result: object = None
         if _is(inspect.isasyncgenfunction, function):
-            # Left as soon as its result is there: what may follow has no reader.
+            # It is closed as soon as it has yielded its result: no reader would get anything after that.
             async with aclosing(cast("AsyncGenerator[object]", call())) as pieces:
                 async for piece in pieces:
                     if not isinstance(piece, AgentPart):
@@ -258,10 +260,10 @@ class Tool(Generic[P, R_co]):
 
 
 class ToolDecorator(Protocol):
-    """What ``@tool(...)`` with parentheses is."""
+    """The type of ``@tool(...)`` with parentheses."""
 
     def __call__(self, function: Callable[P, R], /) -> Tool[P, R]:
-        """Make a tool of a function."""
+        """Make a function a tool."""
         ...
 
 
@@ -279,25 +281,25 @@ def tool(
     description: str | None = None,
     timeout: float | None = None,
 ) -> Tool[P, R] | ToolDecorator:
-    """Make a tool of a typed function, async or not; usable with and without parentheses.
+    """Make a typed function a tool; with or without parentheses. The function may be async or not.
 
-    A model is told its name, its docstring, and the JSON schema of its parameters, which the section ``Args``
-    of the docstring or `pydantic.Field` describe. What the model then writes as arguments is validated by the
-    types of the parameters: the function gets a `date` where it says so, and is not called with what does not
-    fit.
+    A model gets its name, its docstring and the JSON schema of its parameters. Describe parameters in the
+    section ``Args`` of the docstring, or with `pydantic.Field`. The arguments that the model writes are
+    converted to the types of the parameters, such as `date`. If they do not fit, the function is not called.
 
     Args:
         function: every parameter has a type and can be given by name.
-        name: what the model calls it; the name of the function by default.
-        description: what it does; the docstring before its first section by default.
-        timeout: seconds that a call of a model may take.
+        name: the name of the tool for the model; by default the name of the function.
+        description: what it does; by default the docstring before its first section.
+        timeout: seconds that a call by a model may take.
 
     Returns:
-        The tool, which can be called as the function it is.
+        The tool, which can still be called as the function.
 
     Raises:
         ToolDefinitionError: a parameter has no type, is positional-only, or is ``*args`` or ``**kwargs``; a
-            type has no JSON schema; it is a generator; no provider takes the name; the timeout is no time.
+            type has no JSON schema; the function is a generator; the name is not one that providers accept;
+            the timeout is not a positive number.
 
     Example:
         >>> @tool
@@ -324,11 +326,11 @@ def tool(
 
 
 def check_timeout(timeout: float | None, where: str) -> None:
-    """Refuse what is no time.
+    """Refuse a timeout that is not a positive number.
 
     Args:
         timeout: seconds, or None for no limit.
-        where: what has it, for the error.
+        where: the tool or function that has it, for the error.
 
     Raises:
         ToolDefinitionError: it is not above 0, or not finite.
@@ -338,7 +340,7 @@ def check_timeout(timeout: float | None, where: str) -> None:
     """
     if timeout is not None and not 0 < timeout < math.inf:
         raise ToolDefinitionError(
-            f"timeout={timeout!r} of {where} is no time; give seconds above 0, or None."
+            f"timeout={timeout!r} of {where} is not a positive number; give seconds above 0, or None."
         )
 
 
@@ -346,8 +348,8 @@ def _check(function: Callable[..., object], name: str, timeout: float | None) ->
     check_timeout(timeout, f"the tool {name}")
     if _is(inspect.isgeneratorfunction, function) or _is(inspect.isasyncgenfunction, function):
         raise ToolDefinitionError(
-            f"The tool {name} yields, but a model is told one result; "
-            "return it, or make an agent of the function, which streams."
+            f"The tool {name} is a generator, but a model takes one result; "
+            "return it, or make the function an agent, which can stream."
         )
 
 

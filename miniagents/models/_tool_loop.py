@@ -1,7 +1,7 @@
-"""The tool loop: ask, call, tell, ask again, until the model has nothing more to call.
+"""The tool loop: call the model, call the tools that it wants, send it the results, until it calls none.
 
-A toolbox holds the tools of one model, functions and agents, by name. A call is approved and timed, and
-whatever becomes of it is told to the model.
+A toolbox contains the tools of one model, functions and agents, by name. Each call needs approval, if there
+is a function for that, and has a timeout. The model is sent the outcome in any case.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from ._tool import Tool, ToolSpec, error_text
 __all__ = ["AnyTool", "Approval", "Callee", "ToolCalls", "ToolLoop", "Toolbox"]
 
 AnyTool: TypeAlias = Tool[..., object] | MiniAgent[Never, Message, ...]
-"""What `with_tools` takes: a function made a tool by `@tool`, or any agent."""
+"""What `with_tools` takes: a function with `@tool`, or any agent."""
 
 
 class Callee(Protocol):
@@ -57,16 +57,16 @@ class Callee(Protocol):
 
     @property
     def spec(self) -> ToolSpec:
-        """What the model is told of it."""
+        """The description that the model gets."""
         ...
 
     @property
     def timeout(self) -> float | None:
-        """Seconds that a call may take; None if it does not say."""
+        """Seconds that a call may take; None if it has no timeout of its own."""
         ...
 
     def run(self, arguments: str, /) -> AsyncGenerator[AgentPart | str]:
-        """Call it: what it streams on the way, and last, as a text, its result.
+        """Call the tool: yield the parts that it streams, and then its result, as a text.
 
         Args:
             arguments: a JSON object.
@@ -76,10 +76,10 @@ class Callee(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Toolbox:
-    """Tools by the names by which a model calls them.
+    """The tools of a model, by name.
 
     Attributes:
-        callees: by name, in the order in which they were given.
+        callees: the tools by their names, in the order in which they were given.
 
     Example:
         >>> from miniagents import tool
@@ -94,13 +94,13 @@ class Toolbox:
 
     @classmethod
     def of(cls, tools: Iterable[AnyTool]) -> "Toolbox":
-        """Gather tools.
+        """Make a toolbox of tools.
 
         Args:
             tools: functions and agents.
 
         Raises:
-            ToolDefinitionError: there are none, two have one name, or something is no tool.
+            ToolDefinitionError: there are none, two have the same name, or one is not a tool.
         """
         callees: dict[str, Callee] = {}
         for each in tools:
@@ -120,7 +120,7 @@ class Toolbox:
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
-        """What the model is told of them."""
+        """The descriptions that the model gets."""
         return tuple(callee.spec for callee in self.callees.values())
 
 
@@ -130,33 +130,33 @@ def _callee(each: object) -> Callee:
     if isinstance(each, MiniAgent):
         return AgentTool.of(cast("MiniAgent[Message, Message, ...]", each))
     raise ToolDefinitionError(
-        f"A {type(each).__name__} is no tool; decorate a function with @tool, or give an agent."
+        f"A {type(each).__name__} is not a tool; decorate a function with @tool, or give an agent."
     )
 
 
 Approval: TypeAlias = Callable[[ToolCall], Awaitable[bool | str]]
-"""Asked before each call of a tool: True lets it happen; False, or a reason as a text, does not."""
+"""Called before each call of a tool: True allows it; False, or a reason as a text, refuses it."""
 
 _LOG: Final = logging.getLogger("miniagents.models")
 _NO_SUCH_TOOL: Final = "(no such tool)"
-"""How observers are told of a call of a tool that a model has made up."""
+"""The name that observers get for a tool that does not exist: the model has made it up."""
 
 
 MakeParts: TypeAlias = Callable[[ToolCall, MutableMapping[str, object]], AsyncGenerator[Part]]
 RecordTool: TypeAlias = Callable[[ToolCall, MakeParts, MutableMapping[str, object]], AsyncGenerator[Part]]
 
 TOOL_RECORDER: Final[ContextVar[RecordTool | None]] = ContextVar("miniagents_tool_recorder", default=None)
-"""What calls of tools go through, if they are kept: it is given the call, and what makes its parts."""
+"""Records the calls of tools; it gets the call and the function that makes its parts. None: no recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCalls:
-    """How the calls of a model are answered.
+    """Answers the tool calls of a model.
 
     Attributes:
         toolbox: the tools.
-        timeout: seconds for a call of a tool that does not say itself; None for no limit.
-        approve: asked before each call, if it is there.
+        timeout: seconds for a call of a tool without a timeout of its own; None for no limit.
+        approve: is awaited before each call; None: no approval is needed.
     """
 
     toolbox: Toolbox
@@ -168,15 +168,16 @@ class ToolCalls:
 
         Args:
             call: what the model wrote.
-            cut: it was stopped in the middle of its answer, so the call may not be complete;
-                then nothing is called.
+            cut: True if the answer of the model was cut off: the call may be incomplete, and no tool is
+                called.
 
         Returns:
-            The promise of its result. What an agent streams while it works are its parts. A failure of the
-            tool is a result, too, which says so; what the approval raises, and `StopLoop`, are errors of it.
+            The promise of its result. The parts that an agent streams while it works are parts of it. If the
+            tool fails, the result is a text that says so. Errors of the approval, and `StopLoop`, become
+            errors of the promise.
         """
         make, keep = self._not_called if cut else self._parts, TOOL_RECORDER.get()
-        # The calls of an agent are those of the models and tools that it asks.
+        # A call of an agent is not recorded itself: the calls of the models and tools inside it are.
         own = cut or keep is None or not isinstance(self.toolbox.callees.get(call.name), Tool)
         streamer = partial(make, call) if own or keep is None else partial(keep, call, make)
         data = {"tool": call.name, "call_id": call.id}
@@ -185,7 +186,7 @@ class ToolCalls:
             return write_message(ToolMessage, streamer, data)
         keywords = {"arguments": call.arguments}
         name = call.name
-        if name not in self.toolbox.callees:  # then it may be any text, and is content like the arguments
+        if name not in self.toolbox.callees:  # the model may have written any text: it is content, not a name
             name, keywords["name"] = _NO_SUCH_TOOL, call.name
         watch = watch_run(context, context.observers, name, "tool", keywords)
         result = write_message(ToolMessage, streamer, data, watch)
@@ -204,7 +205,7 @@ class ToolCalls:
         try:
             json_object(call.arguments)
         except ToolArgumentsError as error:
-            # Nobody is asked to approve what cannot be called.
+            # The arguments are checked first: no approval is requested for a call that cannot be made.
             yield _error(call, error_text(error))
             return
         approved = True if self.approve is None else await self._asked(self.approve, call)
@@ -223,9 +224,9 @@ class ToolCalls:
             if task is None or task.cancelling():
                 raise
             yield _error(call, f"{call.name} waited for something that was cancelled.")
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises is told to the model
-            # Without its text, which may be what the model or a user said.
-            _LOG.info("tool %s failed with %s; the model is told", call.name, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the model is sent every error of a tool
+            # The log has no text of the error: it may repeat what the model or a user wrote.
+            _LOG.info("tool %s failed with %s; the model is sent the error", call.name, type(error).__name__)
             watch = current_watch()
             if watch is not None:
                 watch.failure = error
@@ -236,7 +237,7 @@ class ToolCalls:
         if isinstance(answer, Awaitable):
             return await cast("Awaitable[bool | str]", answer)
         raise ToolDefinitionError(
-            f"approve returned a {type(answer).__name__} for a call of {call.name}, and is awaited; "
+            f"approve returned a {type(answer).__name__} for a call of {call.name}, which cannot be awaited; "
             "write it as an async function."
         )
 
@@ -246,7 +247,7 @@ class ToolCalls:
         pieces = callee.run(call.arguments)
         try:
             while True:
-                # The limit is set anew for each piece: none may be held over a `yield`.
+                # Each piece gets a new `timeout_at`: none may be open during a `yield`.
                 limit = asyncio.timeout_at(deadline)
                 try:
                     async with limit:
@@ -264,7 +265,7 @@ class ToolCalls:
 
 
 def _told_end(watch: RunWatch, buffer: ReplayBuffer[str]) -> None:
-    """Tell the observers how the call of a tool has ended; what the model is told as an error has failed."""
+    """Notify the observers of the end of a tool call; an error result counts as a failure."""
     outcome, error = outcome_of(buffer.error)
     parts = buffer.parts if isinstance(buffer, PartBuffer) else ()
     if outcome == "done" and any(isinstance(part, ToolResult) and part.is_error for part in parts[-1:]):
@@ -282,9 +283,9 @@ def _error(call: ToolCall, text: str) -> ToolResult:
 class ToolLoop:
     """The function of an agent that lets a model call tools.
 
-    Everything is replied as it comes, in order: each answer of the model, and the result of each tool that
-    it called, as a message of its own. All calls of one answer run at once. The model is sent its own answers
-    back as they were, so a provider finds its signatures and call ids.
+    It replies each answer of the model, and the result of each tool call, as messages of their own, in order,
+    while they stream. All tool calls of one answer run at the same time. The answers go back to the model
+    unchanged, so the provider finds its signatures and call ids.
 
     Attributes:
         model: replies one message, and takes the keyword ``tools``.
@@ -311,13 +312,13 @@ class ToolLoop:
             **keywords: those of the model.
 
         Raises:
-            ToolDefinitionError: the keywords have tools of their own.
-            MaxTurnsError: the last answer that the model may give still calls tools. (What the model raises,
-                or the approval of a call, stands in the replies, in its place.)
+            ToolDefinitionError: ``tools`` is among the keywords.
+            MaxTurnsError: the model still calls tools in its last turn. (Errors of the model, and of the
+                approval of a call, are in the replies, at their place.)
         """
         if keywords.get("tools"):
             raise ToolDefinitionError(
-                f"{self.model.alias} was given tools= beside with_tools, and those would not be called; "
+                f"{self.model.alias} got tools= in addition to with_tools, and these would not be called; "
                 "give all of them to with_tools."
             )
         given: Mapping[str, object] = {**keywords, "tools": self.calls.toolbox.specs}
@@ -334,11 +335,11 @@ class ToolLoop:
                 ]
                 ctx.reply(results)
                 conversation += [answers, [await result for result in results]]
-            except Exception:  # noqa: BLE001 - it stands in the replies already, where it happened
+            except Exception:  # noqa: BLE001 - the replies have it already, at its place
                 return
             if not results:
                 return
         raise MaxTurnsError(
             f"{self.model.alias} still calls tools in turn {self.max_turns}, its last one; "
-            "raise max_turns, or tell it to come to an end."
+            "raise max_turns, or tell the model in its prompt to finish."
         )

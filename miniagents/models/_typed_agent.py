@@ -1,6 +1,6 @@
 """`as_type`: a model that answers with a value of a type.
 
-Why so long: asking, reading and asking again are one conversation; the agent on it stands beside it.
+Why so long: the request, the answer and its repair are one conversation, and the agent belongs to it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -41,7 +41,7 @@ from ._typed_map import TypedAgentMap
 __all__ = ["AnswerMode", "TypedAgent", "TypedAnswer", "typed_agent", "typed_answer"]
 
 AnswerMode: TypeAlias = Literal["native", "tool"]
-"""How a model is made to answer in a type: by its provider's own schema mode, or as a call of a tool."""
+"""How a model is made to answer with a type: by the schema mode of its provider, or by a call of a tool."""
 
 T = TypeVar("T", bound=BaseModel)
 M = TypeVar("M", bound=Message)
@@ -79,26 +79,26 @@ class _End(Generic[M]):
     sink: MessageSink[M]
 
     def finished(self) -> None:
-        """The answer fits."""
+        """End the message: the answer fits."""
         self.sink.finish()
 
     def failed(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
-        """There is no answer."""
+        """End the message with an error."""
         self.sink.fail(error, chain)
 
 
 @dataclass(frozen=True, slots=True)
 class TypedAnswer(Generic[T]):
-    """The function of an agent that asks a model for a type, and again if the answer does not fit.
+    """The function of an agent that requests a type from a model, and again if the answer does not fit.
 
     Attributes:
-        model: replies messages, the last of which is its answer.
-        told: the keywords that make it answer so.
-        asked: the model with these.
+        model: replies messages; the last one is its answer.
+        told: the keywords that make it answer with the type.
+        asked: the model with these keywords.
         answer: the type.
-        schema: what the model is told of it.
-        repairs: how often it is asked again.
-        mode: how it is made to answer so.
+        schema: the JSON schema of the type.
+        repairs: how often the model is called again.
+        mode: how the model is made to answer with the type.
         message_class: the class of the reply.
     """
 
@@ -119,7 +119,7 @@ class TypedAnswer(Generic[T]):
     async def __call__(
         self, ctx: "InteractionContext[Message, ParsedMessage[T]]", /, **keywords: object
     ) -> None:
-        """Reply the answer; for those who call it as any agent function.
+        """Reply the answer, as the function of any agent does.
 
         Args:
             ctx: the conversation.
@@ -142,10 +142,10 @@ class TypedAnswer(Generic[T]):
     def writing(
         self, run: "AnswerRun", received: MessageSequencePromise | str, keywords: Mapping[str, object], /
     ) -> AnswerWriter:
-        """What writes the answer in a run that needs no task.
+        """Return the writer of the answer, for a run that needs no task.
 
         Args:
-            run: one of the agent.
+            run: a run of the agent.
             received: the conversation.
             keywords: those of the model.
         """
@@ -179,10 +179,10 @@ class TypedAnswer(Generic[T]):
     def _judge(
         self, answer: Message, attempt: int, metadata: MutableMapping[str, object], /
     ) -> tuple[str, Message] | None:
-        """None if an answer fits; else what is wrong with it, and what the model is told.
+        """Return None if an answer fits; else what is wrong with it, and the message for the model.
 
         Raises:
-            TypedAnswerError: the answer does not fit, also after the repairs.
+            TypedAnswerError: the answer does not fit, even after the repairs.
             LLMRefusalError: the model refuses to answer.
         """
         reason = self._check(answer, metadata)
@@ -202,12 +202,12 @@ class TypedAnswer(Generic[T]):
         return reason, self._complaint(answer, reason)
 
     def _check(self, answer: Message, metadata: MutableMapping[str, object]) -> str | None:
-        """Keep the answer as `parsed`, or say what is wrong with it."""
+        """Keep the answer as `parsed`, or return what is wrong with it."""
         if isinstance(answer, AssistantMessage):
             if answer.refusal:
                 raise LLMRefusalError(
-                    # Not in its words, which may repeat the prompt: errors stand in logs.
-                    "the model refuses to answer; its words are the partial_text of this error",
+                    # Without its text, which may repeat the prompt: errors are written to logs.
+                    "the model refuses to answer; its text is the partial_text of this error",
                     partial_text=str(answer),
                 )
             for name, value in (("model", answer.model), ("response_id", answer.response_id)):
@@ -237,19 +237,20 @@ class TypedAnswer(Generic[T]):
 def typed_answer(
     model: MiniAgent[Message, Message, ...], answer: type[T], repairs: int, mode: AnswerMode | None
 ) -> TypedAnswer[T]:
-    """Check the type, before anything is asked.
+    """Check the type and the options before the model is called.
 
     Args:
-        model: replies messages, the last of which is its answer.
+        model: replies messages; the last one is its answer.
         answer: the type.
-        repairs: how often it is asked again.
-        mode: how it is made to answer so; None for the provider's own schema mode where there is one.
+        repairs: how often the model is called again.
+        mode: how the model is made to answer with the type; None for the schema mode of the provider if there
+            is one.
 
     Raises:
-        SchemaError: it is no type that a model can answer in so, or the number makes no sense.
+        SchemaError: a model cannot answer with this type in this mode, or ``repairs`` is negative.
     """
     if repairs < 0:
-        raise SchemaError(f"repairs={repairs} is no count; give 0 or more.")
+        raise SchemaError(f"repairs={repairs} is negative; give 0 or more.")
     known: tuple[str, ...] = get_args(AnswerMode)
     native = model.takes_keyword("answer_schema")
     chosen = mode or ("native" if native else "tool")
@@ -257,11 +258,11 @@ def typed_answer(
         raise SchemaError(f"mode={mode!r} is unknown; give 'native' or 'tool'.")
     if chosen == "native" and not native:
         raise SchemaError(
-            f"{model.alias} has no schema mode of its own: it does not take the keyword `answer_schema`; "
+            f"{model.alias} has no schema mode: it does not take the keyword `answer_schema`; "
             "use as_type(..., mode='tool') of a model without tools."
         )
     schema = AnswerSchema.of(answer, strict=chosen == "native")
-    # Errors of the model stay errors: an answer that failed is not one that does not fit.
+    # Errors of the model stay errors: otherwise their text would be taken for an answer that does not fit.
     model = model.errors_as_messages(enabled=False)
     message_class = cast("type[ParsedMessage[T]]", ParsedMessage.__class_getitem__(answer))
     told = _told(model, schema, chosen)
@@ -271,7 +272,7 @@ def typed_answer(
 def _told(
     model: MiniAgent[Message, Message, ...], schema: AnswerSchema, mode: AnswerMode
 ) -> Mapping[str, object]:
-    """The keywords that make a model answer in a type."""
+    """Return the keywords that make a model answer with a type."""
     if mode == "native":
         return {"answer_schema": schema}
     told = schema.description or f"Give the answer: a {schema.name}."
@@ -281,7 +282,7 @@ def _told(
 
 
 class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
-    """A model that answers with a value of a type; made by :meth:`ModelAgent.as_type`.
+    """A model that answers with a value of a type; :meth:`ModelAgent.as_type` makes it.
 
     It takes the keywords of its model, and replies one :class:`ParsedMessage`.
 
@@ -300,13 +301,13 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
 
     @override
     def inquire(self, messages: MessageType = None, /, *args: P.args, **kwargs: P.kwargs) -> ParsedReplies[T]:
-        # Without brackets at run time: to look a parametrized class up would be done for each call.
+        # Without brackets at run time: a parametrized class would be looked up at each call.
         replies = cast("type[ParsedReplies[T]]", ParsedReplies)
         return replies.of_model(super().inquire(messages, *args, **kwargs), self._answer)
 
     @override
     def _writer(self) -> TypedAnswer[T] | None:
-        function: object = self._function  # of a hedge, say, it is another one
+        function: object = self._function  # an agent made by `hedge`, for example, has another function
         return cast("TypedAnswer[T]", function) if isinstance(function, TypedAnswer) else None
 
     @override
@@ -315,11 +316,11 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
 
     @override
     def __map_agent__(self, limits: ConcurrencyLimits, overflow: Overflow | None, /) -> TypedAgentMap[T]:
-        """What :func:`map_agent` makes of it: rows with a value of the type.
+        """Return what :func:`map_agent` makes of it: rows with a value of the type.
 
         Args:
-            limits: how many at once, in which order, and what a failing item does.
-            overflow: how many items of an Observable may wait, and what becomes of one too many.
+            limits: how many items at the same time, in which order, and what happens if an item fails.
+            overflow: how many items of an Observable may wait, and what happens with more.
         """
         return TypedAgentMap(
             cast("MiniAgent[Message, ParsedMessage[T]]", self), limits, overflow, self._answer
@@ -333,14 +334,14 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
     def hedge(  # pyright: ignore[reportIncompatibleMethodOverride] - as above
         self, other: object, *, after: float
     ) -> object:
-        """As :meth:`MiniAgent.hedge`; with another model for the same type the whole has that type, too.
+        """As :meth:`MiniAgent.hedge`; if the other agent has the same type, the result has it, too.
 
         Args:
             other: it takes the same messages.
-            after: seconds; 0 asks both at once.
+            after: seconds; 0 starts both at the same time.
 
         Raises:
-            TypeError: it is no agent, or a required keyword is missing.
+            TypeError: it is not an agent, or a required keyword is missing.
             ValueError: ``after`` is negative.
         """
         made = MiniAgent.hedge(cast("MiniAgent", self), cast("MiniAgent", other), after=after)
@@ -365,10 +366,10 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
     ) -> MiniAgent[Message, Message]: ...
     @override
     def catching(self, handler: Callable[..., object]) -> object:
-        """As :meth:`MiniAgent.catching`; with a handler that gives the same type the whole has it, too.
+        """As :meth:`MiniAgent.catching`; if the handler returns the same type, the result has it, too.
 
         Args:
-            handler: a function or an async function of the error and the context of the run.
+            handler: a function, async or not, of the error and the context of the run.
 
         Raises:
             TypeError: it cannot be called, or a required keyword is missing.
@@ -377,18 +378,18 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
         return self._typed(made)
 
     def _typed(self, agent: MiniAgent[Message, Message]) -> "TypedAgent[T]":
-        """``agent``, seen as one that answers in the same type."""
+        """Return ``agent`` as a typed agent of the same type."""
         typed = cast("TypedAgent[T]", as_kind(TypedAgent, agent))
         typed._answer = self._answer  # noqa: SLF001 - same class
         return typed
 
 
 def typed_agent(function: TypedAnswer[T], model: MiniAgent[Message, Message, P]) -> TypedAgent[T, P]:
-    """The agent that asks ``model`` for a type.
+    """Return the agent that requests a type from ``model``.
 
     Args:
-        function: asks the model, and again.
-        model: whose keywords it takes.
+        function: calls the model, and again if the answer does not fit.
+        model: the model; the agent takes its keywords.
     """
     alias = f"{model.alias}_AS_{function.schema.name.upper()}"
     agent = cast("TypedAgent[T, P]", over(TypedAgent, model, function, alias))

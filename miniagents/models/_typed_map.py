@@ -1,4 +1,4 @@
-"""A model with a type, asked once for each of many items: rows that know their item and their value."""
+"""A typed agent that is called once for each of many items; each row has its item and its value."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ Row = TypeVar("Row", bound=str | Mapping[str, object] | BaseModel | MessagePromi
 
 
 class TypedItemReplies(ItemReplies[Item, ParsedMessage[T]], ParsedReplies[T], Generic[Item, T]):
-    """The reply to one item that :func:`map_agent` has sent to a model with a type.
+    """The reply to one item that :func:`map_agent` has sent to a typed agent.
 
-    It has the `item` and its `index`, and what the replies of such a model have: `parsed`, `partials`,
-    `elements`, `field`.
+    It has the `item`, its `index`, and all that :class:`ParsedReplies` have: `parsed`, `partials`, `elements`
+    and `field`.
 
     Example:
         >>> from pydantic import BaseModel
@@ -46,7 +46,7 @@ class TypedItemReplies(ItemReplies[Item, ParsedMessage[T]], ParsedReplies[T], Ge
 
 @dataclass(frozen=True)
 class TypedAgentMap(AgentMap[Message, ParsedMessage[T]], Generic[T]):
-    """A model with a type mapped over items; what :func:`map_agent` returns for one.
+    """A typed agent that is mapped over items; :func:`map_agent` makes it.
 
     Attributes:
         answer: the type.
@@ -73,10 +73,10 @@ class TypedAgentMap(AgentMap[Message, ParsedMessage[T]], Generic[T]):
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride] - the same
         self, source: Observable[object] | AsyncIterable[object] | Iterable[object], /
     ) -> Observable[TypedItemReplies[object, T]] | AsyncGenerator[TypedItemReplies[object, T]]:
-        """The replies to the items of ``source``; see :func:`map_agent`.
+        """Return the replies to the items of ``source``; see :func:`map_agent`.
 
         Raises:
-            TypeError: it is one message, or nothing that has items.
+            TypeError: ``source`` is a single message, or has no items.
         """
         mapped = super().__call__(cast("Iterable[str]", source))
         return cast("AsyncGenerator[TypedItemReplies[object, T]]", mapped)

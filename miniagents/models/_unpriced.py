@@ -1,4 +1,4 @@
-"""The models that an agent is going to ask and whose price is not known: found before any is asked."""
+"""Finds the models without a known price that an agent is going to call, before any is called."""
 
 from collections.abc import Iterator, Mapping
 from typing import cast
@@ -19,14 +19,14 @@ AnyAgent = MiniAgent[Message, Message, ...]
 
 
 def unpriced_models(agent: MiniAgent[Message, Message, ...], price: Price) -> tuple[str, ...]:
-    """The names of models that an agent asks, and whose price is not known, in order.
+    """Return the names of the models that an agent calls and whose price is not known, in order.
 
-    Looked at are its parts, its tools that are agents, and agents among its keywords. Not found is a model
-    that only a function knows, and one whose name only its answer tells.
+    It looks into the agents of which the agent is made, tools that are agents, and agents among the keywords.
+    It does not find a model that a function calls by itself, or whose name is known only from its answer.
 
     Args:
         agent: any.
-        price: tells the price of tokens; None is not known.
+        price: returns the price of tokens; None if it is not known.
 
     Example:
         >>> from decimal import Decimal
@@ -48,13 +48,13 @@ def unpriced_models(agent: MiniAgent[Message, Message, ...], price: Price) -> tu
 
 
 def _asked(agent: AnyAgent, given: Mapping[str, object]) -> Iterator[AskedModel]:
-    """The models that a call with these keywords asks, as far as they are known."""
+    """Yield the models that a call with these keywords calls, as far as they are known."""
     if isinstance(agent, ModelAgent):
         yield agent.asks(**given)
         return
     keywords = {**agent.defaults, **given}
     parts: list[AnyAgent] = []
-    if not given:  # else they are those of the agent around it, which has been looked at
+    if not given:  # else these are the keywords of the outer agent, which were looked at already
         parts += [cast("AnyAgent", value) for value in keywords.values() if isinstance(value, MiniAgent)]
     function: object = agent._function  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it runs
     if isinstance(function, ToolLoop):

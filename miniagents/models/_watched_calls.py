@@ -1,4 +1,4 @@
-"""Calls of an agent that are going on, with what they use, for what limits them."""
+"""Running calls of an agent and their usage, for limits and budgets."""
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -29,18 +29,18 @@ from ._run_usage import Price, RunUsage
 
 __all__ = ["WatchedCall", "WatchedCalls", "end_with", "when_ended"]
 
-_NAMED: Final = 5  # models of which an error tells the names
+_NAMED: Final = 5  # models that an error names
 
 
 class WatchedCall:
-    """One call, and all that it causes.
+    """One call, with all calls that it causes.
 
     Args:
-        usage: counts what it uses.
+        usage: counts its usage.
         run: its run.
-        context: in which it goes on.
-        on_event: is told of everything that happens in it.
-        on_end: is told once that it has ended.
+        context: the context of the run.
+        on_event: is called at each event of the call.
+        on_end: is called once, when the call has ended.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class WatchedCall:
         self.error: BaseException | None = None
         self._usage = usage
         self._asked: dict[RunInfo, ModelAsked] = {}
-        self._texts: dict[RunInfo, int] = {}  # how many have come of a model
-        self._told: dict[RunInfo, dict[int, int]] = {}  # tokens of each answer, as the model has told
+        self._texts: dict[RunInfo, int] = {}  # how many pieces of text have come from a model
+        self._told: dict[RunInfo, dict[int, int]] = {}  # tokens of each answer, as the model has reported
 
     def note(self, event: RunEvent) -> None:
-        """Count what comes of answers: what they use is often told at their end only."""
+        """Count the pieces of answers: models often report the usage only at the end."""
         run = event.run
         if run.kind != "model":
             return
@@ -74,7 +74,7 @@ class WatchedCall:
             self._told.setdefault(run, {})[event.message] = event.usage.output_tokens or 0
 
     def _not_told(self) -> "Iterator[tuple[RunInfo, int]]":
-        """The models of which more has come than they have told, and how many tokens more, at least."""
+        """Yield the models of which more has come than they have reported, and how many tokens at least."""
         for run, texts in self._texts.items():
             more = texts - sum(self._told.get(run, {}).values())
             if more > 0:
@@ -82,20 +82,20 @@ class WatchedCall:
 
     @property
     def tokens(self) -> int:
-        """The tokens that it has used until now; of an answer that has not told it, those that have come."""
+        """The tokens used until now; for an answer without reported usage, the pieces that have come."""
         return (self._usage.of(self.run).total.input_tokens or 0) + self.answered
 
     @property
     def answered(self) -> int:
-        """Those of them that are answers."""
+        """How many of them are output tokens."""
         told = self._usage.of(self.run).total.output_tokens or 0
         return told + sum(more for _, more in self._not_told())
 
     def dollars(self, price: Price) -> Decimal:
-        """What it has cost until now.
+        """Return the cost until now, in dollars.
 
         Args:
-            price: tells the price of tokens.
+            price: returns the price of tokens.
 
         Raises:
             LookupError: the price of a model is not known.
@@ -105,7 +105,7 @@ class WatchedCall:
             names = {label_of(name) or "a model without a name" for name in self._usage.of(self.run).by_model}
             known_as = ", ".join(sorted(names)[:_NAMED])
             raise LookupError(
-                f"The price of {known_as} is not known, so what a call costs is not; give price=."
+                f"The price of {known_as} is not known, so the cost of a call is not known; give price=."
             )
         for run, more in self._not_told():
             asked = self._asked.get(run)
@@ -115,13 +115,13 @@ class WatchedCall:
 
 
 class WatchedCalls(Observer):
-    """The calls that go through one operator.
+    """The running calls of one limit or budget.
 
     Args:
-        price: tells what they cost.
+        price: returns the price of tokens.
     """
 
-    batch = 16  # an answer that costs more than it may is found after so many tokens at the latest
+    batch = 16  # an answer that exceeds the budget is noticed after at most so many tokens
 
     def __init__(self, price: Price | None = None) -> None:
         self._usage = RunUsage(price or dollars)
@@ -129,12 +129,12 @@ class WatchedCalls(Observer):
         self._calls: dict[RunInfo, WatchedCall] = {}
 
     def begin(self, context: Context) -> None:
-        """Be told of the runs of a context, until each call that begins in it has ended.
+        """Observe the runs of a context, until each call that begins in it has ended.
 
-        Not longer: a limit that one request of an app has made is not to be told of those of all others.
+        Not longer: a limit that one request of an app has made must not observe all later requests.
 
         Args:
-            context: in which a call is going to be made, at once.
+            context: in which the caller makes a call right after this.
         """
         under_way = self._under_way.get(context, 0)
         self._under_way[context] = under_way + 1
@@ -142,10 +142,10 @@ class WatchedCalls(Observer):
             context.observe(self)
 
     def leave(self, context: Context) -> None:
-        """A call that was to begin has not begun, or has ended.
+        """Count one call less in a context, and stop observing it after the last one.
 
         Args:
-            context: in which.
+            context: in which a call has ended, or could not begin.
         """
         self._under_way[context] -= 1
         if not self._under_way[context]:
@@ -162,8 +162,8 @@ class WatchedCalls(Observer):
 
         Args:
             replies: of the call.
-            on_event: is told of everything that happens in it.
-            on_end: is told once that it has ended.
+            on_event: is called at each event of the call.
+            on_end: is called once, when the call has ended.
         """
         context = replies.buffer.context
         run = run_of(replies.buffer)
@@ -193,7 +193,7 @@ class WatchedCalls(Observer):
 
 
 def when_ended(replies: MessageSequencePromise[Message], then: Callable[[], None]) -> None:
-    """Call ``then`` once, when replies and all messages in them have ended; it reads nothing.
+    """Call ``then`` once, when replies and all messages in them have ended. This does not read them.
 
     Args:
         replies: of a call.
@@ -208,11 +208,11 @@ def _messages(replies: MessageSequencePromise[Message]) -> list[ReplayBuffer[obj
 
 
 def end_with(replies: MessageSequencePromise[Message], error: Exception) -> None:
-    """Stop a call: what it was replying ends with ``error``, after what had come.
+    """Stop a call: its replies end with ``error``, after what has come.
 
     Args:
         replies: of the call.
-        error: of which its readers are told.
+        error: that its readers get.
     """
     for buffer in (*_messages(replies), cast("ReplayBuffer[object]", replies.buffer)):
         if not buffer.closed:

@@ -1,14 +1,15 @@
-"""Operators for reactivex pipelines; one operator, one file.
+"""Operators for reactivex pipelines; each file has one operator.
 
-Each is an ordinary reactivex operator, usable beside ``reactivex.operators``. Unless it says otherwise:
+Each is an ordinary reactivex operator, and can be combined with ``reactivex.operators``. Unless its own
+docstring says otherwise:
 
 * When does it start? At each subscription, in the contextvars and the context of the subscriber.
 * How often? Once per subscription.
-* What is kept? The messages of that subscription, as long as it goes on.
-* What does ``break`` do? Disposing unsubscribes from the source and stops what runs for this subscription; a
-  message that your program still holds streams on.
-* When does an error come? Where it happened: the error of a message after its tokens, the error of the source
-  after everything that came before it.
+* What is kept? The messages of that subscription, until it ends.
+* What does ``break`` do? Disposing unsubscribes from the source and stops all runs of this subscription; a
+  message that your program still holds goes on streaming.
+* When does an error come? In its place: the error of a message after its tokens, the error of the source
+  after all items before it.
 
 Example:
     >>> import reactivex as rx

@@ -1,4 +1,4 @@
-"""``as_messages``: anything that is messages becomes message promises."""
+"""``as_messages``: turns items of any ``MessageType`` into message promises."""
 
 from collections.abc import Callable
 from typing import cast
@@ -12,7 +12,7 @@ def as_messages() -> Callable[[Observable[MessageType]], Observable[MessagePromi
     """``Observable[MessageType] -> Observable[MessagePromise[Message]]``.
 
     Texts, mappings, collections and promises become message promises, in order. An item that cannot become a
-    message is a failing message where it stands; the ones after it still arrive.
+    message becomes a message that fails, in its place; the items after it still arrive.
 
     Returns:
         A cold operator.

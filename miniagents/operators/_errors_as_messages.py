@@ -1,4 +1,4 @@
-"""``errors_as_messages``: an error becomes a message in its place."""
+"""``errors_as_messages``: turns errors into messages in their place."""
 
 from collections.abc import Callable
 from typing import cast
@@ -13,7 +13,7 @@ def errors_as_messages() -> Callable[
 ]:
     """``Observable[MessagePromise[M]] -> Observable[MessagePromise[Message]]``, which does not fail.
 
-    The text that a failing message had before its error stays as a message; the ``ErrorMessage`` follows it.
+    If a message fails, the text before its error becomes a message, and an ``ErrorMessage`` follows it.
 
     Returns:
         A cold operator.

@@ -1,4 +1,4 @@
-"""``flatten``: sequences of messages become their messages."""
+"""``flatten``: turns sequences of messages into their messages."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
@@ -16,7 +16,7 @@ def flatten() -> Callable[
 ]:
     """``Observable[MessageSequencePromise[M]] -> Observable[MessagePromise[M]]``.
 
-    The messages of every item, in the order of the items. The sequences themselves run in parallel.
+    It emits the messages of every item, in the order of the items. The sequences themselves run in parallel.
 
     Returns:
         A cold operator.

@@ -1,4 +1,4 @@
-"""``join``: all messages become one, which streams."""
+"""``join``: joins all messages into one, which streams."""
 
 from collections.abc import Callable
 from typing import cast
@@ -20,7 +20,7 @@ def join(
     It is emitted on subscribing and streams while the messages come; see :func:`miniagents.join_messages`.
 
     Args:
-        delimiter: stands between two messages.
+        delimiter: the text between two messages.
         strip_leading_newlines: leave out the newlines at the start of each message.
         reference_original_messages: keep the messages as ``original_messages`` of the joined one.
         **metadata: data of the joined message.

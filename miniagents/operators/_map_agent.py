@@ -1,4 +1,4 @@
-"""``map_agent``: an inquiry for each item, a limited number of them at once; each reply knows its item."""
+"""``map_agent``: inquires an agent for each item, a limited number at once; each result has its item."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from typing import Generic, Literal, Protocol, cast, overload
@@ -30,12 +30,12 @@ M = TypeVar("M", bound=Message)
 class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
     """The replies to one item that :func:`map_agent` has sent to an agent.
 
-    A promise like that of ``inquire``: awaitable, async iterable, an Observable by ``messages``. It raises
-    what the inquiry of this item raised.
+    A promise like that of ``inquire``: awaitable, async iterable, and an Observable through ``messages``. Its
+    errors are those of the inquiry of this item.
 
     Attributes:
         item: what the agent was sent.
-        index: the place of the item among all items, from 0.
+        index: the number of the item among all items, from 0.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -58,7 +58,7 @@ class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
 
     @staticmethod
     def to(item: T, index: int, replies: MessageSequencePromise[M]) -> "ItemReplies[T, M]":
-        """The promise of an inquiry, with its item. It is not announced to handlers again.
+        """Return the promise of an inquiry with its item. Handlers do not get it a second time.
 
         Args:
             item: what the agent was sent.
@@ -79,7 +79,7 @@ class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
         return promise
 
     def show_for(self, item: object, index: int, replies: MessageSequencePromise[Message]) -> None:
-        """Become the replies to an item; for classes of rows.
+        """Make this the replies to an item; for subclasses.
 
         Args:
             item: what the agent was sent.
@@ -93,11 +93,11 @@ class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
 In = TypeVar("In", bound=Message, contravariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
 Row = TypeVar("Row", bound=str | Mapping[str, object] | BaseModel | MessagePromise[Message])
 
-_ONE: tuple[type[object], ...] = (str, Mapping, BaseModel)  # iterable, but each is one item
+_ONE: tuple[type[object], ...] = (str, Mapping, BaseModel)  # these are iterables, but each is one item
 
 
 class Inquired(Protocol[In, Out]):
-    """What can be mapped over items: an agent that needs nothing but messages.
+    """The type of an agent that can be mapped over items: one that needs nothing but messages.
 
     A protocol, because agents are in a layer above operators.
 
@@ -110,10 +110,10 @@ class Inquired(Protocol[In, Out]):
     """
 
     def inquire(self, messages: MessageSequencePromise[In], /) -> MessageSequencePromise[Out]:
-        """Its replies.
+        """Inquire the agent and return its replies.
 
         Args:
-            messages: what it is asked.
+            messages: the messages to send.
         """
         ...
 
@@ -124,7 +124,7 @@ Map_co = TypeVar("Map_co", covariant=True)
 
 
 class MapsItself(Protocol[Map_co]):
-    """An agent that knows what it is mapped as: one whose replies can do more has rows that can.
+    """An agent with an ``AgentMap`` of its own, whose results have what its replies have.
 
     Example:
         >>> from pydantic import BaseModel
@@ -137,11 +137,11 @@ class MapsItself(Protocol[Map_co]):
     """
 
     def __map_agent__(self, limits: ConcurrencyLimits, overflow: Overflow | None, /) -> Map_co:
-        """What maps it over items.
+        """Return the object that maps it over items.
 
         Args:
-            limits: how many at once, in which order, and what a failing item does.
-            overflow: how many items of an Observable may wait, and what becomes of one too many.
+            limits: how many items run at once, in which order results come, and what an item that fails does.
+            overflow: how many unread items of an Observable are kept, and what happens to one more.
         """
         ...
 
@@ -151,9 +151,9 @@ class AgentMap(Generic[A, B]):
     """An agent mapped over items; what :func:`map_agent` returns.
 
     Attributes:
-        agent: who is asked.
-        limits: how many at once, in which order, and what a failing item does.
-        overflow: how many items of an Observable may wait, and what becomes of one too many.
+        agent: the agent to inquire.
+        limits: how many items run at once, in which order results come, and what an item that fails does.
+        overflow: how many unread items of an Observable are kept, and what happens to one more.
 
     Example:
         >>> from miniagents import miniagent
@@ -169,7 +169,7 @@ class AgentMap(Generic[A, B]):
     limits: ConcurrencyLimits
     overflow: Overflow | None
 
-    # Whoever takes any message is asked with anything that becomes one, everybody else with what they take.
+    # An agent that takes any message takes any `MessageType`; any other agent takes its own classes only.
     @overload
     def __call__(
         self: "AgentMap[Message, B]", source: Observable[Row], /
@@ -193,7 +193,7 @@ class AgentMap(Generic[A, B]):
     def __call__(
         self, source: Observable[object] | AsyncIterable[object] | Iterable[object], /
     ) -> Observable[ItemReplies[object, B]] | AsyncGenerator[ItemReplies[object, B]]:
-        """The replies to the items of ``source``; see :func:`map_agent`.
+        """Map the agent over the items of ``source``; see :func:`map_agent`.
 
         Raises:
             TypeError: the source is a single message, or has no items.
@@ -205,10 +205,10 @@ class AgentMap(Generic[A, B]):
         return self.read(_lazily(_checked(source)))
 
     def read(self, source: AsyncIterable[object]) -> AsyncGenerator[ItemReplies[object, B]]:
-        """The replies to the items of an async iterable; an item that is no message is an error in its place.
+        """Yield the replies to each item of an async iterable; an item that is not a message gives an error.
 
         Args:
-            source: iterated once, from when the first result is asked for.
+            source: iterated once, beginning when the first result is requested.
 
         Example:
             >>> from miniagents import MiniAgents, miniagent
@@ -236,7 +236,7 @@ class AgentMap(Generic[A, B]):
         try:
             replies = self.agent.inquire(
                 cast("MessageSequencePromise[A]", item)
-            )  # or anything else that an agent takes
+            )  # or any other type that an agent takes
         except Exception as error:  # noqa: BLE001 - it is the error of this item
             buffer: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(Context.current())
             buffer.fail(error)
@@ -244,13 +244,13 @@ class AgentMap(Generic[A, B]):
         return self._row(item, index, replies)
 
     def _row(self, item: object, index: int, replies: MessageSequencePromise[B]) -> ItemReplies[object, B]:
-        """The replies to one item."""
+        """Return the replies to one item."""
         return ItemReplies[object, B].to(item, index, replies)
 
 
 @lazy_dataclass(frozen=True, slots=True)
 class _Cold(Generic[A, B]):
-    """Iterated once for each subscriber."""
+    """An async iterable that is iterated once for each subscriber."""
 
     mapped: AgentMap[A, B]
     source: Observable[object]
@@ -265,8 +265,8 @@ def _checked(source: object) -> Iterable[object]:
     if isinstance(source, Iterable) and not isinstance(source, _ONE):
         return cast("Iterable[object]", source)
     msg = (
-        f"map_agent was given a value of type {kind}; it asks the agent once for each item "
-        "of an Observable, an iterable or an async iterable. One value is asked with agent.inquire(...)."
+        f"map_agent was given a value of type {kind}; it inquires the agent once for each item "
+        "of an Observable, an iterable or an async iterable. For one value use agent.inquire(...)."
     )
     raise TypeError(msg)
 
@@ -284,41 +284,41 @@ def map_agent(
     on_error: Literal["keep_going", "stop"] = "keep_going",
     overflow: Overflow | None = None,
 ) -> Map_co:
-    """``Observable[In] -> Observable[ItemReplies[In, Out]]``: the agent is asked once for each item.
+    """``Observable[In] -> Observable[ItemReplies[In, Out]]``: inquire the agent once for each item.
 
-    Every item is an inquiry of its own, and its replies are a promise of their own that knows the item. Given
-    an iterable or an async iterable (the rows of a file) the result is an async generator; the same operator
-    stands in a ``pipe``. The rows of a model with a type have what its replies have: ``parsed``, ``partials``
-    and so on.
+    Every item is an inquiry of its own, and its replies are a promise that has the item. Call the operator
+    with an iterable or an async iterable (the rows of a file) to get an async generator; or use it in a
+    ``pipe``. If the agent is a model with an answer type, each result has what its replies have: ``parsed``,
+    ``partials`` and so on.
 
-    * When does it start? When the first result is asked for, or at a subscription.
+    * When does it start? When the first result is requested, or at a subscription.
     * How often? Once per reader or subscriber, if the source can be read again.
-    * What is kept? At most ``concurrency`` items under way; and of the results that are not taken yet, these
-      included, at most ``prefetch`` (of the context), or ``concurrency`` if that is more. So memory does not
-      grow with the source. (A subscriber takes every result at once.)
-    * What does ``break`` do? It closes the source and cancels what is under way, except what is
-      still held. Disposing and cancelling the reader do the same.
+    * What is kept? At most ``concurrency`` running items. Together with the results that are not taken yet,
+      at most ``prefetch`` (of the context), or ``concurrency`` if that is more. So memory does not grow with
+      the source. (A subscriber takes every result at once.)
+    * What does ``break`` do? It closes the source and cancels all running items whose results nothing holds.
+      Disposing and cancelling the reader do the same.
     * When does an error come? The error of an item comes when its replies are read: the other items are not
       affected, and an error that is never read is logged. With ``on_error="stop"`` the first failing item
-      ends the whole with its error. An error of the source comes after all items before it.
+      ends all results with its error. An error of the source comes after all items before it.
 
     Args:
         agent: its keywords must all have values; bind them with ``agent.bind(...)`` or ``agent.fork(...)``.
-        concurrency: how many items may be under way at once, at least 1. An item is under way until its last
-            reply is complete. The source is asked for more only when an item is complete.
-        ordered: True gives the replies in the order of the items, each as soon as it has begun, so that the
-            first one can be read while it streams; False gives each when it is complete.
-        on_error: ``"keep_going"`` leaves an error in the place of its item; ``"stop"`` ends the whole with
-            the first error, and therefore gives replies only when they are complete.
-        overflow: for an Observable, which cannot be paused: how many of its items may wait, and what becomes
-            of further ones. Without it all are kept. An iterable needs none.
+        concurrency: how many items may run at once, at least 1. An item runs until its last reply is
+            complete. The next item of the source is read only when one is complete.
+        ordered: True yields the results in the order of the items, each as soon as it has begun, so that the
+            first one can be read while it streams; False yields each when it is complete.
+        on_error: with ``"keep_going"``, an error is raised when the results of its item are read; ``"stop"``
+            ends all results with the first error, and therefore yields results only when they are complete.
+        overflow: for an Observable, which cannot be paused: how many unread items are kept, and what happens
+            to further ones. Without it all are kept. Iterables do not need it.
 
     Returns:
         An operator over Observables, which takes iterables and async iterables too.
 
     Raises:
         ValueError: the concurrency is less than 1.
-        TypeError: it is no agent.
+        TypeError: ``agent`` is not an agent.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -335,13 +335,13 @@ def map_agent(
         maybe long
     """
     if not callable(getattr(agent, "inquire", None)):
-        msg = f"map_agent asks an agent for each item, and this is a value of type {type(agent).__name__}."
+        msg = f"map_agent was given a value of type {type(agent).__name__} as its agent; give it an agent."
         raise TypeError(msg)
     if concurrency < 1:
-        msg = f"concurrency is {concurrency}: at least 1 item must be allowed to be under way."
+        msg = f"concurrency is {concurrency}; it must be at least 1."
         raise ValueError(msg)
     limits = ConcurrencyLimits(concurrency=concurrency, ordered=ordered, stop=on_error == "stop")
     if hasattr(agent, "__map_agent__"):
         return agent.__map_agent__(limits, overflow)
-    # What is no agent of ours and can be inquired.
+    # An object that is not an agent of this library but can be inquired.
     return cast("Map_co", AgentMap(cast("Inquired[Message, Message]", agent), limits, overflow))

@@ -1,4 +1,4 @@
-"""``map_messages``: a function over whole messages."""
+"""``map_messages``: applies a function to whole messages."""
 
 from collections.abc import Callable
 from contextvars import copy_context
@@ -23,7 +23,7 @@ N = TypeVar("N", bound=Message)
 
 
 class _MappedMessages(TokenTransformer[MessagePromise[Message]]):
-    """Writes what the function makes of each message when it is complete."""
+    """Writes the result of the function for each message when the message is complete."""
 
     __slots__ = ("_function", "_variables")
 
@@ -61,11 +61,11 @@ def map_messages(
 ) -> Callable[[Observable[MessagePromise[M]]], Observable[MessagePromise[N]]]:
     """``Observable[MessagePromise[M]] -> Observable[MessagePromise[N]]``.
 
-    ``function`` is called with each message when that is complete.
+    It calls ``function`` with each message when the message is complete.
 
     Args:
-        function: from message to message. If it raises, the result has a failing message in that place, and
-            the next ones still arrive.
+        function: from message to message. If it raises, the result has a message that fails in that place,
+            and the next messages still arrive.
 
     Returns:
         A cold operator.

@@ -1,4 +1,4 @@
-"""``map_tokens``: a function over the tokens of messages, while they stream."""
+"""``map_tokens``: applies a function to the tokens of messages while they stream."""
 
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
@@ -20,7 +20,7 @@ from miniagents.core import (
 
 M = TypeVar("M", bound=Message)
 
-MAX_FUSED = 256  # iterators in iterators are a recursion in C
+MAX_FUSED = 256  # nested iterators are a recursion in C
 
 
 class _Mapped(TokenTransformer[MessagePromise[Message]]):
@@ -66,7 +66,7 @@ class _Mapped(TokenTransformer[MessagePromise[Message]]):
             self._variables.run(mapped.extend, through)
         except Exception as error:  # noqa: BLE001 - it is the error of this message
             self._current = None
-            current.buffer.extend(mapped)  # what had come before it
+            current.buffer.extend(mapped)  # the tokens before it
             current.fail(error)
         else:
             current.buffer.extend(mapped)
@@ -87,16 +87,16 @@ class _Mapped(TokenTransformer[MessagePromise[Message]]):
 
     @override
     def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
-        if self._current is not None:  # the feed was stopped within a message
+        if self._current is not None:  # the feed was stopped inside a message
             self._current.fail(error)
         super().fail(error, chain)
 
 
 class _MappedTokens(Lifted[MessagePromise[Message]]):
-    """``source`` with functions over its tokens: several ``map_tokens`` in a row are one.
+    """``source`` with functions on its tokens; several ``map_tokens`` in a row become one.
 
     Args:
-        source: what is mapped.
+        source: the messages to map.
         functions: applied to each token, in order.
     """
 
@@ -110,7 +110,7 @@ class _MappedTokens(Lifted[MessagePromise[Message]]):
         self.functions = functions
 
     def then(self, function: Callable[[str], str]) -> "_MappedTokens":
-        """The same with one more function, as one operator where that is possible."""
+        """Return the same with one more function, as one operator if possible."""
         if len(self.functions) < MAX_FUSED:
             return _MappedTokens(self.source, (*self.functions, function))
         return _MappedTokens(cast("Observable[object]", self), (function,))
@@ -119,14 +119,14 @@ class _MappedTokens(Lifted[MessagePromise[Message]]):
 def map_tokens(
     function: Callable[[str], str],
 ) -> Callable[[Observable[MessagePromise[M]]], Observable[MessagePromise[M]]]:
-    """``Observable[MessagePromise[M]] -> Observable[MessagePromise[M]]``: ``function`` over every token.
+    """``Observable[MessagePromise[M]] -> Observable[MessagePromise[M]]``: apply ``function`` to every token.
 
-    Tokens are mapped as they come. A text may be cut into tokens anywhere, so use functions for which the
-    cuts make no difference (upper case, one character for another). The data of a message stays; its text
-    becomes the mapped tokens.
+    Tokens are mapped as they come. A text may be cut into tokens anywhere, so use functions whose result does
+    not depend on the cuts (upper case, one character for another). A message keeps its data; its text becomes
+    the mapped tokens.
 
     Args:
-        function: from token to token. If it raises, that message fails and the next ones still arrive.
+        function: from token to token. If it raises, that message fails, and the next messages still arrive.
 
     Returns:
         A cold operator.

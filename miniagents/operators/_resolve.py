@@ -1,4 +1,4 @@
-"""``resolve``: message promises become messages."""
+"""``resolve``: turns message promises into messages."""
 
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -31,9 +31,9 @@ class _Resolved(TokenTransformer[Message]):
 
 
 def resolve() -> Callable[[Observable[MessagePromise[M]]], Observable[M]]:
-    """``Observable[MessagePromise[M]] -> Observable[M]``: each message when it is complete, in order.
+    """``Observable[MessagePromise[M]] -> Observable[M]``: emit each message when it is complete, in order.
 
-    A message that fails is the error of the result, after the messages before it.
+    A message that fails ends the result with its error, after the messages before it.
 
     Returns:
         A cold operator.

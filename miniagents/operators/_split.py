@@ -1,4 +1,4 @@
-"""``split``: the text of messages becomes messages, cut at a delimiter while it streams."""
+"""``split``: cuts the text of messages at a delimiter into new messages, while it streams."""
 
 from collections.abc import Callable
 from typing import cast
@@ -17,8 +17,8 @@ def split(
 
     Args:
         delimiter: where to split.
-        code_block_delimiter: a block between two of these is one message, and delimiters in it do not split
-            it; None for no such blocks.
+        code_block_delimiter: a block between two of these is one message, and delimiters in it do not count;
+            None switches this off.
         **metadata: data of every resulting message.
 
     Returns:

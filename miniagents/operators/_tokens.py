@@ -1,4 +1,4 @@
-"""``tokens``: message promises become their tokens."""
+"""``tokens``: turns message promises into their tokens."""
 
 from collections.abc import Callable
 from typing import cast
@@ -9,7 +9,7 @@ from miniagents.core import Lifted, Message, MessagePromise, tokens_of
 
 
 def tokens() -> Callable[[Observable[MessagePromise[Message]]], Observable[str]]:
-    """``Observable[MessagePromise[M]] -> Observable[str]``: the tokens as they come, message after message.
+    """``Observable[MessagePromise[M]] -> Observable[str]``: emit tokens as they come, message after message.
 
     Returns:
         A cold operator.

@@ -63,6 +63,16 @@ class RunPictures(Observer):
             if len(self._names) > self._most:
                 self._names.popitem(last=False)
 
+    def delete(self, run: str) -> None:
+        """Delete the picture of a run, if there is one.
+
+        Args:
+            run: its name.
+        """
+        info = self._names.pop(run, None)
+        if info is not None:
+            self._drawn.pop(info, None)
+
     def has(self, run: str) -> bool:
         """Tell whether a run can be drawn.
 

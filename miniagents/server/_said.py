@@ -18,7 +18,7 @@ from miniagents.core import (
     UserMessage,
     message_of,
 )
-from miniagents.ext.web import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frames_of
+from miniagents.ext.web import DataPart, Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frames_of
 from miniagents.values import Attachment, Content, Finish, Part, ToolCall, ToolResult, Usage, content_of
 
 __all__ = [
@@ -87,6 +87,16 @@ def _note(message: Message) -> Mapping[str, object]:
     return cast("Mapping[str, object]", note) if isinstance(note, Mapping) else MappingProxyType({})
 
 
+def _data_in(message: Message) -> list[object]:
+    """The part of the data that an agent has sent to the page, if the message has such."""
+    data = _note(message).get("data")
+    if not isinstance(data, Mapping):
+        return []
+    known = cast("Mapping[str, object]", data)
+    part = DataPart(_text(known.get("name")), known.get("data"), _text(known.get("id")) or None)
+    return [MessagePart(0, part).as_data()["part"]]
+
+
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
@@ -108,13 +118,17 @@ class _Told:
     began: MessageBegan
     parts: list[Part] = field(default_factory=list[Part])
     attachments: list[Content] = field(default_factory=list[Content])
+    data: DataPart | None = None
     ended: bool = False
 
     def message(self, run: str) -> Message | None:
-        """The message; None if it was cut before anything of it came."""
+        """The message; None if it was cut before anything of it came, or has no data that are kept."""
         content = (*content_of(self.parts), *self.attachments)
-        if not content and not self.ended:
+        if not content and self.data is None and (not self.ended or self.began.role == "data"):
             return None
+        note: dict[str, object] = {"run": run}
+        if self.data is not None:
+            note["data"] = {"name": self.data.name, "data": self.data.data, "id": self.data.id}
         data: dict[str, object] = {
             "model": self.began.model,
             "agent_alias": self.began.agent,
@@ -124,7 +138,7 @@ class _Told:
             "finish_reason": next(
                 (each.reason for each in reversed(self.parts) if isinstance(each, Finish)), None
             ),
-            _NOTE: {"run": run},
+            _NOTE: note,
         }
         known = {name: value for name, value in data.items() if value is not None}
         kind = _CLASSES.get(self.began.role, AssistantMessage)
@@ -151,6 +165,7 @@ def said_in_run(run: str, frames: Iterable[Frame], seconds: float | None) -> lis
         ('Hel', 'lost')
     """
     told: dict[int, _Told] = {}
+    places: dict[tuple[str, str], int] = {}  # of data with an id: the message that has them
     ending = RunEnded("lost")
     for frame in frames:
         match frame:
@@ -158,6 +173,10 @@ def said_in_run(run: str, frames: Iterable[Frame], seconds: float | None) -> lis
                 told[frame.message] = _Told(frame)
             case MessagePart(number, Attachment() as attachment):
                 told[number].attachments.append(cast("Content", attachment))
+            case MessagePart(number, DataPart() as data):
+                if not data.transient:
+                    at = number if data.id is None else places.setdefault((data.name, data.id), number)
+                    told[at].data = data
             case MessagePart(number, part):
                 told[number].parts.append(cast("Part", part))
             case MessageEnded(number):
@@ -167,7 +186,13 @@ def said_in_run(run: str, frames: Iterable[Frame], seconds: float | None) -> lis
     said: list[Message] = [message for each in told.values() if (message := each.message(run)) is not None]
     if not said:
         said.append(AssistantMessage("") if ending.how == "finished" else ErrorMessage(ending.sentence))
-    note = {"run": run, "ended": ending.how, "sentence": ending.sentence, "seconds": seconds}
+    note = {
+        **_note(said[-1]),
+        "run": run,
+        "ended": ending.how,
+        "sentence": ending.sentence,
+        "seconds": seconds,
+    }
     said[-1] = _with(said[-1], **{_NOTE: {name: each for name, each in note.items() if each is not None}})
     return said
 
@@ -242,6 +267,7 @@ def shown(messages: Sequence[Message], has_picture: Callable[[str], bool]) -> li
     for frame in frames_of(messages):
         match frame:
             case MessageBegan(number, role, agent, model, tool, call):
+                role = "data" if _data_in(messages[number]) else role
                 known = {"role": role, "agent": agent, "model": model, "tool": tool, "call": call}
                 all_shown.append(known | _shown(messages[number], has_picture))
             case MessagePart(part=Usage() as usage):
@@ -269,7 +295,7 @@ def _shown(message: Message, has_picture: Callable[[str], bool]) -> dict[str, ob
     seconds = note.get("seconds")
     run = run_in(message)
     return {
-        "parts": list[object](),
+        "parts": _data_in(message),
         "usage": None,
         "seconds": seconds if isinstance(seconds, int | float) else None,
         "ended": _text(note.get("ended")) or None,

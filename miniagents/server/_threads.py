@@ -7,7 +7,7 @@ of its run, when that has ended, or, if the server was killed, when somebody loo
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context as Variables
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from miniagents.agents import Stage
 from miniagents.core import Message, MessageSequencePromise
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryThread
-from miniagents.ext.web import RequestError, Runs, TooManyRunsError
+from miniagents.ext.web import FrameLogError, RequestError, Runs, TooManyRunsError
 
 from ._pictures import RunPictures
 from ._said import conversation_of, run_in, said_by_user, said_in_run, turn_in
@@ -129,7 +129,7 @@ class Threads:
         await history.set_title(title)
 
     async def remove(self, thread: str) -> None:
-        """Stop what goes on in a conversation, and forget all that was said.
+        """Stop the run that goes on in a conversation, and delete all that was said, also its frames.
 
         Args:
             thread: its name.
@@ -137,6 +137,7 @@ class Threads:
         Raises:
             RequestError: there is none of this name.
             HistoryFileError: the file cannot be written.
+            FrameLogError: the frames cannot be deleted; the conversation is still there.
         """
         history, _ = await self._found(thread)
         live = self._live.get(thread)
@@ -144,6 +145,12 @@ class Threads:
             await self._runs.stop(live.run)
             await asyncio.wait((live.keeper,))
         async with self._turn(thread):
+            messages = await history.load()
+            at = _last_turn(messages)
+            turn = "" if at is None else turn_in(messages[at])
+            last = await self._runs.latest(turn) if turn else None  # of an answer that could not be kept
+            # First: without the history nobody knows which runs these are.
+            await self._delete_runs({*map(run_in, messages), last or ""})
             await history.keep_first(0)
 
     async def read(self, thread: str) -> tuple[HistoryThread, list[Message], str | None]:
@@ -245,6 +252,10 @@ class Threads:
                 self._keep(history, turn, run, began), name=f"keeper of run {run}", context=Variables()
             )
             self._live[history.thread] = _Live(run, keeper)
+        try:
+            await self._delete_runs({*map(run_in, messages[count:])})
+        except FrameLogError:  # they go by themselves later
+            logger.exception("The frames of an answer that was replaced cannot be deleted.")
         return run
 
     # -- answers -----------------------------------------------------------------------------------------
@@ -287,6 +298,12 @@ class Threads:
             return messages, run
         frames = [frame async for _, frame in self._runs.frames(run)]
         return await _add(history, messages, turn, said_in_run(run, frames, None)), None
+
+    async def _delete_runs(self, runs: set[str]) -> None:
+        """Delete the frames and the pictures of runs; `""` is none."""
+        for run in runs - {""}:
+            await self._runs.delete(run)
+            self._pictures.delete(run)
 
     async def close(self) -> None:
         """Wait until the answers of all runs, which have ended, are kept."""
@@ -333,7 +350,7 @@ def _no_thread() -> RequestError:
     return RequestError("There is no such conversation.", 404, code="no_such_thread")
 
 
-def _last_turn(messages: list[Message]) -> int | None:
+def _last_turn(messages: Sequence[Message]) -> int | None:
     return next((at for at in reversed(range(len(messages))) if turn_in(messages[at]) is not None), None)
 
 

@@ -1,6 +1,6 @@
-"""For tests, also those of users: scripted models without a network, marbles, and virtual time.
+"""For tests of your agents: scripted models without a network, cassettes, marble diagrams, and virtual time.
 
-pytest finds the plugin by itself: docs/testing.md.
+pytest loads the plugin by itself; see docs/testing.md.
 """
 
 from miniagents.models import RecordedError

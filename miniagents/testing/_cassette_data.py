@@ -1,4 +1,4 @@
-"""What of a call of a model stands in a cassette, as JSON: no client, no key, no header."""
+"""Converts calls of models to the JSON of a cassette: without clients, keys and headers."""
 
 import dataclasses
 from base64 import b64encode
@@ -33,16 +33,16 @@ __all__ = [
 _CLASSES: Final = MappingProxyType(
     {kind.__name__: kind for kind in (AssistantMessage, UserMessage, SystemMessage, ToolMessage)}
 )
-# Nor is where a model is a part of what a test asks it.
+# Nor does the address of the model change the request.
 _NOT_ASKED: Final = NOT_ASKED | {"base_url"}
 
 
 def request_data(messages: Messages, keywords: Mapping[str, object]) -> dict[str, Json]:
-    """What a model is asked.
+    """Return the request of a call.
 
     Args:
         messages: the conversation.
-        keywords: all that it was given, tools and schema included.
+        keywords: of the call, including tools and schema.
     """
     asked = {name: value for name, value in public_data(keywords).items() if value not in (None, ())}
     return {
@@ -57,13 +57,13 @@ def _message_data(message: Message) -> dict[str, Json]:
 
 
 def data_of(message: Message) -> dict[str, Json]:
-    """The data of an answer, without what its parts say."""
+    """Return the data of an answer, without its text and parts."""
     data = _message_data(message)
     return {name: value for name, value in data.items() if name not in {"text", "parts", "request_id"}}
 
 
 def _json(value: object) -> Json:
-    """A value as JSON, without what is named like a secret or a header; what looks like a key is covered."""
+    """Convert a value to JSON, without fields named like secrets or headers, and without texts like keys."""
     made: Json
     if value is None or isinstance(value, bool | int | float):
         made = value
@@ -90,7 +90,7 @@ def _is_shown(name: str) -> bool:
 
 
 def name_of_class(kind: type[Message]) -> str:
-    """The nearest class of messages that every reader of a cassette has.
+    """Return the name of the nearest class of messages that is part of the library.
 
     Args:
         kind: of a message.
@@ -99,7 +99,7 @@ def name_of_class(kind: type[Message]) -> str:
 
 
 def class_by_name(name: Json) -> type[Message]:
-    """The class of that name.
+    """Return the class with a name.
 
     Args:
         name: of :func:`name_of_class`.

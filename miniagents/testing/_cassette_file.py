@@ -1,4 +1,4 @@
-"""The file of a cassette: JSON lines, one for each thing that happened, with its time."""
+"""The file of a cassette: JSON lines, one for each event, with its time."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _LATEST: Final = 10_000_000.0  # seconds; a time after this is a mistake
 
 
 class CassetteError(MiniAgentsError, AssertionError):
-    """A cassette is missing or cannot be read, or has no such call, or a call that was not made.
+    """A cassette is missing or cannot be read, has no such call, or has a call that was not made.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -37,10 +37,10 @@ class RecordedCall:
     """A call of a model.
 
     Attributes:
-        request: what it was asked.
+        request: the messages and keywords.
         events: what happened, in order.
-        ended: it is over, and may be written.
-        played: it was replayed, or made just now.
+        ended: True if the call has ended, so that it can be written.
+        played: True if it was replayed, or has just been made.
     """
 
     request: dict[str, Json]
@@ -50,15 +50,15 @@ class RecordedCall:
 
     @property
     def key(self) -> str:
-        """Two calls with the same one ask the same."""
+        """The request as a text; equal requests have the same."""
         return json.dumps(self.request, sort_keys=True)
 
 
 def write_calls(path: Path, calls: Sequence[RecordedCall]) -> None:
-    """Write all calls that have ended; the file is replaced as a whole.
+    """Write all calls that have ended, and replace the whole file.
 
     Args:
-        path: of the file; its folders are made.
+        path: of the file; missing folders are made.
         calls: in order.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def read_calls(path: Path) -> list[RecordedCall]:
         path: of the file.
 
     Raises:
-        CassetteError: it is not there, or is no cassette of this version; the error names the line.
+        CassetteError: the file is missing, or not a cassette of this version; the error names the line.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -117,7 +117,7 @@ def read_calls(path: Path) -> list[RecordedCall]:
 def _object(line: str) -> dict[str, Json]:
     found: object = json.loads(line)
     if not isinstance(found, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004 - it is wrong in a file, not in a call
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 - it is wrong in a file, not in a call
     return cast("dict[str, Json]", found)
 
 
@@ -125,19 +125,19 @@ def _read_line(line: dict[str, Json], number: int, calls: list[RecordedCall]) ->
     if number == 1:
         version = line.get("cassette")
         if version != _VERSION:
-            raise ValueError(f"its version is {version!r}, and this miniagents reads version {_VERSION}")
+            raise ValueError(f"its version is {version!r}, but this miniagents reads version {_VERSION}")
         return
     request = line.get("request")
     if isinstance(request, dict):
         calls.append(RecordedCall(request, ended=True))
         return
     if not calls or line.get("call") != len(calls):
-        raise ValueError("it belongs to no call before it")
+        raise ValueError("it does not belong to the call before it")
     at, what, message = line.get("at"), line.get("what"), line.get("message")
     if isinstance(at, bool) or not isinstance(at, int | float) or not isfinite(at) or not 0 <= at <= _LATEST:
         raise ValueError(f"its time is {at!r}")
     if what not in {"message", "part", "end", "error", "cancelled"}:
-        raise ValueError(f"it tells of {what!r}, which nothing is called")
+        raise ValueError(f"its event is {what!r}, which is not known")
     if message is not None and (isinstance(message, bool) or not isinstance(message, int)):
         raise ValueError(f"its message is {message!r}")
     calls[-1].events.append(RecordedEvent(float(at), str(what), message, line.get("data")))

@@ -1,4 +1,4 @@
-"""``Cassette``: calls of models that are recorded once, and replayed without a network."""
+"""``Cassette``: records calls of models once, and replays them without a network."""
 
 import asyncio
 import difflib
@@ -26,25 +26,25 @@ __all__ = ["Cassette", "CassetteMode", "cassette"]
 A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
 
 CassetteMode: TypeAlias = Literal["replay", "record", "rewrite"]
-"""``"replay"`` asks no model; ``"record"`` asks for what is not recorded; ``"rewrite"`` records all anew."""
+"""``"replay"`` calls no model; ``"record"`` records missing calls; ``"rewrite"`` records all calls anew."""
 
 _DIFF_LINES: Final = 60
-_COMPARED: Final = 20_000  # characters of a request in which the nearest one is looked for
+_COMPARED: Final = 20_000  # characters of a request that are compared to find the nearest one
 
 
 class Cassette:
-    """Calls of models in a file: recorded part by part with their times, and replayed with the same gaps.
+    """Calls of models in a file: recorded part by part with their times, and replayed with the same pauses.
 
-    A call is found again by its messages, tools, schema and keywords; each recorded one is replayed once, and
-    of several with the same request the one that was made first. Errors are raised again, of the same class
-    if it is an `LLMError` or a builtin one. Not in the file are clients, keys and headers; what looks like a
-    key in a text that is sent is covered. Where the model is and how long it may take (``base_url``,
-    timeouts, ``max_retries``) does not count.
+    A call is found by its messages, tools, schema and keywords; its address, timeouts and retries
+    (``base_url``, ``total_timeout``, ``max_retries``, ...) do not count. Each recorded call is replayed once;
+    calls with the same request are replayed in the order in which they were made. Errors are raised again, of
+    the same class if it is an `LLMError` or a builtin class. The file contains no clients, keys and headers;
+    a text in a request that looks like a key is replaced.
 
-    In virtual time the gaps cost nothing.
+    In virtual time the pauses take no time.
 
     Args:
-        file: JSON lines; the first one has the version.
+        file: of JSON lines; the first line has the version.
         mode: see :data:`CassetteMode`.
 
     Example:
@@ -71,15 +71,15 @@ class Cassette:
         """Return the agent with its calls recorded or replayed.
 
         Args:
-            agent: a model, or any other agent: its replies are recorded.
+            agent: a model, or any other agent; its replies are recorded.
         """
         return agent.around(self._around)
 
     def check(self) -> None:
-        """Look for calls that were recorded and not made.
+        """Check that all recorded calls were made.
 
         Raises:
-            CassetteError: there are some, or the cassette cannot be read.
+            CassetteError: some were not made, or the cassette cannot be read.
         """
         if self._mode != "replay":
             return
@@ -87,7 +87,7 @@ class Cassette:
         if left:
             raise CassetteError(
                 f"{len(left)} of {len(self._all())} calls of the cassette '{self._path}' were not made; the "
-                f"first asks {_short(left[0].key)}. Look why, or record anew with `pytest "
+                f"first asks {_short(left[0].key)}. Find out why, or record the cassette anew with `pytest "
                 "--cassettes=rewrite`."
             )
 
@@ -98,7 +98,7 @@ class Cassette:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Check that every call was made, if the block did not fail."""
+        """If the block did not fail, check that all recorded calls were made."""
         if kind is None:
             self.check()
 
@@ -123,16 +123,17 @@ class Cassette:
         if event.what == "cancelled":
             return CassetteError(
                 f"A call of the cassette '{self._path}' was cancelled after {event.at:g} s when it was "
-                "recorded, and now it was not: what would come next is not known. Record it anew with "
+                "recorded, but not now, so the rest of its answer is not known. Record it anew with "
                 "`pytest --cassettes=rewrite`."
             )
         return CassetteError(f"A part in the cassette '{self._path}' cannot be read: {why}.")
 
     def _take(self, request: dict[str, Json]) -> RecordedCall | None:
-        """The recorded call that asks the same; None if it is to be made.
+        """Return the recorded call with the same request; None if the call must be made.
 
         Raises:
-            CassetteError: there is none; the error shows how the nearest one differs.
+            CassetteError: there is none in the mode ``"replay"``; the error shows how the nearest one
+                differs.
         """
         key = RecordedCall(request).key
         calls = self._all()
@@ -156,9 +157,9 @@ class Cassette:
         begin = f"The cassette '{self._path}' has no call that asks this"
         again = "Record it with `pytest --cassettes=record`, or all of them anew with --cassettes=rewrite."
         if not calls:
-            return f"{begin}; it has no call at all. {again}"
+            return f"{begin}; it has no calls. {again}"
         if any(call.key == key for call in calls):
-            return f"{begin} once more: it was played already, as often as it was recorded. {again}"
+            return f"{begin} once more: it was replayed as often as it was recorded. {again}"
         matcher = difflib.SequenceMatcher(autojunk=False)
         matcher.set_seq2(key[:_COMPARED].split(" "))
 
@@ -192,10 +193,10 @@ def _short(key: str) -> str:
 
 
 class _Recording:
-    """Makes one call and notes what happens.
+    """Makes one call, and records what happens.
 
     Args:
-        call: where it is noted.
+        call: gets the events.
         write: writes the file.
     """
 
@@ -206,7 +207,7 @@ class _Recording:
         self._open = 1  # the call itself, and messages that still stream
 
     async def record(self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
-        """Reply what the agent replies."""
+        """Call the agent, and pass its replies on."""
         try:
             number = 0
             async for reply in call.inquire(ctx.messages):
@@ -265,13 +266,13 @@ class _Recording:
 def cassette(agent: A, file: str | Path, *, mode: CassetteMode = "replay") -> A:
     """Return the agent with its calls recorded in a file, or replayed from there; see :class:`Cassette`.
 
-    Calls that were recorded and are not made are not noticed; ``with Cassette(file) as play:`` does.
+    It does not check that all recorded calls are made; ``with Cassette(file) as play:`` does.
 
     Args:
         agent: a model, or any other agent.
-        file: JSON lines.
-        mode: ``"replay"`` asks no model; ``"record"`` asks for what is not recorded; ``"rewrite"`` records
-            all anew.
+        file: of JSON lines.
+        mode: ``"replay"`` calls no model; ``"record"`` makes and records calls that are not in the file;
+            ``"rewrite"`` makes and records all calls.
 
     Example:
         >>> import tempfile

@@ -1,6 +1,7 @@
-"""Marble diagrams: what stands in one, and two of them drawn one below the other.
+"""Marble diagrams: reads them, and draws two of them one below the other.
 
-The syntax is that of rxjs: a character is a frame, a frame is a millisecond. Spaces are for alignment only.
+The syntax is that of rxjs: a character is a frame, and a frame is a millisecond. Spaces are only for
+alignment.
 """
 
 import re
@@ -40,12 +41,12 @@ class DiagramError(MiniAgentsError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class MarbleEvent:
-    """Something in a diagram.
+    """An event of a diagram.
 
     Attributes:
-        frame: when, in milliseconds.
-        kind: what.
-        value: the value or the error; in a diagram that was just read, the character.
+        frame: its time, in milliseconds.
+        kind: of the event.
+        value: the value or the error; in a diagram that has just been read, the character.
     """
 
     frame: int
@@ -55,12 +56,12 @@ class MarbleEvent:
 
 @dataclass(frozen=True, slots=True)
 class Diagram:
-    """A diagram that was read.
+    """A parsed diagram.
 
     Attributes:
-        text: as it was written.
+        text: of the diagram.
         events: in order.
-        frames: how many it has; what comes after them it does not tell.
+        frames: how many it has; it says nothing about the time after them.
     """
 
     text: str
@@ -78,7 +79,7 @@ class _Reader:
 
     Args:
         text: the diagram.
-        of_reads: it tells of a reader, with `^` and `!`, and not of values.
+        of_reads: True for a diagram of a reader, with `^` and `!` instead of values.
     """
 
     def __init__(self, text: str, *, of_reads: bool) -> None:
@@ -86,18 +87,18 @@ class _Reader:
         self._of_reads = of_reads
         self._frame = 0
         self._events: list[MarbleEvent] = []
-        self._group: int | None = None  # where an open one begins, in the text
+        self._group: int | None = None  # the position in the text at which an open group begins
         self._group_frame = 0
 
     def read(self) -> Diagram:
-        """Return what it says."""
+        """Return the parsed diagram."""
         at = 0
         while at < len(self._text):
             at += self._step(at)
         if self._group is not None:
             raise DiagramError(
                 f"The group that opens at character {self._group + 1} of {self._text!r} is never closed; "
-                "write ) behind what comes at the same time."
+                "write ) after the values that come at the same time."
             )
         if not self._frame:
             raise DiagramError(f"The diagram {self._text!r} is empty; - is a frame in which nothing comes.")
@@ -122,13 +123,13 @@ class _Reader:
         elif sign != "-":
             self._event(at, sign)
         elif self._group is not None:
-            raise self._wrong(at, "lets time pass in a group, whose values come at the same time")
+            raise self._wrong(at, "is time in a group, but the values of a group come at the same time")
         self._frame += 1
         return 1
 
     def _pass(self, at: int, passing: re.Match[str]) -> None:
         if self._group is not None:
-            raise self._wrong(at, "lets time pass in a group, whose values come at the same time")
+            raise self._wrong(at, "is time in a group, but the values of a group come at the same time")
         number = self._text[passing.start(1) : passing.end(1)]
         exact = float(number) * _MILLISECONDS[self._text[passing.start(2) : passing.end(2)]]
         if abs(exact - round(exact)) > 1e-6:  # noqa: PLR2004 - what floats do to 1.1 s
@@ -138,9 +139,11 @@ class _Reader:
     def _event(self, at: int, sign: str) -> None:
         kind: EventKind = _SIGNS.get(sign, "next")
         if self._of_reads and kind == "next":
-            raise self._wrong(at, "is a value; who read when is told by ^, and | # ! for the end")
+            raise self._wrong(
+                at, "is a value; a diagram of reads has only ^ for the start and | # ! for the end"
+            )
         if not self._of_reads and kind in {"began", "left"}:
-            raise self._wrong(at, "tells who read when; that is for expect_reads")
+            raise self._wrong(at, "is a sign for reads; use it with expect_reads")
         if any(event.kind in {"complete", "error", "left"} for event in self._events):
             raise self._wrong(at, "comes after the end")
         if self._of_reads and (kind == "began") != (not self._events):
@@ -157,10 +160,10 @@ def read_diagram(text: str, *, of_reads: bool = False) -> Diagram:
 
     Args:
         text: the diagram.
-        of_reads: it tells of a reader, with `^` and `!`, and not of values.
+        of_reads: True for a diagram of a reader, with `^` and `!` instead of values.
 
     Raises:
-        DiagramError: it cannot be read; the error says where.
+        DiagramError: it cannot be read; the error names the place.
 
     Example:
         >>> [(event.frame, event.kind) for event in read_diagram("-a 1s (b|)").events]
@@ -171,16 +174,16 @@ def read_diagram(text: str, *, of_reads: bool = False) -> Diagram:
 
 @dataclass(slots=True)
 class _Names:
-    """The letters of values; those that are not known get one.
+    """The letters of values; a value without a letter gets one.
 
     Args:
-        values: letters that are known.
+        values: by their letters.
     """
 
     values: dict[str, object]
 
     def of(self, event: MarbleEvent) -> str:
-        """How an event is drawn."""
+        """Return the character of an event."""
         if event.kind != "next":
             return _SIGN_OF[event.kind]
         value = event.value
@@ -195,14 +198,14 @@ class _Names:
 
 
 def drawn(rows: Mapping[str, Sequence[MarbleEvent]], values: Mapping[str, object]) -> list[str]:
-    """Draw timelines one below the other, so that what happens at the same time is in the same column.
+    """Draw timelines one below the other; events at the same time are in the same column.
 
     Args:
         rows: the events of each timeline, by its label.
-        values: the letters of values, as far as they are known; others get one.
+        values: known values by their letters; other values get a letter.
 
     Returns:
-        A line for each, and one for each letter.
+        A line for each timeline, and one for each letter.
 
     Example:
         >>> one, other = read_diagram("-a 1s b|"), read_diagram("-a 2s b|")
@@ -266,12 +269,12 @@ def differences(
     actual: Sequence[MarbleEvent],
     same: Callable[[MarbleEvent, MarbleEvent], bool],
 ) -> list[str]:
-    """Say what differs, frame by frame; nothing if nothing does.
+    """Return the differences, frame by frame; an empty list if there are none.
 
     Args:
-        expected: what should have happened.
-        actual: what did.
-        same: whether an event is the one that was expected at its frame.
+        expected: the events that should happen.
+        actual: the events that have happened.
+        same: returns whether an event is the one that was expected at its frame.
     """
     found: list[str] = []
     for frame in sorted({event.frame for event in (*expected, *actual)}):
@@ -301,6 +304,6 @@ def _one_told(event: MarbleEvent) -> str:
 
 
 def shown(value: object) -> str:
-    """A value in one line, for an error."""
+    """Return a value as one line, for an error."""
     text = value.__name__ if isinstance(value, type) else repr(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"

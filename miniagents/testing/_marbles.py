@@ -1,4 +1,4 @@
-"""``Marbles``: models that stream by a diagram, and diagrams of what streams and readers did."""
+"""``Marbles``: models that follow a marble diagram, and expectations of streams as diagrams."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
@@ -17,13 +17,13 @@ from ._virtual_time import has_virtual_time
 __all__ = ["Expectation", "MarbleError", "Marbles", "ReadExpectation"]
 
 _FRAME: Final = 0.001  # seconds
-_GRACE: Final = 1000  # frames for which what is late is still looked at, for the picture of a failure
+_GRACE: Final = 1000  # frames after the diagram that are still recorded, for the picture of a failure
 
 Error = Exception | type[Exception]
 
 
 class MarbleError(MiniAgentsError):
-    """What a `#` in the diagram of a model raises, if no other error is given.
+    """The error of a `#` in the diagram of a model, if no other error is given.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -47,14 +47,14 @@ class _Read:
     how: EventKind = "left"
 
     def events(self, zero: float) -> list[MarbleEvent]:
-        """The same as events of a diagram."""
+        """Return the call as events of a diagram."""
         began = MarbleEvent(_frame(self.began, zero), "began")
         return [began] if self.ended is None else [began, MarbleEvent(_frame(self.ended, zero), self.how)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """A model that follows a diagram, and who has read it."""
+    """A model that follows a diagram, and its calls."""
 
     agent: ModelAgent[...]
     reads: list[_Read]
@@ -67,11 +67,11 @@ def _frame(at: float, zero: float) -> int:
 class Marbles:
     """Models and expectations that are written as marble diagrams, in the syntax of rxjs, in virtual time.
 
-    In a diagram ``-`` is a frame of a millisecond in which nothing comes, a letter a value (which takes a
-    frame, too), ``|`` the end, ``#`` an error. ``(ab|)`` come at the same time, and the group takes as many
-    frames as it has characters. ``1s``, ``20ms``, ``1.5m`` with spaces around them let time pass; other
-    spaces are for alignment. Frames of all diagrams count from the same moment: when the first of these
-    models is asked or the first expectation is begun; :meth:`start` begins anew.
+    In a diagram, ``-`` is a frame of a millisecond in which nothing comes, a letter is a value (which takes a
+    frame, too), ``|`` is the end and ``#`` an error. The values of ``(ab|)`` come at the same time, and the
+    group takes as many frames as it has characters. ``1s``, ``20ms`` and ``1.5m``, with spaces around them,
+    are times without values; other spaces are only for alignment. The frames of all diagrams count from the
+    same moment: the first call of one of these models, or the first expectation. :meth:`start` sets it anew.
 
     Example:
         >>> from miniagents import MiniAgents, race
@@ -111,7 +111,7 @@ class Marbles:
 
     @property
     def zero(self) -> float:
-        """The time of frame 0, in seconds of the event loop; now, if there was none."""
+        """The time of frame 0, in seconds of the event loop; if there is none yet, frame 0 is now."""
         return self.start() if self._zero is None else self._zero
 
     def model(
@@ -122,15 +122,15 @@ class Marbles:
         error: Exception | None = None,
         alias: str = "MARBLE_MODEL",
     ) -> ModelAgent[...]:
-        """Make a model that streams so each time when it is asked; its frames count from then.
+        """Make a model that streams a diagram at each call; the frames count from the call.
 
-        Without ``|`` or ``#`` its answer never ends.
+        Without ``|`` or ``#``, its answer never ends.
 
         Args:
-            diagram: what comes when.
-            values: a text or a part for each letter; one that is not named is a text itself.
-            error: what ``#`` raises; None for a :class:`MarbleError`.
-            alias: how the agent is called in errors and records.
+            diagram: the parts of the answer, and their times.
+            values: a text or a part for each letter; a letter without a value is a text itself.
+            error: the error of ``#``; None for a :class:`MarbleError`.
+            alias: the name of the agent in errors and records.
 
         Returns:
             An agent that takes any keywords.
@@ -180,12 +180,12 @@ class Marbles:
         return agent
 
     def expect(self, stream: Readable[object]) -> "Expectation":
-        """Begin to read something, at full speed; :meth:`Expectation.to_be` says what is expected.
+        """Begin to read a stream, at full speed; :meth:`Expectation.to_be` compares it with a diagram.
 
         Args:
-            stream: a `Stream` or any Observable, an async iterable, a promise. Of replies and of messages
-                their tokens are read, of other streamed promises their pieces, of a promise its value. For
-                other parts: ``replies.parts``.
+            stream: a `Stream` or any other Observable, an async iterable, or a promise. Replies and messages
+                give their tokens, other streamed promises their pieces, other promises their value. For other
+                parts, give ``replies.parts``.
 
         Raises:
             RuntimeError: the event loop has no virtual time.
@@ -197,13 +197,13 @@ class Marbles:
         return expectation
 
     def expect_reads(self, model: ModelAgent[...]) -> "ReadExpectation":
-        """Expect when a model was asked, and when and how that ended.
+        """Begin an expectation of the calls of a model: when each begins, and when and how it ends.
 
         Args:
             model: made by :meth:`model`.
 
         Raises:
-            ValueError: these marbles did not make it.
+            ValueError: these marbles did not make the model.
         """
         for each in self._models:
             if each.agent is model:
@@ -211,15 +211,15 @@ class Marbles:
                 self._open.append(expectation)
                 return expectation
         raise ValueError(
-            f"{model!r} was not made by these marbles; give what marbles.model(...) returned, and not what "
-            "was made of that by fork() or an operator."
+            f"{model!r} was not made by these marbles; give the agent that marbles.model(...) returned, not "
+            "one that fork() or an operator made of it."
         )
 
     def close(self) -> None:
-        """Leave what is still read.
+        """Stop reading all streams.
 
         Raises:
-            AssertionError: something was expected and never compared.
+            AssertionError: an expectation was never compared with a diagram.
         """
         pending = [each for each in self._open if not each.compared]
         self._open.clear()
@@ -242,27 +242,27 @@ async def _until(at: float) -> None:
 
 
 def _named(diagram: Diagram, values: Mapping[str, object] | None) -> dict[str, object]:
-    """The value of each letter of a diagram.
+    """Return the value of each letter of a diagram.
 
     Raises:
-        DiagramError: a value has a letter that the diagram has not.
+        DiagramError: a value has a letter that is not in the diagram.
     """
     letters = sorted({str(event.value) for event in diagram.events if event.kind == "next"})
     values = {} if values is None else values
     unknown = [name for name in values if name not in letters]
     if unknown:
         raise DiagramError(
-            f"{diagram.text!r} has no {unknown[0]!r}, for which a value is given; it has "
+            f"{diagram.text!r} has no letter {unknown[0]!r}, but a value is given for it; it has "
             f"{', '.join(letters) or 'no letters'}."
         )
     return {name: values.get(name, name) for name in letters}
 
 
 class Expectation:
-    """What :meth:`Marbles.expect` begins to read.
+    """The expectation of a stream; :meth:`Marbles.expect` makes it.
 
     Args:
-        recorder: reads it.
+        recorder: reads the stream.
         zero: the time of frame 0, in seconds of the event loop.
 
     Attributes:
@@ -296,18 +296,18 @@ class Expectation:
     async def to_be(
         self, diagram: str, values: Mapping[str, object] | None = None, *, error: Error | None = None
     ) -> None:
-        """Compare with a diagram, when that has passed; then leave the stream.
+        """Wait until the time of the diagram has passed, compare the stream with it, and stop reading.
 
-        A diagram with ``|`` or ``#`` is compared with the whole stream; one without with as many frames as it
-        has, in which the stream must not end.
+        A diagram with ``|`` or ``#`` is compared with the whole stream. A diagram without an end is compared
+        with as many frames as it has, and the stream must not end in them.
 
         Args:
-            diagram: what is expected.
-            values: the value of each letter; one that is not named is a text itself.
-            error: what ``#`` must be: a class, or an error of the same class and text; None for any.
+            diagram: the expected events.
+            values: the value of each letter; a letter without a value is a text itself.
+            error: the expected error of ``#``: a class, or an error of the same class and text; None for any.
 
         Raises:
-            AssertionError: something else came; the text has both timelines, one below the other.
+            AssertionError: the stream differs; the text has both timelines, one below the other.
             DiagramError: the diagram cannot be read.
         """
         self.compared = True
@@ -335,16 +335,16 @@ class Expectation:
             pass
 
     def leave(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._recorder.leave()
 
 
 class ReadExpectation:
-    """What :meth:`Marbles.expect_reads` looks at.
+    """The expectation of the calls of a model; :meth:`Marbles.expect_reads` makes it.
 
     Args:
-        reads: of the model.
-        marbles: knows when frame 0 was.
+        reads: the calls of the model.
+        marbles: know the time of frame 0.
 
     Attributes:
         compared: whether it was compared with diagrams.
@@ -367,17 +367,17 @@ class ReadExpectation:
         self._marbles = marbles
 
     async def to_be(self, *diagrams: str) -> None:
-        """Compare the calls of the model with diagrams, one for each call.
+        """Wait until the time of the longest diagram has passed, and compare each call with its diagram.
 
-        Calls from before frame 0 do not count. ``^`` is when the model was asked, ``|`` when its answer was
-        complete, ``#`` when it failed, and ``!`` when it was stopped: it was cancelled, or its last reader
-        left. It waits until as many frames have passed as the longest diagram has.
+        ``^`` is the time of the call, ``|`` the time at which its answer was complete, ``#`` that of its
+        error, and ``!`` the time at which it was stopped, because it was cancelled or its last reader left.
+        Calls before frame 0 do not count.
 
         Args:
-            *diagrams: of the calls, in their order; none if the model must not have been asked.
+            *diagrams: one for each call, in order; none if the model must not have been called.
 
         Raises:
-            AssertionError: something else happened; the text has both timelines, one below the other.
+            AssertionError: a call differs; the text has both timelines, one below the other.
             DiagramError: a diagram cannot be read.
         """
         self.compared = True
@@ -403,7 +403,7 @@ class ReadExpectation:
             _compare(f"Call {number} of the model", expected, seen, {})
 
     def leave(self) -> None:
-        """Nothing is read."""
+        """Do nothing: this expectation reads no stream."""
 
 
 def _expected(event: MarbleEvent, named: Mapping[str, object], error: Error | None) -> MarbleEvent:

@@ -1,4 +1,4 @@
-"""What comes of a stream, and when: of whatever can be read."""
+"""Records the values of a stream, and their times."""
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable
@@ -27,11 +27,11 @@ Readable: TypeAlias = Observable[T] | AsyncIterable[T] | Promise[T]
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something that came.
+    """A value or the end of a stream.
 
     Attributes:
-        at: when, in seconds of the event loop.
-        kind: a value or an end.
+        at: when it came, in seconds of the event loop.
+        kind: a value, or a kind of end.
         value: the value, or the error.
     """
 
@@ -41,15 +41,15 @@ class Happening:
 
 
 def now() -> float:
-    """The time of the event loop, in seconds."""
+    """Return the time of the event loop, in seconds."""
     return asyncio.get_running_loop().time()
 
 
 def as_source(source: Readable[object]) -> Observable[object] | AsyncIterable[object] | Promise[object]:
-    """What is read of a thing: of replies and of messages their tokens, of other promises their pieces.
+    """Return the stream to read: the tokens of replies and messages, the pieces of other streamed promises.
 
     Args:
-        source: what a test gave.
+        source: as the test gave it.
 
     Raises:
         TypeError: it cannot be read.
@@ -67,14 +67,14 @@ def as_source(source: Readable[object]) -> Observable[object] | AsyncIterable[ob
 
 
 class Recorder:
-    """Reads a source from now on, at full speed, and notes what comes and when.
+    """Reads a source from now on, at full speed, and records its values with their times.
 
     Args:
-        source: what is read.
+        source: that is read.
 
     Attributes:
-        happened: what has come, in order.
-        ended: is set when its end or its error has come.
+        happened: the values and the end that have come, in order.
+        ended: is set when the end or an error has come.
     """
 
     def __init__(self, source: Readable[object]) -> None:
@@ -129,13 +129,13 @@ class Recorder:
             self._complete()
 
     async def stop(self) -> None:
-        """Leave; idempotent."""
+        """Stop reading, and wait for that; may be called again."""
         self.leave()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def leave(self) -> None:
-        """Leave, and do not wait for what the source does then."""
+        """Stop reading, without waiting for the source to end."""
         if self._loop.is_closed():
             return
         if self._subscription is not None:

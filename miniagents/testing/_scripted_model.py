@@ -1,4 +1,4 @@
-"""A language model whose answers a test writes, and the pieces in which it streams them."""
+"""A language model that streams the answers that a test gives it."""
 
 import re
 from collections import deque
@@ -13,14 +13,14 @@ from miniagents.values import FrozenMapping, MiniAgentsError, Part, parts_of_con
 
 Tokens: TypeAlias = Sequence[Part | Exception]
 Answer: TypeAlias = str | Tokens | AssistantMessage | Exception | Callable[[Messages], "Answer"]
-"""What may be given as an answer:
+"""An answer of a scripted model. It may be:
 
 * a text, which is streamed word by word,
-* the tokens themselves, and parts (`Reasoning`, `ToolCallDelta`, ...); an exception among them is raised
-  where it stands,
-* a message, streamed as its text and its parts, which keeps its own data,
+* a sequence of tokens and parts (`Reasoning`, `ToolCallDelta`, ...); an exception in it is raised at its
+  place,
+* a message; its text and parts are streamed, and it keeps its own data,
 * an exception, which is raised,
-* a function of the conversation that gives one of these.
+* a function that takes the conversation and returns one of these.
 """
 
 _WORD = re.compile(r"\S+\s*|\s+")
@@ -31,7 +31,7 @@ class ScriptedAnswer:
     """One answer, ready to be streamed.
 
     Attributes:
-        pieces: tokens and parts; an exception is raised where it stands, and nothing comes after it.
+        pieces: tokens and parts; an exception is raised at its place, and ends the answer.
         message_class: the class of the message.
         metadata: its data.
     """
@@ -42,7 +42,7 @@ class ScriptedAnswer:
 
     @classmethod
     def of(cls, answer: Answer, messages: Messages) -> "ScriptedAnswer":
-        """Find the pieces of an answer to a conversation."""
+        """Make the pieces of an answer to a conversation."""
         while callable(answer):
             answer = answer(messages)
         if isinstance(answer, AssistantMessage):
@@ -52,13 +52,14 @@ class ScriptedAnswer:
         return cls(words(answer) if isinstance(answer, str) else tuple(answer))
 
     def promise(self, model: str) -> MessagePromise[AssistantMessage]:
-        """Start to stream.
+        """Begin to stream.
 
         Args:
             model: the `model` of the message, unless the answer sets it.
 
         Returns:
-            The promise of the message; its tokens come one turn of the event loop apart, as from a network.
+            The promise of the message. Each token takes a turn of the event loop, as if it came from a
+            network.
         """
 
         async def parts(metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[Part]:
@@ -85,12 +86,12 @@ def _data(answer: AssistantMessage) -> dict[str, object]:
 
 
 def words(text: str) -> tuple[str, ...]:
-    r"""Cut a text into words, each with the white space behind it; joined, they are the text."""
+    r"""Cut a text into words, each with the white space after it; joined, they are the text."""
     return tuple(_WORD.findall(text))
 
 
 class ScriptEndedError(MiniAgentsError):
-    """A scripted model was asked more often than it has answers.
+    """A scripted model was called more often than it has answers.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -101,17 +102,17 @@ class ScriptEndedError(MiniAgentsError):
         >>> MiniAgents().run(main())
         Traceback (most recent call last):
             ...
-        miniagents...ScriptEndedError: The scripted model was asked for answer 2 and has 1; give it more ...
+        miniagents...ScriptEndedError: The scripted model was asked for answer 2 but has 1; give it more ...
     """
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """What a scripted model was asked.
+    """The request of one call of a scripted model.
 
     Attributes:
         messages: the whole conversation.
-        keywords: `model`, `temperature`, `system` and all others it was given, by `fork` or by `inquire`.
+        keywords: `model`, `temperature`, `system` and all other keywords of `fork` and `inquire`.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -129,17 +130,17 @@ class ModelRequest:
 
 
 class ScriptedModel:
-    """A language model without a network, and a record of what it was asked.
+    """A language model without a network that records its requests.
 
     Args:
-        *answers: in the order of the requests. A text is streamed word by word; a sequence of texts is the
-            tokens themselves; an exception is raised, also in the middle of a sequence; a function of the
-            conversation gives any of these; an `AssistantMessage` keeps its own data.
-        then: the answer to every further request; without it they fail with `ScriptEndedError`.
-        alias: how the agent is called in errors and records.
+        *answers: in the order of the requests. A text is streamed word by word. A sequence contains the
+            tokens themselves. An exception is raised, also in the middle of a sequence. A function takes the
+            conversation, and returns any of these. An `AssistantMessage` keeps its own data.
+        then: the answer to all further requests; without it they fail with `ScriptEndedError`.
+        alias: the name of the agent in errors and records.
 
     Attributes:
-        agent: an ordinary agent; it takes any keywords, since it replaces agents of any provider.
+        agent: the model as an agent; it takes any keywords, since it replaces agents of all providers.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -166,12 +167,12 @@ class ScriptedModel:
 
     @property
     def requests(self) -> tuple[ModelRequest, ...]:
-        """What it was asked so far, in the order in which the conversations were complete."""
+        """The requests so far, in the order in which their conversations were complete."""
         return tuple(self._requests)
 
     @property
     def answers_left(self) -> int:
-        """How many answers are left; at the end of a test it should often be 0."""
+        """How many answers were not used yet; at the end of a test it should often be 0."""
         return len(self._answers)
 
     async def _answer(
@@ -188,7 +189,7 @@ class ScriptedModel:
             return self._answers.popleft()
         if self._then is None:
             msg = (
-                f"The scripted model was asked for answer {len(self._requests)} and has "
+                f"The scripted model was asked for answer {len(self._requests)} but has "
                 f"{len(self._requests) - 1}; give it more answers, or one for all further requests: then=..."
             )
             raise ScriptEndedError(msg)
@@ -198,12 +199,13 @@ class ScriptedModel:
 def scripted_model(
     *answers: Answer, then: Answer | None = None, alias: str = "SCRIPTED_MODEL"
 ) -> ModelAgent[...]:
-    """Make an agent that gives these answers; the `agent` of a :class:`ScriptedModel`, which can do more.
+    """Make a model that gives these answers; it is the `agent` of a :class:`ScriptedModel`.
 
     Args:
-        *answers: in the order of the requests: texts, tokens, exceptions, messages, functions of the dialog.
-        then: the answer to every further request; without it they fail with `ScriptEndedError`.
-        alias: how the agent is called in errors and records.
+        *answers: in the order of the requests: texts, sequences of tokens, exceptions, messages, or functions
+            of the conversation.
+        then: the answer to all further requests; without it they fail with `ScriptEndedError`.
+        alias: the name of the agent in errors and records.
 
     Example:
         >>> from miniagents import MiniAgents

@@ -1,4 +1,4 @@
-"""``ScriptedModels``: makes scripted models, and knows which answers nobody asked for."""
+"""``ScriptedModels``: makes scripted models, and checks that all their answers were used."""
 
 from typing import Final
 
@@ -12,9 +12,9 @@ _ALIAS: Final = "SCRIPTED_MODEL"
 
 
 class ScriptedModels:
-    """Makes models as :func:`scripted_model` does, and checks at the end that all answers were asked for.
+    """Makes models as :func:`scripted_model` does, and checks at the end that all answers were used.
 
-    It is what the fixture ``scripted_model`` is.
+    The fixture ``scripted_model`` is one.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -39,8 +39,8 @@ class ScriptedModels:
 
         Args:
             *answers: in the order of the requests; see :class:`ScriptedModel`.
-            then: the answer to every further request; it need not be asked for.
-            alias: how the agent is called in errors and records.
+            then: the answer to all further requests; it need not be used.
+            alias: the name of the agent in errors and records.
         """
         model = ScriptedModel(*answers, then=then, alias=alias)
         self._models.append(model)
@@ -48,14 +48,14 @@ class ScriptedModels:
 
     @property
     def requests(self) -> tuple[ModelRequest, ...]:
-        """What its models were asked, model by model in the order in which they were made."""
+        """The requests of its models, model by model, in the order in which these were made."""
         return tuple(request for model in self._models for request in model.requests)
 
     def check(self) -> None:
-        """Look for answers that are left.
+        """Check that all answers were used.
 
         Raises:
-            AssertionError: a model has some.
+            AssertionError: a model has answers that were not used.
         """
         found = [
             f"{model.agent.alias} was asked {len(model.requests)} time(s) and has {model.answers_left} "
@@ -65,5 +65,5 @@ class ScriptedModels:
         ]
         if found:
             raise AssertionError(
-                f"{'; '.join(found)}; take out what is not asked for, or look why it was not."
+                f"{'; '.join(found)}; remove them if they are not needed, or find out why they were not used."
             )

@@ -1,4 +1,4 @@
-"""``StepReader``: reads a stream step by step, as far as a test asks for it."""
+"""``StepReader``: reads a stream step by step, only as far as a test wants."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -28,16 +28,16 @@ E = TypeVar("E", bound=Exception)
 
 
 class StepReader(Generic[T]):
-    """Reads a stream in steps; it requests nothing before a step asks for it.
+    """Reads a stream in steps; each step requests only the values that it returns.
 
-    Of replies and of messages it reads the tokens, of other streamed promises the pieces, of a promise the
-    value. How far a source runs ahead of its reader is said by ``MiniAgents(prefetch=...)``.
+    It reads the tokens of replies and messages, the pieces of other streamed promises, and the value of other
+    promises. ``MiniAgents(prefetch=...)`` sets how far a source may run ahead of its reader.
 
-    Leaving the block leaves the stream.
+    At the end of the block it stops reading.
 
     Args:
-        stream: a `Stream` or any Observable, an async iterable, a promise.
-        within: how long each step may take, in seconds of the event loop; None for as long as it takes.
+        stream: a `Stream` or any other Observable, an async iterable, or a promise.
+        within: seconds of the event loop that each step may take; None for no limit.
 
     Raises:
         TypeError: it cannot be read.
@@ -76,13 +76,13 @@ class StepReader(Generic[T]):
         self._read = 0
 
     async def next(self, *, within: float | None = None) -> T:
-        """The next value.
+        """Return the next value.
 
         Args:
-            within: how long it may take, in seconds; None for what the reader was given.
+            within: seconds that it may take; None for the limit of the reader.
 
         Raises:
-            AssertionError: the stream ended or failed, or nothing came in time.
+            AssertionError: the stream ended or failed, or no value came in time.
         """
         came = await self._come(within)
         if came.kind != "next":
@@ -92,40 +92,40 @@ class StepReader(Generic[T]):
         return cast("T", came.value)
 
     async def expect(self, *values: T, within: float | None = None) -> None:
-        """The next values are these.
+        """Check that the next values are these.
 
         Args:
-            *values: in their order.
-            within: how long each may take, in seconds; None for what the reader was given.
+            *values: in order.
+            within: seconds that each may take; None for the limit of the reader.
 
         Raises:
-            AssertionError: something else came; or as :meth:`next`.
+            AssertionError: another value came; or as :meth:`next`.
         """
         for value in values:
             came = await self.next(within=within)
             if came != value:
-                raise AssertionError(f"Value {self._read} is {shown(came)}, and {shown(value)} was expected.")
+                raise AssertionError(f"Value {self._read} is {shown(came)}, but {shown(value)} was expected.")
 
     async def expect_no_more(self, *, within: float) -> None:
-        """No value and no error comes for some time; the end may come.
+        """Check that no value and no error comes for some time; the end may come.
 
-        What comes later is read by the next step.
+        The next step reads what comes later.
 
         Args:
-            within: how long, in seconds of the event loop.
+            within: seconds of the event loop to wait.
 
         Raises:
-            AssertionError: something came.
+            AssertionError: a value or an error came.
         """
         came = await self._come(within)
         if came.kind in {"next", "error"}:
             raise self._wrong("No more", came)
 
     async def expect_end(self, *, within: float | None = None) -> None:
-        """The stream ends now, without an error.
+        """Check that the stream ends now, without an error.
 
         Args:
-            within: how long it may take, in seconds; None for what the reader was given.
+            within: seconds that it may take; None for the limit of the reader.
 
         Raises:
             AssertionError: a value or an error came, or no end in time.
@@ -135,11 +135,11 @@ class StepReader(Generic[T]):
             raise self._wrong("The end", came)
 
     async def expect_error(self, kind: type[E], *, within: float | None = None) -> E:
-        """The stream fails now.
+        """Check that the stream fails now.
 
         Args:
             kind: the class of the error.
-            within: how long it may take, in seconds; None for what the reader was given.
+            within: seconds that it may take; None for the limit of the reader.
 
         Returns:
             The error.
@@ -153,7 +153,7 @@ class StepReader(Generic[T]):
         raise self._wrong(f"An error of class {kind.__name__}", came)
 
     async def rest(self) -> list[T]:
-        """All values that still come, at full speed.
+        """Return all values that still come, read at full speed.
 
         Raises:
             AssertionError: the stream fails.
@@ -164,7 +164,7 @@ class StepReader(Generic[T]):
         return values
 
     async def leave(self) -> None:
-        """Leave the stream; idempotent."""
+        """Stop reading the stream; may be called again."""
         step, self._step = self._step, None
         if step is not None:
             step.cancel()
@@ -180,11 +180,11 @@ class StepReader(Generic[T]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the stream."""
+        """Stop reading the stream."""
         await self.leave()
 
     async def _come(self, within: float | None) -> "_Came":
-        """Ask for the next value, if that was not done, and wait until it is there or time has passed."""
+        """Request the next value, unless it was requested, and wait until it comes or the time has passed."""
         if self._step is None:
             self._step = asyncio.create_task(self._advance())
         limit = self._within if within is None else within
@@ -209,14 +209,14 @@ class StepReader(Generic[T]):
                 told = f"the stream failed with {shown(came.value)}"
             case _:
                 told = f"nothing came in {came.value:g} s"
-        error = AssertionError(f"{expected} was expected, and {told}.")
+        error = AssertionError(f"{expected} was expected, but {told}.")
         error.__cause__ = came.value if isinstance(came.value, Exception) and came.kind == "error" else None
         return error
 
 
 @dataclass(frozen=True, slots=True)
 class _Came:
-    """What a step brought: a value, the end, an error, or nothing within so many seconds."""
+    """The result of a step: a value, the end, an error, or nothing within so many seconds."""
 
     kind: Literal["next", "complete", "error", "nothing"]
     value: object = None

@@ -1,13 +1,13 @@
 """An event loop whose time is virtual.
 
-**Time jumps only when nothing else can happen.** As long as something may come from outside of the loop
-(from a pipe, another process, a job on a thread), the loop really waits, and its clock runs as a real one.
-Otherwise the clock is set to the next timer at once. If there is no timer, nothing can happen any more, which
+**Time jumps only when nothing else can happen.** As long as data may come from outside of the loop (from a
+pipe, another process, a job on a thread), the loop waits in real time, and its clock runs as a real clock.
+Otherwise the clock jumps to the next timer at once. If there is no timer, all tasks would wait forever, which
 is an error.
 
-**What is outside.** A socket whose other end is a socket of the same loop (a server and its client in one
-test) is inside: when both are quiet, nothing is under way. A listening socket brings nothing by itself.
-Everything else is outside: a pipe, a terminal, a datagram socket, a socket with any other peer.
+**What is outside.** A socket whose peer is a socket of the same loop (a server and its client in one test) is
+inside: if both are quiet, no data is on its way. No data comes from a listening socket itself. All else is
+outside: a pipe, a terminal, a datagram socket, a socket with any other peer.
 """
 
 import asyncio
@@ -34,11 +34,11 @@ Address = object
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What the open files of a loop may bring.
+    """Whether data may come from the open files of a loop.
 
     Attributes:
-        outside: something may come from another process, thread or machine.
-        inside: something may be on its way through the kernel, from this loop to itself.
+        outside: data may come from another process, thread or machine.
+        inside: data may be on its way through the kernel, from this loop to itself.
     """
 
     outside: bool
@@ -46,11 +46,11 @@ class Traffic:
 
 
 def traffic(watched: Iterable[int], known: Iterable[int]) -> Traffic:
-    """Look at the files that a loop watches.
+    """Return whether data may come from the files that a loop watches.
 
     Args:
-        watched: the descriptors that the loop is waiting for right now.
-        known: all descriptors that it ever waited for; those that are closed by now are skipped.
+        watched: the descriptors for which the loop waits now.
+        known: all descriptors for which it has ever waited; closed ones are skipped.
     """
     ends = {descriptor: _ends(descriptor) for descriptor in {*known, *watched}}
     own = {end[0] for end in ends.values() if end is not None}
@@ -60,7 +60,7 @@ def traffic(watched: Iterable[int], known: Iterable[int]) -> Traffic:
 
 
 def _ends(descriptor: int) -> tuple[Address, Address] | None:
-    """The two addresses of a connection, None for anything else."""
+    """Return the two addresses of a connection; None for all else."""
     with suppress(OSError):  # closed, no socket, not connected
         if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             with socket.socket(fileno=os.dup(descriptor)) as copy:
@@ -78,7 +78,7 @@ def _listens(descriptor: int) -> bool:
 
 
 class HasFileno(Protocol):
-    """What is open and has a descriptor."""
+    """An open file with a descriptor."""
 
     def fileno(self) -> int:
         """The descriptor."""
@@ -96,15 +96,15 @@ class Now:
 
 
 class VirtualSelector(selectors.BaseSelector):
-    """A real selector that waits for virtual time.
+    """A real selector that waits in virtual time.
 
     Args:
-        now: the clock that is put forward.
-        io_patience: seconds of real time without traffic after which sockets that are connected to this very
-            loop count as quiet.
-        busy: whether something that is no file (a job on a thread) is going to wake the loop.
-        stuck: called when nothing is left to wait for; raises.
-        idle: called when nothing is ready; tells whether the loop is to look again before it waits.
+        now: the clock that it advances.
+        io_patience: seconds of real time without data after which sockets that are connected to the same loop
+            count as quiet.
+        busy: returns whether something other than a file (a job on a thread) will wake the loop.
+        stuck: is called when there is nothing to wait for; it raises an error.
+        idle: is called when nothing is ready; it returns whether the loop must look again before it waits.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class VirtualSelector(selectors.BaseSelector):
         self._stuck = stuck
         self._idle = idle
         self._real = selectors.DefaultSelector()
-        self._waker: int | None = None  # through which threads wake the loop: the first that it registers
+        self._waker: int | None = None  # threads wake the loop through it: the first file that is registered
         self._known: set[int] = set()
 
     @override
@@ -202,10 +202,9 @@ class StuckLoopError(MiniAgentsError):
 
 
 class VirtualEventLoop(asyncio.SelectorEventLoop):
-    """The ordinary event loop over a :class:`VirtualSelector`.
+    """The ordinary event loop with a :class:`VirtualSelector`.
 
-    It knows of the jobs that it gave to threads and of the processes that it started, so that their time is
-    real time.
+    It counts its jobs on threads and the processes that it has started: while one runs, time is real time.
     """
 
     def __init__(self, now: Now, io_patience: float) -> None:
@@ -221,18 +220,18 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         return self._now.seconds
 
     def call_when_idle(self, callback: Callable[[], bool]) -> None:
-        """Call ``callback`` each time when nothing is ready, before time goes on or the loop is stuck.
+        """Call ``callback`` each time that nothing is ready, before time passes or the loop is stuck.
 
         Args:
-            callback: tells whether it did something, so that the loop looks again before it waits.
+            callback: returns True if it did something, so that the loop looks again before it waits.
         """
         self._when_idle.append(callback)
 
     def forget_idle(self, callback: Callable[[], bool]) -> None:
-        """Call ``callback`` no more; idempotent.
+        """Stop calling ``callback``; may be called again.
 
         Args:
-            callback: what was given to :meth:`call_when_idle`.
+            callback: as given to :meth:`call_when_idle`.
         """
         if callback in self._when_idle:
             self._when_idle.remove(callback)
@@ -250,19 +249,19 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             shown.append(f"and {len(waiting) - _SHOWN} more")
         msg = (
             f"Nothing can happen any more at {self.time():g} s of virtual time: nothing is ready, no timer "
-            f"is set, no I/O is under way. These would wait for ever: {'; '.join(shown) or 'no task'}. Give "
+            f"is set, no I/O is under way. These would wait forever: {'; '.join(shown) or 'no task'}. Give "
             "them what they wait for, or a timeout. (A thread is waited for only if asyncio runs it, as "
             "asyncio.to_thread does.)"
         )
         raise StuckLoopError(msg)
 
-    # -- what goes on outside ------------------------------------------------------------------------------
+    # -- threads and processes -----------------------------------------------------------------------------
 
     @override
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> "asyncio.Future[T]":
-        """Run ``func`` on a thread; until it has ended time is real time."""
+        """Run ``func`` on a thread; time is real time until it has ended."""
         future = super().run_in_executor(executor, func, *args)
         self._jobs += 1
         future.add_done_callback(self._job_ended)
@@ -284,14 +283,14 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
     async def subprocess_exec(  # type: ignore[override]  # some forty parameters, handed on as they are
         self, *args: object, **keywords: object
     ) -> _Started:
-        """Start a process; until it has ended time is real time."""
+        """Start a process; time is real time until it has ended."""
         return self._watched(await cast("_Start", super().subprocess_exec)(*args, **keywords))
 
     @override
     async def subprocess_shell(  # type: ignore[override]  # the same
         self, *args: object, **keywords: object
     ) -> _Started:
-        """Start a shell; until it has ended time is real time."""
+        """Start a shell; time is real time until it has ended."""
         return self._watched(await cast("_Start", super().subprocess_shell)(*args, **keywords))
 
     def _watched(self, started: _Started) -> _Started:
@@ -300,7 +299,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
 
 def _described(task: "asyncio.Task[object]") -> str:
-    """A task and the line where it waits."""
+    """Return the name of a task, and the line at which it waits."""
     inner: object = task.get_coro()
     place = ""
     while inner is not None:
@@ -312,5 +311,5 @@ def _described(task: "asyncio.Task[object]") -> str:
 
 
 def _first(of: object, *names: str) -> object:
-    """The first of these attributes that is there."""
+    """Return the first of these attributes that the object has; None if it has none."""
     return next((getattr(of, name) for name in names if hasattr(of, name)), None)

@@ -1,4 +1,4 @@
-"""``virtual_time``: waiting in a test takes no time."""
+"""``virtual_time``: event loops in tests on which waiting takes no time."""
 
 import asyncio
 import sys
@@ -13,9 +13,9 @@ from ._virtual_loop import Now, VirtualEventLoop
 
 
 class VirtualClock:
-    """The clock of the event loops that are made while :func:`virtual_time` is in force.
+    """The clock of the event loops that are made inside :func:`virtual_time`.
 
-    It starts at 0 and is never put back; all loops of one clock show the same time.
+    It starts at 0 and never goes back; all loops of one clock have the same time.
 
     Example:
         >>> import asyncio
@@ -27,8 +27,8 @@ class VirtualClock:
         0.5
 
     Args:
-        io_patience: seconds of real time without traffic after which sockets that an event loop has connected
-            to itself count as quiet.
+        io_patience: seconds of real time without data after which sockets that an event loop has connected to
+            itself count as quiet.
     """
 
     __slots__ = ("_io_patience", "_now")
@@ -38,19 +38,19 @@ class VirtualClock:
         self._io_patience = io_patience
 
     def time(self) -> float:
-        """How far it has come, in seconds; what ``loop.time()`` says too."""
+        """Return its time, in seconds; the same as ``loop.time()``."""
         return self._now.seconds
 
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        """A new event loop with this clock: a ``loop_factory`` for ``asyncio.Runner``.
+        """Make an event loop with this clock: a ``loop_factory`` for ``asyncio.Runner``.
 
-        Without :func:`virtual_time` around it, so also inside a running event loop.
+        It does not need :func:`virtual_time`, so it also works inside a running event loop.
         """
         return VirtualEventLoop(self._now, self._io_patience)
 
 
 def has_virtual_time(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether waiting takes no time on an event loop.
+    """Return whether an event loop has virtual time, so that waiting takes no time.
 
     Args:
         loop: any loop.
@@ -71,25 +71,26 @@ def has_virtual_time(loop: asyncio.AbstractEventLoop) -> bool:
 
 @contextmanager
 def virtual_time(*, io_patience: float = 0.05) -> Generator[VirtualClock]:
-    """Give every event loop that is made inside the block virtual time: no test waits for a clock.
+    """Give virtual time to all event loops that are made inside the block, so that no test waits for a clock.
 
     When nothing on the loop is ready, its clock jumps to the next timer. So ``asyncio.sleep(3600)`` returns
-    at once, in the order in which it would have returned, and a timeout of an hour can be tested.
+    at once, and a timeout of an hour can be tested; the order of events is the same as in real time.
 
-    * When does it start? With the event loops made in the block: by ``asyncio.run``, ``asyncio.Runner`` or
-      ``MiniAgents().run``. Inside a running event loop it is refused; that loop has real time already.
-    * How often? Each loop made in the block has it, all with the same clock. Blocks may be nested.
+    * When does it start? With the event loops that are made in the block: by ``asyncio.run``,
+      ``asyncio.Runner`` or ``MiniAgents().run``. Inside a running event loop it raises an error, since that
+      loop has real time.
+    * How often? All loops that are made in the block have the same clock. Blocks may be nested.
     * What about real I/O? It works. Between a server and a client on one loop it takes no virtual time.
-      While something from outside may come (a pipe, another process, a socket to elsewhere, a job of
-      ``asyncio.to_thread`` or ``run_in_executor``), nothing jumps: time runs as real time does.
-    * What does leaving do? Loops made afterwards have real time again.
-    * When does an error come? When nothing is ready, no timer is set and no I/O is under way, all tasks would
-      wait for ever: ``asyncio.run`` raises :class:`StuckLoopError`, which names the tasks and where they
-      wait. A thread that asyncio does not run is not seen: the error comes even if it would wake the loop.
+      While data may come from outside (a pipe, another process, a socket with another peer, a job of
+      ``asyncio.to_thread`` or ``run_in_executor``), the clock does not jump: it runs as a real clock.
+    * What does leaving do? Loops that are made afterwards have real time.
+    * When does an error come? If nothing is ready, no timer is set and no I/O is under way, all tasks would
+      wait forever: ``asyncio.run`` raises :class:`StuckLoopError`, which names the tasks and where they wait.
+      A thread that asyncio does not run does not count: the error comes even if it would wake the loop.
 
     Args:
-        io_patience: seconds of real time without traffic after which sockets that a loop has connected to
-            itself count as quiet.
+        io_patience: seconds of real time without data after which sockets that a loop has connected to itself
+            count as quiet.
 
     Yields:
         The clock.
@@ -125,8 +126,8 @@ def virtual_time(*, io_patience: float = 0.05) -> Generator[VirtualClock]:
 
 
 def _policy() -> object:
-    """The object that `asyncio.run` asks for a loop; there is no other way in than to patch its method."""
+    """Return the object of which `asyncio.run` gets its loop; the only way is to patch its method."""
     with warnings.catch_warnings():
-        if sys.version_info >= (3, 14):  # deprecated there, and yet what `asyncio.run` goes by
+        if sys.version_info >= (3, 14):  # deprecated there, but `asyncio.run` still uses it
             warnings.simplefilter("ignore", DeprecationWarning)
         return asyncio.get_event_loop_policy()  # pyright: ignore[reportDeprecated]  # the same

@@ -1,6 +1,6 @@
 """Exponential backoff: how long to wait before something that failed is tried again.
 
-Only the arithmetic stands here; who waits, and after which errors, is decided by the callers.
+This module only calculates. The callers decide who waits, and after which errors.
 """
 
 import random
@@ -16,18 +16,18 @@ class Backoff:
     """Pauses that grow with each failure, up to a longest one.
 
     The pause after the first failure is ``delay``; each further one is ``factor`` times as long, at most
-    ``max_delay``. ``jitter`` is the part of it that is left to chance, so that many who failed together do
-    not come back together.
+    ``max_delay``. ``jitter`` is the random share of a pause, so that clients that failed together do not all
+    retry at the same moment.
 
     Attributes:
         delay: the first pause, in seconds.
-        factor: how much longer each further pause is.
+        factor: each further pause is this many times as long as the one before.
         max_delay: the longest pause, in seconds.
-        jitter: from 0 (the pause is exact) to 1 (it is anything down to none).
-        chance: gives numbers from 0 to 1, for the jitter.
+        jitter: from 0 (the pause is exact) to 1 (it is random, down to 0 seconds).
+        chance: a function that returns random numbers from 0 to 1, for the jitter.
 
     Raises:
-        ValueError: a number makes no sense; the text names it.
+        ValueError: a number is out of its range; the text names it.
 
     Example:
         >>> backoff = Backoff(delay=1.0, max_delay=5.0, jitter=0.0)
@@ -61,7 +61,7 @@ class Backoff:
         Args:
             after: the number of the attempt that failed; the first is 1.
         """
-        # Not `factor ** after` alone: of many attempts that is more than a float can be.
+        # Not `factor ** after` alone: after many attempts that is more than a float can hold.
         longest = self.delay
         for _ in range(1, after):
             longest = min(longest * self.factor, self.max_delay)

@@ -1,4 +1,4 @@
-"""What is known of a class of frozen values: what it can be made of, and what is said of anything else."""
+"""Facts about a class of frozen values: which keywords it takes, and the error for any other keyword."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -14,7 +14,7 @@ from ._template import Template
 
 
 class _Undecided(str):
-    """What pydantic is told of further data where a class does not say `extra=` itself."""
+    """The value of `extra=` that pydantic gets for a class that does not set `extra=` itself."""
 
     __slots__ = ()
 
@@ -32,7 +32,7 @@ CONFIG: Final = ConfigDict(
 
 
 def refusal_of(owner: str, name: str, problem: PydanticCustomError) -> ValidationError:
-    """Return the error of pydantic for one field, without its value.
+    """Return pydantic's error for one field; the error does not contain the field's value.
 
     Args:
         owner: The name of the class.
@@ -51,12 +51,11 @@ class ClassFacts:
 
     Args:
         cls: The class.
-        base: The root of all frozen classes; what it has cannot be given as data.
+        base: The root of all frozen classes; its attributes cannot be given as data.
 
     Attributes:
-        reserved: The names of methods and attributes, which no data can have.
-        replaceable: The names of class variables with plain data, which a single value may have in its own
-            way.
+        reserved: The names of methods and attributes; data cannot have these names.
+        replaceable: The names of class variables with plain data; a single value may replace them.
         template: The template of the class, if it has one.
 
     Raises:
@@ -75,7 +74,7 @@ class ClassFacts:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Everything that a value can be made of: its fields, by all their names, and what it may replace."""
+        """All keywords of the constructor: fields, by all their names, and replaceable class variables."""
         known = self.special.union(self._cls.__pydantic_fields__)
         for field in self._cls.__pydantic_fields__.values():
             alias = field.validation_alias
@@ -85,19 +84,19 @@ class ClassFacts:
         return known
 
     def refuse_unknown(self, given: Mapping[str, object]) -> None:
-        """Refuse a keyword that is no field, unless the class takes any further data.
+        """Refuse a keyword that is not a field, unless the class takes any further data.
 
         Raises:
-            pydantic.ValidationError: There is one; the text has the nearest name.
+            pydantic.ValidationError: If a keyword is unknown; the text suggests the nearest name.
         """
         cls = self._cls
         if cls.model_config.get("extra") is not _UNDECIDED or self.names.issuperset(given):
             return
         name = next(each for each in given if each not in self.names)
         if name in self.reserved and name not in cls.__class_vars__:
-            return  # that error says more
+            return  # the error of a reserved name says more
         fields = list(cls.__pydantic_fields__)
-        from difflib import get_close_matches  # noqa: PLC0415 - nobody else needs it
+        from difflib import get_close_matches  # noqa: PLC0415 - only this error needs it
 
         near = get_close_matches(name, self.names, n=1)
         problem = PydanticCustomError(
@@ -115,14 +114,14 @@ class ClassFacts:
 
     @cached_property
     def special(self) -> frozenset[str]:
-        """The names of data that change what the value is like, beside being kept."""
+        """The names of data that also change how the value behaves."""
         return self.replaceable | {TEMPLATE_FIELD}
 
     def _template(self) -> Template | None:
         field = self._cls.__pydantic_fields__.get(TEMPLATE_FIELD)
         if field is None:
             source: object = getattr(self._cls, TEMPLATE_FIELD, None)
-            if isinstance(source, property):  # made for each value, and checked then
+            if isinstance(source, property):  # computed for each value, and checked then
                 return None
         else:
             source = None if field.is_required() else field.default
@@ -140,12 +139,12 @@ class ClassFacts:
 
     @cached_property
     def plain(self) -> "PlainFields | None":
-        """What is known of a class that only looks at the types of its fields; None for any other."""
+        """The facts of a class that only checks the types of its fields; None for any other class."""
         return PlainFields.of(self._cls)
 
     @cached_property
     def updates(self) -> TypeAdapter[dict[str, object]]:
-        """What checks new values of declared fields: any part of the fields, as their annotations say."""
+        """The validator for new values of some declared fields; it follows their annotations."""
         cls = self._cls
         namespace: dict[str, object] = {
             "__annotations__": {
@@ -165,14 +164,15 @@ _UNIONS: Final = (Union, UnionType)
 
 
 class PlainFields:
-    """The fields of a class whose validator does nothing but look at the types of their values.
+    """The fields of a class whose validator only checks the types of their values.
 
-    Values of exactly these types are valid as they are, so a value of the class can be made without it.
+    Values of exactly these types are valid as they are, so the class does not need to run its validator for
+    them.
 
     Args:
-        types: For each field the types of which a value needs no validating.
-        blank: The fields in their order with their defaults; None for one that has none.
-        required: The fields that have no default.
+        types: For each field the types whose values need no validation.
+        blank: The fields in their order with their defaults; None for a field without a default.
+        required: The fields that must be given: those without a default, or with one that is not plain data.
         idle: The fields that must not be given, since a validator of the class reads them.
     """
 
@@ -225,7 +225,7 @@ class PlainFields:
     def filled(
         self, given: Mapping[str, object]
     ) -> tuple[dict[str, object], dict[str, object] | None] | None:
-        """The fields, frozen, and what is given beside them; None if the validator has to look."""
+        """Return the frozen fields and the further data; None if the validator must check the values."""
         if not self._required <= given.keys() or not self._idle.isdisjoint(given):
             return None
         types, fields = self._types, self._blank.copy()
@@ -246,7 +246,7 @@ class PlainFields:
 
 
 def _exact_types(annotation: object) -> frozenset[type]:
-    """Return the types of which an instance is valid as it is; none where that cannot be told."""
+    """Return the types whose instances are valid as they are; an empty set for other annotations."""
     found: set[type] = set()
     for each in get_args(annotation) if get_origin(annotation) in _UNIONS else (annotation,):
         if each is None or each is _NONE_TYPE:

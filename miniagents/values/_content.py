@@ -1,8 +1,8 @@
-"""What a message is made of, in order: texts, blocks, images and files.
+"""The content of a message, in order: texts, blocks, images and files.
 
-Pieces of a stream are put together when a message is finished, and content becomes pieces again when a
-finished message is read as a stream. Nothing is read from disk or network here: a path is read when the
-message is sent, an address is the provider's to fetch.
+The pieces of a stream are put together when a message is finished. Content becomes pieces again when a
+finished message is read as a stream. This module reads nothing from disk or network: a path is read when the
+message is sent, and the provider fetches an address.
 """
 
 from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ __all__ = [
     "parts_of_content",
 ]
 
-# The first bytes of what all providers take; the ending of a name may lie or be missing.
+# The first bytes of the formats that all providers take; the ending of a file's name may be wrong or missing.
 _MAGIC: Final = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -57,13 +57,13 @@ _UNKNOWN: Final = "application/octet-stream"
 
 @lazy_dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment(PartValue):
-    """Content of a message that stands in bytes, at a path, or at an address, in exactly one of them.
+    """An image or a file in a message, given by exactly one of: its bytes, its path, its address.
 
     Attributes:
         data: the bytes themselves.
-        path: where they are on this machine; read when the message is sent.
-        url: where the provider finds them; ``data:`` addresses are bytes.
-        media_type: what they are ("image/png"); else it is seen from the bytes or from the name.
+        path: the file on this machine; it is read when the message is sent.
+        url: the address from which the provider fetches it; a ``data:`` address contains the bytes.
+        media_type: for example "image/png"; if it is None, the bytes or the name decide.
 
     Raises:
         ValueError: none of them is given, or several.
@@ -79,7 +79,7 @@ class Attachment(PartValue):
     media_type: str | None = None
 
     def __post_init__(self) -> None:
-        """Check that there is one source."""
+        """Check that exactly one source is given."""
         given = [name for name in ("data", "path", "url") if getattr(self, name) is not None]
         if len(given) != 1:
             told = " and ".join(given) or "nothing"
@@ -89,10 +89,10 @@ class Attachment(PartValue):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image(Attachment):
-    """A picture that a model is to look at.
+    """An image for the model to look at.
 
     Attributes:
-        detail: how closely ("low", "high", "auto"), for providers that ask.
+        detail: how closely the model looks ("low", "high", "auto"), for providers that have this option.
         kind: which part this is, for JSON.
 
     Example:
@@ -106,10 +106,10 @@ class Image(Attachment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File(Attachment):
-    """A document that a model is to read, for example a PDF.
+    """A document for the model to read, for example a PDF.
 
     Attributes:
-        name: what the model is told it is called; else the last part of the path.
+        name: the name of the file that the model is shown; if it is None, the last part of the path.
         kind: which part this is, for JSON.
 
     Example:
@@ -122,7 +122,7 @@ class File(Attachment):
 
 
 def media_type_of(attachment: Attachment, data: bytes | None = None) -> str:
-    """Return the media type of an attachment: the one it says, else that of its bytes, else of its name.
+    """Return the media type of an attachment: its own `media_type`, else that of its bytes, else of its name.
 
     Args:
         attachment: an image or a file.
@@ -143,14 +143,14 @@ def media_type_of(attachment: Attachment, data: bytes | None = None) -> str:
     name = str(attachment.path or urlsplit(attachment.url or "").path)
     if isinstance(attachment, File) and attachment.name:
         name = attachment.name
-    from mimetypes import guess_type  # noqa: PLC0415 - nobody else needs it
+    from mimetypes import guess_type  # noqa: PLC0415 - only this function needs it
 
     return guess_type(name)[0] or _UNKNOWN
 
 
 @lazy_dataclass(frozen=True, slots=True)
 class ToolCall(PartValue):
-    """A whole call of a tool, as the model asked for it.
+    """A whole call of a tool, as the model requested it.
 
     Attributes:
         id: the provider's name of the call; its result names it too.
@@ -172,7 +172,7 @@ class ToolCall(PartValue):
 
 
 Content: TypeAlias = str | Reasoning | Refusal | ToolCall | ToolResult | Citation | Image | File
-"""Anything that stands in the `parts` of a message: whole texts and blocks, images and files."""
+"""An item of the `parts` of a message: a whole text or block, an image or a file."""
 
 ContentField: TypeAlias = (
     str
@@ -180,15 +180,15 @@ ContentField: TypeAlias = (
         Reasoning | Refusal | ToolCall | ToolResult | Citation | Image | File, Field(discriminator="kind")
     ]
 )
-"""`Content` for a declared field: JSON is told apart by its `kind`."""
+"""`Content` for a declared field: the `kind` in the JSON decides the class."""
 
 
 def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
     """Put the pieces of a stream together, in the order in which their blocks began.
 
-    Neighbouring texts become one text, pieces of reasoning with one index one block, pieces of a call with
-    one index one call. The signature of a thought belongs to it, whenever it comes. Usage and finish are no
-    content.
+    Neighbouring texts become one text. Pieces of reasoning with the same index become one block, pieces of
+    calls with the same index one call. A signature is added to its thought even if it comes later. Usage and
+    finish are not content.
 
     Args:
         parts: the pieces, as they came.
@@ -226,7 +226,7 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
 def _thought_of(
     part: Reasoning, thoughts: "Mapping[tuple[int, str | None], _ContentBlock]"
 ) -> "_ContentBlock | None":
-    """The thought that a signature belongs to; its id may come with that only."""
+    """Return the thought that a signature belongs to; the thought's id may come only with the signature."""
     return thoughts.get((part.index, part.id)) or thoughts.get((part.index, None))
 
 
@@ -237,7 +237,7 @@ class _ContentBlock:
     pieces: list[Part]
 
     def takes(self, part: Part) -> bool:
-        """Whether a piece goes on where the last one stopped."""
+        """Return whether a piece continues this block."""
         last = self.pieces[-1]
         if isinstance(part, Reasoning):
             return isinstance(last, Reasoning) and last.index == part.index
@@ -258,7 +258,7 @@ class _ContentBlock:
             case ToolResult() | Citation():
                 return first
             case Usage() | Finish() | AgentPart() | Restart() | Retry() | ResponseHeaders():
-                raise AssertionError  # never a piece of content
+                raise AssertionError  # these are never content
 
 
 def _reasoning(pieces: list[Reasoning]) -> Reasoning:
@@ -282,10 +282,10 @@ def _call(pieces: list[ToolCallDelta]) -> ToolCall:
 
 
 def parts_of_content(content: Iterable[Content]) -> tuple[Part, ...]:
-    """Return the parts that would have made this content; images and files stream nowhere and are left out.
+    """Return the parts that would give this content; images and files do not stream and are left out.
 
     Args:
-        content: of a finished message.
+        content: the content of a finished message.
 
     Example:
         >>> parts_of_content(["Hello", ToolCall("call-1", "weather")])[1]
@@ -326,13 +326,13 @@ _KINDS: Final[Mapping[str, type[PartValue]]] = MappingProxyType(
 
 
 def part_from_data(data: Mapping[str, object]) -> PartValue:
-    """Return the part whose `as_data` this is.
+    """Return the part that this data describes; the opposite of `as_data`.
 
     Args:
-        data: the fields with the `kind`; those of their default may be missing.
+        data: the fields with the `kind`; a field that has its default may be missing.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the data describes no part.
 
     Example:
         >>> part_from_data({"kind": "finish", "reason": "stop"})

@@ -1,6 +1,6 @@
-"""Limits of time: what counts as one, when it is up, and which of several is up first.
+"""Time limits: which values are valid, when a limit expires, and which of several expires first.
 
-Only the arithmetic stands here; clocks and timers belong to the callers.
+This module only calculates; clocks and timers belong to the callers.
 """
 
 from math import inf, isfinite
@@ -10,10 +10,10 @@ __all__ = ["Deadline", "check_seconds", "is_limit"]
 
 
 class Deadline(NamedTuple):
-    """A moment at which a limit is up. Of several deadlines ``min`` is the one that is up first.
+    """The moment at which a time limit expires. ``min`` of several deadlines is the one that expires first.
 
     Attributes:
-        at: the time of the caller's clock, in seconds; infinity if it is never up.
+        at: the time of the caller's clock, in seconds; infinity if it never expires.
         limit: the name of the limit, for an error.
 
     Example:
@@ -26,12 +26,12 @@ class Deadline(NamedTuple):
 
     @classmethod
     def of(cls, limit: str, since: float, seconds: float | None) -> Self:
-        """The deadline of a limit.
+        """Return the deadline of a limit.
 
         Args:
             limit: its name.
-            since: from when on it counts, a time of the caller's clock.
-            seconds: how long it is; None for no limit.
+            since: when the limit begins, in seconds of the caller's clock.
+            seconds: how long the limit is; None for no limit.
 
         Example:
             >>> Deadline.of("total", since=10.0, seconds=None)
@@ -41,16 +41,16 @@ class Deadline(NamedTuple):
 
 
 def check_seconds(operation: str, name: str, seconds: object) -> None:
-    """Refuse what is no time to wait; None, for no limit, is right.
+    """Raise an error unless the value is a number of seconds, 0 or more, or None for no limit.
 
     Args:
-        operation: what was called, for the error.
-        name: its parameter, for the error.
-        seconds: what was given for it.
+        operation: the name of the called function, for the error.
+        name: the name of its parameter, for the error.
+        seconds: the value of the parameter.
 
     Raises:
-        ValueError: it is negative, or not a number.
-        TypeError: it is no number at all.
+        ValueError: it is negative or NaN.
+        TypeError: it is not of a number's type.
 
     Example:
         >>> check_seconds("timeout", "total", -1)
@@ -69,10 +69,10 @@ def check_seconds(operation: str, name: str, seconds: object) -> None:
 
 
 def is_limit(seconds: object) -> bool:
-    """Whether a value is a limit of time that can be kept: a finite number of seconds above 0.
+    """Return whether a value is a usable time limit: a finite number of seconds above 0.
 
     Args:
-        seconds: what was given.
+        seconds: the value.
 
     Example:
         >>> is_limit(0.5), is_limit(0), is_limit(float("inf")), is_limit(True)

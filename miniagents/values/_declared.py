@@ -1,8 +1,8 @@
-"""What fields that are frozen may be declared as: nothing that type checkers take for changeable.
+"""The check that no field of a frozen class is declared with a type that can be changed.
 
 A field that is declared as ``list[str]`` would hold a tuple, and ``message.tags.append("x")`` would pass
-every type checker and fail when it runs. So it is refused where the class is defined, with what to write
-instead.
+every type checker and fail when it runs. So the definition of the class raises an error that says what to
+write instead.
 """
 
 from collections import deque
@@ -33,20 +33,20 @@ _CHANGEABLE: Final = cast(
 _NOUNS: Final[Mapping[_Kind, str]] = MappingProxyType(
     {"tuple": "lists", "frozenset": "sets", "Mapping": "dicts"}
 )
-# What may stand in a field and has values in it; nothing is looked for in a `Callable[[list[int]], None]`.
+# Only types that contain values are searched: the list in `Callable[[list[int]], None]` is not a value.
 _UNIONS: Final = (Union, UnionType)
 _CONTAINERS: Final = (*_UNIONS, Annotated)
 
 
 def refuse_changeable(owner: str, annotations: Mapping[str, object]) -> None:
-    """Look at the fields of a class that freezes its values.
+    """Refuse a field that is declared as a list, a dict or a set, in a class that freezes its values.
 
     Args:
         owner: The name of the class.
-        annotations: Of its fields, by name; what is still a text is not looked at.
+        annotations: The annotations of its fields, by name; one that is still a string is not checked.
 
     Raises:
-        FreezeError: If one is declared as a list, a dict or a set; the text says what to write.
+        FreezeError: If there is such a field; the text says what to write instead.
 
     Example:
         >>> refuse_changeable("Question", {"hints": list[str]})
@@ -102,7 +102,7 @@ def _arguments(annotation: object) -> tuple[object, ...]:
 
 
 def _frozen(annotation: object) -> str:
-    """What to write instead."""
+    """Return the annotation to write instead."""
     if isinstance(annotation, TypeAliasType):
         return _frozen(annotation.__value__)
     origin: object = get_origin(annotation) or annotation
@@ -121,7 +121,7 @@ def _frozen(annotation: object) -> str:
 
 
 def _shown(annotation: object) -> str:
-    """An annotation as it is written."""
+    """Return an annotation as a user writes it."""
     if annotation is Ellipsis:
         return "..."
     if annotation is type(None):

@@ -1,9 +1,9 @@
-"""The errors of the library: one family, each a sentence.
+"""The errors of the library, all subclasses of `MiniAgentsError`; the text of each is a sentence.
 
-Everything that miniagents raises by itself is a `MiniAgentsError`. An error that an agent or a token
-generator raised is never wrapped: the reader gets that very object, and `partial_text` tells what had
-arrived before it. First the errors of promises, streams and values, then those of agents, then those of
-language models, which know who failed, how, and what had arrived before.
+Every error that miniagents itself raises is a `MiniAgentsError`. An error that an agent or a token generator
+raised is never wrapped: the reader gets the same object, and `partial_text` returns the text that had arrived
+before it. First come the errors of promises, streams and values, then those of agents, then those of language
+models.
 """
 
 from decimal import Decimal
@@ -15,7 +15,7 @@ from ._redact import redact_keys
 
 
 class MiniAgentsError(Exception):
-    """The base of every error that miniagents raises by itself; each can be pickled and copied.
+    """The base class of every error that miniagents itself raises; each can be pickled and copied.
 
     Example:
         >>> try:
@@ -31,10 +31,10 @@ class MiniAgentsError(Exception):
 
 
 def reduced_error(error: Exception) -> tuple[object, ...]:
-    """How an error is pickled without its constructor, which may want more than the error has kept.
+    """Return the pickle of an error without a call of its constructor, which may need other arguments.
 
     Args:
-        error: any; its ``args`` and its attributes are what is kept of it.
+        error: any exception; its ``args`` and its attributes are pickled.
 
     Returns:
         What ``__reduce__`` returns.
@@ -49,7 +49,7 @@ def reduced_error(error: Exception) -> tuple[object, ...]:
         >>> make(*args), attributes
         (QuotaError('Ada has 3 left'), {'left': 3})
     """
-    # Of an error of the system `args` lack the name of the file; what Python pickles has it.
+    # The `args` of an `OSError` lack the name of the file; Python's own pickle has it.
     plain = OSError.__reduce__(error) if isinstance(error, OSError) else BaseException.__reduce__(error)
     return _error_of, (type(error), cast("tuple[object, ...]", plain)[1]), error.__dict__ or None
 
@@ -62,7 +62,7 @@ def _error_of(kind: type[Exception], args: tuple[object, ...]) -> Exception:
 
 
 class NoActiveContextError(MiniAgentsError, RuntimeError):
-    """A promise was made, or an agent inquired, while no `MiniAgents` context was active.
+    """A promise was made, or an agent was inquired, while no `MiniAgents` context was active.
 
     Example:
         >>> from miniagents import miniagent
@@ -84,7 +84,7 @@ class NoActiveContextError(MiniAgentsError, RuntimeError):
 
 
 class UnresolvedPromiseError(MiniAgentsError, RuntimeError):
-    """The value of a promise was asked for without `await` before it was there.
+    """The value of a promise was read without `await` before the promise was resolved.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -104,14 +104,14 @@ class UnresolvedPromiseError(MiniAgentsError, RuntimeError):
 
 
 class InquiryCancelledError(MiniAgentsError):
-    """The inquiry behind a promise was cancelled; what had arrived before stays readable.
+    """The inquiry of a promise was cancelled; readers can still read what had arrived before.
 
     Args:
         *args: the text, as of every exception.
-        abandoned: nobody cancelled it: its replies could have no reader any more.
+        abandoned: whether the library stopped it because its replies could have no reader any more.
 
     Attributes:
-        abandoned: nobody cancelled it: its replies could have no reader any more.
+        abandoned: whether the library stopped it because its replies could have no reader any more.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -136,7 +136,7 @@ class InquiryCancelledError(MiniAgentsError):
 
 
 class BudgetExceededError(MiniAgentsError):
-    """A budget of tokens or of money is spent.
+    """A budget of tokens or of money is used up.
 
     Args:
         message: the sentence.
@@ -159,10 +159,10 @@ class BudgetExceededError(MiniAgentsError):
 
 
 class DeadlockError(MiniAgentsError, RuntimeError):
-    """A run awaits something that, through any chain, awaits that run; the text is the chain `A → B → A`.
+    """A run awaits something that awaits that run, directly or not; the text is the chain `A → B → A`.
 
-    It is raised within a second, in one run of the chain, if each of them waits in its own task. A chain
-    through a task that a run made (``asyncio.gather``, a task group) is logged instead.
+    It is raised within a second, in one run of the chain, if each of these runs waits in its own task. If the
+    chain goes through a task that a run made (``asyncio.gather``, a task group), the library logs it instead.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -182,7 +182,7 @@ class DeadlockError(MiniAgentsError, RuntimeError):
 
 
 class WrongLoopError(MiniAgentsError, RuntimeError):
-    """A promise or context was used from another event loop, thread or (forked) process than its own.
+    """A promise or context was used in an event loop, thread or (forked) process other than its own.
 
     Example:
         >>> import asyncio
@@ -205,7 +205,7 @@ class WrongLoopError(MiniAgentsError, RuntimeError):
 
 
 class StreamOverflowError(MiniAgentsError, RuntimeError):
-    """A source that cannot be paused pushed more than may wait to be read; see `Overflow`.
+    """A source that cannot be paused pushed more items than may be unread at once; see `Overflow`.
 
     Example:
         >>> import reactivex as rx
@@ -221,7 +221,7 @@ class StreamOverflowError(MiniAgentsError, RuntimeError):
 
 
 class NotReplayedError(MiniAgentsError, RuntimeError):
-    """All of a stream with ``replay=False`` was asked for after its readers had passed the beginning.
+    """A reader needs all of a stream with ``replay=False``, but its first pieces are gone already.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -241,7 +241,7 @@ class NotReplayedError(MiniAgentsError, RuntimeError):
 
 
 class NestingError(MiniAgentsError, TypeError):
-    """Values, messages or replies are nested deeper than the cap of 64 levels.
+    """Values, messages or replies are nested more than 64 levels deep.
 
     Example:
         >>> from miniagents import Message
@@ -256,13 +256,13 @@ class NestingError(MiniAgentsError, TypeError):
 
 
 class MessageValidationError(MiniAgentsError, ValueError):
-    """A message is not, and cannot become, of the class that a typed agent takes or replies.
+    """A message does not have the class that a typed agent takes or replies, and cannot be converted to it.
 
     The text names the agent, the fields and their values, these shortened and never a secret.
 
     Args:
-        text: what is wrong.
-        agent_alias: whose types they are.
+        text: the sentence.
+        agent_alias: the alias of the agent whose types they are.
 
     Example:
         >>> from miniagents import InteractionContext, Message, MiniAgents, miniagent
@@ -310,7 +310,7 @@ class TemplateError(MiniAgentsError, ValueError):
         >>> str(Message(text_template="Hello, {name}!", nmae="Ada"))
         Traceback (most recent call last):
             ...
-        miniagents...TemplateError: ...names the field 'name', which is not there; known fields: ...
+        miniagents...TemplateError: ...names the field 'name', which does not exist; known fields: ...
     """
 
 
@@ -327,7 +327,7 @@ class HashKeyError(MiniAgentsError, ValueError):
 
 
 class StopLoop(MiniAgentsError):  # noqa: N818 - a signal, not a failure; documented name
-    """An agent raises it to end the loop (`achain_loop`, `adialog_loop`) it is part of.
+    """An agent raises it to end the loop (`achain_loop`, `adialog_loop`) that it is part of.
 
     Example:
         >>> from miniagents import AWAIT, MiniAgents, achain_loop, miniagent
@@ -346,7 +346,7 @@ class StopLoop(MiniAgentsError):  # noqa: N818 - a signal, not a failure; docume
         return super().__str__() or "an agent asked its loop to stop"
 
 
-# One name for the attribute; long, because it lives on exceptions of other people.
+# A long name, because the attribute is set on exceptions of other libraries.
 _ATTRIBUTE = "_miniagents_partial_text"
 
 
@@ -375,7 +375,7 @@ def set_partial_text(exc: BaseException, text: str) -> None:
     """Store the text that had arrived before the exception; the first stored text stays.
 
     Args:
-        exc: Any exception; what an `LLMError` already tells by itself is not changed.
+        exc: Any exception; an `LLMError` that has its own `partial_text` keeps it.
         text: All the text that had arrived.
 
     Example:
@@ -385,12 +385,12 @@ def set_partial_text(exc: BaseException, text: str) -> None:
         >>> partial_text(error)
         'Hel'
     """
-    # Through `__dict__`: also an exception that refuses attributes (a frozen dataclass) has one.
+    # Through `__dict__`: an exception that refuses new attributes (a frozen dataclass) has one too.
     exc.__dict__.setdefault(_ATTRIBUTE, text)
 
 
 class AgentTimeoutError(MiniAgentsError, TimeoutError):
-    """An agent was stopped because a limit of ``agent.timeout(...)`` was up.
+    """An agent was stopped because a limit of ``agent.timeout(...)`` expired.
 
     Args:
         message: the sentence.
@@ -398,8 +398,8 @@ class AgentTimeoutError(MiniAgentsError, TimeoutError):
         limit: which limit: ``"first_token"``, ``"stall"`` or ``"total"``.
         seconds: that limit.
         elapsed: seconds from the inquiry to the error.
-        tokens: how many tokens had come, of all its messages.
-        partial_text: the text that had come of the message it was writing.
+        tokens: how many tokens of all its messages had arrived.
+        partial_text: the text that had arrived of the message that it was writing.
 
     Example:
         >>> error = AgentTimeoutError("too slow", agent="A", limit="stall", seconds=5.0, partial_text="Hel")
@@ -434,7 +434,7 @@ class AgentTimeoutError(MiniAgentsError, TimeoutError):
 
     @property
     def partial_text(self) -> str:
-        """The text that had come of the message it was writing."""
+        """The text that had arrived of the message that the agent was writing."""
         return partial_text(self)
 
     @override
@@ -443,13 +443,13 @@ class AgentTimeoutError(MiniAgentsError, TimeoutError):
 
 
 class AgentFieldError(MiniAgentsError, ValueError):
-    """A field of an agent of a class was given a value that does not fit.
+    """A field of a class agent was given a value that does not fit.
 
     The text names the agent, the fields and their values, these shortened and never a secret.
 
     Args:
-        text: what is wrong.
-        agent_alias: whose fields they are.
+        text: the sentence.
+        agent_alias: the alias of the agent.
 
     Example:
         >>> from miniagents import BaseAgent
@@ -472,12 +472,12 @@ class AgentFieldError(MiniAgentsError, ValueError):
 
 
 class UnroutedMessageError(MiniAgentsError, TypeError):
-    """A message came to a ``route()`` that has no case for its class, and no ``otherwise``.
+    """A message came to a ``route()`` that has neither a case for its class nor an ``otherwise``.
 
     Args:
         message: the sentence.
         message_class: the name of the class of the message.
-        cases: the names of the classes that there are cases for.
+        cases: the names of the classes that have a case.
 
     Example:
         >>> error = UnroutedMessageError("no case", message_class="Bug", cases=("Question",))
@@ -495,24 +495,25 @@ class UnroutedMessageError(MiniAgentsError, TypeError):
 
     @override
     def __str__(self) -> str:
-        return super().__str__() or "a message has a class that no case is for"
+        return super().__str__() or "the route has no case for the class of a message"
 
 
 class LLMError(MiniAgentsError):
     """A language model did not answer as it should.
 
-    The error holds plain data only, so it can be pickled, copied and logged; the exception of the SDK is at
-    most its `__cause__`. Its text never contains a key: what looks like one is replaced by ``[redacted]``.
+    The error holds plain data only, so it can be pickled, copied and logged; an exception of the SDK can only
+    be its `__cause__`. Its text never contains an API key: everything that looks like one is replaced by
+    ``[redacted]``.
 
     Args:
         message: The sentence: what was wrong, where, what to do.
         provider: The provider's name, for example ``"openai"``.
-        model: The model that was asked.
+        model: The name of the model.
         status: The HTTP status, if there was a response.
         request_id: The provider's id of the request.
         attempts: How many times the request was sent.
         partial_text: The text that had arrived before the error.
-        retry_after: The seconds that the provider asked to wait, if it did.
+        retry_after: How many seconds the provider asked the client to wait; None if it did not.
 
     Example:
         >>> error = LLMError("the stream ended early", provider="openai", partial_text="Hel")
@@ -540,7 +541,7 @@ class LLMError(MiniAgentsError):
         partial_text: str = "",
         retry_after: float | None = None,
     ) -> None:
-        # Only the redacted sentence is kept, also in `args`: pickles and tracebacks show that one.
+        # Only the redacted sentence is kept, also in `args`, since pickles and tracebacks show `args`.
         super().__init__(redact_keys(message))
         self.provider = provider
         self.model = model
@@ -573,7 +574,7 @@ class LLMStatusError(LLMError):
 
 
 class LLMTimeoutError(LLMError, TimeoutError):
-    """No first token, no progress, or no end came within the time that was set.
+    """The first token, the next part or the end of an answer did not come within its time limit.
 
     Example:
         >>> error = LLMTimeoutError("no progress for 30 s after 3 characters", partial_text="Hel")
@@ -619,7 +620,7 @@ class LLMProtocolError(LLMError):
 
 
 class LLMRefusalError(LLMError):
-    """The model refused to answer, or a content filter stopped it, and the caller asked for an error then.
+    """The model refused to answer, or a content filter stopped it; raised only if the caller chose so.
 
     Example:
         >>> LLMRefusalError("refused", model="m-1", partial_text="I cannot").partial_text
@@ -628,7 +629,7 @@ class LLMRefusalError(LLMError):
 
 
 class LLMConfigError(LLMError):
-    """A key or model is missing, or a keyword is wrong; raised before any network call.
+    """An API key or the name of a model is missing, or a keyword is wrong; raised before any network call.
 
     Example:
         >>> from miniagents.ext.llm import Provider

@@ -1,8 +1,7 @@
-"""`freeze`: data as it is now, made immutable, and what dicts become.
+"""`freeze`, which makes an immutable copy of data, and `FrozenMapping`, which dicts become.
 
-A `DataPath` says where in a value something stands; it becomes text only when an error needs it.
-`FrozenValue` is what `freeze` and the hash keys must know of a frozen model, so that they need not know
-`Frozen` itself.
+A `DataPath` is the position of something inside a value; it becomes text only when an error needs it.
+`FrozenValue` is all that `freeze` and the hash keys know of a frozen model, so they do not import `Frozen`.
 """
 
 from collections.abc import Hashable, Iterable, Mapping
@@ -74,16 +73,16 @@ def _step_text(step: object, *, is_root: bool) -> str:
 
 
 class FrozenValue:
-    """The mark of a value that is frozen by itself, with the two questions that are asked of it."""
+    """The base class of values that freeze themselves, with the methods that `freeze` and hash keys call."""
 
     __slots__ = ()
 
     def __frozen_depth__(self) -> int:
-        """Return how many levels are nested in the value, itself counted: 1 for flat data."""
+        """Return how many levels are nested in the value, counting itself: 1 for flat data."""
         raise NotImplementedError
 
     def __hash_key_of__(self, path: DataPath) -> tuple[str, bool]:
-        """Return the hash key, and whether it is good for ever.
+        """Return the hash key, and whether it can be cached for ever.
 
         Args:
             path: Where the value stands, for the text of an error.
@@ -99,8 +98,8 @@ V = TypeVar("V")
 class FrozenMapping(dict[K, V]):
     """An immutable, hashable mapping, equal to any dict with the same items.
 
-    The constructor takes the values as they are; `freeze` makes frozen values of them too. It is hashable
-    when its values are.
+    The constructor takes the values as they are; `freeze` freezes them too. The mapping is hashable if its
+    values are.
 
     Raises:
         TypeError: On every attempt to change it.
@@ -130,7 +129,7 @@ class FrozenMapping(dict[K, V]):
 
     @override
     def copy(self) -> dict[K, V]:
-        """Return an ordinary dict with the same items, to be changed."""
+        """Return an ordinary dict with the same items, which can be changed."""
         return dict(self)
 
     @classmethod
@@ -184,7 +183,7 @@ class FrozenMapping(dict[K, V]):
 
 
 MAX_NESTING: Final = 64
-"""How many levels deep messages and containers may stand in one another, the outermost message counted."""
+"""How many levels deep messages and containers may be nested, counting the outermost message."""
 
 ALLOWED: Final = (
     "None, bool, int, float, str, bytes, date, datetime, time, timedelta, UUID, Decimal, Path, Enum members, "
@@ -197,19 +196,19 @@ ATOMS: Final[frozenset[type]] = frozenset(
         *(PosixPath, WindowsPath, PurePosixPath, PureWindowsPath),
     )
 )
-"""The exact types of which every value is frozen already."""
+"""The exact types whose values are all immutable already."""
 
 _IMMUTABLE: Final = (Enum, date, time, timedelta, UUID, Decimal, PurePath)
 
 _DATA: Final = (*_IMMUTABLE, str, int, float, bytes, Mapping, tuple, list, set, frozenset, BaseModel)
-"""What may be data; of anything else it is known at once that it is none."""
+"""The types that can be data; a value of any other type is not data."""
 
 
-_set = object.__setattr__  # around the guard of a model that is frozen
+_set = object.__setattr__  # bypasses the `__setattr__` of a frozen model
 
 
 def _flat_copy(model: M) -> M:
-    """What ``model.model_copy()`` does for a model without extra and private data, for a fifth of it."""
+    """Do what ``model.model_copy()`` does for a model without private data, in a fifth of the time."""
     copied = type(model).__new__(type(model))
     _set(copied, "__dict__", model.__dict__.copy())
     _set(copied, "__pydantic_fields_set__", model.__pydantic_fields_set__.copy())
@@ -226,7 +225,7 @@ def freeze(value: object, name: str = "value") -> object:
     """Make data immutable: dicts become `FrozenMapping`, lists tuples, sets frozensets, all the way down.
 
     Values are taken as they are at the moment of the call. Subclasses of str, int, float and bytes become the
-    plain type; a pydantic model that is no `Frozen` is kept as a deep copy.
+    plain type; a pydantic model that is not a `Frozen` is kept as a deep copy.
 
     Args:
         value: Any data of the allowed types.
@@ -247,7 +246,7 @@ def freeze(value: object, name: str = "value") -> object:
 
 
 def freeze_data(given: Mapping[str, object]) -> dict[str, object]:
-    """Freeze each value that is data; what is none (a client, a function, a promise) stays as it is.
+    """Freeze each value that is data; any other value (a client, a function, a promise) stays as it is.
 
     Args:
         given: Values by name, taken as they are at the moment of the call.
@@ -269,7 +268,7 @@ def _frozen_if_data(value: object) -> object:
 
 
 def freeze_at(value: object, path: DataPath) -> object:
-    """Do what `freeze` does for a value that stands somewhere in a message.
+    """Do what `freeze` does for a value inside a message.
 
     Args:
         value: Any data of the allowed types.
@@ -286,7 +285,7 @@ def depth_of(value: object) -> int:
         return value.__frozen_depth__()
     if _is_mapping(value):
         return 1 + max(map(depth_of, (*value.keys(), *value.values())), default=0)
-    if _is_tuple(value) or _is_set(value) or _is_list(value):  # a list only in a model that is no `Frozen`
+    if _is_tuple(value) or _is_set(value) or _is_list(value):  # a list is in a model that is not `Frozen`
         return 1 + max(map(depth_of, value), default=0)
     if isinstance(value, BaseModel):
         return 1 + max(map(depth_of, model_data(value).values()), default=0)
@@ -294,7 +293,7 @@ def depth_of(value: object) -> int:
 
 
 def model_data(model: BaseModel) -> dict[str, object]:
-    """Return the fields and the extra data of any pydantic model, without what else is cached on it."""
+    """Return the fields and the extra data of any pydantic model, without other things that it caches."""
     declared = type(model).__pydantic_fields__
     attributes: Mapping[str, object] = model.__dict__
     data = {name: item for name, item in attributes.items() if name in declared}
@@ -303,7 +302,7 @@ def model_data(model: BaseModel) -> dict[str, object]:
 
 
 class _Freezer:
-    """One walk through one value; `_open` holds the containers between the root and here."""
+    """One walk through one value; `_open` holds the containers from the root to the current one."""
 
     __slots__ = ("_open",)
 
@@ -346,7 +345,7 @@ class _Freezer:
         )
 
     def _items(self, items: Iterable[object], path: DataPath) -> list[object]:
-        # A step of the path is made only for what is no atom: most data are atoms.
+        # A step of the path is made only for values that are not atoms: most data are atoms.
         return [
             each if type(each) in ATOMS else self.freeze(each, DataPath(path, Index(at)))
             for at, each in enumerate(items)
@@ -356,7 +355,7 @@ class _Freezer:
         items = self._items(value, path)
         if type(value) is tuple and all(map(_same, value, items)):
             return value
-        # A named tuple keeps its names.
+        # A named tuple keeps its class.
         make: object = getattr(type(value), "_make", None)
         return cast("tuple[object, ...]", make(items)) if callable(make) else tuple(items)
 
@@ -386,9 +385,9 @@ class _Freezer:
             for item in fields.values():
                 if type(item) not in ATOMS:
                     break
-            else:  # of atoms alone a deep copy is a shallow one
+            else:  # if all fields are atoms, a shallow copy is a deep one
                 return _flat_copy(value)
-        for name, item in model_data(value).items():  # only a check: the copy stays as its class declares it
+        for name, item in model_data(value).items():  # only a check: the copy keeps its declared types
             self.freeze(item, DataPath(path, name))
         try:
             return value.model_copy(deep=True)
@@ -398,17 +397,18 @@ class _Freezer:
             ) from error
 
     def _check_depth(self, more: int, path: DataPath) -> None:
-        # The message around all this is one level more.
+        # The message around the value is one more level.
         if len(self._open) + more >= MAX_NESTING:
             raise NestingError(f"{path} is nested more than {MAX_NESTING} levels deep; make the data flatter")
 
 
 def _plain(value: object) -> object:
-    """Return what an immutable value without content is kept as, or ``None`` for anything else."""
+    """Return the plain form of a simple immutable value, or ``None`` for anything else."""
     # An enum member may be a str or int too, and stays the member.
     if isinstance(value, _IMMUTABLE):
         return value
-    # Subclasses may carry more and mutable things: only the plain value is kept, by no method of theirs.
+    # Subclasses may have further, mutable attributes: only the plain value is kept, and none of their methods
+    # is called.
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
@@ -431,7 +431,7 @@ def _type_name(value: object) -> str:
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
-# `isinstance` alone leaves the type of the items unknown to type checkers.
+# After a bare `isinstance` type checkers do not know the type of the items.
 def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
     return isinstance(value, Mapping)
 

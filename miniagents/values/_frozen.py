@@ -1,8 +1,9 @@
-"""`Frozen`: a pydantic model whose every value is frozen all the way down.
+"""`Frozen`: a pydantic model whose values are frozen on all levels.
 
-Its metaclass only tells type checkers what pydantic's fields mean here. pydantic's own metaclass is a private
-import; pyproject pins the range of pydantic and `test_frozen.py` proves it is there. Ours must stay empty: a
-`__new__` of our own would stand between pydantic and the frame in which it looks for local types.
+Its metaclass only tells type checkers that fields are frozen and keyword-only. pydantic's own metaclass is a
+private import; pyproject pins the range of pydantic, and `test_frozen.py` proves that it can be imported. Our
+metaclass must stay empty: with a `__new__` of our own, pydantic would look for local types in the wrong
+frame.
 """
 
 import json
@@ -32,9 +33,9 @@ from ._hash_key import HashWalk, class_name_of
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field, PrivateAttr))
 class FrozenMeta(ModelMetaclass):
-    """Pydantic's metaclass for classes whose fields are frozen, and keyword-only unless they say so.
+    """Pydantic's metaclass, for classes whose fields are frozen, and keyword-only unless declared otherwise.
 
-    Classes that extend `Frozen` have it without naming it. Type checkers read it and check the constructor.
+    Subclasses of `Frozen` inherit it. Type checkers read it to check calls of the constructor.
 
     Example:
         >>> from miniagents import Frozen
@@ -61,20 +62,20 @@ def is_frozen_error(owner: str, name: str) -> ValidationError:
 
 
 _EMPTY: Final[FrozenMapping[str, object]] = FrozenMapping()
-_set = object.__setattr__  # around the guard of `Frozen.__setattr__`
+_set = object.__setattr__  # bypasses `Frozen.__setattr__`
 
 
 class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
-    """An immutable value: declared fields and any further keyword, frozen all the way down.
+    """An immutable value: declared fields and any further keywords, frozen on all levels.
 
-    Dicts become `FrozenMapping`, lists tuples, sets frozensets, as they are at the moment of construction.
-    Fields are declared as what they hold: `tuple[int, ...]`, `Mapping[str, int]`, `frozenset[int]`; one that
-    is declared as a list, a dict or a set is refused where the class is defined. A pydantic model that is no
-    `Frozen` is kept as a deep copy. `str(value)` is its `text` if it has one, else its `text_template`
-    filled in, else its JSON. A template is a ``ClassVar[str]`` or a field. A class variable with plain data
-    can be given per value as well.
+    The constructor copies its data: dicts become `FrozenMapping`, lists tuples, sets frozensets. Declare a
+    field as what it holds: `tuple[int, ...]`, `Mapping[str, int]`, `frozenset[int]`; the definition of a
+    class with a field that is a list, a dict or a set raises an error. A pydantic model that is not a
+    `Frozen` is kept as a deep copy. `str(value)` is its `text` if it has one, else its filled
+    `text_template`, else its JSON. A template is a ``ClassVar[str]`` or a field. A single value can replace a
+    class variable that holds plain data.
 
-    A subclass that takes its text by position writes the field and the constructor out, for type checkers::
+    A subclass that takes its text by position declares the field and the constructor, for type checkers::
 
         class Message(Frozen):
             text: str | None = Field(default=None, kw_only=False)
@@ -96,7 +97,7 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
         (('a',), True, 40)
     """
 
-    # The caches live in slots: pydantic copies `__dict__` but never these, so no copy has a stale one.
+    # The caches are slots: pydantic copies `__dict__` but not the slots, so no copy has a stale cache.
     __slots__ = ("__weakref__", "_depth", "_hash_key")
 
     model_config: ClassVar[ConfigDict] = CONFIG
@@ -121,11 +122,11 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
         """Take the keywords of a class.
 
         Args:
-            deferred: its validator is made when it is first used, and so are complaints about its fields;
-                it makes an import cheap.
+            deferred: pydantic builds the validator at its first use, and reports errors in the fields then;
+                this makes an import cheap.
             **kwargs: pydantic's configuration.
         """
-        del deferred  # it is looked at when the fields are known
+        del deferred  # `__pydantic_init_subclass__` uses it, when the fields are known
         super().__init_subclass__(**kwargs)
 
     @classmethod
@@ -186,7 +187,7 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
             }
         )
         _set(self, "__pydantic_extra__", frozen)
-        # The attribute must show the data of this value, not what the class has under that name.
+        # The attribute must be the data of this value, not the class variable of that name.
         if not facts.replaceable.isdisjoint(frozen):
             own = cast("dict[str, object]", self.__dict__)
             own.update((name, frozen[name]) for name in facts.replaceable.intersection(frozen))
@@ -240,7 +241,7 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
             return hash((type(self), frozenset(data.items())))
         except (
             TypeError
-        ):  # a pydantic model that is no `Frozen` has no hash; equal values still have equal names
+        ):  # a pydantic model that is not a `Frozen` has no hash; equal values still have equal names
             return hash((type(self), frozenset(data)))
 
     @override
@@ -252,7 +253,7 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
         if source is None:
             try:
                 return self.model_dump_json(exclude={"text"})
-            except PydanticSerializationError:  # half a surrogate pair stands in it, which UTF-8 cannot write
+            except PydanticSerializationError:  # it contains half a surrogate pair, which UTF-8 cannot encode
                 data = self.model_dump(mode="json", exclude={"text"})
                 return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
         data = model_data(self)
@@ -265,7 +266,7 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
 
     @override
     def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
-        """Return a copy with some fields changed, or with more data; what is new is checked and frozen.
+        """Return a copy with some fields changed, or with more data; the new values are checked and frozen.
 
         Args:
             update: The fields to change or to add; declared fields are validated as their annotations say.
@@ -282,7 +283,7 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
         declared = {name: value for name, value in update.items() if name in cls.__pydantic_fields__}
         if declared:
             declared = cls.__frozen_facts__.updates.validate_python(declared)
-        # Only data: what the old value cached in its `__dict__` would be stale.
+        # Only the data: anything else that the old value caches in its `__dict__` would be stale.
         data = {**model_data(copied), **update, **declared}
         extra = {name: value for name, value in data.items() if name not in cls.__pydantic_fields__}
         _set(copied, "__dict__", {name: value for name, value in data.items() if name not in extra})
@@ -293,7 +294,8 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
-        # A class that was made by parameters (`Box[int]`) is found by these: no name leads a pickle to it.
+        # A generic class with parameters (`Box[int]`) is pickled as class and parameters: it has no name to
+        # import.
         generic = type(self).__pydantic_generic_metadata__
         return _blank, (generic["origin"] or type(self), generic["args"]), self.__getstate__()
 
@@ -317,13 +319,13 @@ F = TypeVar("F", bound=Frozen)
 
 
 def _blank(kind: type[F], parameters: tuple[type, ...]) -> F:
-    """What pickles begin with: a value of ``kind``, or of ``kind[parameters]``, without any field yet."""
+    """Return a value of ``kind``, or of ``kind[parameters]``, without fields: a pickle is loaded into it."""
     made = cast("type[F]", kind.__class_getitem__(parameters)) if parameters else kind
     return made.__new__(made)
 
 
 def of_atoms(kind: type[F], fields: dict[str, object]) -> F:
-    """Make a value of fields that need neither validating nor freezing, for a quarter of the price.
+    """Make a value of fields that need neither validation nor freezing, in a quarter of the time.
 
     Args:
         kind: its class.
@@ -336,16 +338,16 @@ def of_atoms(kind: type[F], fields: dict[str, object]) -> F:
         >>> of_atoms(Point, {"x": 1}) == Point(x=1)
         True
     """
-    made = object.__new__(kind)  # `kind.__new__` is looked up slowly, as every attribute of such a class
+    made = object.__new__(kind)  # not `kind.__new__`: attributes of such a class are slow to look up
     fill_with_atoms(made, fields)
     return made
 
 
 def fill_with_atoms(made: Frozen, fields: dict[str, object]) -> None:
-    """What :func:`of_atoms` does, for the constructor of a class.
+    """Do what :func:`of_atoms` does, in the constructor of a class.
 
     Args:
-        made: has no field yet.
+        made: a value without fields.
         fields: every declared field, each a string, a number or None, of the declared type; kept as it is.
 
     Example:
@@ -363,10 +365,10 @@ def fill_with_atoms(made: Frozen, fields: dict[str, object]) -> None:
 
 
 def made_of(kind: type[F], given: Mapping[str, object]) -> F:
-    """Make ``kind(**given)`` with any further data; cheap where every value is of exactly the declared type.
+    """Make ``kind(**given)`` with any further data; fast if every value has exactly the declared type.
 
     Args:
-        kind: Its class, which has no constructor of its own.
+        kind: The class of the value; it has no constructor of its own.
         given: The values by name.
 
     Raises:

@@ -1,9 +1,9 @@
-"""Serializers for declared containers: a field declared `list[int]` holds a tuple, which is all right.
+"""Serializers for declared containers: a field declared `Sequence[int]` holds a tuple.
 
-pydantic's serializers warn about a value that is not of the declared type. Here every list and set in the
-schema of a frozen class gets one that turns the frozen value back first. A schema is a tree of plain dicts,
-documented in `pydantic_core.core_schema`; what is walked is copied, and only definitions, which are
-referred to by name, are changed.
+In pydantic's schema such a field is a list, and pydantic's serializers warn about a value that is not one. So
+every list and set in the schema of a frozen class gets a serializer that first turns the frozen value back. A
+schema is a tree of plain dicts, documented in `pydantic_core.core_schema`. The walk copies the tree; it
+changes only definitions in place, since these are referred to by name.
 """
 
 from collections import Counter, OrderedDict
@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 Thaw = Callable[[object, Callable[[object], object]], object]
 Node = dict[str, object]
 
-# The schemas of other classes: theirs, and done by themselves if they are frozen.
+# The schemas of other classes are not changed here; a frozen class changes its own.
 _FOREIGN: Final = frozenset({"model", "dataclass"})
 
 
@@ -39,7 +39,7 @@ def thaw_in_serializers(schema: CoreSchema, handler: GetCoreSchemaHandler) -> Co
 
 
 class _Walk:
-    """One walk; a definition is done once, however often it is referred to."""
+    """One walk through a schema; it handles each definition once, however often it is referred to."""
 
     __slots__ = ("_done", "_handler")
 
@@ -70,7 +70,7 @@ class _Walk:
         self._done.add(name)
         try:
             definition: object = self._handler.resolve_ref_schema(reference)
-        except LookupError:  # the class itself, whose definition is not made yet
+        except LookupError:  # the class itself, whose definition does not exist yet
             return
         walked = self.walk(definition)
         if _is_node(definition) and _is_node(walked):

@@ -1,8 +1,9 @@
 """Hash keys: sha256 over canonical JSON, the same in every process.
 
-Canonical means: keys sorted, no whitespace, ASCII only. What JSON alone would confuse is told apart by a
-tag, an object whose one key begins with ``$``: ``{"$bytes": "00ff"}``. A key of real data that begins with
-``$`` gets a second one, so that data cannot imitate a tag. A nested message stands there by its own key: a
+Canonical means: keys sorted, no whitespace, ASCII only. A value that plain JSON would confuse with another
+one is written as a tag,
+an object whose only key begins with ``$``: ``{"$bytes": "00ff"}``. A key of real data that begins with ``$``
+gets a second ``$``, so that data cannot imitate a tag. A nested message is written as its own hash key: a
 Merkle tree.
 """
 
@@ -26,7 +27,7 @@ from ._freeze import DataPath, FrozenValue, Index, model_data
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
 _LENGTH: Final = 40
-# The interpreter may refuse to write an integer of more than 4,300 decimal digits (14,284 bits).
+# Python may refuse to convert an integer of more than 4,300 decimal digits (14,284 bits) to text.
 _BIG_BITS: Final = 14_000
 
 
@@ -34,9 +35,8 @@ class HashWalk:
     """One walk through the fields of one value.
 
     Attributes:
-        lasting: False once something was met that can still be changed (a pydantic model that is no
-        `Frozen`):
-            the key is right now, but must not be kept.
+        lasting: False if the data contains something that can still change (a pydantic model that is not a
+            `Frozen`): the key is right now, but must not be cached.
     """
 
     __slots__ = ("lasting",)
@@ -116,16 +116,16 @@ _KEPT_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "UserMessage": "miniagents.promising._roles.UserMessage",
     }
 )
-"""The name that a class of the library has in hash keys: the one of its first release, wherever it is now.
+"""The name that a class of the library has in hash keys: its name in the first release.
 
-Users store messages by their keys, so these names never change. A class that is not listed is
-``miniagents.NAME`` in keys, which no move changes either: add nothing here.
+Users store messages under their keys, so these names never change. A class that is not listed is
+``miniagents.NAME`` in keys, whatever its module. Do not add names here.
 """
 
 
 def class_name_of(cls: type) -> str:
-    """Return the qualified name of a class, with its module; of a class of the library a name that lasts."""
-    # The module of `ParsedMessage[Poem]` is the one that says so first, or that of `ParsedMessage`.
+    """Return the module and qualified name of a class; for a class of the library a lasting name."""
+    # `ParsedMessage[Poem]` has the module that uses it first, or that of `ParsedMessage`.
     origin = cls.__pydantic_generic_metadata__["origin"] if issubclass(cls, BaseModel) else None
     if (origin or cls).__module__.partition(".")[0] != "miniagents":
         return f"{cls.__module__}.{cls.__qualname__}"
@@ -157,7 +157,7 @@ def _scalar(value: object, path: DataPath) -> Json:  # noqa: PLR0911 - a table o
 
 def _moment(value: object, path: DataPath) -> Json:
     match value:
-        case datetime():  # before date: it is one
+        case datetime():  # before date, of which it is a subclass
             return {"$datetime": [value.isoformat(), value.fold]}
         case date():
             return {"$date": value.isoformat()}

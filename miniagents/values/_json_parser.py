@@ -1,11 +1,11 @@
-"""Read a JSON document that comes in pieces: once, in linear time, each value as soon as it is there.
+"""Read a JSON document that comes in pieces, in linear time; report each value as soon as it is complete.
 
-A parser that is asked anew at every token reads a document of n tokens n times; this one reads each character
-once. It is strict: what `json.loads` refuses it refuses too, and also ``NaN`` and ``Infinity``, which are no
-JSON. Only half surrogate pairs are more than JSON's: they become U+FFFD, since no text can hold them.
+A parser that starts again at every token reads a document of n tokens n times; this one reads each character
+once. It is strict: it refuses what `json.loads` refuses, and also ``NaN`` and ``Infinity``, which are not
+JSON. Unlike `json.loads`, it turns half of a surrogate pair into U+FFFD, since UTF-8 cannot encode it.
 
-A text is decoded as early as each character is known. Held back is only an escape that is not complete, and
-the first half of a surrogate pair: both are at most a few characters.
+Each character of a string is decoded as soon as it is known. The parser holds back only an incomplete escape
+and the first half of a surrogate pair: a few characters at most.
 """
 
 import re
@@ -34,7 +34,7 @@ JsonPath: TypeAlias = tuple[str | int, ...]
 
 
 class JsonError(MiniAgentsError, ValueError):
-    """A text is not JSON; the error names the character where that shows, and never quotes the text.
+    """A text is not JSON; the error has the position of the wrong character, and never quotes the text.
 
     Example:
         >>> from miniagents.values import JsonParser
@@ -47,10 +47,10 @@ class JsonError(MiniAgentsError, ValueError):
 
 @lazy_dataclass(frozen=True, slots=True)
 class JsonText:
-    """A piece of a text in the document.
+    """A piece of a string in the document.
 
     Attributes:
-        path: the keys and indexes that lead to the text.
+        path: the keys and indexes that lead to the string.
         text: the piece; never empty.
 
     Example:
@@ -69,7 +69,7 @@ class JsonEnd:
 
     Attributes:
         path: the keys and indexes that lead to it.
-        value: what `json.loads` would make of it.
+        value: the value, as `json.loads` would return it.
 
     Example:
         >>> from miniagents.values import JsonParser
@@ -82,7 +82,7 @@ class JsonEnd:
 
 
 JsonEvent: TypeAlias = JsonText | JsonEnd
-"""What a piece of the document told."""
+"""What the parser reports."""
 
 
 _RUN: Final = re.compile(r'[^"\\\x00-\x1f]*')
@@ -97,7 +97,7 @@ _HIGH, _LOW, _BEHIND = 0xD800, 0xDC00, 0xE000
 
 
 class JsonString:
-    r"""One string, from behind its opening quote to its closing one.
+    r"""A decoder of one string, from after its opening quote to its closing quote.
 
     Attributes:
         closed: whether the closing quote has come.
@@ -118,20 +118,20 @@ class JsonString:
 
     @property
     def text(self) -> str:
-        """What is decoded so far; it costs its length, however many pieces there were before."""
+        """The text that is decoded so far; the cost is its length, however many pieces it came in."""
         if len(self._pieces) > 1:
             self._pieces = ["".join(self._pieces)]
         return self._pieces[0] if self._pieces else ""
 
     def feed(self, text: str, at: int = 0) -> tuple[int, str]:
-        """Read on in a text, up to the closing quote or the text's end.
+        """Read on, up to the closing quote or the end of the piece.
 
         Args:
             text: a piece of the document.
-            at: from which character on.
+            at: the index of the first character to read.
 
         Returns:
-            How far it read, and what it decoded.
+            The index after the last character that it read, and the decoded text.
 
         Raises:
             ValueError: at a character that no JSON string can have; the text says what is wrong.
@@ -172,7 +172,7 @@ class JsonString:
                 found.append(_SIMPLE[char])
                 self._escape = ""
             else:
-                raise ValueError("a string has an escape that JSON does not know")
+                raise ValueError("a string has an escape that is not valid JSON")
             return at + 1
         if char not in _HEX:
             raise ValueError("a string has a \\u that is not followed by four hex digits")
@@ -203,7 +203,7 @@ def bare_value(word: str) -> object:
     """Return the value of a number or literal.
 
     Raises:
-        ValueError: it is neither, or a whole number of more than 4,300 digits.
+        ValueError: it is neither, or an integer of more than 4,300 digits.
     """
     match word:
         case "true":
@@ -217,7 +217,7 @@ def bare_value(word: str) -> object:
         case _ if _NUMBER.match(word):
             return float(word)
         case _:
-            raise ValueError("a number or literal ends that JSON does not know")
+            raise ValueError("the number or literal that ends here is not valid JSON")
 
 
 _MAX_NESTING: Final = 200
@@ -232,8 +232,9 @@ class JsonFrame:
     """A container that is still open.
 
     Attributes:
-        value: what is complete in it.
-        key: of an object, the key of the value that is open now or comes next; None before there is one.
+        value: its complete items.
+        key: in an object, the key of the value that is being read or comes next; None before the key has
+            come.
 
     Example:
         >>> machine = JsonParser()
@@ -247,7 +248,7 @@ class JsonFrame:
 
 
 class _Next(Enum):
-    """What may come next."""
+    """What the grammar allows next."""
 
     VALUE = auto()
     VALUE_OR_END = auto()
@@ -264,15 +265,15 @@ _ENDS: Final = frozenset({_Next.VALUE_OR_END, _Next.KEY_OR_END, _Next.COMMA_OR_E
 
 
 class JsonParser:
-    """An incremental parser: it is fed a document piece by piece.
+    """An incremental parser: pieces of a document in, events out.
 
     Args:
-        depth: how deep a value may stand to be told of: 1 for the fields or elements of the document. What is
-            deeper comes with the value that it stands in, and the document itself with `finish`.
-        ignore_rest: whether anything may follow the document; it is passed over.
+        depth: down to which level values have events of their own: 1 for the fields or elements of the
+            document. A deeper value is part of the value around it; `finish` returns the document itself.
+        ignore_rest: whether other text may follow the document; the parser ignores it.
 
     Attributes:
-        frames: the containers that are open now, the outermost first; they are filled as the text comes.
+        frames: the containers that are still open, the outermost first; they are filled as the text comes.
 
     Example:
         >>> machine = JsonParser()
@@ -314,17 +315,17 @@ class JsonParser:
 
     @property
     def open_text(self) -> str | None:
-        """What has come of the text that is open now, None if none is (a key is no text)."""
+        """The decoded text of the string that is still open; None if no string is open. Keys do not count."""
         return None if self._string is None else self._string.text
 
     @property
     def open_length(self) -> int:
-        """How many characters have come of the text that is open now; 0 if none is."""
+        """How many characters of the open string are decoded; 0 if no string is open."""
         return 0 if self._string is None else self._string.length
 
     @property
     def closed(self) -> bool:
-        """Whether the document is complete; one that is a bare number is only by `finish`."""
+        """Whether the document is complete; a document that is only a number is complete after `finish`."""
         return self._next is _Next.NOTHING
 
     def feed(self, text: str) -> list[JsonEvent]:
@@ -334,7 +335,7 @@ class JsonParser:
             text: any piece, also an empty one.
 
         Returns:
-            What it brought, in order.
+            The events of this piece, in order.
 
         Raises:
             JsonError: it is not JSON; the parser cannot be used any more.
@@ -356,14 +357,14 @@ class JsonParser:
             The value of the whole document.
 
         Raises:
-            JsonError: something is still open, or nothing came.
+            JsonError: a value is still open, or the document is empty.
         """
         if self._next is _Next.BARE and not self.frames:
             try:
                 self._end_bare()
             except ValueError as error:
                 raise JsonError(f"this is not JSON at character {self._read}: {error}") from None
-        if self._next is not _Next.NOTHING:  # also while a text is open: it stands where a value comes next
+        if self._next is not _Next.NOTHING:  # also while a string is open
             raise JsonError(f"this is not JSON: it ends after {self._read} characters before it is complete")
         return self._root
 
@@ -385,7 +386,7 @@ class JsonParser:
         return at + 1
 
     def _mark(self, char: str) -> None:
-        """Take a character that stands between values, or begins one."""
+        """Take a character between values, or the first character of a value."""
         state = self._next
         if state in _VALUES:
             if self._begin(char):
@@ -406,10 +407,10 @@ class JsonParser:
         ):
             self._close(self.frames.pop().value)
             return
-        raise ValueError(f"{char!r} cannot stand here" if char.isascii() else "no text can stand here")
+        raise ValueError(f"{char!r} cannot stand here" if char.isascii() else "text outside of a string")
 
     def _begin(self, char: str) -> bool:
-        """Begin a value, if this is the first character of one."""
+        """Begin a value, if the character begins one; return whether it does."""
         if char == '"':
             self._string = JsonString()
         elif char == "{":
@@ -457,7 +458,7 @@ class JsonParser:
         self._close(bare_value(word))
 
     def _close(self, value: object) -> None:
-        """Put a complete value where it belongs."""
+        """Put a complete value into its container."""
         if 0 < len(self.frames) <= self._depth:
             self._events.append(JsonEnd(self._path(), value))
         if not self.frames:

@@ -1,4 +1,4 @@
-"""``lazy_dataclass``, which type checkers take for ``dataclass``."""
+"""``lazy_dataclass``, which type checkers treat as ``dataclass``."""
 
 from typing import TYPE_CHECKING
 

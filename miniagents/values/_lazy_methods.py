@@ -1,8 +1,8 @@
 """Dataclasses whose methods are compiled when they are first called.
 
-``dataclass`` writes six methods for each class and compiles them, which takes most of a millisecond. There
-are dozens of such classes, and a program uses few of them. Here a class has its slots and fields at once,
-and each method is compiled by ``dataclass`` when it is first looked up; from then on it is the class's own.
+``dataclass`` writes six methods for each class and compiles them, which takes nearly a millisecond. The
+library has dozens of such classes, and a program uses few of them. Here a class gets its slots and fields at
+once. ``dataclass`` compiles a method when it is first looked up; then the method is stored in the class.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ __all__ = ["lazy_dataclass"]
 
 C = TypeVar("C", bound=type[object])
 
-# What makes `dataclass` compile one method and no other one, but for those of `frozen`.
+# The arguments with which `dataclass` compiles only this method (and those of `frozen`).
 _ONLY: Final[Mapping[str, Mapping[str, bool]]] = MappingProxyType(
     {
         "__init__": {"init": True, "frozen": True},
@@ -27,14 +27,14 @@ _ONLY: Final[Mapping[str, Mapping[str, bool]]] = MappingProxyType(
 
 def lazy_dataclass(
     *,
-    frozen: Literal[True],  # noqa: ARG001 - said for type checkers, which take this for `dataclass`
+    frozen: Literal[True],  # noqa: ARG001 - for type checkers, which treat this as `dataclass`
     slots: Literal[True],
     kw_only: bool = False,
 ) -> Callable[[C], C]:
-    """Return a decorator that does what ``dataclass`` does with the same arguments.
+    """Return a decorator that does the same as ``dataclass`` with these arguments.
 
-    Not for a class with a dataclass among its bases: that takes ``dataclass``. Other dataclasses may inherit
-    from this one.
+    A class with a dataclass among its bases needs ``dataclass`` itself. Other dataclasses may inherit from a
+    class that this decorator made.
 
     Args:
         frozen: its fields cannot be assigned.
@@ -54,7 +54,8 @@ def lazy_dataclass(
     """
 
     def decorate(cls: C) -> C:
-        cls.__doc__ = cls.__doc__ or cls.__name__  # else `dataclass` makes one of its signature: of a method
+        # Without a docstring `dataclass` would write the signature there, and so compile `__init__`.
+        cls.__doc__ = cls.__doc__ or cls.__name__
         for name in _ONLY:
             if name not in vars(cls):
                 setattr(cls, name, _CompiledOnUse())
@@ -68,7 +69,7 @@ def lazy_dataclass(
 
 
 class _CompiledOnUse:
-    """Stands in a class for a method; the first look at it puts the method there."""
+    """A placeholder of a method: at the first look-up it replaces itself with the compiled method."""
 
     __slots__ = ("_name", "_owner")
 
@@ -83,7 +84,7 @@ class _CompiledOnUse:
 
 
 def _compiled(cls: type[object], name: str) -> FunctionType:
-    """The method that ``dataclass`` makes for a class with these fields."""
+    """Return the method that ``dataclass`` makes for a class with these fields."""
     declared = {each.name: each for each in fields(cls)}  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it is one
     body: dict[str, object] = {
         "__doc__": cls.__doc__,
@@ -91,7 +92,7 @@ def _compiled(cls: type[object], name: str) -> FunctionType:
         "__qualname__": cls.__qualname__,
     }
     if hasattr(cls, "__post_init__"):
-        body["__post_init__"] = None  # that there is one is all that `dataclass` needs to know
+        body["__post_init__"] = None  # `dataclass` only checks that it exists
     like = type(cls.__name__, (), {**body, **declared})
     like.__annotations__ = {each.name: each.type for each in declared.values()}
     flags = {"init": False, "repr": False, "eq": False, **_ONLY[name]}
@@ -113,13 +114,13 @@ def _refuse_deleting(self: object, name: str) -> None:
 
 
 def _is_fixed(value: object, name: str) -> bool:
-    """Whether an attribute stays: every one of a dataclass, and the fields in a plain subclass of one."""
+    """Return whether an attribute is frozen: all of a dataclass, only the fields of its plain subclass."""
     return "__dataclass_fields__" in vars(type(value)) or name in {each.name for each in fields(value)}  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it is one
 
 
 @dataclass(frozen=True, slots=True)
 class _Frozen:
-    """What a frozen dataclass with slots has, whatever its fields are."""
+    """A source of the attributes that every frozen dataclass with slots has."""
 
 
 _PARAMETERS: Final = cast("object", vars(_Frozen)["__dataclass_params__"])

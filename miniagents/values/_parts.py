@@ -1,8 +1,8 @@
-"""What streams out of a model: text as plain `str`, everything else as a small frozen value.
+"""The parts that a model streams: text as plain `str`, everything else as a small frozen value.
 
-**A part is a piece.** Pieces of one `index` belong together; `content_of` puts them together, and that is
-what the finished message keeps. Each such value is a slotted frozen dataclass of plain data, so it can stand
-in a message, has a hash key, and goes through JSON with its `kind`.
+**A part is a piece.** Pieces with the same `index` belong together; `content_of` joins them, and the finished
+message keeps the result. Each such value is a slotted frozen dataclass of plain data, so it can be a field of
+a message, has a hash key, and can be written as JSON with its `kind`.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class PartValue(FrozenValue):
-    """A frozen dataclass that may stand in a message.
+    """The base class of frozen dataclasses that a message may contain.
 
     Example:
         >>> from miniagents.values import Finish
@@ -44,13 +44,13 @@ class PartValue(FrozenValue):
     """
 
     __slots__ = ()
-    # As a declared field of a message: that one's `extra="allow"` is not for what has slots.
+    # For a declared field of a message, whose `extra="allow"` does not work for a class with slots.
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
         extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
     )
 
     def as_data(self) -> dict[str, object]:
-        """Return the fields by name, those of their default included.
+        """Return the fields by name, also those that have their default.
 
         Example:
             >>> from miniagents import Finish
@@ -72,21 +72,21 @@ class PartValue(FrozenValue):
         return walk.key(class_name_of(type(self)), data, path), walk.lasting
 
 
-# Fields that were not there when users stored the first keys: one that is None is left out of the key.
+# Fields that are newer than the first stored keys: a key contains them only if they are not None.
 _NEW: Final = frozenset({"cache_write_tokens"})
 
 
 @lazy_dataclass(frozen=True, slots=True)
 class Reasoning(PartValue):
-    """What a model thinks before and while it answers; a piece in a stream, a whole block in a message.
+    """What a model thinks before and while it answers: a piece in a stream, a whole block in a message.
 
     Attributes:
-        text: the thought, or what the provider shows of it.
-        signature: what the provider wants back unchanged in a later turn: a signature, or the encrypted
-            thought itself.
-        id: the provider's name of the block.
+        text: the thought, or the summary that the provider shows.
+        signature: a signature, or the encrypted thought; the provider needs it back unchanged in a later
+            turn.
+        id: the provider's id of the block.
         index: which block of the answer this is, so that pieces can be put together.
-        redacted: the provider hides the text; only the signature tells.
+        redacted: whether the provider hides the text; then only the signature has the thought.
         kind: which part this is, for JSON.
 
     Example:
@@ -104,10 +104,10 @@ class Reasoning(PartValue):
 
 @lazy_dataclass(frozen=True, slots=True)
 class Refusal(PartValue):
-    """A piece of the text with which a model refuses; readers of tokens are shown it like any text.
+    """A piece of the text with which a model refuses to answer; readers of tokens get it like any text.
 
     Attributes:
-        text: what it says, or a piece of it.
+        text: the text, or a piece of it.
         kind: which part this is, for JSON.
 
     Example:
@@ -127,7 +127,7 @@ class ToolCallDelta(PartValue):
         index: which call of the answer this is.
         id: the provider's name of the call; on the first piece, None afterwards.
         name: the name of the tool; on the first piece, None afterwards.
-        arguments: a fragment of the JSON of the arguments.
+        arguments: a piece of the JSON of the arguments.
         item_id: the provider's name of the item around the call, where it has one.
         kind: which part this is, for JSON.
 
@@ -146,12 +146,12 @@ class ToolCallDelta(PartValue):
 
 @lazy_dataclass(frozen=True, slots=True)
 class ToolResult(PartValue):
-    """What a tool said to a call.
+    """The result of a tool call.
 
     Attributes:
         call_id: the id of the call.
-        content: what the model is told.
-        is_error: it is the text of an error.
+        content: the text that the model gets.
+        is_error: whether the content is the text of an error.
         name: the name of the tool.
         kind: which part this is, for JSON.
 
@@ -172,10 +172,10 @@ class Citation(PartValue):
     """A source that the model names for what it has just said.
 
     Attributes:
-        source: its address, or the provider's name of the document.
+        source: its URL, or the provider's name of the document.
         title: its title.
         text: the words that are cited.
-        start: where they begin in the source, or in the answer, as the provider counts.
+        start: where they begin: an index in the source or in the answer, depending on the provider.
         end: where they end.
         kind: which part this is, for JSON.
 
@@ -194,17 +194,18 @@ class Citation(PartValue):
 
 @lazy_dataclass(frozen=True, slots=True)
 class Usage(PartValue):
-    """Tokens counted by the provider so far; the last one of an answer holds, and None is not known.
+    """Tokens that the provider has counted so far; the last `Usage` of an answer is valid. None: not known.
 
     Attributes:
-        input_tokens: of the whole input, cached ones included.
-        output_tokens: of the answer, reasoning included.
+        input_tokens: tokens of the whole input, including cached ones.
+        output_tokens: tokens of the answer, including reasoning.
         cached_tokens: those of the input that came from a cache.
         reasoning_tokens: those of the output that were reasoning.
         cache_write_tokens: those of the input that were written to a cache.
         kind: which part this is, for JSON.
 
-    Usages are added, with `+` and with `sum`, and subtracted: the numbers that are known, None where none is.
+    `+`, `sum` and `-` work on usages: a number that is not known counts as 0; if both are unknown, the result
+    is None.
 
     Example:
         >>> Usage(7, 3).output_tokens
@@ -232,7 +233,7 @@ class Usage(PartValue):
         return self._joined(other, _sum)
 
     def __sub__(self, other: "Usage") -> "Usage":
-        """Return what has come since ``other``; what that does not know counts as nothing.
+        """Return the tokens since ``other``; a number that is unknown in ``other`` counts as 0.
 
         Example:
             >>> Usage(12, 3) - Usage(5)
@@ -252,7 +253,7 @@ class Usage(PartValue):
         )
 
     def __radd__(self, other: int) -> "Usage":
-        """Return these tokens: `sum` begins with 0."""
+        """Return the same tokens, because `sum` begins with 0."""
         return self if other == 0 else NotImplemented
 
 
@@ -266,7 +267,7 @@ def _difference(one: int | None, other: int | None) -> int | None:
     return one if other is None else (one or 0) - other
 
 
-# In the words of all providers: too long, or not allowed.
+# The words of all providers for: too long, or not allowed.
 _CUT: Final = frozenset({"length", "max_tokens", "max_output_tokens", "content_filter", "refusal"})
 
 
@@ -275,7 +276,7 @@ class Finish(PartValue):
     """The end of an answer, in the provider's own word ("stop", "end_turn", "length", "tool_use").
 
     Attributes:
-        reason: the word.
+        reason: the provider's word.
         kind: which part this is, for JSON.
 
     Example:
@@ -288,7 +289,7 @@ class Finish(PartValue):
 
     @property
     def cut(self) -> bool:
-        """Whether the model was stopped in the middle: what it was writing then need not be whole.
+        """Whether the model was stopped before it had finished: the end of the answer may be missing.
 
         Example:
             >>> Finish("max_tokens").cut, Finish("tool_use").cut
@@ -299,12 +300,13 @@ class Finish(PartValue):
 
 @lazy_dataclass(frozen=True, slots=True)
 class Restart(PartValue):
-    """What came before is not the answer: it begins anew here.
+    """The answer begins again here: what came before is not part of it.
 
-    It stands in the stream only: the message is made of what comes behind the last one.
+    It is part of the stream only: the message contains what comes after the last `Restart`.
 
     Attributes:
-        reason: why, for people and for the model; `""` if what came before was only on the way.
+        reason: why, for people and for the model; `""` if what came before was only a step towards the
+            answer.
         kind: which part this is, for JSON.
 
     Example:
@@ -318,12 +320,12 @@ class Restart(PartValue):
 
 @lazy_dataclass(frozen=True, slots=True)
 class Retry(PartValue):
-    """The provider is asked again: nothing of the answer had come yet, and what went wrong may pass.
+    """The request is sent again: the answer had not begun, and the error may be temporary.
 
-    It stands in the stream only, before everything else.
+    It is part of the stream only, before everything else.
 
     Attributes:
-        attempt: which attempt is over; the first one is 1.
+        attempt: the number of the attempt that failed; the first one is 1.
         delay: seconds until the next one.
         reason: what went wrong.
         kind: which part this is, for JSON.
@@ -341,12 +343,12 @@ class Retry(PartValue):
 
 @lazy_dataclass(frozen=True, slots=True)
 class RateLimit(PartValue):
-    """How much of something a provider still gives, as it says; None is not known.
+    """A rate limit, as the provider reports it; None: not known.
 
     Attributes:
-        limit: how much there is in a period.
+        limit: how much is allowed in a period.
         remaining: how much of it is left.
-        resets_in: seconds until all of it is there again.
+        resets_in: seconds until all of it is available again.
 
     Example:
         >>> RateLimit(limit=500, remaining=499, resets_in=0.12).remaining
@@ -360,15 +362,15 @@ class RateLimit(PartValue):
 
 @lazy_dataclass(frozen=True, slots=True)
 class ResponseHeaders(PartValue):
-    """What the headers of a provider's response say: its id, and how much may still be asked.
+    """The headers of a provider's response: the id of the request, and the rate limits.
 
-    It stands in the stream only, before what the response brings: an answer, a `Retry`, or an error. None is
-    what the headers do not say.
+    It is part of the stream only, before the result of the response: an answer, a `Retry`, or an error. A
+    value that the headers do not have is None.
 
     Attributes:
         status: the HTTP status.
         request_id: the provider's id of the request.
-        retry_after: seconds that the provider asks to wait.
+        retry_after: how many seconds the provider asks the client to wait.
         requests: the limit of requests.
         tokens: the limit of tokens of both kinds.
         input_tokens: the limit of tokens that are sent.
@@ -393,13 +395,13 @@ class ResponseHeaders(PartValue):
 
 @lazy_dataclass(frozen=True, slots=True)
 class AgentPart(PartValue):
-    """What an agent that was called as a tool streams, while its result is not there yet.
+    """What an agent that the model called as a tool streams before its result is complete.
 
-    It stands in the stream only: the message keeps the result.
+    It is part of the stream only: the message keeps the result.
 
     Attributes:
-        agents: the aliases on the way to who speaks, the called agent first.
-        part: what it streams; never an `AgentPart`, since the way is one.
+        agents: the aliases from the called agent to the agent that writes the part.
+        part: what that agent streams; never an `AgentPart`, since `agents` has the whole path.
         kind: which part this is, for JSON.
 
     Example:
@@ -438,4 +440,4 @@ Part: TypeAlias = (
     | Retry
     | ResponseHeaders
 )
-"""Anything that a model's answer streams; `match` over the classes narrows it to nothing."""
+"""A piece of a model's answer; type checkers see that a `match` over all its classes is complete."""

@@ -1,9 +1,9 @@
-"""Texts for logs and for other agents: nothing in them is a secret.
+"""Functions that keep secrets out of texts for logs and for other agents.
 
-What providers echo into error messages may hold keys. pydantic's own text of an error shows every input,
-whole. `misfit` says in one line what does not fit a class, and shows a value only if it is short and plain,
-of a field that is known, and no secret: neither by the type of the field (`SecretStr`, also inside of it),
-nor by its name, nor by `repr=False`.
+Error messages of providers may contain API keys. pydantic's own error text shows every input as a whole.
+`misfit` says in one line what does not fit a class. It shows a value only if it is short and plain, and only
+of a known field that is not a secret: not by its type (`SecretStr`, also nested), nor by its name, nor by
+`repr=False`.
 """
 
 import re
@@ -18,8 +18,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 _MARK = "[redacted]"
-# `re` compiles them when they are first used, and keeps what it has compiled.
-# Prefixes of the providers' own keys, then anything that is introduced as a credential.
+# Only the sources: `re` compiles them at their first use, and caches the result. Prefixes of the providers'
+# own keys, then anything that is introduced as a credential.
 _KEY = r"\b(?:sk|pk|rk|gsk|xai|hf|AIza)[-_][A-Za-z0-9_\-*.]{6,}"
 _NAME = (
     r"(?i)(^|[_-])(api[_-]?key|private[_-]?key|secret|password|passwd|passphrase|credentials?|authorization"
@@ -51,7 +51,7 @@ def is_secret_name(name: str) -> bool:
     """Return whether a field or keyword of this name holds a credential.
 
     Args:
-        name: Of the field or keyword; `max_tokens` is none, `access_token` is one.
+        name: The name; for example, `access_token` holds a credential, `max_tokens` does not.
 
     Example:
         >>> is_secret_name("openai_api_key"), is_secret_name("max_tokens")
@@ -61,12 +61,12 @@ def is_secret_name(name: str) -> bool:
 
 
 def label_of(value: object) -> str | None:
-    """A name or an id that a server or a model tells; None if it is anything else, such as a sentence.
+    """Return a name or an id that a server or a model sent; None if it looks like anything else.
 
-    Whoever answers may put any text there, so what does not look like a name is not shown as one.
+    A server may send any text as a name, so a text that does not look like a name is not shown.
 
     Args:
-        value: What was told.
+        value: What the server or the model sent.
 
     Example:
         >>> label_of("meta-llama/Llama-3.1-8B:free"), label_of("Say hello to my sister.")
@@ -82,11 +82,11 @@ _PLAIN: Final = (str, bytes, bool, int, float, Decimal, date, time, timedelta, U
 
 
 def misfit(error: ValidationError, fields: Mapping[str, FieldInfo]) -> str:
-    """Say which fields did not fit, why, and with which values, as far as these may be shown.
+    """Return a text that says which fields did not fit and why, with the values that may be shown.
 
     Args:
         error: What pydantic raised.
-        fields: Those of the class that was to be made.
+        fields: The fields of the class that was validated.
 
     Example:
         >>> class Book(BaseModel):
@@ -109,7 +109,7 @@ def _problem(
 ) -> str:
     where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).lstrip(".")
     field = _field(fields, loc[0]) if loc else None
-    if field is None:  # of the whole, or of a keyword that is no field: the value is not ours to show
+    if field is None:  # an error of the whole, or of an unknown keyword: its value may be a secret
         return f"{where}: {text}" if where else text
     if not field.repr or _names_secret(loc) or _has_secret(field.annotation, set()):
         return f"{where}: not valid ({kind})"
@@ -129,12 +129,12 @@ def _names_secret(loc: Iterable[int | str]) -> bool:
 
 
 def _has_secret(annotation: object, seen: set[int]) -> bool:
-    """Whether there is a secret anywhere in a type, models in it included."""
+    """Return whether a type contains a secret anywhere, also in the fields of models."""
     if id(annotation) in seen:
         return False
     seen.add(id(annotation))
     if isinstance(annotation, type):
-        if hasattr(annotation, "get_secret_value"):  # of pydantic's secrets; their module is slow to import
+        if hasattr(annotation, "get_secret_value"):  # as pydantic's secret types have; their module is slow
             return True
         if issubclass(annotation, BaseModel):
             fields = annotation.__pydantic_fields__.values()

@@ -1,7 +1,7 @@
-"""The two sentinels that may stand in a list of agents: `AWAIT` and `CLEAR`.
+"""The two sentinels for lists of agents: `AWAIT` and `CLEAR`.
 
-Each is the one member of an enum, so that type checkers narrow `x is AWAIT`, and copies and pickles stay
-the same object.
+Each is the only member of an enum, so that type checkers narrow `x is AWAIT`, and a copy or a pickle is the
+same object.
 """
 
 from enum import Enum
@@ -49,7 +49,7 @@ class ClearType(Enum):
 
 
 AWAIT: Final = AwaitType.AWAIT
-"""In a list of agents: resolve everything that came so far before going on."""
+"""In a list of agents: wait until all messages so far are complete, then go on."""
 
 CLEAR: Final = ClearType.CLEAR
-"""In a list of agents: forget everything that came so far."""
+"""In a list of agents: drop all messages so far."""

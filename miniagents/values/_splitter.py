@@ -1,6 +1,6 @@
-r"""Cut a text that comes in pieces into messages, as early as each decision can be made.
+r"""Cut a text that comes in pieces into messages, each as early as possible.
 
-The rule, for the whole text, however it was cut into tokens:
+The rule holds for the whole text, however it was cut into tokens:
 
 1. **Fences.** A code block begins where the code block delimiter starts a line (at the start of the text, or
    after ``\n``) and ends right after the next one that starts a line, or with the text. It is one message,
@@ -8,7 +8,7 @@ The rule, for the whole text, however it was cut into tokens:
 2. **Delimiters.** Outside code blocks the text is cut at every delimiter, from left to right, no overlaps.
    Where both begin at the same character the fence wins.
 3. **Newlines at the ends.** ``\n`` and ``\r`` are removed at both ends of each piece (a closed code block is
-   kept as it is). A piece that is empty then is no message; one of other white space is.
+   kept as it is). A piece that is then empty is not a message; one of other white space is.
 
 ``\r\n`` is not ``\n``: a text with such line ends is cut at its blank lines by ``delimiter="\r\n\r\n"``;
 fences are found in it as they are.
@@ -48,14 +48,14 @@ SplitEvent: TypeAlias = str | SplitEndType
 class TextSplitter:
     r"""An incremental splitter: tokens in, events out.
 
-    Each message is one or more strings and then one `SPLIT_END`. Held back is only what is not decided yet:
-    the beginning of a possible delimiter or fence, and newlines that may turn out to be at the end of a
-    message. The time is linear in the length of the text.
+    The events of a message are one or more strings and then one `SPLIT_END`. The splitter holds back only
+    what is not decided yet: the beginning of a possible delimiter or fence, and newlines that may be at the
+    end of a message. The time is linear in the length of the text.
 
     Args:
-        delimiter: What stands between two messages.
-        code_block_delimiter: What stands at the start of the first and last line of a code block; ``None`` if
-            there are no code blocks.
+        delimiter: The text between two messages.
+        code_block_delimiter: The text at the start of the first and last line of a code block; ``None`` if
+            code blocks do not matter.
 
     Raises:
         ValueError: If a delimiter is empty.
@@ -70,20 +70,20 @@ class TextSplitter:
 
     def __init__(self, delimiter: str = "\n\n", code_block_delimiter: str | None = "```") -> None:
         if not delimiter:
-            raise ValueError("the delimiter is empty; give the text that stands between two messages")
+            raise ValueError("the delimiter is empty; give the text between two messages")
         if code_block_delimiter is not None and not code_block_delimiter:
             raise ValueError("the code_block_delimiter is empty; give the fence, or None for no code blocks")
         self._delimiter = delimiter
         self._fence = code_block_delimiter
-        # A fence is tried first: it wins where both begin. The second pattern is for inside of a block.
+        # A fence is tried first: it wins where both begin. The second pattern is for the inside of a block.
         fence = "(?!)" if code_block_delimiter is None else rf"(?<=\n){re.escape(code_block_delimiter)}"
         fence = f"(?P<fence>{fence})"
         self._marks = (re.compile(f"{fence}|{re.escape(delimiter)}"), re.compile(fence))
-        # What is not decided yet, and before it one character that is: lines begin after a newline.
+        # The text that is not decided yet, after one decided character, which shows whether a line begins.
         self._buffer = "\n"
         self._in_block = False
         self._begun = False  # whether the current message has text already
-        self._newlines: list[str] = []  # held back: are they at its end?
+        self._newlines: list[str] = []  # held back: they may be at the end of the message
         self._events: list[SplitEvent] = []
 
     def feed(self, token: str) -> list[SplitEvent]:
@@ -93,14 +93,14 @@ class TextSplitter:
             token: Any piece, also an empty one.
 
         Returns:
-            What is decided now, in order.
+            The events that are decided now, in order.
         """
         self._buffer += token
         self._cut(final=False)
         return self._take()
 
     def finish(self) -> list[SplitEvent]:
-        """End the text; it is ready for another one.
+        """End the text; the splitter can then be used for another text.
 
         Returns:
             The last events.
@@ -131,7 +131,7 @@ class TextSplitter:
         self._buffer = buffer[open_end - 1 :]
 
     def _undecided(self, buffer: str, at: int) -> int:
-        """Return where the rest of the buffer may be the beginning of a fence or delimiter."""
+        """Return the first index from which the buffer may be the beginning of a fence or delimiter."""
         found = len(buffer)
         if self._fence is not None:
             found = _beginning(self._fence, buffer, at, at_line_start=True)
@@ -171,7 +171,7 @@ class TextSplitter:
 
 
 def _beginning(word: str, buffer: str, at: int, *, at_line_start: bool) -> int:
-    """Return the first place from which the rest of the buffer is a part of the word, but not the whole."""
+    """Return the first index from which the rest of the buffer begins the word, but does not complete it."""
     end = len(buffer)
     place = buffer.find(word[0], max(at, end - len(word) + 1))
     while place >= 0:

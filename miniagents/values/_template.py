@@ -1,4 +1,4 @@
-"""Texts with plain names in braces, and nothing that runs code: `text_template`, and prompts."""
+"""Texts with plain names in braces, for `text_template` and prompts; filling them in runs no code."""
 
 from collections.abc import Mapping
 from string import Formatter
@@ -17,7 +17,7 @@ class Template:
         owner: The name of the class it belongs to, for the text of an error.
 
     Raises:
-        TemplateError: If it is no str, a brace has no partner, or a field is anything but a plain name
+        TemplateError: If it is not a str, a brace has no partner, or a field is anything but a plain name
             (attributes, indexes, conversions, format specs, positions).
     """
 
@@ -36,10 +36,10 @@ class Template:
         """Return the text with every field replaced by `str` of its value.
 
         Args:
-            values: The fields there are; no ``__format__`` of theirs is run.
+            values: The fields by name; their ``__format__`` is never called.
 
         Raises:
-            TemplateError: If the template names a field that is not there.
+            TemplateError: If the template names a field that does not exist.
         """
         pieces: list[str] = []
         for literal, field in self._parts:
@@ -49,7 +49,7 @@ class Template:
             if field not in values:
                 known = ", ".join(sorted(values)) or "none"
                 raise TemplateError(
-                    f"the text_template of {self._owner} names the field {field!r}, which is not there; "
+                    f"the text_template of {self._owner} names the field {field!r}, which does not exist; "
                     f"known fields: {known}"
                 )
             pieces.append(str(values[field]))
@@ -57,11 +57,11 @@ class Template:
 
 
 def named_fields(source: str, where: str) -> tuple[tuple[str, str | None], ...]:
-    """Return the literal texts, each with the name that stands behind it; None behind the last one.
+    """Return the literal texts, each with the name that follows it; None after the last text.
 
     Args:
         source: The text with names in braces.
-        where: What it is, for the text of an error.
+        where: What the text is, for the text of an error.
 
     Raises:
         TemplateError: If a brace has no partner, or what is in braces is anything but a plain name.

@@ -1,10 +1,10 @@
-"""Model text on a terminal: no character of it may command the screen.
+"""Make a model's text safe for a terminal: no character of it may control the screen.
 
-The rule looks at single characters only, so a text may come in any pieces.
+The rule is about single characters only, so a text may come in any pieces.
 
 * Kept: everything printable, newline and tab.
-* To a newline: NEL (U+0085), the line and paragraph separators (U+2028, U+2029), which are line breaks.
-* To U+FFFD: lone surrogates, which no terminal can be given.
+* Replaced by a newline: NEL (U+0085), the line and paragraph separators (U+2028, U+2029).
+* Replaced by U+FFFD: lone surrogates, which cannot be encoded.
 * Removed: the other C0 and C1 controls and DEL; so also ESC, without which an escape sequence is plain
 text, and the
   carriage return, with which a line could overwrite itself; the bidirectional overrides, embeddings and
@@ -24,10 +24,10 @@ _UNSAFE: Final = re.compile(
 
 
 def strip_control(text: str) -> str:
-    r"""Return the text with everything removed or replaced that could command a terminal.
+    r"""Return the text without characters that could control a terminal; they are removed or replaced.
 
     Args:
-        text: A text, or any piece of one: the pieces of a text give the pieces of the result.
+        text: A text, or any piece of one: the results of the pieces, joined, are the result of the whole.
 
     Example:
         >>> strip_control("\x1b[31mred\x07 text\r\n")

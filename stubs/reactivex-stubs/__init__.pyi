@@ -1,7 +1,6 @@
 # reactivex 6.1.0
-# Types of `reactivex`: how streams are made.
-#
-# `empty`, `never` and `throw` give no item, so they are `Observable[Never]` and fit everywhere.
+# Types of `reactivex`: functions that make streams.
+# `empty`, `never` and `throw` emit no item, so they are `Observable[Never]` and fit everywhere.
 # ruff: noqa: A001 - upstream's names
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,12 +1,12 @@
 # reactivex 6.1.0
-# The type variables that a lambda's parameter may be; no module of upstream has this name.
+# The type variables that a lambda's parameter can have as its type; upstream has no module of this name.
 #
-# mypy looks at each argument of an overloaded call, such as `pipe`, first without its context. There the
-# parameter of `ops.map(lambda m: m.text)` is still the bare type variable, and mypy would refuse
-# `.text`, although the real check, in context, knows the type. The bound `Any` silences that first look
-# only. pyright needs no help, and with the bound it would infer `Any`. `MYPY` is true for mypy only: it
-# knows the name. pyrefly reads both branches of what it does not know, and makes unions of them; so the one
-# for mypy is closed to it by the name that it knows.
+# mypy first checks each argument of an overloaded call, such as `pipe`, without its context. There the
+# parameter of `ops.map(lambda m: m.text)` is still the bare type variable, and mypy would refuse `.text`,
+# although the real check, in context, knows the type. The bound `Any` silences that first check only. pyright
+# needs no help, and with the bound it would infer `Any`. `MYPY` is true for mypy only, which knows the name.
+# pyrefly reads both branches of an unknown condition, and makes unions of them; so a condition with the name
+# that pyrefly knows hides mypy's branch from it.
 # ruff: noqa: PYI002 - nothing else tells mypy from pyright
 # ruff: noqa: PYI018, PYI047 - the other stubs use them
 
@@ -62,15 +62,15 @@ if not MYPY:
 _Ts = TypeVarTuple("_Ts")  # the items of a tuple
 _U = TypeVar("_U")
 
-# An operator that changes no item. As the first one of a `pipe` it is known by its class: of what is generic
-# mypy would not know yet what it gives when it looks at a lambda behind it.
+# An operator that changes no item. It is a class, because mypy must know its result as the first one of a
+# `pipe`: it does not know the result of a generic function yet when it checks a lambda after it.
 @type_check_only
 class _Keeps:
     def __call__(self, source: Observable[_U], /) -> Observable[_U]: ...
     def __dir__(self, _: Never, /) -> Iterable[str]: ...  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
 
-# An operator that adds items of another type. Not two overloads of a function: of these mypy takes the
-# first one wherever it does not yet know what comes before, and then refuses the source.
+# An operator that adds items of another type. Not two overloads of a function: mypy takes the first overload
+# if it does not know the source yet, and then refuses the source.
 @type_check_only
 class _With(Generic[_A]):
     @overload

@@ -189,7 +189,7 @@ def test_a_base_of_several() -> None:
     assert Bard(metre="strict").metre == "strict"
     with pytest.raises(TypeError, match="abstract class Poet"):
         Poet()  # type: ignore[abstract]
-    with pytest.raises(TypeError, match="Silent does not say what its agents do"):
+    with pytest.raises(TypeError, match="Silent has no `run` method"):
 
         class Silent(Poet):  # pyright: ignore[reportUnusedClass]  # it does not come to be
             more: int = 1
@@ -201,7 +201,7 @@ RUN = "async def run(self, ctx): ..."
 @pytest.mark.parametrize(
     ("line", "body", "sentence"),
     [
-        ("", "size: int = 1", "Wrong does not say what its agents do; write `async def run(self, ctx):`."),
+        ("", "size: int = 1", "Wrong has no `run` method; write `async def run(self, ctx):`."),
         ("", "def run(self, ctx): ...", "Wrong.run is not an `async def` function; an agent awaits messages"),
         ("", "run = 5", "Wrong.run is not an `async def` function"),
         ("", "async def run(self, ctx): yield ctx", "Wrong.run is an async generator"),
@@ -211,7 +211,7 @@ RUN = "async def run(self, ctx): ..."
         (
             "",
             "async def run(self, ctx, mark=1): ...",
-            "Wrong.run takes 'mark' beside its context; what an agent",
+            "Wrong.run takes 'mark' beside its context; the parameters of",
         ),
         ("", "async def run(self, ctx, *marks): ...", "Wrong.run takes 'marks' beside its context"),
         ("", "async def run(self, ctx: int): ...", "The first parameter of Wrong.run is annotated as int"),

@@ -94,11 +94,11 @@ def test_what_makes_no_prompt() -> None:
         prompt("{language}: {text}", languge="French")
     with pytest.raises(TypeError, match="has at least one text"):
         prompt()
-    with pytest.raises(TemplateError, match="without a text is no part of a prompt"):
+    with pytest.raises(TemplateError, match="without a text cannot be part of a prompt"):
         prompt(Message(city="Oslo"))
     with pytest.raises(TypeError, match="a value of type int"):
         prompt(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - what is tested
-    with pytest.raises(TypeError, match="a value of type ValueError; let it fill a slot"):
+    with pytest.raises(TypeError, match="a value of type ValueError; use it as the value of a slot"):
         prompt(ValueError("no"))
 
 

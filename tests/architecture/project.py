@@ -102,6 +102,7 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/ext/web/_open_responses.py": "tests/ext/web/test_server.py",
         # What routes are made of: tried through them.
         "miniagents/ext/web/_runs.py": "tests/ext/web/test_routes.py",
+        "miniagents/ext/web/_live_runs.py": "tests/ext/web/test_routes.py",
         "miniagents/ext/web/_chat.py": "tests/ext/web/test_routes.py",
         "miniagents/ext/web/_runs_routes.py": "tests/ext/web/test_routes.py",
         "miniagents/ext/web/_bodies.py": "tests/ext/web/test_routes.py",
@@ -112,7 +113,6 @@ TESTED_ELSEWHERE: Final = MappingProxyType(
         "miniagents/server/_threads.py": "tests/server/test_routes.py",
         "miniagents/server/_reload.py": "tests/cli/test_serve.py",
         "miniagents/server/_serve.py": "tests/cli/test_serve.py",
-        "miniagents/cli/_named_agents.py": "tests/cli/test_mcp.py",
         # What is recorded and played, and the file: tried together, through the journal of users.
         "miniagents/models/_journal.py": "tests/ext/test_journal.py",
         "miniagents/ext/_journal/_journal.py": "tests/ext/test_journal.py",

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [S1 S4 ...]` prints tables; `--small` only checks that everything runs."""
+"""`python -m tests.bench S1 S4` measures two cases, and prints tables of the results."""
 
 import argparse
 import sys
@@ -21,20 +21,26 @@ NOTES = Path(__file__).with_name("NOTES.md")
 def arguments() -> argparse.ArgumentParser:
     """What can be asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"any of {', '.join(CASES)}; all without")
-    parser.add_argument("--small", action="store_true", help="small sizes, one round: only that it runs")
-    parser.add_argument("--peers", action="store_true", help="those of `pip install -e '.[bench]'` too")
+    parser.add_argument(
+        "cases", nargs="*", metavar="CASE", help=f"what to measure: any of {', '.join(CASES)} (default: all)"
+    )
+    parser.add_argument(
+        "--small", action="store_true", help="use small sizes and one round, to check that all cases run"
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="also measure the libraries of `pip install -e '.[bench]'`"
+    )
     parser.add_argument(
         "--original",
         default="",
         metavar="PYTHON",
-        help="an interpreter with miniagents 0.0.35, one more peer",
+        help="an interpreter that has miniagents 0.0.35, to measure it as one more peer",
     )
     parser.add_argument(
         "--write",
         type=Path,
         metavar="FOLDER",
-        help="growth and memory too, and RESULTS.md and results.svg there",
+        help="also measure growth and memory, and write RESULTS.md and results.svg to FOLDER",
     )
     return parser
 

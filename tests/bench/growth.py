@@ -142,7 +142,7 @@ def row(name: str, each: Mapping[int, float]) -> str:
 def rows(growth: Mapping[str, Mapping[int, float]]) -> list[str]:
     """The lines of a Markdown table of seconds an item, by series and size."""
     head = [
-        "| what grows | µs an item at each size | last / first | last / cheapest | |",
+        "| what grows | µs for each item, by size | last / first | last / cheapest | result |",
         "|---|---|---|---|---|",
     ]
     return head + [row(name, costs) for name, costs in growth.items()]
@@ -151,7 +151,7 @@ def rows(growth: Mapping[str, Mapping[int, float]]) -> list[str]:
 def main() -> None:
     """Measure the series that were named, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.growth", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(SERIES)}; all without")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(SERIES)} (default: all)")
     parser.add_argument("--one", nargs=2, metavar=("NAME", "SIZE"), help="print the seconds of one run")
     wanted = parser.parse_args()
     if wanted.one:

@@ -158,7 +158,7 @@ def row(name: str, kept_bytes: float) -> str:
 
 def kept_rows(found: Mapping[str, float]) -> list[str]:
     """The lines of a Markdown table of the bytes an item."""
-    head = ["| what is kept | bytes | promised | |", "|---|---|---|---|"]
+    head = ["| what is kept | bytes | at most | result |", "|---|---|---|---|"]
     return head + [row(name, kept_bytes) for name, kept_bytes in found.items()]
 
 

@@ -13,13 +13,16 @@ from .peers.known import PEERS
 Ratios = Mapping[str, Mapping[str, float]]
 """Of each peer and each case: how many times the limit it takes."""
 
-METHOD = f"""CPU time, each figure from a process of its own. A ratio is what ours takes over the limit that
-the interpreter sets (for each case: `cases.py`), of two neighbouring runs. The table has the median of
-{ROUNDS} such ratios (of peers {PEER_ROUNDS}), and between which the middle half of them is. A target in µs is
-compared with what ours takes, and one with a plus with what ours takes more than the limit."""
+METHOD = f"""All figures are CPU time for each item, measured in processes of their own. The limit is the
+least time that the same work takes in this interpreter without a library (`cases.py`; below is
+a list of what each case measures). A ratio is the time of the library, divided by the time of
+the limit, in two runs that follow each other. The table has the median of {ROUNDS} such ratios
+(of {PEER_ROUNDS} for peers); "middle half" is the range of the middle half of them. A target is
+the highest ratio that is allowed. A target in µs is the highest time of the library; with a
+plus, it is how much more time than the limit the library may take."""
 
 HEAD = (
-    "| case | limit, µs | ours, µs | ratio | middle half | target | |",
+    "| case | limit, µs | ours, µs | ratio | middle half | target | result |",
     "|---|---|---|---|---|---|---|",
 )
 
@@ -50,7 +53,7 @@ class Report:
             "# How fast it is",
             machine(),
             METHOD,
-            "![ratios and growth](results.svg)",
+            "![The ratio of each case to its limit, and how the cost of an item grows](results.svg)",
             "## Against the limit",
             "\n".join([*HEAD, *(case.row for case in self.cases)]),
             *(peers if self.peers else ()),

@@ -1,13 +1,16 @@
 """Crosses modules: the benchmarks run. They are no timed tests; their figures are looked at by people."""
 
+import re
+
 import pytest
 
+from tests.bench.__main__ import NOTES
 from tests.bench.cases import CASES
 from tests.bench.growth import SERIES, rows
 from tests.bench.measure import Measured, measure_peer
 from tests.bench.memory import KEPT, each
 from tests.bench.peers.known import PEERS
-from tests.bench.report import Report
+from tests.bench.report import METHOD, Report
 from tests.bench.web_clients import KINDS, installed, measure
 from tests.bench.web_soak import Used, complaint, soak
 
@@ -108,6 +111,16 @@ def test_the_page() -> None:
     assert "| S1 | 1.000 | 2.000 | 2.00 | 2.00 | 3 | holds |" in page
     assert "| S1 | **2.00** | 9.0 | 10.0 |\n| S3 | **2.00** |  | 8.0 |\n\n## How cost grows" in page
     assert page.endswith("## What is kept\n\nmemory\n\nNotes.\n")
+
+
+def test_the_list_of_cases() -> None:
+    """The notes say of every case what it measures, and the results have the notes as they are."""
+    notes = NOTES.read_text(encoding="utf-8")
+    listed = notes.partition("## What each case measures")[2].partition("\n## ")[0]
+    assert [] == [name for name in CASES if not re.search(rf"(\\| |, ){name}(,| \\|)", listed)]
+    results = NOTES.with_name("RESULTS.md").read_text(encoding="utf-8")
+    assert METHOD in results
+    assert results.endswith(notes)
 
 
 def test_a_table_of_growth() -> None:

@@ -5,6 +5,7 @@
 * ``shop``, ``Do you ...``: a clerk with tools thinks, calls four of them, one of which fails, and answers;
 * ``explain``, ``What ...``: thinks, and answers with all that Markdown has, at the speed of a model;
 * ``both``: two agents answer;
+* ``data``: sends data to the page, some of them anew, and answers;
 * ``fail``: fails in the middle;
 * anything else is said back, four characters at a time.
 """
@@ -23,6 +24,7 @@ from miniagents import (
     miniagent,
     tool,
 )
+from miniagents.ext.web import PageData
 from tests.gallery.runs import Speaker
 
 __all__ = ["guide"]
@@ -102,6 +104,11 @@ async def guide(ctx: InteractionContext) -> None:
             for name, text in (("POET_AGENT", "Roses are red."), ("CRITIC", "Are they?")):
                 parts = _streamed(_pieces(text, 4), 0.005)
                 ctx.reply(AssistantMessage.promise_of_parts(parts, agent_alias=name))
+        case "data":
+            for done in (0.2, 1.0):
+                ctx.reply(PageData(name="progress", data=done, transient=True))
+                ctx.reply(PageData(name="weather", data={"city": "<b>Oslo</b>", "done": done}, id="w1"))
+            ctx.reply("It is fresh in Oslo.")
         case "fail":
             ctx.reply(AssistantMessage.promise_of_parts(_streamed(["Half of ", ValueError("a secret")], 0.0)))
         case _:

@@ -1,4 +1,4 @@
-"""Make the pictures of docs/serve.md from real answers: `python -m tests.browser.pictures`."""
+"""Make the pictures of the pages from real runs: `python -m tests.browser.pictures`."""
 
 import asyncio
 import tempfile
@@ -9,21 +9,31 @@ from typing import Final
 
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
+from examples.web_chat import chat_app
+from miniagents.ext.eliza import eliza_agent
+from miniagents.ext.web import MemoryFrames
+from tests.browser.terminal import draw_terminals
 from tests.support.browser import browser
 from tests.support.page_server import page_server
+from tests.support.web import served
 
-__all__ = ["FOLDER", "PICTURES", "draw"]
+__all__ = ["FOLDER", "SCREENSHOTS", "draw"]
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "pictures"
 
-PICTURES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
-    {"serve.png": (1100, 760), "serve-tools.png": (1540, 860), "serve-phone.png": (390, 760)}
+SCREENSHOTS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
+    {
+        "serve.png": (1100, 760),
+        "serve-tools.png": (1540, 860),
+        "serve-phone.png": (390, 760),
+        "web-chat.png": (700, 460),
+    }
 )
-"""Name -> width and height."""
+"""Name -> width and height. The other pictures are `tests.browser.terminal.TERMINALS`."""
 
 
 async def _opened(chromium: Browser, address: str, name: str, *, dark: bool = False) -> Page:
-    width, height = PICTURES[name]
+    width, height = SCREENSHOTS[name]
     page = await chromium.new_page(
         viewport=ViewportSize(width=width, height=height),
         color_scheme="dark" if dark else "light",
@@ -47,25 +57,45 @@ async def draw(folder: Path) -> None:
         folder: where.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        async with page_server(Path(scratch)) as server, browser() as chromium:
-            page = await _opened(chromium, server.address, "serve.png")
-            await _say(page, "What is a stream?", 1)
-            await page.screenshot(path=folder / "serve.png")
+        await draw_terminals(folder, Path(scratch))
+        async with browser() as chromium:
+            await _draw_page(folder, Path(scratch), chromium)
+            await _draw_web_chat(folder, chromium)
 
-            page = await _opened(chromium, server.address, "serve-tools.png", dark=True)
-            await _say(page, "Do you have a lamp and a desk?", 1)
-            await page.locator("details.call summary").nth(1).click()
-            await page.locator(".timeline summary").click()
-            await expect(page.locator(".timeline img")).to_be_visible()
-            await page.locator("#scroller").evaluate(
-                "(scroller) => (scroller.scrollTop = scroller.scrollHeight)"
-            )
-            await page.screenshot(path=folder / "serve-tools.png")
 
-            address = page.url
-            page = await _opened(chromium, address, "serve-phone.png")
-            await expect(page.locator(".answer")).to_be_visible()
-            await page.screenshot(path=folder / "serve-phone.png")
+async def _draw_page(folder: Path, scratch: Path, chromium: Browser) -> None:
+    """The page of `miniagents serve`."""
+    async with page_server(scratch) as server:
+        page = await _opened(chromium, server.address, "serve.png")
+        await _say(page, "What is a stream?", 1)
+        await page.screenshot(path=folder / "serve.png")
+
+        page = await _opened(chromium, server.address, "serve-tools.png", dark=True)
+        await _say(page, "Do you have a lamp and a desk?", 1)
+        await page.locator("details.call summary").nth(1).click()
+        await page.locator(".timeline summary").click()
+        await expect(page.locator(".timeline img")).to_be_visible()
+        await page.locator("#scroller").evaluate("(scroller) => (scroller.scrollTop = scroller.scrollHeight)")
+        await page.screenshot(path=folder / "serve-tools.png")
+
+        address = page.url
+        page = await _opened(chromium, address, "serve-phone.png")
+        await expect(page.locator(".answer")).to_be_visible()
+        await page.screenshot(path=folder / "serve-phone.png")
+
+
+async def _draw_web_chat(folder: Path, chromium: Browser) -> None:
+    """The page of `examples/web_chat.py`, in the middle of an answer."""
+    async with served(chat_app(eliza_agent.fork(delay=0.2), MemoryFrames())) as address:
+        page = await _opened(chromium, address, "web-chat.png")
+        for said in ("Hello.", "My sister never listens to me.", "Are you an AI?"):
+            await expect(page.locator("#send")).to_be_visible()
+            await page.locator("#text").fill(said)
+            await page.keyboard.press("Enter")
+            await expect(page.locator("#stop")).to_be_visible()
+        await expect(page.locator(".assistant").last).to_contain_text("No. I am a handful of patterns")
+        await page.screenshot(path=folder / "web-chat.png")
+        await page.locator("#stop").click()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from miniagents.ext.web._frames import MessagePart
+from miniagents.ext.web import DataPart, MessagePart
 from miniagents.values import (
     AgentPart,
     Citation,
@@ -58,6 +58,10 @@ PARTS: list[tuple[tuple[str | PartValue, ...], str]] = [
     ((ToolResult("call-9", "12.0", name="late"),), "late done\nArguments\nResult\n12.0"),
     ((AgentPart(("SCOUT", "READER"), "It is "), AgentPart(("SCOUT", "READER"), "cold.")), "SCOUT \u203a READER\nIt is cold."),
     (("Cold", Citation("https://a.b", title="A"), Citation("page 7"), Citation("page 7")), "Cold\nA\npage 7"),
+    ((DataPart("weather", {"a": ["<b>1</b>"]}),), 'weather {"a":["<b>1</b>"]}\nData\n{\n  "a": [\n    "<b>1</b>"\n  ]\n}'),
+    ((DataPart("w", 1, "1"), DataPart("w", None, "1"), DataPart("w", 2), DataPart("w", 2)), "w null\nData\nnull\nw 2\nData\n2\nw 2\nData\n2"),
+    ((DataPart("done", 0.1, transient=True), DataPart("done", 1.0, transient=True), "Yes."), "Yes."),
+    ((DataPart("w", 1, "1"), Restart(), DataPart("w", 2, "1")), "w 2\nData\n2"),
     (("Hal", Restart("no"), "Whole"), "Whole"),
     ((*CALL, Restart(), *CALL, ToolResult("call-1", "1")), 'weather Oslo done\nArguments\n{\n  "city": "Oslo"\n}\nResult\n1'),
     ((Retry(1, 0.5, ""), "Here."), "Here."),
@@ -98,6 +102,30 @@ async def test_parts_of_a_newer_server() -> None:
     async with page_modules() as page:
         shown, _ = cast("tuple[str, str]", await page.evaluate(SHOW, [parts, {}]))
     assert shown == "Hi"
+
+
+async def test_data_of_several_messages() -> None:
+    """Data with a name and an id take the place of those that came before; what is transient is shown once."""
+    script = """
+    async (messages) => {
+      const { MessageView } = await import("/page/message.js");
+      const [calls, data, told] = [new Map(), new Map(), []];
+      const views = messages.map(() => new MessageView({ role: "data" }, calls, data));
+      document.body.replaceChildren(...views.map((view) => view.node));
+      messages.forEach((part, at) => {
+        views[at].take(part);
+        views[at].end();
+        told.push(document.body.innerText.replaceAll(/\\s+/g, " ").trim());
+      });
+      for (const view of views) view.abandon();
+      return [...told, document.body.innerText.replaceAll(/\\s+/g, " ").trim()];
+    }
+    """
+    parts = [DataPart("p", 1, transient=True), DataPart("p", 2, transient=True), DataPart("w", 1, "x")]
+    parts += [DataPart("w", 2, "y"), DataPart("w", 3, "x")]
+    async with page_modules() as page:
+        told = await page.evaluate(script, [MessagePart(0, each).as_data()["part"] for each in parts])
+    assert ["p 1", "p 2", "p 2 w 1", "p 2 w 1 w 2", "p 2 w 3 w 2", "w 3 w 2"] == told
 
 
 async def test_images() -> None:

@@ -132,6 +132,23 @@ class TestTalk:
                 assert copied == await page.evaluate("navigator.clipboard.readText()")
                 await expect(page.get_by_role("button", name="Copied")).to_have_count(0)
 
+    async def test_data(self, tmp_path: Path) -> None:
+        """Data of the agent are shown by their name and as JSON, the newest of an id; later they are there again."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "data")
+            await answered(page)
+            for _ in range(2):
+                await expect(page.locator("details.call summary")).to_have_text(
+                    ['weather {"city":"<b>Oslo</b>","done":1}']
+                )
+                await page.locator("details.call summary").click()
+                await expect(page.locator("details.call pre")).to_have_text(
+                    '{ "city": "<b>Oslo</b>", "done": 1 }'
+                )
+                await expect(page.locator(".answer .text")).to_have_text("It is fresh in Oslo.")
+                await page.reload()
+                await answered(page)
+
     async def test_too_long(self, tmp_path: Path) -> None:
         """What the server does not take is not lost, and a sentence says why."""
         async with opened(tmp_path) as (_, _, page):

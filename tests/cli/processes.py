@@ -15,7 +15,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-__all__ = ["COMMAND", "Done", "Terminal", "at_terminal", "environment", "on_pipe", "quiet"]
+__all__ = [
+    "COMMAND",
+    "Done",
+    "Terminal",
+    "at_terminal",
+    "environment",
+    "on_pipe",
+    "program_at_terminal",
+    "quiet",
+]
 
 _PROGRAM = (sys.executable, "-X", "dev", "-W", "error", "-m", "miniagents")
 COMMAND = (*_PROGRAM, "chat")
@@ -138,15 +147,23 @@ async def at_terminal(
     folder: Path, *options: str, env: Mapping[str, str] | None = None, command: str = "chat"
 ) -> AsyncGenerator[Terminal]:
     """Run a command at a terminal of its own; it is killed at the end if it is still there."""
+    environ = environment() if env is None else env
+    async with program_at_terminal(folder, *_AT_TERMINAL, command, *options, env=environ) as terminal:
+        yield terminal
+
+
+@asynccontextmanager
+async def program_at_terminal(
+    folder: Path, *program: str, env: Mapping[str, str], lines: int = 50, columns: int = 200
+) -> AsyncGenerator[Terminal]:
+    """Run a program at a terminal of this size; it is killed at the end if it is still there."""
     keyboard, screen = pty.openpty()
-    fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+    fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     process = await asyncio.create_subprocess_exec(
-        *_AT_TERMINAL,
-        command,
-        *options,
+        *program,
         cwd=folder,
         # What debug mode says of long steps would stand among what is shown.
-        env={**(environment() if env is None else env), "PYTHONASYNCIODEBUG": ""},
+        env={**env, "PYTHONASYNCIODEBUG": ""},
         stdin=screen,
         stdout=screen,
         stderr=screen,

@@ -12,7 +12,7 @@ from mcp.client import Client
 from miniagents import MiniAgent, Tool
 from miniagents.cli import main
 from miniagents.cli._arguments import BadInputError, McpOptions, parse_arguments
-from miniagents.cli._named_agents import named_agents
+from miniagents.cli._named import named_agents
 from tests.support.mcp_servers import ROOT
 
 AGENTS = """
@@ -88,7 +88,7 @@ def test_wrong_input(module: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Wrong input ends with the exit code 2 and one line on stderr."""
     assert main(["mcp", f"{module}:echo", "--http", "nowhere"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "miniagents: 'nowhere' is no address to listen at; write it like 127.0.0.1:8000."
+        "miniagents: 'nowhere' is not an address to listen on; write it like 127.0.0.1:8000."
     )
     assert main(["mcp", f"{module}:echo", f"{module}:Box.inner", "--http", "0"]) == 2
     assert "Two tools are called 'ECHO'" in capsys.readouterr().err

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
+from rich.cells import cell_len
 from typing_extensions import override
 
 from miniagents.cli._arguments import BadInputError
@@ -121,6 +122,16 @@ def test_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "480/500 requests/min" in shown
     assert "last error: LLMError: [bold]no[31m key" in shown
     assert "\x1b[31m" not in shown
+
+
+@pytest.mark.parametrize("columns", [2, 40, 120])
+def test_ctrl_c_at_the_bar(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line is full: the ^C that a terminal shows would begin another one, and an old bar would stay."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    stream = io.StringIO()
+    with ProgressBar(stream) as bar:
+        bar.show(HALF)
+    assert max(map(cell_len, stream.getvalue().splitlines())) <= max(columns - 3, 1)
 
 
 @pytest.mark.parametrize(

@@ -269,7 +269,7 @@ async def test_what_start_and_stop_refuse() -> None:
         with pytest.raises(RuntimeError, match="already active"):
             await app.start()
     started = await PromisingContext(app_wide=True).start()
-    with pytest.raises(RuntimeError, match="for which it would wait"):
+    with pytest.raises(RuntimeError, match="and would wait for it"):
         await Promise(started.stop)
     with pytest.raises(WrongLoopError):
         await asyncio.to_thread(asyncio.run, started.stop())

@@ -75,7 +75,7 @@ async def test_a_failing_event_is_logged(caplog: pytest.LogCaptureFixture) -> No
             post_event(context, event("bad", told, error=OSError("disk full")))
             post_event(context, event("good", told))
     assert ["bad begins", "good begins", "good ends"] == told
-    assert ["A handler raised; the run it was told about is not affected."] == [
+    assert ["A handler raised; the run that it was called for is not affected."] == [
         record.getMessage() for record in caplog.records
     ]
     assert "disk full" in caplog.text

@@ -162,7 +162,7 @@ async def test_a_subscriber_that_raises_hurts_only_itself(caplog: pytest.LogCapt
     buffer.finish()
     assert [1] == calls
     assert ([1, 2], 1) == (other.items, other.completed)
-    assert ["A subscriber raised; it was unsubscribed, the stream goes on for everybody else."] == [
+    assert ["A subscriber raised; it was unsubscribed, and the stream goes on for all others."] == [
         record.getMessage() for record in caplog.records
     ]
 

@@ -139,7 +139,7 @@ async def test_where_it_would_block_a_loop() -> None:
     """On a thread where an event loop runs it is refused, with what to do."""
     called: list[str] = []
     async with PromisingContext(app_wide=True):
-        with pytest.raises(RuntimeError, match="Await what you call"):
+        with pytest.raises(RuntimeError, match="Await the function itself"):
             PromisingContext.from_thread(called.append, "never")
     assert [] == called
 

@@ -3,7 +3,7 @@
 * Every link to the site itself leads to a file that is there, and to an element of it.
 * Nothing is fetched from another host: no script, style, font or picture.
 * Every public name has its place in the reference.
-* No fence of a block of code is shown as text.
+* No fence of a block of code is shown as text, and no backslash before the bar in a table.
 """
 
 import ast
@@ -86,7 +86,10 @@ def breaches_of(site: Path, package: Path = _ROOT / "miniagents") -> list[str]:
             continue
         name = path.relative_to(site).as_posix()
         found += [f"{name}: {problem}" for problem in _bad_links(path)]
-        if 'class="mermaid"' in path.read_text(encoding="utf-8"):
+        html = path.read_text(encoding="utf-8")
+        if re.search(r"<td[^>]*>(?:(?!</td>).)*\\\|", html, re.DOTALL):
+            found.append(f"{name}: a table shows a backslash; write <code>a &#124; b</code>")
+        if 'class="mermaid"' in html:
             found.append(f"{name}: mermaid is fetched from another host; draw the diagram as SVG")
         if re.search(r"^```", "".join(_page(path).text), re.MULTILINE):
             found.append(f"{name}: a fence is shown as text, and no block of code")

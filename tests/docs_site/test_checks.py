@@ -24,6 +24,7 @@ def test_a_good_site(tmp_path: Path) -> None:
     body = (
         '<a href="reference/kit.html#kit.hello">hello</a><a href="https://example.org/x.html">other</a>'
         '<a href="mailto:a@example.org">mail</a><script src="data:,"></script><pre>\n```\n</pre>'
+        "<table><td>x</td></table><code>\\|</code>"
     )
     assert breaches_of(site_of(tmp_path, body), tmp_path / "kit") == []
 
@@ -41,6 +42,10 @@ def test_a_good_site(tmp_path: Path) -> None:
         ('<img src="run.svg">', "<img> leads to run.svg, which is not there"),
         ('<pre class="mermaid"></pre>', "mermaid is fetched from another host"),
         ("<p>\n```python app\n</p>", "a fence is shown as text"),
+        (
+            "<table><td>x</td><td>as <code>a \\| b</code></td></table>",
+            "a table shows a backslash; write <code>",
+        ),
     ],
 )
 def test_a_bad_page(tmp_path: Path, body: str, sentence: str) -> None:

@@ -10,7 +10,6 @@ import stat
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +32,7 @@ from miniagents.ext._journal._group_commit import GroupCommit
 from miniagents.ext.journal import Journal, JournalError, Keep, durable, read_calls, recorded
 from miniagents.testing import scripted_model
 from tests.support.kills import kills_wanted, run_and_kill
+from tests.support.noting import noting
 
 
 class Total(Message):
@@ -47,18 +47,6 @@ class City(BaseModel):
     name: str
 
 
-def counted(made: list[str], answer: Callable[[str], MessageType] = str.upper) -> MiniAgent:
-    """An agent that notes what it is asked."""
-
-    @miniagent(alias="COUNTED")
-    async def agent(ctx: InteractionContext) -> None:
-        asked = str(await ctx.messages)
-        made.append(asked)
-        ctx.reply(answer(asked))
-
-    return agent
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Where the journal is."""
@@ -71,7 +59,7 @@ async def test_made_once(path: Path) -> None:
     for _ in range(2):
         with Journal(path) as journal:
             async with MiniAgents():
-                agent = recorded(counted(made), journal, version="1")
+                agent = recorded(noting(made), journal, version="1")
                 assert ["A", "B", "A"] == [str(await agent.inquire(each)) for each in "aba"]
     assert ["a", "b"] == made
 
@@ -81,7 +69,7 @@ async def test_the_same_at_once(path: Path) -> None:
     made: list[str] = []
     with Journal(path) as journal:
         async with MiniAgents():
-            agent = recorded(counted(made), journal, version="1")
+            agent = recorded(noting(made), journal, version="1")
             replies = [agent.inquire("a") for _ in range(10)]
             assert ["A"] * 10 == [str(await each) for each in replies]
     assert ["a"] == made
@@ -130,11 +118,11 @@ async def test_errors(path: Path) -> None:
     with Journal(path) as journal:
         async with MiniAgents():
             for errors, times in ((False, 1), (False, 2), (True, 2)):
-                agent = recorded(counted(made, fail), journal, version="1", errors=errors)
+                agent = recorded(noting(made, fail), journal, version="1", errors=errors)
                 with pytest.raises(LLMStatusError, match="No") as caught:
                     await agent.inquire("a")
                 assert (500, times) == (caught.value.status, len(made))
-            agent = recorded(counted(made), journal, version="1")
+            agent = recorded(noting(made), journal, version="1")
             assert "A" == str(await agent.inquire("a"))
             assert "A" == str(await agent.inquire("a"))
     assert 3 == len(made)
@@ -185,7 +173,7 @@ async def test_another_function_is_refused(path: Path) -> None:
     """Another function under the same name and version is refused, with what to do."""
 
     def other() -> MiniAgent:
-        @miniagent(alias="COUNTED")
+        @miniagent(alias="NOTING")
         async def different(ctx: InteractionContext) -> None:
             ctx.reply("other")
 
@@ -193,8 +181,8 @@ async def test_another_function_is_refused(path: Path) -> None:
 
     with Journal(path) as journal:
         async with MiniAgents():
-            await recorded(counted([]), journal, version="1").inquire("a")
-            with pytest.raises(JournalError, match=r"COUNTED of version '1' is .*another name= or another"):
+            await recorded(noting([]), journal, version="1").inquire("a")
+            with pytest.raises(JournalError, match=r"NOTING of version '1' is .*another name= or another"):
                 await recorded(other(), journal, version="1").inquire("a")
 
 
@@ -204,9 +192,7 @@ async def test_what_is_kept_of_questions(path: Path) -> None:
     for keep in kinds:
         with Journal(path.with_suffix(f".{keep}"), keep=keep) as journal:
             async with MiniAgents():
-                await recorded(counted([]), journal, version="1").inquire(
-                    "secret: sk-abcdefgh12345 and words"
-                )
+                await recorded(noting([]), journal, version="1").inquire("secret: sk-abcdefgh12345 and words")
             (call,) = journal.calls()
             if keep == "hash":
                 assert call.asked is None
@@ -268,21 +254,21 @@ async def test_closed(path: Path) -> None:
     journal.close()
     async with MiniAgents():
         with pytest.raises(JournalError, match="it is closed"):
-            await recorded(counted([]), journal, version="1").inquire("a")
+            await recorded(noting([]), journal, version="1").inquire("a")
 
 
 async def test_damaged_call(path: Path) -> None:
     """A call that was changed by hand is refused with a sentence, and not played."""
     with Journal(path) as journal:
         async with MiniAgents():
-            await recorded(counted([]), journal, version="1").inquire("a")
+            await recorded(noting([]), journal, version="1").inquire("a")
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE call SET output = x'0102'")
     connection.close()
     with Journal(path) as journal:
         async with MiniAgents():
             with pytest.raises(JournalError, match="cannot be read"):
-                await recorded(counted([]), journal, version="1").inquire("a")
+                await recorded(noting([]), journal, version="1").inquire("a")
 
 
 async def test_prune(path: Path) -> None:
@@ -291,7 +277,7 @@ async def test_prune(path: Path) -> None:
     made: list[str] = []
     with Journal(path, clock=lambda: now) as journal:
         async with MiniAgents():
-            agent = recorded(counted(made), journal, version="1")
+            agent = recorded(noting(made), journal, version="1")
             for each in "abc":
                 await agent.inquire(each)
                 now += 100
@@ -313,15 +299,15 @@ async def test_changed_source_is_warned_of(path: Path, caplog: pytest.LogCapture
     """A function whose source has changed under the same version is played, and warned of once."""
     with Journal(path) as journal:
         async with MiniAgents():
-            await recorded(counted([]), journal, version="1").inquire("a")
+            await recorded(noting([]), journal, version="1").inquire("a")
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE function SET source = 'another'")
     connection.close()
     for _ in range(2):
         with Journal(path) as journal:
             async with MiniAgents():
-                assert "A" == str(await recorded(counted([]), journal, version="1").inquire("a"))
-    assert 1 == caplog.text.count("The source of COUNTED has changed")
+                assert "A" == str(await recorded(noting([]), journal, version="1").inquire("a"))
+    assert 1 == caplog.text.count("The source of NOTING has changed")
 
 
 _PROGRAM: Final = """
@@ -431,7 +417,7 @@ async def test_a_clock_that_is_set_back(path: Path) -> None:
     made: list[str] = []
     with Journal(path, clock=lambda: now) as journal:
         async with MiniAgents():
-            agent = recorded(counted(made), journal, version="1")
+            agent = recorded(noting(made), journal, version="1")
             await agent.inquire("a")
             now -= 500_000
             await agent.inquire("b")
@@ -458,7 +444,7 @@ async def test_unfinished_runs(path: Path) -> None:
                 async with MiniAgents(), durable(journal, run_id="r"):
                     await scripted_model("one").inquire("Hi")
                 async with MiniAgents():
-                    await recorded(counted([]), journal, version="1").inquire("a")
+                    await recorded(noting([]), journal, version="1").inquire("a")
                 await journal.end_run("r")
                 assert ([], ["A"]) == (
                     await journal.unfinished_runs(),

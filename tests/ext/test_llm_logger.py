@@ -199,5 +199,5 @@ async def test_errors_as_messages(tmp_path: Path) -> None:
 
 def test_only_models_are_logged() -> None:
     """An agent that is no model is refused, with what to give."""
-    with pytest.raises(TypeError, match="llm_logger logs models, and <MiniAgent ELIZA_AGENT> is none; give"):
+    with pytest.raises(TypeError, match="llm_logger takes a model, and <MiniAgent ELIZA_AGENT> is not one"):
         llm_logger(eliza_agent)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

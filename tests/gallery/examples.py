@@ -1,4 +1,4 @@
-"""The page `docs/examples.md`: what each example shows, how long it is, and what it prints."""
+"""The page `docs/examples.md`: what each example shows, how long it is, and its output or picture."""
 
 import ast
 from collections.abc import Iterator
@@ -21,6 +21,11 @@ ask a real one: `OPENAI_API_KEY=... python examples/tools.py`. `OPENAI_MODEL` an
 one. The tests run all of them. `python -m tests.gallery` writes this page.
 """
 _MOST_LINES: Final = 24
+_PICTURES: Final = {
+    "web_chat.py": "![The page of the web chat: two questions with answers, and a third answer that the "
+    "agent is writing, with a button to stop it](pictures/web-chat.png)"
+}
+"""Examples that show a page; `python -m tests.browser.pictures` makes the pictures."""
 
 
 def examples_page() -> str:
@@ -34,7 +39,7 @@ def examples_page() -> str:
 
 def _row(script: Path) -> str:
     name = script.relative_to(_EXAMPLES).as_posix()
-    shown = f"[`{name}`](#{_anchor(name)})" if _printed(script) else f"`{name}`"
+    shown = f"[`{name}`](#{_anchor(name)})" if list(_outputs(script)) else f"`{name}`"
     source, said = _notebook(script) if script.suffix == ".ipynb" else _program(script)
     return f"| {shown} | {said} | {len(source.splitlines())} |\n"
 
@@ -55,9 +60,11 @@ def _notebook(path: Path) -> tuple[str, str]:
 
 
 def _outputs(script: Path) -> Iterator[str]:
+    name = script.relative_to(_EXAMPLES).as_posix()
     lines = _printed(script).splitlines()
+    if name in _PICTURES:
+        yield f"## {name}\n\n{_PICTURES[name]}\n"
     if lines:
-        name = script.relative_to(_EXAMPLES).as_posix()
         more = ["..."] if len(lines) > _MOST_LINES else []
         yield f"## {name}\n"
         yield "\n".join(["````text", *lines[:_MOST_LINES], *more, "````", ""])

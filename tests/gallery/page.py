@@ -34,7 +34,7 @@ Each run of an agent, a model or a tool is a lane. It stands below the run that 
 | sign | what it is |
 |---|---|
 | a dot | a part that the run wrote; a gap between dots is waiting |
-| `\\|` | the end |
+| <code>&#124;</code> | the end |
 | `X` | an error |
 | a hollow end | the run was cancelled, or its readers left |
 | a triangle | a model was asked again |

@@ -122,7 +122,7 @@ async def needy(ctx: InteractionContext, *, unit: str) -> None:
 
 def test_agents_that_cannot_be_called() -> None:
     """An agent whose arguments have no form, or that lacks a keyword, is an error before any call."""
-    with pytest.raises(ToolDefinitionError, match="EITHER takes Sum or UserMessage, and the arguments"):
+    with pytest.raises(ToolDefinitionError, match="EITHER takes Sum or UserMessage, but the arguments"):
         AgentTool.of(cast("MiniAgent", either))
     with pytest.raises(TypeError, match="Agent NEEDY needs a value for: unit"):
         AgentTool.of(needy)

@@ -123,11 +123,11 @@ def test_types_that_contain_themselves() -> None:
         ),
         (Pair, "Pair.both has values of a type for each place"),
         (Anything, "Anything.value may be anything"),
-        (BaseModel, "BaseModel has no fields that an answer could fill"),
-        (Words, "Words is no object with fields"),
+        (BaseModel, "BaseModel has no fields for an answer"),
+        (Words, "Words is not an object with fields"),
         (Ratio, "Ratio has no JSON schema"),
-        (int, "<class 'int'> is no pydantic model"),
-        (list[Place], r"list\[.*Place\] is no pydantic model"),
+        (int, "<class 'int'> is not a pydantic model"),
+        (list[Place], r"list\[.*Place\] is not a pydantic model"),
     ],
 )
 def test_types_that_are_refused(model: type[BaseModel], sentence: str) -> None:

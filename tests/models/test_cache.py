@@ -8,17 +8,12 @@ import pytest
 from miniagents import InteractionContext, MiniAgent, MiniAgents, miniagent
 from miniagents.ext.journal import Journal, JournalError
 from miniagents.ext.limits import cache
+from tests.support.noting import noting
 
 
 def counted(made: list[str]) -> MiniAgent:
-    """An agent that notes what it is asked."""
-
-    @miniagent(alias="COUNTED")
-    async def agent(ctx: InteractionContext) -> None:
-        made.append(str(await ctx.messages))
-        ctx.reply(str(len(made)))
-
-    return agent
+    """An agent that notes what it is asked, and answers how often that was."""
+    return noting(made, lambda _: str(len(made)))
 
 
 async def test_once() -> None:
@@ -84,14 +79,14 @@ async def test_in_a_journal(tmp_path: Path) -> None:
 async def test_another_function() -> None:
     """Two functions with one alias do not get each other's answers."""
 
-    @miniagent(alias="COUNTED")
+    @miniagent(alias="NOTING")
     async def other(ctx: InteractionContext) -> None:
         ctx.reply("other")
 
     shared = cache()
     async with MiniAgents():
         await counted([]).around(shared).inquire("a")
-        with pytest.raises(JournalError, match=r"COUNTED is .*a cache of its own"):
+        with pytest.raises(JournalError, match=r"under the name NOTING.*its own cache"):
             await other.around(shared).inquire("a")
 
 

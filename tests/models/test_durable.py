@@ -120,7 +120,7 @@ async def test_another_way(path: Path, caplog: pytest.LogCaptureFixture) -> None
     assert "another way" not in caplog.text
     texts, run = await ran(path, scripted_model("two", alias="JUDGE"), "Hello")
     assert (["two"], ("JUDGE",)) == (texts, run.unasked)
-    said = "Run 'r' took another way than before: 1 recorded calls were not asked for, of JUDGE."
+    said = "Run 'r' made other calls than before: 1 recorded calls were not used, of JUDGE."
     assert said in caplog.text
 
 
@@ -152,7 +152,7 @@ async def test_two_at_once(path: Path) -> None:
 
 def test_empty_id(path: Path) -> None:
     """A run has an id."""
-    with Journal(path) as journal, pytest.raises(ValueError, match="an id of its own"):
+    with Journal(path) as journal, pytest.raises(ValueError, match="its own id"):
         durable(journal, run_id="")
 
 

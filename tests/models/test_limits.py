@@ -140,7 +140,7 @@ async def test_concurrency_and_cancelling() -> None:
 
 def test_no_concurrency() -> None:
     """A limit that lets nothing go is refused."""
-    with pytest.raises(ValueError, match=r"limit\(concurrency=0\) lets nothing go; give 1 or more\."):
+    with pytest.raises(ValueError, match=r"limit\(concurrency=0\) allows no calls; give 1 or more\."):
         limit(concurrency=0)
 
 
@@ -324,15 +324,15 @@ async def test_dollars() -> None:
 
 def test_no_budget() -> None:
     """A budget of nothing, of both or of neither is refused."""
-    with pytest.raises(ValueError, match="either tokens= or dollars=, and exactly one of them"):
+    with pytest.raises(ValueError, match="exactly one of tokens= and dollars="):
         budget()
-    with pytest.raises(ValueError, match="either tokens= or dollars=, and exactly one of them"):
+    with pytest.raises(ValueError, match="exactly one of tokens= and dollars="):
         budget(tokens=1, dollars=1)
-    with pytest.raises(ValueError, match="The budget is 0, which lets nothing go"):
+    with pytest.raises(ValueError, match="The budget is 0, which allows nothing"):
         budget(tokens=0)
-    with pytest.raises(ValueError, match="The budget is -1, which lets nothing go"):
+    with pytest.raises(ValueError, match="The budget is -1, which allows nothing"):
         budget(dollars="-1")
-    with pytest.raises(ValueError, match="The reserve is 0, which lets nothing go"):
+    with pytest.raises(ValueError, match="The reserve is 0, which allows nothing"):
         budget(tokens=5, reserve=0)
 
 

@@ -317,7 +317,7 @@ def test_a_nested_message_that_makes_no_sense_is_data() -> None:
 
 def test_what_the_list_takes() -> None:
     """Subclasses of `Message`, no two of one name; the same one twice is one."""
-    with pytest.raises(TypeError, match="takes subclasses of Message; <class 'int'> is none"):
+    with pytest.raises(TypeError, match="takes subclasses of Message; <class 'int'> is not one"):
         Registry([int])  # type: ignore[list-item]  # what is tested
     with pytest.raises(ValueError, match="two message classes are called Custom"):
         Registry([Custom, type("Custom", (Message,), {})])

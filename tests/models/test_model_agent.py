@@ -163,7 +163,7 @@ async def test_it_is_an_agent_like_others() -> None:
         (parrot.with_tools, "with_tools was given no tools"),
         (lambda: parrot.with_tools(now, now), "Two tools are called 'now'"),
         (lambda: parrot.with_tools(now, max_turns=0), "max_turns=0 leaves no turn for an answer"),
-        (lambda: parrot.with_tools(now, timeout=-1), "timeout=-1 of with_tools is no time"),
+        (lambda: parrot.with_tools(now, timeout=-1), "timeout=-1 of with_tools is not a positive number"),
     ],
 )
 def test_what_is_refused(make: Callable[[], object], sentence: str) -> None:

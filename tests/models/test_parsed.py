@@ -121,9 +121,9 @@ async def test_a_repaired_answer_goes_on() -> None:
 async def test_a_repaired_answer_that_is_another_one() -> None:
     """What was handed out and is something else in the repaired answer is an error, never a silent change."""
     repaired: list[Part] = [*FIRST[:4], Restart("no"), '{"Title": "South", "cities": [{"name": "Rome"}]}']
-    with pytest.raises(TypedAnswerError, match=r"Trip.cities\[0\] was handed out, and is another one"):
+    with pytest.raises(TypedAnswerError, match=r"Trip.cities\[0\] was already read, and is different"):
         await elements(repaired)
-    with pytest.raises(TypedAnswerError, match=r"Trip.title was handed out"):
+    with pytest.raises(TypedAnswerError, match=r"Trip.title was already read"):
         await tokens(repaired)
 
 
@@ -131,12 +131,12 @@ async def test_a_repaired_answer_that_is_another_one() -> None:
 async def test_a_repaired_answer_that_has_less(less: str) -> None:
     """What was handed out and is missing in the repaired answer is an error, too, at the end."""
     repaired: list[Part] = [*FIRST[:4], Restart("no"), less]
-    with pytest.raises(TypedAnswerError, match=r"Trip.cities\[0\] was handed out, and is another one"):
+    with pytest.raises(TypedAnswerError, match=r"Trip.cities\[0\] was already read, and is different"):
         await elements(repaired)
     if "North" in less:
         assert await tokens(repaired) == ["No", "rth"]
     else:
-        with pytest.raises(TypedAnswerError, match=r"Trip.title was handed out"):
+        with pytest.raises(TypedAnswerError, match=r"Trip.title was already read"):
             await tokens(repaired)
 
 
@@ -181,8 +181,8 @@ async def test_errors_come_after_what_came_before() -> None:
             "Trip has no field 'citys'; its fields are: title, cities, note, days",
         ),
         (lambda: field_of(Trip, lambda trip: 1), "returns no field of Trip; write it like"),
-        (lambda: typed([]).elements("title"), "Trip.title is no list"),
-        (lambda: typed([]).field("days"), "Trip.days is no text"),
+        (lambda: typed([]).elements("title"), "Trip.title is not a list"),
+        (lambda: typed([]).field("days"), "Trip.days is not a text"),
     ],
 )
 async def test_fields_that_are_refused(make: Callable[[], object], sentence: str) -> None:

@@ -151,7 +151,7 @@ async def test_not_observed() -> None:
         with pytest.raises(LookupError, match=r"MiniAgents\(observers=\[usage\]\)"):
             usage.of(replies)
         async with MiniAgents(observers=[usage]):
-            with pytest.raises(LookupError, match="was not told of the run"):
+            with pytest.raises(LookupError, match="did not observe the run"):
                 usage.of(replies)
 
 

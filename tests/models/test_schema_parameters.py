@@ -118,13 +118,13 @@ async def test_patterns() -> None:
 @pytest.mark.parametrize(
     ("schema", "text"),
     [
-        ({"type": "string"}, 'is that of "string", and arguments are an object'),
-        ({"type": ["array", "null"]}, "and arguments are an object"),
+        ({"type": "string"}, 'has the type "string", but arguments are an object'),
+        ({"type": ["array", "null"]}, "but arguments are an object"),
         ({"type": "strange"}, "arguments are an object"),
-        ({"properties": {"x": {"type": "strange"}}}, "is no JSON schema: 'strange' is not valid"),
-        ({"properties": []}, "is no JSON schema"),
-        ({"default": object()}, "is no JSON: object cannot stand in it"),
-        ({"default": float("nan")}, "is no JSON"),
+        ({"properties": {"x": {"type": "strange"}}}, "is not a JSON schema: 'strange' is not valid"),
+        ({"properties": []}, "is not a JSON schema"),
+        ({"default": object()}, "is not JSON: it contains an object of type object"),
+        ({"default": float("nan")}, "is not JSON"),
         ({"description": "x" * 1_000_001}, "at most 1,000,000 are read"),
         (True, "is a bool; give a JSON schema as a dict"),
     ],
@@ -141,7 +141,7 @@ async def test_references_that_lead_nowhere() -> None:
     """A reference without end, or to what is not there, is an error that says so; nothing is fetched."""
     with pytest.raises(ToolDefinitionError, match="refers to itself without end"):
         await of({"properties": {"x": {"$ref": "#/properties/x"}}}).invoke('{"x": 1}')
-    with pytest.raises(ToolDefinitionError, match="refers to what is not in it"):
+    with pytest.raises(ToolDefinitionError, match="has a reference that it does not define"):
         await of({"properties": {"x": {"$ref": "http://127.0.0.1:9/x"}}}).invoke('{"x": 1}')
     nested: dict[str, object] = {}
     for _ in range(5000):
@@ -154,7 +154,7 @@ def test_refused() -> None:
     """Names and timeouts are refused as those of other tools."""
     with pytest.raises(ToolDefinitionError, match="cannot be the name of a tool"):
         Tool.from_schema("a.b", "", {}, echo)
-    with pytest.raises(ToolDefinitionError, match="is no time"):
+    with pytest.raises(ToolDefinitionError, match="is not a positive number"):
         Tool.from_schema("echo", "", {}, echo, timeout=0)
 
 

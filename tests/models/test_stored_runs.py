@@ -56,5 +56,5 @@ def test_what_cannot_be_kept() -> None:
 )
 def test_what_is_no_request(wrong: str) -> None:
     """What is none is refused, and never a half of one."""
-    with pytest.raises(ValueError, match=r"Expecting value|no request"):
+    with pytest.raises(ValueError, match=r"Expecting value|not the request"):
         RunRequest.from_json(UnfinishedRun("r", wrong, 1).request)

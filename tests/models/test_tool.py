@@ -180,13 +180,13 @@ async def streams(count: int) -> AsyncIterator[int]:
     [
         (lambda: tool(untyped), "The parameter 'city' of the tool untyped has no type"),
         (lambda: tool(Adder.plus), "The parameter 'self' of the tool plus has no type"),
-        (lambda: tool(gives), "The tool gives yields"),
-        (lambda: tool(streams), "The tool streams yields"),
+        (lambda: tool(gives), "The tool gives is a generator"),
+        (lambda: tool(streams), "The tool streams is a generator"),
         (lambda: tool(name="my tool")(add), "'my tool' cannot be the name of a tool"),
         (lambda: tool(name="x" * 65)(add), "up to 64 letters"),
         (lambda: tool(lambda: 1), "'<lambda>' cannot be the name of a tool"),
-        (lambda: tool(timeout=0)(add), "timeout=0 of the tool add is no time"),
-        (lambda: tool(timeout=float("inf"))(add), "timeout=inf of the tool add is no time"),
+        (lambda: tool(timeout=0)(add), "timeout=0 of the tool add is not a positive number"),
+        (lambda: tool(timeout=float("inf"))(add), "timeout=inf of the tool add is not a positive number"),
         (lambda: ToolSpec("", "", {}), "'' cannot be the name"),
     ],
 )

@@ -172,7 +172,7 @@ async def test_a_refusal_is_not_repaired() -> None:
     """A model that refuses is not asked again."""
     scripted = ScriptedModel([Refusal("I would rather not.")], GOOD)
     async with MiniAgents():
-        with pytest.raises(LLMRefusalError, match="the model refuses to answer; its words") as caught:
+        with pytest.raises(LLMRefusalError, match="the model refuses to answer; its text") as caught:
             await scripted.agent.as_type(City).inquire("City?")
     assert caught.value.partial_text == "I would rather not."
     assert scripted.answers_left == 1
@@ -207,7 +207,7 @@ async def test_it_is_an_agent_like_others() -> None:
     ("make", "sentence"),
     [
         (lambda: scripted_model().as_type(Scores), "Scores.by_name has keys of any name"),
-        (lambda: scripted_model().as_type(City, repairs=-1), "repairs=-1 is no count"),
+        (lambda: scripted_model().as_type(City, repairs=-1), "repairs=-1 is negative"),
         (lambda: scripted_model().as_type(City, mode=_mode("other")), "mode='other' is unknown"),
     ],
 )
@@ -250,9 +250,9 @@ async def test_the_mode_is_the_providers_own_where_it_has_one() -> None:
     async with MiniAgents():
         assert await able.as_type(City).inquire("City?").parsed == OSLO
         assert await simple.as_type(City).inquire("City?").parsed == OSLO
-    with pytest.raises(SchemaError, match="SIMPLE has no schema mode of its own"):
+    with pytest.raises(SchemaError, match="SIMPLE has no schema mode: it does not"):
         simple.as_type(City, mode="native")
-    with pytest.raises(SchemaError, match="SIMPLE_WITH_TOOLS has no schema mode of its own"):
+    with pytest.raises(SchemaError, match="SIMPLE_WITH_TOOLS has no schema mode"):
         simple.with_tools(tool(int_of)).as_type(City)
 
 

@@ -50,7 +50,7 @@ def survivors(root: Path, mutants: Sequence[Mutant], stages: Sequence[Sequence[s
     """Those of the mutants that no test notices.
 
     Args:
-        root: what has `miniagents`, `tests` and `pyproject.toml`.
+        root: the folder of the project.
         mutants: what is tried.
         stages: tests; those of a later stage see what those of the earlier ones let pass.
     """

@@ -17,6 +17,7 @@ __all__ = ["Lab", "Outcome"]
 _GREEN, _RED, _INTERRUPTED = 0, 1, 2  # of pytest; a module that cannot be imported interrupts it
 _TIMES_AS_LONG: Final = 4.0
 _AT_LEAST: Final = 30.0  # seconds
+_FOLDERS: Final = ("miniagents", "tests", "docs", "examples", "stubs", ".ci")  # tests read all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,18 @@ class Lab:
     """A copy.
 
     Args:
-        root: what is copied: its `miniagents`, `tests` and `pyproject.toml`.
+        root: what is copied: the package, its tests, and the pages, programs and settings that tests read.
         folder: where to; empty.
     """
 
     def __init__(self, root: Path, folder: Path) -> None:
         self._folder = folder
-        for name in ("miniagents", "tests"):
-            shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(root / "pyproject.toml", folder)
+        for name in _FOLDERS:
+            if (root / name).is_dir():
+                shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for file in root.iterdir():
+            if file.is_file() and not file.name.startswith("."):
+                shutil.copy(file, folder)
 
     def seconds(self, tests: Sequence[str]) -> float:
         """How long tests take while nothing is missing.

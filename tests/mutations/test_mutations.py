@@ -80,6 +80,15 @@ def test_words_of_more_than_one_byte() -> None:
     assert mutant.text == 'def f():\n    "é"; pass\n    x = 1\n'
 
 
+def test_what_tests_read_is_copied(tmp_path: Path) -> None:
+    """A copy has the pages, programs and settings that tests read, and nothing of git."""
+    read = dict.fromkeys(["README.md", "docs/core.md", "examples/a.py", "stubs/b.pyi", ".ci/run"], "")
+    root, copy = plant(small(tmp_path), {**read, ".git": ""}), tmp_path / "copy"
+    Lab(root, copy)
+    copied, known = ({str(each.relative_to(top)) for each in top.rglob("*")} for top in (copy, root))
+    assert copied == known - {".git"}
+
+
 @pytest.mark.loop(timeout=300)
 @pytest.mark.gate("runs pytest once for each mutant")
 def test_what_no_test_misses_is_found(tmp_path: Path) -> None:

@@ -380,7 +380,7 @@ def test_one_value_is_refused(wrong: str) -> None:
 def test_what_is_no_agent_is_refused() -> None:
     """Only what can be inquired can be mapped."""
     with pytest.raises(
-        TypeError, match="map_agent asks an agent for each item, and this is a value of type int"
+        TypeError, match=r"map_agent was given a value of type int as its agent; give it an agent."
     ):
         map_agent(5)  # type: ignore[arg-type]
 

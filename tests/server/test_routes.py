@@ -6,8 +6,9 @@ Crosses modules: routes, conversations, the history and the frames behind them.
 import asyncio
 import json
 import os
+import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -18,40 +19,16 @@ import pytest
 from miniagents import AssistantMessage, InteractionContext, Message, UserMessage, miniagent, tool
 from miniagents.ext._history._sqlite_file import SQLiteFile
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
-from miniagents.ext.web import Runs, json_body
+from miniagents.ext.web import FrameLogError, PageData, Runs, SQLiteFrames, json_body
 from miniagents.models import Registry
 from miniagents.parts import Reasoning, ToolCall, ToolCallDelta, Usage
 from miniagents.server import _threads
 from miniagents.server._said import said_in_run
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.pages import Page, page_of
+from tests.support.web_agents import Gate
 
 TOKEN = "open sesame"  # noqa: S105 - of these tests
-
-
-class Waiting:
-    """An agent that says one token, waits, and says another one."""
-
-    def __init__(self) -> None:
-        self.go = asyncio.Event()
-        self.asked: list[list[str]] = []
-        self.closed = asyncio.Event()
-
-        @miniagent
-        async def slow(ctx: InteractionContext) -> None:
-            self.asked.append([str(each) for each in await ctx.messages])
-
-            async def tokens(_: object) -> AsyncGenerator[str]:
-                try:
-                    yield "one "
-                    await self.go.wait()
-                    yield "two"
-                finally:
-                    self.closed.set()
-
-            ctx.reply(AssistantMessage.promise(tokens))
-
-        self.agent = slow
 
 
 async def first_token(page: Page, run: str) -> None:
@@ -153,10 +130,36 @@ async def test_threads(tmp_path: Path) -> None:
         assert (404, "no_such_thread") == error(await client.get(f"/api/threads?before={one}"))
 
 
+async def test_data_for_the_page(tmp_path: Path) -> None:
+    """Data that an agent sends to the page are kept with the conversation, and told again."""
+
+    @miniagent
+    async def forecaster(ctx: InteractionContext) -> None:
+        ctx.reply(PageData(name="weather", data={"city": "Oslo", "degrees": [12, None]}, id="w1"))
+        ctx.reply("It is fresh.")
+
+    async with page_of(forecaster, tmp_path) as page:
+        thread = await page.thread()
+        [part] = [
+            each["part"]
+            for each in await page.say(thread, "Hi")
+            if each.get("message") == 0 and "part" in each
+        ]
+        assert ("weather", {"city": "Oslo", "degrees": [12, None]}, "w1") == (
+            part["name"],
+            part["data"],
+            part["id"],
+        )
+        read = await page.read(thread)
+        assert [("user", ["Hi"]), ("data", [part]), ("assistant", ["It is fresh."])] == [
+            (each["role"], each["parts"]) for each in read["messages"]
+        ]
+
+
 async def test_the_run_of_a_thread(tmp_path: Path) -> None:
     """While a run goes on, its conversation names it, has what the user said, and takes nothing more."""
-    waiting = Waiting()
-    async with page_of(waiting.agent, tmp_path) as page:
+    gate = Gate()
+    async with page_of(gate.agent(), tmp_path) as page:
         thread = await page.thread()
         run = await page.begin(thread, text="Hi")
         read = await page.read(thread)
@@ -166,32 +169,32 @@ async def test_the_run_of_a_thread(tmp_path: Path) -> None:
             refused = await page.client.post(f"/api/threads/{thread}/runs", json=body)
             assert (409, "run_goes_on") == error(refused)
             assert run == refused.json()["error"]["run"]
-        waiting.go.set()
+        gate.go.set()
         assert "finished" == (await page.told(run))[-1]["how"]
         # Whoever has seen the end finds the answer.
         read = await page.read(thread)
-        assert (None, "one two") == (read["run"], read["messages"][-1]["text"])
+        assert (None, "Begun done.") == (read["run"], read["messages"][-1]["text"])
 
 
 async def test_stop(tmp_path: Path) -> None:
     """A stopped answer is kept as far as it was said, and says so; the agent is sent it from then on."""
-    waiting = Waiting()
-    async with page_of(waiting.agent, tmp_path) as page:
+    gate = Gate()
+    async with page_of(gate.agent(), tmp_path) as page:
         thread = await page.thread()
         run = await page.begin(thread, text="Hi")
         await first_token(page, run)
         assert {"stopped": True} == (await page.client.post(f"/runs/{run}/stop")).json()
-        await asyncio.wait_for(waiting.closed.wait(), 1)
+        await asyncio.wait_for(gate.left.wait(), 1)
         assert "stopped" == (await page.told(run))[-1]["how"]
         said = (await page.read(thread))["messages"][1]
-        assert ("one ", "stopped", "The answer was stopped.") == (
+        assert ("Begun ", "stopped", "The answer was stopped.") == (
             said["text"],
             said["ended"],
             said["sentence"],
         )
-        waiting.go.set()
+        gate.go.set()
         await page.say(thread, "Go on")
-        assert ["Hi", "one ", "Go on"] == waiting.asked[-1]
+        assert ["Hi", "Begun ", "Go on"] == gate.asked[-1]
 
 
 async def test_regenerate(tmp_path: Path) -> None:
@@ -320,14 +323,14 @@ async def test_a_call_that_was_cut(tmp_path: Path) -> None:
 
 async def test_two_readers(tmp_path: Path) -> None:
     """Two tabs read one run, one from the first frame and one from where it was, to the same end."""
-    waiting = Waiting()
-    async with page_of(waiting.agent, tmp_path) as page:
+    gate = Gate()
+    async with page_of(gate.agent(), tmp_path) as page:
         run = await page.begin(await page.thread(), text="Hi")
         await first_token(page, run)
         one = asyncio.create_task(page.client.get(f"/runs/{run}"))
         other = asyncio.create_task(page.client.get(f"/runs/{run}", headers={"last-event-id": "2"}))
         await asyncio.sleep(0.05)
-        waiting.go.set()
+        gate.go.set()
         whole, rest = (await one).text, (await other).text
         assert whole.endswith(rest[rest.index("id: ") :])
         last = rest[rest.rindex("id: ") + 4 :].split("\n")[0]
@@ -336,32 +339,105 @@ async def test_two_readers(tmp_path: Path) -> None:
 
 async def test_removing_what_goes_on(tmp_path: Path) -> None:
     """A conversation that is forgotten in mid-answer stops its run, and nothing of it comes back."""
-    waiting = Waiting()
-    async with page_of(waiting.agent, tmp_path) as page:
+    gate = Gate()
+    async with page_of(gate.agent(), tmp_path) as page:
         thread = await page.thread()
         run = await page.begin(thread, text="Hi")
         await first_token(page, run)
         assert 204 == (await page.client.delete(f"/api/threads/{thread}")).status_code
-        assert waiting.closed.is_set()
-        assert "stopped" == (await page.told(run))[-1]["how"]
+        assert gate.left.is_set()
+        assert 404 == (await page.client.get(f"/runs/{run}")).status_code
         assert [] == (await page.client.get("/api/threads")).json()["threads"]
     assert () == await ChatHistorySQLite(tmp_path / "CHAT.db").threads()
 
 
+def frames_in(folder: Path) -> tuple[int, set[str]]:
+    """How many frames are kept on disk, and of which runs."""
+    with closing(sqlite3.connect(folder / "CHAT-frames.db")) as db:
+        [(frames,)] = db.execute("SELECT count(*) FROM frames")
+        return frames, {run for (run,) in db.execute("SELECT run FROM runs")}
+
+
+async def test_what_is_removed_is_not_kept(tmp_path: Path) -> None:
+    """With a conversation go the frames and the pictures of all its answers, and those of no other."""
+    async with page_of(scripted_model("One", then="More"), tmp_path) as page:
+        thread, other = await page.thread(), await page.thread()
+        runs = [await page.begin(thread, text="Hi")]
+        await page.told(runs[0])
+        runs.append(await page.begin(thread, text="Go on"))
+        await page.told(runs[1])
+        kept = await page.begin(other, text="Hi")
+        await page.told(kept)
+        assert {*runs, kept} == frames_in(tmp_path)[1]
+        assert 204 == (await page.client.delete(f"/api/threads/{thread}")).status_code
+        frames, left = frames_in(tmp_path)
+        assert (True, {kept}) == (frames > 0, left)
+        for run in runs:
+            assert 404 == (await page.client.get(f"/runs/{run}")).status_code
+            assert 404 == (await page.client.get(f"/api/runs/{run}/timeline")).status_code
+        assert 200 == (await page.client.get(f"/api/runs/{kept}/timeline")).status_code
+        await page.client.delete(f"/api/threads/{other}")
+        assert (0, set[str]()) == frames_in(tmp_path)
+
+
+async def test_what_is_replaced_is_not_kept(tmp_path: Path) -> None:
+    """The frames of an answer that is given again, or stands behind an edited message, are deleted."""
+    async with page_of(scripted_model("One", then="More"), tmp_path) as page:
+        thread, run = await page.thread(), ""
+        for body in ({"text": "Hi"}, {"regenerate": True}, {"text": "Go on"}, {"edit": 0, "text": "Hello"}):
+            run = await page.begin(thread, **body)
+            await page.told(run)
+            await page.read(thread)
+        assert {run} == frames_in(tmp_path)[1]
+
+
+@pytest.mark.logs("cannot be written", "cannot be deleted")
+async def test_frames_that_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the frames cannot be deleted, the conversation is still there, and can be removed later."""
+
+    async def full(*_: object) -> None:
+        raise FrameLogError("frames.db cannot be written: the disk is full.")
+
+    async with page_of(scripted_model("One", then="More"), tmp_path) as page:
+        thread = await page.thread()
+        await page.say(thread, "Hi")
+        with monkeypatch.context() as broken:
+            broken.setattr(SQLiteFrames, "delete", full)
+            refused = await page.client.delete(f"/api/threads/{thread}")
+            assert (503, "not_kept") == error(refused)
+            assert [("user", "Hi"), ("assistant", "One")] == await page.texts(thread)
+            await page.told(await page.begin(thread, regenerate=True))  # it is only logged
+        assert 204 == (await page.client.delete(f"/api/threads/{thread}")).status_code
+
+
+@pytest.mark.logs("could not be kept")
+async def test_removing_what_is_only_in_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a conversation go the frames of an answer that could not be put into the history."""
+    async with page_of(scripted_model("One"), tmp_path) as page:
+        thread = await page.thread()
+        with monkeypatch.context() as broken:
+            broken.setattr(Runs, "frames", _no_frames)
+            await page.say(thread, "Hi")
+            await asyncio.sleep(0.05)
+        assert 1 == len(frames_in(tmp_path)[1])
+        assert 204 == (await page.client.delete(f"/api/threads/{thread}")).status_code
+        assert (0, set[str]()) == frames_in(tmp_path)
+
+
 async def test_the_server_ends_in_mid_answer(tmp_path: Path) -> None:
     """What was said when the server ended is kept, and the next server says that the rest was lost."""
-    waiting = Waiting()
-    async with page_of(waiting.agent, tmp_path) as page:
+    gate = Gate()
+    async with page_of(gate.agent(), tmp_path) as page:
         thread = await page.thread()
         await first_token(page, await page.begin(thread, text="Hi"))
-    waiting.go.set()
-    async with page_of(waiting.agent, tmp_path) as page:
+    gate.go.set()
+    async with page_of(gate.agent(), tmp_path) as page:
         read = await page.read(thread)
         said = read["messages"][-1]
-        assert (None, "one ", "lost") == (read["run"], said["text"], said["ended"])
+        assert (None, "Begun ", "lost") == (read["run"], said["text"], said["ended"])
         assert said["sentence"].startswith("The server")
         await page.told(await page.begin(thread, regenerate=True))
-        assert [("user", "Hi"), ("assistant", "one two")] == await page.texts(thread)
+        assert [("user", "Hi"), ("assistant", "Begun done.")] == await page.texts(thread)
 
 
 async def test_died_before_the_run_began(tmp_path: Path) -> None:
@@ -511,9 +587,9 @@ async def test_a_history_that_cannot_be_written(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.logs("could not be kept")
 async def test_an_answer_that_could_not_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that could not be kept at its end is kept when somebody looks, from its frames."""
-    waiting = Waiting()
-    waiting.go.set()
-    async with page_of(waiting.agent, tmp_path) as page:
+    gate = Gate()
+    gate.go.set()
+    async with page_of(gate.agent(), tmp_path) as page:
         thread = await page.thread()
         with monkeypatch.context() as broken:
             broken.setattr(Runs, "frames", _no_frames)
@@ -521,7 +597,7 @@ async def test_an_answer_that_could_not_be_kept(tmp_path: Path, monkeypatch: pyt
             await page.told(run)
             await asyncio.sleep(0.05)
         read = await page.read(thread)
-        assert ["Hi", "one two"] == [each["text"] for each in read["messages"]]
+        assert ["Hi", "Begun done."] == [each["text"] for each in read["messages"]]
         assert ("finished", None) == (read["messages"][1]["ended"], read["messages"][1]["seconds"])
 
 

@@ -13,7 +13,7 @@ from miniagents import (
     ToolMessage,
     UserMessage,
 )
-from miniagents.ext.web import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frames_of
+from miniagents.ext.web import DataPart, Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frames_of
 from miniagents.parts import Finish, Reasoning, Restart, ToolCall, ToolCallDelta, ToolResult, Usage
 from miniagents.server._said import conversation_of, run_in, said_by_user, said_in_run, shown, turn_in
 
@@ -65,6 +65,40 @@ def test_a_whole_run() -> None:
     assert ("A tree.", Image(data=b"GIF89a")) == third.content
     assert [{"run": "r"}, {"run": "r"}] == [dict(note(each)) for each in (first, second)]
     assert {"run": "r", "ended": "finished", "sentence": "", "seconds": 1.5} == dict(note(third))
+
+
+def test_data_of_the_agent() -> None:
+    """Data for the page are kept, newer ones in the place of older ones; agents are not sent them."""
+    parts = [
+        DataPart("weather", {"city": "Oslo", "none": None}, "w"),
+        DataPart("progress", 0.5, transient=True),
+        DataPart("weather", 1, "x"),
+        DataPart("weather", [{"degrees": 12}], "w"),
+        DataPart("step", "one"),
+        DataPart("step"),
+    ]
+    frames: list[Frame] = []
+    for at, part in enumerate(parts):
+        frames += [MessageBegan(at, "data", "POET"), MessagePart(at, part), MessageEnded(at)]
+    said = said_in_run("r", [*frames, RunEnded("finished")], 1.5)
+    kept = [parts[3], parts[2], parts[4], parts[5]]
+
+    async def told() -> list[dict[str, object]]:
+        return shown(said, bool)
+
+    messages = MiniAgents().run(told())
+    assert [[MessagePart(0, each).as_data()["part"]] for each in kept] == [each["parts"] for each in messages]
+    assert {("data", "POET", "")} == {(each["role"], each["agent"], each["text"]) for each in messages}
+    assert ("finished", 1.5) == (messages[-1]["ended"], messages[-1]["seconds"])
+    assert () == conversation_of(said)
+
+
+def test_only_transient_data() -> None:
+    """A run of which nothing is kept but how it ended has one message for that."""
+    part = MessagePart(0, DataPart("p", 1, transient=True))
+    frames: list[Frame] = [MessageBegan(0, "data"), part, MessageEnded(0)]
+    (message,) = said_in_run("r", [*frames, RunEnded("finished")], None)
+    assert ("", "finished") == (message.text, note(message)["ended"])
 
 
 def test_what_was_cut() -> None:

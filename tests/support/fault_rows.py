@@ -270,7 +270,7 @@ def _refused() -> Iterable[Row]:
     made = (_whole(400, packed, content_encoding="deflate"),)
     yield Row("a bomb as the body of an error", made, LLMStatusError, "", "A bomb.", 400)
     made = (_whole(400, b"\x28\xb5\x2f\xfd", content_encoding="zstd"),)
-    yield Row("an error packed as nobody asked for", made, LLMStatusError, "", "packed as 'zstd'", 400)
+    yield Row("an error packed as nobody asked for", made, LLMStatusError, "", "compressed as 'zstd'", 400)
 
 
 def _kept_waiting() -> Iterable[Row]:
@@ -463,7 +463,7 @@ def _chat_dialects() -> Iterable[Row]:
         ("a reset behind text after a reason", _said(again, reset), broken, "Hello more", ""),
         ("pieces lost, a message is whole", _said([_piece("Hel"), repeated]), protocol, "Hel", "4 char"),
         ("messages that repeat others", _said([*cumulative, stop]), protocol, "Hel", "message came again"),
-        ("a list with what is no text", _said([tool_use, stop]), protocol, "", "no text"),
+        ("a list with what is no text", _said([tool_use, stop]), protocol, "", "not text"),
     ):
         yield Row(name, (make,), error, text, says, wires=(CHAT,))
 
@@ -537,7 +537,7 @@ def _without_reason() -> Iterable[Row]:
 
 
 def _bombs() -> Iterable[Row]:
-    says = "an event is larger than any event"
+    says = "an event is larger than the limit"
     line = _begun(lambda wire: [b"data: ", *[BIG] * 100, b"\n\n", wire.end])
     yield Row("one event of 100 MB", (line,), LLMProtocolError, says=says)
     lines = _begun(lambda wire: [*[b"data: " + BIG + b"\n"] * 20, b"\n", wire.end])

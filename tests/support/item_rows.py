@@ -189,7 +189,7 @@ def _told_twice() -> Iterable[Row]:
     for name, whole in wholes.items():
         for texts, length in ((("Hel",), 3), (("Hel", "lo", "lo"), 7), (("lo", "Hel"), 5)):
             pieces = _pieces(*texts, item_id="m", output_index=0)
-            says = f"in pieces of {length} characters in all, and as a whole it has 5"
+            says = f"in pieces of {length} characters in all, but as a whole it has 5"
             yield _broken(
                 f"{''.join(texts)} where {name} is Hello",
                 RESPONSES,
@@ -206,7 +206,7 @@ def _told_twice() -> Iterable[Row]:
     begun, piece = _added(_call("")), event(ARGUMENTS, delta=JSON, item_id="f")
     for other in ('{"city": "Rome"}', "{}"):
         done = event("response.function_call_arguments.done", arguments=other, item_id="f")
-        says = f"pieces of {len(JSON)} characters in all, and as a whole it has {len(other)}"
+        says = f"pieces of {len(JSON)} characters in all, but as a whole it has {len(other)}"
         yield _broken(
             f"arguments of a call and {other}", RESPONSES, begun, piece, done, _end(), text="", says=says
         )
@@ -293,10 +293,10 @@ def _responses() -> Iterable[Row]:
         event("response.song.delta", delta="la"),
         _end(),
         text="",
-        says="not known",
+        says="unknown types",
     )
     number = {**hello, "content": [{"type": "output_text", "text": 7}]}
-    refused = Row("", (), LLMProtocolError, "", "a text is no string")
+    refused = Row("", (), LLMProtocolError, "", "a text is not a string")
     yield _whole(
         "a whole answer with a number as text",
         RESPONSES,
@@ -552,7 +552,7 @@ def _messages() -> Iterable[Row]:
         "a whole message with a number as text",
         ANTHROPIC,
         number,
-        Row("", (), LLMProtocolError, "", "a text is no string"),
+        Row("", (), LLMProtocolError, "", "a text is not a string"),
     )
     called = {"type": "tool_use", "id": "c", "name": "look", "input": {"city": "Oslo"}}
     good = {"content": [{"type": "text", "text": "Hello"}, called], "stop_reason": "tool_use", "usage": None}

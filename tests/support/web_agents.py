@@ -70,9 +70,14 @@ def forecaster() -> MiniAgent[Message, Message]:
 
 
 class Gate:
-    """An agent that says "Begun " and sets `begun`, waits for `go`, says "done.", and sets `left`."""
+    """An agent that says "Begun " and sets `begun`, waits for `go`, says "done.", and sets `left`.
+
+    Attributes:
+        asked: the texts of the messages of each run.
+    """
 
     def __init__(self) -> None:
+        self.asked: list[list[str]] = []
         self.begun = asyncio.Event()
         self.go = asyncio.Event()
         self.left = asyncio.Event()
@@ -82,6 +87,8 @@ class Gate:
 
         @miniagent(alias="gate")
         async def gate(ctx: InteractionContext) -> None:
+            self.asked.append([str(each) for each in await ctx.messages])
+
             async def words(_: MutableMapping[str, object]) -> AsyncIterator[str]:
                 try:
                     yield "Begun "
@@ -91,7 +98,7 @@ class Gate:
                 finally:
                     self.left.set()
 
-            ctx.reply(Message.promise(words))
+            ctx.reply(AssistantMessage.promise(words))
 
         return gate
 

@@ -258,7 +258,7 @@ async def test_unmatched_and_unplayed(tmp_path: Path) -> None:
         assert '+      "text": "What is the capital of Sweden?"' in told
         assert "Record it with `pytest --cassettes=record`" in told
         await model.inquire("Something else altogether.", system="Be brief.")
-        with pytest.raises(CassetteError, match="once more: it was played already, as often as"):
+        with pytest.raises(CassetteError, match="once more: it was replayed as often as"):
             await model.inquire("Something else altogether.", system="Be brief.")
         with pytest.raises(CassetteError, match=r"1 of 2 calls of the cassette .* were not made.*Norway"):
             player.check()
@@ -329,10 +329,13 @@ async def test_no_key_and_no_header(tmp_path: Path) -> None:
         ("", "is empty"),
         ("{", "Line 1 of the cassette"),
         ("[" * 100_000, "Line 1 of the cassette"),
-        ('{"cassette": 2}\n', "its version is 2, and this miniagents reads version 1"),
+        ('{"cassette": 2}\n', "its version is 2, but this miniagents reads version 1"),
         ('{"request": {}}\n', "its version is None"),
-        ('{"cassette": 1}\n7\n', "Line 2 .* it is no JSON object"),
-        ('{"cassette": 1}\n{"call": 1, "at": 0, "what": "end"}\n', "it belongs to no call before it"),
+        ('{"cassette": 1}\n7\n', "Line 2 .* it is not a JSON object"),
+        (
+            '{"cassette": 1}\n{"call": 1, "at": 0, "what": "end"}\n',
+            "it does not belong to the call before it",
+        ),
         (
             '{"cassette": 1}\n{"call": 1, "request": {}}\n{"call": 1, "at": NaN, "what": "end"}\n',
             "its time is nan",
@@ -343,7 +346,7 @@ async def test_no_key_and_no_header(tmp_path: Path) -> None:
         ),
         (
             '{"cassette": 1}\n{"call": 1, "request": {}}\n{"call": 1, "at": 1, "what": "exec"}\n',
-            "of 'exec', which",
+            "its event is 'exec', which",
         ),
     ],
 )

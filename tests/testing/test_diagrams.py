@@ -35,12 +35,12 @@ def test_read(text: str, events: list[tuple[int, str]], frames: int) -> None:
         ("-(ab", "opens at character 2 of '-(ab' is never closed"),
         ("-a)", "Character 3 of '-a)', ')', closes a group that nothing opened"),
         ("((a))", "Character 2 of '((a))', '(', opens a group in a group"),
-        ("(a-b)", "lets time pass in a group"),
-        ("( 1s a)", "lets time pass in a group"),
+        ("(a-b)", "is time in a group"),
+        ("( 1s a)", "is time in a group"),
         ("1.5ms a", "is 1.5 ms; frames are whole milliseconds"),
         ("a|b", "Character 3 of 'a|b', 'b', comes after the end"),
         ("a#|", "comes after the end"),
-        ("^a|", "tells who read when; that is for expect_reads"),
+        ("^a|", "is a sign for reads; use it with expect_reads"),
     ],
 )
 def test_refused(text: str, why: str) -> None:

@@ -192,7 +192,7 @@ async def test_wrong_reads() -> None:
 async def test_mistakes() -> None:
     """What a diagram has no letter for, what cannot be read or streamed is refused."""
     marbles = Marbles()
-    with pytest.raises(DiagramError, match=r"'a\|' has no 'b', for which a value is given; it has a"):
+    with pytest.raises(DiagramError, match=r"'a\|' has no letter 'b', but a value is given for it; it has a"):
         marbles.model("a|", {"b": "x"})
     with pytest.raises(TypeError, match=r"A model cannot stream 7, the 'a' of 'a\|'"):
         marbles.model("a|", {"a": 7})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]  # a mistake

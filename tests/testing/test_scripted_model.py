@@ -113,7 +113,7 @@ async def test_the_end_of_the_script() -> None:
     ended, endless = scripted_model("one"), scripted_model("one", then=lambda messages: f"{messages}?")
     async with MiniAgents():
         await ended.inquire()
-        with pytest.raises(ScriptEndedError, match=r"asked for answer 2 and has 1; .* then="):
+        with pytest.raises(ScriptEndedError, match=r"asked for answer 2 but has 1; .* then="):
             await ended.inquire()
         replies = [str(await endless.inquire(said)) for said in ("a", "b", "c")]
     assert replies == ["one", "b?", "c?"]

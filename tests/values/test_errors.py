@@ -173,7 +173,7 @@ def test_the_text_that_had_come() -> None:
 def test_without_a_word() -> None:
     """They say what they are if they are given no text."""
     assert str(AgentTimeoutError()) == "an agent took too long"
-    assert str(UnroutedMessageError()) == "a message has a class that no case is for"
+    assert str(UnroutedMessageError()) == "the route has no case for the class of a message"
 
 
 LLM_FAMILY = (

@@ -605,7 +605,7 @@ def test_a_wrong_template_of_a_value() -> None:
 def test_a_field_that_the_template_misses() -> None:
     """It is named when the text is asked for, with the fields there are."""
     with pytest.raises(
-        TemplateError, match=r"names the field 'name', which is not there; known fields: age, nme$"
+        TemplateError, match=r"names the field 'name', which does not exist; known fields: age, nme$"
     ):
         str(Greeting(nme="Ada", age=3))
 

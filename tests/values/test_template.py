@@ -84,7 +84,7 @@ def test_a_missing_field() -> None:
     """The error names the field that is not there, and those that are."""
     with pytest.raises(
         TemplateError,
-        match=r"of Greeting names the field 'nme', which is not there; known fields: age, name$",
+        match=r"of Greeting names the field 'nme', which does not exist; known fields: age, name$",
     ):
         Template("Hello, {nme}!", "Greeting").fill({"name": "Ada", "age": 3})
     with pytest.raises(TemplateError, match=r"known fields: none$"):

@@ -1,8 +1,8 @@
-"""What compositions of agents run.
+"""The agent functions of compositions of agents.
 
-A module here holds what one operation *runs*: a value that is called like an agent function. So it knows no
-``MiniAgent``; the agent that the operation is called on makes one of it. ``race``, ``route`` and ``identity``
-begin with no agent in hand and make theirs by themselves.
+Each module has what one operation *runs*: a value that is called like an agent function. It does not know
+``MiniAgent``; the method of the operation makes an agent of it. ``race``, ``route`` and ``identity`` are not
+methods and make their agents themselves.
 """
 
 from typing import TYPE_CHECKING

@@ -1,24 +1,24 @@
-"""``a.around(function)``: each call of an agent goes through a function of the user's own."""
+"""``a.around(function)``: a function of the user handles each call of an agent."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from ._operands import Operand, ReplyContext
 
-# Users see it typed: their function is given an `InteractionContext`, and an agent of the class that it is.
+# The public method is typed: the function gets an `InteractionContext`, and an agent of its own class.
 AnyFunction: TypeAlias = Callable[..., Awaitable[None]]
 
 
 class Around:
-    """What ``a.around(function)`` puts around ``a``.
+    """The wrapper of ``a.around(function)``.
 
     Args:
         function: what the calls go through.
 
     Attributes:
         function: what the calls go through.
-        runs_elsewhere: the function has the calls made in other processes, as its attribute of this name
-            says. Then the runs of ``a`` here are those of ``a`` itself: of a model, if it is one.
+        runs_elsewhere: whether the function makes the calls in other processes; it has an attribute of this
+            name. Then the runs here count as runs of ``a`` itself: of a model, if it is one.
 
     Raises:
         TypeError: it cannot be called.
@@ -32,24 +32,24 @@ class Around:
         self.runs_elsewhere: bool = getattr(function, "runs_elsewhere", False) is True
 
     def alias_around(self, part: Operand) -> str:
-        """The agent is called as it was."""
+        """The alias of the agent, unchanged."""
         return part.alias
 
     def description_around(self, part: Operand) -> str:
-        """It does what it did."""
+        """The description of the agent, unchanged."""
         return part.description
 
     def __call__(self, ctx: ReplyContext, call: Operand) -> Awaitable[None]:
-        """Hand a call to the function."""
+        """Pass a call on to the function."""
         return self.function(ctx, call)
 
 
 def check_around(operation: str, function: object) -> None:
-    """Refuse what cannot go around a run.
+    """Check that a value can be called, so that it can wrap runs.
 
     Args:
-        operation: where it was given, for the error.
-        function: what was given.
+        operation: the name of the operation, for the error.
+        function: the value.
 
     Raises:
         TypeError: it cannot be called.

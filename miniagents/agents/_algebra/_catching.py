@@ -1,4 +1,4 @@
-"""``a.catching(handler)``: what becomes of the errors of an agent is said beside it."""
+"""``a.catching(handler)``: a function handles the errors of an agent."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TypeAlias, cast
@@ -18,17 +18,17 @@ from .._signals import signals
 from ._copy import MessageCopy
 from ._operands import Operand, ReplyContext, has_begun, named, relay
 
-# What is given here returns replies, an agent, or a coroutine of one of these; users see it typed.
+# The handler returns replies, an agent, or a coroutine of one of these; the public method is typed.
 Handler: TypeAlias = Callable[[Exception, ReplyContext], object]
 
 
 @lazy_dataclass(frozen=True, slots=True)
 class Catching:
-    """What ``a.catching(handler)`` runs.
+    """The agent function of ``a.catching(handler)``.
 
     Attributes:
-        agent: whose errors are caught.
-        handler: is given each error and the context of this run.
+        agent: the agent whose errors are handled.
+        handler: called with each error and the context of this run.
     """
 
     agent: Operand
@@ -48,7 +48,7 @@ class Catching:
 
     @property
     def description(self) -> str:
-        """Whose errors are caught."""
+        """The agent whose errors are handled."""
         return f"{self.agent.alias}; its errors are handled."
 
     @property
@@ -57,12 +57,12 @@ class Catching:
         return (self.agent,)
 
     async def __call__(self, ctx: ReplyContext) -> None:
-        """Pass the replies on, and for each error what the handler makes of it."""
+        """Pass the replies on, and in place of each error the result of the handler."""
         replies = aiter(self.agent.inquire(ctx.messages))
         while True:
             try:
                 promise = await _next(replies)
-            except Exception as error:  # noqa: BLE001 - the handler knows which ones it can handle
+            except Exception as error:  # noqa: BLE001 - the handler decides which errors it can handle
                 await self._end_with(await self._handled(error, ctx), ctx)
                 return
             if promise is None:
@@ -71,12 +71,12 @@ class Catching:
 
     async def _end_with(self, result: Operand | MessageType, ctx: ReplyContext) -> None:
         if isinstance(result, Operand):
-            await relay(ctx, result.inquire(ctx.messages))  # its end is the end of this run
+            await relay(ctx, result.inquire(ctx.messages))  # if it is stopped, so is this run
         else:
             ctx.reply(result)
 
     async def _pass_on(self, promise: MessagePromise[Message], ctx: ReplyContext) -> None:
-        """Reply a message from its first token on; if it fails, what came of it stays."""
+        """Reply a message from its first token on; if it fails, the text before the error is kept."""
         if not await _says_something(promise):
             if promise.buffer.error is None:
                 ctx.reply(promise)
@@ -92,17 +92,17 @@ class Catching:
             if promise.buffer.error is not None:
                 await self._mend(promise, copy, ctx)
         finally:
-            copy.release()  # also when this run is left: the holder of the copy reads on
+            copy.release()  # also if this run loses its readers: the copy may still have readers
 
     async def _mend(
         self, promise: MessagePromise[Message], copy: MessageCopy | None, ctx: ReplyContext
     ) -> None:
-        """Put in the place of a failed message what the handler makes of it; what it raises is its error."""
+        """Replace a failed message by the result of the handler; if that raises, by its error."""
         error, chain = cast("Exception", promise.buffer.error), promise.buffer.chain
         promise.buffer.mark_error_handled()
         try:
             result = await self._handled(error, ctx)
-        except Exception as raised:  # noqa: BLE001 - it is the error of this message
+        except Exception as raised:  # noqa: BLE001 - it becomes the error of this message
             chain = chain if raised is error else (self.alias,)
             if copy is None:
                 ctx.reply(failed_message(Context.current(), raised, chain))
@@ -114,11 +114,11 @@ class Catching:
         ctx.reply(result.inquire(ctx.messages) if isinstance(result, Operand) else result)
 
     async def _handled(self, error: Exception, ctx: ReplyContext) -> Operand | MessageType:
-        """What the handler returns."""
+        """Return the result of the handler, awaited if it is a coroutine."""
         if isinstance(error, signals()):
             raise error
         result = self.handler(error, ctx)
-        if isinstance(result, Coroutine):  # not every awaitable: a promise is a reply that streams
+        if isinstance(result, Coroutine):  # not any awaitable: a promise is a reply that streams
             result = await cast("Coroutine[object, object, object]", result)
         return cast("Operand | MessageType", result)
 
@@ -132,5 +132,5 @@ async def _next(replies: AsyncIterator[MessagePromise[Message]]) -> MessagePromi
 async def _says_something(promise: MessagePromise[Message]) -> bool:
     try:
         return await has_begun(promise)
-    except Exception:  # noqa: BLE001 - the caller looks at the error itself
+    except Exception:  # noqa: BLE001 - the caller handles the error
         return False

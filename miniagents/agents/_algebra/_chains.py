@@ -1,4 +1,4 @@
-"""Agents in a row and side by side: ``a | b``, ``a & b``, and the agent that changes nothing."""
+"""``a | b`` (one after the other), ``a & b`` (side by side), and ``identity``, which changes nothing."""
 
 from typing import Never, Protocol
 
@@ -16,7 +16,7 @@ Whole_co = TypeVar("Whole_co", covariant=True)
 
 
 class Stage(Protocol[In_contra, Out_co]):
-    """An agent that needs nothing but messages: what stands in a chain.
+    """The type of an agent in a chain: it needs nothing but messages.
 
     Example:
         >>> from miniagents import Message, identity
@@ -28,43 +28,43 @@ class Stage(Protocol[In_contra, Out_co]):
 
     @property
     def alias(self) -> str:
-        """How it is called."""
+        """Its name."""
         ...
 
     def inquire(self, messages: MessageSequencePromise[In_contra], /) -> MessageSequencePromise[Out_co]:
-        """Its replies.
+        """Inquire the agent and return its replies.
 
         Args:
-            messages: what it is sent.
+            messages: the messages to send.
         """
         ...
 
 
 class Beside(Protocol[First_contra, Whole_co]):
-    """An agent that can be asked the same as another one; for type checkers alone.
+    """The type of an agent that can take the same messages as another one; for type checkers only.
 
-    It tells what the two of them take and reply, and needs nothing but messages.
+    It has the classes that the two agents take and reply, and needs nothing but messages.
     """
 
     def __beside__(self, first: First_contra, /) -> Whole_co:
-        """What the two are together."""
+        """The type of the two agents together."""
         ...
 
     def inquire(self, messages: MessageSequencePromise[Never], /) -> MessageSequencePromise[Message]:
-        """Its replies.
+        """Inquire the agent and return its replies.
 
         Args:
-            messages: what it is sent.
+            messages: the messages to send.
         """
         ...
 
 
 @lazy_dataclass(frozen=True, slots=True)
 class Stages:
-    """An agent function that passes its messages through several agents.
+    """The agent function of ``a | b``: it passes messages through several agents.
 
     Attributes:
-        agents: in the order of the pipe.
+        agents: the agents, in the order of the chain.
     """
 
     agents: tuple[Stage[Message, Message], ...]
@@ -76,7 +76,7 @@ class Stages:
 
     @property
     def description(self) -> str:
-        """Who gets the messages, one after the other."""
+        """The agents that get the messages, in order."""
         return f"{', then '.join(agent.alias for agent in self.agents)}."
 
     @property
@@ -85,22 +85,23 @@ class Stages:
         return self.agents
 
     async def __call__(self, ctx: ReplyContext) -> None:
-        """Inquire every agent now; tokens stream through all of them."""
+        """Inquire every agent now, each with the replies of the one before; tokens stream through."""
         messages = ctx.messages
         for agent in self.agents:
             messages = agent.inquire(messages)
-            messages.buffer.expect_reader()  # the next stage is its reader: when that ends, so does this
-        await relay(ctx, messages)  # the end of the last stage is the end of the chain, its error too
+            messages.buffer.expect_reader()  # the next stage is its reader, so it ends with that stage
+        await relay(ctx, messages)  # the chain ends as the last stage ends, also with its error
 
 
 @lazy_dataclass(frozen=True, slots=True)
 class Both:
-    """What ``a & b & c`` runs.
+    """The agent function of ``a & b & c``.
 
-    A part that fails is a failing message where its replies end; the replies of the parts after it arrive.
+    If a part fails, a message that fails comes at the end of its replies; the replies of later parts still
+    arrive.
 
     Attributes:
-        agents: in the order of their replies.
+        agents: the agents, in the order of their replies.
     """
 
     agents: tuple[Operand, ...]
@@ -112,7 +113,7 @@ class Both:
 
     @property
     def description(self) -> str:
-        """Who is asked the same."""
+        """The agents that get the same messages."""
         aliases = ", then of ".join(agent.alias for agent in self.agents)
         return f"The replies of {aliases}, all to the same messages."
 
@@ -128,7 +129,7 @@ class Both:
 
 @lazy_dataclass(frozen=True, slots=True)
 class PassThrough:
-    """What ``identity`` runs."""
+    """The agent function of ``identity``."""
 
     alias: str = "identity"
     description: str = "Replies what it is sent."

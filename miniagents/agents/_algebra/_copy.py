@@ -1,7 +1,7 @@
-"""A message passed on token by token, the end of which somebody else decides.
+"""`MessageCopy`: a copy of a streaming message, which can be ended independently of its source.
 
-Rule of this module: **the copy keeps its source going, and nothing else keeps the copy**: its holder is not
-counted as a reader, so a copy that can have no reader any more lets go of its source.
+Rule of this module: **the copy keeps its source going, and only its readers keep the copy going**: the object
+that makes a copy does not count as a reader, so a copy that can have no reader any more releases its source.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,17 +25,17 @@ from miniagents.values import InquiryCancelledError, Part, set_partial_text
 class MessageCopy(Processor):
     """Writes the tokens of one message into a buffer of its own.
 
-    The copy ends as its source does, unless it is ended before, or is ``held``: then an error of the source
-    is left to the holder of the copy.
+    The copy ends as its source ends, unless it is ended before. If it is ``held``, its owner handles an error
+    of the source.
 
     Args:
         source: the message.
-        context: owns the copy.
-        heard: called with each part, before a reader of the copy gets it, and with None at the end.
+        context: the owner of the copy.
+        heard: called with each part, before readers of the copy get it, and with None at the end.
 
     Attributes:
-        buffer: what is written.
-        held: an error of the source is left to the holder of the copy.
+        buffer: the buffer that it writes.
+        held: whether the owner of the copy handles an error of the source.
     """
 
     __slots__ = ("_heard", "_source", "buffer", "held")
@@ -66,7 +66,7 @@ class MessageCopy(Processor):
         return cast("ReplayBuffer[object]", self.buffer)
 
     def show(self) -> MessagePromise[Message]:
-        """The promise of the copy, and from now on it is written."""
+        """Begin to copy, and return the promise of the copy."""
         source = self._source
         if source is None:
             return MessagePromise.of_tokens(self.buffer, Message)
@@ -77,7 +77,7 @@ class MessageCopy(Processor):
 
     @override
     def step(self) -> bool:
-        """Pass on what is new, then the end."""
+        """Pass on new parts, then the end."""
         source = self._source
         if source is None or self.buffer.closed:
             return False
@@ -110,20 +110,20 @@ class MessageCopy(Processor):
             self._heard(self, part)
 
     def release(self) -> None:
-        """It is not held or heard any more: for its readers it ends as its source does."""
+        """Stop holding and reporting it: for its readers it ends as its source ends."""
         self.held = False
         self._heard = None
         self.deliver()
 
     def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
-        """End with ``error`` after what came."""
+        """End with ``error``, after the parts that came."""
         self.leave()
         if not self.buffer.closed:
             set_partial_text(error, self.text)
             self.buffer.fail(error, chain)
 
     def end_here(self) -> None:
-        """End as a message of what came, of its own class unless that needs data which did not come."""
+        """End as a message of what came, of its own class unless that requires data that did not come."""
         source = self._source
         self.leave()
         message: Message = Message(self.text)
@@ -134,12 +134,12 @@ class MessageCopy(Processor):
 
     @property
     def text(self) -> str:
-        """What has come so far."""
+        """The text that has come so far."""
         return "".join(self.buffer.items)
 
     @property
     def uncounted(self) -> int:
-        """How many tokens have come of which nobody was told: none."""
+        """Return how many tokens have come that were not reported: 0."""
         return 0
 
     @override
@@ -152,7 +152,7 @@ class MessageCopy(Processor):
 
     @override
     def cancel(self) -> None:
-        """Stop copying; the source is somebody else's."""
+        """Stop copying; the source goes on."""
         if self._source is not None:
             self.fail(InquiryCancelledError())
             self.buffer.mark_error_handled()

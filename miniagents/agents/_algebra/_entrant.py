@@ -1,6 +1,7 @@
-"""One agent in a race or a hedge: its run, how that ended for it, and what it has cost.
+"""`Entrant`: one agent in a race or a hedge, with its run, its outcome and its cost.
 
-Also the tasks that wait for it, none of which outlives the call that made it.
+The module also has functions for the tasks that wait for entrants; no such task outlives the call that made
+it.
 """
 
 import asyncio
@@ -18,17 +19,17 @@ _COUNTED = tuple(each.name for each in fields(Usage) if each.name != "kind")
 
 
 class Entrant:
-    """An agent that takes part, from its inquiry to its outcome.
+    """An agent that takes part in a race or a hedge, from its inquiry to its outcome.
 
     Args:
-        agent: it is inquired now.
-        messages: what it is sent.
+        agent: the agent; it is inquired at once.
+        messages: the messages to send.
 
     Attributes:
-        alias: that of the agent.
-        replies: what it replies.
-        entry: what became of it; None as long as that is open.
-        error: why it failed, if it did.
+        alias: the alias of the agent.
+        replies: its replies.
+        entry: its outcome; None as long as it is open.
+        error: its error, if it failed.
     """
 
     __slots__ = ("_begun", "alias", "entry", "error", "replies")
@@ -41,7 +42,7 @@ class Entrant:
         self.error: Exception | None = None
 
     def end(self, outcome: str, error: Exception | None = None) -> None:
-        """Note what became of it and what it has cost until now; the first outcome stays."""
+        """Note its outcome and its cost so far; only the first outcome counts."""
         if self.entry is not None:
             return
         promises = self.replies.buffer.items
@@ -59,13 +60,13 @@ class Entrant:
         )
 
     def stop(self) -> None:
-        """End its run, if that goes on: another one has won, or all have lost."""
+        """Cancel its run if it still goes on: another agent has won, or all have lost."""
         self.end("cancelled")
         self.replies.cancel()
 
 
 def _usage_of(promise: MessagePromise[Message]) -> object:
-    """What a message tells of its usage: in its data, or, as long as it is written, in what it has so far."""
+    """Return the usage of a message: from its data, or from its parts so far while it is written."""
     buffer = promise.buffer
     if buffer.closed:
         return getattr(resolved(promise), "usage", None) if buffer.error is None else None
@@ -77,7 +78,7 @@ def _usage_of(promise: MessagePromise[Message]) -> object:
 
 
 def _sum(usages: Iterable[object]) -> Usage | None:
-    """The sums of the numbers that are known; None if no number is."""
+    """Return the sum of the known usages; None if none is known."""
     known = (Usage(*(_number(usage, name) for name in _COUNTED)) for usage in usages)
     total = sum(known, Usage())
     return None if total == Usage() else total
@@ -91,7 +92,7 @@ def _number(usage: object, name: str) -> int | None:
 
 
 def report_on(alias: str, entrants: list[Entrant], winner: Entrant | None) -> RaceReport:
-    """Record who won, and what each has cost."""
+    """Record which agent won, and the cost of each."""
     if winner is not None:
         winner.end("won")
     report = RaceReport(
@@ -104,9 +105,9 @@ def report_on(alias: str, entrants: list[Entrant], winner: Entrant | None) -> Ra
 
 
 async def first_good(tasks: "Sequence[asyncio.Task[bool]]") -> int | None:
-    """The place of the first task that returns True, None if none does.
+    """Return the index of the first task that returns True; None if none does.
 
-    Of several that are ready at once the one that stands before the others. What a task raises is raised.
+    If several are ready at once, the smallest index counts. An error of a task is raised.
     """
     waiting = set(tasks)
     while waiting:

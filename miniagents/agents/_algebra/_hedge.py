@@ -1,4 +1,4 @@
-"""``a.hedge(b, after=seconds)``: another agent is asked too when the first one is slow to begin."""
+"""``a.hedge(b, after=seconds)``: inquires a second agent too if the first one is slow to begin."""
 
 import asyncio
 
@@ -10,12 +10,12 @@ from ._operands import Operand, ReplyContext, first_sign, input_complete, named,
 
 @lazy_dataclass(frozen=True, slots=True)
 class Hedge:
-    """What ``a.hedge(b, after=seconds)`` runs.
+    """The agent function of ``a.hedge(b, after=seconds)``.
 
     Attributes:
-        first: is asked at once.
-        second: is asked too when the first one takes too long to begin, or has failed before it began.
-        after: how long the first one has to begin once it has its input, in seconds.
+        first: the agent that is inquired at once.
+        second: the agent that is inquired too if the first one takes too long to begin, or fails before that.
+        after: the time that the first one has to begin after its input is complete, in seconds.
     """
 
     first: Operand
@@ -32,7 +32,7 @@ class Hedge:
 
     @property
     def description(self) -> str:
-        """Who is asked."""
+        """The agents that it inquires."""
         first, second = self.first.alias, self.second.alias
         return f"{first}, or {second} if that begins before it, {self.after:g} s later."
 
@@ -42,7 +42,7 @@ class Hedge:
         return self.first, self.second
 
     async def __call__(self, ctx: ReplyContext) -> None:
-        """Find out who begins first, stop the other one, and pass on what comes."""
+        """Find out which agent begins first, stop the other one, and pass the replies on."""
         entrants = [Entrant(self.first, ctx.messages)]
         tasks = [asyncio.ensure_future(_begun(entrants[0]))]
         decided = False
@@ -62,13 +62,13 @@ class Hedge:
             if entrant is not chosen:
                 entrant.stop()
                 if place is None and chosen.error is not None:
-                    chosen.error.add_note(f"{self.second.alias}, asked too, failed with {entrant.error!r}")
+                    chosen.error.add_note(f"{self.second.alias}, inquired too, failed with {entrant.error!r}")
         if len(entrants) > 1:
             report_on(self.alias, entrants, None if place is None else chosen)
         await relay(ctx, chosen.replies)
 
     async def _in_time(self, ctx: ReplyContext, begun: "asyncio.Task[bool]") -> bool:
-        """Whether the first agent has begun before its time was up."""
+        """Return whether the first agent has begun in time."""
         complete = input_complete(ctx.messages)
         try:
             await asyncio.wait((complete, begun), return_when=asyncio.FIRST_COMPLETED)
@@ -81,7 +81,7 @@ class Hedge:
 async def _begun(entrant: Entrant) -> bool:
     try:
         await first_sign(entrant.replies)
-    except Exception as error:  # noqa: BLE001 - whatever it is, this agent will not begin any more
+    except Exception as error:  # noqa: BLE001 - after any error this agent will not begin any more
         entrant.end("failed", error)
         return False
     return True

@@ -1,7 +1,7 @@
-"""What a composition of agents sees of its parts and of the run it works in.
+"""The interfaces through which a composition of agents uses its parts and its run.
 
-Errors of a part stay errors until the whole has looked at them, and an agent that passes the replies of
-another one on ends as that one ends.
+Errors of a part are not turned into messages before the composition has handled them. An agent that passes on
+the replies of another one ends as that one ends.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class Operand(Protocol):
 
     @property
     def alias(self) -> str:
-        """How it is called in errors and records."""
+        """Its name in errors and records."""
         ...
 
     @property
@@ -48,33 +48,33 @@ class Operand(Protocol):
 
 
 class ReplyContext(Protocol):
-    """What a composition uses of the context of its run: the messages, and the means to reply."""
+    """The part of a run's context that compositions use: the messages, and the methods to reply."""
 
     @property
     def messages(self) -> MessageSequencePromise:
-        """What came in."""
+        """The messages that were sent."""
         ...
 
     def reply(self, messages: MessageType) -> None:
-        """What goes out."""
+        """Reply messages."""
         ...
 
     def finish_early(self) -> None:
-        """Nothing more goes out."""
+        """Close the replies."""
         ...
 
 
 class Composition(Protocol):
-    """What a composed agent runs, and what it is called for that."""
+    """The agent function of a composed agent, with the agent's alias and description."""
 
     @property
     def alias(self) -> str:
-        """Names the parts."""
+        """An alias that names the parts."""
         ...
 
     @property
     def description(self) -> str:
-        """Tells what becomes of the parts, in a sentence."""
+        """A sentence about what happens to the parts."""
         ...
 
     @property
@@ -88,45 +88,45 @@ class Composition(Protocol):
 
 
 class Wrapper(Protocol):
-    """What goes around the runs of one agent, which stays of its class."""
+    """A wrapper around the runs of one agent, whose copy has the same class."""
 
     def alias_around(self, part: Operand) -> str:
-        """How the agent is called with this around it."""
+        """The alias of the wrapped agent."""
         ...
 
     def description_around(self, part: Operand) -> str:
-        """What the agent does with this around it, in a sentence."""
+        """The description of the wrapped agent, a sentence."""
         ...
 
 
 class Watching(Wrapper, Protocol):
-    """A wrapper that only watches: what comes out is what the wrapped agent replies, and it needs no task."""
+    """A wrapper that only watches: it passes on the wrapped agent's replies unchanged, and needs no task."""
 
     def watch(self, run: TasklessRun, call: Call, /) -> Work:
-        """What one run of it does with a call of the agent."""
+        """Return the work of one run, for a call of the agent."""
         ...
 
 
 class Named(Protocol):
-    """What is called something."""
+    """Anything with an alias."""
 
     @property
     def alias(self) -> str:
-        """How."""
+        """Its alias."""
         ...
 
 
 def named(part: Named) -> str:
-    """The alias of a part inside that of a whole: in parentheses if it is an operation itself."""
+    """Return the alias of a part for the alias of a composition: in parentheses if it is composed itself."""
     return f"({part.alias})" if " " in part.alias else part.alias
 
 
 async def relay(ctx: ReplyContext, replies: MessageSequencePromise) -> None:
-    """Reply what another agent replies, as far as it is wanted, and end as it ends; each message streams."""
+    """Reply the replies of another agent, as far as they are read, and end as they end; messages stream."""
     buffer = replies.buffer
     if buffer.closed and buffer.error is None and not isinstance(buffer, NoReplayBuffer):
         buffer.expect_reader()
-        for promise in buffer.items:  # all is there: no reader is needed, and nothing to be waited for
+        for promise in buffer.items:  # all has come: no reader is needed, and there is nothing to wait for
             ctx.reply(promise)
         return
     run = current_producer()
@@ -137,10 +137,10 @@ async def relay(ctx: ReplyContext, replies: MessageSequencePromise) -> None:
 
 
 async def first_sign(replies: MessageSequencePromise) -> None:
-    """Wait for the first token, for a first message without any, or for an end without a message.
+    """Wait for the first content, for a first message without any, or for an end without messages.
 
     Raises:
-        Exception: the replies failed before that, each time the error of the agent.
+        Exception: the error of the agent, if its replies failed before that.
     """
     buffer = replies.buffer
     buffer.reader_came()
@@ -156,12 +156,12 @@ async def first_sign(replies: MessageSequencePromise) -> None:
 
 
 async def has_begun(promise: MessagePromise[Message]) -> bool:
-    """Wait for the first content of a message, of whatever kind; False if it ends without any.
+    """Wait for the first content of a message, of any kind; return False if it ends without any.
 
     Raises:
-        Exception: it failed before that.
+        Exception: the error of the message, if it failed before that.
     """
-    # A loop and no reader: what is looked at is most often there already.
+    # A loop and not a reader: most often the parts have come already.
     buffer = promise.buffer
     parts = cast("Sequence[Part]", buffer.parts if isinstance(buffer, PartBuffer) else buffer.items)
     position = 0
@@ -182,34 +182,34 @@ async def has_begun(promise: MessagePromise[Message]) -> bool:
 
 
 def is_content(part: Part) -> bool:
-    """Whether a part of a message is something that its agent says; headers, numbers and the end are not."""
+    """Return whether a part is content of a message; headers, usage and finish are not."""
     return not isinstance(part, Usage | Finish | ResponseHeaders)
 
 
 def is_complete(messages: MessageSequencePromise) -> bool:
-    """Whether all messages have ended, however they did."""
+    """Return whether all messages have ended, with or without an error."""
     return messages.buffer.closed and all(promise.buffer.closed for promise in messages.buffer.items)
 
 
 class InputEnd:
-    """Tells when all messages of an input have ended, however they did.
+    """Calls a function when all messages of an input have ended, with or without an error.
 
-    In a chain all agents begin at once. What an agent is given time for begins when it has got its input. So
-    this is a reader too, one that takes everything: otherwise the input of an agent that is stuck before it
-    reads would be paused, and its time would never begin.
+    In a chain all agents begin at once, but the time limit of an agent begins when its input is complete. So
+    this object is a reader that requests everything: otherwise, if an agent is stuck before it reads, its
+    input would be paused, and its time limit would never begin.
 
     Args:
         messages: the input.
-        then: called once, at its end, unless this was left before.
+        then: called once, at the end of the input, unless :meth:`leave` was called before.
 
     Attributes:
-        position: nothing is taken.
+        position: always 0, since it takes no pieces.
     """
 
     __slots__ = ("_current", "_left", "_messages", "_then", "position")
 
     def __init__(self, messages: MessageSequencePromise, then: Callable[[], None]) -> None:
-        self._messages = messages.buffer  # and not the promise: this keeps nothing going
+        self._messages = messages.buffer  # not the promise, so that this keeps nothing going
         self._left: Iterator[ReplayBuffer[str]] | None = None
         self._current: ReplayBuffer[object] | None = None
         self._then = then
@@ -238,14 +238,14 @@ class InputEnd:
             self._listen_to(cast("ReplayBuffer[object]", following))
 
     def leave(self) -> None:
-        """Read no more; idempotent."""
+        """Stop reading; idempotent."""
         current, self._current = self._current, None
         if current is not None:
             current.detach(self)
 
 
 def input_complete(messages: MessageSequencePromise) -> "asyncio.Task[None]":
-    """As an :class:`InputEnd`, for who waits in a task: cancel it to wait no more."""
+    """Return a Future that is done at an :class:`InputEnd`; cancel it to stop waiting."""
     return asyncio.ensure_future(_until_ended(messages))
 
 

@@ -1,4 +1,4 @@
-"""``race(a, b, ...)``: the first good reply counts, the other agents are stopped."""
+"""``race(a, b, ...)``: inquires several agents, replies the first good reply, and stops the others."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,16 +24,16 @@ B4 = TypeVar("B4", bound=Message)
 B = TypeVar("B", bound=Message)
 
 Predicate: TypeAlias = Callable[[Messages[B]], bool | Awaitable[bool]]
-AnyPredicate: TypeAlias = Callable[..., bool | Awaitable[bool]]  # of whatever the agents reply
+AnyPredicate: TypeAlias = Callable[..., bool | Awaitable[bool]]  # the class of the agents' replies
 
 
 @lazy_dataclass(frozen=True, slots=True)
 class Race:
-    """What ``race(a, b)`` runs.
+    """The agent function of ``race(a, b)``.
 
     Attributes:
-        agents: all are asked at once; of two that are ready at once the first one counts.
-        win: says of a complete reply whether it is good; None if every complete reply is.
+        agents: the agents, all inquired at once; if two are ready at once, the first one of them counts.
+        win: returns whether a complete reply is good; None if every complete reply is good.
     """
 
     agents: tuple[Operand, ...]
@@ -46,7 +46,7 @@ class Race:
 
     @property
     def description(self) -> str:
-        """Who is asked."""
+        """The agents that it inquires."""
         return f"The first good reply of {', '.join(agent.alias for agent in self.agents)}."
 
     @property
@@ -55,7 +55,7 @@ class Race:
         return self.agents
 
     async def __call__(self, ctx: ReplyContext) -> None:
-        """Ask all, reply what the first one replied, stop the others."""
+        """Inquire all agents, reply the first good reply, stop the others."""
         entrants = [Entrant(agent, ctx.messages) for agent in self.agents]
         tasks = [asyncio.ensure_future(self._good(entrant)) for entrant in entrants]
         winner: Entrant | None = None
@@ -75,7 +75,7 @@ class Race:
     async def _good(self, entrant: Entrant) -> bool:
         try:
             messages = await entrant.replies
-        except Exception as error:  # noqa: BLE001 - whatever it is, with it this agent has lost
+        except Exception as error:  # noqa: BLE001 - with any error this agent has lost
             entrant.end("failed", error)
             return False
         good = True
@@ -121,7 +121,7 @@ def race(
     *,
     win: Predicate[B1 | B2 | B3 | B4] | None = None,
 ) -> MiniAgent[A, B1 | B2 | B3 | B4]: ...
-@overload  # No other form fits it too: of two that do mypy makes an `Any` where a keyword is open.
+@overload  # No other overload fits too: if two fit and a keyword is open, mypy infers `Any`.
 def race(
     first: Stage[A, B],
     second: Stage[A, B],
@@ -133,25 +133,25 @@ def race(
     win: Predicate[B] | None = None,
 ) -> MiniAgent[A, B]: ...
 def race(*agents: Stage[A, Message], win: AnyPredicate | None = None) -> MiniAgent[A]:
-    """Ask several agents at once; the first good reply counts.
+    """Return an agent that inquires several agents at once and replies the first good reply.
 
-    All are sent the same messages. The first whose complete reply is good has won: that reply is replied, so
-    it comes as a whole and not token by token. The others are cancelled, and what they had cost goes to the
-    ``on_persist_message`` handlers of the context as a :class:`RaceReport`. A race of one agent is that
-    agent.
+    All agents are sent the same messages. The first one whose complete reply is good wins. So the reply comes
+    as a whole and not token by token. The other agents are cancelled, and the ``on_persist_message`` handlers
+    of the context get a :class:`RaceReport` with their cost. A race of one agent is that agent.
 
     Args:
-        *agents: their required keywords are given before, with ``bind``.
-        win: is given the complete reply of an agent and says whether it is good; it may be async. Without it
-            every reply that comes without an error is. If it raises, the race fails with that.
+        *agents: the agents; give their required keywords before, with ``bind``.
+        win: called with the complete reply of an agent; it returns whether the reply is good, and may be
+            async. By default every reply without an error is good. If it raises, the race fails with its
+            error.
 
     Returns:
-        An agent; it takes what all of them take, and replies what one of them does.
+        An agent; it takes messages that all of them take, and replies what one of them replies.
 
     Raises:
-        TypeError: no agent is given, an argument is no agent or lacks a required keyword, or ``win`` cannot
-            be called.
-        RaceLostError: for readers, when all have lost; it holds each one's reason.
+        TypeError: no agent is given, an argument is not an agent or lacks a required keyword, or ``win``
+            cannot be called.
+        RaceLostError: readers get it if all agents have lost; it has the reason for each.
 
     Example:
         >>> from miniagents import MiniAgents, race

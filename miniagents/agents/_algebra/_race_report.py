@@ -1,4 +1,4 @@
-"""What the losers of a race have cost: a record of it, and the error when all have lost."""
+"""The record of a race, with the cost of each agent, and the error if all agents have lost."""
 
 from miniagents.core import Message, current_context, post_event
 from miniagents.values import Frozen, MiniAgentsError, NoActiveContextError, Usage
@@ -7,22 +7,22 @@ from .._run_context import RunContext
 
 
 class RaceEntry(Frozen, deferred=True):
-    """One agent in a race or a hedge, as it stood when that was decided.
+    """One agent in a race or a hedge, with its state when the race was decided.
 
-    Only what is known is told. Providers send ``usage`` at the end of a message (some send that of the input
-    at its beginning), so an agent that was stopped in the middle often has tokens but no usage. What a
-    provider charges for text that it writes after the connection was closed is not known.
+    It has only numbers that are known. Providers send ``usage`` at the end of a message (some send that of
+    the input at its beginning), so an agent that was stopped in the middle often has tokens but no usage. It
+    is not known what a provider charges for text that it writes after the connection was closed.
 
     Args:
         agent_alias: which agent.
-        outcome: ``"won"``; ``"refused"`` by the predicate; ``"failed"``; ``"cancelled"`` because another one
-            had won.
+        outcome: ``"won"``; ``"refused"`` by ``win``; ``"failed"``; ``"cancelled"`` because another agent had
+            won.
         error: the type and text of its error, if it failed.
         seconds: from its inquiry to its outcome.
-        messages: how many it had begun.
-        tokens: how many pieces of text had come; a piece is what the provider sent at once.
+        messages: how many messages it had begun.
+        tokens: how many pieces of text had come, as the provider sent them.
         characters: how many characters these are.
-        usage: the sums of what its messages had told of their usage; None if nothing.
+        usage: the sum of the usages of its messages that are known; None if none is.
 
     Example:
         >>> RaceEntry(agent_alias="SLOW_AGENT", outcome="cancelled", tokens=7).outcome
@@ -40,14 +40,14 @@ class RaceEntry(Frozen, deferred=True):
 
 
 class RaceReport(Message, deferred=True):
-    """A race or a hedge was decided: who won, and what the others had cost until they were cancelled.
+    """The record of a decided race or hedge: which agent won, and the cost of each until it was stopped.
 
-    It goes to the ``on_persist_message`` handlers of the context, as the records of the runs do.
+    The ``on_persist_message`` handlers of the context get it, as they get the records of runs.
 
     Args:
         agent_alias: the alias of the race.
         winner: the alias of the agent that won; None if all lost.
-        entries: each agent that was asked, in the order of the race.
+        entries: each agent that was inquired, in the order of the race.
 
     Example:
         >>> import asyncio
@@ -77,7 +77,7 @@ class RaceReport(Message, deferred=True):
     entries: tuple[RaceEntry, ...] = ()
 
     def record(self) -> None:
-        """Have it stored by the handlers of the active context, if there are any."""
+        """Call the handlers of the active context with it, if there are any."""
         try:
             context = current_context()
         except NoActiveContextError:
@@ -92,8 +92,8 @@ class RaceLostError(MiniAgentsError):
     Args:
         message: the sentence.
         reasons: for each agent, in the order of the race, its alias and its error; None instead of an error
-            if it did reply, and the predicate refused that.
-        report: what each has cost.
+            if ``win`` refused its reply.
+        report: the record, with the cost of each agent.
 
     Example:
         >>> from miniagents import MiniAgents, race

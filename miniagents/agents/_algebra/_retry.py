@@ -1,4 +1,4 @@
-"""``a.retry(policy)``: ask again, as long as nothing of the reply that failed was passed on."""
+"""``a.retry(policy)``: inquires an agent again after an error, if nothing of its reply was passed on yet."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -25,29 +25,30 @@ from ._operands import Operand, is_content, named
 
 T = TypeVar("T")
 
-# Somebody wants the run to end, or asking again would do the very same.
+# These mean that the run must end, or that a retry would fail in the same way.
 _FINAL = (InquiryCancelledError, StopLoop, EOFError, DeadlockError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy(Backoff):
-    """How often an agent is asked, after which errors, and how long is waited in between.
+    """How often an agent is inquired, after which errors, and with which pauses.
 
-    The pauses in between are those of a :class:`Backoff`.
+    The pauses are those of a :class:`Backoff`.
 
     Attributes:
-        attempts: how often it is asked at most, the first time included.
-        errors: after which errors it is asked again; classes, or a function that is shown the error. Never
-            after a cancellation, a deadlock, or what ends a loop (``StopLoop``, ``EOFError``).
+        attempts: how often it is inquired at most, including the first time.
+        errors: the errors after which it is inquired again: classes, or a function that gets the error. There
+            is never a retry after a cancellation, a deadlock, or a signal that ends a loop (``StopLoop``,
+            ``EOFError``).
         delay: the first pause, in seconds.
-        factor: how much longer each further pause is.
+        factor: each further pause is this many times as long as the one before.
         max_delay: the longest pause, in seconds.
-        jitter: from 0 (pauses are exact) to 1 (a pause is drawn between none and its full length).
-        chance: gives numbers from 0 to 1, for the jitter.
+        jitter: from 0 (pauses are exact) to 1 (a pause is random between 0 and its full length).
+        chance: a function that returns random numbers from 0 to 1, for the jitter.
 
     Raises:
-        ValueError: a number makes no sense; the text names it.
-        TypeError: ``errors`` is one class and no tuple.
+        ValueError: a number is out of its range; the text names it.
+        TypeError: ``errors`` is a class and not a tuple.
 
     Example:
         >>> policy = RetryPolicy(attempts=5, delay=1.0, max_delay=5.0, jitter=0.0)
@@ -63,17 +64,17 @@ class RetryPolicy(Backoff):
     @override
     def __post_init__(self) -> None:
         errors: object = self.errors
-        if isinstance(errors, type):  # a class can be called, and any error would do
+        if isinstance(errors, type):  # a class can be called too, and would accept any error
             msg = f"RetryPolicy(errors={errors.__name__}): give a tuple, ({errors.__name__},)."
             raise TypeError(msg)
         self._check("attempts", self.attempts, least=1)
-        Backoff.__post_init__(self)  # not super(): a class with slots is made twice, and that knows the first
+        Backoff.__post_init__(self)  # not super(): it refers to the first of two classes
 
     def covers(self, error: Exception) -> bool:
-        """Whether to ask again after ``error``.
+        """Return whether to inquire the agent again after ``error``.
 
         Args:
-            error: how the attempt ended.
+            error: the error of the attempt.
         """
         if isinstance(error, _FINAL):
             return False
@@ -82,7 +83,7 @@ class RetryPolicy(Backoff):
 
 @lazy_dataclass(frozen=True, slots=True)
 class Retrying:
-    """What ``a.retry(policy)`` puts around ``a``.
+    """The wrapper of ``a.retry(policy)``.
 
     Attributes:
         policy: how often, and when.
@@ -96,26 +97,26 @@ class Retrying:
             raise TypeError(msg)
 
     def alias_around(self, part: Operand) -> str:
-        """The agent, and how often it is asked."""
+        """The alias of the agent, and the number of attempts."""
         return f"{named(part)}.retry({self.policy.attempts})"
 
     def description_around(self, part: Operand) -> str:
-        """Who is asked again."""
+        """The agent that is inquired again."""
         return f"{part.alias}, asked up to {self.policy.attempts} times until it begins to reply."
 
     def watch(self, run: TasklessRun, call: Call, /) -> "Attempts":
-        """Ask until a first token has come; from there on pass on what comes, errors too."""
+        """Inquire until a first token has come; from then on pass everything on, also errors."""
         return Attempts(self.policy, f"{named(call)}.retry({self.policy.attempts})", run, call)
 
 
 class Attempts(Processor):
-    """One run of an agent that is asked again: it shows the replies of the attempt that begins.
+    """One run of an agent with retries: it passes on the replies of the attempt that begins.
 
-    It has no task: what an attempt gives is looked at where it arrives, and in between there is a timer.
+    It has no task: it handles the pieces of an attempt when they arrive, and has a timer for the pauses.
 
     Args:
         policy: how often, and when.
-        alias: of the whole, for the note on an error.
+        alias: the alias of the agent with retries, for the note of an error.
         run: shows the replies.
         call: of the agent.
     """
@@ -130,11 +131,11 @@ class Attempts(Processor):
         self._policy = policy
         self._alias = alias
         self._run = run
-        self._call: Call | None = call  # until the end, since it holds what the run was sent
+        self._call: Call | None = call  # until the end, since it holds the messages that the run was sent
         self._attempt = 0
-        self._begun = False  # it has given a sign, or is the last one: its replies are shown
+        self._begun = False  # whether the replies of this attempt are passed on
         self._replies: MessageSequencePromise | None = None
-        self._first: ReplayBuffer[str] | None = None  # the first message, as long as that has no content
+        self._first: ReplayBuffer[str] | None = None  # the first message, while it has no content
         self._looked_at = 0
         self._timer: asyncio.Handle | None = None
 
@@ -153,7 +154,7 @@ class Attempts(Processor):
         return super().blocked_by() if self._first is None else self._first.producer
 
     def begin(self) -> None:
-        """Ask once more."""
+        """Begin the next attempt."""
         self._timer = None
         if self._call is None:
             return
@@ -189,8 +190,8 @@ class Attempts(Processor):
     # -- before the first sign -----------------------------------------------------------------------------
 
     def _has_begun(self, buffer: ReplayBuffer[MessagePromise[Message]]) -> bool:
-        """Whether there is a first token, a first message without any, or an end without a message."""
-        if self._timer is not None:  # how this attempt has ended is being judged
+        """Return whether content, a first message without any, or an end without messages has come."""
+        if self._timer is not None:  # the policy is being asked about its error
             return False
         if self._first is None:
             if not buffer.items:
@@ -213,33 +214,33 @@ class Attempts(Processor):
             self._looked_at += 1
         if first.closed:
             return self._has_ended(first)
-        if len(first.items) >= first.requested:  # parts without content have used up what was requested
+        if len(first.items) >= first.requested:  # parts without content have used up the demand
             request_upstream(first, len(first.items), 1, waiting=True)
         return False
 
     def _has_ended(self, buffer: ReplayBuffer[T]) -> bool:
-        """Show an attempt that has ended without a sign, unless it failed and another one is to come."""
+        """Pass on an attempt that ended without content, unless it failed and there is another one."""
         error = buffer.error
         if error is None:
             return self._show()
         buffer.mark_error_handled()
-        # In a turn of its own: what the policy calls is code of the user's.
+        # In a turn of its own: the policy calls code of the user.
         variables = self._run.variables
         self._timer = self._run.context.loop.call_soon(self._judge, error, buffer.chain, context=variables)
         return False
 
     def _judge(self, error: Exception, chain: tuple[str, ...]) -> None:
-        """Ask again after ``error``, or show it."""
+        """Try again after ``error``, or pass it on."""
         self._timer = None
         try:
             again = self._attempt < self._policy.attempts and self._policy.covers(error)
             pause = self._policy.pause(self._attempt) if again else 0.0
-        except Exception as failure:  # noqa: BLE001 - the policy's own
+        except Exception as failure:  # noqa: BLE001 - an error of the policy
             self._run.failed(failure, chain if failure is error else ())
             return
         if again:
             self._drop()
-            # In no context variables: a cancelled timer keeps its own until its time, and with these the run.
+            # Without context variables: a cancelled timer would keep them, and so the run, until its time.
             self._timer = self._run.context.loop.call_later(pause, self._again, context=Variables())
             return
         if self._attempt > 1:
@@ -252,13 +253,13 @@ class Attempts(Processor):
             self._run.variables.run(self.begin)
 
     def _drop(self) -> None:
-        """Cancel an attempt of which nothing was shown."""
+        """Cancel an attempt of which nothing was passed on."""
         replies = self._stop_reading()
         if replies is not None:
             replies.cancel()
 
     def _show(self) -> bool:
-        """From now on show what the attempt replies."""
+        """Pass on the replies of the attempt from now on."""
         self._begun = True
         self._leave_first()
         return True

@@ -1,4 +1,4 @@
-"""``route()``: each message goes to the agent that is there for its class."""
+"""``route()``: sends each message to the agent for its class."""
 
 from collections.abc import Callable
 from typing import Never, cast
@@ -21,11 +21,11 @@ O = TypeVar("O", bound=Message)  # noqa: E741
 
 @lazy_dataclass(frozen=True, slots=True)
 class Routing:
-    """What a route runs.
+    """The agent function of a route.
 
     Attributes:
-        cases: a class of messages and who gets them, in the order in which they are tried.
-        rest: who gets all other messages; None if there must be none.
+        cases: pairs of a class of messages and its agent, in the order in which they are tried.
+        rest: the agent for all other messages; None if other messages are errors.
     """
 
     cases: tuple[tuple[type[Message], Operand], ...] = ()
@@ -39,7 +39,7 @@ class Routing:
 
     @property
     def description(self) -> str:
-        """Who gets what."""
+        """The agent of each case."""
         told = [f"{kind.__name__} goes to {agent.alias}" for kind, agent in self.cases]
         if self.rest is not None:
             told.append(f"anything else to {self.rest.alias}")
@@ -51,19 +51,19 @@ class Routing:
         return (*(agent for _, agent in self.cases), *(() if self.rest is None else (self.rest,)))
 
     async def __call__(self, ctx: ReplyContext) -> None:
-        """Ask for each message as it begins; the replies come in the order of the messages."""
+        """Inquire an agent for each message as it begins; the replies come in the order of the messages."""
         async for promise in ctx.messages:
             kind = await self._kind_of(promise)
             agent = next((agent for case, agent in self.cases if issubclass(kind, case)), self.rest)
             if promise.buffer.closed and promise.buffer.error is not None:
-                ctx.reply(promise)  # there is no message to send anywhere
+                ctx.reply(promise)  # the message failed, so there is nothing to send
             elif agent is not None:
                 ctx.reply(agent.inquire(promise))
             else:
                 ctx.reply(self._unrouted(kind))
 
     async def _kind_of(self, promise: MessagePromise[Message]) -> type[Message]:
-        """The class of a message, at once if what it could still become is not of interest to any case."""
+        """Return the class of a message; at once, if no case is for a class that it could still become."""
         kind = promise.message_class
         known = any(issubclass(kind, case) for case, _ in self.cases)
         if not known and any(issubclass(case, kind) for case, _ in self.cases):
@@ -76,14 +76,14 @@ class Routing:
         known = ", ".join(names) or "none"
         return UnroutedMessageError(
             f"A {kind.__name__} came to a route with no case for it; its cases: {known}. "
-            "Add a case, or say what becomes of all others with otherwise(agent).",
+            "Add a case, or an agent for all other messages with otherwise(agent).",
             message_class=kind.__name__,
             cases=names,
         )
 
 
 class Route(MiniAgent[In, Out]):
-    """An agent that sends each message on by its class; made by :func:`route`, and never changed.
+    """An agent that sends each message on by its class; :func:`route` makes it, and it never changes.
 
     Args:
         routing: its cases.
@@ -104,22 +104,24 @@ class Route(MiniAgent[In, Out]):
         )
         self._routing = routing
 
-    # A function that never returns is no agent. With one in the type, mypy takes `M` from the class alone,
-    # and names the agent that does not fit.
+    # No agent is a function that never returns. With it in the type, mypy infers `M` from the class alone,
+    # and so reports an agent that does not fit.
     def case(
         self, message_class: type[M], agent: Stage[M, O] | Callable[[M], Never]
     ) -> "Route[In | M, Out | O]":
-        """The same route with one more case: messages of a class, and of its subclasses, go to ``agent``.
+        """Return the same route with one more case: messages of a class and its subclasses go to ``agent``.
 
         Cases are tried in the order in which they were given.
 
         Args:
             message_class: `Message` or a subclass of it.
-            agent: takes messages of that class; its required keywords are given before, with ``bind``.
+            agent: an agent that takes messages of that class; give its required keywords before, with
+                ``bind``.
 
         Raises:
-            TypeError: it is no class of messages, or no agent, or the agent lacks a required keyword.
-            ValueError: no message can come to this case, because an earlier one takes them all.
+            TypeError: ``message_class`` is not a class of messages, ``agent`` is not an agent, or it lacks a
+                required keyword.
+            ValueError: no message can come to this case, because an earlier case takes them all.
         """
         cases = self._routing.cases
         _check_class(message_class)
@@ -134,13 +136,13 @@ class Route(MiniAgent[In, Out]):
         return Route(Routing((*cases, (message_class, part)), self._routing.rest))
 
     def otherwise(self, agent: Stage[Message, O]) -> MiniAgent[Message, Out | O]:
-        """An agent that sends all messages without a case to ``agent``.
+        """Return a complete agent, which sends all messages without a case to ``agent``.
 
         Args:
-            agent: takes any message; its required keywords are given before, with ``bind``.
+            agent: an agent that takes any message; give its required keywords before, with ``bind``.
 
         Raises:
-            TypeError: it is no agent, or one that lacks a required keyword.
+            TypeError: ``agent`` is not an agent, or lacks a required keyword.
         """
         part = as_operand("otherwise", agent)
         return cast("MiniAgent[Message, Out | O]", composed(Routing(self._routing.cases, part)))
@@ -153,11 +155,11 @@ def _check_class(given: object) -> None:
 
 
 def route() -> Route[Never, Never]:
-    """A route without cases; ``case`` and ``otherwise`` say which agent gets which messages.
+    """Return a route without cases; add agents for messages with ``case`` and ``otherwise``.
 
     Each message is an inquiry of its own and streams into it; the replies come in the order of the messages.
-    In the place of the reply to a message without a case there is an :class:`UnroutedMessageError`, and in
-    that of an agent that fails its error. The replies to the messages after it arrive all the same.
+    If a message has no case, an :class:`UnroutedMessageError` is raised in place of its reply; if its agent
+    fails, the agent's error. The replies to later messages still arrive.
 
     Example:
         >>> from miniagents import Message, MiniAgents, miniagent, route

@@ -1,10 +1,10 @@
-"""``a.timeout(first_token=..., stall=..., total=...)``: an agent that is not waited for without end.
+"""``a.timeout(first_token=..., stall=..., total=...)``: stops an agent that takes too long.
 
-Nothing is copied: the messages that the agent writes are shown as they are and only watched. When a limit is
-up, what is still open ends with the error, and its producer is stopped. Only a message that comes from
-outside of the agent, and may have readers there, is copied, so that its end here does not affect them.
+The messages that the agent writes are passed on and only watched, not copied. When a limit expires, all open
+messages end with the error, and their producers are stopped. Only a message that comes from outside of the
+agent is copied, since it may have other readers, which the error must not affect.
 
-Why so long: what is heard of an agent and which limit is up next turn on the same few numbers.
+The module is long because watching the agent and finding the next limit use the same few numbers.
 """
 
 import asyncio
@@ -33,11 +33,12 @@ NEVER = float("inf")
 
 @lazy_dataclass(frozen=True, slots=True)
 class TimeLimits:
-    """What ``a.timeout(...)`` puts around ``a``; all limits in seconds, None for none.
+    """The wrapper of ``a.timeout(...)``; all limits in seconds, None for no limit.
 
     Attributes:
-        first_token: from the end of its input to its first token, or first message without any.
-        stall: between two signs of it; before the first one it counts if there is no ``first_token``.
+        first_token: from the end of its input to its first token, or to its first message without tokens.
+        stall: between two tokens or ends of messages; it also counts before the first one if there is no
+            ``first_token``.
         total: from the inquiry to the end of its last message.
     """
 
@@ -50,24 +51,24 @@ class TimeLimits:
             check_seconds("timeout", name, getattr(self, name))
 
     def alias_around(self, part: Operand) -> str:
-        """The agent and its limits."""
+        """The alias of the agent, and its limits."""
         limits = ((name, getattr(self, name)) for name in LIMITS)
         given = ", ".join(f"{name}={seconds:g}" for name, seconds in limits if seconds is not None)
         return f"{named(part)}.timeout({given})"
 
     def description_around(self, part: Operand) -> str:
-        """Who is waited for."""
+        """The agent that is stopped."""
         return f"{part.alias}, stopped when it takes too long."
 
     def watch(self, run: TasklessRun, call: Call, /) -> "Watch":
-        """Pass the replies on until a limit is up."""
+        """Pass the replies on until a limit expires."""
         return Watch(self, run, call)
 
 
 class Watch:
-    """Watches the replies of one run, and stops it when the last sign of it came too long ago.
+    """Watches the replies of one run, and stops the run when a limit expires.
 
-    It has no task: all happens where tokens arrive, and in a timer.
+    It has no task: it works when tokens arrive, and in a timer.
 
     Args:
         limits: how long is waited.
@@ -88,25 +89,25 @@ class Watch:
         self._limits = limits
         self._run = run
         self._alias = call.alias
-        self._call: Call | None = call  # until the end, since it holds what the run was sent
+        self._call: Call | None = call  # until the end, since it holds the messages that the run was sent
         self._replies: MessageSequencePromise | None = None  # None when all of them have been passed on
-        self._buffer = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)  # until they are there
+        self._buffer = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)  # None before they exist
         self._context = run.context
         self._loop = run.context.loop
         self._ancestry = run.ancestry
         self._begun = self._loop.time()
-        self._waiting_since: float | None = None  # None before it has its input and gave a sign
+        self._waiting_since: float | None = None  # None before its input is complete and a token has come
         self._signs = 0  # tokens and ends of messages
         self._tokens = 0
         self._open: dict[Open | MessageCopy, None] = {}
-        self._ended = False  # there are no further messages, and the replies say so
+        self._ended = False  # whether all messages have come and the replies were closed
         self._input: InputEnd | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
         self.position = 0
 
     def begin(self) -> None:
-        """Ask the agent, and watch its replies until they and all their messages have ended."""
+        """Inquire the agent, and watch its replies until they and all their messages have ended."""
         call = self._call
         if call is None:
             return
@@ -122,21 +123,21 @@ class Watch:
         self.deliver()
 
     def blocked_by(self) -> None:
-        """Nothing: when the time is up, it goes on by itself."""
+        """None: when the time is over, it goes on by itself."""
 
     def _is_over(self) -> bool:
         passed_on = self._ended or (self._buffer.closed and self.position == len(self._buffer.items))
         return passed_on and not self._open
 
-    # -- what is heard of the agent --------------------------------------------------------------------------
+    # -- events of the agent ---------------------------------------------------------------------------------
 
     def deliver(self) -> None:
-        """Pass on the messages that are new."""
+        """Pass new messages on."""
         buffer = self._buffer
         while self.position < len(buffer.items):
             promise = buffer.items[self.position]
             self.position += 1
-            if promise.buffer.closed:  # there is nothing to stop; a copy would end the run before it is shown
+            if promise.buffer.closed:  # nothing to stop; a copy would end the run before it is passed on
                 self._run.reply(promise)
                 if promise.buffer.error is None:
                     self._tokens += len(promise.buffer.items)
@@ -150,14 +151,14 @@ class Watch:
                 self._ended = True
                 self._run.finish_early()
                 buffer.detach(self)
-                self._replies = None  # it would keep the messages going when their readers have left
+                self._replies = None  # it would keep the messages going after their readers have left
             self.look()
 
     def _watch_own(self, promise: MessagePromise) -> None:
         self._run.reply(promise)
         buffer = promise.buffer
         limits = self._limits
-        # What only bounds the whole need not be told of each token.
+        # A limit of the total time need not be notified of each token.
         whole = limits.stall is None and (
             self._signs > 0 or (limits.first_token is None and self._input is None)
         )
@@ -167,7 +168,7 @@ class Watch:
 
     def _copy_foreign(self, promise: MessagePromise) -> None:
         copy = MessageCopy(promise, self._context, self._copied)
-        copy.buffer.produce_with(copy, self._ancestry)  # what delivers this is another run
+        copy.buffer.produce_with(copy, self._ancestry)  # the caller belongs to another run
         self._open[copy] = None
         self._run.reply(copy.show())
 
@@ -179,7 +180,7 @@ class Watch:
             self.sign()
 
     def came(self, parts: Sequence[Part]) -> None:
-        """Note what one of its messages has streamed."""
+        """Note a part of one of its messages."""
         said = False
         for part in parts:
             if isinstance(part, str):
@@ -191,7 +192,7 @@ class Watch:
             self.sign()
 
     def closed(self, message: "Open | MessageCopy") -> None:
-        """Note that a message has ended, however it did."""
+        """Note that a message has ended, with or without an error."""
         if self._open.pop(message, self) is None:
             self._tokens += message.uncounted
             self.sign()
@@ -199,21 +200,21 @@ class Watch:
                 self.look()
 
     def sign(self) -> None:
-        """The agent has been heard of."""
+        """Note a token or the end of a message."""
         self._waiting_since = self._loop.time()
         self._signs += 1
         if self._signs == 1 and self._input is not None:
-            self._input.leave()  # from now on the agent alone says how much of its input is wanted
+            self._input.leave()  # from now on only the agent requests its input
 
     def _input_came(self) -> None:
         if self._waiting_since is None:
             self._waiting_since = self._loop.time()
-            if self._timer is not None:  # it counts from now on
+            if self._timer is not None:  # the stall limit counts from now on
                 self._timer.cancel()
                 self._set_timer()
 
     def look(self) -> None:
-        """End the run if all has ended."""
+        """End the run if everything has ended."""
         if self._over or not self._is_over():
             return
         self._over = True
@@ -227,7 +228,7 @@ class Watch:
     # -- the limits ------------------------------------------------------------------------------------------
 
     def _next(self) -> tuple[str, float, float]:
-        """Which limit would be up next, of how many seconds, and when."""
+        """Return the limit that expires next, its seconds, and when."""
         limits = self._limits
         found = (
             ("", NEVER, NEVER)
@@ -243,22 +244,22 @@ class Watch:
         return name, seconds, self._waiting_since + seconds
 
     def _set_timer(self) -> None:
-        """Have the limits looked at when the next one could be up; a sign until then only moves that."""
+        """Check the limits when the next one could expire; tokens until then only postpone that."""
         limits = self._limits
         given = [each for each in (limits.first_token, limits.stall, limits.total) if each is not None]
         if given:
-            # Whatever comes until then, none is up before the shortest of them has passed.
+            # Whatever comes until then, no limit expires before the shortest one has passed.
             self._call_at(self._loop.time() + min(given))
 
     def _call_at(self, when: float) -> None:
-        # In no context variables: a cancelled timer keeps its own until its time, and with these the run.
+        # Without context variables: a cancelled timer would keep them, and so the run, until its time.
         self._timer = self._loop.call_at(when, self._time_is_up, context=Variables())
 
     def _time_is_up(self) -> None:
         self._timer = None
         limit, seconds, deadline = self._next()
         if self._loop.time() < deadline:
-            if deadline == NEVER:  # it has not got its input yet
+            if deadline == NEVER:  # its input is not complete yet
                 self._set_timer()
             else:
                 self._call_at(deadline)
@@ -266,7 +267,7 @@ class Watch:
             self._run.variables.run(self._stop, limit, seconds)
 
     def _stop(self, limit: str, seconds: float) -> None:
-        """End what is still open with the error, and the agent with it."""
+        """End everything that is still open with the error, and stop the agent."""
         elapsed = self._loop.time() - self._begun
         tokens = self._tokens + sum(each.uncounted for each in self._open)
         error = AgentTimeoutError(
@@ -279,27 +280,27 @@ class Watch:
             tokens=tokens,
             partial_text=next((each.text for each in self._open), ""),
         )
-        self._over = True  # what ends now is no end that is waited for
+        self._over = True  # the ends that follow are not events of the agent
         for each in tuple(self._open):
             each.fail(error, (self._run.name,))
         if self._replies is not None:
             self._replies.cancel()
-        else:  # a run that had closed its replies may work on
+        else:  # a run that had closed its replies may still go on
             self._buffer.context.cancel_finished_early(self._buffer)
-        if self._ended:  # all that was left were messages, and each has its error
+        if self._ended:  # only messages were left, and each of them has its error
             self._run.finished()
         else:
             self._run.failed(error)
 
     def leave(self) -> object:
-        """Watch no more; messages that somebody holds go on for them."""
+        """Stop watching; messages that are still held go on."""
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
         self._buffer.detach(self)
         for each in tuple(self._open):
             each.release()
-        self._open.clear()  # a circle would keep the replies until the next garbage collection
+        self._open.clear()  # a reference cycle would keep the replies until the next garbage collection
         if self._input is not None:
             self._input.leave()
         held = (self._replies, self._call)
@@ -308,13 +309,13 @@ class Watch:
 
 
 class Open:
-    """A message that the watched agent is writing, as long as it is open.
+    """A message that the watched agent is writing, until it ends.
 
-    It holds the buffer and not the promise, so that it does not count as somebody who can read the message.
+    It holds the buffer and not the promise, so that it does not count as a reader of the message.
 
     Args:
-        watch: is told of the end.
-        buffer: of the message.
+        watch: notified of the end.
+        buffer: the buffer of the message.
     """
 
     __slots__ = ("_buffer", "_watch")
@@ -324,7 +325,7 @@ class Open:
         self._buffer = buffer
 
     def begin(self) -> None:
-        """Watch it: it need not wait for its readers, and tells when it has ended."""
+        """Watch it: its producer does not wait for readers any more, and its end is reported."""
         self._buffer.request_all()
         self._buffer.when_closed(self._closed)
 
@@ -336,16 +337,16 @@ class Open:
 
     @property
     def uncounted(self) -> int:
-        """How many tokens have come of which the watch was not told."""
+        """Return how many tokens have come that the watch was not notified of."""
         return len(self._buffer.items)
 
     @property
     def text(self) -> str:
-        """What has come so far."""
+        """The text that has come so far."""
         return "".join(self._buffer.items)
 
     def fail(self, error: Exception, chain: tuple[str, ...]) -> None:
-        """End the message with ``error`` after what came, and stop who writes it."""
+        """End the message with ``error``, after the tokens that came, and stop its producer."""
         producer = self._buffer.producer
         self.release()
         if not self._buffer.closed:
@@ -355,7 +356,7 @@ class Open:
             producer.cancel()
 
     def release(self) -> None:
-        """It is not watched any more; idempotent."""
+        """Stop watching it; idempotent."""
         if self._watch is not None:
             self._watch = None
             self._leave()
@@ -365,7 +366,7 @@ class Open:
 
 
 class OpenInSteps(Open):
-    """An open message, of each part of which the watch is told.
+    """An open message that notifies the watch of each part.
 
     Attributes:
         position: how many parts have come.
@@ -389,7 +390,7 @@ class OpenInSteps(Open):
         return 0
 
     def deliver(self) -> None:
-        """Tell of the parts that are new, and of the end."""
+        """Report the new parts, then the end."""
         watch = self._watch
         if watch is None:
             return

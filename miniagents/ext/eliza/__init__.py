@@ -1,4 +1,4 @@
-"""An offline conversation partner in the manner of Weizenbaum's 1966 program: no model, no network."""
+"""Eliza, an agent that answers by fixed rules, as Weizenbaum's program of 1966: no model, no network."""
 
 from ._eliza import Eliza, ElizaState, eliza_agent
 from ._script import ElizaScript, ElizaScriptError, load_script, read_script

@@ -1,7 +1,7 @@
 """Eliza: a pure function from `(state, text)` to `(state, answer)`, and the agent that calls it.
 
-There is no clock, chance or I/O in it. `eliza_agent` keeps nothing; the conversation it is given has all
-that it needs.
+The function uses no clock, no random numbers and no I/O. `eliza_agent` keeps no state: it finds all that it
+needs in the conversation.
 
 Example:
     >>> from miniagents import MiniAgents
@@ -23,19 +23,19 @@ from miniagents.core import AssistantMessage
 from ._script import SLOT, Clause, ElizaScript, Pattern, Pieces, Rule, load_script, read_clauses, reflect
 
 MAX_REMEMBERED = 16
-"""How many remarks are kept; the oldest is forgotten first."""
+"""How many remarks are kept; beyond that, the oldest are dropped."""
 
 MAX_EASILY_REPEATED = 2
-"""Who says `yes` twice does not repeat himself; messages of more words than these do."""
+"""Words: a message of at most so many words, such as `yes`, is not a repetition if it comes twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class ElizaState:
-    """Where a conversation stands.
+    """The state of a conversation.
 
     Attributes:
-        used: how often each set of answers was used; those never used are not in it.
-        remembered: remarks to come back to, the oldest first.
+        used: how often each set of answers was used; sets that were not used are not in it.
+        remembered: remarks for later, the oldest first.
         last_heard: the words of the last message, to notice a repetition.
 
     Example:
@@ -52,7 +52,7 @@ class ElizaState:
 
 @dataclass(frozen=True, slots=True)
 class _ReadyRule:
-    """A rule with its pattern parsed. `key` is its place in the script, by which its answers take turns."""
+    """A rule with its parsed pattern; `key` is its position in the script, under which uses are counted."""
 
     key: str
     pattern: Pattern
@@ -67,14 +67,15 @@ class _ReadyKeyword:
 
 
 class Eliza:
-    """Answers in the manner of Weizenbaum's program of 1966. It has no idea what it is talking about.
+    """Answers as Weizenbaum's program of 1966 did, without any understanding.
 
-    The highest ranked keyword that was heard is asked first; its patterns take the clause apart, its answers
-    put pieces of it together again and take turns. What a rule remembers comes back when nothing fits. The
-    same conversation always gives the same answers, so its state can be had from what was said: `replay`.
+    The keyword with the highest rank in the message is tried first. Its patterns divide a clause into pieces,
+    and its answers, which are used in turn, contain these pieces. Remarks that a rule has remembered are used
+    when no pattern fits. The same conversation always gets the same answers, so `replay` can compute the
+    state from the messages.
 
     Args:
-        script: what to listen for and what to say; see `load_script`.
+        script: the keywords and the answers; see `load_script`.
 
     Example:
         >>> from miniagents.ext.eliza import load_script
@@ -114,14 +115,14 @@ class Eliza:
         return self._script.greeting[0]
 
     def respond(self, state: ElizaState, text: str) -> tuple[ElizaState, str]:
-        """Answer a message; any text at all, never raises, in time linear in the text and bounded.
+        """Answer a message: any text, without an error, in linear and bounded time.
 
         Args:
-            state: where the conversation stands; `start` at first.
-            text: what the partner said.
+            state: of the conversation; `start` at first.
+            text: the message of the user.
 
         Returns:
-            Where the conversation stands now, and one line of printable text.
+            The new state of the conversation, and one line of printable text.
         """
         clauses = read_clauses(text, self._before)
         heard = tuple(word.key for clause in clauses for word in clause)
@@ -143,10 +144,10 @@ class Eliza:
         return self._take(state, "fallback", self._script.fallback)
 
     def replay(self, texts: Iterable[str]) -> ElizaState:
-        """Give the state that a conversation in which the partner said these texts has come to.
+        """Return the state of a conversation after these messages.
 
         Args:
-            texts: what the partner said, in order.
+            texts: the messages of the user, in order.
         """
         return reduce(lambda state, text: self.respond(state, text)[0], texts, self.start)
 
@@ -169,7 +170,7 @@ class Eliza:
                 continue
             if ready.rule.goto is None:
                 return ready, pieces
-            found = self._find(self._by_name[ready.rule.goto], clause)  # ends: a script has no ring of gotos
+            found = self._find(self._by_name[ready.rule.goto], clause)  # it ends: a script has no goto cycles
             if found is not None:
                 return found
         return None
@@ -199,15 +200,15 @@ _WORD = re.compile(r"\S+\s*")
 async def eliza_agent(ctx: InteractionContext, delay: float = 0.0) -> None:
     """Answers the last user message, word by word. No language model, no network, no chance.
 
-    It is given the whole conversation each time, and answers as if it had taken part in all of it. A
-    conversation without a word of the user gets the greeting.
+    It computes its state from the whole conversation each time. A conversation without a message of the user
+    gets the greeting.
 
     Args:
         ctx: the conversation.
-        delay: how long it waits before each further word, in seconds.
+        delay: seconds that it waits before each word after the first.
     """
     said = [str(message) for message in await ctx.messages if message.role == "user"]
-    answer = await asyncio.to_thread(_answer, said)  # a long conversation takes its time
+    answer = await asyncio.to_thread(_answer, said)  # a long conversation takes a while
 
     async def words(_metadata: MutableMapping[str, object]) -> AsyncGenerator[str]:
         for place, word in enumerate(_WORD.findall(answer)):
@@ -220,7 +221,7 @@ async def eliza_agent(ctx: InteractionContext, delay: float = 0.0) -> None:
 
 @cache
 def _eliza() -> Eliza:
-    """The partner with the script of the package; a value, so one for all is enough."""
+    """Return Eliza with the script of the package; it has no state, so all calls share one."""
     return Eliza(load_script())
 
 

@@ -1,13 +1,14 @@
-"""The script: what Eliza knows, as data. Read from TOML, checked whole before the first word is said.
+"""The script of Eliza: its keywords, patterns and answers, from a TOML file that is checked as a whole.
 
-**Words.** A text becomes clauses of words, and pieces of a clause become text again, seen from the other
-side. A word keeps only its printable characters, so an answer or a remembered remark, which are made of
-words, cannot move a cursor or hide text.
+**Words.** A text is divided into clauses of words. Pieces of a clause become text again, with the persons
+exchanged (`my` becomes `your`). A word keeps only its printable characters, so answers and remembered
+remarks, which are made of words, cannot move a cursor or hide text.
 
-**Patterns.** A pattern takes a clause apart into numbered pieces. It is a line of items: `word` (itself, no
+**Patterns.** A pattern divides a clause into numbered pieces. It is a line of items: `word` (itself, no
 piece), `*` (any words or none), `+` (one word or more), `a|b|c` (one of these words) and `@name` (a word of
-that class). All but plain words give a piece, numbered from 1. Between two wildcards everything has a fixed
-length, so the first place that fits is always right: no backtracking, and the time is linear in the clause.
+that class). Each item except plain words makes a piece, numbered from 1. The items between two wildcards have
+a fixed length, so the first position that fits is always right: there is no backtracking, and the time is
+linear in the clause.
 """
 
 import re
@@ -21,11 +22,11 @@ from typing import Annotated, ClassVar, NamedTuple, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 MAX_CHARACTERS = 4_000
-"""How much of a text is listened to; the rest is not read, so one answer costs bounded time and memory."""
+"""Characters of a text that are read; the rest is ignored, so that time and memory are bounded."""
 MAX_WORD = 60
-"""Longer words are cut, in characters."""
+"""Characters; longer words are cut."""
 MAX_CLAUSE = 60
-"""Longer clauses are cut, in words: no answer quotes more than that."""
+"""Words; longer clauses are cut, so no answer quotes more than that."""
 
 _SENTENCE_MARKS = ".!?\N{HORIZONTAL ELLIPSIS}\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH EXCLAMATION MARK}\uff1f"
 _CLAUSE_MARKS = _SENTENCE_MARKS + ",;:-\N{EN DASH}\N{EM DASH}\N{FULLWIDTH COMMA}"
@@ -38,11 +39,11 @@ _CLAUSE_STARTERS = frozenset({"but", "however"})
 
 
 class Word(NamedTuple):
-    """One word as it was written and as it is compared.
+    """One word, as it was written and as it is compared.
 
     Attributes:
-        shown: the word as it may be quoted back.
-        key: the word as patterns know it: case folded.
+        shown: the word as it is quoted in an answer.
+        key: the word as patterns compare it: case folded.
     """
 
     shown: str
@@ -53,16 +54,16 @@ Clause: TypeAlias = tuple[Word, ...]
 
 
 def read_clauses(text: str, before: Mapping[str, Sequence[str]]) -> tuple[Clause, ...]:
-    """Make clauses of words from any text; never raises.
+    """Divide any text into clauses of words, without an error.
 
     Args:
-        text: what was said. At most `MAX_CHARACTERS` of it are read.
+        text: a message. At most `MAX_CHARACTERS` of it are read.
         before: words that are read as other words, for example `{"i'm": ("i", "am")}`.
     """
     heard = text[:MAX_CHARACTERS].translate(_APOSTROPHES)
     chunks = heard.split()
     if len(chunks) > 1 and heard.isupper():
-        chunks = heard.lower().split()  # shouting is no reason to shout back
+        chunks = heard.lower().split()  # the answer to a text in capitals is not in capitals
     clauses: list[Clause] = []
     current: list[Word] = []
     starts_sentence = True
@@ -97,12 +98,12 @@ def _spell(word: str, before: Mapping[str, Sequence[str]], *, starts_sentence: b
 def reflect(
     words: Sequence[Word], reflections: Mapping[tuple[str, ...], str], last: Mapping[str, str]
 ) -> str:
-    """Say words from the other side: `my dog bit you` becomes `your dog bit me`.
+    """Return words with the persons exchanged: `my dog bit you` becomes `your dog bit me`.
 
     Args:
         words: a piece of a clause.
-        reflections: one to three keys and what they become; the longest that fits wins.
-        last: what a word becomes when it is the last one of the piece.
+        reflections: replacements of one to three keys; the longest that fits is used.
+        last: replacements of the last word of the piece.
     """
     longest = max(map(len, reflections), default=1)
     said: list[str] = []
@@ -128,12 +129,12 @@ Pieces: TypeAlias = tuple[Sequence[Word], ...]
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
-    """A run of items of one word each, with what may stand before it.
+    """A run of items of one word each, and the wildcard before it.
 
     Attributes:
-        gap: how many words must at least stand before it; None when it follows directly.
-        choices: for each item the words that fit.
-        numbered: for each item whether it is a piece.
+        gap: how many words must come before it at least; None if it follows directly.
+        choices: the words that fit, for each item.
+        numbered: whether it is a piece, for each item.
     """
 
     gap: int | None
@@ -141,7 +142,7 @@ class _Segment:
     numbered: tuple[bool, ...]
 
     def fits(self, clause: Clause, at: int) -> bool:
-        """Tell whether the run stands in the clause at this place."""
+        """Return whether the run is in the clause at this position."""
         return at + len(self.choices) <= len(clause) and all(
             word.key in choice for word, choice in zip(clause[at:], self.choices, strict=False)
         )
@@ -153,7 +154,7 @@ class Pattern:
 
     Attributes:
         segments: the fixed runs between wildcards, in order.
-        tail: how many words must at least stand after the last run; None when the clause ends there.
+        tail: how many words must come after the last run at least; None if the clause ends there.
         pieces: how many pieces a match has.
         catches_all: whether every clause matches.
     """
@@ -164,7 +165,7 @@ class Pattern:
     catches_all: bool
 
     def match(self, clause: Clause) -> Pieces | None:
-        """Take the clause apart, or give None when it does not fit."""
+        """Return the pieces of a clause; None if it does not fit."""
         pieces: list[Sequence[Word]] = []
         position = 0
         for number, segment in enumerate(self.segments):
@@ -194,11 +195,11 @@ def parse_pattern(line: str, classes: Mapping[str, Sequence[str]]) -> Pattern:
     """Read one pattern.
 
     Args:
-        line: the pattern as it stands in a script.
+        line: the pattern, from a script.
         classes: the words of each class, for `@name`.
 
     Raises:
-        ValueError: the pattern is empty, names a class that is not there, or has two wildcards side by side.
+        ValueError: the pattern is empty, names an unknown class, or has two wildcards side by side.
     """
     items = line.split()
     if not items:
@@ -244,7 +245,7 @@ def _choice(item: str, line: str, classes: Mapping[str, Sequence[str]]) -> froze
 
 
 SLOT = re.compile(r"\{(\d+)\}")
-"""Where a numbered piece goes in an answer: `{1}`."""
+"""The slot of a numbered piece in an answer: `{1}`."""
 
 _Line = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True, pattern=r"^\P{C}+$")]
 _Lines = Annotated[tuple[_Line, ...], Field(min_length=1)]
@@ -252,7 +253,7 @@ _Name = Annotated[str, StringConstraints(min_length=1, to_lower=True, pattern=r"
 
 
 class ElizaScriptError(ValueError):
-    """A script cannot be used; the text says where in it and what to do.
+    """A script cannot be used; the text names the place in the script, and what to do.
 
     Example:
         >>> read_script("greeting = [")
@@ -269,13 +270,13 @@ class _Part(BaseModel):
 
 
 class Rule(_Part):
-    """What to answer when a pattern fits.
+    """A pattern, and the answers if it fits.
 
     Attributes:
-        when: the pattern (see `_pattern`).
-        say: answers, used in turn; `{1}` is the first piece, seen from the other side.
-        goto: the keyword whose rules are to be used instead of `say`.
-        remember: remarks, used in turn, one of which is kept for when nothing else comes to mind.
+        when: the pattern.
+        say: answers, used in turn; `{1}` is the first piece, with the persons exchanged.
+        goto: the keyword whose rules are used instead of `say`.
+        remember: remarks, used in turn; one of them is kept for a message that fits no pattern.
     """
 
     when: _Line
@@ -285,13 +286,13 @@ class Rule(_Part):
 
 
 class Keyword(_Part):
-    """A word that Eliza listens for.
+    """A keyword to which Eliza has answers.
 
     Attributes:
-        name: what `goto` calls it.
-        words: the words it listens for; the name itself when none are given.
-        rank: the higher, the more it wants to be answered first.
-        rule: tried in order; the first that fits answers.
+        name: for `goto`.
+        words: the words of a message that are this keyword; by default its name.
+        rank: keywords with a higher rank are tried first.
+        rule: the rules, tried in order; the first that fits answers.
     """
 
     name: _Name
@@ -301,7 +302,7 @@ class Keyword(_Part):
 
     @property
     def heard(self) -> tuple[str, ...]:
-        """The words it listens for."""
+        """The words of a message that are this keyword."""
         return self.words or (self.name,)
 
 
@@ -311,15 +312,15 @@ class ElizaScript(_Part):
     Attributes:
         greeting: the first words of a conversation.
         farewell: answers to one of `farewell_phrases`.
-        farewell_phrases: what the partner says when leaving, as a whole message.
+        farewell_phrases: messages with which a user says goodbye.
         silence: answers to a message without words.
         repeated: answers to the same message twice in a row.
         fallback: answers when nothing fits and nothing is remembered.
         before: words that are read as other words.
-        reflect: words, or up to three, that become others when they are said back.
+        reflect: replacements of one to three words, which exchange the persons in pieces.
         reflect_last: the same for the last word of a piece.
         classes: word classes, `@name` in patterns.
-        keyword: what to listen for.
+        keyword: the keywords.
 
     Example:
         >>> load_script().silence[0]
@@ -352,7 +353,7 @@ class ElizaScript(_Part):
             rule: a rule of this script.
 
         Raises:
-            ValueError: it is no pattern, or names a word class that is not there.
+            ValueError: it is not a pattern, or names an unknown word class.
         """
         return parse_pattern(rule.when, self.classes)
 
@@ -417,10 +418,10 @@ def read_script(toml: str, *, source: str = "the script") -> ElizaScript:
 
     Args:
         toml: the text.
-        source: what to call it in an error.
+        source: its name, for errors.
 
     Raises:
-        ElizaScriptError: it is no TOML, or something in it does not fit together.
+        ElizaScriptError: it is not TOML, or is inconsistent.
 
     Example:
         >>> script = read_script('''

@@ -177,7 +177,6 @@ class _Arrow(Protocol):
     """What is used of ``pyarrow``."""
 
     ArrowException: type[Exception]
-    ArrowInvalid: type[Exception]
 
     def array(self, values: Sequence[object], type: _Type | None = None) -> _Array:  # noqa: A002 - its name
         """A column of values."""
@@ -201,10 +200,6 @@ class _Arrow(Protocol):
 
     def string(self) -> _Type:
         """The type of texts."""
-        ...
-
-    def null(self) -> _Type:
-        """The type of what has no values."""
         ...
 
     def timestamp(self, unit: str, tz: str | None = None) -> _Type:

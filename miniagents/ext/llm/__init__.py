@@ -6,30 +6,31 @@ so their agents are imported from them. This public module has what the provider
 A third provider is a third file; ``examples/third_provider.py`` is one, in less than 80 lines. It has five
 parts:
 
-1. `Provider`: the name (its settings are `NAME_MODEL`, `NAME_API_KEY`, `NAME_BASE_URL`), and its address.
-2. *encode*: a pure function from a `Conversation` and the keywords to a request. `conversation_of` gathers
-   the system texts and leaves out empty messages; `loaded` reads images and files from their paths;
-   `joined_turns` makes roles alternate, for providers that want that.
+1. `Provider`: the name (its environment variables are `NAME_MODEL`, `NAME_API_KEY`, `NAME_BASE_URL`), and its
+   address.
+2. *encode*: a pure function from a `Conversation` and the keywords to a request. `conversation_of` collects
+   the system texts and removes empty messages; `loaded` reads images and files from their paths;
+   `joined_turns` makes roles alternate, for providers that require it.
 3. *decode*: a pure function from one `ServerEvent` to parts: text as `str`, the other parts of `miniagents`,
    and `Identity`, `Count` and `Progress`. `parsed` checks the JSON against a typed model, and raises a
-   `WireError` for what does not fit the protocol; `error_of` finds the errors among the events, which decode
-   raises. `Finish` comes only from the terminal marker: a stream without one is an `LLMTruncatedError`. A
-   provider whose answers may go on after their reason says `Reason` and `End` in its place.
-4. `Wire`: which of the SDK's exceptions means what (`SDKErrors`), the decoders, and the header that has the
-   id of the request.
-5. The agent: `@miniagent`, the keywords, `own_client` for a client of the user's or else `shared_client`,
+   `WireError` if it does not fit the protocol. `error_of` finds the errors among the events, and decode
+   raises them. `Finish` comes only from the end marker: a stream without one is an `LLMTruncatedError`. If
+   answers of a provider may continue after their finish reason, decode returns `Reason` and `End` instead.
+4. `Wire`: the meaning of the exceptions of the SDK (`SDKErrors`), the decoders, and the name of the header
+   with the id of the request.
+5. The agent: `@miniagent`, the keywords, `own_client` for a client that the user gives, else `shared_client`,
    one line that calls the network (the SDK's ``with_streaming_response``), and
    ``reply_with(ctx, ModelCall(...))``. With `@model_agent` and the keywords `tools`, `tool_choice` and
    `answer_schema`, which `Wanted.of` checks, it has `with_tools` and `as_type` too.
 
-The rest is shared: the event stream, timeouts, retries, errors with the server's reason, truncation, size
-caps, what the headers say (`ResponseHeaders`, the first of the parts), metadata, and closing the connection.
+The rest is shared: the event stream, timeouts, retries, errors with the reason of the server, truncation,
+limits of size, `ResponseHeaders` (the first of the parts), metadata, and closing the connection.
 
-What goes around each call of a model is no part of a provider: ``model.around(function)``, a method of every
-agent, gives the function the call, for a limiter, a budget, a cache, a log. What it needs to know streams: it
-reads `ResponseHeaders`, `Retry` and `Usage` among the parts of the reply, and `LLMError` has `retry_after`.
+A limiter, a budget, a cache or a log is not a part of a provider: every agent has the method
+``around(function)``, which calls the function for each call of the agent. The function finds
+`ResponseHeaders`, `Retry` and `Usage` among the parts of the reply, and `retry_after` in an `LLMError`.
 
-A model that needs none of this is shorter: an agent that replies
+A model that needs none of this can be simpler: an agent that replies
 ``AssistantMessage.promise(token_streamer)``.
 """
 

@@ -1,16 +1,16 @@
-"""From what the events of an answer mean to the parts that a reader sees, and to the data of the message.
+"""Converts the decoded events of an answer to the parts that a reader gets, and to the data of the message.
 
-A provider's `Decode` says what one event means. `AnswerAssembler` takes the events of one answer in order: it
-decides when the answer is complete, whether what came is whole, and what goes on to the reader. That is the
-same for all providers.
+The `Decode` of a provider returns the meaning of one event. `AnswerAssembler` takes the events of one answer
+in order. It decides when the answer is complete, whether a part of it is missing, and what the reader gets.
+This is the same for all providers.
 
-**The rule, for all of them:** an answer is refused only if text, a call, an order or an end could be lost or
-wrong by accepting it. What a server says in its own way is understood where it can mean one thing only, and
-passed over where it is neither text nor a call nor an end.
+**The rule for all providers:** an answer is refused only if accepting it could lose a text, a call, the order
+or the end, or make it wrong. If a server deviates from the protocol, its answer is accepted if it can have
+only one meaning. What is neither text nor a call nor an end is ignored.
 
-The arguments of a call are the model's own text, and go into the message as they came, JSON or not. Whether
-they can be used is seen where the call would be made: a call whose arguments cannot be used is not made, and
-the model is told (`miniagents.models`). A call of no tool at all is refused: its name was lost.
+The arguments of a call are text of the model, and go into the message as they came, JSON or not. They are
+checked when the tool is called: if they do not fit, the tool is not called, and the model is sent the reason
+(`miniagents.models`). A call without the name of a tool is refused, since the name was lost.
 """
 
 from collections.abc import Callable, Iterable, MutableMapping
@@ -27,11 +27,11 @@ __all__ = ["AnswerAssembler", "Count", "Decode", "Decoded", "End", "Identity", "
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who answers.
+    """The id of an answer, and the model that gives it.
 
     Attributes:
-        response_id: the provider's id of the answer.
-        model: the model that it says it is.
+        response_id: the id of the answer, from the provider.
+        model: the name of the model, from the provider.
 
     Example:
         >>> Identity("chat-1", "gpt-x").model
@@ -44,7 +44,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The model works, but nothing came that a reader could see.
+    """A sign that the model is working, without any part for the reader.
 
     Example:
         >>> Progress()
@@ -54,11 +54,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Tokens counted by the provider so far; what it leaves out is as it was.
+    """The usage that the provider has reported so far; numbers that are None have not changed.
 
     Attributes:
         usage: the numbers.
-        final: no further ones will come.
+        final: True if these are the last numbers.
 
     Example:
         >>> from miniagents import Usage
@@ -72,13 +72,13 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why the model stopped, where the answer may go on nevertheless; behind a `Finish` it never does.
+    """A finish reason after which the answer may continue; after a `Finish` it never does.
 
-    Some servers write a reason into every event, the first one included. So pieces that follow are pieces,
-    and the last reason is the one of the message.
+    Some servers write a finish reason into each event, also the first one. So pieces after it still belong to
+    the answer, and the last reason is the finish reason of the message.
 
     Attributes:
-        reason: in the server's own word.
+        reason: as the server sends it.
 
     Example:
         >>> Reason("stop").reason
@@ -90,7 +90,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The wire's own mark behind an answer, where it has one that is not the reason; nothing follows.
+    """The end marker of an answer, if the protocol has one that is not the finish reason; no part follows.
 
     Example:
         >>> End()
@@ -99,31 +99,31 @@ class End:
 
 
 Decoded: TypeAlias = Part | Identity | Progress | Count | Reason | End
-"""Anything that an event of the wire can mean."""
+"""Anything that an event of a provider can mean."""
 
 Decode: TypeAlias = Callable[[ServerEvent], Iterable[Decoded]]
-"""What becomes of one event; it does no I/O, and raises `WireError` and `ProviderError`."""
+"""Decodes one event, without I/O; it raises `WireError` and `ProviderError`."""
 
 
 _COUNTS: Final = tuple(each.name for each in fields(Usage) if each.name != "kind")
 
 
 class AnswerAssembler:
-    """Takes the events of one answer, in order.
+    """Takes the events of one answer, in order, and returns their parts.
 
     Args:
-        decode: what becomes of one event.
-        metadata: where the data of the message goes: `model` and `response_id`.
-        needs_finish: whether only a reason makes an answer complete; else the wire's own end marker does, or
-            the last count of tokens.
+        decode: decodes one event.
+        metadata: gets the data of the message: `model` and `response_id`.
+        needs_finish: True: an answer is complete only with a finish reason. False: the end marker of the
+            protocol, or the last count of tokens, is enough.
 
     Attributes:
-        finished: whether the answer is complete, whatever the connection does now.
-        may_go_on: whether the reason came with the first piece: then others may follow, as late as pieces do.
-        finish_reason: what the model last gave as its reason.
-        refused: whether the model refused.
-        usage_known: whether the provider has told its last numbers.
-        progressed: whether the last event brought the answer forward.
+        finished: whether the answer is complete, even if the connection breaks now.
+        may_go_on: whether the finish reason came with the first piece, so that more pieces may follow.
+        finish_reason: the last finish reason of the model.
+        refused: whether the model has refused to answer.
+        usage_known: whether the provider has reported its last numbers of tokens.
+        progressed: whether the last event had a part of the answer.
     """
 
     __slots__ = (
@@ -158,12 +158,12 @@ class AnswerAssembler:
         self._thoughts = SurrogateJoiner()
         self._usage = Usage()
         self._calls: dict[int, _ToolCall] = {}
-        self._begun = False  # an event before this one brought the answer forward
-        self._behind_reason = False  # the event that is taken comes after a reason
-        self._ended = False  # nothing that comes now belongs to the answer
-        self._reason_is_last = False  # no piece came after the reason
-        self._resumed = False  # pieces came after a reason, so a reason does not mean that the answer ends
-        self._told = ""  # the reason that the reader knows
+        self._begun = False  # an earlier event had a part of the answer
+        self._behind_reason = False  # the present event comes after a finish reason
+        self._ended = False  # events that come now do not belong to the answer
+        self._reason_is_last = False  # no piece has come after the finish reason
+        self._resumed = False  # pieces came after a finish reason, so it does not mark the end
+        self._told = ""  # the finish reason that the reader has got
         self.finished = False
         self.may_go_on = False
         self.finish_reason = ""
@@ -172,11 +172,11 @@ class AnswerAssembler:
         self.progressed = False
 
     def take(self, event: ServerEvent) -> list[Part]:
-        """Return the parts that an event brings to the reader; none of them is empty.
+        """Return the parts of an event for the reader; none of them is empty.
 
         Raises:
-            WireError: if the event is not what the provider's protocol says.
-            ProviderError: if the event is an error.
+            WireError: the event does not fit the protocol of the provider.
+            ProviderError: the event is an error.
         """
         if self.finish_reason and not self._behind_reason:
             return self._take_behind_reason(event)
@@ -189,7 +189,7 @@ class AnswerAssembler:
             if type(part) is str:
                 if part and not ended:
                     self.progressed = True
-                    # Nearly all text needs no joining, and is not worth a call.
+                    # Nearly all text needs no joining, so the call is avoided.
                     whole = part if part.isascii() and not self._joiner.held else self._joiner.feed(part)
                     if whole:
                         out.append(whole)
@@ -202,7 +202,7 @@ class AnswerAssembler:
         return out
 
     def _take_behind_reason(self, event: ServerEvent) -> list[Part]:
-        """Take an event that comes after a reason, and see whether it goes on with the answer."""
+        """Take an event after a finish reason, and note whether it continues the answer."""
         was_last, self._reason_is_last = self._reason_is_last, False
         self._behind_reason = True
         try:
@@ -220,7 +220,7 @@ class AnswerAssembler:
         return parts
 
     def rest(self) -> list[Part]:
-        """Return what was held back, when no event comes any more: halves of characters."""
+        """Return the halves of characters that were held back, when no event comes any more."""
         text = self._joiner.rest()
         rest: list[Part] = [text] if text else []
         for index, call in self._calls.items():
@@ -229,7 +229,7 @@ class AnswerAssembler:
         return rest
 
     def conclude(self) -> list[Part]:
-        """Return the reason, if the reader has not been told yet, when no event comes any more.
+        """Return the finish reason if the reader has not got it, when no event comes any more.
 
         Raises:
             WireError: a call has no name.
@@ -240,13 +240,13 @@ class AnswerAssembler:
 
     @property
     def complete(self) -> bool:
-        """Whether a body that ends here in an orderly way has been a complete answer."""
+        """Whether the answer is complete if the body ends here without an error."""
         if self.finished or self._reason_is_last:
             return True
         return self.usage_known and not self._needs_finish
 
     def _other(self, part: Part | Progress | Reason | End, out: list[Part]) -> None:
-        """Take a part that is more than text."""
+        """Take a part that is not text."""
         match part:
             case Progress():
                 self.progressed = True
@@ -271,12 +271,13 @@ class AnswerAssembler:
                 out.append(part)
 
     def _mark(self, mark: Reason | Finish | End, out: list[Part]) -> None:
-        """Take what says that the model stopped, or that the answer has ended."""
+        """Take a finish reason or an end marker."""
         self._ended = not isinstance(mark, Reason)
         if isinstance(mark, End):
-            self.usage_known = True  # what has not been counted now is not
+            self.usage_known = True  # no more numbers will come
         else:
-            # One that comes with the first piece, or with pieces behind another one, may stand in each event.
+            # A reason that comes with the first piece, or with pieces after another reason, may be in each
+            # event.
             resumes = self._resumed or (bool(self.finish_reason) and self.progressed)
             self.may_go_on = self.may_go_on or not (self.finish_reason or self._begun)
             self.finish_reason = mark.reason
@@ -286,14 +287,14 @@ class AnswerAssembler:
         self._settle()
 
     def _untold(self) -> list[Part]:
-        """Return the reason, if there is one that the reader does not know."""
+        """Return the finish reason, if there is one that the reader has not got."""
         if self._told == self.finish_reason:
             return []
         self._told = self.finish_reason
         return [Finish(self.finish_reason)]
 
     def _settle(self) -> None:
-        """See whether the answer is complete."""
+        """Decide whether the answer is complete."""
         if self._ended:
             self.finished = bool(self.finish_reason) or not self._needs_finish
             self.may_go_on = False
@@ -301,15 +302,15 @@ class AnswerAssembler:
             self.finished = self._reason_is_last and not self._resumed
 
     def _identify(self, identity: Identity) -> None:
-        """Note who answers, as data of the message."""
+        """Note the id and the model, as data of the message."""
         if identity.response_id:
             self._metadata["response_id"] = identity.response_id
         if identity.model:
             self._metadata["model"] = identity.model
 
     def _count(self, count: Count, out: list[Part]) -> None:
-        """Take the counts of tokens, and tell the reader when they changed."""
-        # The last number of each kind holds: providers repeat them, and count up.
+        """Take the counts of tokens, and give them to the reader if they have changed."""
+        # The last number of each kind counts: providers repeat the numbers, and increase them.
         new = {name: number for name in _COUNTS if (number := getattr(count.usage, name)) is not None}
         usage = replace(self._usage, **new)
         if usage != self._usage:
@@ -319,7 +320,7 @@ class AnswerAssembler:
 
 
 class _ToolCall:
-    """The pieces of one call of a tool that the model makes."""
+    """The pieces of one tool call of the model."""
 
     __slots__ = ("_arguments", "name")
 
@@ -334,5 +335,5 @@ class _ToolCall:
         return piece if arguments == piece.arguments else replace(piece, arguments=arguments)
 
     def rest(self) -> str:
-        """Return what is still held back of the arguments."""
+        """Return the half of a character in the arguments that is still held back."""
         return self._arguments.rest()

@@ -1,9 +1,10 @@
-"""One call of a model as a stream of parts: ask, read, check how it ended, let the connection go.
+"""One call of a model as a stream of parts: send the request, read, check the end, release the connection.
 
-The rule that finds truncation: a stream that ends without its terminal marker is truncated, whatever the SDK
-says. (On 8,565 cuts of recorded answers the SDKs raised nothing, and text was missing at 6,496; this rule
-missed none of them.) After the marker the message is complete, whatever the connection does then. A reason
-that pieces follow was no marker: from then on only the wire's own end, or the end of the body, is one.
+The rule that finds truncation: a stream that ends without its end marker is truncated, even if the SDK raises
+nothing. (Recorded answers were cut at 8,565 places: the SDKs raised nothing, and text was missing in 6,496
+cases. This rule found all of them.) After the marker the message is complete, even if the connection breaks.
+If pieces follow a finish reason, the reason was not the marker: then only the end marker of the protocol, or
+the end of the body, is one.
 
 The path of a token: `ModelCall.parts` awaits `_Reading.next`, which awaits the next bytes of the body; these
 go through `EventSource.feed` and `AnswerAssembler.take`, which calls the provider's decoder.
@@ -36,15 +37,15 @@ _REFUSED: Final = frozenset({"refusal", "content_filter"})
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """What distinguishes one provider from another, once the request is made.
+    """The protocol of one provider: all that differs between providers after the request.
 
     Attributes:
-        provider: its name.
-        sdk: what its SDK's exceptions mean.
-        decoder: makes a fresh decoder of the events of one stream.
-        decode_whole: what becomes of an answer that did not stream.
-        request_id_header: the response header with the request's id.
-        terminal: what marks the end of an answer, for the sentence of an error.
+        provider: the name of the provider.
+        sdk: the meaning of the exceptions of its SDK.
+        decoder: makes a new decoder for the events of one stream.
+        decode_whole: decodes an answer that does not stream.
+        request_id_header: the name of the response header with the id of the request.
+        terminal: the name of the end marker of an answer, for error texts.
 
     Example:
         >>> from miniagents import Finish
@@ -64,23 +65,23 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """A call that is ready to be made; `parts` is the part streamer of the message that will come of it.
+    """A call that is ready to be made; `parts` is the streamer of the message that it makes.
 
     Attributes:
-        wire: the provider.
-        ask: the network call of its SDK.
-        model: the model that is asked.
-        server: where it is asked, for the sentences of errors.
-        secrets: what no text may contain.
-        prompt: what was asked; no text of an error quotes it.
+        wire: the protocol of the provider.
+        ask: makes the network call of its SDK.
+        model: the name of the model.
+        server: host and port of the server, for error texts.
+        secrets: are removed from all texts.
+        prompt: the text that is sent; no error text quotes it.
         attached: whether images or files are sent.
         schemas: whether tools or the schema of an answer are sent.
         stream: whether the answer comes piece by piece.
-        timeouts: the limits of the call.
-        max_retries: how many times to ask again while nothing has come.
-        needs_finish: whether only a reason makes an answer complete; else the wire's own end marker and the
-            last count of tokens do too.
-        refusal_is_error: whether a model that refuses is an error.
+        timeouts: of the call.
+        max_retries: how often to try again if the call fails before the first piece.
+        needs_finish: True: an answer is complete only with a finish reason. False: the end marker of the
+            protocol, or the last count of tokens, is enough.
+        refusal_is_error: whether it is an error if the model refuses to answer.
 
     Example:
         >>> from miniagents import AssistantMessage, LLMConnectionError, MiniAgents
@@ -115,19 +116,19 @@ class ModelCall:
     refusal_is_error: bool = False
 
     async def parts(self, metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[Part]:
-        """Ask the model and yield what it says, piece by piece.
+        """Call the model, and yield the parts of its answer as they come.
 
         Args:
             metadata_so_far: gets `model` and `response_id` as they become known, and `attempts` if there was
                 more than one.
 
         Yields:
-            What the headers of a response say, before what it brings; a `Retry` each time before the
-            provider is asked again, which is while nothing has come; then text, never empty, never with half
-            a character, and the other parts of the answer.
+            The `ResponseHeaders` of each response that has any, before its parts; a `Retry` before each
+            further attempt; then the text and the other parts of the answer. A piece of text is never empty
+            and never ends in the middle of a character.
 
         Raises:
-            LLMError: whatever went wrong; with the text that had arrived.
+            LLMError: the call failed; the error has the text that came before it.
         """
         call = CallRecord(
             self.wire.provider,
@@ -169,26 +170,26 @@ class ModelCall:
     async def _ask(
         self, call: CallRecord, clock: Clock, metadata: MutableMapping[str, object]
     ) -> "_Reading | Retry | LLMError":
-        """Ask once; the result is an answer that has begun, a `Retry`, or what is to be raised."""
+        """Send the request once; return an answer that has begun, a `Retry`, or the error to raise."""
         try:
             return await ask_or_retry(
                 lambda: self._begin(call, clock, metadata), call, clock, self.wire.sdk, self.max_retries
             )
-        except LLMError as error:  # what the headers say comes before it
+        except LLMError as error:  # the caller yields the headers before it raises the error
             return error
 
     async def _wait(self, retry: Retry, call: CallRecord, clock: Clock) -> None:
-        """Wait until the provider is to be asked again."""
+        """Wait until the next attempt."""
         with clock:
             await asyncio.sleep(retry.delay)
         call.again()
 
     async def _go_on(self, reading: "_Reading", call: CallRecord) -> bool:
-        """Read on; the result is whether something may have come."""
+        """Read the next bytes; return False if the answer is complete and the connection has failed."""
         try:
             await reading.next()
         except Exception as exc:
-            if reading.answer.finished:  # nothing can be missing any more
+            if reading.answer.finished:  # the answer is complete
                 return False
             raise error_from(exc, call, self.wire.sdk) from exc
         return True
@@ -196,7 +197,7 @@ class ModelCall:
     async def _begin(
         self, call: CallRecord, clock: Clock, metadata: MutableMapping[str, object]
     ) -> "_Reading":
-        """Ask, and read until there is something that a reader may see, or nothing will come."""
+        """Send the request, and read until there is a part for the reader, or the answer has ended."""
         with clock:
             response = await self.ask().__aenter__()
         source = EventSource(response, stream=self.stream, request_id_header=self.wire.request_id_header)
@@ -215,7 +216,7 @@ class ModelCall:
         return reading
 
     def _end(self, reading: "_Reading", call: CallRecord) -> Iterator[Part]:
-        """Yield what is left when nothing comes any more; raise an error if something is missing."""
+        """Yield the rest when the body has ended; raise an error if a part of the answer is missing."""
         yield from reading.answer.rest()
         self._check_end(reading, call)
         try:
@@ -224,7 +225,7 @@ class ModelCall:
             raise error_from(exc, call, self.wire.sdk) from exc
 
     def _check_end(self, reading: "_Reading", call: CallRecord) -> None:
-        """Raise an error if the answer is a refusal that is one, or not complete."""
+        """Raise an error if the answer is not complete, or is a refusal and `refusal_is_error` is True."""
         answer = reading.answer
         if self.refusal_is_error and (answer.refused or answer.finish_reason in _REFUSED):
             raise call.error(LLMRefusalError, "the model refused to answer; ask for something else")
@@ -232,7 +233,7 @@ class ModelCall:
             raise self._truncated(reading.source, call)
 
     def _truncated(self, source: EventSource, call: CallRecord) -> LLMError:
-        """Return the error of an answer without its terminal marker."""
+        """Return the error of an answer without its end marker."""
         if self.stream and not source.spoke and not source.is_event_stream:
             what = source.content_type or "a body of unknown type"
             return call.error(
@@ -248,7 +249,7 @@ class ModelCall:
 
 
 def _begun(answer: "_Reading | LLMError") -> "_Reading":
-    """Return an answer that has begun; raise what came in its place."""
+    """Return an answer that has begun; raise it if it is an error."""
     if isinstance(answer, LLMError):
         raise answer
     return answer
@@ -258,11 +259,11 @@ class _Reading:
     """An answer while it is read.
 
     Attributes:
-        source: the events.
-        answer: makes parts of them.
-        parts: those that came last, and at the beginning all until a reader may see something.
-        began: something came that a reader may see, or the terminal marker.
-        over: there is nothing after these parts.
+        source: returns the events.
+        answer: makes parts of the events.
+        parts: the parts of the last events; at the beginning, of all events until `began`.
+        began: whether a part for the reader, or the end marker, has come.
+        over: whether these are the last parts.
     """
 
     __slots__ = ("_clock", "_failure", "_usage_known", "answer", "began", "over", "parts", "source")
@@ -272,13 +273,13 @@ class _Reading:
         self.answer = answer
         self._clock = clock
         self.parts: list[Part] = []
-        self._failure: Exception | None = None  # what came after the parts and was none
-        self._usage_known: bool | None = None  # as the clock was told after the end
+        self._failure: Exception | None = None  # the error that came after the parts
+        self._usage_known: bool | None = None  # as it was when the clock was last set for the end
         self.began = False
         self.over = False
 
     async def next(self) -> None:
-        """Read and decode what comes next from the network; first raise what came after the last parts."""
+        """Read the next bytes and decode them. If an error came after the last parts, raise it first."""
         if self._failure is not None:
             raise self._failure
         source, answer = self.source, self.answer
@@ -293,7 +294,7 @@ class _Reading:
             for event in events:
                 try:
                     self.parts += answer.take(event)
-                except Exception as exc:  # noqa: BLE001 - it is raised after what came before it
+                except Exception as exc:  # noqa: BLE001 - it is raised after the parts before it
                     self._failure = self._failed(exc, event)
                     break
                 progressed = progressed or answer.progressed
@@ -302,7 +303,7 @@ class _Reading:
         self._note(progressed=progressed)
 
     def _note(self, *, progressed: bool) -> None:
-        """Note how far the answer is."""
+        """Note the progress of the answer."""
         answer = self.answer
         if answer.finished and not answer.may_go_on:
             self._finished()
@@ -313,16 +314,16 @@ class _Reading:
             self.began = True
 
     def _failed(self, exc: Exception, event: ServerEvent) -> Exception | None:
-        """Return what is wrong with an event; None if it was cut in the middle: it is missing, not wrong."""
+        """Return the error of an event; None if the event was cut off: then it is missing, not wrong."""
         if not isinstance(exc, WireError):
             return exc
-        # What stands where an answer belongs may be an error; gateways send one with status 200.
+        # It may be an error in another form: gateways send errors with status 200.
         return None if self.source.may_be_cut else error_of(ServerEvent(STRAY, event.data)) or exc
 
     def _finished(self) -> None:
-        """Note that the terminal marker has come."""
+        """Note that the end marker has come."""
         self.began = True
-        # Not for each event: a stream that goes on after its end does not hold the message up.
+        # Not for each event: a stream that continues after its end must not delay the message.
         known = self.answer.usage_known
         if self._usage_known is not known:
             self._usage_known = known
@@ -330,11 +331,11 @@ class _Reading:
 
 
 def reply_with(ctx: InteractionContext[Message, AssistantMessage], call: ModelCall) -> None:
-    """Begin the call and reply its message; returns at once.
+    """Begin a call and reply its message; this returns at once.
 
     Args:
         ctx: the conversation.
-        call: the call, ready to be made.
+        call: that is ready to be made.
 
     Example:
         >>> from miniagents import LLMError, MiniAgents, miniagent

@@ -1,29 +1,28 @@
-"""From what servers of Chat Completions say to parts: OpenAI's own words, and the dialects of many others.
+"""Decodes Chat Completions of OpenAI, and the dialects of many other servers.
 
-**The rule:** an answer is refused only if text, a call, an order or an end could be lost or wrong by
-accepting it.
+**The rule:** an answer is refused only if accepting it could lose a text, a call, the order or the end, or
+make it wrong.
 
-Understood, beside what OpenAI's servers write:
+These deviations from the servers of OpenAI are accepted:
 
-* no ``choices``, ids, models, roles or places; ids that are numbers; ``null`` or an empty list for what is
-  not there; unknown fields, and events and comments between the pieces;
-* text as a list of parts, as Mistral's thinking models write it; thoughts under the two names that servers
-  give them;
-* a whole ``message``, or a ``text``, in place of a ``delta``;
-* calls without a place, without an id, or with the same place for all of them: another id with a name is
-  another call, and so is a name behind arguments that are whole; arguments as an object instead of its JSON;
-  a single ``function_call``;
-* a ``finish_reason`` in every chunk: the answer is read on until ``[DONE]`` or the end of the body, and the
-  last reason is the reason.
+* no ``choices``, ids, models, roles or indexes; ids that are numbers; ``null`` or an empty list for a missing
+  field; unknown fields; events and comments between the pieces;
+* text as a list of parts, as reasoning models of Mistral send it; reasoning under the two names that servers
+  use;
+* a whole ``message``, or a ``text``, instead of a ``delta``;
+* calls without an index, without an id, or with the same index for all of them. Another id with a name begins
+  another call, and so does a name after complete arguments. Arguments may be an object instead of its JSON,
+  and a single call may be a ``function_call``;
+* a ``finish_reason`` in each chunk: the answer is read until ``[DONE]`` or the end of the body, and the last
+  reason counts.
 
-Refused: an event that is no JSON, or no object; text, names or reasons of another type; a part of a text that
-is neither text nor known to be none; a call without a name; a whole message that repeats the pieces before it
-with more or other text; an answer that ends without a reason (unless ``needs_finish_reason=False``), or, if
-text came after its reason, without another one or ``[DONE]``. Errors are found in whichever form they are
-written.
+These are refused: an event that is not a JSON object; a text, name or reason of a wrong type; a part of a
+text of an unknown type; a call without a name; a whole message after pieces whose text is longer than the
+pieces or different; an answer that ends without a reason (unless ``needs_finish_reason=False``); an answer
+with text after its reason that ends without another reason or ``[DONE]``. Errors are found in all forms.
 
-What is not refused although it is wrong is the model's doing: arguments of a call that are no JSON. They stay
-in the message as they came; the tool is not called, and the model is told.
+Arguments of a call that are not JSON are not refused, since they are a mistake of the model. They stay in the
+message unchanged; the tool is not called, and the model is sent the reason.
 """
 
 import json
@@ -72,7 +71,7 @@ class _Said(TypedDict, total=False):
     tool_calls: list[_Call] | None
     function_call: "_OrNothing[_Function]"
     annotations: object
-    # Reasoning has no field in the protocol; these are the names that servers give it.
+    # Reasoning has no field in the protocol; servers use these names.
     reasoning_content: object
     reasoning: object
 
@@ -96,17 +95,18 @@ class _Chunk(TypedDict, total=False):
 
 T = TypeVar("T")
 
-# Some write `[]` for an empty object. In this order, since nearly all of them are what they should be.
+# Some servers write `[]` for an empty object. The order matters for speed: nearly all values have the right
+# type.
 _OrNothing: TypeAlias = Annotated[T | list[None] | None, Field(union_mode="left_to_right")]
 _CHUNK: Final = TypeAdapter(_Chunk)
 
 
 class ChunkDecoder:
-    r"""Turns the events of one stream into parts.
+    r"""Decodes the events of one stream to parts.
 
     Raises:
-        WireError: from a call, if text, a call, an order or an end could be lost.
-        ProviderError: from a call, if it is an error, in whichever form servers write one.
+        WireError: when called: a text, a call, the order or the end could be lost.
+        ProviderError: when called: the event is an error, in any form.
 
     Example:
         >>> decode = ChunkDecoder()
@@ -121,13 +121,13 @@ class ChunkDecoder:
     __slots__ = ("_calls", "_id", "_length_of_messages", "_pieces")
 
     def __init__(self) -> None:
-        self._id: str | None = None  # nobody has said who answers
+        self._id: str | None = None  # None: no event has named the answer yet
         self._calls = _Calls()
         self._pieces: list[str] = []  # of the text
-        self._length_of_messages = 0  # of the text that came as messages in place of pieces
+        self._length_of_messages = 0  # characters that came as messages instead of pieces
 
     def __call__(self, event: ServerEvent) -> list[Decoded]:
-        """Return the parts of an event; none for what says nothing."""
+        """Return the parts of an event; none if it has none."""
         if event.name in _ERRORS:
             return _raise(error_of(event))
         if event.data[:1] != b"{" and event.data.strip(b'" ').upper() == b"[DONE]":
@@ -143,11 +143,11 @@ class ChunkDecoder:
         more = more or chunk.get("object") == "error"
         if text and not more and isinstance(text, str) and (chunk.get("id") or "") == self._id:
             self._pieces.append(text)
-            return [text]  # most events are no more than text
+            return [text]  # most events have only text
         return self._rarer(chunk, choice, event)
 
     def _rarer(self, chunk: _Chunk, choice: _Choice | None, event: ServerEvent) -> list[Decoded]:
-        """Return all that an event may bring."""
+        """Return the parts of an event of any form."""
         _check_error(chunk, event)
         parts: list[Decoded] = [] if choice is None else self._said(choice)
         finish = "" if choice is None else _reason_in(choice)
@@ -159,12 +159,13 @@ class ChunkDecoder:
             parts.append(Identity(answer_id, _name(chunk.get("model")) or None))
         usage = chunk.get("usage")
         if usage is not None:
-            # The last count stands in a chunk without choices, or beside the end; some count in every chunk.
+            # The last count is in a chunk without choices, or in that of the reason; some servers count in
+            # each.
             parts.append(_count(usage, final=choice is None or bool(finish)))
         return parts
 
     def _said(self, choice: _Choice) -> list[Decoded]:
-        """Return what a choice says: a piece, or what some servers write in place of one."""
+        """Return the parts of a choice: of its piece, or of what some servers send instead."""
         delta, message = choice.get("delta"), choice.get("message")
         if delta is None and message:
             return self._message(message)
@@ -175,8 +176,8 @@ class ChunkDecoder:
         return parts
 
     def _message(self, message: "_Said | list[None]") -> list[Decoded]:
-        """Return what a message in place of a piece says; one behind pieces may only repeat them."""
-        # Whole calls that are known already are repeated, too.
+        """Return the parts of a message that came instead of a piece; after pieces, it may only repeat."""
+        # It may also repeat whole calls that are known already.
         parts = list(_parts_of(message, self._calls, whole=True))
         text = "".join(part for part in parts if isinstance(part, str))
         came_in_pieces = len(self._pieces) > 0 and not self._length_of_messages
@@ -190,20 +191,20 @@ class ChunkDecoder:
         if text and (len(text) != length or text != "".join(self._pieces)):
             raise WireError(
                 f"the message at the end has {len(text)} characters, and {length} came in pieces, "
-                "or they are others, so the text is not known"
+                "or they differ, so the text is not known"
             )
         return [part for part in parts if isinstance(part, ToolCallDelta)]
 
 
 def decode_completion(event: ServerEvent) -> list[Decoded]:
-    """Turn a whole answer into parts.
+    """Decode a whole answer to parts.
 
     Args:
         event: the body.
 
     Raises:
-        WireError: if it is no Chat Completion.
-        ProviderError: if it is an error in the shape of one.
+        WireError: it is not a Chat Completion.
+        ProviderError: it is an error.
 
     Example:
         >>> decode_completion(ServerEvent("", b'{"choices": [{"message": {"content": "Hi"}}]}'))
@@ -222,7 +223,7 @@ def decode_completion(event: ServerEvent) -> list[Decoded]:
         parts.append(text)
     if (usage := answer.get("usage")) is not None:
         parts.append(_count(usage, final=True))
-    # The JSON is whole, which is an end by itself where a server says no reason.
+    # If the server sends no reason, the end of the JSON is the end of the answer.
     parts.append(Finish(reason) if (reason := _reason_in(choice)) else End())
     return parts
 
@@ -250,13 +251,13 @@ def _first(chunk: _Chunk) -> _Choice | None:
 
 
 def _reason_in(choice: _Choice) -> str:
-    """Return why the model stopped; empty if it did not."""
+    """Return the finish reason; ``""`` if there is none."""
     reason = choice.get("finish_reason") or ""
     return "" if reason.lower() in _NO_REASON else reason
 
 
 def _name(value: object) -> str:
-    """Return a name, which some servers write as a number; empty if there is none."""
+    """Return a name, which may be a number; ``""`` if there is none."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) else ""
@@ -293,10 +294,10 @@ _NO_TEXTS: Final = frozenset({"reference", "image_url", "image", "audio", "input
 
 
 def _parts_in(content: object) -> Iterator[Decoded]:
-    """Return what a text says that is a list of parts.
+    """Return the parts of a text that is a list of parts.
 
     Raises:
-        WireError: it is no list, or a part is neither text nor known to be none.
+        WireError: it is not a list, or has a part of an unknown type.
     """
     if not isinstance(content, list):
         raise WireError(f"a text is of the type {type(content).__name__}")
@@ -311,11 +312,11 @@ def _parts_in(content: object) -> Iterator[Decoded]:
         elif kind == "refusal" and isinstance(refusal := look(part, "refusal"), str):
             yield Refusal(refusal)
         elif kind not in _NO_TEXTS:
-            raise WireError("a text has a part that is no text")
+            raise WireError("a text has a part that is not text")
 
 
 def _text_of(thought: object) -> str:
-    """Return the text of a thought, which may be a list of parts itself."""
+    """Return the text of reasoning, which may be a list of parts itself."""
     parts = cast("list[object]", thought) if isinstance(thought, list) else [thought]
     texts = [part if isinstance(part, str) else look(part, "text") for part in parts]
     return "".join(text for text in texts if isinstance(text, str))
@@ -325,7 +326,7 @@ def _text_of(thought: object) -> str:
 
 
 class _Piece(NamedTuple):
-    """What one event says of one call; a text is empty where nothing is said."""
+    """A piece of one call in one event; a text that the event does not have is empty."""
 
     place: int | None
     id: str
@@ -334,7 +335,7 @@ class _Piece(NamedTuple):
 
     @classmethod
     def of(cls, call: _Call) -> "_Piece":
-        """Read it."""
+        """Return the piece of a call."""
         function = call.get("function")
         given = function if function and not isinstance(function, list) else _Function()
         arguments = _arguments(given.get("arguments"))
@@ -342,7 +343,7 @@ class _Piece(NamedTuple):
 
 
 def _arguments(given: object) -> str:
-    """Return arguments as a text; some servers write an object in place of its JSON."""
+    """Return arguments as a text; some servers send an object instead of its JSON."""
     if isinstance(given, str):
         return given
     return json.dumps(given, ensure_ascii=False) if given or isinstance(given, int | float) else ""
@@ -353,10 +354,10 @@ class _Begun:
     """A call that has begun.
 
     Attributes:
-        number: its place in the answer.
-        id: as the server named it; empty if it did not.
+        number: its index in the answer.
+        id: from the server; empty if the server gives none.
         name: of the tool.
-        event: the last one that brought a piece.
+        event: the number of the last event with a piece of it.
         pieces: of its arguments.
     """
 
@@ -370,7 +371,7 @@ class _Begun:
 
     @property
     def whole(self) -> bool:
-        """Whether the arguments are whole JSON, behind which nothing more can belong to them."""
+        """Whether the arguments are complete JSON, so that no further piece can belong to them."""
         pieces, self._read = self.pieces[self._read :], len(self.pieces)
         try:
             for piece in pieces:
@@ -381,36 +382,36 @@ class _Begun:
         return self._parser is not None and self._parser.closed
 
     def is_said_again_by(self, piece: _Piece) -> bool:
-        """Whether a piece is this whole call once more: no JSON goes on with all of itself."""
+        """Return whether a piece repeats this whole call, since JSON cannot continue with all of itself."""
         same = bool(piece.id and piece.name) and piece.id == self.id
         return same and bool(piece.arguments) and self.whole and piece.arguments == "".join(self.pieces)
 
 
 class _Calls:
-    """Which call a piece belongs to: not all servers give places or ids, and some give all calls one place.
+    """Finds the call of each piece: some servers give no index or id, and some give all calls the same index.
 
-    A call without an id gets one that is made up, since its result must name one.
+    A call without an id gets one from here, since its result must have one.
     """
 
     __slots__ = ("_by_id", "_by_place", "_events", "_last", "_next", "_taken")
 
     def __init__(self) -> None:
         self._taken: set[int] = set()  # the numbers of calls
-        self._next = 0  # above all of them
-        self._events = 0  # in which calls came
+        self._next = 0  # greater than all of them
+        self._events = 0  # the count of events with calls
         self._by_place: dict[int, _Begun] = {}
         self._by_id: dict[str, _Begun] = {}
         self._last: _Begun | None = None
 
     def deltas(self, pieces: Sequence[_Call], *, whole: bool = False) -> Iterator[ToolCallDelta]:
-        """Return pieces of calls with the places of these.
+        """Return pieces of calls with the indexes of their calls.
 
         Args:
-            pieces: as they came, in one event.
+            pieces: of one event.
             whole: whether each is a whole call.
 
         Raises:
-            WireError: a piece may belong to one call or to another one.
+            WireError: a piece may belong to several calls.
         """
         self._events += 1
         if whole and self._taken and not all(_name(each.get("id")) for each in pieces):
@@ -439,15 +440,15 @@ class _Calls:
             )
 
     def _of(self, piece: _Piece) -> _Begun | None:
-        """Return the call that a piece seems to belong to."""
+        """Return the call to which a piece seems to belong."""
         call = self._last if piece.place is None else self._by_place.get(piece.place)
         if call is None or not piece.id or piece.id == call.id or (piece.place is not None and not call.id):
             return call
-        # Older servers of vLLM give each piece an id of its own; only the first one of a call has a name.
+        # Older versions of vLLM give each piece another id; only the first piece of a call has a name.
         return self._by_id.get(piece.id) or (None if piece.name else call)
 
     def _is_another(self, call: _Begun, piece: _Piece) -> bool:
-        """Whether a piece begins another call than the one that has its place."""
+        """Return whether a piece begins another call than the one with its index."""
         if not piece.name or not call.name or (piece.id and piece.id == call.id):
             return False
         if call.event == self._events:
@@ -455,7 +456,7 @@ class _Calls:
         if piece.name == call.name:
             return bool(piece.arguments.strip()) and call.whole
         if piece.place is not None and not any(map(str.strip, call.pieces)):
-            raise WireError("a call has two names, or two calls have one place")
+            raise WireError("a call has two names, or two calls have one index")
         return True
 
     def _begin(self, piece: _Piece) -> _Begun:
@@ -491,7 +492,7 @@ def _count(usage: object, *, final: bool) -> Count:
         integer_at(usage, "completion_tokens"),
         integer_at(usage, "prompt_tokens_details", "cached_tokens"),
         integer_at(usage, "completion_tokens_details", "reasoning_tokens"),
-        # A proxy before an Anthropic model leaves that in the words of its provider.
+        # A proxy before a model of Anthropic sends this field under the name of Anthropic.
         integer_at(usage, "cache_creation_input_tokens") if written is None else written,
     )
     return Count(counted, final=final)

@@ -1,11 +1,12 @@
-"""From messages to a conversation: who said what, in the order in which a model wants to read it.
+"""Converts messages to a conversation: turns with roles, in the order that a model needs.
 
-* The role is the message's own (`UserMessage`, `AssistantMessage`, ..., or the `role` of a plain `Message`).
-* System messages, wherever they stand, are gathered in order, after the agent's own `system` text.
-* Error messages are left out: they are for people and programs, no one in the conversation said them.
-* What is blank is left out: providers refuse it.
-* An answer in the middle of which tools were called (its parts hold their results) is several turns again.
-* Images and files that stand at paths are read (`loaded`) before a provider is asked.
+* The role is that of the message (`UserMessage`, `AssistantMessage`, ..., or the `role` of a plain
+  `Message`).
+* System messages are collected in order, wherever they are, after the `system` text of the agent.
+* Error messages are not sent: they are for people and programs, and no one in the conversation wrote them.
+* Blank texts are not sent: providers refuse them.
+* An answer with tool calls in the middle (its parts contain their results) becomes several turns again.
+* Images and files with paths are read (`loaded`) before the provider is called.
 """
 
 import asyncio
@@ -46,7 +47,7 @@ __all__ = [
 ]
 
 Role: TypeAlias = Literal["user", "assistant", "tool"]
-"""Who says a turn; ``tool`` are the results of calls."""
+"""The role of a turn; a turn of ``tool`` contains results of tool calls."""
 
 _BETWEEN: Final = "\n\n"
 _SYSTEM_ROLES: Final = frozenset({"system", "developer"})
@@ -57,11 +58,11 @@ _LARGEST_FILE: Final = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one side said.
+    """One turn of a conversation.
 
     Attributes:
-        role: which side: `user` or `assistant`, or `tool` for the results of calls.
-        content: what it said, in order; no text in it is blank.
+        role: `user`, `assistant`, or `tool` for the results of tool calls.
+        content: the texts and other parts, in order; no text is blank.
 
     Example:
         >>> Turn("user", ("Hi",)).text
@@ -73,17 +74,17 @@ class Turn:
 
     @property
     def text(self) -> str:
-        """The texts alone, joined as they stand."""
+        """The texts without the other parts, joined."""
         return "".join(part for part in self.content if isinstance(part, str))
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What a model is given.
+    """The conversation that a model gets.
 
     Attributes:
-        system: the system text, ``""`` if there is none.
-        turns: at least one.
+        system: the system text; ``""`` if there is none.
+        turns: one or more.
 
     Example:
         >>> from miniagents import AssistantMessage, UserMessage
@@ -97,28 +98,28 @@ class Conversation:
 
     @property
     def prompt(self) -> str:
-        """All text that is said in it: an error may quote none of it."""
+        """All text of the conversation, which no error may quote."""
         said = [_text_in(part) for turn in self.turns for part in turn.content]
         return "\n".join([self.system, *said])
 
     @property
     def attached(self) -> bool:
-        """Whether there are images or files in it."""
+        """Whether it contains images or files."""
         return any(isinstance(part, Attachment) for turn in self.turns for part in turn.content)
 
 
 def conversation_of(messages: Iterable[Message], system: str | None = None) -> Conversation:
-    r"""Turn messages into a conversation.
+    r"""Convert messages to a conversation.
 
     Args:
-        messages: what the agent was given, complete.
-        system: the agent's own system text; it comes before the system messages.
+        messages: that the agent was sent; complete.
+        system: the system text of the agent; it comes before the system messages.
 
     Returns:
-        The system texts joined by a blank line, and the turns as they were, neighbours not joined.
+        The system texts joined by a blank line, and the turns; turns of the same role are not joined.
 
     Raises:
-        LLMConfigError: if nothing is left to answer, or a role is unknown.
+        LLMConfigError: there is no message to answer, or a role is unknown.
 
     Example:
         >>> from miniagents.core import Message, SystemMessage
@@ -129,7 +130,7 @@ def conversation_of(messages: Iterable[Message], system: str | None = None) -> C
     turns: list[Turn] = []
     errors = 0
     for position, message in enumerate(messages):
-        role: object = message.role  # its own data of this name, else that of its class
+        role: object = message.role  # from the data of the message, else from its class
         content = _content_of(message)
         if role == "error":
             errors += 1
@@ -137,7 +138,7 @@ def conversation_of(messages: Iterable[Message], system: str | None = None) -> C
             systems += [part for part in content if isinstance(part, str)]
         elif role == "tool" and not any(isinstance(part, ToolResult) for part in content):
             raise LLMConfigError(
-                f"message {position} is of a tool and has no results; send a ToolMessage with parts"
+                f"message {position} has the role tool and no results; send a ToolMessage with parts"
             )
         elif role == "user" or role == "assistant" or role == "tool":  # noqa: PLR1714 - this form narrows
             turns += _turns_of(role, content)
@@ -152,7 +153,7 @@ def conversation_of(messages: Iterable[Message], system: str | None = None) -> C
 
 
 def joined_turns(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    r"""Join neighbours of one role by a blank line, for providers that want the roles to alternate.
+    r"""Join consecutive turns of one role by a blank line, for providers that require alternating roles.
 
     Args:
         turns: in order.
@@ -171,7 +172,7 @@ def joined_turns(turns: Sequence[Turn]) -> tuple[Turn, ...]:
 
 
 def _joined(before: tuple[Content, ...], after: tuple[Content, ...]) -> tuple[Content, ...]:
-    """Join what one side said in two turns."""
+    """Join the contents of two turns of one role."""
     last, first = before[-1], after[0]
     if isinstance(last, str) and isinstance(first, str):
         return (*before[:-1], last + _BETWEEN + first, *after[1:])
@@ -179,7 +180,7 @@ def _joined(before: tuple[Content, ...], after: tuple[Content, ...]) -> tuple[Co
 
 
 def _content_of(message: Message) -> tuple[Content, ...]:
-    """Return what a message says, without blank texts."""
+    """Return the content of a message, without blank texts."""
     if isinstance(message, _CLASSES_WITH_PARTS) and message.parts:
         said = (part for part in message.content if not (isinstance(part, str) and not part.strip()))
         return tuple(map(_encodable, said))
@@ -201,7 +202,7 @@ def _encodable(part: Content) -> Content:
 
 
 def _turns_of(role: Role, content: tuple[Content, ...]) -> Iterable[Turn]:
-    """Return the turns of one message: results of tools are turns of their own."""
+    """Return the turns of one message: results of tools become turns of their own."""
     said: list[Content] = []
     side: Role = role
     for part in content:
@@ -216,7 +217,7 @@ def _turns_of(role: Role, content: tuple[Content, ...]) -> Iterable[Turn]:
 
 
 def _text_in(part: Content) -> str:
-    """Return the text that a part has."""
+    """Return the text of a part; ``""`` if it has none."""
     match part:
         case str():
             return part
@@ -231,7 +232,7 @@ def _text_in(part: Content) -> str:
 
 
 def _nothing_to_answer(errors: int) -> str:
-    """Say what is wrong with a conversation without turns."""
+    """Return the error text of a conversation without turns."""
     left_out = f" ({errors} error message{'s' if errors > 1 else ''} left out)" if errors else ""
     return f"there is nothing to answer: no user or assistant has said anything{left_out}; give a message"
 
@@ -240,14 +241,14 @@ def _nothing_to_answer(errors: int) -> str:
 
 
 async def loaded(conversation: Conversation) -> Conversation:
-    """Return the conversation with every path, and every address that holds its data, replaced by the bytes.
+    """Return the conversation with the bytes of its images and files in place of paths and data URLs.
 
     Args:
-        conversation: its images and files may stand at paths.
+        conversation: its images and files may have paths or data URLs.
 
     Raises:
-        LLMConfigError: a file cannot be read, is empty, or is larger than any provider takes; or an address
-            that should hold data holds none.
+        LLMConfigError: a file cannot be read, is empty, or is larger than 64 MB; or a data URL contains no
+            data.
 
     Example:
         >>> import asyncio
@@ -277,7 +278,7 @@ async def _loaded(part: Content) -> Content:
 
 
 def _of_data_url(attachment: Image | File, url: str) -> Image | File:
-    """Return an attachment with the bytes that its address holds (RFC 2397), which not all providers read."""
+    """Return an attachment with the bytes of its data URL (RFC 2397), which not all providers accept."""
     head, comma, body = url[5:].partition(",")
     media_type, _, encoding = head.rpartition(";") if head.lower().endswith(";base64") else (head, "", "")
     try:
@@ -286,8 +287,8 @@ def _of_data_url(attachment: Image | File, url: str) -> Image | File:
         data = b""
     if not (comma and data):
         raise LLMConfigError(
-            f"the address {url[:30]!r}... holds no data; give the bytes as data=, "
-            "or an address such as data:image/png;base64,..."
+            f"the data URL {url[:30]!r}... contains no data; give the bytes as data=, "
+            "or a URL such as data:image/png;base64,..."
         )
     return replace(
         attachment, data=data, url=None, media_type=media_type.partition(";")[0] or attachment.media_type
@@ -295,7 +296,7 @@ def _of_data_url(attachment: Image | File, url: str) -> Image | File:
 
 
 def _read(path: Path) -> bytes:
-    """Read a file, and refuse one that no provider takes."""
+    """Read a file; refuse one that is empty or larger than any provider accepts."""
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise LLMConfigError(f"{path} has more than {_LARGEST_FILE // 2**20} MB; give a smaller file")
@@ -308,10 +309,10 @@ def _read(path: Path) -> bytes:
 
 
 def encoded(attachment: Attachment) -> str:
-    """Return the bytes of an attachment in base64; ``""`` if it is an address.
+    """Return the bytes of an attachment in base64; ``""`` if it has a URL.
 
     Args:
-        attachment: loaded.
+        attachment: that was loaded.
 
     Example:
         >>> encoded(Image(data=b"cat"))
@@ -321,10 +322,10 @@ def encoded(attachment: Attachment) -> str:
 
 
 def data_url(attachment: Attachment) -> str:
-    """Return an attachment as an address that holds it, or the address that it is.
+    """Return the URL of an attachment; a data URL of its bytes if it has none.
 
     Args:
-        attachment: loaded.
+        attachment: that was loaded.
 
     Example:
         >>> data_url(Image(data=b"cat", media_type="image/png"))
@@ -336,10 +337,10 @@ def data_url(attachment: Attachment) -> str:
 
 
 def name_of(file: File) -> str:
-    """Return what a provider is told that a file is called.
+    """Return the name of a file for a provider.
 
     Args:
-        file: loaded.
+        file: that was loaded.
 
     Example:
         >>> name_of(File(data=b"%PDF-1.7")), name_of(File(data=b"a", name="notes.txt"))

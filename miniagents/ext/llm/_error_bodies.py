@@ -1,9 +1,9 @@
-"""The body of an error, read no further than the reason in it goes.
+"""Reads the bodies of errors with a limit of size and time.
 
-An SDK reads such a body whole, and unpacks it, before it hands it out: a few bytes could become a gigabyte.
-It has no way to ask for less, but the HTTP library below it has hooks for responses. This one reads what is
-worth reading, lets the connection go, and puts what was read into the place of the body. **Whatever becomes
-of the body, the status is known, and is what counts.**
+An SDK reads and decompresses the whole body of an error: a few bytes could become a gigabyte. It has no
+option to read less, but the HTTP library below it has hooks for responses. This hook reads the beginning of
+the body, releases the connection, and replaces the body by what it has read. **If the body cannot be read,
+the status is still known, and this is what counts.**
 """
 
 import asyncio
@@ -18,12 +18,12 @@ __all__ = ["bound_errors"]
 
 _FIRST_ERROR_STATUS: Final = 400
 _LONGEST: Final = 2**18
-"""Bytes that are read; a reason is a sentence, and the rest may echo the request."""
+"""Bytes that are read: a reason is a sentence, and the rest may repeat the request."""
 _SECONDS: Final = 5.0
 
 
 class ErrorResponse(Protocol):
-    """What a hook of the HTTP library is given: a response of which nobody has read the body yet."""
+    """A response that a hook of the HTTP library gets; its body was not read yet."""
 
     status_code: int
     headers: MutableMapping[str, str]
@@ -35,11 +35,11 @@ Hook: TypeAlias = Callable[[ErrorResponse], Awaitable[None]]
 
 
 def bound_errors(client: object, *, only_ours: bool = False) -> None:
-    """Let a client read the bodies of errors within bounds of size and time.
+    """Let a client read the bodies of errors with a limit of size and time.
 
     Args:
-        client: of an SDK, or of the HTTP library. One that has no hooks for responses stays as it is.
-        only_ours: whether it has requests of others too, whose responses stay as they are.
+        client: of an SDK, or of the HTTP library. A client without hooks for responses is not changed.
+        only_ours: True if the client belongs to the user: other responses than ours are not changed.
     """
     http = client if look(client, "event_hooks") is not None else look(client, "_client")
     hooks = look(http, "event_hooks", "response")
@@ -49,13 +49,13 @@ def bound_errors(client: object, *, only_ours: bool = False) -> None:
 
 
 async def _read_ours(response: ErrorResponse) -> None:
-    """Read the body of an error if the request was ours: it refuses compression."""
+    """Read the body of an error if the request came from this library: such a request refuses compression."""
     if look(response, "request", "headers", "accept-encoding") == "identity":
         await _read(response)
 
 
 async def _read(response: ErrorResponse) -> None:
-    """Read the body of an error, and put what was read into its place."""
+    """Read the beginning of the body of an error, and replace the body by it."""
     if response.status_code < _FIRST_ERROR_STATUS or response.is_stream_consumed:
         return
     body = bytearray()
@@ -67,12 +67,12 @@ async def _read(response: ErrorResponse) -> None:
                     break
     except WireError as error:
         body += str(error).encode()
-    except Exception:  # noqa: BLE001, S110 - what has come until then is the reason
+    except Exception:  # noqa: BLE001, S110 - what has come until then is used
         pass
     finally:
         await _close(response.stream)
     response.headers.pop("content-encoding", None)
-    # By a response of the same class: which HTTP library it is of is the SDK's own choice.
+    # The response has the same class as before: the SDK decides which HTTP library it uses.
     whole = cast("Callable[..., ErrorResponse]", type(response))
     response.stream = whole(response.status_code, content=bytes(body[:_LONGEST])).stream
 
@@ -86,7 +86,7 @@ async def _unpacked(response: ErrorResponse) -> AsyncGenerator[bytes]:
 
 
 async def _close(stream: object) -> None:
-    """Let the connection of a response go."""
+    """Release the connection of a response."""
     close = look(stream, "aclose")
     if callable(close):
         with suppress(Exception):

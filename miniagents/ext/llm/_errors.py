@@ -1,7 +1,7 @@
-"""Every failure of a call becomes an `LLMError`: a sentence, the text that had arrived, and never a key.
+"""Converts each failure of a call to an `LLMError`, with the text that has come, and without API keys.
 
-The SDK's exception stays the `__cause__`, in memory only. Its own text is cleaned of the key too, because a
-traceback prints it.
+The exception of the SDK becomes its `__cause__`. The key is removed from the text of that exception, too,
+since a traceback prints it.
 """
 
 import re
@@ -39,12 +39,12 @@ _LONGEST_READ: Final = 4_000
 _SHORTEST_COVER: Final = 12
 _BLOCK: Final = 8
 _FIRST_ERROR_STATUS: Final = 400
-# What looks like a key; a shorter one, or one that is a plain word ("ollama", "not-needed"), is a placeholder
-# for a server that needs none, and stands in texts by chance.
+# A shorter key, or one that is a plain word ("ollama", "not-needed"), is a placeholder for a server that
+# needs no key: such a word may be in a text by chance, and is not replaced.
 _SHORTEST_KEY: Final = 8
 _SURELY_A_KEY: Final = 16
 _PLAIN_WORDS: Final = re.compile(r"(?:[a-z]+|[A-Z]+)(?:[-_. ](?:[a-z]+|[A-Z]+))*")
-# What quotes the request: a field of it, whole or cut; the data of an image; a letter as JSON escapes it.
+# Quotes of the request: a field of it, whole or cut; the data of an image; a character that JSON has escaped.
 _QUOTED_FIELD: Final = re.compile(
     r"""((["'])(?:content|text|input|prompt|system|arguments)\2\s*:\s*)"""
     r"""("(?:[^"\\]|\\.)*(?:"|\Z)|'(?:[^'\\]|\\.)*(?:'|\Z))""",
@@ -53,22 +53,21 @@ _QUOTED_FIELD: Final = re.compile(
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{100,}={0,2}")
 _ESCAPED: Final = re.compile(r"""\\(?:u([0-9a-fA-F]{4})|([nrt"'\\/]))""")
 _LETTERS: Final = MappingProxyType({ord("n"): "\n", ord("r"): "\r", ord("t"): "\t"})
-# The errors of the HTTP library below, and of what that stands on (httpcore), which one SDK lets through as
-# they are. By name: it is the SDK's own choice which library that is (httpx2 or httpx), and nothing here
-# depends on it.
+# The errors of the HTTP library, and of the library below it (httpcore), which one SDK passes on unchanged.
+# They are known by name, since the SDK decides which HTTP library it uses (httpx2 or httpx).
 _TRANSPORT: Final = frozenset({"RequestError", "StreamError", "EndOfStream", "NetworkError", "ProtocolError"})
 
 
 @dataclass(frozen=True, slots=True)
 class SDKErrors:
-    """The exceptions of one SDK, by what they mean; the first that fits counts.
+    """The exceptions of one SDK, by their meaning; the first class that fits counts.
 
     Attributes:
         status: there was a response with an error status.
-        timeout: the SDK gave up waiting.
+        timeout: the SDK has stopped waiting.
         connection: there was no response.
         reported: the provider reported an error without a status.
-        base: anything else that the SDK raises by itself.
+        base: all other exceptions of the SDK.
 
     Example:
         >>> class AcmeError(Exception): ...
@@ -87,18 +86,18 @@ class SDKErrors:
     base: type[Exception]
 
     def is_timeout(self, exc: Exception) -> bool:
-        """Whether waiting was given up.
+        """Return whether an exception is a timeout.
 
         Args:
-            exc: what the SDK, or the transport under it, raised.
+            exc: from the SDK, or the HTTP library below it.
         """
         return isinstance(exc, (self.timeout, TimeoutError)) or "TimeoutException" in _class_names(exc)
 
     def is_connection(self, exc: Exception) -> bool:
-        """Whether the connection could not be made or kept.
+        """Return whether an exception means that the connection could not be made or kept.
 
         Args:
-            exc: what the SDK, or the transport under it, raised.
+            exc: from the SDK, or the HTTP library below it.
         """
         return isinstance(exc, (self.connection, OSError, EOFError)) or not _TRANSPORT.isdisjoint(
             _class_names(exc)
@@ -106,24 +105,24 @@ class SDKErrors:
 
 
 class Overdue(Exception):  # noqa: N818 - turned into an LLMTimeoutError below
-    """A limit of time is up; its text names it."""
+    """A timeout of a call has passed; the text names the timeout."""
 
 
 @dataclass(slots=True)
 class CallRecord:
-    """What is known about one call so far; its errors carry it.
+    """What is known of one call so far, for its errors.
 
     Attributes:
-        provider: the provider's name.
-        model: the model that was asked.
-        server: where it was asked, without credentials.
-        secrets: what no text may contain.
-        prompt: what was asked, of which no text quotes anything.
+        provider: the name of the provider.
+        model: the name of the model.
+        server: host and port of the server, without credentials.
+        secrets: are removed from all texts.
+        prompt: the text that was sent; no text quotes it.
         attached: whether images or files were sent.
         schemas: whether tools or the schema of an answer were sent.
-        attempts: how many times the request was sent.
-        headers: what those of the last response say; None as long as they say nothing.
-        pieces: the text that went to the reader.
+        attempts: how often the request was sent.
+        headers: what is known from the headers of the last response; None if nothing.
+        pieces: the text that the reader has got.
     """
 
     provider: str
@@ -138,24 +137,24 @@ class CallRecord:
     pieces: list[str] = field(default_factory=list[str])
 
     def again(self) -> None:
-        """Note that the request is sent once more."""
+        """Note that the request is sent again."""
         self.attempts += 1
         self.headers = None
 
     @property
     def request_id(self) -> str | None:
-        """The provider's id of the request, once there was a response."""
+        """The id of the request, from the provider; None before the response."""
         return None if self.headers is None else self.headers.request_id
 
     def note(self, part: Part) -> None:
-        """Note what went to the reader."""
+        """Note a part that the reader gets."""
         if isinstance(part, str):
             self.pieces.append(part)
         elif isinstance(part, Refusal):
             self.pieces.append(part.text)
 
     def error(self, kind: type[E], sentence: str, *, status: int | None = None) -> E:
-        """Make an error of this call; the sentence goes on after "openai (gpt-x): "."""
+        """Make an error of this call; its text is "openai (gpt-x): " and the sentence."""
         text = self.without_secrets(f"{self.provider} ({self.model}): {sentence}")
         return kind(
             text,
@@ -169,7 +168,7 @@ class CallRecord:
         )
 
     def without_secrets(self, text: str) -> str:
-        """Return the text with every secret of this call covered."""
+        """Return the text with each secret of this call replaced."""
         for secret in self.secrets:
             value = secret.get_secret_value()
             if _looks_like_a_key(value):
@@ -177,33 +176,33 @@ class CallRecord:
         return text
 
     def quoted(self, text: str) -> str:
-        """Return what somebody else said, in one line that is not too long, without keys and prompts."""
+        """Return a text from outside as one short line, without keys and prompts."""
         read = self.without_secrets(text[:_LONGEST_READ])
         read = _ESCAPED.sub(_unescaped, _QUOTED_FIELD.sub(r"\1[prompt]", read))
         read = _BASE64.sub(
             "[data]", _QUOTED_FIELD.sub(r"\1[prompt]", read)
-        )  # what was JSON within a text too
+        )  # again, for JSON that was escaped inside a text
         line = strip_control(" ".join(read.split()))
         line = without_prompt(line, " ".join(self.prompt.split()))
         return line if len(line) <= _LONGEST_QUOTE else line[: _LONGEST_QUOTE - 3] + "..."
 
 
 def _looks_like_a_key(value: str) -> bool:
-    """Whether a text is a key, and not a placeholder, which would be covered wherever it stands by chance."""
+    """Return whether a text is a key, and not a placeholder, which may be in other texts by chance."""
     if len(value) >= _SURELY_A_KEY:
         return True
     return len(value) >= _SHORTEST_KEY and _PLAIN_WORDS.fullmatch(value) is None
 
 
 def _unescaped(found: re.Match[str]) -> str:
-    """Return the character that an escape of JSON stands for."""
+    """Return the character of a JSON escape."""
     return encodable(chr(int(found[1], 16))) if found[1] else found[2].translate(_LETTERS)
 
 
 def without_prompt(text: str, prompt: str) -> str:
-    """Return the text with everything of 12 characters or more covered that stands in the prompt too.
+    """Return the text with everything replaced that has 12 characters or more and is in the prompt, too.
 
-    Providers quote what they complain about, and an error goes into logs.
+    Providers quote the prompt in their errors, and errors are written to logs.
     """
     quoted = _in_both(text, prompt)
     kept: list[str] = []
@@ -219,11 +218,11 @@ def without_prompt(text: str, prompt: str) -> str:
 
 
 def _in_both(text: str, prompt: str) -> set[str]:
-    """Return the pieces of 12 characters that stand in a short text and in a prompt of any length."""
+    """Return the pieces of 12 characters that are in a short text and in a prompt of any length."""
     windows = {text[at : at + _SHORTEST_COVER] for at in range(len(text) - _SHORTEST_COVER + 1)}
     blocks = {text[at : at + _BLOCK] for at in range(len(text) - _BLOCK + 1)}
-    # The prompt may have megabytes, so it is not searched for each of them: in all 12 characters there is a
-    # block of 8 that begins at a multiple of 5.
+    # The prompt may have megabytes, so it is not searched for each piece. Any 12 characters of the prompt
+    # contain a block of 8 that begins at a multiple of 5.
     stride = _SHORTEST_COVER - _BLOCK + 1
     found: set[str] = set()
     for at in range(0, len(prompt) if windows else 0, stride):
@@ -234,7 +233,7 @@ def _in_both(text: str, prompt: str) -> set[str]:
 
 
 def error_from(exc: Exception, call: CallRecord, sdk: SDKErrors) -> LLMError:
-    """Return the error to raise, ``from exc``, for what the SDK, the network or a decoder raised."""
+    """Return the error to raise ``from exc``; the SDK, the network or a decoder has raised ``exc``."""
     if isinstance(exc, LLMError):
         return exc
     if look(exc, "response") is not None:
@@ -287,20 +286,20 @@ def _status_error(exc: Exception, call: CallRecord) -> LLMStatusError:
 
 
 def _reported(reason: Reason, call: CallRecord) -> LLMStatusError:
-    """Return the error of an error event in a stream that had begun well: its own words are what tells."""
+    """Return the error of an error event in a stream that began well: only its text tells the reason."""
     told = call.quoted(str(reason)) or "an error without a text"
     help_ = advice(None, reason, attached=call.attached, schemas=call.schemas)
     return call.error(LLMStatusError, f"the provider reported {told}; {help_}")
 
 
 def status_of(exc: Exception) -> int | None:
-    """Return the status of the response that an SDK's exception is about; None if that was no error."""
+    """Return the status of the response of an exception of an SDK; None if it is not an error status."""
     status = integer_at(exc, "status_code")
     return None if status is None or status < _FIRST_ERROR_STATUS else status
 
 
 def may_pass(exc: Exception, sdk: SDKErrors) -> bool:
-    """Whether what went wrong may pass by itself, so that asking again can help."""
+    """Return whether an error may be temporary, so that another attempt can help."""
     if isinstance(exc, ProviderError):
         return can_pass(None, Reason(exc.kind, exc.message))
     if not isinstance(exc, sdk.status):
@@ -312,9 +311,9 @@ def may_pass(exc: Exception, sdk: SDKErrors) -> bool:
 
 
 def _reason(exc: Exception) -> Reason:
-    """Return what the server said: from the body itself, else from what the SDK made of it."""
+    """Return the reason from the body of a response; else from the exception of the SDK."""
     response = look(exc, "response")
-    # A body that nobody has read cannot be looked at.
+    # The content of a body can be used only after it was read.
     content = look(response, "content") if look(response, "is_stream_consumed") else None
     if isinstance(content, bytes):
         return reason_of(content, str(headers_of(exc).get("content-type") or ""))
@@ -342,7 +341,7 @@ def _class_names(exc: Exception) -> frozenset[str]:
 
 
 def _root(exc: BaseException, call: CallRecord) -> str:
-    # "Connection error." says nothing; the reason is at the end of the chain.
+    # The text of the first one is only "Connection error."; the reason is at the end of the chain.
     while (cause := exc.__cause__ or exc.__context__) is not None:
         exc = cause
     return call.quoted(str(exc) or type(exc).__name__)

@@ -1,7 +1,7 @@
-"""Fields of the JSON of a wire, read without trust.
+"""Reads fields of the JSON of a provider, without trust in their types.
 
-One that is missing or null says nothing. One that holds something else than it should is a `WireError` where
-text or a call could be in it, and else says nothing too.
+A field that is missing or null is empty. A field of a wrong type is a `WireError` if it could contain text or
+a call; otherwise it is ignored.
 """
 
 import json
@@ -16,10 +16,10 @@ __all__ = ["arguments_of", "identifier", "identity_of", "list_of", "object_of", 
 
 
 def identifier(value: object) -> str | None:
-    """Return what names something: a text, or a number as some servers count; None for everything else.
+    """Return an id or name: a text, or a number, as some servers send it; None for all else.
 
     Args:
-        value: what stands where a name is expected.
+        value: of a field with an id or a name.
 
     Example:
         >>> identifier("call-1"), identifier(7), identifier("")
@@ -31,21 +31,21 @@ def identifier(value: object) -> str | None:
 
 
 def object_of(value: object) -> Mapping[str, object]:
-    """Return an object."""
+    """Return an object; refuse all else."""
     if not isinstance(value, dict):
-        raise WireError("an event is not what it should be: a field is no object")
+        raise WireError("an event is not what it should be: a field is not an object")
     return cast("dict[str, object]", value)
 
 
 def list_of(value: object) -> list[object]:
-    """Return a list; an empty one if it is none."""
+    """Return a list; an empty one for all else."""
     return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def text_of(value: object) -> str:
-    """Return a text; null says nothing."""
+    """Return a text; ``""`` for null; refuse all else."""
     if value is not None and not isinstance(value, str):
-        raise WireError("an event is not what it should be: a text is no string")
+        raise WireError("an event is not what it should be: a text is not a string")
     return value or ""
 
 
@@ -55,12 +55,12 @@ def arguments_of(value: object) -> str:
 
 
 def identity_of(answer: Mapping[str, object]) -> Identity:
-    """Return who answers."""
+    """Return the id and the model of an answer."""
     model = answer.get("model")
     return Identity(identifier(answer.get("id")), model if isinstance(model, str) else None)
 
 
 def raise_error(event: ServerEvent) -> None:
-    """Raise the error that an event is, if it is one."""
+    """If an event is an error, raise it."""
     if (error := error_of(event)) is not None:
         raise error

@@ -1,9 +1,9 @@
-"""What the headers of a response say, as a value: the id of the request, rate limits, how long to wait.
+"""Reads the headers of a response: the id of the request, rate limits, and how long to wait.
 
-OpenAI and the many that write as it does tell of ``x-ratelimit-remaining-tokens`` and its like, Anthropic of
-``anthropic-ratelimit-tokens-remaining``; the time at which a limit is there again is a duration (``6m0s``),
-a number of seconds or a date. **A header is somebody else's text**: what is no number, or none that can be
-meant (a limit of 0 or -1 requests), is not known.
+OpenAI and compatible servers send ``x-ratelimit-remaining-tokens`` and similar headers, Anthropic sends
+``anthropic-ratelimit-tokens-remaining``. The time at which a limit is reset is a duration (``6m0s``), a
+number of seconds or a date. **Headers are not trusted**: a value that is not a number, or makes no sense (a
+limit of 0 or -1 requests), is treated as not known.
 """
 
 import re
@@ -26,18 +26,18 @@ _DURATION: Final = re.compile(
 _UNITS: Final = (86_400, 3_600, 60, 1, 0.001)
 _LONGEST_ID: Final = 200
 _LATEST: Final = 10**9
-"""Seconds; a greater number is a date, counted from 1970."""
+"""Seconds; a greater number is a date, in seconds or milliseconds since 1970."""
 
 
 def response_headers(
     headers: Mapping[str, object], *, status: int | None = None, request_id: str | None = None
 ) -> ResponseHeaders | None:
-    """Return what headers say; None if they say nothing.
+    """Return what the headers contain; None if they contain nothing that is known here.
 
     Args:
-        headers: by their names, in any case; those of the HTTP libraries are.
+        headers: by name; the mapping ignores the case of names, as those of the HTTP libraries do.
         status: the HTTP status.
-        request_id: the provider's id of the request.
+        request_id: the id of the request, from the provider.
 
     Example:
         >>> told = {"x-ratelimit-limit-requests": "500", "x-ratelimit-reset-requests": "120ms"}
@@ -57,10 +57,10 @@ def response_headers(
 
 
 def retry_after(headers: Mapping[str, object]) -> float | None:
-    """Return the seconds that the server asks to wait; None if it does not say.
+    """Return the seconds to wait that the server asks for; None if it asks for none.
 
     Args:
-        headers: by their names.
+        headers: by name.
 
     Example:
         >>> retry_after({"retry-after-ms": "20", "retry-after": "1"})
@@ -74,7 +74,7 @@ def retry_after(headers: Mapping[str, object]) -> float | None:
 
 
 def _limit(headers: Mapping[str, object], what: str) -> RateLimit | None:
-    """Return the limit of one kind, in the words of either family."""
+    """Return the limit of one kind, from the headers of OpenAI or Anthropic."""
     limit, remaining, reset = (
         headers.get(f"anthropic-ratelimit-{what}-{field}") or headers.get(f"x-ratelimit-{field}-{what}")
         for field in ("limit", "remaining", "reset")
@@ -84,12 +84,12 @@ def _limit(headers: Mapping[str, object], what: str) -> RateLimit | None:
 
 
 def _count(value: object) -> int | None:
-    """Return the whole number that a header is."""
+    """Return the whole number in a header; None if it is not one."""
     return int(value.partition(".")[0]) if isinstance(value, str) and _COUNT.fullmatch(value) else None
 
 
 def _reset(value: object, now: object) -> float | None:
-    """Return the seconds until a limit is there again: a duration, a number or a date."""
+    """Return the seconds until a limit is reset, from a duration, a number or a date."""
     if not isinstance(value, str) or not value:
         return None
     if _SECONDS.fullmatch(value):
@@ -105,7 +105,7 @@ def _reset(value: object, now: object) -> float | None:
 
 
 def _from_epoch(seconds: float, now: object) -> float | None:
-    """Return a number of seconds as it is, and one that counts from 1970, by the second or a thousandth."""
+    """Return a number of seconds; of a large number, which is a date since 1970, the seconds until then."""
     if seconds < _LATEST:
         return seconds
     try:
@@ -116,7 +116,7 @@ def _from_epoch(seconds: float, now: object) -> float | None:
 
 
 def _number(value: object) -> float | None:
-    """Return the number that a header is, if it is one that is not negative."""
+    """Return the number in a header; None if it is not a number, or negative."""
     try:
         number = float(value) if isinstance(value, str) else -1.0
     except ValueError:
@@ -125,8 +125,8 @@ def _number(value: object) -> float | None:
 
 
 def _until(when: object, now: object) -> float | None:
-    """Return the seconds from one date of a header to another one; None if either is no date."""
-    # Both times are the server's own, so a wrong clock here does no harm.
+    """Return the seconds between two dates in headers; None if one of them is not a date."""
+    # Both times come from the server, so a wrong clock on this machine does no harm.
     if not isinstance(when, str) or not isinstance(now, str):
         return None
     try:
@@ -136,7 +136,7 @@ def _until(when: object, now: object) -> float | None:
 
 
 def _between(when: datetime, now: object) -> float | None:
-    """Return the seconds until a moment, by the server's clock if it tells its time."""
+    """Return the seconds until a moment, by the clock of the server if its headers have the time."""
     try:
         present = parsedate_to_datetime(now) if isinstance(now, str) else datetime.now(UTC)
         return max((_in_utc(when) - _in_utc(present)).total_seconds(), 0.0)
@@ -145,5 +145,5 @@ def _between(when: datetime, now: object) -> float | None:
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """Return a moment with its zone; one that names none is in UTC."""
+    """Return a moment with its time zone; UTC if it has none."""
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

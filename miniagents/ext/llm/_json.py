@@ -1,12 +1,12 @@
-"""The JSON of the wire: read against a type, looked into without one, and written.
+"""Reads and writes the JSON of providers.
 
-* What is expected is read in one go (`parsed`); what has no promised form is looked into with `look`, which
-  trusts no class: a field may be missing, or be of another type.
-* **No sentence quotes what came.** It may be the user's own text; the place and what was expected there are
-  told.
-* JSON writes an emoji as two surrogates, and a provider may cut between them: `SurrogateJoiner` joins the
-  halves of text that arrive apart. A half that stays alone cannot be written to any file or socket, so it
-  becomes U+FFFD, the replacement character.
+* JSON of a known form is validated as a whole (`parsed`). In JSON of an unknown form, `look` finds single
+  values: a field may be missing, or have any type.
+* **No error text quotes the JSON.** It may contain text of the user. The error names the field, and what was
+  expected there.
+* JSON writes an emoji as two surrogates, and a provider may cut between them. `SurrogateJoiner` joins such
+  halves. A half that stays alone cannot be written to a file or socket, so it becomes U+FFFD, the replacement
+  character.
 """
 
 import json
@@ -35,7 +35,7 @@ _HIGH_SURROGATES: Final = range(0xD800, 0xDC00)
 
 
 class WireError(ValueError):
-    """An event that is not what the provider's protocol says; the text tells what was there instead.
+    """An event does not fit the protocol of the provider; the text says what is wrong.
 
     Example:
         >>> raise WireError("choices[0] is null, not an object")
@@ -46,11 +46,11 @@ class WireError(ValueError):
 
 
 class ProviderError(Exception):
-    """An error that the provider reports inside a stream or a body that began well.
+    """An error that the provider reports inside a stream or body that began well.
 
     Args:
-        kind: the provider's own type of the error, for example ``"overloaded_error"``.
-        message: the provider's text.
+        kind: the type of the error, as the provider names it, such as ``"overloaded_error"``.
+        message: the text of the provider.
 
     Example:
         >>> str(ProviderError("overloaded_error", "try again later"))
@@ -64,10 +64,10 @@ class ProviderError(Exception):
 
 
 def look(value: object, *path: str) -> object:
-    """Return what stands at the path of fields or keys, and None where there is nothing.
+    """Return the value at a path of fields or keys; None if there is none.
 
     Args:
-        value: what the SDK handed out, or a part of it.
+        value: an object of an SDK, or JSON.
         *path: the names, from the outside in.
 
     Example:
@@ -83,7 +83,7 @@ def look(value: object, *path: str) -> object:
 
 
 def integer_at(value: object, *path: str) -> int | None:
-    """Return the number at a path; None when there is none: a count is never worth an error.
+    """Return the whole number at a path; None if there is none, since a wrong count is not worth an error.
 
     Some servers write whole numbers as `7.0`.
 
@@ -103,21 +103,21 @@ def integer_at(value: object, *path: str) -> int | None:
 
 
 def parsed(model: TypeAdapter[T], data: bytes) -> T:
-    """Return what the JSON says, as the model's type.
+    """Return the value of JSON, validated.
 
     Args:
-        model: what is expected.
+        model: the expected type.
         data: one JSON document in UTF-8.
 
     Raises:
-        WireError: it is no JSON, or not of that type; the sentence names the first field that is wrong.
+        WireError: it is not JSON, or not of that type; the text names the first field that is wrong.
 
     Example:
         >>> parsed(TypeAdapter(dict[str, int]), b'{"a": 1}')
         {'a': 1}
     """
     try:
-        # Not by the adapter, whose own options cost as much as the work.
+        # Not by the method of the adapter, whose options cost as much time as the work.
         value: T = model.validator.validate_json(data)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
@@ -126,7 +126,7 @@ def parsed(model: TypeAdapter[T], data: bytes) -> T:
     if first["type"] != "json_invalid":
         where = ".".join(map(str, first["loc"])) or "it"
         raise WireError(f"an event is not what it should be ({where}: {first['msg']})")
-    # Halves of a character, which JSON may have and the quick parser refuses; else it is no JSON.
+    # JSON may contain halves of a character, which the fast parser refuses; otherwise it is not JSON.
     try:
         return model.validate_python(untyped(data))
     except ValidationError:
@@ -134,13 +134,13 @@ def parsed(model: TypeAdapter[T], data: bytes) -> T:
 
 
 def untyped(data: bytes) -> object:
-    """Return what the JSON says, whatever it is.
+    """Return the value of JSON, of any type.
 
     Args:
         data: UTF-8.
 
     Raises:
-        WireError: it is no JSON.
+        WireError: it is not JSON.
 
     Example:
         >>> untyped(b"[1]")
@@ -149,14 +149,14 @@ def untyped(data: bytes) -> object:
     try:
         value: object = json.loads(data.decode())
     except UnicodeDecodeError:
-        raise WireError("bytes came that are no UTF-8") from None
+        raise WireError("the bytes of an event are not UTF-8") from None
     except (ValueError, RecursionError):
-        raise WireError("an event came that is no JSON") from None
+        raise WireError("an event is not JSON") from None
     return value
 
 
 def plain(value: object) -> object:
-    """Return frozen data as what the SDKs can write: dicts and lists.
+    """Return frozen data as dicts and lists, which the SDKs can write.
 
     Args:
         value: data of a message or a schema.
@@ -174,10 +174,11 @@ def plain(value: object) -> object:
 
 
 def arguments_object(arguments: str) -> dict[str, object]:
-    """Return the arguments of a call as an object, which is all that may go back to a model's server.
+    """Return the arguments of a call as an object, since servers accept nothing else.
 
     Args:
-        arguments: as the model wrote them; what is no JSON object is shown to it as it is, inside of one.
+        arguments: as the model wrote them. If they are not a JSON object, the result is an object with this
+            text under ``"no object"``.
 
     Example:
         >>> arguments_object('{"city": "Oslo"}'), arguments_object(""), arguments_object("Oslo")
@@ -191,7 +192,7 @@ def arguments_object(arguments: str) -> dict[str, object]:
 
 
 def arguments_as_text(arguments: str) -> str:
-    """Return the same as a text: exactly what the model wrote, if that is an object.
+    """Return `arguments_object` as a text: unchanged if the model wrote an object.
 
     Args:
         arguments: as the model wrote them.
@@ -205,14 +206,14 @@ def arguments_as_text(arguments: str) -> str:
 
 
 def _refuse(constant: str) -> Never:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 class SurrogateJoiner:
-    """Joins halves of characters over the borders of text deltas; one per answer.
+    """Joins halves of characters in consecutive pieces of text; each answer needs one.
 
     Attributes:
-        held: the half that waits for the next delta, else empty.
+        held: the half that waits for the next piece; empty if there is none.
     """
 
     __slots__ = ("held",)
@@ -221,7 +222,7 @@ class SurrogateJoiner:
         self.held = ""
 
     def feed(self, text: str) -> str:
-        """Return the text that is complete now; a high half at the end is held back for the next delta."""
+        """Return the text that is complete now; a first half at the end waits for the next piece."""
         if not self.held and text.isascii():
             return text
         text = self.held + text
@@ -229,7 +230,7 @@ class SurrogateJoiner:
         return encodable(text[: len(text) - len(self.held)])
 
     def rest(self) -> str:
-        """Return what is still held back, when the answer has ended."""
+        """Return the half that still waits, when the answer has ended."""
         held, self.held = self.held, ""
         return encodable(held)
 

@@ -1,18 +1,18 @@
-"""Decodes the Messages API: the events of a stream, or a whole answer, become parts.
+"""Decodes the Messages API: the events of a stream, or a whole answer, to parts.
 
-**The rule: an answer is refused only if text, a call, an order or an end could be lost or wrong by accepting
-it.** Whatever a healthy server leaves out or adds is passed over. So
+**The rule: an answer is refused only if accepting it could lose a text, a call, the order or the end, or make
+it wrong.** What a healthy server omits or adds is ignored. So
 
-* a block begins with its first piece, if nothing has begun it and it is the next one; but no call does, since
-  its name stands in its beginning;
-* one place may be used again by another block, after the stop or for another call;
-* a call has the `input` that stands in its beginning, if no pieces of it come; if they do, they must be the
-  same;
-* an answer that begins a second time, a piece for a block that has stopped, arguments for a block that is no
-  call and text for one that is a call are refused;
-* events, blocks and pieces of types that are not known here are passed over.
+* a block without a start event begins with its first piece, if it is the next one. A call does not, since its
+  name is in the start event;
+* another block may use an index again, after the stop of the first one, or for another call;
+* if no pieces of the arguments of a call come, its arguments are the `input` of its start event. If pieces
+  come, they must be equal to it;
+* these are refused: an answer that begins a second time, a piece for a block that has stopped, arguments for
+  a block that is not a call, and text for a call;
+* events, blocks and pieces of unknown types are ignored.
 
-This API tells nothing twice: a piece of text that got lost on the way is not noticed.
+This API sends nothing twice: a piece of text that is lost on the way is not noticed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ _EVENT: Final = TypeAdapter(Event)
 _OBJECT: Final = TypeAdapter(dict[str, object])
 _ERRORS: Final = frozenset({"error", STRAY})
 _NOWHERE: Final = -1
-# In which field a piece stands, by its type.
+# The field of a piece, by the type of the piece.
 _FIELDS: Final = MappingProxyType(
     {
         "text_delta": "text",
@@ -50,12 +50,12 @@ _FIELDS: Final = MappingProxyType(
 
 
 class _Block:
-    """What came of one block.
+    """What has come of one block.
 
     Attributes:
-        number: which block of the answer it is; a place may be used again.
+        number: the position of the block in the answer; its index may be used again.
         kind: its type.
-        call: what came of a call.
+        call: the pieces of a call.
         came: whether a piece of it has come.
         stopped: whether it has ended.
     """
@@ -71,11 +71,11 @@ class _Block:
 
 
 class MessagesDecoder:
-    """Turns the events of one stream into parts.
+    """Decodes the events of one stream to parts.
 
     Raises:
-        WireError: from a call, if the event is none of the protocol, or contradicts what came before.
-        ProviderError: from a call, if it is an error.
+        WireError: when called: the event does not fit the protocol, or contradicts earlier events.
+        ProviderError: when called: the event is an error.
 
     Example:
         >>> decode = MessagesDecoder()
@@ -103,23 +103,23 @@ class MessagesDecoder:
     )
 
     def __init__(self) -> None:
-        self._blocks: dict[int, _Block] = {}  # by place, the latest one there
+        self._blocks: dict[int, _Block] = {}  # the last block of each index
         self._calls: list[_Block] = []
         self._number = 0  # of the next block
-        self._next = 0  # the place that follows
-        self._last = 0  # the place of the block that began last
-        self._text = _NOWHERE  # the place of the text to which the last piece belonged
-        self._announced = False  # an event has begun a block
-        self._spoke = False  # something has come that a reader sees
-        self._others = False  # there were pieces of types that are not known here
-        self._whole: list[object] = []  # what the first event tells as a whole
-        self._said: list[str] = []  # the text, if it does
+        self._next = 0  # the next index
+        self._last = 0  # the index of the block that began last
+        self._text = _NOWHERE  # the index of the text block of the last piece
+        self._announced = False  # there was a start event of a block
+        self._spoke = False  # a part for the reader has come
+        self._others = False  # there were pieces of unknown types
+        self._whole: list[object] = []  # the whole content, if the first event has it
+        self._said: list[str] = []  # then: the text that has come
         self._counted = Counts()
         self._finished = False
         self._ended = False
 
     def __call__(self, event: ServerEvent) -> list[Decoded]:
-        """Return the parts of an event; none for a type that it does not know."""
+        """Return the parts of an event; none if its type is unknown."""
         if event.name in _ERRORS:
             raise_error(event)
             return []
@@ -133,12 +133,12 @@ class MessagesDecoder:
             delta = known.get("delta")
             if delta is not None and delta.get("type") == "text_delta":
                 text = delta.get("text")
-                if type(text) is str:  # most events are no more than text
+                if type(text) is str:  # most events have only text
                     return [text]
         return list(self._rarer(known, event))
 
     def _rarer(self, known: Event, event: ServerEvent) -> Iterator[Decoded]:
-        """Return all that an event may bring."""
+        """Return the parts of an event of any form."""
         kind = known.get("type") or (event.name if event.name in _HANDLERS else "")
         if self._ended or event.name == "ping":
             return
@@ -166,14 +166,14 @@ class MessagesDecoder:
             yield from self._stop(block)
 
     def _begin(self, fields: Mapping[str, object], place: int | None) -> Iterator[Decoded]:
-        """Begin a block with all that is told of it."""
+        """Begin a block with the fields of its start event."""
         self._text = _NOWHERE
         self._announced = True
         kind, call_id = kind_of(fields), identifier(fields.get("id"))
         place = self._next if place is None else place
         block = self._blocks.get(place)
         if block is not None and not block.stopped and (block.kind != kind or block.call.id != call_id):
-            yield from self._stop(block)  # another one begins there
+            yield from self._stop(block)  # another block begins with this index
         if block is None or block.stopped:
             block = self._new(kind, place)
         elif block.came:
@@ -196,7 +196,7 @@ class MessagesDecoder:
             yield Progress()
 
     def _stop(self, block: _Block) -> Iterator[Decoded]:
-        """End a block; it may have ended already."""
+        """End a block, which may have ended already."""
         self._text = _NOWHERE
         block.stopped = True
         if block.kind == CALL:
@@ -213,7 +213,7 @@ class MessagesDecoder:
         return block
 
     def _block_of_piece(self, kind: str, place: int | None) -> _Block:
-        """Return the block that a piece belongs to, which begins with it if need be."""
+        """Return the block of a piece; it begins with the piece if it had no start event."""
         place = self._last if place is None else place
         block = self._blocks.get(place)
         if block is None:
@@ -223,7 +223,7 @@ class MessagesDecoder:
         elif block.stopped:
             raise WireError("a piece came for a block that has ended: an event is missing")
         elif kind != block.kind and (block.kind == CALL or (kind == CALL and block.kind in SPEAKERS)):
-            raise WireError(f"a piece of a {kind} block came for one of the type {block.kind}")
+            raise WireError(f"a piece of a {kind} block came for a block of the type {block.kind}")
         return block
 
     def piece(self, event: Event) -> Iterator[Decoded]:
@@ -257,14 +257,14 @@ class MessagesDecoder:
                 yield from self._thought(block, cast("Mapping[str, object]", delta))
 
     def _say(self, block: _Block, text: str) -> str:
-        """Note a text that goes out."""
+        """Note a text that the reader gets."""
         block.came = self._spoke = True
         if self._whole:
             self._said.append(text)
         return text
 
     def _thought(self, block: _Block, fields: Mapping[str, object]) -> Iterator[Decoded]:
-        """Return a thought, or a piece of one."""
+        """Return reasoning, or a piece of it."""
         thought, signature = text_of(fields.get("thinking")), text_of(fields.get("signature")) or None
         hidden = text_of(fields.get("data"))
         if thought or signature or hidden:
@@ -290,7 +290,7 @@ class MessagesDecoder:
         yield from self._counted.take(message, final=False)
 
     def ends(self, event: Event) -> Iterator[Decoded]:
-        """Take the stop reason, if the event tells it, and a count."""
+        """Take the stop reason, if the event has one, and a count of tokens."""
         reason = text_of((event.get("delta") or {}).get("stop_reason"))
         if reason:
             yield from self.whole(self._whole)
@@ -305,10 +305,10 @@ class MessagesDecoder:
         yield from ()
 
     def whole(self, content: Sequence[object]) -> Iterator[Decoded]:
-        """Return what is left when the answer ends.
+        """Return the rest when the answer ends.
 
         Args:
-            content: all blocks, if the server has told them; they count if none came in pieces.
+            content: all blocks, if the server has sent them as a whole; they are used if no pieces came.
         """
         fields = [object_of(each) for each in content]
         if not self._number:
@@ -321,7 +321,7 @@ class MessagesDecoder:
         for block in self._calls:
             yield from self._stop(block)
         if self._others and not self._spoke:
-            raise WireError("all pieces of the answer are of types that are not known here")
+            raise WireError("all pieces of the answer have unknown types")
 
 
 _Handler: TypeAlias = Callable[[MessagesDecoder, Event], Iterator[Decoded]]
@@ -339,13 +339,13 @@ _HANDLERS: Final[Mapping[str, _Handler]] = MappingProxyType(
 
 
 def decode_message(event: ServerEvent) -> list[Decoded]:
-    """Turn a whole answer into parts.
+    """Decode a whole answer to parts.
 
     Args:
         event: the body.
 
     Raises:
-        WireError: it is no message of the Messages API.
+        WireError: it is not a message of the Messages API.
         ProviderError: it is an error.
 
     Example:
@@ -367,13 +367,13 @@ def decode_message(event: ServerEvent) -> list[Decoded]:
 
 
 def _place(event: Event) -> int | None:
-    """Return the index of the block that an event is about, if it tells one."""
+    """Return the index of the block of an event; None if it has none."""
     index = event.get("index")
     return index if isinstance(index, int) else None
 
 
 def _says_nothing(event: ServerEvent) -> bool:
-    """Whether what cannot be read need not be: nothing, or an event that is younger than this file."""
+    """Return whether an event that cannot be read can be ignored: it is empty, or of an unknown type."""
     if event.name == "ping" or event.data.strip() in {b"", b"[DONE]"}:
         return True
     kind = look(untyped(event.data), "type")

@@ -1,4 +1,4 @@
-"""What stands in the events, blocks and answers of the Messages API."""
+"""The fields of the events, blocks and answers of the Messages API."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -49,14 +49,14 @@ class Event(TypedDict, total=False):
 
 
 def kind_of(block: Mapping[str, object]) -> str:
-    """Return the type of a block, which some servers leave to be seen."""
+    """Return the type of a block; some servers omit it, and the fields show it."""
     kind = block.get("type")
     seen = CALL if "input" in block else next((each for each in SPEAKERS if each in block), "")
     return kind if isinstance(kind, str) else seen
 
 
 def citation_of(cited: object) -> Citation:
-    """Return a citation, of whichever kind of source."""
+    """Return a citation of any kind of source."""
 
     def text(*names: str) -> str | None:
         found = (look(cited, name) for name in names)
@@ -75,7 +75,7 @@ def citation_of(cited: object) -> Citation:
 
 
 class Counts:
-    """The numbers of one answer: what a later event does not tell stands as an earlier one told it."""
+    """The numbers of one answer; a number that a later event does not have stays as it was."""
 
     __slots__ = ("_told",)
 
@@ -83,7 +83,7 @@ class Counts:
         self._told: dict[tuple[str, ...], int] = {}
 
     def take(self, message: Mapping[str, object], *, final: bool) -> Iterator[Count]:
-        """Return the count after a message or an event that may tell one."""
+        """Yield the count after a message or an event, if it has numbers."""
         usage = message.get("usage")
         if usage is None:
             return

@@ -1,4 +1,4 @@
-"""The official SDK of OpenAI, for both agents that speak through it: credentials, address, pool, errors."""
+"""The official SDK of OpenAI, for both agents that use it: credentials, address, clients, errors."""
 
 from typing import Final
 
@@ -41,10 +41,10 @@ _SECONDS_TO_CONNECT: Final = 10.0
 
 
 def connection_of(options: ModelOptions) -> Connection[AsyncOpenAI]:
-    """Return the user's own client, or the one that the context keeps for this address and key."""
+    """Return the client that the user gave, or the one that the context keeps for this address and key."""
     own = own_client(options.client, AsyncOpenAI, "openai_agent", options.api_key, options.base_url)
     if own is not None:
-        # A copy, which takes a quarter of a millisecond, only if the client would ask again by itself.
+        # A copy, which takes 0.25 ms, only if the client would retry by itself.
         client = own if own.max_retries == 0 else own.with_options(max_retries=0)
         return Connection(client, str(own.base_url), own.max_retries, (SecretStr(own.api_key),))
     endpoint = OPENAI.endpoint(options.api_key, options.base_url)
@@ -56,11 +56,11 @@ def _build(endpoint: Endpoint) -> AsyncOpenAI:
     """Make the client of an endpoint."""
     key = endpoint.api_key.get_secret_value() if endpoint.api_key else NO_KEY
     tls = no_certificates(endpoint)
-    # Every wait is bounded by the call's own limits; the SDK has no total one.
+    # The timeouts of the call limit every wait; the SDK has no timeout for the whole call.
     return AsyncOpenAI(
         api_key=key,
         base_url=endpoint.base_url,
-        max_retries=0,  # asking again is ours
+        max_retries=0,  # `_retries` does that
         timeout=Timeout(None, connect=_SECONDS_TO_CONNECT),
         http_client=None if tls is None else DefaultAsyncHttpxClient(verify=tls),
     )

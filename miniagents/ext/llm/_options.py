@@ -1,7 +1,7 @@
-"""The keywords of the agents on models: one type for all providers, checked before anything is sent.
+"""The keywords of the agents of all providers, which are checked before anything is sent.
 
-`ModelOptions` has the keywords that every provider's agent takes, and describes them. An agent's own
-signature spells them out for type checkers; a test compares the two.
+`ModelOptions` has the keywords that the agents of all providers take, and describes them. The signature of
+each agent repeats them for type checkers; a test compares the two.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,33 +24,36 @@ _OF_THE_SDK: Final = frozenset({"extra_headers", "extra_query", "extra_body"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOptions:
-    """The keywords that the agents on models of all providers take.
+    """The keywords that the agents of all providers take.
 
     Attributes:
-        model: which model; else the setting of the environment (`OPENAI_MODEL`, `ANTHROPIC_MODEL`).
-        stream: whether the answer comes piece by piece; of a whole one only `total_timeout` is watched.
-        max_tokens: the most tokens of the answer.
+        model: the name of the model; by default the environment variable `OPENAI_MODEL` or `ANTHROPIC_MODEL`.
+        stream: True: the answer comes piece by piece. False: as a whole, and of the timeouts only
+            `total_timeout` applies.
+        max_tokens: the maximum number of tokens of the answer.
         temperature: from 0 to 2.
         system: the system text.
-        client: a client of your own, of the provider's SDK, used as it is and never closed; it must belong to
-            this event loop.
-        api_key: else the setting of the environment (`OPENAI_API_KEY`, `ANTHROPIC_API_KEY`). Servers other
-            than the provider's own may do without.
-        base_url: where the server is; else the setting of the environment (`OPENAI_BASE_URL`,
-            `ANTHROPIC_BASE_URL`), else the provider.
-        first_token_timeout: seconds until the first piece of the answer, a thought included; None for no
-            limit, as with the other two.
-        stall_timeout: seconds between two pieces; comments, pings and empty events are no pieces.
-        total_timeout: seconds for everything. Time in which readers hold the stream back is not counted.
-        max_retries: how often to ask again while nothing has come; else as the client is made, else 2.
-        refusal_is_error: whether an answer that the model refuses, or that a filter stops, is an error.
-        tools: what the model may call; it asks for it in the `tool_calls` of its answer. `with_tools` gives
-            them, and calls them.
+        client: a client of your own, from the SDK of the provider. The agent uses its address, key and
+            transport, and never closes it. It must belong to this event loop.
+        api_key: by default the environment variable `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`. Only servers of
+            the provider itself require one.
+        base_url: the address of the server; by default the environment variable `OPENAI_BASE_URL` or
+            `ANTHROPIC_BASE_URL`, else the address of the provider.
+        first_token_timeout: seconds until the first piece of the answer or its reasoning; None for no limit.
+        stall_timeout: seconds between two pieces; comments, pings and empty events do not count as pieces.
+            None for no limit.
+        total_timeout: seconds for the whole call; time in which readers pause the stream does not count. None
+            for no limit.
+        max_retries: how often to try again if a call fails before the first piece; by default as the client
+            is configured, else 2.
+        refusal_is_error: whether it is an error if the model refuses to answer or a filter stops the answer.
+        tools: the tools that the model may call. The calls are in the `tool_calls` of its answer.
+            `with_tools` sets this, and calls the tools.
         tool_choice: the name of the tool that the model must call.
-        answer_schema: what the answer is to be like; `as_type` gives it, and checks the answer.
-        extra: any further fields of the request (`seed`, `top_k`, `{"reasoning": {"effort": "high"}}`), also
-            ones that the SDK does not know; one of None is not sent. `extra_headers` and `extra_query` go
-            where their names say.
+        answer_schema: the JSON schema of the answer. `as_type` sets this, and validates the answer.
+        extra: other fields of the request (`seed`, `top_k`, `{"reasoning": {"effort": "high"}}`), also fields
+            that the SDK does not know. A field that is None is not sent. `extra_headers` are sent as headers,
+            and `extra_query` as query parameters.
 
     Example:
         >>> ModelOptions(model="m-1", total_timeout=30).timeouts
@@ -77,33 +80,33 @@ class ModelOptions:
 
     @property
     def timeouts(self) -> Timeouts:
-        """The three limits."""
+        """The three timeouts."""
         return Timeouts(self.first_token_timeout, self.stall_timeout, self.total_timeout)
 
     @property
     def wanted(self) -> "Wanted":
-        """The tools, and the schema of the answer."""
+        """The tools and the schema of the answer, checked."""
         if not self.tools and self.tool_choice is None and self.answer_schema is None:
             return NOTHING_WANTED
         return Wanted.of(self.tools, self.tool_choice, self.answer_schema)
 
     def check(self) -> None:
-        """Refuse numbers that no provider takes.
+        """Refuse numbers that no provider accepts.
 
         Raises:
-            LLMConfigError: naming the keyword.
+            LLMConfigError: a number is out of range; the text names the keyword.
         """
         check_numbers(self.max_tokens, self.temperature, self.max_retries)
 
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What the user adds to a request.
+    """The fields, headers and query parameters that a user adds to a request.
 
     Attributes:
-        body: further fields.
-        headers: further headers.
-        query: further query parameters.
+        body: additional fields.
+        headers: additional headers.
+        query: additional query parameters.
 
     Example:
         >>> Extras.of({"seed": 7, "extra_headers": {"X-Team": "owls"}}, reserved={})
@@ -116,17 +119,17 @@ class Extras:
 
     @classmethod
     def of(cls, extra: Mapping[str, object] | None, reserved: Mapping[str, str]) -> "Extras":
-        """Sort the `extra` keyword of an agent.
+        """Divide the `extra` keyword of an agent into fields, headers and query parameters.
 
-        `extra_headers`, `extra_query` and `extra_body` are what they are for the SDK; every other name is a
+        `extra_headers`, `extra_query` and `extra_body` mean the same as in the SDK. Every other name is a
         field of the body, whether the SDK knows it or not.
 
         Args:
-            extra: what the user gave.
-            reserved: names that belong elsewhere, each with where.
+            extra: from the user.
+            reserved: names that are refused, each with what to do instead.
 
         Raises:
-            LLMConfigError: if a name is reserved, or one of the three is no mapping.
+            LLMConfigError: a name is reserved, or one of the three is not a mapping.
         """
         if not extra:
             return cls()
@@ -152,15 +155,15 @@ def _mapping(extra: Mapping[str, object], name: str) -> dict[str, object]:
 
 
 def check_numbers(max_tokens: int | None, temperature: float | None, max_retries: int | None) -> None:
-    """Refuse numbers that no provider takes; None is nothing to refuse.
+    """Refuse numbers that no provider accepts; None is accepted.
 
     Args:
-        max_tokens: how long an answer may become, in tokens.
+        max_tokens: the maximum length of an answer, in tokens.
         temperature: from 0 to 2.
-        max_retries: how many times to ask again.
+        max_retries: how often to try again.
 
     Raises:
-        LLMConfigError: naming the keyword.
+        LLMConfigError: a number is out of range; the text names the keyword.
 
     Example:
         >>> check_numbers(max_tokens=0, temperature=None, max_retries=None)
@@ -173,17 +176,17 @@ def check_numbers(max_tokens: int | None, temperature: float | None, max_retries
     if temperature is not None and not (isfinite(temperature) and 0 <= temperature <= _HIGHEST_TEMPERATURE):
         raise LLMConfigError(f"temperature={temperature} is out of range; give a number from 0 to 2")
     if max_retries is not None and max_retries < 0:
-        raise LLMConfigError(f"max_retries={max_retries} is no count; give 0 or more")
+        raise LLMConfigError(f"max_retries={max_retries} is negative; give 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a request asks for, checked before anything is sent.
+    """The tools and the answer schema of a request, checked before anything is sent.
 
     Attributes:
-        tools: what the model may call, each of another name.
-        tool: the name of the one that it must call; None if it may choose.
-        answer: what the answer is to be like; None if it is a text.
+        tools: the tools that the model may call, each with a different name.
+        tool: the name of the tool that it must call; None if it may choose.
+        answer: the schema of the answer; None for a text.
 
     Example:
         >>> now = ToolSpec("now", "Tells the time.", {"type": "object"})
@@ -210,23 +213,23 @@ class Wanted:
             answer: its `answer_schema`.
 
         Raises:
-            ToolDefinitionError: something is no tool, two have one name, or the one that must be called is
-                not among them.
-            SchemaError: the schema is none.
+            ToolDefinitionError: something is not a `ToolSpec`, two tools have the same name, or the tool that
+                must be called is not among them.
+            SchemaError: the schema is not an `AnswerSchema`.
 
         Example:
             >>> try:
             ...     Wanted.of([], "now", None)
             ... except ToolDefinitionError as error:
             ...     print(error)
-            tool_choice='now' is none of the tools, and there are none; give its name.
+            tool_choice='now' is not the name of a tool; there are no tools.
         """
         specs = tuple(tools)
         names: list[str] = []
         for given in cast("tuple[object, ...]", specs):  # a caller without types may give anything
             if not isinstance(given, ToolSpec):
                 raise ToolDefinitionError(
-                    f"tools= takes ToolSpecs, and this is a {type(given).__name__}; "
+                    f"tools= takes ToolSpecs, but this is a {type(given).__name__}; "
                     "give functions and agents to with_tools(...), which also calls them."
                 )
             if given.name in names:
@@ -236,10 +239,8 @@ class Wanted:
                 )
             names.append(given.name)
         if tool is not None and tool not in names:
-            known = f"they are: {', '.join(names)}" if names else "there are none"
-            raise ToolDefinitionError(
-                f"tool_choice={tool!r} is none of the tools, and {known}; give its name."
-            )
+            known = f"give one of: {', '.join(names)}" if names else "there are no tools"
+            raise ToolDefinitionError(f"tool_choice={tool!r} is not the name of a tool; {known}.")
         schema = cast("object", answer)
         if not isinstance(schema, AnswerSchema | None):
             raise SchemaError(
@@ -249,18 +250,18 @@ class Wanted:
 
 
 NOTHING_WANTED: Final = Wanted()
-"""A text."""
+"""A request for a text, without tools."""
 
 
 def beside(given: object, **ours: object) -> object:
-    """Put fields of ours into a field of the request to which the user may have added others.
+    """Add fields of this library to a field of the request for which the user may have given fields, too.
 
     Args:
-        given: what the user said; None for nothing.
-        **ours: fields; one of None is none.
+        given: from the user; None for nothing.
+        **ours: the fields of this library; a field that is None is not added.
 
     Returns:
-        Both together, None if there is nothing; what is no mapping stays as the user gave it.
+        Both together; None if there are no fields. A value that is not a mapping is returned unchanged.
 
     Example:
         >>> beside({"verbosity": "low"}, format="json"), beside(None, format=None)

@@ -1,7 +1,7 @@
-"""What came in pieces, held against what is said to be the whole of it.
+"""Compares the pieces of a text with the whole text, if the protocol sends both.
 
-Deltas get lost, come twice or in another order behind proxies. Where a protocol tells a text a second time,
-as a whole, one that differs is not given to anybody as complete.
+Behind proxies, pieces get lost, come twice, or come in another order. If the whole text differs from the
+pieces, the answer is refused, so no reader takes it as complete.
 """
 
 import json
@@ -16,19 +16,19 @@ __all__ = ["CallPieces", "missing", "same_json"]
 
 
 def missing(pieces: Sequence[str], whole: str, *, of: str, at_end: bool = False) -> str:
-    """Return what of a whole text did not come in pieces: all of it, or nothing.
+    """Return the whole text if no piece of it came, else ``""``; refuse pieces that differ from it.
 
-    Space around the pieces may be left out of the whole. At the end of an answer the whole may be the first
-    pieces of what came: there are servers that repeat no more than these.
+    The whole may lack the white space around the pieces. At the end of an answer, the whole may be only the
+    first pieces, since some servers repeat no more.
 
     Args:
-        pieces: what came.
-        whole: what is said to be the whole; `""` says nothing.
-        of: what it is, for the sentence of the error.
-        at_end: whether the end of the answer says so, and nothing else has said what the whole is.
+        pieces: that came.
+        whole: the whole text; ``""`` if it is not known.
+        of: the name of the text, for the error.
+        at_end: whether the whole is from the end of the answer, and from no earlier event.
 
     Raises:
-        WireError: it is more than what came, or something else; the sentence has both lengths.
+        WireError: the whole is longer than the pieces, or different; the error has both lengths.
 
     Example:
         >>> missing(["Hel", "lo"], "Hello", of="a text"), missing([], "Hello", of="a text")
@@ -51,25 +51,25 @@ def missing(pieces: Sequence[str], whole: str, *, of: str, at_end: bool = False)
 
 
 def _repeated(first: str, whole: str, rest: str) -> bool:
-    """Whether the rest of what came only repeats the last words of the whole: it came twice."""
+    """Return whether the rest of the pieces only repeats the end of the whole: it came twice."""
     return len(whole) > len(first) and whole.endswith(rest)
 
 
 def _mismatch(of: str, came: str, whole: str) -> WireError:
-    differ = ", which are others" if len(came) == len(whole) else ""
+    differ = " different ones" if len(came) == len(whole) else ""
     return WireError(
-        f"{of} came in pieces of {len(came)} characters in all, and as a whole it has {len(whole)}{differ}"
+        f"{of} came in pieces of {len(came)} characters in all, but as a whole it has {len(whole)}{differ}"
     )
 
 
 class CallPieces:
-    """A call that comes in pieces: nothing of it goes to the reader before its name is known.
+    """A call that comes in pieces; the reader gets them when the name of the tool is known.
 
     Args:
-        number: which item of the answer it is.
+        number: the position of its item in the answer.
 
     Attributes:
-        id: of the call, if the server gives one.
+        id: of the call; None if the server gives none.
         name: of the tool; `""` while it is not known.
     """
 
@@ -77,9 +77,9 @@ class CallPieces:
 
     def __init__(self, number: int) -> None:
         self._number = number
-        self._first = ""  # the arguments with which it began
+        self._first = ""  # the arguments in its first event
         self._pieces: list[str] = []
-        self._told = 0  # how many of them the reader has
+        self._told = 0  # 0: the reader has got nothing; else 1 and the pieces that it has got
         self._item_id: str | None = None
         self.id: str | None = None
         self.name = ""
@@ -90,51 +90,51 @@ class CallPieces:
         return bool(self._pieces)
 
     def begin(self, call_id: str | None, name: str | None, item_id: str | None) -> None:
-        """Take what is known of it; what is known already stays.
+        """Take the id and the name, unless they are known already.
 
         Raises:
-            WireError: it had another name.
+            WireError: the call had another name.
         """
         self.id = self.id or call_id
         self._item_id = self._item_id or item_id
         if name and self.name and name != self.name:
-            raise WireError(f"a call of the tool {self.name!r} is said to be one of {name!r}")
+            raise WireError(f"a call of the tool {self.name!r} has a second name, {name!r}")
         self.name = self.name or name or ""
 
     def begin_with(self, arguments: str) -> None:
-        """Take arguments with which it begins: all of them, or the first piece, or an empty object."""
+        """Take the arguments of its first event: all of them, the first piece, or an empty object."""
         self._first = self._first or arguments
 
     def add(self, piece: str) -> None:
         """Take a piece of the arguments."""
         if piece and not self._pieces and self._first and not same_json(self._first, self._first):
-            self._pieces.append(self._first)  # no whole JSON: this piece goes on where it stops
+            self._pieces.append(self._first)  # it is not complete JSON, so this piece continues it
             self._first = ""
         if piece:
             self._pieces.append(piece)
 
     def end(self, arguments: str, *, at_end: bool = False) -> None:
-        """Take the whole arguments; `""` if only what came is known.
+        """Take the whole arguments; `""` if only the pieces are known.
 
         Raises:
-            WireError: other ones came.
+            WireError: the pieces differ from them.
         """
         for whole in (arguments, "" if same_json(self._first, "{}") else self._first):
             if not whole or (self._pieces and same_json("".join(self._pieces), whole)):
                 continue
-            # A first part of JSON is no JSON; what is, must be what came.
+            # Only a text that is not complete JSON can be a first part of the arguments.
             part = at_end and not same_json(whole, whole)
             of = f"the JSON of a call of the tool {self.name!r}"
             if rest := missing(self._pieces, whole, of=of, at_end=part):
                 self._pieces.append(rest)
 
     def news(self) -> Iterator[ToolCallDelta]:
-        """Return what the reader has not been told yet."""
+        """Yield the pieces that the reader has not got yet."""
         if not self.name:
             return
         if not self._told:
             self._told = 1
-            # The result of a call must name one, so an id is made up where there is none.
+            # The result of a call must have an id, so a call without an id gets one here.
             call_id = self.id or self._item_id or f"call-{self._number}"
             yield ToolCallDelta(self._number, call_id, self.name, item_id=self._item_id)
         for piece in self._pieces[self._told - 1 :]:
@@ -143,11 +143,11 @@ class CallPieces:
 
 
 def same_json(one: str, other: str) -> bool:
-    """Whether two texts are the same JSON: space, the order of keys, escapes and `1` or `1.0` do not count.
+    """Return whether two texts are equal JSON, but for white space, the order of keys, escapes and `1.0`.
 
     Args:
-        one: a text; what is no JSON is the same as nothing else.
-        other: another one.
+        one: a text; a text that is not JSON is not equal to any text.
+        other: another text.
 
     Example:
         >>> same_json('{"a": 1, "b": 2}', '{"b":2.0,"a":1}'), same_json("1", "true")

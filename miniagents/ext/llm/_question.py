@@ -1,7 +1,7 @@
-"""From the keywords of an agent and what it is sent to a question: all that is the same for every provider.
+"""Makes a question from the messages and keywords of an agent: all that is the same for every provider.
 
-The order in which an inquiry of a model begins: `prepared` waits for the messages, checks the keywords, and
-finds the client; the provider makes its request of the `Question`; `Question.call` is the call that asks it.
+An inquiry begins in this order: `prepared` waits for the messages, checks the keywords, and finds the client.
+The provider makes its request from the `Question`. `Question.call` returns the call that sends the request.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,13 +28,13 @@ C = TypeVar("C")
 
 @dataclass(frozen=True, slots=True)
 class Connection(Generic[C]):
-    """Whom to ask, and how.
+    """The client of a call, and its settings.
 
     Attributes:
-        client: of an SDK; it does not ask again by itself.
-        base_url: where it asks.
-        max_retries: how often to ask again, if the keywords do not say.
-        secrets: what no text may show.
+        client: of an SDK; it does not retry by itself.
+        base_url: the address of its server.
+        max_retries: how often to try again, if the keywords do not say.
+        secrets: that must not be in any text.
     """
 
     client: C
@@ -45,16 +45,16 @@ class Connection(Generic[C]):
 
 @dataclass(frozen=True, slots=True)
 class Question(Generic[C]):
-    """What a model is asked, and where: all that is the same for every provider.
+    """The conversation, the model and the settings of a call: all that is the same for every provider.
 
     Attributes:
         options: the keywords.
-        model: the model to ask.
-        connection: the client to ask with.
-        conversation: what was said; images and files in it are read.
-        wanted: tools, and the schema of the answer.
+        model: the name of the model.
+        connection: the client and its settings.
+        conversation: its images and files have been read.
+        wanted: the tools and the schema of the answer.
         extras: what the user adds to the request.
-        timeouts: the limits of the call.
+        timeouts: of the call.
     """
 
     options: ModelOptions
@@ -72,7 +72,7 @@ class Question(Generic[C]):
         *,
         needs_finish: bool = True,
     ) -> ModelCall:
-        """Return the call that asks it."""
+        """Return the call that sends the request."""
         options, connection, conversation = self.options, self.connection, self.conversation
         return ModelCall(
             wire=wire,
@@ -98,7 +98,7 @@ async def prepared(
     reserved: Mapping[str, str],
     connect: Callable[[ModelOptions], Connection[C]],
 ) -> Question[C]:
-    """Check the keywords and gather what is asked; after this only the request is left to be made."""
+    """Check the keywords and return the question; after this, the provider only has to make its request."""
     conversation = conversation_of(await ctx.message_promises, options.system)
     options.check()
     wanted, timeouts = options.wanted, options.timeouts

@@ -1,9 +1,9 @@
-"""What a server says about an error: the kind and the text of it, in whichever form of JSON.
+"""Finds the kind and the text of an error in the JSON of a server, in any form.
 
-Servers agree on no form. OpenAI and its like have an object under ``error``, FastAPI a text or a list under
-``detail``, others ``code`` and ``msg``, a list, or just a text. `reason_in` knows their names, and shows what
-has none of them as it is. Where such a body quotes the request (``input``, ``messages``, ...), that is left
-out: it is the user's own text.
+There is no common form. OpenAI and compatible servers have an object under ``error``, FastAPI a text or a
+list under ``detail``, others ``code`` and ``msg``, a list, or only a text. `reason_in` knows these names, and
+returns JSON without any of them unchanged. If such a body quotes the request (``input``, ``messages``, ...),
+the quote is removed: it is the text of the user.
 """
 
 import json
@@ -34,12 +34,12 @@ _LONGEST: Final = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a server refused or failed, in its own words.
+    """The error of a server, as its body describes it.
 
     Attributes:
-        kind: its type or code of the error; ``""`` if it has none.
-        text: what it says; ``""`` if nothing.
-        status: the HTTP status that the body names, which may be another one than that of the response.
+        kind: the type or code of the error; ``""`` if it has none.
+        text: its text; ``""`` if it has none.
+        status: the HTTP status that the body names; it may differ from the status of the response.
     """
 
     kind: str = ""
@@ -52,10 +52,10 @@ class Reason:
 
 
 def reason_in(value: object) -> Reason:
-    """Return what the JSON of an error says.
+    """Return the reason in the JSON of an error.
 
     Args:
-        value: the whole of it, or what stood under ``error``.
+        value: the whole JSON, or the value under ``error``.
 
     Example:
         >>> str(reason_in({"code": 1001, "msg": "quota gone"}))
@@ -67,7 +67,7 @@ def reason_in(value: object) -> Reason:
 
 
 def _reason(value: object, depth: int) -> Reason | None:
-    """Return what a value says; None if it says nothing under a name that is known."""
+    """Return the reason in a value; None if it has none under a known name."""
     if isinstance(value, str):
         return Reason("", value) if value.strip() else None
     if depth > _DEEPEST:
@@ -78,7 +78,7 @@ def _reason(value: object, depth: int) -> Reason | None:
 
 
 def _of_fields(fields: Mapping[str, object], depth: int) -> Reason | None:
-    """Return what an object says, or what stands in it."""
+    """Return the reason in an object, or in a value inside it."""
     kind, status = _kind(fields), _status(fields)
     for name in _INSIDE:
         inner = fields.get(name)
@@ -95,7 +95,7 @@ def _of_fields(fields: Mapping[str, object], depth: int) -> Reason | None:
 
 
 def _together(values: list[object], depth: int) -> Reason | None:
-    """Return what the items of a list say, the first few of them."""
+    """Return the reasons in the first items of a list, as one."""
     found = [said for each in values[:_MOST] if (said := _reason(each, depth + 1))]
     if not found:
         return None
@@ -104,7 +104,7 @@ def _together(values: list[object], depth: int) -> Reason | None:
 
 
 def _kind(fields: Mapping[str, object]) -> str:
-    """Return the kind of an error: a word rather than a number."""
+    """Return the kind of an error, a word rather than a number."""
     number = ""
     for name in _KINDS:
         found = fields.get(name)
@@ -121,7 +121,7 @@ def _kind(fields: Mapping[str, object]) -> str:
 
 
 def _status(fields: Mapping[str, object]) -> int | None:
-    """Return the HTTP status that an error names; some write it as a text."""
+    """Return the HTTP status that an error names, as a number or a text."""
     for name in ("code", "status", "status_code"):
         found = str(fields.get(name))
         if len(found) == 3 and found.isdecimal() and found.isascii():  # noqa: PLR2004 - digits of a status
@@ -130,7 +130,7 @@ def _status(fields: Mapping[str, object]) -> int | None:
 
 
 def _as_it_is(value: object) -> str:
-    """Return JSON in which nothing is known, without what it may quote of the request."""
+    """Return JSON without any known name as a text, without fields that may quote the request."""
     if isinstance(value, Mapping):
         fields = cast("Mapping[str, object]", value)
         value = {name: each for name, each in fields.items() if name not in _OF_THE_REQUEST}

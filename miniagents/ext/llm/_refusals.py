@@ -1,9 +1,11 @@
-"""From the body of an error to its reason, and from the reason to what helps.
+"""Finds the reason of an error in the body of a response, and what the user can do about it.
 
-A body may be JSON, whole or cut, events, HTML or plain text. Whether asking again can help is told by the
-status for most errors; but servers answer 500, too, where the request is at fault and will be refused again:
-llama.cpp for an image that its model cannot see, gateways for whatever the server behind them refused.
-**The words are looked at as they came**, before keys are covered in them.
+A body may be JSON, whole or cut, events, HTML or plain text. For most errors, the status tells whether
+another attempt can help. But servers also answer with status 500 if the request is at fault and would be
+refused
+again: llama.cpp for an image that its model does not support, gateways for all that the server behind them
+    refused.
+**The text is examined as it came**, before API keys in it are replaced.
 """
 
 import re
@@ -75,11 +77,11 @@ _ADVICE: Final[Mapping[int, str]] = MappingProxyType(
 
 
 def reason_of(body: bytes, content_type: str = "") -> Reason:
-    """Return what the body of an error says.
+    """Return the reason in the body of an error.
 
     Args:
-        body: the body, unpacked; it may have been cut.
-        content_type: what it is said to be.
+        body: the decompressed body; it may have been cut.
+        content_type: of the response.
 
     Example:
         >>> str(reason_of(b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"))
@@ -97,7 +99,7 @@ def reason_of(body: bytes, content_type: str = "") -> Reason:
 
 
 def _json(body: bytes) -> object:
-    """Return what the JSON of a body says, also if its end is missing; None if it is no JSON."""
+    """Return the JSON of a body, even if its end is missing; None if it is not JSON."""
     try:
         return untyped(body.removeprefix(b"\xef\xbb\xbf"))
     except WireError:
@@ -110,7 +112,7 @@ def _json(body: bytes) -> object:
 
 
 def _of_events(body: bytes) -> Reason | None:
-    """Return what the first event with JSON says: some servers fail when they have begun to stream."""
+    """Return the reason in the first event with JSON: some servers fail after they have begun to stream."""
     decoder = SSEDecoder()
     try:
         for event in [*decoder.feed(body), *decoder.rest()]:
@@ -122,7 +124,7 @@ def _of_events(body: bytes) -> Reason | None:
 
 
 def _of_page(page: str) -> str:
-    """Return the title and the text of a page, without what is in both."""
+    """Return the title and the text of an HTML page, without text that is in both."""
     title = _TITLE.search(page)
     named = " ".join(unescape(title[1]).split()) if title else ""
     rest = _TAG.sub(" ", _SCRIPT.sub(" ", page.replace(title[0], "<", 1) if title else page))
@@ -131,10 +133,10 @@ def _of_page(page: str) -> str:
 
 
 def is_at_fault(reason: Reason) -> bool:
-    """Whether a server that says so means the request, which it will refuse again, whatever its status.
+    """Return whether the request is at fault, so that the server would refuse it again, with any status.
 
     Args:
-        reason: what it says.
+        reason: from the body.
 
     Example:
         >>> is_at_fault(Reason("server_error", "image input is not supported - hint: provide the mmproj"))
@@ -150,11 +152,11 @@ def is_at_fault(reason: Reason) -> bool:
 
 
 def can_pass(status: int | None, reason: Reason) -> bool:
-    """Whether an error may pass by itself, so that asking again can help.
+    """Return whether an error may be temporary, so that another attempt can help.
 
     Args:
         status: of the response; None for an error inside a stream that had begun well.
-        reason: what the server says.
+        reason: from the body.
 
     Example:
         >>> can_pass(503, Reason("", "busy")), can_pass(400, Reason("", "busy"))
@@ -170,11 +172,11 @@ def can_pass(status: int | None, reason: Reason) -> bool:
 
 
 def advice(status: int | None, reason: Reason, *, attached: bool, schemas: bool) -> str:
-    """Return what to do about a refusal.
+    """Return what the user can do about an error.
 
     Args:
         status: of the response; None for an error inside a stream that had begun well.
-        reason: what the server says.
+        reason: from the body.
         attached: whether images or files were sent.
         schemas: whether tools or the schema of an answer were sent.
 

@@ -1,14 +1,15 @@
-"""Decodes the Responses API: the events of a stream, or a whole answer, become parts.
+"""Decodes the Responses API: the events of a stream, or a whole answer, to parts.
 
-**The rule: an answer is refused only if text, a call, an order or an end could be lost or wrong by accepting
-it.** Whatever a healthy server leaves out or adds is passed over. So
+**The rule: an answer is refused only if accepting it could lose a text, a call, the order or the end, or make
+it wrong.** What a healthy server omits or adds is ignored. So
 
-* an item is found by its id, its place or its order, and begins with its first piece if nothing has begun it;
-* what a ``.done`` or the end tells of a text or of arguments must have come in pieces: if it is more, or
-  something else, the answer is refused. What came in no piece at all is taken from there, if it is in order;
-* the end may tell less than what came: no output, no status, or only the first piece of a text;
-* an answer that begins a second time, a piece for what has ended, and a call without a name are refused;
-* events of types that are not known here are passed over.
+* an item is found by its id, its index or its order. Without a start event, it begins with its first piece;
+* the whole text or arguments in a ``.done`` event, or at the end, must be equal to the pieces: if they are
+  longer or different, the answer is refused. If no piece came, they are used, if they come in order;
+* the end may have less than the pieces: no output, no status, or only the first piece of a text;
+* these are refused: an answer that begins a second time, a piece for an item that has ended, and a call
+  without a name;
+* events of unknown types are ignored.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -52,7 +53,8 @@ _ENDS: Final = frozenset({"completed", "incomplete", *_FAILED})
 _STATUSES: Final = MappingProxyType({f"response.{status}": status for status in _ENDS})
 
 _TEXT_PIECE: Final = "response.output_text.delta"
-# In which voice the events with a piece speak, and those with the whole of it; the kind of item that speaks.
+# The voice (text, refusal or reasoning) of the events with a piece, and of those with the whole text; the
+# kind of item that has this voice.
 _PIECES: Final = MappingProxyType(
     {
         _TEXT_PIECE: TEXT,
@@ -66,11 +68,11 @@ _SPEAKERS: Final = MappingProxyType({TEXT: MESSAGE, REFUSAL: MESSAGE, THINKING: 
 
 
 class ResponsesDecoder:
-    """Turns the events of one stream into parts.
+    """Decodes the events of one stream to parts.
 
     Raises:
-        WireError: from a call, if the event is none of the protocol, or contradicts what came before.
-        ProviderError: from a call, if it is an error.
+        WireError: when called: the event does not fit the protocol, or contradicts earlier events.
+        ProviderError: when called: the event is an error.
 
     Example:
         >>> decode = ResponsesDecoder()
@@ -84,14 +86,14 @@ class ResponsesDecoder:
 
     def __init__(self) -> None:
         self._items = Items()
-        self._spoke = -1  # the number of the last item whose text went out
-        self._name: tuple[object, ...] = ()  # what the last piece of text called its item
-        self._pieces: list[str] = []  # where that piece is kept
-        self._others = False  # there were pieces of types that are not known here
+        self._spoke = -1  # the number of the last item whose text the reader has got
+        self._name: tuple[object, ...] = ()  # how the last piece of text named its item
+        self._pieces: list[str] = []  # the pieces of that text
+        self._others = False  # there were pieces of unknown types
         self._ended = False
 
     def __call__(self, event: ServerEvent) -> list[Decoded]:
-        """Return the parts of an event; none for a type that it does not know."""
+        """Return the parts of an event; none if its type is unknown."""
         if event.name in _ERRORS:
             raise_error(event)
             return []
@@ -107,14 +109,14 @@ class ResponsesDecoder:
         if kind == _TEXT_PIECE:
             piece = known.get("delta")
             name = known.get("item_id"), known.get("output_index"), known.get("content_index")
-            if name == self._name and type(piece) is str:  # most events are no more than text
+            if name == self._name and type(piece) is str:  # most events have only text
                 self._pieces.append(piece)
                 return [piece]
         self._name = ()
         return list(self._rarer(kind, known, event))
 
     def _rarer(self, kind: str | None, event: Event, raw: ServerEvent) -> Iterator[Decoded]:
-        """Return all that an event may bring."""
+        """Return the parts of an event of any form."""
         kind = kind or (raw.name if raw.name.startswith("response.") else "")
         if (handle := _HANDLERS.get(kind)) is not None:
             yield from handle(self, event)
@@ -155,7 +157,7 @@ class ResponsesDecoder:
         yield self._said(item, voice, part.pieces, text)
 
     def _said(self, item: Item, voice: str, pieces: list[str], text: str) -> Decoded:
-        """Note a text that goes out, and return it as what it is."""
+        """Note a text that the reader gets, and return it as a part."""
         pieces.append(text)
         if voice == THINKING:
             return Reasoning(text, id=item.id, index=item.number)
@@ -163,7 +165,7 @@ class ResponsesDecoder:
         return text if voice == TEXT else Refusal(text)
 
     def item_begins(self, event: Event) -> Iterator[Decoded]:
-        """Take the beginning of an item; what it says already is its first piece."""
+        """Take the beginning of an item; content in it is its first piece."""
         fields = object_of(event.get("item"))
         item = self._items.announced(item_name(fields, event.get("output_index")))
         if item.kind == CALL:
@@ -175,7 +177,7 @@ class ResponsesDecoder:
             yield from self._content(item, fields, (TEXT, REFUSAL))
 
     def part_begins(self, event: Event) -> Iterator[Decoded]:
-        """Take the beginning of a part of a message; what it says already is its first piece."""
+        """Take the beginning of a part of a message; text in it is its first piece."""
         if (said := said_in_part(event.get("part"))) is not None:
             voice, text = said
             item, number = self._items.told(name_in(event, MESSAGE)), part_number(event)
@@ -185,7 +187,7 @@ class ResponsesDecoder:
             yield from self._late(item, voice, number, missing(pieces, text, of="a text"))
 
     def summary_begins(self, event: Event) -> Iterator[Decoded]:
-        """Take the beginning of a part of a thought."""
+        """Take the beginning of a part of the reasoning."""
         self._items.told(name_in(event, THOUGHT))
         yield Progress()
 
@@ -207,10 +209,10 @@ class ResponsesDecoder:
     # -- wholes ------------------------------------------------------------------------------------------
 
     def _late(self, item: Item, voice: str, number: int | None, text: str) -> Iterator[Decoded]:
-        """Return a text that no piece has brought."""
+        """Return a text that did not come in pieces."""
         if text:
             if item.number < self._spoke and voice != THINKING:
-                raise WireError("a text came only after the one that stands behind it")
+                raise WireError("a text came after the text that follows it")
             yield self._said(item, voice, item.part_of(voice, number).pieces, text)
 
     def part_ends(self, event: Event) -> Iterator[Decoded]:
@@ -245,7 +247,7 @@ class ResponsesDecoder:
     def _whole_item(
         self, item: Item, fields: Mapping[str, object], *, at_end: bool = False
     ) -> Iterator[Decoded]:
-        """Take what an item is as a whole, here or at the end of the answer."""
+        """Take a whole item, at its end or at the end of the answer."""
         if item.kind == CALL:
             item.call.end(arguments_of(fields.get("arguments")), at_end=at_end)
             yield from item.call.news()
@@ -266,7 +268,7 @@ class ResponsesDecoder:
     def _content(
         self, item: Item, fields: Mapping[str, object], voices: Collection[str]
     ) -> Iterator[Decoded]:
-        """Return what a message says in these voices, which no piece has brought."""
+        """Return the texts of a message in these voices, which did not come in pieces."""
         for number, (voice, text) in enumerate(said_in(fields)):
             if voice in voices:
                 yield from self._late(item, voice, number, text)
@@ -280,21 +282,21 @@ class ResponsesDecoder:
         yield from self.in_progress(event)
 
     def in_progress(self, event: Event) -> Iterator[Decoded]:
-        """Take who answers."""
+        """Take the id and the model of the answer."""
         yield identity_of(object_of(event.get("response") or {}))
 
     def whole(self, answer: Mapping[str, object], status: str) -> Iterator[Decoded]:
-        """Return what an answer tells as a whole and has not gone out yet, and its end.
+        """Return the parts of a whole answer that the reader has not got yet, and its end.
 
         Args:
-            answer: the whole, at the end of a stream or instead of one.
-            status: how it ends, if it does not say so itself; `""` if that is not known.
+            answer: the whole answer, at the end of a stream or instead of one.
+            status: its status if it has none itself; `""` if it is not known.
         """
         told = answer.get("status")
         if status not in _FAILED and isinstance(told, str) and told in _ENDS:
             status = told
         elif told is None and "output" not in answer and not len(self._items):
-            status = ""  # an end of nothing tells nothing
+            status = ""  # an end without an answer is not the end of an answer
         if status in _FAILED:
             error = answer.get("error")
             raise ProviderError(str(look(error, "code") or status), str(look(error, "message") or ""))
@@ -303,7 +305,7 @@ class ResponsesDecoder:
         yield from self._output(answer)
         yield from self._calls(complete=status == "completed")
         if self._others and not len(self._items):
-            raise WireError("all pieces of the answer are of types that are not known here")
+            raise WireError("all pieces of the answer have unknown types")
         if (usage := answer.get("usage")) is not None:
             yield count_of(usage)
         if status in _ENDS:
@@ -314,24 +316,24 @@ class ResponsesDecoder:
         """Take all items of an answer."""
         output = [object_of(each) for each in list_of(answer.get("output"))]
         told = "".join(whole_text(said_in(each), TEXT) for each in output if kind_of(each) == MESSAGE)
-        # However servers divide it into items.
+        # The text may be divided into items in another way than its pieces.
         same = bool(told) and told == "".join(piece for item in self._items for piece in item.said(TEXT))
         items = self._items.all_told([item_name(each) for each in output])
         late = False
         for item, fields in zip(items, output, strict=True):
             spoke = bool(item.said(TEXT))
             if spoke and late:
-                raise WireError("a text came only after the one that stands behind it")
+                raise WireError("a text came after the text that follows it")
             if same and item.kind == MESSAGE:
                 yield from _citations(item, fields)
             else:
                 yield from self._whole_item(item, fields, at_end=True)
             late = late or (not spoke and bool(item.said(TEXT)))
         if not len(self._items) and (text := text_of(answer.get("output_text"))):
-            yield text  # some servers tell nothing else
+            yield text  # some servers send nothing else
 
     def _calls(self, *, complete: bool) -> Iterator[Decoded]:
-        """Return what is left of calls when the answer ends."""
+        """Return the rest of the calls when the answer ends."""
         for item in self._items:
             if item.kind == CALL:
                 item.call.end("")
@@ -359,13 +361,13 @@ _HANDLERS: Final[Mapping[str, _Handler]] = MappingProxyType(
 
 
 def decode_response(event: ServerEvent) -> list[Decoded]:
-    """Turn a whole answer into parts.
+    """Decode a whole answer to parts.
 
     Args:
         event: the body.
 
     Raises:
-        WireError: it is no response of the Responses API.
+        WireError: it is not a response of the Responses API.
         ProviderError: it is an error.
 
     Example:
@@ -377,7 +379,7 @@ def decode_response(event: ServerEvent) -> list[Decoded]:
     if not isinstance(answer.get("output"), list) and not isinstance(answer.get("output_text"), str):
         raise_error(event)
         raise WireError("the answer has no output")
-    # An answer without a status ends as its items do.
+    # An answer without a status has that of its items, if it is the same for all.
     ends = {str(look(each, "status")) for each in list_of(answer.get("output"))}
     ended = answer.get("status") is None and len(ends) == 1
     return list(ResponsesDecoder().whole(answer, ends.pop() if ended else ""))

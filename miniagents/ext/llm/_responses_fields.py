@@ -1,4 +1,4 @@
-"""What stands in the events, items and answers of the Responses API."""
+"""The fields of the events, items and answers of the Responses API."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
@@ -34,7 +34,7 @@ TEXT: Final = "text"
 REFUSAL: Final = "refusal"
 THINKING: Final = "thinking"
 
-# By the type of a part of a message's content; the text stands under the same name.
+# By the type of a part of the content of a message; the text is in a field with the name of the voice.
 _VOICES: Final = MappingProxyType({"output_text": TEXT, "text": TEXT, "refusal": REFUSAL})
 
 
@@ -61,13 +61,13 @@ class Event(TypedDict, total=False):
 
 
 def name_in(event: Event, kind: str) -> ItemName:
-    """Return how an event names the item that it is about, which is of this kind."""
+    """Return how an event names its item, which is of this kind."""
     index = event.get("output_index")
     return ItemName(kind, identifier(event.get("item_id")), index if isinstance(index, int) else None)
 
 
 def part_number(event: Event) -> int | None:
-    """Return which part of an item an event is about."""
+    """Return the number of the part of an item to which an event belongs."""
     number = event.get("content_index", event.get("summary_index"))
     return number if isinstance(number, int) else None
 
@@ -76,14 +76,14 @@ def part_number(event: Event) -> int | None:
 
 
 def kind_of(item: Mapping[str, object]) -> str:
-    """Return the type of an item, which some servers leave to be seen."""
+    """Return the type of an item; some servers omit it, and the fields show it."""
     kind = item.get("type")
     seen = CALL if "arguments" in item else MESSAGE if "content" in item else ""
     return kind if isinstance(kind, str) else seen
 
 
 def item_name(item: Mapping[str, object], index: object = None) -> ItemName:
-    """Return what an item is called."""
+    """Return the names of an item."""
     return ItemName(
         kind_of(item),
         identifier(item.get("id")),
@@ -94,7 +94,7 @@ def item_name(item: Mapping[str, object], index: object = None) -> ItemName:
 
 
 def said_in(item: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Return what a message says, part by part: in which voice, and the text."""
+    """Return the voice and the text of each part of a message."""
     content = item.get("content")
     if isinstance(content, str):
         yield TEXT, content
@@ -104,18 +104,18 @@ def said_in(item: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 
 def said_in_part(part: object) -> tuple[str, str] | None:
-    """Return in which voice a part speaks, and its text; None for a part that is not known here."""
+    """Return the voice and the text of a part; None for a part of an unknown type."""
     voice = _VOICES.get(str(look(part, "type")))
     return None if voice is None else (voice, text_of(look(part, voice)))
 
 
 def whole_text(said: Iterable[tuple[str, str]], voice: str) -> str:
-    """Return all that is said in one voice."""
+    """Return all text in one voice."""
     return "".join(text for each, text in said if each == voice)
 
 
 def thought_in(item: Mapping[str, object]) -> str:
-    """Return a thought: what is shown of it, else all of it."""
+    """Return reasoning: its summary, else its content."""
     for name in ("summary", "content"):
         texts = [look(part, "text") for part in list_of(item.get(name))]
         if said := "\n\n".join(text for text in texts if isinstance(text, str)):

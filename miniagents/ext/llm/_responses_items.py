@@ -1,8 +1,10 @@
-"""The items of an answer of the Responses API: which one a piece belongs to, and what came of it in pieces.
+"""The items of an answer of the Responses API: finds the item of each piece, and collects its pieces.
 
-Servers name an item in many ways, so it is known by its id, else by its place (`output_index`), else by the
-order: what names neither belongs to the last item of its kind. An item that no event has begun begins with
-its first piece. What an event tells of the whole of an item is held against what came.
+Servers name items in different ways. An item is found by its id, else by its index (`output_index`), else by
+the
+order: a piece without both belongs to the last item of its kind. An item without a start event begins with
+    its
+first piece. The whole text of an item is compared with its pieces.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,11 +22,11 @@ THOUGHT: Final = "reasoning"
 
 
 class ContentPart:
-    """One part of what an item says.
+    """One part of the content of an item.
 
     Attributes:
-        pieces: what came, in order.
-        ended: whether an event has said that there are no more.
+        pieces: that have come, in order.
+        ended: whether an event has ended the part.
     """
 
     __slots__ = ("ended", "pieces")
@@ -36,14 +38,14 @@ class ContentPart:
 
 @dataclass(frozen=True, slots=True)
 class ItemName:
-    """What an event calls the item that it is about.
+    """How an event names its item.
 
     Attributes:
-        kind: its type; `""` if the event does not tell.
+        kind: its type; `""` if the event does not have it.
         id: its id.
-        index: its place.
-        call_id: the id of the call that it is.
-        tool: the name of the tool that is called.
+        index: its `output_index`.
+        call_id: of a call: the id of the call.
+        tool: of a call: the name of the tool.
     """
 
     kind: str
@@ -54,22 +56,22 @@ class ItemName:
 
 
 class Item:
-    """What came of one item.
+    """What has come of one item.
 
     Args:
-        number: which item of the answer it is.
-        name: what the event that begins it calls it.
+        number: the position of the item in the answer.
+        name: how its first event names it.
 
     Attributes:
         kind: its type; `""` while it is not known.
-        id: its id, if it has one.
-        index: its place, if the server tells it.
-        announced: whether an event has begun it, not only its first piece.
-        ended: whether an event has said that it is whole.
+        id: its id; None if it has none.
+        index: its `output_index`; None if the server does not send it.
+        announced: whether it had a start event, and not only a first piece.
+        ended: whether an event has ended it.
         steady: whether its id came twice.
-        confirmed: whether an event has said what its text is, and it was that.
-        cited: whether a citation came.
-        call: what came of a call.
+        confirmed: whether an event had its whole text, and this was equal to the pieces.
+        cited: whether a citation has come.
+        call: the pieces of a call.
     """
 
     __slots__ = (
@@ -98,7 +100,7 @@ class Item:
         self.confirmed = False
         self.cited = False
         self.call = CallPieces(number)
-        self._part = 0  # the one that comes now, for servers that number none
+        self._part = 0  # the number of the present part, for servers that send no numbers
         self._parts: dict[str, dict[int, ContentPart]] = {}  # by voice and number
 
     @property
@@ -107,14 +109,14 @@ class Item:
         return self.call.came or any(part.pieces for parts in self._parts.values() for part in parts.values())
 
     def is_other_call(self, name: ItemName) -> bool:
-        """Whether it is a call, and another one than this."""
+        """Return whether an event names another call than this one."""
         if self.call.id is None or name.call_id is None or self.call.id == name.call_id:
             return False
-        # A server that makes up new ids repeats the name of the tool, at the same place.
+        # A server that changes ids repeats the name of the tool, with the same index.
         return self.ended or name.index is None or self.call.name != name.tool
 
     def part_of(self, voice: str, number: int | None) -> ContentPart:
-        """Return what it says in one voice in one part of its content, the present one if none is named."""
+        """Return a part of its content in one voice; the present part if there is no number."""
         parts = self._parts.setdefault(voice, {})
         return parts.setdefault(self._part if number is None else number, ContentPart())
 
@@ -123,22 +125,22 @@ class Item:
         self._part += self.part_of(voice, None).ended
 
     def end_of_part(self, voice: str, number: int | None, whole: str) -> str:
-        """Take the whole text of one part of its content, and return what of it has not come."""
+        """Take the whole text of one part of its content; return it if no piece of it has come."""
         part = self.part_of(voice, number)
         part.ended = True
         if not part.pieces and whole == "".join(self.said(voice)):
-            return ""  # the server numbers parts in two ways
+            return ""  # the server has numbered the part in two ways
         rest = missing(part.pieces, whole, of="a text")
         self.confirmed = self.confirmed or bool(whole)
         return rest
 
     def end_of_voice(self, voice: str, whole: str, *, at_end: bool) -> str:
-        """Take all that it says in one voice, and return what of it has not come.
+        """Take its whole text in one voice; return it if no piece of it has come.
 
         Args:
-            voice: which one.
+            voice: of the text.
             whole: the texts of all its parts.
-            at_end: whether the end of the answer says so.
+            at_end: whether it is from the end of the answer.
         """
         pieces = self.said(voice)
         if at_end and self.confirmed and "".join(pieces).startswith(whole):
@@ -160,11 +162,11 @@ class Items:
 
     def __init__(self) -> None:
         self._all: list[Item] = []
-        # By id, place and kind, or None for any of them: the latest item that fits.
+        # The last item with this id, index and kind; each of them may be None, for any.
         self._by: dict[tuple[str | None, int | None, str | None], Item] = {}
-        self._shared: set[str] = set()  # ids of several items
+        self._shared: set[str] = set()  # ids that several items have
         self._announced = False
-        self._next = 0  # the place that follows
+        self._next = 0  # the next index
 
     def __iter__(self) -> Iterator[Item]:
         return iter(self._all)
@@ -173,22 +175,22 @@ class Items:
         return len(self._all)
 
     def of_piece(self, name: ItemName) -> Item:
-        """Return the item that a piece belongs to; it begins with it, if no event has begun it.
+        """Return the item of a piece; it begins with the piece if it had no start event.
 
         Raises:
-            WireError: it has ended, is of another kind, or its beginning has got lost.
+            WireError: the item has ended, is of another kind, or its start event is missing.
         """
         item = self._by_id(name) or self._by_place(name)
         if item is None and name.index is None:
             item = self._by_order(name)
             if item is not None and item.ended and not self._announced:
-                item = None  # no event begins an item here
+                item = None  # this server sends no start events
             elif name.kind == CALL and item is not None and item.number:
                 self._check_order(item)
         if item is not None and item.kind not in {name.kind, ""}:
             if item.announced and CALL in {name.kind, item.kind}:
-                raise WireError(f"a piece of a {name.kind} came for one of the type {item.kind}")
-            item = None  # under one name there are several
+                raise WireError(f"a piece of a {name.kind} came for an item of the type {item.kind}")
+            item = None  # several items have this name
         if item is None:
             known = name.index is None or (None, name.index, None) in self._by
             if self._announced and not known and name.index != self._next:
@@ -200,10 +202,10 @@ class Items:
         return self._name(item, name)
 
     def announced(self, name: ItemName) -> Item:
-        """Return the item that an event begins; one that has begun with its first piece is the same.
+        """Return the item of a start event; it may have begun with its first piece already.
 
         Raises:
-            WireError: it had begun, and pieces of it had come.
+            WireError: it had a start event, and pieces of it had come.
         """
         self._announced = True
         item = self._by.get((name.id or name.call_id, name.index, name.kind))
@@ -217,7 +219,7 @@ class Items:
         return self._name(item, name)
 
     def told(self, name: ItemName) -> Item:
-        """Return the item that an event tells something of: it may have ended, and need not have begun."""
+        """Return the item of any other event; it may have ended, and is begun if it has not begun."""
         item = self._by_id(name) or self._by_call(name) or self._by_place(name)
         if item is None and name.index is None:
             item = self._by_order(name)
@@ -227,13 +229,13 @@ class Items:
         return self._name(item, name)
 
     def whole(self, name: ItemName) -> Item:
-        """Return the item that an event tells the whole of."""
+        """Return the item of an event with the whole item."""
         item = self.told(name)
         unnamed = name.id is None and name.index is None and name.call_id is None
         return self._begin(name) if item.ended and unnamed else item
 
     def all_told(self, names: Sequence[ItemName]) -> list[Item]:
-        """Return the item that each is, when the end of the answer tells all of them; some may be new."""
+        """Return the item of each name, when the end of the answer has all items; some may be new."""
         unused = dict.fromkeys(self._all)
         found: list[Item | None] = []
         for name in names:
@@ -248,20 +250,20 @@ class Items:
         for item in reversed(unused):
             rest.setdefault(item.kind, []).append(item)
         whole: list[Item] = []
-        # Ids may be others than before, and thoughts left out; the order within a kind stays.
+        # Ids may have changed, and reasoning may be missing; the order within a kind is the same.
         for name, item in zip(names, found, strict=True):
             known = item or (rest[name.kind].pop() if rest.get(name.kind) else None)
             whole.append(self._begin(name) if known is None else self._name(known, name))
         return whole
 
     def _by_id(self, name: ItemName) -> Item | None:
-        """Return the item that has this id."""
+        """Return the item with this id."""
         if name.id is None:
             return None
         by, index = self._by, name.index
         item = by.get((name.id, index, name.kind)) or by.get((name.id, index, None))
         if item is None and (item := by.get((name.id, None, name.kind)) or by.get((name.id, None, None))):
-            # Where all items have one id, only the place tells them apart.
+            # If all items have the same id, only the index tells them apart.
             alone = item.announced and name.id not in self._shared
             item = item if item.index is None or alone else None
         if item is not None:
@@ -269,13 +271,13 @@ class Items:
         return item
 
     def _by_call(self, name: ItemName) -> Item | None:
-        """Return the call that has this id."""
+        """Return the call with this id."""
         if name.call_id is None or name.call_id in self._shared:
             return None
         return self._by.get((name.call_id, None, name.kind))
 
     def _by_place(self, name: ItemName) -> Item | None:
-        """Return the item that stands there."""
+        """Return the item with this index."""
         if name.index is None:
             return None
         item = self._by.get((None, name.index, name.kind)) or self._by.get((None, name.index, None))
@@ -287,19 +289,19 @@ class Items:
         return item if item is not None and self._may_be(item, name) else None
 
     def _may_be(self, item: Item, name: ItemName) -> bool:
-        """Whether this id, which no item has, can be one of this item."""
+        """Return whether a new id can belong to this item."""
         if name.id is None or item.id is None:
             return True
-        # Some servers give each event another id. An id that came twice is the item's; then another id is
-        # another item's, unless an event has begun this one at the same place.
+        # Some servers give each event another id. But if the id of an item came twice, another id belongs to
+        # another item, unless this item had a start event with the same index.
         begun_there = item.announced and name.index is not None
         return item.kind in {name.kind, ""} and (begun_there or not item.steady)
 
     def _check_order(self, call: Item) -> None:
-        """Refuse a piece that could belong to either of two calls."""
+        """Refuse a piece that could belong to each of two calls."""
         before = self._all[call.number - 1]
         if before.kind == CALL and not (before.ended or before.came or call.came):
-            raise WireError("a piece of arguments does not tell to which of the calls it belongs")
+            raise WireError("a piece of arguments does not name its call, and two calls are possible")
 
     def _begin(self, name: ItemName) -> Item:
         item = Item(len(self._all), name)
@@ -312,7 +314,7 @@ class Items:
         return self._name(item, name)
 
     def _name(self, item: Item, name: ItemName) -> Item:
-        """Note what else an item is called, and return it."""
+        """Note the names of an item, and return the item."""
         item.id = item.id or name.id
         for each in (name.id, name.call_id):
             if each is not None:

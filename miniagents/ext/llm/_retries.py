@@ -1,7 +1,7 @@
-"""Asking again, before anything of the answer has come.
+"""Retries of a call, as long as no piece of the answer has come.
 
-The SDK's own retries are switched off: it does not tell how often it asked, and one of the SDKs obeys a
-`Retry-After` of an hour. Here every attempt is counted, logged and bounded by the call's clock.
+The retries of the SDKs are switched off: an SDK does not report how often it has tried, and one of them obeys
+a `Retry-After` of an hour. Here each attempt is counted and logged, and the timeouts of the call limit it.
 """
 
 import logging
@@ -24,17 +24,17 @@ _BACKOFF: Final = Backoff(delay=0.5, max_delay=8.0, jitter=0.25)
 async def ask_or_retry(
     ask: Callable[[], Awaitable[T]], call: CallRecord, clock: Clock, sdk: SDKErrors, max_retries: int
 ) -> T | Retry:
-    """Send the request once, and read until the first piece of an answer is there.
+    """Send the request once, and read until the first piece of an answer has come.
 
-    Connection failures, 408, 409, 425, 429, 5xx, and a provider that says that it is overloaded are tried
-    again, unless it says that the request is at fault. The wait is what `Retry-After` says, else 0.5, 1, 2,
-    ... up to 8 s. One that would end after the call's deadline is not begun.
+    Connection errors, the statuses 408, 409, 425, 429 and 5xx, and errors of an overloaded provider are tried
+    again, unless the error says that the request is at fault. The delay is that of `Retry-After`, else 0.5,
+    1, 2, ... up to 8 s. If the delay would end after a timeout of the call, there is no further attempt.
 
     Returns:
-        What `ask` returned; or a `Retry`, if asking again after its delay can help.
+        The result of `ask`; or a `Retry`, if another attempt after its delay can help.
 
     Raises:
-        LLMError: what the last attempt failed with.
+        LLMError: the error of the last attempt.
     """
     try:
         return await ask()
@@ -45,7 +45,7 @@ async def ask_or_retry(
         asked = error.retry_after
         delay = _BACKOFF.pause(call.attempts) if asked is None else asked
         if delay >= clock.remaining:
-            error.add_note(f"It asked to wait {delay:.0f} s, which is longer than this call may take.")
+            error.add_note(f"The next attempt would be in {delay:.0f} s, after a timeout of this call.")
             raise error from exc
     _LOG.info("attempt %d failed, the next one is in %.1f s: %s", call.attempts, delay, error)
     return Retry(call.attempts, delay, str(error))

@@ -1,4 +1,4 @@
-"""Which model, at which address, with which key: from keywords and the environment, or a clear error."""
+"""Finds the model, the address and the API key of a call, in its keywords or the environment."""
 
 import os
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ __all__ = ["Endpoint", "Provider", "server_of"]
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A provider, as its settings see it.
+    """A provider, and how its settings are found.
 
     Attributes:
-        name: in lower case; its settings in the environment begin with it in capitals (`OPENAI_API_KEY`).
-        base_url: its own address.
-        own_hosts: the domains that are the provider's own.
+        name: in lower case; its environment variables begin with it in capitals (`OPENAI_API_KEY`).
+        base_url: its address.
+        own_hosts: the domains that belong to the provider.
 
     Example:
         >>> acme = Provider("acme", "https://api.acme.example", ("acme.example",))
@@ -34,13 +34,13 @@ class Provider:
     own_hosts: tuple[str, ...]
 
     def model(self, given: str | None) -> str:
-        """Return the model to ask.
+        """Return the name of the model to call.
 
         Args:
-            given: what the agent was told; None for the setting in the environment.
+            given: the keyword of the agent; None for the environment variable.
 
         Raises:
-            LLMConfigError: if none is given and none is set.
+            LLMConfigError: neither is set.
         """
         variable = f"{self.name.upper()}_MODEL"
         if model := given or os.environ.get(variable):
@@ -51,22 +51,22 @@ class Provider:
         )
 
     def endpoint(self, api_key: SecretStr | str | None, base_url: str | None) -> "Endpoint":
-        """Return where to ask, and with which key.
+        """Return the address and the API key of a call.
 
-        A key in the environment goes to whatever address is given, as with the SDK. An address that is not
-        the provider's own may do without a key.
+        A key in the environment is sent to any address that is given, as the SDK does. Only the addresses of
+        the provider itself require a key.
 
         Args:
-            api_key: what the agent was told; None for the setting in the environment.
-            base_url: the same, and then the provider's own.
+            api_key: the keyword of the agent; None for the environment variable.
+            base_url: the keyword of the agent; None for the environment variable, else the provider itself.
 
         Raises:
-            LLMConfigError: if there is no key, or the address is none.
+            LLMConfigError: the key is missing or not a key, or the address is not an address.
         """
         url = base_url or os.environ.get(f"{self.name.upper()}_BASE_URL") or self.base_url
         if not _is_address(url):
             raise LLMConfigError(
-                f"the base URL {url!r} is no address; write it like {self.base_url}", provider=self.name
+                f"the base URL {url!r} is not an address; write it like {self.base_url}", provider=self.name
             )
         variable = f"{self.name.upper()}_API_KEY"
         plain = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
@@ -84,10 +84,10 @@ class Provider:
         return Endpoint(self.name, url, SecretStr(key) if key else None)
 
     def asked(self, given: Mapping[str, object]) -> AskedModel:
-        """Which model a call asks, at which server, with which key: what is not given is what is set.
+        """Return the model, the server and the key of a call, from its keywords and the environment.
 
         Args:
-            given: its keywords.
+            given: the keywords.
 
         Example:
             >>> acme = Provider("acme", "https://api.acme.example", ("acme.example",))
@@ -112,7 +112,7 @@ class Provider:
         )
 
     def is_own(self, url: str) -> bool:
-        """Whether the address is one of the provider's own.
+        """Return whether an address belongs to the provider.
 
         Args:
             url: any address.
@@ -123,11 +123,11 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to ask, and with which key; equal endpoints can share a client.
+    """The address and the API key of calls; equal endpoints can share a client.
 
     Attributes:
-        provider: the provider's name.
-        base_url: its address, or that of a server that speaks like it.
+        provider: the name of the provider.
+        base_url: its address, or that of a compatible server.
         api_key: None if the server needs none; it is never shown.
 
     Example:
@@ -141,12 +141,12 @@ class Endpoint:
 
     @property
     def keys(self) -> tuple[SecretStr, ...]:
-        """What no text may show."""
+        """The secrets that must not be in any text."""
         return () if self.api_key is None else (self.api_key,)
 
 
 def server_of(url: str) -> str:
-    """Return the server of an address, for sentences: host and port, without credentials.
+    """Return the host and port of an address, without credentials, for error texts.
 
     Args:
         url: an address.
@@ -159,7 +159,7 @@ def server_of(url: str) -> str:
 
 
 def _is_address(url: str) -> bool:
-    """Whether a request can be sent there."""
+    """Return whether a text is an address to which a request can be sent."""
     try:
         parts = urlsplit(url)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0

@@ -1,13 +1,13 @@
-"""Server-sent events: bytes in, events out, no socket.
+"""Server-sent events: decodes bytes to events, without a socket.
 
-Decoding is linear, strict and bounded. However the bytes are cut, every byte is looked at a fixed number of
-times, and the events do not depend on the cuts. Lines end with CR, LF or CRLF, a byte order mark may come
-first, comments bring nothing (https://html.spec.whatwg.org/multipage/server-sent-events.html). An event and
-the whole stream have a largest size.
+Decoding is linear, strict and bounded. However the bytes are cut into chunks, each byte is looked at a fixed
+number of times, and the events are the same. Lines end with CR, LF or CRLF, a byte order mark may come first,
+and comments are ignored (https://html.spec.whatwg.org/multipage/server-sent-events.html). The size of an
+event and of the whole stream is limited.
 
-Two dialects that the standard would drop silently are passed on, since they carry errors: a field called
-``error`` (llama.cpp), and a line that is JSON by itself. `error_of` makes an exception of them. Events with
-blank data, with which gateways keep connections alive, bring nothing.
+Two dialects that the standard ignores are passed on, since they contain errors: a field called ``error``
+(llama.cpp), and a line that is JSON by itself. `error_of` makes an exception of them. Events with blank data,
+with which gateways keep connections alive, are ignored.
 """
 
 from collections.abc import Callable
@@ -19,9 +19,9 @@ from ._reasons import reason_in
 __all__ = ["MAX_EVENT", "MAX_STREAM", "STRAY", "SSEDecoder", "ServerEvent", "error_of"]
 
 MAX_EVENT: Final = 16 * 2**20
-"""Bytes that one event, or one line, may have; pictures come in one."""
+"""Bytes that one event, or one line, may have; an image comes in one event."""
 MAX_STREAM: Final = 512 * 2**20
-"""Bytes that one answer may have in all, comments included."""
+"""Bytes that one answer may have in all, including comments."""
 
 STRAY: Final = "\N{NULL}"
 """The name of a line that is JSON by itself, without a field; no event can have it."""
@@ -48,19 +48,19 @@ class ServerEvent(NamedTuple):
     data: bytes
 
 
-# Not by its own constructor, which takes twice as long: there is one for each token.
+# Faster than the constructor of the class, which takes twice as long: there is an event for each token.
 _event: Final = cast("Callable[[type[ServerEvent], tuple[str, bytes]], ServerEvent]", tuple.__new__)  # pyright: ignore[reportUnknownMemberType] - of any tuple
 
 
 class SSEDecoder:
-    r"""Turns the bytes of one stream into its events.
+    r"""Decodes the bytes of one stream to its events.
 
     Args:
         max_event: bytes that one event or line may have.
-        max_stream: bytes that all may have together.
+        max_stream: bytes that the whole stream may have.
 
     Raises:
-        WireError: from `feed`, when a cap is passed.
+        WireError: from `feed`: a limit is exceeded.
 
     Example:
         >>> decoder = SSEDecoder()
@@ -84,23 +84,23 @@ class SSEDecoder:
         self._max_event = max_event
         self._left = max_stream  # bytes that may still come
         self._partial = bytearray()  # the line that has not ended yet
-        self._begun = False  # the place of a byte order mark is behind
-        self._after_cr = False  # a LF that comes now belongs to the CR before it
+        self._begun = False  # the position of a byte order mark has passed
+        self._after_cr = False  # the last byte was CR: a LF that comes now belongs to it
         self._name = ""
         self._data: list[bytes] = []
         self._size = 0
-        self._between_events = False  # the stream has begun, and nothing of the next event is here yet
+        self._between_events = False  # the stream has begun, and no byte of the next event has come
 
     def feed(self, chunk: bytes) -> list[ServerEvent]:
         """Return the events that are complete now.
 
         Args:
-            chunk: bytes, however they were cut.
+            chunk: bytes, cut anywhere.
 
         Raises:
-            WireError: a cap is passed.
+            WireError: a limit is exceeded.
         """
-        # Most bytes are whole events, in the form in which servers write them: no lines are looked for.
+        # Most chunks are whole events in the usual form, which can be decoded without a search for lines.
         if self._begun and _CR not in chunk and (last := chunk.rfind(_END_OF_EVENT)) >= 0:
             begin = 0 if self._between_events else chunk.find(_END_OF_EVENT) + len(_END_OF_EVENT)
             end = last + len(_END_OF_EVENT)
@@ -114,7 +114,7 @@ class SSEDecoder:
         return self._by_lines(chunk)
 
     def _by_lines(self, chunk: bytes) -> list[ServerEvent]:
-        """Return the same, whatever the lines are."""
+        """Return the events that are complete now, from lines of any form."""
         events: list[ServerEvent] = []
         for line in self._lines(chunk):
             if line.startswith(b"data: "):
@@ -132,10 +132,10 @@ class SSEDecoder:
         return events
 
     def _lines(self, chunk: bytes) -> list[bytes]:
-        """Return the lines that have ended now, and keep what has begun of the next one."""
+        """Return the lines that are complete now, and keep the beginning of the next one."""
         self._left -= len(chunk)
         if self._left < 0:
-            raise WireError("the answer is larger than any answer")
+            raise WireError("the answer is larger than the limit for an answer")
         if self._after_cr and chunk:
             self._after_cr = False
             if chunk[0] == _LF:
@@ -159,9 +159,10 @@ class SSEDecoder:
         return lines
 
     def rest(self) -> list[ServerEvent]:
-        """Return the event that had begun when the stream ended, whole or not.
+        """Return the last event if the stream ended in it; it may be incomplete.
 
-        The standard drops it. A caller that can tell whether its data is whole, as with JSON, may use it.
+        The standard ignores it. A caller that can check whether its data is complete, as with JSON, may use
+        it.
         """
         return self.feed(b"\n\n")
 
@@ -169,12 +170,12 @@ class SSEDecoder:
         if rest:
             self._partial += rest
             if len(self._partial) > self._max_event:
-                raise WireError("an event is larger than any event")
+                raise WireError("an event is larger than the limit for an event")
 
     def _add(self, data: bytes) -> None:
         self._size += len(data) + 1
         if self._size > self._max_event:
-            raise WireError("an event is larger than any event")
+            raise WireError("an event is larger than the limit for an event")
         self._data.append(data)
 
     def _event(self) -> ServerEvent:
@@ -199,7 +200,7 @@ class SSEDecoder:
 
 
 def _whole_events(chunk: bytes) -> list[ServerEvent] | None:
-    """The events of a chunk of whole ones, each of one line of data; None if it has something else."""
+    """Return the events of a chunk of whole events with one line of data each; None for any other chunk."""
     events: list[ServerEvent] = []
     for event in chunk[:-2].split(_END_OF_EVENT):
         if event.startswith(b"data: "):
@@ -220,13 +221,13 @@ def _name_of(value: bytes) -> str:
 
 
 def error_of(event: ServerEvent) -> ProviderError | None:
-    """Return the error that an event of a dialect stands for, None if it is no such event.
+    """Return the error in an event of a dialect; None if it is another event.
 
-    These are events of the type ``error`` and lines that are JSON by themselves, with an error in one of the
-    forms that servers write: under ``error``, or flat (``detail``, ``code`` and ``msg``, ...).
+    Such events have the type ``error``, or are lines that are JSON by themselves. Their error has one of the
+    forms that servers use: under ``error``, or flat (``detail``, ``code`` and ``msg``, ...).
 
     Args:
-        event: as it came.
+        event: of the stream.
 
     Example:
         >>> error_of(ServerEvent("error", b'{"error": {"type": "busy", "message": "Later."}}'))
@@ -246,7 +247,7 @@ def error_of(event: ServerEvent) -> ProviderError | None:
 
 
 def _tells(value: object) -> bool:
-    """Whether JSON that stands where an answer belongs has the fields of an error; no answer has them."""
+    """Return whether JSON has the fields of an error, which no answer has."""
     return isinstance(look(value, "message"), str) or any(
         look(value, name) is not None for name in ("detail", "msg", "error_msg", "errors")
     )

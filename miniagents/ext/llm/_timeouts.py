@@ -1,7 +1,7 @@
-"""How long a call may take: three limits, and one clock that stops a wait when one of them is up.
+"""The timeouts of a call: three limits, and a clock that cancels a wait when one of them has passed.
 
-Only time inside ``with clock`` counts, which is the time that is spent on the provider. While readers hold
-the stream back the clock stands still: a slow reader must not make a healthy provider look broken.
+Only time inside ``with clock`` counts: the time in which the call waits for the provider. While readers pause
+the stream, the clock stands still, so a slow reader does not cause a timeout of the provider.
 """
 
 import asyncio
@@ -17,23 +17,23 @@ from ._errors import Overdue
 __all__ = ["Clock", "Timeouts"]
 
 _DEFAULTS: Final = (120.0, 60.0, 600.0)
-# After the terminal marker the message is complete: what may still come is the count of tokens, then only the
-# end of the body, which lets the connection be used again. Neither is worth a long wait. In seconds.
+# In seconds. After the end marker the message is complete. Then only the count of tokens may come, and the
+# end of the body, after which the connection can be used again. Neither is worth a long wait.
 _FOR_USAGE: Final = 5.0
 _FOR_THE_END: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """The limits of one call, in seconds; None takes a limit away.
+    """The timeouts of one call, in seconds; None for no limit.
 
     Attributes:
-        first_token: from the call to the first piece of the answer, retries included. It is for streams only.
-        stall: between two pieces. Comments, pings and empty events are no pieces. It is for streams only.
+        first_token: from the call to the first piece of the answer, including retries; for streams only.
+        stall: between two pieces; comments, pings and empty events do not count. For streams only.
         total: for the whole call.
 
     Raises:
-        LLMConfigError: if a limit is not a positive number.
+        LLMConfigError: a timeout is not a positive number.
 
     Example:
         >>> Timeouts(stall=30)
@@ -41,7 +41,7 @@ class Timeouts:
         >>> Timeouts(total=0)
         Traceback (most recent call last):
             ...
-        miniagents...LLMConfigError: total_timeout=0 is no time; give seconds above 0, or None for no limit
+        miniagents...LLMConfigError: total_timeout=0 is not a positive number; give seconds above 0, or ...
     """
 
     first_token: float | None = 120.0
@@ -56,19 +56,20 @@ class Timeouts:
         for name, limit in zip(("first_token", "stall", "total"), limits, strict=True):
             if limit is not None and not is_limit(limit):
                 raise LLMConfigError(
-                    f"{name}_timeout={limit!r} is no time; give seconds above 0, or None for no limit"
+                    f"{name}_timeout={limit!r} is not a positive number; "
+                    "give seconds above 0, or None for no limit"
                 )
 
 
 class Clock:
-    """Counts the time of a call while it is entered (``with clock``), and stops what waits there too long.
+    """Counts the time of a call inside ``with clock``, and cancels a wait there that takes too long.
 
-    It works as `asyncio.timeout` does: the task is cancelled, and the cancellation becomes an `Overdue`. But
-    it is entered again and again, and its limits move on with every piece of the answer.
+    It works as `asyncio.timeout` does: it cancels the task, and the cancellation becomes an `Overdue`. But it
+    can be entered many times, and its limits move on with each piece of the answer.
 
     Args:
         timeouts: the limits.
-        streaming: whether pieces come one by one; for a whole answer only `total` holds.
+        streaming: whether the answer comes in pieces; if not, only `total` applies.
     """
 
     __slots__ = (
@@ -102,7 +103,7 @@ class Clock:
 
     @property
     def next(self) -> Deadline:
-        """The limit that is up next."""
+        """The limit that passes next."""
         return min(
             Deadline(self._total_at, "total"),
             Deadline(self._next_at, self._next_limit),
@@ -111,7 +112,7 @@ class Clock:
 
     @property
     def remaining(self) -> float:
-        """The seconds that were left until the next limit when the clock was last left; infinity for none."""
+        """The seconds to the next limit at the end of the last ``with clock``; infinity if there is none."""
         return self.next.at - self._left_at
 
     def __enter__(self) -> Self:
@@ -138,35 +139,35 @@ class Clock:
                 raise self._overdue() from None
 
     def stop(self) -> None:
-        """Let the timer go; nothing is waited for any more."""
+        """Cancel the timer: the call does not wait any more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def progressed(self) -> None:
-        """Note, after the clock was left, that a piece came: from then on the next one is waited for."""
+        """Note, after a ``with clock``, that a piece has come: the wait for the next one begins."""
         self._next_at = self._left_at + self._stall
         if self._next_limit != "stall":
             self._next_limit = "stall"
-            self.stop()  # the timer may ring too late now
+            self.stop()  # the new limit may be earlier than the timer
 
     def finished(self, *, all_known: bool) -> None:
-        """Note, after the clock was left, that the answer is complete: the wait for what follows is short."""
-        self.stop()  # the timer may ring too late now
+        """Note, after a ``with clock``, that the answer is complete: the wait for the rest is short."""
+        self.stop()  # the new limit may be earlier than the timer
         self._next_at = self._left_at + min(_FOR_THE_END if all_known else _FOR_USAGE, self._stall)
 
     def _arm(self) -> None:
         """Set the timer to the next limit."""
-        # One timer for the whole call: limits move on with every piece, so it nearly always rings too early,
-        # and is then set to where the limit is now. That is cheaper than a timer for every piece.
+        # One timer for the whole call: limits move on with each piece, so it nearly always fires too early,
+        # and is set again to the present limit. That is cheaper than a timer for each piece.
         at = self.next.at
         if at != inf:
             self._timer = self._loop.call_at(at, self._ring)
 
     def _ring(self) -> None:
-        """Cancel the wait if a limit is up."""
+        """Cancel the wait if a limit has passed."""
         self._timer = None
-        if self._task is None:  # the reader has the turn; the next wait sets the timer again
+        if self._task is None:  # the call does not wait now; the next wait sets the timer again
             return
         if self.next.at > self._now():
             self._arm()
@@ -175,7 +176,7 @@ class Clock:
         self._task.cancel()
 
     def _overdue(self) -> Overdue:
-        """Say which limit was up."""
+        """Return the error of the limit that has passed."""
         limits = self._timeouts
         match self.next.limit:
             case "total":
@@ -187,5 +188,5 @@ class Clock:
 
 
 def _or_endless(seconds: float | None) -> float:
-    """Return a limit as a number: infinity for none."""
+    """Return a limit as a number; infinity for None."""
     return inf if seconds is None else seconds

@@ -1,11 +1,11 @@
-"""Between a provider's SDK and the decoders: the client that asks, the response, the bytes of its body.
+"""The layer between the SDK of a provider and the decoders: clients, responses, and the bytes of bodies.
 
-* Each context keeps one client for each endpoint and closes it at its end (`shared_client`); a client of the
-  user's own is used as it is (`own_client`).
-* `EventSource` reads a response of the client's ``with_streaming_response`` and lets the connection go.
-* **A small body cannot become a large one.** The server is asked for no compression; a body that is
-  compressed nevertheless is unpacked in steps, so that its size can be checked on the way. The body of an
-  error, which an SDK would read whole by itself, is read before (`bound_errors`).
+* Each context keeps one client for each endpoint, and closes it at its end (`shared_client`). A client that
+  the user gives is used instead, and is not closed (`own_client`).
+* `EventSource` reads a response of the client's ``with_streaming_response``, and releases the connection.
+* **A small body cannot become a large one.** The request asks for no compression. A body that is compressed
+  nevertheless is decompressed in steps, and its size is checked at each step. The body of an error, of which
+  an SDK would read any size, is read before the SDK reads it (`bound_errors`).
 """
 
 import asyncio
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 NO_KEY: Final = "no-key"
-"""What is sent to a server that needs no key: the SDKs insist on one."""
+"""The API key for a server that needs none, since the SDKs require one."""
 
 _SECONDS_TO_CLOSE: Final = 5.0
 
@@ -59,17 +59,17 @@ C = TypeVar("C", bound=Closable)
 
 
 class ClientPool:
-    """The clients of a context and of those within it, one for each endpoint, closed with it.
+    """The clients of a context and of the contexts inside it, one for each endpoint.
 
-    Building a client blocks for 30 to 170 ms, and a client that is used on two event loops breaks. A context
-    lives on one event loop, so what it keeps is safe to use again.
+    It takes 30 to 170 ms to build a client, and a client cannot be used on two event loops. A context belongs
+    to one event loop, so its clients can be used again.
     """
 
     def __init__(self) -> None:
         self._clients: dict[Endpoint, Closable] = {}
 
     def get(self, endpoint: Endpoint, kind: type[C], build: Callable[[Endpoint], C]) -> C:
-        """Return the client for an endpoint, built if there is none of this class."""
+        """Return the client for an endpoint; build it if there is none of this class."""
         client = self._clients.get(endpoint)
         if not isinstance(client, kind):
             client = self._clients[endpoint] = build(endpoint)
@@ -77,7 +77,7 @@ class ClientPool:
         return client
 
     async def close(self) -> None:
-        """Close all clients; one that cannot be closed in 5 s is left to the end of the loop."""
+        """Close all clients; give up on one that cannot be closed in 5 s."""
         clients, self._clients = list(self._clients.values()), {}
         for client in clients:
             with suppress(Exception):
@@ -91,14 +91,14 @@ def own_client(
     """Return the client that the user gave to an agent; None if there is none.
 
     Args:
-        client: what was given for it.
-        kind: the class of the SDK.
+        client: the keyword ``client`` of the agent.
+        kind: the class of clients of the SDK.
         agent: the name of the agent, for errors.
-        api_key: the key, which only goes without a client.
-        base_url: the address; the same.
+        api_key: the keyword ``api_key``; it must be None if there is a client.
+        base_url: the keyword ``base_url``; it must be None if there is a client.
 
     Raises:
-        LLMConfigError: a client and also one of the others, or no client of this SDK.
+        LLMConfigError: ``api_key`` or ``base_url`` is given with a client, or it is not a client of this SDK.
 
     Example:
         >>> class Acme:
@@ -110,7 +110,9 @@ def own_client(
     if client is None:
         return None
     if api_key is not None or base_url is not None:
-        raise LLMConfigError(f"{agent} was given client and also api_key or base_url; the client has both")
+        raise LLMConfigError(
+            f"{agent} got client and also api_key or base_url; give client alone: it has both"
+        )
     if not isinstance(client, kind):
         package = kind.__module__.partition(".")[0]
         raise LLMConfigError(f"client is of type {type(client).__name__}; give {package}.{kind.__name__}")
@@ -122,9 +124,9 @@ def shared_client(endpoint: Endpoint, kind: type[C], build: Callable[[Endpoint],
     """Return the client for an endpoint that all calls of the active context share.
 
     Args:
-        endpoint: where and with which key.
-        kind: the client's class.
-        build: makes the first one.
+        endpoint: the address and the API key.
+        kind: the class of the client.
+        build: makes the client, at the first call.
 
     Raises:
         NoActiveContextError: no context is active.
@@ -146,13 +148,13 @@ def shared_client(endpoint: Endpoint, kind: type[C], build: Callable[[Endpoint],
 
 
 def no_certificates(endpoint: Endpoint) -> ssl.SSLContext | None:
-    """Return TLS settings that trust no server, for an endpoint that needs none; None if it may need some.
+    """Return TLS settings without certificates for an endpoint without TLS; None if it may use TLS.
 
-    Most of the time that building a client takes goes into loading certificates, which a server behind plain
-    ``http://`` does not use. A redirect to ``https://`` fails then, and is not trusted blindly.
+    Most of the time that it takes to build a client is spent on loading certificates, which are not needed
+    for ``http://``. With these settings a redirect to ``https://`` fails, since no server is trusted.
 
     Args:
-        endpoint: where to ask.
+        endpoint: of the requests.
 
     Example:
         >>> no_certificates(Endpoint("acme", "https://api.acme.example", None)) is None
@@ -169,7 +171,7 @@ _EVENT_STREAM: Final = "text/event-stream"
 
 
 class HTTPResponse(Protocol):
-    """What the HTTP library of an SDK knows of a response.
+    """A response of the HTTP library of an SDK.
 
     Example:
         >>> import httpx2
@@ -180,17 +182,17 @@ class HTTPResponse(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers, whatever the case of their names."""
+        """The headers; the case of their names does not matter."""
         ...
 
     @property
     def is_stream_consumed(self) -> bool:
-        """Whether somebody has read the body already: a transport of a test, a hook of the client."""
+        """Whether the body was read already, by the transport of a test or a hook of the client."""
         ...
 
     @property
     def content(self) -> bytes:
-        """The body that was read, unpacked."""
+        """The body that was read, decompressed."""
         ...
 
     def aiter_raw(self) -> AsyncGenerator[bytes]:
@@ -203,7 +205,7 @@ class HTTPResponse(Protocol):
 
 
 class Response(Protocol):
-    """A response that an SDK hands out before its body was read.
+    """A response that an SDK returns before its body was read.
 
     Example:
         >>> import httpx2
@@ -221,22 +223,22 @@ class Response(Protocol):
 
 
 class EventSource:
-    """The events of a response: those of an event stream, or the whole body as the only one.
+    """The events of a response: those of an event stream, or the whole body as one event.
 
-    The bytes come from `body`; each piece of them goes to `feed`, and `end` follows the last one.
+    The caller reads bytes from `body`, gives each piece to `feed`, and calls `end` after the last one.
 
     Args:
-        response: what the SDK returned.
-        stream: whether a stream was asked for.
-        request_id_header: the name of the response header with the request's id.
+        response: of the SDK.
+        stream: whether the request asked for a stream.
+        request_id_header: the name of the response header with the id of the request.
 
     Attributes:
         body: the bytes, as they come from the network.
-        content_type: what the response says it is, without parameters.
-        headers: what the headers of the response say; None if nothing.
+        content_type: the content type of the response, without parameters.
+        headers: what is known from the headers of the response; None if nothing.
         spoke: whether there was an event.
-        ended: the body has ended.
-        may_be_cut: the last event came without its own end, so a part of it may be missing.
+        ended: whether the body has ended.
+        may_be_cut: whether the last event came without its end, so that a part of it may be missing.
     """
 
     __slots__ = (
@@ -270,15 +272,15 @@ class EventSource:
 
     @property
     def is_event_stream(self) -> bool:
-        """Whether the response says that it is an event stream."""
+        """Whether the content type is that of an event stream."""
         return self.content_type == _EVENT_STREAM
 
     def feed(self, data: bytes) -> list[ServerEvent]:
         """Return the events that these bytes complete.
 
         Raises:
-            WireError: the body is larger than any answer.
-            ConnectionError: it is damaged.
+            WireError: the body is larger than the limit.
+            ConnectionError: the compressed body is damaged.
         """
         sse = self._sse
         if sse is None:
@@ -289,7 +291,7 @@ class EventSource:
         return events
 
     def end(self) -> list[ServerEvent]:
-        """Note that the body has ended, and return the event that was not ended itself, or the whole body."""
+        """Note that the body has ended; return the event that has no end, or the whole body."""
         self.ended = True
         if self._sse is not None:
             self.may_be_cut = True
@@ -298,19 +300,19 @@ class EventSource:
         return [ServerEvent("", bytes(self._whole))]
 
     def _unpacked(self, sse: SSEDecoder, pieces: Iterable[bytes]) -> list[ServerEvent]:
-        """Feed a decoder with bytes that were compressed."""
+        """Feed a decoder with decompressed bytes."""
         return [event for piece in pieces for event in sse.feed(piece)]
 
     def _keep(self, data: bytes) -> list[ServerEvent]:
-        """Add bytes to a body that is no stream."""
+        """Add bytes to a body that is not a stream."""
         for piece in (data,) if self._unpack is None else self._unpack(data):
             self._whole += piece
             if len(self._whole) > MAX_EVENT:
-                raise WireError("the answer is larger than any answer")
+                raise WireError("the answer is larger than the limit for an answer")
         return []
 
     async def release(self) -> None:
-        """Let the connection go; nothing of the stream is left behind."""
+        """Release the connection and the stream."""
         with suppress(Exception):
             await self.body.aclose()
         with suppress(Exception):

@@ -1,4 +1,4 @@
-"""A compressed body, unpacked in steps: a small body cannot become a large one before its size is checked."""
+"""Decompresses a body in steps, so that its size can be checked before it becomes large."""
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -11,21 +11,21 @@ __all__ = ["Unpack", "unpacker"]
 Unpack: TypeAlias = Callable[[bytes], Iterable[bytes]]
 
 _STEP: Final = 2**16  # bytes
-_AUTOMATIC: Final = 32 + zlib.MAX_WBITS  # gzip or zlib, as the first bytes say
+_AUTOMATIC: Final = 32 + zlib.MAX_WBITS  # gzip or zlib, depending on the first bytes
 
 
 def unpacker(encoding: str) -> Unpack | None:
-    """Return what unpacks the pieces of a body with this ``Content-Encoding``, None if it is not packed."""
+    """Return a function that decompresses a body with this ``Content-Encoding``; None if none is needed."""
     name = encoding.strip().lower()
     if name in {"", "identity"}:
         return None
     if name in {"gzip", "x-gzip", "deflate"}:
         return _Inflater().feed
-    raise WireError(f"the body is packed as {name!r}, which was not asked for")
+    raise WireError(f"the body is compressed as {name!r}, which the request did not ask for")
 
 
 class _Inflater:
-    """Unpacks one body, in order."""
+    """Decompresses one body, in order."""
 
     __slots__ = ("_inflate",)
 
@@ -33,7 +33,7 @@ class _Inflater:
         self._inflate = zlib.decompressobj(_AUTOMATIC)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what a piece of the body unpacks to, in steps."""
+        """Yield the decompressed bytes of a piece of the body, in steps."""
         try:
             while data and not self._inflate.eof:
                 if out := self._inflate.decompress(data, _STEP):

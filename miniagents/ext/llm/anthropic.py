@@ -1,11 +1,11 @@
 """`anthropic_agent`: models of Anthropic.
 
-Everything goes through ``messages.create`` of the official async SDK; what it has no parameter for any more
-(`temperature`) goes through its ``extra_body``.
+Requests go through ``messages.create`` of the official async SDK. Fields for which it has no parameter any
+more (`temperature`) are sent in its ``extra_body``.
 
 Why so long: one provider is one file, and a third of it describes the keywords.
 
-Example, with a transport of httpx2 in the place of the network:
+Example, with a transport of httpx2 instead of the network:
 
     >>> import httpx2, json
     >>> from miniagents import MiniAgents
@@ -87,7 +87,7 @@ __all__ = ["anthropic_agent", "create_anthropic_agent"]
 _PROVIDER: Final = Provider("anthropic", "https://api.anthropic.com", ("anthropic.com",))
 _RESERVED: Final = MappingProxyType(
     {
-        "messages": "they are what the agent is sent",
+        "messages": "send them to the agent",
         "model": "give model=...",
         "stream": "give stream=...",
         "max_tokens": "give max_tokens=...",
@@ -124,28 +124,29 @@ async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_o
 ) -> None:
     """Answers a conversation with a model of Anthropic.
 
-    It is sent the whole conversation, images and files too, and replies one `AssistantMessage`, streamed,
-    with `model`, `response_id`, `finish_reason` (in Anthropic's own word: "end_turn"; "max_tokens" means that
-    they were not enough), `usage` (whose input includes what was cached), and `reasoning` and `tool_calls`
-    where there are some.
+    The agent sends the whole conversation, with images and files, and streams one `AssistantMessage`. This
+    has `model`, `response_id`, `finish_reason` (as Anthropic sends it, such as "end_turn"; "max_tokens" means
+    that `max_tokens` was too small), `usage` (the input includes cached tokens), and, if there are any,
+    `reasoning` and `tool_calls`.
 
-    `system` and all system messages become the request's system text. Anthropic wants the roles to alternate,
-    so neighbours of one role are joined by a blank line, and a conversation that begins with the assistant
-    gets a short user turn before it. Messages without text are left out. So are error messages: the model is
-    not told of them.
+    `system` and all system messages become the system text of the request. Anthropic requires that the roles
+    alternate. So consecutive messages of one role are joined with a blank line, and a short user turn is
+    added before a conversation that begins with the assistant. Messages without text, and error messages, are
+    not sent.
 
     Args:
         ctx: the conversation.
         model, stream, temperature, system, client, api_key, base_url: see `ModelOptions`.
         first_token_timeout, stall_timeout, total_timeout, max_retries: see `ModelOptions`.
         refusal_is_error, tools, tool_choice, answer_schema, extra: see `ModelOptions`.
-        max_tokens: the most tokens of the answer; 8192 unless given, since Anthropic wants a number.
+        max_tokens: the maximum number of tokens of the answer; Anthropic requires a number, so the default is
+            8192.
 
     Raises:
-        LLMConfigError: no model, no key, nothing to answer, or a keyword that makes no sense; nothing was
-            sent.
+        LLMConfigError: there is no model, no API key or no message to answer, or a keyword makes no sense;
+            nothing was sent.
         ToolDefinitionError: the tools make no sense; nothing was sent.
-        LLMError: what went wrong afterwards is an error of the reply, after the text that had arrived.
+        LLMError: errors after that are errors of the reply, after the text that has come.
     """
     options = ModelOptions(
         model=model,
@@ -181,14 +182,14 @@ async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_o
             extra_body=request.body,
             extra_headers={"Accept-Encoding": "identity", **asked.extras.headers},
             extra_query=asked.extras.query,
-            timeout=used.timeout,  # so that the SDK does not refuse long answers that do not stream
+            timeout=used.timeout,  # else the SDK refuses long answers that do not stream
         )
 
     reply_with(ctx, asked.call(_WIRE, ask))
 
 
 create_anthropic_agent: Final = anthropic_agent.fork
-"""The same as `anthropic_agent.fork`: an agent with other defaults."""
+"""Another name of `anthropic_agent.fork`: makes an agent with other defaults."""
 
 
 # -- encode: messages -> request -------------------------------------------------------------------------
@@ -196,7 +197,7 @@ create_anthropic_agent: Final = anthropic_agent.fork
 
 @dataclass(frozen=True, slots=True)
 class _MessagesRequest:
-    """What is sent, apart from model and `max_tokens`: the messages, and all other fields of the body."""
+    """The messages of a request, and the other fields of its body, without the model and `max_tokens`."""
 
     messages: "list[MessageParam]"
     body: dict[str, object]
@@ -209,15 +210,15 @@ def _encode(
     wanted: Wanted = NOTHING_WANTED,
     extra: Mapping[str, object],
 ) -> _MessagesRequest:
-    """Turn a conversation into a request of the Messages API."""
-    # Results of tools are the user's to tell.
+    """Convert a conversation to a request of the Messages API."""
+    # The Messages API expects results of tools in the turns of the user.
     sides = [Turn("user", turn.content) if turn.role == "tool" else turn for turn in conversation.turns]
     turns = list(joined_turns(sides))
     if turns[0].role == "assistant":
         turns.insert(0, Turn("user", (_OPENING,)))
     last = turns[-1]
     if last.role == "assistant" and isinstance(said := last.content[-1], str):
-        # The model goes on from here, and a text to go on from may not end in white space.
+        # The model continues this text, which must not end with white space then.
         turns[-1] = Turn("assistant", (*last.content[:-1], said.rstrip()))
     messages = [{"role": turn.role, "content": _content(turn)} for turn in turns]
     body: dict[str, object] = {
@@ -237,7 +238,7 @@ def _encode(
 def _content(turn: Turn) -> object:
     if len(turn.content) == 1 and isinstance(turn.content[0], str):
         return turn.content[0]
-    # Results come before everything else that is said with them.
+    # Results must come before all other blocks of their turn.
     ordered = sorted(turn.content, key=lambda part: not isinstance(part, ToolResult))
     return [block for part in ordered for block in _blocks(part)]
 
@@ -249,7 +250,7 @@ def _blocks(part: Content) -> Iterator[dict[str, object]]:
         case Refusal(text):
             yield {"type": "text", "text": text}
         case Reasoning(text, signature):
-            # Only a thought that Anthropic has signed may go back to it; it signs no names of blocks.
+            # Only reasoning that Anthropic has signed may go back to it; Anthropic gives it no id.
             if signature and part.id is None:
                 thought: dict[str, object] = {"type": "thinking", "thinking": text, "signature": signature}
                 yield {"type": "redacted_thinking", "data": signature} if part.redacted else thought
@@ -297,8 +298,8 @@ def _format(answer: AnswerSchema | None) -> dict[str, object] | None:
         return None
     if answer.recursive:
         raise LLMConfigError(
-            f"Anthropic's schema mode takes no type that contains itself, as {answer.name} does; "
-            "use as_type(..., mode='tool'), which takes any"
+            f"the schema mode of Anthropic does not accept a type that contains itself, as {answer.name} "
+            "does; use as_type(..., mode='tool')"
         )
     return {"type": "json_schema", "schema": plain(answer.schema)}
 
@@ -307,11 +308,11 @@ def _format(answer: AnswerSchema | None) -> dict[str, object] | None:
 
 
 def _connection(options: ModelOptions) -> Connection[AsyncAnthropic]:
-    """Return the user's own client, or the one that the context keeps for this address and key."""
+    """Return the client that the user gave, or the one that the context keeps for this address and key."""
     own = own_client(options.client, AsyncAnthropic, "anthropic_agent", options.api_key, options.base_url)
     if own is not None:
         keys = tuple(SecretStr(key) for key in (own.api_key, own.auth_token) if key)
-        # A copy, which takes a quarter of a millisecond, only if the client would ask again by itself.
+        # A copy, which takes 0.25 ms, only if the client would retry by itself.
         client = own if own.max_retries == 0 else own.with_options(max_retries=0)
         return Connection(client, str(own.base_url), own.max_retries, keys)
     endpoint = _PROVIDER.endpoint(options.api_key, options.base_url)
@@ -323,11 +324,11 @@ def _build(endpoint: Endpoint) -> AsyncAnthropic:
     """Make the client of an endpoint."""
     key = endpoint.api_key.get_secret_value() if endpoint.api_key else NO_KEY
     tls = no_certificates(endpoint)
-    # Every wait is bounded by the call's own limits; the SDK has no total one.
+    # The timeouts of the call limit every wait; the SDK has no timeout for the whole call.
     return AsyncAnthropic(
         api_key=key,
         base_url=endpoint.base_url,
-        max_retries=0,  # asking again is ours
+        max_retries=0,  # `_retries` does that
         timeout=Timeout(None, connect=_SECONDS_TO_CONNECT),
         http_client=None if tls is None else DefaultAsyncHttpxClient(verify=tls),
     )

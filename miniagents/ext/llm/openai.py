@@ -1,9 +1,9 @@
-"""`openai_agent`: models of OpenAI, and of every server that speaks Chat Completions.
+"""`openai_agent`: models of OpenAI, and of every server with the Chat Completions API.
 
-Such are Ollama, vLLM and llama.cpp. Everything goes through ``chat.completions.create`` of the official
-async SDK. `_chat_decoder` understands what comes, and tells which dialects of servers it understands.
+Such servers are Ollama, vLLM and llama.cpp. Requests go through ``chat.completions.create`` of the official
+async SDK. `_chat_decoder` decodes the answers, and describes which dialects of servers it understands.
 
-Example, with a transport of httpx2 in the place of the network:
+Example, with a transport of httpx2 instead of the network:
 
     >>> import httpx2, json
     >>> from miniagents import MiniAgents
@@ -56,7 +56,7 @@ __all__ = ["create_openai_agent", "openai_agent"]
 
 _RESERVED: Final = MappingProxyType(
     {
-        "messages": "they are what the agent is sent",
+        "messages": "send them to the agent",
         "model": "give model=...",
         "stream": "give stream=...",
         "timeout": "give total_timeout=...",
@@ -90,31 +90,31 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
 ) -> None:
     """Answers a conversation with a model of OpenAI, or of any server that is compatible with it.
 
-    It is sent the whole conversation, images and files too, and replies one `AssistantMessage`, streamed,
-    with `model`, `response_id`, `finish_reason` (in the server's own word; "length" means that `max_tokens`
-    were not enough), `usage`, and `reasoning` and `tool_calls` where there are some.
+    The agent sends the whole conversation, with images and files, and streams one `AssistantMessage`. This
+    has `model`, `response_id`, `finish_reason` (as the server sends it; "length" means that `max_tokens` was
+    too small), `usage`, and, if there are any, `reasoning` and `tool_calls`.
 
-    `system` and all system messages become one system message, which comes first. Messages without text are
-    left out. So are error messages: the model is not told of them.
+    `system` and all system messages become one system message, which comes first. Messages without text, and
+    error messages, are not sent.
 
     Args:
         ctx: the conversation.
         model, stream, temperature, system, client, api_key, base_url: see `ModelOptions`.
         first_token_timeout, stall_timeout, total_timeout, max_retries: see `ModelOptions`.
         refusal_is_error, tools, tool_choice, answer_schema, extra: see `ModelOptions`.
-        max_tokens: the most tokens of the answer. OpenAI is sent `max_completion_tokens`, its name of today;
-            other servers are sent `max_tokens`, since many of them know only that.
+        max_tokens: the maximum number of tokens of the answer. It is sent to OpenAI as
+            `max_completion_tokens`, and to other servers as `max_tokens`, since many know only that name.
         needs_finish_reason: whether an answer without a `finish_reason` is an error. Set it to False for a
-            server that never sends one: then ``[DONE]`` marks the end of a stream, or the count of tokens
-            that comes last, and a whole answer is complete if its JSON is. What is not noticed then: that
-            the model was cut at `max_tokens` or by a filter, and that a proxy lost the model in the middle
-            and wrote ``[DONE]`` nevertheless.
+            server that never sends one. Then ``[DONE]``, or the count of tokens, marks the end of a stream,
+            and an answer that does not stream is complete if its JSON is. The agent cannot notice then that
+            the answer was cut at `max_tokens` or by a filter, or that a proxy lost the connection to the
+            model and sent ``[DONE]`` nevertheless.
 
     Raises:
-        LLMConfigError: no model, no key, nothing to answer, or a keyword that makes no sense; nothing was
-            sent.
+        LLMConfigError: there is no model, no API key or no message to answer, or a keyword makes no sense;
+            nothing was sent.
         ToolDefinitionError: the tools make no sense; nothing was sent.
-        LLMError: what went wrong afterwards is an error of the reply, after the text that had arrived.
+        LLMError: errors after that are errors of the reply, after the text that has come.
     """
     options = ModelOptions(
         model=model,
@@ -150,7 +150,7 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
     def ask() -> AbstractAsyncContextManager[Response]:
         return used.chat.completions.with_streaming_response.create(
             model=asked.model,
-            messages=[],  # in the body: the SDK would look at each for half a millisecond, and change nothing
+            messages=[],  # they are in `extra_body`: the SDK would check each for 0.5 ms, and change nothing
             stream=stream,
             extra_body={**request.body, "messages": request.messages},
             extra_headers={"Accept-Encoding": "identity", **asked.extras.headers},
@@ -162,7 +162,7 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
 
 
 create_openai_agent: Final = openai_agent.fork
-"""The same as `openai_agent.fork`: an agent with other defaults."""
+"""Another name of `openai_agent.fork`: makes an agent with other defaults."""
 
 
 # -- encode: messages -> request -------------------------------------------------------------------------
@@ -170,7 +170,7 @@ create_openai_agent: Final = openai_agent.fork
 
 @dataclass(frozen=True, slots=True)
 class _ChatRequest:
-    """What is sent, apart from the model's name: the messages, and all other fields of the body."""
+    """The messages of a request, and the other fields of its body, without the model."""
 
     messages: list[dict[str, object]]
     body: dict[str, object]
@@ -186,7 +186,7 @@ def _encode(
     wanted: Wanted = NOTHING_WANTED,
     extra: Mapping[str, object],
 ) -> _ChatRequest:
-    """Turn a conversation into a Chat Completions request."""
+    """Convert a conversation to a Chat Completions request."""
     messages: list[dict[str, object]] = []
     if conversation.system:
         messages.append({"role": "system", "content": conversation.system})
@@ -207,7 +207,7 @@ def _encode(
 
 
 def _calls_together(turns: Iterable[Turn]) -> Iterator[Turn]:
-    """Join what a model said after a call with the call: results must follow the message of their calls."""
+    """Join texts after a call with the message of the call, since results must follow that message."""
     open_turn: Turn | None = None  # the last one, if it has calls
     for turn in turns:
         if open_turn is not None and turn.role == "assistant":
@@ -261,11 +261,13 @@ def _item(part: Content) -> dict[str, object]:
             address = {"url": data_url(part), **({"detail": part.detail} if part.detail else {})}
             return {"type": "image_url", "image_url": address}
         case File(url=str()):
-            raise LLMConfigError("Chat Completions takes no address of a file; give its data or its path")
+            raise LLMConfigError("Chat Completions does not accept the URL of a file; give its data or path")
         case File():
             return {"type": "file", "file": {"filename": name_of(part), "file_data": data_url(part)}}
         case _:
-            raise LLMConfigError(f"a user cannot say a {type(part).__name__}; give texts, images and files")
+            raise LLMConfigError(
+                f"a message of a user cannot contain a {type(part).__name__}; give texts, images and files"
+            )
 
 
 def _tool(spec: ToolSpec) -> dict[str, object]:

@@ -1,7 +1,7 @@
-"""`openai_responses_agent`: models of OpenAI that think, over the Responses API.
+"""`openai_responses_agent`: reasoning models of OpenAI, over the Responses API.
 
-Everything goes through ``responses.create`` of the official async SDK. Nothing is stored at the provider: the
-whole conversation is sent each time, with the thoughts of earlier turns in encrypted form.
+Requests go through ``responses.create`` of the official async SDK. Nothing is stored at the provider: each
+request has the whole conversation, with the encrypted reasoning of earlier turns.
 
 Why so long: one provider is one file, and a third of it describes the keywords.
 
@@ -49,7 +49,7 @@ __all__ = ["create_openai_responses_agent", "openai_responses_agent"]
 
 _RESERVED: Final = MappingProxyType(
     {
-        "input": "it is what the agent is sent",
+        "input": "send it to the agent",
         "instructions": "give system=..., or send a SystemMessage",
         "model": "give model=...",
         "stream": "give stream=...",
@@ -82,30 +82,30 @@ async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most;
     answer_schema: AnswerSchema | None = None,
     extra: Mapping[str, object] | None = None,
 ) -> None:
-    """Answers a conversation with a model of OpenAI that thinks first.
+    """Answers a conversation with a model of OpenAI that reasons before it answers.
 
-    It is sent the whole conversation, images and files too, and replies one `AssistantMessage`, streamed,
-    with `model`, `response_id`, `finish_reason` ("completed", else why it is not: "max_output_tokens"),
-    `usage`, and `reasoning` and `tool_calls` where there are some.
+    The agent sends the whole conversation, with images and files, and streams one `AssistantMessage`. This
+    has `model`, `response_id`, `finish_reason` ("completed", or the reason why it is not complete, such as
+    "max_output_tokens"), `usage`, and, if there are any, `reasoning` and `tool_calls`.
 
-    `system` and all system messages become the request's instructions. Messages without text are left out. So
-    are error messages: the model is not told of them.
+    `system` and all system messages become the instructions of the request. Messages without text, and error
+    messages, are not sent.
 
     Args:
         ctx: the conversation.
         model, stream, system, client, api_key, base_url, first_token_timeout: see `ModelOptions`.
         stall_timeout, total_timeout, max_retries, refusal_is_error: see `ModelOptions`.
         tools, tool_choice, answer_schema, extra: see `ModelOptions`.
-        max_tokens: the most tokens of the answer, those of its thoughts included.
-        temperature: from 0 to 2; models that think take none.
-        keep_reasoning: whether to ask for the thoughts in encrypted form, so that later turns can send them
-            back. Set it to False for a model that does not think: those refuse to be asked.
+        max_tokens: the maximum number of tokens of the answer, including its reasoning.
+        temperature: from 0 to 2; reasoning models do not accept it.
+        keep_reasoning: whether to request the reasoning in encrypted form, so that later turns can send it
+            back. Set it to False for a model that does not reason: such models refuse this request.
 
     Raises:
-        LLMConfigError: no model, no key, nothing to answer, or a keyword that makes no sense; nothing was
-            sent.
+        LLMConfigError: there is no model, no API key or no message to answer, or a keyword makes no sense;
+            nothing was sent.
         ToolDefinitionError: the tools make no sense; nothing was sent.
-        LLMError: what went wrong afterwards is an error of the reply, after the text that had arrived.
+        LLMError: errors after that are errors of the reply, after the text that has come.
     """
     options = ModelOptions(
         model=model,
@@ -140,7 +140,7 @@ async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most;
     def ask() -> AbstractAsyncContextManager[Response]:
         return used.responses.with_streaming_response.create(
             model=asked.model,
-            input=[],  # in the body: the SDK would look at each for a millisecond, and change nothing
+            input=[],  # it is in `extra_body`: the SDK would check each item for 1 ms, and change nothing
             stream=stream,
             extra_body={**request.body, "input": request.input},
             extra_headers={"Accept-Encoding": "identity", **asked.extras.headers},
@@ -152,7 +152,7 @@ async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most;
 
 
 create_openai_responses_agent: Final = openai_responses_agent.fork
-"""The same as `openai_responses_agent.fork`: an agent with other defaults."""
+"""Another name of `openai_responses_agent.fork`: makes an agent with other defaults."""
 
 
 # -- encode: messages -> request -------------------------------------------------------------------------
@@ -160,7 +160,7 @@ create_openai_responses_agent: Final = openai_responses_agent.fork
 
 @dataclass(frozen=True, slots=True)
 class _ResponsesRequest:
-    """What is sent, apart from the model's name: the items, and all other fields of the body."""
+    """The items of a request, and the other fields of its body, without the model."""
 
     input: list[dict[str, object]]
     body: dict[str, object]
@@ -175,7 +175,7 @@ def _encode(
     wanted: Wanted = NOTHING_WANTED,
     extra: Mapping[str, object],
 ) -> _ResponsesRequest:
-    """Turn a conversation into a request of the Responses API."""
+    """Convert a conversation to a request of the Responses API."""
     items = [item for turn in conversation.turns for item in _items(turn)]
     body: dict[str, object] = {
         "instructions": conversation.system or None,
@@ -202,10 +202,10 @@ def _items(turn: Turn) -> Iterator[dict[str, object]]:
         match part:
             case str() | Refusal():
                 text = part if isinstance(part, str) else part.text
-                # OpenAI takes it without the type, others (llama.cpp) do not.
+                # OpenAI accepts it without the type, other servers (llama.cpp) do not.
                 yield {"type": "message", "role": "assistant", "content": text}
             case Reasoning(text, signature, str(item_id)) if signature:
-                # Only a thought that this API has encrypted may go back to it.
+                # Only reasoning that this API has encrypted may go back to it.
                 summary = [{"type": "summary_text", "text": text}] if text else []
                 yield {"type": "reasoning", "id": item_id, "summary": summary, "encrypted_content": signature}
             case ToolCall(call_id, name, arguments):
@@ -228,12 +228,14 @@ def _said_by_user(part: Content) -> dict[str, object]:
         case File():
             return {"type": "input_file", "filename": name_of(part), "file_data": data_url(part)}
         case _:
-            raise LLMConfigError(f"a user cannot say a {type(part).__name__}; give texts, images and files")
+            raise LLMConfigError(
+                f"a message of a user cannot contain a {type(part).__name__}; give texts, images and files"
+            )
 
 
 def _tool(spec: ToolSpec) -> dict[str, object]:
     parameters = plain(spec.parameters)
-    # Strict mode has rules of its own for schemas; what a tool is given is checked here anyway.
+    # Strict mode has its own rules for schemas, and the arguments of tools are checked here anyway.
     return {
         "type": "function",
         "name": spec.name,

@@ -1,11 +1,11 @@
-"""MCP, the Model Context Protocol: tools of servers for models, and agents as servers.
+"""MCP, the Model Context Protocol: gives models the tools of servers, and serves agents as tools.
 
 Needs ``pip install 'miniagents[mcp]'``, the official SDK.
 
     async with mcp_tools("https://example.org/mcp", prefix="gh_") as tools:
         print(await model.with_tools(*tools).inquire("Which issues are open?").final)
 
-    await serve_mcp(agent)  # or, without a program of one's own: miniagents mcp MODULE:AGENT
+    await serve_mcp(agent)  # or, on the command line: miniagents mcp MODULE:AGENT
 """
 
 from ._errors import MCPServerError, MCPToolError

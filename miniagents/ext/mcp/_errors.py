@@ -1,4 +1,4 @@
-"""What goes wrong with servers of MCP, told apart: the server, or one call of a tool."""
+"""The errors of MCP: of a server, or of one call of a tool."""
 
 from miniagents.values import MiniAgentsError
 
@@ -6,7 +6,7 @@ __all__ = ["MCPServerError", "MCPToolError"]
 
 
 class MCPServerError(MiniAgentsError, ConnectionError):
-    """A server of MCP cannot be reached, has gone, or does not keep to the protocol; the text names it.
+    """An MCP server cannot be reached, has gone, or violates the protocol; the text names the server.
 
     Example:
         >>> isinstance(MCPServerError("The MCP server 'files' has gone."), ConnectionError)
@@ -15,7 +15,7 @@ class MCPServerError(MiniAgentsError, ConnectionError):
 
 
 class MCPToolError(MiniAgentsError):
-    """What a tool of a server told as its error; the model is told it.
+    """A tool of a server reports an error; the model is sent its text.
 
     Example:
         >>> str(MCPToolError("There is no such file."))

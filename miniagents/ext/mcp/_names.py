@@ -1,4 +1,4 @@
-"""Names of tools that every provider takes, made of names that servers give."""
+"""Converts the names of tools on a server to names that every provider accepts."""
 
 import re
 from collections import Counter
@@ -18,17 +18,18 @@ _DIGITS: Final = 8
 
 
 def tool_names(names: Iterable[str], prefix: str = "") -> Mapping[str, str]:
-    """Return the names for a model by the names of the server, in order.
+    """Return the names for a model by the names on the server, in order.
 
-    A name that fits stays as it is. What no provider takes becomes ``_``; a name that is too long then, or
-    that would be another one's, ends in a digest of the server's own, so it is the same the next time.
+    A name that providers accept is not changed. Each character that they refuse becomes ``_``. If the result
+    is too long, or equal to another name, it ends with a digest of the original name, so that it is the same
+    each time.
 
     Args:
-        names: the server's own; one that comes twice counts once.
-        prefix: stands before each.
+        names: on the server; a name that comes twice counts once.
+        prefix: is added before each name.
 
     Raises:
-        ToolDefinitionError: no provider takes the prefix, or it leaves no space for a name.
+        ToolDefinitionError: the prefix has characters that providers refuse, or is too long.
 
     Example:
         >>> dict(tool_names(["read", "files.list"], "fs_"))

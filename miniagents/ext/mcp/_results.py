@@ -1,4 +1,4 @@
-"""What a tool of a server returned, as the text that a model is told."""
+"""Converts the result of a tool of a server to a text for a model."""
 
 import json
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ __all__ = ["result_of"]
 
 
 def result_of(result: CallToolResult) -> str:
-    """Return a result as text.
+    """Return a result as a text.
 
-    Texts stand as they are, also those of resources; structured content is JSON, unless a text is the same.
-    An image, a sound or a file cannot stand in the result of a tool: a sentence says what it was.
+    Texts, also those of resources, are not changed. Structured content becomes JSON, unless a text is equal
+    to it. The result of a tool cannot contain an image, a sound or a file: a sentence says what it was.
 
     Args:
         result: of the server.
@@ -60,12 +60,12 @@ def _not_shown(what: str, media_type: str | None, base64: str) -> str:
 
 
 def _told(structured: object, content: Sequence[object]) -> bool:
-    """Whether the texts are the structured content already, as the protocol asks of servers."""
+    """Return whether the texts are equal to the structured content, as the protocol requires of servers."""
     texts = [block.text for block in content if isinstance(block, TextContent)]
     if not texts:
         return False
     values = [_parsed(text) for text in texts]
-    # Servers put what is no object into one, and give each item of a list a text of its own.
+    # Servers put a value that is not an object into one, and send each item of a list as a text of its own.
     inner = structured
     if isinstance(structured, dict):
         wrapped = cast("dict[str, object]", structured)

@@ -1,4 +1,4 @@
-"""The official SDK of MCP: the one module that says what to install where it is missing."""
+"""The official SDK of MCP. Only this module imports it, and says what to install if it is missing."""
 
 try:
     from mcp.client import Client, Transport

@@ -1,4 +1,4 @@
-"""`serve_mcp`: agents and tools as a server of MCP, over stdio or HTTP."""
+"""`serve_mcp`: serves agents and tools as an MCP server, over stdio or HTTP."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ from ._stdin import lines_of_stdin
 __all__ = ["serve_mcp"]
 
 _GRACE: Final = 1
-"""Seconds that clients have to take their last answers when a server of HTTP ends."""
+"""Seconds that clients have to receive their last answers when an HTTP server ends."""
 
 
 async def serve_mcp(
@@ -45,27 +45,29 @@ async def serve_mcp(
     http: str | None = None,
     on_start: Callable[[str], object] | None = None,
 ) -> None:
-    """Serve agents, and tools, as the tools of a server of MCP, until the client leaves or this is cancelled.
+    """Serve agents and tools as the tools of an MCP server, until the client leaves or this is cancelled.
 
-    Each is a tool of the name, description and arguments that a model would see in `with_tools`. What an
-    agent says streams as progress, token by token, to a client that asks for progress; its result is the text
-    of all replies. What it raises is a result that says so. A client that cancels a call, or leaves, stops
-    the agent at once. Agents run in the `MiniAgents` context that is active here, else in one of their own.
+    Each tool has the name, description and arguments that a model gets from `with_tools`. If the client asks
+    for progress, the answer of an agent streams as progress, token by token. The result is the text of all
+    replies. If an agent fails, the result is an error with its text. If a client cancels a call or leaves,
+    the agent is cancelled at once. Agents run in the `MiniAgents` context that is active here, else in a new
+    one.
 
-    Over stdio, stdout belongs to the protocol: what the program prints meanwhile goes to stderr.
+    Over stdio, stdout is used for the protocol: all other output of the program goes to stderr.
 
     Args:
-        *agents: agents, and functions made tools by `tool`.
-        name: what the server is called.
-        instructions: what a client's model is told of the server as a whole.
+        *agents: agents, and functions with `@tool`.
+        name: the name of the server.
+        instructions: a text about the server for the model of a client.
         http: ``"127.0.0.1:8000"`` serves streamable HTTP at ``http://127.0.0.1:8000/mcp``; port 0 takes a
-            free one. None serves stdio. There is no sign-on: whoever reaches the address can use the agents.
-        on_start: called with the address (``"stdio"``) when clients can come.
+            free port. None serves stdio. There is no sign-on: every client that reaches the address can use
+            the agents.
+        on_start: is called with the address (or ``"stdio"``) when clients can connect.
 
     Raises:
-        ToolDefinitionError: there are no agents, two have one name, or one cannot be a tool.
-        ValueError: ``http`` is no host and port.
-        OSError: nobody can listen there.
+        ToolDefinitionError: there are no agents, two have the same name, or one cannot be a tool.
+        ValueError: ``http`` is not a host and a port.
+        OSError: the server cannot listen on the address.
 
     Example:
         >>> from miniagents import miniagent
@@ -76,7 +78,7 @@ async def serve_mcp(
         ...     asyncio.run(serve_mcp(echo, http="localhost"))
         ... except ValueError as error:
         ...     print(error)
-        'localhost' is no address to listen at; write it like 127.0.0.1:8000.
+        'localhost' is not an address to listen on; write it like 127.0.0.1:8000.
     """
     toolbox = Toolbox.of(agents)
     listener = None if http is None else _listener(http)
@@ -103,10 +105,10 @@ async def serve_mcp(
 
 @dataclass(frozen=True, slots=True)
 class _Served:
-    """What a server answers.
+    """Answers the requests of clients.
 
     Attributes:
-        toolbox: the agents.
+        toolbox: the agents and tools.
     """
 
     toolbox: Toolbox
@@ -133,14 +135,14 @@ class _Served:
         if callee is None:
             names = ", ".join(self.toolbox.callees)
             return _failed(f"There is no tool called {asked.name!r}; there are: {names}.")
-        # With the context variables of the request: traces of the client go on in the agent.
+        # With the context variables of the request, so that traces of the client continue in the agent.
         work = asyncio.create_task(self._answer(callee, json.dumps(asked.arguments or {}), request))
         try:
             return await work
         finally:
             if not work.done():
                 work.cancel()
-                # The scope of the request cancels again and again; the agent is left only once.
+                # The scope of the request cancels again and again; the agent must be cancelled only once.
                 with anyio.CancelScope(shield=True):
                     await asyncio.wait((work,))
 
@@ -155,13 +157,13 @@ class _Served:
                     elif (token := _token(piece)) is not None:
                         streamed += 1
                         await request.session.report_progress(streamed, None, token)
-        except Exception as error:  # noqa: BLE001 - whatever an agent raises is told to the client
+        except Exception as error:  # noqa: BLE001 - the client gets every error of an agent
             return _failed(error_text(error))
         return CallToolResult(content=[TextContent(text=result)])
 
 
 def _token(piece: AgentPart) -> str | None:
-    """What the agent itself says; not what the agents and tools say that it calls."""
+    """Return a token of the agent itself; None for parts of the agents and tools that it calls."""
     return piece.part if isinstance(piece.part, str) and len(piece.agents) == 1 else None
 
 
@@ -178,27 +180,27 @@ async def _serve_stdio(server: Server, on_start: Callable[[str], object] | None)
             try:
                 await server.run(read_stream, write_stream, server.create_initialization_options())
             finally:
-                sys.stdout.flush()  # what was printed meanwhile, while stdout is still stderr
+                sys.stdout.flush()  # the output of the program, while stdout is still stderr
 
 
 def _listener(http: str) -> socket.socket:
     host, colon, port = http.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the highest port
-        msg = f"{http!r} is no address to listen at; write it like 127.0.0.1:8000."
+        msg = f"{http!r} is not an address to listen on; write it like 127.0.0.1:8000."
         raise ValueError(msg)
     try:
         family = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, int(port)), family=family, backlog=128)
     except OSError as error:
         raise OSError(error.errno, f"{http} cannot be listened at: {error.strerror or error}") from error
-    # asyncio does it for connections of its own listeners. Without it an answer can be 40 ms late.
+    # asyncio sets it for its own listeners. Without it, an answer can be 40 ms late.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 class _WebServer(uvicorn.Server):
-    """Leaves signals to the program around it."""
+    """A server that does not handle signals: the program around it does."""
 
     @contextmanager
     @override
@@ -217,7 +219,7 @@ async def _serve_http(
     )
     web = _WebServer(config)
     before = _watchers()
-    # The socket listens already: who comes now waits until it is served.
+    # The socket listens already: a client that connects now waits until the server runs.
     if on_start is not None:
         on_start(f"http://{shown}:{port}/mcp")
     serving = asyncio.create_task(web.serve(sockets=[listener]))
@@ -232,5 +234,5 @@ async def _serve_http(
 
 
 def _watchers() -> set[asyncio.Task[object]]:
-    """The tasks in which the SDK's library for server-sent events waits for the end of any server."""
+    """Return the tasks in which the library for server-sent events waits for the end of a server."""
     return {task for task in asyncio.all_tasks() if "object _shutdown_watcher at" in repr(task.get_coro())}

@@ -1,7 +1,7 @@
-"""`mcp_tools`: the tools of a server, for as long as a block lasts.
+"""`mcp_tools`: gives the tools of an MCP server inside a block.
 
-The SDK wants its sessions entered and left in one task, in the order of a stack. So one task of ours owns the
-session, and everybody else asks it to leave; the calls themselves may come from any task.
+The SDK requires that one task enters and leaves a session, in the order of a stack. So each session has its
+own task here, and all other tasks ask this task to leave. The calls of tools may come from any task.
 """
 
 import asyncio
@@ -37,8 +37,8 @@ from ._sdk import (
 __all__ = ["MCPServerLike", "MCPTool", "mcp_tools"]
 
 MCPServerLike: TypeAlias = str | StdioServerParameters | Transport | Client
-"""Where a server is: its address, the command that starts it, or a transport or client of the SDK that is not
-entered yet, for headers, sign-on and answers to what servers ask."""
+"""A server: its address, the command that starts it, or a transport or client of the SDK that was not entered
+yet (for headers, sign-on, and answers to requests of the server)."""
 
 MCPTool: TypeAlias = Tool[[dict[str, object]], AsyncGenerator[AgentPart | str]]
 """A tool of a server."""
@@ -47,9 +47,9 @@ _LOG: Final = logging.getLogger("miniagents.mcp")
 _MOST_PAGES: Final = 1000
 _MOST_TOOLS: Final = 10_000
 _LEAVING: Final = 10.0
-"""Seconds that a server may take to end its session, before the session is broken off."""
+"""Seconds that a server may take to end its session; after that, the session is cancelled."""
 _WAITING: Final = 1024
-"""How many notes of progress wait for a reader; the oldest ones go, since the result is not among them."""
+"""How many progress notes wait for a reader; the oldest are dropped, since the result is not one of them."""
 _LONGEST_NOTE: Final = 100_000  # characters
 _LONGEST_REASON: Final = 500  # characters
 
@@ -57,26 +57,27 @@ _LONGEST_REASON: Final = 500  # characters
 def mcp_tools(
     server: MCPServerLike, *, prefix: str = "", timeout: float | None = None, connect_timeout: float = 30.0
 ) -> AbstractAsyncContextManager[tuple[MCPTool, ...]]:
-    """Connect to a server of MCP, and be given its tools.
+    """Connect to an MCP server, and get its tools, for ``async with``.
 
-    The session lasts as long as the block, which any task may leave, also in another order than others. Calls
-    may come from any task and run at once. The progress that a server tells streams as `AgentPart`s under the
-    name of the tool. A call that is cancelled, or takes too long, is cancelled at the server too, and the
-    session goes on. What a tool tells as its error, and that a server has gone, is told to the model.
+    The session lasts as long as the block. Any task may leave the block, and several blocks may be left in
+    any order. Calls may come from any task, and run at the same time. The progress that a server reports
+    streams as `AgentPart`s under the name of the tool. A call that is cancelled or takes too long is also
+    cancelled on the server, and the session continues. If a tool fails, or the server has gone, the model is
+    sent the error.
 
-    Names that no provider takes (``files.list``, more than 64 characters) are changed; two names stay two. A
-    tool whose schema cannot be used is left out, with a warning in the log. A server that is started as a
-    process is stopped when the block is left; its stderr is that of this program.
+    Names that providers refuse (``files.list``, more than 64 characters) are changed; different names stay
+    different. A tool whose schema cannot be used is omitted, with a warning in the log. A server that was
+    started as a process is stopped at the end of the block; its stderr is that of this program.
 
     Args:
-        server: its address, such as ``"https://example.org/mcp"``, or `StdioServerParameters`; a transport or
-            client of the SDK, not entered yet, where these need more.
-        prefix: stands before each name, so that tools of two servers do not meet.
-        timeout: seconds that a call may take; None leaves it to `with_tools`.
-        connect_timeout: seconds until the server has told its tools.
+        server: its address, such as ``"https://example.org/mcp"``, or `StdioServerParameters`. For headers,
+            sign-on and the like: a transport or client of the SDK that was not entered yet.
+        prefix: is added before each name, so that the tools of two servers have different names.
+        timeout: seconds that a call may take; None: the timeout of `with_tools` applies.
+        connect_timeout: seconds that the server may take to start and list its tools.
 
     Returns:
-        A context manager; it gives the tools, in the order of the server.
+        A context manager; it returns the tools, in the order of the server.
 
     Raises:
         ToolDefinitionError: the prefix or the timeout makes no sense.
@@ -113,16 +114,16 @@ async def _entered(session: "_Session", connect_timeout: float) -> AsyncGenerato
 
 @dataclass(eq=False, slots=True)
 class _Session:
-    """A session, owned by a task of its own.
+    """A session with a task of its own.
 
     Attributes:
-        server: where it is.
+        server: as the user gave it.
         prefix: of the names of its tools.
         timeout: seconds for each call.
-        name: how the server is called in errors.
-        leave: set when the session is to be left.
-        entered: whether it was.
-        calls: those that run.
+        name: of the server, in errors.
+        leave: is set when the session must end.
+        entered: whether it was entered.
+        calls: the running calls.
         owner: the task that enters and leaves it.
     """
 
@@ -144,8 +145,8 @@ class _Session:
             return ready.result()
         if not self.owner.done():
             raise MCPServerError(
-                f"{self.name} did not tell its tools within {seconds:g} s; "
-                "is it a server of MCP? Else raise connect_timeout."
+                f"{self.name} did not list its tools within {seconds:g} s; "
+                "check that it is an MCP server, or raise connect_timeout."
             )
         error = None if self.owner.cancelled() else self.owner.exception()
         if isinstance(error, ToolDefinitionError):
@@ -164,7 +165,7 @@ class _Session:
             await self.leave.wait()
 
     async def stop(self) -> None:
-        """Have the session left, and wait for that, also if this is cancelled meanwhile: it takes seconds."""
+        """End the session, and wait for its end, even if this is cancelled meanwhile; it may take seconds."""
         owner = self.owner
         if owner is None:
             return
@@ -182,7 +183,7 @@ class _Session:
             except asyncio.CancelledError as error:
                 cancelled = error
             if not owner.done() and asyncio.get_running_loop().time() >= deadline:
-                owner.cancel()  # a server that does not even take its end
+                owner.cancel()  # the server does not react
                 deadline = math.inf
         if not owner.cancelled() and (failure := owner.exception()) is not None:
             _LOG.debug("%s was left with %s", self.name, type(failure).__name__)
@@ -230,7 +231,7 @@ class _Session:
             while True:
                 await news.wait()
                 news.clear()
-                done = asked.done()  # before the notes: what came before the result is told before it
+                done = asked.done()  # read before the notes, so that all notes before the result are yielded
                 while notes:
                     yield AgentPart((told,), notes.popleft())
                 if done:
@@ -241,12 +242,14 @@ class _Session:
         finally:
             if not asked.done():
                 asked.cancel()
-                # Until the server was told; the SDK gives that up after some seconds.
+                # Wait until the server has got the cancellation; the SDK gives up after some seconds.
                 await asyncio.wait((asked,))
 
     def _left(self, told: str) -> MCPServerError:
         name = self.name.replace("The", "the", 1)
-        return MCPServerError(f"The session with {name} was left; call {told} inside of its block.")
+        return MCPServerError(
+            f"The session with {name} has ended; call {told} inside the block of mcp_tools."
+        )
 
     async def _asked(self, call: Coroutine[object, object, CallToolResult], told: str) -> str:
         try:
@@ -256,9 +259,9 @@ class _Session:
                 raise MCPServerError(
                     f"{self.name} has gone, so {told} cannot be called; enter mcp_tools(...) anew."
                 ) from error
-            raise MCPServerError(f"{self.name} did not do the call of {told}: {_reason(error)}") from error
+            raise MCPServerError(f"{self.name} refused the call of {told}: {_reason(error)}") from error
         except Exception as error:
-            raise MCPServerError(f"{self.name} did not answer {told} rightly: {_reason(error)}") from error
+            raise MCPServerError(f"{self.name} gave no valid answer to {told}: {_reason(error)}") from error
         text = result_of(result)
         if result.is_error:
             raise MCPToolError(text or f"{told} failed, and its server does not say why.")
@@ -266,7 +269,7 @@ class _Session:
 
 
 async def _listed(client: Client, name: str) -> list[ServerTool]:
-    """All tools of all pages; a server without tools has none."""
+    """Return the tools of all pages."""
     tools: list[ServerTool] = []
     cursor: str | None = None
     for _ in range(_MOST_PAGES):
@@ -289,7 +292,7 @@ def _client(server: MCPServerLike) -> Client:
 
 
 def _errors_of_processes() -> TextIO:
-    """The stderr that a process can be given; that of a notebook is none."""
+    """Return a stderr that a process can use; that of a notebook has no descriptor."""
     for stream in (sys.stderr, sys.__stderr__):
         try:
             if stream is not None and stream.fileno() >= 0:
@@ -300,10 +303,10 @@ def _errors_of_processes() -> TextIO:
 
 
 def _name_of(server: MCPServerLike) -> str:
-    """How a server is called, without what may be secret: arguments, a password, a query.
+    """Return the name of a server for errors, without secrets: no arguments, password or query.
 
     Raises:
-        ValueError: a text is no address.
+        ValueError: a text is not an address.
     """
     if isinstance(server, StdioServerParameters):
         return f"The MCP server {PurePath(server.command).name}"
@@ -311,7 +314,7 @@ def _name_of(server: MCPServerLike) -> str:
         parts = urlsplit(server)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             msg = (
-                f"{_short(redact_keys(server))!r} is no address of an MCP server; write it like "
+                f"{_short(redact_keys(server))!r} is not the address of an MCP server; write it like "
                 "https://example.org/mcp, and a program as StdioServerParameters(command=..., args=[...])."
             )
             raise ValueError(msg)
@@ -320,7 +323,7 @@ def _name_of(server: MCPServerLike) -> str:
 
 
 def _reason(error: BaseException | None) -> str:
-    """What an error says, or the first one in a group, in one short line."""
+    """Return the text of an error, or of the first one in a group, as one short line."""
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     if error is None:

@@ -1,7 +1,7 @@
-"""stdin of a server, read so that a signal ends the server also while its client is silent.
+"""Reads stdin of a server, so that a signal ends the server even while its client sends nothing.
 
-The SDK reads it in a thread that it waits for: Ctrl-C would be heard with the next line. Here nobody waits
-for the thread.
+The SDK reads stdin in a thread, and waits for the thread: Ctrl-C would take effect at the next line. Here the
+server does not wait for the thread.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ _AHEAD: Final = 16  # chunks
 
 @contextmanager
 def lines_of_stdin() -> Generator["anyio.AsyncFile[str] | None"]:
-    """Take stdin for the protocol while the block lasts; the agents, and what they start, find it empty.
+    """Use stdin for the protocol inside the block; agents, and processes that they start, find it empty.
 
     Yields:
-        Its lines, as the SDK reads them; None if stdin is no file of the system, which the SDK reads itself.
+        Its lines, for the SDK; None if stdin has no file descriptor, and the SDK must read it itself.
     """
     try:
         number = sys.stdin.fileno()

@@ -233,6 +233,16 @@ class FrameLog(Protocol):
         """
         ...
 
+    async def delete(self, run: str, /) -> None:
+        """Delete a run and its frames; nothing happens if there is none.
+
+        Its readers get an `UnknownRunError`, and its writer can append nothing any more.
+
+        Args:
+            run: any; stop it first if it has not ended.
+        """
+        ...
+
     async def ask_to_stop(self, run: str, /) -> None:
         """Have the server that writes a run stop it, wherever that is; nothing happens if it has ended.
 

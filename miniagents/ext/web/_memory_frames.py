@@ -158,6 +158,8 @@ class MemoryFrames:
                 if position > len(kept.frames):  # somebody who has seen more than there is has not seen this
                     yield [(len(kept.frames), kept.frames[-1])]
                 return
+            elif self._runs.get(run) is not kept:
+                raise unknown_run(run)
             else:
                 more: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 kept.waiting.append(more)
@@ -187,6 +189,17 @@ class MemoryFrames:
         self._forget_old()
         return self._topics.get((owner, topic))
 
+    async def delete(self, run: str, /) -> None:
+        """Delete a run and its frames; nothing happens if there is none.
+
+        Args:
+            run: any; its readers get an `UnknownRunError`.
+        """
+        kept = self._runs.get(run)
+        if kept is not None:
+            self._drop(run, kept)
+            kept.add(())
+
     async def ask_to_stop(self, run: str, /) -> None:
         """Nothing: whoever could be asked is this process.
 
@@ -207,7 +220,11 @@ class MemoryFrames:
             run, kept = next(iter(self._ended.items()))
             if kept.until > now and len(self._ended) <= self._max_ended:
                 return
-            del self._ended[run], self._runs[run]
-            place = (kept.record.owner, kept.record.topic)
-            if self._topics.get(place) == run:
-                del self._topics[place]
+            self._drop(run, kept)
+
+    def _drop(self, run: str, kept: _Kept) -> None:
+        del self._runs[run]
+        self._ended.pop(run, None)
+        place = (kept.record.owner, kept.record.topic)
+        if self._topics.get(place) == run:
+            del self._topics[place]

@@ -24,10 +24,7 @@ _Data = dict[str, object]
 _Kind = Literal["message", "reasoning"]
 _PartKind = Literal["output_text", "refusal", "summary_text"]
 
-# The words of events about a part of each kind of item, and about a piece of each kind of part.
-_PARTS: Final[Mapping[_Kind, str]] = MappingProxyType(
-    {"message": "response.content_part", "reasoning": "response.reasoning_summary_part"}
-)
+# The words of events about a piece of each kind of part.
 _PIECES: Final[Mapping[_PartKind, str]] = MappingProxyType(
     {
         "output_text": "response.output_text",

@@ -32,6 +32,7 @@ _MS: Final = 1000
 _BLOCK: Final = 500  # milliseconds that a reader waits in Redis before it looks whether the writer is there
 _STOPS_KEPT: Final = 1000
 _APPEND: Final = """
+if redis.call('HEXISTS', KEYS[1], 'server') == 0 then return 0 end
 if redis.call('HEXISTS', KEYS[1], 'ended') == 1 then return 0 end
 if ARGV[4] ~= '' and redis.call('HGET', KEYS[1], 'server') ~= ARGV[4] then return 0 end
 local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
@@ -44,6 +45,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 1
 """
+_DELETE_IF: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 
 _Entries: TypeAlias = list[tuple[str, Mapping[bytes, bytes]]]
@@ -53,7 +55,7 @@ class _Commands(Protocol):
     """What is used of a client of Redis, with the types that it has here."""
 
     def execute_command(self, *args: str | bytes | int) -> Awaitable[object]: ...
-    def pipeline(self, transaction: bool = True) -> "_Pipeline": ...
+    def pipeline(self) -> "_Pipeline": ...
     def aclose(self) -> Awaitable[None]: ...
 
 
@@ -72,7 +74,7 @@ class _Library(Protocol):
 
 class _Pipeline(Protocol):
     def execute_command(self, *args: str | bytes | int) -> object: ...
-    def execute(self, raise_on_error: bool = True) -> Awaitable[list[object]]: ...
+    def execute(self) -> Awaitable[list[object]]: ...
 
 
 class RedisFrames:
@@ -269,6 +271,21 @@ class RedisFrames:
             await self.append(run, (RunEnded(how, sentence),))
         finally:
             self._live.pop(run, None)
+
+    async def delete(self, run: str, /) -> None:
+        """Delete a run and its frames; nothing happens if there is none.
+
+        Args:
+            run: any; its readers get an `UnknownRunError`.
+
+        Raises:
+            FrameLogError: Redis does not answer, or the log is not open.
+        """
+        known = await self.find(run)
+        if known is not None and known.topic:  # first: it is found by the run
+            await self._do("EVAL", _DELETE_IF, 1, self._topic_key(known.topic, known.owner), run)
+        await self._do("DEL", self._run_key(run), self._frames_key(run))
+        self._live.pop(run, None)
 
     async def ask_to_stop(self, run: str, /) -> None:
         """Have the process that writes a run stop it.

@@ -21,7 +21,7 @@ from ._source import ErrorText, Replies
 __all__ = ["PING_EVERY", "WAITING_LIMIT", "FrameResponse", "stream_response"]
 
 PING_EVERY: Final = 15.0  # seconds
-STALL_LIMIT: Final = 60.0  # seconds that a client may not read at all
+_STALL_LIMIT: Final = 60.0  # seconds that a client may not read at all
 WAITING_LIMIT: Final = 1_000_000
 """Characters of an attached run that may wait for a client that does not read."""
 
@@ -78,10 +78,8 @@ class FrameResponse(Response):
     Args:
         feed: where they come from.
         encoder: the protocol; an object for this response alone.
-        status_code: of the response.
         headers: besides those of the protocol.
         ping: seconds of silence after which something is sent.
-        stall: seconds that a client may not read at all before it is cut.
         background: what is done after the response.
     """
 
@@ -90,20 +88,17 @@ class FrameResponse(Response):
         feed: Feed,
         encoder: Encoder,
         *,
-        status_code: int = 200,
         headers: Mapping[str, str] | None = None,
         ping: float = PING_EVERY,
-        stall: float = STALL_LIMIT,
         background: BackgroundTask | None = None,
     ) -> None:
-        self.status_code = status_code
+        self.status_code = 200
         self.media_type = encoder.media_type
         self.background = background
         self.init_headers({**encoder.headers, **(headers or {})})
         self._feed = feed
         self._encoder = encoder
         self._ping = ping
-        self._stall = stall
         self._loop: asyncio.AbstractEventLoop  # of the call
         self._more: asyncio.Future[None] | None = None  # what the writer waits for
         self._fresh = True  # there may be frames to take
@@ -250,7 +245,7 @@ class FrameResponse(Response):
         """See whether it has been silent for long, or the client has not read for long."""
         loop = self._loop
         now = loop.time()
-        due = self._sent + (self._stall if self._sending else self._ping)
+        due = self._sent + (_STALL_LIMIT if self._sending else self._ping)
         if now < due:
             self._timer = loop.call_at(due, self._look)
         elif not self._sending:

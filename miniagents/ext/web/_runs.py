@@ -3,33 +3,31 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
 from contextvars import Context as Variables
 from functools import partial
 from typing import Final, cast
 
 from miniagents.agents import MiniAgent
 from miniagents.core import CURRENT_CONTEXT, Context, Message, MessageSequencePromise, MessageType
-from miniagents.models import JournalError, RunRequest, RunStore, UnfinishedRun
+from miniagents.models import RunRequest, RunStore, UnfinishedRun
 from miniagents.values import MiniAgentsError
 
-from ._durable_runs import ANOTHER_WAY, Agent, AnotherWayError, Retelling, ask_durably
+from ._durable_runs import Agent, ask_durably
 from ._feeds import Feed, LogFeed, frames_of_feed
-from ._frame_log import BATCH, FrameLog, FrameLogError, Positioned, RunOverError, RunRecord, unknown_run
-from ._frames import Frame, RunEnded
+from ._frame_log import FrameLog, Positioned, RunRecord, UnknownRunError, unknown_run
+from ._frames import Frame
+from ._live_runs import LiveFeed, LiveRun
 from ._memory_frames import MemoryFrames
-from ._open_responses import OpenResponses
-from ._source import ErrorText, FrameSource, Replies
+from ._source import ErrorText, Replies
 
 __all__ = ["Runs", "TooManyRunsError"]
 
 logger = logging.getLogger(__name__)
 
 _CLOSING: Final = 10.0  # seconds that the last frames of all runs have to be recorded
-_NOT_KEPT: Final = RunEnded("lost", "The answer could not be recorded; what is missing is lost.")
-_RECORDER_LIMIT: Final = 16_000_000
-"""Characters that may wait for the log; one that takes less than the runs write has them stopped."""
+_STOPPING: Final = 5.0  # seconds that another server has to stop a run that is deleted
 
 
 class TooManyRunsError(MiniAgentsError):
@@ -105,7 +103,7 @@ class Runs:
         self._error_text = error_text
         self._context: Context | None = None
         self._opening: asyncio.Task[None] | None = None
-        self._live: dict[str, _LiveRun] = {}
+        self._live: dict[str, LiveRun] = {}
 
     def add_agents(self, agents: Mapping[str, Agent]) -> None:
         """Know agents by name from now on.
@@ -216,16 +214,16 @@ class Runs:
         live.start(replies, agent, self._error_text, self._live)
         return run
 
-    async def _begin(self, run: str, owner: str, topic: str, request: str | None) -> "_LiveRun":
+    async def _begin(self, run: str, owner: str, topic: str, request: str | None) -> "LiveRun":
         context = await self._opened()
         if len(self._live) >= self._max_live:
             raise TooManyRunsError(f"{len(self._live)} runs go on; try again later.")
         journal = self._journal
         if request is None or journal is None:
-            live = self._live[run] = _LiveRun(run, self._log, context)
+            live = self._live[run] = LiveRun(run, self._log, context)
             await self._log.begin(run, owner=owner, topic=topic)
             return live
-        live = self._live[run] = _LiveRun(run, self._log, context, journal)
+        live = self._live[run] = LiveRun(run, self._log, context, journal)
         await journal.begin_run(run, request)  # first: what has frames goes on
         try:
             await self._log.begin(run, owner=owner, topic=topic, resumable=True)
@@ -280,6 +278,51 @@ class Runs:
             await self._log.ask_to_stop(run)
         return True
 
+    async def delete(self, run: str, *, owner: str = "") -> bool:
+        """Delete what is kept of a run; one that goes on is stopped first, in whatever process it is.
+
+        Args:
+            run: its id.
+            owner: who asks.
+
+        Returns:
+            Whether it was known.
+
+        Raises:
+            MiniAgentsError: the log or the journal cannot be used, or these runs are open in another context.
+
+        Example:
+            >>> from miniagents import MiniAgents, miniagent
+            >>> @miniagent
+            ... async def hello(ctx):
+            ...     ctx.reply("Hello")
+            >>> async def main():
+            ...     runs = Runs()
+            ...     run = await runs.start(hello.inquire())
+            ...     print(await runs.delete(run), await runs.find(run), await runs.delete(run))
+            >>> MiniAgents().run(main())
+            True None False
+        """
+        record = await self.find(run, owner=owner)
+        if record is None:
+            return False
+        live = self._live.get(run)
+        if live is not None:
+            live.stop()
+            if live.recorder is not None:
+                await asyncio.wait((live.recorder,))
+        elif not record.ended:
+            await self._log.ask_to_stop(run)
+            # It writes its last frames before they are deleted. If it does not, it cannot write any more.
+            with suppress(TimeoutError, UnknownRunError):
+                async with asyncio.timeout(_STOPPING), aclosing(self._log.read(run, record.last)) as batches:
+                    async for _ in batches:
+                        pass
+        await self._log.delete(run)
+        if self._journal is not None:
+            await self._journal.end_run(run)
+        return True
+
     async def read(self, run: str, after: int = 0, *, owner: str = "") -> Feed | None:
         """Return what a response is written from; None if there is no such run, or it is somebody else's.
 
@@ -295,7 +338,7 @@ class Runs:
             return None
         live = self._live.get(run)
         if live is not None:
-            return _LiveFeed(live, after)
+            return LiveFeed(live, after)
         return LogFeed(self._log, run, after, await self._opened())
 
     async def frames(self, run: str, after: int = 0, *, owner: str = "") -> AsyncGenerator[Positioned]:
@@ -402,7 +445,7 @@ class Runs:
                     told += [frame for _, frame in batch]
                     if len(told) >= record.last:
                         break
-        live = self._live[left.run] = _LiveRun(left.run, self._log, context, journal, told)
+        live = self._live[left.run] = LiveRun(left.run, self._log, context, journal, told)
         agent = self._agents[request.agent]
         variables = Variables()
         variables.run(CURRENT_CONTEXT.set, context)
@@ -444,156 +487,3 @@ class Runs:
                 await asyncio.wait(late)
         self._live.clear()
         await self._log.close()
-
-
-class _LiveRun:
-    """A run of this process: its frames as far as they are recorded, and who waits for more.
-
-    With a journal, it goes on elsewhere if this process ends before it; ``told`` are then the frames that
-    were recorded before it came here.
-    """
-
-    def __init__(
-        self,
-        run: str,
-        log: FrameLog,
-        context: Context,
-        journal: RunStore | None = None,
-        told: Sequence[Frame] = (),
-    ) -> None:
-        self.context = context
-        self.frames: list[Frame] = list(told)
-        self._journal = journal
-        self._retelling = None if journal is None else Retelling(told)
-        self.readers: set[Callable[[], None]] = set()
-        self.recorder: asyncio.Task[None] | None = None
-        self._run = run
-        self._log = log
-        self._source: FrameSource | None = None
-        self._more: asyncio.Future[None] | None = None
-
-    def start(
-        self, replies: Replies, agent: str | None, error_text: ErrorText | None, live: "dict[str, _LiveRun]"
-    ) -> None:
-        """Read the replies, and record them in a task that takes itself out of ``live`` at the end."""
-        source = self._source = FrameSource(
-            replies, self._wake, agent=agent, limit=_RECORDER_LIMIT, error_text=error_text
-        )
-        self.recorder = asyncio.create_task(
-            self._record(source), name=f"recorder of run {self._run}", context=Variables()
-        )
-        self.recorder.add_done_callback(lambda _: live.pop(self._run, None))
-
-    def stop(self) -> None:
-        """Stop it now."""
-        if self._source is not None:
-            self._source.stop()
-
-    def _wake(self) -> None:
-        more, self._more = self._more, None
-        if more is not None and not more.done():
-            more.set_result(None)
-
-    async def _record(self, source: FrameSource) -> None:
-        ended = False
-        while not ended:
-            frames = source.take()
-            if frames:
-                ended = await self._record_now(frames)
-            else:
-                self._more = asyncio.get_running_loop().create_future()
-                await self._more
-
-    async def _record_now(self, frames: list[Frame]) -> bool:
-        """Record frames and show them to readers; whether they were the last."""
-        leaves = self._journal is not None and _is_shut_down(frames[-1])
-        if self._retelling is not None:
-            frames = self._told_now(self._retelling, frames[:-1] if leaves else frames)
-        if leaves:
-            await self._leave(frames)
-            return True
-        if not frames:
-            return False
-        last = frames[-1]
-        try:
-            if isinstance(last, RunEnded):
-                if len(frames) > 1:
-                    await self._log.append(self._run, frames[:-1])
-                await self._log.end(self._run, last.how, last.sentence)
-                await self._note(lambda journal: journal.end_run(self._run))
-            else:
-                await self._log.append(self._run, frames)
-        except Exception as error:
-            if not isinstance(error, RunOverError):  # else another server took it for lost, or over
-                logger.exception("A run cannot be recorded; it is stopped.")
-            self.stop()
-            frames = [_NOT_KEPT]
-        self.frames.extend(frames)
-        for wake in tuple(self.readers):
-            wake()
-        return isinstance(frames[-1], RunEnded)
-
-    def _told_now(self, retelling: Retelling, frames: list[Frame]) -> list[Frame]:
-        try:
-            return retelling.take(frames)
-        except AnotherWayError as error:
-            logger.error("A run cannot go on: %s.", error)  # noqa: TRY400 - where is of no interest
-            self.stop()
-            return [ANOTHER_WAY]
-
-    async def _leave(self, frames: Sequence[Frame]) -> None:
-        """The server ends: the run goes on in the next one, where its readers come back."""
-        try:
-            if frames:
-                await self._log.append(self._run, frames)
-        except FrameLogError:
-            logger.exception("The last frames of a run cannot be recorded.")
-        await self._note(lambda journal: journal.leave_run(self._run))
-        self.context.shared(OpenResponses).end()
-
-    async def _note(self, note: Callable[[RunStore], Awaitable[None]]) -> None:
-        """Have the journal note something, if there is one."""
-        try:
-            if self._journal is not None:
-                await note(self._journal)
-        except JournalError:
-            logger.exception("The journal of runs cannot be written.")
-
-
-def _is_shut_down(frame: Frame) -> bool:
-    """Whether a source has ended because its server does."""
-    return isinstance(frame, RunEnded) and frame.how == "lost"
-
-
-class _LiveFeed:
-    """What is recorded of a run of this process, for one reader; as many as there are read one list."""
-
-    def __init__(self, live: _LiveRun, after: int) -> None:
-        self.context = live.context
-        self.resumable = True
-        self._live = live
-        self._position = max(after, 0)
-        self._wake: Callable[[], None] | None = None
-
-    def open(self, wake: Callable[[], None], /) -> None:
-        self._wake = wake
-        self._live.readers.add(wake)
-
-    def take(self) -> Sequence[Positioned]:
-        frames = self._live.frames
-        position = self._position
-        if position >= len(frames):
-            if position and frames and isinstance(frames[-1], RunEnded):
-                return ((len(frames), frames[-1]),)  # it has seen more than there is, but not this
-            return ()
-        taken = frames[position : position + BATCH]
-        self._position += len(taken)
-        return list(enumerate(taken, start=position + 1))
-
-    def cut(self) -> None:
-        """Nothing: the run goes on without this reader."""
-
-    def close(self) -> None:
-        if self._wake is not None:
-            self._live.readers.discard(self._wake)
-            self._wake = None

@@ -247,6 +247,19 @@ class SQLiteFrames:
         finally:
             self._live.discard(run)
 
+    async def delete(self, run: str, /) -> None:
+        """Delete a run and its frames; nothing happens if there is none.
+
+        Args:
+            run: any; its readers get an `UnknownRunError`.
+
+        Raises:
+            FrameLogError: the log is not open, or the file cannot be written.
+        """
+        await self._write(self._store().written.delete, run)
+        self._live.discard(run)
+        self._wake(run)
+
     async def ask_to_stop(self, run: str, /) -> None:
         """Have the process that writes a run stop it.
 

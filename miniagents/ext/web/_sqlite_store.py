@@ -256,6 +256,26 @@ class SQLiteStore:
         """
         self._db.execute("UPDATE runs SET stop = 1 WHERE run = ? AND ended IS NULL", (run,))
 
+    def delete(self, run: str) -> None:
+        """Delete a run and its frames, if it is there.
+
+        Args:
+            run: its id.
+
+        Raises:
+            FrameLogError: the file cannot be written.
+        """
+        self._numbers.pop(run, None)
+        try:
+            with transaction(self._db):
+                self._delete(self._rows("SELECT id FROM runs WHERE run = ?", run))
+        except sqlite3.Error as error:
+            raise FrameLogError(f"{self._path} cannot be written: {error}.") from error
+
+    def _delete(self, numbers: Sequence[tuple[object, ...]]) -> None:
+        self._db.executemany("DELETE FROM frames WHERE run = ?", numbers)
+        self._db.executemany("DELETE FROM runs WHERE id = ?", numbers)
+
     def forget_before(self, seconds: float) -> int:
         """Delete some runs that ended long ago, or never did and have no server any more.
 
@@ -272,8 +292,7 @@ class SQLiteStore:
                 " AND server NOT IN (SELECT server FROM servers WHERE seen > ?) LIMIT ?",
                 *(before, before, before, _PURGED),
             )
-            self._db.executemany("DELETE FROM frames WHERE run = ?", rows)
-            self._db.executemany("DELETE FROM runs WHERE id = ?", rows)
+            self._delete(rows)
             self._db.execute(
                 "DELETE FROM servers WHERE seen < ? AND server NOT IN (SELECT server FROM runs)", (before,)
             )

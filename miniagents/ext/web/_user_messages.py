@@ -72,15 +72,12 @@ send its data in base64.
     return messages
 
 
-def messages_of_body(
-    body: Mapping[str, object], *, urls: bool = False, system: bool = False
-) -> tuple[Message, ...]:
-    """Read what an agent is asked: ``{"text": "..."}`` or ``{"messages": [...]}``.
+def messages_of_body(body: Mapping[str, object], *, urls: bool = False) -> tuple[Message, ...]:
+    """Read what an agent is asked: ``{"text": "..."}`` or ``{"messages": [...]}``, without instructions.
 
     Args:
         body: of the request.
         urls: as of `messages_of_roles`.
-        system: as of `messages_of_roles`.
 
     Raises:
         RequestError: it has neither, or both, or what it has cannot be read.
@@ -93,7 +90,7 @@ def messages_of_body(
     if (text is None) == (messages is None):
         raise RequestError('The body has to have either "text" or "messages".')
     if text is None:
-        return messages_of_roles(messages, urls=urls, system=system)
+        return messages_of_roles(messages, urls=urls, system=False)
     if not isinstance(text, str):
         raise RequestError('"text" has to be a text.', param="text")
     return (UserMessage(text),)

@@ -175,6 +175,7 @@ class Answer {
   #messages = new Map(); // of the frames, by their number
   #kept = [];
   #calls = new Map();
+  #data = new Map();
   #body = element("div.body");
   #wait = element("p.wait", { "aria-hidden": "true" }, element("span"), element("span"), element("span"));
   #connection = element("p.note", { hidden: true }, "The connection is lost; trying again…");
@@ -261,7 +262,7 @@ class Answer {
   }
 
   #add(about) {
-    const view = new MessageView(about, this.#calls);
+    const view = new MessageView(about, this.#calls, this.#data);
     const agent = nameOf(about.agent ?? "");
     if (agent && agent !== this.agent && about.role !== "tool") {
       if (this.#views.length === 0) this.#name(agent);

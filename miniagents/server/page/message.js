@@ -11,14 +11,16 @@ export class MessageView {
   /**
    * @param {{role: string, agent?: string, tool?: string, call?: string}} about - who says it.
    * @param {Map<string, CallView>} calls - of the whole answer, by their ids.
+   * @param {Map<string, DataView>} data - of the whole answer, by what takes whose place.
    */
-  constructor(about, calls) {
+  constructor(about, calls, data = new Map()) {
     this.about = about;
     this.node = element("div.message");
     this.usage = null;
     this.text = ""; // all that was said, for the clipboard
     this.said = 0; // characters of anything, to tell whether there is something to see
     this.calls = calls;
+    this.data = data;
     this.clear();
   }
 
@@ -51,6 +53,8 @@ export class MessageView {
         return this.listen(part);
       case "citation":
         return this.cite(part);
+      case "data":
+        return this.receive(part);
       case "image":
       case "file":
         return this.attach(part);
@@ -143,6 +147,20 @@ export class MessageView {
     if (![...this.sources.children].some((each) => each.textContent === item.textContent)) this.sources.append(item);
   }
 
+  /** Data of the agent: in the place of those of this name and id, if there are such. */
+  receive({ name, data = null, id, transient }) {
+    const key = id || transient ? JSON.stringify([name, id ?? null]) : Symbol(name);
+    const known = this.data.get(key);
+    const view = known ?? new DataView(name);
+    view.show(data, transient);
+    if (known === undefined || known.node.parentNode === null) {
+      this.data.set(key, view);
+      this.open(null);
+      this.put(view.node);
+    }
+    this.said += 1;
+  }
+
   attach({ kind, data, url, media_type: type, name }) {
     this.open(null);
     const media = type ?? "application/octet-stream";
@@ -191,6 +209,7 @@ export class MessageView {
   abandon() {
     this.end();
     for (const call of this.calls.values()) call.abandon();
+    for (const view of this.data.values()) view.abandon();
   }
 }
 
@@ -300,6 +319,28 @@ class CallView {
   }
 }
 
+/** Data that an agent sends to the page: their name, and JSON. */
+class DataView {
+  #brief = element("span.brief");
+  #json = document.createTextNode("");
+  #transient = false;
+
+  constructor(name) {
+    this.node = element("details.call", {}, element("summary", {}, element("span.name", {}, name), " ", this.#brief), box("Data", this.#json));
+  }
+
+  show(data, transient) {
+    this.#brief.textContent = short(JSON.stringify(data));
+    this.#json.data = JSON.stringify(data, null, 2);
+    this.#transient = Boolean(transient);
+  }
+
+  /** Nothing more comes; what is shown only for a while goes. */
+  abandon() {
+    if (this.#transient) this.node.remove();
+  }
+}
+
 function box(title, text) {
   const pre = element("pre", { tabindex: "0", role: "group", "aria-label": title }, text);
   return element("div.box", {}, element("div.title", {}, element("span", {}, title), copyButton(() => text.data)), pre);
@@ -326,5 +367,9 @@ function brief(text) {
   } catch {
     // no JSON
   }
-  return said.length > 80 ? `${said.slice(0, 80)}…` : said;
+  return short(said);
+}
+
+function short(text) {
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

@@ -1,6 +1,6 @@
 # reactivex 6.1.0
-# Types of `reactivex.observable`: where its names come from. Without it zuban finds no
-# module beside the stubs.
+# Types of `reactivex.observable`: it re-exports names. Without this file zuban finds no module beside the
+# stubs.
 
 from .connectableobservable import ConnectableObservable
 from .groupedobservable import GroupedObservable

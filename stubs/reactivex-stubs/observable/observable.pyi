@@ -64,7 +64,7 @@ class Observable(
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase: ...
     @overload
-    def pipe(self) -> Observable[_T_co]: ...  # and not Self: a list of operators may be empty, or not
+    def pipe(self) -> Observable[_T_co]: ...  # not Self: a list of operators may be empty
     @overload
     def pipe(self, op1: Callable[[Observable[_T_co]], _A], /) -> _A: ...
     @overload

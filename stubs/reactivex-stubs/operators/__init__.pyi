@@ -1,7 +1,6 @@
 # reactivex 6.1.0
 # Types of `reactivex.operators`.
-#
-# Why so long: upstream has one module for all operators, and a stub mirrors its module.
+# The file is long because upstream has one module for all operators, and a stub mirrors its module.
 # ruff: noqa: A001 - upstream's names
 
 import asyncio

@@ -1,6 +1,5 @@
 # reactivex 6.1.0
-# Types of `reactivex.testing`: where its names come from. Without it zuban finds no
-# module beside the stubs.
+# Types of `reactivex.testing`: it re-exports names. Without this file zuban finds no module beside the stubs.
 
 from .mockdisposable import MockDisposable
 from .reactivetest import OnErrorPredicate, OnNextPredicate, ReactiveTest, is_prime

@@ -1,5 +1,5 @@
 # reactivex 6.1.0
-# Types of `reactivex.testing.marbles`: upstream's functions have defaults, which `Callable` cannot say.
+# Types of `reactivex.testing.marbles`: upstream's functions have defaults, which `Callable` cannot express.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

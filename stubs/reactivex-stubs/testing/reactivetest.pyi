@@ -1,5 +1,6 @@
 # reactivex 6.1.0
-# Types of `reactivex.testing.reactivetest`: an end is a record of no type, so it fits beside every item.
+# Types of `reactivex.testing.reactivetest`: the record of an end has the item type `Never`, so it fits beside
+# every item.
 
 from collections.abc import Callable
 from types import FunctionType

@@ -1,5 +1,5 @@
 # reactivex 6.1.0
-# Types of `reactivex.testing.recorded`: a record of a narrower type is one of a wider type.
+# Types of `reactivex.testing.recorded`: a record is covariant in the type of its item.
 
 from typing import Any, Generic, TypeVar
 

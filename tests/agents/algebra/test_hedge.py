@@ -72,7 +72,7 @@ async def test_both_fail() -> None:
     first, second = Speaker("A", [error], "after"), Speaker("B", GONE)
     async with MiniAgents():
         assert await heard(first.agent.hedge(second.agent, after=5).inquire()) == [(error,), ("after",)]
-    assert "B, asked too, failed with ConnectionError('gone')" in error.__notes__
+    assert "B, inquired too, failed with ConnectionError('gone')" in error.__notes__
 
 
 @pytest.mark.loop(virtual=True)

@@ -143,8 +143,8 @@ def test_ctrl_c(tmp_path: Path) -> None:
     ).stdout
     check_out(tmp_path)
     (again,) = repeated(notes)
-    assert again <= 2 * IN_FLIGHT  # and what ended in the same turn of the loop
-    assert again == int(told.split()[2])
+    # The job also counts a row that had begun, and whose agent had not come to its first line.
+    assert again <= int(told.split()[2]) <= 2 * IN_FLIGHT  # and what ended in the same turn of the loop
 
 
 @pytest.mark.gate("runs programs whose disk is full")

@@ -34,6 +34,7 @@ from miniagents.ext.journal import Journal, JournalError, recorded
 from miniagents.ext.llm.openai import openai_agent
 from miniagents.operators import map_agent
 from miniagents.testing import scripted_model
+from tests.support.noting import noting
 from tests.support.sse_server import answer, serve
 
 
@@ -47,18 +48,6 @@ class City(BaseModel):
     """A typed answer."""
 
     name: str
-
-
-def noting(asked: list[str], answer: Callable[[str], MessageType] = str.upper) -> MiniAgent:
-    """An agent that notes what it is asked."""
-
-    @miniagent(alias="NOTING")
-    async def agent(ctx: InteractionContext) -> None:
-        text = str(await ctx.messages)
-        asked.append(text)
-        ctx.reply(answer(text))
-
-    return agent
 
 
 def one_cent(usage: Usage, model: str, provider: str | None) -> Decimal | None:

@@ -106,7 +106,7 @@ def test_tools_in_an_answer() -> None:
 
 def test_tool_without_results() -> None:
     """What a tool says must name the call that it answers."""
-    with pytest.raises(LLMConfigError, match="message 0 is of a tool and has no results"):
+    with pytest.raises(LLMConfigError, match="message 0 has the role tool and no results"):
         conversation_of([Message("blue", role="tool")])
 
 
@@ -154,7 +154,7 @@ async def test_address_with_data(address: str, read: Image) -> None:
 @pytest.mark.parametrize("address", ["data:image/png;base64,", "data:image/png;base64,Y2F", "data:image/png"])
 async def test_address_without_data(address: str) -> None:
     """An address that should hold data and does not is refused before anything is sent."""
-    with pytest.raises(LLMConfigError, match="holds no data; give the bytes as data="):
+    with pytest.raises(LLMConfigError, match="contains no data; give the bytes as data="):
         await loaded(Conversation("", (Turn("user", (Image(url=address),)),)))
 
 

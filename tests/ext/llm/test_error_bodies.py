@@ -106,7 +106,7 @@ async def test_bomb_for_a_client_of_ones_own(
 async def test_packed_in_another_way(wire: Wire, encoding: str) -> None:
     """A body that is packed as nobody asked for is not unpacked at all, whatever is installed."""
     told, peak = await refused(wire, [b"\x28\xb5\x2f\xfd" + bytes(1000)], encoding)
-    assert f"the body is packed as '{encoding}', which was not asked for" in told
+    assert f"the body is compressed as '{encoding}', which the request did not ask for" in told
     assert peak < ENOUGH
 
 

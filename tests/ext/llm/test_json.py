@@ -45,10 +45,10 @@ def test_parsed() -> None:
         (b"null", "it: "),
         (b'{"text": 5}', "text: "),
         (b'{"text": ["secret"]}', "text: "),
-        (b'{"text": "secret', "no JSON"),
-        (b'"secret\xff"', "no UTF-8"),
+        (b'{"text": "secret', "not JSON"),
+        (b'"secret\xff"', "not UTF-8"),
         (b'{"a": "\\ud83d", "text": 7}', "not what it should be"),
-        (b"[" * 100_000, "no JSON"),
+        (b"[" * 100_000, "not JSON"),
     ],
 )
 def test_refused(data: bytes, hint: str) -> None:

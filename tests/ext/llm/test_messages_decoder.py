@@ -301,10 +301,10 @@ BROKEN: Final[Mapping[str, tuple[str, tuple[Data, ...]]]] = {
     "other arguments": ("call of the tool 'look'", (call(input=INPUT), arguments("[1]"), stop())),
     "lost arguments": ("call of the tool 'look'", (call(input=INPUT), arguments('{"city"'), END)),
     "another text in the beginning": (
-        "3 characters in all, and as a whole it has 5",
+        "3 characters in all, but as a whole it has 5",
         (start(content=[{"type": "text", "text": "Hello"}]), text("Hel"), END),
     ),
-    "nothing that is known": ("not known here", (begin("song"), piece("song_delta", song="la"), END)),
+    "nothing that is known": ("have unknown types", (begin("song"), piece("song_delta", song="la"), END)),
     "no text in the beginning": ("has no text", (start(content=[{"type": "text"}]), END)),
 }
 

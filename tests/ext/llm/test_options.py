@@ -61,14 +61,14 @@ def test_what_is_wanted() -> None:
 @pytest.mark.parametrize(
     ("keywords", "error", "sentence"),
     [
-        ({"tools": [now]}, ToolDefinitionError, "takes ToolSpecs, and this is a Tool; give functions and"),
+        ({"tools": [now]}, ToolDefinitionError, "takes ToolSpecs, but this is a Tool; give functions and"),
         ({"tools": [now.spec, now.spec]}, ToolDefinitionError, "Two tools are called 'now'"),
         (
             {"tools": [now.spec], "tool_choice": "then"},
             ToolDefinitionError,
-            "tool_choice='then' is none of the tools, and they are: now",
+            "tool_choice='then' is not the name of a tool; give one of: now",
         ),
-        ({"tool_choice": "now"}, ToolDefinitionError, "none of the tools, and there are none"),
+        ({"tool_choice": "now"}, ToolDefinitionError, "not the name of a tool; there are no tools"),
         ({"answer_schema": City}, SchemaError, "answer_schema is a ModelMetaclass; give AnswerSchema.of"),
     ],
 )
@@ -324,6 +324,6 @@ def test_options_that_make_no_sense() -> None:
     """Numbers that no provider takes, and limits of time that are none, are refused by their names."""
     with pytest.raises(LLMConfigError, match=r"^max_tokens=0 "):
         ModelOptions(max_tokens=0).check()
-    with pytest.raises(LLMConfigError, match=r"^stall_timeout=inf is no time"):
+    with pytest.raises(LLMConfigError, match=r"^stall_timeout=inf is not a positive number"):
         _ = ModelOptions(stall_timeout=inf).timeouts
     assert ModelOptions().wanted == Wanted()

@@ -28,10 +28,10 @@ def test_missing(pieces: list[str], whole: str, rest: str) -> None:
 @pytest.mark.parametrize(
     ("pieces", "whole", "told"),
     [
-        (["Hel"], "Hello", "3 characters in all, and as a whole it has 5"),
-        (["Hel", "lo", "lo"], "Hello", "7 characters in all, and as a whole it has 5"),
-        (["lo", "Hel"], "Hello", "5 characters in all, and as a whole it has 5, which are others"),
-        (["Hello"], " Hello", "5 characters in all, and as a whole it has 6"),
+        (["Hel"], "Hello", "3 characters in all, but as a whole it has 5"),
+        (["Hel", "lo", "lo"], "Hello", "7 characters in all, but as a whole it has 5"),
+        (["lo", "Hel"], "Hello", "5 characters in all, but as a whole it has 5 different ones"),
+        (["Hello"], " Hello", "5 characters in all, but as a whole it has 6"),
     ],
 )
 def test_other_whole(pieces: list[str], whole: str, told: str) -> None:
@@ -142,5 +142,5 @@ def test_name() -> None:
     assert [] == [*made.news()]
     made.begin(None, "look", None)
     assert [*made.news()] == [ToolCallDelta(3, "call-3", "look"), ToolCallDelta(3, arguments="{}")]
-    with pytest.raises(WireError, match="a call of the tool 'look' is said to be one of 'go'"):
+    with pytest.raises(WireError, match="a call of the tool 'look' has a second name, 'go'"):
         made.begin("c", "go", None)

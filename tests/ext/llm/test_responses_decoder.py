@@ -379,7 +379,7 @@ def test_calls_that_take_turns() -> None:
 
 
 BROKEN: Final[Mapping[str, tuple[str, tuple[Data, ...]]]] = {
-    "lost before .done": ("3 characters in all, and as a whole it has 5", (text("Hel"), whole("Hello"))),
+    "lost before .done": ("3 characters in all, but as a whole it has 5", (text("Hel"), whole("Hello"))),
     "lost before the part's end": ("pieces of 3 char", (text("Hel"), part("done", "Hello"))),
     "lost before the item's end": ("pieces of 3 char", (text("Hel"), done(message("Hello")))),
     "lost before the end": ("pieces of 3 char", (text("Hel"), end(message("Hello")))),
@@ -389,11 +389,11 @@ BROKEN: Final[Mapping[str, tuple[str, tuple[Data, ...]]]] = {
     ),
     "twice": ("pieces of 7 char", (text("Hel"), text("lo"), text("lo"), whole("Hello"))),
     "twice at the end": ("pieces of 7 char", (text("Hel"), text("lo"), text("lo"), end(message("Hello")))),
-    "in another order": ("which are others", (text("lo"), text("Hel"), end(message("Hello")))),
+    "in another order": ("different ones", (text("lo"), text("Hel"), end(message("Hello")))),
     "other arguments": ("call of the tool 'look'", (added(call("")), arguments("[1]"), end(call("[2]")))),
     "lost arguments": ("call of the tool 'look'", (added(call("")), arguments("[1"), done(call("[1]")))),
     "another tool": (
-        "is said to be one of 'go'",
+        "has a second name, 'go'",
         (added(call("", id="i")), done(call("", id="i", name="go"))),
     ),
     "no name": ("without the name of its tool", (arguments("[1]"), end())),
@@ -410,19 +410,19 @@ BROKEN: Final[Mapping[str, tuple[str, tuple[Data, ...]]]] = {
         (added(message(""), output_index=0), text("x", output_index=7)),
     ),
     "a text for a call": (
-        "one of the type function_call",
+        "an item of the type function_call",
         (added(call("", id="a")), text("x", item_id="a")),
     ),
     "arguments for a text": (
-        "one of the type message",
+        "an item of the type message",
         (added(message("", id="a")), arguments("x", item_id="a")),
     ),
     "arguments of either call": (
-        "to which of the calls",
+        "does not name its call",
         (added(call("", call_id="a")), added(call("", call_id="b")), arguments("1")),
     ),
     "an earlier text that comes late": (
-        "only after the one that stands behind it",
+        "a text came after the text that follows it",
         (
             added(message("", id="a")),
             added(message("", id="b")),
@@ -431,12 +431,12 @@ BROKEN: Final[Mapping[str, tuple[str, tuple[Data, ...]]]] = {
         ),
     ),
     "an earlier text at the end": (
-        "only after the one that stands behind it",
+        "a text came after the text that follows it",
         (text("x", item_id="b"), end(message("y", id="a"), message("z", id="c"), message("x", id="b"))),
     ),
-    "nothing that is known": ("not known here", ({"type": "response.song.delta", "delta": "la"}, end())),
+    "nothing that is known": ("have unknown types", ({"type": "response.song.delta", "delta": "la"}, end())),
     "a number in the end": (
-        "no string",
+        "not a string",
         (end({"type": "message", "content": [{"type": "text", "text": 7}]}),),
     ),
 }

@@ -90,7 +90,7 @@ async def test_long_wait(wire: Wire, after: str) -> None:
         with pytest.raises(LLMStatusError) as caught:
             await asked.inquire()
         assert len(asked.server.requests) == 1
-    assert "longer than this call may take" in " ".join(caught.value.__notes__)
+    assert "after a timeout of this call" in " ".join(caught.value.__notes__)
 
 
 async def test_connection_asked_again(wire: Wire) -> None:

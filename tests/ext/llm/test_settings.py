@@ -59,7 +59,7 @@ def test_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_no_address(url: str) -> None:
     """What is no address is refused before any call."""
-    with pytest.raises(LLMConfigError, match="is no address"):
+    with pytest.raises(LLMConfigError, match="is not an address"):
         ACME.endpoint("key", url)
 
 

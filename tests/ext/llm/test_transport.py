@@ -131,7 +131,7 @@ def test_a_client_of_the_user_is_taken_as_it_is() -> None:
 )
 def test_a_client_has_its_key_and_address(api_key: SecretStr | str | None, base_url: str | None) -> None:
     """Who gives a client and a key or an address as well is told which agent it was, and not the key."""
-    expected = "acme_agent was given client and also api_key or base_url; the client has both"
+    expected = "acme_agent got client and also api_key or base_url; give client alone: it has both"
     with pytest.raises(LLMConfigError, match=f"^{expected}$"):
         own_client(Client(endpoint()), Client, "acme_agent", api_key, base_url)
 
@@ -288,7 +288,7 @@ async def _sent(body: bytes) -> AsyncGenerator[bytes]:
 async def test_a_body_has_a_cap() -> None:
     """A whole body that is larger than any answer is refused while it is unpacked."""
     source = EventSource(_Packed(MAX_EVENT + 1), stream=False, request_id_header="x-request-id")
-    with pytest.raises(WireError, match="the answer is larger than any answer"):
+    with pytest.raises(WireError, match="the answer is larger than the limit"):
         await read(source)
     await source.release()
     source = EventSource(_Packed(MAX_EVENT), stream=False, request_id_header="x-request-id")

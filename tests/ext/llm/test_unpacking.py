@@ -49,5 +49,5 @@ def test_damaged() -> None:
     assert unpack is not None
     with pytest.raises(ConnectionError, match="damaged"):
         list(unpack(bytes(data)))
-    with pytest.raises(WireError, match="'br', which was not asked for"):
+    with pytest.raises(WireError, match="'br', which the request did not ask for"):
         unpacker("br")

@@ -214,7 +214,7 @@ async def test_refused() -> None:
     with pytest.raises(ToolDefinitionError, match="Two tools are called 'talker'"):
         await serve_mcp(talker, talker, http="127.0.0.1:0")
     for wrong in ("127.0.0.1", ":80", "127.0.0.1:x", "127.0.0.1:70000"):
-        with pytest.raises(ValueError, match="is no address to listen at; write it like"):
+        with pytest.raises(ValueError, match="is not an address to listen on; write it like"):
             await serve_mcp(talker, http=wrong)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

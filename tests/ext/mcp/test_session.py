@@ -124,7 +124,7 @@ async def test_called_after_the_block() -> None:
     async with odd(counts) as tools:
         call = asyncio.create_task(tools["slow"].invoke('{"steps": 4}'))
         await until(counts, "waits")
-    left = "The session with the MCP server 'odd' was left; call {} inside of its block."
+    left = "The session with the MCP server 'odd' has ended; call {} inside the block of mcp_tools."
     with pytest.raises(MCPServerError, match=re.escape(left.format("slow"))):
         await call
     await until(counts, "cancelled")
@@ -171,7 +171,7 @@ async def test_odd_schemas(caplog: pytest.LogCaptureFixture) -> None:
         for tool, bad in zip(tools, ("[]", '{"x": ""}', "{}", '{"y": 1}'), strict=True):
             with pytest.raises(ToolArgumentsError):
                 await tool.invoke(bad)
-        with pytest.raises(MCPServerError, match="'odd' did not do the call of none: MCPError"):
+        with pytest.raises(MCPServerError, match="'odd' refused the call of none: MCPError"):
             await tools[0].invoke("{}")
     (record,) = (each for each in caplog.records if each.name == "miniagents.mcp")
     assert record.message.startswith("The MCP server 'odd': the tool 'wrong' is left out: The schema of the")
@@ -192,7 +192,7 @@ async def test_servers_that_cannot_be_used() -> None:
     """A server that lists without end, says nothing, or cannot be reached is an error that names it."""
     with pytest.raises(MCPServerError, match="lists tools without end"):
         await mcp_tools(Client(Server("endless", on_list_tools=_list_for_ever))).__aenter__()
-    with pytest.raises(MCPServerError, match=r"did not tell its tools within 0\.05 s"):
+    with pytest.raises(MCPServerError, match=r"did not list its tools within 0\.05 s"):
         await mcp_tools(Client(Server("mute", on_list_tools=_never_list)), connect_timeout=0.05).__aenter__()
     with pytest.raises(MCPServerError, match="server no-such-program cannot be used: FileNotFoundError"):
         await mcp_tools(StdioServerParameters(command="no-such-program")).__aenter__()
@@ -205,7 +205,7 @@ async def test_servers_that_cannot_be_used() -> None:
 @pytest.mark.parametrize("server", ["python server.py", "ftp://127.0.0.1/mcp", "http://"])
 async def test_no_addresses(server: str) -> None:
     """A text that is no address is refused, with how to write one."""
-    with pytest.raises(ValueError, match="is no address of an MCP server; write it like"):
+    with pytest.raises(ValueError, match="is not the address of an MCP server; write it like"):
         await mcp_tools(server).__aenter__()
 
 
@@ -213,7 +213,7 @@ def test_refused() -> None:
     """A prefix or a timeout that makes no sense is refused before anything is started."""
     with pytest.raises(ToolDefinitionError, match="cannot begin the name of a tool"):
         mcp_tools(SERVER, prefix="a.")
-    with pytest.raises(ToolDefinitionError, match=r"timeout=0 of mcp_tools is no time"):
+    with pytest.raises(ToolDefinitionError, match=r"timeout=0 of mcp_tools is not a positive number"):
         mcp_tools(SERVER, timeout=0)
 
 

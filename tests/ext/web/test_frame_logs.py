@@ -10,12 +10,14 @@ import stat
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from miniagents.ext.web import FrameLog, FrameLogError, MemoryFrames, RedisFrames, SQLiteFrames
 from miniagents.ext.web._frame_log import (
     BATCH,
+    LOST,
     Positioned,
     RunExistsError,
     RunOverError,
@@ -189,9 +191,64 @@ class TestEveryLog:
             assert RunRecord("r", "ada", ended=True, last=6) == await log.take_over("r")
             assert await log.take_over("s") is None
 
+    async def test_delete(self, kind: str, tmp_path: Path) -> None:
+        """A run that is deleted is as one that never was; the others stay."""
+        async with logs(kind, tmp_path) as make, opened(make) as log:
+            for run in ("r", "s"):
+                await log.begin(run, owner="ada", topic=f"chat {run}")
+                await log.append(run, FRAMES)
+                await log.end(run, "finished")
+            await log.delete("r")
+            await log.delete("r")
+            assert (None, None) == (await log.find("r"), await log.latest("chat r", owner="ada"))
+            with pytest.raises(UnknownRunError):
+                await everything(log, "r")
+            assert "s" == await log.latest("chat s", owner="ada")
+            assert [*enumerate([*FRAMES, RunEnded("finished")], 1)] == await everything(log, "s")
+            await log.begin("r")
+            await log.end("r", "stopped")
+            assert [(1, RunEnded("stopped"))] == await everything(log, "r")
+
+    async def test_delete_what_goes_on(self, kind: str, tmp_path: Path) -> None:
+        """If a run is deleted that has not ended, its readers are told, and nothing more is kept of it."""
+        async with logs(kind, tmp_path) as make, opened(make) as log:
+            await log.begin("r", topic="chat")
+            await log.append("r", FRAMES)
+            reading = asyncio.create_task(everything(log, "r"))
+            await asyncio.sleep(0.03)
+            await log.delete("r")
+            with pytest.raises(UnknownRunError):
+                await asyncio.wait_for(reading, 5)
+            for late in (log.append("r", FRAMES), log.end("r", "finished")):
+                with pytest.raises(UnknownRunError):
+                    await late
+            assert (None, None) == (await log.find("r"), await log.latest("chat"))
+
+    async def test_delete_the_last_of_a_topic(self, kind: str, tmp_path: Path) -> None:
+        """A run that is deleted does not take the newer one of its topic with it."""
+        async with logs(kind, tmp_path) as make, opened(make) as log:
+            for run in ("old", "new"):
+                await log.begin(run, topic="chat")
+                await log.end(run, "finished")
+            await log.delete("old")
+            assert "new" == await log.latest("chat")
+
 
 @pytest.mark.parametrize("kind", SHARED)
 class TestLogsOfSeveralProcesses:
+    async def test_delete_by_another(self, kind: str, tmp_path: Path) -> None:
+        """What another process deletes cannot be written on, and no reader makes it be there again."""
+        async with logs(kind, tmp_path) as make, opened(make) as writer, opened(make) as other:
+            await writer.begin("r")
+            reading = asyncio.create_task(everything(writer, "r"))
+            await asyncio.sleep(0.03)
+            await other.delete("r")
+            with pytest.raises((UnknownRunError, RunOverError)):
+                await writer.append("r", FRAMES)
+            with pytest.raises(UnknownRunError):
+                await asyncio.wait_for(reading, 5)
+            assert (None, None) == (await writer.find("r"), await other.find("r"))
+
     async def test_other_process(self, kind: str, tmp_path: Path) -> None:
         """What one process writes another one reads, while it is written."""
         async with logs(kind, tmp_path) as make, opened(make) as writer, opened(make) as other:
@@ -337,6 +394,19 @@ class TestSQLite:
             await asyncio.gather(*(log.append(run, FRAMES) for run in runs))
             assert (100, True) == (sum(commits), len(commits) <= 2)
             await asyncio.gather(*(log.end(run, "finished") for run in runs))
+
+
+@pytest.mark.gate("starts a server")
+async def test_redis_keeps_nothing_of_a_deleted_run(tmp_path: Path) -> None:
+    """A reader of a run that is deleted just now, and takes it for lost, does not write its end."""
+    async with logs("redis", tmp_path) as make, opened(make) as log:
+        assert isinstance(log, RedisFrames)
+        await log.begin("r", topic="chat")
+        await log.delete("r")
+        with pytest.raises(RunOverError):
+            await log._add("r", (LOST,), 0)
+        keys = await log._do("KEYS", "*r*")
+        assert [b"server"] == [each.split(b":")[1] for each in cast("list[bytes]", keys)]
 
 
 class TestMemory:

@@ -13,10 +13,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from typing_extensions import override
 
-from miniagents import Message, MiniAgents, miniagent
+from miniagents import MiniAgents, miniagent
 from miniagents.agents import InteractionContext
 from miniagents.ext.web import MemoryFrames, Runs, SQLiteFrames, chat_routes
 from miniagents.testing import scripted_model
+from tests.support.web_agents import Gate
 
 PASSWORDS = {"type": "image", "path": "/etc/passwd"}
 
@@ -25,28 +26,6 @@ PASSWORDS = {"type": "image", "path": "/etc/passwd"}
 async def echo(ctx: InteractionContext) -> None:
     """Say what was said."""
     ctx.reply(f"you said: {await ctx.messages.final}")
-
-
-class Gate:
-    """An agent that says one token, waits, and says another one."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-        self.closed = asyncio.Event()
-
-        @miniagent
-        async def slow(ctx: InteractionContext) -> None:
-            async def tokens(_: object) -> AsyncGenerator[str]:
-                try:
-                    yield "one "
-                    await self.open.wait()
-                    yield "two"
-                finally:
-                    self.closed.set()
-
-            ctx.reply(Message.promise(tokens))
-
-        self.agent = slow
 
 
 @asynccontextmanager
@@ -104,34 +83,34 @@ async def test_no_content() -> None:
 async def test_detach() -> None:
     """A run goes on without its readers; two that come at different times read the same."""
     gate = Gate()
-    async with client_of(gate.agent) as client:
+    async with client_of(gate.agent()) as client:
         run = await begin(client)
         early = asyncio.create_task(client.get(f"/chat/runs/{run}"))
-        await asyncio.sleep(0.01)
+        await gate.begun.wait()
         leaver = asyncio.create_task(client.get(f"/chat/runs/{run}"))
         await asyncio.sleep(0.01)
         leaver.cancel()
         await asyncio.wait((leaver,))
-        assert not gate.closed.is_set()
-        gate.open.set()
-        await gate.closed.wait()
+        assert not gate.left.is_set()
+        gate.go.set()
+        await gate.left.wait()
         late = await client.get(f"/chat/runs/{run}")
         texts = [text_of(each.text) for each in (await early, late)]
-        assert ["one two"] * 2 == texts
+        assert ["Begun done."] * 2 == texts
 
 
 async def test_stop() -> None:
     """A run that is stopped ends at once, and its readers are told so; one that has ended is not stopped."""
     gate = Gate()
-    async with client_of(gate.agent) as client:
+    async with client_of(gate.agent()) as client:
         run = await begin(client)
         reading = asyncio.create_task(client.get(f"/chat/runs/{run}"))
-        await asyncio.sleep(0.01)
+        await gate.begun.wait()
         head = await client.head(f"/chat/runs/{run}")
         assert (200, "") == (head.status_code, head.text)  # and does not wait for the end
         assert {"stopped": True} == (await client.post(f"/chat/runs/{run}/stop")).json()
         async with asyncio.timeout(0.05):
-            await gate.closed.wait()
+            await gate.left.wait()
         assert "stopped" == events((await reading).text)[-1]["how"]
         assert {"stopped": False} == (await client.post(f"/chat/runs/{run}/stop")).json()
 
@@ -143,7 +122,7 @@ async def test_owner() -> None:
         return request.headers.get("x-user", "")
 
     gate = Gate()
-    async with client_of(gate.agent, owner=owner) as client:
+    async with client_of(gate.agent(), owner=owner) as client:
         ada, bob = {"x-user": "ada"}, {"x-user": "bob"}
         run = (await client.post("/chat/runs", json={"text": "Hi"}, headers=ada)).json()["run"]
         for path, method in ((run, "GET"), (f"{run}/stop", "POST")):
@@ -152,7 +131,7 @@ async def test_owner() -> None:
             assert (404, other.text) == (none.status_code, none.text)
             nobody = await client.request(method, f"/chat/runs/{path}")
             assert (401, "not_authenticated") == (nobody.status_code, nobody.json()["error"]["code"])
-        assert not gate.closed.is_set()
+        assert not gate.left.is_set()
         assert (await client.post(f"/chat/runs/{run}/stop", headers=ada)).json()["stopped"]
 
 
@@ -235,7 +214,7 @@ async def test_positions(position: str) -> None:
 async def test_too_many_runs() -> None:
     """More runs than may go on at once are refused until one has ended, and cost nothing."""
     gate = Gate()
-    async with client_of(gate.agent, runs=Runs(max_live=1)) as client:
+    async with client_of(gate.agent(), runs=Runs(max_live=1)) as client:
         run = await begin(client)
         answer = await client.post("/chat/runs", json={"text": "Hi"})
         assert (429, "too_many_runs") == (answer.status_code, answer.json()["error"]["code"])
@@ -247,13 +226,15 @@ async def test_too_many_runs() -> None:
 async def test_restart(tmp_path: Path) -> None:
     """A run that the end of the app cut is read after a restart, and ends with `lost`."""
     gate = Gate()
+    agent = gate.agent()
     runs = Runs(SQLiteFrames(tmp_path / "f.db"))  # one for an app, which may begin again
-    async with client_of(gate.agent, runs=runs) as client:
+    async with client_of(agent, runs=runs) as client:
         run = await begin(client)
-        await asyncio.sleep(0.05)
-    async with client_of(gate.agent, runs=runs) as client:
+        await gate.begun.wait()
+        await asyncio.sleep(0.05)  # its frames are kept
+    async with client_of(agent, runs=runs) as client:
         told = events((await client.get(f"/chat/runs/{run}")).text)
-        assert ["one ", "lost"] == [told[1]["part"], told[-1]["how"]]
+        assert ["Begun ", "lost"] == [told[1]["part"], told[-1]["how"]]
         assert 204 == (await client.get(f"/chat/runs/{run}?after={len(told)}")).status_code
 
 
@@ -267,11 +248,11 @@ async def test_log_fails() -> None:
             raise OSError("the disk is full")
 
     gate = Gate()
-    async with client_of(gate.agent, runs=Runs(Broken())) as client:
+    async with client_of(gate.agent(), runs=Runs(Broken())) as client:
         run = await begin(client)
         told = events((await client.get(f"/chat/runs/{run}")).text)
         assert ("lost", True) == (told[-1]["how"], "recorded" in told[-1]["sentence"])
-        await gate.closed.wait()
+        await gate.left.wait()
 
 
 def test_settings() -> None:

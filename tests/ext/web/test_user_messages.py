@@ -110,7 +110,6 @@ def test_body() -> None:
     system = {"messages": [{"role": "system", "content": "Obey."}, {"role": "user", "content": "Hi"}]}
     with pytest.raises(RequestError, match="instructions are given on the server"):
         messages_of_body(system)
-    assert 2 == len(messages_of_body(system, system=True))
 
 
 @pytest.mark.parametrize("body", [{}, {"text": "Hi", "messages": []}, {"text": 7}, {"text": ["Hi"]}])

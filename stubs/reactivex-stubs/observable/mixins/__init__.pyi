@@ -1,6 +1,6 @@
 # reactivex 6.1.0
-# Types of `reactivex.observable.mixins`: where its names come from. Without it zuban
-# finds no module beside the stubs.
+# Types of `reactivex.observable.mixins`: it re-exports names. Without this file zuban finds no module beside
+# the stubs.
 
 from .combination import CombinationMixin
 from .conditional import ConditionalMixin

@@ -1,5 +1,5 @@
 # reactivex 6.1.0
-# Types of `reactivex.observable.mixins.combination`: what comes of several streams.
+# Types of `reactivex.observable.mixins.combination`: methods that combine several streams.
 
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar, overload

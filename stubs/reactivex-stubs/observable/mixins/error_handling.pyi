@@ -1,5 +1,5 @@
 # reactivex 6.1.0
-# Types of `reactivex.observable.mixins.error_handling`: what comes after an error may be of another type.
+# Types of `reactivex.observable.mixins.error_handling`: items after an error may have another type.
 
 from collections.abc import Callable
 from typing import Generic, TypeVar

@@ -1,5 +1,5 @@
 # reactivex 6.1.0
-# Types of `reactivex.observable.mixins.filtering`: fewer items of the same type.
+# Types of `reactivex.observable.mixins.filtering`: methods that emit fewer items of the same type.
 
 from collections.abc import Callable
 from typing import Generic, Literal, TypeVar, overload

@@ -1,5 +1,6 @@
 # reactivex 6.1.0
-# Types of `reactivex.observable.mixins.multicasting`: what has to be connected says so.
+# Types of `reactivex.observable.mixins.multicasting`: methods whose result must be connected return a
+# `ConnectableObservable`.
 
 from collections.abc import Callable
 from typing import Generic, TypeVar, overload

@@ -1,5 +1,5 @@
 # reactivex 6.1.0
-# Types of `reactivex.observable.mixins.testing`: questions to a stream.
+# Types of `reactivex.observable.mixins.testing`: methods that test items and emit a bool.
 
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar

@@ -1,5 +1,5 @@
 # reactivex 6.1.0
-# Types of `reactivex.observable.mixins.time_based`: the same items, fewer in time.
+# Types of `reactivex.observable.mixins.time_based`: methods that select items by time.
 
 from collections.abc import Callable
 from typing import Generic, TypeVar

@@ -1,5 +1,5 @@
 # reactivex 6.1.0
-# Types of `reactivex.observable.mixins.transformation`: items become other items.
+# Types of `reactivex.observable.mixins.transformation`: methods that turn items into other items.
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar, overload

@@ -1,5 +1,5 @@
 # reactivex 6.1.0
-# Types of `reactivex.observable.mixins.utility`: around the items, and from streams to collections.
+# Types of `reactivex.observable.mixins.utility`: methods for time, effects, events and collections.
 
 import asyncio
 from collections.abc import Callable

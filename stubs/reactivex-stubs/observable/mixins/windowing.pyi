@@ -1,5 +1,5 @@
 # reactivex 6.1.0
-# Types of `reactivex.observable.mixins.windowing`: streams of groups, windows and lists.
+# Types of `reactivex.observable.mixins.windowing`: methods that emit groups, windows and lists.
 
 from collections.abc import Callable
 from typing import Generic, TypeVar, overload

@@ -1,0 +1,206 @@
+"""Runs of this process that go on: what records their frames, and gives them to readers as they come."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context as Variables
+from typing import Final
+
+from miniagents.core import Context
+from miniagents.models import JournalError, RunStore
+
+from ._durable_runs import ANOTHER_WAY, AnotherWayError, Retelling
+from ._frame_log import BATCH, FrameLog, FrameLogError, Positioned, RunOverError, UnknownRunError
+from ._frames import Frame, RunEnded
+from ._open_responses import OpenResponses
+from ._source import ErrorText, FrameSource, Replies
+
+__all__ = ["LiveFeed", "LiveRun"]
+
+logger = logging.getLogger(__name__)
+
+_NOT_KEPT: Final = RunEnded("lost", "The answer could not be recorded; what is missing is lost.")
+_RECORDER_LIMIT: Final = 16_000_000
+"""Characters that may wait for the log; one that takes less than the runs write has them stopped."""
+
+
+class LiveRun:
+    """A run of this process: its frames as far as they are recorded, and who waits for more.
+
+    Args:
+        run: its id.
+        log: keeps its frames.
+        context: in which it is.
+        journal: with one, the run goes on elsewhere if this process ends before it.
+        told: the frames that were recorded before it came here.
+
+    Attributes:
+        frames: those that are recorded.
+        readers: called when there are more.
+        recorder: the task that records; None before `start`.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        log: FrameLog,
+        context: Context,
+        journal: RunStore | None = None,
+        told: Sequence[Frame] = (),
+    ) -> None:
+        self.context = context
+        self.frames: list[Frame] = list(told)
+        self._journal = journal
+        self._retelling = None if journal is None else Retelling(told)
+        self.readers: set[Callable[[], None]] = set()
+        self.recorder: asyncio.Task[None] | None = None
+        self._run = run
+        self._log = log
+        self._source: FrameSource | None = None
+        self._more: asyncio.Future[None] | None = None
+
+    def start(
+        self, replies: Replies, agent: str | None, error_text: ErrorText | None, live: "dict[str, LiveRun]"
+    ) -> None:
+        """Read the replies, and record them in a task.
+
+        Args:
+            replies: of the agent.
+            agent: its alias, for messages that do not say who wrote them.
+            error_text: what clients are told of an error; None: a sentence without its text.
+            live: runs by their ids; this one is taken out at its end.
+        """
+        source = self._source = FrameSource(
+            replies, self._wake, agent=agent, limit=_RECORDER_LIMIT, error_text=error_text
+        )
+        self.recorder = asyncio.create_task(
+            self._record(source), name=f"recorder of run {self._run}", context=Variables()
+        )
+        self.recorder.add_done_callback(lambda _: live.pop(self._run, None))
+
+    def stop(self) -> None:
+        """Stop it now."""
+        if self._source is not None:
+            self._source.stop()
+
+    def _wake(self) -> None:
+        more, self._more = self._more, None
+        if more is not None and not more.done():
+            more.set_result(None)
+
+    async def _record(self, source: FrameSource) -> None:
+        ended = False
+        while not ended:
+            frames = source.take()
+            if frames:
+                ended = await self._record_now(frames)
+            else:
+                self._more = asyncio.get_running_loop().create_future()
+                await self._more
+
+    async def _record_now(self, frames: list[Frame]) -> bool:
+        """Record frames and show them to readers; whether they were the last."""
+        leaves = self._journal is not None and _is_shut_down(frames[-1])
+        if self._retelling is not None:
+            frames = self._told_now(self._retelling, frames[:-1] if leaves else frames)
+        if leaves:
+            await self._leave(frames)
+            return True
+        if not frames:
+            return False
+        last = frames[-1]
+        try:
+            if isinstance(last, RunEnded):
+                if len(frames) > 1:
+                    await self._log.append(self._run, frames[:-1])
+                await self._log.end(self._run, last.how, last.sentence)
+                await self._note(lambda journal: journal.end_run(self._run))
+            else:
+                await self._log.append(self._run, frames)
+        except Exception as error:
+            # Else another server took it for lost, or over, or deleted it.
+            if not isinstance(error, RunOverError | UnknownRunError):
+                logger.exception("A run cannot be recorded; it is stopped.")
+            self.stop()
+            frames = [_NOT_KEPT]
+        self.frames.extend(frames)
+        for wake in tuple(self.readers):
+            wake()
+        return isinstance(frames[-1], RunEnded)
+
+    def _told_now(self, retelling: Retelling, frames: list[Frame]) -> list[Frame]:
+        try:
+            return retelling.take(frames)
+        except AnotherWayError as error:
+            logger.error("A run cannot go on: %s.", error)  # noqa: TRY400 - where is of no interest
+            self.stop()
+            return [ANOTHER_WAY]
+
+    async def _leave(self, frames: Sequence[Frame]) -> None:
+        """The server ends: the run goes on in the next one, where its readers come back."""
+        try:
+            if frames:
+                await self._log.append(self._run, frames)
+        except FrameLogError:
+            logger.exception("The last frames of a run cannot be recorded.")
+        await self._note(lambda journal: journal.leave_run(self._run))
+        self.context.shared(OpenResponses).end()
+
+    async def _note(self, note: Callable[[RunStore], Awaitable[None]]) -> None:
+        """Have the journal note something, if there is one."""
+        try:
+            if self._journal is not None:
+                await note(self._journal)
+        except JournalError:
+            logger.exception("The journal of runs cannot be written.")
+
+
+def _is_shut_down(frame: Frame) -> bool:
+    """Whether a source has ended because its server does."""
+    return isinstance(frame, RunEnded) and frame.how == "lost"
+
+
+class LiveFeed:
+    """What is recorded of a run of this process, for one reader; all of them read one list.
+
+    Args:
+        live: the run.
+        after: the position behind which it is read.
+    """
+
+    def __init__(self, live: LiveRun, after: int) -> None:
+        self.context = live.context
+        self.resumable = True
+        self._live = live
+        self._position = max(after, 0)
+        self._wake: Callable[[], None] | None = None
+
+    def open(self, wake: Callable[[], None], /) -> None:
+        """Begin.
+
+        Args:
+            wake: called whenever there may be more to take.
+        """
+        self._wake = wake
+        self._live.readers.add(wake)
+
+    def take(self) -> Sequence[Positioned]:
+        """Return what has been recorded, not all if that is much."""
+        frames = self._live.frames
+        position = self._position
+        if position >= len(frames):
+            if position and frames and isinstance(frames[-1], RunEnded):
+                return ((len(frames), frames[-1]),)  # it has seen more than there is, but not this
+            return ()
+        taken = frames[position : position + BATCH]
+        self._position += len(taken)
+        return list(enumerate(taken, start=position + 1))
+
+    def cut(self) -> None:
+        """Nothing: the run goes on without this reader."""
+
+    def close(self) -> None:
+        """The reader leaves."""
+        if self._wake is not None:
+            self._live.readers.discard(self._wake)
+            self._wake = None
