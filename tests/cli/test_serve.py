@@ -260,6 +260,7 @@ def _heard() -> Generator[None]:
 
 @pytest.mark.gate("starts servers")
 @pytest.mark.usefixtures("_heard")
+@pytest.mark.loop(timeout=120)  # five servers, if the machine is busy
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_signals(tmp_path: Path, number: signal.Signals) -> None:
     """A signal ends it within a second, with an EventSource open and a run in mid-answer, which is kept."""
